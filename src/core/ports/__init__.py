@@ -1,0 +1,1 @@
+"""What the core needs from the world and what it offers, as protocols. Their docstrings are the contract."""

@@ -1,0 +1,23 @@
+"""Time as a port, so that a job's whole life can run in a test without waiting."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The one clock of a process."""
+
+    def now(self) -> datetime:
+        """This moment, aware, in UTC."""
+        ...
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Return after `duration`."""
+        ...
+
+    def timeout_at(self, moment: datetime) -> AbstractAsyncContextManager[object]:
+        """A block that is cancelled at `moment` and then raises TimeoutError, as `asyncio.timeout_at` does."""
+        ...

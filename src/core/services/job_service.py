@@ -1,0 +1,352 @@
+"""The life of a job from the photo's first byte to the end, for whoever submits, waits, works or cancels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from ..deadlines import LEASE, expires_at, fallback_reserve, remaining, result_expires_at
+from ..errors import PhotoChangerError, QueueUnavailable, SlotDisabled, UndecodableImage, UnsupportedMediaType
+from ..ids import new_id, new_secret
+from ..jobs import (
+    Claim,
+    FailureReason,
+    Job,
+    JobSource,
+    JobState,
+    LogEntry,
+    NewJob,
+    Outcome,
+    Result,
+    finalized,
+)
+from ..media import ImageLimits, MediaKind, Photo, Picture, one_chunk
+from ..ports.clock import Clock
+from ..ports.media import ImageTool, MediaStore
+from ..ports.queue import JobQueue, JobSignals
+from ..ports.repositories import JobRepository, SlotRepository
+from ..ports.services import MediaService
+from ..results import RECENT_RESULTS, result_name
+from ..slots import FailureAnswer, Slot
+from .fallback import FallbackPictures
+from .settings_service import SettingsService
+
+_log = logging.getLogger("photochanger.jobs")
+
+POLL = timedelta(seconds=1)
+"""How often a waiter looks at the job itself, in case a wake-up was lost."""
+
+_SNIFF_BYTES = 32
+_RETRY_PAUSE = timedelta(milliseconds=200)
+_STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
+_ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR})
+
+
+class _Ending(msgspec.Struct, frozen=True):
+    """How a job is about to end; becomes an Outcome once its picture is stored."""
+
+    state: JobState
+    failure_reason: FailureReason | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+    provider_id: str | None = None
+    operation_id: str | None = None
+
+
+class Jobs:
+    """The JobService port over the queue, the repositories and the media store."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        signals: JobSignals,
+        jobs: JobRepository,
+        slots: SlotRepository,
+        store: MediaStore,
+        media: MediaService,
+        images: ImageTool,
+        fallback: FallbackPictures,
+        settings: SettingsService,
+        clock: Clock,
+    ) -> None:
+        self._queue = queue
+        self._signals = signals
+        self._jobs = jobs
+        self._slots = slots
+        self._store = store
+        self._media = media
+        self._images = images
+        self._fallback = fallback
+        self._settings = settings
+        self._clock = clock
+
+    async def admit(self, slot_id: str) -> Slot:
+        slot = await self._slots.get(slot_id)
+        if not slot.active or not slot.route.entries:
+            raise SlotDisabled(f"The slot {slot_id} is switched off.")
+        return slot
+
+    async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
+        settings = await self._settings.current()
+        name = str(new_id(self._clock.now()))
+        bound = min(slot.max_upload_bytes or settings.max_upload_bytes, settings.max_upload_bytes)
+        stored = await self._store.put(MediaKind.PAYLOADS, name, self._sniffed(data), max_bytes=bound)
+        try:
+            async with self._store.local(stored.key) as path:
+                facts = await self._images.inspect(path, limits=ImageLimits(max_pixels=settings.max_image_pixels))
+        except BaseException:
+            await self._store.delete(stored.key)
+            raise
+        return Photo(stored, facts)
+
+    async def _sniffed(self, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same bytes, cut off before anything is kept if they do not begin like a picture."""
+        head = b""
+        async for chunk in data:
+            if len(head) >= _SNIFF_BYTES:
+                yield chunk
+                continue
+            head += chunk
+            if len(head) >= _SNIFF_BYTES:
+                self._require_picture(head)
+                yield head
+        if not head:
+            raise UndecodableImage("The photo is empty: it has 0 bytes.")
+        if len(head) < _SNIFF_BYTES:
+            self._require_picture(head)
+            yield head
+
+    def _require_picture(self, head: bytes) -> None:
+        if self._images.sniff(head) is None:
+            raise UnsupportedMediaType("The file is not a JPEG, PNG, WebP or HEIC picture.")
+
+    async def discard_photo(self, photo: Photo) -> None:
+        await self._store.delete(photo.file.key)
+
+    async def create(
+        self,
+        slot: Slot,
+        photo: Photo,
+        *,
+        source: JobSource = JobSource.INGEST,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        try:
+            job = await self._join_abandoned(slot, photo)
+            if job is None:
+                settings = await self._settings.current()
+                now = self._clock.now()
+                new = NewJob(
+                    id=new_id(now),
+                    slot_id=slot.id,
+                    source=source,
+                    created_at=now,
+                    expires_at=expires_at(now, settings.sync_response),
+                    route=slot.route,
+                    photo=photo,
+                    access_token=new_secret(),
+                    metadata=dict(metadata or {}),
+                    idempotency_key=idempotency_key,
+                )
+                job = await self._queue.enqueue(new, max_active=settings.max_active_jobs)
+        except BaseException:
+            await self.discard_photo(photo)
+            raise
+        if job.photo.file.key != photo.file.key:
+            await self.discard_photo(photo)
+        return job
+
+    async def _join_abandoned(self, slot: Slot, photo: Photo) -> Job | None:
+        """The running job of a client that hung up and now sends the same photo again.
+
+        A job with little of its window left would only fail its client once more: it is cancelled, which gives its
+        place to the new one.
+        """
+        ghost = await self._queue.find_abandoned(slot.id, photo.file.sha256)
+        if ghost is None:
+            return None
+        left = remaining(ghost.expires_at, self._clock.now())
+        if ghost.state is JobState.SUCCEEDED or left >= (ghost.expires_at - ghost.created_at) / 2:
+            await self._queue.rejoin(ghost.id)
+            return ghost
+        await self.cancel(ghost.id)
+        return None
+
+    async def submit(
+        self,
+        slot_id: str,
+        data: AsyncIterator[bytes],
+        *,
+        source: JobSource = JobSource.LIBRARY,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        slot = await self.admit(slot_id)
+        photo = await self.receive_photo(slot, data)
+        return await self.create(slot, photo, source=source, metadata=metadata, idempotency_key=idempotency_key)
+
+    async def get(self, job_id: UUID) -> Job:
+        return await self._jobs.get(job_id)
+
+    async def wait(self, job_id: UUID, *, until: datetime | None = None) -> Job:
+        with self._signals.finalized(job_id) as ended:
+            job = await self._jobs.get(job_id)
+            take_over_at = _take_over_at(job)
+            while not job.state.finalized:
+                now = self._clock.now()
+                if until is not None and until <= now:
+                    return job
+                if take_over_at <= now:
+                    return await self._time_out(job)
+                wake_at = min(take_over_at, until or take_over_at)
+                await ended.wait(min(wake_at - now, POLL))
+                job = await self._reread(job)
+            return job
+
+    async def _reread(self, job: Job) -> Job:
+        """The job as it is now; as it was while the queue cannot be reached and there is still time."""
+        try:
+            async with self._clock.timeout_at(job.expires_at):
+                return await self._jobs.get(job.id)
+        except (QueueUnavailable, TimeoutError):
+            if self._clock.now() >= job.expires_at:
+                raise QueueUnavailable("The job's state could not be read before its deadline.") from None
+            return job
+
+    async def _time_out(self, job: Job) -> Job:
+        ended = await self.fail(
+            job,
+            FailureReason.TIMEOUT,
+            error_code="sync_timeout",
+            detail="No picture was ready within the sync window.",
+            claim=None,
+        )
+        return ended or await self._jobs.get(job.id)
+
+    async def abandon(self, job_id: UUID) -> None:
+        await self._queue.abandon(job_id)
+
+    async def acquire_next_job(
+        self, worker: str, *, n: int = 1, lease: timedelta | None = None, limits: Mapping[str, int] | None = None
+    ) -> list[Claim]:
+        return await self._queue.acquire(worker, n=n, lease=lease or LEASE, limits=limits)
+
+    async def finalize_job(self, claim: Claim, picture: Picture, *, provider_id: str, operation_id: str) -> Job | None:
+        ending = _Ending(JobState.SUCCEEDED, provider_id=provider_id, operation_id=operation_id)
+        return await _to_the_end(self._end(claim.job, ending, picture=picture, claim=claim))
+
+    async def fail(
+        self,
+        job: Job,
+        reason: FailureReason,
+        *,
+        error_code: str,
+        detail: str,
+        claim: Claim | None,
+        provider_id: str | None = None,
+        operation_id: str | None = None,
+    ) -> Job | None:
+        ending = _Ending(
+            _STATE_OF.get(reason, JobState.FAILED),
+            failure_reason=reason,
+            error_code=error_code,
+            error_detail=detail,
+            provider_id=provider_id,
+            operation_id=operation_id,
+        )
+        picture = await self._fallback.picture_for(job) if reason in _ANSWERED_BY_FALLBACK else None
+        return await _to_the_end(self._end(job, ending, picture=picture, claim=claim))
+
+    async def _end(self, job: Job, ending: _Ending, *, picture: Picture | None, claim: Claim | None) -> Job | None:
+        """Store the picture, then compare-and-set; the loser's file is deleted, the winner clears up after the job."""
+        now = self._clock.now()
+        result = await self._store_result(job, picture, ending, now) if picture else None
+        fields = {name: getattr(ending, name) for name in ending.__struct_fields__}
+        outcome = Outcome(finalized_at=now, result=result, **fields)
+        if not await self._mark_finalized(job, outcome, claim):
+            if result is not None:
+                await self._store.delete(result.file.key)
+            return None
+        await self._clear_up(job)
+        return finalized(job, outcome)
+
+    async def _store_result(self, job: Job, picture: Picture, ending: _Ending, now: datetime) -> Result:
+        retention = (await self._settings.current()).result_retention
+        file = await self._store.put(
+            MediaKind.RESULTS,
+            result_name(job.id, picture.mime),
+            one_chunk(picture.data),
+            max_bytes=len(picture.data),
+        )
+        return Result(
+            file,
+            picture.mime,
+            picture.width,
+            picture.height,
+            result_expires_at(now, retention),
+            fallback=ending.failure_reason is not None,
+        )
+
+    async def _mark_finalized(self, job: Job, outcome: Outcome, claim: Claim | None) -> bool:
+        """The compare-and-set, tried again while the queue is away and the window lasts.
+
+        Where it stays unknown whether it happened, the result file is left: the sweeper removes it if no job owns it.
+        """
+        while True:
+            try:
+                return await self._queue.mark_finalized(job.id, outcome, claim=claim)
+            except QueueUnavailable:
+                if self._clock.now() >= job.expires_at:
+                    raise
+                await self._clock.sleep(_RETRY_PAUSE)
+
+    async def _clear_up(self, job: Job) -> None:
+        """Remove what only the running job needed; what cannot be removed now is the sweeper's."""
+        try:
+            await self._store.delete(job.photo.file.key)
+            await self._media.drop(job.id)
+        except PhotoChangerError as error:
+            _log.warning("temporary files of job %s are left to the sweeper: %s", job.id, error.detail)
+
+    async def cancel(self, job_id: UUID) -> Job:
+        job = await self._jobs.get(job_id)
+        if job.state.finalized:
+            return job
+        ended = await self.fail(
+            job, FailureReason.CANCELLED, error_code="job_cancelled", detail="The job was cancelled.", claim=None
+        )
+        return ended or await self._jobs.get(job_id)
+
+    async def append_processing_logs(self, entries: Collection[LogEntry]) -> None:
+        await self._jobs.append_logs(entries)
+
+    async def refresh_recent_results(self, slot_id: str) -> list[Job]:
+        return await self._jobs.recent_results(slot_id, now=self._clock.now(), limit=RECENT_RESULTS)
+
+    async def clear_inline_preview(self, job_id: UUID) -> None:
+        await self._jobs.clear_preview(job_id, answered_at=self._clock.now())
+
+
+def _take_over_at(job: Job) -> datetime:
+    """When a waiter ends the job itself: at the deadline, or a little before where it must still make a picture."""
+    if job.route.failure_answer is FailureAnswer.ERROR:
+        return job.expires_at
+    return job.expires_at - fallback_reserve(job.expires_at - job.created_at) / 2
+
+
+async def _to_the_end(ending: Coroutine[Any, Any, Job | None]) -> Job | None:
+    """Run to its end even if the caller is cancelled meanwhile: a file and its row must not part in the middle."""
+    task = asyncio.ensure_future(ending)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

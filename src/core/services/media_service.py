@@ -1,0 +1,110 @@
+"""Files with public links: media objects for providers that fetch by URL, and the finished pictures of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from ..deadlines import media_expires_at
+from ..errors import JobNotFound, MediaExpired, MediaNotFound
+from ..ids import new_id
+from ..jobs import Job
+from ..media import MIME_EXTENSIONS, MediaKind, MediaObject, StoredFile, one_chunk
+from ..ports.clock import Clock
+from ..ports.media import ImageTool, MediaStore
+from ..ports.repositories import JobRepository, MediaRepository
+from ..results import PublicFile, preview_key, public_result
+from .settings_service import SettingsService
+
+
+class Media:
+    """The MediaService port over the media store and the books about what lies in it."""
+
+    def __init__(
+        self,
+        *,
+        store: MediaStore,
+        media: MediaRepository,
+        jobs: JobRepository,
+        images: ImageTool,
+        settings: SettingsService,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._media = media
+        self._jobs = jobs
+        self._images = images
+        self._settings = settings
+        self._clock = clock
+
+    async def register(
+        self, data: AsyncIterator[bytes], *, mime: str, max_bytes: int, job: Job | None = None
+    ) -> MediaObject:
+        now = self._clock.now()
+        settings = await self._settings.current()
+        media_id = new_id(now)
+        name = f"{media_id}.{MIME_EXTENSIONS[mime]}"
+        file = await self._store.put(MediaKind.MEDIA, name, data, max_bytes=max_bytes)
+        media = MediaObject(
+            id=media_id,
+            file=file,
+            mime=mime,
+            created_at=now,
+            expires_at=media_expires_at(now, settings.public_link_ttl, job.expires_at if job else None),
+            job_id=job.id if job else None,
+        )
+        try:
+            await self._media.add(media)
+        except BaseException:
+            await self._store.delete(file.key)
+            raise
+        return media
+
+    async def drop(self, job_id: UUID) -> None:
+        objects = await self._media.of_job(job_id)
+        for media in objects:
+            await self._store.delete(media.file.key)
+        if objects:
+            await self._media.remove([media.id for media in objects], now=self._clock.now())
+
+    async def public_media(self, media_id: UUID) -> PublicFile:
+        media = await self._media.get(media_id)
+        if media is None:
+            raise MediaNotFound("There is no such file.")
+        if self._clock.now() >= media.expires_at:
+            raise MediaExpired("This file is no longer kept.")
+        return PublicFile(media.file, media.mime, media.expires_at, f"{media.id}.{MIME_EXTENSIONS[media.mime]}")
+
+    async def public_result(self, job_id: UUID) -> PublicFile:
+        return public_result(await self._job(job_id), self._clock.now())
+
+    async def public_thumbnail(self, job_id: UUID) -> PublicFile:
+        job = await self._job(job_id)
+        result = public_result(job, self._clock.now())
+        key = preview_key(result.file.key)
+        try:
+            size = await self._store.size(key)
+        except MediaNotFound:
+            size = (await self.make_thumbnail(job)).size_bytes
+        # The thumbnail is made from the result alone, so the result's checksum identifies it too.
+        file = StoredFile(key, size, f"thumbnail-{result.file.sha256}")
+        return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-thumbnail.webp")
+
+    async def make_thumbnail(self, job: Job) -> StoredFile:
+        """Make and store the thumbnail of a job's result, and offer it to the job as its inline preview.
+
+        MediaNotFound, MediaExpired, UndecodableImage, StorageUnavailable.
+        """
+        result = public_result(job, self._clock.now())
+        data = b"".join([chunk async for chunk in self._store.open(result.file.key)])
+        preview = await self._images.preview(data)
+        key = preview_key(result.file.key)
+        stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
+        await self._jobs.store_preview(job.id, preview)
+        return stored
+
+    async def _job(self, job_id: UUID) -> Job:
+        try:
+            return await self._jobs.get(job_id)
+        except JobNotFound:
+            raise MediaNotFound("There is no such picture.") from None

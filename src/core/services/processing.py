@@ -1,0 +1,186 @@
+"""What a worker does with one claimed job: prepare the photo, run the route, end the job, and make the preview.
+
+The job's end by anybody else (deadline, cancel, another worker) stops it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from ..deadlines import route_ends_at
+from ..errors import (
+    ImageTooLarge,
+    MediaNotFound,
+    PhotoChangerError,
+    QueueUnavailable,
+    StorageUnavailable,
+    UndecodableImage,
+    UnsupportedMediaType,
+)
+from ..jobs import Claim, FailureReason, Job, LogEntry, LogEvent
+from ..media import MediaKey, MediaKind, Picture, PictureNeeds
+from ..ports.clock import Clock
+from ..ports.media import ImageTool, MediaStore
+from ..ports.providers import Rejected
+from ..ports.queue import JobQueue, JobSignals, Subscription
+from ..ports.services import JobService, MediaService
+from ..slots import FailureAnswer
+from .catalogue import ProviderCatalogue
+from .job_service import POLL
+from .routing import RouteEngine, RouteExhausted
+
+_log = logging.getLogger("photochanger.processing")
+
+
+_End = Callable[[], Coroutine[Any, Any, Job | None]]
+"""What is left to do once a route is through: end the job this way."""
+
+
+class Processing:
+    """Works on claims; `run` never raises for a job's own trouble, it ends the job with it."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobService,
+        queue: JobQueue,
+        signals: JobSignals,
+        store: MediaStore,
+        media: MediaService,
+        images: ImageTool,
+        providers: ProviderCatalogue,
+        routes: RouteEngine,
+        clock: Clock,
+    ) -> None:
+        self._jobs = jobs
+        self._queue = queue
+        self._signals = signals
+        self._store = store
+        self._media = media
+        self._images = images
+        self._providers = providers
+        self._routes = routes
+        self._clock = clock
+
+    async def run(self, claim: Claim) -> None:
+        """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
+        ending = await self._unless_ended(claim.job, self._run_route(claim))
+        if ending is None:
+            _log.info("job %s was ended by somebody else; its work was stopped", claim.job.id)
+            return
+        ended = await ending()
+        if ended is not None and ended.result is not None:
+            try:
+                await self._media.make_thumbnail(ended)
+            except PhotoChangerError as error:
+                _log.warning("the preview of job %s could not be made: %s", ended.id, error.detail)
+
+    async def _unless_ended(self, job: Job, work: Coroutine[Any, Any, _End]) -> _End | None:
+        """What `work` returns, or None as soon as the job was ended by somebody else; `work` is stopped then."""
+        with self._signals.finalized(job.id) as signal:
+            working = asyncio.ensure_future(work)
+            watching = asyncio.ensure_future(self._until_ended(job, signal))
+            try:
+                await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+                return working.result() if working.done() else None
+            finally:
+                for task in (working, watching):
+                    task.cancel()
+                await asyncio.gather(working, watching, return_exceptions=True)
+
+    async def _until_ended(self, job: Job, signal: Subscription) -> None:
+        """Return when the job has ended. The signal is a hint; the look at the job decides."""
+        while True:
+            if not await signal.wait(POLL) and self._clock.now() < job.expires_at:
+                continue
+            try:
+                if (await self._jobs.get(job.id)).state.finalized:
+                    return
+            except QueueUnavailable:
+                await self._clock.sleep(POLL)
+
+    async def _run_route(self, claim: Claim) -> _End:
+        """Run the job's route; what it returns ends the job accordingly."""
+        job = claim.job
+        materials = _JobMaterials(job, self._store, self._images, self._providers)
+
+        async def note_attempt(facts: dict[str, Any]) -> None:
+            entry = LogEntry(job.id, self._clock.now(), LogEvent.ATTEMPT, facts | {"attempt": claim.attempt})
+            await self._jobs.append_processing_logs([entry])
+
+        async def note_reference(reference: str) -> None:
+            await self._queue.note_reference(claim, reference)
+
+        fail = partial(self._jobs.fail, job, claim=claim)
+        try:
+            made = await self._routes.run(
+                claim, materials, ends_at=_route_ends_at(job), note_attempt=note_attempt, note_reference=note_reference
+            )
+        except RouteExhausted as error:
+            return partial(
+                fail,
+                FailureReason.PROVIDER_ERROR,
+                error_code="provider_failed",
+                detail=error.reason,
+                provider_id=error.provider_id,
+                operation_id=error.operation_id,
+            )
+        except TimeoutError:
+            detail = "No picture was ready within the sync window."
+            return partial(fail, FailureReason.TIMEOUT, error_code="sync_timeout", detail=detail)
+        except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
+            return partial(fail, FailureReason.INVALID_PHOTO, error_code=error.code, detail=error.detail)
+        except (StorageUnavailable, MediaNotFound) as error:
+            code = StorageUnavailable.code
+            return partial(fail, FailureReason.STORAGE_ERROR, error_code=code, detail=error.detail)
+        return partial(
+            self._jobs.finalize_job,
+            claim,
+            made.picture,
+            provider_id=made.provider_id,
+            operation_id=made.operation_id,
+        )
+
+
+def _route_ends_at(job: Job) -> datetime:
+    if job.route.failure_answer is FailureAnswer.ERROR:
+        return job.expires_at
+    return route_ends_at(job.expires_at, job.created_at)
+
+
+class _JobMaterials:
+    """The photo, prepared once for equal needs, and the slot's templates, loaded once."""
+
+    def __init__(self, job: Job, store: MediaStore, images: ImageTool, providers: ProviderCatalogue) -> None:
+        self._job = job
+        self._store = store
+        self._images = images
+        self._providers = providers
+        self._photos: dict[PictureNeeds, Picture] = {}
+        self._templates: dict[str, Picture] | None = None
+
+    async def photo(self, needs: PictureNeeds) -> Picture:
+        if needs not in self._photos:
+            async with self._store.local(self._job.photo.file.key) as path:
+                self._photos[needs] = await self._images.prepare(path, needs)
+        return self._photos[needs]
+
+    async def templates(self) -> dict[str, Picture]:
+        if self._templates is None:
+            self._templates = {
+                binding.setting_key: await self._template(binding.media_id) for binding in self._job.route.templates
+            }
+        return self._templates
+
+    async def _template(self, media_id: str) -> Picture:
+        key = MediaKey(MediaKind.TEMPLATES, media_id)
+        try:
+            data = b"".join([chunk async for chunk in self._store.open(key)])
+            return await self._images.verify(data, limits=self._providers.limits)
+        except (MediaNotFound, UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
+            raise Rejected(f"The template {media_id} cannot be used: {error.detail}") from error

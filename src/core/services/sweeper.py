@@ -1,0 +1,154 @@
+"""Purges what has expired and finalizes what nobody waits for. Safe to run in several processes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from datetime import timedelta
+from itertools import count
+
+import msgspec
+
+from ..deadlines import ORPHAN_GRACE
+from ..errors import PhotoChangerError
+from ..media import MediaKey, MediaKind
+from ..ports.clock import Clock
+from ..ports.media import MediaStore
+from ..ports.queue import JobQueue
+from ..ports.repositories import JobRepository, MediaRepository
+from ..results import preview_key
+
+_log = logging.getLogger("photochanger.sweeper")
+
+EVERY = timedelta(seconds=60)
+_ORPHANS_EVERY_ROUNDS = 15
+_BATCH = 200
+_PREVIEW_LIFE = timedelta(minutes=5)
+
+
+class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a sweep removed or ended."""
+
+    jobs_timed_out: int = 0
+    results: int = 0
+    media_objects: int = 0
+    previews: int = 0
+    orphans: int = 0
+    partial_files: int = 0
+
+    def __add__(self, other: SweepReport) -> SweepReport:
+        return SweepReport(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class Sweeper:
+    """The background task that keeps the promise of SPEC §3.7."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        jobs: JobRepository,
+        media: MediaRepository,
+        store: MediaStore,
+        clock: Clock,
+    ) -> None:
+        self._queue = queue
+        self._jobs = jobs
+        self._media = media
+        self._store = store
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Sweep now and every minute, orphans every fifteen, until cancelled. Trouble is logged and waited out."""
+        for round_number in count():
+            try:
+                report = await self.sweep_expired()
+                if round_number % _ORPHANS_EVERY_ROUNDS == 0:
+                    report += await self.sweep_orphans()
+                if report != SweepReport():
+                    _log.info("swept: %s", report)
+            except PhotoChangerError as error:
+                _log.warning("this sweep was cut short: %s", error.detail)
+            await self._clock.sleep(EVERY)
+
+    async def sweep_expired(self) -> SweepReport:
+        """Finalize jobs past their deadline; remove expired results, media objects and previews.
+
+        Raises QueueUnavailable, StorageUnavailable.
+        """
+        now = self._clock.now()
+        return SweepReport(
+            jobs_timed_out=await _in_batches(self._time_out_jobs),
+            results=await _in_batches(self._purge_results),
+            media_objects=await _in_batches(self._purge_media),
+            previews=await _in_batches(
+                lambda: self._jobs.clear_previews(finalized_before=now - _PREVIEW_LIFE, limit=_BATCH)
+            ),
+        )
+
+    async def sweep_orphans(self, *, grace: timedelta = ORPHAN_GRACE) -> SweepReport:
+        """Remove files older than `grace` that no job and no media object owns.
+
+        Raises QueueUnavailable, StorageUnavailable.
+        """
+        older_than = self._clock.now() - grace
+        orphans = 0
+        for kind, in_use in (
+            (MediaKind.PAYLOADS, self._jobs.in_use),
+            (MediaKind.RESULTS, self._jobs.in_use),
+            (MediaKind.PREVIEWS, self._jobs.in_use),
+            (MediaKind.MEDIA, self._media.in_use),
+        ):
+            async for keys in _batches(self._store.keys(kind, older_than=older_than)):
+                used = await in_use(keys)
+                for key in keys:
+                    if key not in used:
+                        orphans += await self._store.delete(key)
+        return SweepReport(orphans=orphans, partial_files=await self._store.remove_partial(older_than=older_than))
+
+    async def _time_out_jobs(self) -> int:
+        ended = await self._queue.release_expired(limit=_BATCH)
+        for job in ended:
+            await self._store.delete(job.photo.file.key)
+        return len(ended)
+
+    async def _purge_results(self) -> int:
+        now = self._clock.now()
+        jobs = await self._jobs.expired_results(now=now, limit=_BATCH)
+        for job in jobs:
+            if job.result is not None:
+                await self._store.delete(job.result.file.key)
+                await self._store.delete(preview_key(job.result.file.key))
+        await self._jobs.mark_purged([job.id for job in jobs], now=now)
+        return len(jobs)
+
+    async def _purge_media(self) -> int:
+        now = self._clock.now()
+        expired = await self._media.expired(now=now, limit=_BATCH)
+        for media in expired:
+            await self._store.delete(media.file.key)
+        await self._media.remove([media.id for media in expired], now=now)
+        return len(expired)
+
+
+async def _in_batches(step: Callable[[], Awaitable[int]]) -> int:
+    """Repeat a step while it finds whole batches; the sum of what it did."""
+    total = 0
+    while done := await step():
+        total += done
+        await asyncio.sleep(0)  # let requests through between batches
+        if done < _BATCH:
+            break
+    return total
+
+
+async def _batches(keys: AsyncIterator[MediaKey]) -> AsyncIterator[Collection[MediaKey]]:
+    batch: list[MediaKey] = []
+    async for key in keys:
+        batch.append(key)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

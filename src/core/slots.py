@@ -1,0 +1,100 @@
+"""Slots: the fifteen fixed configurations that photos arrive on, and the route that each one takes."""
+
+from __future__ import annotations
+
+import enum
+import re
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+SLOT_COUNT = 15
+SLOT_IDS = tuple(f"slot-{number:03d}" for number in range(1, SLOT_COUNT + 1))
+
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+
+
+class FailureAnswer(enum.StrEnum):
+    """What the waiting client gets where a route is exhausted or the window ends."""
+
+    ERROR = "error"
+    ORIGINAL = "original"
+    BRANDED = "branded"
+
+
+class ResponseMode(enum.StrEnum):
+    """The form of a synchronous answer: the bare picture, or multipart/mixed with a JSON part and the picture."""
+
+    IMAGE = "image"
+    MULTIPART = "multipart"
+
+
+class RouteEntry(msgspec.Struct, frozen=True):
+    """One step of a route: an operation of a provider with its settings."""
+
+    provider_id: str
+    operation_id: str
+    settings: dict[str, Any] = {}
+
+
+class Branded(msgspec.Struct, frozen=True):
+    """The `local` operation that makes the failure answer `branded`."""
+
+    operation_id: str = "frame"
+    settings: dict[str, Any] = {}
+
+
+class TemplateBinding(msgspec.Struct, frozen=True):
+    """A permanent picture bound to a slot under the name of a setting, such as `style` or `frame`."""
+
+    setting_key: str
+    media_id: str
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Everything of a slot that decides how a job runs; copied into the job, so that later edits do not touch it."""
+
+    entries: tuple[RouteEntry, ...]
+    templates: tuple[TemplateBinding, ...] = ()
+    failure_answer: FailureAnswer = FailureAnswer.ERROR
+    branded: Branded = Branded()
+    hedge: bool = False
+    late_rescue: bool = False
+    response_mode: ResponseMode = ResponseMode.IMAGE
+    prompt_fields: tuple[str, ...] = ()
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """One slot. `version` counts its writes and makes its ETag; `max_upload_bytes` None means the service's bound."""
+
+    id: str
+    name: str
+    active: bool
+    route: Route
+    version: int = 1
+    max_upload_bytes: int | None = None
+    gallery_open_until: datetime | None = None
+    updated_at: datetime | None = None
+
+
+def shipped_slots() -> tuple[Slot, ...]:
+    """The slots of a new installation: 001-004 work without any key, the others wait to be configured."""
+
+    def local(operation_id: str, **settings: Any) -> Route:
+        return Route(entries=(RouteEntry("local", operation_id, settings),))
+
+    ready = (
+        ("Natural enhance", local("enhance")),
+        ("Oil painting", local("stylize", look="oil")),
+        ("Party frame", local("frame")),
+        ("Studio background", local("background")),
+    )
+    slots = [Slot(slot_id, name, True, route) for slot_id, (name, route) in zip(SLOT_IDS, ready, strict=False)]
+    slots += [Slot(slot_id, f"Slot {slot_id[-3:]}", False, Route(entries=())) for slot_id in SLOT_IDS[len(ready) :]]
+    return tuple(slots)
+
+
+def is_field_name(name: str) -> bool:
+    """Whether a form field's name can be kept as job metadata and used as `{name}` in prompts."""
+    return bool(_FIELD_NAME.match(name))

@@ -1,0 +1,169 @@
+"""`PHOTOCHANGER_*` environment variables as one frozen struct; errors name the variable as the operator wrote it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ..core.deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
+from ..core.errors import ConfigurationError
+from ..core.settings import MIB, AppSettings
+
+PREFIX = "PHOTOCHANGER_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process of PhotoChanger is set up.
+
+    Attributes:
+        home: the data folder: embedded database, media folder.
+        host, port: where HTTP is served; port 0 lets the system choose.
+        database_url: an external PostgreSQL; None starts the embedded one in `home`.
+        media_root: the folder of the media store; None means `home`/media.
+        workers: concurrent jobs of this host; 0 runs none here.
+        sync_response, result_retention, max_active_jobs, max_upload_bytes, max_image_pixels: see AppSettings; what an
+            administrator has stored goes over them.
+        public_base_url: what public links begin with; None takes it from the request.
+        ingest_password: the password of the first start; None generates one.
+        log_format: `console` or `json`.
+    """
+
+    home: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database_url: str | None = None
+    media_root: Path | None = None
+    workers: int = 4
+    max_active_jobs: int = 64
+    sync_response: timedelta = DEFAULT_SYNC_RESPONSE
+    result_retention: timedelta = DEFAULT_RESULT_RETENTION
+    max_upload_bytes: int = 64 * MIB
+    max_image_pixels: int = 100_000_000
+    public_base_url: str | None = None
+    ingest_password: str | None = None
+    log_format: str = "console"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings that the environment describes; ConfigurationError names the first variable that cannot be used."""
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for name, (field, read) in _VARIABLES.items():
+            text = environ.get(PREFIX + name, "").strip()
+            if not text:
+                continue
+            try:
+                values[field] = read(text)
+            except ValueError as error:
+                raise ConfigurationError(PREFIX + name, str(error)) from None
+        unknown = sorted(name for name in environ if name.startswith(PREFIX) and name[len(PREFIX) :] not in _KNOWN)
+        if unknown:
+            raise ConfigurationError(unknown[0], "there is no such setting")
+        return cls(**values)
+
+    @property
+    def defaults(self) -> AppSettings:
+        """What applies until an administrator stores something else."""
+        return AppSettings(
+            sync_response=self.sync_response,
+            result_retention=self.result_retention,
+            max_active_jobs=self.max_active_jobs,
+            max_upload_bytes=self.max_upload_bytes,
+            max_image_pixels=self.max_image_pixels,
+        )
+
+    @property
+    def media_folder(self) -> Path:
+        return self.media_root or self.home / "media"
+
+    def __repr__(self) -> str:
+        hidden = {"database_url", "ingest_password"}
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
+        return f"Settings({', '.join(shown)})"
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise ValueError(f"{value} is not between {low} and {high}")
+        return value
+
+    return read
+
+
+def _duration(unit: str, low: timedelta, high: timedelta) -> Callable[[str], timedelta]:
+    def read(text: str) -> timedelta:
+        try:
+            value = timedelta(**{unit: float(text)})
+        except (ValueError, OverflowError):
+            raise ValueError(f"{text!r} is not a number of {unit}") from None
+        if not low <= value <= high:
+            one = timedelta(**{unit: 1})
+            raise ValueError(f"{text} {unit} is not between {low / one:g} and {high / one:g}")
+        return value
+
+    return read
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in schemes:
+            raise ValueError(f"is not an URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return text.rstrip("/")
+
+    return read
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _password(text: str) -> str:
+    if not 8 <= len(text) <= 1024:
+        raise ValueError("is not between 8 and 1024 characters long")
+    return text
+
+
+_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "HOME": ("home", Path),
+    "HOST": ("host", str),
+    "PORT": ("port", _whole(0, 65535)),
+    "DATABASE_URL": ("database_url", _url("postgresql", "postgres")),
+    "MEDIA_ROOT": ("media_root", Path),
+    "WORKERS": ("workers", _whole(0, 256)),
+    "MAX_ACTIVE_JOBS": ("max_active_jobs", _whole(1, 10_000)),
+    "SYNC_RESPONSE_SECONDS": ("sync_response", _duration("seconds", MIN_SYNC_RESPONSE, MAX_SYNC_RESPONSE)),
+    "RESULT_RETENTION_HOURS": ("result_retention", _duration("hours", timedelta(minutes=1), timedelta(days=3650))),
+    "MAX_UPLOAD_BYTES": ("max_upload_bytes", _whole(1024, 1024 * MIB)),
+    "MAX_IMAGE_PIXELS": ("max_image_pixels", _whole(1, 1_000_000_000)),
+    "PUBLIC_BASE_URL": ("public_base_url", _url("http", "https")),
+    "INGEST_PASSWORD": ("ingest_password", _password),
+    "LOG_FORMAT": ("log_format", _one_of("console", "json")),
+}
+
+_LATER = (
+    *("SECRET_KEY", "ADMIN_USERNAME", "ADMIN_PASSWORD", "OTLP_ENDPOINT"),
+    *(f"{provider}_{what}" for provider in ("GEMINI", "OPENAI", "TURBOTEXT") for what in ("API_KEY", "BASE_URL")),
+)
+"""Names that are fixed for the parts that come with providers, administration and telemetry; they do nothing yet."""
+
+_KNOWN = frozenset(_VARIABLES) | frozenset(_LATER)
