@@ -1,0 +1,5 @@
+"""Pictures: what they are, whether they decode, and how they become what a provider or a page needs."""
+
+from .tools import ImageTools
+
+__all__ = ["ImageTools"]

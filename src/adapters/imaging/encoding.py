@@ -1,0 +1,90 @@
+"""libvips images into bytes: within a provider's limits, or as small as a preview must be. No metadata leaves here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyvips
+
+from ...core.media import Picture, PictureNeeds
+
+PREVIEW_SIDE = 512
+PREVIEW_MAX_BYTES = 64 * 1024
+
+_WRITABLE = ("image/jpeg", "image/webp", "image/png")
+_QUALITIES = (92, 85, 75, 62, 45)
+_SHRINK_STEP = 0.75
+_WHITE = [255.0, 255.0, 255.0]
+
+
+def encode_within(image: pyvips.Image, needs: PictureNeeds) -> Picture:
+    """An 8-bit sRGB image in memory as the first type of `needs` that can be written, within its bytes and pixels.
+
+    Quality goes down first, then the size. ValueError when `needs` accepts no type that can be written.
+    """
+    mime = next((mime for mime in needs.mimes if mime in _WRITABLE), None)
+    if mime is None:
+        raise ValueError(f"needs must accept one of {', '.join(_WRITABLE)}")
+    image = within_pixels(image, needs.max_pixels)
+    for scaled, quality in _attempts(image):
+        data = encode(scaled, mime, quality=quality)
+        if len(data) <= needs.max_bytes:
+            return Picture(data, mime, scaled.width, scaled.height)
+    raise ValueError(f"no picture fits into {needs.max_bytes} bytes")
+
+
+def encode_preview(image: pyvips.Image) -> bytes:
+    """An 8-bit sRGB image in memory as WebP within the bounds of a preview."""
+    for scaled, quality in _attempts(image, best=80):
+        data = encode(scaled, "image/webp", quality=quality)
+        if len(data) <= PREVIEW_MAX_BYTES:
+            return data
+    raise AssertionError("one pixel fits into any preview")
+
+
+def encode(image: pyvips.Image, mime: str, *, quality: int) -> bytes:
+    """Encoded bytes; where the type has no transparency, what is transparent becomes white."""
+    options: dict[str, Any] = {"keep": "none"}
+    if mime == "image/jpeg":
+        flat = image.flatten(background=_WHITE) if image.hasalpha() else image
+        data = flat.jpegsave_buffer(Q=quality, optimize_coding=True, **options)
+    elif mime == "image/webp":
+        data = image.webpsave_buffer(Q=quality, effort=2, **options)
+    else:
+        data = image.pngsave_buffer(compression=4, **options)
+    return bytes(data)
+
+
+def within_pixels(image: pyvips.Image, max_pixels: int) -> pyvips.Image:
+    """The image, scaled down where it has more pixels."""
+    width, height = size_within(image.width, image.height, max_pixels)
+    if (width, height) == (image.width, image.height):
+        return image
+    return _scaled(image, width, height)
+
+
+def size_within(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """The largest size of the same shape with at most `max_pixels` pixels."""
+    if width * height <= max_pixels:
+        return width, height
+    scale = (max_pixels / (width * height)) ** 0.5
+    # A very flat picture stays one pixel high; its length alone must then fit.
+    small_width = min(max(1, int(width * scale)), max_pixels)
+    small_height = max(1, min(int(height * scale), max_pixels // small_width))
+    return small_width, small_height
+
+
+def _attempts(image: pyvips.Image, *, best: int = _QUALITIES[0]) -> Iterator[tuple[pyvips.Image, int]]:
+    """Ever smaller ways to encode an image: all qualities at full size, then the lower ones at smaller sizes."""
+    qualities = tuple(quality for quality in _QUALITIES if quality <= best)
+    for quality in qualities:
+        yield image, quality
+    width, height = image.width, image.height
+    while width > 1 or height > 1:
+        width, height = max(1, int(width * _SHRINK_STEP)), max(1, int(height * _SHRINK_STEP))
+        yield _scaled(image, width, height), qualities[len(qualities) // 2]
+
+
+def _scaled(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
+    return image.thumbnail_image(width, height=height, size="force", no_rotate=True).copy_memory()

@@ -1,0 +1,162 @@
+"""The ImageTool port on libvips, and on libheif for HEIC: every method runs in a small thread pool of its own.
+
+libvips decodes in strips, so memory follows what is asked for, not what the photo holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import pyvips
+
+from ...core.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+from ..libvips import VipsError, as_srgb, fit, open_image
+from .encoding import PREVIEW_SIDE, encode_preview, encode_within, size_within
+from .headers import HEIF_MIMES, Header, check_limits, open_heif, read_header, undecodable
+from .sniffing import sniff
+from .stripping import strip_jpeg, strip_png, strip_webp
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_STRIPPERS = {"image/jpeg": strip_jpeg, "image/png": strip_png, "image/webp": strip_webp}
+_JPEG_PROOF_SHRINK = 8
+"""A JPEG read at an eighth still has every coefficient parsed, for a fraction of the time of all its pixels."""
+
+_FIRST_QUARTER_TURN = 5
+"""EXIF orientations from here on swap width and height."""
+
+_HEIF_MODES = ("L", "RGB", "RGBA")
+
+
+class ImageTools:
+    """An ImageTool with `threads` threads of its own; `close` ends them."""
+
+    def __init__(self, *, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
+
+    def close(self) -> None:
+        """Wait for running work and end the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def sniff(self, head: bytes) -> str | None:
+        return sniff(head)
+
+    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
+        return await self._run(_inspect, path, limits)
+
+    async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
+        return await self._run(_prepare, path, needs)
+
+    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        return await self._run(_verify, data, limits)
+
+    async def preview(self, data: bytes) -> bytes:
+        return await self._run(_preview, data)
+
+    async def _run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        assert not kwargs, "executors take positional arguments only"
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+
+def _inspect(path: Path, limits: ImageLimits) -> ImageFacts:
+    header = read_header(path)
+    check_limits(header, limits)
+    return header.facts
+
+
+def _prepare(path: Path, needs: PictureNeeds) -> Picture:
+    data = path.read_bytes()
+    header = read_header(data)
+    try:
+        if _fits_as_it_is(header, needs) and (stripped := _stripped(data, header.mime, max_bytes=needs.max_bytes)):
+            _decode_whole(stripped, header.mime)
+            return Picture(stripped, header.mime, header.width, header.height)
+        if header.mime == "image/jpeg":
+            # The pixels may be read at a fraction below, but an end that is missing must be noticed all the same.
+            _decode_whole(data, header.mime)
+        image = _open_upright(data, header, size_within(header.width, header.height, needs.max_pixels)).copy_memory()
+    except (VipsError, EOFError, RuntimeError) as error:
+        raise undecodable(header.mime) from error
+    return encode_within(image, needs)
+
+
+def _fits_as_it_is(header: Header, needs: PictureNeeds) -> bool:
+    """Whether taking the metadata out is all that a photo needs."""
+    return (
+        header.mime in _STRIPPERS
+        and header.mime in needs.mimes
+        and header.orientation == 1
+        and header.frames == 1
+        and header.width * header.height <= needs.max_pixels
+    )
+
+
+def _stripped(data: bytes, mime: str, *, max_bytes: int) -> bytes | None:
+    """The picture without its metadata; None where that needs a re-encode: too big, or an unusual structure."""
+    try:
+        stripped = _STRIPPERS[mime](data)
+    except ValueError:
+        return None
+    return stripped if len(stripped) <= max_bytes else None
+
+
+def _verify(data: bytes, limits: ImageLimits) -> Picture:
+    header = read_header(data)
+    check_limits(header, limits)
+    try:
+        _decode_whole(data, header.mime)
+    except (VipsError, ValueError, EOFError, RuntimeError) as error:
+        raise undecodable(header.mime) from error
+    return Picture(data, header.mime, header.width, header.height)
+
+
+def _preview(data: bytes) -> bytes:
+    header = read_header(data)
+    try:
+        image = _open_upright(data, header, (PREVIEW_SIDE, PREVIEW_SIDE)).copy_memory()
+    except (VipsError, ValueError, EOFError, RuntimeError) as error:
+        raise undecodable(header.mime) from error
+    return encode_preview(image)
+
+
+def _decode_whole(data: bytes, mime: str) -> None:
+    """Prove that every pixel is there, with little memory; raises what the decoder raises."""
+    if mime in HEIF_MIMES:
+        open_heif(data).to_pillow().close()
+        return
+    options = {"shrink": _JPEG_PROOF_SHRINK} if mime == "image/jpeg" else {}
+    open_image(data, mime, access="sequential", **options).avg()
+
+
+def _open_upright(data: bytes, header: Header, box: tuple[int, int]) -> pyvips.Image:
+    """The first frame as 8-bit sRGB, upright, scaled down to fit into a box that is given as the pixels are stored."""
+    width, height = box
+    if header.mime in HEIF_MIMES:
+        image = _open_heif_pixels(data)
+    else:
+        options = {}
+        if header.mime == "image/jpeg":
+            scale = min(header.width / width, header.height / height)
+            options["shrink"] = next((shrink for shrink in (8, 4, 2) if scale >= shrink), 1)
+        image = open_image(data, header.mime, access="sequential", **options)
+    if header.orientation >= _FIRST_QUARTER_TURN:
+        width, height = height, width
+    return fit(as_srgb(image), width, height)
+
+
+def _open_heif_pixels(data: bytes) -> pyvips.Image:
+    with open_heif(data).to_pillow() as decoded:
+        picture = decoded if decoded.mode in _HEIF_MODES else decoded.convert("RGBA")
+        image = pyvips.Image.new_from_memory(
+            picture.tobytes(), picture.width, picture.height, len(picture.getbands()), "uchar"
+        )
+        profile = decoded.info.get("icc_profile")
+    image = image.copy(interpretation="b-w" if image.bands == 1 else "srgb")
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return image

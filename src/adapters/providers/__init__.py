@@ -1,0 +1,1 @@
+"""Image services behind the Provider port, one module each."""
