@@ -1,0 +1,119 @@
+"""The painted looks: oil and watercolour. Both flatten the photo into patches first and then show the hand in it."""
+
+from __future__ import annotations
+
+import math
+
+import pyvips
+
+from . import canvas
+
+_SECTORS = 8
+_PAINT_SIDE = 1400
+"""Paint has no detail finer than a brush: the patches are found on a picture of this size."""
+
+
+def oil(image: pyvips.Image) -> pyvips.Image:
+    """Thick paint: brush strokes that follow the shapes, with light falling on their ridges."""
+    small = _at_paint_size(canvas.to_float(image))
+    unit = canvas.unit(small)
+    flow = _flow(canvas.luma(small), 4 * unit)
+    paint = patches(small, 5 * unit).copy_memory()
+    paint = _smear(paint, flow, 3 * unit, rounds=2).copy_memory()
+    paint = canvas.saturate(canvas.contrast(paint, 0.3), 1.25)
+    paint = canvas.resize_to(paint.copy_memory(), image.width, image.height)
+    ridges = _smear(canvas.noise(small.width, small.height, seed=3).gaussblur(1.1 * unit), flow, 4 * unit, rounds=3)
+    ridges = canvas.resize_to((ridges / ridges.deviate()).copy_memory(), image.width, image.height)
+    height = (ridges * 0.045 + canvas.luma(paint) * 0.35).copy_memory()
+    step = max(1, round(canvas.unit(image)))
+    light = canvas.shift(height, step, step) - canvas.shift(height, -step, -step)
+    return canvas.to_uchar(paint + light.clamp(min=-0.12, max=0.12) * -0.8 + ridges * 0.01)
+
+
+def watercolor(image: pyvips.Image) -> pyvips.Image:
+    """Thin washes on rough paper: pale, darker where a wash dried at its edge, with unpainted borders."""
+    small = _at_paint_size(canvas.to_float(image))
+    unit = canvas.unit(small)
+    washes = patches(small, 4.5 * unit).copy_memory()
+    wobble = canvas.clouds(small.width, small.height, cell=14 * unit, seed=5).bandjoin(
+        canvas.clouds(small.width, small.height, cell=14 * unit, seed=6)
+    )
+    washes = washes.mapim(pyvips.Image.xyz(small.width, small.height) + wobble * (2.2 * unit), extend="copy")
+    washes = canvas.clip(washes).copy_memory()
+    grey = canvas.luma(washes)
+    rims = canvas.smoothstep((canvas.blur(grey, 3.5 * unit) - canvas.blur(grey, 1.2 * unit)), 0.006, 0.09)
+    washes = canvas.saturate(washes, 1.35) ** 0.8 * 0.88 + 0.12
+    washes = washes * (rims * -0.34 + 1)
+    washes = canvas.resize_to(washes.copy_memory(), image.width, image.height)
+    return canvas.to_uchar(_on_paper(washes))
+
+
+def _on_paper(washes: pyvips.Image) -> pyvips.Image:
+    """Pigment that settles in the grain of a warm white sheet and ends in a ragged border."""
+    width, height, unit = washes.width, washes.height, canvas.unit(washes)
+    blotches = canvas.clouds(width, height, cell=70 * unit, seed=7) + canvas.clouds(
+        width, height, cell=22 * unit, seed=8
+    )
+    tooth = canvas.noise(width, height, seed=9).gaussblur(1.1 * unit, precision="float")
+    tooth = (tooth / tooth.deviate()).copy_memory()
+    pigment = (washes * -1 + 1) * (blotches * 0.10 + tooth * 0.045 + 1)
+    xy = pyvips.Image.xyz(width, height)
+    margin = _least([xy[0], xy[0] * -1 + (width - 1), xy[1], xy[1] * -1 + (height - 1)]) / unit
+    painted = canvas.smoothstep(margin + blotches * 7 + tooth * 1.2, 17, 27)
+    paper = canvas.flat(washes, (0.985, 0.975, 0.945)) + tooth * 0.008
+    return paper - pigment * painted
+
+
+def patches(image: pyvips.Image, radius: float) -> pyvips.Image:
+    """Every pixel becomes the mean of the calmest neighbourhoods beside it: patches of one colour, sharp borders.
+
+    Eight overlapping neighbourhoods around a pixel are weighed by how even they are (a smooth Kuwahara filter).
+    """
+    grey = canvas.luma(image)
+    moments = image.bandjoin([grey, grey * grey])
+    moments = moments.gaussblur(max(radius * 0.5, 0.5), precision="float", min_ampl=0.1).copy_memory()
+    total, weights = grey * 0, grey * 0
+    for sector in range(_SECTORS):
+        angle = 2 * math.pi * sector / _SECTORS
+        near = canvas.shift(moments, round(radius * math.cos(angle)), round(radius * math.sin(angle)))
+        variance = (near[4] - near[3] * near[3]).clamp(min=0, max=1)
+        unrest = variance * 4000 + 0.05
+        calm = 1 / (unrest * unrest * unrest)
+        total, weights = total + near.extract_band(0, n=3) * calm, weights + calm
+    return total / weights
+
+
+def _at_paint_size(image: pyvips.Image) -> pyvips.Image:
+    scale = _PAINT_SIDE / max(image.width, image.height)
+    if scale >= 1:
+        return image.copy_memory()
+    return image.resize(scale, kernel="linear").copy_memory()
+
+
+def _flow(grey: pyvips.Image, sigma: float) -> pyvips.Image:
+    """For each pixel the direction along the shapes around it, as a two-band unit vector (structure tensor)."""
+    across = grey.conv([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], precision="float")
+    down = grey.conv([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], precision="float")
+    tensor = canvas.blur(across.bandjoin(down) ** 2, sigma).bandjoin(canvas.blur(across * down, sigma)).copy_memory()
+    angle = (tensor[2] * 2).atan2(tensor[0] - tensor[1]) / 2 + 90
+    return angle.cos().bandjoin(angle.sin()).copy_memory()
+
+
+def _smear(image: pyvips.Image, flow: pyvips.Image, length: float, *, rounds: int) -> pyvips.Image:
+    """Drawn out along the flow. Each round triples the reach, and follows the curves that the round before drew."""
+    at = pyvips.Image.xyz(image.width, image.height)
+    reach = length
+    for number in range(rounds):
+        ahead = image.mapim(at + flow * reach, extend="copy")
+        behind = image.mapim(at - flow * reach, extend="copy")
+        image = (ahead + image + behind) / 3
+        reach = length * 3 ** (-number - 1)
+        image = image.copy_memory()
+    return image
+
+
+def _least(images: list[pyvips.Image]) -> pyvips.Image:
+    result = images[0]
+    for image in images[1:]:
+        result = (result < image).ifthenelse(result, image)
+    return result
