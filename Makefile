@@ -1,0 +1,42 @@
+# Every target sets up what it needs: a virtual environment in .venv from pinned and hashed requirements.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo serve test bench lint clean lock
+
+demo: $(READY)
+	$(BIN)/photochanger demo
+
+serve: $(READY)
+	$(BIN)/photochanger serve
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# New pins of the newest versions that fit; hashes, but no address to fetch from.
+lock: $(READY)
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/bootstrap.in -o requirements/bootstrap.txt
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.py
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "PhotoChanger needs Python 3.11 or newer")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
+	mkdir -p .mypy && ln -sfn ../src .mypy/photochanger
+	touch $@
+
+clean:
+	rm -rf .venv .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

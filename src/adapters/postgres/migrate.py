@@ -1,0 +1,64 @@
+"""Bringing the schema up to date, safely beside other processes that do the same at the same moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from ...core.errors import QueueUnavailable
+from .engine import CONNECT_TIMEOUT_SECONDS, Database, _sqlalchemy_url, unavailable
+from .tables import SCHEMA
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 5_093_200_001
+"""The advisory lock that a migrating process holds; the enqueueing lock is another one."""
+
+
+class SchemaOutdated(QueueUnavailable):
+    """The database has another schema than this version of PhotoChanger needs."""
+
+    code = "schema_outdated"
+
+
+def migrate(url: str) -> None:
+    """Run the steps that are missing; blocks until other processes are through. QueueUnavailable."""
+    with unavailable():
+        engine = create_engine(
+            _sqlalchemy_url(url), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        )
+        with engine.connect() as connection:
+            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            connection.commit()
+            try:
+                connection.execute(text(f"create schema if not exists {SCHEMA}"))
+                connection.commit()
+                command.upgrade(_config(connection), "head")
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+                connection.commit()
+
+
+async def require_current_schema(database: Database) -> None:
+    """Return if the schema is this version's; SchemaOutdated, QueueUnavailable."""
+    async with database.begin() as connection:
+        known = await connection.scalar(text("select to_regclass('photochanger.alembic_version')"))
+        current = known and await connection.scalar(text("select version_num from photochanger.alembic_version"))
+    needed = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    if current != needed:
+        raise SchemaOutdated(f"The database schema is {current or 'missing'}; this version needs {needed}.")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config(attributes={"connection": connection})
+    options: dict[str, Any] = {"script_location": str(_MIGRATIONS), "path_separator": "os"}
+    for name, value in options.items():
+        config.set_main_option(name, value.replace("%", "%%"))
+    return config

@@ -1,0 +1,176 @@
+"""The JobQueue port on PostgreSQL. The statements stand in queue_sql; enqueueing, reading and finalizing share lanes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from ...core.errors import JobNotFound, QueueFull
+from ...core.jobs import Claim, Job, JobState, NewJob, Outcome, QueueDepth, pending
+from ...core.stats import outcome_of
+from . import queue_sql
+from .engine import Database
+from .rows import enqueue_item, job_from_row, stem
+
+_LONGEST_RETRY_SECONDS = 60
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class _Statement(NamedTuple):
+    """One of the queue's rarer statements on its way through the lane for those."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+class PostgresJobQueue:
+    """Lanes for what many callers do at once; everything else shares one more connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._enqueueing = database.lane(_enqueue_batch)
+        self._finalizing = database.lane(_finalize_batch)
+        self._finding = database.lane(_find_abandoned_batch)
+        self._acquiring = database.lane(_run_statements)
+        self._others = database.lane(_run_statements)
+
+    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+        verdict = await self._enqueueing.call((job, max_active))
+        return verdict if isinstance(verdict, Job) else await self._get(verdict)
+
+    async def _get(self, job_id: UUID) -> Job:
+        rows = await self._others.call(_Statement(queue_sql.GET_JOBS, {"ids": [job_id]}))
+        if not rows:
+            raise JobNotFound("There is no such job.")
+        return job_from_row(rows[0])
+
+    async def acquire(
+        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+    ) -> list[Claim]:
+        parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease}
+        sql = queue_sql.ACQUIRE
+        if limits:
+            sql = queue_sql.ACQUIRE_WITHIN_LIMITS
+            parameters["limits"] = msgspec.json.encode(limits).decode()
+        rows = await self._acquiring.call(_Statement(sql, parameters))
+        return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
+
+    async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
+        parameters = {
+            "ids": [claim.job.id for claim in claims],
+            "attempts": [claim.attempt for claim in claims],
+            "lease": lease,
+        }
+        return {row["id"] for row in await self._others.call(_Statement(queue_sql.RENEW, parameters))}
+
+    async def note_reference(self, claim: Claim, reference: str) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference}
+        return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
+
+    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
+        return bool(await self._finalizing.call((job_id, outcome, claim)))
+
+    async def release(self, claim: Claim) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt}
+        return bool(await self._others.call(_Statement(queue_sql.RELEASE, parameters)))
+
+    async def abandon(self, job_id: UUID) -> None:
+        await self._others.call(_Statement(queue_sql.ABANDON, {"id": job_id}))
+
+    async def find_abandoned(self, slot_id: str, sha256: str) -> Job | None:
+        found: Job | None = await self._finding.call((slot_id, sha256))
+        return found
+
+    async def rejoin(self, job_id: UUID) -> None:
+        await self._others.call(_Statement(queue_sql.REJOIN, {"id": job_id}))
+
+    async def release_expired(self, *, limit: int) -> list[Job]:
+        rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, {"limit": limit}))
+        return [job_from_row(row) for row in rows]
+
+    async def depth(self) -> QueueDepth:
+        by_state = dict.fromkeys(("pending", "processing"), 0)
+        by_provider: dict[str, int] = {}
+        for row in await self._others.call(_Statement(queue_sql.DEPTH, {})):
+            by_state[row["state"]] += row["held"]
+            by_provider[row["route_provider"]] = by_provider.get(row["route_provider"], 0) + row["held"]
+        return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
+
+
+async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[NewJob, int]]) -> list[Job | UUID | Exception]:
+    """For each its job as stored, the id of the job that holds its key, or QueueFull."""
+    items = msgspec.json.encode([enqueue_item(new, max_active) for new, max_active in batch]).decode()
+    cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
+    return [
+        _verdict(new, verdict, job_id, free_at)
+        for (new, _), (verdict, job_id, free_at) in zip(batch, await cursor.fetchall(), strict=True)
+    ]
+
+
+def _verdict(new: NewJob, verdict: str, job_id: UUID, free_at: datetime | None) -> Job | UUID | Exception:
+    if verdict == "stored":
+        return pending(new)
+    if verdict == "existing":
+        return job_id
+    seconds = (free_at - datetime.now(UTC)).total_seconds() if free_at else 1.0
+    return QueueFull(
+        "As many photos are being worked on as are allowed at once.",
+        retry_after=min(max(math.ceil(seconds), 1), _LONGEST_RETRY_SECONDS),
+    )
+
+
+async def _finalize_batch(
+    connection: Connection, batch: Sequence[tuple[UUID, Outcome, Claim | None]]
+) -> list[bool | Exception]:
+    items = [_finalize_item(place, *member) for place, member in enumerate(batch)]
+    cursor = await connection.execute(queue_sql.FINALIZE, {"batch": msgspec.json.encode(items).decode()})
+    done = {place for (place,) in await cursor.fetchall()}
+    return [place in done for place in range(len(batch))]
+
+
+def _finalize_item(place: int, job_id: UUID, outcome: Outcome, claim: Claim | None) -> dict[str, Any]:
+    result = outcome.result
+    return {
+        "place": place,
+        "id": job_id,
+        "attempt": claim.attempt if claim else None,
+        "state": outcome.state,
+        "finalized_at": outcome.finalized_at,
+        "failure_reason": outcome.failure_reason,
+        "error_code": outcome.error_code,
+        "error_detail": outcome.error_detail,
+        "provider_id": outcome.provider_id,
+        "operation_id": outcome.operation_id,
+        "result": result,
+        "result_stem": stem(result.file.key.name) if result else None,
+        "result_expires_at": result.expires_at if result else None,
+        "preview": outcome.inline_preview,  # bytes are base64 in JSON
+        "outcome": outcome_of(outcome.failure_reason if outcome.state is not JobState.SUCCEEDED else None),
+    }
+
+
+async def _find_abandoned_batch(connection: Connection, batch: Sequence[tuple[str, str]]) -> list[Job | None]:
+    wanted = msgspec.json.encode([{"slot_id": slot_id, "sha256": sha256} for slot_id, sha256 in {*batch}]).decode()
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(queue_sql.FIND_ABANDONED, {"batch": wanted})
+        newest: dict[tuple[str, str], Job] = {}
+        for job in map(job_from_row, await cursor.fetchall()):
+            newest.setdefault((job.slot_id, job.photo.file.sha256), job)
+    return [newest.get(member) for member in batch]
+
+
+async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
+    """The rows of each statement, one after the other."""
+    answers = []
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        for statement in batch:
+            await cursor.execute(statement.sql, statement.parameters)
+            answers.append(await cursor.fetchall() if cursor.description else [])
+    return answers

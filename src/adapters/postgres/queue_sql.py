@@ -1,0 +1,217 @@
+"""The queue's statements by name. Each is one round trip and one transaction; batches travel as one JSON parameter."""
+
+from __future__ import annotations
+
+JOB_COLUMNS = """
+    jobs.id, jobs.slot_id, jobs.source, jobs.state, jobs.created_at, jobs.expires_at, jobs.route::text as route,
+    jobs.photo::text as photo, jobs.access_token, jobs.metadata::text as metadata, jobs.idempotency_key, jobs.attempt,
+    jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.finalized_at, jobs.failure_reason, jobs.error_code,
+    jobs.error_detail, jobs.provider_id, jobs.operation_id, jobs.provider_job_reference, jobs.result::text as result,
+    jobs.result_purged_at, jobs.abandoned_at
+"""
+
+ENQUEUE = "select verdict, job_id, free_at from photochanger.enqueue(%(batch)s::jsonb)"
+
+GET_JOBS = f"select {JOB_COLUMNS} from photochanger.jobs where id = any(%(ids)s)"
+
+_TAKE = f"""
+taken as (
+    update photochanger.jobs
+    set state = 'processing', attempt = attempt + 1, worker = %(worker)s, lease_until = now() + %(lease)s,
+        acquired_at = coalesce(acquired_at, now())
+    from picked
+    where jobs.id = picked.id
+    returning {JOB_COLUMNS}
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, now(), 'acquired', jsonb_build_object('worker', worker, 'attempt', attempt) from taken
+)
+select * from taken order by created_at, id
+"""
+
+ACQUIRE = f"""
+with picked as (
+    select id from photochanger.jobs
+    where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+    order by created_at, id
+    limit %(n)s
+    for update skip locked
+),
+{_TAKE}
+"""
+
+ACQUIRE_WITHIN_LIMITS = f"""
+with allowed as (
+    select key as route_provider, value::int as most from jsonb_each_text(%(limits)s::jsonb)
+),
+busy as (
+    select route_provider, count(*) as held from photochanger.jobs
+    where finalized_at is null and state = 'processing' and lease_until > now()
+    group by route_provider
+),
+ranked as (
+    select id, route_provider,
+        row_number() over (partition by route_provider order by created_at, id) as place
+    from photochanger.jobs
+    where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+),
+picked as (
+    select jobs.id
+    from photochanger.jobs
+    join ranked using (id)
+    left join allowed on allowed.route_provider = ranked.route_provider
+    left join busy on busy.route_provider = ranked.route_provider
+    where (allowed.most is null or ranked.place <= allowed.most - coalesce(busy.held, 0))
+        and jobs.finalized_at is null and (jobs.state = 'pending' or jobs.lease_until <= now())
+    order by jobs.created_at, jobs.id
+    limit %(n)s
+    for update of jobs skip locked
+),
+{_TAKE}
+"""
+
+RENEW = """
+update photochanger.jobs
+set lease_until = now() + %(lease)s
+from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as mine (id, attempt)
+where jobs.id = mine.id and jobs.attempt = mine.attempt and jobs.state = 'processing'
+returning jobs.id
+"""
+
+NOTE_REFERENCE = """
+with noted as (
+    update photochanger.jobs set provider_job_reference = %(reference)s
+    where id = %(id)s and attempt = %(attempt)s and state = 'processing'
+    returning id
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, now(), 'reference', jsonb_build_object('attempt', %(attempt)s::int) from noted
+)
+select id from noted
+"""
+
+# The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection.
+FINALIZE = """
+with given as (
+    select *
+    from jsonb_to_recordset(%(batch)s::jsonb) as fields (
+        place int, id uuid, attempt int, state text, finalized_at timestamptz, failure_reason text, error_code text,
+        error_detail text, provider_id text, operation_id text, result jsonb, result_stem text,
+        result_expires_at timestamptz, preview text, outcome text
+    )
+),
+done as (
+    update photochanger.jobs
+    set state = given.state, finalized_at = given.finalized_at, failure_reason = given.failure_reason,
+        error_code = given.error_code, error_detail = given.error_detail, provider_id = given.provider_id,
+        operation_id = given.operation_id, result = given.result, result_stem = given.result_stem,
+        result_expires_at = given.result_expires_at, inline_preview = decode(given.preview, 'base64'),
+        idempotency_key = case when given.result is null then null else jobs.idempotency_key end,
+        worker = null, lease_until = null
+    from given
+    where jobs.id = given.id and jobs.finalized_at is null
+        and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
+    returning given.place, jobs.id, jobs.slot_id, given.finalized_at, given.state, given.attempt, given.outcome
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, finalized_at, 'finalized', jsonb_build_object('state', state, 'attempt', attempt) from done
+),
+counted as (
+    insert into photochanger.stats_hourly (slot_id, hour, outcome, count)
+    select slot_id, date_trunc('hour', finalized_at, 'UTC'), outcome, count(*)
+    from done group by 1, 2, 3 order by 1, 2, 3
+    on conflict (slot_id, hour, outcome) do update set count = stats_hourly.count + excluded.count
+),
+told as (
+    select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from done having count(*) > 0
+),
+ours as (
+    select place from done
+    union all
+    select given.place from given join photochanger.jobs on jobs.id = given.id
+    where given.result_stem is not null and jobs.result_stem = given.result_stem
+)
+select ours.place from ours left join told on true
+"""
+
+RELEASE = """
+with released as (
+    update photochanger.jobs set state = 'pending', worker = null, lease_until = null
+    where id = %(id)s and attempt = %(attempt)s and state = 'processing'
+    returning id
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, now(), 'released', jsonb_build_object('attempt', %(attempt)s::int) from released
+),
+told as (
+    select pg_notify('photochanger_work', '') from released
+)
+select released.id from released left join told on true
+"""
+
+ABANDON = """
+with abandoned as (
+    update photochanger.jobs set abandoned_at = now()
+    where id = %(id)s and answered_at is null
+    returning id
+)
+insert into photochanger.processing_logs (job_id, at, event)
+select id, now(), 'abandoned' from abandoned
+"""
+
+FIND_ABANDONED = f"""
+select {JOB_COLUMNS} from photochanger.jobs
+join jsonb_to_recordset(%(batch)s::jsonb) as wanted (slot_id text, sha256 text)
+    on jobs.slot_id = wanted.slot_id and jobs.sha256 = wanted.sha256
+where abandoned_at is not null and expires_at > now() and (finalized_at is null or state = 'succeeded')
+order by created_at desc
+"""
+
+REJOIN = """
+with joined as (
+    update photochanger.jobs set abandoned_at = null where id = %(id)s returning id
+)
+insert into photochanger.processing_logs (job_id, at, event)
+select id, now(), 'joined' from joined
+"""
+
+RELEASE_EXPIRED = f"""
+with late as (
+    select id from photochanger.jobs
+    where finalized_at is null and expires_at <= now()
+    order by created_at
+    limit %(limit)s
+    for update skip locked
+),
+ended as (
+    update photochanger.jobs
+    set state = 'timed_out', finalized_at = now(), failure_reason = 'timeout', error_code = 'sync_timeout',
+        error_detail = 'No picture was ready within the sync window.', idempotency_key = null, worker = null,
+        lease_until = null
+    from late
+    where jobs.id = late.id
+    returning {JOB_COLUMNS}
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, finalized_at, 'finalized', jsonb_build_object('state', state) from ended
+),
+counted as (
+    insert into photochanger.stats_hourly (slot_id, hour, outcome, count)
+    select slot_id, date_trunc('hour', finalized_at, 'UTC'), 'timeouts', count(*)
+    from ended group by 1, 2 order by 1, 2
+    on conflict (slot_id, hour, outcome) do update set count = stats_hourly.count + excluded.count
+),
+told as (
+    select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from ended having count(*) > 0
+)
+select ended.* from ended left join told on true
+"""
+
+DEPTH = """
+select state, route_provider, count(*) as held from photochanger.jobs where finalized_at is null group by 1, 2
+"""

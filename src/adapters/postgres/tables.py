@@ -1,0 +1,146 @@
+"""The tables, as SQLAlchemy describes them to the repositories and to Alembic; the schema is `photochanger`.
+
+Indexes that the hot path needs cover live rows only, so any number of finished jobs costs it nothing.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "photochanger"
+
+metadata = MetaData(schema=SCHEMA)
+
+_moment = DateTime(timezone=True)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("route", JSONB, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("max_upload_bytes", BigInteger),
+    Column("gallery_open_until", _moment),
+    Column("updated_at", _moment),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slot_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("expires_at", _moment, nullable=False),
+    Column("route", JSONB, nullable=False),
+    Column("route_provider", Text, nullable=False),
+    Column("photo", JSONB, nullable=False),
+    Column("payload_key", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("access_token", Text, nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("idempotency_key", Text),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("worker", Text),
+    Column("lease_until", _moment),
+    Column("acquired_at", _moment),
+    Column("finalized_at", _moment),
+    Column("failure_reason", Text),
+    Column("error_code", Text),
+    Column("error_detail", Text),
+    Column("provider_id", Text),
+    Column("operation_id", Text),
+    Column("provider_job_reference", Text),
+    Column("result", JSONB),
+    Column("result_stem", Text),
+    Column("result_expires_at", _moment),
+    Column("result_purged_at", _moment),
+    Column("abandoned_at", _moment),
+    Column("answered_at", _moment),
+    Column("inline_preview", LargeBinary),
+    postgresql_with={"fillfactor": "70"},
+)
+
+_live = text("finalized_at IS NULL")
+_kept = text("result_stem IS NOT NULL AND result_purged_at IS NULL")
+Index("jobs_live", jobs.c.created_at, postgresql_where=_live)
+Index("jobs_live_payload", jobs.c.payload_key, postgresql_where=_live)
+Index(
+    "jobs_idempotency",
+    jobs.c.slot_id,
+    jobs.c.idempotency_key,
+    unique=True,
+    postgresql_where=text("idempotency_key IS NOT NULL"),
+)
+Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
+Index("jobs_result_stem", jobs.c.result_stem, postgresql_where=_kept)
+Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
+Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
+Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
+
+processing_logs = Table(
+    "processing_logs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+)
+Index("processing_logs_job", processing_logs.c.job_id)
+
+media_objects = Table(
+    "media_objects",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("job_id", Uuid, ForeignKey(jobs.c.id, ondelete="CASCADE")),
+    Column("media_key", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("expires_at", _moment, nullable=False),
+    Column("removed_at", _moment),
+)
+_present = text("removed_at IS NULL")
+Index("media_objects_job", media_objects.c.job_id, postgresql_where=_present)
+Index("media_objects_key", media_objects.c.media_key, postgresql_where=_present)
+Index("media_objects_expiry", media_objects.c.expires_at, postgresql_where=_present)
+
+app_settings = Table(
+    "app_settings",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("ingest_password", JSONB),
+)
+
+stats_hourly = Table(
+    "stats_hourly",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("hour", _moment, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)

@@ -1,0 +1,161 @@
+"""The whole wiring: which implementation stands behind each port. The only place where one is chosen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
+
+from ..adapters.filesystem import FilesystemMediaStore
+from ..adapters.imaging import ImageTools
+from ..adapters.postgres import (
+    Database,
+    EmbeddedServer,
+    PostgresJobQueue,
+    PostgresJobRepository,
+    PostgresJobSignals,
+    PostgresMediaRepository,
+    PostgresSettingsRepository,
+    PostgresSlotRepository,
+    PostgresStatsService,
+)
+from ..adapters.providers.local import LocalProvider
+from ..adapters.security import Argon2PasswordHasher
+from ..adapters.system_clock import SystemClock
+from ..core.media import ImageLimits
+from ..core.ports.clock import Clock
+from ..core.ports.media import ImageTool, MediaStore
+from ..core.ports.queue import JobQueue, JobSignals
+from ..core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from ..core.ports.security import PasswordHasher
+from ..core.ports.services import JobService, MediaService
+from ..core.ports.stats import StatsService
+from ..core.services.auth_service import AuthService
+from ..core.services.catalogue import ProviderCatalogue
+from ..core.services.fallback import FallbackPictures
+from ..core.services.job_service import Jobs
+from ..core.services.media_service import Media
+from ..core.services.processing import Processing
+from ..core.services.routing import RouteEngine
+from ..core.services.settings_service import SettingsService
+from ..core.services.sweeper import Sweeper
+from .config import Settings
+from .worker import WorkerPool
+
+DATABASE = "photochanger"
+"""The name of the database in the embedded server."""
+
+
+class PostgresAdapters(Provider):
+    """Queue, wake-ups, repositories and statistics in PostgreSQL: an external server, else the embedded one."""
+
+    scope = Scope.APP
+
+    @provide
+    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+        server: EmbeddedServer | None = None
+        url = settings.database_url
+        if url is None:
+            server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        try:
+            if server is not None:
+                await asyncio.to_thread(server.ensure_database, DATABASE)
+                url = server.url(DATABASE)
+            assert url is not None
+            async with Database(url) as database:
+                yield database
+        finally:
+            if server is not None:
+                await asyncio.to_thread(server.close)
+
+    @provide
+    async def signals(self, database: Database) -> AsyncIterator[JobSignals]:
+        async with PostgresJobSignals(database) as signals:
+            yield signals
+
+    queue = provide(PostgresJobQueue, provides=JobQueue)
+    slots = provide(PostgresSlotRepository, provides=SlotRepository)
+    stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
+    jobs = provide(PostgresJobRepository, provides=JobRepository)
+    media = provide(PostgresMediaRepository, provides=MediaRepository)
+    stats = provide(PostgresStatsService, provides=StatsService)
+
+
+class LocalAdapters(Provider):
+    """What is the same wherever the database is: clock, files, pictures, passwords, providers."""
+
+    scope = Scope.APP
+
+    clock = provide(SystemClock, provides=Clock)
+
+    @provide
+    def store(self, settings: Settings) -> MediaStore:
+        return FilesystemMediaStore(settings.media_folder)
+
+    @provide
+    def images(self) -> AsyncIterator[ImageTool]:
+        return _closing(ImageTools())
+
+    @provide
+    def hasher(self) -> AsyncIterator[PasswordHasher]:
+        return _closing(Argon2PasswordHasher())
+
+    @provide
+    async def providers(self, settings: Settings) -> AsyncIterator[ProviderCatalogue]:
+        catalogue = ProviderCatalogue([LocalProvider()], limits=ImageLimits(max_pixels=settings.max_image_pixels))
+        yield catalogue
+        await catalogue.close()
+
+
+class CoreServices(Provider):
+    """The services of the core over the ports."""
+
+    scope = Scope.APP
+
+    @provide
+    def settings(
+        self, repository: SettingsRepository, hasher: PasswordHasher, clock: Clock, settings: Settings
+    ) -> SettingsService:
+        return SettingsService(repository, hasher, clock, defaults=settings.defaults)
+
+    auth = provide(AuthService)
+    fallback = provide(FallbackPictures)
+    job_service = provide(Jobs, provides=JobService)
+    media_service = provide(Media, provides=MediaService)
+    processing = provide(Processing)
+    sweeper = provide(Sweeper)
+
+    @provide
+    def routes(self, providers: ProviderCatalogue, images: ImageTool, clock: Clock) -> RouteEngine:
+        return RouteEngine(providers, images, clock)
+
+    @provide
+    def worker(
+        self,
+        settings: Settings,
+        jobs: JobService,
+        queue: JobQueue,
+        signals: JobSignals,
+        processing: Processing,
+        providers: ProviderCatalogue,
+    ) -> WorkerPool:
+        return WorkerPool(
+            jobs=jobs,
+            queue=queue,
+            signals=signals,
+            processing=processing,
+            providers=providers,
+            concurrency=settings.workers,
+        )
+
+
+def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
+    """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
+    replaced = Provider(scope=Scope.APP)
+    for port, adapter in (adapters or {}).items():
+        replaced.provide(lambda adapter=adapter: adapter, provides=port)
+    configured = Provider(scope=Scope.APP)
+    configured.provide(lambda: settings, provides=Settings)
+    return make_async_container(configured, PostgresAdapters(), LocalAdapters(), CoreServices(), replaced)

@@ -1,0 +1,136 @@
+"""`photochanger serve`: the HTTP process, with its workers in a process of their own that is watched and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import uvicorn
+from dishka import AsyncContainer
+
+from ..adapters.postgres import Database
+from ..core.services.sweeper import Sweeper
+from .config import PREFIX, Settings
+from .container import make_container
+from .http.app import create_http_app
+from .startup import WorkerMissing, migrate_database, readiness, seed
+
+_log = logging.getLogger("photochanger.serve")
+
+STOP_GRACE = timedelta(seconds=25)
+"""How long requests that wait for their picture are held after the stop signal."""
+
+_RESTART_PAUSE = timedelta(seconds=1)
+
+
+class WorkerProcess:
+    """The worker process of this service: started, watched, started again when it dies, stopped with the service."""
+
+    def __init__(self, settings: Settings, database_url: str) -> None:
+        self._environ = os.environ | {
+            PREFIX + "DATABASE_URL": database_url,
+            PREFIX + "HOME": str(settings.home.absolute()),
+            PREFIX + "MEDIA_ROOT": str(settings.media_folder.absolute()),
+            PREFIX + "WORKERS": str(settings.workers),
+            PREFIX + "LOG_FORMAT": settings.log_format,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Keep one worker process alive until `stop`."""
+        while not self._stopping:
+            # Its standard input is a pipe that nobody writes to: it ends when this process does, however that dies.
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "photochanger", "worker", "--supervised"),
+                stdin=asyncio.subprocess.PIPE,
+                env=self._environ,
+                start_new_session=True,
+            )
+            code = await self._process.wait()
+            if not self._stopping:
+                _log.error("the worker process ended with code %s and is started again", code)
+                await asyncio.sleep(_RESTART_PAUSE.total_seconds())
+
+    async def check(self) -> None:
+        """WorkerMissing while no worker process runs."""
+        if self._process is None or self._process.returncode is not None:
+            raise WorkerMissing("The worker process is not running.")
+
+    async def stop(self) -> None:
+        """Send the stop signal and wait until the worker has given back what it could not finish."""
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            await process.wait()
+
+
+async def serve(settings: Settings) -> None:
+    """Run HTTP, the sweeper and the workers until SIGTERM or SIGINT.
+
+    Prints the address once it listens. Raises ConfigurationError, QueueUnavailable, StorageUnavailable at the start.
+    """
+    container = make_container(settings)
+    try:
+        await migrate_database(container)
+        generated = await seed(container)
+        if generated is not None:
+            print(f"The ingest password is {generated} - note it now, it is not shown again.", flush=True)
+        database = await container.get(Database)
+        worker = WorkerProcess(settings, database.url) if settings.workers else None
+        async with _running_worker(worker), _sweeping(container):
+            await _serve_http(container, settings, worker)
+    finally:
+        await container.close()
+
+
+async def _serve_http(container: AsyncContainer, settings: Settings, worker: WorkerProcess | None) -> None:
+    ready = await readiness(container, worker=worker.check if worker else None)
+    app = await create_http_app(container, readiness=ready, public_base_url=settings.public_base_url)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=int(STOP_GRACE.total_seconds()),
+    )
+    listening = config.bind_socket()
+    host, port = listening.getsockname()[:2]
+    print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextlib.asynccontextmanager
+async def _running_worker(worker: WorkerProcess | None) -> AsyncIterator[None]:
+    if worker is None:
+        yield
+        return
+    running = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        await worker.stop()
+        await running
+
+
+@contextlib.asynccontextmanager
+async def _sweeping(container: AsyncContainer) -> AsyncIterator[None]:
+    sweeper = await container.get(Sweeper)
+    task = asyncio.create_task(sweeper.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,35 @@
+"""The PostgreSQL adapters as the contract suites take them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+from photochanger.adapters.postgres import (
+    Database,
+    PostgresJobQueue,
+    PostgresJobRepository,
+    PostgresJobSignals,
+    PostgresMediaRepository,
+    PostgresSettingsRepository,
+    PostgresSlotRepository,
+    PostgresStatsService,
+)
+
+
+@asynccontextmanager
+async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
+    """Every adapter on one database, already listening."""
+    async with Database(url) as database, PostgresJobSignals(database) as signals:
+        await signals.wait_until_listening()
+        yield SimpleNamespace(
+            database=database,
+            queue=PostgresJobQueue(database),
+            signals=signals,
+            jobs=PostgresJobRepository(database),
+            slots=PostgresSlotRepository(database),
+            settings=PostgresSettingsRepository(database),
+            media=PostgresMediaRepository(database),
+            stats=PostgresStatsService(database),
+        )

@@ -1,0 +1,40 @@
+"""A PostgreSQL server for the whole test run, and a fresh migrated database for each test that asks for one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from photochanger.adapters.postgres import EmbeddedServer, migrate
+
+TEMPLATE = "template_migrated"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedServer]:
+    """One server per worker of the run, with a migrated database to clone from."""
+    folder = Path(tempfile.mkdtemp(prefix="photochanger-tests-"))
+    server = EmbeddedServer.start(folder / "postgres")
+    try:
+        server.ensure_database(TEMPLATE)
+        migrate(server.url(TEMPLATE))
+        yield server
+    finally:
+        server.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: EmbeddedServer) -> Iterator[str]:
+    """A fresh migrated database, dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {TEMPLATE}")
+        yield postgres_server.url(name)
+        connection.execute(f"drop database {name} with (force)")
