@@ -1,0 +1,57 @@
+"""A file on its way into the store: written where nobody looks, checksummed on the way, shown whole or not at all.
+
+Everything here blocks and is called in a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+class PartialFile:
+    """One file under a random name in the folder of partial files. Methods raise OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / secrets.token_hex(16)
+        self._file: int | None = None
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was written so far, in hex."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append; the file is made on the first call."""
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._digest.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+    def publish(self, rest: bytes, target: Path) -> None:
+        """Append the rest, make it durable and let it be seen under its name, in place of what was there."""
+        self.write(rest)
+        assert self._file is not None
+        os.fsync(self._file)
+        os.close(self._file)
+        self._file = None
+        self._path = self._path.rename(target)
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def discard(self) -> None:
+        """Remove the file, published or not; does nothing where nothing was written."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        with suppress(FileNotFoundError):
+            self._path.unlink()

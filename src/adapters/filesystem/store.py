@@ -1,0 +1,211 @@
+"""The MediaStore port on a folder: one sub-folder for each kind, each file published whole by an atomic rename."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import logging
+import os
+import secrets
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from ...core.errors import MediaNotFound, PayloadTooLarge, StorageUnavailable
+from ...core.media import MediaKey, MediaKind, StoredFile
+from .partial import PartialFile
+
+_CHUNK_BYTES = 256 * 1024
+"""The least that is worth a hop into a thread, and what a reader gets at a time."""
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ELOOP})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_PROBE = b"photochanger"
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_log = logging.getLogger("photochanger.media")
+
+
+class FilesystemMediaStore:
+    """The MediaStore port under one root folder, which only this user may enter.
+
+    Files lie at `root/kind/name`; what is being written lies in `root/.partial`, so both must be one file system.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Make the folders that are missing; StorageUnavailable where they cannot be made."""
+        self._root = root
+        self._partial = root / ".partial"
+        try:
+            for folder in (root, self._partial, *(root / kind for kind in MediaKind)):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
+        key = MediaKey(kind, name)
+        partial = PartialFile(self._partial)
+        try:
+            size_bytes, waiting_bytes = 0, 0
+            waiting: list[bytes] = []
+            async for chunk in data:
+                size_bytes += len(chunk)
+                if size_bytes > max_bytes:
+                    raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
+                waiting.append(chunk)
+                waiting_bytes += len(chunk)
+                if waiting_bytes >= _CHUNK_BYTES:
+                    await _in_thread(partial.write, b"".join(waiting))
+                    waiting, waiting_bytes = [], 0
+            await _in_thread(partial.publish, b"".join(waiting), self._path(key))
+        except BaseException:
+            await _discard(partial)
+            raise
+        return StoredFile(key, size_bytes, partial.sha256)
+
+    async def size(self, key: MediaKey) -> int:
+        return (await _in_thread(self._facts, key)).st_size
+
+    async def open(self, key: MediaKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        if start < 0 or (end is not None and end < 0):
+            raise ValueError("a range is counted from the start of the file")
+        opened: list[int] = []
+        try:
+            file = await _in_thread(self._open, key, opened)
+            while end is None or start < end:
+                wanted = _CHUNK_BYTES if end is None else min(end - start, _CHUNK_BYTES)
+                chunk = await _in_thread(os.pread, file, wanted, start)
+                if not chunk:
+                    break
+                start += len(chunk)
+                yield chunk
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    @asynccontextmanager
+    async def local(self, key: MediaKey) -> AsyncIterator[Path]:
+        await self.size(key)
+        yield self._path(key)
+
+    async def delete(self, key: MediaKey) -> bool:
+        def delete() -> bool:
+            try:
+                self._path(key).unlink()
+            except FileNotFoundError:
+                return False
+            return True
+
+        return await _in_thread(delete)
+
+    async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
+        for name in await _in_thread(_files_older_than, self._root / kind, older_than):
+            try:
+                key = MediaKey(kind, name)
+            except ValueError:
+                continue  # not ours: no key that this store gave out looks like that
+            yield key
+
+    async def remove_partial(self, *, older_than: datetime) -> int:
+        def remove() -> int:
+            names = _files_older_than(self._partial, older_than)
+            for name in names:
+                (self._partial / name).unlink(missing_ok=True)
+            return len(names)
+
+        return await _in_thread(remove)
+
+    async def check(self) -> None:
+        def write_and_read() -> None:
+            for kind in MediaKind:
+                os.stat(self._root / kind)
+            probe = self._partial / f"check-{secrets.token_hex(8)}"
+            try:
+                probe.write_bytes(_PROBE)
+                if probe.read_bytes() != _PROBE:
+                    raise OSError(errno.EIO, "read back something else than was written")
+            finally:
+                probe.unlink(missing_ok=True)
+
+        await _in_thread(write_and_read)
+
+    def _path(self, key: MediaKey) -> Path:
+        return self._root / key.kind / key.name
+
+    def _facts(self, key: MediaKey) -> os.stat_result:
+        try:
+            facts = os.lstat(self._path(key))
+        except FileNotFoundError:
+            raise _missing(key) from None
+        if not stat.S_ISREG(facts.st_mode):
+            raise _missing(key)
+        return facts
+
+    def _open(self, key: MediaKey, opened: list[int]) -> int:
+        """A descriptor of the file itself, noted in `opened`: a link somebody put in its place is not followed."""
+        try:
+            opened.append(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                raise _missing(key) from None
+            raise
+        if not stat.S_ISREG(os.fstat(opened[0]).st_mode):
+            raise _missing(key)
+        return opened[0]
+
+
+async def _discard(partial: PartialFile) -> None:
+    """Remove what an interrupted write left. What ended the write stays the news: trouble here is only logged."""
+    try:
+        await _in_thread(partial.discard)
+    except StorageUnavailable as error:
+        _log.warning("a partial file is left to the sweeper: %s", error.detail)
+
+
+async def _in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run off the event loop, to its end even if cancelled: nothing may touch a file that a thread still works on."""
+    work = asyncio.get_running_loop().run_in_executor(None, functools.partial(call, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    trouble = work.exception()
+    if cancelled is not None:
+        raise cancelled
+    if isinstance(trouble, OSError):
+        raise _unavailable(trouble) from trouble
+    return work.result()
+
+
+def _files_older_than(folder: Path, moment: datetime) -> list[str]:
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+            if stat.S_ISREG(facts.st_mode) and facts.st_mtime < moment.timestamp():
+                names.append(entry.name)
+    return names
+
+
+def _missing(key: MediaKey) -> MediaNotFound:
+    return MediaNotFound(f"There is no file {key}.")
+
+
+def _unavailable(error: OSError) -> StorageUnavailable:
+    """The error for readers outside: what is wrong, and nothing of where things lie."""
+    if error.errno in _FULL:
+        return StorageUnavailable("The media store has no space left.")
+    if error.errno == errno.EROFS:
+        return StorageUnavailable("The media store is read-only.")
+    return StorageUnavailable("The media store cannot be read or written right now.")

@@ -1,0 +1,77 @@
+"""A clock that stands still until a test moves it, so that a job's whole life runs without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+_ROUNDS_TO_SETTLE = 100
+"""How many turns of the event loop tasks get to react; more than any chain of awaits in the core is long."""
+
+
+class FakeClock:
+    """The Clock port with a time that only `advance` moves. Sleeps and timeouts fire in the order of their moments."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = now
+        self._order = count()
+        self._alarms: list[tuple[datetime, int, Callable[[], None]]] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep(self, duration: timedelta) -> None:
+        if duration <= timedelta(0):
+            await asyncio.sleep(0)
+            return
+        awake = asyncio.get_running_loop().create_future()
+        self._at(self._now + duration, lambda: None if awake.done() else awake.set_result(None))
+        await awake
+
+    def timeout_at(self, moment: datetime) -> AbstractAsyncContextManager[object]:
+        return self._timeout_at(moment)
+
+    async def advance(self, duration: timedelta) -> None:
+        """Let `duration` pass: everything that falls due on the way happens at its own moment.
+
+        Tasks get their turns before, between and after; work in other threads is not waited for.
+        """
+        until = self._now + duration
+        await _settle()
+        while self._alarms and self._alarms[0][0] <= until:
+            moment, _, fire = heapq.heappop(self._alarms)
+            self._now = max(self._now, moment)
+            fire()
+            await _settle()
+        self._now = until
+        await _settle()
+
+    def _at(self, moment: datetime, fire: Callable[[], None]) -> None:
+        heapq.heappush(self._alarms, (moment, next(self._order), fire))
+
+    @asynccontextmanager
+    async def _timeout_at(self, moment: datetime) -> AsyncIterator[object]:
+        inside = True
+        async with asyncio.timeout(None) as timeout:
+
+            def fire() -> None:
+                if inside and not timeout.expired():
+                    timeout.reschedule(asyncio.get_running_loop().time())
+
+            if moment <= self._now:
+                fire()
+            else:
+                self._at(moment, fire)
+            try:
+                yield timeout
+            finally:
+                inside = False
+
+
+async def _settle() -> None:
+    for _ in range(_ROUNDS_TO_SETTLE):
+        await asyncio.sleep(0)

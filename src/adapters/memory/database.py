@@ -1,0 +1,71 @@
+"""What the queue, the job records and the statistics share: the rows of one database, kept in dictionaries.
+
+No method awaits, so each runs whole before any other: that is all the locking there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from ...core.errors import JobNotFound
+from ...core.jobs import Job, LogEntry, LogEvent, Outcome, finalized
+from ...core.ports.clock import Clock
+from ...core.stats import SlotCounts, outcome_of
+
+
+class MemoryDatabase:
+    """The state behind MemoryJobQueue, MemoryJobSignals, MemoryJobRepository and MemoryStatsService."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.jobs: dict[UUID, Job] = {}
+        self.logs: dict[UUID, list[LogEntry]] = {}
+        self.previews: dict[UUID, bytes] = {}
+        self.answered: set[UUID] = set()
+        self.counts: dict[datetime, dict[str, SlotCounts]] = {}
+        self.listeners: dict[UUID | None, set[asyncio.Event]] = {}
+
+    def job(self, job_id: UUID) -> Job:
+        """The job; JobNotFound."""
+        try:
+            return self.jobs[job_id]
+        except KeyError:
+            raise JobNotFound("There is no such job.") from None
+
+    def keep(self, job: Job, event: LogEvent, **detail: Any) -> Job:
+        """Store a job as it is now, with the log entry of what happened to it."""
+        self.jobs[job.id] = job
+        self.logs.setdefault(job.id, []).append(LogEntry(job.id, self.clock.now(), event, detail))
+        return job
+
+    def end(self, job: Job, outcome: Outcome) -> Job:
+        """Finalize a live job: result fields, log entry, preview, statistics, wake-up."""
+        ended = self.keep(
+            finalized(job, outcome),
+            LogEvent.FINALIZED,
+            state=str(outcome.state),
+            failure_reason=outcome.failure_reason and str(outcome.failure_reason),
+            attempt=job.attempt,
+        )
+        if outcome.inline_preview is not None:
+            self.previews[job.id] = outcome.inline_preview
+        self._count(ended.slot_id, outcome)
+        self.wake(job.id)
+        return ended
+
+    def wake(self, topic: UUID | None) -> None:
+        """Wake who listens for the end of this job, or (None) for work."""
+        for listener in self.listeners.get(topic, ()):
+            listener.set()
+
+    def _count(self, slot_id: str, outcome: Outcome) -> None:
+        hour = outcome.finalized_at.replace(minute=0, second=0, microsecond=0)
+        by_slot = self.counts.setdefault(hour, {})
+        counts = by_slot.get(slot_id, SlotCounts())
+        name = outcome_of(outcome.failure_reason).value
+        by_slot[slot_id] = msgspec.structs.replace(counts, **{name: getattr(counts, name) + 1})

@@ -1,0 +1,95 @@
+"""The JobRepository port in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from ...core.jobs import Job, LogEntry, LogEvent
+from ...core.media import MediaKey
+from ...core.results import preview_key
+from .database import MemoryDatabase
+
+
+class MemoryJobRepository:
+    """Job records and their logs, as the queue over the same database left them."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+
+    async def get(self, job_id: UUID) -> Job:
+        return self._db.job(job_id)
+
+    async def append_logs(self, entries: Collection[LogEntry]) -> None:
+        for entry in entries:
+            if entry.job_id in self._db.jobs:
+                self._db.logs[entry.job_id].append(entry)
+
+    async def logs(self, job_id: UUID) -> list[LogEntry]:
+        return sorted(self._db.logs.get(job_id, ()), key=lambda entry: entry.at)
+
+    async def recent_results(self, slot_id: str, *, now: datetime, limit: int) -> list[Job]:
+        ended = [
+            (job.finalized_at, job.id, job)
+            for job in self._db.jobs.values()
+            if job.slot_id == slot_id
+            and job.finalized_at is not None
+            and job.result is not None
+            and job.result_purged_at is None
+            and job.result.expires_at > now
+        ]
+        ended.sort(key=lambda row: row[:2], reverse=True)
+        return [job for _, _, job in ended[:limit]]
+
+    async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
+        job = self._db.jobs.get(job_id)
+        if job is None or not job.state.finalized or job_id in self._db.answered:
+            return False
+        self._db.previews[job_id] = preview
+        return True
+
+    async def preview(self, job_id: UUID) -> bytes | None:
+        return self._db.previews.get(job_id)
+
+    async def clear_preview(self, job_id: UUID, *, answered_at: datetime) -> None:
+        if job_id not in self._db.jobs or job_id in self._db.answered:
+            return
+        self._db.answered.add(job_id)
+        self._db.previews.pop(job_id, None)
+        self._db.logs[job_id].append(LogEntry(job_id, answered_at, LogEvent.ANSWERED))
+
+    async def clear_previews(self, *, finalized_before: datetime, limit: int) -> int:
+        old = [
+            job_id
+            for job_id in self._db.previews
+            if (ended_at := self._db.jobs[job_id].finalized_at) is not None and ended_at < finalized_before
+        ][:limit]
+        for job_id in old:
+            del self._db.previews[job_id]
+        return len(old)
+
+    async def expired_results(self, *, now: datetime, limit: int) -> list[Job]:
+        expired = [
+            (job.result.expires_at, job.id, job)
+            for job in self._db.jobs.values()
+            if job.result is not None and job.result_purged_at is None and job.result.expires_at <= now
+        ]
+        expired.sort(key=lambda row: row[:2])
+        return [job for _, _, job in expired[:limit]]
+
+    async def mark_purged(self, job_ids: Collection[UUID], *, now: datetime) -> None:
+        for job_id in job_ids:
+            if (job := self._db.jobs.get(job_id)) is not None and job.result_purged_at is None:
+                self._db.jobs[job_id] = msgspec.structs.replace(job, result_purged_at=now, idempotency_key=None)
+
+    async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
+        needed: set[MediaKey] = set()
+        for job in self._db.jobs.values():
+            if not job.state.finalized:
+                needed.add(job.photo.file.key)
+            if job.result is not None and job.result_purged_at is None:
+                needed |= {job.result.file.key, preview_key(job.result.file.key)}
+        return needed & set(keys)

@@ -1,0 +1,109 @@
+"""The MediaStore and MediaRepository ports in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from ...core.errors import MediaNotFound, PayloadTooLarge
+from ...core.media import MediaKey, MediaKind, MediaObject, StoredFile
+from ...core.ports.clock import Clock
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class MemoryMediaStore:
+    """Files as bytes in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._files: dict[MediaKey, tuple[bytes, datetime]] = {}
+
+    async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
+        key = MediaKey(kind, name)
+        content = bytearray()
+        async for chunk in data:
+            content += chunk
+            if len(content) > max_bytes:
+                raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
+        self._files[key] = (bytes(content), self._clock.now())
+        return StoredFile(key, len(content), hashlib.sha256(content).hexdigest())
+
+    async def size(self, key: MediaKey) -> int:
+        return len(self._content(key))
+
+    async def open(self, key: MediaKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        if start < 0 or (end is not None and end < 0):
+            raise ValueError("a range is counted from the start of the file")
+        content = self._content(key)
+        stop = len(content) if end is None else min(end, len(content))
+        for at in range(start, stop, _CHUNK_BYTES):
+            yield content[at : min(at + _CHUNK_BYTES, stop)]
+
+    @asynccontextmanager
+    async def local(self, key: MediaKey) -> AsyncIterator[Path]:
+        content = self._content(key)
+        with tempfile.TemporaryDirectory(prefix="photochanger-") as folder:
+            path = Path(folder) / key.name
+            path.write_bytes(content)
+            yield path
+
+    async def delete(self, key: MediaKey) -> bool:
+        return self._files.pop(key, None) is not None
+
+    async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
+        for key, (_, written_at) in list(self._files.items()):
+            if key.kind is kind and written_at < older_than:
+                yield key
+
+    async def remove_partial(self, *, older_than: datetime) -> int:
+        return 0  # an interrupted write leaves nothing
+
+    async def check(self) -> None:
+        """Memory can always be written."""
+
+    def _content(self, key: MediaKey) -> bytes:
+        try:
+            return self._files[key][0]
+        except KeyError:
+            raise MediaNotFound(f"There is no file {key}.") from None
+
+
+class MemoryMediaRepository:
+    """Media objects in a dictionary, and which of them were removed."""
+
+    def __init__(self) -> None:
+        self._media: dict[UUID, MediaObject] = {}
+        self._removed: set[UUID] = set()
+
+    async def add(self, media: MediaObject) -> None:
+        self._media[media.id] = media
+
+    async def get(self, media_id: UUID) -> MediaObject | None:
+        return self._media.get(media_id)
+
+    async def of_job(self, job_id: UUID) -> list[MediaObject]:
+        return [media for media in self._kept() if media.job_id == job_id]
+
+    async def expired(self, *, now: datetime, limit: int) -> list[MediaObject]:
+        expired = [media for media in self._kept() if media.expires_at <= now]
+        return sorted(expired, key=lambda media: (media.expires_at, media.id))[:limit]
+
+    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
+        for media_id in media_ids:
+            if (media := self._media.get(media_id)) is not None and media_id not in self._removed:
+                self._media[media_id] = msgspec.structs.replace(media, expires_at=min(media.expires_at, now))
+                self._removed.add(media_id)
+
+    async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
+        return {media.file.key for media in self._kept()} & set(keys)
+
+    def _kept(self) -> list[MediaObject]:
+        return [media for media in self._media.values() if media.id not in self._removed]

@@ -1,0 +1,160 @@
+"""The JobQueue port in memory, by the state functions of the core."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from ...core.deadlines import remaining
+from ...core.errors import QueueFull
+from ...core.jobs import (
+    Claim,
+    FailureReason,
+    Job,
+    JobState,
+    LogEvent,
+    NewJob,
+    Outcome,
+    QueueDepth,
+    acquired,
+    can_acquire,
+    pending,
+    released,
+)
+from .database import MemoryDatabase
+
+
+class MemoryJobQueue:
+    """Jobs in a dictionary; time is the clock's that the database was given."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+
+    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+        if job.idempotency_key is not None:
+            for other in self._db.jobs.values():
+                if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
+                    return other
+        now = self._db.clock.now()
+        active = [other.expires_at for other in self._live() if other.expires_at > now]
+        if len(active) >= max_active:
+            raise QueueFull(
+                f"All {max_active} places for active jobs are taken.",
+                retry_after=math.ceil(remaining(min(active, default=now), now).total_seconds()) or 1,
+            )
+        stored = self._db.keep(pending(job), LogEvent.RECEIVED, source=str(job.source))
+        self._db.wake(None)
+        return stored
+
+    async def acquire(
+        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+    ) -> list[Claim]:
+        now = self._db.clock.now()
+        busy = Counter(job.provider_of_first_entry for job in self._live() if _held(job, now))
+        claims: list[Claim] = []
+        for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
+            if len(claims) >= n:
+                break
+            provider = job.provider_of_first_entry
+            most = (limits or {}).get(provider or "")
+            if not can_acquire(job, now) or (most is not None and busy[provider] >= most):
+                continue
+            taken = acquired(job, worker, now=now, lease_until=now + lease)
+            self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
+            busy[provider] += 1
+            claims.append(Claim(taken, taken.attempt))
+        return claims
+
+    async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
+        lease_until = self._db.clock.now() + lease
+        mine = set()
+        for claim in claims:
+            if (job := self._claimed(claim)) is not None:
+                self._db.jobs[job.id] = msgspec.structs.replace(job, lease_until=lease_until)
+                mine.add(job.id)
+        return mine
+
+    async def note_reference(self, claim: Claim, reference: str) -> bool:
+        if (job := self._claimed(claim)) is None:
+            return False
+        noted = msgspec.structs.replace(job, provider_job_reference=reference)
+        self._db.keep(noted, LogEvent.REFERENCE, reference=reference)
+        return True
+
+    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
+        job = self._db.jobs.get(job_id) if claim is None else self._claimed(claim)
+        if job is None or job.state.finalized:
+            return False
+        self._db.end(job, outcome)
+        return True
+
+    async def release(self, claim: Claim) -> bool:
+        if (job := self._claimed(claim)) is None:
+            return False
+        self._db.keep(released(job), LogEvent.RELEASED, worker=job.worker, attempt=job.attempt)
+        self._db.wake(None)
+        return True
+
+    async def abandon(self, job_id: UUID) -> None:
+        job = self._db.jobs.get(job_id)
+        if job is not None and job.abandoned_at is None and job_id not in self._db.answered:
+            self._db.keep(msgspec.structs.replace(job, abandoned_at=self._db.clock.now()), LogEvent.ABANDONED)
+
+    async def find_abandoned(self, slot_id: str, sha256: str) -> Job | None:
+        now = self._db.clock.now()
+        found = [
+            job
+            for job in self._db.jobs.values()
+            if job.slot_id == slot_id
+            and job.photo.file.sha256 == sha256
+            and job.abandoned_at is not None
+            and job.expires_at > now
+            and (not job.state.finalized or job.state is JobState.SUCCEEDED)
+        ]
+        return max(found, key=lambda job: (job.created_at, job.id), default=None)
+
+    async def rejoin(self, job_id: UUID) -> None:
+        job = self._db.jobs.get(job_id)
+        if job is not None and job.abandoned_at is not None:
+            self._db.keep(msgspec.structs.replace(job, abandoned_at=None), LogEvent.JOINED)
+
+    async def release_expired(self, *, limit: int) -> list[Job]:
+        now = self._db.clock.now()
+        outcome = Outcome(
+            state=JobState.TIMED_OUT,
+            finalized_at=now,
+            failure_reason=FailureReason.TIMEOUT,
+            error_code="sync_timeout",
+            error_detail="No picture was ready within the sync window.",
+        )
+        over = [job for job in self._live() if job.expires_at <= now]
+        over.sort(key=lambda job: (job.expires_at, job.id))
+        return [self._db.end(job, outcome) for job in over[:limit]]
+
+    async def depth(self) -> QueueDepth:
+        live = self._live()
+        return QueueDepth(
+            pending=sum(job.state is JobState.PENDING for job in live),
+            processing=sum(job.state is JobState.PROCESSING for job in live),
+            by_provider=dict(Counter(provider for job in live if (provider := job.provider_of_first_entry))),
+        )
+
+    def _live(self) -> list[Job]:
+        return [job for job in self._db.jobs.values() if not job.state.finalized]
+
+    def _claimed(self, claim: Claim) -> Job | None:
+        """The job as it is now if this claim is still good for it."""
+        job = self._db.jobs.get(claim.job.id)
+        if job is None or job.state is not JobState.PROCESSING or job.attempt != claim.attempt:
+            return None
+        return job
+
+
+def _held(job: Job, now: datetime) -> bool:
+    """Whether a worker works on the job: one whose lease has run out must not stand in its own way."""
+    return job.state is JobState.PROCESSING and job.lease_until is not None and job.lease_until > now

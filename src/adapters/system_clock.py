@@ -1,0 +1,20 @@
+"""The clock of the machine: what every process but a test runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+
+
+class SystemClock:
+    """The Clock port over the operating system's time and the event loop's timers."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, duration: timedelta) -> None:
+        await asyncio.sleep(duration.total_seconds())
+
+    def timeout_at(self, moment: datetime) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout((moment - self.now()).total_seconds())
