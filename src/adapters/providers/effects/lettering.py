@@ -8,7 +8,7 @@ from pathlib import Path
 import pyvips
 from PIL import Image, ImageDraw, ImageFont
 
-_FONT = Path(__file__).with_name("fonts") / "Roboto-Medium.ttf"
+_FONT = Path(__file__).with_name("Roboto-Medium.ttf")
 _SMALLEST = 6
 
 

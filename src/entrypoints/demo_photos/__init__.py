@@ -1,0 +1,79 @@
+"""Photos for the demo, as cameras deliver them: one turned by EXIF with a place in it, one HEIC, one of 24 megapixels.
+
+Only small originals are in the package (see CREDITS.md); they are enlarged and encoded when the demo runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pillow_heif
+import pyvips
+from PIL import ExifTags, Image
+
+_FOLDER = Path(__file__).parent
+_GRAIN = 4.0
+_QUALITY = 90
+
+
+class DemoPhoto(msgspec.Struct, frozen=True):
+    """A photo file and what is special about it, for the demo's table."""
+
+    title: str
+    path: Path
+
+
+def demo_photos(folder: Path) -> list[DemoPhoto]:
+    """Write the demo's photos into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        _turned(folder / "portrait.jpg"),
+        _heic(folder / "pavilion.heic"),
+        _large(folder / "coffee.jpg"),
+        _plain(folder / "cat.jpg"),
+    ]
+
+
+def _turned(path: Path) -> DemoPhoto:
+    """Held upright while the camera stored it lying: the pixels are turned back only by whoever reads EXIF."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Make] = "PhotoChanger"
+    exif[ExifTags.Base.DateTime] = "2026:06:20 19:42:10"
+    exif[ExifTags.Base.GPSInfo] = {
+        ExifTags.GPS.GPSLatitudeRef: "N",
+        ExifTags.GPS.GPSLatitude: (28.0, 34.0, 24.0),
+        ExifTags.GPS.GPSLongitudeRef: "W",
+        ExifTags.GPS.GPSLongitude: (80.0, 39.0, 3.0),
+    }
+    picture = _pillow(_enlarged("portrait.jpg", 1800).rot270())
+    picture.save(path, "JPEG", quality=_QUALITY, exif=exif)
+    return DemoPhoto("portrait, turned by EXIF, with GPS", path)
+
+
+def _heic(path: Path) -> DemoPhoto:
+    pillow_heif.from_pillow(_pillow(_enlarged("pavilion.jpg", 1920))).save(path, quality=80)
+    return DemoPhoto("pavilion, HEIC", path)
+
+
+def _large(path: Path) -> DemoPhoto:
+    _enlarged("coffee.jpg", 6000).jpegsave(str(path), Q=_QUALITY, keep="none")
+    return DemoPhoto("coffee, 6000x4000", path)
+
+
+def _plain(path: Path) -> DemoPhoto:
+    _enlarged("cat.jpg", 2000).jpegsave(str(path), Q=_QUALITY, keep="none")
+    return DemoPhoto("cat", path)
+
+
+def _enlarged(name: str, longest: int) -> pyvips.Image:
+    """An original at a camera's size, with grain so that it compresses like a photo."""
+    image = pyvips.Image.jpegload(str(_FOLDER / name))
+    image = image.resize(longest / max(image.width, image.height), kernel="cubic")
+    grain = pyvips.Image.gaussnoise(image.width, image.height, mean=0, sigma=_GRAIN, seed=1)
+    return (image + grain).cast("uchar").copy(interpretation="srgb")
+
+
+def _pillow(image: pyvips.Image) -> Image.Image:
+    return Image.frombytes("RGB", (image.width, image.height), image.write_to_memory())
