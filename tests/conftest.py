@@ -1,0 +1,13 @@
+"""What every suite shares: the event loop that async tests run on, and the PostgreSQL server of the run."""
+
+from __future__ import annotations
+
+import pytest
+from postgres_server import postgres_server, postgres_url
+
+__all__ = ["anyio_backend", "postgres_server", "postgres_url"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
