@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-
 from photochanger.adapters.postgres import EmbeddedServer, migrate
 
 TEMPLATE = "template_migrated"

@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """The settings that the environment describes; ConfigurationError names the first variable that cannot be used."""
+        """The settings that the environment describes; ConfigurationError names the variable that cannot be used."""
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for name, (field, read) in _VARIABLES.items():

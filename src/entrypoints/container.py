@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
@@ -95,12 +95,16 @@ class LocalAdapters(Provider):
         return FilesystemMediaStore(settings.media_folder)
 
     @provide
-    def images(self) -> AsyncIterator[ImageTool]:
-        return _closing(ImageTools())
+    def images(self) -> Iterator[ImageTool]:
+        tools = ImageTools()
+        yield tools
+        tools.close()
 
     @provide
-    def hasher(self) -> AsyncIterator[PasswordHasher]:
-        return _closing(Argon2PasswordHasher())
+    async def hasher(self) -> AsyncIterator[PasswordHasher]:
+        hasher = Argon2PasswordHasher()
+        yield hasher
+        await hasher.close()
 
     @provide
     async def providers(self, settings: Settings) -> AsyncIterator[ProviderCatalogue]:

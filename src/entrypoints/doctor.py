@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from dishka import AsyncContainer
 
+from ..adapters.postgres import Database
 from ..core.errors import InvalidSettings, PhotoChangerError
 from ..core.ports.providers import ProviderError
 from ..core.ports.repositories import SettingsRepository, SlotRepository
@@ -47,7 +48,7 @@ async def examine() -> list[Finding]:
 
 async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]:
     try:
-        checks = (await readiness(container)).checks
+        checks = (await readiness(container, database=await container.get(Database))).checks
     except (PhotoChangerError, OSError) as error:
         return [Finding("database", str(error), "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _MEND[part]) for part, check in checks.items()]
@@ -61,10 +62,8 @@ async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]
         else Finding("ingest password", "not set yet", "Start `photochanger serve` once; it sets and prints one.")
     )
     providers = await container.get(ProviderCatalogue)
-    for slot in await (await container.get(SlotRepository)).all():
-        if slot.active:
-            findings.append(_slot(slot, providers))
-    return findings
+    slots = await (await container.get(SlotRepository)).all()
+    return findings + [_slot(slot, providers) for slot in slots if slot.active]
 
 
 _MEND = {

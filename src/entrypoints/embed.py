@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dishka import AsyncContainer
 
+from ..adapters.postgres import Database
 from ..core.errors import MediaNotFound
 from ..core.jobs import Job, JobSource
 from ..core.media import one_chunk
@@ -78,10 +79,12 @@ class PhotoChanger:
         jobs: hand in photos, wait for them, fetch the pictures.
         media, slots, stats: the same ports that the HTTP shell uses.
         container: the wiring, for everything else by port type.
+        database: the PostgreSQL behind it; None with adapters that need none.
     """
 
     def __init__(self, container: AsyncContainer, **parts: Any) -> None:
         self.container = container
+        self.database: Database | None = parts["database"]
         self.jobs: EmbeddedJobs = parts["jobs"]
         self.media: MediaService = parts["media"]
         self.slots: SlotRepository = parts["slots"]
@@ -100,7 +103,9 @@ class PhotoChanger:
         settings = settings or Settings()
         container = make_container(settings, adapters)
         try:
+            database = None
             if JobQueue not in (adapters or {}):
+                database = await container.get(Database)
                 await migrate_database(container)
             await seed(container)
             jobs = await container.get(JobService)
@@ -108,6 +113,7 @@ class PhotoChanger:
             store = await container.get(MediaStore)
             app = cls(
                 container,
+                database=database,
                 jobs=EmbeddedJobs(jobs, media, store),
                 media=media,
                 slots=await container.get(SlotRepository),

@@ -47,4 +47,5 @@ def set_up_logging(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "pyvips", "uvicorn.error", "PIL"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -10,6 +10,7 @@ from typing import Any
 from .config import Settings
 from .embed import PhotoChanger
 from .http.app import ASGIApp, create_http_app
+from .http.services import HttpServices
 from .startup import readiness
 
 
@@ -41,11 +42,12 @@ class MountableApp:
     async def _lifespan(self) -> AsyncIterator[PhotoChanger]:
         async with PhotoChanger.open(self._settings, adapters=self._adapters) as opened:
             self._opened = opened
-            self._http = create_http_app(
+            services = await HttpServices.of(
                 opened.container,
-                readiness=await readiness(opened.container),
+                readiness=await readiness(opened.container, database=opened.database),
                 public_base_url=self._settings.public_base_url,
             )
+            self._http = create_http_app(services)
             try:
                 yield opened
             finally:

@@ -19,6 +19,7 @@ from ..core.services.sweeper import Sweeper
 from .config import PREFIX, Settings
 from .container import make_container
 from .http.app import create_http_app
+from .http.services import HttpServices
 from .startup import WorkerMissing, migrate_database, readiness, seed
 
 _log = logging.getLogger("photochanger.serve")
@@ -93,8 +94,9 @@ async def serve(settings: Settings) -> None:
 
 
 async def _serve_http(container: AsyncContainer, settings: Settings, worker: WorkerProcess | None) -> None:
-    ready = await readiness(container, worker=worker.check if worker else None)
-    app = await create_http_app(container, readiness=ready, public_base_url=settings.public_base_url)
+    ready = await readiness(container, database=await container.get(Database), worker=worker.check if worker else None)
+    services = await HttpServices.of(container, readiness=ready, public_base_url=settings.public_base_url)
+    app = create_http_app(services)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -102,7 +104,7 @@ async def _serve_http(container: AsyncContainer, settings: Settings, worker: Wor
         log_config=None,
         access_log=False,
         server_header=False,
-        lifespan="on",
+        lifespan="off",
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(STOP_GRACE.total_seconds()),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 from dishka import AsyncContainer
 
@@ -14,7 +14,7 @@ from ..core.ports.repositories import SlotRepository
 from ..core.services.settings_service import SettingsService
 from ..core.slots import shipped_slots
 from .config import Settings
-from .readiness import Readiness
+from .readiness import Check, Readiness
 
 
 class WorkerMissing(PhotoChangerError):
@@ -36,15 +36,13 @@ async def seed(container: AsyncContainer) -> str | None:
     return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)
 
 
-async def readiness(container: AsyncContainer, *, worker: Callable[[], Awaitable[None]] | None = None) -> Readiness:
-    """The checks of this process. `worker` is left out where none is meant to run here."""
-    database = await container.get(Database)
-    store = await container.get(MediaStore)
-    checks: dict[str, Callable[[], Awaitable[None]]] = {
-        "database": database.ping,
-        "schema": lambda: require_current_schema(database),
-        "store": store.check,
-    }
+async def readiness(container: AsyncContainer, *, database: Database | None, worker: Check | None = None) -> Readiness:
+    """The checks of this process. `database` and `worker` are left out where there is none here."""
+    checks: dict[str, Check] = {}
+    if database is not None:
+        checks["database"] = database.ping
+        checks["schema"] = partial(require_current_schema, database)
+    checks["store"] = (await container.get(MediaStore)).check
     if worker is not None:
         checks["worker"] = worker
     return Readiness(checks)

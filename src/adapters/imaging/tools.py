@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import pyvips
 
+from ...core.errors import UndecodableImage, UnsupportedMediaType
 from ...core.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 from ..libvips import VipsError, as_srgb, fit, open_image
 from .encoding import PREVIEW_SIDE, encode_preview, encode_within, size_within
@@ -74,7 +75,8 @@ def _prepare(path: Path, needs: PictureNeeds) -> Picture:
     header = read_header(data)
     try:
         if _fits_as_it_is(header, needs) and (stripped := _stripped(data, header.mime, max_bytes=needs.max_bytes)):
-            _decode_whole(stripped, header.mime)
+            # The bytes as they came: stripping mends a missing end, and a cut-off photo must not pass for that.
+            _decode_whole(data, header.mime)
             return Picture(stripped, header.mime, header.width, header.height)
         if header.mime == "image/jpeg":
             # The pixels may be read at a fraction below, but an end that is missing must be noticed all the same.
@@ -116,7 +118,10 @@ def _verify(data: bytes, limits: ImageLimits) -> Picture:
 
 
 def _preview(data: bytes) -> bytes:
-    header = read_header(data)
+    try:
+        header = read_header(data)
+    except UnsupportedMediaType as error:
+        raise UndecodableImage(error.detail) from error
     try:
         image = _open_upright(data, header, (PREVIEW_SIDE, PREVIEW_SIDE)).copy_memory()
     except (VipsError, ValueError, EOFError, RuntimeError) as error:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import sql
@@ -264,7 +264,7 @@ def _account() -> pwd.struct_passwd | None:
     raise EmbeddedServerError("PostgreSQL does not run as root, and there is no account to run it as.")
 
 
-def _as_account(account: pwd.struct_passwd | None, directory: int) -> dict[str, object]:
+def _as_account(account: pwd.struct_passwd | None, directory: int) -> dict[str, Any]:
     environ = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
     if account is None:
         return {"env": environ}

@@ -1,4 +1,4 @@
-"""The JobQueue port on PostgreSQL. The statements stand in queue_sql; enqueueing, reading and finalizing share lanes."""
+"""The JobQueue port on PostgreSQL: the statements of queue_sql on lanes that concurrent callers share."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import CursorResult, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, func, literal_column, select, update
 
 from ...core.errors import JobNotFound
 from ...core.jobs import Job, LogEntry, LogEvent
@@ -20,7 +20,7 @@ from .engine import Database
 from .rows import job_from_row, stem
 from .tables import jobs, processing_logs
 
-_JOB = literal_column(queue_sql.JOB_COLUMNS)
+_JOB: ColumnElement[Any] = literal_column(queue_sql.JOB_COLUMNS)
 
 _APPEND_LOGS = """
 insert into photochanger.processing_logs (job_id, at, event, detail)

@@ -1,4 +1,4 @@
-"""The first schema: slots, jobs and their log, media objects, settings, hourly statistics, and the enqueueing function."""
+"""The first schema: slots, jobs and their log, media objects, settings, statistics, and the enqueueing function."""
 
 from alembic import op
 

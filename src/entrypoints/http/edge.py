@@ -1,0 +1,111 @@
+"""The outermost layer: every answer's request id and security headers, and a polite end of early answers.
+
+A camera often sends its whole request before it reads. An answer that comes before the body was read is therefore
+followed by reading on for a while, to nowhere: a connection closed with unread bytes would be reset, and the reset
+would eat the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from typing import Any
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..logs import request_id
+
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
+_DRAIN_SECONDS = 5.0
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+]
+_DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+class Edge:
+    """Wraps the app. `drain_bytes` is the most that is read to nowhere after an early answer."""
+
+    def __init__(self, app: ASGIApp, *, drain_bytes: int) -> None:
+        self._app = app
+        self._drain_bytes = drain_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        given = _header(scope, b"x-request-id")
+        current = given if given is not None and _WELL_FORMED.match(given) else uuid.uuid4().hex.encode()
+        token = request_id.set(current.decode())
+        try:
+            exchange = _Exchange(scope, receive, send, current, self._drain_bytes)
+            await self._app(scope, exchange.receive, exchange.send)
+        finally:
+            request_id.reset(token)
+
+
+class _Exchange:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, current: bytes, drain_bytes: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._request_id = current
+        self._drain_bytes = drain_bytes
+        self._unread = _expects_body(scope)
+        self._asked = False
+        self._waits_for_continue = (_header(scope, b"expect") or b"").lower() == b"100-continue"
+
+    async def receive(self) -> Any:
+        self._asked = True
+        message: Any = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._send(self._start(message))
+        elif message["type"] == "http.response.body" and not message.get("more_body", False) and self._must_drain:
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._send(message)
+
+    def _start(self, message: Any) -> Any:
+        names = {name.lower() for name, _ in message["headers"]}
+        headers = [*message["headers"], (b"x-request-id", self._request_id)]
+        headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
+        if _DEFAULT_POLICY[0] not in names:
+            headers.append(_DEFAULT_POLICY)
+        if self._unread:
+            headers.append((b"connection", b"close"))
+        return {**message, "headers": headers}
+
+    @property
+    def _must_drain(self) -> bool:
+        return self._unread and (self._asked or not self._waits_for_continue)
+
+    async def _drain(self) -> None:
+        read = 0
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._unread and read < self._drain_bytes:
+                    read += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass  # the client keeps the connection open without sending: it has had its answer
+
+
+def _header(scope: Any, name: bytes) -> bytes | None:
+    return next((value for header, value in scope["headers"] if header == name), None)
+
+
+def _expects_body(scope: Any) -> bool:
+    if _header(scope, b"transfer-encoding") is not None:
+        return True
+    length = _header(scope, b"content-length")
+    return length is not None and length.strip() not in (b"", b"0")

@@ -1,0 +1,50 @@
+"""`/healthz` says that the process lives, `/readyz` that it can take photos and, where not, which part is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp
+
+from ...core.errors import PhotoChangerError
+from ..readiness import Check
+from .services import HttpServices
+
+_CHECK_SECONDS = 2.0
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+@get("/healthz")
+async def healthz() -> ASGIApp:
+    """The process answers."""
+    return ASGIResponse(body=b'{"status":"live"}', media_type="application/json", headers=_HEADERS)
+
+
+@get("/readyz")
+async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
+    """200 where every part works, else 503; the body tells them apart."""
+    services: HttpServices = request.app.state.services
+    names = list(services.readiness.checks)
+    troubles = await asyncio.gather(*(_trouble(check) for check in services.readiness.checks.values()))
+    parts = {
+        name: {"ok": trouble is None, "detail": trouble or "works"}
+        for name, trouble in zip(names, troubles, strict=True)
+    }
+    ready = all(trouble is None for trouble in troubles)
+    body = msgspec.json.encode({"status": "ready" if ready else "not_ready", "parts": parts})
+    return ASGIResponse(body=body, status_code=200 if ready else 503, media_type="application/json", headers=_HEADERS)
+
+
+async def _trouble(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await check()
+    except PhotoChangerError as error:
+        return error.detail
+    except TimeoutError:
+        return f"no answer within {_CHECK_SECONDS:g} s"
+    return None

@@ -1,0 +1,30 @@
+"""Public links: as the operator configured them, else as the request came in."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]+\](:\d{1,5})?\Z")
+
+
+class Links:
+    """The links of one request."""
+
+    def __init__(self, scope: Any, public_base_url: str | None) -> None:
+        if public_base_url is None:
+            server, port = scope.get("server") or ("localhost", None)
+            given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+            host = given if _HOST.match(given) else f"{server}:{port}" if port else server
+            public_base_url = f"{scope['scheme']}://{host}"
+        self._base = public_base_url + scope.get("root_path", "").rstrip("/")
+
+    def result(self, job_id: UUID) -> str:
+        return f"{self._base}/public/results/{job_id}"
+
+    def thumbnail(self, job_id: UUID) -> str:
+        return f"{self.result(job_id)}/thumbnail"
+
+    def job(self, job_id: UUID, token: str) -> str:
+        return f"{self._base}/api/jobs/{job_id}?token={token}"

@@ -1,0 +1,46 @@
+"""Public links: finished pictures, their thumbnails, and media objects."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import HttpMethod, Request, route
+from litestar.types import ASGIApp
+
+from ...core.errors import MediaNotFound
+from .files import serve_file
+from .services import HttpServices
+
+_READ = [HttpMethod.GET, HttpMethod.HEAD]
+
+
+@route("/public/results/{job_id:str}", http_method=_READ)
+async def get_result(request: Request[Any, Any, Any], job_id: str) -> ASGIApp:
+    """The finished picture of a job."""
+    services: HttpServices = request.app.state.services
+    file = await services.media.public_result(_id(job_id))
+    return await serve_file(request, services.store, file, now=services.clock.now())
+
+
+@route("/public/results/{job_id:str}/thumbnail", http_method=_READ)
+async def get_thumbnail(request: Request[Any, Any, Any], job_id: str) -> ASGIApp:
+    """A small WebP of it."""
+    services: HttpServices = request.app.state.services
+    file = await services.media.public_thumbnail(_id(job_id))
+    return await serve_file(request, services.store, file, now=services.clock.now())
+
+
+@route("/public/media/{media_id:str}", http_method=_READ)
+async def get_media(request: Request[Any, Any, Any], media_id: str) -> ASGIApp:
+    """A media object."""
+    services: HttpServices = request.app.state.services
+    file = await services.media.public_media(_id(media_id))
+    return await serve_file(request, services.store, file, now=services.clock.now())
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise MediaNotFound("There is no such file.") from None

@@ -1,0 +1,177 @@
+"""The camera's multipart form, read while it arrives: the photo goes straight into the media store.
+
+The fields may come in any order. What can be refused early is refused early; nothing of a refused form stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+
+from ...core.errors import (
+    InvalidMultipart,
+    MissingField,
+    PayloadTooLarge,
+    UndecodableImage,
+    UploadInterrupted,
+)
+from ...core.media import Photo
+from ...core.slots import is_field_name
+
+FILE_FIELDS = ("fileToUpload", "file")
+PASSWORD_FIELD = "password"
+FORM_OVERHEAD_BYTES = 1024 * 1024
+"""How much larger than its photo a form may be."""
+
+_MAX_FIELDS = 64
+_MAX_FIELD_BYTES = 8 * 1024
+_IDLE_SECONDS = 30.0
+
+
+class ClientGone(Exception):
+    """The client hung up while it was sending; there is nobody to answer."""
+
+
+class Form:
+    """What a form held: the stored photo and the fields that become the job's metadata."""
+
+    def __init__(self) -> None:
+        self.photo: Photo | None = None
+        self.metadata: dict[str, str] = {}
+
+
+Events = AsyncGenerator[MultipartSegment | bytes | None, None]
+
+
+async def read_form(
+    receive: Callable[[], Awaitable[Any]],
+    content_type: str,
+    *,
+    max_bytes: int,
+    check_password: Callable[[str], Awaitable[None]],
+    receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
+    discard_photo: Callable[[Photo], Awaitable[None]],
+) -> tuple[Photo, dict[str, str]]:
+    """The photo, already stored, and the metadata.
+
+    Raises InvalidMultipart, MissingField, PayloadTooLarge, UploadInterrupted, ClientGone, and what `check_password`
+    and `receive_photo` raise. A photo that was stored before the form was refused is discarded.
+    """
+    events = _events(receive, _boundary(content_type), max_bytes)
+    form = Form()
+    try:
+        await _read_fields(events, form, check_password, receive_photo)
+        if form.photo is None:
+            raise MissingField(FILE_FIELDS[0], f"The form has no picture in a field {FILE_FIELDS[0]!r}.")
+    except BaseException:
+        if form.photo is not None:
+            await discard_photo(form.photo)
+        raise
+    finally:
+        await events.aclose()
+    return form.photo, form.metadata
+
+
+async def _read_fields(
+    events: Events,
+    form: Form,
+    check_password: Callable[[str], Awaitable[None]],
+    receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
+) -> None:
+    password_right = False
+    async for segment in events:
+        assert isinstance(segment, MultipartSegment)
+        name = segment.name or ""
+        if name in FILE_FIELDS:
+            if form.photo is not None:
+                raise InvalidMultipart("The form has more than one picture.")
+            form.photo = await _photo(events, name, segment, receive_photo)
+        elif segment.filename is not None:
+            raise MissingField(FILE_FIELDS[0], f"The picture is in a field {name[:64]!r}, not in {FILE_FIELDS[0]!r}.")
+        elif name == PASSWORD_FIELD:
+            await check_password(await _text(events, name))
+            password_right = True
+        elif not is_field_name(name):
+            raise InvalidMultipart(f"The field name {name[:64]!r} cannot be used.")
+        else:
+            form.metadata[name] = await _text(events, name)
+    if not password_right:
+        raise MissingField(PASSWORD_FIELD, f"The form has no field {PASSWORD_FIELD!r}.")
+
+
+async def _photo(
+    events: Events,
+    name: str,
+    segment: MultipartSegment,
+    receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
+) -> Photo:
+    try:
+        return await receive_photo(_payload(events))
+    except UndecodableImage:
+        if not segment.filename and segment.complete and not segment.size:
+            raise MissingField(name, "No picture was chosen: the field is empty.") from None
+        raise
+
+
+async def _payload(events: Events) -> AsyncIterator[bytes]:
+    """The bytes of the current part, to its end."""
+    async for event in events:
+        if event is None:
+            return
+        assert isinstance(event, bytes)
+        yield event
+
+
+async def _text(events: Events, name: str) -> str:
+    data = b""
+    async for chunk in _payload(events):
+        data += chunk
+        if len(data) > _MAX_FIELD_BYTES:
+            raise InvalidMultipart(f"The field {name!r} is longer than {_MAX_FIELD_BYTES} bytes.")
+    if b"\0" in data:
+        raise InvalidMultipart(f"The field {name!r} holds a NUL character.")
+    return data.decode("utf-8", "replace")
+
+
+async def _events(receive: Callable[[], Awaitable[Any]], boundary: str, max_bytes: int) -> Events:
+    """What the parser finds, in order: the head of a part, its bytes, None at its end."""
+    left = max_bytes
+    try:
+        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS) as parser:
+            while not parser.closed:
+                chunk, more = await _chunk(receive)
+                left -= len(chunk)
+                if left < 0:
+                    raise PayloadTooLarge("The request is larger than is accepted.")
+                for event in parser.parse(chunk):
+                    yield bytes(event) if isinstance(event, bytearray | memoryview) else event
+                if not more:
+                    break
+    except ParserLimitReached as error:
+        raise InvalidMultipart(f"The form has more or longer parts than are accepted: {error}.") from error
+    except MultipartError as error:
+        raise InvalidMultipart(f"The body is not a well-formed multipart form: {error}.") from error
+
+
+async def _chunk(receive: Callable[[], Awaitable[Any]]) -> tuple[bytes, bool]:
+    try:
+        async with asyncio.timeout(_IDLE_SECONDS):
+            message = await receive()
+    except TimeoutError:
+        raise UploadInterrupted(f"Nothing was received for {_IDLE_SECONDS:g} s; the photo is not whole.") from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _boundary(content_type: str) -> str:
+    kind, options = parse_options_header(content_type)
+    boundary: str = options.get("boundary", "")
+    if kind.lower() != "multipart/form-data":
+        raise InvalidMultipart("The request has to be a multipart/form-data form.")
+    if not boundary:
+        raise InvalidMultipart("The Content-Type header names no boundary.")
+    return boundary
