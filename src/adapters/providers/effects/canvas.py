@@ -121,6 +121,14 @@ def noise(width: int, height: int, *, seed: int) -> pyvips.Image:
     return pyvips.Image.gaussnoise(width, height, mean=0, sigma=1, seed=seed)
 
 
+def steadied(image: pyvips.Image) -> pyvips.Image:
+    """One band of noise around 0, scaled to deviation 1 again after blurring; in memory."""
+    image = image.copy_memory()
+    if image.width * image.height == 1:
+        return image * 0
+    return (image / max(image.deviate(), 1e-6)).copy_memory()
+
+
 def clouds(width: int, height: int, *, cell: float, seed: int) -> pyvips.Image:
     """Soft noise from about -1 to 1 with blotches of about `cell` pixels."""
     small_width, small_height = (max(2, math.ceil(side / cell) + 2) for side in (width, height))

@@ -75,8 +75,7 @@ def _hatch(width: int, height: int, unit: float, *, slope: int, seed: int) -> py
         [int(column == (row if slope > 0 else length - 1 - row)) for column in range(length)] for row in range(length)
     ]
     scratches = canvas.noise(width, height, seed=seed).gaussblur(max(0.4 * unit, 0.3), precision="float")
-    drawn = scratches.conv(pyvips.Image.new_from_array(line, scale=length), precision="float").copy_memory()
-    return drawn / max(drawn.deviate(), 1e-6)
+    return canvas.steadied(scratches.conv(pyvips.Image.new_from_array(line, scale=length), precision="float"))
 
 
 def _ink(grey: pyvips.Image, unit: float) -> pyvips.Image:

@@ -130,10 +130,11 @@ def _classic(photo: pyvips.Image, settings: FrameSettings) -> pyvips.Image:
 
 def _bars(sheet: _Sheet, inset: int, width: int, height: int, line: int) -> pyvips.Image:
     """The outline of a rectangle: 1 on it, 0 elsewhere."""
-    full = pyvips.Image.black(width, height) + 1
-    inner = pyvips.Image.black(max(1, width - 2 * line), max(1, height - 2 * line)) + 1
-    hollow = inner.embed(line, line, width, height)
-    return (full - hollow).embed(inset, inset, sheet.width, sheet.height)
+    bars = pyvips.Image.black(width, height) + 1
+    if min(width, height) > 2 * line:
+        inner = pyvips.Image.black(width - 2 * line, height - 2 * line) + 1
+        bars = bars - inner.embed(line, line, width, height)
+    return bars.embed(inset, inset, sheet.width, sheet.height)
 
 
 def _blend(sheet: _Sheet, settings: FrameSettings) -> pyvips.Image:

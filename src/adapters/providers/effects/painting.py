@@ -23,7 +23,7 @@ def oil(image: pyvips.Image) -> pyvips.Image:
     paint = canvas.saturate(canvas.contrast(paint, 0.3), 1.25)
     paint = canvas.resize_to(paint.copy_memory(), image.width, image.height)
     ridges = _smear(canvas.noise(small.width, small.height, seed=3).gaussblur(1.1 * unit), flow, 4 * unit, rounds=3)
-    ridges = canvas.resize_to((ridges / ridges.deviate()).copy_memory(), image.width, image.height)
+    ridges = canvas.resize_to(canvas.steadied(ridges), image.width, image.height)
     height = (ridges * 0.045 + canvas.luma(paint) * 0.35).copy_memory()
     step = max(1, round(canvas.unit(image)))
     light = canvas.shift(height, step, step) - canvas.shift(height, -step, -step)
@@ -54,8 +54,7 @@ def _on_paper(washes: pyvips.Image) -> pyvips.Image:
     blotches = canvas.clouds(width, height, cell=70 * unit, seed=7) + canvas.clouds(
         width, height, cell=22 * unit, seed=8
     )
-    tooth = canvas.noise(width, height, seed=9).gaussblur(1.1 * unit, precision="float")
-    tooth = (tooth / tooth.deviate()).copy_memory()
+    tooth = canvas.steadied(canvas.noise(width, height, seed=9).gaussblur(1.1 * unit, precision="float"))
     pigment = (washes * -1 + 1) * (blotches * 0.10 + tooth * 0.045 + 1)
     xy = pyvips.Image.xyz(width, height)
     margin = _least([xy[0], xy[0] * -1 + (width - 1), xy[1], xy[1] * -1 + (height - 1)]) / unit

@@ -1,0 +1,161 @@
+"""What every ImageTool promises to the core; the imaging adapter passes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import photos
+import pytest
+from photochanger.adapters.imaging import ImageTools
+from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from photochanger.core.media import ImageFacts, ImageLimits, PictureNeeds
+from photochanger.core.ports.media import ImageTool
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = ImageLimits(max_pixels=100_000_000)
+ANYTHING = PictureNeeds(("image/jpeg", "image/png", "image/webp"), 64 * 2**20, 100_000_000)
+KINDS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
+
+
+@pytest.fixture
+def tool() -> Iterator[ImageTool]:
+    tools = ImageTools(threads=1)
+    yield tools
+    tools.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "payload.bin"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_type_comes_from_the_content(tool: ImageTool, file: Path, kind: str) -> None:
+    data = photos.located(kind, 320, 240)
+    photos.store(file, data)
+    assert tool.sniff(data[:32]) == KINDS[kind]
+    assert await tool.inspect(file, limits=LIMITS) == ImageFacts(KINDS[kind], 320, 240)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", photos.TEXT_AS_JPG, b"GIF89a" + bytes(60), b"<svg/>" * 9])
+async def test_what_is_no_picture_is_refused_by_its_type(tool: ImageTool, file: Path, data: bytes) -> None:
+    photos.store(file, data)
+    assert tool.sniff(data[:32]) is None
+    with pytest.raises(UnsupportedMediaType):
+        await tool.inspect(file, limits=LIMITS)
+    with pytest.raises(UnsupportedMediaType):
+        await tool.verify(data, limits=LIMITS)
+
+
+async def test_avif_is_not_taken_for_heif(tool: ImageTool) -> None:
+    assert tool.sniff(b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B") is None
+    assert tool.sniff(b"\0\0\0\x20ftypmif1\0\0\0\0mif1avifmiafMA1B") is None
+    assert tool.sniff(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(20)) == "image/heic"
+    assert tool.sniff(b"\0\0\0\x14ftypmif1\0\0\0\0mif1" + bytes(20)) == "image/heif"
+    assert tool.sniff(b"\0\0\0\x14ftypmp42\0\0\0\0isom" + bytes(20)) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+async def test_a_picture_cut_off_anywhere_is_undecodable(tool: ImageTool, file: Path, kind: str, share: float) -> None:
+    data = photos.truncated(photos.located(kind), share=share)
+    photos.store(file, data)
+    with pytest.raises(UndecodableImage):
+        await tool.verify(data, limits=LIMITS)
+    with pytest.raises(UndecodableImage):
+        await tool.prepare(file, ANYTHING)
+    with pytest.raises(UndecodableImage):
+        await tool.prepare(file, PictureNeeds(("image/webp",), 2**20, 5_000))
+    with pytest.raises(UndecodableImage):
+        await tool.preview(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_start_without_a_header_is_undecodable(tool: ImageTool, file: Path, kind: str) -> None:
+    photos.store(file, photos.located(kind)[:40])
+    with pytest.raises(UndecodableImage):
+        await tool.inspect(file, limits=LIMITS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_more_pixels_than_allowed_are_refused_from_the_header(tool: ImageTool, file: Path, kind: str) -> None:
+    data = photos.located(kind)
+    # Cut off where the header does not tell: whoever decoded it would answer otherwise.
+    photos.store(file, photos.truncated(data, share=0.9) if kind in ("JPEG", "PNG") else data)
+    with pytest.raises(ImageTooLarge):
+        await tool.inspect(file, limits=ImageLimits(max_pixels=320 * 240 - 1))
+    with pytest.raises(ImageTooLarge):
+        await tool.verify(photos.load(file), limits=ImageLimits(max_pixels=320 * 240 - 1))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+async def test_an_animation_is_bounded_and_becomes_its_first_frame(tool: ImageTool, file: Path, kind: str) -> None:
+    photos.store(file, photos.animated(kind, frames=5))
+    with pytest.raises(ImageTooLarge):
+        await tool.inspect(file, limits=ImageLimits(max_pixels=10_000, max_frames=4))
+    assert (await tool.inspect(file, limits=ImageLimits(max_pixels=10_000, max_frames=5))).width == 24
+    picture = await tool.prepare(file, ANYTHING)
+    assert (picture.width, picture.height) == (24, 24)
+    red, green, blue = photos.pixels(picture.data).getpixel((12, 12))
+    assert red > 180
+    assert green < 60
+    assert blue < 60
+    assert b"ANMF" not in picture.data
+    assert b"fdAT" not in picture.data
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+async def test_a_photo_that_fits_keeps_its_pixels_and_loses_its_place(tool: ImageTool, file: Path, kind: str) -> None:
+    data = photos.located(kind)
+    assert photos.GPS_MARK.encode() in data
+    photos.store(file, data)
+    picture = await tool.prepare(file, ANYTHING)
+    assert picture.mime == KINDS[kind]
+    assert photos.pixels(picture.data).tobytes() == photos.pixels(data).tobytes()
+    assert photos.GPS_MARK.encode() not in picture.data
+    assert b"Exif" not in picture.data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_converted_photo_has_no_place_either(tool: ImageTool, file: Path, kind: str) -> None:
+    photos.store(file, photos.located(kind))
+    picture = await tool.prepare(file, PictureNeeds(("image/jpeg",), 2**20, 160 * 120))
+    assert (picture.mime, picture.width, picture.height) == ("image/jpeg", 160, 120)
+    assert photos.GPS_MARK.encode() not in picture.data
+    assert b"Exif" not in picture.data
+
+
+async def test_a_photo_is_made_to_fit_bytes_and_pixels(tool: ImageTool, file: Path) -> None:
+    photos.store(file, photos.noise(1200, 800))
+    needs = PictureNeeds(("image/webp", "image/jpeg"), 50_000, 500_000)
+    picture = await tool.prepare(file, needs)
+    assert picture.mime == "image/webp"
+    assert len(picture.data) <= needs.max_bytes
+    assert picture.width * picture.height <= needs.max_pixels
+    assert photos.pixels(picture.data).size == (picture.width, picture.height)
+
+
+async def test_verify_returns_the_bytes_as_they_are(tool: ImageTool) -> None:
+    data = photos.jpeg(300, 200)
+    picture = await tool.verify(data, limits=LIMITS)
+    assert (picture.data, picture.mime, picture.width, picture.height) == (data, "image/jpeg", 300, 200)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [photos.jpeg(1600, 900), photos.noise(1500, 1500), photos.png(16, 16), photos.heic(), photos.webp(40, 2000)],
+    ids=["photo", "noise", "tiny", "heic", "tower"],
+)
+async def test_a_preview_is_a_small_webp(tool: ImageTool, data: bytes) -> None:
+    preview = await tool.preview(data)
+    assert tool.sniff(preview) == "image/webp"
+    assert len(preview) <= 64 * 1024
+    assert max(photos.pixels(preview).size) <= 512
+
+
+@pytest.mark.parametrize("data", [b"", photos.TEXT_AS_JPG])
+async def test_a_preview_of_no_picture_is_refused(tool: ImageTool, data: bytes) -> None:
+    with pytest.raises(UndecodableImage):
+        await tool.preview(data)
