@@ -11,7 +11,7 @@ from itertools import pairwise
 import pyvips
 
 _LUMA = [[0.2126, 0.7152, 0.0722]]
-_MAX_DIRECT_SIGMA = 4.0
+_MAX_DIRECT_SIGMA = 2.5
 
 RGB = tuple[float, float, float]
 

@@ -15,7 +15,7 @@ _PAINT_SIDE = 1400
 
 def oil(image: pyvips.Image) -> pyvips.Image:
     """Thick paint: brush strokes that follow the shapes, with light falling on their ridges."""
-    small = _at_paint_size(canvas.to_float(image))
+    small = at_paint_size(canvas.to_float(image))
     unit = canvas.unit(small)
     flow = _flow(canvas.luma(small), 4 * unit)
     paint = patches(small, 5 * unit).copy_memory()
@@ -32,7 +32,7 @@ def oil(image: pyvips.Image) -> pyvips.Image:
 
 def watercolor(image: pyvips.Image) -> pyvips.Image:
     """Thin washes on rough paper: pale, darker where a wash dried at its edge, with unpainted borders."""
-    small = _at_paint_size(canvas.to_float(image))
+    small = at_paint_size(canvas.to_float(image))
     unit = canvas.unit(small)
     washes = patches(small, 4.5 * unit).copy_memory()
     wobble = canvas.clouds(small.width, small.height, cell=14 * unit, seed=5).bandjoin(
@@ -82,7 +82,8 @@ def patches(image: pyvips.Image, radius: float) -> pyvips.Image:
     return total / weights
 
 
-def _at_paint_size(image: pyvips.Image) -> pyvips.Image:
+def at_paint_size(image: pyvips.Image) -> pyvips.Image:
+    """The picture in memory, made smaller where it is larger than paint needs."""
     scale = _PAINT_SIDE / max(image.width, image.height)
     if scale >= 1:
         return image.copy_memory()
