@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.jobs import Job, LogEntry, LogEvent
+from ...core.jobs import Job, LogEntry
 from ...core.media import MediaKey
 from ...core.results import preview_key
 from .database import MemoryDatabase
@@ -55,11 +55,9 @@ class MemoryJobRepository:
         return self._db.previews.get(job_id)
 
     async def clear_preview(self, job_id: UUID, *, answered_at: datetime) -> None:
-        if job_id not in self._db.jobs or job_id in self._db.answered:
-            return
-        self._db.answered.add(job_id)
-        self._db.previews.pop(job_id, None)
-        self._db.logs[job_id].append(LogEntry(job_id, answered_at, LogEvent.ANSWERED))
+        if job_id in self._db.jobs:
+            self._db.answered.add(job_id)
+            self._db.previews.pop(job_id, None)
 
     async def clear_previews(self, *, finalized_before: datetime, limit: int) -> int:
         old = [

@@ -32,7 +32,10 @@ class Argon2PasswordHasher:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.verify, password, hash)
 
     def is_outdated(self, hash: str) -> bool:
-        return not self._hasher.identify(hash) or self._hasher.check_needs_rehash(hash)
+        try:
+            return not self._hasher.identify(hash) or self._hasher.check_needs_rehash(hash)
+        except ValueError:
+            return True  # begins like a hash and is none
 
     async def close(self) -> None:
         """Let running hashes end and give the threads back."""

@@ -1,0 +1,214 @@
+"""The media store on a real folder on its bad days: links, strangers' files, a full disk, an interrupted process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from photochanger.adapters.filesystem import FilesystemMediaStore
+from photochanger.core.errors import MediaNotFound, StorageUnavailable
+from photochanger.core.media import MediaKey, MediaKind, one_chunk
+
+pytestmark = pytest.mark.anyio
+
+KIND = MediaKind.PAYLOADS
+KEY = MediaKey(KIND, "photo")
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "media"
+
+
+@pytest.fixture
+def store(root: Path) -> FilesystemMediaStore:
+    return FilesystemMediaStore(root)
+
+
+def files_in(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+
+
+def test_the_folders_are_made_at_the_start_and_are_private(store: FilesystemMediaStore, root: Path) -> None:
+    made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (root, *root.iterdir())}
+    assert made == dict.fromkeys(["media", ".partial", *MediaKind], 0o700) | {"media": 0o700}
+
+
+def test_starting_again_keeps_the_files(store: FilesystemMediaStore, root: Path) -> None:
+    (root / KIND / "photo").write_bytes(b"abc")
+    FilesystemMediaStore(root)
+    assert files_in(root) == ["payloads/photo"]
+
+
+def test_a_root_that_cannot_be_made_is_said_so_without_its_path(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_bytes(b"")
+    with pytest.raises(StorageUnavailable) as error:
+        FilesystemMediaStore(in_the_way / "media")
+    assert str(tmp_path) not in error.value.detail
+
+
+async def test_a_stored_file_is_private(store: FilesystemMediaStore, root: Path) -> None:
+    await store.put(KIND, "photo", one_chunk(b"abc"), max_bytes=10)
+    assert stat.S_IMODE(os.lstat(root / KIND / "photo").st_mode) == 0o600
+
+
+async def test_local_gives_the_file_itself(store: FilesystemMediaStore, root: Path) -> None:
+    await store.put(KIND, "photo", one_chunk(b"abc"), max_bytes=10)
+    async with store.local(KEY) as path:
+        assert path == root / KIND / "photo"
+
+
+async def test_a_link_in_the_place_of_a_file_is_not_followed(store: FilesystemMediaStore, root: Path) -> None:
+    secret = root.parent / "secret"
+    place_link(root / KIND / "photo", secret)
+    with pytest.raises(MediaNotFound):
+        await anext(store.open(KEY))
+    with pytest.raises(MediaNotFound):
+        await store.size(KEY)
+    with pytest.raises(MediaNotFound):
+        async with store.local(KEY):
+            pytest.fail("a link is no file of ours")
+    assert [key async for key in store.keys(KIND, older_than=datetime.now(UTC) + HOUR)] == []
+    await store.put(KIND, "photo", one_chunk(b"ours"), max_bytes=10)
+    assert b"".join([chunk async for chunk in store.open(KEY)]) == b"ours"
+    assert read(secret) == b"secret"
+
+
+async def test_deleting_a_link_leaves_what_it_points_at(store: FilesystemMediaStore, root: Path) -> None:
+    secret = root.parent / "secret"
+    place_link(root / KIND / "photo", secret)
+    assert await store.delete(KEY)
+    assert read(secret) == b"secret"
+
+
+async def test_a_folder_in_the_place_of_a_file_is_not_a_file(store: FilesystemMediaStore, root: Path) -> None:
+    os.mkdir(root / KIND / "photo")
+    with pytest.raises(MediaNotFound):
+        await anext(store.open(KEY))
+    with pytest.raises(MediaNotFound):
+        await store.size(KEY)
+
+
+async def test_strangers_files_are_not_listed(store: FilesystemMediaStore, root: Path) -> None:
+    for name in (".DS_Store", "Thumbs.db", "with space"):
+        write(root / KIND / name, b"x")
+    assert [key async for key in store.keys(KIND, older_than=datetime.now(UTC) + HOUR)] == []
+
+
+async def test_what_a_killed_process_left_is_removed_once_it_is_old(store: FilesystemMediaStore, root: Path) -> None:
+    writer = (
+        "import asyncio, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from photochanger.adapters.filesystem import FilesystemMediaStore\n"
+        "from photochanger.core.media import MediaKind\n"
+        "async def dying():\n"
+        "    yield bytes(600_000)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store = FilesystemMediaStore(Path(sys.argv[1]))\n"
+        "asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', dying(), max_bytes=1_000_000))\n"
+    )
+    assert run(writer, root).returncode == -9
+    (left,) = files_in(root)
+    assert left.startswith(".partial/")
+    assert await store.remove_partial(older_than=datetime.now(UTC) - HOUR) == 0
+    assert await store.remove_partial(older_than=datetime.now(UTC) + HOUR) == 1
+    assert files_in(root) == []
+
+
+async def test_a_disk_that_is_really_full_leaves_nothing(root: Path) -> None:
+    """The operating system itself stops the file at 300 kB, in the middle of a write."""
+    writer = (
+        "import asyncio, resource, sys\n"
+        "from pathlib import Path\n"
+        "from photochanger.adapters.filesystem import FilesystemMediaStore\n"
+        "from photochanger.core.errors import StorageUnavailable\n"
+        "from photochanger.core.media import MediaKind\n"
+        "async def photo():\n"
+        "    for _ in range(10):\n"
+        "        yield bytes(100_000)\n"
+        "store = FilesystemMediaStore(Path(sys.argv[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try:\n"
+        "    asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', photo(), max_bytes=1_000_000))\n"
+        "except StorageUnavailable as error:\n"
+        "    print(error.detail)\n"
+    )
+    ended = run(writer, root)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "The media store has no space left.\n"
+    assert files_in(root) == []
+
+
+@pytest.mark.parametrize("call", ["write", "fsync"])
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "The media store has no space left."),
+        (errno.EROFS, "The media store is read-only."),
+        (errno.EIO, "The media store cannot be read or written right now."),
+    ],
+)
+async def test_trouble_of_the_disk_is_one_error_with_one_sentence(
+    store: FilesystemMediaStore, root: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, sentence: str
+) -> None:
+    def failing(*_: object) -> int:
+        raise OSError(number, os.strerror(number), str(root / "internal"))
+
+    monkeypatch.setattr(os, call, failing)
+    with pytest.raises(StorageUnavailable) as error:
+        await store.put(KIND, "photo", large(), max_bytes=1_000_000)
+    monkeypatch.undo()
+    assert error.value.detail == sentence
+    assert files_in(root) == []
+
+
+async def test_a_folder_that_is_gone_is_unavailable_not_empty(store: FilesystemMediaStore, root: Path) -> None:
+    os.rmdir(root / KIND)
+    with pytest.raises(StorageUnavailable):
+        await store.put(KIND, "photo", large(), max_bytes=1_000_000)
+    with pytest.raises(StorageUnavailable):
+        await anext(store.keys(KIND, older_than=datetime.now(UTC)))
+    with pytest.raises(StorageUnavailable):
+        await store.check()
+    assert files_in(root) == []
+
+
+async def test_short_writes_of_the_system_are_continued(
+    store: FilesystemMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_some = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write_some(file, bytes(data[:77_777])))
+    await store.put(KIND, "photo", large(), max_bytes=1_000_000)
+    monkeypatch.undo()
+    assert b"".join([chunk async for chunk in store.open(KEY)]) == bytes(600_000)
+
+
+async def large() -> AsyncIterator[bytes]:
+    for _ in range(6):
+        yield bytes(100_000)
+
+
+def run(program: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True)
+
+
+def place_link(link: Path, target: Path) -> None:
+    target.write_bytes(b"secret")
+    link.symlink_to(target)
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
