@@ -133,7 +133,11 @@ class PostgresMediaRepository:
 
     async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
         if media_ids:
-            change = update(media_objects).where(media_objects.c.id.in_(media_ids)).values(removed_at=now)
+            change = (
+                update(media_objects)
+                .where(media_objects.c.id.in_(media_ids), media_objects.c.removed_at.is_(None))
+                .values(removed_at=now, expires_at=func.least(media_objects.c.expires_at, now))
+            )
             async with self._database.begin() as connection:
                 await connection.execute(change)
 

@@ -119,7 +119,7 @@ class MediaRepository(Protocol):
     async def add(self, media: MediaObject) -> None: ...
 
     async def get(self, media_id: UUID) -> MediaObject | None:
-        """The media object, expired or not; None if there never was one or it was removed."""
+        """The media object, expired, removed or not; None if there never was one."""
         ...
 
     async def of_job(self, job_id: UUID) -> list[MediaObject]: ...
@@ -127,7 +127,7 @@ class MediaRepository(Protocol):
     async def expired(self, *, now: datetime, limit: int) -> list[MediaObject]: ...
 
     async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
-        """Take the files out of the books; the ids stay known as expired."""
+        """Take the files out of the books; their links end now, and the ids stay known as expired."""
         ...
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
