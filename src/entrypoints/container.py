@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
@@ -159,7 +159,11 @@ def make_container(settings: Settings, adapters: Mapping[Any, object] | None = N
     """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
     replaced = Provider(scope=Scope.APP)
     for port, adapter in (adapters or {}).items():
-        replaced.provide(lambda adapter=adapter: adapter, provides=port)
+        replaced.provide(_constant(adapter), provides=port)
     configured = Provider(scope=Scope.APP)
-    configured.provide(lambda: settings, provides=Settings)
+    configured.provide(_constant(settings), provides=Settings)
     return make_async_container(configured, PostgresAdapters(), LocalAdapters(), CoreServices(), replaced)
+
+
+def _constant(adapter: object) -> Callable[[], object]:
+    return lambda: adapter

@@ -77,6 +77,7 @@ class WorkerPool:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
             await self._finish(timedelta(0))
+            await self._processing.close()
 
     async def _take_jobs(self) -> None:
         with self._signals.work() as work:

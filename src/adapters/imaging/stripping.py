@@ -1,7 +1,8 @@
 """Metadata out of encoded pictures without touching a pixel: whole chunks are left out, the rest is copied.
 
 What stays is what the pixels need to look right: colour profiles, gamma, transparency, Adobe's JPEG colour transform.
-All functions expect bytes that decode whole, and raise ValueError where the structure is not what that promises.
+All functions raise ValueError where the structure is not whole: a JPEG that reaches its end marker was not cut off,
+which is as much as decoding it would tell.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ def strip_jpeg(data: bytes) -> bytes:
         if marker == _SOS:
             found = _JPEG_NEXT_MARKER.search(data, at)
             if found is None:
-                # Cameras that lose the end marker still deliver every pixel; the decoder has judged that before.
-                return b"".join([*parts, view[at:], b"\xff\xd9"])
+                raise ValueError("the JPEG has no end marker")
             parts.append(view[at : found.start()])
             at = found.start()
 

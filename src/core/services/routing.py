@@ -85,7 +85,7 @@ class RouteEngine:
         materials: Materials,
         *,
         ends_at: datetime,
-        note_attempt: Callable[[dict[str, Any]], Awaitable[None]],
+        note_attempt: Callable[[dict[str, Any]], None],
         note_reference: Callable[[str], Awaitable[None]],
     ) -> RoutePicture:
         """The first picture that an entry makes.
@@ -108,7 +108,7 @@ class RouteEngine:
         entry: RouteEntry,
         materials: Materials,
         ends_at: datetime,
-        note_attempt: Callable[[dict[str, Any]], Awaitable[None]],
+        note_attempt: Callable[[dict[str, Any]], None],
         note_reference: Callable[[str], Awaitable[None]],
     ) -> RoutePicture:
         provider, operation = self._providers.find(entry.provider_id, entry.operation_id)
@@ -130,27 +130,27 @@ class RouteEngine:
                     result = await provider.process(request)
                     picture = await self._verified(result.data)
             except TimeoutError:
-                await note_attempt(facts | self._spent(started, "timeout", "the window ended"))
+                note_attempt(facts | self._spent(started, "timeout", "the window ended"))
                 raise
             except Retryable as error:
-                await note_attempt(facts | self._spent(started, "retryable", error.reason))
+                note_attempt(facts | self._spent(started, "retryable", error.reason))
                 pause = error.after if error.after is not None else self._backoff(call)
                 if call == MAX_CALLS or pause >= remaining(ends_at, self._clock.now()):
                     raise
                 await self._clock.sleep(pause)
             except ProviderError as error:
-                await note_attempt(facts | self._spent(started, type(error).__name__.lower(), error.reason))
+                note_attempt(facts | self._spent(started, type(error).__name__.lower(), error.reason))
                 raise
             except InvalidSettings as error:
-                await note_attempt(facts | self._spent(started, "rejected", error.detail))
+                note_attempt(facts | self._spent(started, "rejected", error.detail))
                 raise Rejected(error.detail) from error
             except Exception as error:
                 # A provider's own mistake must not cost the guest the other entries of the route.
                 _log.exception("provider %s failed in an unforeseen way", entry.provider_id)
-                await note_attempt(facts | self._spent(started, "crashed", type(error).__name__))
+                note_attempt(facts | self._spent(started, "crashed", type(error).__name__))
                 raise Unavailable(f"The provider failed in an unforeseen way ({type(error).__name__}).") from error
             else:
-                await note_attempt(facts | self._spent(started, "picture", picture.mime) | result.remarks)
+                note_attempt(facts | self._spent(started, "picture", picture.mime) | result.remarks)
                 return RoutePicture(picture, entry.provider_id, entry.operation_id)
         raise AssertionError("the last call either answers or raises")
 
