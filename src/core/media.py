@@ -87,6 +87,15 @@ class Picture(msgspec.Struct, frozen=True):
         return f"Picture({self.mime}, {self.width}x{self.height}, {len(self.data)} bytes)"
 
 
+class StoredPicture(msgspec.Struct, frozen=True):
+    """A picture that is known to decode and lies in the media store."""
+
+    file: StoredFile
+    mime: str
+    width: int
+    height: int
+
+
 class ImageLimits(msgspec.Struct, frozen=True):
     """The most that is accepted of a picture before anything of it is decoded."""
 

@@ -132,8 +132,8 @@ class CoreServices(Provider):
     sweeper = provide(Sweeper)
 
     @provide
-    def routes(self, providers: ProviderCatalogue, images: ImageTool, clock: Clock) -> RouteEngine:
-        return RouteEngine(providers, images, clock)
+    def routes(self, providers: ProviderCatalogue, clock: Clock) -> RouteEngine:
+        return RouteEngine(providers, clock)
 
     @provide
     def worker(

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from ..jobs import Claim, FailureReason, Job, JobSource, LogEntry
-from ..media import MediaObject, Photo, Picture, StoredFile
+from ..media import ImageLimits, MediaObject, Photo, StoredFile, StoredPicture
 from ..results import PublicFile
 from ..slots import Slot
 
@@ -82,8 +82,21 @@ class JobService(Protocol):
         """Take up to `n` jobs to work on."""
         ...
 
-    async def finalize_job(self, claim: Claim, picture: Picture, *, provider_id: str, operation_id: str) -> Job | None:
-        """End a job with its picture: store the result, then compare-and-set. None: someone was first, nothing kept."""
+    async def store_picture(self, job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
+        """Prove that bytes are a picture and store them as a job's result to be, both at once.
+
+        Nothing stays behind where they are not. Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge.
+        """
+        ...
+
+    async def discard_picture(self, picture: StoredPicture) -> None:
+        """Remove a stored picture that no job will be finalized with."""
+        ...
+
+    async def finalize_job(
+        self, claim: Claim, picture: StoredPicture, *, provider_id: str, operation_id: str
+    ) -> Job | None:
+        """End a job with its picture, by compare-and-set. None: someone was first, and the picture is removed."""
         ...
 
     async def fail(

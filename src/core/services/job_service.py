@@ -26,9 +26,10 @@ from ..jobs import (
     Result,
     finalized,
 )
-from ..media import ImageLimits, MediaKind, Photo, Picture, one_chunk
+from ..media import ImageLimits, MediaKey, MediaKind, Photo, StoredPicture, one_chunk
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
+from ..ports.providers import ProviderError
 from ..ports.queue import JobQueue, JobSignals
 from ..ports.repositories import JobRepository, SlotRepository
 from ..ports.services import MediaService
@@ -239,7 +240,30 @@ class Jobs:
     ) -> list[Claim]:
         return await self._queue.acquire(worker, n=n, lease=lease or LEASE, limits=limits)
 
-    async def finalize_job(self, claim: Claim, picture: Picture, *, provider_id: str, operation_id: str) -> Job | None:
+    async def store_picture(self, job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
+        mime = self._images.sniff(data[:_SNIFF_BYTES])
+        if mime is None:
+            raise UnsupportedMediaType("The content is not a picture.")
+        name = result_name(job.id, mime)
+        verifying = asyncio.ensure_future(self._images.verify(data, limits=limits))
+        storing = asyncio.ensure_future(self._store.put(MediaKind.RESULTS, name, one_chunk(data), max_bytes=len(data)))
+        try:
+            picture = await verifying
+            file = await storing
+        except BaseException:
+            for task in (verifying, storing):
+                task.cancel()
+            await asyncio.gather(verifying, storing, return_exceptions=True)
+            await self._store.delete(MediaKey(MediaKind.RESULTS, name))
+            raise
+        return StoredPicture(file, picture.mime, picture.width, picture.height)
+
+    async def discard_picture(self, picture: StoredPicture) -> None:
+        await self._store.delete(picture.file.key)
+
+    async def finalize_job(
+        self, claim: Claim, picture: StoredPicture, *, provider_id: str, operation_id: str
+    ) -> Job | None:
         ending = _Ending(JobState.SUCCEEDED, provider_id=provider_id, operation_id=operation_id)
         return await _to_the_end(self._end(claim.job, ending, picture=picture, claim=claim))
 
@@ -262,38 +286,41 @@ class Jobs:
             provider_id=provider_id,
             operation_id=operation_id,
         )
-        picture = await self._fallback.picture_for(job) if reason in _ANSWERED_BY_FALLBACK else None
+        picture = await self._fallback_picture(job) if reason in _ANSWERED_BY_FALLBACK else None
         return await _to_the_end(self._end(job, ending, picture=picture, claim=claim))
 
-    async def _end(self, job: Job, ending: _Ending, *, picture: Picture | None, claim: Claim | None) -> Job | None:
-        """Store the picture, then compare-and-set; the loser's file is deleted, the winner clears up after the job."""
+    async def _fallback_picture(self, job: Job) -> StoredPicture | None:
+        """The failure answer where it is a picture; the job ends without one rather than not at all."""
+        if job.route.failure_answer is FailureAnswer.ERROR:
+            return None
+        try:
+            async with self._clock.timeout_at(job.expires_at):
+                data = await self._fallback.picture_for(job)
+                return await self.store_picture(job, data, limits=self._fallback.limits)
+        except (PhotoChangerError, ProviderError, TimeoutError) as error:
+            _log.warning("failure answer of job %s could not be made: %s", job.id, error or "no time left")
+            return None
+
+    async def _end(
+        self, job: Job, ending: _Ending, *, picture: StoredPicture | None, claim: Claim | None
+    ) -> Job | None:
+        """Compare-and-set; the loser's picture is removed, the winner clears up after the job."""
         now = self._clock.now()
-        result = await self._store_result(job, picture, ending, now) if picture else None
-        fields = {name: getattr(ending, name) for name in ending.__struct_fields__}
-        outcome = Outcome(finalized_at=now, result=result, **fields)
+        result = None
+        if picture is not None:
+            retention = (await self._settings.current()).result_retention
+            fields = {name: getattr(picture, name) for name in picture.__struct_fields__}
+            fallback = ending.failure_reason is not None
+            result = Result(**fields, expires_at=result_expires_at(now, retention), fallback=fallback)
+        outcome = Outcome(
+            finalized_at=now, result=result, **{name: getattr(ending, name) for name in ending.__struct_fields__}
+        )
         if not await self._mark_finalized(job, outcome, claim):
-            if result is not None:
-                await self._store.delete(result.file.key)
+            if picture is not None:
+                await self.discard_picture(picture)
             return None
         await self._clear_up(job)
         return finalized(job, outcome)
-
-    async def _store_result(self, job: Job, picture: Picture, ending: _Ending, now: datetime) -> Result:
-        retention = (await self._settings.current()).result_retention
-        file = await self._store.put(
-            MediaKind.RESULTS,
-            result_name(job.id, picture.mime),
-            one_chunk(picture.data),
-            max_bytes=len(picture.data),
-        )
-        return Result(
-            file,
-            picture.mime,
-            picture.width,
-            picture.height,
-            result_expires_at(now, retention),
-            fallback=ending.failure_reason is not None,
-        )
 
     async def _mark_finalized(self, job: Job, outcome: Outcome, claim: Claim | None) -> bool:
         """The compare-and-set, tried again while the queue is away and the window lasts.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..errors import (
     UnsupportedMediaType,
 )
 from ..jobs import Claim, FailureReason, Job, LogEntry, LogEvent
-from ..media import MediaKey, MediaKind, Picture, PictureNeeds
+from ..media import MediaKey, MediaKind, Picture, PictureNeeds, StoredPicture
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
 from ..ports.providers import Rejected
@@ -36,6 +36,8 @@ from .routing import RouteEngine, RouteExhausted
 
 _log = logging.getLogger("photochanger.processing")
 
+
+_PREVIEW_PAUSE = timedelta(milliseconds=250)
 
 _End = Callable[[], Coroutine[Any, Any, Job | None]]
 """What is left to do once a route is through: end the job this way."""
@@ -66,30 +68,46 @@ class Processing:
         self._providers = providers
         self._routes = routes
         self._clock = clock
-        self._logging: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._one_preview = asyncio.Semaphore(1)
 
     async def close(self) -> None:
-        """Finish what is still being logged."""
-        await asyncio.gather(*self._logging)
+        """Finish the log entries and previews that are still under way."""
+        await asyncio.gather(*self._background)
 
     async def run(self, claim: Claim) -> None:
         """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
-        ending = await self._unless_ended(claim.job, self._run_route(claim))
+        materials = _JobMaterials(claim.job, self._jobs, self._store, self._images, self._providers)
+        ending: _End | None = None
+        try:
+            ending = await self._unless_ended(claim.job, self._run_route(claim, materials))
+        finally:
+            if ending is None:
+                await materials.discard()
         if ending is None:
             _log.info("job %s was ended by somebody else; its work was stopped", claim.job.id)
             return
         ended = await ending()
         if ended is not None and ended.result is not None:
+            self._in_background(self._make_thumbnail(ended))
+
+    async def _make_thumbnail(self, job: Job) -> None:
+        """The preview comes after the guest's answer: it waits a moment, and one is made at a time."""
+        await self._clock.sleep(_PREVIEW_PAUSE)
+        async with self._one_preview:
             try:
-                await self._media.make_thumbnail(ended)
+                await self._media.make_thumbnail(job)
             except PhotoChangerError as error:
-                _log.warning("the preview of job %s could not be made: %s", ended.id, error.detail)
+                _log.warning("the preview of job %s could not be made: %s", job.id, error.detail)
 
     def _log_in_background(self, entry: LogEntry) -> None:
         """Append to the processing log without making the guest wait for it."""
-        task = asyncio.ensure_future(self._append(entry))
-        self._logging.add(task)
-        task.add_done_callback(self._logging.discard)
+        self._in_background(self._append(entry))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _append(self, entry: LogEntry) -> None:
         try:
@@ -121,10 +139,9 @@ class Processing:
             except QueueUnavailable:
                 await self._clock.sleep(POLL)
 
-    async def _run_route(self, claim: Claim) -> _End:
+    async def _run_route(self, claim: Claim, materials: _JobMaterials) -> _End:
         """Run the job's route; what it returns ends the job accordingly."""
         job = claim.job
-        materials = _JobMaterials(job, self._store, self._images, self._providers)
 
         def note_attempt(facts: dict[str, Any]) -> None:
             entry = LogEntry(job.id, self._clock.now(), LogEvent.ATTEMPT, facts | {"attempt": claim.attempt})
@@ -171,15 +188,28 @@ def _route_ends_at(job: Job) -> datetime:
 
 
 class _JobMaterials:
-    """The photo, prepared once for equal needs, and the slot's templates, loaded once."""
+    """The photo, prepared once for equal needs, the slot's templates, loaded once, and the picture that came back."""
 
-    def __init__(self, job: Job, store: MediaStore, images: ImageTool, providers: ProviderCatalogue) -> None:
+    def __init__(
+        self, job: Job, jobs: JobService, store: MediaStore, images: ImageTool, providers: ProviderCatalogue
+    ) -> None:
         self._job = job
+        self._jobs = jobs
         self._store = store
         self._images = images
         self._providers = providers
         self._photos: dict[PictureNeeds, Picture] = {}
         self._templates: dict[str, Picture] | None = None
+        self._kept: StoredPicture | None = None
+
+    async def keep(self, data: bytes) -> StoredPicture:
+        self._kept = await self._jobs.store_picture(self._job, data, limits=self._providers.limits)
+        return self._kept
+
+    async def discard(self) -> None:
+        """Remove the picture that came back too late to end the job."""
+        if self._kept is not None:
+            await self._jobs.discard_picture(self._kept)
 
     async def photo(self, needs: PictureNeeds) -> Picture:
         if needs not in self._photos:

@@ -15,11 +15,10 @@ from typing import Any, Protocol
 import msgspec
 
 from ..deadlines import remaining
-from ..errors import ImageTooLarge, InvalidSettings, PhotoChangerError, UndecodableImage, UnsupportedMediaType
+from ..errors import ImageTooLarge, InvalidSettings, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ..jobs import Claim
-from ..media import Picture, PictureNeeds
+from ..media import Picture, PictureNeeds, StoredPicture
 from ..ports.clock import Clock
-from ..ports.media import ImageTool
 from ..ports.providers import ProviderError, ProviderRequest, Rejected, Retryable, Unavailable
 from ..slots import RouteEntry
 from .catalogue import ProviderCatalogue
@@ -34,9 +33,9 @@ _LONGEST_PAUSE = timedelta(seconds=4)
 
 
 class RoutePicture(msgspec.Struct, frozen=True):
-    """The picture that a route made, and which entry made it."""
+    """The picture that a route made, already stored, and which entry made it."""
 
-    picture: Picture
+    picture: StoredPicture
     provider_id: str
     operation_id: str
 
@@ -62,6 +61,13 @@ class Materials(Protocol):
         """The slot's template pictures by setting key; Rejected where one is missing."""
         ...
 
+    async def keep(self, data: bytes) -> StoredPicture:
+        """A provider's answer, proven to be a picture and stored.
+
+        Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is none.
+        """
+        ...
+
 
 class RouteEngine:
     """Runs routes. `note_attempt` gets the facts of every call for the processing log."""
@@ -69,13 +75,11 @@ class RouteEngine:
     def __init__(
         self,
         providers: ProviderCatalogue,
-        images: ImageTool,
         clock: Clock,
         *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._providers = providers
-        self._images = images
         self._clock = clock
         self._jitter = jitter
 
@@ -128,7 +132,7 @@ class RouteEngine:
             try:
                 async with self._clock.timeout_at(ends_at):
                     result = await provider.process(request)
-                    picture = await self._verified(result.data)
+                    picture = await _kept(materials, result.data)
             except TimeoutError:
                 note_attempt(facts | self._spent(started, "timeout", "the window ended"))
                 raise
@@ -144,6 +148,8 @@ class RouteEngine:
             except InvalidSettings as error:
                 note_attempt(facts | self._spent(started, "rejected", error.detail))
                 raise Rejected(error.detail) from error
+            except StorageUnavailable:
+                raise
             except Exception as error:
                 # A provider's own mistake must not cost the guest the other entries of the route.
                 _log.exception("provider %s failed in an unforeseen way", entry.provider_id)
@@ -153,15 +159,6 @@ class RouteEngine:
                 note_attempt(facts | self._spent(started, "picture", picture.mime) | result.remarks)
                 return RoutePicture(picture, entry.provider_id, entry.operation_id)
         raise AssertionError("the last call either answers or raises")
-
-    async def _verified(self, data: bytes) -> Picture:
-        """What came back, proven to be a picture: providers do label text and broken files `image/png`."""
-        try:
-            return await self._images.verify(data, limits=self._providers.limits)
-        except (UnsupportedMediaType, UndecodableImage, ImageTooLarge) as error:
-            raise Retryable(f"The provider's answer is not a usable picture: {error.detail}") from error
-        except PhotoChangerError as error:
-            raise Unavailable(error.detail) from error
 
     def _backoff(self, call: int) -> timedelta:
         """Doubles from call to call, between half of it and the whole by chance."""
@@ -176,3 +173,11 @@ class RouteEngine:
             "started_at": started.isoformat(),
             "duration_ms": round(duration.total_seconds() * 1000, 1),
         }
+
+
+async def _kept(materials: Materials, data: bytes) -> StoredPicture:
+    """What came back, proven to be a picture: providers do label text and broken files `image/png`."""
+    try:
+        return await materials.keep(data)
+    except (UnsupportedMediaType, UndecodableImage, ImageTooLarge) as error:
+        raise Retryable(f"The provider's answer is not a usable picture: {error.detail}") from error
