@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from builders import expired_job, new_job, outcome_failed, outcome_succeeded, photo, route
 from photochanger.core.errors import QueueFull
-from photochanger.core.jobs import Claim, FailureReason, Job, JobState, LogEvent
+from photochanger.core.jobs import Claim, FailureReason, Job, JobState, LogEvent, NewJob
 from photochanger.core.slots import shipped_slots
 
 pytestmark = pytest.mark.anyio
@@ -433,60 +433,73 @@ async def test_concurrent_sweeps_end_each_job_once(backend: SimpleNamespace) -> 
 # Clients that hang up
 
 
-async def test_an_abandoned_job_is_found_by_slot_and_photo_and_goes_on(backend: SimpleNamespace) -> None:
+def resent(job: Job, **overrides: object) -> NewJob:
+    """The same photo on the same slot, as a client sends it that has hung up."""
+    return new_job(slot_id=job.slot_id, photo=photo(sha256=job.photo.file.sha256), **overrides)
+
+
+async def test_a_resent_photo_joins_the_job_whose_client_hung_up(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=MANY)
-    sha256 = job.photo.file.sha256
-    assert await backend.queue.find_abandoned("slot-001", sha256) is None
     await backend.queue.abandon(job.id)
-    found = await backend.queue.find_abandoned("slot-001", sha256)
-    assert found is not None
-    assert (found.id, found.state) == (job.id, JobState.PENDING)
-    assert found.abandoned_at is not None
-    assert await backend.queue.find_abandoned("slot-002", sha256) is None
-    assert await backend.queue.find_abandoned("slot-001", "0" * 64) is None
-    assert LogEvent.ABANDONED in await events(backend, job.id)
+    assert (await backend.jobs.get(job.id)).abandoned_at is not None
+    joined = await backend.queue.enqueue(resent(job), max_active=1)
+    assert joined.id == job.id
+    assert (await backend.jobs.get(job.id)).abandoned_at is None
+    assert (await events(backend, job.id))[-2:] == [LogEvent.ABANDONED, LogEvent.JOINED]
+    assert (await backend.queue.depth()).active == 1
     assert (await take_one(backend)).job.id == job.id
 
 
-async def test_a_rejoined_job_is_not_abandoned_any_more(backend: SimpleNamespace) -> None:
+async def test_the_same_photo_is_a_new_job_while_the_first_client_still_waits(backend: SimpleNamespace) -> None:
+    job = await backend.queue.enqueue(new_job(), max_active=MANY)
+    again = resent(job)
+    assert (await backend.queue.enqueue(again, max_active=MANY)).id == again.id
+    await backend.queue.abandon(job.id)
+    assert (await backend.queue.enqueue(resent(job), max_active=MANY)).id == job.id
+    third = resent(job)
+    assert (await backend.queue.enqueue(third, max_active=MANY)).id == third.id
+
+
+async def test_another_slot_or_another_photo_joins_nothing(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=MANY)
     await backend.queue.abandon(job.id)
-    await backend.queue.rejoin(job.id)
-    assert await backend.queue.find_abandoned("slot-001", job.photo.file.sha256) is None
-    assert (await backend.jobs.get(job.id)).abandoned_at is None
-    assert (await events(backend, job.id))[-1] is LogEvent.JOINED
+    elsewhere = new_job(slot_id="slot-002", photo=photo(sha256=job.photo.file.sha256))
+    other = new_job(photo=photo(sha256="0" * 64))
+    for new in (elsewhere, other):
+        assert (await backend.queue.enqueue(new, max_active=MANY)).id == new.id
 
 
-async def test_the_newest_abandoned_job_is_found(backend: SimpleNamespace) -> None:
+async def test_the_newest_abandoned_job_is_joined(backend: SimpleNamespace) -> None:
     now = datetime.now(UTC)
     same = photo(sha256="a" * 64)
+    ages = {}
     for age in (1, 3, 2):
         job = new_job(created_at=now - timedelta(seconds=age), photo=photo(sha256=same.file.sha256))
-        await backend.queue.enqueue(job, max_active=MANY)
-        await backend.queue.abandon(job.id)
-    found = await backend.queue.find_abandoned("slot-001", same.file.sha256)
-    assert found is not None
-    assert found.created_at == now - timedelta(seconds=1)
+        ages[(await backend.queue.enqueue(job, max_active=MANY)).id] = age
+    for job_id in ages:
+        await backend.queue.abandon(job_id)
+    joined = await backend.queue.enqueue(new_job(photo=photo(sha256=same.file.sha256)), max_active=MANY)
+    assert ages[joined.id] == 1
 
 
-async def test_an_abandoned_job_is_found_after_success_and_not_after_failure(backend: SimpleNamespace) -> None:
-    for end, found in ((outcome_succeeded, True), (outcome_failed, False)):
+async def test_an_abandoned_job_is_joined_after_success_and_not_after_failure(backend: SimpleNamespace) -> None:
+    for end, joins in ((outcome_succeeded, True), (outcome_failed, False)):
         job = await backend.queue.enqueue(new_job(), max_active=MANY)
         await backend.queue.abandon(job.id)
         await backend.queue.mark_finalized(job.id, end(job), claim=None)
-        assert (await backend.queue.find_abandoned("slot-001", job.photo.file.sha256) is not None) is found
+        assert ((await backend.queue.enqueue(resent(job), max_active=MANY)).id == job.id) is joins
 
 
-async def test_an_abandoned_job_past_its_deadline_is_not_found(backend: SimpleNamespace) -> None:
+async def test_an_abandoned_job_past_its_deadline_is_not_joined(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(expired_job(), max_active=MANY)
     await backend.queue.abandon(job.id)
-    assert await backend.queue.find_abandoned("slot-001", job.photo.file.sha256) is None
+    again = resent(job)
+    assert (await backend.queue.enqueue(again, max_active=MANY)).id == again.id
 
 
-async def test_abandoning_and_rejoining_a_job_that_does_not_exist_does_nothing(backend: SimpleNamespace) -> None:
+async def test_abandoning_a_job_that_does_not_exist_does_nothing(backend: SimpleNamespace) -> None:
     unknown = uuid4()
     await backend.queue.abandon(unknown)
-    await backend.queue.rejoin(unknown)
     assert await backend.jobs.logs(unknown) == []
 
 

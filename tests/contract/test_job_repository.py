@@ -132,7 +132,7 @@ async def test_a_client_that_got_its_answer_does_not_count_as_hung_up(backend: S
     job = await ended_job(backend)
     await backend.jobs.clear_preview(job.id, answered_at=NOW)
     await backend.queue.abandon(job.id)
-    assert await backend.queue.find_abandoned(job.slot_id, job.photo.file.sha256) is None
+    assert (await backend.jobs.get(job.id)).abandoned_at is None
 
 
 async def test_old_previews_are_cleared_in_batches_and_young_ones_stay(backend: SimpleNamespace) -> None:

@@ -51,6 +51,7 @@ class FilesystemMediaStore:
     async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
         key = MediaKey(kind, name)
         partial = PartialFile(self._partial)
+        writing: asyncio.Future[None] | None = None
         try:
             size_bytes, waiting_bytes = 0, 0
             waiting: list[bytes] = []
@@ -61,10 +62,17 @@ class FilesystemMediaStore:
                 waiting.append(chunk)
                 waiting_bytes += len(chunk)
                 if waiting_bytes >= _CHUNK_BYTES:
-                    await _in_thread(partial.write, b"".join(waiting))
+                    if writing is not None:
+                        await writing
+                    # Written while the next bytes arrive; never more than two chunks are in memory.
+                    writing = asyncio.ensure_future(_in_thread(partial.write, b"".join(waiting)))
                     waiting, waiting_bytes = [], 0
+            if writing is not None:
+                await writing
             await _in_thread(partial.publish, b"".join(waiting), self._path(key))
         except BaseException:
+            if writing is not None:
+                await asyncio.gather(writing, return_exceptions=True)
             await _discard(partial)
             raise
         return StoredFile(key, size_bytes, partial.sha256)

@@ -41,6 +41,8 @@ class MemoryJobQueue:
                 if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
                     return other
         now = self._db.clock.now()
+        if (ghost := self._abandoned_twin(job, now)) is not None:
+            return self._db.keep(msgspec.structs.replace(ghost, abandoned_at=None), LogEvent.JOINED)
         active = [other.expires_at for other in self._live() if other.expires_at > now]
         if len(active) >= max_active:
             raise QueueFull(
@@ -105,24 +107,6 @@ class MemoryJobQueue:
         if job is not None and job.abandoned_at is None and job_id not in self._db.answered:
             self._db.keep(msgspec.structs.replace(job, abandoned_at=self._db.clock.now()), LogEvent.ABANDONED)
 
-    async def find_abandoned(self, slot_id: str, sha256: str) -> Job | None:
-        now = self._db.clock.now()
-        found = [
-            job
-            for job in self._db.jobs.values()
-            if job.slot_id == slot_id
-            and job.photo.file.sha256 == sha256
-            and job.abandoned_at is not None
-            and job.expires_at > now
-            and (not job.state.finalized or job.state is JobState.SUCCEEDED)
-        ]
-        return max(found, key=lambda job: (job.created_at, job.id), default=None)
-
-    async def rejoin(self, job_id: UUID) -> None:
-        job = self._db.jobs.get(job_id)
-        if job is not None and job.abandoned_at is not None:
-            self._db.keep(msgspec.structs.replace(job, abandoned_at=None), LogEvent.JOINED)
-
     async def release_expired(self, *, limit: int) -> list[Job]:
         now = self._db.clock.now()
         outcome = Outcome(
@@ -143,6 +127,19 @@ class MemoryJobQueue:
             processing=sum(job.state is JobState.PROCESSING for job in live),
             by_provider=dict(Counter(provider for job in live if (provider := job.provider_of_first_entry))),
         )
+
+    def _abandoned_twin(self, job: NewJob, now: datetime) -> Job | None:
+        """The newest job of the same slot and photo whose client hung up, while it can still answer."""
+        found = [
+            other
+            for other in self._db.jobs.values()
+            if other.slot_id == job.slot_id
+            and other.photo.file.sha256 == job.photo.file.sha256
+            and other.abandoned_at is not None
+            and other.expires_at > now
+            and (not other.state.finalized or other.state is JobState.SUCCEEDED)
+        ]
+        return max(found, key=lambda other: (other.created_at, other.id), default=None)
 
     def _live(self) -> list[Job]:
         return [job for job in self._db.jobs.values() if not job.state.finalized]

@@ -37,7 +37,6 @@ class PostgresJobQueue:
     def __init__(self, database: Database) -> None:
         self._enqueueing = database.lane(_enqueue_batch)
         self._finalizing = database.lane(_finalize_batch)
-        self._finding = database.lane(_find_abandoned_batch)
         self._acquiring = database.lane(_run_statements)
         self._others = database.lane(_run_statements)
 
@@ -84,13 +83,6 @@ class PostgresJobQueue:
     async def abandon(self, job_id: UUID) -> None:
         await self._others.call(_Statement(queue_sql.ABANDON, {"id": job_id}))
 
-    async def find_abandoned(self, slot_id: str, sha256: str) -> Job | None:
-        found: Job | None = await self._finding.call((slot_id, sha256))
-        return found
-
-    async def rejoin(self, job_id: UUID) -> None:
-        await self._others.call(_Statement(queue_sql.REJOIN, {"id": job_id}))
-
     async def release_expired(self, *, limit: int) -> list[Job]:
         rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, {"limit": limit}))
         return [job_from_row(row) for row in rows]
@@ -105,7 +97,7 @@ class PostgresJobQueue:
 
 
 async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[NewJob, int]]) -> list[Job | UUID | Exception]:
-    """For each its job as stored, the id of the job that holds its key, or QueueFull."""
+    """For each its job as stored, the id of the job that does its work already, or QueueFull."""
     items = msgspec.json.encode([enqueue_item(new, max_active) for new, max_active in batch]).decode()
     cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
     return [
@@ -154,16 +146,6 @@ def _finalize_item(place: int, job_id: UUID, outcome: Outcome, claim: Claim | No
         "preview": outcome.inline_preview,  # bytes are base64 in JSON
         "outcome": outcome_of(outcome.failure_reason if outcome.state is not JobState.SUCCEEDED else None),
     }
-
-
-async def _find_abandoned_batch(connection: Connection, batch: Sequence[tuple[str, str]]) -> list[Job | None]:
-    wanted = msgspec.json.encode([{"slot_id": slot_id, "sha256": sha256} for slot_id, sha256 in {*batch}]).decode()
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(queue_sql.FIND_ABANDONED, {"batch": wanted})
-        newest: dict[tuple[str, str], Job] = {}
-        for job in map(job_from_row, await cursor.fetchall()):
-            newest.setdefault((job.slot_id, job.photo.file.sha256), job)
-    return [newest.get(member) for member in batch]
 
 
 async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:

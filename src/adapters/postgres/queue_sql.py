@@ -163,22 +163,6 @@ insert into photochanger.processing_logs (job_id, at, event)
 select id, now(), 'abandoned' from abandoned
 """
 
-FIND_ABANDONED = f"""
-select {JOB_COLUMNS} from photochanger.jobs
-join jsonb_to_recordset(%(batch)s::jsonb) as wanted (slot_id text, sha256 text)
-    on jobs.slot_id = wanted.slot_id and jobs.sha256 = wanted.sha256
-where abandoned_at is not null and expires_at > now() and (finalized_at is null or state = 'succeeded')
-order by created_at desc
-"""
-
-REJOIN = """
-with joined as (
-    update photochanger.jobs set abandoned_at = null where id = %(id)s returning id
-)
-insert into photochanger.processing_logs (job_id, at, event)
-select id, now(), 'joined' from joined
-"""
-
 RELEASE_EXPIRED = f"""
 with late as (
     select id from photochanger.jobs

@@ -21,8 +21,11 @@ class JobQueue(Protocol):
     async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
-        Returns the job as stored. If a job of the same slot holds the same idempotency key, that one is returned and
-        nothing is stored (its id differs from `job.id`), even when the queue is full.
+        Returns the job as stored, or the job that does this work already, and then stores nothing (its id differs from
+        `job.id`), even when the queue is full:
+        - a job of the same slot that holds the same idempotency key;
+        - a job of the same slot and the same photo (by checksum) whose client hung up, while it is live or has
+          succeeded and its deadline has not passed. A client waits for it again, so it is abandoned no more.
 
         The bound holds exactly: under any number of concurrent calls at most `max_active` jobs are live, and no call
         is refused while there is room. A job past its deadline that nobody has finalized yet counts no more.
@@ -67,16 +70,7 @@ class JobQueue(Protocol):
         ...
 
     async def abandon(self, job_id: UUID) -> None:
-        """Note that the client who waited has hung up; the job goes on."""
-        ...
-
-    async def find_abandoned(self, slot_id: str, sha256: str) -> Job | None:
-        """The newest job of this slot and photo whose client hung up, whose deadline has not passed and which is live
-        or has succeeded."""
-        ...
-
-    async def rejoin(self, job_id: UUID) -> None:
-        """Note that a client waits for an abandoned job again."""
+        """Note that the client who waited has hung up; the job goes on. Nothing once the answer was sent."""
         ...
 
     async def release_expired(self, *, limit: int) -> list[Job]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from ..deadlines import LEASE, expires_at, fallback_reserve, remaining, result_expires_at
+from ..deadlines import LEASE, expires_at, fallback_reserve, result_expires_at
 from ..errors import PhotoChangerError, QueueUnavailable, SlotDisabled, UndecodableImage, UnsupportedMediaType
 from ..ids import new_id, new_secret
 from ..jobs import (
@@ -141,45 +141,27 @@ class Jobs:
         idempotency_key: str | None = None,
     ) -> Job:
         try:
-            job = await self._join_abandoned(slot, photo)
-            if job is None:
-                settings = await self._settings.current()
-                now = self._clock.now()
-                new = NewJob(
-                    id=new_id(now),
-                    slot_id=slot.id,
-                    source=source,
-                    created_at=now,
-                    expires_at=expires_at(now, settings.sync_response),
-                    route=slot.route,
-                    photo=photo,
-                    access_token=new_secret(),
-                    metadata=dict(metadata or {}),
-                    idempotency_key=idempotency_key,
-                )
-                job = await self._queue.enqueue(new, max_active=settings.max_active_jobs)
+            settings = await self._settings.current()
+            now = self._clock.now()
+            new = NewJob(
+                id=new_id(now),
+                slot_id=slot.id,
+                source=source,
+                created_at=now,
+                expires_at=expires_at(now, settings.sync_response),
+                route=slot.route,
+                photo=photo,
+                access_token=new_secret(),
+                metadata=dict(metadata or {}),
+                idempotency_key=idempotency_key,
+            )
+            job = await self._queue.enqueue(new, max_active=settings.max_active_jobs)
         except BaseException:
             await self.discard_photo(photo)
             raise
-        if job.photo.file.key != photo.file.key:
+        if job.id != new.id:
             await self.discard_photo(photo)
         return job
-
-    async def _join_abandoned(self, slot: Slot, photo: Photo) -> Job | None:
-        """The running job of a client that hung up and now sends the same photo again.
-
-        A job with little of its window left would only fail its client once more: it is cancelled, which gives its
-        place to the new one.
-        """
-        ghost = await self._queue.find_abandoned(slot.id, photo.file.sha256)
-        if ghost is None:
-            return None
-        left = remaining(ghost.expires_at, self._clock.now())
-        if ghost.state is JobState.SUCCEEDED or left >= (ghost.expires_at - ghost.created_at) / 2:
-            await self._queue.rejoin(ghost.id)
-            return ghost
-        await self.cancel(ghost.id)
-        return None
 
     async def submit(
         self,

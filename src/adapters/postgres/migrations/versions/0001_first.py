@@ -138,6 +138,20 @@ begin
             select id into holder from photochanger.jobs
                 where slot_id = item.slot_id and idempotency_key = item.idempotency_key;
         end if;
+        if holder is null then
+            update photochanger.jobs set abandoned_at = null
+                where id = (
+                    select id from photochanger.jobs
+                    where slot_id = item.slot_id and sha256 = item.sha256 and abandoned_at is not null
+                        and expires_at > clock_timestamp() and (finalized_at is null or state = 'succeeded')
+                    order by created_at desc
+                    limit 1
+                )
+                returning id into holder;
+            if holder is not null then
+                insert into photochanger.processing_logs (job_id, at, event) values (holder, now(), 'joined');
+            end if;
+        end if;
         if holder is not null then
             verdict := 'existing'; job_id := holder; free_at := null;
         elsif live >= item.max_active and not exists (select from photochanger.jobs where id = item.id) then

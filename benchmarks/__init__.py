@@ -1,0 +1,1 @@
+"""What `make bench` runs: figures that are ratios to something simple measured in the same run."""

@@ -1,0 +1,168 @@
+"""The processes that are measured: the HTTP shell, a worker with a provider of fixed delay, and a bare handler."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import uvicorn
+from litestar import Litestar, Response, post
+from litestar.datastructures import UploadFile
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+
+from photochanger import Settings
+from photochanger.adapters.postgres import Database, EmbeddedServer
+from photochanger.core.media import ImageLimits, PictureNeeds
+from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
+from photochanger.core.ports.repositories import SlotRepository
+from photochanger.core.services.catalogue import ProviderCatalogue
+from photochanger.core.slots import Route, RouteEntry
+from photochanger.entrypoints.container import make_container
+from photochanger.entrypoints.http.app import create_http_app
+from photochanger.entrypoints.http.services import HttpServices
+from photochanger.entrypoints.startup import migrate_database, readiness, seed
+from photochanger.entrypoints.worker import WorkerPool
+
+PASSWORD = "benchmark-password"
+DELAYS_MS = {"slot-005": 0, "slot-006": 500}
+"""The slots that are measured, and how long their provider takes."""
+
+
+class FixedDelayProvider:
+    """Answers with the photo it was given, after a delay."""
+
+    info = ProviderInfo(
+        id="delay",
+        title="Fixed delay",
+        operations=(
+            OperationInfo(
+                id="wait",
+                title="Wait",
+                settings_schema={"type": "object"},
+                needs=PictureNeeds(("image/jpeg",), max_bytes=64 * 1024 * 1024, max_pixels=100_000_000),
+            ),
+        ),
+    )
+
+    def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
+        """Any settings will do."""
+
+    async def process(self, request: ProviderRequest) -> ProviderResult:
+        await asyncio.sleep(request.settings["ms"] / 1000)
+        return ProviderResult(request.photo.data)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _container(settings: Settings) -> Any:
+    catalogue = ProviderCatalogue([FixedDelayProvider()], limits=ImageLimits(max_pixels=100_000_000))
+    return make_container(settings, {ProviderCatalogue: catalogue})
+
+
+async def prepare(settings: Settings) -> None:
+    """The schema, and the slots that are measured."""
+    container = _container(settings)
+    await migrate_database(container)
+    await seed(container)
+    slots = await container.get(SlotRepository)
+    for slot_id, milliseconds in DELAYS_MS.items():
+        slot = await slots.get(slot_id)
+        route = Route(entries=(RouteEntry("delay", "wait", {"ms": milliseconds}),))
+        changed = msgspec.structs.replace(slot, active=True, route=route)
+        await slots.save(changed, expected_version=slot.version)
+    await container.close()
+
+
+async def run_http(settings: Settings) -> None:
+    """The HTTP process alone."""
+    container = _container(settings)
+    ready = await readiness(container, database=await container.get(Database))
+    app = create_http_app(await HttpServices.of(container, readiness=ready, public_base_url=None))
+    await _serve(app)
+    await container.close()
+
+
+async def run_worker(settings: Settings) -> None:
+    """The worker process alone."""
+    container = _container(settings)
+    pool = await container.get(WorkerPool)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, pool.stop)
+    print("ready", flush=True)
+    await pool.run()
+    await container.close()
+
+
+@post("/ingest/bare")
+async def _bare(
+    data: Annotated[dict[str, UploadFile | str], Body(media_type=RequestEncodingType.MULTI_PART)],
+) -> Response[bytes]:
+    file = data["fileToUpload"]
+    assert isinstance(file, UploadFile)
+    return Response(await file.read(), media_type="image/jpeg", status_code=200)
+
+
+async def run_bare() -> None:
+    """A handler that takes the same form and sends back the same bytes, and does nothing else."""
+    await _serve(Litestar([_bare], request_max_body_size=None, openapi_config=None))
+
+
+async def _serve(app: Any) -> None:
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False, lifespan="off")
+    listening = config.bind_socket()
+    print(listening.getsockname()[1], flush=True)
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextlib.contextmanager
+def process(role: str, settings: Mapping[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """One of the processes above by its role; yields the line it prints once it runs."""
+    started = subprocess.Popen(
+        (sys.executable, "-m", "benchmarks.processes", role),
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    try:
+        yield started.stdout.readline().strip(), started
+    finally:
+        started.send_signal(signal.SIGTERM)
+        started.wait(60)
+
+
+@contextlib.asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[EmbeddedServer]:
+    """A server of its own for the run."""
+    server = await asyncio.to_thread(EmbeddedServer.start, folder / "postgres")
+    try:
+        yield server
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+def main(role: str) -> None:
+    """Run one role in this process."""
+    import uvloop
+
+    work = {
+        "prepare": lambda: prepare(Settings.from_env()),
+        "http": lambda: run_http(Settings.from_env()),
+        "worker": lambda: run_worker(Settings.from_env()),
+        "bare": run_bare,
+    }[role]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
