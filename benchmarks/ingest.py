@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -13,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from PIL import Image
-
 from photochanger.entrypoints.demo_photos import demo_photos
+from PIL import Image
 
 from .processes import DELAYS_MS, PASSWORD, database, process
 
@@ -89,9 +89,10 @@ async def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
 
 
 def _prepare(settings: dict[str, str]) -> None:
-    import os
 
-    subprocess.run((sys.executable, "-m", "benchmarks.processes", "prepare"), env={**os.environ, **settings}, check=True)
+    subprocess.run(
+        (sys.executable, "-m", "benchmarks.processes", "prepare"), env={**os.environ, **settings}, check=True
+    )
 
 
 def _overhead(folder: Path, http: str, bare: str, rounds: int) -> list[dict[str, Any]]:

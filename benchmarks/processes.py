@@ -18,7 +18,6 @@ from litestar import Litestar, Response, post
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
-
 from photochanger import Settings
 from photochanger.adapters.postgres import Database, EmbeddedServer
 from photochanger.core.media import ImageLimits, PictureNeeds

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import uvicorn
@@ -79,6 +79,9 @@ async def serve(settings: Settings) -> None:
 
     Prints the address once it listens. Raises ConfigurationError, QueueUnavailable, StorageUnavailable at the start.
     """
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     container = make_container(settings)
     try:
         await migrate_database(container)
@@ -88,12 +91,22 @@ async def serve(settings: Settings) -> None:
         database = await container.get(Database)
         worker = WorkerProcess(settings, database.url) if settings.workers else None
         async with _running_worker(worker), _sweeping(container):
-            await _serve_http(container, settings, worker)
+            await _serve_http(container, settings, worker, stop)
     finally:
         await container.close()
 
 
-async def _serve_http(container: AsyncContainer, settings: Settings, worker: WorkerProcess | None) -> None:
+class _Server(uvicorn.Server):
+    """Leaves signals to `serve`: uvicorn would end the process with the signal once it has shut down."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve_http(
+    container: AsyncContainer, settings: Settings, worker: WorkerProcess | None, stop: asyncio.Event
+) -> None:
     ready = await readiness(container, database=await container.get(Database), worker=worker.check if worker else None)
     services = await HttpServices.of(container, readiness=ready, public_base_url=settings.public_base_url)
     app = create_http_app(services)
@@ -111,7 +124,18 @@ async def _serve_http(container: AsyncContainer, settings: Settings, worker: Wor
     listening = config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    await uvicorn.Server(config).serve(sockets=[listening])
+    server = _Server(config)
+    stopping = asyncio.create_task(_stop_when_told(server, stop))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+
+
+async def _stop_when_told(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
 
 
 @contextlib.asynccontextmanager

@@ -284,10 +284,24 @@ def _socket_folder(folder: Path, account: pwd.struct_passwd | None) -> str:
     if account is None and len(str(beside)) <= _LONGEST_SOCKET_FOLDER:
         beside.mkdir(mode=0o700, exist_ok=True)
         return str(beside)
+    owner = os.geteuid() if account is None else account.pw_uid
+    record = folder / "socket.path"
+    # After a crash the server comes back at the same address, so that everybody who lost it finds it again.
+    if record.exists() and _is_private(known := Path(record.read_text()), owner):
+        return str(known)
     private = tempfile.mkdtemp(prefix="photochanger-pg-", dir="/tmp")
     if account is not None:
         os.chown(private, account.pw_uid, account.pw_gid)
+    record.write_text(private)
     return private
+
+
+def _is_private(folder: Path, owner: int) -> bool:
+    try:
+        facts = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == owner and not facts.st_mode & 0o077
 
 
 def _programs(*, shared: bool) -> Path:

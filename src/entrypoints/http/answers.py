@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
+from ...core.errors import PhotoChangerError
 from ...core.jobs import Job, Result
 from ...core.ports.media import MediaStore
 from ...core.ports.services import JobService
@@ -18,6 +20,8 @@ from ...core.slots import ResponseMode
 from .errors import problem_of_job, problem_response
 from .files import StreamedResponse, begin
 from .links import Links
+
+_log = logging.getLogger("photochanger.http")
 
 
 class ResultBody(msgspec.Struct, kw_only=True):
@@ -165,4 +169,7 @@ class _Answer(StreamedResponse):
         await send({"type": "http.response.body", "body": self._after, "more_body": False})
 
     async def after_response(self) -> None:
-        await self._jobs.clear_inline_preview(self._job.id)
+        try:
+            await self._jobs.clear_inline_preview(self._job.id)
+        except PhotoChangerError as error:
+            _log.warning("the preview of job %s is left to the sweeper: %s", self._job.id, error.detail)

@@ -45,9 +45,10 @@ async def docs(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @get("/docs/{asset:str}")
-async def docs_asset(request: Request[Any, Any, Any], asset: str) -> ASGIApp:
+async def docs_asset(request: Request[Any, Any, Any]) -> ASGIApp:
     """A script or style of the page."""
-    if asset not in _ASSETS or not (_UI / asset).exists():
+    asset: str = request.path_params["asset"]
+    if asset not in _ASSETS:
         raise MediaNotFound("There is no such file.")
     return _answer(request, _asset(asset), mimetypes.guess_type(asset)[0] or "application/octet-stream")
 

@@ -15,7 +15,7 @@ from litestar.types import Receive, Send
 from ...core.ports.media import MediaStore
 from ...core.results import PublicFile
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
 class StreamedResponse(ASGIResponse):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ from litestar.types import ASGIApp
 from ...core.errors import PhotoChangerError
 from ..readiness import Check
 from .services import HttpServices
+
+_log = logging.getLogger("photochanger.http")
 
 _CHECK_SECONDS = 2.0
 _HEADERS = {"Cache-Control": "no-store"}
@@ -47,4 +50,7 @@ async def _trouble(check: Check) -> str | None:
         return error.detail
     except TimeoutError:
         return f"no answer within {_CHECK_SECONDS:g} s"
+    except Exception:
+        _log.exception("a readiness check failed in a way it should not")
+        return "failed; the service's log says how"
     return None

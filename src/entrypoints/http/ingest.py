@@ -21,8 +21,9 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
 @post("/ingest/{slot_id:str}")
-async def ingest(request: Request[Any, Any, Any], slot_id: str) -> ASGIApp:
+async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take a photo, wait for its picture."""
+    slot_id: str = request.path_params["slot_id"]
     services: HttpServices = request.app.state.services
     links = Links(request.scope, services.public_base_url)
     key = _idempotency_key(request)
@@ -101,5 +102,7 @@ class _Preference:
                 self._wait, self.applied = timedelta(seconds=int(value)), f"wait={int(value)}"
 
     def until(self, job: Job) -> datetime | None:
-        """Until when to hold the request; None: until the job's deadline."""
-        return None if self._wait is None else min(job.created_at + self._wait, job.expires_at)
+        """Until when to hold the request; None: until the job's deadline, whose answer is not a promise."""
+        if self._wait is None or job.created_at + self._wait >= job.expires_at:
+            return None
+        return job.created_at + self._wait

@@ -18,11 +18,11 @@ from .services import HttpServices
 
 
 @get("/api/jobs/{job_id:str}")
-async def get_job(request: Request[Any, Any, Any], job_id: str) -> ASGIApp:
+async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
     """The job; a wrong token is told the same as a job that does not exist."""
     services: HttpServices = request.app.state.services
     try:
-        known = UUID(job_id)
+        known = UUID(request.path_params["job_id"])
     except ValueError:
         raise JobNotFound("There is no such job.") from None
     job = await services.jobs.get(known)

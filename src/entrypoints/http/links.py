@@ -17,8 +17,8 @@ class Links:
             server, port = scope.get("server") or ("localhost", None)
             given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
             host = given if _HOST.match(given) else f"{server}:{port}" if port else server
-            public_base_url = f"{scope['scheme']}://{host}"
-        self._base = public_base_url + scope.get("root_path", "").rstrip("/")
+            public_base_url = f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}"
+        self._base = public_base_url
 
     def result(self, job_id: UUID) -> str:
         return f"{self._base}/public/results/{job_id}"

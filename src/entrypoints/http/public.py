@@ -16,31 +16,31 @@ _READ = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 @route("/public/results/{job_id:str}", http_method=_READ)
-async def get_result(request: Request[Any, Any, Any], job_id: str) -> ASGIApp:
+async def get_result(request: Request[Any, Any, Any]) -> ASGIApp:
     """The finished picture of a job."""
     services: HttpServices = request.app.state.services
-    file = await services.media.public_result(_id(job_id))
+    file = await services.media.public_result(_id(request, "job_id"))
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
 @route("/public/results/{job_id:str}/thumbnail", http_method=_READ)
-async def get_thumbnail(request: Request[Any, Any, Any], job_id: str) -> ASGIApp:
+async def get_thumbnail(request: Request[Any, Any, Any]) -> ASGIApp:
     """A small WebP of it."""
     services: HttpServices = request.app.state.services
-    file = await services.media.public_thumbnail(_id(job_id))
+    file = await services.media.public_thumbnail(_id(request, "job_id"))
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
 @route("/public/media/{media_id:str}", http_method=_READ)
-async def get_media(request: Request[Any, Any, Any], media_id: str) -> ASGIApp:
+async def get_media(request: Request[Any, Any, Any]) -> ASGIApp:
     """A media object."""
     services: HttpServices = request.app.state.services
-    file = await services.media.public_media(_id(media_id))
+    file = await services.media.public_media(_id(request, "media_id"))
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
-def _id(text: str) -> UUID:
+def _id(request: Request[Any, Any, Any], name: str) -> UUID:
     try:
-        return UUID(text)
+        return UUID(request.path_params[name])
     except ValueError:
         raise MediaNotFound("There is no such file.") from None

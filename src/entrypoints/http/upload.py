@@ -137,19 +137,23 @@ async def _text(events: Events, name: str) -> str:
 
 
 async def _events(receive: Callable[[], Awaitable[Any]], boundary: str, max_bytes: int) -> Events:
-    """What the parser finds, in order: the head of a part, its bytes, None at its end."""
+    """What the parser finds, in order: the head of a part, its bytes, None at its end.
+
+    The body is read to its end, also past the last boundary: only then can the connection serve another request.
+    """
     left = max_bytes
+    more = True
     try:
         with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS) as parser:
-            while not parser.closed:
+            while more:
                 chunk, more = await _chunk(receive)
                 left -= len(chunk)
                 if left < 0:
                     raise PayloadTooLarge("The request is larger than is accepted.")
+                if not chunk or parser.closed:
+                    continue
                 for event in parser.parse(chunk):
                     yield bytes(event) if isinstance(event, bytearray | memoryview) else event
-                if not more:
-                    break
     except ParserLimitReached as error:
         raise InvalidMultipart(f"The form has more or longer parts than are accepted: {error}.") from error
     except MultipartError as error:

@@ -1,0 +1,99 @@
+"""`make bench`: measure, print tables, and write JSON with `--json FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from . import ingest, queue
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    arguments = _arguments()
+    console = Console(width=130)
+    figures: dict[str, Any] = {}
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if "ingest" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["ingest"] = runner.run(ingest.measure(Path(folder), rounds=arguments.rounds))
+            _print_ingest(console, figures["ingest"])
+        if "queue" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["queue"] = runner.run(queue.measure(Path(folder), finished=arguments.finished))
+            _print_queue(console, figures["queue"])
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=2))
+        console.print(f"figures written to {arguments.json}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["ingest", "queue"], help="ingest, queue; both by default")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
+    parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
+    return parser.parse_args()
+
+
+def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(a) Ingest: client-seen milliseconds over the provider's time, beside a bare handler")
+    for name in (
+        "photo",
+        "provider ms",
+        "runs",
+        "ours p50/p95/p99",
+        "bare p50/p95/p99",
+        "overhead p50/p95/p99",
+        "ratio",
+    ):
+        table.add_column(name, justify="right")
+    for row in figures["overhead"]:
+        table.add_row(
+            f"{row['photo_bytes'] / 1e6:.1f} MB",
+            str(row["provider_ms"]),
+            str(row["runs"]),
+            _three(row["ours_over_provider_ms"]),
+            _three(row["bare_ms"]),
+            _three(row["overhead_ms"]),
+            _three(row["ratio"]),
+        )
+    console.print(table)
+    memory = figures["memory"]
+    console.print(
+        f"(c) HTTP process under {memory['uploads']} concurrent 6 MB uploads: {memory['peak_mib']} MiB at its peak, "
+        f"{memory['before_mib']} MiB before"
+    )
+
+
+def _print_queue(console: Console, figures: dict[str, Any]) -> None:
+    for name, title in (("empty", "empty table"), ("full", f"{figures['finished']:,} finished jobs in the table")):
+        table = Table(title=f"(b) Queue, {title}: jobs per second, beside hand-written SQL")
+        for column in ("step", "concurrent", "ours", "by hand", "ratio"):
+            table.add_column(column, justify="right")
+        for step in ("enqueue", "drain"):
+            for callers, row in figures[name][step].items():
+                table.add_row(step, str(callers), f"{row['ours']:,}", f"{row['by_hand']:,}", f"{row['ratio']:.2f}")
+        console.print(table)
+        pick_up = figures[name]["pick_up"]
+        console.print(
+            f"pick-up on an idle queue, ms p50/p95/p99: ours {_three(pick_up['ours_ms'])}, "
+            f"by hand {_three(pick_up['by_hand_ms'])}, ratio {_three(pick_up['ratio'])}"
+        )
+    console.print(f"full to empty table, ours: {figures['full_to_empty']}")
+
+
+def _three(values: dict[str, float]) -> str:
+    return " / ".join(f"{value:.1f}" for value in values.values())
+
+
+if __name__ == "__main__":
+    main()

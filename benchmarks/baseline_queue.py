@@ -1,0 +1,120 @@
+"""The same row work by hand: psycopg, one connection per caller, one row per statement, no library in between.
+
+It keeps no bound on active jobs and batches nothing; every statement is its own durable transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import psycopg
+from photochanger.core.jobs import NewJob
+
+_ENQUEUE = """
+with job as (
+    insert into photochanger.jobs (
+        id, slot_id, source, state, created_at, expires_at, route, route_provider, photo, payload_key, sha256,
+        access_token, metadata
+    ) values (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    returning id, created_at
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event) select id, created_at, 'received' from job
+)
+select pg_notify('baseline_work', '') from job
+"""
+
+_ACQUIRE = """
+with picked as (
+    select id from photochanger.jobs
+    where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+    order by created_at, id limit 1 for update skip locked
+),
+taken as (
+    update photochanger.jobs
+    set state = 'processing', attempt = attempt + 1, worker = 'baseline', lease_until = now() + interval '10 s',
+        acquired_at = coalesce(acquired_at, now())
+    from picked where jobs.id = picked.id
+    returning jobs.id, jobs.slot_id, jobs.attempt, jobs.route::text, jobs.photo::text, jobs.metadata::text
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, now(), 'acquired', jsonb_build_object('attempt', attempt) from taken
+)
+select * from taken
+"""
+
+_FINALIZE = """
+with done as (
+    update photochanger.jobs
+    set state = 'succeeded', finalized_at = now(), result = %(result)s, result_stem = %(stem)s,
+        result_expires_at = now() + interval '72 h', worker = null, lease_until = null
+    where id = %(id)s and finalized_at is null and attempt = %(attempt)s
+    returning id, slot_id, finalized_at
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, finalized_at, 'finalized', jsonb_build_object('state', 'succeeded') from done
+),
+counted as (
+    insert into photochanger.stats_hourly (slot_id, hour, outcome, count)
+    select slot_id, date_trunc('hour', finalized_at, 'UTC'), 'success', 1 from done
+    on conflict (slot_id, hour, outcome) do update set count = stats_hourly.count + 1
+),
+told as (select pg_notify('baseline_finalized', id::text) from done)
+select done.id from done left join told on true
+"""
+
+
+class BaselineQueue:
+    """As many connections as there are callers; caller `n` uses connection `n`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connections: list[psycopg.AsyncConnection[Any]] = []
+
+    async def open(self, callers: int) -> None:
+        """Connect for this many callers."""
+        while len(self._connections) < callers:
+            self._connections.append(await psycopg.AsyncConnection.connect(self._url, autocommit=True))
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for connection in self._connections:
+            await connection.close()
+        self._connections.clear()
+
+    async def enqueue(self, caller: int, job: NewJob) -> None:
+        """One job, one log entry, one wake-up."""
+        await self._connections[caller].execute(
+            _ENQUEUE,
+            (
+                job.id,
+                job.slot_id,
+                job.source.value,
+                job.created_at,
+                job.expires_at,
+                msgspec.json.encode(job.route).decode(),
+                job.route.entries[0].provider_id,
+                msgspec.json.encode(job.photo).decode(),
+                str(job.photo.file.key),
+                job.photo.file.sha256,
+                job.access_token,
+                "{}",
+            ),
+        )
+
+    async def acquire(self, caller: int) -> Any:
+        """One job, or None."""
+        return await (await self._connections[caller].execute(_ACQUIRE)).fetchone()
+
+    async def finalize(self, caller: int, row: Any, result: bytes, stem: str) -> bool:
+        """The job's end, by compare-and-set."""
+        parameters = {"id": row[0], "attempt": row[2], "result": result.decode(), "stem": stem}
+        return await (await self._connections[caller].execute(_FINALIZE, parameters)).fetchone() is not None
+
+    async def listen(self, caller: int) -> psycopg.AsyncConnection[Any]:
+        """The caller's connection, told of new work from now on."""
+        await self._connections[caller].execute("listen baseline_work")
+        return self._connections[caller]

@@ -1,0 +1,203 @@
+"""Days on which things die: workers, the whole service, PostgreSQL. No photo is lost, no request hangs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import photos
+import psutil
+from photochanger.adapters.postgres import EmbeddedServer, migrate
+from service import PASSWORD, Service, command, environment, eventually, job_states, rows, serving
+
+SLOW_SLOT = "slot-002"
+"""Paints in oil: long enough to be caught in the middle of it."""
+
+
+def large_photo() -> bytes:
+    return photos.jpeg(3600, 2400)
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def is_picture(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.content[:3] == b"\xff\xd8\xff"
+
+
+def attempts(url: str) -> int:
+    return int(rows(url, "select coalesce(max(attempt), 0) from photochanger.jobs")[0][0])
+
+
+def test_a_worker_killed_in_mid_job_is_replaced_and_the_job_finished_in_its_window(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with serving(tmp_path, database_url=postgres_url) as service, ThreadPoolExecutor(1) as cameras:
+        answer = cameras.submit(service.send, large_photo(), SLOW_SLOT)
+        eventually(lambda: job_states(postgres_url) == ["processing"])
+        for worker in service.workers():
+            worker.kill()
+        assert is_picture(answer.result())
+        assert job_states(postgres_url) == ["succeeded"]
+        assert attempts(postgres_url) == 2
+        assert eventually(lambda: not files_below(tmp_path / "media" / "payloads"))
+        assert len(files_below(tmp_path / "media" / "results")) == 1
+
+
+def test_the_whole_service_killed_and_started_again_loses_no_job_and_leaves_no_file(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with serving(tmp_path, database_url=postgres_url) as service:
+        for _ in range(3):
+            answer = service.send(photos.jpeg(1600, 1200), SLOW_SLOT, Prefer="respond-async")
+            assert answer.status_code == 202
+        service.kill()
+    (tmp_path / "media" / ".partial" / "half-written").write_bytes(b"what a kill leaves behind")
+    (tmp_path / "media" / "payloads" / "0-orphan").write_bytes(b"a photo whose job was never made")
+    with serving(tmp_path, database_url=postgres_url) as service:
+        eventually(lambda: job_states(postgres_url) == ["succeeded"] * 3)
+        assert service.stop() == 0
+    swept = subprocess.run(
+        command("sweep", "--grace", "0"),
+        env=environment(tmp_path, database_url=postgres_url),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "partial files: 1" in swept.stdout
+    left = files_below(tmp_path / "media")
+    assert not [name for name in left if name.startswith(("payloads", ".partial"))]
+    results = {key for (key,) in rows(postgres_url, "select result_stem from photochanger.jobs")}
+    assert {Path(name).stem for name in left if name.startswith("results")} == results
+
+
+def test_postgresql_stopped_and_started_while_requests_wait_ends_in_pictures_or_503(tmp_path: Path) -> None:
+    folder = tmp_path / "database"
+    server = EmbeddedServer.start(folder)
+    server.ensure_database("days")
+    url = server.url("days")
+    migrate(url)
+    try:
+        with serving(tmp_path, database_url=url, sync_response_seconds="30") as service:
+            photo = photos.jpeg(2400, 1600)
+            with ThreadPoolExecutor(4) as cameras:
+                waiting = [cameras.submit(service.send, photo, SLOW_SLOT) for _ in range(4)]
+                eventually(lambda: "processing" in job_states(url))
+                postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+                psutil.Process(postmaster).send_signal(signal.SIGQUIT)
+                psutil.wait_procs([psutil.Process(postmaster)] if psutil.pid_exists(postmaster) else [], timeout=30)
+                refused = service.send(photo)
+                assert refused.status_code == 503
+                assert refused.json()["code"] == "queue_unavailable"
+                assert refused.headers["retry-after"]
+                again = EmbeddedServer.start(folder)
+                try:
+                    assert again.url("days") == url
+                    for answer in (future.result() for future in waiting):
+                        assert is_picture(answer) or answer.status_code == 503
+                    assert is_picture(eventually(lambda: answered(service, photo)))
+                finally:
+                    again.close()
+            assert service.stop() == 0
+    finally:
+        server.close()
+
+
+def answered(service: Service, photo: bytes) -> httpx.Response | None:
+    answer = service.send(photo)
+    return answer if answer.status_code == 200 else None
+
+
+def test_two_workers_beside_a_service_without_any_share_the_work(tmp_path: Path, postgres_url: str) -> None:
+    settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
+    with serving(tmp_path, "--workers", "0", **settings) as service:
+        workers = [
+            subprocess.Popen(command("worker", "--workers", "1"), env=environment(tmp_path, **settings))
+            for _ in range(2)
+        ]
+        try:
+            with ThreadPoolExecutor(6) as cameras:
+                sent = [cameras.submit(service.send, photos.jpeg(1200 + n, 800), SLOW_SLOT) for n in range(6)]
+                assert all(is_picture(future.result()) for future in sent)
+            names = rows(
+                postgres_url,
+                "select count(distinct detail->>'worker') from photochanger.processing_logs where event = 'acquired'",
+            )
+            assert names == [(2,)]
+            assert not service.workers()
+        finally:
+            for worker in workers:
+                worker.send_signal(signal.SIGTERM)
+            codes = [worker.wait(60) for worker in workers]
+        assert codes == [0, 0]
+        assert service.stop() == 0
+
+
+def test_the_stop_signal_lets_the_waiting_request_have_its_picture(tmp_path: Path, postgres_url: str) -> None:
+    with serving(tmp_path, database_url=postgres_url) as service, ThreadPoolExecutor(1) as cameras:
+        answer = cameras.submit(service.send, large_photo(), SLOW_SLOT)
+        eventually(lambda: job_states(postgres_url) == ["processing"])
+        assert service.stop() == 0
+        assert is_picture(answer.result())
+
+
+def test_a_worker_finishes_its_job_after_the_stop_signal_and_exits_cleanly(tmp_path: Path, postgres_url: str) -> None:
+    settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
+    with serving(tmp_path, "--workers", "0", **settings) as service, ThreadPoolExecutor(1) as cameras:
+        answer = cameras.submit(service.send, large_photo(), SLOW_SLOT)
+        worker = subprocess.Popen(command("worker", "--workers", "1"), env=environment(tmp_path, **settings))
+        eventually(lambda: job_states(postgres_url) == ["processing"])
+        worker.send_signal(signal.SIGTERM)
+        assert is_picture(answer.result())
+        assert worker.wait(60) == 0
+
+
+def test_workers_of_a_killed_service_do_not_outlive_it(tmp_path: Path, postgres_url: str) -> None:
+    with serving(tmp_path, database_url=postgres_url) as service:
+        workers = eventually(service.workers)
+        service.process.kill()
+        service.process.wait(30)
+        gone, alive = psutil.wait_procs(workers, timeout=60)
+        assert gone
+        assert not alive
+
+
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_the_variable(tmp_path: Path) -> None:
+    for name, value in (
+        ("WORKERS", "many"),
+        ("SYNC_RESPONSE_SECONDS", "5"),
+        ("DATABASE_URL", "mysql://x"),
+        ("WROKERS", "4"),
+    ):
+        run = subprocess.run(
+            command("serve"), env=environment(tmp_path, **{name.lower(): value}), capture_output=True, text=True
+        )
+        assert run.returncode == 2
+        assert f"PHOTOCHANGER_{name}" in run.stderr
+        assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_database_that_cannot_be_reached_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    url = f"postgresql://nobody:{PASSWORD}@127.0.0.1:1/none"
+    run = subprocess.run(command("serve"), env=environment(tmp_path, database_url=url), capture_output=True, text=True)
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert PASSWORD not in run.stderr
+
+
+def test_the_embedded_database_serves_a_newcomer_who_sets_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        assert is_picture(service.send(photos.jpeg(800, 600)))
+        assert service.client().get("/readyz").json()["status"] == "ready"
+        doctor = subprocess.run(command("doctor"), env=environment(tmp_path), capture_output=True, text=True)
+        assert doctor.returncode == 0, doctor.stdout
+        assert "MEND" not in doctor.stdout
+        postmaster_pid = tmp_path / "postgres" / "data" / "postmaster.pid"
+        assert postmaster_pid.exists()
+        assert service.stop() == 0
+    assert not postmaster_pid.exists()
+    assert "Traceback" not in service.log.read_text()

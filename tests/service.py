@@ -1,0 +1,117 @@
+"""A whole PhotoChanger as operators run it, in processes of its own, and a camera that talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+import psycopg
+
+PASSWORD = "a-test-password"
+
+_T = TypeVar("_T")
+
+
+def eventually(look: Callable[[], _T], *, seconds: float = 60) -> _T:
+    """What `look` returns once that is true; the test fails when it never is. Looks often, waits for nothing else."""
+    end = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < end, f"never came true: {seen!r}"
+        time.sleep(0.02)
+    return seen
+
+
+class Service:
+    """A running `photochanger serve`."""
+
+    def __init__(self, process: subprocess.Popen[str], address: str, log: Path) -> None:
+        self.process = process
+        self.address = address
+        self.log = log
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.address, timeout=90)
+
+    def send(self, photo: bytes, slot_id: str = "slot-001", **headers: str) -> httpx.Response:
+        """Hand in a photo as a camera does."""
+        with self.client() as client:
+            form = {"password": PASSWORD}
+            return client.post(f"/ingest/{slot_id}", data=form, files={"fileToUpload": photo}, headers=headers)
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes of this service."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            return [child for child in children if "worker" in child.cmdline()]
+        return []
+
+    def kill(self) -> None:
+        """`kill -9` for the service and its workers at once."""
+        for process in (*self.workers(), psutil.Process(self.process.pid)):
+            process.kill()
+        self.process.wait(30)
+
+    def stop(self) -> int:
+        """The stop signal; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """The environment of a process of PhotoChanger with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOCHANGER_")}
+    named = {f"PHOTOCHANGER_{name.upper()}": value for name, value in settings.items()}
+    return {**kept, "PHOTOCHANGER_HOME": str(home), "PHOTOCHANGER_INGEST_PASSWORD": PASSWORD, **named}
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "photochanger", *arguments)
+
+
+@contextlib.contextmanager
+def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
+    """A service on a free port; killed at the end if the test has not stopped it."""
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "service.log"
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            command("serve", *arguments),
+            env=environment(home, port="0", **settings),
+            stdout=subprocess.PIPE,
+            stderr=output,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        address = next((line for line in process.stdout if "listens on" in line), None)
+        assert address is not None, log.read_text()[-3000:]
+        yield Service(process, address.split()[-1], log)
+    finally:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if "worker" in child.cmdline():
+                    child.kill()
+            process.kill()
+            process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """What a query finds."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def job_states(url: str) -> list[str]:
+    """The states of all jobs, oldest first."""
+    return [state for (state,) in rows(url, "select state from photochanger.jobs order by created_at")]
