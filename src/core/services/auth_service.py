@@ -40,6 +40,7 @@ class AuthService:
         if not self._is_known(password, stored):
             async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
                 self.check_throttle(address)
+                stored = await self._settings.ingest_password()  # whoever went first may have renewed the hash
                 if not self._is_known(password, stored) and not await self._verify(password, stored):
                     self._throttle.failed(address, self._clock.now())
                     raise InvalidPassword("The ingest password is not right.")

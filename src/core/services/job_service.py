@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -39,6 +39,8 @@ from .fallback import FallbackPictures
 from .settings_service import SettingsService
 
 _log = logging.getLogger("photochanger.jobs")
+
+_T = TypeVar("_T")
 
 POLL = timedelta(seconds=1)
 """How often a waiter looks at the job itself, in case a wake-up was lost."""
@@ -191,7 +193,8 @@ class Jobs:
                     return await self._time_out(job)
                 wake_at = min(take_over_at, until or take_over_at)
                 await ended.wait(min(wake_at - now, POLL))
-                job = await self._reread(job)
+                if self._clock.now() < take_over_at:  # from then on the compare-and-set tells who was first
+                    job = await self._reread(job)
             return job
 
     async def _reread(self, job: Job) -> Job:
@@ -282,20 +285,26 @@ class Jobs:
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s could not be made: %s", job.id, error or "no time left")
             return None
+        except Exception:
+            # A mistake in a failure answer must not keep the job from ending and the guest from an answer.
+            _log.exception("failure answer of job %s could not be made", job.id)
+            return None
 
     async def _end(
         self, job: Job, ending: _Ending, *, picture: StoredPicture | None, claim: Claim | None
     ) -> Job | None:
         """Compare-and-set; the loser's picture is removed, the winner clears up after the job."""
-        now = self._clock.now()
         result = None
         if picture is not None:
-            retention = (await self._settings.current()).result_retention
+            retention = (await self._through_outages(job, self._settings.current)).result_retention
+            now = self._clock.now()
             fields = {name: getattr(picture, name) for name in picture.__struct_fields__}
             fallback = ending.failure_reason is not None
             result = Result(**fields, expires_at=result_expires_at(now, retention), fallback=fallback)
         outcome = Outcome(
-            finalized_at=now, result=result, **{name: getattr(ending, name) for name in ending.__struct_fields__}
+            finalized_at=self._clock.now(),
+            result=result,
+            **{name: getattr(ending, name) for name in ending.__struct_fields__},
         )
         if not await self._mark_finalized(job, outcome, claim):
             if picture is not None:
@@ -309,9 +318,20 @@ class Jobs:
 
         Where it stays unknown whether it happened, the result file is left: the sweeper removes it if no job owns it.
         """
+
+        async def attempt() -> bool:
+            if await self._queue.mark_finalized(job.id, outcome, claim=claim):
+                return True
+            # An earlier try may have been carried out although its confirmation was lost: then the picture is owned.
+            return outcome.result is not None and (await self._jobs.get(job.id)).result == outcome.result
+
+        return await self._through_outages(job, attempt)
+
+    async def _through_outages(self, job: Job, call: Callable[[], Awaitable[_T]]) -> _T:
+        """What the call returns; tried again while the queue is away and the job's window lasts."""
         while True:
             try:
-                return await self._queue.mark_finalized(job.id, outcome, claim=claim)
+                return await call()
             except QueueUnavailable:
                 if self._clock.now() >= job.expires_at:
                     raise

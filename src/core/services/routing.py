@@ -19,7 +19,15 @@ from ..errors import ImageTooLarge, InvalidSettings, StorageUnavailable, Undecod
 from ..jobs import Claim
 from ..media import Picture, PictureNeeds, StoredPicture
 from ..ports.clock import Clock
-from ..ports.providers import ProviderError, ProviderRequest, Rejected, Retryable, Unavailable
+from ..ports.providers import (
+    Provider,
+    ProviderError,
+    ProviderRequest,
+    ProviderResult,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
 from ..slots import RouteEntry
 from .catalogue import ProviderCatalogue
 
@@ -131,7 +139,7 @@ class RouteEngine:
             facts = {"entry": position, "call": call, "provider": entry.provider_id, "operation": entry.operation_id}
             try:
                 async with self._clock.timeout_at(ends_at):
-                    result = await provider.process(request)
+                    result = await self._answer(provider, request)
                     picture = await _kept(materials, result.data)
             except TimeoutError:
                 note_attempt(facts | self._spent(started, "timeout", "the window ended"))
@@ -159,6 +167,15 @@ class RouteEngine:
                 note_attempt(facts | self._spent(started, "picture", picture.mime) | result.remarks)
                 return RoutePicture(picture, entry.provider_id, entry.operation_id)
         raise AssertionError("the last call either answers or raises")
+
+    async def _answer(self, provider: Provider, request: ProviderRequest) -> ProviderResult:
+        """The provider's answer. Inside the window a TimeoutError is of its own making: the network was slow."""
+        try:
+            return await provider.process(request)
+        except TimeoutError as error:
+            if self._clock.now() >= request.until:
+                raise
+            raise Retryable("The provider did not answer within its own time limit.") from error
 
     def _backoff(self, call: int) -> timedelta:
         """Doubles from call to call, between half of it and the whole by chance."""

@@ -1,0 +1,552 @@
+"""The whole life of a job on adapters in memory: what goes in, what comes out, and every way it can end."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from photochanger.core.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable
+from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
+from photochanger.core.media import MediaKind, Picture, PictureNeeds
+from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
+from photochanger.core.results import preview_key
+from photochanger.core.slots import Branded, FailureAnswer
+from world import SECOND, SLOT, TORN, ScriptedProvider, World, chunks, never, picture
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = timedelta(seconds=48)
+
+
+async def assert_ended(world: World, job: Job, state: JobState, reason: FailureReason, code: str) -> None:
+    """The job ended so, counts so, and left no payload behind."""
+    ended = await world.jobs.get(job.id)
+    assert (ended.state, ended.failure_reason, ended.error_code) == (state, reason, code)
+    assert ended.error_detail
+    assert await world.files(MediaKind.PAYLOADS) == []
+
+
+async def test_a_photo_goes_in_and_a_picture_comes_out() -> None:
+    world = World(cloud := ScriptedProvider("cloud"))
+    await world.slot("cloud")
+    photo = picture("ada")
+    job = await world.submit(photo, metadata={"guest": "Ada"}, idempotency_key="k-1")
+    assert (job.state, job.expires_at - job.created_at, job.metadata) == (JobState.PENDING, WINDOW, {"guest": "Ada"})
+    assert await world.files() == [f"payloads/{job.photo.file.key.name}"]
+    assert (job.photo.file.size_bytes, job.photo.facts.width) == (len(photo), 6000)
+
+    waiting = await world.start(world.jobs.wait(job.id))
+    assert not waiting.done()
+    await world.work()
+    ended = await world.end(waiting)
+
+    (request,) = cloud.calls
+    assert (request.photo.data, request.job_id, request.until) == (photo, job.id, job.expires_at)
+    assert (ended.state, ended.failure_reason, ended.provider_id, ended.operation_id) == (
+        JobState.SUCCEEDED,
+        None,
+        "cloud",
+        "enhance",
+    )
+    assert ended.result is not None
+    assert await world.content(ended.result.file.key) == cloud.made(request)
+    assert (ended.result.mime, ended.result.width, ended.result.fallback) == ("image/jpeg", 1000, False)
+    assert ended.result.expires_at == ended.finalized_at + timedelta(hours=72)
+    assert await world.files() == sorted([str(ended.result.file.key), str(preview_key(ended.result.file.key))])
+    events = [entry.event for entry in await world.records.logs(job.id)]
+    assert events.count(LogEvent.ATTEMPT) == 1  # written beside the job's end, before it or after
+    events.remove(LogEvent.ATTEMPT)
+    assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.FINALIZED]
+
+
+async def test_a_result_and_its_preview_are_named_after_the_job_and_their_type() -> None:
+    world = World(ScriptedProvider("cloud", picture("a", type="PNG")))
+    await world.slot("cloud")
+    await world.submit()
+    job = await world.work()
+    assert job.result is not None
+    name = job.result.file.key.name
+    assert name.startswith(f"{job.id}-")
+    assert name.endswith(".png")
+    assert await world.files(MediaKind.PREVIEWS) == [f"previews/{name[:-4]}.webp"]
+
+
+async def test_the_preview_is_offered_to_the_job_and_dropped_when_the_answer_was_sent() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    job = await world.work()
+    assert job.result is not None
+    preview = await world.records.preview(job.id)
+    assert preview == await world.content(preview_key(job.result.file.key))
+    await world.jobs.clear_inline_preview(job.id)
+    assert await world.records.preview(job.id) is None
+
+
+async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.end(await world.start_work())
+    assert (await world.jobs.get(job.id)).state is JobState.SUCCEEDED
+    assert await world.files(MediaKind.PREVIEWS) == []
+    await world.clock.advance(SECOND)
+    assert len(await world.files(MediaKind.PREVIEWS)) == 1
+
+
+async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    work = await world.start_work()
+    world.store.trouble["put"] = StorageUnavailable("full")
+    await world.clock.advance(SECOND)
+    await world.end(work)
+    (job,) = await world.jobs.refresh_recent_results(SLOT)
+    assert job.state is JobState.SUCCEEDED
+    assert await world.files(MediaKind.PREVIEWS) == []
+
+
+# The deadline
+
+
+async def test_at_the_deadline_whoever_waits_ends_the_job_although_no_worker_came() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    await world.clock.advance(WINDOW - timedelta(milliseconds=1))
+    assert not waiting.done()
+    ended = await world.end(waiting, within=timedelta(milliseconds=1))
+    assert ended == await world.jobs.get(job.id)
+    assert ended.finalized_at == job.expires_at
+    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
+    assert await world.jobs.acquire_next_job("worker-1") == []
+
+
+async def test_at_the_deadline_the_worker_stops_the_provider_and_ends_the_job_although_nobody_waits() -> None:
+    world = World(cloud := ScriptedProvider("cloud", never))
+    await world.slot("cloud", "local")
+    job = await world.submit()
+    work = await world.start_work()
+    await world.clock.advance(WINDOW - timedelta(milliseconds=1))
+    assert not work.done()
+    await world.end(work, within=timedelta(milliseconds=1))
+    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
+    assert cloud.stopped == 1
+    assert world.local.calls == []  # no other entry is begun after the window
+    assert (await world.log(job, LogEvent.ATTEMPT))[0]["classification"] == "timeout"
+
+
+async def test_an_answer_after_the_deadline_changes_nothing_and_its_file_is_removed() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    claim = await world.claim()
+    await world.run(world.jobs.wait(job.id), within=WINDOW)
+    before, log = await world.jobs.get(job.id), await world.records.logs(job.id)
+    late = await world.jobs.store_picture(job, picture("late"), limits=world.providers.limits)
+    assert await world.files() == [str(late.file.key)]
+    assert await world.jobs.finalize_job(claim, late, provider_id="local", operation_id="enhance") is None
+    assert await world.files() == []
+    assert await world.jobs.get(job.id) == before
+    assert await world.records.logs(job.id) == log
+
+
+async def test_a_provider_that_cannot_be_stopped_and_answers_late_leaves_no_file() -> None:
+    world = World()
+
+    async def deaf(request: ProviderRequest) -> bytes:
+        try:
+            await world.clock.sleep(60 * SECOND)
+        except asyncio.CancelledError:
+            await world.clock.sleep(2 * SECOND)
+        return picture("late")
+
+    world.local.script.append(deaf)
+    await world.slot()
+    job = await world.submit()
+    work = await world.start_work()
+    waiting = await world.start(world.jobs.wait(job.id))
+    await world.end(waiting, within=WINDOW)
+    await world.end(work, within=60 * SECOND)
+    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
+    assert await world.files() == []
+
+
+async def test_the_sync_window_of_a_job_is_fixed_when_it_is_made() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.set_settings(sync_response=timedelta(seconds=10))
+    await world.clock.advance(2 * SECOND)
+    shorter = await world.submit(picture("second"))
+    assert shorter.expires_at - shorter.created_at == timedelta(seconds=10)
+    assert (await world.jobs.get(job.id)).expires_at == job.expires_at
+
+
+# The other ways to end
+
+
+async def test_when_every_provider_gives_up_the_job_fails_with_the_last_one_named() -> None:
+    world = World(ScriptedProvider("one", Rejected("blocked")), ScriptedProvider("two", Unavailable("no key")))
+    await world.slot("one", "two")
+    await world.submit()
+    job = await world.work()
+    await assert_ended(world, job, JobState.FAILED, FailureReason.PROVIDER_ERROR, "provider_failed")
+    assert (job.provider_id, job.operation_id, job.error_detail) == ("two", "enhance", "no key")
+
+
+async def test_a_photo_that_does_not_decode_whole_fails_without_asking_a_provider() -> None:
+    world = World()
+    await world.slot(failure_answer=FailureAnswer.BRANDED)  # there is nothing to make a failure answer of
+    await world.submit(TORN)
+    job = await world.work()
+    await assert_ended(world, job, JobState.FAILED, FailureReason.INVALID_PHOTO, "undecodable_image")
+    assert world.local.calls == []
+    assert job.result is None
+
+
+async def test_a_photo_that_decodes_to_too_much_fails_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+
+    async def too_large(path: Path, needs: PictureNeeds) -> Picture:
+        raise ImageTooLarge("It grows while it is decoded.")
+
+    monkeypatch.setattr(world.images, "prepare", too_large)
+    await world.slot()
+    job = await world.submit()
+    await world.work()
+    await assert_ended(world, job, JobState.FAILED, FailureReason.INVALID_PHOTO, "image_too_large")
+
+
+async def test_a_store_that_fails_while_the_job_runs_ends_it_as_that() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    world.store.trouble["put"] = StorageUnavailable("the disk is full")
+    job = await world.work()
+    await assert_ended(world, job, JobState.FAILED, FailureReason.STORAGE_ERROR, "storage_unavailable")
+
+
+async def test_a_payload_that_is_gone_ends_the_job_as_the_stores_fault() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.store.delete(job.photo.file.key)
+    await assert_ended(world, await world.work(), JobState.FAILED, FailureReason.STORAGE_ERROR, "storage_unavailable")
+
+
+async def test_cancelling_stops_the_provider_call_and_removes_the_payload() -> None:
+    world = World(cloud := ScriptedProvider("cloud", never))
+    await world.slot("cloud", failure_answer=FailureAnswer.ORIGINAL)
+    job = await world.submit()
+    work = await world.start_work()
+    waiting = await world.start(world.jobs.wait(job.id))
+    assert len(cloud.calls) == 1
+    cancelled = await world.jobs.cancel(job.id)
+    assert await world.end(waiting) == cancelled == await world.jobs.get(job.id)
+    await world.end(work)
+    assert cloud.stopped == 1
+    assert cancelled.result is None  # who cancels wants no failure answer either
+    await assert_ended(world, job, JobState.CANCELLED, FailureReason.CANCELLED, "job_cancelled")
+
+
+async def test_cancelling_a_job_that_has_ended_returns_it_as_it_is() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    job = await world.work()
+    assert await world.jobs.cancel(job.id) == job
+    assert await world.jobs.get(job.id) == job
+
+
+async def test_every_end_counts_once() -> None:
+    world = World(ScriptedProvider("cloud", picture("good"), Rejected("no")))
+    await world.slot("cloud")
+    await world.submit(picture("1"))
+    await world.work()
+    await world.submit(picture("2"))
+    await world.work()
+    await world.submit(TORN)
+    await world.work()
+    await world.jobs.cancel((await world.submit(picture("3"))).id)
+    await world.run(world.jobs.wait((await world.submit(picture("4"))).id), within=WINDOW)
+    hour = world.clock.now().replace(minute=0, second=0, microsecond=0)
+    counts = await world.stats.counts(start=hour - timedelta(hours=1), end=hour + timedelta(hours=1))
+    one = counts[SLOT]
+    assert (one.success, one.provider_errors, one.errors, one.cancelled, one.timeouts) == (1, 1, 1, 1, 1)
+    assert one.ingest_count == 5
+
+
+# Failure answers that are pictures
+
+
+async def test_the_original_answers_for_a_route_that_gave_up() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    await world.slot("cloud", failure_answer=FailureAnswer.ORIGINAL)
+    photo = picture("ada")
+    await world.submit(photo)
+    job = await world.work()
+    await assert_ended(world, job, JobState.FAILED, FailureReason.PROVIDER_ERROR, "provider_failed")
+    assert job.result is not None
+    assert job.result.fallback
+    assert await world.content(job.result.file.key) == photo
+
+
+async def test_the_branded_photo_answers_for_a_route_that_gave_up() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    branded = Branded("frame", {"text": "Sorry"})
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=branded)
+    await world.submit()
+    job = await world.work()
+    (request,) = world.local.calls
+    assert (request.operation_id, request.settings, request.until) == ("frame", {"text": "Sorry"}, job.expires_at)
+    assert job.result is not None
+    assert job.result.fallback
+    assert await world.content(job.result.file.key) == world.local.made(request)
+
+
+@pytest.mark.parametrize("kind", [FailureAnswer.ORIGINAL, FailureAnswer.BRANDED])
+async def test_a_failure_answer_is_ready_before_the_deadline_when_no_worker_came(kind: FailureAnswer) -> None:
+    world = World()
+    await world.slot("cloud", failure_answer=kind)
+    job = await world.submit()
+    ended = await world.run(world.jobs.wait(job.id), within=WINDOW - SECOND)
+    assert ended.result is not None
+    assert ended.result.fallback
+    assert ended.finalized_at is not None
+    assert ended.finalized_at < job.expires_at
+    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
+    assert await world.files() == [str(ended.result.file.key)]
+
+
+async def test_the_route_stops_early_enough_for_a_failure_answer() -> None:
+    world = World(ScriptedProvider("cloud", never))
+    await world.slot("cloud", failure_answer=FailureAnswer.ORIGINAL)
+    job = await world.submit()
+    await world.end(await world.start_work(), within=WINDOW - 3 * SECOND)
+    ended = await world.jobs.get(job.id)
+    assert ended.result is not None
+    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
+
+
+@pytest.mark.parametrize(
+    "trouble", [Unavailable("no font"), KeyError("size"), StorageUnavailable("full"), QueueUnavailable("away")]
+)
+async def test_a_branded_photo_that_cannot_be_made_leaves_the_failure_as_it_is(trouble: BaseException) -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
+    world.local.script.append(trouble)
+    await world.submit()
+    job = await world.work()
+    await assert_ended(world, job, JobState.FAILED, FailureReason.PROVIDER_ERROR, "provider_failed")
+    assert job.result is None
+    assert await world.files() == []
+
+
+async def test_a_branded_photo_that_is_no_picture_is_not_given_out() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
+    world.local.script.append(TORN)
+    await world.submit()
+    assert (await world.work()).result is None
+    assert await world.files() == []
+
+
+async def test_a_branded_photo_that_takes_too_long_does_not_hold_the_answer_back() -> None:
+    world = World()
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
+    world.local.script.append(never)
+    job = await world.submit()
+    ended = await world.run(world.jobs.wait(job.id), within=WINDOW)
+    assert (ended.state, ended.result, ended.finalized_at) == (JobState.TIMED_OUT, None, job.expires_at)
+    assert world.local.stopped == 1
+
+
+async def test_a_branded_operation_that_nobody_offers_leaves_the_failure_as_it_is() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=Branded("sparkle"))
+    await world.submit()
+    job = await world.work()
+    assert (job.state, job.result) == (JobState.FAILED, None)
+
+
+async def test_a_failure_answer_that_lost_the_race_is_removed() -> None:
+    world = World()
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
+    job = await world.submit()
+    claim = await world.claim()
+
+    async def meanwhile(request: ProviderRequest) -> bytes:
+        good = await world.jobs.store_picture(job, picture("good"), limits=world.providers.limits)
+        assert await world.jobs.finalize_job(claim, good, provider_id="cloud", operation_id="enhance")
+        return picture("branded")
+
+    world.local.script.append(meanwhile)
+    ended = await world.run(world.jobs.wait(job.id), within=WINDOW)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.result is not None
+    assert await world.files() == [str(ended.result.file.key)]
+    assert await world.content(ended.result.file.key) == picture("good")
+
+
+# More than one at it
+
+
+async def test_of_two_workers_that_finalize_the_same_job_one_wins_and_one_file_stays() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    stale = await world.claim("worker-1")
+    await world.clock.advance(11 * SECOND)
+    newer = await world.claim("worker-2")
+    assert (stale.attempt, newer.attempt) == (1, 2)
+    first = await world.jobs.store_picture(job, picture("first"), limits=world.providers.limits)
+    second = await world.jobs.store_picture(job, picture("second"), limits=world.providers.limits)
+    assert first.file.key != second.file.key
+    ends = await asyncio.gather(
+        world.jobs.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
+        world.jobs.finalize_job(newer, second, provider_id="local", operation_id="enhance"),
+    )
+    assert ends[0] is None
+    assert ends[1] == await world.jobs.get(job.id)
+    assert await world.files() == [str(second.file.key)]
+
+
+async def test_a_worker_whose_attempt_is_over_stops_when_the_job_ends() -> None:
+    world = World()
+
+    async def slow(request: ProviderRequest) -> bytes:
+        return await never(request)
+
+    world.local.script.extend([slow])
+    await world.slot()
+    job = await world.submit()
+    old = await world.start_work()
+    await world.clock.advance(11 * SECOND)
+    ended = await world.work()
+    assert (ended.id, ended.state, ended.attempt) == (job.id, JobState.SUCCEEDED, 2)
+    await world.end(old)
+    assert world.local.stopped == 1
+    assert len(await world.files(MediaKind.RESULTS)) == 1
+
+
+async def test_a_worker_that_is_stopped_leaves_the_job_live_and_no_file_of_its_own() -> None:
+    world = World()
+    world.local.script.append(never)
+    await world.slot()
+    job = await world.submit()
+    work = await world.start_work()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await world.end(work)
+    assert (await world.jobs.get(job.id)).state is JobState.PROCESSING
+    assert await world.files() == [str(job.photo.file.key)]
+
+
+async def test_a_later_attempt_goes_on_with_the_reference_of_the_earlier_one() -> None:
+    world = World()
+
+    async def queues_it(request: ProviderRequest) -> bytes:
+        await request.note_reference("queue-17")
+        return await never(request)
+
+    world.local.script.append(queues_it)
+    await world.slot()
+    await world.submit()
+    old = await world.start_work()
+    await world.clock.advance(11 * SECOND)
+    await world.work()
+    await world.end(old)
+    assert [request.reference for request in world.local.calls] == [None, "queue-17"]
+
+
+# The queue goes away for a moment
+
+
+async def test_a_result_outlives_a_short_outage_at_the_moment_of_finalizing() -> None:
+    world = World(cloud := ScriptedProvider("cloud"))
+
+    async def then_the_database_goes(request: ProviderRequest) -> bytes:
+        await world.clock.sleep(5 * SECOND)
+        for adapter in (world.queue, world.records, world.settings_records, world.media_records):
+            adapter.trouble["*"] = QueueUnavailable("away")
+        return picture("paid for")
+
+    cloud.script.append(then_the_database_goes)
+    await world.slot("cloud")
+    job = await world.submit()
+    work = await world.start_work()
+    await world.clock.advance(9 * SECOND)
+    assert not work.done()
+    for adapter in (world.queue, world.records, world.settings_records, world.media_records):
+        adapter.trouble.clear()
+    await world.end(work, within=SECOND)
+    ended = await world.jobs.get(job.id)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.result is not None
+    assert await world.content(ended.result.file.key) == picture("paid for")
+    assert len(cloud.calls) == 1
+
+
+async def test_an_outage_that_outlives_the_window_is_said_and_not_waited_for() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    world.queue.trouble["mark_finalized"] = QueueUnavailable("away")
+    work = await world.start_work()
+    with pytest.raises(QueueUnavailable):
+        await world.end(work, within=WINDOW + SECOND)
+
+
+async def test_a_finalization_whose_confirmation_was_lost_keeps_its_picture() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    claim = await world.claim()
+    finalize, lost = world.queue.inner.mark_finalized, iter([True])
+
+    async def committed_but_unheard(*args: object, **kwargs: object) -> bool:
+        won: bool = await finalize(*args, **kwargs)
+        if next(lost, False):
+            raise QueueUnavailable("the connection broke after the commit")
+        return won
+
+    world.queue.mark_finalized = committed_but_unheard
+    await world.run(world.processing.run(claim), within=SECOND)
+    ended = await world.jobs.get(job.id)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.result is not None
+    assert await world.files(MediaKind.RESULTS) == [str(ended.result.file.key)]
+    assert await world.files(MediaKind.PAYLOADS) == []
+
+
+async def test_a_payload_that_cannot_be_removed_now_does_not_spoil_the_success() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    world.store.trouble["delete"] = StorageUnavailable("read-only")
+    assert (await world.work()).state is JobState.SUCCEEDED
+    assert await world.files(MediaKind.PAYLOADS) == [str(job.photo.file.key)]  # the sweeper finds it
+
+
+async def test_media_objects_of_a_job_go_with_it() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    media = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000, job=job)
+    other = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    await world.work()
+    assert await world.files(MediaKind.MEDIA) == [str(other.file.key)]
+    assert media.file.key != other.file.key
+
+
+async def test_a_lost_log_entry_does_not_cost_the_picture() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    world.records.trouble["append_logs"] = QueueUnavailable("away")
+    assert (await world.work()).state is JobState.SUCCEEDED

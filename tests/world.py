@@ -1,0 +1,352 @@
+"""The core's services wired over the memory adapters, with a clock that stands still and trouble at will.
+
+Pictures of this world are short texts such as `JPEG 6000x4000 ada`: its image tool reads nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from photochanger.adapters.memory import FakeClock, memory_adapters
+from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from photochanger.core.jobs import Claim, Job, LogEntry, LogEvent
+from photochanger.core.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
+from photochanger.core.ports.clock import Clock
+from photochanger.core.ports.media import MediaStore
+from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
+from photochanger.core.ports.queue import JobQueue, JobSignals
+from photochanger.core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from photochanger.core.ports.stats import StatsService
+from photochanger.core.services.auth_service import AuthService
+from photochanger.core.services.catalogue import ProviderCatalogue
+from photochanger.core.services.fallback import FallbackPictures
+from photochanger.core.services.job_service import Jobs
+from photochanger.core.services.media_service import Media
+from photochanger.core.services.processing import Processing
+from photochanger.core.services.routing import RouteEngine
+from photochanger.core.services.settings_service import SettingsService
+from photochanger.core.services.sweeper import Sweeper
+from photochanger.core.settings import AppSettings
+from photochanger.core.slots import FailureAnswer, Route, RouteEntry, Slot
+
+T = TypeVar("T")
+
+SECOND = timedelta(seconds=1)
+SLOT = "slot-001"
+
+_TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
+
+Script = bytes | BaseException | Callable[[ProviderRequest], Awaitable[bytes]]
+"""What a scripted provider does on one call: answer, raise, or whatever the function does."""
+
+
+def picture(name: str = "photo", *, type: str = "JPEG", width: int = 6000, height: int = 4000) -> bytes:
+    """A picture of this world, long enough that its first 32 bytes are not all of it."""
+    return f"{type} {width}x{height} {name}, as the camera at the booth took it".encode()
+
+
+TORN = picture("torn")
+"""A picture with a good header that cannot be decoded whole."""
+
+
+async def chunks(data: bytes, *, size: int = 16) -> AsyncIterator[bytes]:
+    """Bytes as they arrive from outside."""
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+class TextImages:
+    """The ImageTool port for the pictures of this world."""
+
+    def __init__(self) -> None:
+        self.sniffed: list[bytes] = []
+        self.prepared: list[PictureNeeds] = []
+
+    def sniff(self, head: bytes) -> str | None:
+        self.sniffed.append(head)
+        return _TYPES.get(head.split(b" ")[0])
+
+    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
+        return self._facts(path.read_bytes(), limits)
+
+    async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
+        self.prepared.append(needs)
+        return self._whole(path.read_bytes(), ImageLimits(needs.max_pixels))
+
+    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        return self._whole(data, limits)
+
+    async def preview(self, data: bytes) -> bytes:
+        self._whole(data, ImageLimits(10**9))
+        return b"WEBP 512x341 small " + data
+
+    def _facts(self, data: bytes, limits: ImageLimits) -> ImageFacts:
+        try:
+            type, size, _ = data.split(b" ", 2)
+            facts = ImageFacts(_TYPES[type], *(int(side) for side in size.split(b"x")))
+        except KeyError:
+            raise UnsupportedMediaType("This is no picture.") from None
+        except ValueError:
+            raise UndecodableImage("The header is not whole.") from None
+        if facts.width * facts.height > limits.max_pixels:
+            raise ImageTooLarge("There are too many pixels.")
+        return facts
+
+    def _whole(self, data: bytes, limits: ImageLimits) -> Picture:
+        facts = self._facts(data, limits)
+        if b"torn" in data:
+            raise UndecodableImage("The picture is not whole.")
+        return Picture(data, facts.mime, facts.width, facts.height)
+
+
+class ScriptedProvider:
+    """A Provider that does what its script says, call by call, and makes a good picture once the script is over."""
+
+    def __init__(self, id: str, *script: Script, max_concurrent: int | None = None, max_bytes: int = 10**7) -> None:
+        needs = PictureNeeds(("image/jpeg",), max_bytes, 10**9)
+        operations = tuple(
+            OperationInfo(id=name, title=name, settings_schema={}, needs=needs) for name in ("enhance", "frame")
+        )
+        self.info = ProviderInfo(id=id, title=id, operations=operations, max_concurrent=max_concurrent)
+        self.script = deque(script)
+        self.calls: list[ProviderRequest] = []
+        self.stopped = 0
+        self.closed = 0
+
+    def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
+        """Every setting fits."""
+
+    async def process(self, request: ProviderRequest) -> ProviderResult:
+        self.calls.append(request)
+        step = self.script.popleft() if self.script else self.made(request)
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, bytes):
+            return ProviderResult(step, {"model": "m-1"})
+        try:
+            return ProviderResult(await step(request))
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    def made(self, request: ProviderRequest) -> bytes:
+        """The picture that this provider makes of a request."""
+        return picture(f"{self.info.id} made this of {len(request.photo.data)} bytes", width=1000, height=800)
+
+
+async def never(request: ProviderRequest) -> bytes:
+    """A call that is not answered."""
+    return await asyncio.get_running_loop().create_future()
+
+
+class Troubled:
+    """An adapter with switches: a method named in `trouble` raises that instead of working ("*" names all).
+
+    Every call takes a turn of the event loop, as a call to a real adapter does.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.trouble: dict[str, BaseException] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+        if not inspect.ismethod(method):
+            return method
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            self._raise(name)
+            return method(*args, **kwargs)
+
+        async def called_and_awaited(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            await asyncio.sleep(0)
+            self._raise(name)
+            return await method(*args, **kwargs)
+
+        return called_and_awaited if inspect.iscoroutinefunction(method) else called
+
+    def _raise(self, name: str) -> None:
+        error = self.trouble.get(name) or self.trouble.get("*")
+        if error is not None:
+            raise error
+
+
+class SlowMarkedHasher:
+    """A PasswordHasher that counts its calls; a hash tells its version and the password."""
+
+    def __init__(self, version: int = 2) -> None:
+        self.version = version
+        self.hashed = 0
+        self.verified = 0
+
+    async def hash(self, password: str) -> str:
+        self.hashed += 1
+        await asyncio.sleep(0)
+        return f"v{self.version}:{self.hashed}:{password}"
+
+    async def verify(self, password: str, hash: str) -> bool:
+        self.verified += 1
+        await asyncio.sleep(0)
+        return hash.split(":", 2)[2] == password
+
+    def is_outdated(self, hash: str) -> bool:
+        return not hash.startswith(f"v{self.version}:")
+
+
+class World:
+    """Everything that a photo meets on its way. `settings` are the defaults that apply; the jitter is the largest."""
+
+    def __init__(
+        self,
+        *providers: ScriptedProvider,
+        settings: AppSettings | None = None,
+        signals: JobSignals | None = None,
+        jitter: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        adapters: dict[type, Any] = memory_adapters(FakeClock())
+        self.clock = adapters[Clock]
+        self.signals = signals or adapters[JobSignals]
+        self.slots = adapters[SlotRepository]
+        self.stats = adapters[StatsService]
+        self.queue: Any = Troubled(adapters[JobQueue])
+        self.records: Any = Troubled(adapters[JobRepository])
+        self.settings_records: Any = Troubled(adapters[SettingsRepository])
+        self.media_records: Any = Troubled(adapters[MediaRepository])
+        self.store: Any = Troubled(adapters[MediaStore])
+        self.images = TextImages()
+        self.hasher = SlowMarkedHasher()
+        self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
+        self.providers = ProviderCatalogue([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
+        self.settings = SettingsService(
+            self.settings_records, self.hasher, self.clock, defaults=settings or AppSettings()
+        )
+        self.auth = AuthService(self.settings, self.hasher, self.clock)
+        self.media = Media(
+            store=self.store,
+            media=self.media_records,
+            jobs=self.records,
+            images=self.images,
+            settings=self.settings,
+            clock=self.clock,
+        )
+        self.jobs = Jobs(
+            queue=self.queue,
+            signals=self.signals,
+            jobs=self.records,
+            slots=self.slots,
+            store=self.store,
+            media=self.media,
+            images=self.images,
+            fallback=FallbackPictures(self.store, self.images, self.providers),
+            settings=self.settings,
+            clock=self.clock,
+        )
+        self.processing = Processing(
+            jobs=self.jobs,
+            queue=self.queue,
+            signals=self.signals,
+            store=self.store,
+            media=self.media,
+            images=self.images,
+            providers=self.providers,
+            routes=RouteEngine(self.providers, self.clock, jitter=jitter),
+            clock=self.clock,
+        )
+        self.sweeper = Sweeper(
+            queue=self.queue, jobs=self.records, media=self.media_records, store=self.store, clock=self.clock
+        )
+
+    async def slot(
+        self,
+        *entries: str,
+        id: str = SLOT,
+        failure_answer: FailureAnswer = FailureAnswer.ERROR,
+        active: bool = True,
+        max_upload_bytes: int | None = None,
+        **route: Any,
+    ) -> Slot:
+        """A slot whose route has these entries, each `provider` or `provider/operation`; `local` where none is."""
+        steps = [RouteEntry(*entry.split("/")) if "/" in entry else RouteEntry(entry, "enhance") for entry in entries]
+        made = Slot(
+            id=id,
+            name="A slot",
+            active=active,
+            route=Route(
+                entries=tuple(steps) or (RouteEntry("local", "enhance"),), failure_answer=failure_answer, **route
+            ),
+            max_upload_bytes=max_upload_bytes,
+        )
+        await self.slots.add_missing([made])
+        return made
+
+    async def submit(self, data: bytes | None = None, *, slot_id: str = SLOT, **options: Any) -> Job:
+        """A job made of a photo."""
+        job = await self.jobs.submit(slot_id, chunks(data or picture()), **options)
+        return job
+
+    async def claim(self, worker: str = "worker-1") -> Claim:
+        """The next job, taken by a worker."""
+        (claim,) = await self.jobs.acquire_next_job(worker)
+        return claim
+
+    async def start_work(self) -> asyncio.Task[None]:
+        """A worker that has begun with the next job and got as far as it can without time passing."""
+        return await self.start(self.processing.run(await self.claim()))
+
+    async def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """The work as a task that got as far as it can without time passing."""
+        task = asyncio.ensure_future(work)
+        await self.clock.advance(timedelta(0))
+        return task
+
+    async def run(self, work: Coroutine[Any, Any, T], *, within: timedelta = timedelta(0)) -> T:
+        """What the work returns, which it must do within that much time of this world."""
+        return await self.end(await self.start(work), within=within)
+
+    async def end(self, task: asyncio.Task[T], *, within: timedelta = timedelta(0)) -> T:
+        """What the task returns, which it must do within that much time of this world."""
+        await self.clock.advance(within)
+        if not task.done():
+            task.cancel()
+            raise AssertionError(f"not done within {within}: {task}")
+        return task.result()
+
+    async def work(self, *, within: timedelta = timedelta(minutes=2)) -> Job:
+        """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
+        claim = await self.claim()
+        await self.run(self.processing.run(claim), within=within)
+        await self.run(self.processing.close())
+        return await self.records.get(claim.job.id)
+
+    async def files(self, kind: MediaKind | None = None) -> list[str]:
+        """The keys of all files in the media store, or of one kind."""
+        later = self.clock.now() + timedelta(days=10_000)
+        kinds = [kind] if kind else list(MediaKind)
+        return sorted([str(key) for one in kinds async for key in self.store.inner.keys(one, older_than=later)])
+
+    async def content(self, key: Any) -> bytes:
+        """The bytes of a stored file."""
+        return b"".join([chunk async for chunk in self.store.inner.open(key)])
+
+    async def log(self, job: Job, event: LogEvent) -> list[dict[str, Any]]:
+        """What the processing log says of such events of the job."""
+        entries: list[LogEntry] = await self.records.logs(job.id)
+        return [entry.detail for entry in entries if entry.event is event]
+
+    async def set_settings(self, **fields: Any) -> None:
+        """What an administrator stores over the defaults."""
+        stored = await self.settings_records.get()
+        await self.settings_records.save(msgspec.structs.replace(stored, **fields))
