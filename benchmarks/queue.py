@@ -76,7 +76,7 @@ class _Ours:
 
     async def drain(self, count: int, callers: int) -> None:
         """As a worker does it: take as many as there are hands free, finalize each on its own."""
-        done, free = 0, callers
+        taken, done, free = 0, 0, callers
         changed = asyncio.Event()
 
         async def work(claim: Claim) -> None:
@@ -90,13 +90,13 @@ class _Ours:
         working: set[asyncio.Task[None]] = set()
         while done < count:
             changed.clear()
-            if free and len(working) + done < count:
+            if free and taken < count:
                 for claim in await self.queue.acquire("benchmark", n=free, lease=_LEASE):
-                    free -= 1
+                    taken, free = taken + 1, free - 1
                     task = asyncio.create_task(work(claim))
                     working.add(task)
                     task.add_done_callback(working.discard)
-            if working and not changed.is_set():
+            if taken > done and not changed.is_set():
                 await changed.wait()
         await asyncio.gather(*working)
 

@@ -7,6 +7,7 @@ global thing set here is libvips' operation cache: off, because it would keep fi
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ import pyvips
 from ..core.media import Picture
 
 pyvips.cache_set_max(0)
+
+if logging.getLogger("pyvips").level == logging.NOTSET:
+    # It tells of every step of every operation at level INFO.
+    logging.getLogger("pyvips").setLevel(logging.WARNING)
 
 VipsError = pyvips.Error
 """What libvips raises for anything it cannot do; its text may hold file paths, so it is not for answers."""

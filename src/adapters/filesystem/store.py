@@ -71,9 +71,11 @@ class FilesystemMediaStore:
                 await writing
             await _in_thread(partial.publish, b"".join(waiting), self._path(key))
         except BaseException:
-            if writing is not None:
-                await asyncio.gather(writing, return_exceptions=True)
+            # Cancellation may come again and again meanwhile; it goes on once nothing is left.
+            again = await _finished(writing) if writing is not None else None
             await _discard(partial)
+            if again is not None:
+                raise again from None
             raise
         return StoredFile(key, size_bytes, partial.sha256)
 
@@ -179,18 +181,28 @@ async def _discard(partial: PartialFile) -> None:
 async def _in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run off the event loop, to its end even if cancelled: nothing may touch a file that a thread still works on."""
     work = asyncio.get_running_loop().run_in_executor(None, functools.partial(call, *args, **kwargs))
+    if (cancelled := await _finished(work)) is not None:
+        raise cancelled
+    trouble = work.exception()
+    if isinstance(trouble, OSError):
+        raise _unavailable(trouble) from trouble
+    return work.result()
+
+
+async def _finished(work: asyncio.Future[_T]) -> asyncio.CancelledError | None:
+    """Wait until the work is done, however often that is cancelled; returns the cancellation, for the caller to raise.
+
+    An error of the work counts as seen.
+    """
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:
             await asyncio.wait([work])
         except asyncio.CancelledError as error:
             cancelled = error
-    trouble = work.exception()
-    if cancelled is not None:
-        raise cancelled
-    if isinstance(trouble, OSError):
-        raise _unavailable(trouble) from trouble
-    return work.result()
+    if not work.cancelled():
+        work.exception()
+    return cancelled
 
 
 def _files_older_than(folder: Path, moment: datetime) -> list[str]:

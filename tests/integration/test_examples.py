@@ -1,0 +1,62 @@
+"""The examples run as their first lines say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import photos
+import pytest
+from service import PASSWORD, environment, eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("arguments", [(), ("home",)], ids=["in memory", "with PostgreSQL"])
+def test_the_embedding_example_makes_a_picture(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    photos.store(tmp_path / "photo.jpg", photos.jpeg(800, 600))
+    command = (sys.executable, str(ROOT / "examples" / "embed.py"), "photo.jpg", "finished.jpg", *arguments)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert photos.load(tmp_path / "finished.jpg")[:3] == b"\xff\xd8\xff"
+
+
+def test_the_mounting_example_serves_both_apps(tmp_path: Path) -> None:
+    serve = "import asyncio, uvicorn\nfrom examples.mount import app\nconfig = uvicorn.Config(app, port=0)\n"
+    serve += "listening = config.bind_socket()\nprint(listening.getsockname()[1], flush=True)\n"
+    serve += "uvicorn.Server(config).run(sockets=[listening])\n"
+    process = subprocess.Popen(
+        (sys.executable, "-c", serve),
+        cwd=tmp_path,
+        env={**environment(tmp_path / "home"), "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        base = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        eventually(lambda: answers(base))
+        assert "/photos" in httpx.get(base).text
+        answer = httpx.post(
+            f"{base}/photos/ingest/slot-001",
+            data={"password": PASSWORD},
+            files={"fileToUpload": photos.jpeg(640, 480)},
+            timeout=60,
+        )
+        assert answer.status_code == 200
+        link = answer.headers["link"].partition(";")[0].strip("<>")
+        assert link.startswith(f"{base}/photos/public/results/")
+        assert httpx.get(link).content == answer.content
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def answers(base: str) -> bool:
+    try:
+        return httpx.get(base).status_code == 200
+    except httpx.TransportError:
+        return False
