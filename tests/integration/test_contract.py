@@ -1,0 +1,101 @@
+"""The service held to its contract: the same routes, and answers as described under generated requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import photos
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, settings
+from openapi_spec_validator import validate
+from photochanger.entrypoints.http.app import ROUTES
+from service import Service, serving
+
+CONTRACT = Path(__file__).parents[2] / "openapi" / "photochanger.yaml"
+DESCRIBED = yaml.safe_load(CONTRACT.read_text())
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The whole service; generated requests are refused long before they cost a picture."""
+    with serving(tmp_path_factory.mktemp("contract"), workers="1") as running:
+        yield running
+
+
+def test_the_contract_is_valid_openapi() -> None:
+    validate(DESCRIBED)
+
+
+def test_the_contract_and_the_routes_are_the_same_set() -> None:
+    described = {
+        (method.upper(), path)
+        for path, operations in DESCRIBED["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+    served = {
+        (str(method), re.sub(r"{(\w+):str}", r"{\1}", path))
+        for handler in ROUTES
+        for path in handler.paths
+        for method in handler.http_methods
+    }
+    assert described == served
+
+
+def test_the_contract_is_served_as_it_stands(service: Service) -> None:
+    with service.client() as client:
+        assert client.get("/openapi.yaml").content == CONTRACT.read_bytes()
+        assert client.get("/openapi.json").json() == yaml.safe_load(CONTRACT.read_text())
+
+
+def test_every_error_code_of_the_service_is_in_the_contract() -> None:
+    from photochanger.entrypoints.http.errors import STATUS
+
+    text = CONTRACT.read_text()
+    internal = {"method_not_allowed", "invalid_settings", "schema_outdated", "worker_missing"}
+    assert {code for code in STATUS if code not in text} <= internal
+
+
+def test_an_answer_with_a_picture_is_as_described(service: Service) -> None:
+    answer = service.send(photos.jpeg(640, 480))
+    described = DESCRIBED["paths"]["/ingest/{slot_id}"]["post"]["responses"]["200"]
+    assert answer.headers["content-type"] in described["content"]
+    for name in described["headers"]:
+        assert name in answer.headers, name
+    accepted = service.send(photos.jpeg(640, 480), Prefer="respond-async")
+    schema = DESCRIBED["components"]["schemas"]
+    assert set(accepted.json()) == set(schema["Accepted"]["properties"])
+    with service.client() as client:
+        job = client.get(accepted.headers["location"]).json()
+    assert set(job) == set(schema["Job"]["properties"])
+
+
+def test_the_documentation_page_asks_no_other_host(service: Service) -> None:
+    with service.client() as client:
+        page = client.get("/docs")
+        assert page.status_code == 200
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert not re.search(r'(src|href)="(https?:)?//', page.text)
+        for asset in re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text):
+            assert client.get(f"/{asset}").status_code == 200
+
+
+schema = schemathesis.openapi.from_dict(DESCRIBED)
+
+
+@schema.parametrize()
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_generated_requests_are_answered_as_described(case: schemathesis.Case, service: Service) -> None:
+    case.call_and_validate(base_url=service.address)
+
+
+def test_a_method_that_is_not_there_is_a_problem_with_the_allowed_ones(service: Service) -> None:
+    answer = httpx.delete(f"{service.address}/ingest/slot-001")
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "POST" in answer.headers["allow"]
