@@ -34,6 +34,13 @@ async def test_a_hash_is_argon2id_and_does_not_contain_the_password(hasher: Argo
     assert "secret" not in made
 
 
+@pytest.mark.parametrize("odd", ["", "\ud800", "a\0b", "x" * 100_000], ids=["empty", "half a pair", "NUL", "long"])
+async def test_any_text_can_be_a_password(hasher: Argon2PasswordHasher, odd: str) -> None:
+    made = await hasher.hash(odd)
+    assert await hasher.verify(odd, made)
+    assert not await hasher.verify(odd + "x", made)
+
+
 async def test_each_hash_has_a_salt_of_its_own(hasher: Argon2PasswordHasher) -> None:
     assert len(set(await asyncio.gather(*(hasher.hash("same") for _ in range(3))))) == 3
 

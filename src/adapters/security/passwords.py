@@ -26,10 +26,11 @@ class Argon2PasswordHasher:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
 
     async def hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, _encoded(password))
 
     async def verify(self, password: str, hash: str) -> bool:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.verify, password, hash)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._hasher.verify, _encoded(password), hash)
 
     def is_outdated(self, hash: str) -> bool:
         try:
@@ -40,3 +41,8 @@ class Argon2PasswordHasher:
     async def close(self) -> None:
         """Let running hashes end and give the threads back."""
         await asyncio.to_thread(self._threads.shutdown)
+
+
+def _encoded(password: str) -> bytes:
+    """UTF-8, also for what is no valid text (JSON lets half a surrogate pair through): wrong, but not an error."""
+    return password.encode("utf-8", "surrogatepass")
