@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -161,7 +161,8 @@ async def test_a_job_that_timed_out_gives_its_key_back(backend: SimpleNamespace)
 async def test_the_oldest_is_taken_first_in_whatever_order_they_came(backend: SimpleNamespace) -> None:
     now = datetime.now(UTC)
     for age in (2, 5, 1, 4, 3):
-        await backend.queue.enqueue(new_job(created_at=now - timedelta(seconds=age)), max_active=MANY)
+        job = new_job(id=UUID(int=age, version=4), created_at=now - timedelta(seconds=age))
+        await backend.queue.enqueue(job, max_active=MANY)
     claims = await backend.queue.acquire("worker-1", n=3, lease=LEASE)
     claims += await backend.queue.acquire("worker-1", n=3, lease=LEASE)
     assert [claim.job.created_at for claim in claims] == [now - timedelta(seconds=age) for age in (5, 4, 3, 2, 1)]

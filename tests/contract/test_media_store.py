@@ -144,6 +144,24 @@ async def test_a_cancelled_put_leaves_nothing(store: MediaStore, sent: int) -> N
     assert await nothing_is_left(store)
 
 
+@pytest.mark.parametrize("sent", [5, 400_000, MIB], ids=["a few bytes", "one write", "a megabyte"])
+async def test_a_put_that_is_cancelled_again_while_it_cleans_up_leaves_nothing(store: MediaStore, sent: int) -> None:
+    waiting = asyncio.Event()
+
+    async def stopping() -> AsyncIterator[bytes]:
+        yield bytes(sent)
+        waiting.set()
+        await asyncio.Event().wait()
+
+    putting = asyncio.create_task(store.put(KIND, "photo", stopping(), max_bytes=2 * MIB))
+    await waiting.wait()
+    while not putting.done():
+        putting.cancel()
+        await asyncio.sleep(0)
+    assert putting.cancelled()
+    assert await nothing_is_left(store)
+
+
 async def test_a_put_cancelled_at_any_moment_leaves_all_or_nothing(store: MediaStore) -> None:
     """Cancelled at once, after one turn of the loop, after more and more, until it was done before that."""
     turns = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import stat
@@ -112,6 +113,7 @@ async def test_what_a_killed_process_left_is_removed_once_it_is_old(store: Files
         "from photochanger.core.media import MediaKind\n"
         "async def dying():\n"
         "    yield bytes(600_000)\n"
+        "    yield bytes(300_000)  # taken only once the first bytes are written\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "store = FilesystemMediaStore(Path(sys.argv[1]))\n"
         "asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', dying(), max_bytes=1_000_000))\n"
@@ -122,6 +124,24 @@ async def test_what_a_killed_process_left_is_removed_once_it_is_old(store: Files
     assert await store.remove_partial(older_than=datetime.now(UTC) - HOUR) == 0
     assert await store.remove_partial(older_than=datetime.now(UTC) + HOUR) == 1
     assert files_in(root) == []
+
+
+async def test_no_descriptor_stays_open_after_puts_that_were_cancelled_twice(store: FilesystemMediaStore) -> None:
+    async def stopping(waiting: asyncio.Event) -> AsyncIterator[bytes]:
+        yield bytes(400_000)
+        waiting.set()
+        await asyncio.Event().wait()
+
+    before = open_descriptors()
+    for _ in range(10):
+        waiting = asyncio.Event()
+        putting = asyncio.create_task(store.put(KIND, "photo", stopping(waiting), max_bytes=1_000_000))
+        await waiting.wait()
+        putting.cancel()
+        await asyncio.sleep(0)
+        putting.cancel()
+        await asyncio.gather(putting, return_exceptions=True)
+    assert open_descriptors() == before
 
 
 async def test_a_disk_that_is_really_full_leaves_nothing(root: Path) -> None:
@@ -182,6 +202,22 @@ async def test_a_folder_that_is_gone_is_unavailable_not_empty(store: FilesystemM
     assert files_in(root) == []
 
 
+async def test_a_file_is_on_the_disk_before_it_is_seen_and_its_name_before_the_answer(
+    store: FilesystemMediaStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, synced = os.fsync, []
+
+    def noting(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, files_in(root / KIND)))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    await store.put(KIND, "photo", large(), max_bytes=1_000_000)
+    monkeypatch.undo()
+    file, folder = (os.lstat(path).st_ino for path in (root / KIND / "photo", root / KIND))
+    assert synced == [(file, []), (folder, ["photo"])]
+
+
 async def test_short_writes_of_the_system_are_continued(
     store: FilesystemMediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,3 +248,15 @@ def read(path: Path) -> bytes:
 
 def write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+
+
+def open_descriptors() -> set[int]:
+    return {number for number in range(1024) if is_open(number)}
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
