@@ -74,11 +74,11 @@ class TextImages:
         return _TYPES.get(head.split(b" ")[0])
 
     async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
-        return self._facts(path.read_bytes(), limits)
+        return self._facts(_read(path), limits)
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         self.prepared.append(needs)
-        return self._whole(path.read_bytes(), ImageLimits(needs.max_pixels))
+        return self._whole(_read(path), ImageLimits(needs.max_pixels))
 
     async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
         return self._whole(data, limits)
@@ -294,8 +294,7 @@ class World:
 
     async def submit(self, data: bytes | None = None, *, slot_id: str = SLOT, **options: Any) -> Job:
         """A job made of a photo."""
-        job = await self.jobs.submit(slot_id, chunks(data or picture()), **options)
-        return job
+        return await self.jobs.submit(slot_id, chunks(picture() if data is None else data), **options)
 
     async def claim(self, worker: str = "worker-1") -> Claim:
         """The next job, taken by a worker."""
@@ -328,7 +327,7 @@ class World:
         """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
         claim = await self.claim()
         await self.run(self.processing.run(claim), within=within)
-        await self.run(self.processing.close())
+        await self.run(self.processing.close(), within=SECOND)  # previews wait a moment
         return await self.records.get(claim.job.id)
 
     async def files(self, kind: MediaKind | None = None) -> list[str]:
@@ -350,3 +349,7 @@ class World:
         """What an administrator stores over the defaults."""
         stored = await self.settings_records.get()
         await self.settings_records.save(msgspec.structs.replace(stored, **fields))
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()

@@ -138,7 +138,10 @@ class MediaService(Protocol):
         self, data: AsyncIterator[bytes], *, mime: str, max_bytes: int, job: Job | None = None
     ) -> MediaObject:
         """Store a temporary file and give it a public link that ends with its time to live, with its job at the
-        latest."""
+        latest.
+
+        Raises UnsupportedMediaType for a type that is not accepted, PayloadTooLarge.
+        """
         ...
 
     async def drop(self, job_id: UUID) -> None:

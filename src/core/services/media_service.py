@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from ..deadlines import media_expires_at
-from ..errors import JobNotFound, MediaExpired, MediaNotFound
+from ..errors import JobNotFound, MediaExpired, MediaNotFound, UnsupportedMediaType
 from ..ids import new_id
 from ..jobs import Job
 from ..media import MIME_EXTENSIONS, MediaKind, MediaObject, StoredFile, one_chunk
@@ -40,6 +40,8 @@ class Media:
     async def register(
         self, data: AsyncIterator[bytes], *, mime: str, max_bytes: int, job: Job | None = None
     ) -> MediaObject:
+        if mime not in MIME_EXTENSIONS:
+            raise UnsupportedMediaType("The file is not of a picture type that is accepted.")
         now = self._clock.now()
         settings = await self._settings.current()
         media_id = new_id(now)

@@ -1,0 +1,214 @@
+"""The ingest password: one slow hash, then a fast path that a rotation ends; guessing is throttled by address."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from photochanger.core.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
+from photochanger.core.people import Throttle
+from photochanger.core.settings import StoredPassword
+from world import SECOND, World
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "correct horse"
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+async def world_with_password(password: str = PASSWORD) -> World:
+    world = World()
+    await world.settings.ensure_ingest_password(password)
+    return world
+
+
+async def rotate(world: World, password: str) -> None:
+    """What the administrator does in another process."""
+    hash = await world.hasher.hash(password)
+    await world.settings_records.set_ingest_password(StoredPassword(hash, world.clock.now(), "admin"))
+
+
+async def check(world: World, password: str = PASSWORD, *, address: str = HERE) -> None:
+    await world.auth.check_ingest_password(password, address=address)
+
+
+async def fail(world: World, times: int, *, address: str = HERE) -> None:
+    for _ in range(times):
+        with pytest.raises(InvalidPassword):
+            await check(world, "wrong", address=address)
+
+
+async def test_the_slow_hash_is_computed_once() -> None:
+    world = await world_with_password()
+    for _ in range(5):
+        await check(world)
+        await check(world, address=THERE)
+        await world.clock.advance(10 * SECOND)
+    assert world.hasher.verified == 1
+
+
+async def test_guests_that_come_together_share_one_slow_hash() -> None:
+    world = await world_with_password()
+    await asyncio.gather(*(check(world, address=f"192.0.2.{number}") for number in range(20)))
+    assert world.hasher.verified == 1
+
+
+async def test_a_wrong_password_is_refused_before_and_after_the_right_one() -> None:
+    world = await world_with_password()
+    await fail(world, 1)
+    await check(world)
+    await fail(world, 1)
+    assert world.hasher.verified == 3
+
+
+async def test_without_a_password_nothing_is_right() -> None:
+    world = World()
+    for password in ("", "None", PASSWORD):
+        with pytest.raises(InvalidPassword):
+            await check(world, password)
+    assert world.hasher.verified == 0
+
+
+async def test_a_rotation_stops_the_old_password_within_a_second() -> None:
+    world = await world_with_password()
+    await check(world)
+    await rotate(world, "new password")
+    await world.clock.advance(SECOND)
+    with pytest.raises(InvalidPassword):
+        await check(world)
+    await check(world, "new password")
+    verified = world.hasher.verified
+    await check(world, "new password")
+    assert world.hasher.verified == verified
+
+
+async def test_ten_wrong_passwords_close_the_door_for_the_rest_of_the_minute() -> None:
+    world = await world_with_password()
+    await fail(world, 1)
+    await world.clock.advance(20 * SECOND)
+    await fail(world, 9)
+    verified = world.hasher.verified
+    with pytest.raises(TooManyAttempts) as refused:
+        await check(world)  # even the right one: else guessing could go on
+    assert refused.value.retry_after == 40
+    assert world.hasher.verified == verified
+    with pytest.raises(TooManyAttempts):
+        world.auth.check_throttle(HERE)
+    await world.clock.advance(40 * SECOND - timedelta(milliseconds=1))
+    with pytest.raises(TooManyAttempts) as refused:
+        await check(world)
+    assert refused.value.retry_after == 1
+    await world.clock.advance(timedelta(milliseconds=1))
+    world.auth.check_throttle(HERE)
+    await check(world)
+
+
+async def test_another_address_is_not_held_responsible() -> None:
+    world = await world_with_password()
+    await fail(world, 10)
+    world.auth.check_throttle(THERE)
+    await check(world, address=THERE)
+
+
+async def test_the_right_password_wipes_the_slate() -> None:
+    world = await world_with_password()
+    await fail(world, 9)
+    await check(world)
+    await fail(world, 9)
+    await check(world)
+
+
+async def test_failures_that_are_a_minute_apart_do_not_add_up() -> None:
+    world = await world_with_password()
+    await fail(world, 9)
+    await world.clock.advance(60 * SECOND)
+    await fail(world, 9)
+    await check(world)
+
+
+async def test_a_flood_of_wrong_passwords_costs_no_more_than_ten_slow_hashes() -> None:
+    world = await world_with_password()
+    answers = await asyncio.gather(*(check(world, "wrong") for _ in range(50)), return_exceptions=True)
+    kinds = [type(answer) for answer in answers]
+    assert (kinds.count(InvalidPassword), kinds.count(TooManyAttempts)) == (10, 40)
+    assert world.hasher.verified == 10
+
+
+async def test_passwords_up_to_1024_characters_are_looked_at_and_longer_ones_are_not() -> None:
+    world = await world_with_password("x" * 1024)
+    await check(world, "x" * 1024)
+    verified = world.hasher.verified
+    with pytest.raises(InvalidPassword):
+        await check(world, "x" * 1025)
+    assert world.hasher.verified == verified
+
+
+async def test_a_password_of_any_characters_is_only_right_or_wrong() -> None:
+    world = await world_with_password("pässwörd ✓ \x00")
+    await check(world, "pässwörd ✓ \x00")
+    await check(world, "pässwörd ✓ \x00")
+    with pytest.raises(InvalidPassword):
+        await check(world, "\ud800")
+
+
+async def test_an_outdated_hash_is_renewed_once() -> None:
+    world = await world_with_password()
+    world.hasher.version = 3
+    changed = (await world.settings_records.ingest_password()).changed_at
+    await asyncio.gather(*(check(world, address=f"192.0.2.{number}") for number in range(20)))
+    stored = await world.settings_records.ingest_password()
+    assert (stored.hash, stored.changed_at) == (f"v3:2:{PASSWORD}", changed)
+    assert (world.hasher.verified, world.hasher.hashed) == (1, 2)
+    await world.clock.advance(10 * SECOND)
+    await check(world)
+    assert world.hasher.verified == 1
+
+
+async def test_a_wrong_password_renews_nothing() -> None:
+    world = await world_with_password()
+    world.hasher.version = 3
+    await fail(world, 1)
+    assert (await world.settings_records.ingest_password()).hash == f"v2:1:{PASSWORD}"
+
+
+async def test_renewing_a_hash_never_overwrites_a_rotated_password() -> None:
+    world = await world_with_password()
+    world.hasher.version = 3
+    verify = world.hasher.verify
+
+    async def rotated_meanwhile(password: str, hash: str) -> bool:
+        right = await verify(password, hash)
+        await rotate(world, "new password")
+        return right
+
+    world.hasher.verify = rotated_meanwhile  # type: ignore[method-assign]
+    await check(world)  # it was right when it was asked about
+    world.hasher.verify = verify  # type: ignore[method-assign]
+    assert (await world.settings_records.ingest_password()).hash.endswith("new password")
+    with pytest.raises(InvalidPassword):
+        await check(world)
+    await check(world, "new password")
+
+
+async def test_an_outage_is_said_and_counts_as_no_failure() -> None:
+    world = await world_with_password()
+    world.settings_records.trouble["*"] = QueueUnavailable("away")
+    for _ in range(12):
+        with pytest.raises(QueueUnavailable):
+            await check(world)
+    world.settings_records.trouble.clear()
+    await check(world)
+
+
+async def test_the_throttle_remembers_the_addresses_that_failed_last() -> None:
+    now = World().clock.now()
+    throttle = Throttle()
+    for _ in range(10):
+        throttle.failed("first", now)
+        throttle.failed("busy", now)
+    for number in range(9_999):
+        throttle.failed(f"address {number}", now)
+    throttle.check("first", now)  # forgotten: memory is bounded
+    with pytest.raises(TooManyAttempts):
+        throttle.check("busy", now)

@@ -1,0 +1,499 @@
+"""What whoever submits and waits sees: photos taken in or refused, jobs made or joined, waits that end in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+import pytest
+from photochanger.core.deadlines import ORPHAN_GRACE
+from photochanger.core.errors import (
+    ImageTooLarge,
+    JobNotFound,
+    PayloadTooLarge,
+    QueueFull,
+    QueueUnavailable,
+    SlotDisabled,
+    SlotNotFound,
+    StorageUnavailable,
+    UndecodableImage,
+    UnsupportedMediaType,
+    UploadInterrupted,
+)
+from photochanger.core.jobs import JobSource, JobState, LogEvent
+from photochanger.core.media import MediaKind
+from photochanger.core.ports.providers import Rejected
+from photochanger.core.settings import AppSettings
+from photochanger.core.slots import FailureAnswer
+from world import SECOND, SLOT, ScriptedProvider, World, chunks, picture
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = timedelta(seconds=48)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class SilentSignals:
+    """JobSignals over a broken line: nobody is ever woken."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+
+    def work(self) -> SilentSignals:
+        return self
+
+    def finalized(self, job_id: UUID) -> SilentSignals:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing was held."""
+
+    async def wait(self, timeout: timedelta) -> bool:
+        assert self.world is not None
+        await self.world.clock.sleep(timeout)
+        return False
+
+
+def silent_world() -> World:
+    signals = SilentSignals()
+    signals.world = World(signals=signals)
+    return signals.world
+
+
+# A photo comes in
+
+
+@pytest.mark.parametrize("size", [1, 7, 31, 32, 33, 1000])
+async def test_a_photo_is_stored_as_it_came_however_it_was_cut(size: int) -> None:
+    world = World()
+    slot = await world.slot()
+    photo = await world.jobs.receive_photo(slot, chunks(picture("ada"), size=size))
+    assert await world.content(photo.file.key) == picture("ada")
+    assert photo.facts.mime == "image/jpeg"
+    (head,) = world.images.sniffed
+    assert len(head) >= 32
+
+
+async def test_a_photo_shorter_than_what_is_sniffed_is_still_looked_at() -> None:
+    world = World()
+    slot = await world.slot()
+    tiny = b"PNG 1x1 a"
+    photo = await world.jobs.receive_photo(slot, chunks(tiny, size=1))
+    assert await world.content(photo.file.key) == tiny
+    with pytest.raises(UnsupportedMediaType):
+        await world.jobs.receive_photo(slot, chunks(b"GIF 1x1 a", size=1))
+
+
+async def test_what_is_no_picture_is_refused_at_its_first_bytes() -> None:
+    world = World()
+    slot = await world.slot()
+    read = 0
+
+    async def film() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1000):
+            read += 1
+            yield b"MPEG....."
+
+    with pytest.raises(UnsupportedMediaType):
+        await world.jobs.receive_photo(slot, film())
+    assert read == 4
+    assert await world.files() == []
+
+
+async def test_nothing_is_kept_of_an_empty_photo() -> None:
+    world = World()
+    slot = await world.slot()
+    with pytest.raises(UndecodableImage, match="0 bytes"):
+        await world.jobs.receive_photo(slot, chunks(b""))
+    assert await world.files() == []
+
+
+async def test_a_photo_may_have_as_many_bytes_as_the_smaller_bound_says() -> None:
+    size = len(picture())
+    for service, slots_own, accepted in (
+        (size, None, True),
+        (size - 1, None, False),
+        (size + 9, size, True),
+        (size + 9, size - 1, False),
+        (size - 1, size + 9, False),
+    ):
+        world = World(settings=AppSettings(max_upload_bytes=service))
+        slot = await world.slot(max_upload_bytes=slots_own)
+        if accepted:
+            await world.jobs.receive_photo(slot, chunks(picture()))
+        else:
+            with pytest.raises(PayloadTooLarge):
+                await world.jobs.receive_photo(slot, chunks(picture()))
+        assert len(await world.files()) == accepted
+
+
+async def test_a_photo_may_have_as_many_pixels_as_the_settings_say() -> None:
+    world = World(settings=AppSettings(max_image_pixels=6000 * 4000))
+    slot = await world.slot()
+    await world.jobs.receive_photo(slot, chunks(picture()))
+    with pytest.raises(ImageTooLarge):
+        await world.jobs.receive_photo(slot, chunks(picture(width=6001)))
+    assert len(await world.files()) == 1
+
+
+async def test_a_photo_with_a_broken_header_is_not_kept() -> None:
+    world = World()
+    slot = await world.slot()
+    with pytest.raises(UndecodableImage):
+        await world.jobs.receive_photo(slot, chunks(b"JPEG of no size at all, but with quite some bytes"))
+    assert await world.files() == []
+
+
+async def test_nothing_is_kept_of_an_upload_that_stops_half_way() -> None:
+    world = World()
+    slot = await world.slot()
+
+    async def interrupted() -> AsyncIterator[bytes]:
+        yield picture()
+        raise UploadInterrupted("The client stopped sending.")
+
+    with pytest.raises(UploadInterrupted):
+        await world.jobs.receive_photo(slot, interrupted())
+    assert await world.files() == []
+
+
+async def test_nothing_is_kept_of_an_upload_whose_reader_is_cancelled() -> None:
+    world = World()
+    slot = await world.slot()
+
+    async def hanging() -> AsyncIterator[bytes]:
+        yield picture()
+        await asyncio.get_running_loop().create_future()
+
+    receiving = await world.start(world.jobs.receive_photo(slot, hanging()))
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await world.end(receiving)
+    assert await world.files() == []
+
+
+async def test_a_store_that_cannot_be_written_is_said() -> None:
+    world = World()
+    await world.slot()
+    world.store.trouble["put"] = StorageUnavailable("full")
+    with pytest.raises(StorageUnavailable):
+        await world.submit()
+
+
+async def test_a_received_photo_that_nobody_wants_can_be_let_go_of() -> None:
+    world = World()
+    photo = await world.jobs.receive_photo(await world.slot(), chunks(picture()))
+    await world.jobs.discard_photo(photo)
+    assert await world.files() == []
+
+
+# Who may come in
+
+
+async def test_a_slot_that_is_off_or_unknown_or_without_a_route_takes_nothing() -> None:
+    world = World()
+    await world.slot(id="slot-002", active=False)
+    bare = await world.slot(id="slot-003")
+    await world.slots.save(
+        type(bare)(bare.id, bare.name, True, type(bare.route)(entries=())), expected_version=bare.version
+    )
+    with pytest.raises(SlotNotFound):
+        await world.submit(slot_id="slot-016")
+    for slot_id in ("slot-002", "slot-003"):
+        with pytest.raises(SlotDisabled):
+            await world.submit(slot_id=slot_id)
+    assert await world.files() == []
+
+
+# Jobs made and joined
+
+
+async def test_a_job_says_where_it_came_from() -> None:
+    world = World()
+    slot = await world.slot()
+    assert (await world.submit()).source is JobSource.LIBRARY
+    photo = await world.jobs.receive_photo(slot, chunks(picture()))
+    assert (await world.jobs.create(slot, photo)).source is JobSource.INGEST
+
+
+async def test_the_links_of_two_jobs_differ() -> None:
+    world = World()
+    await world.slot()
+    assert (await world.submit()).access_token != (await world.submit()).access_token
+
+
+async def test_the_same_key_on_the_same_slot_joins_and_the_second_photo_is_removed() -> None:
+    world = World()
+    await world.slot()
+    await world.slot(id="slot-002")
+    first = await world.submit(idempotency_key="k")
+    joined = await world.submit(picture("another try"), idempotency_key="k")
+    assert joined == first
+    assert await world.files() == [str(first.photo.file.key)]
+    assert (await world.submit(idempotency_key="other")).id != first.id
+    assert (await world.submit(idempotency_key="k", slot_id="slot-002")).id != first.id
+    assert (await world.submit()).id != first.id
+
+
+async def test_the_same_key_finds_the_finished_picture_until_it_is_purged() -> None:
+    world = World(settings=AppSettings(result_retention=timedelta(hours=1)))
+    await world.slot()
+    first = await world.submit(idempotency_key="k")
+    done = await world.work()
+    assert await world.submit(idempotency_key="k") == done
+    assert done.id == first.id
+    await world.clock.advance(timedelta(hours=1))
+    await world.sweeper.sweep_expired()
+    assert (await world.submit(idempotency_key="k")).id != first.id
+
+
+async def test_the_same_key_makes_a_new_job_after_a_failure() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("no")))
+    await world.slot("cloud")
+    first = await world.submit(idempotency_key="k")
+    assert (await world.work()).state is JobState.FAILED
+    assert (await world.submit(idempotency_key="k")).id != first.id
+
+
+async def test_a_photo_sent_again_joins_the_job_whose_client_hung_up() -> None:
+    world = World(settings=AppSettings(max_active_jobs=1))
+    await world.slot()
+    ghost = await world.submit()
+    await world.jobs.abandon(ghost.id)
+    again = await world.submit()
+    assert again.id == ghost.id
+    assert await world.files() == [str(ghost.photo.file.key)]
+    assert len(await world.log(ghost, LogEvent.JOINED)) == 1
+    with pytest.raises(QueueFull):
+        await world.submit()  # it has a client again: a further one is another guest
+
+
+async def test_a_photo_sent_again_gets_the_picture_that_was_finished_meanwhile_but_only_before_the_deadline() -> None:
+    world = World()
+    await world.slot()
+    ghost = await world.submit()
+    await world.jobs.abandon(ghost.id)
+    done = await world.work(within=SECOND)
+    assert (await world.submit()).result == done.result
+    await world.jobs.abandon(ghost.id)
+    await world.clock.advance(WINDOW)
+    assert (await world.submit()).id != ghost.id
+
+
+async def test_a_full_queue_refuses_and_the_photo_is_removed() -> None:
+    world = World(settings=AppSettings(max_active_jobs=1))
+    await world.slot()
+    first = await world.submit()
+    with pytest.raises(QueueFull) as refused:
+        await world.submit(picture("second"))
+    assert refused.value.retry_after == 48
+    assert await world.files() == [str(first.photo.file.key)]
+
+
+async def test_a_queue_that_is_away_refuses_and_the_photo_is_removed() -> None:
+    world = World()
+    await world.slot()
+    world.queue.trouble["enqueue"] = QueueUnavailable("away")
+    with pytest.raises(QueueUnavailable):
+        await world.submit()
+    assert await world.files() == []
+
+
+# Waiting
+
+
+async def test_a_waiter_is_woken_at_once() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    await world.end(await world.start_work())
+    assert (await world.end(waiting)).state is JobState.SUCCEEDED  # no time has passed
+
+
+async def test_waiting_for_a_job_that_has_ended_returns_at_once() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    job = await world.work()
+    assert await world.run(world.jobs.wait(job.id)) == job
+
+
+async def test_a_waiter_looks_for_itself_when_wake_ups_are_lost() -> None:
+    world = silent_world()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    await world.clock.advance(SECOND / 2)
+    await world.end(await world.start_work())
+    assert not waiting.done()
+    assert (await world.end(waiting, within=SECOND / 2)).state is JobState.SUCCEEDED
+
+
+async def test_without_any_wake_up_the_deadline_still_holds() -> None:
+    world = silent_world()
+    await world.slot()
+    job = await world.submit()
+    assert (await world.run(world.jobs.wait(job.id), within=WINDOW)).state is JobState.TIMED_OUT
+
+
+async def test_a_shorter_wait_returns_the_live_job_and_leaves_it_alone() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id, until=job.created_at + 5 * SECOND))
+    await world.clock.advance(5 * SECOND - MILLISECOND)
+    assert not waiting.done()
+    assert await world.end(waiting, within=MILLISECOND) == job
+    assert (await world.work()).state is JobState.SUCCEEDED
+
+
+async def test_a_wait_that_has_no_time_at_all_looks_once() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    assert await world.run(world.jobs.wait(job.id, until=job.created_at)) == job
+
+
+async def test_a_longer_wait_than_the_window_ends_with_the_window() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    ended = await world.run(world.jobs.wait(job.id, until=job.expires_at + WINDOW), within=WINDOW)
+    assert ended.state is JobState.TIMED_OUT
+
+
+async def test_a_waiter_keeps_waiting_while_the_queue_is_away() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    world.records.trouble["get"] = QueueUnavailable("away")
+    await world.clock.advance(10 * SECOND)
+    assert not waiting.done()
+    world.records.trouble.clear()
+    await world.work()
+    assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
+
+
+async def test_a_waiter_is_told_at_the_deadline_that_the_queue_is_away() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    world.records.trouble["*"] = world.queue.trouble["*"] = QueueUnavailable("away")
+    await world.clock.advance(WINDOW - MILLISECOND)
+    assert not waiting.done()
+    with pytest.raises(QueueUnavailable):
+        await world.end(waiting, within=MILLISECOND)
+
+
+async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() -> None:
+    world = World()
+    await world.slot(failure_answer=FailureAnswer.ORIGINAL)
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    world.records.trouble["*"] = world.queue.trouble["*"] = QueueUnavailable("away")
+    with pytest.raises(QueueUnavailable):
+        await world.end(waiting, within=WINDOW + SECOND)
+    assert (await world.files(MediaKind.RESULTS)) != []  # unknown whether a job owns it: the sweeper finds out
+    world.records.trouble.clear()
+    world.queue.trouble.clear()
+    await world.clock.advance(ORPHAN_GRACE)
+    await world.sweeper.sweep_expired()
+    await world.clock.advance(SECOND)
+    await world.sweeper.sweep_orphans()
+    assert await world.files() == []
+
+
+async def test_many_waiters_at_the_deadline_get_the_same_answer() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = [await world.start(world.jobs.wait(job.id)) for _ in range(5)]
+    await world.clock.advance(WINDOW)
+    stored = await world.jobs.get(job.id)
+    assert [await world.end(task) for task in waiting] == [stored] * 5
+    assert len(await world.log(job, LogEvent.FINALIZED)) == 1
+
+
+async def test_a_waiter_that_is_cancelled_at_the_deadline_leaves_no_half_ended_job() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    finalize = world.queue.inner.mark_finalized
+
+    async def hang_up_meanwhile(*args: object, **kwargs: object) -> bool:
+        waiting.cancel()
+        await asyncio.sleep(0)
+        return bool(await finalize(*args, **kwargs))
+
+    world.queue.mark_finalized = hang_up_meanwhile
+    with pytest.raises(asyncio.CancelledError):
+        await world.end(waiting, within=WINDOW)
+    assert (await world.jobs.get(job.id)).state is JobState.TIMED_OUT
+    assert await world.files() == []
+
+
+async def test_there_is_no_waiting_for_a_job_that_does_not_exist() -> None:
+    world = World()
+    for call in (world.jobs.wait, world.jobs.get, world.jobs.cancel):
+        with pytest.raises(JobNotFound):
+            await world.run(call(uuid4()))
+
+
+# Pictures on their way to a result
+
+
+async def test_a_picture_that_is_none_leaves_no_file() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    for data, error in (
+        (b"{}", UnsupportedMediaType),
+        (picture("torn"), UndecodableImage),
+        (picture(width=10**5, height=10**5), ImageTooLarge),
+    ):
+        with pytest.raises(error):
+            await world.jobs.store_picture(job, data, limits=world.providers.limits)
+    assert await world.files(MediaKind.RESULTS) == []
+
+
+async def test_a_picture_that_cannot_be_stored_is_said_although_it_is_one() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    world.store.trouble["put"] = StorageUnavailable("full")
+    with pytest.raises(StorageUnavailable):
+        await world.jobs.store_picture(job, picture(), limits=world.providers.limits)
+
+
+# The gallery of a slot
+
+
+async def test_the_newest_ten_results_of_a_slot_are_shown_while_they_last() -> None:
+    world = World(settings=AppSettings(result_retention=timedelta(hours=1)))
+    await world.slot()
+    await world.slot(id="slot-002")
+    made = []
+    for number in range(12):
+        await world.submit(picture(str(number)))
+        made.append((await world.work(within=timedelta(0))).id)
+    await world.submit(slot_id="slot-002")
+    await world.work(within=timedelta(0))
+    assert [job.id for job in await world.jobs.refresh_recent_results(SLOT)] == made[:1:-1]
+    await world.clock.advance(timedelta(hours=1) - 13 * SECOND + 5.5 * SECOND)  # one ended each second
+    assert [job.id for job in await world.jobs.refresh_recent_results(SLOT)] == made[:5:-1]
+    await world.clock.advance(timedelta(hours=1))
+    assert await world.jobs.refresh_recent_results(SLOT) == []

@@ -1,0 +1,248 @@
+"""How a route is run: retries inside one budget, the order of the entries, and what the log says of each call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from photochanger.core.errors import InvalidSettings, StorageUnavailable
+from photochanger.core.jobs import FailureReason, JobState, LogEvent
+from photochanger.core.media import MediaKey, MediaKind
+from photochanger.core.ports.providers import ProviderRequest, Rejected, Retryable, Unavailable
+from photochanger.core.slots import TemplateBinding
+from world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
+
+pytestmark = pytest.mark.anyio
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+async def start_times(world: World, cloud: ScriptedProvider) -> list[timedelta]:
+    """When each call to the provider came, from the submission on."""
+    await world.slot("cloud")
+    job = await world.submit()
+    times: list[timedelta] = []
+    process = cloud.process
+
+    async def timed(request: ProviderRequest):  # type: ignore[no-untyped-def]
+        times.append(world.clock.now() - job.created_at)
+        return await process(request)
+
+    cloud.process = timed  # type: ignore[method-assign]
+    await world.work()
+    return times
+
+
+async def test_back_off_doubles_from_call_to_call() -> None:
+    cloud = ScriptedProvider("cloud", *[Retryable("busy")] * 4)
+    times = await start_times(World(cloud, jitter=lambda: 1.0), cloud)
+    assert times == [timedelta(milliseconds=ms) for ms in (0, 250, 750, 1750, 3750)]
+
+
+async def test_chance_takes_up_to_half_of_a_pause() -> None:
+    cloud = ScriptedProvider("cloud", *[Retryable("busy")] * 4)
+    times = await start_times(World(cloud, jitter=lambda: 0.0), cloud)
+    assert times == [timedelta(milliseconds=ms) for ms in (0, 125, 375, 875, 1875)]
+
+
+async def test_a_provider_is_not_asked_before_the_time_it_named() -> None:
+    cloud = ScriptedProvider("cloud", Retryable("limit", after=7 * SECOND))
+    assert await start_times(World(cloud), cloud) == [timedelta(0), 7 * SECOND]
+
+
+async def test_a_wait_longer_than_what_is_left_means_the_next_entry_at_once() -> None:
+    cloud = ScriptedProvider("cloud", Retryable("limit", after=48 * SECOND))
+    world = World(cloud)
+    await world.slot("cloud", "local")
+    await world.submit()
+    job = await world.work(within=timedelta(0))
+    assert (job.state, job.provider_id, job.finalized_at) == (JobState.SUCCEEDED, "local", job.created_at)
+
+
+async def test_a_wait_that_just_fits_is_waited() -> None:
+    cloud = ScriptedProvider("cloud", Retryable("limit", after=48 * SECOND - MILLISECOND))
+    assert len(await start_times(World(cloud), cloud)) == 2
+
+
+async def test_an_entry_is_called_five_times_and_then_the_next_one() -> None:
+    cloud = ScriptedProvider("cloud", *[Retryable("busy")] * 9)
+    world = World(cloud)
+    await world.slot("cloud", "local")
+    await world.submit()
+    job = await world.work()
+    assert (len(cloud.calls), job.provider_id) == (5, "local")
+
+
+async def test_an_entry_that_refuses_for_good_or_is_down_is_called_once() -> None:
+    one, two = ScriptedProvider("one", Rejected("blocked")), ScriptedProvider("two", Unavailable("no key"))
+    world = World(one, two)
+    await world.slot("one", "two", "local")
+    await world.submit()
+    job = await world.work(within=timedelta(0))
+    assert (len(one.calls), len(two.calls), job.provider_id) == (1, 1, "local")
+    assert job.state is JobState.SUCCEEDED
+
+
+async def test_entries_are_tried_in_order_and_none_after_the_first_picture() -> None:
+    one, two = ScriptedProvider("one"), ScriptedProvider("two")
+    world = World(one, two)
+    await world.slot("two", "one")
+    await world.submit()
+    assert (await world.work()).provider_id == "two"
+    assert one.calls == []
+
+
+@pytest.mark.parametrize("entry", ["nobody", "cloud/levitate"])
+async def test_what_nobody_offers_goes_on_with_the_next_entry(entry: str) -> None:
+    world = World(ScriptedProvider("cloud"))
+    await world.slot(entry, "local")
+    await world.submit()
+    assert (await world.work()).provider_id == "local"
+
+
+async def test_a_route_that_nobody_offers_fails() -> None:
+    world = World()
+    await world.slot("nobody")
+    await world.submit()
+    job = await world.work()
+    assert (job.failure_reason, job.provider_id) == (FailureReason.PROVIDER_ERROR, "nobody")
+    assert "nobody" in (job.error_detail or "")
+
+
+async def test_a_provider_that_crashes_goes_on_with_the_next_entry_and_tells_no_secret() -> None:
+    world = World(cloud := ScriptedProvider("cloud", RuntimeError("key sk-12345 was refused")))
+    await world.slot("cloud", "local")
+    job = await world.submit()
+    assert (await world.work()).provider_id == "local"
+    assert len(cloud.calls) == 1
+    crash, _ = await world.log(job, LogEvent.ATTEMPT)
+    assert (crash["classification"], crash["reason"]) == ("crashed", "RuntimeError")
+
+
+async def test_settings_that_do_not_fit_go_on_with_the_next_entry() -> None:
+    wrong = InvalidSettings("The look is unknown.", (("look", "unknown"),))
+    world = World(ScriptedProvider("cloud", wrong))
+    await world.slot("cloud", "local")
+    job = await world.submit()
+    assert (await world.work()).provider_id == "local"
+    assert (await world.log(job, LogEvent.ATTEMPT))[0]["classification"] == "rejected"
+
+
+async def test_a_providers_own_time_limit_is_not_the_end_of_the_window() -> None:
+    world = World(cloud := ScriptedProvider("cloud", *[TimeoutError("read timed out")] * 5))
+    await world.slot("cloud", "local")
+    await world.submit()
+    job = await world.work()
+    assert (job.state, job.provider_id, len(cloud.calls)) == (JobState.SUCCEEDED, "local", 5)
+
+
+@pytest.mark.parametrize("answer", [b"<html>busy</html>", TORN, picture(width=10**5, height=10**5)])
+async def test_an_answer_that_is_no_usable_picture_is_asked_for_again(answer: bytes) -> None:
+    world = World(cloud := ScriptedProvider("cloud", answer))
+    await world.slot("cloud")
+    job = await world.submit()
+    assert (await world.work()).state is JobState.SUCCEEDED
+    assert len(cloud.calls) == 2
+    first, second = await world.log(job, LogEvent.ATTEMPT)
+    assert (first["classification"], second["classification"]) == ("retryable", "picture")
+    assert len(await world.files(MediaKind.RESULTS)) == 1
+
+
+async def test_a_provider_that_only_makes_broken_pictures_fails_the_job_and_leaves_no_file() -> None:
+    world = World(cloud := ScriptedProvider("cloud", *[TORN] * 5))
+    await world.slot("cloud")
+    await world.submit()
+    job = await world.work()
+    assert (job.error_code, len(cloud.calls)) == ("provider_failed", 5)
+    assert await world.files() == []
+
+
+async def test_a_store_that_fails_is_not_the_providers_fault() -> None:
+    world = World(cloud := ScriptedProvider("cloud", StorageUnavailable("full")))
+    await world.slot("cloud", "local")
+    await world.submit()
+    job = await world.work()
+    assert (job.failure_reason, len(cloud.calls)) == (FailureReason.STORAGE_ERROR, 1)
+    assert world.local.calls == []
+
+
+async def test_the_window_cuts_a_call_off_and_the_log_says_so() -> None:
+    world = World(ScriptedProvider("cloud", Retryable("busy"), never))
+    await world.slot("cloud", "local")
+    job = await world.submit()
+    assert (await world.work()).state is JobState.TIMED_OUT
+    _, cut = await world.log(job, LogEvent.ATTEMPT)
+    assert (cut["classification"], cut["duration_ms"]) == ("timeout", 47_750.0)
+
+
+async def test_the_log_tells_every_call_with_its_verdict_and_its_time() -> None:
+    async def refuses_after_two_seconds(request: ProviderRequest) -> bytes:
+        await world.clock.sleep(2 * SECOND)
+        raise Rejected("x" * 600)
+
+    cloud = ScriptedProvider("cloud", Retryable("busy"), refuses_after_two_seconds)
+    world = World(cloud)
+    await world.slot("cloud", "local")
+    job = await world.submit()
+    world.local.script.append(picture("done", type="PNG"))
+    await world.work()
+    busy, refused, done = await world.log(job, LogEvent.ATTEMPT)
+    started = job.created_at
+    assert busy == {
+        "entry": 0,
+        "call": 1,
+        "provider": "cloud",
+        "operation": "enhance",
+        "classification": "retryable",
+        "reason": "busy",
+        "started_at": started.isoformat(),
+        "duration_ms": 0.0,
+        "attempt": 1,
+    }
+    assert (refused["call"], refused["classification"], refused["duration_ms"]) == (2, "rejected", 2000.0)
+    assert refused["reason"] == "x" * 500
+    assert refused["started_at"] == (started + timedelta(milliseconds=250)).isoformat()
+    assert (done["entry"], done["call"], done["classification"], done["reason"]) == (1, 1, "picture", "image/png")
+    assert done["model"] == "m-1"  # the provider's own remark
+
+
+async def test_the_photo_is_prepared_once_for_equal_needs_and_anew_for_others() -> None:
+    world = World(
+        ScriptedProvider("one", Retryable("busy"), Rejected("no")),
+        ScriptedProvider("two", Rejected("no")),
+        ScriptedProvider("small", max_bytes=10**6),
+    )
+    await world.slot("one", "two", "small")
+    await world.submit()
+    assert (await world.work()).provider_id == "small"
+    assert [needs.max_bytes for needs in world.images.prepared] == [10**7, 10**6]
+
+
+async def test_templates_of_the_slot_reach_the_provider() -> None:
+    world = World()
+    key = MediaKey(MediaKind.TEMPLATES, "style-1")
+    await world.store.put(key.kind, key.name, chunks(picture("style")), max_bytes=1000)
+    await world.slot(templates=(TemplateBinding("style", "style-1"),))
+    await world.submit()
+    await world.work()
+    (request,) = world.local.calls
+    assert {name: template.data for name, template in request.templates.items()} == {"style": picture("style")}
+
+
+async def test_a_template_that_is_missing_gives_the_route_up_with_a_reason() -> None:
+    world = World()
+    await world.slot(templates=(TemplateBinding("style", "style-1"),))
+    await world.submit()
+    job = await world.work()
+    assert job.failure_reason is FailureReason.PROVIDER_ERROR
+    assert "style-1" in (job.error_detail or "")
+    assert world.local.calls == []
+
+
+async def test_the_catalogue_knows_limits_and_closes_everyone() -> None:
+    one, two = ScriptedProvider("one", max_concurrent=3), ScriptedProvider("two")
+    world = World(two, one)
+    assert [provider.info.id for provider in world.providers.all()] == ["local", "one", "two"]
+    assert world.providers.concurrency_limits() == {"one": 3}
+    await world.providers.close()
+    assert (one.closed, two.closed, world.local.closed) == (1, 1, 1)

@@ -1,0 +1,241 @@
+"""The sweeper removes what has expired or belongs to nobody, and never what is in use."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from photochanger.core.deadlines import ORPHAN_GRACE
+from photochanger.core.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.jobs import FailureReason, JobState
+from photochanger.core.media import MediaKind
+from photochanger.core.services.sweeper import EVERY, SweepReport
+from photochanger.core.settings import AppSettings
+from world import SECOND, ScriptedProvider, World, chunks, never, picture
+
+pytestmark = pytest.mark.anyio
+
+HOUR = timedelta(hours=1)
+MILLISECOND = timedelta(milliseconds=1)
+NOTHING = SweepReport()
+
+
+async def orphan(world: World, kind: MediaKind, name: str) -> str:
+    """A file that no job and no media object knows of."""
+    return str((await world.store.put(kind, name, chunks(b"left behind"), max_bytes=100)).key)
+
+
+async def test_there_is_nothing_to_do_in_a_fresh_world() -> None:
+    world = World()
+    assert await world.sweeper.sweep_expired() == NOTHING
+    assert await world.sweeper.sweep_orphans() == NOTHING
+
+
+async def test_jobs_that_nobody_waits_for_are_ended_at_their_deadline() -> None:
+    world = World()
+    await world.slot()
+    pending = await world.submit(picture("1"))
+    await world.clock.advance(48 * SECOND - MILLISECOND)
+    assert await world.sweeper.sweep_expired() == NOTHING
+    fresh = await world.submit(picture("2"))
+    await world.clock.advance(MILLISECOND)
+    assert await world.sweeper.sweep_expired() == SweepReport(jobs_timed_out=1)
+    ended = await world.jobs.get(pending.id)
+    assert (ended.state, ended.failure_reason, ended.error_code) == (
+        JobState.TIMED_OUT,
+        FailureReason.TIMEOUT,
+        "sync_timeout",
+    )
+    assert await world.files() == [str(fresh.photo.file.key)]
+    assert await world.sweeper.sweep_expired() == NOTHING
+
+
+async def test_a_job_whose_worker_died_is_ended_too() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    claim = await world.claim()
+    await world.clock.advance(48 * SECOND)
+    assert (await world.sweeper.sweep_expired()).jobs_timed_out == 1
+    assert (await world.jobs.get(claim.job.id)).state is JobState.TIMED_OUT
+    assert await world.files() == []
+
+
+async def test_more_than_one_batch_is_swept_in_one_go() -> None:
+    world = World(settings=AppSettings(max_active_jobs=1000))
+    await world.slot()
+    for number in range(201):
+        await world.submit(picture(str(number)))
+    await world.clock.advance(48 * SECOND)
+    assert (await world.sweeper.sweep_expired()).jobs_timed_out == 201
+    assert await world.files() == []
+
+
+async def test_expired_results_go_with_their_previews() -> None:
+    world = World(settings=AppSettings(result_retention=HOUR))
+    await world.slot()
+    await world.submit(picture("1"))
+    old = await world.work(within=timedelta(0))
+    await world.clock.advance(10 * SECOND)
+    await world.submit(picture("2"))
+    young = await world.work(within=timedelta(0))
+    assert old.result is not None
+    assert young.result is not None
+    await world.clock.advance(old.result.expires_at - world.clock.now() - MILLISECOND)
+    assert (await world.sweeper.sweep_expired()).results == 0
+    assert len(await world.files()) == 4
+    await world.clock.advance(MILLISECOND)
+    assert (await world.sweeper.sweep_expired()).results == 1
+    assert {name.split("/")[1].rsplit(".", 1)[0] for name in await world.files()} == {
+        young.result.file.key.name.rsplit(".", 1)[0]
+    }
+    assert (await world.jobs.get(old.id)).result_purged_at == world.clock.now()
+    assert (await world.sweeper.sweep_expired()).results == 0
+
+
+async def test_expired_media_objects_go() -> None:
+    world = World()
+    media = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    await world.clock.advance(10 * SECOND)
+    young = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    await world.clock.advance(38 * SECOND)
+    assert media.expires_at == world.clock.now()
+    assert await world.sweeper.sweep_expired() == SweepReport(media_objects=1)
+    assert await world.files() == [str(young.file.key)]
+    assert await world.sweeper.sweep_expired() == NOTHING
+
+
+async def test_inline_previews_that_nobody_fetched_go_after_five_minutes() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    job = await world.work(within=timedelta(0))
+    assert job.finalized_at is not None
+    await world.clock.advance(job.finalized_at + timedelta(minutes=5) - world.clock.now())
+    assert (await world.sweeper.sweep_expired()).previews == 0
+    await world.clock.advance(MILLISECOND)
+    assert (await world.sweeper.sweep_expired()).previews == 1
+    assert await world.records.preview(job.id) is None
+    assert len(await world.files(MediaKind.PREVIEWS)) == 1  # the stored one lasts as long as the result
+
+
+async def test_orphans_go_once_they_are_older_than_the_grace() -> None:
+    world = World()
+    for kind in (MediaKind.PAYLOADS, MediaKind.RESULTS, MediaKind.PREVIEWS, MediaKind.MEDIA):
+        await orphan(world, kind, "left")
+    await world.clock.advance(ORPHAN_GRACE)
+    young = await orphan(world, MediaKind.PAYLOADS, "arriving-right-now")
+    assert await world.sweeper.sweep_orphans() == NOTHING
+    await world.clock.advance(MILLISECOND)
+    assert await world.sweeper.sweep_orphans() == SweepReport(orphans=4)
+    assert await world.files() == [young]
+
+
+async def test_templates_are_nobodys_orphans() -> None:
+    world = World()
+    kept = await orphan(world, MediaKind.TEMPLATES, "style-1")
+    await world.clock.advance(HOUR)
+    assert await world.sweeper.sweep_orphans() == NOTHING
+    assert await world.files() == [kept]
+
+
+async def test_nothing_that_is_in_use_is_ever_an_orphan() -> None:
+    world = World(ScriptedProvider("cloud", never), settings=AppSettings(sync_response=timedelta(minutes=50)))
+    await world.slot("cloud")
+    await world.slot(id="slot-002")
+    await world.submit(slot_id="slot-002")
+    await world.work(within=timedelta(0))
+    await world.submit(picture("being worked on"))
+    work = await world.start_work()
+    await world.submit(picture("waiting"))
+    await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    await world.clock.advance(timedelta(minutes=40))
+    before = await world.files()
+    assert len(before) == 5  # a result with its preview, two payloads, one media object
+    assert await world.sweeper.sweep_orphans(grace=timedelta(0)) == NOTHING
+    assert await world.files() == before
+    assert not work.done()
+
+
+async def test_orphans_beyond_one_batch_go_beside_what_is_in_use() -> None:
+    world = World(settings=AppSettings(max_active_jobs=1000))
+    await world.slot()
+    for number in range(210):
+        await orphan(world, MediaKind.PAYLOADS, f"left-{number}")
+        if number % 10 == 0:
+            await world.submit(picture(str(number)))
+    await world.clock.advance(ORPHAN_GRACE + MILLISECOND)
+    assert (await world.sweeper.sweep_orphans()).orphans == 210
+    assert len(await world.files()) == 21
+
+
+async def test_what_interrupted_writes_left_is_removed_after_the_same_grace() -> None:
+    world = World()
+    asked = []
+
+    async def remove_partial(*, older_than):  # type: ignore[no-untyped-def]
+        asked.append(world.clock.now() - older_than)
+        return 3
+
+    world.store.remove_partial = remove_partial
+    assert await world.sweeper.sweep_orphans() == SweepReport(partial_files=3)
+    assert asked == [ORPHAN_GRACE]
+
+
+async def test_it_sweeps_at_start_and_every_minute_and_looks_for_orphans_every_fifteen() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    await world.clock.advance(HOUR)
+    await orphan(world, MediaKind.RESULTS, "left")
+    running = await world.start(world.sweeper.run())
+    assert await world.files() == ["results/left"]  # the job was ended at once, the orphan is too young
+    await world.submit(picture("2"))
+    await world.clock.advance(EVERY)
+    assert await world.files() == ["results/left"]
+    await world.clock.advance(13 * EVERY)
+    assert await world.files() == ["results/left"]
+    await world.clock.advance(EVERY)
+    assert await world.files() == []
+    running.cancel()
+
+
+async def test_orphans_are_looked_for_at_start() -> None:
+    world = World()
+    await orphan(world, MediaKind.RESULTS, "left")
+    await world.clock.advance(HOUR)
+    running = await world.start(world.sweeper.run())
+    assert await world.files() == []
+    running.cancel()
+
+
+@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only")])
+async def test_it_goes_on_after_trouble(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.clock.advance(HOUR)
+    world.queue.trouble["release_expired"] = trouble
+    running = await world.start(world.sweeper.run())
+    await world.clock.advance(3 * EVERY)
+    assert (await world.jobs.get(job.id)).state is JobState.PENDING
+    assert len([record for record in caplog.records if "cut short" in record.message]) == 4
+    world.queue.trouble.clear()
+    await world.clock.advance(EVERY)
+    assert (await world.jobs.get(job.id)).state is JobState.TIMED_OUT
+    running.cancel()
+
+
+async def test_a_file_that_cannot_be_removed_now_is_removed_later() -> None:
+    world = World(settings=AppSettings(result_retention=HOUR))
+    await world.slot()
+    await world.submit()
+    await world.work(within=timedelta(0))
+    await world.clock.advance(2 * HOUR)
+    world.store.trouble["delete"] = StorageUnavailable("read-only")
+    with pytest.raises(StorageUnavailable):
+        await world.sweeper.sweep_expired()
+    assert len(await world.files()) == 2
+    world.store.trouble.clear()
+    assert (await world.sweeper.sweep_expired()).results == 1
+    assert await world.files() == []
