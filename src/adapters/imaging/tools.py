@@ -6,12 +6,14 @@ libvips decodes in strips, so memory follows what is asked for, not what the pho
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pyvips
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ...core.errors import UndecodableImage, UnsupportedMediaType
 from ...core.media import ImageFacts, ImageLimits, Picture, PictureNeeds
@@ -25,9 +27,6 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _STRIPPERS = {"image/jpeg": strip_jpeg, "image/png": strip_png, "image/webp": strip_webp}
-_JPEG_PROOF_SHRINK = 8
-"""A JPEG read at an eighth still has every coefficient parsed, for a fraction of the time of all its pixels."""
-
 _FIRST_QUARTER_TURN = 5
 """EXIF orientations from here on swap width and height."""
 
@@ -82,7 +81,7 @@ def _prepare(path: Path, needs: PictureNeeds) -> Picture:
             # The pixels may be read at a fraction below, but an end that is missing must be noticed all the same.
             _decode_whole(data, header.mime)
         image = _open_upright(data, header, size_within(header.width, header.height, needs.max_pixels)).copy_memory()
-    except (VipsError, EOFError, RuntimeError) as error:
+    except (VipsError, ValueError, EOFError, RuntimeError) as error:
         raise undecodable(header.mime) from error
     return encode_within(image, needs)
 
@@ -134,8 +133,20 @@ def _decode_whole(data: bytes, mime: str) -> None:
     if mime in HEIF_MIMES:
         open_heif(data).to_pillow().close()
         return
-    options = {"shrink": _JPEG_PROOF_SHRINK} if mime == "image/jpeg" else {}
-    open_image(data, mime, access="sequential", **options).avg()
+    if mime == "image/jpeg":
+        _decode_jpeg(data)
+    else:
+        open_image(data, mime, access="sequential").avg()
+
+
+def _decode_jpeg(data: bytes) -> None:
+    """Decode at an eighth of the size and without colour: every bit of the file is read, a quarter faster than all."""
+    try:
+        with JpegImageFile(io.BytesIO(data)) as picture:
+            picture.draft("L", (1, 1))
+            picture.load()
+    except (OSError, SyntaxError) as error:
+        raise ValueError("the JPEG is damaged or cut off") from error
 
 
 def _open_upright(data: bytes, header: Header, box: tuple[int, int]) -> pyvips.Image:

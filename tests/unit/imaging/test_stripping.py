@@ -32,9 +32,9 @@ def test_fill_bytes_before_a_jpeg_marker_are_no_obstacle() -> None:
     assert strip_jpeg(plain[:2] + b"\xff\xff" + plain[2:]) == plain
 
 
-def test_a_jpeg_without_its_end_marker_gets_one() -> None:
-    plain = photos.jpeg(32, 32)
-    assert strip_jpeg(plain[:-2]) == plain
+def test_a_jpeg_without_its_end_marker_is_not_stripped() -> None:
+    with pytest.raises(ValueError, match="end marker"):
+        strip_jpeg(photos.jpeg(32, 32)[:-2])
 
 
 @pytest.mark.parametrize(
