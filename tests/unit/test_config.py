@@ -1,0 +1,141 @@
+"""The environment variables: each one is read, and a value that cannot be used names its variable."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from photochanger.core.errors import ConfigurationError
+from photochanger.core.settings import AppSettings
+from photochanger.entrypoints.config import Settings
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("HOME", "/srv/photos", "home", Path("/srv/photos")),
+        ("HOST", "0.0.0.0", "host", "0.0.0.0"),
+        ("PORT", "0", "port", 0),
+        ("PORT", "65535", "port", 65535),
+        ("DATABASE_URL", "postgresql://u:p@db/photos", "database_url", "postgresql://u:p@db/photos"),
+        ("DATABASE_URL", "postgres://db/photos", "database_url", "postgres://db/photos"),
+        ("MEDIA_ROOT", "/srv/media", "media_root", Path("/srv/media")),
+        ("WORKERS", "0", "workers", 0),
+        ("WORKERS", "256", "workers", 256),
+        ("MAX_ACTIVE_JOBS", "1", "max_active_jobs", 1),
+        ("MAX_ACTIVE_JOBS", "10000", "max_active_jobs", 10_000),
+        ("SYNC_RESPONSE_SECONDS", "10", "sync_response", timedelta(seconds=10)),
+        ("SYNC_RESPONSE_SECONDS", "59.5", "sync_response", timedelta(seconds=59.5)),
+        ("SYNC_RESPONSE_SECONDS", "60", "sync_response", timedelta(seconds=60)),
+        ("RESULT_RETENTION_HOURS", "0.5", "result_retention", timedelta(minutes=30)),
+        ("MAX_UPLOAD_BYTES", "1024", "max_upload_bytes", 1024),
+        ("MAX_UPLOAD_BYTES", str(1024 * MIB), "max_upload_bytes", 1024 * MIB),
+        ("MAX_IMAGE_PIXELS", "1000000000", "max_image_pixels", 1_000_000_000),
+        ("PUBLIC_BASE_URL", "https://photos.example/", "public_base_url", "https://photos.example"),
+        ("INGEST_PASSWORD", "12345678", "ingest_password", "12345678"),
+        ("INGEST_PASSWORD", "x" * 1024, "ingest_password", "x" * 1024),
+        ("LOG_FORMAT", "json", "log_format", "json"),
+        ("LOG_FORMAT", " console ", "log_format", "console"),
+    ],
+)
+def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, field: str, value: Any) -> None:
+    settings = Settings.from_env({f"PHOTOCHANGER_{variable}": text, "HOME": "/root", "PORT": "x"})
+    for name in Settings.__struct_fields__:
+        assert getattr(settings, name) == (value if name == field else getattr(Settings(), name)), name
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("PORT", "http", "'http' is not a whole number"),
+        ("PORT", "-1", "not between 0 and 65535"),
+        ("PORT", "65536", "not between 0 and 65535"),
+        ("DATABASE_URL", "mysql://db/photos", "postgresql://"),
+        ("DATABASE_URL", "postgresql://[db/photos", "postgresql://"),
+        ("WORKERS", "1.5", "not a whole number"),
+        ("WORKERS", "257", "not between 0 and 256"),
+        ("MAX_ACTIVE_JOBS", "0", "not between 1 and 10000"),
+        ("SYNC_RESPONSE_SECONDS", "9.99", "not between 10 and 60"),
+        ("SYNC_RESPONSE_SECONDS", "60.01", "not between 10 and 60"),
+        ("SYNC_RESPONSE_SECONDS", "nan", "not a number of seconds"),
+        ("SYNC_RESPONSE_SECONDS", "inf", "not a number of seconds"),
+        ("SYNC_RESPONSE_SECONDS", "48s", "not a number of seconds"),
+        ("RESULT_RETENTION_HOURS", "0", "not between 0.0166667 and 87600"),
+        ("RESULT_RETENTION_HOURS", "1e300", "not a number of hours"),
+        ("MAX_UPLOAD_BYTES", "64M", "not a whole number"),
+        ("MAX_UPLOAD_BYTES", "1023", "not between 1024 and"),
+        ("MAX_IMAGE_PIXELS", "0", "not between 1 and"),
+        ("PUBLIC_BASE_URL", "photos.example", "http://"),
+        ("PUBLIC_BASE_URL", "ftp://photos.example", "http://"),
+        ("INGEST_PASSWORD", "1234567", "between 8 and 1024 characters"),
+        ("INGEST_PASSWORD", "x" * 1025, "between 8 and 1024 characters"),
+        ("LOG_FORMAT", "xml", "not one of console, json"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_variable(variable: str, text: str, said: str) -> None:
+    name = f"PHOTOCHANGER_{variable}"
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_env({name: text})
+    assert refused.value.variable == name
+    assert str(refused.value).startswith(f"{name}: ")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "secret"), [("DATABASE_URL", "mysql://u:s3cret@db/x"), ("INGEST_PASSWORD", "s3cret")]
+)
+def test_the_error_does_not_repeat_a_secret(variable: str, secret: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_env({f"PHOTOCHANGER_{variable}": secret})
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_misspelt_variable_stops_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="there is no such setting") as refused:
+        Settings.from_env({"PHOTOCHANGER_WORKRES": "4"})
+    assert refused.value.variable == "PHOTOCHANGER_WORKRES"
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ADMIN_USERNAME", "GEMINI_API_KEY", "TURBOTEXT_BASE_URL"])
+def test_names_that_are_fixed_for_later_parts_are_known(name: str) -> None:
+    assert Settings.from_env({f"PHOTOCHANGER_{name}": "x"}) == Settings()
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_variable_is_one_that_is_not_set(text: str) -> None:
+    names = ("HOME", "PORT", "DATABASE_URL", "SYNC_RESPONSE_SECONDS", "INGEST_PASSWORD", "LOG_FORMAT")
+    assert Settings.from_env({f"PHOTOCHANGER_{name}": text for name in names}) == Settings()
+
+
+def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOCHANGER_PORT", "8123")
+    assert Settings.from_env().port == 8123
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = Settings(database_url="postgresql://u:s3cret@db/x", ingest_password="s3cret-too", workers=7)
+    for text in (repr(settings), str(settings), f"{settings}"):
+        assert "s3cret" not in text
+        assert "workers=7" in text
+
+
+def test_the_media_folder_lies_in_the_data_folder_unless_said_otherwise() -> None:
+    assert Settings(home=Path("/srv")).media_folder == Path("/srv/media")
+    assert Settings(home=Path("/srv"), media_root=Path("/mnt/x")).media_folder == Path("/mnt/x")
+
+
+def test_what_is_configured_applies_until_something_is_stored() -> None:
+    fields = {
+        "sync_response": timedelta(seconds=20),
+        "result_retention": timedelta(hours=2),
+        "max_active_jobs": 3,
+        "max_upload_bytes": 4096,
+        "max_image_pixels": 5,
+    }
+    assert Settings(**fields).defaults == AppSettings(**fields)  # type: ignore[arg-type]
+    assert Settings().defaults == AppSettings()
