@@ -201,7 +201,7 @@ async def running(app: Any) -> AsyncIterator[int]:
     """The port on which this app is served, by the server of production."""
     server = make_server(app, stop_grace=timedelta(seconds=10))
     listening = server.config.bind_socket()
-    serves = asyncio.create_task(server._serve(sockets=[listening]))
+    serves = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield listening.getsockname()[1]
     finally:

@@ -8,10 +8,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import uvicorn
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
@@ -19,6 +18,7 @@ from ..core.services.sweeper import Sweeper
 from .config import PREFIX, Settings
 from .container import make_container
 from .http.app import create_http_app
+from .http.server import Server, make_server
 from .http.services import HttpServices
 from .startup import WorkerMissing, migrate_database, readiness, seed
 
@@ -96,35 +96,16 @@ async def serve(settings: Settings) -> None:
         await container.close()
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to `serve`: uvicorn would end the process with the signal once it has shut down."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _serve_http(
     container: AsyncContainer, settings: Settings, worker: WorkerProcess | None, stop: asyncio.Event
 ) -> None:
     ready = await readiness(container, database=await container.get(Database), worker=worker.check if worker else None)
     services = await HttpServices.of(container, readiness=ready, public_base_url=settings.public_base_url)
     app = create_http_app(services)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=int(STOP_GRACE.total_seconds()),
-    )
-    listening = config.bind_socket()
+    server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
+    listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    server = _Server(config)
     stopping = asyncio.create_task(_stop_when_told(server, stop))
     try:
         await server.serve(sockets=[listening])
@@ -133,7 +114,7 @@ async def _serve_http(
         await asyncio.gather(stopping, return_exceptions=True)
 
 
-async def _stop_when_told(server: uvicorn.Server, stop: asyncio.Event) -> None:
+async def _stop_when_told(server: Server, stop: asyncio.Event) -> None:
     await stop.wait()
     server.should_exit = True
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -42,14 +44,14 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         if self._reads_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
 
-    def on_message_begin(self) -> None:
-        self._reads_head, self._head_bytes = True, 0
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         self._reads_head = False
         self._lose_patience()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._reads_head, self._head_bytes = True, 0
+        super().on_message_complete()
 
     def _lose_patience(self) -> None:
         if self._patience is not None:
@@ -57,8 +59,19 @@ class BoundedHeadProtocol(HttpToolsProtocol):
             self._patience = None
 
 
-def make_server(app: ASGIApp, *, stop_grace: timedelta, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
-    """A server for this app, not yet listening. `stop_grace`: how long waiting requests are held after the stop."""
+class Server(uvicorn.Server):
+    """Leaves signals to its caller: uvicorn would end the process with the signal once it has shut down."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def make_server(app: ASGIApp, *, stop_grace: timedelta, host: str = "127.0.0.1", port: int = 0) -> Server:
+    """A server for this app, not yet listening; `should_exit` stops it.
+
+    `stop_grace`: how long waiting requests are held after the stop.
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -72,4 +85,4 @@ def make_server(app: ASGIApp, *, stop_grace: timedelta, host: str = "127.0.0.1",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(stop_grace.total_seconds()),
     )
-    return uvicorn.Server(config)
+    return Server(config)

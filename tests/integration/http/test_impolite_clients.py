@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -186,10 +187,12 @@ async def test_a_chunked_form_with_something_after_its_end_leaves_the_connection
     writer.close()
 
 
-async def test_an_endless_head_is_cut_off(service: Service) -> None:
+async def test_an_endless_head_is_cut_off(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 3600)
     reader, writer = await service.connect()
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + (b"X-Filler: " + b"x" * 8000 + b"\r\n") * 20)
-    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 400 ")
+    with contextlib.suppress(ConnectionResetError):  # the rest of the head was not read
+        assert not (await reader.read()).startswith(b"HTTP/1.1 2")
     writer.close()
 
 
