@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from photochanger.core.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable
 from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
-from photochanger.core.media import MediaKind, Picture, PictureNeeds
+from photochanger.core.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
 from photochanger.core.results import preview_key
 from photochanger.core.slots import Branded, FailureAnswer
@@ -441,6 +441,25 @@ async def test_a_worker_that_is_stopped_leaves_the_job_live_and_no_file_of_its_o
     job = await world.submit()
     work = await world.start_work()
     work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await world.end(work)
+    assert (await world.jobs.get(job.id)).state is JobState.PROCESSING
+    assert await world.files() == [str(job.photo.file.key)]
+
+
+async def test_a_worker_that_is_stopped_just_when_its_picture_is_stored_takes_it_along() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    work = asyncio.ensure_future(world.processing.run(await world.claim()))
+    store_picture = world.jobs.store_picture
+
+    async def and_then_the_stop(job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
+        stored = await store_picture(job, data, limits=limits)
+        work.cancel()
+        return stored
+
+    world.jobs.store_picture = and_then_the_stop  # type: ignore[method-assign]
     with pytest.raises(asyncio.CancelledError):
         await world.end(work)
     assert (await world.jobs.get(job.id)).state is JobState.PROCESSING
