@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from photochanger.core.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable
+from photochanger.core.errors import ImageTooLarge, StorageUnavailable
 from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
 from photochanger.core.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
 from photochanger.core.results import preview_key
-from photochanger.core.slots import Branded, FailureAnswer
-from world import SECOND, SLOT, TORN, ScriptedProvider, World, chunks, never, picture
+from photochanger.core.slots import FailureAnswer
+from world import SECOND, SLOT, TORN, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
 
@@ -281,118 +281,6 @@ async def test_every_end_counts_once() -> None:
     assert one.ingest_count == 5
 
 
-# Failure answers that are pictures
-
-
-async def test_the_original_answers_for_a_route_that_gave_up() -> None:
-    world = World(ScriptedProvider("cloud", Rejected("blocked")))
-    await world.slot("cloud", failure_answer=FailureAnswer.ORIGINAL)
-    photo = picture("ada")
-    await world.submit(photo)
-    job = await world.work()
-    await assert_ended(world, job, JobState.FAILED, FailureReason.PROVIDER_ERROR, "provider_failed")
-    assert job.result is not None
-    assert job.result.fallback
-    assert await world.content(job.result.file.key) == photo
-
-
-async def test_the_branded_photo_answers_for_a_route_that_gave_up() -> None:
-    world = World(ScriptedProvider("cloud", Rejected("blocked")))
-    branded = Branded("frame", {"text": "Sorry"})
-    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=branded)
-    await world.submit()
-    job = await world.work()
-    (request,) = world.local.calls
-    assert (request.operation_id, request.settings, request.until) == ("frame", {"text": "Sorry"}, job.expires_at)
-    assert job.result is not None
-    assert job.result.fallback
-    assert await world.content(job.result.file.key) == world.local.made(request)
-
-
-@pytest.mark.parametrize("kind", [FailureAnswer.ORIGINAL, FailureAnswer.BRANDED])
-async def test_a_failure_answer_is_ready_before_the_deadline_when_no_worker_came(kind: FailureAnswer) -> None:
-    world = World()
-    await world.slot("cloud", failure_answer=kind)
-    job = await world.submit()
-    ended = await world.run(world.jobs.wait(job.id), within=WINDOW - SECOND)
-    assert ended.result is not None
-    assert ended.result.fallback
-    assert ended.finalized_at is not None
-    assert ended.finalized_at < job.expires_at
-    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
-    assert await world.files() == [str(ended.result.file.key)]
-
-
-async def test_the_route_stops_early_enough_for_a_failure_answer() -> None:
-    world = World(ScriptedProvider("cloud", never))
-    await world.slot("cloud", failure_answer=FailureAnswer.ORIGINAL)
-    job = await world.submit()
-    await world.end(await world.start_work(), within=WINDOW - 3 * SECOND)
-    ended = await world.jobs.get(job.id)
-    assert ended.result is not None
-    await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
-
-
-@pytest.mark.parametrize(
-    "trouble", [Unavailable("no font"), KeyError("size"), StorageUnavailable("full"), QueueUnavailable("away")]
-)
-async def test_a_branded_photo_that_cannot_be_made_leaves_the_failure_as_it_is(trouble: BaseException) -> None:
-    world = World(ScriptedProvider("cloud", Rejected("blocked")))
-    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
-    world.local.script.append(trouble)
-    await world.submit()
-    job = await world.work()
-    await assert_ended(world, job, JobState.FAILED, FailureReason.PROVIDER_ERROR, "provider_failed")
-    assert job.result is None
-    assert await world.files() == []
-
-
-async def test_a_branded_photo_that_is_no_picture_is_not_given_out() -> None:
-    world = World(ScriptedProvider("cloud", Rejected("blocked")))
-    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
-    world.local.script.append(TORN)
-    await world.submit()
-    assert (await world.work()).result is None
-    assert await world.files() == []
-
-
-async def test_a_branded_photo_that_takes_too_long_does_not_hold_the_answer_back() -> None:
-    world = World()
-    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
-    world.local.script.append(never)
-    job = await world.submit()
-    ended = await world.run(world.jobs.wait(job.id), within=WINDOW)
-    assert (ended.state, ended.result, ended.finalized_at) == (JobState.TIMED_OUT, None, job.expires_at)
-    assert world.local.stopped == 1
-
-
-async def test_a_branded_operation_that_nobody_offers_leaves_the_failure_as_it_is() -> None:
-    world = World(ScriptedProvider("cloud", Rejected("blocked")))
-    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=Branded("sparkle"))
-    await world.submit()
-    job = await world.work()
-    assert (job.state, job.result) == (JobState.FAILED, None)
-
-
-async def test_a_failure_answer_that_lost_the_race_is_removed() -> None:
-    world = World()
-    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
-    job = await world.submit()
-    claim = await world.claim()
-
-    async def meanwhile(request: ProviderRequest) -> bytes:
-        good = await world.jobs.store_picture(job, picture("good"), limits=world.providers.limits)
-        assert await world.jobs.finalize_job(claim, good, provider_id="cloud", operation_id="enhance")
-        return picture("branded")
-
-    world.local.script.append(meanwhile)
-    ended = await world.run(world.jobs.wait(job.id), within=WINDOW)
-    assert ended.state is JobState.SUCCEEDED
-    assert ended.result is not None
-    assert await world.files() == [str(ended.result.file.key)]
-    assert await world.content(ended.result.file.key) == picture("good")
-
-
 # More than one at it
 
 
@@ -481,91 +369,3 @@ async def test_a_later_attempt_goes_on_with_the_reference_of_the_earlier_one() -
     await world.work()
     await world.end(old)
     assert [request.reference for request in world.local.calls] == [None, "queue-17"]
-
-
-# The queue goes away for a moment
-
-
-async def test_a_result_outlives_a_short_outage_at_the_moment_of_finalizing() -> None:
-    world = World(cloud := ScriptedProvider("cloud"))
-
-    async def then_the_database_goes(request: ProviderRequest) -> bytes:
-        await world.clock.sleep(5 * SECOND)
-        for adapter in (world.queue, world.records, world.settings_records, world.media_records):
-            adapter.trouble["*"] = QueueUnavailable("away")
-        return picture("paid for")
-
-    cloud.script.append(then_the_database_goes)
-    await world.slot("cloud")
-    job = await world.submit()
-    work = await world.start_work()
-    await world.clock.advance(9 * SECOND)
-    assert not work.done()
-    for adapter in (world.queue, world.records, world.settings_records, world.media_records):
-        adapter.trouble.clear()
-    await world.end(work, within=SECOND)
-    ended = await world.jobs.get(job.id)
-    assert ended.state is JobState.SUCCEEDED
-    assert ended.result is not None
-    assert await world.content(ended.result.file.key) == picture("paid for")
-    assert len(cloud.calls) == 1
-
-
-async def test_an_outage_that_outlives_the_window_is_said_and_not_waited_for() -> None:
-    world = World()
-    await world.slot()
-    await world.submit()
-    world.queue.trouble["mark_finalized"] = QueueUnavailable("away")
-    work = await world.start_work()
-    with pytest.raises(QueueUnavailable):
-        await world.end(work, within=WINDOW + SECOND)
-
-
-async def test_a_finalization_whose_confirmation_was_lost_keeps_its_picture() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    claim = await world.claim()
-    finalize, lost = world.queue.inner.mark_finalized, iter([True])
-
-    async def committed_but_unheard(*args: object, **kwargs: object) -> bool:
-        won: bool = await finalize(*args, **kwargs)
-        if next(lost, False):
-            raise QueueUnavailable("the connection broke after the commit")
-        return won
-
-    world.queue.mark_finalized = committed_but_unheard
-    await world.run(world.processing.run(claim), within=SECOND)
-    ended = await world.jobs.get(job.id)
-    assert ended.state is JobState.SUCCEEDED
-    assert ended.result is not None
-    assert await world.files(MediaKind.RESULTS) == [str(ended.result.file.key)]
-    assert await world.files(MediaKind.PAYLOADS) == []
-
-
-async def test_a_payload_that_cannot_be_removed_now_does_not_spoil_the_success() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    world.store.trouble["delete"] = StorageUnavailable("read-only")
-    assert (await world.work()).state is JobState.SUCCEEDED
-    assert await world.files(MediaKind.PAYLOADS) == [str(job.photo.file.key)]  # the sweeper finds it
-
-
-async def test_media_objects_of_a_job_go_with_it() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    media = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000, job=job)
-    other = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
-    await world.work()
-    assert await world.files(MediaKind.MEDIA) == [str(other.file.key)]
-    assert media.file.key != other.file.key
-
-
-async def test_a_lost_log_entry_does_not_cost_the_picture() -> None:
-    world = World()
-    await world.slot()
-    await world.submit()
-    world.records.trouble["append_logs"] = QueueUnavailable("away")
-    assert (await world.work()).state is JobState.SUCCEEDED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -14,7 +13,6 @@ from photochanger.core.deadlines import ORPHAN_GRACE
 from photochanger.core.errors import (
     ImageTooLarge,
     JobNotFound,
-    PayloadTooLarge,
     QueueFull,
     QueueUnavailable,
     SlotDisabled,
@@ -22,7 +20,6 @@ from photochanger.core.errors import (
     StorageUnavailable,
     UndecodableImage,
     UnsupportedMediaType,
-    UploadInterrupted,
 )
 from photochanger.core.jobs import JobSource, JobState, LogEvent
 from photochanger.core.media import MediaKind
@@ -67,134 +64,6 @@ def silent_world() -> World:
     signals = SilentSignals()
     signals.world = World(signals=signals)
     return signals.world
-
-
-# A photo comes in
-
-
-@pytest.mark.parametrize("size", [1, 7, 31, 32, 33, 1000])
-async def test_a_photo_is_stored_as_it_came_however_it_was_cut(size: int) -> None:
-    world = World()
-    slot = await world.slot()
-    photo = await world.jobs.receive_photo(slot, chunks(picture("ada"), size=size))
-    assert await world.content(photo.file.key) == picture("ada")
-    assert photo.facts.mime == "image/jpeg"
-    (head,) = world.images.sniffed
-    assert len(head) >= 32
-
-
-async def test_a_photo_shorter_than_what_is_sniffed_is_still_looked_at() -> None:
-    world = World()
-    slot = await world.slot()
-    tiny = b"PNG 1x1 a"
-    photo = await world.jobs.receive_photo(slot, chunks(tiny, size=1))
-    assert await world.content(photo.file.key) == tiny
-    with pytest.raises(UnsupportedMediaType):
-        await world.jobs.receive_photo(slot, chunks(b"GIF 1x1 a", size=1))
-
-
-async def test_what_is_no_picture_is_refused_at_its_first_bytes() -> None:
-    world = World()
-    slot = await world.slot()
-    read = 0
-
-    async def film() -> AsyncIterator[bytes]:
-        nonlocal read
-        for _ in range(1000):
-            read += 1
-            yield b"MPEG....."
-
-    with pytest.raises(UnsupportedMediaType):
-        await world.jobs.receive_photo(slot, film())
-    assert read == 4
-    assert await world.files() == []
-
-
-async def test_nothing_is_kept_of_an_empty_photo() -> None:
-    world = World()
-    slot = await world.slot()
-    with pytest.raises(UndecodableImage, match="0 bytes"):
-        await world.jobs.receive_photo(slot, chunks(b""))
-    assert await world.files() == []
-
-
-async def test_a_photo_may_have_as_many_bytes_as_the_smaller_bound_says() -> None:
-    size = len(picture())
-    for service, slots_own, accepted in (
-        (size, None, True),
-        (size - 1, None, False),
-        (size + 9, size, True),
-        (size + 9, size - 1, False),
-        (size - 1, size + 9, False),
-    ):
-        world = World(settings=AppSettings(max_upload_bytes=service))
-        slot = await world.slot(max_upload_bytes=slots_own)
-        if accepted:
-            await world.jobs.receive_photo(slot, chunks(picture()))
-        else:
-            with pytest.raises(PayloadTooLarge):
-                await world.jobs.receive_photo(slot, chunks(picture()))
-        assert len(await world.files()) == accepted
-
-
-async def test_a_photo_may_have_as_many_pixels_as_the_settings_say() -> None:
-    world = World(settings=AppSettings(max_image_pixels=6000 * 4000))
-    slot = await world.slot()
-    await world.jobs.receive_photo(slot, chunks(picture()))
-    with pytest.raises(ImageTooLarge):
-        await world.jobs.receive_photo(slot, chunks(picture(width=6001)))
-    assert len(await world.files()) == 1
-
-
-async def test_a_photo_with_a_broken_header_is_not_kept() -> None:
-    world = World()
-    slot = await world.slot()
-    with pytest.raises(UndecodableImage):
-        await world.jobs.receive_photo(slot, chunks(b"JPEG of no size at all, but with quite some bytes"))
-    assert await world.files() == []
-
-
-async def test_nothing_is_kept_of_an_upload_that_stops_half_way() -> None:
-    world = World()
-    slot = await world.slot()
-
-    async def interrupted() -> AsyncIterator[bytes]:
-        yield picture()
-        raise UploadInterrupted("The client stopped sending.")
-
-    with pytest.raises(UploadInterrupted):
-        await world.jobs.receive_photo(slot, interrupted())
-    assert await world.files() == []
-
-
-async def test_nothing_is_kept_of_an_upload_whose_reader_is_cancelled() -> None:
-    world = World()
-    slot = await world.slot()
-
-    async def hanging() -> AsyncIterator[bytes]:
-        yield picture()
-        await asyncio.get_running_loop().create_future()
-
-    receiving = await world.start(world.jobs.receive_photo(slot, hanging()))
-    receiving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await world.end(receiving)
-    assert await world.files() == []
-
-
-async def test_a_store_that_cannot_be_written_is_said() -> None:
-    world = World()
-    await world.slot()
-    world.store.trouble["put"] = StorageUnavailable("full")
-    with pytest.raises(StorageUnavailable):
-        await world.submit()
-
-
-async def test_a_received_photo_that_nobody_wants_can_be_let_go_of() -> None:
-    world = World()
-    photo = await world.jobs.receive_photo(await world.slot(), chunks(picture()))
-    await world.jobs.discard_photo(photo)
-    assert await world.files() == []
 
 
 # Who may come in

@@ -1,0 +1,101 @@
+"""A job's end while the queue or the store is in trouble: nothing that was paid for is lost, nothing is left over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from photochanger.core.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.jobs import JobState
+from photochanger.core.media import MediaKind
+from photochanger.core.ports.providers import ProviderRequest
+from world import SECOND, ScriptedProvider, World, chunks, picture
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = timedelta(seconds=48)
+
+
+async def test_a_result_outlives_a_short_outage_at_the_moment_of_finalizing() -> None:
+    world = World(cloud := ScriptedProvider("cloud"))
+
+    async def then_the_database_goes(request: ProviderRequest) -> bytes:
+        await world.clock.sleep(5 * SECOND)
+        for adapter in (world.queue, world.records, world.settings_records, world.media_records):
+            adapter.trouble["*"] = QueueUnavailable("away")
+        return picture("paid for")
+
+    cloud.script.append(then_the_database_goes)
+    await world.slot("cloud")
+    job = await world.submit()
+    work = await world.start_work()
+    await world.clock.advance(9 * SECOND)
+    assert not work.done()
+    for adapter in (world.queue, world.records, world.settings_records, world.media_records):
+        adapter.trouble.clear()
+    await world.end(work, within=SECOND)
+    ended = await world.jobs.get(job.id)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.result is not None
+    assert await world.content(ended.result.file.key) == picture("paid for")
+    assert len(cloud.calls) == 1
+
+
+async def test_an_outage_that_outlives_the_window_is_said_and_not_waited_for() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    world.queue.trouble["mark_finalized"] = QueueUnavailable("away")
+    work = await world.start_work()
+    with pytest.raises(QueueUnavailable):
+        await world.end(work, within=WINDOW + SECOND)
+
+
+async def test_a_finalization_whose_confirmation_was_lost_keeps_its_picture() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    claim = await world.claim()
+    finalize, lost = world.queue.inner.mark_finalized, iter([True])
+
+    async def committed_but_unheard(*args: object, **kwargs: object) -> bool:
+        won: bool = await finalize(*args, **kwargs)
+        if next(lost, False):
+            raise QueueUnavailable("the connection broke after the commit")
+        return won
+
+    world.queue.mark_finalized = committed_but_unheard
+    await world.run(world.processing.run(claim), within=SECOND)
+    ended = await world.jobs.get(job.id)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.result is not None
+    assert await world.files(MediaKind.RESULTS) == [str(ended.result.file.key)]
+    assert await world.files(MediaKind.PAYLOADS) == []
+
+
+async def test_a_payload_that_cannot_be_removed_now_does_not_spoil_the_success() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    world.store.trouble["delete"] = StorageUnavailable("read-only")
+    assert (await world.work()).state is JobState.SUCCEEDED
+    assert await world.files(MediaKind.PAYLOADS) == [str(job.photo.file.key)]  # the sweeper finds it
+
+
+async def test_media_objects_of_a_job_go_with_it() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    media = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000, job=job)
+    other = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    await world.work()
+    assert await world.files(MediaKind.MEDIA) == [str(other.file.key)]
+    assert media.file.key != other.file.key
+
+
+async def test_a_lost_log_entry_does_not_cost_the_picture() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    world.records.trouble["append_logs"] = QueueUnavailable("away")
+    assert (await world.work()).state is JobState.SUCCEEDED
