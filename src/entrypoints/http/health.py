@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import HttpMethod, Request, route
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
@@ -19,15 +19,16 @@ _log = logging.getLogger("photochanger.http")
 
 _CHECK_SECONDS = 2.0
 _HEADERS = {"Cache-Control": "no-store"}
+_READ = [HttpMethod.GET, HttpMethod.HEAD]  # probes ask with either; the server sends no body to HEAD
 
 
-@get("/healthz")
+@route("/healthz", http_method=_READ)
 async def healthz() -> ASGIApp:
     """The process answers."""
     return ASGIResponse(body=b'{"status":"live"}', media_type="application/json", headers=_HEADERS)
 
 
-@get("/readyz")
+@route("/readyz", http_method=_READ)
 async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
     """200 where every part works, else 503; the body tells them apart."""
     services: HttpServices = request.app.state.services

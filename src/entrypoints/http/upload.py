@@ -27,7 +27,8 @@ FORM_OVERHEAD_BYTES = 1024 * 1024
 """How much larger than its photo a form may be."""
 
 _MAX_FIELDS = 64
-_MAX_FIELD_BYTES = 8 * 1024
+_MAX_FIELD_CHARS = 8 * 1024
+_MAX_FIELD_BYTES = 4 * _MAX_FIELD_CHARS
 _IDLE_SECONDS = 30.0
 
 
@@ -130,10 +131,13 @@ async def _text(events: Events, name: str) -> str:
     async for chunk in _payload(events):
         data += chunk
         if len(data) > _MAX_FIELD_BYTES:
-            raise InvalidMultipart(f"The field {name!r} is longer than {_MAX_FIELD_BYTES} bytes.")
-    if b"\0" in data:
+            break
+    text = data.decode("utf-8", "replace")
+    if len(text) > _MAX_FIELD_CHARS:
+        raise InvalidMultipart(f"The field {name!r} is longer than {_MAX_FIELD_CHARS} characters.")
+    if "\0" in text:
         raise InvalidMultipart(f"The field {name!r} holds a NUL character.")
-    return data.decode("utf-8", "replace")
+    return text
 
 
 async def _events(receive: Callable[[], Awaitable[Any]], boundary: str, max_bytes: int) -> Events:

@@ -86,6 +86,9 @@ async def test_the_service_is_live_and_ready(service: Service) -> None:
     ready = await service.client.get("/readyz")
     assert ready.status_code == 200
     assert ready.json()["status"] == "ready"
+    for path in ("/healthz", "/readyz"):
+        probe = await service.client.head(path)
+        assert (probe.status_code, probe.content) == (200, b"")
 
 
 async def test_a_part_that_does_not_work_is_named_by_readyz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

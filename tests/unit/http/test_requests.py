@@ -1,0 +1,87 @@
+"""Small readers of requests: preferences and links; and how errors become problems."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from builders import new_job
+from photochanger.core.errors import InvalidSettings, PhotoChangerError, QueueFull, QueueUnavailable
+from photochanger.core.jobs import pending
+from photochanger.entrypoints.http.errors import problem_of
+from photochanger.entrypoints.http.ingest import _Preference
+from photochanger.entrypoints.http.links import Links
+
+JOB_ID = UUID("01980000-0000-7000-8000-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds", "applied"),
+    [
+        (["respond-async"], 0, "respond-async"),
+        (["wait=5"], 5, "wait=5"),
+        (["Wait = 5"], 5, "wait=5"),
+        (["respond-async, wait=5"], 5, "wait=5"),
+        (["wait=5, respond-async"], 5, "wait=5"),
+        (["wait=5", "respond-async"], 5, "wait=5"),
+        (['wait="5"; foo=bar'], 5, "wait=5"),
+        (["handling=strict, respond-async;x"], 0, "respond-async"),
+    ],
+)
+def test_a_preference_holds_the_request_so_long(headers: list[str], seconds: int, applied: str) -> None:
+    job = pending(new_job())
+    preference = _Preference(headers)
+    assert preference.until(job) == job.created_at + timedelta(seconds=seconds)
+    assert preference.applied == applied
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [""], ["wait"], ["wait=ten"], ["wait=-1"], ["wait=²"], ["wait=48"], ["wait=999999"]]
+)
+def test_otherwise_the_request_is_held_until_the_deadline(headers: list[str]) -> None:
+    assert _Preference(headers).until(pending(new_job())) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "root_path", "base"),
+    [
+        (b"booth:8000", "", "http://booth:8000"),
+        (b"[::1]:8000", "/photos", "http://[::1]:8000/photos"),
+        (b"booth", "/photos/", "http://booth/photos"),
+        (b'"><script>', "", "http://127.0.0.1:9"),
+        (b"a/b", "", "http://127.0.0.1:9"),
+    ],
+)
+def test_links_begin_as_the_request_came_in(host: bytes, root_path: str, base: str) -> None:
+    scope = {"scheme": "http", "server": ("127.0.0.1", 9), "headers": [(b"host", host)], "root_path": root_path}
+    assert Links(scope, None).result(JOB_ID) == f"{base}/public/results/{JOB_ID}"
+
+
+def test_links_begin_as_configured_whatever_the_request_says() -> None:
+    scope = {"scheme": "http", "server": None, "headers": [(b"host", b"inside")], "root_path": "/photos"}
+    links = Links(scope, "https://booth.example/p")
+    assert links.job(JOB_ID, "t") == f"https://booth.example/p/api/jobs/{JOB_ID}?token=t"
+
+
+def test_a_full_queue_says_when_to_come_back() -> None:
+    told = problem_of(QueueFull("full", retry_after=7))
+    assert (told.status, told.retry_after) == (429, 7)
+
+
+def test_an_absent_queue_is_worth_another_try() -> None:
+    told = problem_of(QueueUnavailable("away"))
+    assert told.status == 503
+    assert told.retry_after is not None
+
+
+def test_wrong_settings_are_told_field_by_field() -> None:
+    told = problem_of(InvalidSettings("no", (("route[0].settings.look", "is not one of oil, comic"),)))
+    assert told.errors == [{"field": "route[0].settings.look", "detail": "is not one of oil, comic"}]
+
+
+def test_an_error_without_a_status_is_an_internal_one() -> None:
+    class Unheard(PhotoChangerError):
+        code = "unheard_of"
+
+    assert problem_of(Unheard("something")).status == 500

@@ -1,0 +1,157 @@
+"""The push-fed form reader: the same form however the bytes are cut, and nothing kept of a refused one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from photochanger.core.errors import InvalidMultipart, InvalidPassword, MissingField, PayloadTooLarge, UploadInterrupted
+from photochanger.core.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
+from photochanger.entrypoints.http import upload
+from photochanger.entrypoints.http.upload import ClientGone, read_form
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = b"\r\n--a picture\r\n--"
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="guest"\r\n\r\nZo\xc3\xab\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="password"\r\n\r\nright\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="fileToUpload"; filename="a"\r\n\r\n' + PICTURE + b"\r\n--b--\r\n"
+)
+
+
+class Camera:
+    """A request body as the server hands it over, and the services that the reader calls."""
+
+    def __init__(self, messages: list[dict[str, Any]]) -> None:
+        self._messages = messages
+        self.read = 0
+        self.stored: dict[str, bytes] = {}
+
+    async def receive(self) -> dict[str, Any]:
+        self.read += 1
+        return self._messages.pop(0)
+
+    async def check_password(self, password: str) -> None:
+        if password != "right":
+            raise InvalidPassword("The ingest password is not right.")
+
+    async def receive_photo(self, data: AsyncIterator[bytes]) -> Photo:
+        content = b"".join([chunk async for chunk in data])
+        self.stored["photo"] = content
+        file = StoredFile(MediaKey(MediaKind.PAYLOADS, "photo"), len(content), "0" * 64)
+        return Photo(file, ImageFacts("image/jpeg", 1, 1))
+
+    async def discard_photo(self, photo: Photo) -> None:
+        del self.stored[photo.file.key.name]
+
+    async def send(self, *, max_bytes: int = 1_000_000, content_type: str = "multipart/form-data; boundary=b") -> Any:
+        return await read_form(
+            self.receive,
+            content_type,
+            max_bytes=max_bytes,
+            check_password=self.check_password,
+            receive_photo=self.receive_photo,
+            discard_photo=self.discard_photo,
+        )
+
+
+def body(data: bytes, *, size: int | None = None) -> list[dict[str, Any]]:
+    """The messages of a body that arrives in chunks of this size."""
+    size = size or len(data) or 1
+    chunks = [data[at : at + size] for at in range(0, len(data), size)]
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    return [*messages, {"type": "http.request", "body": b"", "more_body": False}]
+
+
+@pytest.mark.parametrize("size", [*range(1, 40), 64, 100, 1000])
+async def test_the_form_is_the_same_however_it_is_cut(size: int) -> None:
+    camera = Camera(body(FORM, size=size))
+    _, metadata = await camera.send()
+    assert metadata == {"guest": "Zoë"}
+    assert camera.stored == {"photo": PICTURE}
+
+
+@pytest.mark.parametrize("length", range(0, len(FORM) - 6, 7))
+async def test_a_form_that_ends_too_early_leaves_nothing(length: int) -> None:
+    camera = Camera(body(FORM[:length]))
+    with pytest.raises(InvalidMultipart):
+        await camera.send()
+    assert camera.stored == {}
+
+
+@pytest.mark.parametrize("length", range(0, len(FORM) - 6, 7))
+async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(length: int) -> None:
+    camera = Camera([*body(FORM[:length])[:-1], {"type": "http.disconnect"}])
+    with pytest.raises(ClientGone):
+        await camera.send()
+    assert camera.stored == {}
+
+
+async def test_a_wrong_password_ends_the_reading_at_once() -> None:
+    camera = Camera(body(FORM.replace(b"right", b"wrong"), size=100))
+    with pytest.raises(InvalidPassword):
+        await camera.send()
+    assert camera.read == 2
+    assert camera.stored == {}
+
+
+async def test_the_body_is_read_to_its_end_beyond_the_last_boundary() -> None:
+    messages = body(FORM + b"an epilogue", size=50)
+    await Camera(messages).send()
+    assert messages == []
+
+
+async def test_an_epilogue_counts_as_bytes_too() -> None:
+    camera = Camera(body(FORM + bytes(2000), size=100))
+    with pytest.raises(PayloadTooLarge):
+        await camera.send(max_bytes=1000)
+    assert camera.stored == {}
+
+
+async def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "_IDLE_SECONDS", 0.001)
+    camera = Camera(body(FORM[:200])[:-1])
+    answers: Callable[[], Awaitable[dict[str, Any]]] = camera.receive
+
+    async def then_silence() -> dict[str, Any]:
+        if camera.read:
+            await asyncio.Event().wait()
+        return await answers()
+
+    monkeypatch.setattr(camera, "receive", then_silence)
+    with pytest.raises(UploadInterrupted):
+        await camera.send()
+    assert camera.stored == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [("é" * 8192, True), ("é" * 8193, False), ("𝄞" * 8192, True), ("x" * 50_000, False)],
+    ids=["two-byte", "one-too-many", "four-byte", "much-too-long"],
+)
+async def test_a_field_is_bounded_in_characters(value: str, fits: bool) -> None:
+    camera = Camera(body(FORM.replace(b"Zo\xc3\xab", value.encode()), size=4096))
+    if fits:
+        _, metadata = await camera.send()
+        assert metadata == {"guest": value}
+    else:
+        with pytest.raises(InvalidMultipart):
+            await camera.send()
+
+
+@pytest.mark.parametrize("content_type", ["", "multipart/mixed; boundary=b", "multipart/form-data", "nonsense"])
+async def test_another_content_type_is_refused_before_anything_is_read(content_type: str) -> None:
+    camera = Camera(body(FORM))
+    with pytest.raises(InvalidMultipart):
+        await camera.send(content_type=content_type)
+    assert camera.read == 0
+
+
+async def test_a_form_without_a_password_is_refused_and_its_photo_discarded() -> None:
+    camera = Camera(body(FORM.replace(b'"password"', b'"passwort"')))
+    with pytest.raises(MissingField):
+        await camera.send()
+    assert camera.stored == {}
