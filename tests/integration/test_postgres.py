@@ -1,0 +1,157 @@
+"""What only the real PostgreSQL can show: two processes' worth of connections, plans, migrations, outages."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from builders import new_job, outcome_succeeded
+from photochanger.adapters.postgres import EmbeddedServer, migrate, require_current_schema
+from photochanger.adapters.postgres.migrate import SchemaOutdated
+from photochanger.adapters.postgres.tables import metadata
+from photochanger.core.errors import QueueFull, QueueUnavailable
+from photochanger.core.jobs import Job
+from postgres_backend import open_backend
+from service import eventually
+from sqlalchemy import create_engine
+
+pytestmark = pytest.mark.anyio
+LEASE = timedelta(seconds=30)
+
+
+async def test_the_bound_is_exact_across_two_processes_worth_of_connections(postgres_url: str) -> None:
+    async with open_backend(postgres_url) as one, open_backend(postgres_url) as two:
+        calls = [side.queue.enqueue(new_job(), max_active=64) for side in (one, two) for _ in range(100)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(end, Job) for end in ended) == 64
+        assert sum(isinstance(end, QueueFull) for end in ended) == 136
+
+
+async def test_a_wake_up_crosses_from_one_process_to_the_other(postgres_url: str) -> None:
+    async with open_backend(postgres_url) as one, open_backend(postgres_url) as two:
+        with two.signals.work() as work:
+            job = await one.queue.enqueue(new_job(), max_active=1)
+            assert await work.wait(timedelta(seconds=30))
+        (claim,) = await two.queue.acquire("worker", n=1, lease=LEASE)
+        with one.signals.finalized(job.id) as ended:
+            assert await two.queue.mark_finalized(job.id, outcome_succeeded(claim.job), claim=claim)
+            assert await ended.wait(timedelta(seconds=30))
+
+
+async def test_two_finalizers_in_two_processes_have_one_winner(postgres_url: str) -> None:
+    async with open_backend(postgres_url) as one, open_backend(postgres_url) as two:
+        job = await one.queue.enqueue(new_job(), max_active=1)
+        (claim,) = await one.queue.acquire("worker", n=1, lease=LEASE)
+        won = await asyncio.gather(
+            one.queue.mark_finalized(job.id, outcome_succeeded(job), claim=claim),
+            two.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None),
+        )
+        assert sorted(won) == [False, True]
+
+
+async def test_lost_connections_are_made_again(postgres_url: str) -> None:
+    async with open_backend(postgres_url) as backend:
+        job = await backend.queue.enqueue(new_job(), max_active=2)
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        assert (await backend.jobs.get(job.id)).id == job.id
+        assert (await backend.queue.enqueue(new_job(), max_active=2)).id != job.id
+        assert await backend.settings.get() is not None
+        with backend.signals.work() as work:
+            await backend.signals.wait_until_listening()
+            await backend.queue.release((await backend.queue.acquire("worker", n=1, lease=LEASE))[0])
+            assert await work.wait(timedelta(seconds=30))
+
+
+async def test_a_database_that_is_away_is_told_at_once_and_found_again(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    server = EmbeddedServer.start(folder)
+    try:
+        server.ensure_database("away")
+        await asyncio.to_thread(migrate, server.url("away"))
+        async with open_backend(server.url("away")) as backend:
+            killed = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+            killed.kill()
+            eventually(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+            calls = [
+                backend.queue.enqueue(new_job(), max_active=1),
+                backend.queue.acquire("worker", n=1, lease=LEASE),
+                backend.jobs.get(new_job().id),
+                backend.slots.all(),
+                backend.database.ping(),
+            ]
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(end) for end in ended] == [QueueUnavailable] * len(calls)
+            with await asyncio.to_thread(EmbeddedServer.start, folder):
+                assert isinstance(await backend.queue.enqueue(new_job(), max_active=1), Job)
+                await asyncio.wait_for(backend.signals.wait_until_listening(), 60)
+    finally:
+        server.close()
+
+
+async def test_finished_jobs_cost_the_hot_path_nothing(postgres_url: str) -> None:
+    """Whatever is finished is in none of the indexes that taking a job looks at."""
+    fill = """
+        insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
+            payload_key, sha256, access_token, metadata, finalized_at)
+        select gen_random_uuid(), 'slot-001', 'ingest', 'failed', now(), now(), '{}', 'local', '{}', n::text, n::text,
+            'x', '{}', now() from generate_series(1, 20000) as n
+    """
+    look = """
+        explain select id from photochanger.jobs
+        where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        order by created_at, id limit 4 for update skip locked
+    """
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(fill)
+        connection.execute("analyze photochanger.jobs")
+        plan = "\n".join(line for (line,) in connection.execute(look))
+        size = connection.execute("select pg_relation_size('photochanger.jobs_live')").fetchone()
+    assert "jobs_live" in plan
+    assert "Seq Scan" not in plan
+    assert size is not None
+    assert size[0] <= 16384
+
+
+def test_migrating_from_several_processes_at_once_is_safe(postgres_server: EmbeddedServer) -> None:
+    postgres_server.ensure_database("together")
+    url = postgres_server.url("together")
+    with ThreadPoolExecutor(4) as starters:
+        for done in [starters.submit(migrate, url) for _ in range(4)]:
+            done.result()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select count(*) from photochanger.alembic_version").fetchone() == (1,)
+
+
+async def test_a_database_without_the_schema_is_told_apart(postgres_server: EmbeddedServer) -> None:
+    postgres_server.ensure_database("bare")
+    async with open_backend(postgres_server.url("bare")) as backend:
+        with pytest.raises(SchemaOutdated, match="missing"):
+            await require_current_schema(backend.database)
+
+
+def test_the_migrations_make_the_tables_that_the_code_describes(postgres_url: str) -> None:
+    # Not on the search path, the schema is told as the code tells it.
+    options = {"options": "-c search_path=public"}
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"), connect_args=options)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_schemas": True, "version_table_schema": "photochanger", "compare_type": True}
+        )
+        differences = [
+            difference
+            for difference in compare_metadata(context, metadata)
+            if getattr(difference[1], "name", None) != "alembic_version"
+        ]
+    engine.dispose()
+    assert differences == []
