@@ -25,9 +25,9 @@ _BOUNDARY = "----benchmark7c1e"
 def photo_of(folder: Path, megabytes: float) -> bytes:
     """A JPEG of about this size, made from a real photo."""
     source = Image.open(demo_photos(folder)[2].path).convert("RGB")
-    width = int(1450 * megabytes**0.5)
+    width = int(1720 * megabytes**0.5)
     picture = source.resize((width, width * 2 // 3), Image.Resampling.LANCZOS)
-    encoded = (_jpeg(folder, picture, quality) for quality in range(80, 99, 3))
+    encoded = (_jpeg(folder, picture, quality) for quality in range(80, 99, 2))
     return min(encoded, key=lambda data: abs(len(data) - megabytes * 1e6))
 
 

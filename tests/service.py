@@ -49,15 +49,21 @@ class Service:
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes of this service."""
+        found = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self.process.pid).children(recursive=True)
-            return [child for child in children if "worker" in child.cmdline()]
-        return []
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if "worker" in child.cmdline():
+                        found.append(child)
+        return found
 
     def kill(self) -> None:
         """`kill -9` for the service and its workers at once."""
-        for process in (*self.workers(), psutil.Process(self.process.pid)):
-            process.kill()
+        workers = self.workers()
+        self.process.kill()
+        for worker in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
         self.process.wait(30)
 
     def stop(self) -> int:
@@ -79,7 +85,7 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
-    """A service on a free port; killed at the end if the test has not stopped it."""
+    """A service on a free port, stopped at the end if the test has not done so."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "service.log"
     with log.open("a") as output:
@@ -96,12 +102,9 @@ def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
         assert address is not None, log.read_text()[-3000:]
         yield Service(process, address.split()[-1], log)
     finally:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                if "worker" in child.cmdline():
-                    child.kill()
-            process.kill()
-            process.wait(30)
+        if process.poll() is None:  # with its stop signal, so that nothing that it started outlives it
+            process.terminate()
+            process.wait(90)
         if process.stdout is not None:
             process.stdout.close()
 
