@@ -148,12 +148,10 @@ class LogEvent(enum.StrEnum):
     RECEIVED = "received"
     ACQUIRED = "acquired"
     RELEASED = "released"
-    PREPARED = "prepared"
     ATTEMPT = "attempt"
     REFERENCE = "reference"
     FINALIZED = "finalized"
     ABANDONED = "abandoned"
-    ANSWERED = "answered"
     JOINED = "joined"
 
 

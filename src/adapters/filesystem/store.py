@@ -20,7 +20,10 @@ from ...core.media import MediaKey, MediaKind, StoredFile
 from .partial import PartialFile
 
 _CHUNK_BYTES = 256 * 1024
-"""The least that is worth a hop into a thread, and what a reader gets at a time."""
+"""The least that is worth a hop into a thread while a file arrives."""
+
+_READ_BYTES = 512 * 1024
+"""What a reader gets at a time."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ELOOP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -87,22 +90,24 @@ class FilesystemMediaStore:
             raise ValueError("a range is counted from the start of the file")
         opened: list[int] = []
         try:
-            file = await _in_thread(self._open, key, opened)
-            while end is None or start < end:
-                wanted = _CHUNK_BYTES if end is None else min(end - start, _CHUNK_BYTES)
-                chunk = await _in_thread(os.pread, file, wanted, start)
-                if not chunk:
-                    break
+            more = True
+            while more:
+                wanted = _READ_BYTES if end is None else min(max(end - start, 0), _READ_BYTES)
+                chunk = await _in_thread(self._read, key, opened, wanted, start)
                 start += len(chunk)
-                yield chunk
+                more = len(chunk) == wanted and (end is None or start < end)
+                if chunk:
+                    yield chunk
         finally:
             for descriptor in opened:
                 os.close(descriptor)
 
     @asynccontextmanager
     async def local(self, key: MediaKey) -> AsyncIterator[Path]:
-        await self.size(key)
-        yield self._path(key)
+        try:
+            yield self._path(key)
+        except FileNotFoundError:
+            raise _missing(key) from None
 
     async def delete(self, key: MediaKey) -> bool:
         def delete() -> bool:
@@ -157,8 +162,14 @@ class FilesystemMediaStore:
             raise _missing(key)
         return facts
 
-    def _open(self, key: MediaKey, opened: list[int]) -> int:
-        """A descriptor of the file itself, noted in `opened`: a link somebody put in its place is not followed."""
+    def _read(self, key: MediaKey, opened: list[int], count: int, start: int) -> bytes:
+        """This part of the file; the first call opens it and notes its descriptor in `opened`."""
+        if not opened:
+            self._open(key, opened)
+        return os.pread(opened[0], count, start)
+
+    def _open(self, key: MediaKey, opened: list[int]) -> None:
+        """Open the file itself: a link somebody put in its place is not followed."""
         try:
             opened.append(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         except OSError as error:
@@ -167,7 +178,6 @@ class FilesystemMediaStore:
             raise
         if not stat.S_ISREG(os.fstat(opened[0]).st_mode):
             raise _missing(key)
-        return opened[0]
 
 
 async def _discard(partial: PartialFile) -> None:

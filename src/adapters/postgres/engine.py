@@ -59,9 +59,20 @@ class Database:
         with unavailable():
             return await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_connect_arguments())
 
-    def lane(self, work: Any) -> Lane[Any, Any]:
-        """A lane of its own connection that runs `work` (see Lane) and is closed with the database."""
-        lane: Lane[Any, Any] = Lane(self.connect, work)
+    def lane(self, work: Any, *, durable: bool = True) -> Lane[Any, Any]:
+        """A lane of its own connection that runs `work` (see Lane) and is closed with the database.
+
+        Where it is not durable, a crash of the database server may lose what was written in the last second; nothing
+        waits for the disk then.
+        """
+
+        async def connect() -> psycopg.AsyncConnection[Any]:
+            connection = await self.connect()
+            if not durable:
+                await connection.execute("set synchronous_commit to off")
+            return connection
+
+        lane: Lane[Any, Any] = Lane(connect, work)
         self._lanes.append(lane)
         return lane
 

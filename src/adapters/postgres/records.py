@@ -29,14 +29,24 @@ from jsonb_to_recordset(%(entries)s::jsonb) as entries (job_id uuid, at timestam
 where exists (select from photochanger.jobs where jobs.id = entries.job_id)
 """
 
+_CLEAR_PREVIEWS = """
+update photochanger.jobs set inline_preview = null, answered_at = answered.at
+from unnest(%(ids)s::uuid[], %(ats)s::timestamptz[]) as answered (id, at)
+where jobs.id = answered.id
+"""
+
 
 class PostgresJobRepository:
-    """Reading a job and writing its log share lanes, since every request does both; the rest is rare."""
+    """What every request does has a lane; the rest is rare.
+
+    Logs and notes of answers are written behind the guest's back, so nobody waits for the disk to have them.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reading = database.lane(_get_batch)
-        self._logging = database.lane(_append_batch)
+        self._logging = database.lane(_append_batch, durable=False)
+        self._answering = database.lane(_clear_batch, durable=False)
 
     async def get(self, job_id: UUID) -> Job:
         job: Job | None = await self._reading.call(job_id)
@@ -86,7 +96,7 @@ class PostgresJobRepository:
         return None if data is None else bytes(data)
 
     async def clear_preview(self, job_id: UUID, *, answered_at: datetime) -> None:
-        await self._change(update(jobs).where(jobs.c.id == job_id).values(inline_preview=None, answered_at=answered_at))
+        await self._answering.call((job_id, answered_at))
 
     async def clear_previews(self, *, finalized_before: datetime, limit: int) -> int:
         some = (
@@ -152,4 +162,10 @@ async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[U
 async def _append_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[Collection[LogEntry]]) -> list[None]:
     entries = [entry for member in batch for entry in member]
     await connection.execute(_APPEND_LOGS, {"entries": msgspec.json.encode(entries).decode()})
+    return [None] * len(batch)
+
+
+async def _clear_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[tuple[UUID, datetime]]) -> list[None]:
+    ids, ats = zip(*batch, strict=True)
+    await connection.execute(_CLEAR_PREVIEWS, {"ids": [*ids], "ats": [*ats]})
     return [None] * len(batch)

@@ -20,6 +20,7 @@ from ...core.slots import Route, Slot
 from .engine import Database
 from .tables import app_settings, media_objects, slots
 
+_GET_SETTINGS = "select settings, ingest_password from photochanger.app_settings where id = %(only)s"
 _GET_SLOTS = "select * from photochanger.slots where id = any(%(ids)s)"
 _ONLY = 1
 
@@ -63,21 +64,20 @@ class PostgresSlotRepository:
 
 
 class PostgresSettingsRepository:
-    """One row holds them all."""
+    """One row holds them all; requests wait for what is read, so reading has a lane."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._reading = database.lane(_get_settings)
 
     async def get(self) -> StoredSettings:
-        stored = await self._scalar(select(app_settings.c.settings).where(app_settings.c.id == _ONLY))
-        return msgspec.convert(stored, StoredSettings)
+        return msgspec.convert(await self._reading.call("settings"), StoredSettings)
 
     async def save(self, settings: StoredSettings) -> None:
         await self._change(settings=msgspec.to_builtins(settings))
 
     async def ingest_password(self) -> StoredPassword | None:
-        stored = await self._scalar(select(app_settings.c.ingest_password).where(app_settings.c.id == _ONLY))
-        return msgspec.convert(stored, StoredPassword | None)
+        return msgspec.convert(await self._reading.call("ingest_password"), StoredPassword | None)
 
     async def set_ingest_password(self, password: StoredPassword) -> None:
         await self._change(ingest_password=msgspec.to_builtins(password))
@@ -89,10 +89,6 @@ class PostgresSettingsRepository:
     async def add_ingest_password(self, password: StoredPassword) -> StoredPassword:
         await self._change(app_settings.c.ingest_password.is_(None), ingest_password=msgspec.to_builtins(password))
         return await self.ingest_password() or password
-
-    async def _scalar(self, query: Any) -> Any:
-        async with self._database.begin() as connection:
-            return await connection.scalar(query)
 
     async def _change(self, *conditions: Any, **values: Any) -> int:
         change = update(app_settings).where(app_settings.c.id == _ONLY, *conditions).values(values)
@@ -169,6 +165,15 @@ async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[s
         await cursor.execute(_GET_SLOTS, {"ids": [*{*batch}]})
         found = {row["id"]: _slot(row) for row in await cursor.fetchall()}
     return [found.get(slot_id) for slot_id in batch]
+
+
+async def _get_settings(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[Any]:
+    """The columns of these names, of the one row."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_GET_SETTINGS, {"only": _ONLY})
+        row = await cursor.fetchone()
+    assert row is not None, "the migration makes the row"
+    return [row[name] for name in batch]
 
 
 def _row(slot: Slot) -> dict[str, Any]:

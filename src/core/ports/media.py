@@ -34,7 +34,10 @@ class MediaStore(Protocol):
         ...
 
     def local(self, key: MediaKey) -> AbstractAsyncContextManager[Path]:
-        """The file as a path on this machine, for as long as the block lasts; MediaNotFound."""
+        """The file as a path on this machine, for as long as the block lasts.
+
+        MediaNotFound, at the latest when the block meets the FileNotFoundError of a file that is not there.
+        """
         ...
 
     async def delete(self, key: MediaKey) -> bool:

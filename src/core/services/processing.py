@@ -79,15 +79,17 @@ class Processing:
         """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
         materials = _JobMaterials(claim.job, self._jobs, self._store, self._images, self._providers)
         ending: _End | None = None
+        last_entries: list[LogEntry] = []
         try:
-            ending = await self._unless_ended(claim.job, self._run_route(claim, materials))
+            ending = await self._unless_ended(claim.job, self._run_route(claim, materials, last_entries))
+            ended = await ending() if ending else None
         finally:
+            for entry in last_entries:
+                self._log_in_background(entry)
             if ending is None:
                 await materials.discard()
         if ending is None:
             _log.info("job %s was ended by somebody else; its work was stopped", claim.job.id)
-            return
-        ended = await ending()
         if ended is not None and ended.result is not None:
             self._in_background(self._make_thumbnail(ended))
 
@@ -139,13 +141,19 @@ class Processing:
             except QueueUnavailable:
                 await self._clock.sleep(POLL)
 
-    async def _run_route(self, claim: Claim, materials: _JobMaterials) -> _End:
-        """Run the job's route; what it returns ends the job accordingly."""
+    async def _run_route(self, claim: Claim, materials: _JobMaterials, last_entries: list[LogEntry]) -> _End:
+        """Run the job's route; what it returns ends the job accordingly.
+
+        The log entry of an attempt that made the picture is left in `last_entries`: the guest waits for that picture.
+        """
         job = claim.job
 
         def note_attempt(facts: dict[str, Any]) -> None:
             entry = LogEntry(job.id, self._clock.now(), LogEvent.ATTEMPT, facts | {"attempt": claim.attempt})
-            self._log_in_background(entry)
+            if facts["classification"] == "picture":
+                last_entries.append(entry)
+            else:
+                self._log_in_background(entry)
 
         async def note_reference(reference: str) -> None:
             await self._queue.note_reference(claim, reference)

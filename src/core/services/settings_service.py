@@ -70,8 +70,7 @@ class SettingsService:
         async with self._reading:
             if (fresh := self._fresh()) is not None:
                 return fresh
-            stored = await self._repository.get()
-            password = await self._repository.ingest_password()
+            stored, password = await asyncio.gather(self._repository.get(), self._repository.ingest_password())
             self._snapshot = _Snapshot(self._clock.now(), stored.over(self._defaults), password)
             return self._snapshot
 
