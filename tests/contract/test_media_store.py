@@ -281,8 +281,8 @@ async def test_what_is_not_there_is_not_found(store: MediaStore) -> None:
     with pytest.raises(MediaNotFound):
         await anext(store.open(missing))
     with pytest.raises(MediaNotFound):
-        async with store.local(missing) as path:
-            path.read_bytes()
+        async with store.local(missing):
+            pytest.fail("there is no such file")
     assert not await store.delete(missing)
 
 

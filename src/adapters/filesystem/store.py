@@ -104,10 +104,8 @@ class FilesystemMediaStore:
 
     @asynccontextmanager
     async def local(self, key: MediaKey) -> AsyncIterator[Path]:
-        try:
-            yield self._path(key)
-        except FileNotFoundError:
-            raise _missing(key) from None
+        await self.size(key)
+        yield self._path(key)
 
     async def delete(self, key: MediaKey) -> bool:
         def delete() -> bool:

@@ -34,10 +34,7 @@ class MediaStore(Protocol):
         ...
 
     def local(self, key: MediaKey) -> AbstractAsyncContextManager[Path]:
-        """The file as a path on this machine, for as long as the block lasts.
-
-        MediaNotFound, at the latest when the block meets the FileNotFoundError of a file that is not there.
-        """
+        """The file as a path on this machine, for as long as the block lasts; MediaNotFound."""
         ...
 
     async def delete(self, key: MediaKey) -> bool:
