@@ -29,6 +29,14 @@ def result_name(job_id: UUID, mime: str) -> str:
     return f"{job_id}-{secrets.token_hex(4)}.{MIME_EXTENSIONS[mime]}"
 
 
+def job_of_result(name: str) -> UUID | None:
+    """The job whose result, or its preview, bears this name; None for a name that no result has."""
+    try:
+        return UUID(name[:36])
+    except ValueError:
+        return None
+
+
 def preview_key(result: MediaKey) -> MediaKey:
     """Where the preview of a result lies."""
     return MediaKey(MediaKind.PREVIEWS, result.name.rsplit(".", 1)[0] + ".webp")

@@ -43,7 +43,7 @@ async def test_log_entries_come_back_as_they_were_written_oldest_first(backend: 
     start = datetime.now(UTC) + HOUR
     detail = {"provider": "gemini", "ms": 12.5, "retry": True, "reasons": ["NO_IMAGE", None], "text": "ü “x” \\"}
     entries = [
-        LogEntry(job.id, start, LogEvent.PREPARED, {"bytes": 2**40}),
+        LogEntry(job.id, start, LogEvent.ATTEMPT, {"bytes": 2**40}),
         LogEntry(job.id, start + timedelta(seconds=1), LogEvent.ATTEMPT, detail),
     ]
     await backend.jobs.append_logs(entries)

@@ -46,6 +46,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "unix_socket_permissions": "0700",
     "autovacuum_naptime": "10s",
+    "wal_compression": "pglz",  # after a checkpoint each page is logged whole, and old pages take in new jobs
 }
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, CursorResult, bindparam, func, literal_col
 from ...core.errors import JobNotFound
 from ...core.jobs import Job, LogEntry, LogEvent
 from ...core.media import MediaKey, MediaKind
+from ...core.results import job_of_result
 from . import queue_sql
 from .engine import Database
 from .rows import job_from_row, stem
@@ -125,12 +126,12 @@ class PostgresJobRepository:
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         payloads = [str(key) for key in keys if key.kind is MediaKind.PAYLOADS]
-        stems = [stem(key.name) for key in keys if key.kind is not MediaKind.PAYLOADS]
+        owners = {job_of_result(key.name) for key in keys if key.kind is not MediaKind.PAYLOADS} - {None}
         live = select(jobs.c.payload_key).where(
             jobs.c.finalized_at.is_(None), jobs.c.payload_key == func.any(bindparam("payloads", payloads))
         )
         kept = select(jobs.c.result_stem).where(
-            jobs.c.result_purged_at.is_(None), jobs.c.result_stem == func.any(bindparam("stems", stems))
+            jobs.c.result_purged_at.is_(None), jobs.c.id == func.any(bindparam("owners", [*owners]))
         )
         async with self._database.begin() as connection:
             used_payloads = {*(await connection.scalars(live))}

@@ -93,7 +93,6 @@ Index(
     postgresql_where=text("idempotency_key IS NOT NULL"),
 )
 Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
-Index("jobs_result_stem", jobs.c.result_stem, postgresql_where=_kept)
 Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
 Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
 Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
