@@ -30,6 +30,9 @@ _MAX_FIELDS = 64
 _MAX_FIELD_CHARS = 8 * 1024
 _MAX_FIELD_BYTES = 4 * _MAX_FIELD_CHARS
 _IDLE_SECONDS = 30.0
+_SLACK_SECONDS = 60.0
+_SLOWEST_BYTES_PER_SECOND = 16 * 1024
+"""What the slowest line carries; an upload that falls further behind it than the slack is given up."""
 
 
 class ClientGone(Exception):
@@ -145,14 +148,15 @@ async def _events(receive: Callable[[], Awaitable[Any]], boundary: str, max_byte
 
     The body is read to its end, also past the last boundary: only then can the connection serve another request.
     """
-    left = max_bytes
+    received = 0
     more = True
+    give_up_at = asyncio.get_running_loop().time() + _SLACK_SECONDS
     try:
         with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS) as parser:
             while more:
-                chunk, more = await _chunk(receive)
-                left -= len(chunk)
-                if left < 0:
+                chunk, more = await _chunk(receive, give_up_at + received / _SLOWEST_BYTES_PER_SECOND)
+                received += len(chunk)
+                if received > max_bytes:
                     raise PayloadTooLarge("The request is larger than is accepted.")
                 if not chunk or parser.closed:
                     continue
@@ -164,11 +168,14 @@ async def _events(receive: Callable[[], Awaitable[Any]], boundary: str, max_byte
         raise InvalidMultipart(f"The body is not a well-formed multipart form: {error}.") from error
 
 
-async def _chunk(receive: Callable[[], Awaitable[Any]]) -> tuple[bytes, bool]:
+async def _chunk(receive: Callable[[], Awaitable[Any]], give_up_at: float) -> tuple[bytes, bool]:
+    silent_at = asyncio.get_running_loop().time() + _IDLE_SECONDS
     try:
-        async with asyncio.timeout(_IDLE_SECONDS):
+        async with asyncio.timeout_at(min(silent_at, give_up_at)):
             message = await receive()
     except TimeoutError:
+        if give_up_at < silent_at:
+            raise UploadInterrupted("The photo arrives too slowly to be waited for.") from None
         raise UploadInterrupted(f"Nothing was received for {_IDLE_SECONDS:g} s; the photo is not whole.") from None
     if message["type"] == "http.disconnect":
         raise ClientGone

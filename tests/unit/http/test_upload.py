@@ -127,6 +127,24 @@ async def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.Monkey
     assert camera.stored == {}
 
 
+async def test_a_client_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = Camera(body(FORM, size=1))
+    at_once: Callable[[], Awaitable[dict[str, Any]]] = camera.receive
+
+    async def after_others_had_a_turn() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return await at_once()
+
+    async def time_runs_out(password: str) -> None:
+        monkeypatch.setattr(upload, "_SLOWEST_BYTES_PER_SECOND", -1e-6)
+
+    monkeypatch.setattr(camera, "receive", after_others_had_a_turn)
+    monkeypatch.setattr(camera, "check_password", time_runs_out)
+    with pytest.raises(UploadInterrupted, match="too slowly"):
+        await camera.send()
+    assert camera.stored == {}
+
+
 @pytest.mark.parametrize(
     ("value", "fits"),
     [("é" * 8192, True), ("é" * 8193, False), ("𝄞" * 8192, True), ("x" * 50_000, False)],
