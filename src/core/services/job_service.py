@@ -45,6 +45,9 @@ _T = TypeVar("_T")
 POLL = timedelta(seconds=1)
 """How often a waiter looks at the job itself, in case a wake-up was lost."""
 
+_LATEST_END = timedelta(seconds=1)
+"""How long past its deadline a waiter holds on for the job's end to be recorded."""
+
 _SNIFF_BYTES = 32
 _RETRY_PAUSE = timedelta(milliseconds=200)
 _STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
@@ -89,6 +92,7 @@ class Jobs:
         self._fallback = fallback
         self._settings = settings
         self._clock = clock
+        self._endings: set[asyncio.Task[Job]] = set()
 
     async def admit(self, slot_id: str) -> Slot:
         slot = await self._slots.get(slot_id)
@@ -208,6 +212,22 @@ class Jobs:
             return job
 
     async def _time_out(self, job: Job) -> Job:
+        """End the job at its deadline; where a hanging queue takes too long for that, the guest is not held by it."""
+        ending = asyncio.ensure_future(self._fail_by_timeout(job))
+        self._endings.add(ending)
+        ending.add_done_callback(self._ended)
+        try:
+            async with self._clock.timeout_at(job.expires_at + _LATEST_END):
+                return await asyncio.shield(ending)
+        except TimeoutError:
+            raise QueueUnavailable("The job's end could not be recorded at its deadline.") from None
+
+    def _ended(self, ending: asyncio.Task[Job]) -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled() and (error := ending.exception()) is not None:
+            _log.warning("a job's end at its deadline is left to the sweeper: %s", error)
+
+    async def _fail_by_timeout(self, job: Job) -> Job:
         ended = await self.fail(
             job,
             FailureReason.TIMEOUT,

@@ -285,6 +285,28 @@ async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() ->
     assert await world.files() == []
 
 
+async def test_a_queue_that_hangs_at_the_deadline_holds_nobody_and_the_job_still_ends() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    finalize, answers = world.queue.inner.mark_finalized, asyncio.Event()
+
+    async def hang(*args: object, **kwargs: object) -> bool:
+        await answers.wait()
+        return bool(await finalize(*args, **kwargs))
+
+    world.queue.mark_finalized = hang
+    await world.clock.advance(WINDOW)
+    assert not waiting.done()
+    with pytest.raises(QueueUnavailable):
+        await world.end(waiting, within=SECOND)
+    answers.set()
+    await world.clock.advance(MILLISECOND)
+    assert (await world.jobs.get(job.id)).state is JobState.TIMED_OUT
+    assert await world.files() == []
+
+
 async def test_many_waiters_at_the_deadline_get_the_same_answer() -> None:
     world = World()
     await world.slot()
