@@ -77,7 +77,8 @@ class BaselineQueue:
     async def open(self, callers: int) -> None:
         """Connect for this many callers."""
         while len(self._connections) < callers:
-            self._connections.append(await psycopg.AsyncConnection.connect(self._url, autocommit=True))
+            connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, prepare_threshold=0)
+            self._connections.append(connection)
 
     async def close(self) -> None:
         """Let go of every connection."""

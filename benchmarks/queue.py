@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 import psycopg
@@ -188,22 +190,28 @@ async def measure(
     concurrency: tuple[int, ...] = (4, 16, 64),
     jobs: int = 1500,
     finished: int = 1_000_000,
-    rounds: int = 4,
+    rounds: int = 5,
 ) -> dict[str, Any]:
-    """Every figure of the queue, with an empty table and with `finished` finished jobs in it."""
+    """Every figure of the queue, with an empty table and, turn by turn, with `finished` finished jobs in it."""
     async with database(folder) as server:
-        server.ensure_database("queue")
-        url = server.url("queue")
-        await asyncio.to_thread(migrate, url)
-        empty = await _measure_once(url, concurrency, jobs, rounds)
-        await asyncio.to_thread(_fill, url, finished)
-        full = await _measure_once(url, concurrency, jobs, rounds)
+        urls = {}
+        for name in ("empty", "full"):
+            server.ensure_database(name)
+            urls[name] = server.url(name)
+            await asyncio.to_thread(migrate, urls[name])
+        await asyncio.to_thread(_fill, urls["full"], finished)
+        async with _Table(urls["empty"], concurrency) as empty, _Table(urls["full"], concurrency) as full:
+            for callers in concurrency:
+                for turn in range(rounds + 1):  # the first warms up
+                    for table in (empty, full):
+                        await table.turn(jobs, callers, counts=turn > 0)
+            figures = {"empty": await empty.figures(), "finished": finished, "full": await full.figures()}
     kept = {
-        f"{name}@{callers}": round(full[name][callers]["ours"] / empty[name][callers]["ours"], 2)
+        f"{name}@{callers}": round(figures["full"][name][callers]["ours"] / figures["empty"][name][callers]["ours"], 2)
         for name in ("enqueue", "drain")
         for callers in concurrency
     }
-    return {"empty": empty, "finished": finished, "full": full, "full_to_empty": kept}
+    return figures | {"full_to_empty": kept}
 
 
 def _fill(url: str, count: int) -> None:
@@ -224,27 +232,53 @@ def _analyze(url: str) -> None:
         connection.execute("vacuum analyze photochanger.jobs")
 
 
-async def _measure_once(url: str, concurrency: tuple[int, ...], jobs: int, rounds: int) -> dict[str, Any]:
-    async with Database(url) as opened, PostgresJobSignals(opened) as signals:
-        await signals.wait_until_listening()
-        ours, baseline = _Ours(opened), _Baseline(url)
-        await baseline.queue.open(max(*concurrency, 3))
-        for side in (ours, baseline):
-            await _rates(side, jobs, concurrency[0])
-        await asyncio.to_thread(_analyze, url)  # a service has statistics after its first seconds
-        table: dict[str, Any] = {"enqueue": {}, "drain": {}}
-        for callers in concurrency:
-            rates: dict[tuple[str, str], list[float]] = {}
-            for turn in range(rounds + 1):  # the first warms up
-                for name, side in (("ours", ours), ("by_hand", baseline)):
-                    enqueued, drained = await _rates(side, jobs, callers)
-                    if turn:
-                        rates.setdefault(("enqueue", name), []).append(enqueued)
-                        rates.setdefault(("drain", name), []).append(drained)
-            for step in ("enqueue", "drain"):
-                own = statistics.median(rates[step, "ours"])
-                plain = statistics.median(rates[step, "by_hand"])
-                table[step][callers] = {"ours": round(own), "by_hand": round(plain), "ratio": round(own / plain, 2)}
-        table["pick_up"] = await _pick_up(ours, signals, baseline.queue, runs=200)
-        await baseline.queue.close()
-    return table
+class _Table:
+    """One database under measurement, ours and by hand."""
+
+    def __init__(self, url: str, concurrency: tuple[int, ...]) -> None:
+        self._url = url
+        self._concurrency = concurrency
+        self._rates: dict[tuple[str, int, str], list[float]] = defaultdict(list)
+        self._database = Database(url)
+        self._signals = PostgresJobSignals(self._database)
+        self._ours = _Ours(self._database)
+        self._by_hand = _Baseline(url)
+
+    async def __aenter__(self) -> Self:
+        await self._signals.__aenter__()
+        await self._signals.wait_until_listening()
+        await self.turn(1500, 4, counts=False)
+        await asyncio.to_thread(_analyze, self._url)  # a service has statistics after its first seconds
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._signals.__aexit__(kind, error, trace)
+        await self._database.close()
+
+    async def turn(self, jobs: int, callers: int, *, counts: bool) -> None:
+        """Ours, then by hand, whose connections are warm but open only now: two tables' would be too many."""
+        await self._by_hand.queue.open(callers)
+        await _rates(self._by_hand, _WAVE, callers)
+        for name, side in (("ours", self._ours), ("by_hand", self._by_hand)):
+            enqueued, drained = await _rates(side, jobs, callers)
+            if counts:
+                self._rates["enqueue", callers, name].append(enqueued)
+                self._rates["drain", callers, name].append(drained)
+        await self._by_hand.queue.close()
+
+    async def figures(self) -> dict[str, Any]:
+        """Jobs per second by step and callers, and how long an idle queue takes to hand out a job."""
+        figures: dict[str, Any] = {
+            step: {callers: self._row(step, callers) for callers in self._concurrency} for step in ("enqueue", "drain")
+        }
+        await self._by_hand.queue.open(3)
+        figures["pick_up"] = await _pick_up(self._ours, self._signals, self._by_hand.queue, runs=200)
+        await self._by_hand.queue.close()
+        return figures
+
+    def _row(self, step: str, callers: int) -> dict[str, float]:
+        own = statistics.median(self._rates[step, callers, "ours"])
+        plain = statistics.median(self._rates[step, callers, "by_hand"])
+        return {"ours": round(own), "by_hand": round(plain), "ratio": round(own / plain, 2)}
