@@ -28,17 +28,36 @@ _WAVE = 250
 _MAX_ACTIVE = 256
 """A deep queue for a service whose default bound is 64; what stands in it is counted with every enqueue."""
 
-_FILL = """
+_HISTORY_STEP = 20_000
+
+# The rows of a history have lived: they came in small and were updated, so their pages are as full as a service's.
+_HISTORY = (
+    """
 insert into photochanger.jobs (
     id, slot_id, source, state, created_at, expires_at, route, route_provider, photo, payload_key, sha256,
-    access_token, metadata, attempt, acquired_at, finalized_at, provider_id, operation_id, result, result_stem,
-    result_expires_at, answered_at
+    access_token, metadata
 )
-select gen_random_uuid(), 'slot-' || lpad((1 + n %% 15)::text, 3, '0'), 'ingest', 'succeeded', at,
-    at + interval '48 s', %(route)s::jsonb, 'local', %(photo)s::jsonb, 'payloads/' || n, md5(n::text), md5(n::text),
-    '{}', 1, at, at + interval '2 s', 'local', 'enhance', %(result)s::jsonb, 'result-' || n, now() + interval '72 h', at
-from (select n, now() - n * interval '0.2 s' as at from generate_series(1, %(count)s) as n) as history
-"""
+select gen_random_uuid(), 'slot-' || lpad((1 + n %% 15)::text, 3, '0'), 'ingest', 'pending', at,
+    at + interval '48 s', %(route)s::jsonb, 'local', %(photo)s::jsonb, 'payloads/' || n,
+    md5(n::text) || md5(n::text), md5(n::text), '{}'
+from (
+    select n, now() - n * interval '0.2 s' as at from generate_series(%(oldest)s - %(step)s + 1, %(oldest)s) as n
+) as history
+""",
+    """
+update photochanger.jobs
+set state = 'processing', attempt = 1, worker = 'benchmark', lease_until = created_at, acquired_at = created_at
+where finalized_at is null
+""",
+    """
+update photochanger.jobs
+set state = 'succeeded', worker = null, lease_until = null, finalized_at = created_at + interval '2 s',
+    provider_id = 'local', operation_id = 'enhance', result = %(result)s::jsonb, result_stem = id::text,
+    result_expires_at = now() + interval '72 h'
+where finalized_at is null
+""",
+    "vacuum photochanger.jobs",
+)
 
 
 def _job(number: int) -> NewJob:
@@ -219,11 +238,12 @@ def _fill(url: str, count: int) -> None:
     parameters = {
         "route": msgspec.json.encode(sample.route).decode(),
         "photo": msgspec.json.encode(sample.photo).decode(),
-        "result": msgspec.json.encode(_result("x")).decode(),
-        "count": count,
+        "result": msgspec.json.encode(_result(str(sample.id))).decode(),
     }
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(_FILL, parameters)
+        for oldest in range(count, 0, -_HISTORY_STEP):
+            for statement in _HISTORY:
+                connection.execute(statement, parameters | {"oldest": oldest, "step": min(oldest, _HISTORY_STEP)})
         connection.execute("checkpoint")
 
 
