@@ -209,7 +209,7 @@ async def measure(
     concurrency: tuple[int, ...] = (4, 16, 64),
     jobs: int = 1500,
     finished: int = 1_000_000,
-    rounds: int = 5,
+    rounds: int = 9,
 ) -> dict[str, Any]:
     """Every figure of the queue, with an empty table and, turn by turn, with `finished` finished jobs in it."""
     async with database(folder) as server:
@@ -224,12 +224,12 @@ async def measure(
                 for turn in range(rounds + 1):  # the first warms up
                     for table in (empty, full):
                         await table.turn(jobs, callers, counts=turn > 0)
+            kept = {
+                f"{step}@{callers}": round(full.kept_of(empty, step, callers), 2)
+                for step in ("enqueue", "drain")
+                for callers in concurrency
+            }
             figures = {"empty": await empty.figures(), "finished": finished, "full": await full.figures()}
-    kept = {
-        f"{name}@{callers}": round(figures["full"][name][callers]["ours"] / figures["empty"][name][callers]["ours"], 2)
-        for name in ("enqueue", "drain")
-        for callers in concurrency
-    }
     return figures | {"full_to_empty": kept}
 
 
@@ -297,6 +297,11 @@ class _Table:
         figures["pick_up"] = await _pick_up(self._ours, self._signals, self._by_hand.queue, runs=200)
         await self._by_hand.queue.close()
         return figures
+
+    def kept_of(self, other: Self, step: str, callers: int) -> float:
+        """Our rate here by our rate in the other table, turn by turn; the median of the turns."""
+        turns = zip(self._rates[step, callers, "ours"], other._rates[step, callers, "ours"], strict=True)
+        return statistics.median(here / there for here, there in turns)
 
     def _row(self, step: str, callers: int) -> dict[str, float]:
         own = statistics.median(self._rates[step, callers, "ours"])

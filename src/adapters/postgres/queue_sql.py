@@ -92,7 +92,8 @@ logged as (
 select id from noted
 """
 
-# The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection.
+# The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
+# is a subquery and no join, so that it looks by id, and only for what is not done: a join may choose to read the table.
 FINALIZE = """
 with given as (
     select *
@@ -131,8 +132,9 @@ told as (
 ours as (
     select place from done
     union all
-    select given.place from given join photochanger.jobs on jobs.id = given.id
-    where given.result_stem is not null and jobs.result_stem = given.result_stem
+    select place from given
+    where place not in (select place from done)
+        and result_stem = (select jobs.result_stem from photochanger.jobs where jobs.id = given.id)
 )
 select ours.place from ours left join told on true
 """
