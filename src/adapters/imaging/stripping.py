@@ -7,10 +7,9 @@ which is as much as decoding it would tell.
 
 from __future__ import annotations
 
-import re
+from .jpeg import END, START, segments
 
-_JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_SOS, _EOI, _COM = 0xDA, 0xD9, 0xFE
+_COM = 0xFE
 
 _PNG_SIGNATURE_BYTES = 8
 _PNG_KEPT = {
@@ -24,29 +23,10 @@ _VP8X_METADATA_FLAGS = 0b0000_1100
 def strip_jpeg(data: bytes) -> bytes:
     """A JPEG without EXIF, XMP, IPTC, comments, thumbnails, and without whatever follows its end."""
     view = memoryview(data)
-    parts = [view[:2]]
-    at = 2
-    while True:
-        while data[at : at + 2] == b"\xff\xff":
-            at += 1
-        if len(data) < at + 2 or data[at] != 0xFF:
-            raise ValueError("no JPEG marker where one is due")
-        marker = data[at + 1]
-        if marker == _EOI:
-            return b"".join([*parts, b"\xff\xd9"])
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        end = at + 2 + length
-        if length < 2 or end > len(data):
-            raise ValueError("a JPEG segment is longer than the file")
-        if _keeps_segment(marker, data[at + 4 : at + 16]):
-            parts.append(view[at:end])
-        at = end
-        if marker == _SOS:
-            found = _JPEG_NEXT_MARKER.search(data, at)
-            if found is None:
-                raise ValueError("the JPEG has no end marker")
-            parts.append(view[at : found.start()])
-            at = found.start()
+    kept = [
+        view[start:end] for marker, start, end in segments(data) if _keeps_segment(marker, data[start + 4 : start + 16])
+    ]
+    return b"".join([START, *kept, END])
 
 
 def _keeps_segment(marker: int, start: bytes) -> bool:

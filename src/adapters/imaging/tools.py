@@ -20,6 +20,7 @@ from ...core.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 from ..libvips import VipsError, as_srgb, fit, open_image
 from .encoding import PREVIEW_SIDE, encode_preview, encode_within, size_within
 from .headers import HEIF_MIMES, Header, check_limits, open_heif, read_header, undecodable
+from .jpeg import is_one_whole_scan
 from .sniffing import sniff
 from .stripping import strip_jpeg, strip_png, strip_webp
 
@@ -77,9 +78,9 @@ def _prepare(path: Path, needs: PictureNeeds) -> Picture:
             if header.mime != "image/jpeg":  # a JPEG's structure has shown that it is whole
                 _decode_whole(data, header.mime)
             return Picture(stripped, header.mime, header.width, header.height)
-        if header.mime == "image/jpeg":
+        if header.mime == "image/jpeg" and not is_one_whole_scan(data):
             # The pixels may be read at a fraction below, but an end that is missing must be noticed all the same.
-            _decode_whole(data, header.mime)
+            _decode_jpeg(data)
         image = _open_upright(data, header, size_within(header.width, header.height, needs.max_pixels)).copy_memory()
     except (VipsError, ValueError, EOFError, RuntimeError) as error:
         raise undecodable(header.mime) from error
@@ -132,8 +133,7 @@ def _decode_whole(data: bytes, mime: str) -> None:
     """Prove that every pixel is there, with little memory; raises what the decoder raises."""
     if mime in HEIF_MIMES:
         open_heif(data).to_pillow().close()
-        return
-    if mime == "image/jpeg":
+    elif mime == "image/jpeg":
         _decode_jpeg(data)
     else:
         open_image(data, mime, access="sequential").avg()
