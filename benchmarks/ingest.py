@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from photochanger.adapters.imaging import ImageTools
+from photochanger.core.media import ImageLimits
 from photochanger.entrypoints.demo_photos import demo_photos
 from PIL import Image
 
@@ -89,7 +91,6 @@ async def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
 
 
 def _prepare(settings: dict[str, str]) -> None:
-
     subprocess.run(
         (sys.executable, "-m", "benchmarks.processes", "prepare"), env={**os.environ, **settings}, check=True
     )
@@ -101,7 +102,9 @@ def _overhead(folder: Path, http: str, bare: str, rounds: int) -> list[dict[str,
 
 def _overhead_rows(folder: Path, http: str, bare_http: str, rounds: int) -> Iterator[dict[str, Any]]:
     for megabytes in (1, 6):
-        body = form(photo_of(folder, megabytes))
+        photo = photo_of(folder, megabytes)
+        body = form(photo)
+        decoding = _decoding(photo)
         for slot_id, delay in DELAYS_MS.items():
             ours, bare = Camera(http), Camera(bare_http)
             own: list[float] = []
@@ -122,7 +125,24 @@ def _overhead_rows(folder: Path, http: str, bare_http: str, rounds: int) -> Iter
                 "bare_ms": theirs,
                 "overhead_ms": {name: round(mine[name] - theirs[name], 2) for name in mine},
                 "ratio": {name: round(mine[name] / theirs[name], 2) for name in mine},
+                "decoding_ms": decoding,
             }
+
+
+def _decoding(picture: bytes) -> float:
+    """Milliseconds at p50 of proving that the provider's answer is a picture, alone; they are part of the overhead."""
+
+    async def decode() -> list[float]:
+        tools = ImageTools(threads=1)
+        took = []
+        for _ in range(50):
+            started = time.perf_counter()
+            await tools.verify(picture, limits=ImageLimits(max_pixels=100_000_000))
+            took.append((time.perf_counter() - started) * 1000)
+        tools.close()
+        return took
+
+    return percentiles(asyncio.run(decode()))["p50"]
 
 
 def _memory(folder: Path, http: str, pid: int) -> dict[str, Any]:
