@@ -38,6 +38,8 @@ _log = logging.getLogger("photochanger.processing")
 
 
 _PREVIEW_PAUSE = timedelta(milliseconds=250)
+_PREVIEW_PATIENCE = timedelta(seconds=5)
+"""How long a preview waits for a moment in which no guest's job is worked on here; then it is made all the same."""
 
 _End = Callable[[], Coroutine[Any, Any, Job | None]]
 """What is left to do once a route is through: end the job this way."""
@@ -70,6 +72,9 @@ class Processing:
         self._clock = clock
         self._background: set[asyncio.Task[None]] = set()
         self._one_preview = asyncio.Semaphore(1)
+        self._at_work = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def close(self) -> None:
         """Finish the log entries and previews that are still under way."""
@@ -77,6 +82,16 @@ class Processing:
 
     async def run(self, claim: Claim) -> None:
         """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
+        self._at_work += 1
+        self._quiet.clear()
+        try:
+            await self._run(claim)
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                self._quiet.set()
+
+    async def _run(self, claim: Claim) -> None:
         materials = _JobMaterials(claim.job, self._jobs, self._store, self._images, self._providers)
         ending: _End | None = None
         last_entries: list[LogEntry] = []
@@ -94,8 +109,13 @@ class Processing:
             self._in_background(self._make_thumbnail(ended))
 
     async def _make_thumbnail(self, job: Job) -> None:
-        """The preview comes after the guest's answer: it waits a moment, and one is made at a time."""
+        """The preview comes after the guests' answers: it waits for a gap between them, and one is made at a time."""
         await self._clock.sleep(_PREVIEW_PAUSE)
+        try:
+            async with self._clock.timeout_at(self._clock.now() + _PREVIEW_PATIENCE):
+                await self._quiet.wait()
+        except TimeoutError:
+            pass  # a busy evening has no gaps, and the page wants its thumbnails too
         async with self._one_preview:
             try:
                 await self._media.make_thumbnail(job)

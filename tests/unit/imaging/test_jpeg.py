@@ -12,7 +12,7 @@ import pytest
 from photochanger.adapters.imaging import ImageTools
 from photochanger.adapters.imaging.jpeg import is_one_whole_scan
 from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.media import PictureNeeds
+from photochanger.core.media import ImageLimits, PictureNeeds
 from PIL import Image
 
 SMALLER = PictureNeeds(("image/jpeg",), max_bytes=1_000_000, max_pixels=60 * 40)
@@ -40,27 +40,31 @@ def is_decodable(data: bytes) -> bool:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
-async def test_no_damaged_photo_is_prepared_that_a_decoder_would_refuse(
-    tmp_path: Path, options: dict[str, int]
+@pytest.mark.parametrize("step", ["prepare", "verify"])
+async def test_no_damaged_picture_passes_that_a_decoder_would_refuse(
+    tmp_path: Path, options: dict[str, int], step: str
 ) -> None:
     whole = photos.encoded(photos.scene(180, 120), "JPEG", quality=85, **options)
     chance = random.Random(20)
     tool = ImageTools()
-    prepared = refused = 0
+    passed = refused = 0
     for number in range(250):
         data = bytearray(whole)
         DAMAGES[number % len(DAMAGES)](chance, data)
         path = tmp_path / "damaged.jpg"
         path.write_bytes(data)
         try:
-            await tool.prepare(path, SMALLER)
+            if step == "prepare":
+                await tool.prepare(path, SMALLER)
+            else:
+                await tool.verify(bytes(data), limits=ImageLimits(max_pixels=1_000_000))
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge):
             refused += 1
         else:
-            prepared += 1
+            passed += 1
             assert is_decodable(bytes(data)), f"damage {number} of {options}"
     tool.close()
-    assert prepared > 50
+    assert passed > 50
     assert refused > 50
 
 
