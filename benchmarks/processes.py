@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +58,10 @@ class FixedDelayProvider:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         await asyncio.sleep(request.settings["ms"] / 1000)
         return ProviderResult(request.photo.data)
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        """Nothing to mend."""
+        return []
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from photochanger.adapters.memory import (
     MemoryJobRepository,
     MemoryJobSignals,
     MemoryMediaRepository,
+    MemoryProviderLimits,
+    MemorySecretRepository,
     MemorySettingsRepository,
     MemorySlotRepository,
     MemoryStatsService,
@@ -27,10 +29,12 @@ from photochanger.adapters.memory import (
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.jobs import Job
 from photochanger.core.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
+from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.media import MediaStore
 from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.queue import JobQueue, JobSignals
 from photochanger.core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from photochanger.core.ports.secrets import SecretRepository
 from photochanger.core.ports.stats import StatsService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.slots import RouteEntry
@@ -73,6 +77,10 @@ class ScriptedProvider:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         self.calls += 1
         return ProviderResult(await self.script(request))
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        """Nothing to mend."""
+        return []
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -173,10 +181,12 @@ async def serving(
     behind: dict[type, object] = {
         JobQueue: MemoryJobQueue(database),
         JobSignals: MemoryJobSignals(database),
+        ProviderLimits: MemoryProviderLimits(database),
         JobRepository: MemoryJobRepository(database),
         SlotRepository: MemorySlotRepository(clock),
         SettingsRepository: MemorySettingsRepository(),
         MediaRepository: MemoryMediaRepository(),
+        SecretRepository: MemorySecretRepository(),
         StatsService: MemoryStatsService(database),
     }
     behind[ProviderCatalogue] = ProviderCatalogue([provider], limits=ImageLimits(max_pixels=100_000_000))

@@ -12,6 +12,8 @@ from photochanger.adapters.postgres import (
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
+    PostgresProviderLimits,
+    PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSlotRepository,
     PostgresStatsService,
@@ -26,10 +28,12 @@ async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
         yield SimpleNamespace(
             database=database,
             queue=PostgresJobQueue(database),
+            limits=PostgresProviderLimits(database),
             signals=signals,
             jobs=PostgresJobRepository(database),
             slots=PostgresSlotRepository(database),
             settings=PostgresSettingsRepository(database),
+            secrets=PostgresSecretRepository(database),
             media=PostgresMediaRepository(database),
             stats=PostgresStatsService(database),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from photochanger.core.errors import ImageTooLarge, UndecodableImage, Unsupporte
 from photochanger.core.jobs import Claim, Job, LogEntry, LogEvent
 from photochanger.core.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
 from photochanger.core.ports.clock import Clock
+from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.media import MediaStore
 from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.queue import JobQueue, JobSignals
@@ -28,6 +29,7 @@ from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
 from photochanger.core.services.job_service import Jobs
+from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
 from photochanger.core.services.processing import Processing
 from photochanger.core.services.routing import RouteEngine
@@ -111,12 +113,13 @@ class TextImages:
 class ScriptedProvider:
     """A Provider that does what its script says, call by call, and makes a good picture once the script is over."""
 
-    def __init__(self, id: str, *script: Script, max_concurrent: int | None = None, max_bytes: int = 10**7) -> None:
+    def __init__(self, id: str, *script: Script, max_bytes: int = 10**7, **declared: Any) -> None:
         needs = PictureNeeds(("image/jpeg",), max_bytes, 10**9)
         operations = tuple(
-            OperationInfo(id=name, title=name, settings_schema={}, needs=needs) for name in ("enhance", "frame")
+            OperationInfo(id=name, title=name, settings_schema={}, needs=needs, prompts=("prompt",))
+            for name in ("enhance", "frame")
         )
-        self.info = ProviderInfo(id=id, title=id, operations=operations, max_concurrent=max_concurrent)
+        self.info = ProviderInfo(id=id, title=id, operations=operations, on_this_machine=id == "local", **declared)
         self.script = deque(script)
         self.calls: list[ProviderRequest] = []
         self.stopped = 0
@@ -137,6 +140,9 @@ class ScriptedProvider:
         except asyncio.CancelledError:
             self.stopped += 1
             raise
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        return []
 
     async def close(self) -> None:
         self.closed += 1
@@ -217,6 +223,7 @@ class World:
         settings: AppSettings | None = None,
         signals: JobSignals | None = None,
         jitter: Callable[[], float] = lambda: 1.0,
+        public_base_url: str | None = "https://booth.example",
     ) -> None:
         adapters: dict[type, Any] = memory_adapters(FakeClock())
         self.clock = adapters[Clock]
@@ -228,6 +235,7 @@ class World:
         self.settings_records: Any = Troubled(adapters[SettingsRepository])
         self.media_records: Any = Troubled(adapters[MediaRepository])
         self.store: Any = Troubled(adapters[MediaStore])
+        self.limits: Any = Troubled(adapters[ProviderLimits])
         self.images = TextImages()
         self.hasher = SlowMarkedHasher()
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
@@ -264,8 +272,12 @@ class World:
             media=self.media,
             images=self.images,
             providers=self.providers,
-            routes=RouteEngine(self.providers, self.clock, jitter=jitter),
+            routes=RouteEngine(self.providers, self.limits, self.settings, self.clock, jitter=jitter),
+            rescue=LateRescue(
+                queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock
+            ),
             clock=self.clock,
+            public_base_url=public_base_url,
         )
         self.sweeper = Sweeper(
             queue=self.queue, jobs=self.records, media=self.media_records, store=self.store, clock=self.clock

@@ -12,6 +12,9 @@ DEFAULT_RESULT_RETENTION = timedelta(hours=72)
 LEASE = timedelta(seconds=10)
 """How long a worker may be silent before another may take its job; short against the window, so that it can."""
 
+LATE_RESCUE = timedelta(seconds=60)
+"""How long after its job's deadline a provider call may go on in a slot with late rescue."""
+
 ORPHAN_GRACE = timedelta(minutes=5)
 """How old a file without an owner must be before it counts as an orphan: longer than any window and upload pause."""
 

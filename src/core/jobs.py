@@ -79,7 +79,10 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the queue knows it. `attempt` counts acquisitions and is the fencing token of the newest one."""
+    """A job as the queue knows it. `attempt` counts acquisitions and is the fencing token of the newest one.
+
+    `provider_job_reference` is a provider's own name of its work on the route entry number `provider_job_entry`.
+    """
 
     id: UUID
     slot_id: str
@@ -103,6 +106,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str | None = None
     operation_id: str | None = None
     provider_job_reference: str | None = None
+    provider_job_entry: int | None = None
     result: Result | None = None
     result_purged_at: datetime | None = None
     abandoned_at: datetime | None = None
@@ -151,6 +155,7 @@ class LogEvent(enum.StrEnum):
     ATTEMPT = "attempt"
     REFERENCE = "reference"
     FINALIZED = "finalized"
+    RESCUED = "rescued"
     ABANDONED = "abandoned"
     JOINED = "joined"
 

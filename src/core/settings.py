@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from .deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
+from .providers import ProviderLimit
 
 MIB = 1024 * 1024
 
@@ -20,6 +21,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_active_jobs: the bound on jobs that are pending or processing.
         max_upload_bytes: the most bytes of one photo.
         max_image_pixels: the most pixels of one photo.
+        provider_limits: what an administrator allows of providers, by id, in place of what they declare themselves.
     """
 
     sync_response: timedelta = DEFAULT_SYNC_RESPONSE
@@ -27,6 +29,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_active_jobs: int = 64
     max_upload_bytes: int = 64 * MIB
     max_image_pixels: int = 100_000_000
+    provider_limits: dict[str, ProviderLimit] = {}
 
     @property
     def public_link_ttl(self) -> timedelta:
@@ -42,6 +45,7 @@ class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_active_jobs: int | None = None
     max_upload_bytes: int | None = None
     max_image_pixels: int | None = None
+    provider_limits: dict[str, ProviderLimit] | None = None
 
     def over(self, defaults: AppSettings) -> AppSettings:
         """The defaults with everything set here put over them."""

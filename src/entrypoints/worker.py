@@ -17,6 +17,7 @@ from ..core.ports.queue import JobQueue, JobSignals
 from ..core.ports.services import JobService
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.processing import Processing
+from ..core.services.settings_service import SettingsService
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -45,6 +46,7 @@ class WorkerPool:
         signals: JobSignals,
         processing: Processing,
         providers: ProviderCatalogue,
+        settings: SettingsService,
         concurrency: int,
         lease: timedelta = LEASE,
         grace: timedelta = GRACE,
@@ -54,7 +56,8 @@ class WorkerPool:
         self._queue = queue
         self._signals = signals
         self._processing = processing
-        self._limits = providers.concurrency_limits()
+        self._providers = providers
+        self._settings = settings
         self._concurrency = concurrency
         self._lease = lease
         self._grace = grace
@@ -87,9 +90,8 @@ class WorkerPool:
                 claims: list[Claim] = []
                 if free > 0:
                     try:
-                        claims = await self._queue.acquire(
-                            self.name, n=free, lease=self._lease, limits=self._limits or None
-                        )
+                        limits = self._providers.concurrency_limits(await self._settings.current())
+                        claims = await self._queue.acquire(self.name, n=free, lease=self._lease, limits=limits or None)
                     except QueueUnavailable as error:
                         _log.warning("no job can be taken: %s", error.detail)
                         await self._either(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()))

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 from photochanger.adapters.memory import memory_adapters
+from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.queue import JobQueue, JobSignals
 from photochanger.core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from photochanger.core.ports.secrets import SecretRepository
 from photochanger.core.ports.stats import StatsService
 from postgres_backend import open_backend
 
@@ -22,7 +24,7 @@ def backend_url(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture
 async def backend(backend_url: str | None, anyio_backend: str) -> AsyncIterator[SimpleNamespace]:
-    """Every adapter of one backend over the same data: queue, signals, jobs, slots, settings, media, stats."""
+    """Every adapter of one backend over the same data: queue, signals, jobs, slots, settings, secrets, media, stats."""
     async with AsyncExitStack() as stack:
         yield await stack.enter_async_context(open_backend(backend_url)) if backend_url else _memory()
 
@@ -31,10 +33,12 @@ def _memory() -> SimpleNamespace:
     adapters = memory_adapters()
     return SimpleNamespace(
         queue=adapters[JobQueue],
+        limits=adapters[ProviderLimits],
         signals=adapters[JobSignals],
         jobs=adapters[JobRepository],
         slots=adapters[SlotRepository],
         settings=adapters[SettingsRepository],
+        secrets=adapters[SecretRepository],
         media=adapters[MediaRepository],
         stats=adapters[StatsService],
     )

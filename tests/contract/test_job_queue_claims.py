@@ -155,7 +155,7 @@ async def test_a_lease_that_ran_out_lets_another_take_the_next_attempt(backend: 
 async def test_the_old_claim_can_do_nothing_any_more(backend: SimpleNamespace) -> None:
     old, new = await lapsed_and_taken_again(backend)
     assert await backend.queue.renew([old], lease=LEASE) == set()
-    assert not await backend.queue.note_reference(old, "stale")
+    assert not await backend.queue.note_reference(old, "stale", entry=1)
     assert not await backend.queue.release(old)
     assert not await backend.queue.mark_finalized(old.job.id, outcome_succeeded(old.job), claim=old)
     assert await backend.jobs.get(old.job.id) == new.job
@@ -164,7 +164,7 @@ async def test_the_old_claim_can_do_nothing_any_more(backend: SimpleNamespace) -
 async def test_the_new_claim_can_do_everything(backend: SimpleNamespace) -> None:
     _, new = await lapsed_and_taken_again(backend)
     assert await backend.queue.renew([new], lease=LEASE) == {new.job.id}
-    assert await backend.queue.note_reference(new, "queue-17")
+    assert await backend.queue.note_reference(new, "queue-17", entry=1)
     assert await backend.queue.mark_finalized(new.job.id, outcome_succeeded(new.job), claim=new)
 
 
@@ -188,7 +188,7 @@ async def test_renewing_many_answers_for_each(backend: SimpleNamespace) -> None:
 async def test_a_noted_reference_is_there_for_the_next_attempt(backend: SimpleNamespace) -> None:
     await backend.queue.enqueue(new_job(), max_active=MANY)
     claim = await take_one(backend)
-    assert await backend.queue.note_reference(claim, "queue-17")
+    assert await backend.queue.note_reference(claim, "queue-17", entry=1)
     await backend.queue.release(claim)
     assert (await take_one(backend, worker="worker-2")).job.provider_job_reference == "queue-17"
     assert LogEvent.REFERENCE in await events(backend, claim.job.id)
@@ -255,7 +255,7 @@ async def test_without_a_claim_a_job_is_ended_whoever_holds_it(backend: SimpleNa
     claim = await take_one(backend)
     assert await backend.queue.mark_finalized(claim.job.id, outcome_failed(claim.job), claim=None)
     assert await backend.queue.renew([claim], lease=LEASE) == set()
-    assert not await backend.queue.note_reference(claim, "late")
+    assert not await backend.queue.note_reference(claim, "late", entry=1)
     assert not await backend.queue.release(claim)
 
 

@@ -33,6 +33,7 @@ def pool_of(world: World, *, concurrency: int = 2, lease: timedelta = LEASE, gra
         signals=world.signals,
         processing=world.processing,
         providers=world.providers,
+        settings=world.settings,
         concurrency=concurrency,
         lease=lease,
         grace=grace,

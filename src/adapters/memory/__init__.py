@@ -6,16 +6,20 @@ All of it belongs to one event loop, and all of it is gone with the process.
 from __future__ import annotations
 
 from ...core.ports.clock import Clock
+from ...core.ports.limits import ProviderLimits
 from ...core.ports.media import MediaStore
 from ...core.ports.queue import JobQueue, JobSignals
 from ...core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from ...core.ports.secrets import SecretRepository
 from ...core.ports.stats import StatsService
 from ..system_clock import SystemClock
 from .clock import FakeClock
 from .database import MemoryDatabase
 from .jobs import MemoryJobRepository
+from .limits import MemoryProviderLimits
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .queue import MemoryJobQueue
+from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signals import MemoryJobSignals
 from .slots import MemorySlotRepository
@@ -29,6 +33,8 @@ __all__ = [
     "MemoryJobSignals",
     "MemoryMediaRepository",
     "MemoryMediaStore",
+    "MemoryProviderLimits",
+    "MemorySecretRepository",
     "MemorySettingsRepository",
     "MemorySlotRepository",
     "MemoryStatsService",
@@ -47,7 +53,9 @@ def memory_adapters(clock: Clock | None = None) -> dict[type, object]:
         JobRepository: MemoryJobRepository(database),
         SlotRepository: MemorySlotRepository(clock),
         SettingsRepository: MemorySettingsRepository(),
+        SecretRepository: MemorySecretRepository(),
         MediaRepository: MemoryMediaRepository(),
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
+        ProviderLimits: MemoryProviderLimits(database),
     }

@@ -13,13 +13,14 @@ from uuid import UUID
 import msgspec
 
 from ...core.errors import JobNotFound
-from ...core.jobs import Job, LogEntry, LogEvent, Outcome, finalized
+from ...core.jobs import Job, JobState, LogEntry, LogEvent, Outcome, finalized
 from ...core.ports.clock import Clock
+from ...core.providers import Usage
 from ...core.stats import SlotCounts, outcome_of
 
 
 class MemoryDatabase:
-    """The state behind MemoryJobQueue, MemoryJobSignals, MemoryJobRepository and MemoryStatsService."""
+    """The state behind the memory adapters of queue, signals, job records, statistics and provider limits."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -28,6 +29,8 @@ class MemoryDatabase:
         self.previews: dict[UUID, bytes] = {}
         self.answered: set[UUID] = set()
         self.counts: dict[datetime, dict[str, SlotCounts]] = {}
+        self.places: dict[UUID, set[tuple[str, int]]] = {}
+        self.usage: dict[str, Usage] = {}
         self.listeners: dict[UUID | None, set[asyncio.Event]] = {}
 
     def job(self, job_id: UUID) -> Job:
@@ -36,6 +39,16 @@ class MemoryDatabase:
             return self.jobs[job_id]
         except KeyError:
             raise JobNotFound("There is no such job.") from None
+
+    def places_taken(self, provider_id: str) -> int:
+        """How many calls to the provider are under way or kept a place for."""
+        now = self.clock.now()
+        return sum(
+            provider_id == place[0]
+            for job_id, places in self.places.items()
+            if held(self.jobs[job_id], now)
+            for place in places
+        )
 
     def keep(self, job: Job, event: LogEvent, **detail: Any) -> Job:
         """Store a job as it is now, with the log entry of what happened to it."""
@@ -54,6 +67,7 @@ class MemoryDatabase:
         )
         if outcome.inline_preview is not None:
             self.previews[job.id] = outcome.inline_preview
+        self.places.pop(job.id, None)
         self._count(ended.slot_id, outcome)
         self.wake(job.id)
         return ended
@@ -69,3 +83,8 @@ class MemoryDatabase:
         counts = by_slot.get(slot_id, SlotCounts())
         name = outcome_of(outcome.failure_reason).value
         by_slot[slot_id] = msgspec.structs.replace(counts, **{name: getattr(counts, name) + 1})
+
+
+def held(job: Job, now: datetime) -> bool:
+    """Whether a worker works on the job: one whose lease has run out must not stand in its own way."""
+    return job.state is JobState.PROCESSING and job.lease_until is not None and job.lease_until > now

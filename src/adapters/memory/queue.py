@@ -21,6 +21,7 @@ from ...core.jobs import (
     NewJob,
     Outcome,
     QueueDepth,
+    Result,
     acquired,
     can_acquire,
     pending,
@@ -57,18 +58,20 @@ class MemoryJobQueue:
         self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
     ) -> list[Claim]:
         now = self._db.clock.now()
-        busy = Counter(job.provider_of_first_entry for job in self._live() if _held(job, now))
         claims: list[Claim] = []
         for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
             if len(claims) >= n:
                 break
             provider = job.provider_of_first_entry
             most = (limits or {}).get(provider or "")
-            if not can_acquire(job, now) or (most is not None and busy[provider] >= most):
+            crowded = most is not None and self._db.places_taken(provider or "") >= most
+            if not can_acquire(job, now) or (crowded and not _may_try_another(job, now)):
                 continue
             taken = acquired(job, worker, now=now, lease_until=now + lease)
             self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
-            busy[provider] += 1
+            self._db.places[job.id] = (
+                {(provider, 0)} if provider is not None and most is not None and not crowded else set()
+            )
             claims.append(Claim(taken, taken.attempt))
         return claims
 
@@ -81,10 +84,10 @@ class MemoryJobQueue:
                 mine.add(job.id)
         return mine
 
-    async def note_reference(self, claim: Claim, reference: str) -> bool:
+    async def note_reference(self, claim: Claim, reference: str, *, entry: int) -> bool:
         if (job := self._claimed(claim)) is None:
             return False
-        noted = msgspec.structs.replace(job, provider_job_reference=reference)
+        noted = msgspec.structs.replace(job, provider_job_reference=reference, provider_job_entry=entry)
         self._db.keep(noted, LogEvent.REFERENCE, reference=reference)
         return True
 
@@ -93,6 +96,13 @@ class MemoryJobQueue:
         if job is None or job.state.finalized:
             return False
         self._db.end(job, outcome)
+        return True
+
+    async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
+        job = self._db.jobs.get(job_id)
+        if job is None or job.state is not JobState.TIMED_OUT or job.result != replaces:
+            return False
+        self._db.keep(msgspec.structs.replace(job, result=result, result_purged_at=None), LogEvent.RESCUED)
         return True
 
     async def release(self, claim: Claim) -> bool:
@@ -152,6 +162,6 @@ class MemoryJobQueue:
         return job
 
 
-def _held(job: Job, now: datetime) -> bool:
-    """Whether a worker works on the job: one whose lease has run out must not stand in its own way."""
-    return job.state is JobState.PROCESSING and job.lease_until is not None and job.lease_until > now
+def _may_try_another(job: Job, now: datetime) -> bool:
+    """Whether a job whose first provider is crowded has waited long enough for it: there are other entries."""
+    return len(job.route.entries) > 1 and job.expires_at - now < (job.expires_at - job.created_at) / 2

@@ -2,10 +2,12 @@
 
 from .embedded import EmbeddedServer, EmbeddedServerError
 from .engine import Database
+from .limits import PostgresProviderLimits
 from .migrate import migrate, require_current_schema
 from .queue import PostgresJobQueue
 from .records import PostgresJobRepository
 from .repositories import PostgresMediaRepository, PostgresSettingsRepository, PostgresSlotRepository
+from .secrets import PostgresSecretRepository
 from .signals import PostgresJobSignals
 from .stats import PostgresStatsService
 
@@ -17,6 +19,8 @@ __all__ = [
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
+    "PostgresProviderLimits",
+    "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSlotRepository",
     "PostgresStatsService",

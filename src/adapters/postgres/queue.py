@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from ...core.errors import JobNotFound, QueueFull
-from ...core.jobs import Claim, Job, JobState, NewJob, Outcome, QueueDepth, pending
+from ...core.jobs import Claim, Job, JobState, NewJob, Outcome, QueueDepth, Result, pending
 from ...core.stats import outcome_of
 from . import queue_sql
 from .engine import Database
@@ -38,6 +38,7 @@ class PostgresJobQueue:
         self._enqueueing = database.lane(_enqueue_batch)
         self._finalizing = database.lane(_finalize_batch)
         self._acquiring = database.lane(_run_statements)
+        self._acquiring_within_limits = database.lane(_run_under_lock)
         self._others = database.lane(_run_statements)
 
     async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
@@ -54,11 +55,12 @@ class PostgresJobQueue:
         self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
     ) -> list[Claim]:
         parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease}
-        sql = queue_sql.ACQUIRE
         if limits:
-            sql = queue_sql.ACQUIRE_WITHIN_LIMITS
             parameters["limits"] = msgspec.json.encode(limits).decode()
-        rows = await self._acquiring.call(_Statement(sql, parameters))
+            statement = _Statement(queue_sql.ACQUIRE_WITHIN_LIMITS, parameters)
+            rows = await self._acquiring_within_limits.call(statement)
+        else:
+            rows = await self._acquiring.call(_Statement(queue_sql.ACQUIRE, parameters))
         return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
 
     async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
@@ -69,12 +71,22 @@ class PostgresJobQueue:
         }
         return {row["id"] for row in await self._others.call(_Statement(queue_sql.RENEW, parameters))}
 
-    async def note_reference(self, claim: Claim, reference: str) -> bool:
-        parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference}
+    async def note_reference(self, claim: Claim, reference: str, *, entry: int) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference, "entry": entry}
         return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
 
     async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
         return bool(await self._finalizing.call((job_id, outcome, claim)))
+
+    async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
+        parameters = {
+            "id": job_id,
+            "result": msgspec.json.encode(result).decode(),
+            "stem": stem(result.file.key.name),
+            "expires_at": result.expires_at,
+            "replaces": stem(replaces.file.key.name) if replaces else None,
+        }
+        return bool(await self._others.call(_Statement(queue_sql.RESCUE, parameters)))
 
     async def release(self, claim: Claim) -> bool:
         parameters = {"id": claim.job.id, "attempt": claim.attempt}
@@ -156,3 +168,10 @@ async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -
             await cursor.execute(statement.sql, statement.parameters)
             answers.append(await cursor.fetchall() if cursor.description else [])
     return answers
+
+
+async def _run_under_lock(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
+    """The same under the lock of those who count calls under way."""
+    async with connection.transaction():
+        await connection.execute(queue_sql.LOCK_PLACES)
+        return await _run_statements(connection, batch)

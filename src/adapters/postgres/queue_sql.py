@@ -6,11 +6,14 @@ JOB_COLUMNS = """
     jobs.id, jobs.slot_id, jobs.source, jobs.state, jobs.created_at, jobs.expires_at, jobs.route::text as route,
     jobs.photo::text as photo, jobs.access_token, jobs.metadata::text as metadata, jobs.idempotency_key, jobs.attempt,
     jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.finalized_at, jobs.failure_reason, jobs.error_code,
-    jobs.error_detail, jobs.provider_id, jobs.operation_id, jobs.provider_job_reference, jobs.result::text as result,
-    jobs.result_purged_at, jobs.abandoned_at
+    jobs.error_detail, jobs.provider_id, jobs.operation_id, jobs.provider_job_reference,
+    jobs.provider_job_entry, jobs.result::text as result, jobs.result_purged_at, jobs.abandoned_at
 """
 
 ENQUEUE = "select verdict, job_id, free_at from photochanger.enqueue(%(batch)s::jsonb)"
+
+LOCK_PLACES = "select pg_advisory_xact_lock(5093200003)"
+"""Held by whoever counts the calls under way and adds to them, before the statement that counts."""
 
 GET_JOBS = f"select {JOB_COLUMNS} from photochanger.jobs where id = any(%(ids)s)"
 
@@ -18,7 +21,8 @@ _TAKE = f"""
 taken as (
     update photochanger.jobs
     set state = 'processing', attempt = attempt + 1, worker = %(worker)s, lease_until = now() + %(lease)s,
-        acquired_at = coalesce(acquired_at, now())
+        acquired_at = coalesce(acquired_at, now()),
+        places = case when picked.keeps_place then array[route_provider || '/0'] else '{{}}'::text[] end
     from picked
     where jobs.id = picked.id
     returning {JOB_COLUMNS}
@@ -32,7 +36,7 @@ select * from taken order by created_at, id
 
 ACQUIRE = f"""
 with picked as (
-    select id from photochanger.jobs
+    select id, false as keeps_place from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
     order by created_at, id
     limit %(n)s
@@ -46,23 +50,26 @@ with allowed as (
     select key as route_provider, value::int as most from jsonb_each_text(%(limits)s::jsonb)
 ),
 busy as (
-    select route_provider, count(*) as held from photochanger.jobs
+    select split_part(place, '/', 1) as route_provider, count(*) as held
+    from photochanger.jobs cross join unnest(places) as place
     where finalized_at is null and state = 'processing' and lease_until > now()
-    group by route_provider
+    group by 1
 ),
 ranked as (
     select id, route_provider,
-        row_number() over (partition by route_provider order by created_at, id) as place
+        jsonb_array_length(route -> 'entries') > 1
+            and expires_at - now() < (expires_at - created_at) / 2 as may_try_another,
+        row_number() over (partition by route_provider order by created_at, id) as number
     from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
 ),
 picked as (
-    select jobs.id
+    select jobs.id, coalesce(ranked.number <= allowed.most - coalesce(busy.held, 0), false) as keeps_place
     from photochanger.jobs
     join ranked using (id)
     left join allowed on allowed.route_provider = ranked.route_provider
     left join busy on busy.route_provider = ranked.route_provider
-    where (allowed.most is null or ranked.place <= allowed.most - coalesce(busy.held, 0))
+    where (allowed.most is null or ranked.number <= allowed.most - coalesce(busy.held, 0) or ranked.may_try_another)
         and jobs.finalized_at is null and (jobs.state = 'pending' or jobs.lease_until <= now())
     order by jobs.created_at, jobs.id
     limit %(n)s
@@ -81,7 +88,7 @@ returning jobs.id
 
 NOTE_REFERENCE = """
 with noted as (
-    update photochanger.jobs set provider_job_reference = %(reference)s
+    update photochanger.jobs set provider_job_reference = %(reference)s, provider_job_entry = %(entry)s
     where id = %(id)s and attempt = %(attempt)s and state = 'processing'
     returning id
 ),
@@ -137,6 +144,20 @@ ours as (
         and result_stem = (select jobs.result_stem from photochanger.jobs where jobs.id = given.id)
 )
 select ours.place from ours left join told on true
+"""
+
+RESCUE = """
+with rescued as (
+    update photochanger.jobs
+    set result = %(result)s::jsonb, result_stem = %(stem)s, result_expires_at = %(expires_at)s, result_purged_at = null
+    where id = %(id)s and state = 'timed_out' and result_stem is not distinct from %(replaces)s
+    returning id
+),
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event)
+    select id, now(), 'rescued' from rescued
+)
+select id from rescued
 """
 
 RELEASE = """

@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "photochanger"
 
@@ -71,6 +71,8 @@ jobs = Table(
     Column("provider_id", Text),
     Column("operation_id", Text),
     Column("provider_job_reference", Text),
+    Column("provider_job_entry", Integer),
+    Column("places", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("result", JSONB),
     Column("result_stem", Text),
     Column("result_expires_at", _moment),
@@ -132,6 +134,23 @@ app_settings = Table(
     Column("id", SmallInteger, primary_key=True),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("ingest_password", JSONB),
+)
+
+provider_secrets = Table(
+    "provider_secrets",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("changed_at", _moment, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+provider_usage = Table(
+    "provider_usage",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("usage", JSONB, nullable=False),
+    postgresql_with={"fillfactor": "50"},
 )
 
 stats_hourly = Table(

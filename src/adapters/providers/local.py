@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ import pyvips
 from ...core.errors import InvalidSettings
 from ...core.media import Picture, PictureNeeds
 from ...core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
+from ...core.slots import RouteEntry
 from ..libvips import VipsError, open_shrunk
 from .effects import backgrounds, frames, looks, tone
 from .effects.settings import (
@@ -45,6 +46,7 @@ class _Operation(msgspec.Struct, Generic[_Settings], frozen=True, kw_only=True):
     settings: type[_Settings]
     work: Callable[[pyvips.Image, _Settings, _Templates], _Made]
     template_roles: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
 
 
 def _enhance(photo: pyvips.Image, settings: EnhanceSettings, templates: _Templates) -> _Made:
@@ -73,7 +75,9 @@ def _background(photo: pyvips.Image, settings: BackgroundSettings, templates: _T
 _OPERATIONS: Mapping[str, _Operation[Any]] = {
     "enhance": _Operation(title="Natural enhance", settings=EnhanceSettings, work=_enhance),
     "stylize": _Operation(title="Artistic look", settings=StylizeSettings, work=_stylize),
-    "frame": _Operation(title="Frame", settings=FrameSettings, work=_frame, template_roles=(_FRAME_ROLE,)),
+    "frame": _Operation(
+        title="Frame", settings=FrameSettings, work=_frame, template_roles=(_FRAME_ROLE,), prompts=("caption",)
+    ),
     "background": _Operation(
         title="Background", settings=BackgroundSettings, work=_background, template_roles=(_BACKGROUND_ROLE,)
     ),
@@ -82,6 +86,7 @@ _OPERATIONS: Mapping[str, _Operation[Any]] = {
 _INFO = ProviderInfo(
     id="local",
     title="On this machine",
+    on_this_machine=True,
     operations=tuple(
         OperationInfo(
             id=operation_id,
@@ -89,6 +94,7 @@ _INFO = ProviderInfo(
             settings_schema=settings_schema(operation.settings),
             needs=_NEEDS,
             template_roles=operation.template_roles,
+            prompts=operation.prompts,
         )
         for operation_id, operation in _OPERATIONS.items()
     ),
@@ -125,6 +131,10 @@ class LocalProvider:
             self._pool, _process, operation, settings, request.photo, request.templates
         )
         return await work
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        """Nothing: it needs no key and asks no service."""
+        return []
 
     async def close(self) -> None:
         """Wait for running work and end the threads."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
-from ..jobs import Claim, Job, NewJob, Outcome, QueueDepth
+from ..jobs import Claim, Job, NewJob, Outcome, QueueDepth, Result
 
 
 class JobQueue(Protocol):
@@ -39,9 +39,11 @@ class JobQueue(Protocol):
     ) -> list[Claim]:
         """Take up to `n` jobs, oldest first: pending ones, and processing ones whose lease has run out.
 
-        Jobs past their deadline are skipped, and so are jobs whose first route entry names a provider in `limits`
-        that already has that many jobs processing. Two workers never get the same attempt of a job. Each claim
-        carries the attempt number as fencing token and is in the log.
+        Jobs past their deadline are skipped. `limits` bounds the calls under way by provider: a job whose first route
+        entry names a provider with no place left is skipped too, unless it has more entries and half its window is
+        gone; any other claim keeps a place at its first entry's provider, as if `ProviderLimits.enter` had been asked.
+        Two workers never get the same attempt of a job. Each claim carries the attempt number as fencing token and is
+        in the log.
         """
         ...
 
@@ -52,8 +54,9 @@ class JobQueue(Protocol):
         """
         ...
 
-    async def note_reference(self, claim: Claim, reference: str) -> bool:
-        """Save the provider's own name of the work, so that a later attempt can go on with it. False: not yours."""
+    async def note_reference(self, claim: Claim, reference: str, *, entry: int) -> bool:
+        """Save a provider's own name of its work on the route entry of this number, so that a later attempt can go on
+        with it. False: not yours."""
         ...
 
     async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
@@ -62,6 +65,13 @@ class JobQueue(Protocol):
         With a claim only while its attempt is the newest; without one (deadline, cancel) whoever holds it. Returns
         False, and changes nothing, where someone was first. A job that ends without a result gives its idempotency
         key back. `inline_preview` of the outcome is stored with the job.
+        """
+        ...
+
+    async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
+        """Give a job that timed out the picture that came too late, with a log entry. It stays timed out.
+
+        False, and nothing changes, where the job did not time out or its result is not `replaces` any more.
         """
         ...
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..media import ImageLimits
 from ..ports.providers import OperationInfo, Provider, Rejected
+from ..settings import AppSettings
 
 
 class ProviderCatalogue:
@@ -27,13 +28,13 @@ class ProviderCatalogue:
         """Every provider, by id."""
         return [self._providers[provider_id] for provider_id in sorted(self._providers)]
 
-    def concurrency_limits(self) -> dict[str, int]:
-        """How many jobs each provider may have processing at once, for those that say so."""
-        return {
-            provider_id: provider.info.max_concurrent
+    def concurrency_limits(self, settings: AppSettings) -> dict[str, int]:
+        """How many calls each provider may have under way at once, for those that are bounded in that."""
+        limits = {
+            provider_id: settings.provider_limits.get(provider_id, provider.info.limit).max_concurrent
             for provider_id, provider in self._providers.items()
-            if provider.info.max_concurrent is not None
         }
+        return {provider_id: most for provider_id, most in limits.items() if most is not None}
 
     async def close(self) -> None:
         """Let every provider go of what it holds."""

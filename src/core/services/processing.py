@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from ..deadlines import route_ends_at
 from ..errors import (
     ImageTooLarge,
@@ -23,15 +25,17 @@ from ..errors import (
     UnsupportedMediaType,
 )
 from ..jobs import Claim, FailureReason, Job, LogEntry, LogEvent
-from ..media import MediaKey, MediaKind, Picture, PictureNeeds, StoredPicture
+from ..media import StoredPicture
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
-from ..ports.providers import Rejected
 from ..ports.queue import JobQueue, JobSignals, Subscription
 from ..ports.services import JobService, MediaService
 from ..slots import FailureAnswer
+from .attempts import Hooks, RoutePicture
 from .catalogue import ProviderCatalogue
 from .job_service import POLL
+from .late_rescue import LateRescue
+from .materials import JobMaterials
 from .routing import RouteEngine, RouteExhausted
 
 _log = logging.getLogger("photochanger.processing")
@@ -41,8 +45,12 @@ _PREVIEW_PAUSE = timedelta(milliseconds=250)
 _PREVIEW_PATIENCE = timedelta(seconds=5)
 """How long a preview waits for a moment in which no guest's job is worked on here; then it is made all the same."""
 
-_End = Callable[[], Coroutine[Any, Any, Job | None]]
-"""What is left to do once a route is through: end the job this way."""
+
+class _End(msgspec.Struct, frozen=True):
+    """What is left to do once a route is through: end the job this way, with this picture."""
+
+    call: Callable[[], Coroutine[Any, Any, Job | None]]
+    picture: StoredPicture | None = None
 
 
 class Processing:
@@ -59,7 +67,9 @@ class Processing:
         images: ImageTool,
         providers: ProviderCatalogue,
         routes: RouteEngine,
+        rescue: LateRescue,
         clock: Clock,
+        public_base_url: str | None = None,
     ) -> None:
         self._jobs = jobs
         self._queue = queue
@@ -69,15 +79,21 @@ class Processing:
         self._images = images
         self._providers = providers
         self._routes = routes
+        self._rescue = rescue
         self._clock = clock
+        self._public_base_url = public_base_url
         self._background: set[asyncio.Task[None]] = set()
+        self._rescues: set[asyncio.Task[None]] = set()
         self._one_preview = asyncio.Semaphore(1)
         self._at_work = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     async def close(self) -> None:
-        """Finish the log entries and previews that are still under way."""
+        """Stop calls that go on after their window; finish the log entries and previews that are still under way."""
+        for rescue in self._rescues:
+            rescue.cancel()
+        await asyncio.gather(*self._rescues, return_exceptions=True)
         await asyncio.gather(*self._background)
 
     async def run(self, claim: Claim) -> None:
@@ -92,21 +108,40 @@ class Processing:
                 self._quiet.set()
 
     async def _run(self, claim: Claim) -> None:
-        materials = _JobMaterials(claim.job, self._jobs, self._store, self._images, self._providers)
+        materials = JobMaterials(
+            claim.job,
+            jobs=self._jobs,
+            store=self._store,
+            media=self._media,
+            images=self._images,
+            providers=self._providers,
+            public_base_url=self._public_base_url,
+        )
         ending: _End | None = None
+        ended: Job | None = None
         last_entries: list[LogEntry] = []
+        left_behind: list[asyncio.Task[RoutePicture]] = []
         try:
-            ending = await self._unless_ended(claim.job, self._run_route(claim, materials, last_entries))
-            ended = await ending() if ending else None
+            ending = await self._unless_ended(claim.job, self._run_route(claim, materials, last_entries, left_behind))
+            ended = await ending.call() if ending else None
+            for call in left_behind:
+                self._start_rescue(claim.job, call)
+            left_behind.clear()
         finally:
+            for call in left_behind:  # this work itself was stopped: nobody is there to wait for them
+                call.cancel()
             for entry in last_entries:
                 self._log_in_background(entry)
-            if ending is None:
-                await materials.discard()
+            await materials.discard(but=ending.picture if ending else None)
         if ending is None:
             _log.info("job %s was ended by somebody else; its work was stopped", claim.job.id)
         if ended is not None and ended.result is not None:
             self._in_background(self._make_thumbnail(ended))
+
+    def _start_rescue(self, job: Job, call: asyncio.Task[RoutePicture]) -> None:
+        task = asyncio.ensure_future(self._rescue.rescue(job.id, call))
+        self._rescues.add(task)
+        task.add_done_callback(self._rescues.discard)
 
     async def _make_thumbnail(self, job: Job) -> None:
         """The preview comes after the guests' answers: it waits for a gap between them, and one is made at a time."""
@@ -161,7 +196,13 @@ class Processing:
             except QueueUnavailable:
                 await self._clock.sleep(POLL)
 
-    async def _run_route(self, claim: Claim, materials: _JobMaterials, last_entries: list[LogEntry]) -> _End:
+    async def _run_route(
+        self,
+        claim: Claim,
+        materials: JobMaterials,
+        last_entries: list[LogEntry],
+        left_behind: list[asyncio.Task[RoutePicture]],
+    ) -> _End:
         """Run the job's route; what it returns ends the job accordingly.
 
         The log entry of an attempt that made the picture is left in `last_entries`: the guest waits for that picture.
@@ -175,87 +216,47 @@ class Processing:
             else:
                 self._log_in_background(entry)
 
-        async def note_reference(reference: str) -> None:
-            await self._queue.note_reference(claim, reference)
+        async def note_reference(reference: str, entry: int) -> None:
+            await self._queue.note_reference(claim, reference, entry=entry)
 
+        hooks = Hooks(
+            note_attempt=note_attempt,
+            note_reference=note_reference,
+            in_background=self._in_background,
+            left_behind=left_behind.append,
+        )
         fail = partial(self._jobs.fail, job, claim=claim)
         try:
-            made = await self._routes.run(
-                claim, materials, ends_at=_route_ends_at(job), note_attempt=note_attempt, note_reference=note_reference
-            )
+            made = await self._routes.run(claim, materials, hooks, ends_at=_route_ends_at(job))
         except RouteExhausted as error:
-            return partial(
+            failed = partial(
                 fail,
                 FailureReason.PROVIDER_ERROR,
-                error_code="provider_failed",
+                error_code=error.code,
                 detail=error.reason,
                 provider_id=error.provider_id,
                 operation_id=error.operation_id,
             )
+            return _End(failed)
         except TimeoutError:
             detail = "No picture was ready within the sync window."
-            return partial(fail, FailureReason.TIMEOUT, error_code="sync_timeout", detail=detail)
+            return _End(partial(fail, FailureReason.TIMEOUT, error_code="sync_timeout", detail=detail))
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
-            return partial(fail, FailureReason.INVALID_PHOTO, error_code=error.code, detail=error.detail)
+            return _End(partial(fail, FailureReason.INVALID_PHOTO, error_code=error.code, detail=error.detail))
         except (StorageUnavailable, MediaNotFound) as error:
             code = StorageUnavailable.code
-            return partial(fail, FailureReason.STORAGE_ERROR, error_code=code, detail=error.detail)
-        return partial(
+            return _End(partial(fail, FailureReason.STORAGE_ERROR, error_code=code, detail=error.detail))
+        finalize = partial(
             self._jobs.finalize_job,
             claim,
             made.picture,
             provider_id=made.provider_id,
             operation_id=made.operation_id,
         )
+        return _End(finalize, made.picture)
 
 
 def _route_ends_at(job: Job) -> datetime:
     if job.route.failure_answer is FailureAnswer.ERROR:
         return job.expires_at
     return route_ends_at(job.expires_at, job.created_at)
-
-
-class _JobMaterials:
-    """The photo, prepared once for equal needs, the slot's templates, loaded once, and the picture that came back."""
-
-    def __init__(
-        self, job: Job, jobs: JobService, store: MediaStore, images: ImageTool, providers: ProviderCatalogue
-    ) -> None:
-        self._job = job
-        self._jobs = jobs
-        self._store = store
-        self._images = images
-        self._providers = providers
-        self._photos: dict[PictureNeeds, Picture] = {}
-        self._templates: dict[str, Picture] | None = None
-        self._kept: StoredPicture | None = None
-
-    async def keep(self, data: bytes) -> StoredPicture:
-        self._kept = await self._jobs.store_picture(self._job, data, limits=self._providers.limits)
-        return self._kept
-
-    async def discard(self) -> None:
-        """Remove the picture that came back too late to end the job."""
-        if self._kept is not None:
-            await self._jobs.discard_picture(self._kept)
-
-    async def photo(self, needs: PictureNeeds) -> Picture:
-        if needs not in self._photos:
-            async with self._store.local(self._job.photo.file.key) as path:
-                self._photos[needs] = await self._images.prepare(path, needs)
-        return self._photos[needs]
-
-    async def templates(self) -> dict[str, Picture]:
-        if self._templates is None:
-            self._templates = {
-                binding.setting_key: await self._template(binding.media_id) for binding in self._job.route.templates
-            }
-        return self._templates
-
-    async def _template(self, media_id: str) -> Picture:
-        key = MediaKey(MediaKind.TEMPLATES, media_id)
-        try:
-            data = b"".join([chunk async for chunk in self._store.open(key)])
-            return await self._images.verify(data, limits=self._providers.limits)
-        except (MediaNotFound, UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
-            raise Rejected(f"The template {media_id} cannot be used: {error.detail}") from error

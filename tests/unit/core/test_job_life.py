@@ -128,7 +128,7 @@ async def test_at_the_deadline_whoever_waits_ends_the_job_although_no_worker_cam
 
 async def test_at_the_deadline_the_worker_stops_the_provider_and_ends_the_job_although_nobody_waits() -> None:
     world = World(cloud := ScriptedProvider("cloud", never))
-    await world.slot("cloud", "local")
+    await world.slot("cloud")
     job = await world.submit()
     work = await world.start_work()
     await world.clock.advance(WINDOW - timedelta(milliseconds=1))

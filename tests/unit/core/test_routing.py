@@ -9,6 +9,8 @@ from photochanger.core.errors import InvalidSettings, StorageUnavailable
 from photochanger.core.jobs import FailureReason, JobState, LogEvent
 from photochanger.core.media import MediaKey, MediaKind
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Retryable, Unavailable
+from photochanger.core.providers import ProviderLimit
+from photochanger.core.settings import AppSettings
 from photochanger.core.slots import TemplateBinding
 from world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
 
@@ -168,7 +170,7 @@ async def test_a_store_that_fails_is_not_the_providers_fault() -> None:
 
 async def test_the_window_cuts_a_call_off_and_the_log_says_so() -> None:
     world = World(ScriptedProvider("cloud", Retryable("busy"), never))
-    await world.slot("cloud", "local")
+    await world.slot("cloud")
     job = await world.submit()
     assert (await world.work()).state is JobState.TIMED_OUT
     _, cut = await world.log(job, LogEvent.ATTEMPT)
@@ -243,6 +245,8 @@ async def test_the_catalogue_knows_limits_and_closes_everyone() -> None:
     one, two = ScriptedProvider("one", max_concurrent=3), ScriptedProvider("two")
     world = World(two, one)
     assert [provider.info.id for provider in world.providers.all()] == ["local", "one", "two"]
-    assert world.providers.concurrency_limits() == {"one": 3}
+    assert world.providers.concurrency_limits(AppSettings()) == {"one": 3}
+    allowed = AppSettings(provider_limits={"one": ProviderLimit(), "two": ProviderLimit(max_concurrent=4)})
+    assert world.providers.concurrency_limits(allowed) == {"two": 4}
     await world.providers.close()
     assert (one.closed, two.closed, world.local.closed) == (1, 1, 1)

@@ -1,0 +1,176 @@
+"""The ProviderLimits port on PostgreSQL: the rules of the core, run under one lock that `acquire` takes as well.
+
+Calls that come together travel together; a crash of the database server may lose the last second of what they noted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+from sqlalchemy import func, select
+
+from ...core.jobs import Claim
+from ...core.providers import (
+    PLACE_POLL,
+    Admission,
+    Block,
+    CallReport,
+    ProviderLimit,
+    Standing,
+    Usage,
+    admitted,
+    reported,
+    standing_of,
+)
+from .engine import Database
+from .queue_sql import LOCK_PLACES
+from .tables import provider_usage
+
+_READ_USAGE = """
+select clock_timestamp() as at, known.provider_id, known.usage::text
+from (values (1)) as always
+left join photochanger.provider_usage as known on known.provider_id = any(%(ids)s)
+"""
+
+_READ_PLACES = """
+select id, attempt, places from photochanger.jobs
+where finalized_at is null and state = 'processing' and lease_until > clock_timestamp()
+"""
+
+_WRITE_USAGE = """
+insert into photochanger.provider_usage (provider_id, usage)
+select * from unnest(%(ids)s::text[], %(usages)s::jsonb[])
+on conflict (provider_id) do update set usage = excluded.usage
+"""
+
+_WRITE_PLACES = """
+update photochanger.jobs set places = string_to_array(changed.places, ',')
+from unnest(%(ids)s::uuid[], %(places)s::text[]) as changed (id, places)
+where jobs.id = changed.id and jobs.finalized_at is null
+"""
+
+_usages = msgspec.json.Decoder(Usage)
+
+
+class _Enter(NamedTuple):
+    claim: Claim
+    provider_id: str
+    place: str
+    limit: ProviderLimit
+
+
+class _Leave(NamedTuple):
+    claim: Claim
+    provider_id: str
+    place: str
+    report: CallReport
+
+
+class PostgresProviderLimits:
+    """Asking and reporting share a lane, so that what one caller does happens in that order."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._calls = database.lane(_run_batch, durable=False)
+
+    async def enter(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
+        admission = await self._calls.call(_Enter(claim, provider_id, f"{provider_id}/{entry}", limit))
+        assert isinstance(admission, Admission)
+        return admission
+
+    async def leave(self, claim: Claim, provider_id: str, *, entry: int, report: CallReport) -> None:
+        await self._calls.call(_Leave(claim, provider_id, f"{provider_id}/{entry}", report))
+
+    async def standings(self) -> dict[str, Standing]:
+        query = select(provider_usage.c.provider_id, provider_usage.c.usage, func.now().label("at"))
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return {row.provider_id: standing_of(msgspec.convert(row.usage, Usage), now=row.at) for row in rows}
+
+
+async def _run_batch(
+    connection: psycopg.AsyncConnection[Any], batch: Sequence[_Enter | _Leave]
+) -> list[Admission | None]:
+    async with connection.transaction():
+        await connection.execute(LOCK_PLACES)
+        books = await _Books.read(connection, {item.provider_id for item in batch})
+        answers = [books.take(item) for item in batch]
+        await books.write(connection)
+    return answers
+
+
+class _Books:
+    """Usage of the providers asked for and the places of all jobs under way, as they are under the lock."""
+
+    def __init__(self, now: datetime, usage: dict[str, Usage], jobs: Iterable[tuple[UUID, int, list[str]]]) -> None:
+        self._now = now
+        self._usage = usage
+        self._read = dict(usage)
+        self._attempts: dict[UUID, int] = {}
+        self._places: dict[UUID, list[str]] = {}
+        for job_id, attempt, places in jobs:
+            self._attempts[job_id] = attempt
+            self._places[job_id] = places
+        self._taken = Counter(place.partition("/")[0] for places in self._places.values() for place in places)
+        self._changed: set[UUID] = set()
+
+    @classmethod
+    async def read(cls, connection: psycopg.AsyncConnection[Any], provider_ids: set[str]) -> _Books:
+        rows = await (await connection.execute(_READ_USAGE, {"ids": [*provider_ids]})).fetchall()
+        usage = {provider_id: _usages.decode(text) for _, provider_id, text in rows if provider_id is not None}
+        jobs = await (await connection.execute(_READ_PLACES)).fetchall()
+        return cls(rows[0][0], usage, jobs)
+
+    def take(self, item: _Enter | _Leave) -> Admission | None:
+        """Enter what is asked or reported; the admission where it was asked for."""
+        if isinstance(item, _Enter):
+            return self._enter(item)
+        self._leave(item)
+        return None
+
+    def _enter(self, item: _Enter) -> Admission:
+        if not self._is_newest(item.claim):
+            return Admission(Block.CONCURRENCY, PLACE_POLL)
+        self._give_back(item.claim.job.id, item.place)
+        self._usage[item.provider_id], admission = admitted(
+            self._usage.get(item.provider_id, Usage()),
+            item.limit,
+            now=self._now,
+            places_taken=self._taken[item.provider_id],
+        )
+        if admission.granted:
+            self._places[item.claim.job.id].append(item.place)
+            self._taken[item.provider_id] += 1
+            self._changed.add(item.claim.job.id)
+        return admission
+
+    def _leave(self, item: _Leave) -> None:
+        if self._is_newest(item.claim):
+            self._give_back(item.claim.job.id, item.place)
+        usage = self._usage.get(item.provider_id, Usage())
+        self._usage[item.provider_id] = reported(usage, item.report, now=self._now)
+
+    async def write(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Store what is different from what was read."""
+        changed = {key: usage for key, usage in self._usage.items() if usage != self._read.get(key)}
+        if changed:
+            usages = [msgspec.json.encode(usage).decode() for usage in changed.values()]
+            await connection.execute(_WRITE_USAGE, {"ids": [*changed], "usages": usages})
+        if self._changed:
+            places = [",".join(self._places[job_id]) for job_id in self._changed]
+            await connection.execute(_WRITE_PLACES, {"ids": [*self._changed], "places": places})
+
+    def _is_newest(self, claim: Claim) -> bool:
+        return self._attempts.get(claim.job.id) == claim.attempt
+
+    def _give_back(self, job_id: UUID, place: str) -> None:
+        if place in self._places[job_id]:
+            self._places[job_id].remove(place)
+            self._taken[place.partition("/")[0]] -= 1
+            self._changed.add(job_id)

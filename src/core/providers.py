@@ -1,0 +1,260 @@
+"""What all workers together know of a provider: its calls of the last minute and of today, its breaker, its pace.
+
+One `Usage` per provider, kept where every worker sees it; the functions here are its rules. An adapter runs them under
+a lock and stores what they return.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+BREAKER_FAILURES = 5
+"""So many failures in a row open the breaker."""
+
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(seconds=10)
+"""How long an open breaker lets nobody through; doubles from the first to the longest. Short against the sync window:
+a provider that is back must be found in time for the guests who wait."""
+
+PROBE = timedelta(seconds=20)
+"""How long a half-open breaker waits for its probe before it lets another one through."""
+
+PLACE_POLL = timedelta(milliseconds=250)
+"""How soon to ask again where calls that are under way stand in the way."""
+
+_MINUTE_SECONDS = 60
+_REMEMBERED_VERDICTS = 50
+_REMEMBERED_DURATIONS = 64
+_FEWEST_DURATIONS = 10
+"""Fewer pictures than this tell nothing about what is usual."""
+
+
+class ProviderLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider may be asked at most, by all workers of all hosts together; None: no limit."""
+
+    max_concurrent: int | None = None
+    per_minute: int | None = None
+    per_day: int | None = None
+
+
+class Breaker(enum.StrEnum):
+    """Whether calls go through: all, none for a while, or one to see whether the provider is back."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Block(enum.StrEnum):
+    """What stands in the way of a call."""
+
+    BREAKER = "breaker"
+    CONCURRENCY = "concurrency"
+    PER_MINUTE = "per_minute"
+    PER_DAY = "per_day"
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """Whether a call may go out now; where not, what is in the way and when it is worth asking again."""
+
+    block: Block | None = None
+    wait: timedelta = timedelta(0)
+
+    @property
+    def granted(self) -> bool:
+        return self.block is None
+
+
+class Verdict(enum.StrEnum):
+    """How a call ended, as the processing log tells it."""
+
+    PICTURE = "picture"
+    RETRYABLE = "retryable"
+    DOWN = "down"
+    TIMEOUT = "timeout"
+    REJECTED = "rejected"
+    QUOTA = "quota"
+    NOT_CONFIGURED = "not_configured"
+    UNAVAILABLE = "unavailable"
+    CRASHED = "crashed"
+    CANCELLED = "cancelled"
+
+
+_TROUBLE = frozenset({Verdict.DOWN, Verdict.TIMEOUT, Verdict.CRASHED})
+"""The provider itself is in trouble: these open the breaker."""
+
+_HEALTH = {
+    Verdict.PICTURE: "1",
+    Verdict.RETRYABLE: "0",
+    Verdict.DOWN: "0",
+    Verdict.TIMEOUT: "0",
+    Verdict.CRASHED: "0",
+    Verdict.QUOTA: "0",
+}
+"""What counts for the health figure; a refused photo or a missing key says nothing about the provider."""
+
+
+class CallReport(msgspec.Struct, frozen=True):
+    """What became of one call."""
+
+    operation_id: str
+    verdict: Verdict
+    duration: timedelta
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How long an operation's pictures took lately, by percentile."""
+
+    p50: timedelta
+    p75: timedelta
+    p90: timedelta
+    samples: int
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """The shared state of one provider.
+
+    Attributes:
+        seconds: calls of the last minute, as pairs of unix second and count, oldest first.
+        day, calls_today: the UTC day that is counted, as its ordinal, and its calls.
+        failures: how many calls in a row met trouble.
+        open_until: set while the breaker is not closed; before it nobody goes through.
+        openings: how often in a row the breaker opened.
+        probe_until: while a probe is under way, until when it is waited for.
+        verdicts: of the last calls, one digit each, newest last: 1 a picture, 0 none.
+        durations_ms: of the last pictures by operation, newest last.
+    """
+
+    seconds: tuple[tuple[int, int], ...] = ()
+    day: int = 0
+    calls_today: int = 0
+    failures: int = 0
+    open_until: datetime | None = None
+    openings: int = 0
+    probe_until: datetime | None = None
+    verdicts: str = ""
+    durations_ms: dict[str, tuple[int, ...]] = {}
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider is doing. `health`: the share of the last calls that made a picture, None before the first."""
+
+    breaker: Breaker = Breaker.CLOSED
+    open_until: datetime | None = None
+    health: float | None = None
+    calls_last_minute: int = 0
+    calls_today: int = 0
+    pace: dict[str, Pace] = {}
+
+
+def admitted(usage: Usage, limit: ProviderLimit, *, now: datetime, places_taken: int) -> tuple[Usage, Admission]:
+    """Whether one more call may go out at `now`, and the usage with it if so.
+
+    `places_taken`: how many calls to the provider are under way already, by whomever.
+    """
+    usage = _today(usage, now)
+    if usage.open_until is not None:
+        if now < usage.open_until:
+            return usage, Admission(Block.BREAKER, usage.open_until - now)
+        if usage.probe_until is not None and now < usage.probe_until:
+            return usage, Admission(Block.BREAKER, PLACE_POLL)
+    if limit.per_day is not None and usage.calls_today >= limit.per_day:
+        return usage, Admission(Block.PER_DAY, _midnight_after(now) - now)
+    if limit.per_minute is not None and _calls(usage.seconds) >= limit.per_minute:
+        oldest = datetime.fromtimestamp(usage.seconds[0][0], UTC)
+        return usage, Admission(Block.PER_MINUTE, oldest + timedelta(seconds=_MINUTE_SECONDS + 1) - now)
+    if limit.max_concurrent is not None and places_taken >= limit.max_concurrent:
+        return usage, Admission(Block.CONCURRENCY, PLACE_POLL)
+    changed = msgspec.structs.replace(
+        usage,
+        seconds=_one_more(usage.seconds, int(now.timestamp())),
+        calls_today=usage.calls_today + 1,
+        probe_until=None if usage.open_until is None else now + PROBE,
+    )
+    return changed, Admission()
+
+
+def reported(usage: Usage, report: CallReport, *, now: datetime) -> Usage:
+    """The usage once a call has ended so."""
+    verdicts = (usage.verdicts + _HEALTH.get(report.verdict, ""))[-_REMEMBERED_VERDICTS:]
+    usage = msgspec.structs.replace(usage, verdicts=verdicts)
+    if report.verdict is Verdict.PICTURE:
+        duration_ms = round(report.duration.total_seconds() * 1000)
+        known = (*usage.durations_ms.get(report.operation_id, ()), duration_ms)[-_REMEMBERED_DURATIONS:]
+        usage = msgspec.structs.replace(usage, durations_ms=usage.durations_ms | {report.operation_id: known})
+    if report.verdict in _TROUBLE:
+        return _after_trouble(usage, now)
+    if report.verdict is Verdict.CANCELLED:  # tells nothing; if it was the probe, another one may go
+        return msgspec.structs.replace(usage, probe_until=None)
+    return msgspec.structs.replace(usage, failures=0, open_until=None, openings=0, probe_until=None)
+
+
+def standing_of(usage: Usage, *, now: datetime) -> Standing:
+    """The figures that people and the route engine read."""
+    usage = _today(usage, now)
+    breaker = Breaker.CLOSED
+    if usage.open_until is not None:
+        breaker = Breaker.OPEN if now < usage.open_until else Breaker.HALF_OPEN
+    paces = {operation_id: pace_of(durations) for operation_id, durations in usage.durations_ms.items()}
+    return Standing(
+        breaker=breaker,
+        open_until=usage.open_until,
+        health=usage.verdicts.count("1") / len(usage.verdicts) if usage.verdicts else None,
+        calls_last_minute=_calls(usage.seconds),
+        calls_today=usage.calls_today,
+        pace={operation_id: pace for operation_id, pace in paces.items() if pace is not None},
+    )
+
+
+def pace_of(durations_ms: Sequence[int]) -> Pace | None:
+    """The percentiles of these durations (nearest rank); None where they are too few to tell."""
+    if len(durations_ms) < _FEWEST_DURATIONS:
+        return None
+    ordered = sorted(durations_ms)
+
+    def rank(percent: int) -> timedelta:
+        return timedelta(milliseconds=ordered[-(-len(ordered) * percent // 100) - 1])
+
+    return Pace(rank(50), rank(75), rank(90), len(ordered))
+
+
+def _after_trouble(usage: Usage, now: datetime) -> Usage:
+    failures = usage.failures + 1
+    half_open = usage.open_until is not None and now >= usage.open_until
+    opens = half_open or (usage.open_until is None and failures >= BREAKER_FAILURES)
+    if not opens:
+        return msgspec.structs.replace(usage, failures=failures)
+    return msgspec.structs.replace(
+        usage,
+        failures=failures,
+        open_until=now + min(FIRST_PAUSE * 2**usage.openings, LONGEST_PAUSE),
+        openings=min(usage.openings + 1, 16),
+        probe_until=None,
+    )
+
+
+def _today(usage: Usage, now: datetime) -> Usage:
+    """The usage without the calls that count no more."""
+    oldest = int(now.timestamp()) - _MINUTE_SECONDS
+    seconds = tuple(pair for pair in usage.seconds if pair[0] >= oldest)
+    day = now.astimezone(UTC).date().toordinal()
+    calls_today = usage.calls_today if day == usage.day else 0
+    return msgspec.structs.replace(usage, seconds=seconds, day=day, calls_today=calls_today)
+
+
+def _calls(seconds: tuple[tuple[int, int], ...]) -> int:
+    return sum(count for _, count in seconds)
+
+
+def _one_more(seconds: tuple[tuple[int, int], ...], second: int) -> tuple[tuple[int, int], ...]:
+    if seconds and seconds[-1][0] == second:
+        return (*seconds[:-1], (second, seconds[-1][1] + 1))
+    return (*seconds, (second, 1))
+
+
+def _midnight_after(now: datetime) -> datetime:
+    return (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

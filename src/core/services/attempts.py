@@ -1,0 +1,205 @@
+"""One call to a provider: the answer becomes a stored picture, or the error that says what the call was worth."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from ..errors import ImageTooLarge, InvalidSettings, StorageUnavailable, UndecodableImage, UnsupportedMediaType
+from ..media import Picture, PictureNeeds, StoredPicture
+from ..ports.clock import Clock
+from ..ports.providers import (
+    Down,
+    Provider,
+    ProviderError,
+    ProviderRequest,
+    ProviderResult,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
+from ..providers import Verdict
+from ..slots import RouteEntry
+
+_log = logging.getLogger("photochanger.routing")
+
+_LONGEST_REASON = 500
+
+
+class PublicLinks(msgspec.Struct, frozen=True):
+    """Where a provider fetches a photo, and the templates by setting key."""
+
+    photo: str
+    templates: Mapping[str, str]
+
+
+class Materials(Protocol):
+    """What one job lends to its attempts."""
+
+    async def photo(self, needs: PictureNeeds) -> Picture:
+        """The photo within a provider's needs, made once for equal needs."""
+        ...
+
+    async def templates(self, needs: PictureNeeds) -> Mapping[str, Picture]:
+        """The slot's template pictures by setting key, within the same needs; Rejected where one is missing."""
+        ...
+
+    async def links(self, needs: PictureNeeds) -> PublicLinks:
+        """Public links to photo and templates, which end with the job; NotConfigured where none can be given."""
+        ...
+
+    async def keep(self, data: bytes) -> StoredPicture:
+        """A provider's answer, proven to be a picture and stored.
+
+        Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is none.
+        """
+        ...
+
+
+class Hooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told what happens on the way.
+
+    Attributes:
+        note_attempt: gets the facts of every call, for the processing log.
+        note_reference: saves a provider's own name of its work on an entry.
+        in_background: takes what nobody needs to wait for.
+        left_behind: takes a call that goes on after its job's window, in a slot with late rescue.
+    """
+
+    note_attempt: Callable[[dict[str, Any]], None]
+    note_reference: Callable[[str, int], Awaitable[None]]
+    in_background: Callable[[Coroutine[Any, Any, None]], None]
+    left_behind: Callable[[asyncio.Task[RoutePicture]], None]
+
+
+class RoutePicture(msgspec.Struct, frozen=True):
+    """The picture that a route made, already stored, and which entry made it."""
+
+    picture: StoredPicture
+    provider_id: str
+    operation_id: str
+    remarks: dict[str, Any] = {}
+
+
+class TooSlow(Down):
+    """The call was given up while there was still time for another one."""
+
+    verdict = "timeout"
+
+
+class Crashed(Unavailable):
+    """The provider's own mistake."""
+
+    verdict = "crashed"
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One call on its way; `request` gathers what the provider is asked."""
+
+    entry: RouteEntry
+    provider: Provider
+    request: Callable[[], Awaitable[ProviderRequest]]
+    facts: dict[str, Any]
+    started: datetime
+
+
+class Attempts:
+    """Makes the calls of one job. Each ends in a picture or a ProviderError, and in one line of the processing log."""
+
+    def __init__(self, materials: Materials, hooks: Hooks, clock: Clock, *, late_rescue: bool) -> None:
+        self._materials = materials
+        self._hooks = hooks
+        self._clock = clock
+        self._late_rescue = late_rescue
+        self.won = False
+        """Set once a call has made the picture: what is stopped then is not left behind."""
+
+    async def make(self, attempt: Attempt, *, cut: datetime, ends_at: datetime) -> RoutePicture:
+        """The picture of this call, which is given up at `cut`.
+
+        Raises ProviderError; TimeoutError where `cut` is the end of the window; what `materials` raises.
+        """
+        try:
+            async with self._clock.timeout_at(cut):
+                request = await attempt.request()
+                if self._late_rescue and cut >= ends_at:
+                    made = await self._leavable(attempt, request)
+                else:
+                    made = await self._work(attempt, request)
+        except TimeoutError:
+            if cut >= ends_at:
+                self._note(attempt, Verdict.TIMEOUT, "the window ended")
+                raise
+            error = TooSlow("The provider took far longer than it usually does, or than can be waited for.")
+            self._note(attempt, Verdict.TIMEOUT, error.reason)
+            raise error from None
+        except asyncio.CancelledError:
+            late = self._clock.now() >= ends_at
+            reason = "the window ended" if late else "another picture was first, or the job has ended"
+            self._note(attempt, Verdict.TIMEOUT if late else Verdict.CANCELLED, reason)
+            raise
+        except ProviderError as error:
+            self._note(attempt, Verdict(error.verdict), error.reason)
+            raise
+        self._note(attempt, Verdict.PICTURE, made.picture.mime, made.remarks)
+        return made
+
+    async def _leavable(self, attempt: Attempt, request: ProviderRequest) -> RoutePicture:
+        """The same work as a task that outlives its stop, for whoever takes what is left behind."""
+        working = asyncio.ensure_future(self._work(attempt, request))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            if self.won:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+            else:
+                self._hooks.left_behind(working)
+            raise
+
+    async def _work(self, attempt: Attempt, request: ProviderRequest) -> RoutePicture:
+        try:
+            result = await self._answer(attempt.provider, request)
+            picture = await self._kept(result)
+        except InvalidSettings as error:
+            raise Rejected(error.detail) from error
+        except (ProviderError, StorageUnavailable):
+            raise
+        except Exception as error:
+            # A provider's own mistake must not cost the guest the other entries of the route. The text of the error
+            # may hold anything, keys included, so only the place is logged.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            name = type(error).__name__
+            _log.error("provider %s failed in an unforeseen way: %s\n%s", attempt.entry.provider_id, name, where)
+            raise Crashed(name) from None
+        return RoutePicture(picture, attempt.entry.provider_id, attempt.entry.operation_id, result.remarks)
+
+    async def _answer(self, provider: Provider, request: ProviderRequest) -> ProviderResult:
+        """The provider's answer. A TimeoutError of its own making means that the network was slow."""
+        try:
+            return await provider.process(request)
+        except TimeoutError as error:
+            raise Down("The provider did not answer within its own time limit.") from error
+
+    async def _kept(self, result: ProviderResult) -> StoredPicture:
+        """What came back, proven to be a picture: providers do label text and broken files `image/png`."""
+        try:
+            return await self._materials.keep(result.data)
+        except (UnsupportedMediaType, UndecodableImage, ImageTooLarge) as error:
+            raise Retryable(f"The provider's answer is not a usable picture: {error.detail}") from error
+
+    def _note(self, attempt: Attempt, verdict: Verdict, reason: str, remarks: Mapping[str, Any] | None = None) -> None:
+        duration = self._clock.now() - attempt.started
+        told = {
+            "classification": verdict,
+            "reason": reason[:_LONGEST_REASON],
+            "started_at": attempt.started.isoformat(),
+            "duration_ms": round(duration.total_seconds() * 1000, 1),
+        }
+        self._hooks.note_attempt(dict(remarks or {}) | attempt.facts | told)
