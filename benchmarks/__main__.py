@@ -13,7 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import ingest, queue
+from . import ingest, providers, queue
+
+_PARTS = ["ingest", "providers", "queue"]
 
 
 def main() -> None:
@@ -26,6 +28,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["ingest"] = runner.run(ingest.measure(Path(folder), rounds=arguments.rounds))
             _print_ingest(console, figures["ingest"])
+        if "providers" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["providers"] = runner.run(providers.measure(Path(folder), ingests=arguments.ingests))
+            _print_providers(console, figures["providers"])
         if "queue" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["queue"] = runner.run(queue.measure(Path(folder), finished=arguments.finished))
@@ -37,9 +43,10 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["ingest", "queue"], help="ingest, queue; both by default")
+    parser.add_argument("parts", nargs="*", default=_PARTS, help="some of: %(default)s; all by default")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
+    parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     return parser.parse_args()
 
@@ -73,6 +80,20 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
     console.print(
         f"(c) HTTP process under {memory['uploads']} concurrent 6 MB uploads: {memory['peak_mib']} MiB at its peak, "
         f"{memory['before_mib']} MiB before"
+    )
+
+
+def _print_providers(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(d) (f) Ingests against providers that fail in three of ten calls, or have a long tail")
+    for column in ("provider", "route", "ingests", "pictures", "success", "ms p50/p95/p99"):
+        table.add_column(column, justify="right")
+    for provider in ("failing", "long_tail"):
+        for route, row in figures[provider].items():
+            share = f"{row['success_share']:.2%}"
+            table.add_row(provider, route, str(row["ingests"]), str(row["succeeded"]), share, _three(row["ms"]))
+    console.print(table)
+    console.print(
+        f"(e) provider's answer to client's picture, 2 MB, ms p50/p95/p99: {_three(figures['answer_to_client_ms'])}"
     )
 
 

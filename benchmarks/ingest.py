@@ -21,7 +21,7 @@ from PIL import Image
 
 from .processes import DELAYS_MS, PASSWORD, database, process
 
-_BOUNDARY = "----benchmark7c1e"
+BOUNDARY = "----benchmark7c1e"
 
 
 def photo_of(folder: Path, megabytes: float) -> bytes:
@@ -42,11 +42,11 @@ def _jpeg(folder: Path, picture: Image.Image, quality: int) -> bytes:
 def form(photo: bytes) -> bytes:
     """The camera's form."""
     head = (
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="password"\r\n\r\n{PASSWORD}\r\n'
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="fileToUpload"; filename="photo.jpg"\r\n'
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="password"\r\n\r\n{PASSWORD}\r\n'
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="fileToUpload"; filename="photo.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     )
-    return head.encode() + photo + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    return head.encode() + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 class Camera:
@@ -59,7 +59,7 @@ class Camera:
         """The status and the milliseconds from the first byte sent to the last byte received."""
         started = time.perf_counter()
         self._connection.request(
-            "POST", path, body=body, headers={"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+            "POST", path, body=body, headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         )
         answer = self._connection.getresponse()
         answer.read()
@@ -82,7 +82,7 @@ async def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
             "PHOTOCHANGER_INGEST_PASSWORD": PASSWORD,
             "PHOTOCHANGER_WORKERS": "4",
         }
-        await asyncio.to_thread(_prepare, settings)
+        await asyncio.to_thread(prepare, settings)
         with process("bare", {}) as (bare, _), process("http", settings) as (http, http_process):
             with process("worker", settings):
                 overhead = await asyncio.to_thread(_overhead, folder, http, bare, rounds)
@@ -90,7 +90,8 @@ async def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
     return {"overhead": overhead, "memory": memory}
 
 
-def _prepare(settings: dict[str, str]) -> None:
+def prepare(settings: dict[str, str]) -> None:
+    """The schema and the slots, by a process of its own."""
     subprocess.run(
         (sys.executable, "-m", "benchmarks.processes", "prepare"), env={**os.environ, **settings}, check=True
     )
@@ -156,7 +157,7 @@ def _memory(folder: Path, http: str, pid: int) -> dict[str, Any]:
 
     def send(_: int) -> int:
         connection = HTTPConnection("127.0.0.1", int(http), timeout=120)
-        headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}", "Prefer": "wait=5"}
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Prefer": "wait=5"}
         connection.request("POST", "/ingest/slot-005", body=body, headers=headers)
         return connection.getresponse().status
 

@@ -31,6 +31,8 @@ from photochanger.entrypoints.http.services import HttpServices
 from photochanger.entrypoints.startup import migrate_database, readiness, seed
 from photochanger.entrypoints.worker import WorkerPool
 
+from . import moody
+
 PASSWORD = "benchmark-password"
 DELAYS_MS = {"slot-005": 0, "slot-006": 500}
 """The slots that are measured, and how long their provider takes."""
@@ -68,7 +70,9 @@ class FixedDelayProvider:
 
 
 def _container(settings: Settings) -> Any:
-    catalogue = ProviderCatalogue([FixedDelayProvider()], limits=ImageLimits(max_pixels=100_000_000))
+    catalogue = ProviderCatalogue(
+        [FixedDelayProvider(), *moody.providers()], limits=ImageLimits(max_pixels=100_000_000)
+    )
     return make_container(settings, {ProviderCatalogue: catalogue})
 
 
@@ -78,9 +82,9 @@ async def prepare(settings: Settings) -> None:
     await migrate_database(container)
     await seed(container)
     slots = await container.get(SlotRepository)
-    for slot_id, milliseconds in DELAYS_MS.items():
+    delays = {id: Route(entries=(RouteEntry("delay", "wait", {"ms": ms}),)) for id, ms in DELAYS_MS.items()}
+    for slot_id, route in (delays | moody.ROUTES).items():
         slot = await slots.get(slot_id)
-        route = Route(entries=(RouteEntry("delay", "wait", {"ms": milliseconds}),))
         changed = msgspec.structs.replace(slot, active=True, route=route)
         await slots.save(changed, expected_version=slot.version)
     await container.close()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -30,6 +30,9 @@ from ..slots import RouteEntry
 _log = logging.getLogger("photochanger.routing")
 
 _LONGEST_REASON = 500
+
+EARLY = timedelta(milliseconds=50)
+"""So much too early may a timer of the end of the window fire."""
 
 
 class PublicLinks(msgspec.Struct, frozen=True):
@@ -120,48 +123,41 @@ class Attempts:
         self.won = False
         """Set once a call has made the picture: what is stopped then is not left behind."""
 
-    async def make(self, attempt: Attempt, *, cut: datetime, ends_at: datetime) -> RoutePicture:
-        """The picture of this call, which is given up at `cut`.
+    async def make(
+        self, attempt: Attempt, *, patience: Callable[[], Coroutine[Any, Any, None]], ends_at: datetime
+    ) -> RoutePicture:
+        """The picture of this call, which is given up when `patience` returns; the caller stops it at `ends_at`.
 
-        Raises ProviderError; TimeoutError where `cut` is the end of the window; what `materials` raises.
+        Raises ProviderError, and what `materials` raises.
         """
+        working = asyncio.ensure_future(self._ask(attempt))
+        waiting = asyncio.ensure_future(patience())
+        left_behind = False
         try:
-            async with self._clock.timeout_at(cut):
-                request = await attempt.request()
-                if self._late_rescue and cut >= ends_at:
-                    made = await self._leavable(attempt, request)
-                else:
-                    made = await self._work(attempt, request)
-        except TimeoutError:
-            if cut >= ends_at:
-                self._note(attempt, Verdict.TIMEOUT, "the window ended")
-                raise
-            error = TooSlow("The provider took far longer than it usually does, or than can be waited for.")
-            self._note(attempt, Verdict.TIMEOUT, error.reason)
-            raise error from None
+            await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                waiting.result()
+                raise TooSlow("The provider took far longer than it usually does, or than can be waited for.")
+            made = working.result()
         except asyncio.CancelledError:
-            late = self._clock.now() >= ends_at
+            late = self._clock.now() >= ends_at - EARLY
+            if left_behind := self._late_rescue and not self.won:
+                self._hooks.left_behind(working)
             reason = "the window ended" if late else "another picture was first, or the job has ended"
             self._note(attempt, Verdict.TIMEOUT if late else Verdict.CANCELLED, reason)
             raise
         except ProviderError as error:
             self._note(attempt, Verdict(error.verdict), error.reason)
             raise
+        finally:
+            await stopped(waiting)
+            if not left_behind:
+                await stopped(working)
         self._note(attempt, Verdict.PICTURE, made.picture.mime, made.remarks)
         return made
 
-    async def _leavable(self, attempt: Attempt, request: ProviderRequest) -> RoutePicture:
-        """The same work as a task that outlives its stop, for whoever takes what is left behind."""
-        working = asyncio.ensure_future(self._work(attempt, request))
-        try:
-            return await asyncio.shield(working)
-        except asyncio.CancelledError:
-            if self.won:
-                working.cancel()
-                await asyncio.gather(working, return_exceptions=True)
-            else:
-                self._hooks.left_behind(working)
-            raise
+    async def _ask(self, attempt: Attempt) -> RoutePicture:
+        return await self._work(attempt, await attempt.request())
 
     async def _work(self, attempt: Attempt, request: ProviderRequest) -> RoutePicture:
         try:
@@ -203,3 +199,9 @@ class Attempts:
             "duration_ms": round(duration.total_seconds() * 1000, 1),
         }
         self._hooks.note_attempt(dict(remarks or {}) | attempt.facts | told)
+
+
+async def stopped(task: asyncio.Future[Any]) -> None:
+    """Cancel the task and wait until it has ended; what it came to counts as seen."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -36,7 +36,8 @@ from .catalogue import ProviderCatalogue
 from .job_service import POLL
 from .late_rescue import LateRescue
 from .materials import JobMaterials
-from .routing import RouteEngine, RouteExhausted
+from .route_run import RouteExhausted
+from .routing import RouteEngine
 
 _log = logging.getLogger("photochanger.processing")
 

@@ -103,14 +103,15 @@ class ProviderKeys:
         sealed = await asyncio.to_thread(self._box.seal, key, purpose=_purpose(provider_id))
         secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=self._clock.now(), changed_by=by)
         async with self._reading[provider_id]:
-            self._known.pop(provider_id, None)
             await self._repository.put(secret)
+            self._known.pop(provider_id, None)
 
     async def forget(self, provider_id: str) -> bool:
         """Remove the stored key, so that the environment's holds again; False where none was stored."""
         async with self._reading[provider_id]:
+            removed = await self._repository.remove(provider_id)
             self._known.pop(provider_id, None)
-            return await self._repository.remove(provider_id)
+            return removed
 
     async def states(self) -> dict[str, KeyState]:
         """Where each key that is set comes from, by provider id. QueueUnavailable."""

@@ -21,7 +21,7 @@ from photochanger.core.errors import (
     UndecodableImage,
     UnsupportedMediaType,
 )
-from photochanger.core.jobs import JobSource, JobState, LogEvent
+from photochanger.core.jobs import Job, JobSource, JobState, LogEvent
 from photochanger.core.media import MediaKind
 from photochanger.core.ports.providers import Rejected
 from photochanger.core.settings import AppSettings
@@ -283,6 +283,22 @@ async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() ->
     await world.clock.advance(SECOND)
     await world.sweeper.sweep_orphans()
     assert await world.files() == []
+
+
+async def test_a_look_at_the_job_that_the_deadline_cuts_off_is_the_end_of_the_window_and_no_outage() -> None:
+    world = World()
+    await world.slot("cloud")
+    job = await world.submit()
+    read = world.records.inner.get
+
+    async def slowly(job_id: UUID) -> Job:
+        if world.clock.now() >= job.created_at + 47 * SECOND and world.clock.now() < job.expires_at:
+            await world.clock.sleep(2 * SECOND)
+        return await read(job_id)
+
+    world.records.inner.get = slowly
+    ended = await world.run(world.jobs.wait(job.id), within=WINDOW)
+    assert (ended.state, ended.finalized_at) == (JobState.TIMED_OUT, job.expires_at)
 
 
 async def test_a_queue_that_hangs_at_the_deadline_holds_nobody_and_the_job_still_ends() -> None:

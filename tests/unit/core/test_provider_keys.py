@@ -172,12 +172,15 @@ async def test_an_outage_goes_through_where_nothing_is_known() -> None:
             await call
 
 
-async def test_a_key_that_could_not_be_stored_is_not_used() -> None:
+async def test_a_key_that_could_not_be_stored_is_not_used_and_the_known_one_still_is() -> None:
     keys = Keys()
     await keys.service.key("gemini")
-    keys.records.trouble["put"] = QueueUnavailable("away")
+    keys.records.trouble["*"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await keys.service.set("gemini", KEY, by="admin")
+    with pytest.raises(QueueUnavailable):
+        await keys.service.forget("gemini")
+    await keys.clock.advance(MINUTE)
     assert await keys.service.key("gemini") == ENVIRONMENT_KEY
 
 

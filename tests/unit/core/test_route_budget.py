@@ -60,6 +60,21 @@ async def test_a_call_far_beyond_what_is_usual_is_given_up_and_made_again() -> N
     assert await attempts(world, job) == [("cloud", "timeout"), ("cloud", "picture")]
 
 
+async def test_a_call_under_way_is_given_up_once_the_pictures_of_others_tell_what_is_usual() -> None:
+    world = World(cloud := ScriptedProvider("cloud", never))
+    await world.slot("cloud")
+    job = await world.submit()
+    work = await world.start_work()
+    await world.clock.advance(8 * SECOND)
+    await usual(world, "cloud", 3)
+    await world.end(work, within=8 * SECOND)
+    ended = await world.jobs.get(job.id)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.finalized_at is not None
+    assert job.created_at + 12 * SECOND <= ended.finalized_at <= job.created_at + 16 * SECOND
+    assert (len(cloud.calls), cloud.stopped) == (2, 1)
+
+
 async def test_no_call_starts_that_would_usually_not_end_in_time_while_another_entry_could() -> None:
     busy = Retryable("busy", after=30 * SECOND)
     world = World(cloud := ScriptedProvider("cloud", busy))
@@ -183,15 +198,15 @@ async def test_a_job_does_not_wait_for_a_place_until_it_is_too_late_for_its_fall
     world = World(ScriptedProvider("cloud", never, max_concurrent=1))
     await world.slot("cloud", "local")
     await world.submit(picture("1"))
-    waiting = await world.submit(picture("2"))
+    await world.submit(picture("2"))
     first, second = await world.jobs.acquire_next_job("worker-1", n=2)
     holding = await world.start(world.processing.run(first))
     work = await world.start(world.processing.run(second))
     for _ in range(40):
         await world.clock.advance(SECOND)
         await world.queue.renew([first], lease=10 * SECOND)
-    assert work.done()
-    ended = await world.jobs.get(waiting.id)
+    await world.end(work)
+    ended = await world.jobs.get(second.job.id)
     assert (ended.state, ended.provider_id) == (JobState.SUCCEEDED, "local")
     holding.cancel()
     await asyncio.gather(holding, return_exceptions=True)

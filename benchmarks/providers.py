@@ -1,0 +1,93 @@
+"""(d) How many guests get their picture from providers that fail, (e) how soon after the provider's answer, and (f)
+what a hedge does for the slowest of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import local
+from typing import Any
+
+from . import moody
+from .ingest import BOUNDARY, form, percentiles, photo_of, prepare
+from .processes import PASSWORD, database, process
+
+_CLIENTS = 16
+_ANSWERS = 100
+
+
+async def measure(folder: Path, *, ingests: int) -> dict[str, Any]:
+    """Every figure, over HTTP, with one worker process of so many hands as there are clients."""
+    async with database(folder) as server:
+        server.ensure_database("bench")
+        settings = {
+            "PHOTOCHANGER_HOME": str(folder),
+            "PHOTOCHANGER_DATABASE_URL": server.url("bench"),
+            "PHOTOCHANGER_INGEST_PASSWORD": PASSWORD,
+            "PHOTOCHANGER_WORKERS": str(_CLIENTS),
+        }
+        await asyncio.to_thread(prepare, settings)
+        with process("http", settings) as (http, _), process("worker", settings):
+            return await asyncio.to_thread(_measure, folder, http, ingests)
+
+
+def _measure(folder: Path, http: str, ingests: int) -> dict[str, Any]:
+    small, large = form(photo_of(folder, 0.3)), form(photo_of(folder, 2))
+    return {
+        "failing": {
+            "one entry": _many(http, moody.ONE_ENTRY, small, ingests),
+            "two entries": _many(http, moody.TWO_ENTRIES, small, ingests),
+        },
+        "answer_to_client_ms": percentiles([*_after_answers(http, large)]),
+        "long_tail": {
+            "plain": _many(http, moody.TAILED, small, ingests),
+            "hedged": _many(http, moody.HEDGED, small, ingests),
+        },
+    }
+
+
+def _many(http: str, slot_id: str, body: bytes, ingests: int) -> dict[str, Any]:
+    with ThreadPoolExecutor(_CLIENTS) as clients:
+        answers = [*clients.map(_sender(http, slot_id, body), range(ingests))]
+    statuses = Counter(status for status, _ in answers)
+    return {
+        "ingests": ingests,
+        "succeeded": statuses[200],
+        "success_share": round(statuses[200] / ingests, 4),
+        "statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "ms": percentiles([milliseconds for _, milliseconds in answers]),
+    }
+
+
+def _sender(http: str, slot_id: str, body: bytes) -> Callable[[int], tuple[int, float]]:
+    kept = local()
+
+    def send(_: int) -> tuple[int, float]:
+        if not hasattr(kept, "connection"):
+            kept.connection = HTTPConnection("127.0.0.1", int(http), timeout=120)
+        started = time.perf_counter()
+        status, _picture = _ingest(kept.connection, slot_id, body)
+        return status, (time.perf_counter() - started) * 1000
+
+    return send
+
+
+def _after_answers(http: str, body: bytes) -> Iterator[float]:
+    """Milliseconds from the provider's answer to the last byte at the client."""
+    connection = HTTPConnection("127.0.0.1", int(http), timeout=120)
+    for _ in range(_ANSWERS):
+        status, picture = _ingest(connection, moody.STAMPED, body)
+        assert status == 200, status
+        yield (time.time_ns() - moody.stamp_of(picture)) / 1e6
+
+
+def _ingest(connection: HTTPConnection, slot_id: str, body: bytes) -> tuple[int, bytes]:
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    connection.request("POST", f"/ingest/{slot_id}", body=body, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
