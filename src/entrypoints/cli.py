@@ -9,13 +9,17 @@ import threading
 from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ..core.errors import ConfigurationError, PhotoChangerError
 from .config import Settings
 from .logs import set_up_logging
+
+_T = TypeVar("_T")
+
+_MAX_INPUT_CHARS = 64 * 1024
 
 
 @click.group()
@@ -31,15 +35,14 @@ def _settings(**changes: Any) -> Settings:
     return msgspec.structs.replace(settings, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
     """Run on uvloop where it is installed."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(work)
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 @cli.command()
@@ -148,6 +151,71 @@ def doctor() -> None:
             click.echo(f"      {finding.mend}")
     if any(finding.mend is not None for finding in findings):
         sys.exit(1)
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def providers(context: click.Context, as_json: bool) -> None:
+    """List the providers of this service; set or forget their keys, set their limits."""
+    if context.invoked_subcommand is None:
+        from .providers_command import as_table, describe, json_text
+
+        listing = _run(describe(_settings()))
+        click.echo(json_text(listing) if as_json else as_table(listing))
+
+
+@providers.command("set-key")
+@click.argument("provider_id", metavar="ID")
+def set_key(provider_id: str) -> None:
+    """Store the key of a provider, sealed; it holds within a second, without a new start.
+
+    The key is asked for, or read from standard input where that is no terminal: never from an argument, which other
+    users of the machine could see.
+    """
+    from .providers_command import store_key
+
+    settings = _settings()
+    asked = sys.stdin.isatty()
+    key = click.prompt("Key", hide_input=True) if asked else sys.stdin.read(_MAX_INPUT_CHARS)
+    _run(store_key(settings, provider_id, key.strip()))
+    click.echo(f"The key of {provider_id} is stored.")
+
+
+@providers.command("forget-key")
+@click.argument("provider_id", metavar="ID")
+def forget_key(provider_id: str) -> None:
+    """Remove the stored key of a provider; the environment's, where one is set, holds again."""
+    from .providers_command import remove_key
+
+    removed = _run(remove_key(_settings(), provider_id))
+    click.echo(f"The key of {provider_id} is removed." if removed else f"No key of {provider_id} was stored.")
+
+
+_BOUND = click.IntRange(1, 1_000_000)
+
+
+@providers.command("set-limits")
+@click.argument("provider_id", metavar="ID")
+@click.option("--concurrent", type=_BOUND, help="Calls under way at once.")
+@click.option("--per-minute", type=_BOUND, help="Calls in any sixty seconds.")
+@click.option("--per-day", type=_BOUND, help="Calls of a day in UTC.")
+@click.option("--declared", is_flag=True, help="Go back to what the provider declares itself.")
+def set_limits(
+    provider_id: str, concurrent: int | None, per_minute: int | None, per_day: int | None, declared: bool
+) -> None:
+    """Set what a provider may be asked by all workers of all hosts together; a bound that is not named is none.
+
+    It holds within a second, without a new start.
+    """
+    from ..core.providers import ProviderLimit
+    from .providers_command import store_limits
+
+    limit = ProviderLimit(max_concurrent=concurrent, per_minute=per_minute, per_day=per_day)
+    if declared and limit != ProviderLimit():
+        raise click.UsageError("--declared goes with no other limit")
+    _run(store_limits(_settings(), provider_id, None if declared else limit))
+    click.echo(f"The limits of {provider_id} are set.")
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,23 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..adapters.providers.addresses import AddressGuard
 from ..core.deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
 from ..core.errors import ConfigurationError
+from ..core.ports.secrets import MIN_SECRET_CHARS
+from ..core.services.provider_keys import KEY_RULE, is_key
 from ..core.settings import MIB, AppSettings
+from .plugins import BUILT_IN, installed_ids
 
 PREFIX = "PHOTOCHANGER_"
+
+_KEY = "API_KEY"
+_BASE_URL = "BASE_URL"
+
+
+def key_variable(provider_id: str) -> str:
+    """The environment variable of a provider's key."""
+    return PREFIX + _provider_variable(provider_id, _KEY)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             administrator has stored goes over them.
         public_base_url: what public links begin with; None takes it from the request.
         ingest_password: the password of the first start; None generates one.
+        secret_key: what seals stored keys; None keeps a generated one in `home`/secret.key once it is needed.
+        provider_keys, provider_base_urls: by provider id; a key that an administrator has stored goes over this one.
+        private_hosts: host names, addresses, networks (CIDR) and host:port that providers may reach although private.
         log_format: `console` or `json`.
     """
 
@@ -47,25 +62,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_image_pixels: int = 100_000_000
     public_base_url: str | None = None
     ingest_password: str | None = None
+    secret_key: str | None = None
+    provider_keys: dict[str, str] = {}
+    provider_base_urls: dict[str, str] = {}
+    private_hosts: tuple[str, ...] = ()
     log_format: str = "console"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that the environment describes; ConfigurationError names the variable that cannot be used."""
         environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
-        for name, (field, read) in _VARIABLES.items():
-            text = environ.get(PREFIX + name, "").strip()
-            if not text:
-                continue
-            try:
-                values[field] = read(text)
-            except ValueError as error:
-                raise ConfigurationError(PREFIX + name, str(error)) from None
-        unknown = sorted(name for name in environ if name.startswith(PREFIX) and name[len(PREFIX) :] not in _KNOWN)
-        if unknown:
-            raise ConfigurationError(unknown[0], "there is no such setting")
-        return cls(**values)
+        named = {name.removeprefix(PREFIX): text for name, text in environ.items() if name.startswith(PREFIX)}
+        values: dict[str, Any] = {
+            field: _read(name, named[name].strip(), read)
+            for name, (field, read) in _VARIABLES.items()
+            if named.get(name, "").strip()
+        }
+        left = {name: text.strip() for name, text in named.items() if name not in _VARIABLES and name not in _LATER}
+        return cls(**values | _of_providers(left))
 
     @property
     def defaults(self) -> AppSettings:
@@ -83,9 +97,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.media_root or self.home / "media"
 
     def __repr__(self) -> str:
-        hidden = {"database_url", "ingest_password"}
+        hidden = {"database_url", "ingest_password", "secret_key", "provider_keys"}
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
         return f"Settings({', '.join(shown)})"
+
+
+def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise ConfigurationError(PREFIX + name, str(error)) from None
+
+
+def _of_providers(named: Mapping[str, str]) -> dict[str, Any]:
+    """Keys and base URLs by provider. Only where another name than the built-in ones is there are packages looked for.
+
+    ConfigurationError for a name that belongs to no provider.
+    """
+    readers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _provider_url)}
+
+    def variables(provider_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+        return {_provider_variable(id, what): (id, what) for id in provider_ids for what in readers}
+
+    known = variables(id for id in BUILT_IN if id != "local")
+    if named.keys() - known:
+        known = variables(installed_ids()) | known
+    values: dict[str, dict[str, str]] = {field: {} for field, _ in readers.values()}
+    for name, text in sorted(named.items()):
+        if name not in known:
+            raise ConfigurationError(PREFIX + name, "there is no such setting")
+        if text:
+            provider_id, what = known[name]
+            field, read = readers[what]
+            values[field][provider_id] = _read(name, text, read)
+    return values
+
+
+def _provider_variable(provider_id: str, what: str) -> str:
+    return f"{provider_id.upper().replace('-', '_')}_{what}"
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -143,6 +192,34 @@ def _password(text: str) -> str:
     return text
 
 
+def _secret_key(text: str) -> str:
+    if not MIN_SECRET_CHARS <= len(text) <= 4096:
+        raise ValueError(f"is not between {MIN_SECRET_CHARS} and 4096 characters long")
+    return text
+
+
+def _provider_key(text: str) -> str:
+    if not is_key(text):
+        raise ValueError(f"is no key. {KEY_RULE}")
+    return text
+
+
+def _provider_url(text: str) -> str:
+    url = _url("http", "https")(text)
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError("has no host name")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("has a user name, a password, a query or a fragment, which does not belong there")
+    return url
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    entries = tuple(entry.strip() for entry in text.split(",") if entry.strip())
+    AddressGuard(entries)  # knows what an entry can be, and names the variable where one is none
+    return entries
+
+
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "HOME": ("home", Path),
     "HOST": ("host", str),
@@ -157,13 +234,10 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_IMAGE_PIXELS": ("max_image_pixels", _whole(1, 1_000_000_000)),
     "PUBLIC_BASE_URL": ("public_base_url", _url("http", "https")),
     "INGEST_PASSWORD": ("ingest_password", _password),
+    "SECRET_KEY": ("secret_key", _secret_key),
+    "PRIVATE_HOSTS": ("private_hosts", _hosts),
     "LOG_FORMAT": ("log_format", _one_of("console", "json")),
 }
 
-_LATER = (
-    *("SECRET_KEY", "ADMIN_USERNAME", "ADMIN_PASSWORD", "OTLP_ENDPOINT"),
-    *(f"{provider}_{what}" for provider in ("GEMINI", "OPENAI", "TURBOTEXT") for what in ("API_KEY", "BASE_URL")),
-)
-"""Names that are fixed for the parts that come with providers, administration and telemetry; they do nothing yet."""
-
-_KNOWN = frozenset(_VARIABLES) | frozenset(_LATER)
+_LATER = ("ADMIN_USERNAME", "ADMIN_PASSWORD", "OTLP_ENDPOINT")
+"""Names that are fixed for the parts that come with administration and telemetry; they do nothing yet."""

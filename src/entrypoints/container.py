@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
@@ -17,18 +18,21 @@ from ..adapters.postgres import (
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
+    PostgresProviderLimits,
+    PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSlotRepository,
     PostgresStatsService,
 )
-from ..adapters.providers.local import LocalProvider
-from ..adapters.security import Argon2PasswordHasher
+from ..adapters.security import AesSecretBox, Argon2PasswordHasher, kept_secret
 from ..adapters.system_clock import SystemClock
 from ..core.media import ImageLimits
 from ..core.ports.clock import Clock
+from ..core.ports.limits import ProviderLimits
 from ..core.ports.media import ImageTool, MediaStore
 from ..core.ports.queue import JobQueue, JobSignals
 from ..core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from ..core.ports.secrets import SecretBox, SecretRepository
 from ..core.ports.security import PasswordHasher
 from ..core.ports.services import JobService, MediaService
 from ..core.ports.stats import StatsService
@@ -36,12 +40,15 @@ from ..core.services.auth_service import AuthService
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.fallback import FallbackPictures
 from ..core.services.job_service import Jobs
+from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
 from ..core.services.processing import Processing
+from ..core.services.provider_keys import ProviderKeys
 from ..core.services.routing import RouteEngine
 from ..core.services.settings_service import SettingsService
 from ..core.services.sweeper import Sweeper
 from .config import Settings
+from .providers import Providers, make_providers
 from .worker import WorkerPool
 
 DATABASE = "photochanger"
@@ -76,15 +83,17 @@ class PostgresAdapters(Provider):
             yield signals
 
     queue = provide(PostgresJobQueue, provides=JobQueue)
+    limits = provide(PostgresProviderLimits, provides=ProviderLimits)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
+    secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
 
 
 class LocalAdapters(Provider):
-    """What is the same wherever the database is: clock, files, pictures, passwords, providers."""
+    """What is the same wherever the database is: clock, files, pictures, passwords, secrets, providers."""
 
     scope = Scope.APP
 
@@ -107,8 +116,17 @@ class LocalAdapters(Provider):
         await hasher.close()
 
     @provide
-    async def providers(self, settings: Settings) -> AsyncIterator[ProviderCatalogue]:
-        catalogue = ProviderCatalogue([LocalProvider()], limits=ImageLimits(max_pixels=settings.max_image_pixels))
+    def secret_box(self, settings: Settings) -> SecretBox:
+        secret = settings.secret_key
+        return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+
+    @provide
+    async def providers(self, settings: Settings, keys: ProviderKeys) -> Providers:
+        return await make_providers(settings, keys)
+
+    @provide
+    async def catalogue(self, settings: Settings, made: Providers) -> AsyncIterator[ProviderCatalogue]:
+        catalogue = ProviderCatalogue(made.providers, limits=ImageLimits(max_pixels=settings.max_image_pixels))
         yield catalogue
         await catalogue.close()
 
@@ -124,16 +142,53 @@ class CoreServices(Provider):
     ) -> SettingsService:
         return SettingsService(repository, hasher, clock, defaults=settings.defaults)
 
+    @provide
+    def provider_keys(
+        self, repository: SecretRepository, box: SecretBox, clock: Clock, settings: Settings
+    ) -> ProviderKeys:
+        return ProviderKeys(repository, box, clock, environment=settings.provider_keys)
+
     auth = provide(AuthService)
     fallback = provide(FallbackPictures)
     job_service = provide(Jobs, provides=JobService)
     media_service = provide(Media, provides=MediaService)
-    processing = provide(Processing)
+    rescue = provide(LateRescue)
     sweeper = provide(Sweeper)
 
     @provide
-    def routes(self, providers: ProviderCatalogue, clock: Clock) -> RouteEngine:
-        return RouteEngine(providers, clock)
+    def routes(
+        self, providers: ProviderCatalogue, limits: ProviderLimits, settings: SettingsService, clock: Clock
+    ) -> RouteEngine:
+        return RouteEngine(providers, limits, settings, clock)
+
+    @provide
+    def processing(
+        self,
+        settings: Settings,
+        jobs: JobService,
+        queue: JobQueue,
+        signals: JobSignals,
+        store: MediaStore,
+        media: MediaService,
+        images: ImageTool,
+        providers: ProviderCatalogue,
+        routes: RouteEngine,
+        rescue: LateRescue,
+        clock: Clock,
+    ) -> Processing:
+        return Processing(
+            jobs=jobs,
+            queue=queue,
+            signals=signals,
+            store=store,
+            media=media,
+            images=images,
+            providers=providers,
+            routes=routes,
+            rescue=rescue,
+            clock=clock,
+            public_base_url=settings.public_base_url,
+        )
 
     @provide
     def worker(
@@ -144,6 +199,7 @@ class CoreServices(Provider):
         signals: JobSignals,
         processing: Processing,
         providers: ProviderCatalogue,
+        app_settings: SettingsService,
     ) -> WorkerPool:
         return WorkerPool(
             jobs=jobs,
@@ -151,8 +207,14 @@ class CoreServices(Provider):
             signals=signals,
             processing=processing,
             providers=providers,
+            settings=app_settings,
             concurrency=settings.workers,
         )
+
+
+def secret_key_file(settings: Settings) -> Path:
+    """Where the secret is kept that seals the keys of providers, for those who configure none."""
+    return settings.home / "secret.key"
 
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:

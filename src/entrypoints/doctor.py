@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import stat
 from collections.abc import Awaitable, Callable
 
-import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
-from ..core.errors import InvalidSettings, PhotoChangerError
-from ..core.ports.providers import ProviderError
+from ..core.errors import PhotoChangerError
 from ..core.ports.repositories import SettingsRepository, SlotRepository
 from ..core.services.catalogue import ProviderCatalogue
-from ..core.slots import Slot
+from ..core.services.provider_keys import ProviderKeys
 from .config import Settings
-from .container import make_container
+from .container import make_container, secret_key_file
+from .findings import Finding, provider_findings
+from .providers import Providers
 from .startup import readiness
 
 _LOW_DISK_BYTES = 2 * 1024**3
 _TIMEOUT_SECONDS = 30.0
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What was seen of one part; `mend` says what to do, None where all is well."""
-
-    part: str
-    says: str
-    mend: str | None = None
 
 
 async def examine() -> list[Finding]:
@@ -52,7 +45,7 @@ async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]
     except (PhotoChangerError, OSError) as error:
         return [Finding("database", str(error), "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _MEND[part]) for part, check in checks.items()]
-    findings.append(_disk(settings))
+    findings += [_disk(settings), *_secret_key(settings)]
     if any(finding.mend for finding in findings if finding.part in ("database", "schema")):
         return findings
     stored = await (await container.get(SettingsRepository)).ingest_password()
@@ -61,9 +54,13 @@ async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]
         if stored
         else Finding("ingest password", "not set yet", "Start `photochanger serve` once; it sets and prints one.")
     )
-    providers = await container.get(ProviderCatalogue)
-    slots = await (await container.get(SlotRepository)).all()
-    return findings + [_slot(slot, providers) for slot in slots if slot.active]
+    return findings + await provider_findings(
+        slots=await (await container.get(SlotRepository)).all(),
+        catalogue=await container.get(ProviderCatalogue),
+        troubles=(await container.get(Providers)).troubles,
+        keys=await container.get(ProviderKeys),
+        settings=settings,
+    )
 
 
 _MEND = {
@@ -93,16 +90,11 @@ def _disk(settings: Settings) -> Finding:
     return Finding("disk", says, "Make room: below 2 GiB." if free < _LOW_DISK_BYTES else None)
 
 
-def _slot(slot: Slot, providers: ProviderCatalogue) -> Finding:
-    """Whether every entry of the slot's route can be used as it is configured."""
-    for entry in slot.route.entries:
-        try:
-            provider, operation = providers.find(entry.provider_id, entry.operation_id)
-            provider.check_settings(operation.id, entry.settings)
-        except ProviderError as error:
-            return Finding(slot.id, error.reason, "Change the slot's route, or configure the provider.")
-        except InvalidSettings as error:
-            wrong = "; ".join(f"{path}: {what}" for path, what in error.errors)
-            return Finding(slot.id, f"{error.detail} {wrong}", "Change the slot's settings.")
-    route = " then ".join(f"{entry.provider_id}/{entry.operation_id}" for entry in slot.route.entries)
-    return Finding(slot.id, f"{slot.name}: {route}")
+def _secret_key(settings: Settings) -> list[Finding]:
+    """Whether others on this machine can read the secret that seals keys; nothing where none is kept."""
+    file = secret_key_file(settings)
+    if settings.secret_key is not None or not file.exists():
+        return []
+    open_to_others = file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    says = f"kept in {file}" + (", which others can read or write" if open_to_others else "")
+    return [Finding("secret key", says, f"Run `chmod 600 {file}`." if open_to_others else None)]

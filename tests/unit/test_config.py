@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from photochanger.core.errors import ConfigurationError
 from photochanger.core.settings import AppSettings
-from photochanger.entrypoints.config import Settings
+from photochanger.entrypoints.config import Settings, key_variable
 
 MIB = 1024 * 1024
 
@@ -38,6 +38,23 @@ MIB = 1024 * 1024
         ("PUBLIC_BASE_URL", "https://photos.example/", "public_base_url", "https://photos.example"),
         ("INGEST_PASSWORD", "12345678", "ingest_password", "12345678"),
         ("INGEST_PASSWORD", "x" * 1024, "ingest_password", "x" * 1024),
+        ("SECRET_KEY", "s" * 32, "secret_key", "s" * 32),
+        ("SECRET_KEY", "s" * 4096, "secret_key", "s" * 4096),
+        ("GEMINI_API_KEY", "AIza-key", "provider_keys", {"gemini": "AIza-key"}),
+        ("OPENAI_API_KEY", " sk-key\n", "provider_keys", {"openai": "sk-key"}),
+        ("TURBOTEXT_API_KEY", "k", "provider_keys", {"turbotext": "k"}),
+        ("HTTP_API_KEY", "user pass", "provider_keys", {"http": "user pass"}),
+        ("GEMINI_BASE_URL", "http://127.0.0.1:8080/", "provider_base_urls", {"gemini": "http://127.0.0.1:8080"}),
+        ("OPENAI_BASE_URL", "https://gate.example/v1", "provider_base_urls", {"openai": "https://gate.example/v1"}),
+        ("TURBOTEXT_BASE_URL", "https://t.example", "provider_base_urls", {"turbotext": "https://t.example"}),
+        ("HTTP_BASE_URL", "http://[::1]:9", "provider_base_urls", {"http": "http://[::1]:9"}),
+        ("PRIVATE_HOSTS", "renderer.local", "private_hosts", ("renderer.local",)),
+        (
+            "PRIVATE_HOSTS",
+            " 10.0.0.7:8188, 192.168.0.0/16 ,,renderer:80,[::1]:80,fd00::/8,::1",
+            "private_hosts",
+            ("10.0.0.7:8188", "192.168.0.0/16", "renderer:80", "[::1]:80", "fd00::/8", "::1"),
+        ),
         ("LOG_FORMAT", "json", "log_format", "json"),
         ("LOG_FORMAT", " console ", "log_format", "console"),
     ],
@@ -73,6 +90,20 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
         ("PUBLIC_BASE_URL", "ftp://photos.example", "http://"),
         ("INGEST_PASSWORD", "1234567", "between 8 and 1024 characters"),
         ("INGEST_PASSWORD", "x" * 1025, "between 8 and 1024 characters"),
+        ("SECRET_KEY", "s" * 31, "between 32 and 4096 characters"),
+        ("SECRET_KEY", "s" * 4097, "between 32 and 4096 characters"),
+        ("GEMINI_API_KEY", "two\nlines", "visible ASCII characters in one line"),
+        ("OPENAI_API_KEY", "x" * 4097, "1 to 4096"),
+        ("GEMINI_BASE_URL", "localhost:8080", "http://"),
+        ("GEMINI_BASE_URL", "https://", "no host name"),
+        ("GEMINI_BASE_URL", "https://user@gate.example", "does not belong there"),
+        ("GEMINI_BASE_URL", "https://gate.example/?a=1", "does not belong there"),
+        ("PRIVATE_HOSTS", "10.0.0.0/33", "10.0.0.0/33"),
+        ("PRIVATE_HOSTS", "10.0.0.1,renderer:0", "renderer:0"),
+        ("PRIVATE_HOSTS", "renderer:65536", "renderer:65536"),
+        ("PRIVATE_HOSTS", "http://renderer", "http://renderer"),
+        ("PRIVATE_HOSTS", "10.0.1", "10.0.1"),
+        ("PRIVATE_HOSTS", "10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2"),
         ("LOG_FORMAT", "xml", "not one of console, json"),
     ],
 )
@@ -87,7 +118,14 @@ def test_a_value_that_cannot_be_used_names_its_variable(variable: str, text: str
 
 
 @pytest.mark.parametrize(
-    ("variable", "secret"), [("DATABASE_URL", "mysql://u:s3cret@db/x"), ("INGEST_PASSWORD", "s3cret")]
+    ("variable", "secret"),
+    [
+        ("DATABASE_URL", "mysql://u:s3cret@db/x"),
+        ("INGEST_PASSWORD", "s3cret"),
+        ("SECRET_KEY", "s3cret"),
+        ("GEMINI_API_KEY", "s3cret\nkey"),
+        ("HTTP_BASE_URL", "https://u:s3cret@gate.example"),
+    ],
 )
 def test_the_error_does_not_repeat_a_secret(variable: str, secret: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -101,14 +139,45 @@ def test_a_misspelt_variable_stops_the_start() -> None:
     assert refused.value.variable == "PHOTOCHANGER_WORKRES"
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "ADMIN_USERNAME", "GEMINI_API_KEY", "TURBOTEXT_BASE_URL"])
+@pytest.mark.parametrize("name", ["NO_SUCH_API_KEY", "NO_SUCH_BASE_URL", "LOCAL_API_KEY", "API_KEY", "GEMINI_KEY"])
+def test_a_variable_of_a_provider_that_is_not_here_stops_the_start(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="there is no such setting") as refused:
+        Settings.from_env({f"PHOTOCHANGER_{name}": "https://s3cret.example"})
+    assert refused.value.variable == f"PHOTOCHANGER_{name}"
+    assert "s3cret" not in str(refused.value)
+
+
+def test_an_installed_package_has_a_key_and_an_address_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photochanger.entrypoints.config.installed_ids", lambda: ["sepia-booth"])
+    settings = Settings.from_env(
+        {
+            "PHOTOCHANGER_SEPIA_BOOTH_API_KEY": "key of the booth",
+            "PHOTOCHANGER_SEPIA_BOOTH_BASE_URL": "http://booth.example",
+            "PHOTOCHANGER_GEMINI_API_KEY": "key of gemini",
+        }
+    )
+    assert settings.provider_keys == {"sepia-booth": "key of the booth", "gemini": "key of gemini"}
+    assert settings.provider_base_urls == {"sepia-booth": "http://booth.example"}
+    assert key_variable("sepia-booth") == "PHOTOCHANGER_SEPIA_BOOTH_API_KEY"
+
+
+def test_packages_are_looked_for_only_where_a_name_may_be_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look() -> list[str]:
+        raise AssertionError("looking costs milliseconds at each start")
+
+    monkeypatch.setattr("photochanger.entrypoints.config.installed_ids", look)
+    assert Settings.from_env({"PHOTOCHANGER_GEMINI_API_KEY": "k", "PHOTOCHANGER_PORT": "1"}).port == 1
+
+
+@pytest.mark.parametrize("name", ["ADMIN_USERNAME", "ADMIN_PASSWORD", "OTLP_ENDPOINT"])
 def test_names_that_are_fixed_for_later_parts_are_known(name: str) -> None:
     assert Settings.from_env({f"PHOTOCHANGER_{name}": "x"}) == Settings()
 
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_an_empty_variable_is_one_that_is_not_set(text: str) -> None:
-    names = ("HOME", "PORT", "DATABASE_URL", "SYNC_RESPONSE_SECONDS", "INGEST_PASSWORD", "LOG_FORMAT")
+    names = ("HOME", "PORT", "DATABASE_URL", "SYNC_RESPONSE_SECONDS", "INGEST_PASSWORD", "LOG_FORMAT", "SECRET_KEY")
+    names += ("GEMINI_API_KEY", "HTTP_BASE_URL", "PRIVATE_HOSTS")
     assert Settings.from_env({f"PHOTOCHANGER_{name}": text for name in names}) == Settings()
 
 
@@ -118,7 +187,13 @@ def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: p
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = Settings(database_url="postgresql://u:s3cret@db/x", ingest_password="s3cret-too", workers=7)
+    settings = Settings(
+        database_url="postgresql://u:s3cret@db/x",
+        ingest_password="s3cret-too",
+        secret_key="s3cret" * 6,
+        provider_keys={"gemini": "s3cret-key"},
+        workers=7,
+    )
     for text in (repr(settings), str(settings), f"{settings}"):
         assert "s3cret" not in text
         assert "workers=7" in text

@@ -11,6 +11,7 @@ import msgspec
 from ..ports.clock import Clock
 from ..ports.repositories import SettingsRepository
 from ..ports.security import PasswordHasher
+from ..providers import ProviderLimit
 from ..settings import AppSettings, StoredPassword
 
 _MAX_AGE = timedelta(seconds=1)
@@ -63,6 +64,15 @@ class SettingsService:
         replaced = await self._repository.replace_ingest_password(renewed, expected_hash=outdated.hash)
         self._snapshot = None
         return renewed if replaced else outdated
+
+    async def limit_provider(self, provider_id: str, limit: ProviderLimit | None) -> None:
+        """Allow this much of a provider, in place of what it declares; None: what it declares. QueueUnavailable."""
+        stored = await self._repository.get()
+        limits = {id: known for id, known in (stored.provider_limits or {}).items() if id != provider_id}
+        if limit is not None:
+            limits[provider_id] = limit
+        await self._repository.save(msgspec.structs.replace(stored, provider_limits=limits))
+        self._snapshot = None
 
     async def _read(self) -> _Snapshot:
         if (fresh := self._fresh()) is not None:

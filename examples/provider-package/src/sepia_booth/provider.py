@@ -1,0 +1,100 @@
+"""The provider: what it declares of itself, and the picture work, which runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import io
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from photochanger.adapters.providers.schemas import parse_settings, settings_schema
+from photochanger.core.errors import InvalidSettings
+from photochanger.core.media import PictureNeeds
+from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
+from photochanger.core.slots import RouteEntry
+from PIL import Image, ImageOps
+
+_DUOTONE = "duotone"
+
+
+class Print(enum.StrEnum):
+    """The prints by name."""
+
+    SEPIA = "sepia"
+    CYANOTYPE = "cyanotype"
+    SELENIUM = "selenium"
+
+
+_TONES = {
+    Print.SEPIA: ("#2b1608", "#a5713f", "#fff3da"),
+    Print.CYANOTYPE: ("#06162e", "#2f6c9e", "#f2f8fc"),
+    Print.SELENIUM: ("#1a1016", "#7d6a72", "#f7f1f0"),
+}
+
+
+class DuotoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a slot can set; the JSON Schema and the checks both come from here."""
+
+    print: Annotated[Print, msgspec.Meta(title="Print", description="The tones of the finished picture.")] = Print.SEPIA
+    strength: Annotated[
+        int, msgspec.Meta(ge=0, le=100, title="Strength", description="100 is the print alone, 0 the photo.")
+    ] = 100
+
+
+_INFO = ProviderInfo(
+    id="sepia-booth",
+    title="Sepia booth",
+    operations=(
+        OperationInfo(
+            id=_DUOTONE,
+            title="Duotone",
+            settings_schema=settings_schema(DuotoneSettings),
+            needs=PictureNeeds(mimes=("image/jpeg", "image/png"), max_bytes=64 * 1024 * 1024, max_pixels=40_000_000),
+        ),
+    ),
+    on_this_machine=True,
+)
+
+
+class SepiaBooth:
+    """A Provider without a service behind it: no key, no connections, nothing to close."""
+
+    @property
+    def info(self) -> ProviderInfo:
+        return _INFO
+
+    def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
+        if operation_id != _DUOTONE:
+            raise InvalidSettings("There is no such operation.", (("operation_id", "There is no such operation."),))
+        parse_settings(DuotoneSettings, settings)
+
+    async def process(self, request: ProviderRequest) -> ProviderResult:
+        """The photo in two tones. Rejected where the settings do not fit or the photo cannot be read."""
+        try:
+            self.check_settings(request.operation_id, request.settings)
+        except InvalidSettings as error:
+            raise Rejected(error.detail) from error
+        settings = parse_settings(DuotoneSettings, request.settings)
+        data = await asyncio.to_thread(_duotone, request.photo.data, settings)
+        return ProviderResult(data, {"print": str(settings.print)})
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        return []  # it needs nothing that could be missing
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _duotone(data: bytes, settings: DuotoneSettings) -> bytes:
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            photo = opened.convert("RGB")
+    except OSError as error:
+        raise Rejected("The photo cannot be decoded.") from error
+    dark, middle, light = _TONES[settings.print]
+    printed = ImageOps.colorize(ImageOps.grayscale(photo), black=dark, white=light, mid=middle)
+    out = io.BytesIO()
+    Image.blend(photo, printed, settings.strength / 100).save(out, "JPEG", quality=92)
+    return out.getvalue()

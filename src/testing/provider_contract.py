@@ -1,0 +1,256 @@
+"""The Provider contract as a pytest class: what the service relies on, whoever wrote the provider."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+import pytest
+from PIL import Image
+
+from ..core.errors import InvalidSettings
+from ..core.media import Picture
+from ..core.ports.providers import (
+    NotConfigured,
+    Provider,
+    ProviderContext,
+    ProviderError,
+    ProviderInfo,
+    ProviderRequest,
+    ProviderResult,
+)
+from ..core.slots import RouteEntry
+
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+_AT_ONCE = 4
+
+
+class ContractContext:
+    """A ProviderContext for tests: everything that it answers with is given to it."""
+
+    def __init__(
+        self, *, key: str | None, base_url: str | None = None, private_hosts: tuple[str, ...] = ("127.0.0.1", "::1")
+    ) -> None:
+        self._key = key
+        self.base_url = base_url
+        self.private_hosts = private_hosts
+
+    async def key(self) -> str | None:
+        return self._key
+
+
+class ProviderContract:
+    """Subclass it as `class TestMine(ProviderContract)`, say `entries`, and make the provider in `make_provider`.
+
+    A provider that asks another machine is given a stand-in of that, which `base_url` names: no test of this suite
+    needs the real service, and none should call it.
+
+    Attributes:
+        entries: what the provider must make a picture with: one entry or more for each of its operations.
+        secret: the key that the provider is given; it must be found in nothing that the provider says.
+        base_url: the address that the context names; an autouse fixture of yours may set it to a stand-in's.
+        patience: the most that any one call of the suite may take.
+    """
+
+    entries: ClassVar[Sequence[RouteEntry]] = ()
+    secret: ClassVar[str] = "contract-key-7Q4x9Zt2"
+    base_url: str | None = None
+    patience: ClassVar[timedelta] = timedelta(seconds=60)
+
+    async def make_provider(self, context: ProviderContext) -> Provider:
+        """A new provider, as its factory makes it of a context; the suite closes it."""
+        raise NotImplementedError("say how the provider is made")
+
+    def photo(self, mime: str) -> Picture:
+        """The photo that the provider gets, of a type that it accepts."""
+        return sample_picture(mime)
+
+    def templates(self, entry: RouteEntry, roles: Sequence[str], mime: str) -> Mapping[str, Picture]:
+        """The templates that are bound to the slot of this entry: a picture for each role of its operation."""
+        return {role: sample_picture(mime, width=240, height=240) for role in roles}
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.mark.anyio
+    async def test_it_declares_itself_well(self) -> None:
+        async with self._open() as provider:
+            info = provider.info
+            assert isinstance(info, ProviderInfo)
+            assert msgspec.json.decode(msgspec.json.encode(info), type=ProviderInfo) == info
+            assert info.title.strip()
+            assert info.operations
+            assert len({operation.id for operation in info.operations}) == len(info.operations)
+            for limit in (info.max_concurrent, info.per_minute, info.per_day):
+                assert limit is None or limit > 0
+            for operation in info.operations:
+                assert operation.id.isidentifier()
+                assert operation.title.strip()
+                assert operation.needs.mimes
+                assert set(operation.needs.mimes) <= {*_FORMATS, "image/heic", "image/heif"}
+                assert operation.needs.max_bytes > 0
+                assert operation.needs.max_pixels > 0
+
+    @pytest.mark.anyio
+    async def test_every_operation_has_an_example_entry(self) -> None:
+        async with self._open() as provider:
+            assert {entry.provider_id for entry in self.entries} == {provider.info.id}
+            assert {entry.operation_id for entry in self.entries} == {one.id for one in provider.info.operations}
+
+    @pytest.mark.anyio
+    async def test_settings_schemas_are_json_schemas_that_the_examples_fit(self) -> None:
+        jsonschema = import_module("jsonschema")
+        async with self._open() as provider:
+            for operation in provider.info.operations:
+                schema = operation.settings_schema
+                jsonschema.Draft202012Validator.check_schema(schema)
+                assert schema.get("type") == "object"
+                declared = schema.get("properties", {})
+                assert set(operation.prompts) <= set(declared), "a prompt is a setting"
+            for entry in self.entries:
+                found = provider.info.operation(entry.operation_id)
+                assert found is not None
+                jsonschema.validate(entry.settings, found.settings_schema, jsonschema.Draft202012Validator)
+
+    @pytest.mark.anyio
+    async def test_settings_that_fit_are_accepted_and_unknown_ones_refused(self) -> None:
+        async with self._open() as provider:
+            for entry in self.entries:
+                provider.check_settings(entry.operation_id, entry.settings)
+                with pytest.raises(InvalidSettings) as refused:
+                    provider.check_settings(entry.operation_id, {**entry.settings, "no_such_setting": 1})
+                assert any("no_such_setting" in path for path, _ in refused.value.errors)
+            with pytest.raises(InvalidSettings):
+                provider.check_settings("no_such_operation", {})
+
+    @pytest.mark.anyio
+    async def test_each_example_gives_a_picture_that_decodes(self) -> None:
+        async with self._open() as provider:
+            for entry in self.entries:
+                self._check(await self._process(provider, entry))
+
+    @pytest.mark.anyio
+    async def test_calls_at_once_all_give_their_picture(self) -> None:
+        async with self._open() as provider:
+            for entry in self.entries:
+                for result in await asyncio.gather(*(self._process(provider, entry) for _ in range(_AT_ONCE))):
+                    self._check(result)
+
+    @pytest.mark.anyio
+    async def test_what_cannot_be_done_is_a_provider_error_and_no_other(self) -> None:
+        async with self._open() as provider:
+            with pytest.raises(ProviderError):
+                await self._process(provider, RouteEntry(provider.info.id, "no_such_operation"))
+            for entry in self.entries:
+                unfit = RouteEntry(entry.provider_id, entry.operation_id, {**entry.settings, "no_such_setting": 1})
+                with pytest.raises(ProviderError):
+                    await self._process(provider, unfit)
+
+    @pytest.mark.anyio
+    async def test_a_cancelled_call_ends_and_the_next_one_works(self) -> None:
+        async with self._open() as provider:
+            for entry in self.entries:
+                call = asyncio.create_task(self._process(provider, entry))
+                await asyncio.sleep(0)
+                assert not call.done(), "a call gives the event loop a turn"
+                call.cancel()
+                await asyncio.wait({call}, timeout=self.patience.total_seconds())
+                assert call.cancelled(), "cancellation is let through"
+                self._check(await self._process(provider, entry))
+
+    @pytest.mark.anyio
+    async def test_without_its_key_it_says_that_it_is_not_configured(self) -> None:
+        async with self._open(key=None) as provider:
+            for entry in self.entries:
+                if provider.info.needs_key:
+                    with pytest.raises(NotConfigured):
+                        await self._process(provider, entry)
+                    assert await provider.diagnose([entry]), "doctor is told that the key is missing"
+                else:
+                    self._check(await self._process(provider, entry))
+
+    @pytest.mark.anyio
+    async def test_nothing_that_it_says_holds_its_key(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        async with self._open() as provider:
+            said = [repr(provider), str(provider), repr(provider.info)]
+            broken = Picture(b"this is no picture", "image/jpeg", 320, 240)
+            for entry in self.entries:
+                result = await self._process(provider, entry)
+                said.append(msgspec.json.encode(result.remarks).decode())
+                said += await provider.diagnose([entry])
+                unknown = RouteEntry(entry.provider_id, "no_such_operation", entry.settings)
+                for tried, photo in ((entry, broken), (unknown, None)):
+                    try:
+                        result = await self._process(provider, tried, photo)
+                    except ProviderError as error:
+                        said += [error.reason, repr(error)]
+                    else:
+                        said.append(msgspec.json.encode(result.remarks).decode())
+        assert self.secret not in "\n".join(said) + caplog.text
+
+    @pytest.mark.anyio
+    async def test_it_can_be_diagnosed_and_closed_twice(self) -> None:
+        async with self._open() as provider:
+            sentences = await provider.diagnose(self.entries)
+            assert all(isinstance(sentence, str) and sentence.strip() for sentence in sentences)
+            await provider.close()
+
+    @asynccontextmanager
+    async def _open(self, **context: Any) -> AsyncIterator[Provider]:
+        given = {"key": self.secret, "base_url": self.base_url, **context}
+        provider = await self.make_provider(ContractContext(**given))
+        try:
+            yield provider
+        finally:
+            await provider.close()
+
+    async def _process(self, provider: Provider, entry: RouteEntry, photo: Picture | None = None) -> ProviderResult:
+        operation = provider.info.operation(entry.operation_id) or provider.info.operations[0]
+        mime = next((mime for mime in operation.needs.mimes if mime in _FORMATS), "image/jpeg")
+        templates = self.templates(entry, operation.template_roles, mime)
+        fetched = provider.info.needs_public_url
+        request = ProviderRequest(
+            job_id=UUID(int=1),
+            operation_id=entry.operation_id,
+            settings=entry.settings,
+            photo=photo or self.photo(mime),
+            until=datetime.now(UTC) + self.patience,
+            note_reference=self._note_reference,
+            templates=templates,
+            photo_url="https://photos.example/public/media/photo" if fetched else None,
+            template_urls={role: f"https://photos.example/public/media/{role}" for role in templates if fetched},
+        )
+        async with asyncio.timeout(self.patience.total_seconds()):
+            return await provider.process(request)
+
+    async def _note_reference(self, reference: str) -> None:
+        assert reference
+        assert self.secret not in reference
+
+    def _check(self, result: ProviderResult) -> None:
+        """The answer is a picture that decodes whole, with remarks that the processing log can keep."""
+        with Image.open(io.BytesIO(result.data)) as picture:
+            picture.load()
+            assert picture.format in _FORMATS.values()
+        assert msgspec.json.decode(msgspec.json.encode(result.remarks)) == result.remarks
+
+
+def sample_picture(mime: str = "image/jpeg", *, width: int = 320, height: int = 240) -> Picture:
+    """A small picture with colours and edges, the same each time: JPEG, PNG or WebP."""
+    picture = Image.merge(
+        "RGB", [Image.linear_gradient("L").rotate(angle).resize((width, height)) for angle in (0, 90, 180)]
+    )
+    picture.paste((200, 40, 60), (width // 4, height // 4, width // 2, height // 2))
+    out = io.BytesIO()
+    picture.save(out, _FORMATS[mime], quality=90)
+    return Picture(out.getvalue(), mime, width, height)

@@ -1,0 +1,63 @@
+"""An address that is there before the service behind it: what public links begin with, for services on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+
+class Relay:
+    """Hands every connection on to `target`, once that is set."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.target = ""
+        self._serving: set[asyncio.Task[None]] = set()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = urlsplit(self.target)
+        behind, ahead = await asyncio.open_connection(target.hostname, target.port)
+        try:
+            await asyncio.gather(_pass_on(reader, ahead), _pass_on(behind, writer))
+        finally:
+            writer.close()
+            ahead.close()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Relay]:
+        """Listening on a free port, on an event loop of its own in another thread."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="relay", daemon=True)
+        thread.start()
+
+        async def stop() -> None:
+            server.close()
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+
+        server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._accept, "127.0.0.1", 0), loop).result(30)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(64 * 1024):
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()

@@ -1,0 +1,20 @@
+"""The `local` provider keeps what the service relies on, by the suite that authors of other providers use."""
+
+from __future__ import annotations
+
+from photochanger.adapters.providers.local import LocalProvider
+from photochanger.core.ports.providers import Provider, ProviderContext
+from photochanger.core.slots import RouteEntry
+from photochanger.testing import ProviderContract
+
+
+class TestLocalProvider(ProviderContract):
+    entries = (
+        RouteEntry("local", "enhance"),
+        RouteEntry("local", "stylize", {"look": "noir", "output": "png"}),
+        RouteEntry("local", "frame", {"caption": "Ada & Grace"}),
+        RouteEntry("local", "background", {"mode": "replace", "output": "webp"}),
+    )
+
+    async def make_provider(self, context: ProviderContext) -> Provider:
+        return LocalProvider(threads=2)

@@ -1,0 +1,77 @@
+"""The providers of a process: all that come along are there, and each gets its own key and address and no other's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from photochanger.adapters.memory import FakeClock, MemorySecretRepository
+from photochanger.adapters.security import AesSecretBox
+from photochanger.core.services.provider_keys import ProviderKeys
+from photochanger.entrypoints.config import Settings
+from photochanger.entrypoints.plugins import BUILT_IN, GROUP
+from photochanger.entrypoints.providers import ServiceContext, make_providers
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(
+    provider_keys={"gemini": "key of gemini", "openai": "key of openai"},
+    provider_base_urls={"openai": "http://127.0.0.1:9/v1"},
+    private_hosts=("10.0.0.0/8",),
+)
+
+
+def keys() -> ProviderKeys:
+    box = AesSecretBox(lambda: "the secret of this service, which is long enough")
+    return ProviderKeys(MemorySecretRepository(), box, FakeClock(), environment=SETTINGS.provider_keys)
+
+
+async def test_all_that_come_along_are_made_without_a_key_or_a_network() -> None:
+    made = await make_providers(Settings(), keys())
+    assert {provider.info.id for provider in made.providers} >= set(BUILT_IN)
+    for provider in made.providers:
+        await provider.close()
+
+
+def test_their_modules_do_not_load_what_only_their_calls_need() -> None:
+    look = (
+        "import sys, photochanger.entrypoints.providers\n"
+        "heavy = {'google.genai', 'openai', 'pydantic', 'cryptography'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run((sys.executable, "-c", look), check=True)
+
+
+async def test_each_gets_its_own_key_and_address() -> None:
+    service = keys()
+    gemini, openai, http = (ServiceContext(id, SETTINGS, service) for id in ("gemini", "openai", "http"))
+    assert [await one.key() for one in (gemini, openai, http)] == ["key of gemini", "key of openai", None]
+    assert [one.base_url for one in (gemini, openai, http)] == [None, "http://127.0.0.1:9/v1", None]
+    assert gemini.private_hosts == ("10.0.0.0/8",)
+    await service.set("http", "stored for http", by="admin")
+    assert await http.key() == "stored for http"
+    assert "key of" not in repr(gemini)
+
+
+async def test_an_installed_one_stands_beside_them_and_a_broken_one_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "doubled_local.py").write_text(
+        "import msgspec\n"
+        "from photochanger.adapters.providers.local import LocalProvider\n"
+        "class Doubled(LocalProvider):\n"
+        "    def __init__(self, context):\n"
+        "        super().__init__()\n"
+        "    info = property(lambda self: msgspec.structs.replace(super().info, id='doubled'))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = [EntryPoint("doubled", "doubled_local:Doubled", GROUP), EntryPoint("gone", "gone_away:Gone", GROUP)]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **selection: found)
+    made = await make_providers(SETTINGS, keys())
+    assert made.providers[-1].info.id == "doubled"
+    assert [trouble.provider_id for trouble in made.troubles] == ["gone"]
+    for provider in made.providers:
+        await provider.close()
