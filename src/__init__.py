@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from .core.errors import ConfigurationError, JobFailure, PhotoChangerError, QueueFull
     from .core.jobs import FailureReason, Job, JobState
     from .core.ports.clock import Clock
+    from .core.ports.limits import ProviderLimits
     from .core.ports.media import ImageTool, MediaStore
-    from .core.ports.providers import Provider
+    from .core.ports.providers import Provider, ProviderContext
     from .core.ports.queue import JobQueue, JobSignals
     from .core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+    from .core.ports.secrets import SecretBox, SecretRepository
     from .core.ports.security import PasswordHasher
     from .core.ports.services import JobService, MediaService
     from .core.ports.stats import StatsService
@@ -30,10 +32,12 @@ _HOMES = {
     "core.errors": ("ConfigurationError", "JobFailure", "PhotoChangerError", "QueueFull"),
     "core.jobs": ("FailureReason", "Job", "JobState"),
     "core.ports.clock": ("Clock",),
+    "core.ports.limits": ("ProviderLimits",),
     "core.ports.media": ("ImageTool", "MediaStore"),
-    "core.ports.providers": ("Provider",),
+    "core.ports.providers": ("Provider", "ProviderContext"),
     "core.ports.queue": ("JobQueue", "JobSignals"),
     "core.ports.repositories": ("JobRepository", "MediaRepository", "SettingsRepository", "SlotRepository"),
+    "core.ports.secrets": ("SecretBox", "SecretRepository"),
     "core.ports.security": ("PasswordHasher",),
     "core.ports.services": ("JobService", "MediaService"),
     "core.ports.stats": ("StatsService",),
@@ -63,9 +67,13 @@ __all__ = [
     "PhotoChanger",
     "PhotoChangerError",
     "Provider",
+    "ProviderContext",
+    "ProviderLimits",
     "QueueFull",
     "Route",
     "RouteEntry",
+    "SecretBox",
+    "SecretRepository",
     "Settings",
     "SettingsRepository",
     "Slot",

@@ -104,11 +104,15 @@ class ImageLimits(msgspec.Struct, frozen=True):
 
 
 class PictureNeeds(msgspec.Struct, frozen=True):
-    """What a provider accepts: types in order of preference, and the most bytes and pixels."""
+    """What a provider accepts: types in order of preference, and the most bytes and pixels.
+
+    `quality` (1 to 100) is that of a photo which must be encoded anew; it goes down only where the bytes demand it.
+    """
 
     mimes: tuple[str, ...]
     max_bytes: int
     max_pixels: int
+    quality: int = 92
 
 
 class MediaObject(msgspec.Struct, frozen=True):

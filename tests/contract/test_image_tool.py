@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import photos
 import pytest
 from photochanger.adapters.imaging import ImageTools
@@ -159,3 +160,15 @@ async def test_a_preview_is_a_small_webp(tool: ImageTool, data: bytes) -> None:
 async def test_a_preview_of_no_picture_is_refused(tool: ImageTool, data: bytes) -> None:
     with pytest.raises(UndecodableImage):
         await tool.preview(data)
+
+
+async def test_a_photo_that_must_be_encoded_anew_gets_the_quality_that_is_asked_for(
+    tool: ImageTool, file: Path
+) -> None:
+    photos.store(file, photos.located("HEIF", 640, 480))
+    sizes = [
+        len((await tool.prepare(file, msgspec.structs.replace(ANYTHING, quality=quality))).data)
+        for quality in (98, 92, 80, 30)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 4

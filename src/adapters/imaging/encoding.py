@@ -13,7 +13,7 @@ PREVIEW_SIDE = 512
 PREVIEW_MAX_BYTES = 64 * 1024
 
 _WRITABLE = ("image/jpeg", "image/webp", "image/png")
-_QUALITIES = (92, 85, 75, 62, 45)
+_LOWER_QUALITIES = (92, 85, 75, 62, 45)
 _SHRINK_STEP = 0.75
 _WHITE = [255.0, 255.0, 255.0]
 
@@ -27,7 +27,7 @@ def encode_within(image: pyvips.Image, needs: PictureNeeds) -> Picture:
     if mime is None:
         raise ValueError(f"needs must accept one of {', '.join(_WRITABLE)}")
     image = within_pixels(image, needs.max_pixels)
-    for scaled, quality in _attempts(image):
+    for scaled, quality in _attempts(image, best=needs.quality):
         data = encode(scaled, mime, quality=quality)
         if len(data) <= needs.max_bytes:
             return Picture(data, mime, scaled.width, scaled.height)
@@ -75,9 +75,9 @@ def size_within(width: int, height: int, max_pixels: int) -> tuple[int, int]:
     return small_width, small_height
 
 
-def _attempts(image: pyvips.Image, *, best: int = _QUALITIES[0]) -> Iterator[tuple[pyvips.Image, int]]:
+def _attempts(image: pyvips.Image, *, best: int) -> Iterator[tuple[pyvips.Image, int]]:
     """Ever smaller ways to encode an image: all qualities at full size, then the lower ones at smaller sizes."""
-    qualities = tuple(quality for quality in _QUALITIES if quality <= best)
+    qualities = (best, *(quality for quality in _LOWER_QUALITIES if quality < best))
     for quality in qualities:
         yield image, quality
     width, height = image.width, image.height

@@ -185,7 +185,8 @@ class Provider(Protocol):
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """Do the work once, without retries of its own: how often is the route's to decide.
 
-        Raises Retryable, Down, Rejected or Unavailable. Cancellation stops the call.
+        Raises Retryable, Down, Rejected or Unavailable. Settings that do not fit are Rejected: a job's copy of them may
+        be older than the provider. Cancellation stops the call.
         """
         ...
 
