@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, namedtuple_row
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -21,6 +21,9 @@ from .engine import Database
 from .tables import app_settings, media_objects, slots
 
 _GET_SETTINGS = "select settings, ingest_password from photochanger.app_settings where id = %(only)s"
+_GET_MEDIA_OF_JOBS = """
+select * from photochanger.media_objects where job_id = any(%(ids)s) and removed_at is null order by expires_at
+"""
 _GET_SLOTS = "select * from photochanger.slots where id = any(%(ids)s)"
 _ONLY = 1
 
@@ -97,10 +100,14 @@ class PostgresSettingsRepository:
 
 
 class PostgresMediaRepository:
-    """Media objects; a removed one keeps its row, so that its link can say that it has expired."""
+    """Media objects; a removed one keeps its row, so that its link can say that it has expired.
+
+    Every job that ends asks for its own, so that has a lane.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._of_jobs = database.lane(_get_media_of_jobs)
 
     async def add(self, media: MediaObject) -> None:
         values = {
@@ -121,7 +128,8 @@ class PostgresMediaRepository:
         return found[0] if found else None
 
     async def of_job(self, job_id: UUID) -> list[MediaObject]:
-        return await self._select(media_objects.c.job_id == job_id, media_objects.c.removed_at.is_(None))
+        found: list[MediaObject] = await self._of_jobs.call(job_id)
+        return found
 
     async def expired(self, *, now: datetime, limit: int) -> list[MediaObject]:
         late = media_objects.c.expires_at <= now
@@ -147,17 +155,7 @@ class PostgresMediaRepository:
         query = select(media_objects).where(*conditions).order_by(media_objects.c.expires_at).limit(limit)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [
-            MediaObject(
-                id=row.id,
-                file=StoredFile(MediaKey.parse(row.media_key), row.size_bytes, row.sha256),
-                mime=row.mime,
-                created_at=row.created_at,
-                expires_at=row.expires_at,
-                job_id=row.job_id,
-            )
-            for row in rows
-        ]
+        return [_media(row) for row in rows]
 
 
 async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[Slot | None]:
@@ -174,6 +172,26 @@ async def _get_settings(connection: psycopg.AsyncConnection[Any], batch: Sequenc
         row = await cursor.fetchone()
     assert row is not None, "the migration makes the row"
     return [row[name] for name in batch]
+
+
+async def _get_media_of_jobs(
+    connection: psycopg.AsyncConnection[Any], batch: Sequence[UUID]
+) -> list[list[MediaObject]]:
+    async with connection.cursor(row_factory=namedtuple_row) as cursor:
+        await cursor.execute(_GET_MEDIA_OF_JOBS, {"ids": [*{*batch}]})
+        found = [_media(row) for row in await cursor.fetchall()]
+    return [[media for media in found if media.job_id == job_id] for job_id in batch]
+
+
+def _media(row: Any) -> MediaObject:
+    return MediaObject(
+        id=row.id,
+        file=StoredFile(MediaKey.parse(row.media_key), row.size_bytes, row.sha256),
+        mime=row.mime,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        job_id=row.job_id,
+    )
 
 
 def _row(slot: Slot) -> dict[str, Any]:
