@@ -218,7 +218,11 @@ class Processing:
                 self._log_in_background(entry)
 
         async def note_reference(reference: str, entry: int) -> None:
-            await self._queue.note_reference(claim, reference, entry=entry)
+            try:
+                await self._queue.note_reference(claim, reference, entry=entry)
+            except QueueUnavailable as error:
+                # It is for the case that this worker dies; the call that was paid for goes on without it.
+                _log.warning("the reference of job %s could not be saved: %s", job.id, error.detail)
 
         hooks = Hooks(
             note_attempt=note_attempt,

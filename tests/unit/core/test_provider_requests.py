@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from photochanger.core.errors import MediaExpired
+from photochanger.core.errors import MediaExpired, QueueUnavailable
 from photochanger.core.jobs import LogEvent
 from photochanger.core.media import MediaKey, MediaKind
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Retryable
@@ -129,6 +129,19 @@ async def test_another_entry_is_never_given_a_reference_that_is_not_its_own() ->
     cloud.script.append(Rejected("gone"))
     assert (await world.work()).provider_id == "two"
     assert two.calls[0].reference is None
+
+
+async def test_a_reference_that_cannot_be_saved_costs_no_call() -> None:
+    async def notes(request: ProviderRequest) -> bytes:
+        await request.note_reference("queue-17")
+        return picture("made")
+
+    world = World(cloud := ScriptedProvider("cloud", notes))
+    await world.slot("cloud")
+    await world.submit()
+    world.queue.trouble["note_reference"] = QueueUnavailable("away")
+    assert (await world.work()).provider_id == "cloud"
+    assert len(cloud.calls) == 1
 
 
 async def test_templates_come_within_the_providers_needs() -> None:
