@@ -1,0 +1,203 @@
+"""What the providers that use a service's own SDK share: the client for the key of now, one bounded call, plain words.
+
+SDKs are large: they are loaded at the first call, off the event loop. Their exceptions carry requests (with the key in
+their headers) and answers (with pictures), and never leave `called`, not even as the cause of another exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ...core.ports.providers import Down, NotConfigured, ProviderContext, ProviderError, Retryable, Unavailable
+from ...core.slots import RouteEntry
+from .outside import remark
+
+if TYPE_CHECKING:
+    import httpx2
+
+_T = TypeVar("_T")
+_Api = TypeVar("_Api")
+
+DIAGNOSIS_TIME = timedelta(seconds=10)
+"""The most that asking a service for its models may take."""
+
+LONGEST_REMARK = 160
+
+_TALKATIVE_LOGGERS = ("httpx2", "httpcore2", "google_genai", "openai")
+_KEY_LIKE = re.compile(r"\b(?:sk-|AIza|AQ\.)[A-Za-z0-9_.*-]+")
+_STEP = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_STEP_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+class Connection(Generic[_Api]):
+    """The SDK of one service with one HTTP client, made when first needed and kept until `close`.
+
+    `module` is loaded beside this one and offers `make_api(key, base_url=..., http=...)`. What that returns is made
+    anew when the key has changed; the HTTP client and its connections stay. For use on one event loop.
+    """
+
+    def __init__(self, context: ProviderContext, *, module: str, service: str) -> None:
+        self._context = context
+        self._module = module
+        self._service = service
+        self._opening = asyncio.Lock()
+        self._http: httpx2.AsyncClient | None = None
+        self._current: tuple[str, _Api] | None = None
+
+    async def api(self, *, until: datetime) -> _Api:
+        """The service for the key that is set right now. NotConfigured without one, Retryable where time runs out."""
+        try:
+            async with asyncio.timeout(seconds_left(until)):
+                key = await self._context.key()
+                if not key:
+                    raise NotConfigured(f"No key of {self._service} is set.")
+                async with self._opening:
+                    return await self._made(key)
+        except TimeoutError:
+            pass
+        raise Retryable("The time was over before the service was asked.")
+
+    async def close(self) -> None:
+        """Close every connection. A later `api` opens new ones."""
+        async with self._opening:
+            http, self._http = self._http, None
+            self._current = None
+        if http is not None:
+            await http.aclose()
+
+    async def _made(self, key: str) -> _Api:
+        if self._http is None:
+            self._http = await asyncio.to_thread(_make_http)
+            self._current = None
+        if self._current is None or self._current[0] != key:
+            self._current = (key, await self._set_up(key, self._http))
+        return self._current[1]
+
+    async def _set_up(self, key: str, http: httpx2.AsyncClient) -> _Api:
+        try:
+            return await asyncio.to_thread(self._make, key, http)
+        except Exception as error:
+            # Told by its kind alone and not chained: its text may hold the key.
+            kind = type(error).__name__
+        raise Unavailable(f"The SDK of {self._service} cannot be set up ({kind}).")
+
+    def _make(self, key: str, http: httpx2.AsyncClient) -> _Api:
+        module = importlib.import_module(self._module, __package__)
+        api: _Api = module.make_api(key, base_url=self._context.base_url, http=http)
+        _quieten()
+        return api
+
+
+def _make_http() -> httpx2.AsyncClient:
+    # Not for the event loop: loading the library and reading the machine's certificates take some 100 ms.
+    from . import sdk_http
+
+    return sdk_http.make_http_client()
+
+
+def _quieten() -> None:
+    """Let the SDKs and their HTTP library log warnings only, after they were loaded (openai sets a level then).
+
+    Below that they log URLs and headers of answers, and the address of an upload is as good as a key to it. Whoever
+    needs more for a while sets the level of these loggers afterwards.
+    """
+    for name in _TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))
+
+
+async def called(call: Awaitable[_T], *, until: datetime, trouble: Callable[[Exception], ProviderError]) -> _T:
+    """What the call brings by `until`. Down where it is not there by then; `trouble` names every other exception.
+
+    The exception that is raised is not chained to the one that it names.
+    """
+    try:
+        async with asyncio.timeout(seconds_left(until)):
+            return await call
+    except TimeoutError:
+        named: ProviderError = Down("No whole answer came in the time that was left.")
+    except ProviderError:
+        raise
+    except Exception as error:
+        named = trouble(error)
+    raise named
+
+
+def seconds_left(until: datetime) -> float:
+    """How long it is until then; negative when it has passed."""
+    return (until - datetime.now(UTC)).total_seconds()
+
+
+def transport_trouble(error: Exception) -> ProviderError | None:
+    """What every service shares: the network, the time, an answer beyond all bounds. None for anything else."""
+    from . import sdk_http
+
+    kind = type(error).__name__
+    if isinstance(error, sdk_http.AnswerTooLarge):
+        return Retryable(f"The answer is larger than {sdk_http.MAX_ANSWER_BYTES // 2**20} MiB.")
+    if isinstance(error, sdk_http.TIMEOUTS):
+        return Down(f"The service did not answer in time ({kind}).")
+    if isinstance(error, sdk_http.NETWORK_TROUBLE):
+        return Down(f"The service cannot be reached, or it broke off ({kind}).")
+    if isinstance(error, ValueError) and "json" in kind.lower():
+        return Down("The service answered with something else than JSON.")
+    return None
+
+
+def said(text: Any, *, secret: str, max_characters: int = LONGEST_REMARK) -> str:
+    """A service's own words, fit for a log: short, without the key and whatever looks like one. Empty for no text."""
+    if not isinstance(text, str):
+        return ""
+    return _KEY_LIKE.sub("[key]", remark(text, secret=secret, max_characters=max_characters))
+
+
+def duration(text: str) -> timedelta | None:
+    """A duration such as `46s`, `1.5s`, `6m0s`, `20ms`; None for anything else."""
+    steps = _STEP.findall(text)
+    if not steps or "".join(number + unit for number, unit in steps) != text:
+        return None
+    # More than a day is no wait that a job could sit out; so nothing overflows either.
+    seconds = sum(float(number[:12]) * _STEP_SECONDS[unit] for number, unit in steps)
+    return timedelta(seconds=min(seconds, 86_400.0))
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """What Retry-After says, in seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
+    text = headers.get("retry-after", "").strip()
+    if seconds := duration(f"{text}s"):
+        return seconds
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(moment - datetime.now(UTC), timedelta(0))
+
+
+async def diagnosed(
+    ask: Callable[[datetime], Awaitable[Collection[str]]],
+    used: Collection[RouteEntry],
+    *,
+    provider_id: str,
+    default_model: str,
+) -> list[str]:
+    """A sentence for each thing to mend: the key, the service, or a model of these entries that it does not know.
+
+    `ask` brings the names of the models that the service has. Without a key and without entries nothing is missing.
+    """
+    entries = [entry for entry in used if entry.provider_id == provider_id]
+    try:
+        known = await ask(datetime.now(UTC) + DIAGNOSIS_TIME)
+    except NotConfigured as error:
+        return [error.reason] if entries else []
+    except ProviderError as error:
+        return [f"Its models cannot be asked for: {error.reason}"]
+    models = sorted({str(entry.settings.get("model", default_model)) for entry in entries})
+    return [f"The service does not know the model {model[:80]!r}." for model in models if model not in known]
