@@ -56,6 +56,7 @@ def test_every_error_code_of_the_service_is_in_the_contract() -> None:
 
     text = CONTRACT.read_text()
     internal = {"method_not_allowed", "invalid_settings", "schema_outdated", "worker_missing"}
+    internal |= {"seal_broken", "secret_key_unavailable"}  # of the command line, until keys are set over HTTP
     assert {code for code in STATUS if code not in text} <= internal
 
 
