@@ -35,7 +35,7 @@ class MemoryProviderLimits:
         )
         self._db.usage[provider_id] = usage
         places.discard(place)
-        if admission.granted:
+        if admission.granted and limit.max_concurrent is not None:
             places.add(place)
         return admission
 

@@ -97,9 +97,12 @@ class PostgresProviderLimits:
 async def _run_batch(
     connection: psycopg.AsyncConnection[Any], batch: Sequence[_Enter | _Leave]
 ) -> list[Admission | None]:
-    async with connection.transaction():
+    async with connection.pipeline() as pipeline, connection.transaction():
         await connection.execute(LOCK_PLACES)
-        books = await _Books.read(connection, {item.provider_id for item in batch})
+        usage = await connection.execute(_READ_USAGE, {"ids": [*{item.provider_id for item in batch}]})
+        jobs = await connection.execute(_READ_PLACES)
+        await pipeline.sync()
+        books = _Books(await usage.fetchall(), await jobs.fetchall())
         answers = [books.take(item) for item in batch]
         await books.write(connection)
     return answers
@@ -108,10 +111,12 @@ async def _run_batch(
 class _Books:
     """Usage of the providers asked for and the places of all jobs under way, as they are under the lock."""
 
-    def __init__(self, now: datetime, usage: dict[str, Usage], jobs: Iterable[tuple[UUID, int, list[str]]]) -> None:
-        self._now = now
-        self._usage = usage
-        self._read = dict(usage)
+    def __init__(
+        self, usage: Sequence[tuple[datetime, str | None, str]], jobs: Iterable[tuple[UUID, int, list[str]]]
+    ) -> None:
+        self._now = usage[0][0]
+        self._usage = {provider_id: _usages.decode(text) for _, provider_id, text in usage if provider_id is not None}
+        self._read = dict(self._usage)
         self._attempts: dict[UUID, int] = {}
         self._places: dict[UUID, list[str]] = {}
         for job_id, attempt, places in jobs:
@@ -119,13 +124,6 @@ class _Books:
             self._places[job_id] = places
         self._taken = Counter(place.partition("/")[0] for places in self._places.values() for place in places)
         self._changed: set[UUID] = set()
-
-    @classmethod
-    async def read(cls, connection: psycopg.AsyncConnection[Any], provider_ids: set[str]) -> _Books:
-        rows = await (await connection.execute(_READ_USAGE, {"ids": [*provider_ids]})).fetchall()
-        usage = {provider_id: _usages.decode(text) for _, provider_id, text in rows if provider_id is not None}
-        jobs = await (await connection.execute(_READ_PLACES)).fetchall()
-        return cls(rows[0][0], usage, jobs)
 
     def take(self, item: _Enter | _Leave) -> Admission | None:
         """Enter what is asked or reported; the admission where it was asked for."""
@@ -144,7 +142,7 @@ class _Books:
             now=self._now,
             places_taken=self._taken[item.provider_id],
         )
-        if admission.granted:
+        if admission.granted and item.limit.max_concurrent is not None:
             self._places[item.claim.job.id].append(item.place)
             self._taken[item.provider_id] += 1
             self._changed.add(item.claim.job.id)

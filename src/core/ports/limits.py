@@ -17,10 +17,10 @@ class ProviderLimits(Protocol):
     async def enter(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
         """Ask for one call to the provider, for the route entry of this number.
 
-        Where it is granted, it counts as under way until `leave`, the job's end, or the end of the claim's lease,
-        whatever comes first. A claim that is not the job's newest any more gets nothing. A place that `acquire` kept
-        for the job's first entry is used by it. The limits hold exactly: under any number of concurrent calls no more
-        are granted than `limit` allows.
+        Where it is granted under a bound on concurrent calls, it counts as under way until `leave`, the job's end, or
+        the end of the claim's lease, whatever comes first. A claim that is not the job's newest any more gets nothing.
+        A place that `acquire` kept for the job's first entry is used by it. The limits hold exactly: under any number
+        of concurrent calls no more are granted than `limit` allows.
         """
         ...
 

@@ -71,13 +71,13 @@ class Hooks(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         note_attempt: gets the facts of every call, for the processing log.
         note_reference: saves a provider's own name of its work on an entry.
-        in_background: takes what nobody needs to wait for.
+        afterwards: takes what nobody needs to wait for; it is begun once the job has ended.
         left_behind: takes a call that goes on after its job's window, in a slot with late rescue.
     """
 
     note_attempt: Callable[[dict[str, Any]], None]
     note_reference: Callable[[str, int], Awaitable[None]]
-    in_background: Callable[[Coroutine[Any, Any, None]], None]
+    afterwards: Callable[[Coroutine[Any, Any, None]], None]
     left_behind: Callable[[asyncio.Task[RoutePicture]], None]
 
 

@@ -43,8 +43,10 @@ _log = logging.getLogger("photochanger.processing")
 
 
 _PREVIEW_PAUSE = timedelta(milliseconds=250)
+"""A preview is made when no job has begun or ended here for so long: the machine is then waiting for providers."""
+
 _PREVIEW_PATIENCE = timedelta(seconds=5)
-"""How long a preview waits for a moment in which no guest's job is worked on here; then it is made all the same."""
+"""How long a preview waits for such a moment; then it is made all the same."""
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -86,9 +88,7 @@ class Processing:
         self._background: set[asyncio.Task[None]] = set()
         self._rescues: set[asyncio.Task[None]] = set()
         self._one_preview = asyncio.Semaphore(1)
-        self._at_work = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._last_bustle = clock.now()
 
     async def close(self) -> None:
         """Stop calls that go on after their window; finish the log entries and previews that are still under way."""
@@ -99,14 +99,11 @@ class Processing:
 
     async def run(self, claim: Claim) -> None:
         """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
-        self._at_work += 1
-        self._quiet.clear()
+        self._last_bustle = self._clock.now()
         try:
             await self._run(claim)
         finally:
-            self._at_work -= 1
-            if not self._at_work:
-                self._quiet.set()
+            self._last_bustle = self._clock.now()
 
     async def _run(self, claim: Claim) -> None:
         materials = JobMaterials(
@@ -120,10 +117,10 @@ class Processing:
         )
         ending: _End | None = None
         ended: Job | None = None
-        last_entries: list[LogEntry] = []
+        afterwards: list[Coroutine[Any, Any, None]] = []
         left_behind: list[asyncio.Task[RoutePicture]] = []
         try:
-            ending = await self._unless_ended(claim.job, self._run_route(claim, materials, last_entries, left_behind))
+            ending = await self._unless_ended(claim.job, self._run_route(claim, materials, afterwards, left_behind))
             ended = await ending.call() if ending else None
             for call in left_behind:
                 self._start_rescue(claim.job, call)
@@ -131,8 +128,8 @@ class Processing:
         finally:
             for call in left_behind:  # this work itself was stopped: nobody is there to wait for them
                 call.cancel()
-            for entry in last_entries:
-                self._log_in_background(entry)
+            for work in afterwards:
+                self._in_background(work)
             await materials.discard(but=ending.picture if ending else None)
         if ending is None:
             _log.info("job %s was ended by somebody else; its work was stopped", claim.job.id)
@@ -145,13 +142,10 @@ class Processing:
         task.add_done_callback(self._rescues.discard)
 
     async def _make_thumbnail(self, job: Job) -> None:
-        """The preview comes after the guests' answers: it waits for a gap between them, and one is made at a time."""
-        await self._clock.sleep(_PREVIEW_PAUSE)
-        try:
-            async with self._clock.timeout_at(self._clock.now() + _PREVIEW_PATIENCE):
-                await self._quiet.wait()
-        except TimeoutError:
-            pass  # a busy evening has no gaps, and the page wants its thumbnails too
+        """The preview comes after the guests' answers: it waits for a lull between them, and one is made at a time."""
+        latest = self._clock.now() + _PREVIEW_PATIENCE
+        while (now := self._clock.now()) < (lull := min(self._last_bustle + _PREVIEW_PAUSE, latest)):
+            await self._clock.sleep(lull - now)
         async with self._one_preview:
             try:
                 await self._media.make_thumbnail(job)
@@ -201,19 +195,19 @@ class Processing:
         self,
         claim: Claim,
         materials: JobMaterials,
-        last_entries: list[LogEntry],
+        afterwards: list[Coroutine[Any, Any, None]],
         left_behind: list[asyncio.Task[RoutePicture]],
     ) -> _End:
         """Run the job's route; what it returns ends the job accordingly.
 
-        The log entry of an attempt that made the picture is left in `last_entries`: the guest waits for that picture.
+        What is noted of the call that made the picture is left in `afterwards`: the guest waits for that picture.
         """
         job = claim.job
 
         def note_attempt(facts: dict[str, Any]) -> None:
             entry = LogEntry(job.id, self._clock.now(), LogEvent.ATTEMPT, facts | {"attempt": claim.attempt})
             if facts["classification"] == "picture":
-                last_entries.append(entry)
+                afterwards.append(self._append(entry))
             else:
                 self._log_in_background(entry)
 
@@ -227,7 +221,7 @@ class Processing:
         hooks = Hooks(
             note_attempt=note_attempt,
             note_reference=note_reference,
-            in_background=self._in_background,
+            afterwards=afterwards.append,
             left_behind=left_behind.append,
         )
         fail = partial(self._jobs.fail, job, claim=claim)

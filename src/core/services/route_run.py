@@ -235,7 +235,7 @@ class RouteRun:
             if verdict is Verdict.PICTURE or verdict is Verdict.CANCELLED:
                 if verdict is Verdict.CANCELLED and self._hung(index, started):
                     verdict = Verdict.TIMEOUT
-                self._hooks.in_background(self._report(index, verdict, started))
+                self._hooks.afterwards(self._report(index, verdict, started))
         return made
 
     async def _patience(self, index: int, started: datetime) -> None:
