@@ -99,11 +99,12 @@ _HEALTH = {
 
 
 class CallReport(msgspec.Struct, frozen=True):
-    """What became of one call."""
+    """What became of one call. `admitted` is false where nobody was asked before it: then it is counted now."""
 
     operation_id: str
     verdict: Verdict
     duration: timedelta
+    admitted: bool = True
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -170,16 +171,15 @@ def admitted(usage: Usage, limit: ProviderLimit, *, now: datetime, places_taken:
     if limit.max_concurrent is not None and places_taken >= limit.max_concurrent:
         return usage, Admission(Block.CONCURRENCY, PLACE_POLL)
     changed = msgspec.structs.replace(
-        usage,
-        seconds=_one_more(usage.seconds, int(now.timestamp())),
-        calls_today=usage.calls_today + 1,
-        probe_until=None if usage.open_until is None else now + PROBE,
+        _counted(usage, now), probe_until=None if usage.open_until is None else now + PROBE
     )
     return changed, Admission()
 
 
 def reported(usage: Usage, report: CallReport, *, now: datetime) -> Usage:
     """The usage once a call has ended so."""
+    if not report.admitted:
+        usage = _counted(_today(usage, now), now)
     verdicts = (usage.verdicts + _HEALTH.get(report.verdict, ""))[-_REMEMBERED_VERDICTS:]
     usage = msgspec.structs.replace(usage, verdicts=verdicts)
     if report.verdict is Verdict.PICTURE:
@@ -244,6 +244,12 @@ def _today(usage: Usage, now: datetime) -> Usage:
     day = now.astimezone(UTC).date().toordinal()
     calls_today = usage.calls_today if day == usage.day else 0
     return msgspec.structs.replace(usage, seconds=seconds, day=day, calls_today=calls_today)
+
+
+def _counted(usage: Usage, now: datetime) -> Usage:
+    """The usage with one more call."""
+    seconds = _one_more(usage.seconds, int(now.timestamp()))
+    return msgspec.structs.replace(usage, seconds=seconds, calls_today=usage.calls_today + 1)
 
 
 def _calls(seconds: tuple[tuple[int, int], ...]) -> int:

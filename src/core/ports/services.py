@@ -64,8 +64,10 @@ class JobService(Protocol):
         """The job; JobNotFound."""
         ...
 
-    async def wait(self, job_id: UUID, *, until: datetime | None = None) -> Job:
+    async def wait(self, job_id: UUID, *, until: datetime | None = None, known: Job | None = None) -> Job:
         """Wait for the job's end, at most until its deadline (or `until`, where that is sooner: then it may be live).
+
+        `known` is the job as it was just now, where the caller has it: then it is not looked at first.
 
         At the deadline the job is finalized here, so the answer is never later than that for want of a worker. Raises
         JobNotFound, and QueueUnavailable when the deadline passes while the queue cannot be reached.

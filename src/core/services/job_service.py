@@ -45,6 +45,9 @@ _T = TypeVar("_T")
 POLL = timedelta(seconds=1)
 """How often a waiter looks at the job itself, in case a wake-up was lost."""
 
+FIRST_LOOK = timedelta(milliseconds=50)
+"""How soon a waiter looks who was told the job; the worker has the database to itself until then."""
+
 _LATEST_END = timedelta(seconds=1)
 """How long past its deadline a waiter holds on for the job's end to be recorded."""
 
@@ -185,9 +188,10 @@ class Jobs:
     async def get(self, job_id: UUID) -> Job:
         return await self._jobs.get(job_id)
 
-    async def wait(self, job_id: UUID, *, until: datetime | None = None) -> Job:
+    async def wait(self, job_id: UUID, *, until: datetime | None = None, known: Job | None = None) -> Job:
         with self._signals.finalized(job_id) as ended:
-            job = await self._jobs.get(job_id)
+            job = known or await self._jobs.get(job_id)
+            longest = FIRST_LOOK if known else POLL  # a wake-up may have come before anybody listened
             take_over_at = _take_over_at(job)
             while not job.state.finalized:
                 now = self._clock.now()
@@ -196,7 +200,8 @@ class Jobs:
                 if take_over_at <= now:
                     return await self._time_out(job)
                 wake_at = min(take_over_at, until or take_over_at)
-                await ended.wait(min(wake_at - now, POLL))
+                await ended.wait(min(wake_at - now, longest))
+                longest = POLL
                 if self._clock.now() < take_over_at:  # from then on the compare-and-set tells who was first
                     job = await self._reread(job)
             return job

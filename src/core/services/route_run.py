@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -29,10 +29,11 @@ from ..ports.providers import (
     Unavailable,
 )
 from ..prompts import filled
-from ..providers import Admission, Block, CallReport, Pace, ProviderLimit, Standing, Verdict
+from ..providers import Admission, Block, Breaker, CallReport, Pace, ProviderLimit, Standing, Verdict
 from ..routes import Budget, EntryProgress, back_off, choose, cut_at, hedge_after
 from .attempts import EARLY, Attempt, Attempts, Hooks, Materials, RoutePicture, stopped
 from .catalogue import ProviderCatalogue
+from .figures import Figures
 from .settings_service import SettingsService
 
 _log = logging.getLogger("photochanger.routing")
@@ -74,7 +75,7 @@ class RouteRun:
         *,
         providers: ProviderCatalogue,
         limits: ProviderLimits,
-        standings: Callable[[], Awaitable[dict[str, Standing]]],
+        figures: Figures,
         clock: Clock,
         jitter: Callable[[], float],
         ends_at: datetime,
@@ -84,7 +85,7 @@ class RouteRun:
         self._materials = materials
         self._hooks = hooks
         self._limits = limits
-        self._standings = standings
+        self._figures = figures
         self._clock = clock
         self._jitter = jitter
         self._ends_at = ends_at
@@ -94,6 +95,8 @@ class RouteRun:
         self._last: int | None = None
         self._progress = [EntryProgress() for _ in self._route.entries]
         self._paces: list[Pace | None] = [None for _ in self._route.entries]
+        self._sound = [False for _ in self._route.entries]
+        self._admissions = [False for _ in self._route.entries]
         self._bounds: list[ProviderLimit] = [ProviderLimit() for _ in self._route.entries]
         self._resume_at = claim.job.provider_job_entry
         self._offered = [self._find(providers, index) for index in range(len(self._route.entries))]
@@ -123,7 +126,7 @@ class RouteRun:
 
     async def _look_around(self) -> None:
         try:
-            standings = await self._standings()
+            standings = await self._figures.current()
         except QueueUnavailable as error:
             # They are hints: no guest is sent away for want of them.
             _log.warning("job %s goes its route without the providers' figures: %s", self._claim.job.id, error.detail)
@@ -131,6 +134,7 @@ class RouteRun:
         for index, entry in enumerate(self._route.entries):
             standing = standings.get(entry.provider_id, Standing())
             self._paces[index] = standing.pace.get(entry.operation_id)
+            self._sound[index] = standing.breaker is Breaker.CLOSED
 
     async def picture(self) -> RoutePicture:
         """The first picture; RouteExhausted. The caller bounds it to the window."""
@@ -167,6 +171,10 @@ class RouteRun:
         if provider.info.on_this_machine:
             self._change(index, calls=self._progress[index].calls + 1)
             return True
+        self._admissions[index] = not self._goes_without_asking(index)
+        if not self._admissions[index]:
+            self._change(index, calls=1)
+            return True
         preparing = asyncio.ensure_future(self._materials.photo(operation.needs))  # while the limits are asked
         try:
             admission = await self._limits.enter(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
@@ -180,6 +188,10 @@ class RouteRun:
         else:
             self._wait_for(index, admission)
         return admission.granted
+
+    def _goes_without_asking(self, index: int) -> bool:
+        """Whether nothing could stand in the way of a first call: no limit, and a breaker that was closed just now."""
+        return self._sound[index] and self._bounds[index] == ProviderLimit() and not self._progress[index].calls
 
     def _wait_for(self, index: int, admission: Admission) -> None:
         block = admission.block
@@ -230,6 +242,7 @@ class RouteRun:
         except ProviderError as error:
             verdict = Verdict(error.verdict)
             await self._report(index, verdict, started)
+            self._figures.forget()
             raise
         finally:
             if verdict is Verdict.PICTURE or verdict is Verdict.CANCELLED:
@@ -258,7 +271,7 @@ class RouteRun:
         provider, operation = self._found(index)
         if provider.info.on_this_machine:
             return
-        report = CallReport(operation.id, verdict, self._clock.now() - started)
+        report = CallReport(operation.id, verdict, self._clock.now() - started, self._admissions[index])
         try:
             await self._limits.leave(self._claim, provider.info.id, entry=index, report=report)
         except QueueUnavailable as error:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..jobs import Claim
 from ..ports.clock import Clock
 from ..ports.limits import ProviderLimits
-from ..providers import Standing
 from .attempts import Hooks, Materials, RoutePicture
 from .catalogue import ProviderCatalogue
+from .figures import Figures
 from .route_run import RouteRun
 from .settings_service import SettingsService
-
-_STANDINGS_AGE = timedelta(seconds=2)
 
 
 class RouteEngine:
@@ -35,8 +33,7 @@ class RouteEngine:
         self._settings = settings
         self._clock = clock
         self._jitter = jitter
-        self._standings: dict[str, Standing] = {}
-        self._standings_at: datetime | None = None
+        self._figures = Figures(limits, clock)
 
     async def run(self, claim: Claim, materials: Materials, hooks: Hooks, *, ends_at: datetime) -> RoutePicture:
         """The first picture that an entry makes.
@@ -50,7 +47,7 @@ class RouteEngine:
             hooks,
             providers=self._providers,
             limits=self._limits,
-            standings=self._current_standings,
+            figures=self._figures,
             clock=self._clock,
             jitter=self._jitter,
             ends_at=ends_at,
@@ -58,9 +55,3 @@ class RouteEngine:
         async with self._clock.timeout_at(ends_at):
             await run.prepare(self._settings)
             return await run.picture()
-
-    async def _current_standings(self) -> dict[str, Standing]:
-        now = self._clock.now()
-        if self._standings_at is None or now - self._standings_at >= _STANDINGS_AGE:
-            self._standings, self._standings_at = await self._limits.standings(), now
-        return self._standings

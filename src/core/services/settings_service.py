@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from datetime import datetime, timedelta
 
 import msgspec
 
+from ..errors import QueueUnavailable
 from ..ports.clock import Clock
 from ..ports.repositories import SettingsRepository
 from ..ports.security import PasswordHasher
 from ..providers import ProviderLimit
 from ..settings import AppSettings, StoredPassword
+
+_log = logging.getLogger("photochanger.settings")
 
 _MAX_AGE = timedelta(seconds=1)
 
@@ -35,6 +39,7 @@ class SettingsService:
         self._defaults = defaults
         self._snapshot: _Snapshot | None = None
         self._reading = asyncio.Lock()
+        self._ahead: asyncio.Task[None] | None = None
 
     async def current(self) -> AppSettings:
         """The settings, at most a second old; QueueUnavailable."""
@@ -76,13 +81,26 @@ class SettingsService:
 
     async def _read(self) -> _Snapshot:
         if (fresh := self._fresh()) is not None:
+            if self._clock.now() - fresh.read_at >= _MAX_AGE / 2 and not self._reading.locked():
+                self._ahead = asyncio.ensure_future(self._read_ahead())
             return fresh
         async with self._reading:
             if (fresh := self._fresh()) is not None:
                 return fresh
-            stored, password = await asyncio.gather(self._repository.get(), self._repository.ingest_password())
-            self._snapshot = _Snapshot(self._clock.now(), stored.over(self._defaults), password)
-            return self._snapshot
+            return await self._read_now()
+
+    async def _read_ahead(self) -> None:
+        """Read anew before the settings are too old, so that on a busy evening no guest waits for that."""
+        async with self._reading:
+            try:
+                await self._read_now()
+            except QueueUnavailable as error:
+                _log.info("the settings could not be read ahead of time: %s", error.detail)
+
+    async def _read_now(self) -> _Snapshot:
+        stored, password = await asyncio.gather(self._repository.get(), self._repository.ingest_password())
+        self._snapshot = _Snapshot(self._clock.now(), stored.over(self._defaults), password)
+        return self._snapshot
 
     def _fresh(self) -> _Snapshot | None:
         snapshot = self._snapshot

@@ -57,7 +57,7 @@ async def _wait(receive: Receive, services: HttpServices, job: Job, until: datet
     """The job at its end (or at `until`). A client that hangs up is noted, and its job goes on."""
     if job.state.finalized or (until is not None and until <= services.clock.now()):
         return job
-    waiting = asyncio.ensure_future(services.jobs.wait(job.id, until=until))
+    waiting = asyncio.ensure_future(services.jobs.wait(job.id, until=until, known=job))
     hung_up = asyncio.ensure_future(_hang_up(receive))
     try:
         await asyncio.wait({waiting, hung_up}, return_when=asyncio.FIRST_COMPLETED)

@@ -285,6 +285,25 @@ async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() ->
     assert await world.files() == []
 
 
+async def test_a_waiter_who_was_told_the_job_looks_soon_in_case_the_wake_up_came_before_him() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.run(world.processing.run(await world.claim()))
+    ended = await world.run(world.jobs.wait(job.id, known=job), within=timedelta(milliseconds=50))
+    assert ended.state is JobState.SUCCEEDED
+
+
+async def test_a_waiter_who_was_told_the_job_leaves_the_database_to_the_worker() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id, known=job))
+    assert "get" not in world.records.calls
+    await world.run(world.processing.run(await world.claim()))
+    assert (await world.end(waiting)).state is JobState.SUCCEEDED
+
+
 async def test_a_look_at_the_job_that_the_deadline_cuts_off_is_the_end_of_the_window_and_no_outage() -> None:
     world = World()
     await world.slot("cloud")

@@ -192,3 +192,9 @@ def test_percentiles_are_durations_that_happened_in_order(durations: list[int]) 
     milliseconds = pace.p90 // timedelta(milliseconds=1)
     assert milliseconds in durations
     assert sum(duration <= milliseconds for duration in durations) >= 0.9 * len(durations)
+
+
+def test_a_call_that_asked_nobody_is_counted_when_it_is_reported() -> None:
+    report = CallReport("edit", Verdict.PICTURE, SECOND, admitted=False)
+    standing = standing_of(reported(Usage(), report, now=NOW), now=NOW)
+    assert (standing.calls_today, standing.calls_last_minute) == (1, 1)

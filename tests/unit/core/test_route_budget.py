@@ -230,6 +230,27 @@ async def test_a_database_that_is_away_costs_nobody_the_call() -> None:
     assert len(cloud.calls) == 2
 
 
+async def test_a_first_call_asks_nobody_where_nothing_could_stand_in_its_way() -> None:
+    world = World(ScriptedProvider("cloud", Retryable("busy")))
+    await world.slot("cloud")
+    await world.submit()
+    await world.work()
+    assert world.limits.calls.count("enter") == 1  # the second call
+    assert (await world.limits.standings())["cloud"].calls_today == 2
+
+
+async def test_a_failure_makes_the_next_job_look_again() -> None:
+    world = World(cloud := ScriptedProvider("cloud", *[Down("HTTP 503")] * 5))
+    await world.slot("cloud", "local")
+    await world.submit(picture("1"))
+    await world.run(world.processing.run(await world.claim()), within=4 * SECOND)
+    cloud.calls.clear()
+    job = await world.submit(picture("2"))
+    await world.run(world.processing.run(await world.claim()))
+    assert await attempts(world, job) == [("cloud", "blocked"), ("local", "picture")]
+    assert cloud.calls == []
+
+
 async def test_what_happens_on_this_machine_asks_nobody() -> None:
     world = World()
     await world.slot()

@@ -46,6 +46,29 @@ async def test_a_change_is_seen_after_a_second_and_not_read_before() -> None:
     assert (await world.settings.current()).max_active_jobs == 7
 
 
+async def test_settings_are_read_anew_before_they_are_too_old_so_that_nobody_waits() -> None:
+    world = World()
+    await world.settings.current()
+    await world.set_settings(max_active_jobs=7)
+    await world.clock.advance(SECOND * 0.6)
+    assert (await world.settings.current()).max_active_jobs == 64
+    await world.clock.advance(SECOND * 0)
+    assert (await world.settings.current()).max_active_jobs == 7
+
+
+async def test_settings_that_cannot_be_read_ahead_hold_until_they_are_too_old() -> None:
+    world = World()
+    await world.settings.current()
+    world.settings_records.trouble["*"] = QueueUnavailable("away")
+    await world.clock.advance(SECOND * 0.6)
+    await world.settings.current()
+    await world.clock.advance(SECOND * 0.3)
+    await world.settings.current()
+    await world.clock.advance(SECOND * 0.2)
+    with pytest.raises(QueueUnavailable):
+        await world.settings.current()
+
+
 async def test_many_that_ask_at_once_cost_one_reading() -> None:
     world = World()
     await asyncio.gather(*(world.settings.current() for _ in range(50)), world.settings.ingest_password())
