@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,17 +110,24 @@ async def run_worker(settings: Settings) -> None:
     await container.close()
 
 
+@dataclass
+class _CameraForm:
+    """The camera's form, as Litestar reads it."""
+
+    password: str
+    fileToUpload: UploadFile
+
+
 @post("/ingest/bare")
 async def _bare(
-    data: Annotated[dict[str, UploadFile | str], Body(media_type=RequestEncodingType.MULTI_PART)],
+    data: Annotated[_CameraForm, Body(media_type=RequestEncodingType.MULTI_PART)], wait_ms: int
 ) -> Response[bytes]:
-    file = data["fileToUpload"]
-    assert isinstance(file, UploadFile)
-    return Response(await file.read(), media_type="image/jpeg", status_code=200)
+    await asyncio.sleep(wait_ms / 1000)
+    return Response(await data.fileToUpload.read(), media_type="image/jpeg", status_code=200)
 
 
 async def run_bare() -> None:
-    """A handler that takes the same form and sends back the same bytes, and does nothing else."""
+    """A handler that takes the same form, waits as long as the provider, and sends back the same bytes."""
     await _serve(Litestar([_bare], request_max_body_size=None, openapi_config=None))
 
 
