@@ -81,7 +81,8 @@ class SettingsService:
 
     async def _read(self) -> _Snapshot:
         if (fresh := self._fresh()) is not None:
-            if self._clock.now() - fresh.read_at >= _MAX_AGE / 2 and not self._reading.locked():
+            reads_ahead = self._ahead is not None and not self._ahead.done()
+            if self._clock.now() - fresh.read_at >= _MAX_AGE / 2 and not reads_ahead:
                 self._ahead = asyncio.ensure_future(self._read_ahead())
             return fresh
         async with self._reading:

@@ -51,8 +51,10 @@ async def test_settings_are_read_anew_before_they_are_too_old_so_that_nobody_wai
     await world.settings.current()
     await world.set_settings(max_active_jobs=7)
     await world.clock.advance(SECOND * 0.6)
-    assert (await world.settings.current()).max_active_jobs == 64
+    world.settings_records.calls.clear()
+    assert [(await world.settings.current()).max_active_jobs for _ in range(5)] == [64] * 5
     await world.clock.advance(SECOND * 0)
+    assert world.settings_records.calls == ["get", "ingest_password"]
     assert (await world.settings.current()).max_active_jobs == 7
 
 
