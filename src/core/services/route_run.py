@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -42,6 +42,11 @@ _Call = Callable[[int], Coroutine[Any, Any, RoutePicture]]
 
 _LOOK_AGAIN = timedelta(seconds=5)
 """How often a call under way is held against what is usual: the first pictures of an evening tell that only later."""
+
+_LONGEST_ASKING = timedelta(seconds=2)
+"""A database that hangs costs a guest so much of his window, and not his call."""
+
+_T = TypeVar("_T")
 
 _BLOCKED = {
     Block.BREAKER: "The provider has failed too often in a row; it is given a pause.",
@@ -126,7 +131,7 @@ class RouteRun:
 
     async def _look_around(self) -> None:
         try:
-            standings = await self._figures.current()
+            standings = await self._told(self._figures.current())
         except QueueUnavailable as error:
             # They are hints: no guest is sent away for want of them.
             _log.warning("job %s goes its route without the providers' figures: %s", self._claim.job.id, error.detail)
@@ -177,7 +182,9 @@ class RouteRun:
             return True
         preparing = asyncio.ensure_future(self._materials.photo(operation.needs))  # while the limits are asked
         try:
-            admission = await self._limits.enter(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
+            admission = await self._told(
+                self._limits.enter(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
+            )
         except QueueUnavailable as error:
             _log.warning("job %s asks %s without its limits: %s", self._claim.job.id, provider.info.id, error.detail)
             admission = Admission()
@@ -188,6 +195,14 @@ class RouteRun:
         else:
             self._wait_for(index, admission)
         return admission.granted
+
+    async def _told(self, asking: Coroutine[Any, Any, _T]) -> _T:
+        """What the shared figures say; QueueUnavailable where they take longer than a guest should wait for them."""
+        try:
+            async with self._clock.timeout_at(self._clock.now() + _LONGEST_ASKING):
+                return await asking
+        except TimeoutError:
+            raise QueueUnavailable("The figures of the providers did not come in time.") from None
 
     def _goes_without_asking(self, index: int) -> bool:
         """Whether nothing could stand in the way of a first call: no limit, and a breaker that was closed just now."""
@@ -241,14 +256,14 @@ class RouteRun:
             verdict = Verdict.PICTURE
         except ProviderError as error:
             verdict = Verdict(error.verdict)
-            await self._report(index, verdict, started)
+            await self._report(index, verdict, self._clock.now() - started)
             self._figures.forget()
             raise
         finally:
             if verdict is Verdict.PICTURE or verdict is Verdict.CANCELLED:
                 if verdict is Verdict.CANCELLED and self._hung(index, started):
                     verdict = Verdict.TIMEOUT
-                self._hooks.afterwards(self._report(index, verdict, started))
+                self._hooks.afterwards(self._report(index, verdict, self._clock.now() - started))
         return made
 
     async def _patience(self, index: int, started: datetime) -> None:
@@ -267,13 +282,13 @@ class RouteRun:
         now, pace = self._clock.now(), self._paces[index]
         return now >= self._ends_at - EARLY and now - started >= (pace.p90 if pace else self._window / 2)
 
-    async def _report(self, index: int, verdict: Verdict, started: datetime) -> None:
+    async def _report(self, index: int, verdict: Verdict, duration: timedelta) -> None:
         provider, operation = self._found(index)
         if provider.info.on_this_machine:
             return
-        report = CallReport(operation.id, verdict, self._clock.now() - started, self._admissions[index])
+        report = CallReport(operation.id, verdict, duration, self._admissions[index])
         try:
-            await self._limits.leave(self._claim, provider.info.id, entry=index, report=report)
+            await self._told(self._limits.leave(self._claim, provider.info.id, entry=index, report=report))
         except QueueUnavailable as error:
             _log.warning("a call to %s is missing in its figures: %s", provider.info.id, error.detail)
 

@@ -251,6 +251,40 @@ async def test_a_failure_makes_the_next_job_look_again() -> None:
     assert cloud.calls == []
 
 
+async def test_a_database_that_hangs_costs_a_moment_and_not_the_call() -> None:
+    world = World(cloud := ScriptedProvider("cloud", max_concurrent=3))
+    await world.slot("cloud")
+    job = await world.submit()
+
+    async def hang(*args: object, **kwargs: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    world.limits.enter = world.limits.standings = hang
+    ended = await world.work()
+    assert (ended.state, len(cloud.calls)) == (JobState.SUCCEEDED, 1)
+    assert ended.finalized_at == job.created_at + 4 * SECOND
+
+
+async def test_the_pace_is_that_of_the_call_and_not_of_what_comes_after_it() -> None:
+    async def slow(request: ProviderRequest) -> bytes:
+        await world.clock.sleep(3 * SECOND)
+        return picture("slow")
+
+    world = World(ScriptedProvider("cloud", *[slow] * 10))
+    await world.slot("cloud")
+    finalize = world.queue.inner.mark_finalized
+
+    async def slowly(*args: object, **kwargs: object) -> object:
+        await world.clock.sleep(5 * SECOND)
+        return await finalize(*args, **kwargs)
+
+    world.queue.inner.mark_finalized = slowly
+    for number in range(10):
+        await world.submit(picture(str(number)))
+        await world.run(world.processing.run(await world.claim()), within=9 * SECOND)
+    assert (await world.limits.standings())["cloud"].pace["enhance"].p90 == 3 * SECOND
+
+
 async def test_what_happens_on_this_machine_asks_nobody() -> None:
     world = World()
     await world.slot()
