@@ -62,14 +62,14 @@ class FilesystemMediaStore:
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
                     raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
-                waiting.append(chunk)
-                waiting_bytes += len(chunk)
                 if waiting_bytes >= _CHUNK_BYTES:
                     if writing is not None:
                         await writing
                     # Written while the next bytes arrive; never more than two chunks are in memory.
                     writing = asyncio.ensure_future(_in_thread(partial.write, b"".join(waiting)))
                     waiting, waiting_bytes = [], 0
+                waiting.append(chunk)
+                waiting_bytes += len(chunk)
             if writing is not None:
                 await writing
             await _in_thread(partial.publish, b"".join(waiting), self._path(key))
@@ -104,7 +104,10 @@ class FilesystemMediaStore:
 
     @asynccontextmanager
     async def local(self, key: MediaKey) -> AsyncIterator[Path]:
-        await self.size(key)
+        try:
+            self._facts(key)  # one look at an inode that was just written, or is read next: not worth a hop
+        except OSError as error:
+            raise _unavailable(error) from error
         yield self._path(key)
 
     async def delete(self, key: MediaKey) -> bool:
