@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 from ..ports.clock import Clock
@@ -19,12 +20,14 @@ class Figures:
         self._clock = clock
         self._standings: dict[str, Standing] = {}
         self._read_at: datetime | None = None
+        self._reading = asyncio.Lock()
 
     async def current(self) -> dict[str, Standing]:
         """By provider id; QueueUnavailable."""
-        now = self._clock.now()
-        if self._read_at is None or now - self._read_at >= _MAX_AGE:
-            self._standings, self._read_at = await self._limits.standings(), now
+        async with self._reading:
+            now = self._clock.now()
+            if self._read_at is None or now - self._read_at >= _MAX_AGE:
+                self._standings, self._read_at = await self._limits.standings(), now
         return self._standings
 
     def forget(self) -> None:

@@ -239,6 +239,18 @@ async def test_a_first_call_asks_nobody_where_nothing_could_stand_in_its_way() -
     assert (await world.limits.standings())["cloud"].calls_today == 2
 
 
+async def test_many_jobs_at_once_read_the_figures_once() -> None:
+    world = World(ScriptedProvider("cloud"))
+    await world.slot("cloud")
+    for number in range(20):
+        await world.submit(picture(str(number)))
+    claims = await world.jobs.acquire_next_job("worker-1", n=20)
+    works = [asyncio.ensure_future(world.processing.run(claim)) for claim in claims]
+    await world.clock.advance(SECOND)
+    await asyncio.gather(*works)
+    assert world.limits.calls.count("standings") == 1
+
+
 async def test_a_failure_makes_the_next_job_look_again() -> None:
     world = World(cloud := ScriptedProvider("cloud", *[Down("HTTP 503")] * 5))
     await world.slot("cloud", "local")
