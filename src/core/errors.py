@@ -63,6 +63,24 @@ class InvalidPassword(PhotoChangerError):
     code = "invalid_password"
 
 
+class InvalidCredentials(PhotoChangerError):
+    """User name and password do not belong together; which of them is wrong is not told."""
+
+    code = "invalid_credentials"
+
+
+class InvalidToken(PhotoChangerError):
+    """The access token is missing, expired, revoked, or was not made here."""
+
+    code = "invalid_token"
+
+
+class PermissionDenied(PhotoChangerError):
+    """The token is good, but its owner may not do this."""
+
+    code = "permission_denied"
+
+
 class TooManyAttempts(PhotoChangerError):
     """Too many wrong passwords from one address; try again after `retry_after` seconds."""
 
@@ -165,6 +183,64 @@ class JobNotFound(PhotoChangerError):
     code = "job_not_found"
 
 
+class JobFinalized(PhotoChangerError):
+    """The job has ended already; nothing can change it any more."""
+
+    code = "job_finalized"
+
+
+class VersionConflict(PhotoChangerError):
+    """Somebody changed it since it was read; read it again."""
+
+    code = "version_conflict"
+
+
+class VersionRequired(PhotoChangerError):
+    """The change has to say which version it was made from (`If-Match`)."""
+
+    code = "version_required"
+
+
+class TemplateInUse(PhotoChangerError):
+    """The template is bound to slots; `slots` names them."""
+
+    code = "template_in_use"
+
+    def __init__(self, detail: str, *, slots: tuple[str, ...]) -> None:
+        super().__init__(detail)
+        self.slots = slots
+
+
+class BindingTaken(PhotoChangerError):
+    """The slot has a template of this setting key already, and nobody said to replace it."""
+
+    code = "binding_taken"
+
+
+class TemplateNotFound(PhotoChangerError):
+    """There is no such template."""
+
+    code = "template_not_found"
+
+
+class WebhookNotFound(PhotoChangerError):
+    """The slot has no webhook, or there is no such delivery."""
+
+    code = "webhook_not_found"
+
+
+class AdminNotFound(PhotoChangerError):
+    """There is no administrator of this name."""
+
+    code = "admin_not_found"
+
+
+class AdminExists(PhotoChangerError):
+    """There is an administrator of this name already."""
+
+    code = "admin_exists"
+
+
 class JobFailure(PhotoChangerError):
     """A job ended without a picture; raised to whoever waited for it.
 
@@ -213,3 +289,9 @@ class JobStorageUnavailable(JobFailure):
     """The media store failed while the job ran."""
 
     code = "storage_unavailable"
+
+
+class WebhookUnreachable(PhotoChangerError):
+    """The receiver of a webhook did not answer."""
+
+    code = "webhook_unreachable"

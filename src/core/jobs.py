@@ -169,6 +169,58 @@ class LogEntry(msgspec.Struct, frozen=True):
     detail: dict[str, Any] = {}
 
 
+class JobEvent(msgspec.Struct, frozen=True):
+    """A log entry as listeners hear of it. `id` rises with the order in which entries were written."""
+
+    id: int
+    entry: LogEntry
+    slot_id: str
+    source: JobSource
+
+    @property
+    def state(self) -> JobState | None:
+        """The state that the job went to with this; None where it stayed what it was."""
+        match self.entry.event:
+            case LogEvent.RECEIVED | LogEvent.RELEASED:
+                return JobState.PENDING
+            case LogEvent.ACQUIRED:
+                return JobState.PROCESSING
+            case LogEvent.FINALIZED:
+                return JobState(self.entry.detail["state"])
+        return None
+
+
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs a list holds; what is None or empty leaves nothing out. `created_to` is exclusive."""
+
+    states: tuple[JobState, ...] = ()
+    slot_id: str | None = None
+    failure_reason: FailureReason | None = None
+    source: JobSource | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+    def holds(self, job: Job) -> bool:
+        """Whether the job is in the list."""
+        return (
+            (not self.states or job.state in self.states)
+            and self.slot_id in (None, job.slot_id)
+            and self.failure_reason in (None, job.failure_reason)
+            and self.source in (None, job.source)
+            and (self.created_from is None or job.created_at >= self.created_from)
+            and (self.created_to is None or job.created_at < self.created_to)
+        )
+
+
+class JobOrder(enum.StrEnum):
+    """How a list of jobs is sorted. By `finalized_at` it holds those alone that have ended."""
+
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    ENDED_LAST = "-finalized_at"
+    ENDED_FIRST = "finalized_at"
+
+
 class QueueDepth(msgspec.Struct, frozen=True):
     """How many live jobs there are, by state and by the provider that their route asks first."""
 

@@ -126,6 +126,19 @@ class MediaObject(msgspec.Struct, frozen=True):
     job_id: UUID | None = None
 
 
+class TemplateMedia(msgspec.Struct, frozen=True, kw_only=True):
+    """A permanent picture for slots: style, background, frame, face. Its file is named after its id alone."""
+
+    id: UUID
+    file: StoredFile
+    mime: str
+    width: int
+    height: int
+    name: str
+    created_at: datetime
+    created_by: str
+
+
 async def one_chunk(data: bytes) -> AsyncIterator[bytes]:
     """Bytes in memory as the stream that a media store takes."""
     yield data

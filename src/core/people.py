@@ -1,45 +1,119 @@
-"""Rules about who may try how often: throttling of wrong passwords by address."""
+"""People: administrators, what they may do, who a request comes from, and how often wrong passwords may be tried."""
 
 from __future__ import annotations
 
+import enum
+import ipaddress
 import math
-from collections import OrderedDict
+import re
+import unicodedata
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from .errors import TooManyAttempts
+import msgspec
 
+MIN_PASSWORD_CHARS = 8
+MAX_PASSWORD_CHARS = 1024
 MAX_FAILURES = 10
 WINDOW = timedelta(seconds=60)
-_MAX_ADDRESSES = 10_000
+"""So many wrong passwords within this window, then nothing more until the window has passed."""
+
+TOKEN_LIFE = timedelta(hours=12)
+"""How long a token holds: an evening and the day before it."""
+
+_USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}\Z")
 
 
-class Throttle:
-    """Counts wrong passwords by address: `MAX_FAILURES` within `WINDOW`, then nothing until the window has passed.
+class Permission(enum.StrEnum):
+    """What an administrator may do; each route of the administration API asks for one."""
 
-    It remembers the addresses that failed last, a bounded number of them.
-    """
+    SLOTS_READ = "slots:read"
+    SLOTS_WRITE = "slots:write"
+    SETTINGS_READ = "settings:read"
+    SETTINGS_WRITE = "settings:write"
+    MEDIA_READ = "media:read"
+    MEDIA_WRITE = "media:write"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    STATS_READ = "stats:read"
 
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
 
-    def check(self, address: str, now: datetime) -> None:
-        """TooManyAttempts while the address has failed too often."""
-        since, count = self._failures.get(address, (now, 0))
-        left = since + WINDOW - now
-        if count >= MAX_FAILURES and left > timedelta(0):
-            raise TooManyAttempts(
-                "Too many wrong passwords from this address.", retry_after=math.ceil(left.total_seconds())
-            )
+class Admin(msgspec.Struct, frozen=True, kw_only=True):
+    """An administrator. Tokens issued before `tokens_from` hold no more."""
 
-    def failed(self, address: str, now: datetime) -> None:
-        """Note a wrong password."""
-        since, count = self._failures.pop(address, (now, 0))
-        if now - since >= WINDOW:
-            since, count = now, 0
-        self._failures[address] = (since, count + 1)
-        while len(self._failures) > _MAX_ADDRESSES:
-            self._failures.popitem(last=False)
+    username: str
+    password_hash: str
+    permissions: tuple[Permission, ...] = tuple(Permission)
+    created_at: datetime
+    tokens_from: datetime
+    disabled_at: datetime | None = None
 
-    def succeeded(self, address: str) -> None:
-        """Forget the address's failures."""
-        self._failures.pop(address, None)
+    def __repr__(self) -> str:
+        return f"Admin({self.username})"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a token speaks for, what that allows, and until when."""
+
+    username: str
+    permissions: frozenset[Permission]
+    issued_at: datetime
+    expires_at: datetime
+    token_id: str
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who changes something, and from which address where it came over the network."""
+
+    name: str
+    address: str | None = None
+
+
+COMMAND_LINE = Actor("command line")
+"""Whoever has a shell on the machine."""
+
+FIRST_START = Actor("first start")
+
+
+def normal_username(text: str) -> str | None:
+    """The name as it is kept: small letters, digits and `._@-`, 1 to 64 of them; None for what is no name."""
+    name = text.strip().lower()
+    return name if _USERNAME.match(name) else None
+
+
+def normal_password(text: str) -> str:
+    """The same password however a keyboard composed its letters (NFC, as RFC 8265 has it)."""
+    return unicodedata.normalize("NFC", text)
+
+
+def is_password(text: str) -> bool:
+    """Whether a password may be set: long enough to be one, short enough to be hashed."""
+    return MIN_PASSWORD_CHARS <= len(text) <= MAX_PASSWORD_CHARS
+
+
+def address_key(address: str) -> str:
+    """What wrong passwords from an address are counted under: an IPv6 host has its whole /64 to itself."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return f"address {address[:64]}"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return f"address {parsed.ipv4_mapped}"
+        return f"address {ipaddress.ip_network((parsed, 64), strict=False)}"
+    return f"address {parsed}"
+
+
+def account_key(username: str) -> str:
+    """What wrong passwords of an account are counted under."""
+    return f"account {(normal_username(username) or username)[:64]}"
+
+
+def seconds_left(until: datetime, now: datetime) -> int:
+    """Whole seconds for a Retry-After, one at least."""
+    return max(math.ceil((until - now).total_seconds()), 1)
+
+
+def allowed(claimed: Collection[str], held: Collection[Permission]) -> frozenset[Permission]:
+    """What a token may do: what it says, as far as its administrator still holds it."""
+    return frozenset(permission for permission in held if permission in claimed)

@@ -38,7 +38,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator has set; None where the configured default applies."""
+    """What an administrator has set; None where the configured default applies. `version` counts the writes."""
 
     sync_response: timedelta | None = None
     result_retention: timedelta | None = None
@@ -46,10 +46,12 @@ class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: int | None = None
     max_image_pixels: int | None = None
     provider_limits: dict[str, ProviderLimit] | None = None
+    version: int = 1
 
     def over(self, defaults: AppSettings) -> AppSettings:
         """The defaults with everything set here put over them."""
-        set_here = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+        names = [name for name in self.__struct_fields__ if name != "version"]
+        set_here = {name: value for name in names if (value := getattr(self, name)) is not None}
         return msgspec.structs.replace(defaults, **set_here)
 
 

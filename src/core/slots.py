@@ -66,7 +66,10 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One slot. `version` counts its writes and makes its ETag; `max_upload_bytes` None means the service's bound."""
+    """One slot. `version` counts its writes and makes its ETag; `max_upload_bytes` None means the service's bound.
+
+    `stats_reset_at`: from when on its statistics are counted, where an administrator said so; no part of the version.
+    """
 
     id: str
     name: str
@@ -76,6 +79,21 @@ class Slot(msgspec.Struct, frozen=True):
     max_upload_bytes: int | None = None
     gallery_open_until: datetime | None = None
     updated_at: datetime | None = None
+    stats_reset_at: datetime | None = None
+
+
+def slot_document(slot: Slot) -> dict[str, Any]:
+    """The slot as JSON tells of it, in the parts that can be written (SPEC §4)."""
+    route = msgspec.to_builtins(slot.route)
+    entries = route.pop("entries")
+    return {
+        "name": slot.name,
+        "active": slot.active,
+        "route": entries,
+        **route,
+        "max_upload_bytes": slot.max_upload_bytes,
+        "gallery_open_until": slot.gallery_open_until and slot.gallery_open_until.isoformat(),
+    }
 
 
 def shipped_slots() -> tuple[Slot, ...]:

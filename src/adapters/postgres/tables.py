@@ -41,7 +41,32 @@ slots = Table(
     Column("max_upload_bytes", BigInteger),
     Column("gallery_open_until", _moment),
     Column("updated_at", _moment),
+    Column("stats_reset_at", _moment),
 )
+
+template_media = Table(
+    "template_media",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("media_key", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
+slot_templates = Table(
+    "slot_templates",
+    metadata,
+    Column("slot_id", Text, ForeignKey(slots.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("setting_key", Text, primary_key=True),
+    Column("media_id", Uuid, ForeignKey(template_media.c.id), nullable=False),
+)
+Index("slot_templates_media", slot_templates.c.media_id)
 
 jobs = Table(
     "jobs",
@@ -99,6 +124,11 @@ Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
 Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
 Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
 
+Index("jobs_created", jobs.c.created_at, jobs.c.id)
+Index("jobs_slot_created", jobs.c.slot_id, jobs.c.created_at, jobs.c.id)
+Index("jobs_finalized", jobs.c.finalized_at, jobs.c.id, postgresql_where=text("finalized_at IS NOT NULL"))
+Index("jobs_failed", jobs.c.created_at, jobs.c.id, postgresql_where=text("failure_reason IS NOT NULL"))
+
 processing_logs = Table(
     "processing_logs",
     metadata,
@@ -134,7 +164,82 @@ app_settings = Table(
     Column("id", SmallInteger, primary_key=True),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("ingest_password", JSONB),
+    Column("version", Integer, nullable=False, server_default=text("1")),
 )
+
+admins = Table(
+    "admins",
+    metadata,
+    Column("username", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("permissions", ARRAY(Text), nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("tokens_from", _moment, nullable=False),
+    Column("disabled_at", _moment),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", _moment, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("address", Text),
+    Column("target", Text),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+)
+Index("audit_log_at", audit_log.c.at, audit_log.c.id)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("retired_at", _moment),
+)
+Index("signing_keys_current", text("(true)"), unique=True, postgresql_where=signing_keys.c.retired_at.is_(None))
+
+password_failures = Table(
+    "password_failures",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("since", _moment, nullable=False),
+    Column("failures", Integer, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
+Index("password_failures_since", password_failures.c.since)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("slot_id", Text, ForeignKey(slots.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("sealed_secret", Text, nullable=False),
+    Column("changed_at", _moment, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slot_id", Text, ForeignKey(webhooks.c.slot_id, ondelete="CASCADE"), nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'pending'::text")),
+    Column("created_at", _moment, nullable=False),
+    Column("next_at", _moment, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Column("ended_at", _moment),
+    postgresql_with={"fillfactor": "70"},
+)
+Index("webhook_deliveries_due", webhook_deliveries.c.next_at, postgresql_where=text("state = 'pending'"))
+Index("webhook_deliveries_list", webhook_deliveries.c.created_at, webhook_deliveries.c.id)
+Index("webhook_deliveries_ended", webhook_deliveries.c.ended_at, postgresql_where=text("ended_at IS NOT NULL"))
 
 provider_secrets = Table(
     "provider_secrets",

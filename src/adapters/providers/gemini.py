@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ...core.errors import InvalidSettings
+from ...core.fields import parse_fields
 from ...core.media import Picture, PictureNeeds
 from ...core.ports.providers import (
     OperationInfo,
@@ -26,7 +27,7 @@ from ...core.ports.providers import (
     Rejected,
 )
 from ...core.slots import RouteEntry
-from .schemas import parse_settings, settings_schema
+from .schemas import settings_schema
 from .sdk import Connection, diagnosed
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class GeminiProvider:
         if operation is None:
             detail = f"There is no operation {operation_id!r} here."
             raise InvalidSettings(detail, (("operation_id", detail),))
-        parse_settings(operation.settings, settings)
+        parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """The finished picture, as Provider.process says; remarks name model, finish reason and tokens used.
@@ -241,7 +242,7 @@ def _understood(request: ProviderRequest) -> tuple[EditSettings | StyleSettings 
     if operation is None:
         raise Rejected(f"There is no operation {request.operation_id!r} here.")
     try:
-        settings = parse_settings(operation.settings, request.settings)
+        settings = parse_fields(operation.settings, request.settings)
     except InvalidSettings as error:
         raise Rejected(error.detail) from error
     if operation.role is None:

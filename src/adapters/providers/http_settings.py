@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ...core.errors import InvalidSettings
+from ...core.fields import parse_fields
 from .outside import fits_header, host_and_port
-from .schemas import parse_settings
 
 ROLES = ("style", "face", "frame")
 """The templates that go along, as files of the form under these names, where the slot has them."""
@@ -113,7 +113,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def parse_http_settings(values: Mapping[str, Any]) -> HttpSettings:
     """The settings, defaults filled in. InvalidSettings names every field that does not fit."""
-    settings = parse_settings(HttpSettings, values)
+    settings = parse_fields(HttpSettings, values)
     errors = tuple(_errors(settings))
     if errors:
         told = "; ".join(f"{name}: {what}" for name, what in errors)

@@ -11,6 +11,7 @@ import msgspec
 import pyvips
 
 from ...core.errors import InvalidSettings
+from ...core.fields import parse_fields
 from ...core.media import Picture, PictureNeeds
 from ...core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
 from ...core.slots import RouteEntry
@@ -24,7 +25,7 @@ from .effects.settings import (
     OutputSettings,
     StylizeSettings,
 )
-from .schemas import parse_settings, settings_schema
+from .schemas import settings_schema
 
 _NEEDS = PictureNeeds(
     mimes=("image/jpeg", "image/png", "image/webp"), max_bytes=256 * 1024 * 1024, max_pixels=200_000_000
@@ -116,7 +117,7 @@ class LocalProvider:
         if operation is None:
             detail = f"There is no operation {operation_id!r} here."
             raise InvalidSettings(detail, (("operation_id", detail),))
-        parse_settings(operation.settings, settings)
+        parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """The finished picture. Rejected for an unknown operation, unusable settings, photo or template."""
@@ -124,7 +125,7 @@ class LocalProvider:
         if operation is None:
             raise Rejected(f"There is no operation {request.operation_id!r} here.")
         try:
-            settings = parse_settings(operation.settings, request.settings)
+            settings = parse_fields(operation.settings, request.settings)
         except InvalidSettings as error:
             raise Rejected(error.detail) from error
         work = asyncio.get_running_loop().run_in_executor(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from ...core.errors import InvalidSettings
+from ...core.fields import parse_fields
 from ...core.media import PictureNeeds
 from ...core.ports.providers import (
     OperationInfo,
@@ -22,7 +23,7 @@ from ...core.ports.providers import (
     Rejected,
 )
 from ...core.slots import RouteEntry
-from .schemas import parse_settings, settings_schema
+from .schemas import settings_schema
 from .sdk import Connection, diagnosed
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _checked(operation_id: str, settings: Mapping[str, Any]) -> OpenAISettings:
     if operation_id != _OPERATION:
         detail = f"There is no operation {operation_id!r} here."
         raise InvalidSettings(detail, (("operation_id", detail),))
-    parsed = parse_settings(OpenAISettings, settings)
+    parsed = parse_fields(OpenAISettings, settings)
     errors: list[tuple[str, str]] = []
     if parsed.background == "transparent" and parsed.output_format == "jpeg":
         errors.append(("background", "A transparent background needs png or webp as output_format."))

@@ -1,15 +1,11 @@
-"""Settings structs as self-contained JSON Schemas, and settings checked against them field by field."""
+"""Settings structs as self-contained JSON Schemas."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-
-from ...core.errors import InvalidSettings
-
-_T = TypeVar("_T", bound=msgspec.Struct)
 
 _REF_PREFIX = "#/$defs/"
 
@@ -20,29 +16,6 @@ def settings_schema(settings: type[msgspec.Struct]) -> dict[str, Any]:
     inlined = _inlined(schema, definitions)
     assert isinstance(inlined, dict)
     return inlined
-
-
-def parse_settings(settings: type[_T], values: Mapping[str, Any]) -> _T:
-    """The settings as a struct, defaults filled in. InvalidSettings names every field that does not fit."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(settings)}
-    parsed: dict[str, Any] = {}
-    errors: list[tuple[str, str]] = []
-    for name, value in values.items():
-        field = fields.get(name)
-        if field is None:
-            errors.append((str(name), "There is no such setting."))
-            continue
-        try:
-            parsed[field.name] = msgspec.convert(value, field.type)
-        except msgspec.ValidationError as error:
-            errors.append((name, str(error)))
-    errors += [
-        (name, "This setting is needed.") for name, field in fields.items() if field.required and name not in values
-    ]
-    if errors:
-        told = "; ".join(f"{name}: {what}" for name, what in errors)
-        raise InvalidSettings(f"The settings do not fit: {told}", tuple(errors))
-    return settings(**parsed)
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...core.errors import InvalidSettings
+from ...core.fields import parse_fields
 from ...core.media import PictureNeeds
 from ...core.ports.providers import (
     Down,
@@ -29,7 +30,7 @@ from ...core.slots import RouteEntry
 from .addresses import AddressGuard, AddressRefused, Resolver, resolve
 from .downloads import download
 from .outside import AddressUnusable, AnswerTooLarge, OutsideHttp, OutsideRequest, fits_header, host_and_port
-from .schemas import parse_settings, settings_schema
+from .schemas import settings_schema
 from .turbotext_methods import METHODS, Method
 from .turbotext_service import TurbotextService, wrong_address
 
@@ -104,7 +105,7 @@ class TurbotextProvider:
         if method is None:
             detail = f"There is no operation {operation_id!r} here."
             raise InvalidSettings(detail, (("operation_id", detail),))
-        parse_settings(method.settings, settings)
+        parse_fields(method.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """The finished picture; raises as the Provider port says.
@@ -193,7 +194,7 @@ class TurbotextProvider:
 def _form(method: Method[Any], request: ProviderRequest) -> dict[str, str]:
     """The fields of the work. Rejected where settings or templates do not do, NotConfigured without public links."""
     try:
-        settings = parse_settings(method.settings, request.settings)
+        settings = parse_fields(method.settings, request.settings)
     except InvalidSettings as error:
         raise Rejected(error.detail) from error
     template_url = ""

@@ -10,10 +10,14 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..jobs import Job, LogEntry
-from ..media import MediaKey, MediaObject
+from ..audit import AuditEntry
+from ..jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
+from ..media import MediaKey, MediaObject, TemplateMedia
+from ..pages import Page, Position
 from ..settings import StoredPassword, StoredSettings
 from ..slots import Slot
+
+# A change that is to be audited takes the entry along: both are written, or neither.
 
 
 class SlotRepository(Protocol):
@@ -31,11 +35,16 @@ class SlotRepository(Protocol):
         """Store those whose id is not there yet; leave the others as they are."""
         ...
 
-    async def save(self, slot: Slot, *, expected_version: int) -> Slot | None:
+    async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
         """Replace the slot if it still has this version; returns it with the next version and `updated_at` set.
 
-        None where the version differs; SlotNotFound.
+        `stats_reset_at` stays what it was. None where the version differs. SlotNotFound; TemplateNotFound where a
+        template that it binds is not there.
         """
+        ...
+
+    async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
+        """Note from when on the slot's statistics are counted; its version stays. SlotNotFound."""
         ...
 
 
@@ -44,11 +53,16 @@ class SettingsRepository(Protocol):
 
     async def get(self) -> StoredSettings: ...
 
-    async def save(self, settings: StoredSettings) -> None: ...
+    async def save(
+        self, settings: StoredSettings, *, expected_version: int, audit: AuditEntry | None = None
+    ) -> StoredSettings | None:
+        """Replace the settings if they still have this version; returns them with the next one. None where it
+        differs."""
+        ...
 
     async def ingest_password(self) -> StoredPassword | None: ...
 
-    async def set_ingest_password(self, password: StoredPassword) -> None:
+    async def set_ingest_password(self, password: StoredPassword, *, audit: AuditEntry | None = None) -> None:
         """Replace the password, whatever it was."""
         ...
 
@@ -76,8 +90,34 @@ class JobRepository(Protocol):
         """Everything that happened to the job, oldest first."""
         ...
 
-    async def recent_results(self, slot_id: str, *, now: datetime, limit: int) -> list[Job]:
-        """The slot's newest jobs with a result that has not expired at `now`, newest first."""
+    async def find(self, wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None = None) -> Page[Job]:
+        """A page of at most `limit` jobs, beginning after the job at this position (its moment of `order`, its id)."""
+        ...
+
+    async def events(self, *, after: int, limit: int) -> list[JobEvent]:
+        """Log entries of all jobs whose id is higher, by id.
+
+        Ids are given out before their entries can be seen: an entry may appear after one with a higher id.
+        """
+        ...
+
+    async def last_event(self) -> int:
+        """The highest id of a log entry; 0 where there is none."""
+        ...
+
+    async def recent_results(
+        self,
+        slot_id: str,
+        *,
+        now: datetime,
+        limit: int,
+        sources: Collection[JobSource] = tuple(JobSource),
+        after: Position | None = None,
+    ) -> list[Job]:
+        """The slot's newest jobs with a result that has not expired at `now`, newest first (by `finalized_at`).
+
+        Only those of these sources, and only those that come after this position.
+        """
         ...
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
@@ -132,4 +172,69 @@ class MediaRepository(Protocol):
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         """Those of these keys that belong to a media object which was not removed."""
+        ...
+
+
+class TemplateRepository(Protocol):
+    """Template media and the slots that they are bound to. The bindings are those of the slots: `SlotRepository`
+    reads and writes the same ones."""
+
+    async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None: ...
+
+    async def add_bound(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        """Add a template and bind it, both or neither; the slot gets its next version. SlotNotFound, BindingTaken."""
+        ...
+
+    async def add_replacing(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        """The same, in place of the one that is bound there, if one is; that one is kept. SlotNotFound."""
+        ...
+
+    async def get(self, template_id: UUID) -> TemplateMedia | None: ...
+
+    async def find(
+        self, *, slot_id: str | None = None, setting_key: str | None = None
+    ) -> list[tuple[TemplateMedia, tuple[tuple[str, str], ...]]]:
+        """The templates, newest first, each with all its bindings as pairs of slot id and setting key, sorted.
+
+        With `slot_id` or `setting_key` only those that have a binding which fits.
+        """
+        ...
+
+    async def remove(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
+        """Take a template out of the books that no slot is bound to. TemplateNotFound, TemplateInUse."""
+        ...
+
+    async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
+        """The same, and its bindings with it; each slot that was bound to it gets its next version.
+        TemplateNotFound."""
+        ...
+
+    async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
+        """Those of these keys that belong to a template: its file, and its thumbnail (same name, `.webp`)."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Security events, append-only. What belongs to a change is written with it (see above)."""
+
+    async def append(self, entry: AuditEntry) -> None: ...
+
+    async def find(
+        self,
+        *,
+        limit: int,
+        action: str | None = None,
+        actor: str | None = None,
+        target: str | None = None,
+        after: Position | None = None,
+    ) -> Page[AuditEntry]:
+        """A page of entries, newest first (by `at`, then id), beginning after this position."""
+        ...
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget up to `limit` entries from before a moment; returns how many."""
         ...

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
+from ..audit import AuditEntry
 from ..errors import PhotoChangerError
 
 MIN_SECRET_CHARS = 32
@@ -70,10 +72,42 @@ class SecretRepository(Protocol):
         """Whose secrets are kept, by provider id; without the secrets."""
         ...
 
-    async def put(self, secret: StoredSecret) -> None:
-        """Keep this one, in place of the one that was there."""
+    async def put(self, secret: StoredSecret, *, audit: AuditEntry | None = None) -> None:
+        """Keep this one, in place of the one that was there; the audit entry with it."""
         ...
 
-    async def remove(self, provider_id: str) -> bool:
-        """Forget it; False where there was none."""
+    async def remove(self, provider_id: str, *, audit: AuditEntry | None = None) -> bool:
+        """Forget it, and write the audit entry; False, and no entry, where there was none."""
+        ...
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed secret that access tokens are signed with. `retired_at`: none is signed with it any more."""
+
+    id: str
+    sealed: str
+    created_at: datetime
+    retired_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.id})"
+
+
+class SigningKeyRepository(Protocol):
+    """The signing keys; at most one of them is not retired. Every method may raise QueueUnavailable."""
+
+    async def all(self) -> list[SigningKey]:
+        """Every key, newest first."""
+        ...
+
+    async def add_first(self, key: SigningKey) -> None:
+        """Keep this key if none is there that is not retired; nothing otherwise (another process was first)."""
+        ...
+
+    async def rotate(self, key: SigningKey, *, audit: AuditEntry | None = None) -> None:
+        """Keep this key and retire the others, at its `created_at`."""
+        ...
+
+    async def remove(self, key_ids: Collection[str]) -> None:
+        """Forget these keys: their tokens hold no more."""
         ...

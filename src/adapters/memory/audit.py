@@ -1,0 +1,53 @@
+"""The AuditLog port in memory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ...core.audit import AuditEntry
+from ...core.pages import Page, Position
+
+
+class MemoryAuditLog:
+    """Entries in a list."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    def write(self, entry: AuditEntry | None) -> None:
+        """Keep an entry, where there is one, with the change that it tells of."""
+        if entry is not None:
+            self.entries.append(entry)
+
+    async def append(self, entry: AuditEntry) -> None:
+        self.write(entry)
+
+    async def find(
+        self,
+        *,
+        limit: int,
+        action: str | None = None,
+        actor: str | None = None,
+        target: str | None = None,
+        after: Position | None = None,
+    ) -> Page[AuditEntry]:
+        found = sorted(
+            (
+                entry
+                for entry in self.entries
+                if action in (None, entry.action)
+                and actor in (None, entry.actor)
+                and target in (None, entry.target)
+                and (after is None or (entry.at, entry.id) < (after.at, after.id))
+            ),
+            key=lambda entry: (entry.at, entry.id),
+            reverse=True,
+        )
+        page = tuple(found[:limit])
+        return Page(page, Position(page[-1].at, page[-1].id) if len(found) > limit else None)
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        old = [entry for entry in self.entries if entry.at < before][:limit]
+        for entry in old:
+            self.entries.remove(entry)
+        return len(old)

@@ -1,0 +1,55 @@
+"""The AuditLog port on PostgreSQL, and the one statement that every audited change writes its entry with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ...core.audit import AuditAction, AuditEntry
+from ...core.pages import Page, Position
+from .engine import Database
+from .tables import audit_log
+
+
+async def write_audit(connection: AsyncConnection, entry: AuditEntry | None) -> None:
+    """Write an entry, where there is one, in the transaction of the change that it tells of."""
+    if entry is not None:
+        await connection.execute(insert(audit_log).values(msgspec.structs.asdict(entry)))
+
+
+class PostgresAuditLog:
+    """Rows that are written once and read page by page."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, entry: AuditEntry) -> None:
+        async with self._database.begin() as connection:
+            await write_audit(connection, entry)
+
+    async def find(
+        self,
+        *,
+        limit: int,
+        action: str | None = None,
+        actor: str | None = None,
+        target: str | None = None,
+        after: Position | None = None,
+    ) -> Page[AuditEntry]:
+        query = select(audit_log).order_by(audit_log.c.at.desc(), audit_log.c.id.desc()).limit(limit + 1)
+        wanted = {audit_log.c.action: action, audit_log.c.actor: actor, audit_log.c.target: target}
+        query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+        if after is not None:
+            query = query.where(tuple_(audit_log.c.at, audit_log.c.id) < (after.at, after.id))
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        entries = tuple(AuditEntry(**{**row, "action": AuditAction(row["action"])}) for row in rows[:limit])
+        return Page(entries, Position(entries[-1].at, entries[-1].id) if len(rows) > limit else None)
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        old = select(audit_log.c.id).where(audit_log.c.at < before).limit(limit)
+        async with self._database.begin() as connection:
+            return (await connection.execute(delete(audit_log).where(audit_log.c.id.in_(old)))).rowcount
