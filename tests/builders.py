@@ -14,6 +14,7 @@ from photochanger.core.jobs import FailureReason, Job, JobSource, JobState, NewJ
 from photochanger.core.media import ImageFacts, MediaKey, MediaKind, MediaObject, Photo, StoredFile
 from photochanger.core.results import result_name
 from photochanger.core.slots import Route, RouteEntry
+from photochanger.core.webhooks import Webhook
 
 WINDOW = timedelta(seconds=48)
 
@@ -96,3 +97,16 @@ def media_object(**overrides: Any) -> MediaObject:
         "expires_at": created_at + timedelta(minutes=1),
     }
     return MediaObject(**fields | overrides)
+
+
+def webhook(slot_id: str = "slot-001", **overrides: Any) -> Webhook:
+    """A webhook of the slot, with a secret that only claims to be sealed."""
+    fields: dict[str, Any] = {
+        "slot_id": slot_id,
+        "url": "https://studio.example/ended",
+        "key_id": secrets.token_hex(4),
+        "sealed_secret": f"v1.{new_secret()}",
+        "changed_at": datetime.now(UTC),
+        "changed_by": "ada",
+    }
+    return Webhook(**fields | overrides)

@@ -14,34 +14,22 @@ import httpx
 import msgspec
 import photos
 from photochanger import Settings, create_app
-from photochanger.adapters.memory import (
-    MemoryDatabase,
-    MemoryJobQueue,
-    MemoryJobRepository,
-    MemoryJobSignals,
-    MemoryMediaRepository,
-    MemoryProviderLimits,
-    MemorySecretRepository,
-    MemorySettingsRepository,
-    MemorySlotRepository,
-    MemoryStatsService,
-)
+from photochanger.adapters.memory import MemoryDatabase, memory_adapters
+from photochanger.adapters.providers.local import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
-from photochanger.core.jobs import Job
+from photochanger.core.jobs import Job, LogEntry, LogEvent
 from photochanger.core.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
-from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.media import MediaStore
 from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
-from photochanger.core.ports.queue import JobQueue, JobSignals
-from photochanger.core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
-from photochanger.core.ports.secrets import SecretRepository
-from photochanger.core.ports.stats import StatsService
+from photochanger.core.ports.repositories import JobRepository, SlotRepository
 from photochanger.core.services.catalogue import ProviderCatalogue
+from photochanger.core.services.purges import Purges
 from photochanger.core.slots import RouteEntry
 from photochanger.entrypoints.embed import PhotoChanger
 from photochanger.entrypoints.http.server import make_server
 
 PASSWORD = "open sesame"
+ADMIN_PASSWORD = "correct horse battery staple"
 PICTURE = photos.jpeg(64, 48)
 """What the scripted provider answers with unless a test says otherwise."""
 
@@ -129,9 +117,16 @@ class Service:
         self.port = port
         self.client = client
 
-    async def ingest(self, slot_id: str = "slot-001", photo: bytes | None = None, **options: Any) -> httpx.Response:
-        """The camera's request, and its answer."""
-        return await self.post_form(slot_id, form(photo), **options)
+    async def ingest(
+        self,
+        slot_id: str = "slot-001",
+        photo: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **fields: str,
+    ) -> httpx.Response:
+        """The camera's request with these fields, and its answer."""
+        return await self.post_form(slot_id, form(photo, **fields), headers=headers)
 
     async def post_form(
         self, slot_id: str, body: bytes, *, headers: Mapping[str, str] | None = None, content_type: str = FORM
@@ -154,6 +149,23 @@ class Service:
         (job,) = self.database.jobs.values()
         return job
 
+    async def purged(self) -> None:
+        """Return once no purge is under way."""
+        await (await self.opened.container.get(Purges)).idle()
+
+    async def expire_result(self, job_id: str) -> None:
+        """Let the time of a job's result be over."""
+        job = self.database.jobs[UUID(job_id)]
+        assert job.result is not None
+        ended = msgspec.structs.replace(job.result, expires_at=job.created_at)
+        self.database.jobs[job.id] = msgspec.structs.replace(job, result=ended)
+
+    async def log_noise(self, text: str) -> None:
+        """A long line in the processing log of a job that ended long ago."""
+        job = next(iter(self.database.jobs.values()), None) or await self.job((await self.ingest()).headers["x-job-id"])
+        jobs: JobRepository = await self.opened.container.get(JobRepository)
+        await jobs.append_logs([LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"remark": text})])
+
     async def change_slot(self, slot_id: str, **changes: Any) -> None:
         """Change fields of a slot's route, and `active`."""
         slots = await self.opened.container.get(SlotRepository)
@@ -173,25 +185,21 @@ class Service:
 async def serving(
     home: Path, *, adapters: Mapping[type, object] | None = None, **settings: Any
 ) -> AsyncIterator[Service]:
-    """The service on a free port; slots 001 to 004 go to the scripted provider. `settings` as in Settings."""
+    """The service on a free port; slots 001 to 004 go to the scripted provider, beside which there is `local`.
+
+    `settings` as in Settings.
+    """
     provider = ScriptedProvider()
     clock = SystemClock()
     database = MemoryDatabase(clock)
-    # No MediaStore: the folder's is used, what stays behind there is part of what is tested.
-    behind: dict[type, object] = {
-        JobQueue: MemoryJobQueue(database),
-        JobSignals: MemoryJobSignals(database),
-        ProviderLimits: MemoryProviderLimits(database),
-        JobRepository: MemoryJobRepository(database),
-        SlotRepository: MemorySlotRepository(clock),
-        SettingsRepository: MemorySettingsRepository(),
-        MediaRepository: MemoryMediaRepository(),
-        SecretRepository: MemorySecretRepository(),
-        StatsService: MemoryStatsService(database),
-    }
-    behind[ProviderCatalogue] = ProviderCatalogue([provider], limits=ImageLimits(max_pixels=100_000_000))
+    behind = memory_adapters(clock, database)
+    del behind[MediaStore]  # the folder's is used, what stays behind there is part of what is tested
+    behind[ProviderCatalogue] = ProviderCatalogue(
+        [provider, LocalProvider()], limits=ImageLimits(max_pixels=100_000_000)
+    )
     behind |= adapters or {}
-    app = create_app(Settings(home=home, ingest_password=PASSWORD, **settings), adapters=behind)
+    signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}
+    app = create_app(Settings(home=home, ingest_password=PASSWORD, **signs_in, **settings), adapters=behind)
     async with app.lifespan() as opened, running(app) as port:
         limits = httpx.Limits(max_connections=None)
         client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=limits)

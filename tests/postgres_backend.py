@@ -8,6 +8,9 @@ from types import SimpleNamespace
 
 from photochanger.adapters.postgres import (
     Database,
+    PostgresAdminRepository,
+    PostgresAuditLog,
+    PostgresFailureCounter,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
@@ -15,8 +18,12 @@ from photochanger.adapters.postgres import (
     PostgresProviderLimits,
     PostgresSecretRepository,
     PostgresSettingsRepository,
+    PostgresSigningKeyRepository,
     PostgresSlotRepository,
     PostgresStatsService,
+    PostgresTemplateRepository,
+    PostgresWebhookOutbox,
+    PostgresWebhookRepository,
 )
 
 
@@ -36,4 +43,11 @@ async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
             secrets=PostgresSecretRepository(database),
             media=PostgresMediaRepository(database),
             stats=PostgresStatsService(database),
+            audit=PostgresAuditLog(database),
+            admins=PostgresAdminRepository(database),
+            failures=PostgresFailureCounter(database),
+            signing_keys=PostgresSigningKeyRepository(database),
+            templates=PostgresTemplateRepository(database),
+            webhooks=PostgresWebhookRepository(database),
+            outbox=PostgresWebhookOutbox(database),
         )

@@ -23,8 +23,17 @@ from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.media import MediaStore
 from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.queue import JobQueue, JobSignals
-from photochanger.core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+from photochanger.core.ports.repositories import (
+    AuditLog,
+    JobRepository,
+    MediaRepository,
+    SettingsRepository,
+    SlotRepository,
+    TemplateRepository,
+)
+from photochanger.core.ports.security import FailureCounter
 from photochanger.core.ports.stats import StatsService
+from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
@@ -32,9 +41,13 @@ from photochanger.core.services.job_service import Jobs
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
 from photochanger.core.services.processing import Processing
+from photochanger.core.services.receiving import Receiving
 from photochanger.core.services.routing import RouteEngine
 from photochanger.core.services.settings_service import SettingsService
+from photochanger.core.services.slot_service import Slots
 from photochanger.core.services.sweeper import Sweeper
+from photochanger.core.services.template_service import Templates
+from photochanger.core.services.throttle import Throttle
 from photochanger.core.settings import AppSettings
 from photochanger.core.slots import FailureAnswer, Route, RouteEntry, Slot
 
@@ -116,8 +129,10 @@ class ScriptedProvider:
     def __init__(self, id: str, *script: Script, max_bytes: int = 10**7, **declared: Any) -> None:
         needs = PictureNeeds(("image/jpeg",), max_bytes, 10**9)
         operations = tuple(
-            OperationInfo(id=name, title=name, settings_schema={}, needs=needs, prompts=("prompt",))
-            for name in ("enhance", "frame")
+            OperationInfo(
+                id=name, title=name, settings_schema={}, needs=needs, prompts=("prompt",), template_roles=roles
+            )
+            for name, roles in (("enhance", ()), ("frame", ("frame",)))
         )
         self.info = ProviderInfo(id=id, title=id, operations=operations, on_this_machine=id == "local", **declared)
         self.script = deque(script)
@@ -230,10 +245,15 @@ class World:
         self.signals = signals or adapters[JobSignals]
         self.slots = adapters[SlotRepository]
         self.stats = adapters[StatsService]
+        self.audit = adapters[AuditLog]
+        self.failures: Any = Troubled(adapters[FailureCounter])
+        self.webhooks = adapters[WebhookRepository]
+        self.outbox: Any = Troubled(adapters[WebhookOutbox])
         self.queue: Any = Troubled(adapters[JobQueue])
         self.records: Any = Troubled(adapters[JobRepository])
         self.settings_records: Any = Troubled(adapters[SettingsRepository])
         self.media_records: Any = Troubled(adapters[MediaRepository])
+        self.template_records: Any = Troubled(adapters[TemplateRepository])
         self.store: Any = Troubled(adapters[MediaStore])
         self.limits: Any = Troubled(adapters[ProviderLimits])
         self.images = TextImages()
@@ -241,14 +261,17 @@ class World:
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
         self.providers = ProviderCatalogue([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
         self.settings = SettingsService(
-            self.settings_records, self.hasher, self.clock, defaults=settings or AppSettings()
+            self.settings_records, self.hasher, self.providers, self.clock, defaults=settings or AppSettings()
         )
-        self.auth = AuthService(self.settings, self.hasher, self.clock)
+        self.throttle = Throttle(self.failures, self.clock)
+        self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
+        receiving = Receiving(self.store, self.images)
         self.media = Media(
             store=self.store,
             media=self.media_records,
             jobs=self.records,
             images=self.images,
+            receiving=receiving,
             settings=self.settings,
             clock=self.clock,
         )
@@ -260,6 +283,7 @@ class World:
             store=self.store,
             media=self.media,
             images=self.images,
+            receiving=receiving,
             fallback=FallbackPictures(self.store, self.images, self.providers),
             settings=self.settings,
             clock=self.clock,
@@ -280,7 +304,26 @@ class World:
             public_base_url=public_base_url,
         )
         self.sweeper = Sweeper(
-            queue=self.queue, jobs=self.records, media=self.media_records, store=self.store, clock=self.clock
+            queue=self.queue,
+            jobs=self.records,
+            media=self.media_records,
+            templates=self.template_records,
+            audit=self.audit,
+            failures=self.failures,
+            outbox=self.outbox,
+            store=self.store,
+            clock=self.clock,
+        )
+        self.slot_service = Slots(self.slots, self.template_records, self.providers, self.clock)
+        self.templates = Templates(
+            templates=self.template_records,
+            slots=self.slots,
+            store=self.store,
+            images=self.images,
+            receiving=receiving,
+            providers=self.providers,
+            settings=self.settings,
+            clock=self.clock,
         )
 
     async def slot(
@@ -362,7 +405,8 @@ class World:
     async def set_settings(self, **fields: Any) -> None:
         """What an administrator stores over the defaults."""
         stored = await self.settings_records.get()
-        await self.settings_records.save(msgspec.structs.replace(stored, **fields))
+        changed = msgspec.structs.replace(stored, **fields)
+        await self.settings_records.save(changed, expected_version=stored.version)
 
 
 def _read(path: Path) -> bytes:

@@ -98,9 +98,19 @@ class InvalidMultipart(PhotoChangerError):
 
 
 class InvalidRequest(PhotoChangerError):
-    """A header or parameter of the request cannot be used; `code` stays `invalid_request`."""
+    """A header or parameter of the request cannot be used; `errors` pairs parameters with what is wrong there."""
 
     code = "invalid_request"
+
+    def __init__(self, detail: str, *, errors: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(detail)
+        self.errors = errors
+
+
+class InvalidJson(PhotoChangerError):
+    """The body is not JSON, or JSON that could be understood in two ways."""
+
+    code = "invalid_json"
 
 
 class MissingField(PhotoChangerError):

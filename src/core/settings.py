@@ -6,10 +6,24 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from .deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
+from .deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
 from .providers import ProviderLimit
 
 MIB = 1024 * 1024
+
+DURATION_BOUNDS = {
+    "sync_response": (MIN_SYNC_RESPONSE, MAX_SYNC_RESPONSE),
+    "result_retention": (timedelta(minutes=1), timedelta(days=3650)),
+}
+COUNT_BOUNDS = {
+    "max_active_jobs": (1, 10_000),
+    "max_upload_bytes": (1024, 1024 * MIB),
+    "max_image_pixels": (1, 1_000_000_000),
+}
+"""From where to where each of these can be set, by the configuration and by an administrator."""
+
+PROVIDER_BOUNDS = (1, 1_000_000)
+"""The same for each limit of a provider."""
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,6 +96,12 @@ def slot_document(slot: Slot) -> dict[str, Any]:
     }
 
 
+def changed_fields(before: Slot, after: Slot) -> dict[str, tuple[Any, Any]]:
+    """What differs between two states of a slot, by field of its document: how it was, how it is."""
+    was, now = slot_document(before), slot_document(after)
+    return {name: (was[name], now[name]) for name in now if was[name] != now[name]}
+
+
 def shipped_slots() -> tuple[Slot, ...]:
     """The slots of a new installation: 001-004 work without any key, the others wait to be configured."""
 

@@ -6,7 +6,10 @@ The form of a call follows Standard Webhooks (https://www.standardwebhooks.com):
 
 from __future__ import annotations
 
+import base64
 import enum
+import hmac
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,6 +24,9 @@ PAUSES = (
     timedelta(hours=6),
 )
 """How long to wait after each call that failed; after the last one the delivery is dead."""
+
+SECRET_PREFIX = "whsec_"
+"""What a secret begins with when it is shown; the rest is base64 of the key's bytes."""
 
 DELIVERED_LIFE = timedelta(days=7)
 DEAD_LIFE = timedelta(days=30)
@@ -64,6 +70,26 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-def next_try(attempts: int, now: datetime) -> datetime | None:
+def next_try(attempts: int, now: datetime, *, pauses: Sequence[timedelta] = PAUSES) -> datetime | None:
     """When to call again after so many calls that failed; None: never."""
-    return now + PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+    return now + pauses[attempts - 1] if attempts <= len(pauses) else None
+
+
+def secret_purpose(slot_id: str) -> str:
+    """What a sealed secret is bound to: that of one slot cannot be put in another's row."""
+    return f"webhook {slot_id}"
+
+
+def signed_headers(delivery_id: UUID, body: bytes, *, secret: str, key_id: str, at: datetime) -> dict[str, str]:
+    """The headers of a call that is made at this moment. ValueError for a secret that is none."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    seconds = int(at.timestamp())
+    mac = hmac.digest(key, f"{delivery_id}.{seconds}.".encode() + body, "sha256")
+    return {
+        "content-type": "application/json",
+        "user-agent": "PhotoChanger",
+        "webhook-id": str(delivery_id),
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+        "webhook-key-id": key_id,
+    }

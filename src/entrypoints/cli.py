@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO
 
 import click
 
 from ..core.errors import ConfigurationError, PhotoChangerError
-from .config import Settings
-from .logs import set_up_logging
-
-_T = TypeVar("_T")
+from ..core.settings import PROVIDER_BOUNDS
+from .cli_admin import admin, ingest_password
+from .cli_run import configured, run_async
+from .config import PREFIX, Settings
 
 _MAX_INPUT_CHARS = 64 * 1024
 
@@ -25,24 +25,6 @@ _MAX_INPUT_CHARS = 64 * 1024
 @click.group()
 def cli() -> None:
     """PhotoChanger: photos in, finished pictures out, before the deadline."""
-
-
-def _settings(**changes: Any) -> Settings:
-    import msgspec
-
-    settings = Settings.from_env()
-    set_up_logging(settings.log_format)
-    return msgspec.structs.replace(settings, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run on uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 @cli.command()
@@ -53,7 +35,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve HTTP, with workers in a process of their own."""
     from .serve import serve as run
 
-    _run(run(_settings(host=host, port=port, workers=workers)))
+    run_async(run(configured(host=host, port=port, workers=workers)))
 
 
 @cli.command()
@@ -61,43 +43,43 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 @click.option("--supervised", is_flag=True, hidden=True)
 def worker(workers: int | None, supervised: bool) -> None:
     """Run workers only, against the same database and media store as a `serve`."""
-    settings = _settings(workers=workers)
+    settings = configured(workers=workers)
     if settings.workers == 0:
         raise ConfigurationError("PHOTOCHANGER_WORKERS", "a worker process needs at least 1")
-    _run(_work(settings, supervised=supervised))
+    run_async(_work(settings, supervised=supervised))
 
 
 async def _work(settings: Settings, *, supervised: bool) -> None:
     from .container import make_container
-    from .startup import migrate_database, seed
-    from .worker import WorkerPool
+    from .startup import migrate_database, seed, tell
+    from .worker import Worker
 
     loop = asyncio.get_running_loop()
     container = make_container(settings)
     try:
         if not supervised:
             await migrate_database(container)
-            await seed(container)
-        pool = await container.get(WorkerPool)
+            tell(await seed(container))
+        worker = await container.get(Worker)
         for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signal_number, pool.stop)
+            loop.add_signal_handler(signal_number, worker.stop)
         if supervised:
-            threading.Thread(target=_stop_with_parent, args=(loop, pool), daemon=True).start()
-        await pool.run()
+            threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
+        await worker.run()
     finally:
         await container.close()
 
 
-def _stop_with_parent(loop: asyncio.AbstractEventLoop, pool: Any) -> None:
+def _stop_with_parent(loop: asyncio.AbstractEventLoop, worker: Any) -> None:
     """The service that started this process holds the other end of its standard input."""
     sys.stdin.buffer.read()
-    loop.call_soon_threadsafe(pool.stop)
+    loop.call_soon_threadsafe(worker.stop)
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database schema up to date."""
-    _run(_migrate(_settings()))
+    run_async(_migrate(configured()))
     click.echo("The schema is up to date.")
 
 
@@ -122,7 +104,7 @@ async def _migrate(settings: Settings) -> None:
 )
 def sweep(grace: float) -> None:
     """Purge now what has expired or lost its owner."""
-    _run(_sweep(_settings(), timedelta(seconds=grace)))
+    run_async(_sweep(configured(), timedelta(seconds=grace)))
 
 
 async def _sweep(settings: Settings, grace: timedelta) -> None:
@@ -161,7 +143,7 @@ def providers(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is None:
         from .providers_command import as_table, describe, json_text
 
-        listing = _run(describe(_settings()))
+        listing = run_async(describe(configured()))
         click.echo(json_text(listing) if as_json else as_table(listing))
 
 
@@ -175,10 +157,10 @@ def set_key(provider_id: str) -> None:
     """
     from .providers_command import store_key
 
-    settings = _settings()
+    settings = configured()
     asked = sys.stdin.isatty()
     key = click.prompt("Key", hide_input=True) if asked else sys.stdin.read(_MAX_INPUT_CHARS)
-    _run(store_key(settings, provider_id, key.strip()))
+    run_async(store_key(settings, provider_id, key.strip()))
     click.echo(f"The key of {provider_id} is stored.")
 
 
@@ -188,11 +170,11 @@ def forget_key(provider_id: str) -> None:
     """Remove the stored key of a provider; the environment's, where one is set, holds again."""
     from .providers_command import remove_key
 
-    removed = _run(remove_key(_settings(), provider_id))
+    removed = run_async(remove_key(configured(), provider_id))
     click.echo(f"The key of {provider_id} is removed." if removed else f"No key of {provider_id} was stored.")
 
 
-_BOUND = click.IntRange(1, 1_000_000)
+_BOUND = click.IntRange(*PROVIDER_BOUNDS)
 
 
 @providers.command("set-limits")
@@ -214,8 +196,120 @@ def set_limits(
     limit = ProviderLimit(max_concurrent=concurrent, per_minute=per_minute, per_day=per_day)
     if declared and limit != ProviderLimit():
         raise click.UsageError("--declared goes with no other limit")
-    _run(store_limits(_settings(), provider_id, None if declared else limit))
+    run_async(store_limits(configured(), provider_id, None if declared else limit))
     click.echo(f"The limits of {provider_id} are set.")
+
+
+@cli.group()
+def slots() -> None:
+    """Take all slots out to one file, and bring them in from one."""
+
+
+@slots.command("export")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+def export_slots(file: Path | None) -> None:
+    """Write all slots to FILE, as JSON where it ends with .json, else as YAML; without FILE to standard output."""
+    from .slots_command import export
+    from .slots_file import as_yaml, write_file
+
+    found = run_async(export(configured()))
+    if file is None:
+        click.echo(as_yaml(found), nl=False)
+    else:
+        write_file(file, found)
+        click.echo(f"{len(found)} slots are in {file}.")
+
+
+@slots.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Check the file and say what would change; store nothing.")
+def import_slots(file: Path, dry_run: bool) -> None:
+    """Store the slots of FILE, as `slots export` writes it. Slots that it does not name stay as they are.
+
+    Everything is checked first: where one field of one slot does not fit, nothing is stored. Template pictures are
+    referred to by id and do not travel with the file.
+    """
+    from .slots_command import compare, count_changed, store, told_of
+    from .slots_file import read_file
+
+    settings = configured()
+    imports = run_async((compare if dry_run else store)(settings, read_file(file)))
+    if told := told_of(imports):
+        click.echo(told)
+    changed = count_changed(imports)
+    click.echo(f"{changed} of {len(imports)} slots {'would change' if dry_run else 'changed'}.")
+
+
+@cli.command()
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path))
+@click.option("--slot", required=True, help="The slot that turns them, such as slot-001.")
+@click.option("--url", required=True, help="Where the service is, such as http://host:8000.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("pictures"),
+    show_default=True,
+    help="The folder for the pictures.",
+)
+@click.option("--at-once", type=click.IntRange(1, 64), default=2, show_default=True, help="Photos under way at once.")
+@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Send each so many times.")
+@click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="A further field of the form.")
+@click.option(
+    "--password-file", type=click.File(encoding="utf-8"), help="Holds the ingest password; - is standard input."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=75.0,
+    show_default=True,
+    help="Seconds for which the service may say nothing: its window, and some for the way.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output, and all else to standard error.")
+def send(
+    photos: tuple[Path, ...],
+    slot: str,
+    url: str,
+    output: Path,
+    at_once: int,
+    repeat: int,
+    fields: tuple[str, ...],
+    password_file: TextIO | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Send photos to a service as a camera does, and save the pictures that come back.
+
+    A PHOTO is a file, or a folder with pictures in it. The ingest password is taken from --password-file or
+    PHOTOCHANGER_INGEST_PASSWORD, or asked for: never from an argument, which other users of the machine could see.
+    Ends with 0 only if every photo came back as a picture.
+    """
+    from .send_command import console_for, json_text, photos_of, send, show, target_of
+
+    chosen = photos_of(photos, repeat=repeat)
+    password = _ingest_password(password_file)
+    target = target_of(url, slot, password=password, fields=fields, silence_seconds=timeout)
+    console = console_for(errors_only=as_json)
+    report = run_async(send(target, chosen, output=output, at_once=at_once, console=console))
+    if as_json:
+        click.echo(json_text(report))
+    else:
+        show(report, console)
+    if not report.all_pictures:
+        sys.exit(1)
+
+
+def _ingest_password(file: TextIO | None) -> str:
+    """From the file, else from the environment, else asked for where somebody can answer. ConfigurationError."""
+    if file is not None:
+        try:
+            return file.read(_MAX_INPUT_CHARS).rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ConfigurationError("--password-file", "is not UTF-8") from None
+    if password := os.environ.get(PREFIX + "INGEST_PASSWORD"):
+        return password
+    if not sys.stdin.isatty():
+        raise ConfigurationError(PREFIX + "INGEST_PASSWORD", "is not set; --password-file is the other way")
+    return str(click.prompt("Ingest password", hide_input=True, err=True))
 
 
 @cli.command()
@@ -225,6 +319,10 @@ def demo(output: Path) -> None:
     from .demo import run_demo
 
     sys.exit(run_demo(output))
+
+
+cli.add_command(admin)
+cli.add_command(ingest_password)
 
 
 def main() -> None:

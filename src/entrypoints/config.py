@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,18 +12,23 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..adapters.providers.addresses import AddressGuard
-from ..core.deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
+from ..adapters.addresses import AddressGuard
+from ..core.deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
 from ..core.errors import ConfigurationError
+from ..core.people import is_password, normal_password, normal_username
 from ..core.ports.secrets import MIN_SECRET_CHARS
+from ..core.services.admin_service import PASSWORD_RULE, USERNAME_RULE
 from ..core.services.provider_keys import KEY_RULE, is_key
-from ..core.settings import MIB, AppSettings
+from ..core.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from .plugins import BUILT_IN, installed_ids
 
 PREFIX = "PHOTOCHANGER_"
 
 _KEY = "API_KEY"
 _BASE_URL = "BASE_URL"
+
+
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 def key_variable(provider_id: str) -> str:
@@ -43,9 +49,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             administrator has stored goes over them.
         public_base_url: what public links begin with; None takes it from the request.
         ingest_password: the password of the first start; None generates one.
+        admin_username, admin_password: the administrator of the first start; None means `admin` and a generated one.
+        cors_origins: from where pages in a browser may use the API (`https://studio.example`).
         secret_key: what seals stored keys; None keeps a generated one in `home`/secret.key once it is needed.
         provider_keys, provider_base_urls: by provider id; a key that an administrator has stored goes over this one.
-        private_hosts: host names, addresses, networks (CIDR) and host:port that providers may reach although private.
+        private_hosts: host names, addresses, networks (CIDR) and host:port that providers and webhooks may reach
+            although private.
         log_format: `console` or `json`.
     """
 
@@ -62,6 +71,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_image_pixels: int = 100_000_000
     public_base_url: str | None = None
     ingest_password: str | None = None
+    admin_username: str | None = None
+    admin_password: str | None = None
+    cors_origins: tuple[str, ...] = ()
     secret_key: str | None = None
     provider_keys: dict[str, str] = {}
     provider_base_urls: dict[str, str] = {}
@@ -97,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.media_root or self.home / "media"
 
     def __repr__(self) -> str:
-        hidden = {"database_url", "ingest_password", "secret_key", "provider_keys"}
+        hidden = {"database_url", "ingest_password", "admin_password", "secret_key", "provider_keys"}
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
         return f"Settings({', '.join(shown)})"
 
@@ -192,6 +204,43 @@ def _password(text: str) -> str:
     return text
 
 
+def _username(text: str) -> str:
+    name = normal_username(text)
+    if name is None:
+        raise ValueError(f"is no user name. {USERNAME_RULE}")
+    return name
+
+
+def _admin_password(text: str) -> str:
+    if not is_password(normal_password(text)):
+        raise ValueError(f"cannot be used. {PASSWORD_RULE}")
+    return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(_origin(entry.strip()) for entry in text.split(",") if entry.strip())
+
+
+def _origin(text: str) -> str:
+    """As a browser writes it in `Origin`: in small letters, without the usual port, and nothing after it."""
+    try:
+        parts = urlsplit(text.lower().removesuffix("/"))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    usual = {"http": 80, "https": 443}
+    if (
+        not host
+        or not _HOST.fullmatch(host)
+        or parts.scheme not in usual
+        or f"{parts.scheme}://{parts.netloc}" != parts.geturl()
+        or "@" in parts.netloc
+    ):
+        raise ValueError(f"{text!r} is no origin such as https://studio.example")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, usual[parts.scheme]) else f":{port}")
+
+
 def _secret_key(text: str) -> str:
     if not MIN_SECRET_CHARS <= len(text) <= 4096:
         raise ValueError(f"is not between {MIN_SECRET_CHARS} and 4096 characters long")
@@ -227,17 +276,20 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "DATABASE_URL": ("database_url", _url("postgresql", "postgres")),
     "MEDIA_ROOT": ("media_root", Path),
     "WORKERS": ("workers", _whole(0, 256)),
-    "MAX_ACTIVE_JOBS": ("max_active_jobs", _whole(1, 10_000)),
-    "SYNC_RESPONSE_SECONDS": ("sync_response", _duration("seconds", MIN_SYNC_RESPONSE, MAX_SYNC_RESPONSE)),
-    "RESULT_RETENTION_HOURS": ("result_retention", _duration("hours", timedelta(minutes=1), timedelta(days=3650))),
-    "MAX_UPLOAD_BYTES": ("max_upload_bytes", _whole(1024, 1024 * MIB)),
-    "MAX_IMAGE_PIXELS": ("max_image_pixels", _whole(1, 1_000_000_000)),
+    "MAX_ACTIVE_JOBS": ("max_active_jobs", _whole(*COUNT_BOUNDS["max_active_jobs"])),
+    "SYNC_RESPONSE_SECONDS": ("sync_response", _duration("seconds", *DURATION_BOUNDS["sync_response"])),
+    "RESULT_RETENTION_HOURS": ("result_retention", _duration("hours", *DURATION_BOUNDS["result_retention"])),
+    "MAX_UPLOAD_BYTES": ("max_upload_bytes", _whole(*COUNT_BOUNDS["max_upload_bytes"])),
+    "MAX_IMAGE_PIXELS": ("max_image_pixels", _whole(*COUNT_BOUNDS["max_image_pixels"])),
     "PUBLIC_BASE_URL": ("public_base_url", _url("http", "https")),
     "INGEST_PASSWORD": ("ingest_password", _password),
+    "ADMIN_USERNAME": ("admin_username", _username),
+    "ADMIN_PASSWORD": ("admin_password", _admin_password),
+    "CORS_ORIGINS": ("cors_origins", _origins),
     "SECRET_KEY": ("secret_key", _secret_key),
     "PRIVATE_HOSTS": ("private_hosts", _hosts),
     "LOG_FORMAT": ("log_format", _one_of("console", "json")),
 }
 
-_LATER = ("ADMIN_USERNAME", "ADMIN_PASSWORD", "OTLP_ENDPOINT")
-"""Names that are fixed for the parts that come with administration and telemetry; they do nothing yet."""
+_LATER = ("OTLP_ENDPOINT",)
+"""Names that are fixed for the parts that come with telemetry; they do nothing yet."""

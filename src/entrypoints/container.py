@@ -14,6 +14,9 @@ from ..adapters.imaging import ImageTools
 from ..adapters.postgres import (
     Database,
     EmbeddedServer,
+    PostgresAdminRepository,
+    PostgresAuditLog,
+    PostgresFailureCounter,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
@@ -21,35 +24,65 @@ from ..adapters.postgres import (
     PostgresProviderLimits,
     PostgresSecretRepository,
     PostgresSettingsRepository,
+    PostgresSigningKeyRepository,
     PostgresSlotRepository,
     PostgresStatsService,
+    PostgresTemplateRepository,
+    PostgresWebhookOutbox,
+    PostgresWebhookRepository,
 )
-from ..adapters.security import AesSecretBox, Argon2PasswordHasher, kept_secret
+from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
 from ..adapters.system_clock import SystemClock
+from ..adapters.webhooks import HttpWebhookSender
 from ..core.media import ImageLimits
 from ..core.ports.clock import Clock
 from ..core.ports.limits import ProviderLimits
 from ..core.ports.media import ImageTool, MediaStore
 from ..core.ports.queue import JobQueue, JobSignals
-from ..core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
-from ..core.ports.secrets import SecretBox, SecretRepository
-from ..core.ports.security import PasswordHasher
-from ..core.ports.services import JobService, MediaService
+from ..core.ports.repositories import (
+    AuditLog,
+    JobRepository,
+    MediaRepository,
+    SettingsRepository,
+    SlotRepository,
+    TemplateRepository,
+)
+from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
+from ..core.ports.security import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
+from ..core.ports.services import (
+    AdminService,
+    JobService,
+    MediaService,
+    SlotService,
+    TemplateService,
+    WebhookService,
+)
 from ..core.ports.stats import StatsService
+from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
+from ..core.services.admin_service import Admins
 from ..core.services.auth_service import AuthService
 from ..core.services.catalogue import ProviderCatalogue
+from ..core.services.event_feed import EventFeed
 from ..core.services.fallback import FallbackPictures
 from ..core.services.job_service import Jobs
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
 from ..core.services.processing import Processing
 from ..core.services.provider_keys import ProviderKeys
+from ..core.services.purges import Purges
+from ..core.services.receiving import Receiving
 from ..core.services.routing import RouteEngine
 from ..core.services.settings_service import SettingsService
+from ..core.services.signing_keys import SigningKeys
+from ..core.services.slot_service import Slots
 from ..core.services.sweeper import Sweeper
+from ..core.services.template_service import Templates
+from ..core.services.throttle import Throttle
+from ..core.services.webhook_delivery import WebhookDelivery
+from ..core.services.webhooks import Webhooks
 from .config import Settings
 from .providers import Providers, make_providers
-from .worker import WorkerPool
+from .worker import Worker, WorkerPool
 
 DATABASE = "photochanger"
 """The name of the database in the embedded server."""
@@ -90,6 +123,13 @@ class PostgresAdapters(Provider):
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
+    admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
+    audit = provide(PostgresAuditLog, provides=AuditLog)
+    failures = provide(PostgresFailureCounter, provides=FailureCounter)
+    signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
+    templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
+    webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
+    outbox = provide(PostgresWebhookOutbox, provides=WebhookOutbox)
 
 
 class LocalAdapters(Provider):
@@ -115,10 +155,18 @@ class LocalAdapters(Provider):
         yield hasher
         await hasher.close()
 
+    tokens = provide(JwtTokens, provides=TokenIssuer)
+
     @provide
     def secret_box(self, settings: Settings) -> SecretBox:
         secret = settings.secret_key
         return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+
+    @provide
+    async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:
+        sender = HttpWebhookSender(settings.private_hosts)
+        yield sender
+        await sender.close()
 
     @provide
     async def providers(self, settings: Settings, keys: ProviderKeys) -> Providers:
@@ -138,9 +186,14 @@ class CoreServices(Provider):
 
     @provide
     def settings(
-        self, repository: SettingsRepository, hasher: PasswordHasher, clock: Clock, settings: Settings
+        self,
+        repository: SettingsRepository,
+        hasher: PasswordHasher,
+        providers: ProviderCatalogue,
+        clock: Clock,
+        settings: Settings,
     ) -> SettingsService:
-        return SettingsService(repository, hasher, clock, defaults=settings.defaults)
+        return SettingsService(repository, hasher, providers, clock, defaults=settings.defaults)
 
     @provide
     def provider_keys(
@@ -148,12 +201,27 @@ class CoreServices(Provider):
     ) -> ProviderKeys:
         return ProviderKeys(repository, box, clock, environment=settings.provider_keys)
 
+    throttle = provide(Throttle)
+    signing_keys = provide(SigningKeys)
+    admins = provide(Admins, provides=AdminService)
     auth = provide(AuthService)
     fallback = provide(FallbackPictures)
+    receiving = provide(Receiving)
     job_service = provide(Jobs, provides=JobService)
     media_service = provide(Media, provides=MediaService)
     rescue = provide(LateRescue)
+    slot_service = provide(Slots, provides=SlotService)
+    template_service = provide(Templates, provides=TemplateService)
+    webhook_service = provide(Webhooks, provides=WebhookService)
+    worker = provide(Worker)
     sweeper = provide(Sweeper)
+    events = provide(EventFeed)
+
+    @provide
+    async def purges(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> AsyncIterator[Purges]:
+        purges = Purges(sweeper, audit, clock)
+        yield purges
+        await purges.close()
 
     @provide
     def routes(
@@ -191,7 +259,28 @@ class CoreServices(Provider):
         )
 
     @provide
-    def worker(
+    def deliveries(
+        self,
+        settings: Settings,
+        webhooks: WebhookRepository,
+        outbox: WebhookOutbox,
+        jobs: JobRepository,
+        box: SecretBox,
+        sender: WebhookSender,
+        clock: Clock,
+    ) -> WebhookDelivery:
+        return WebhookDelivery(
+            webhooks=webhooks,
+            outbox=outbox,
+            jobs=jobs,
+            box=box,
+            sender=sender,
+            clock=clock,
+            public_base_url=settings.public_base_url,
+        )
+
+    @provide
+    def pool(
         self,
         settings: Settings,
         jobs: JobService,

@@ -12,7 +12,7 @@ from uuid import UUID
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
-from ..core.errors import MediaNotFound
+from ..core.errors import JobFinalized, MediaNotFound
 from ..core.jobs import Job, JobSource
 from ..core.media import one_chunk
 from ..core.ports.media import MediaStore
@@ -23,8 +23,8 @@ from ..core.ports.stats import StatsService
 from ..core.services.sweeper import Sweeper
 from .config import Settings
 from .container import make_container
-from .startup import migrate_database, seed
-from .worker import WorkerPool
+from .startup import migrate_database, seed_quietly
+from .worker import Worker
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -61,7 +61,10 @@ class EmbeddedJobs:
 
     async def cancel(self, job_id: UUID) -> Job:
         """Stop a job; one that has ended is returned as it is. JobNotFound."""
-        return await self.service.cancel(job_id)
+        try:
+            return await self.service.cancel(job_id)
+        except JobFinalized:
+            return await self.service.get(job_id)
 
     async def picture(self, job_id: UUID) -> bytes:
         """The finished picture; MediaNotFound where the job has none, MediaExpired after its time."""
@@ -107,7 +110,7 @@ class PhotoChanger:
             if JobQueue not in (adapters or {}):
                 database = await container.get(Database)
                 await migrate_database(container)
-            await seed(container)
+            await seed_quietly(container)
             jobs = await container.get(JobService)
             media = await container.get(MediaService)
             store = await container.get(MediaStore)
@@ -128,15 +131,15 @@ class PhotoChanger:
 @asynccontextmanager
 async def _background(container: AsyncContainer, settings: Settings) -> AsyncIterator[None]:
     """The workers and the sweeper on the embedding service's own loop."""
-    pool = await container.get(WorkerPool) if settings.workers else None
+    worker = await container.get(Worker) if settings.workers else None
     sweeper = await container.get(Sweeper)
     sweeping = asyncio.create_task(sweeper.run())
-    working = asyncio.create_task(pool.run()) if pool else None
+    working = asyncio.create_task(worker.run()) if worker else None
     try:
         yield
     finally:
-        if pool is not None and working is not None:
-            pool.stop()
+        if worker is not None and working is not None:
+            worker.stop()
             await working
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)

@@ -45,13 +45,13 @@ class MountableApp:
             services = await HttpServices.of(
                 opened.container,
                 readiness=await readiness(opened.container, database=opened.database),
-                public_base_url=self._settings.public_base_url,
             )
             self._http = create_http_app(services)
             try:
                 yield opened
             finally:
                 self._opened = self._http = None
+                await services.events.close()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

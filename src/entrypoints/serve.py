@@ -14,13 +14,14 @@ from datetime import timedelta
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
+from ..core.services.event_feed import EventFeed
 from ..core.services.sweeper import Sweeper
 from .config import PREFIX, Settings
 from .container import make_container
 from .http.app import create_http_app
 from .http.server import Server, make_server
 from .http.services import HttpServices
-from .startup import WorkerMissing, migrate_database, readiness, seed
+from .startup import WorkerMissing, migrate_database, readiness, seed, tell
 
 _log = logging.getLogger("photochanger.serve")
 
@@ -85,9 +86,7 @@ async def serve(settings: Settings) -> None:
     container = make_container(settings)
     try:
         await migrate_database(container)
-        generated = await seed(container)
-        if generated is not None:
-            print(f"The ingest password is {generated} - note it now, it is not shown again.", flush=True)
+        tell(await seed(container))
         database = await container.get(Database)
         worker = WorkerProcess(settings, database.url) if settings.workers else None
         async with _running_worker(worker), _sweeping(container):
@@ -100,13 +99,13 @@ async def _serve_http(
     container: AsyncContainer, settings: Settings, worker: WorkerProcess | None, stop: asyncio.Event
 ) -> None:
     ready = await readiness(container, database=await container.get(Database), worker=worker.check if worker else None)
-    services = await HttpServices.of(container, readiness=ready, public_base_url=settings.public_base_url)
+    services = await HttpServices.of(container, readiness=ready)
     app = create_http_app(services)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    stopping = asyncio.create_task(_stop_when_told(server, stop))
+    stopping = asyncio.create_task(_stop_when_told(server, stop, services.events))
     try:
         await server.serve(sockets=[listening])
     finally:
@@ -114,9 +113,10 @@ async def _serve_http(
         await asyncio.gather(stopping, return_exceptions=True)
 
 
-async def _stop_when_told(server: Server, stop: asyncio.Event) -> None:
+async def _stop_when_told(server: Server, stop: asyncio.Event, events: EventFeed) -> None:
     await stop.wait()
     server.should_exit = True
+    await events.close()  # answers that never end by themselves
 
 
 @contextlib.asynccontextmanager

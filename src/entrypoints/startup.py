@@ -1,16 +1,18 @@
-"""What every process does before it takes work, once per data folder: schema, shipped slots, the ingest password."""
+"""What every process does before it takes work, once per data folder: schema, shipped slots, first passwords."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
 
+import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, migrate, require_current_schema
 from ..core.errors import PhotoChangerError
 from ..core.ports.media import MediaStore
 from ..core.ports.repositories import SlotRepository
+from ..core.ports.services import AdminService
 from ..core.services.settings_service import SettingsService
 from ..core.slots import shipped_slots
 from .config import Settings
@@ -29,9 +31,44 @@ async def migrate_database(container: AsyncContainer) -> None:
     await asyncio.to_thread(migrate, database.url)
 
 
-async def seed(container: AsyncContainer) -> str | None:
-    """Add the shipped slots that are missing and set the first ingest password; returns it if it was generated."""
+class FirstStart(msgspec.Struct, frozen=True):
+    """What was generated at a first start and is known to nobody yet: the ingest password, an administrator with a
+    password."""
+
+    ingest_password: str | None
+    administrator: tuple[str, str] | None
+
+    def __repr__(self) -> str:
+        return "FirstStart()"
+
+
+async def seed(container: AsyncContainer) -> FirstStart:
+    """Add what a service needs and does not have yet: shipped slots, the ingest password, an administrator."""
     settings = await container.get(Settings)
+    ingest_password = await _seed_ingest(container, settings)
+    admins = await container.get(AdminService)
+    return FirstStart(ingest_password, await admins.ensure_first(settings.admin_username, settings.admin_password))
+
+
+async def seed_quietly(container: AsyncContainer) -> None:
+    """The same where nobody reads what is printed: an administrator is added only if name and password are
+    configured."""
+    settings = await container.get(Settings)
+    await _seed_ingest(container, settings)
+    if settings.admin_username is not None and settings.admin_password is not None:
+        await (await container.get(AdminService)).ensure_first(settings.admin_username, settings.admin_password)
+
+
+def tell(first: FirstStart) -> None:
+    """Print what was generated: the only time that it can be read."""
+    if first.ingest_password is not None:
+        print(f"The ingest password is {first.ingest_password} - note it now, it is not shown again.", flush=True)
+    if first.administrator is not None:
+        name, password = first.administrator
+        print(f"The administrator {name} has the password {password} - note it now, it is not shown again.", flush=True)
+
+
+async def _seed_ingest(container: AsyncContainer, settings: Settings) -> str | None:
     await (await container.get(SlotRepository)).add_missing(shipped_slots())
     return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)
 

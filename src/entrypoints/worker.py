@@ -1,4 +1,7 @@
-"""Workers: a pool that takes jobs from the queue, works on several at once, and hands back what it cannot finish."""
+"""Workers: a pool that takes jobs from the queue, works on several at once, and hands back what it cannot finish.
+
+Beside it the webhooks of jobs that have ended are delivered.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from ..core.ports.services import JobService
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.processing import Processing
 from ..core.services.settings_service import SettingsService
+from ..core.services.webhook_delivery import WebhookDelivery
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -181,3 +185,26 @@ class WorkerPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Worker:
+    """All that a process does which works: jobs, and beside them webhooks. Both stop together."""
+
+    def __init__(self, pool: WorkerPool, deliveries: WebhookDelivery) -> None:
+        self._pool = pool
+        self._deliveries = deliveries
+
+    def stop(self) -> None:
+        """Take nothing new; `run` returns when what is under way has ended, or after its grace."""
+        self._pool.stop()
+        self._deliveries.stop()
+
+    async def run(self) -> None:
+        """Work until `stop` is called. Cancellation stops at once."""
+        delivering = asyncio.create_task(self._deliveries.run())
+        try:
+            await self._pool.run()
+            await delivering
+        finally:
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)

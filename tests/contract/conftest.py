@@ -10,9 +10,18 @@ import pytest
 from photochanger.adapters.memory import memory_adapters
 from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.queue import JobQueue, JobSignals
-from photochanger.core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
-from photochanger.core.ports.secrets import SecretRepository
+from photochanger.core.ports.repositories import (
+    AuditLog,
+    JobRepository,
+    MediaRepository,
+    SettingsRepository,
+    SlotRepository,
+    TemplateRepository,
+)
+from photochanger.core.ports.secrets import SecretRepository, SigningKeyRepository
+from photochanger.core.ports.security import AdminRepository, FailureCounter
 from photochanger.core.ports.stats import StatsService
+from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from postgres_backend import open_backend
 
 
@@ -41,4 +50,11 @@ def _memory() -> SimpleNamespace:
         secrets=adapters[SecretRepository],
         media=adapters[MediaRepository],
         stats=adapters[StatsService],
+        audit=adapters[AuditLog],
+        admins=adapters[AdminRepository],
+        failures=adapters[FailureCounter],
+        signing_keys=adapters[SigningKeyRepository],
+        templates=adapters[TemplateRepository],
+        webhooks=adapters[WebhookRepository],
+        outbox=adapters[WebhookOutbox],
     )

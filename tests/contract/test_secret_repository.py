@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from photochanger.core.audit import AuditAction, audited
+from photochanger.core.people import COMMAND_LINE
 from photochanger.core.ports.secrets import SecretState, StoredSecret
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +73,14 @@ async def test_removing_what_is_not_there_says_so(backend: SimpleNamespace) -> N
     assert not await backend.secrets.remove("gemini")
     await backend.secrets.put(secret("gemini"))
     assert [await backend.secrets.remove("gemini") for _ in range(2)] == [True, False]
+
+
+async def test_changes_are_written_with_their_audit_entries(backend: SimpleNamespace) -> None:
+    entries = [audited(AuditAction.PROVIDER_KEY_CHANGED, COMMAND_LINE, now=NOW) for _ in range(3)]
+    await backend.secrets.put(secret("gemini"), audit=entries[0])
+    await backend.secrets.remove("gemini", audit=entries[1])
+    await backend.secrets.remove("gemini", audit=entries[2])
+    assert {entry.id for entry in (await backend.audit.find(limit=9)).items} == {entries[0].id, entries[1].id}
 
 
 async def test_of_many_that_put_at_once_one_holds_whole(backend: SimpleNamespace) -> None:

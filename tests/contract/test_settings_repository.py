@@ -6,12 +6,22 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import msgspec
 import pytest
+from photochanger.core.audit import AuditAction, AuditEntry, audited
+from photochanger.core.people import COMMAND_LINE
 from photochanger.core.settings import StoredPassword, StoredSettings
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+NINE = StoredSettings(max_active_jobs=9)
+
+
+def told() -> AuditEntry:
+    """The audit entry of a change."""
+    return audited(AuditAction.SETTINGS_CHANGED, COMMAND_LINE, now=NOW)
 
 
 def password(hash: str) -> StoredPassword:
@@ -31,17 +41,36 @@ async def test_settings_come_back_as_they_were_saved(backend: SimpleNamespace) -
         max_upload_bytes=2**33,
         max_image_pixels=1,
     )
-    await backend.settings.save(whole)
-    assert await backend.settings.get() == whole
-    await backend.settings.save(StoredSettings(max_active_jobs=9))
-    assert await backend.settings.get() == StoredSettings(max_active_jobs=9)
+    assert await backend.settings.save(whole, expected_version=1) == msgspec.structs.replace(whole, version=2)
+    assert await backend.settings.get() == msgspec.structs.replace(whole, version=2)
+    await backend.settings.save(NINE, expected_version=2)
+    assert await backend.settings.get() == msgspec.structs.replace(NINE, version=3)
+
+
+async def test_settings_are_saved_only_over_the_version_that_was_read(backend: SimpleNamespace) -> None:
+    assert await backend.settings.save(NINE, expected_version=2, audit=told()) is None
+    assert await backend.settings.get() == StoredSettings()
+    saved = await asyncio.gather(
+        *(
+            backend.settings.save(StoredSettings(max_active_jobs=n), expected_version=1, audit=told())
+            for n in range(1, 6)
+        )
+    )
+    (winner,) = [settings for settings in saved if settings is not None]
+    assert await backend.settings.get() == winner
+    assert len((await backend.audit.find(limit=9)).items) == 1
+
+
+async def test_a_new_password_is_written_with_its_audit_entry(backend: SimpleNamespace) -> None:
+    await backend.settings.set_ingest_password(password("one"), audit=told())
+    assert len((await backend.audit.find(limit=9)).items) == 1
 
 
 async def test_settings_and_password_do_not_touch_each_other(backend: SimpleNamespace) -> None:
     await backend.settings.set_ingest_password(password("one"))
-    await backend.settings.save(StoredSettings(max_active_jobs=9))
+    await backend.settings.save(NINE, expected_version=1)
     await backend.settings.set_ingest_password(password("two"))
-    assert await backend.settings.get() == StoredSettings(max_active_jobs=9)
+    assert (await backend.settings.get()).max_active_jobs == 9
     assert await backend.settings.ingest_password() == password("two")
 
 
@@ -68,6 +97,6 @@ async def test_processes_that_start_together_agree_on_one_password(backend: Simp
 
 
 async def test_a_password_can_be_added_where_settings_are_already_saved(backend: SimpleNamespace) -> None:
-    await backend.settings.save(StoredSettings(max_active_jobs=9))
+    await backend.settings.save(NINE, expected_version=1)
     assert await backend.settings.add_ingest_password(password("first")) == password("first")
-    assert await backend.settings.get() == StoredSettings(max_active_jobs=9)
+    assert (await backend.settings.get()).max_active_jobs == 9

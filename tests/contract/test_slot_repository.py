@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from uuid import UUID
 
 import msgspec
 import pytest
-from photochanger.core.errors import SlotNotFound
+from builders import stored_file
+from photochanger.core.audit import AuditAction, AuditEntry, audited
+from photochanger.core.errors import SlotNotFound, TemplateNotFound
+from photochanger.core.media import MediaKind, TemplateMedia
+from photochanger.core.people import COMMAND_LINE
 from photochanger.core.slots import (
     SLOT_IDS,
     Branded,
@@ -23,13 +28,24 @@ from photochanger.core.slots import (
 
 pytestmark = pytest.mark.anyio
 
+STYLE = TemplateMedia(
+    id=UUID("01980000-0000-7000-8000-000000000000"),
+    file=stored_file(MediaKind.TEMPLATES),
+    mime="image/png",
+    width=3,
+    height=2,
+    name="A style",
+    created_at=datetime(2026, 5, 1, tzinfo=UTC),
+    created_by="ada",
+)
+
 FULL = Slot(
     "slot-007",
     "Wedding “Ä”",
     True,
     Route(
         entries=(RouteEntry("gemini", "image_edit", {"prompt": "Oil of {guest}", "n": 1.5, "deep": {"a": [1, None]}}),),
-        templates=(TemplateBinding("style", "0198"),),
+        templates=(TemplateBinding("style", str(STYLE.id)),),
         failure_answer=FailureAnswer.BRANDED,
         branded=Branded("frame", {"text": "Sorry"}),
         hedge=True,
@@ -45,6 +61,7 @@ FULL = Slot(
 @pytest.fixture
 async def shipped(backend: SimpleNamespace) -> SimpleNamespace:
     await backend.slots.add_missing(shipped_slots())
+    await backend.templates.add(STYLE)
     return backend
 
 
@@ -59,8 +76,10 @@ async def test_an_unknown_slot_is_not_found(shipped: SimpleNamespace) -> None:
     for unknown in ("slot-016", "slot-abc", "", "slot-001'; --"):
         with pytest.raises(SlotNotFound):
             await shipped.slots.get(unknown)
-    with pytest.raises(SlotNotFound):
-        await shipped.slots.save(msgspec.structs.replace(FULL, id="slot-016"), expected_version=1)
+        with pytest.raises(SlotNotFound):
+            await shipped.slots.reset_stats(unknown, at=datetime(2026, 5, 1, tzinfo=UTC))
+        with pytest.raises(SlotNotFound):
+            await shipped.slots.save(msgspec.structs.replace(FULL, id=unknown), expected_version=1)
 
 
 async def test_every_field_of_a_slot_is_kept(shipped: SimpleNamespace) -> None:
@@ -101,3 +120,71 @@ async def test_adding_again_leaves_edited_slots_as_they_are(shipped: SimpleNames
     await shipped.slots.add_missing(shipped_slots())
     assert await shipped.slots.get("slot-007") == saved
     assert len(await shipped.slots.all()) == len(SLOT_IDS)
+
+
+def told() -> AuditEntry:
+    """The audit entry of a change."""
+    return audited(AuditAction.SLOT_CHANGED, COMMAND_LINE, now=datetime(2026, 5, 1, tzinfo=UTC))
+
+
+async def test_a_change_is_written_with_its_audit_entry_or_not_at_all(shipped: SimpleNamespace) -> None:
+    await shipped.slots.save(FULL, expected_version=1, audit=told())
+    await shipped.slots.save(FULL, expected_version=1, audit=told())
+    assert len((await shipped.audit.find(limit=9)).items) == 1
+
+
+@pytest.mark.parametrize("media_id", ["0198", "", "01980000-0000-7000-8000-000000000001"])
+async def test_a_template_that_is_none_cannot_be_bound(shipped: SimpleNamespace, media_id: str) -> None:
+    before = await shipped.slots.get("slot-007")
+    route = msgspec.structs.replace(FULL.route, templates=(TemplateBinding("style", media_id),))
+    with pytest.raises(TemplateNotFound):
+        await shipped.slots.save(msgspec.structs.replace(FULL, route=route), expected_version=1, audit=told())
+    assert await shipped.slots.get("slot-007") == before
+    assert not (await shipped.audit.find(limit=9)).items
+
+
+async def test_added_slots_bring_their_bindings_and_those_that_are_there_keep_theirs(backend: SimpleNamespace) -> None:
+    await backend.templates.add(STYLE)
+    keys = ("style", "face", "Frame")
+    route = msgspec.structs.replace(FULL.route, templates=tuple(TemplateBinding(key, str(STYLE.id)) for key in keys))
+    await backend.slots.add_missing([msgspec.structs.replace(FULL, route=route)])
+    kept = await backend.slots.get("slot-007")
+    assert [binding.setting_key for binding in kept.route.templates] == ["Frame", "face", "style"]
+    await backend.slots.add_missing([FULL, *shipped_slots()])
+    await backend.slots.add_missing([])
+    assert await backend.slots.get("slot-007") == kept
+    (found,) = await backend.templates.find()
+    assert found == (STYLE, (("slot-007", "Frame"), ("slot-007", "face"), ("slot-007", "style")))
+
+
+async def test_a_refused_save_leaves_bindings_as_they_are(shipped: SimpleNamespace) -> None:
+    saved = await shipped.slots.save(FULL, expected_version=1)
+    bare = msgspec.structs.replace(FULL, route=msgspec.structs.replace(FULL.route, templates=()))
+    assert await shipped.slots.save(bare, expected_version=1, audit=told()) is None
+    assert await shipped.slots.get("slot-007") == saved
+    assert not (await shipped.audit.find(limit=9)).items
+
+
+async def test_bindings_are_replaced_whole_and_read_by_key(shipped: SimpleNamespace) -> None:
+    keys = ("style", "face", "frame")
+    route = msgspec.structs.replace(FULL.route, templates=tuple(TemplateBinding(key, str(STYLE.id)) for key in keys))
+    saved = await shipped.slots.save(msgspec.structs.replace(FULL, route=route), expected_version=1)
+    assert [binding.setting_key for binding in saved.route.templates] == sorted(keys)
+    assert await shipped.slots.get("slot-007") == saved
+    assert (await shipped.slots.all())[6] == saved
+    bare = msgspec.structs.replace(FULL, route=msgspec.structs.replace(FULL.route, templates=()))
+    await shipped.slots.save(bare, expected_version=2)
+    assert (await shipped.slots.get("slot-007")).route.templates == ()
+
+
+async def test_a_reset_is_a_mark_that_later_saves_leave(shipped: SimpleNamespace) -> None:
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    await shipped.slots.reset_stats("slot-007", at=at, audit=told())
+    slot = await shipped.slots.get("slot-007")
+    assert (slot.stats_reset_at, slot.version) == (at, 1)
+    saved = await shipped.slots.save(FULL, expected_version=1)
+    assert saved.stats_reset_at == at
+    assert (await shipped.slots.get("slot-007")).stats_reset_at == at
+    with pytest.raises(SlotNotFound):
+        await shipped.slots.reset_stats("slot-099", at=at, audit=told())
+    assert len((await shipped.audit.find(limit=9)).items) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import photos
 import pytest
-from service import PASSWORD, environment, eventually
+from service import PASSWORD, environment, eventually, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +53,44 @@ def test_the_mounting_example_serves_both_apps(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait(60)
+
+
+def test_the_client_example_fetches_a_picture(tmp_path: Path) -> None:
+    photos.store(tmp_path / "photo.jpg", photos.jpeg(800, 600))
+    with serving(tmp_path / "home", workers="1") as service:
+        call = (service.address, "slot-002", "photo.jpg", "finished.jpg")
+        done = run_client(tmp_path, *call, ingest_password=PASSWORD)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert photos.load(tmp_path / "finished.jpg")[:3] == b"\xff\xd8\xff"
+        refused = run_client(tmp_path, *call, ingest_password="not-the-password")
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("invalid_password: ")
+
+
+def test_the_client_example_lists_the_slots_and_follows_what_happens(tmp_path: Path) -> None:
+    admin = {"admin_username": "boss", "admin_password": "a-password-of-the-boss"}
+    with serving(tmp_path / "home", workers="1", **admin) as service:
+        watching = subprocess.Popen(
+            (sys.executable, str(ROOT / "examples" / "client.py"), service.address, "--admin"),
+            env=environment(tmp_path / "home", **admin),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert watching.stdout is not None
+            assert [next(watching.stdout).split()[0] for _ in range(15)] == [f"slot-{n:03}" for n in range(1, 16)]
+            assert next(watching.stdout).startswith("queue {")
+            assert service.send(photos.jpeg(320, 240)).status_code == 200
+            assert '"state":"succeeded"' in next(line for line in watching.stdout if "succeeded" in line)
+        finally:
+            watching.terminate()
+            watching.communicate()
+
+
+def run_client(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, str(ROOT / "examples" / "client.py"), *arguments)
+    environ = environment(folder / "home", **settings)
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
 def answers(base: str) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import psutil
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from builders import new_job, outcome_succeeded
 from photochanger.adapters.postgres import EmbeddedServer, migrate, require_current_schema
@@ -18,9 +22,10 @@ from photochanger.adapters.postgres.migrate import SchemaOutdated
 from photochanger.adapters.postgres.tables import metadata
 from photochanger.core.errors import QueueFull, QueueUnavailable
 from photochanger.core.jobs import Job
+from photochanger.core.slots import Route, shipped_slots
 from postgres_backend import open_backend
 from service import eventually
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 pytestmark = pytest.mark.anyio
 LEASE = timedelta(seconds=30)
@@ -138,6 +143,28 @@ async def test_a_database_without_the_schema_is_told_apart(postgres_server: Embe
     async with open_backend(postgres_server.url("bare")) as backend:
         with pytest.raises(SchemaOutdated, match="missing"):
             await require_current_schema(backend.database)
+
+
+async def test_the_schema_of_administration_can_be_taken_back_and_made_again(postgres_url: str) -> None:
+    async with open_backend(postgres_url) as backend:
+        await backend.slots.add_missing(shipped_slots())
+        before = await backend.slots.all()
+        with create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
+            migrations = Config(attributes={"connection": connection})
+            folder = Path(inspect.getfile(migrate)).parent / "migrations"
+            migrations.set_main_option("script_location", str(folder))
+            migrations.set_main_option("path_separator", "os")
+            command.downgrade(migrations, "0004")
+            route = connection.execute(text("select route from photochanger.slots limit 1")).scalar_one()
+            assert msgspec.convert(route, Route).templates == ()
+            assert "templates" in route  # as the version before this schema wrote it
+            connection.commit()
+            with pytest.raises(SchemaOutdated, match="0004"):
+                await require_current_schema(backend.database)
+            command.upgrade(migrations, "head")
+            connection.commit()
+        await require_current_schema(backend.database)
+        assert await backend.slots.all() == before
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(postgres_url: str) -> None:

@@ -95,7 +95,9 @@ def test_an_installed_package_is_listed_and_a_broken_one_beside_it_left_out(
     listing = listed(home=tmp_path, site=site, database_url=postgres_url)
     by_id = {provider["id"]: provider for provider in listing["providers"]}
     assert set(by_id) == {"gemini", "http", "local", "openai", "turbotext", "sepia-booth", "key-teller"}
-    assert by_id["sepia-booth"]["operations"] == [{"id": "duotone", "title": "Duotone"}]
+    (duotone,) = by_id["sepia-booth"]["operations"]
+    assert (duotone["id"], duotone["title"]) == ("duotone", "Duotone")
+    assert duotone["settings_schema"]["type"] == "object"
     assert by_id["sepia-booth"]["key"] == {
         "state": "not_needed",
         "variable": None,

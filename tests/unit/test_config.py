@@ -38,6 +38,15 @@ MIB = 1024 * 1024
         ("PUBLIC_BASE_URL", "https://photos.example/", "public_base_url", "https://photos.example"),
         ("INGEST_PASSWORD", "12345678", "ingest_password", "12345678"),
         ("INGEST_PASSWORD", "x" * 1024, "ingest_password", "x" * 1024),
+        ("ADMIN_USERNAME", " Ada@Booth ", "admin_username", "ada@booth"),
+        ("ADMIN_PASSWORD", "pässwört", "admin_password", "pässwört"),
+        ("CORS_ORIGINS", "https://studio.example", "cors_origins", ("https://studio.example",)),
+        (
+            "CORS_ORIGINS",
+            " HTTPS://Studio.Example:443/ ,http://localhost:3000,,http://[::1]:80",
+            "cors_origins",
+            ("https://studio.example", "http://localhost:3000", "http://[::1]"),
+        ),
         ("SECRET_KEY", "s" * 32, "secret_key", "s" * 32),
         ("SECRET_KEY", "s" * 4096, "secret_key", "s" * 4096),
         ("GEMINI_API_KEY", "AIza-key", "provider_keys", {"gemini": "AIza-key"}),
@@ -90,6 +99,22 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
         ("PUBLIC_BASE_URL", "ftp://photos.example", "http://"),
         ("INGEST_PASSWORD", "1234567", "between 8 and 1024 characters"),
         ("INGEST_PASSWORD", "x" * 1025, "between 8 and 1024 characters"),
+        ("ADMIN_USERNAME", "Ada Lovelace", "is no user name"),
+        ("ADMIN_PASSWORD", "1234567", "8 to 1024 characters"),
+        ("ADMIN_PASSWORD", "e\u0301" * 7, "8 to 1024 characters"),
+        ("CORS_ORIGINS", "*", "'*' is no origin"),
+        ("CORS_ORIGINS", "https://*.example", "is no origin"),
+        ("CORS_ORIGINS", "null", "'null' is no origin"),
+        ("CORS_ORIGINS", "studio.example", "is no origin"),
+        ("CORS_ORIGINS", "ftp://studio.example", "is no origin"),
+        ("CORS_ORIGINS", "https://studio.example/admin", "is no origin"),
+        ("CORS_ORIGINS", "https://studio.example?a", "is no origin"),
+        ("CORS_ORIGINS", "https://user@studio.example", "is no origin"),
+        ("CORS_ORIGINS", "https://studio.example:70000", "is no origin"),
+        ("CORS_ORIGINS", "https://", "is no origin"),
+        ("CORS_ORIGINS", "https://bücher.example", "is no origin"),
+        ("CORS_ORIGINS", "https://a example", "is no origin"),
+        ("CORS_ORIGINS", "https://a.example https://b.example", "is no origin"),
         ("SECRET_KEY", "s" * 31, "between 32 and 4096 characters"),
         ("SECRET_KEY", "s" * 4097, "between 32 and 4096 characters"),
         ("GEMINI_API_KEY", "two\nlines", "visible ASCII characters in one line"),
@@ -122,6 +147,7 @@ def test_a_value_that_cannot_be_used_names_its_variable(variable: str, text: str
     [
         ("DATABASE_URL", "mysql://u:s3cret@db/x"),
         ("INGEST_PASSWORD", "s3cret"),
+        ("ADMIN_PASSWORD", "s3cret"),
         ("SECRET_KEY", "s3cret"),
         ("GEMINI_API_KEY", "s3cret\nkey"),
         ("HTTP_BASE_URL", "https://u:s3cret@gate.example"),
@@ -169,15 +195,14 @@ def test_packages_are_looked_for_only_where_a_name_may_be_theirs(monkeypatch: py
     assert Settings.from_env({"PHOTOCHANGER_GEMINI_API_KEY": "k", "PHOTOCHANGER_PORT": "1"}).port == 1
 
 
-@pytest.mark.parametrize("name", ["ADMIN_USERNAME", "ADMIN_PASSWORD", "OTLP_ENDPOINT"])
-def test_names_that_are_fixed_for_later_parts_are_known(name: str) -> None:
-    assert Settings.from_env({f"PHOTOCHANGER_{name}": "x"}) == Settings()
+def test_a_name_that_is_fixed_for_later_parts_is_known() -> None:
+    assert Settings.from_env({"PHOTOCHANGER_OTLP_ENDPOINT": "x"}) == Settings()
 
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_an_empty_variable_is_one_that_is_not_set(text: str) -> None:
     names = ("HOME", "PORT", "DATABASE_URL", "SYNC_RESPONSE_SECONDS", "INGEST_PASSWORD", "LOG_FORMAT", "SECRET_KEY")
-    names += ("GEMINI_API_KEY", "HTTP_BASE_URL", "PRIVATE_HOSTS")
+    names += ("GEMINI_API_KEY", "HTTP_BASE_URL", "PRIVATE_HOSTS", "ADMIN_USERNAME", "ADMIN_PASSWORD", "CORS_ORIGINS")
     assert Settings.from_env({f"PHOTOCHANGER_{name}": text for name in names}) == Settings()
 
 
@@ -190,6 +215,7 @@ def test_secrets_are_not_shown() -> None:
     settings = Settings(
         database_url="postgresql://u:s3cret@db/x",
         ingest_password="s3cret-too",
+        admin_password="s3cret-as-well",
         secret_key="s3cret" * 6,
         provider_keys={"gemini": "s3cret-key"},
         workers=7,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
+from photochanger.core.people import COMMAND_LINE
 from photochanger.core.services.provider_keys import ProviderKeys
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.plugins import BUILT_IN, GROUP
@@ -51,7 +52,7 @@ async def test_each_gets_its_own_key_and_address() -> None:
     assert [await one.key() for one in (gemini, openai, http)] == ["key of gemini", "key of openai", None]
     assert [one.base_url for one in (gemini, openai, http)] == [None, "http://127.0.0.1:9/v1", None]
     assert gemini.private_hosts == ("10.0.0.0/8",)
-    await service.set("http", "stored for http", by="admin")
+    await service.set("http", "stored for http", by=COMMAND_LINE)
     assert await http.key() == "stored for http"
     assert "key of" not in repr(gemini)
 

@@ -12,6 +12,7 @@ from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.media import ImageLimits, PictureNeeds
+from photochanger.core.people import COMMAND_LINE
 from photochanger.core.ports.providers import OperationInfo, Provider, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.secrets import SecretRepository
 from photochanger.core.services.catalogue import ProviderCatalogue
@@ -129,7 +130,7 @@ async def test_a_stored_key_that_cannot_be_opened_is_told_whether_it_is_used_or_
     box = AesSecretBox(lambda: "another secret, which is long enough as well")
     keys = ProviderKeys(secrets, box, FakeClock(), environment={})
     for provider_id in ("far", "uninstalled"):
-        await keys.set(provider_id, "sk-4711", by="admin")
+        await keys.set(provider_id, "sk-4711", by=COMMAND_LINE)
     far = Far(needs_key=True)
     found = await findings(far, slots=[slot(1, entry())], secrets=secrets)
     broken = [finding for finding in found if finding.mend]

@@ -12,13 +12,18 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from builders import webhook
+from hooks import ScriptedReceiver
+from photochanger.adapters.security import AesSecretBox
 from photochanger.core.deadlines import LEASE
 from photochanger.core.errors import QueueUnavailable
 from photochanger.core.jobs import FailureReason, JobState, LogEvent
 from photochanger.core.media import MediaKind
 from photochanger.core.ports.providers import ProviderRequest
+from photochanger.core.services.webhook_delivery import WebhookDelivery
+from photochanger.core.webhooks import DeliveryState
 from photochanger.entrypoints import worker
-from photochanger.entrypoints.worker import MAX_ATTEMPTS, WorkerPool
+from photochanger.entrypoints.worker import MAX_ATTEMPTS, Worker, WorkerPool
 from world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
@@ -299,3 +304,67 @@ async def test_a_job_that_never_works_is_failed_and_the_others_go_on(monkeypatch
 async def test_each_pool_has_a_name_of_its_own() -> None:
     world = World()
     assert pool_of(world).name != pool_of(world).name
+
+
+# The pool and the deliveries of webhooks beside it
+
+
+async def worker_of(world: World, receiver: ScriptedReceiver, pool: WorkerPool) -> Worker:
+    """A worker that also delivers the webhook of the world's slot."""
+    box = AesSecretBox(lambda: "a secret of this service that is long enough")
+    await world.webhooks.save(webhook(sealed_secret=box.seal("whsec_aGVsbG8=", purpose="webhook slot-001")))
+    delivery = WebhookDelivery(
+        webhooks=world.webhooks,
+        outbox=world.outbox,
+        jobs=world.records,
+        box=box,
+        sender=receiver,
+        clock=world.clock,
+    )
+    return Worker(pool, delivery)
+
+
+async def test_a_worker_makes_pictures_tells_of_them_and_stops_both_together() -> None:
+    world, receiver = World(), ScriptedReceiver()
+    await world.slot()
+    job = await world.submit()
+    worker = await worker_of(world, receiver, pool_of(world))
+    running = asyncio.create_task(worker.run())
+    await world.run(world.jobs.wait(job.id))
+    async with asyncio.timeout(10):
+        while not receiver.calls:
+            await world.clock.advance(SECOND)
+    assert receiver.calls[0].message["data"]["job_id"] == str(job.id)
+    await until(lambda: "delivered" in world.outbox.calls)
+    worker.stop()
+    async with asyncio.timeout(10):
+        while not running.done():
+            await world.clock.advance(SECOND)
+    running.result()
+    assert [one.state for one in (await world.outbox.find(limit=10)).items] == [DeliveryState.DELIVERED]
+
+
+async def test_a_worker_whose_pool_fails_delivers_no_more() -> None:
+    world, receiver = World(), ScriptedReceiver()
+    await world.slot()
+    world.queue.trouble["acquire"] = RuntimeError("a mistake of our own")
+    worker = await worker_of(world, receiver, pool_of(world))
+    with pytest.raises(RuntimeError):
+        await worker.run()
+    asked = len(world.outbox.calls)
+    await world.clock.advance(10 * SECOND)
+    assert len(world.outbox.calls) == asked
+
+
+async def test_a_cancelled_worker_leaves_nothing_running() -> None:
+    world, receiver = World(), ScriptedReceiver()
+    await world.slot()
+    running = await world.start((await worker_of(world, receiver, pool_of(world))).run())
+    running.cancel()
+    async with asyncio.timeout(10):
+        while not running.done():
+            await world.clock.advance(SECOND)
+    assert running.cancelled()
+    asked = len(world.outbox.calls)
+    await world.clock.advance(10 * SECOND)
+    assert len(world.outbox.calls) == asked

@@ -9,12 +9,24 @@ from ...core.ports.clock import Clock
 from ...core.ports.limits import ProviderLimits
 from ...core.ports.media import MediaStore
 from ...core.ports.queue import JobQueue, JobSignals
-from ...core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
-from ...core.ports.secrets import SecretRepository
+from ...core.ports.repositories import (
+    AuditLog,
+    JobRepository,
+    MediaRepository,
+    SettingsRepository,
+    SlotRepository,
+    TemplateRepository,
+)
+from ...core.ports.secrets import SecretRepository, SigningKeyRepository
+from ...core.ports.security import AdminRepository, FailureCounter
 from ...core.ports.stats import StatsService
+from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
 from ..system_clock import SystemClock
+from .admins import MemoryAdminRepository
+from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
+from .failures import MemoryFailureCounter
 from .jobs import MemoryJobRepository
 from .limits import MemoryProviderLimits
 from .media import MemoryMediaRepository, MemoryMediaStore
@@ -22,12 +34,17 @@ from .queue import MemoryJobQueue
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signals import MemoryJobSignals
-from .slots import MemorySlotRepository
+from .signing_keys import MemorySigningKeyRepository
+from .slots import MemorySlotRepository, MemoryTemplateRepository
 from .stats import MemoryStatsService
+from .webhooks import MemoryWebhookOutbox, MemoryWebhookRepository
 
 __all__ = [
     "FakeClock",
+    "MemoryAdminRepository",
+    "MemoryAuditLog",
     "MemoryDatabase",
+    "MemoryFailureCounter",
     "MemoryJobQueue",
     "MemoryJobRepository",
     "MemoryJobSignals",
@@ -36,26 +53,42 @@ __all__ = [
     "MemoryProviderLimits",
     "MemorySecretRepository",
     "MemorySettingsRepository",
+    "MemorySigningKeyRepository",
     "MemorySlotRepository",
     "MemoryStatsService",
+    "MemoryTemplateRepository",
+    "MemoryWebhookOutbox",
+    "MemoryWebhookRepository",
     "memory_adapters",
 ]
 
 
-def memory_adapters(clock: Clock | None = None) -> dict[type, object]:
-    """Fresh adapters by port type, all on one clock (the system's by default), ready to be put into the wiring."""
+def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None = None) -> dict[type, object]:
+    """Fresh adapters by port type, all on one clock (the system's by default), ready to be put into the wiring.
+
+    `database` is the state behind those that share one, where the caller wants to look at it.
+    """
     clock = clock or SystemClock()
-    database = MemoryDatabase(clock)
+    database = database or MemoryDatabase(clock)
+    audit = MemoryAuditLog()
+    slots = MemorySlotRepository(clock, audit)
     return {
         Clock: clock,
         JobQueue: MemoryJobQueue(database),
         JobSignals: MemoryJobSignals(database),
         JobRepository: MemoryJobRepository(database),
-        SlotRepository: MemorySlotRepository(clock),
-        SettingsRepository: MemorySettingsRepository(),
-        SecretRepository: MemorySecretRepository(),
+        SlotRepository: slots,
+        SettingsRepository: MemorySettingsRepository(audit),
+        SecretRepository: MemorySecretRepository(audit),
         MediaRepository: MemoryMediaRepository(),
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
         ProviderLimits: MemoryProviderLimits(database),
+        AuditLog: audit,
+        AdminRepository: MemoryAdminRepository(audit),
+        FailureCounter: MemoryFailureCounter(),
+        SigningKeyRepository: MemorySigningKeyRepository(audit),
+        TemplateRepository: MemoryTemplateRepository(slots),
+        WebhookRepository: MemoryWebhookRepository(database, slots, audit),
+        WebhookOutbox: MemoryWebhookOutbox(database),
     }

@@ -7,31 +7,38 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from ...core.errors import JobNotFound
-from ...core.jobs import Job, JobState, LogEntry, LogEvent, Outcome, finalized
+from ...core.ids import new_id
+from ...core.jobs import Job, JobEvent, JobSource, JobState, LogEntry, LogEvent, Outcome, finalized
 from ...core.ports.clock import Clock
 from ...core.providers import Usage
 from ...core.stats import SlotCounts, outcome_of
+from ...core.webhooks import Delivery, DeliveryState, Webhook
+
+Topic = UUID | Literal["work", "moved"]
+"""What is listened for: the end of a job, work, or anything."""
 
 
 class MemoryDatabase:
-    """The state behind the memory adapters of queue, signals, job records, statistics and provider limits."""
+    """The state behind the memory adapters of queue, signals, job records, statistics, provider limits and webhooks."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.jobs: dict[UUID, Job] = {}
-        self.logs: dict[UUID, list[LogEntry]] = {}
+        self.events: list[JobEvent] = []
         self.previews: dict[UUID, bytes] = {}
         self.answered: set[UUID] = set()
         self.counts: dict[datetime, dict[str, SlotCounts]] = {}
         self.places: dict[UUID, set[tuple[str, int]]] = {}
         self.usage: dict[str, Usage] = {}
-        self.listeners: dict[UUID | None, set[asyncio.Event]] = {}
+        self.webhooks: dict[str, Webhook] = {}
+        self.deliveries: dict[UUID, Delivery] = {}
+        self.listeners: dict[Topic, set[asyncio.Event]] = {}
 
     def job(self, job_id: UUID) -> Job:
         """The job; JobNotFound."""
@@ -53,11 +60,16 @@ class MemoryDatabase:
     def keep(self, job: Job, event: LogEvent, **detail: Any) -> Job:
         """Store a job as it is now, with the log entry of what happened to it."""
         self.jobs[job.id] = job
-        self.logs.setdefault(job.id, []).append(LogEntry(job.id, self.clock.now(), event, detail))
+        self.log(LogEntry(job.id, self.clock.now(), event, detail))
         return job
 
+    def log(self, entry: LogEntry) -> None:
+        """Append an entry to the processing log, if its job exists."""
+        if (job := self.jobs.get(entry.job_id)) is not None:
+            self.events.append(JobEvent(len(self.events) + 1, entry, job.slot_id, job.source))
+
     def end(self, job: Job, outcome: Outcome) -> Job:
-        """Finalize a live job: result fields, log entry, preview, statistics, wake-up."""
+        """Finalize a live job: result fields, log entry, preview, statistics, webhook, wake-up."""
         ended = self.keep(
             finalized(job, outcome),
             LogEvent.FINALIZED,
@@ -69,13 +81,27 @@ class MemoryDatabase:
             self.previews[job.id] = outcome.inline_preview
         self.places.pop(job.id, None)
         self._count(ended.slot_id, outcome)
+        if ended.slot_id in self.webhooks and ended.source is not JobSource.TEST:
+            self._put_into_outbox(ended)
         self.wake(job.id)
         return ended
 
-    def wake(self, topic: UUID | None) -> None:
-        """Wake who listens for the end of this job, or (None) for work."""
-        for listener in self.listeners.get(topic, ()):
+    def wake(self, topic: Topic) -> None:
+        """Wake who listens for the end of this job or for work, and who listens for anything."""
+        for listener in (*self.listeners.get(topic, ()), *self.listeners.get("moved", ())):
             listener.set()
+
+    def _put_into_outbox(self, ended: Job) -> None:
+        now = self.clock.now()
+        delivery = Delivery(
+            id=new_id(now),
+            slot_id=ended.slot_id,
+            job_id=ended.id,
+            state=DeliveryState.PENDING,
+            created_at=now,
+            next_at=now,
+        )
+        self.deliveries[delivery.id] = delivery
 
     def _count(self, slot_id: str, outcome: Outcome) -> None:
         hour = outcome.finalized_at.replace(minute=0, second=0, microsecond=0)

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.jobs import Job, LogEntry
+from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ...core.media import MediaKey
+from ...core.pages import Page, Position
 from ...core.results import preview_key
 from .database import MemoryDatabase
 
@@ -25,24 +26,55 @@ class MemoryJobRepository:
 
     async def append_logs(self, entries: Collection[LogEntry]) -> None:
         for entry in entries:
-            if entry.job_id in self._db.jobs:
-                self._db.logs[entry.job_id].append(entry)
+            self._db.log(entry)
 
     async def logs(self, job_id: UUID) -> list[LogEntry]:
-        return sorted(self._db.logs.get(job_id, ()), key=lambda entry: entry.at)
+        entries = (event.entry for event in self._db.events if event.entry.job_id == job_id)
+        return sorted(entries, key=lambda entry: entry.at)
 
-    async def recent_results(self, slot_id: str, *, now: datetime, limit: int) -> list[Job]:
+    async def find(self, wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None = None) -> Page[Job]:
+        by_end = order in (JobOrder.ENDED_LAST, JobOrder.ENDED_FIRST)
+        newest_first = order in (JobOrder.NEWEST, JobOrder.ENDED_LAST)
+        found = [
+            (at, job.id, job)
+            for job in self._db.jobs.values()
+            if wanted.holds(job) and (at := job.finalized_at if by_end else job.created_at) is not None
+        ]
+        found.sort(key=_place, reverse=newest_first)
+        if after is not None:
+            start = (after.at, after.id)
+            found = [row for row in found if (_place(row) < start if newest_first else _place(row) > start)]
+        page = found[:limit]
+        return Page(tuple(job for *_, job in page), Position(*_place(page[-1])) if len(found) > limit else None)
+
+    async def events(self, *, after: int, limit: int) -> list[JobEvent]:
+        return self._db.events[after : after + limit]
+
+    async def last_event(self) -> int:
+        return len(self._db.events)
+
+    async def recent_results(
+        self,
+        slot_id: str,
+        *,
+        now: datetime,
+        limit: int,
+        sources: Collection[JobSource] = tuple(JobSource),
+        after: Position | None = None,
+    ) -> list[Job]:
         ended = [
             (job.finalized_at, job.id, job)
             for job in self._db.jobs.values()
             if job.slot_id == slot_id
+            and job.source in sources
             and job.finalized_at is not None
             and job.result is not None
             and job.result_purged_at is None
             and job.result.expires_at > now
+            and (after is None or (job.finalized_at, job.id) < (after.at, after.id))
         ]
-        ended.sort(key=lambda row: row[:2], reverse=True)
-        return [job for _, _, job in ended[:limit]]
+        ended.sort(key=_place, reverse=True)
+        return [job for *_, job in ended[:limit]]
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         job = self._db.jobs.get(job_id)
@@ -91,3 +123,8 @@ class MemoryJobRepository:
             if job.result is not None and job.result_purged_at is None:
                 needed |= {job.result.file.key, preview_key(job.result.file.key)}
         return needed & set(keys)
+
+
+def _place(row: tuple[datetime, UUID, Job]) -> tuple[datetime, UUID]:
+    """Where a job stands in a list, by a moment and its id."""
+    return row[:2]

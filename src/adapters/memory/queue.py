@@ -51,7 +51,7 @@ class MemoryJobQueue:
                 retry_after=math.ceil(remaining(min(active, default=now), now).total_seconds()) or 1,
             )
         stored = self._db.keep(pending(job), LogEvent.RECEIVED, source=str(job.source))
-        self._db.wake(None)
+        self._db.wake("work")
         return stored
 
     async def acquire(
@@ -109,7 +109,7 @@ class MemoryJobQueue:
         if (job := self._claimed(claim)) is None:
             return False
         self._db.keep(released(job), LogEvent.RELEASED, worker=job.worker, attempt=job.attempt)
-        self._db.wake(None)
+        self._db.wake("work")
         return True
 
     async def abandon(self, job_id: UUID) -> None:

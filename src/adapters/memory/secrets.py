@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from ...core.audit import AuditEntry
 from ...core.ports.secrets import SecretState, StoredSecret
+from .audit import MemoryAuditLog
 
 
 class MemorySecretRepository:
     """Sealed secrets in a dictionary."""
 
-    def __init__(self) -> None:
+    def __init__(self, audit: MemoryAuditLog | None = None) -> None:
+        self._audit = audit or MemoryAuditLog()
         self._secrets: dict[str, StoredSecret] = {}
 
     async def get(self, provider_id: str) -> StoredSecret | None:
@@ -20,8 +23,12 @@ class MemorySecretRepository:
             for provider_id, secret in sorted(self._secrets.items())
         ]
 
-    async def put(self, secret: StoredSecret) -> None:
+    async def put(self, secret: StoredSecret, *, audit: AuditEntry | None = None) -> None:
         self._secrets[secret.provider_id] = secret
+        self._audit.write(audit)
 
-    async def remove(self, provider_id: str) -> bool:
-        return self._secrets.pop(provider_id, None) is not None
+    async def remove(self, provider_id: str, *, audit: AuditEntry | None = None) -> bool:
+        if self._secrets.pop(provider_id, None) is None:
+            return False
+        self._audit.write(audit)
+        return True

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from .database import MemoryDatabase
+from .database import MemoryDatabase, Topic
 
 
 class MemoryJobSignals:
@@ -18,16 +18,19 @@ class MemoryJobSignals:
         self._db = database
 
     def work(self) -> _Listener:
-        return _Listener(self._db, None)
+        return _Listener(self._db, "work")
+
+    def moved(self) -> _Listener:
+        return _Listener(self._db, "moved")
 
     def finalized(self, job_id: UUID) -> _Listener:
         return _Listener(self._db, job_id)
 
 
 class _Listener:
-    """A Subscription to one topic: a job's end, or work (None)."""
+    """A Subscription to one topic."""
 
-    def __init__(self, database: MemoryDatabase, topic: UUID | None) -> None:
+    def __init__(self, database: MemoryDatabase, topic: Topic) -> None:
         self._db = database
         self._topic = topic
         self._woken = asyncio.Event()

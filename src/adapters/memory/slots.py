@@ -1,20 +1,27 @@
-"""The SlotRepository port in memory."""
+"""The SlotRepository and TemplateRepository ports in memory, over the same slots."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
-from ...core.errors import SlotNotFound
+from ...core.audit import AuditEntry
+from ...core.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
+from ...core.media import MediaKey, MediaKind, TemplateMedia
 from ...core.ports.clock import Clock
-from ...core.slots import Slot
+from ...core.slots import Slot, TemplateBinding
+from .audit import MemoryAuditLog
 
 
 class MemorySlotRepository:
     """Slots in a dictionary; empty until `add_missing` fills it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, audit: MemoryAuditLog | None = None) -> None:
+        self.audit = audit or MemoryAuditLog()
+        self.templates: dict[str, TemplateMedia] = {}
         self._clock = clock
         self._slots: dict[str, Slot] = {}
 
@@ -22,18 +29,125 @@ class MemorySlotRepository:
         try:
             return self._slots[slot_id]
         except KeyError:
-            raise SlotNotFound(f"There is no slot {slot_id}.") from None
+            raise SlotNotFound(f"There is no slot {slot_id[:40]!r}.") from None
 
     async def all(self) -> list[Slot]:
         return [self._slots[slot_id] for slot_id in sorted(self._slots)]
 
     async def add_missing(self, slots: Collection[Slot]) -> None:
         for slot in slots:
-            self._slots.setdefault(slot.id, slot)
+            self._slots.setdefault(slot.id, _sorted(slot))
 
-    async def save(self, slot: Slot, *, expected_version: int) -> Slot | None:
+    async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
         if (await self.get(slot.id)).version != expected_version:
             return None
-        saved = msgspec.structs.replace(slot, version=expected_version + 1, updated_at=self._clock.now())
+        for binding in slot.route.templates:
+            if binding.media_id not in self.templates:
+                raise TemplateNotFound(f"There is no template {binding.media_id[:40]!r}.")
+        return self.store(slot, audit)
+
+    async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
+        self._slots[slot_id] = msgspec.structs.replace(await self.get(slot_id), stats_reset_at=at)
+        self.audit.write(audit)
+
+    def bind(self, slot: Slot, bindings: Collection[TemplateBinding]) -> Slot:
+        """The slot with these bindings, stored as its next version."""
+        route = msgspec.structs.replace(slot.route, templates=tuple(bindings))
+        return self.store(msgspec.structs.replace(slot, route=route))
+
+    def store(self, slot: Slot, audit: AuditEntry | None = None) -> Slot:
+        """The slot, stored as its next version."""
+        now = self._slots[slot.id]
+        saved = msgspec.structs.replace(
+            _sorted(slot),
+            version=now.version + 1,
+            updated_at=self._clock.now(),
+            stats_reset_at=now.stats_reset_at,
+        )
         self._slots[slot.id] = saved
+        self.audit.write(audit)
         return saved
+
+
+class MemoryTemplateRepository:
+    """Templates beside the slots that they are bound to."""
+
+    def __init__(self, slots: MemorySlotRepository) -> None:
+        self._slots = slots
+
+    async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None:
+        self._slots.templates[str(template.id)] = template
+        self._slots.audit.write(audit)
+
+    async def add_bound(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        slot = await self._slots.get(slot_id)
+        if any(binding.setting_key == setting_key for binding in slot.route.templates):
+            raise BindingTaken(f"The slot {slot_id} has a template {setting_key} already.")
+        await self.add_replacing(template, slot_id=slot_id, setting_key=setting_key, audit=audit)
+
+    async def add_replacing(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        slot = await self._slots.get(slot_id)
+        await self.add(template, audit=audit)
+        others = [binding for binding in slot.route.templates if binding.setting_key != setting_key]
+        self._slots.bind(slot, [*others, TemplateBinding(setting_key, str(template.id))])
+
+    async def get(self, template_id: UUID) -> TemplateMedia | None:
+        return self._slots.templates.get(str(template_id))
+
+    async def find(
+        self, *, slot_id: str | None = None, setting_key: str | None = None
+    ) -> list[tuple[TemplateMedia, tuple[tuple[str, str], ...]]]:
+        newest_first = sorted(
+            self._slots.templates.values(), key=lambda template: (template.created_at, template.id), reverse=True
+        )
+        found = [(template, await self._bindings(template.id)) for template in newest_first]
+        if slot_id is None and setting_key is None:
+            return found
+        return [
+            (template, bindings)
+            for template, bindings in found
+            if any(slot_id in (None, slot) and setting_key in (None, key) for slot, key in bindings)
+        ]
+
+    async def remove(
+        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+    ) -> TemplateMedia:
+        used = sorted({slot for slot, key in await self._bindings(template_id) if (slot, key) != besides})
+        if used:
+            raise TemplateInUse(f"The template is bound to {', '.join(used)}.", slots=tuple(used))
+        return await self.remove_bound(template_id, audit=audit)
+
+    async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
+        template = self._slots.templates.pop(str(template_id), None)
+        if template is None:
+            raise TemplateNotFound("There is no such template.")
+        for slot_id in {slot for slot, _ in await self._bindings(template_id)}:
+            slot = await self._slots.get(slot_id)
+            self._slots.bind(slot, [kept for kept in slot.route.templates if kept.media_id != str(template_id)])
+        self._slots.audit.write(audit)
+        return template
+
+    async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
+        return {
+            key
+            for key in keys
+            if key.kind is MediaKind.TEMPLATES and key.name.removesuffix(".webp") in self._slots.templates
+        }
+
+    async def _bindings(self, template_id: UUID) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (slot.id, binding.setting_key)
+            for slot in await self._slots.all()
+            for binding in slot.route.templates
+            if binding.media_id == str(template_id)
+        )
+
+
+def _sorted(slot: Slot) -> Slot:
+    """The slot with its bindings by key."""
+    bindings = tuple(sorted(slot.route.templates, key=lambda binding: binding.setting_key))
+    return msgspec.structs.replace(slot, route=msgspec.structs.replace(slot.route, templates=bindings))

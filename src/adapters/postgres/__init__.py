@@ -1,20 +1,30 @@
 """PostgreSQL: the queue and everything that is kept, in an external server or the embedded one."""
 
+from .admins import PostgresAdminRepository
+from .audit import PostgresAuditLog
 from .embedded import EmbeddedServer, EmbeddedServerError
 from .engine import Database
+from .failures import PostgresFailureCounter
 from .limits import PostgresProviderLimits
 from .migrate import migrate, require_current_schema
 from .queue import PostgresJobQueue
 from .records import PostgresJobRepository
-from .repositories import PostgresMediaRepository, PostgresSettingsRepository, PostgresSlotRepository
+from .repositories import PostgresMediaRepository, PostgresSettingsRepository
 from .secrets import PostgresSecretRepository
 from .signals import PostgresJobSignals
+from .signing_keys import PostgresSigningKeyRepository
+from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
+from .templates import PostgresTemplateRepository
+from .webhooks import PostgresWebhookOutbox, PostgresWebhookRepository
 
 __all__ = [
     "Database",
     "EmbeddedServer",
     "EmbeddedServerError",
+    "PostgresAdminRepository",
+    "PostgresAuditLog",
+    "PostgresFailureCounter",
     "PostgresJobQueue",
     "PostgresJobRepository",
     "PostgresJobSignals",
@@ -22,8 +32,12 @@ __all__ = [
     "PostgresProviderLimits",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
+    "PostgresSigningKeyRepository",
     "PostgresSlotRepository",
     "PostgresStatsService",
+    "PostgresTemplateRepository",
+    "PostgresWebhookOutbox",
+    "PostgresWebhookRepository",
     "migrate",
     "require_current_schema",
 ]

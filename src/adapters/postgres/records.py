@@ -10,18 +10,17 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import ColumnElement, CursorResult, bindparam, func, literal_column, select, update
+from sqlalchemy import CursorResult, bindparam, func, select, update
 
 from ...core.errors import JobNotFound
-from ...core.jobs import Job, LogEntry, LogEvent
+from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry, LogEvent
 from ...core.media import MediaKey, MediaKind
+from ...core.pages import Page, Position
 from ...core.results import job_of_result
-from . import queue_sql
+from . import job_lists, queue_sql
 from .engine import Database
 from .rows import job_from_row, stem
 from .tables import jobs, processing_logs
-
-_JOB: ColumnElement[Any] = literal_column(queue_sql.JOB_COLUMNS)
 
 _APPEND_LOGS = """
 insert into photochanger.processing_logs (job_id, at, event, detail)
@@ -68,20 +67,38 @@ class PostgresJobRepository:
             rows = (await connection.execute(query)).all()
         return [LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail) for row in rows]
 
-    async def recent_results(self, slot_id: str, *, now: datetime, limit: int) -> list[Job]:
-        query = (
-            select(_JOB)
-            .select_from(jobs)
-            .where(
-                jobs.c.slot_id == slot_id,
-                jobs.c.result_stem.is_not(None),
-                jobs.c.result_purged_at.is_(None),
-                jobs.c.result_expires_at > now,
+    async def find(self, wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None = None) -> Page[Job]:
+        found = await self._jobs(job_lists.find_jobs(wanted, order=order, limit=limit + 1, after=after))
+        page = tuple(found[:limit])
+        return Page(page, job_lists.position(page[-1], order) if len(found) > limit else None)
+
+    async def events(self, *, after: int, limit: int) -> list[JobEvent]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(job_lists.events(after=after, limit=limit))).all()
+        return [
+            JobEvent(
+                row.id,
+                LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail),
+                row.slot_id,
+                JobSource(row.source),
             )
-            .order_by(jobs.c.finalized_at.desc())
-            .limit(limit)
-        )
-        return await self._jobs(query)
+            for row in rows
+        ]
+
+    async def last_event(self) -> int:
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.max(processing_logs.c.id))) or 0
+
+    async def recent_results(
+        self,
+        slot_id: str,
+        *,
+        now: datetime,
+        limit: int,
+        sources: Collection[JobSource] = tuple(JobSource),
+        after: Position | None = None,
+    ) -> list[Job]:
+        return await self._jobs(job_lists.recent_results(slot_id, now=now, limit=limit, sources=sources, after=after))
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         change = (
@@ -110,7 +127,7 @@ class PostgresJobRepository:
 
     async def expired_results(self, *, now: datetime, limit: int) -> list[Job]:
         query = (
-            select(_JOB)
+            select(job_lists.JOB)
             .select_from(jobs)
             .where(jobs.c.result_stem.is_not(None), jobs.c.result_purged_at.is_(None), jobs.c.result_expires_at <= now)
             .order_by(jobs.c.result_expires_at)

@@ -1,4 +1,4 @@
-"""Slots, settings and media objects on PostgreSQL."""
+"""Settings and media objects on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,59 +11,19 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row, namedtuple_row
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
-from ...core.errors import SlotNotFound
+from ...core.audit import AuditEntry
 from ...core.media import MediaKey, MediaObject, StoredFile
 from ...core.settings import StoredPassword, StoredSettings
-from ...core.slots import Route, Slot
+from .audit import write_audit
 from .engine import Database
-from .tables import app_settings, media_objects, slots
+from .tables import app_settings, media_objects
 
-_GET_SETTINGS = "select settings, ingest_password from photochanger.app_settings where id = %(only)s"
+_GET_SETTINGS = "select settings, ingest_password, version from photochanger.app_settings where id = %(only)s"
 _GET_MEDIA_OF_JOBS = """
 select * from photochanger.media_objects where job_id = any(%(ids)s) and removed_at is null order by expires_at
 """
-_GET_SLOTS = "select * from photochanger.slots where id = any(%(ids)s)"
 _ONLY = 1
-
-
-class PostgresSlotRepository:
-    """Every ingest reads its slot anew, so that reading has a lane."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._reading = database.lane(_get_batch)
-
-    async def get(self, slot_id: str) -> Slot:
-        slot: Slot | None = await self._reading.call(slot_id)
-        if slot is None:
-            raise SlotNotFound(f"There is no slot {slot_id[:40]!r}.")
-        return slot
-
-    async def all(self) -> list[Slot]:
-        async with self._database.begin() as connection:
-            rows = (await connection.execute(select(slots).order_by(slots.c.id))).mappings().all()
-        return [_slot(row) for row in rows]
-
-    async def add_missing(self, slots_to_add: Collection[Slot]) -> None:
-        async with self._database.begin() as connection:
-            await connection.execute(upsert(slots).on_conflict_do_nothing(), [_row(slot) for slot in slots_to_add])
-
-    async def save(self, slot: Slot, *, expected_version: int) -> Slot | None:
-        values = _row(slot) | {"version": expected_version + 1, "updated_at": func.now()}
-        change = (
-            update(slots)
-            .where(slots.c.id == slot.id, slots.c.version == expected_version)
-            .values(values)
-            .returning(*slots.c)
-        )
-        async with self._database.begin() as connection:
-            row = (await connection.execute(change)).mappings().one_or_none()
-        if row is None:
-            await self.get(slot.id)
-            return None
-        return _slot(row)
 
 
 class PostgresSettingsRepository:
@@ -74,29 +34,43 @@ class PostgresSettingsRepository:
         self._reading = database.lane(_get_settings)
 
     async def get(self) -> StoredSettings:
-        return msgspec.convert(await self._reading.call("settings"), StoredSettings)
+        row = await self._reading.call("settings")
+        return msgspec.convert(row["settings"] | {"version": row["version"]}, StoredSettings)
 
-    async def save(self, settings: StoredSettings) -> None:
-        await self._change(settings=msgspec.to_builtins(settings))
+    async def save(
+        self, settings: StoredSettings, *, expected_version: int, audit: AuditEntry | None = None
+    ) -> StoredSettings | None:
+        stored = msgspec.to_builtins(settings)
+        del stored["version"]
+        version = expected_version + 1
+        same = app_settings.c.version == expected_version
+        if not await self._change(same, audit=audit, settings=stored, version=version):
+            return None
+        return msgspec.structs.replace(settings, version=version)
 
     async def ingest_password(self) -> StoredPassword | None:
-        return msgspec.convert(await self._reading.call("ingest_password"), StoredPassword | None)
+        row = await self._reading.call("ingest_password")
+        return msgspec.convert(row["ingest_password"], StoredPassword | None)
 
-    async def set_ingest_password(self, password: StoredPassword) -> None:
-        await self._change(ingest_password=msgspec.to_builtins(password))
+    async def set_ingest_password(self, password: StoredPassword, *, audit: AuditEntry | None = None) -> None:
+        await self._change(audit=audit, ingest_password=msgspec.to_builtins(password))
 
     async def replace_ingest_password(self, password: StoredPassword, *, expected_hash: str) -> bool:
         same = app_settings.c.ingest_password["hash"].astext == expected_hash
-        return await self._change(same, ingest_password=msgspec.to_builtins(password)) == 1
+        return await self._change(same, ingest_password=msgspec.to_builtins(password))
 
     async def add_ingest_password(self, password: StoredPassword) -> StoredPassword:
         await self._change(app_settings.c.ingest_password.is_(None), ingest_password=msgspec.to_builtins(password))
         return await self.ingest_password() or password
 
-    async def _change(self, *conditions: Any, **values: Any) -> int:
+    async def _change(self, *conditions: Any, audit: AuditEntry | None = None, **values: Any) -> bool:
+        """Change the row if these hold, and write the audit entry; False where they do not."""
         change = update(app_settings).where(app_settings.c.id == _ONLY, *conditions).values(values)
         async with self._database.begin() as connection:
-            return int((await connection.execute(change)).rowcount)
+            if (await connection.execute(change)).rowcount == 0:
+                return False
+            await write_audit(connection, audit)
+            return True
 
 
 class PostgresMediaRepository:
@@ -158,20 +132,13 @@ class PostgresMediaRepository:
         return [_media(row) for row in rows]
 
 
-async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[Slot | None]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_GET_SLOTS, {"ids": [*{*batch}]})
-        found = {row["id"]: _slot(row) for row in await cursor.fetchall()}
-    return [found.get(slot_id) for slot_id in batch]
-
-
 async def _get_settings(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[Any]:
-    """The columns of these names, of the one row."""
+    """The one row, for each."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_GET_SETTINGS, {"only": _ONLY})
         row = await cursor.fetchone()
     assert row is not None, "the migration makes the row"
-    return [row[name] for name in batch]
+    return [row] * len(batch)
 
 
 async def _get_media_of_jobs(
@@ -192,12 +159,3 @@ def _media(row: Any) -> MediaObject:
         expires_at=row.expires_at,
         job_id=row.job_id,
     )
-
-
-def _row(slot: Slot) -> dict[str, Any]:
-    fields = {name: getattr(slot, name) for name in slot.__struct_fields__}
-    return fields | {"route": msgspec.to_builtins(slot.route)}
-
-
-def _slot(row: Any) -> Slot:
-    return Slot(**{**row, "route": msgspec.convert(row["route"], Route)})

@@ -11,7 +11,9 @@ from psycopg.rows import dict_row
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from ...core.audit import AuditEntry
 from ...core.ports.secrets import SecretState, StoredSecret
+from .audit import write_audit
 from .engine import Database
 from .tables import provider_secrets
 
@@ -36,17 +38,21 @@ class PostgresSecretRepository:
             rows = (await connection.execute(query)).mappings().all()
         return [SecretState(**row) for row in rows]
 
-    async def put(self, secret: StoredSecret) -> None:
+    async def put(self, secret: StoredSecret, *, audit: AuditEntry | None = None) -> None:
         values = msgspec.structs.asdict(secret)
         change = upsert(provider_secrets).values(values)
         change = change.on_conflict_do_update(index_elements=[provider_secrets.c.provider_id], set_=values)
         async with self._database.begin() as connection:
             await connection.execute(change)
+            await write_audit(connection, audit)
 
-    async def remove(self, provider_id: str) -> bool:
+    async def remove(self, provider_id: str, *, audit: AuditEntry | None = None) -> bool:
         change = delete(provider_secrets).where(provider_secrets.c.provider_id == provider_id)
         async with self._database.begin() as connection:
-            return (await connection.execute(change)).rowcount == 1
+            if (await connection.execute(change)).rowcount == 0:
+                return False
+            await write_audit(connection, audit)
+            return True
 
 
 async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[StoredSecret | None]:

@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Literal, Self
 from uuid import UUID
 
 import psycopg
@@ -26,8 +26,8 @@ FINALIZED_CHANNEL = "photochanger_finalized"
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
-Topic = UUID | None
-"""What is listened for: the end of a job, or work (None)."""
+Topic = UUID | Literal["work", "moved"]
+"""What is listened for: the end of a job, work, or anything."""
 
 
 class _Subscription:
@@ -82,7 +82,10 @@ class PostgresJobSignals:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def work(self) -> _Subscription:
-        return _Subscription(self._listeners, None)
+        return _Subscription(self._listeners, "work")
+
+    def moved(self) -> _Subscription:
+        return _Subscription(self._listeners, "moved")
 
     def finalized(self, job_id: UUID) -> _Subscription:
         return _Subscription(self._listeners, job_id)
@@ -114,8 +117,8 @@ class PostgresJobSignals:
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _tell(self, channel: str, payload: str) -> None:
-        topics: list[Any] = [None] if channel == WORK_CHANNEL else [UUID(job_id) for job_id in payload.split(",")]
-        for topic in topics:
+        topics: list[Topic] = ["work"] if channel == WORK_CHANNEL else [UUID(job_id) for job_id in payload.split(",")]
+        for topic in (*topics, "moved"):
             for subscription in self._listeners.get(topic, ()):
                 subscription.wake()
 

@@ -198,8 +198,9 @@ signing_keys = Table(
     Column("sealed", Text, nullable=False),
     Column("created_at", _moment, nullable=False),
     Column("retired_at", _moment),
+    # It names no column, so it finds its table only here.
+    Index("signing_keys_current", text("(true)"), unique=True, postgresql_where=text("retired_at IS NULL")),
 )
-Index("signing_keys_current", text("(true)"), unique=True, postgresql_where=signing_keys.c.retired_at.is_(None))
 
 password_failures = Table(
     "password_failures",

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import NoReturn
 
 from ...core.ports.providers import Down, Rejected, Retryable, Unavailable
-from .addresses import PRIVATE_HOSTS_VARIABLE, AddressRefused
-from .outside import AddressUnusable, AnswerTooLarge, OutsideAnswer, OutsideHttp, OutsideRequest, retry_after
+from ..addresses import PRIVATE_HOSTS_VARIABLE, AddressRefused
+from ..outside import AddressUnusable, AnswerTooLarge, OutsideAnswer, OutsideHttp, OutsideRequest, retry_after
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 """The most that is taken as a finished picture."""

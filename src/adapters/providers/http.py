@@ -22,10 +22,8 @@ from ...core.ports.providers import (
     Retryable,
 )
 from ...core.slots import RouteEntry
-from .addresses import PRIVATE_HOSTS_VARIABLE, AddressGuard, AddressRefused, HostUnknown, Resolver, resolve
-from .downloads import MAX_PICTURE_BYTES, picture_of
-from .http_settings import ROLES, Body, HttpSettings, parse_http_settings
-from .outside import (
+from ..addresses import PRIVATE_HOSTS_VARIABLE, AddressGuard, AddressRefused, HostUnknown, Resolver, resolve
+from ..outside import (
     AddressUnusable,
     AnswerTooLarge,
     OutsideAnswer,
@@ -36,6 +34,8 @@ from .outside import (
     host_and_port,
     retry_after,
 )
+from .downloads import MAX_PICTURE_BYTES, picture_of
+from .http_settings import ROLES, Body, HttpSettings, parse_http_settings
 from .schemas import settings_schema
 
 _OPERATION = "image_edit"

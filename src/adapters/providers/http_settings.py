@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from ...core.errors import InvalidSettings
 from ...core.fields import parse_fields
-from .outside import fits_header, host_and_port
+from ..outside import fits_header, host_and_port
 
 ROLES = ("style", "face", "frame")
 """The templates that go along, as files of the form under these names, where the slot has them."""

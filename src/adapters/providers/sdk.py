@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core.ports.providers import Down, NotConfigured, ProviderContext, ProviderError, Retryable, Unavailable
 from ...core.slots import RouteEntry
-from .outside import remark
+from ..outside import remark
 
 if TYPE_CHECKING:
     import httpx2

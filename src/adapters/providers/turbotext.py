@@ -27,9 +27,9 @@ from ...core.ports.providers import (
     Unavailable,
 )
 from ...core.slots import RouteEntry
-from .addresses import AddressGuard, AddressRefused, Resolver, resolve
+from ..addresses import AddressGuard, AddressRefused, Resolver, resolve
+from ..outside import AddressUnusable, AnswerTooLarge, OutsideHttp, OutsideRequest, fits_header, host_and_port
 from .downloads import download
-from .outside import AddressUnusable, AnswerTooLarge, OutsideHttp, OutsideRequest, fits_header, host_and_port
 from .schemas import settings_schema
 from .turbotext_methods import METHODS, Method
 from .turbotext_service import TurbotextService, wrong_address

@@ -18,8 +18,8 @@ from ...core.ports.providers import (
     Retryable,
     Unavailable,
 )
-from .addresses import AddressRefused
-from .outside import AddressUnusable, AnswerTooLarge, OutsideAnswer, OutsideHttp, OutsideRequest, remark, retry_after
+from ..addresses import AddressRefused
+from ..outside import AddressUnusable, AnswerTooLarge, OutsideAnswer, OutsideHttp, OutsideRequest, remark, retry_after
 
 _MAX_ANSWER_BYTES = 1024 * 1024
 _LONGEST_QUEUE_ID = 128

@@ -1,7 +1,8 @@
-"""Passwords on real hash functions, and secrets under real encryption."""
+"""Passwords on real hash functions, secrets under real encryption, tokens with real signatures."""
 
 from .passwords import Argon2PasswordHasher
 from .secret_box import AesSecretBox
 from .secret_key import kept_secret
+from .tokens import JwtTokens
 
-__all__ = ["AesSecretBox", "Argon2PasswordHasher", "kept_secret"]
+__all__ = ["AesSecretBox", "Argon2PasswordHasher", "JwtTokens", "kept_secret"]

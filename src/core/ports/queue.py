@@ -119,3 +119,7 @@ class JobSignals(Protocol):
     def finalized(self, job_id: UUID) -> Subscription:
         """Wakes when this job was finalized."""
         ...
+
+    def moved(self) -> Subscription:
+        """Wakes when something happened to any job: one became free to be acquired, or was finalized."""
+        ...

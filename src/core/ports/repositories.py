@@ -204,8 +204,11 @@ class TemplateRepository(Protocol):
         """
         ...
 
-    async def remove(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
-        """Take a template out of the books that no slot is bound to. TemplateNotFound, TemplateInUse."""
+    async def remove(
+        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+    ) -> TemplateMedia:
+        """Take a template out of the books that no slot is bound to, or only by the binding `besides` (slot id, setting
+        key), which goes with it; that slot gets its next version then. TemplateNotFound, TemplateInUse."""
         ...
 
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:

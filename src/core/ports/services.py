@@ -171,6 +171,10 @@ class MediaService(Protocol):
         """
         ...
 
+    async def remove(self, media_id: UUID) -> None:
+        """Remove a media object before its time; its link ends now."""
+        ...
+
     async def drop(self, job_id: UUID) -> None:
         """Remove the media objects that were registered for a job."""
         ...
@@ -265,8 +269,9 @@ class TemplateService(Protocol):
         """A small WebP of it; made now if it is not there. TemplateNotFound."""
         ...
 
-    async def remove(self, template_id: UUID, *, by: Actor) -> None:
-        """Remove a template that no slot uses, with its files. TemplateNotFound, TemplateInUse."""
+    async def remove(self, template_id: UUID, *, besides: tuple[str, str] | None = None, by: Actor) -> None:
+        """Remove a template that no slot uses, with its files; `besides` (slot id, setting key) names a binding that
+        may go with it. TemplateNotFound, TemplateInUse."""
         ...
 
     async def remove_bound(self, template_id: UUID, *, by: Actor) -> None:

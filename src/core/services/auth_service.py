@@ -1,4 +1,4 @@
-"""Who may come in: for now, the ingest password of the cameras."""
+"""The ingest password of the cameras: who may hand in photos."""
 
 from __future__ import annotations
 
@@ -7,44 +7,53 @@ import hashlib
 import hmac
 import secrets
 
+from ..audit import AuditAction, audited
 from ..errors import InvalidPassword
-from ..people import Throttle
+from ..people import MAX_PASSWORD_CHARS, Actor, address_key
 from ..ports.clock import Clock
+from ..ports.repositories import AuditLog
 from ..ports.security import PasswordHasher
 from ..settings import StoredPassword
 from .settings_service import SettingsService
+from .throttle import Throttle
 
-_MAX_PASSWORD_CHARS = 1024
+_CAMERA = "camera"
+"""Who sends an ingest password, in the audit log: cameras have no names."""
 
 
 class AuthService:
     """Checks the ingest password: the slow hash once, then a keyed digest in constant time, in microseconds."""
 
-    def __init__(self, settings: SettingsService, hasher: PasswordHasher, clock: Clock) -> None:
+    def __init__(
+        self, settings: SettingsService, throttle: Throttle, hasher: PasswordHasher, audit: AuditLog, clock: Clock
+    ) -> None:
         self._settings = settings
+        self._throttle = throttle
         self._hasher = hasher
+        self._audit = audit
         self._clock = clock
-        self._throttle = Throttle()
         self._key = secrets.token_bytes(32)
         self._known: tuple[str, bytes] | None = None
         self._slow = asyncio.Lock()
 
-    def check_throttle(self, address: str) -> None:
-        """TooManyAttempts while this address has sent too many wrong passwords."""
-        self._throttle.check(address, self._clock.now())
+    async def check_throttle(self, address: str) -> None:
+        """TooManyAttempts while this address has sent too many wrong passwords; QueueUnavailable."""
+        await self._throttle.check((address_key(address),))
 
     async def check_ingest_password(self, password: str, *, address: str) -> None:
         """Return if it is the ingest password; InvalidPassword, TooManyAttempts, QueueUnavailable."""
-        self.check_throttle(address)
+        keys = (address_key(address),)
+        await self._throttle.check(keys)
         stored = await self._settings.ingest_password()
         if not self._is_known(password, stored):
             async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
-                self.check_throttle(address)
+                await self._throttle.check_now(keys)
                 stored = await self._settings.ingest_password()  # whoever went first may have renewed the hash
                 if not self._is_known(password, stored) and not await self._verify(password, stored):
-                    self._throttle.failed(address, self._clock.now())
+                    await self._throttle.failed(keys)
+                    await self._tell_of_failure(address)
                     raise InvalidPassword("The ingest password is not right.")
-        self._throttle.succeeded(address)
+        await self._throttle.succeeded(keys)
 
     def _is_known(self, password: str, stored: StoredPassword | None) -> bool:
         known = self._known
@@ -56,7 +65,7 @@ class AuthService:
         )
 
     async def _verify(self, password: str, stored: StoredPassword | None) -> bool:
-        if stored is None or len(password) > _MAX_PASSWORD_CHARS:
+        if stored is None or len(password) > MAX_PASSWORD_CHARS:
             return False
         if not await self._hasher.verify(password, stored.hash):
             return False
@@ -64,6 +73,10 @@ class AuthService:
             stored = await self._settings.renew_hash(password, stored)
         self._known = (stored.hash, self._digest(password))
         return True
+
+    async def _tell_of_failure(self, address: str) -> None:
+        by = Actor(_CAMERA, address)
+        await self._audit.append(audited(AuditAction.INGEST_PASSWORD_FAILED, by, now=self._clock.now()))
 
     def _digest(self, password: str) -> bytes:
         return hmac.new(self._key, password.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()

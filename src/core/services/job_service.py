@@ -12,12 +12,14 @@ from uuid import UUID
 import msgspec
 
 from ..deadlines import LEASE, expires_at, fallback_reserve, result_expires_at
-from ..errors import PhotoChangerError, QueueUnavailable, SlotDisabled, UndecodableImage, UnsupportedMediaType
+from ..errors import JobFinalized, PhotoChangerError, QueueUnavailable, SlotDisabled, UnsupportedMediaType
 from ..ids import new_id, new_secret
 from ..jobs import (
     Claim,
     FailureReason,
     Job,
+    JobFilter,
+    JobOrder,
     JobSource,
     JobState,
     LogEntry,
@@ -27,6 +29,7 @@ from ..jobs import (
     finalized,
 )
 from ..media import ImageLimits, MediaKey, MediaKind, Photo, StoredPicture, one_chunk
+from ..pages import Page, Position
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
 from ..ports.providers import ProviderError
@@ -36,6 +39,7 @@ from ..ports.services import MediaService
 from ..results import RECENT_RESULTS, result_name
 from ..slots import FailureAnswer, Slot
 from .fallback import FallbackPictures
+from .receiving import SNIFF_BYTES, Receiving
 from .settings_service import SettingsService
 
 _log = logging.getLogger("photochanger.jobs")
@@ -51,9 +55,9 @@ FIRST_LOOK = timedelta(milliseconds=50)
 _LATEST_END = timedelta(seconds=1)
 """How long past its deadline a waiter holds on for the job's end to be recorded."""
 
-_SNIFF_BYTES = 32
 _RETRY_PAUSE = timedelta(milliseconds=200)
 _STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
+_OF_GUESTS = (JobSource.INGEST, JobSource.LIBRARY)
 _ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR})
 
 
@@ -81,6 +85,7 @@ class Jobs:
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
+        receiving: Receiving,
         fallback: FallbackPictures,
         settings: SettingsService,
         clock: Clock,
@@ -92,6 +97,7 @@ class Jobs:
         self._store = store
         self._media = media
         self._images = images
+        self._receiving = receiving
         self._fallback = fallback
         self._settings = settings
         self._clock = clock
@@ -105,37 +111,13 @@ class Jobs:
 
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         settings = await self._settings.current()
-        name = str(new_id(self._clock.now()))
-        bound = min(slot.max_upload_bytes or settings.max_upload_bytes, settings.max_upload_bytes)
-        stored = await self._store.put(MediaKind.PAYLOADS, name, self._sniffed(data), max_bytes=bound)
-        try:
-            async with self._store.local(stored.key) as path:
-                facts = await self._images.inspect(path, limits=ImageLimits(max_pixels=settings.max_image_pixels))
-        except BaseException:
-            await self._store.delete(stored.key)
-            raise
-        return Photo(stored, facts)
-
-    async def _sniffed(self, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same bytes, cut off before anything is kept if they do not begin like a picture."""
-        head = b""
-        async for chunk in data:
-            if len(head) >= _SNIFF_BYTES:
-                yield chunk
-                continue
-            head += chunk
-            if len(head) >= _SNIFF_BYTES:
-                self._require_picture(head)
-                yield head
-        if not head:
-            raise UndecodableImage("The photo is empty: it has 0 bytes.")
-        if len(head) < _SNIFF_BYTES:
-            self._require_picture(head)
-            yield head
-
-    def _require_picture(self, head: bytes) -> None:
-        if self._images.sniff(head) is None:
-            raise UnsupportedMediaType("The file is not a JPEG, PNG, WebP or HEIC picture.")
+        return await self._receiving.receive(
+            MediaKind.PAYLOADS,
+            str(new_id(self._clock.now())),
+            data,
+            max_bytes=min(slot.max_upload_bytes or settings.max_upload_bytes, settings.max_upload_bytes),
+            limits=ImageLimits(max_pixels=settings.max_image_pixels),
+        )
 
     async def discard_photo(self, photo: Photo) -> None:
         await self._store.delete(photo.file.key)
@@ -249,7 +231,7 @@ class Jobs:
         return await self._queue.acquire(worker, n=n, lease=lease or LEASE, limits=limits)
 
     async def store_picture(self, job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        mime = self._images.sniff(data[:_SNIFF_BYTES])
+        mime = self._images.sniff(data[:SNIFF_BYTES])
         if mime is None:
             raise UnsupportedMediaType("The content is not a picture.")
         name = result_name(job.id, mime)
@@ -370,12 +352,33 @@ class Jobs:
 
     async def cancel(self, job_id: UUID) -> Job:
         job = await self._jobs.get(job_id)
-        if job.state.finalized:
-            return job
-        ended = await self.fail(
-            job, FailureReason.CANCELLED, error_code="job_cancelled", detail="The job was cancelled.", claim=None
+        ended = None
+        if not job.state.finalized:
+            ended = await self.fail(
+                job, FailureReason.CANCELLED, error_code="job_cancelled", detail="The job was cancelled.", claim=None
+            )
+        if ended is None:
+            raise JobFinalized("The job has ended already.")
+        return ended
+
+    async def find(
+        self, wanted: JobFilter, *, order: JobOrder = JobOrder.NEWEST, limit: int = 50, after: Position | None = None
+    ) -> Page[Job]:
+        return await self._jobs.find(wanted, order=order, limit=limit, after=after)
+
+    async def logs(self, job_id: UUID) -> list[LogEntry]:
+        await self._jobs.get(job_id)
+        return await self._jobs.logs(job_id)
+
+    async def gallery(self, slot: Slot, *, limit: int, after: Position | None = None) -> Page[Job]:
+        found = await self._jobs.recent_results(
+            slot.id, now=self._clock.now(), limit=limit + 1, sources=_OF_GUESTS, after=after
         )
-        return ended or await self._jobs.get(job_id)
+        page = tuple(found[:limit])
+        if len(found) <= limit:
+            return Page(page)
+        assert page[-1].finalized_at is not None
+        return Page(page, Position(page[-1].finalized_at, page[-1].id))
 
     async def append_processing_logs(self, entries: Collection[LogEntry]) -> None:
         await self._jobs.append_logs(entries)

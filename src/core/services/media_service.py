@@ -9,11 +9,12 @@ from ..deadlines import media_expires_at
 from ..errors import JobNotFound, MediaExpired, MediaNotFound, UnsupportedMediaType
 from ..ids import new_id
 from ..jobs import Job
-from ..media import MIME_EXTENSIONS, MediaKind, MediaObject, StoredFile, one_chunk
+from ..media import MIME_EXTENSIONS, ImageLimits, MediaKind, MediaObject, StoredFile, one_chunk
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
 from ..ports.repositories import JobRepository, MediaRepository
 from ..results import PublicFile, preview_key, public_result
+from .receiving import Receiving
 from .settings_service import SettingsService
 
 
@@ -27,6 +28,7 @@ class Media:
         media: MediaRepository,
         jobs: JobRepository,
         images: ImageTool,
+        receiving: Receiving,
         settings: SettingsService,
         clock: Clock,
     ) -> None:
@@ -34,6 +36,7 @@ class Media:
         self._media = media
         self._jobs = jobs
         self._images = images
+        self._receiving = receiving
         self._settings = settings
         self._clock = clock
 
@@ -47,20 +50,51 @@ class Media:
         media_id = new_id(now)
         name = f"{media_id}.{MIME_EXTENSIONS[mime]}"
         file = await self._store.put(MediaKind.MEDIA, name, data, max_bytes=max_bytes)
-        media = MediaObject(
-            id=media_id,
-            file=file,
-            mime=mime,
-            created_at=now,
-            expires_at=media_expires_at(now, settings.public_link_ttl, job.expires_at if job else None),
-            job_id=job.id if job else None,
+        return await self._add(
+            MediaObject(
+                id=media_id,
+                file=file,
+                mime=mime,
+                created_at=now,
+                expires_at=media_expires_at(now, settings.public_link_ttl, job.expires_at if job else None),
+                job_id=job.id if job else None,
+            )
         )
+
+    async def register_upload(self, data: AsyncIterator[bytes]) -> MediaObject:
+        settings = await self._settings.current()
+        media_id = new_id(self._clock.now())
+        picture = await self._receiving.receive(
+            MediaKind.MEDIA,
+            str(media_id),
+            data,
+            max_bytes=settings.max_upload_bytes,
+            limits=ImageLimits(max_pixels=settings.max_image_pixels),
+        )
+        now = self._clock.now()  # a slow upload takes nothing from the link's life
+        return await self._add(
+            MediaObject(
+                id=media_id,
+                file=picture.file,
+                mime=picture.facts.mime,
+                created_at=now,
+                expires_at=media_expires_at(now, settings.public_link_ttl, None),
+            )
+        )
+
+    async def _add(self, media: MediaObject) -> MediaObject:
         try:
             await self._media.add(media)
         except BaseException:
-            await self._store.delete(file.key)
+            await self._store.delete(media.file.key)
             raise
         return media
+
+    async def remove(self, media_id: UUID) -> None:
+        media = await self._media.get(media_id)
+        if media is not None:
+            await self._store.delete(media.file.key)
+            await self._media.remove([media_id], now=self._clock.now())
 
     async def drop(self, job_id: UUID) -> None:
         objects = await self._media.of_job(job_id)

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from ..audit import AuditAction, audited
 from ..errors import InvalidSettings, QueueUnavailable
+from ..people import Actor
 from ..ports.clock import Clock
 from ..ports.providers import NotConfigured
 from ..ports.secrets import SealBroken, SecretBox, SecretKeyUnavailable, SecretRepository, StoredSecret
@@ -93,7 +95,7 @@ class ProviderKeys:
             raise NotConfigured(known.trouble)
         return self._environment.get(provider_id) if known.stored is None else known.key
 
-    async def set(self, provider_id: str, key: str, *, by: str) -> None:
+    async def set(self, provider_id: str, key: str, *, by: Actor) -> None:
         """Store a key; it goes before the environment's. Whether there is such a provider is the caller's to know.
 
         InvalidSettings where it breaks KEY_RULE; SecretKeyUnavailable, QueueUnavailable.
@@ -101,15 +103,18 @@ class ProviderKeys:
         if not is_key(key):
             raise InvalidSettings(KEY_RULE, (("key", KEY_RULE),))
         sealed = await asyncio.to_thread(self._box.seal, key, purpose=_purpose(provider_id))
-        secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=self._clock.now(), changed_by=by)
+        now = self._clock.now()
+        secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=now, changed_by=by.name)
+        audit = audited(AuditAction.PROVIDER_KEY_CHANGED, by, now=now, target=provider_id)
         async with self._reading[provider_id]:
-            await self._repository.put(secret)
+            await self._repository.put(secret, audit=audit)
             self._known.pop(provider_id, None)
 
-    async def forget(self, provider_id: str) -> bool:
+    async def forget(self, provider_id: str, *, by: Actor) -> bool:
         """Remove the stored key, so that the environment's holds again; False where none was stored."""
+        audit = audited(AuditAction.PROVIDER_KEY_REMOVED, by, now=self._clock.now(), target=provider_id)
         async with self._reading[provider_id]:
-            removed = await self._repository.remove(provider_id)
+            removed = await self._repository.remove(provider_id, audit=audit)
             self._known.pop(provider_id, None)
             return removed
 

@@ -1,28 +1,31 @@
-"""The settings that apply right now, read at most once a second however many requests ask."""
+"""The settings that apply right now, read at most once a second however many requests ask, and how they change."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
-from ..errors import QueueUnavailable
+from ..audit import AuditAction, AuditEntry, audited
+from ..errors import VersionConflict
+from ..fields import refuse
+from ..people import FIRST_START, Actor
 from ..ports.clock import Clock
 from ..ports.repositories import SettingsRepository
 from ..ports.security import PasswordHasher
 from ..providers import ProviderLimit
-from ..settings import AppSettings, StoredPassword
+from ..settings import AppSettings, StoredPassword, StoredSettings
+from .catalogue import ProviderCatalogue
+from .fresh import Fresh
+from .settings_rules import UNITS, read_change, shown
 
-_log = logging.getLogger("photochanger.settings")
-
-_MAX_AGE = timedelta(seconds=1)
+_Edit = Callable[[StoredSettings], tuple[StoredSettings, AuditEntry | None]]
 
 
 class _Snapshot(msgspec.Struct, frozen=True):
-    read_at: datetime
     settings: AppSettings
     ingest_password: StoredPassword | None
 
@@ -31,23 +34,71 @@ class SettingsService:
     """Configured defaults with what an administrator has set over them."""
 
     def __init__(
-        self, repository: SettingsRepository, hasher: PasswordHasher, clock: Clock, *, defaults: AppSettings
+        self,
+        repository: SettingsRepository,
+        hasher: PasswordHasher,
+        providers: ProviderCatalogue,
+        clock: Clock,
+        *,
+        defaults: AppSettings,
     ) -> None:
         self._repository = repository
         self._hasher = hasher
+        self._providers = providers
         self._clock = clock
         self._defaults = defaults
-        self._snapshot: _Snapshot | None = None
-        self._reading = asyncio.Lock()
-        self._ahead: asyncio.Task[None] | None = None
+        self._snapshot = Fresh(self._read, clock, what="the settings")
 
     async def current(self) -> AppSettings:
         """The settings, at most a second old; QueueUnavailable."""
-        return (await self._read()).settings
+        return (await self._snapshot.get()).settings
 
     async def ingest_password(self) -> StoredPassword | None:
         """The ingest password's stored form, at most a second old; QueueUnavailable."""
-        return (await self._read()).ingest_password
+        return (await self._snapshot.get()).ingest_password
+
+    async def describe(self) -> dict[str, Any]:
+        """What may be shown of the settings as they are this moment, in the units of their names; QueueUnavailable.
+
+        `stored` are the names of those that an administrator has set, `version` is what a change may expect.
+        """
+        stored, password = await asyncio.gather(self._repository.get(), self._repository.ingest_password())
+        holds = stored.over(self._defaults)
+        return {
+            **{name: shown(name, getattr(holds, field)) for name, (field, _) in UNITS.items()},
+            "stored": [name for name, (field, _) in UNITS.items() if getattr(stored, field) is not None],
+            "provider_limits": msgspec.to_builtins(holds.provider_limits),
+            "ingest_password": password and {"changed_at": password.changed_at, "changed_by": password.changed_by},
+            "version": stored.version,
+        }
+
+    async def change(self, document: Mapping[str, Any], *, expected_version: int | None, by: Actor) -> None:
+        """Change what the document names (see `describe`, with `ingest_password` as the new one's text).
+
+        A setting that is None goes back to the configured default, a provider's limits to what it declares itself.
+        Without a version that is expected, what others change meanwhile is kept beside it. InvalidSettings names
+        everything that does not fit, and nothing is changed; VersionConflict, QueueUnavailable.
+        """
+        stored = await self._repository.get()
+        if expected_version is not None and expected_version != stored.version:
+            raise _changed_meanwhile()
+        remote = {provider.info.id for provider in self._providers.all() if not provider.info.on_this_machine}
+        change, errors = read_change(document, providers=remote, limited=stored.provider_limits or {})
+        refuse(errors)
+        hash = None if change.ingest_password is None else await self._hasher.hash(change.ingest_password)
+        try:
+            changed = await self._edit(self._settings_edit(change.fields, by), expected_version=expected_version)
+            expected = None if changed else expected_version
+            await self._edit(self._limits_edit(change.provider_limits, by), expected_version=expected)
+            if hash is not None:
+                await self._set_ingest_password(hash, by)
+        finally:
+            self._snapshot.forget()
+
+    async def limit_provider(self, provider_id: str, limit: ProviderLimit | None, *, by: Actor) -> None:
+        """Allow this much of a provider, in place of what it declares; None: what it declares. QueueUnavailable."""
+        await self._edit(self._limits_edit({provider_id: limit}, by), expected_version=None)
+        self._snapshot.forget()
 
     async def ensure_ingest_password(self, initial: str | None) -> str | None:
         """Set the ingest password at the first start: to `initial`, else to a generated one.
@@ -58,51 +109,70 @@ class SettingsService:
             return None
         password = initial or secrets.token_urlsafe(9)
         hash = await self._hasher.hash(password)
-        mine = StoredPassword(hash, self._clock.now(), "first start")
+        mine = StoredPassword(hash, self._clock.now(), FIRST_START.name)
         holds = await self._repository.add_ingest_password(mine)
-        self._snapshot = None
+        self._snapshot.forget()
         return password if initial is None and holds.hash == hash else None
 
     async def renew_hash(self, password: str, outdated: StoredPassword) -> StoredPassword:
         """Store the same password under today's hash parameters, unless it was changed meanwhile."""
         renewed = msgspec.structs.replace(outdated, hash=await self._hasher.hash(password))
         replaced = await self._repository.replace_ingest_password(renewed, expected_hash=outdated.hash)
-        self._snapshot = None
+        self._snapshot.forget()
         return renewed if replaced else outdated
 
-    async def limit_provider(self, provider_id: str, limit: ProviderLimit | None) -> None:
-        """Allow this much of a provider, in place of what it declares; None: what it declares. QueueUnavailable."""
-        stored = await self._repository.get()
-        limits = {id: known for id, known in (stored.provider_limits or {}).items() if id != provider_id}
-        if limit is not None:
-            limits[provider_id] = limit
-        await self._repository.save(msgspec.structs.replace(stored, provider_limits=limits))
-        self._snapshot = None
+    async def _edit(self, edit: _Edit, *, expected_version: int | None) -> bool:
+        """Store what `edit` makes of the settings; anew from the newest where somebody else was faster.
+
+        False where that changes nothing. VersionConflict where a version is expected and theirs is another.
+        """
+        while True:
+            stored = await self._repository.get()
+            if expected_version is not None and expected_version != stored.version:
+                raise _changed_meanwhile()
+            edited, audit = edit(stored)
+            if audit is None:
+                return False
+            if await self._repository.save(edited, expected_version=stored.version, audit=audit) is not None:
+                return True
+
+    def _settings_edit(self, fields: Mapping[str, Any], by: Actor) -> _Edit:
+        def edit(stored: StoredSettings) -> tuple[StoredSettings, AuditEntry | None]:
+            changed = {
+                name: [shown(name, getattr(stored, field)), shown(name, fields[field])]
+                for name, (field, _) in UNITS.items()
+                if field in fields and fields[field] != getattr(stored, field)
+            }
+            audit = audited(AuditAction.SETTINGS_CHANGED, by, now=self._clock.now(), changed=changed)
+            return msgspec.structs.replace(stored, **fields), audit if changed else None
+
+        return edit
+
+    def _limits_edit(self, limits: Mapping[str, ProviderLimit | None], by: Actor) -> _Edit:
+        def edit(stored: StoredSettings) -> tuple[StoredSettings, AuditEntry | None]:
+            before = stored.provider_limits or {}
+            changed = {
+                provider_id: msgspec.to_builtins([before.get(provider_id), limit])
+                for provider_id, limit in limits.items()
+                if limit != before.get(provider_id)
+            }
+            now = self._clock.now()
+            target = next(iter(changed)) if len(changed) == 1 else None
+            audit = audited(AuditAction.PROVIDER_LIMITS_CHANGED, by, now=now, target=target, changed=changed)
+            after = {provider_id: limit for provider_id, limit in {**before, **limits}.items() if limit is not None}
+            return msgspec.structs.replace(stored, provider_limits=after or None), audit if changed else None
+
+        return edit
+
+    async def _set_ingest_password(self, hash: str, by: Actor) -> None:
+        now = self._clock.now()
+        audit = audited(AuditAction.INGEST_PASSWORD_CHANGED, by, now=now)
+        await self._repository.set_ingest_password(StoredPassword(hash, now, by.name), audit=audit)
 
     async def _read(self) -> _Snapshot:
-        if (fresh := self._fresh()) is not None:
-            reads_ahead = self._ahead is not None and not self._ahead.done()
-            if self._clock.now() - fresh.read_at >= _MAX_AGE / 2 and not reads_ahead:
-                self._ahead = asyncio.ensure_future(self._read_ahead())
-            return fresh
-        async with self._reading:
-            if (fresh := self._fresh()) is not None:
-                return fresh
-            return await self._read_now()
-
-    async def _read_ahead(self) -> None:
-        """Read anew before the settings are too old, so that on a busy evening no guest waits for that."""
-        async with self._reading:
-            try:
-                await self._read_now()
-            except QueueUnavailable as error:
-                _log.info("the settings could not be read ahead of time: %s", error.detail)
-
-    async def _read_now(self) -> _Snapshot:
         stored, password = await asyncio.gather(self._repository.get(), self._repository.ingest_password())
-        self._snapshot = _Snapshot(self._clock.now(), stored.over(self._defaults), password)
-        return self._snapshot
+        return _Snapshot(stored.over(self._defaults), password)
 
-    def _fresh(self) -> _Snapshot | None:
-        snapshot = self._snapshot
-        return snapshot if snapshot and self._clock.now() - snapshot.read_at < _MAX_AGE else None
+
+def _changed_meanwhile() -> VersionConflict:
+    return VersionConflict("Somebody changed the settings since they were read; read them again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 import msgspec
@@ -16,8 +16,11 @@ from ..media import MediaKey, MediaKind
 from ..ports.clock import Clock
 from ..ports.media import MediaStore
 from ..ports.queue import JobQueue
-from ..ports.repositories import JobRepository, MediaRepository
+from ..ports.repositories import AuditLog, JobRepository, MediaRepository, TemplateRepository
+from ..ports.security import FailureCounter
+from ..ports.webhooks import WebhookOutbox
 from ..results import preview_key
+from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
 
 _log = logging.getLogger("photochanger.sweeper")
 
@@ -25,6 +28,11 @@ EVERY = timedelta(seconds=60)
 _ORPHANS_EVERY_ROUNDS = 15
 _BATCH = 200
 _PREVIEW_LIFE = timedelta(minutes=5)
+_AUDIT_LIFE = timedelta(days=400)
+"""How long the audit log goes back: over a whole season and the one before it."""
+
+
+_InUse = Callable[[Collection[MediaKey]], Awaitable[set[MediaKey]]]
 
 
 class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +42,9 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     results: int = 0
     media_objects: int = 0
     previews: int = 0
+    audit_entries: int = 0
+    failure_counts: int = 0
+    webhook_deliveries: int = 0
     orphans: int = 0
     partial_files: int = 0
 
@@ -50,12 +61,20 @@ class Sweeper:
         queue: JobQueue,
         jobs: JobRepository,
         media: MediaRepository,
+        templates: TemplateRepository,
+        audit: AuditLog,
+        failures: FailureCounter,
+        outbox: WebhookOutbox,
         store: MediaStore,
         clock: Clock,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
         self._media = media
+        self._templates = templates
+        self._audit = audit
+        self._failures = failures
+        self._outbox = outbox
         self._store = store
         self._clock = clock
 
@@ -73,7 +92,8 @@ class Sweeper:
             await self._clock.sleep(EVERY)
 
     async def sweep_expired(self) -> SweepReport:
-        """Finalize jobs past their deadline; remove expired results, media objects and previews.
+        """Finalize jobs past their deadline; remove expired results, media objects, previews and what is remembered
+        no longer.
 
         Raises QueueUnavailable, StorageUnavailable.
         """
@@ -85,10 +105,27 @@ class Sweeper:
             previews=await _in_batches(
                 lambda: self._jobs.clear_previews(finalized_before=now - _PREVIEW_LIFE, limit=_BATCH)
             ),
+            audit_entries=await _in_batches(lambda: self._audit.prune(before=now - _AUDIT_LIFE, limit=_BATCH)),
+            failure_counts=await self._failures.prune(now=now),
+            webhook_deliveries=await _in_batches(
+                lambda: self._outbox.prune(
+                    delivered_before=now - DELIVERED_LIFE, dead_before=now - DEAD_LIFE, limit=_BATCH
+                )
+            ),
         )
 
+    async def sweep_media_objects(self) -> SweepReport:
+        """Remove the media objects that have expired, and files of that kind that are nobody's.
+
+        Raises QueueUnavailable, StorageUnavailable.
+        """
+        older_than = self._clock.now() - ORPHAN_GRACE
+        media_objects = await _in_batches(self._purge_media)
+        orphans = await self._remove_orphans(MediaKind.MEDIA, self._media.in_use, older_than=older_than)
+        return SweepReport(media_objects=media_objects, orphans=orphans)
+
     async def sweep_orphans(self, *, grace: timedelta = ORPHAN_GRACE) -> SweepReport:
-        """Remove files older than `grace` that no job and no media object owns.
+        """Remove files older than `grace` that no job, no media object and no template owns.
 
         Raises QueueUnavailable, StorageUnavailable.
         """
@@ -99,13 +136,19 @@ class Sweeper:
             (MediaKind.RESULTS, self._jobs.in_use),
             (MediaKind.PREVIEWS, self._jobs.in_use),
             (MediaKind.MEDIA, self._media.in_use),
+            (MediaKind.TEMPLATES, self._templates.in_use),
         ):
-            async for keys in _batches(self._store.keys(kind, older_than=older_than)):
-                used = await in_use(keys)
-                for key in keys:
-                    if key not in used:
-                        orphans += await self._store.delete(key)
+            orphans += await self._remove_orphans(kind, in_use, older_than=older_than)
         return SweepReport(orphans=orphans, partial_files=await self._store.remove_partial(older_than=older_than))
+
+    async def _remove_orphans(self, kind: MediaKind, in_use: _InUse, *, older_than: datetime) -> int:
+        orphans = 0
+        async for keys in _batches(self._store.keys(kind, older_than=older_than)):
+            used = await in_use(keys)
+            for key in keys:
+                if key not in used:
+                    orphans += await self._store.delete(key)
+        return orphans
 
     async def _time_out_jobs(self) -> int:
         ended = await self._queue.release_expired(limit=_BATCH)

@@ -2,27 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from .access import require_access
+from .audit import list_audit
 from .contract import docs, docs_asset, openapi_json, openapi_yaml
 from .edge import Edge
 from .errors import EXCEPTION_HANDLERS
+from .events import events
+from .gallery import get_gallery
 from .health import healthz, readyz
 from .ingest import ingest
-from .jobs import get_job
+from .jobs import cancel_job, get_job, get_job_logs, list_jobs
+from .login import login, me
+from .media import purge, register_media
+from .options import options_handlers
+from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
 from .services import HttpServices
+from .settings import get_settings, put_settings
+from .slots import get_slot, list_slots, put_slot, reset_stats
+from .templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
+from .test_run import test_run
+from .webhooks import (
+    delete_webhook,
+    get_webhook,
+    list_deliveries,
+    put_webhook,
+    redeliver,
+    rotate_webhook_secret,
+)
 
 _DRAIN_BYTES = 128 * 1024 * 1024
 
 ROUTES = [
     ingest,
+    login,
+    me,
+    list_providers,
+    list_slots,
+    get_slot,
+    put_slot,
+    test_run,
+    reset_stats,
+    get_webhook,
+    put_webhook,
+    delete_webhook,
+    rotate_webhook_secret,
+    list_deliveries,
+    redeliver,
+    get_settings,
+    put_settings,
+    register_media,
+    purge,
+    register_template,
+    list_templates,
+    get_template,
+    delete_template,
+    get_template_thumbnail,
+    list_jobs,
     get_job,
+    get_job_logs,
+    cancel_job,
+    events,
+    list_audit,
     get_result,
     get_thumbnail,
     get_media,
+    get_gallery,
     healthz,
     readyz,
     openapi_yaml,
@@ -35,7 +87,9 @@ ROUTES = [
 def create_http_app(services: HttpServices) -> ASGIApp:
     """The HTTP shell over these services."""
     app = Litestar(
-        route_handlers=ROUTES,
+        route_handlers=[*options_handlers(ROUTES), *ROUTES],
+        guards=[require_access],
+        cors_config=_cors(services.cors_origins),
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=None,
         logging_config=None,
@@ -44,6 +98,27 @@ def create_http_app(services: HttpServices) -> ASGIApp:
         debug=False,
     )
     return Edge(app, drain_bytes=_DRAIN_BYTES)
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    """What pages from elsewhere may do: nothing, unless the operator names where they come from."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=[*origins],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Prefer"],
+        expose_headers=[
+            "ETag",
+            "Link",
+            "Location",
+            "Retry-After",
+            "X-Job-Id",
+            "X-PhotoChanger-Outcome",
+            "X-Request-Id",
+        ],
+        max_age=600,
+    )
 
 
 __all__ = ["ROUTES", "ASGIApp", "create_http_app"]

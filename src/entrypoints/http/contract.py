@@ -16,6 +16,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ...core.errors import MediaNotFound
+from .access import Open
 from .contract_file import contract_path
 
 _UI = Path(__file__).with_name("ui")
@@ -26,25 +27,25 @@ _POLICY = (
 )
 
 
-@get("/openapi.yaml")
+@get("/openapi.yaml", opt={"access": Open.PUBLIC})
 async def openapi_yaml(request: Request[Any, Any, Any]) -> ASGIApp:
     """The file itself."""
     return _answer(request, _contract()[0], "application/yaml")
 
 
-@get("/openapi.json")
+@get("/openapi.json", opt={"access": Open.PUBLIC})
 async def openapi_json(request: Request[Any, Any, Any]) -> ASGIApp:
     """The same as JSON."""
     return _answer(request, _contract()[1], "application/json")
 
 
-@get("/docs")
+@get("/docs", opt={"access": Open.PUBLIC})
 async def docs(request: Request[Any, Any, Any]) -> ASGIApp:
     """The page."""
     return _answer(request, _asset("docs.html"), "text/html")
 
 
-@get("/docs/{asset:str}")
+@get("/docs/{asset:str}", opt={"access": Open.PUBLIC})
 async def docs_asset(request: Request[Any, Any, Any]) -> ASGIApp:
     """A script or style of the page."""
     asset: str = request.path_params["asset"]

@@ -11,9 +11,11 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.response.base import ASGIResponse, Response
+from litestar.types import Receive, Scope, Send
 
-from ...core.errors import InvalidSettings, PhotoChangerError
+from ...core.errors import InvalidRequest, InvalidSettings, InvalidToken, PhotoChangerError, TemplateInUse
 from ...core.jobs import Job, JobState
+from .form import ClientGone
 
 _log = logging.getLogger("photochanger.http")
 
@@ -23,20 +25,33 @@ STATUS = {
     "invalid_multipart": 400,
     "missing_field": 400,
     "invalid_request": 400,
+    "invalid_json": 400,
     "invalid_password": 401,
+    "invalid_credentials": 401,
+    "invalid_token": 401,
+    "permission_denied": 403,
     "slot_not_found": 404,
     "slot_disabled": 404,
     "job_not_found": 404,
+    "template_not_found": 404,
+    "webhook_not_found": 404,
+    "admin_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "upload_interrupted": 408,
     "job_cancelled": 409,
+    "job_finalized": 409,
+    "template_in_use": 409,
+    "binding_taken": 409,
+    "admin_exists": 409,
     "expired": 410,
+    "version_conflict": 412,
     "payload_too_large": 413,
     "image_too_large": 413,
     "unsupported_media_type": 415,
     "undecodable_image": 422,
     "invalid_settings": 422,
+    "version_required": 428,
     "queue_full": 429,
     "too_many_attempts": 429,
     "internal_error": 500,
@@ -44,6 +59,7 @@ STATUS = {
     "secret_key_unavailable": 500,
     "provider_failed": 502,
     "provider_not_configured": 502,
+    "webhook_unreachable": 502,
     "queue_unavailable": 503,
     "schema_outdated": 503,
     "storage_unavailable": 503,
@@ -66,6 +82,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     retry_after: int | None = None
     errors: list[dict[str, str]] | None = None
+    slots: list[str] | None = None
 
 
 def problem(code: str, detail: str, **more: Any) -> Problem:
@@ -89,8 +106,10 @@ def problem_of(error: PhotoChangerError) -> Problem:
         more["retry_after"] = _RETRY_AFTER_UNAVAILABLE
     if (field := getattr(error, "field", None)) is not None:
         more["errors"] = [{"field": field, "detail": error.detail}]
-    if isinstance(error, InvalidSettings):
+    if isinstance(error, InvalidSettings | InvalidRequest) and error.errors:
         more["errors"] = [{"field": path, "detail": what} for path, what in error.errors]
+    if isinstance(error, TemplateInUse):
+        more["slots"] = list(error.slots)
     return problem(code, error.detail, **more)
 
 
@@ -127,7 +146,22 @@ class _ProblemResponse(Response[Problem]):
 
 
 def _tell_core_error(request: Request[Any, Any, Any], error: PhotoChangerError) -> Response[Problem]:
-    return _ProblemResponse(problem_of(error))
+    headers: dict[str, str] | None = None
+    if isinstance(error, InvalidToken):  # RFC 6750 §3
+        presented = "authorization" in request.headers
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if presented else "Bearer"}
+    return _ProblemResponse(problem_of(error), headers)
+
+
+def _tell_nobody(request: Request[Any, Any, Any], error: ClientGone) -> Response[Any]:
+    return _NoResponse(None)
+
+
+class _NoResponse(Response[None]):
+    """The answer to a client that is gone."""
+
+    def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
+        return nobody
 
 
 def _tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
@@ -148,7 +182,12 @@ def _tell_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Respo
     return _ProblemResponse(problem("internal_error", "Something unforeseen went wrong; the service's log has it."))
 
 
+async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say nothing: the client has hung up."""
+
+
 EXCEPTION_HANDLERS: dict[Any, Any] = {
+    ClientGone: _tell_nobody,
     PhotoChangerError: _tell_core_error,
     HTTPException: _tell_http_error,
     Exception: _tell_unforeseen,

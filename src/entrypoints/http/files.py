@@ -12,8 +12,10 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
+from ...core.media import StoredFile
 from ...core.ports.media import MediaStore
 from ...core.results import PublicFile
+from .conditional import matches
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
@@ -44,19 +46,35 @@ async def begin(stream: AsyncIterator[bytes]) -> bytes:
 async def serve_file(
     request: Request[Any, Any, Any], store: MediaStore, file: PublicFile, *, now: datetime
 ) -> ASGIResponse:
-    """A public file for GET and HEAD: 200, 206, 304 or 416 (RFC 9110). MediaNotFound where the store lost it."""
-    etag = f'"{file.file.sha256}"'
+    """A public file while its link holds, as `serve_stored` does."""
+    kept = {
+        "Cache-Control": f"private, max-age={max(int((file.expires_at - now).total_seconds()), 0)}",
+        "Expires": format_datetime(file.expires_at, usegmt=True),
+    }
+    return await serve_stored(request, store, file.file, mime=file.mime, download_name=file.download_name, headers=kept)
+
+
+async def serve_stored(
+    request: Request[Any, Any, Any],
+    store: MediaStore,
+    file: StoredFile,
+    *,
+    mime: str,
+    download_name: str,
+    headers: dict[str, str],
+) -> ASGIResponse:
+    """A stored file for GET and HEAD: 200, 206, 304 or 416 (RFC 9110). MediaNotFound where the store lost it."""
+    etag = f'"{file.sha256}"'
     kind = "attachment" if request.query_params.get("download") == "1" else "inline"
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
-        "Cache-Control": f"private, max-age={max(int((file.expires_at - now).total_seconds()), 0)}",
-        "Expires": format_datetime(file.expires_at, usegmt=True),
-        "Content-Disposition": f'{kind}; filename="{file.download_name}"',
+        "Content-Disposition": f'{kind}; filename="{download_name}"',
+        **headers,
     }
-    if _matches(request.headers.get("if-none-match"), etag):
-        return ASGIResponse(status_code=304, headers=headers, media_type=file.mime)
-    size = file.file.size_bytes
+    if matches(request.headers.get("if-none-match"), etag):
+        return ASGIResponse(status_code=304, headers=headers, media_type=mime)
+    size = file.size_bytes
     start, end, status = 0, size, 200
     wanted = request.headers.get("range") if request.method == "GET" else None
     if wanted is not None and request.headers.get("if-range", etag) == etag:
@@ -64,19 +82,17 @@ async def serve_file(
         if part == _UNSATISFIABLE:
             del headers["Content-Disposition"]
             headers |= {"Content-Range": f"bytes */{size}", "Cache-Control": "no-store"}
-            return ASGIResponse(status_code=416, headers=headers, media_type=file.mime)
+            return ASGIResponse(status_code=416, headers=headers, media_type=mime)
         if part is not None:
             start, end, status = *part, 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     if request.method == "HEAD":
-        await store.size(file.file.key)
-        headers |= {"Content-Length": str(size), "Content-Type": file.mime}
-        return ASGIResponse(status_code=200, headers=headers, media_type=file.mime, is_head_response=True)
-    stream = store.open(file.file.key, start=start, end=end)
+        await store.size(file.key)
+        headers |= {"Content-Length": str(size), "Content-Type": mime}
+        return ASGIResponse(status_code=200, headers=headers, media_type=mime, is_head_response=True)
+    stream = store.open(file.key, start=start, end=end)
     first = await begin(stream)
-    return StreamedResponse(
-        stream, first, length=end - start, status_code=status, headers=headers, media_type=file.mime
-    )
+    return StreamedResponse(stream, first, length=end - start, status_code=status, headers=headers, media_type=mime)
 
 
 _UNSATISFIABLE = (0, 0)
@@ -95,7 +111,3 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
         if last and int(last) < int(first):
             return None
     return (start, end) if start < end else _UNSATISFIABLE
-
-
-def _matches(given: str | None, etag: str) -> bool:
-    return given is not None and any(tag.strip().removeprefix("W/") in (etag, "*") for tag in given.split(","))

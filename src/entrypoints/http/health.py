@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 
 from ...core.errors import PhotoChangerError
 from ..readiness import Check
+from .access import Open
 from .services import HttpServices
 
 _log = logging.getLogger("photochanger.http")
@@ -22,13 +23,13 @@ _HEADERS = {"Cache-Control": "no-store"}
 _READ = [HttpMethod.GET, HttpMethod.HEAD]  # probes ask with either; the server sends no body to HEAD
 
 
-@route("/healthz", http_method=_READ)
+@route("/healthz", http_method=_READ, opt={"access": Open.PUBLIC})
 async def healthz() -> ASGIApp:
     """The process answers."""
     return ASGIResponse(body=b'{"status":"live"}', media_type="application/json", headers=_HEADERS)
 
 
-@route("/readyz", http_method=_READ)
+@route("/readyz", http_method=_READ, opt={"access": Open.PUBLIC})
 async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
     """200 where every part works, else 503; the body tells them apart."""
     services: HttpServices = request.app.state.services

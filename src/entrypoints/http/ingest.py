@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Request, post
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 
 from ...core.errors import InvalidRequest, PayloadTooLarge
 from ...core.jobs import Job
+from .access import Open, address_of
 from .answers import accepted_response, final_response
+from .form import FORM_OVERHEAD_BYTES
 from .links import Links
 from .services import HttpServices
-from .upload import FORM_OVERHEAD_BYTES, ClientGone, read_form
+from .upload import read_camera_form
+from .waiting import wait_for
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
-@post("/ingest/{slot_id:str}")
+@post("/ingest/{slot_id:str}", opt={"access": Open.PUBLIC})
 async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take a photo, wait for its picture."""
     slot_id: str = request.path_params["slot_id"]
@@ -28,56 +30,25 @@ async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     links = Links(request.scope, services.public_base_url)
     key = _idempotency_key(request)
     preference = _Preference(request.headers.getall("prefer", []))
-    address = request.client.host if request.client else "unknown"
-    services.auth.check_throttle(address)
+    address = address_of(request)
+    await services.auth.check_throttle(address)
     slot = await services.jobs.admit(slot_id)
     max_bytes = (await services.settings.current()).max_upload_bytes + FORM_OVERHEAD_BYTES
     if (request.content_length or 0) > max_bytes:
         raise PayloadTooLarge("The request is larger than is accepted.")
-    try:
-        photo, metadata = await read_form(
-            request.receive,
-            request.headers.get("content-type", ""),
-            max_bytes=max_bytes,
-            check_password=lambda password: services.auth.check_ingest_password(password, address=address),
-            receive_photo=lambda data: services.jobs.receive_photo(slot, data),
-            discard_photo=services.jobs.discard_photo,
-        )
-        job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
-        until = preference.until(job)
-        job = await _wait(request.receive, services, job, until)
-    except ClientGone:
-        return _nobody
+    photo, metadata = await read_camera_form(
+        request.receive,
+        request.headers.get("content-type", ""),
+        max_bytes=max_bytes,
+        check_password=lambda password: services.auth.check_ingest_password(password, address=address),
+        receive_photo=lambda data: services.jobs.receive_photo(slot, data),
+        discard_photo=services.jobs.discard_photo,
+    )
+    job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
+    job = await wait_for(request.receive, services, job, preference.until(job))
     if not job.state.finalized:
         return accepted_response(job, links, applied=preference.applied)
     return await final_response(job, links, services.store, services.jobs)
-
-
-async def _wait(receive: Receive, services: HttpServices, job: Job, until: datetime | None) -> Job:
-    """The job at its end (or at `until`). A client that hangs up is noted, and its job goes on."""
-    if job.state.finalized or (until is not None and until <= services.clock.now()):
-        return job
-    waiting = asyncio.ensure_future(services.jobs.wait(job.id, until=until, known=job))
-    hung_up = asyncio.ensure_future(_hang_up(receive))
-    try:
-        await asyncio.wait({waiting, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        await services.jobs.abandon(job.id)
-        raise ClientGone
-    finally:
-        for task in (waiting, hung_up):
-            task.cancel()
-        await asyncio.gather(waiting, hung_up, return_exceptions=True)
-
-
-async def _hang_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    """The answer to a client that is gone."""
 
 
 def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:

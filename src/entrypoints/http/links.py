@@ -20,6 +20,15 @@ class Links:
             public_base_url = f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}"
         self._base = public_base_url
 
+    def ingest(self, slot_id: str) -> str:
+        return f"{self._base}/ingest/{slot_id}"
+
+    def media(self, media_id: UUID) -> str:
+        return f"{self._base}/public/media/{media_id}"
+
+    def template(self, template_id: UUID) -> str:
+        return f"{self._base}/api/template-media/{template_id}"
+
     def result(self, job_id: UUID) -> str:
         return f"{self._base}/public/results/{job_id}"
 

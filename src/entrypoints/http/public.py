@@ -9,13 +9,14 @@ from litestar import HttpMethod, Request, route
 from litestar.types import ASGIApp
 
 from ...core.errors import MediaNotFound
+from .access import Open
 from .files import serve_file
 from .services import HttpServices
 
 _READ = [HttpMethod.GET, HttpMethod.HEAD]
 
 
-@route("/public/results/{job_id:str}", http_method=_READ)
+@route("/public/results/{job_id:str}", http_method=_READ, opt={"access": Open.PUBLIC})
 async def get_result(request: Request[Any, Any, Any]) -> ASGIApp:
     """The finished picture of a job."""
     services: HttpServices = request.app.state.services
@@ -23,7 +24,7 @@ async def get_result(request: Request[Any, Any, Any]) -> ASGIApp:
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
-@route("/public/results/{job_id:str}/thumbnail", http_method=_READ)
+@route("/public/results/{job_id:str}/thumbnail", http_method=_READ, opt={"access": Open.PUBLIC})
 async def get_thumbnail(request: Request[Any, Any, Any]) -> ASGIApp:
     """A small WebP of it."""
     services: HttpServices = request.app.state.services
@@ -31,7 +32,7 @@ async def get_thumbnail(request: Request[Any, Any, Any]) -> ASGIApp:
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
-@route("/public/media/{media_id:str}", http_method=_READ)
+@route("/public/media/{media_id:str}", http_method=_READ, opt={"access": Open.PUBLIC})
 async def get_media(request: Request[Any, Any, Any]) -> ASGIApp:
     """A media object."""
     services: HttpServices = request.app.state.services

@@ -19,6 +19,9 @@ MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
 """How long a connection may take to send the head of its first request."""
 
+ABORT = "photochanger.abort"
+"""The extension of the ASGI scope that cuts the request's connection."""
+
 _KEEP_ALIVE_SECONDS = 15
 
 
@@ -48,6 +51,9 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         self._reads_head = False
         self._lose_patience()
         super().on_headers_complete()
+        # For an answer that never ends to a client that never reads: nothing else gets such a connection closed.
+        extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
+        extensions[ABORT] = self.transport.abort
 
     def on_message_complete(self) -> None:
         self._reads_head, self._head_bytes = True, 0

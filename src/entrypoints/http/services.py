@@ -7,36 +7,76 @@ from dataclasses import dataclass
 from dishka import AsyncContainer
 
 from ...core.ports.clock import Clock
+from ...core.ports.limits import ProviderLimits
 from ...core.ports.media import MediaStore
-from ...core.ports.services import JobService, MediaService
+from ...core.ports.repositories import AuditLog
+from ...core.ports.services import (
+    AdminService,
+    JobService,
+    MediaService,
+    SlotService,
+    TemplateService,
+    WebhookService,
+)
 from ...core.services.auth_service import AuthService
+from ...core.services.catalogue import ProviderCatalogue
+from ...core.services.event_feed import EventFeed
+from ...core.services.provider_keys import ProviderKeys
+from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
+from ..config import Settings
 from ..readiness import Readiness
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpServices:
-    """The ports behind the HTTP shell, and how public links begin (None: as the request came in)."""
+    """The ports behind the HTTP shell, how public links begin (None: as the request came in), and from where pages may
+    use it."""
 
     jobs: JobService
     media: MediaService
     auth: AuthService
+    admins: AdminService
+    slots: SlotService
+    templates: TemplateService
     settings: SettingsService
+    provider_keys: ProviderKeys
+    catalogue: ProviderCatalogue
+    limits: ProviderLimits
+    webhooks: WebhookService
+    events: EventFeed
+    audit: AuditLog
+    purges: Purges
     store: MediaStore
     clock: Clock
     readiness: Readiness
     public_base_url: str | None
+    cors_origins: tuple[str, ...]
+    provider_base_urls: dict[str, str]
 
     @classmethod
-    async def of(cls, container: AsyncContainer, *, readiness: Readiness, public_base_url: str | None) -> HttpServices:
+    async def of(cls, container: AsyncContainer, *, readiness: Readiness) -> HttpServices:
         """Everything from the wiring of this process."""
+        settings = await container.get(Settings)
         return cls(
             jobs=await container.get(JobService),
             media=await container.get(MediaService),
             auth=await container.get(AuthService),
+            admins=await container.get(AdminService),
+            slots=await container.get(SlotService),
+            templates=await container.get(TemplateService),
             settings=await container.get(SettingsService),
+            provider_keys=await container.get(ProviderKeys),
+            catalogue=await container.get(ProviderCatalogue),
+            limits=await container.get(ProviderLimits),
+            webhooks=await container.get(WebhookService),
+            events=await container.get(EventFeed),
+            audit=await container.get(AuditLog),
+            purges=await container.get(Purges),
             store=await container.get(MediaStore),
             clock=await container.get(Clock),
             readiness=readiness,
-            public_base_url=public_base_url,
+            public_base_url=settings.public_base_url,
+            cors_origins=settings.cors_origins,
+            provider_base_urls=settings.provider_base_urls,
         )

@@ -6,10 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from administration import Administrator, token_of
 from http_server import Service, serving
+from photochanger.core.people import Permission
 
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     async with serving(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+async def admin(service: Service) -> Administrator:
+    """An administrator who may do everything."""
+    return Administrator(service, await token_of(service, *Permission))

@@ -1,4 +1,4 @@
-"""The ingest password: one slow hash, then a fast path that a rotation ends; guessing is throttled by address."""
+"""The ingest password: one slow hash, then a fast path that a rotation ends; guessing is throttled and told of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from photochanger.core.audit import AuditAction
 from photochanger.core.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
-from photochanger.core.people import Throttle
+from photochanger.core.people import COMMAND_LINE
+from photochanger.core.services.auth_service import AuthService
+from photochanger.core.services.throttle import Throttle
 from photochanger.core.settings import StoredPassword
 from world import SECOND, World
 
@@ -94,20 +97,20 @@ async def test_ten_wrong_passwords_close_the_door_for_the_rest_of_the_minute() -
     assert refused.value.retry_after == 40
     assert world.hasher.verified == verified
     with pytest.raises(TooManyAttempts):
-        world.auth.check_throttle(HERE)
+        await world.auth.check_throttle(HERE)
     await world.clock.advance(40 * SECOND - timedelta(milliseconds=1))
     with pytest.raises(TooManyAttempts) as refused:
         await check(world)
     assert refused.value.retry_after == 1
     await world.clock.advance(timedelta(milliseconds=1))
-    world.auth.check_throttle(HERE)
+    await world.auth.check_throttle(HERE)
     await check(world)
 
 
 async def test_another_address_is_not_held_responsible() -> None:
     world = await world_with_password()
     await fail(world, 10)
-    world.auth.check_throttle(THERE)
+    await world.auth.check_throttle(THERE)
     await check(world, address=THERE)
 
 
@@ -201,14 +204,72 @@ async def test_an_outage_is_said_and_counts_as_no_failure() -> None:
     await check(world)
 
 
-async def test_the_throttle_remembers_the_addresses_that_failed_last() -> None:
-    now = World().clock.now()
-    throttle = Throttle()
-    for _ in range(10):
-        throttle.failed("first", now)
-        throttle.failed("busy", now)
-    for number in range(9_999):
-        throttle.failed(f"address {number}", now)
-    throttle.check("first", now)  # forgotten: memory is bounded
+async def test_a_right_password_that_is_known_asks_nobody() -> None:
+    world = await world_with_password()
+    await check(world)
+    world.failures.calls.clear()
+    world.settings_records.calls.clear()
+    for _ in range(100):
+        await world.auth.check_throttle(HERE)
+        await check(world)
+    assert world.failures.calls == []
+    assert world.settings_records.calls == []
+    assert world.hasher.verified == 1
+
+
+async def test_wrong_passwords_are_counted_for_all_processes() -> None:
+    world = await world_with_password()
+    other = AuthService(
+        world.settings, Throttle(world.failures.inner, world.clock), world.hasher, world.audit, world.clock
+    )
+    await other.check_ingest_password(PASSWORD, address=HERE)
+    verified = world.hasher.verified
+    await fail(world, 10)
     with pytest.raises(TooManyAttempts):
-        throttle.check("busy", now)
+        await other.check_ingest_password("wrong", address=HERE)
+    assert world.hasher.verified == verified + 10
+    with pytest.raises(TooManyAttempts):
+        await other.check_ingest_password(PASSWORD, address=HERE)
+    await other.check_ingest_password(PASSWORD, address=THERE)
+
+
+async def test_hosts_of_one_ipv6_network_are_counted_together() -> None:
+    world = await world_with_password()
+    for number in range(10):
+        await fail(world, 1, address=f"2001:db8::{number:x}")
+    with pytest.raises(TooManyAttempts):
+        await check(world, address="2001:db8::ffff")
+    await check(world, address="2001:db8:0:1::1")
+
+
+async def test_a_password_changed_in_this_process_holds_at_once() -> None:
+    world = await world_with_password()
+    await check(world)
+    await world.settings.change({"ingest_password": "new password"}, expected_version=None, by=COMMAND_LINE)
+    with pytest.raises(InvalidPassword):
+        await check(world)
+    await check(world, "new password")
+
+
+async def test_each_wrong_password_is_told_of_and_never_shown() -> None:
+    world = await world_with_password()
+    await fail(world, 10)
+    await check(world, address=THERE)
+    with pytest.raises(TooManyAttempts):
+        await check(world, "wrong")
+    failures = [entry for entry in world.audit.entries if entry.action is AuditAction.INGEST_PASSWORD_FAILED]
+    assert [(entry.actor, entry.address, entry.target, entry.detail) for entry in failures] == [
+        ("camera", HERE, None, {})
+    ] * 10
+    assert "wrong" not in repr(world.audit.entries)
+
+
+async def test_while_failures_cannot_be_counted_nobody_is_let_try() -> None:
+    world = await world_with_password()
+    world.failures.trouble["*"] = QueueUnavailable("away")
+    for password in ("wrong", PASSWORD):
+        with pytest.raises(QueueUnavailable):
+            await check(world, password)
+    assert world.hasher.verified == 0
+    world.failures.trouble.clear()
+    await check(world)

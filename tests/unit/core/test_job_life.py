@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from photochanger.core.errors import ImageTooLarge, StorageUnavailable
+from photochanger.core.errors import ImageTooLarge, JobFinalized, StorageUnavailable
 from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
 from photochanger.core.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
@@ -254,12 +254,13 @@ async def test_cancelling_stops_the_provider_call_and_removes_the_payload() -> N
     await assert_ended(world, job, JobState.CANCELLED, FailureReason.CANCELLED, "job_cancelled")
 
 
-async def test_cancelling_a_job_that_has_ended_returns_it_as_it_is() -> None:
+async def test_a_job_that_has_ended_cannot_be_cancelled_and_stays_as_it_is() -> None:
     world = World()
     await world.slot()
     await world.submit()
     job = await world.work()
-    assert await world.jobs.cancel(job.id) == job
+    with pytest.raises(JobFinalized):
+        await world.jobs.cancel(job.id)
     assert await world.jobs.get(job.id) == job
 
 

@@ -21,7 +21,7 @@ from photochanger.core.errors import (
     UndecodableImage,
     UnsupportedMediaType,
 )
-from photochanger.core.jobs import Job, JobSource, JobState, LogEvent
+from photochanger.core.jobs import Job, JobFilter, JobOrder, JobSource, JobState, LogEvent
 from photochanger.core.media import MediaKind
 from photochanger.core.ports.providers import Rejected
 from photochanger.core.settings import AppSettings
@@ -405,7 +405,75 @@ async def test_a_picture_that_cannot_be_stored_is_said_although_it_is_one() -> N
         await world.jobs.store_picture(job, picture(), limits=world.providers.limits)
 
 
+# Cancelling
+
+
+async def test_whoever_cancels_a_job_that_ends_at_that_moment_is_told_so() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    cancelling = [asyncio.ensure_future(world.jobs.cancel(job.id)) for _ in range(3)]
+    await world.clock.advance(timedelta(0))
+    ends = await asyncio.gather(*cancelling, return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["Job", "JobFinalized", "JobFinalized"]
+    assert (await world.jobs.get(job.id)).state is JobState.CANCELLED
+    assert len(await world.log(job, LogEvent.FINALIZED)) == 1
+
+
+# Lists and logs
+
+
+async def test_jobs_are_found_page_by_page() -> None:
+    world = World()
+    await world.slot()
+    await world.slot(id="slot-002")
+    made = []
+    for number in range(5):
+        made.append((await world.submit(picture(str(number)))).id)
+        await world.clock.advance(SECOND)
+    await world.submit(picture("other"), slot_id="slot-002")
+    wanted = JobFilter(slot_id=SLOT)
+    first = await world.jobs.find(wanted, limit=3)
+    rest = await world.jobs.find(wanted, limit=3, after=first.next)
+    assert [job.id for job in first.items + rest.items] == made[::-1]
+    assert rest.next is None
+    oldest = await world.jobs.find(wanted, order=JobOrder.OLDEST, limit=2)
+    assert [job.id for job in oldest.items] == made[:2]
+
+
+async def test_the_log_of_a_job_tells_its_life_and_there_is_none_of_no_job() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.work()
+    events = [entry.event for entry in await world.jobs.logs(job.id)]
+    assert events[:2] == [LogEvent.RECEIVED, LogEvent.ACQUIRED]
+    assert {LogEvent.ATTEMPT, LogEvent.FINALIZED} == {*events[2:]}
+    with pytest.raises(JobNotFound):
+        await world.jobs.logs(uuid4())
+
+
 # The gallery of a slot
+
+
+async def test_guests_see_the_pictures_of_guests_page_by_page_and_no_test_runs() -> None:
+    world = World(settings=AppSettings(result_retention=timedelta(hours=1)))
+    slot = await world.slot()
+    await world.slot(id="slot-002")
+    made = []
+    for number, source in enumerate([JobSource.INGEST, JobSource.TEST, JobSource.LIBRARY, JobSource.INGEST]):
+        await world.submit(picture(str(number)), source=source)
+        made.append((await world.work(within=timedelta(0))).id)
+    await world.submit(slot_id="slot-002")
+    await world.work(within=timedelta(0))
+    first = await world.jobs.gallery(slot, limit=2)
+    rest = await world.jobs.gallery(slot, limit=2, after=first.next)
+    assert [job.id for job in first.items] == [made[3], made[2]]
+    assert [job.id for job in rest.items] == [made[0]]
+    assert rest.next is None
+    assert (await world.jobs.gallery(slot, limit=3)).next is None
+    await world.clock.advance(timedelta(hours=1))
+    assert (await world.jobs.gallery(slot, limit=2)).items == ()
 
 
 async def test_the_newest_ten_results_of_a_slot_are_shown_while_they_last() -> None:

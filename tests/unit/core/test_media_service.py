@@ -8,10 +8,13 @@ from uuid import uuid4
 
 import pytest
 from photochanger.core.errors import (
+    ImageTooLarge,
     MediaExpired,
     MediaNotFound,
     PayloadTooLarge,
+    PhotoChangerError,
     QueueUnavailable,
+    UndecodableImage,
     UnsupportedMediaType,
     UploadInterrupted,
 )
@@ -97,6 +100,65 @@ async def test_nothing_is_kept_of_a_file_that_cannot_be_registered() -> None:
     with pytest.raises(QueueUnavailable):
         await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     assert await world.files() == []
+
+
+async def test_an_uploaded_picture_gets_a_link_whatever_it_is_called() -> None:
+    world = World()
+    data = picture(type="PNG")
+    media = await world.media.register_upload(chunks(data))
+    assert (media.mime, media.job_id) == ("image/png", None)
+    public = await world.media.public_media(media.id)
+    assert (public.mime, public.download_name) == ("image/png", f"{media.id}.png")
+    assert await world.content(public.file.key) == data
+    assert await world.files() == [f"media/{media.id}"]
+
+
+async def test_a_slow_upload_takes_nothing_from_the_life_of_its_link() -> None:
+    world = World()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield picture()[:40]
+        await world.clock.sleep(100 * SECOND)
+        yield picture()[40:]
+
+    media = await world.run(world.media.register_upload(slow()), within=100 * SECOND)
+    assert media.created_at == world.clock.now()
+    assert media.expires_at == world.clock.now() + 48 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", UndecodableImage),
+        (b"<html>" * 20, UnsupportedMediaType),
+        (b"JPEG of no size at all, but with quite some bytes", UndecodableImage),
+        (picture(width=6001), ImageTooLarge),
+        (picture("x" * 2000), PayloadTooLarge),
+    ],
+)
+async def test_only_a_picture_within_bounds_becomes_a_media_object(data: bytes, error: type[PhotoChangerError]) -> None:
+    world = World(settings=AppSettings(max_upload_bytes=1000, max_image_pixels=6000 * 4000))
+    with pytest.raises(error):
+        await world.media.register_upload(chunks(data))
+    assert await world.files() == []
+
+
+async def test_nothing_is_kept_of_an_upload_that_cannot_be_put_in_the_books() -> None:
+    world = World()
+    world.media_records.trouble["add"] = QueueUnavailable("away")
+    with pytest.raises(QueueUnavailable):
+        await world.media.register_upload(chunks(picture()))
+    assert await world.files() == []
+
+
+async def test_a_media_object_that_is_taken_back_has_expired() -> None:
+    world = World()
+    media, other = [await world.media.register_upload(chunks(picture())) for _ in range(2)]
+    await world.media.remove(media.id)
+    with pytest.raises(MediaExpired):
+        await world.media.public_media(media.id)
+    assert await world.files() == [str(other.file.key)]
+    await world.media.remove(uuid4())
 
 
 async def test_dropping_a_jobs_files_ends_their_links_and_no_others() -> None:

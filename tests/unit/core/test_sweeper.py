@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from builders import webhook
+from photochanger.core.audit import AuditAction, audited
 from photochanger.core.deadlines import ORPHAN_GRACE
 from photochanger.core.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.jobs import FailureReason, JobState
 from photochanger.core.media import MediaKind
+from photochanger.core.people import Actor
 from photochanger.core.services.sweeper import EVERY, SweepReport
 from photochanger.core.settings import AppSettings
+from photochanger.core.webhooks import DEAD_LIFE, DELIVERED_LIFE, DeliveryState
 from world import SECOND, ScriptedProvider, World, chunks, never, picture
 
 pytestmark = pytest.mark.anyio
@@ -131,12 +135,50 @@ async def test_orphans_go_once_they_are_older_than_the_grace() -> None:
     assert await world.files() == [young]
 
 
-async def test_templates_are_nobodys_orphans() -> None:
+async def test_templates_stay_for_good_and_files_of_none_go() -> None:
     world = World()
-    kept = await orphan(world, MediaKind.TEMPLATES, "style-1")
-    await world.clock.advance(HOUR)
-    assert await world.sweeper.sweep_orphans() == NOTHING
-    assert await world.files() == [kept]
+    template = await world.templates.add(chunks(picture()), name="Gold", by=Actor("ada"))
+    await orphan(world, MediaKind.TEMPLATES, "01980000-0000-7000-8000-000000000000")
+    await orphan(world, MediaKind.TEMPLATES, "01980000-0000-7000-8000-000000000000.webp")
+    await world.clock.advance(timedelta(days=1000))
+    assert await world.sweeper.sweep_orphans() == SweepReport(orphans=2)
+    assert await world.files() == [f"templates/{template.id}", f"templates/{template.id}.webp"]
+
+
+async def test_a_purge_of_media_objects_leaves_all_else() -> None:
+    world = World(settings=AppSettings(result_retention=HOUR))
+    await world.slot()
+    await world.submit()
+    await world.work(within=timedelta(0))
+    await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    await orphan(world, MediaKind.MEDIA, "left")
+    await world.clock.advance(2 * HOUR)
+    before = await world.files(MediaKind.RESULTS)
+    assert await world.sweeper.sweep_media_objects() == SweepReport(media_objects=1, orphans=1)
+    assert await world.files(MediaKind.MEDIA) == []
+    assert await world.files(MediaKind.RESULTS) == before != []
+
+
+async def test_the_audit_log_goes_back_four_hundred_days() -> None:
+    world = World()
+    for number in range(210):
+        await world.audit.append(audited(AuditAction.LOGIN, Actor(f"ada-{number}"), now=world.clock.now()))
+    await world.clock.advance(timedelta(days=400))
+    await world.audit.append(audited(AuditAction.LOGIN, Actor("newest"), now=world.clock.now()))
+    assert (await world.sweeper.sweep_expired()).audit_entries == 0
+    await world.clock.advance(MILLISECOND)
+    assert await world.sweeper.sweep_expired() == SweepReport(audit_entries=210)
+    assert [entry.actor for entry in (await world.audit.find(limit=9)).items] == ["newest"]
+
+
+async def test_counts_of_wrong_passwords_that_have_ended_are_forgotten() -> None:
+    world = World()
+    await world.failures.failed(["address 192.0.2.1", "account ada"], now=world.clock.now())
+    await world.clock.advance(30 * SECOND)
+    await world.failures.failed(["address 192.0.2.2"], now=world.clock.now())
+    await world.clock.advance(40 * SECOND)
+    assert await world.sweeper.sweep_expired() == SweepReport(failure_counts=2)
+    assert await world.sweeper.sweep_expired() == NOTHING
 
 
 async def test_nothing_that_is_in_use_is_ever_an_orphan() -> None:
@@ -180,6 +222,26 @@ async def test_what_interrupted_writes_left_is_removed_after_the_same_grace() ->
     world.store.remove_partial = remove_partial
     assert await world.sweeper.sweep_orphans() == SweepReport(partial_files=3)
     assert asked == [ORPHAN_GRACE]
+
+
+async def test_webhook_deliveries_are_remembered_for_a_week_and_for_a_month_where_they_are_dead() -> None:
+    world = World()
+    await world.slot()
+    await world.webhooks.save(webhook())
+    for number in range(3):
+        await world.submit(picture(str(number)))
+        await world.work(within=timedelta(0))
+    delivered, dead, _ = await world.outbox.acquire(n=3, lease=timedelta(0))
+    await world.outbox.delivered(delivered, status=204)
+    await world.outbox.failed(dead, error="The receiver is gone.", status=410, next_at=None)
+    await world.clock.advance(DELIVERED_LIFE)
+    assert (await world.sweeper.sweep_expired()).webhook_deliveries == 0
+    await world.clock.advance(MILLISECOND)
+    assert (await world.sweeper.sweep_expired()).webhook_deliveries == 1
+    await world.clock.advance(DEAD_LIFE - DELIVERED_LIFE)
+    assert (await world.sweeper.sweep_expired()).webhook_deliveries == 1
+    (left,) = (await world.outbox.find(limit=10)).items
+    assert left.state is DeliveryState.PENDING
 
 
 async def test_it_sweeps_at_start_and_every_minute_and_looks_for_orphans_every_fifteen() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from photochanger.core.errors import InvalidMultipart, InvalidPassword, MissingField, PayloadTooLarge, UploadInterrupted
 from photochanger.core.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
-from photochanger.entrypoints.http import upload
-from photochanger.entrypoints.http.upload import ClientGone, read_form
+from photochanger.entrypoints.http import form as forms
+from photochanger.entrypoints.http.form import ClientGone
+from photochanger.entrypoints.http.upload import read_camera_form
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ class Camera:
         del self.stored[photo.file.key.name]
 
     async def send(self, *, max_bytes: int = 1_000_000, content_type: str = "multipart/form-data; boundary=b") -> Any:
-        return await read_form(
+        return await read_camera_form(
             self.receive,
             content_type,
             max_bytes=max_bytes,
@@ -112,7 +113,7 @@ async def test_an_epilogue_counts_as_bytes_too() -> None:
 
 
 async def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "_IDLE_SECONDS", 0.001)
+    monkeypatch.setattr(forms, "_IDLE_SECONDS", 0.001)
     camera = Camera(body(FORM[:200])[:-1])
     answers: Callable[[], Awaitable[dict[str, Any]]] = camera.receive
 
@@ -136,7 +137,7 @@ async def test_a_client_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatc
         return await at_once()
 
     async def time_runs_out(password: str) -> None:
-        monkeypatch.setattr(upload, "_SLOWEST_BYTES_PER_SECOND", -1e-6)
+        monkeypatch.setattr(forms, "_SLOWEST_BYTES_PER_SECOND", -1e-6)
 
     monkeypatch.setattr(camera, "receive", after_others_had_a_turn)
     monkeypatch.setattr(camera, "check_password", time_runs_out)

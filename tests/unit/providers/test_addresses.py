@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 import pytest
-from photochanger.adapters.providers.addresses import AddressGuard, is_public
+from photochanger.adapters.addresses import AddressGuard, is_public
 from photochanger.core.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio

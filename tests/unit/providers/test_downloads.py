@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from photochanger.adapters.providers.addresses import AddressGuard
+from photochanger.adapters.addresses import AddressGuard
+from photochanger.adapters.guarded import GuardedConnections
+from photochanger.adapters.outside import OutsideAnswer, OutsideHttp, OutsideRequest, remark, retry_after
 from photochanger.adapters.providers.downloads import download
-from photochanger.adapters.providers.guarded import GuardedConnections
-from photochanger.adapters.providers.outside import OutsideAnswer, OutsideHttp, OutsideRequest, remark, retry_after
 from photochanger.core.ports.providers import Down, ProviderError, Rejected, Retryable, Unavailable
 from standins.server import (
     Answer,

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from photochanger.adapters.providers.schemas import parse_settings, settings_schema
+from photochanger.adapters.providers.schemas import settings_schema
 from photochanger.core.errors import InvalidSettings
+from photochanger.core.fields import parse_fields
 from photochanger.core.media import PictureNeeds
 from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
 from photochanger.core.slots import RouteEntry
@@ -68,7 +69,7 @@ class SepiaBooth:
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != _DUOTONE:
             raise InvalidSettings("There is no such operation.", (("operation_id", "There is no such operation."),))
-        parse_settings(DuotoneSettings, settings)
+        parse_fields(DuotoneSettings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """The photo in two tones. Rejected where the settings do not fit or the photo cannot be read."""
@@ -76,7 +77,7 @@ class SepiaBooth:
             self.check_settings(request.operation_id, request.settings)
         except InvalidSettings as error:
             raise Rejected(error.detail) from error
-        settings = parse_settings(DuotoneSettings, request.settings)
+        settings = parse_fields(DuotoneSettings, request.settings)
         data = await asyncio.to_thread(_duotone, request.photo.data, settings)
         return ProviderResult(data, {"print": str(settings.print)})
 

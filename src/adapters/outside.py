@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...core.ports.providers import Down
+from ..core.ports.providers import Down
 from .addresses import AddressGuard
 
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ class AddressUnusable(Exception):
 
 
 class AnswerTooLarge(Exception):
-    """More bytes came than were asked for; the connection was given up."""
+    """More bytes came than were asked for; the connection was given up. `status` is that of the answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the answer, of status {status}, is too large")
+        self.status = status
 
 
 class OutsideHttp:

@@ -1,7 +1,8 @@
 """Which network addresses may be reached when the name of a host comes from outside: public ones and configured ones.
 
-A provider's answer names where its picture lies, a slot's settings name a studio's endpoint. Neither may make this
-service ask the machines behind the firewall, unless the operator has listed them in PHOTOCHANGER_PRIVATE_HOSTS.
+A provider's answer names where its picture lies, a slot's settings name a studio's endpoint, a webhook names its
+receiver. None may make this service ask the machines behind the firewall, unless the operator has listed them in
+PHOTOCHANGER_PRIVATE_HOSTS.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
-from ...core.errors import ConfigurationError
+from ..core.errors import ConfigurationError
 
 PRIVATE_HOSTS_VARIABLE = "PHOTOCHANGER_PRIVATE_HOSTS"
 
@@ -140,12 +141,33 @@ class AddressGuard:
             raise AddressRefused(host)
         return permitted
 
+    def plainly_refuses(self, host: str, port: int) -> bool:
+        """Whether no name server has to be asked to know that the host may not be reached: its name is an address,
+        however that is spelled, or `localhost`. False says nothing."""
+        name = _plain_name(host)
+        known = _written_addresses(name)
+        return bool(known) and not any(self._permits(name, address, port) for address in known)
+
     def _permits(self, name: str, address: IPAddress, port: int) -> bool:
         return is_public(address) or any(allowed.covers(name, address, port) for allowed in self._allowed)
 
 
 def _plain_name(host: str) -> str:
     return host.lower().removesuffix(".")
+
+
+def _written_addresses(name: str) -> tuple[IPAddress, ...]:
+    """The addresses that a name means by itself; none where a name server has to be asked."""
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3
+        return (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
+    try:
+        return (ipaddress.ip_address(name),)
+    except ValueError:
+        pass
+    try:
+        return (ipaddress.IPv4Address(socket.inet_aton(name)),)  # also 127.1, 0x7f.1 and 2130706433
+    except (OSError, UnicodeError):
+        return ()
 
 
 def _allowed(entry: str) -> _Allowed:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import httpcore2
 import httpx2
 
-from ...core.ports.providers import Down
+from ..core.ports.providers import Down
 from .addresses import AddressGuard, HostUnknown
 from .outside import AddressUnusable, AnswerTooLarge, OutsideAnswer, OutsideRequest, host_and_port
 
@@ -69,7 +69,7 @@ async def _bounded(response: httpcore2.Response, max_bytes: int) -> bytes:
     async for chunk in response.aiter_stream():
         body += chunk
         if len(body) > max_bytes:
-            raise AnswerTooLarge
+            raise AnswerTooLarge(response.status)
     return bytes(body)
 
 

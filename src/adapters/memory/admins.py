@@ -1,0 +1,46 @@
+"""The AdminRepository port in memory."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...core.audit import AuditEntry
+from ...core.errors import AdminExists, AdminNotFound
+from ...core.people import Admin
+from .audit import MemoryAuditLog
+
+
+class MemoryAdminRepository:
+    """Administrators in a dictionary."""
+
+    def __init__(self, audit: MemoryAuditLog | None = None) -> None:
+        self._audit = audit or MemoryAuditLog()
+        self._admins: dict[str, Admin] = {}
+
+    async def all(self) -> list[Admin]:
+        return [self._admins[username] for username in sorted(self._admins)]
+
+    async def add(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
+        if admin.username in self._admins:
+            raise AdminExists(f"There is an administrator {admin.username} already.")
+        self._admins[admin.username] = admin
+        self._audit.write(audit)
+
+    async def add_first(self, admin: Admin, *, audit: AuditEntry | None = None) -> bool:
+        if self._admins:
+            return False
+        await self.add(admin, audit=audit)
+        return True
+
+    async def save(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
+        if admin.username not in self._admins:
+            raise AdminNotFound(f"There is no administrator {admin.username}.")
+        self._admins[admin.username] = admin
+        self._audit.write(audit)
+
+    async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:
+        admin = self._admins.get(username)
+        if admin is None or admin.password_hash != expected_hash:
+            return False
+        self._admins[username] = msgspec.structs.replace(admin, password_hash=hash)
+        return True

@@ -1,0 +1,68 @@
+"""The AdminRepository port on PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ...core.audit import AuditEntry
+from ...core.errors import AdminExists, AdminNotFound
+from ...core.people import Admin, Permission
+from .audit import write_audit
+from .engine import Database
+from .tables import admins
+
+_LOCK = text("select pg_advisory_xact_lock(5093200005)")
+"""Held by who adds an administrator, so that the first one finds out exactly whether there is another."""
+
+
+class PostgresAdminRepository:
+    """Few rows, read whole."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[Admin]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(select(admins).order_by(admins.c.username.collate("C")))).mappings()
+            return [_admin(row) for row in rows]
+
+    async def add(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
+        change = insert(admins).values(_row(admin)).on_conflict_do_nothing().returning(admins.c.username)
+        async with self._database.begin() as connection:
+            await connection.execute(_LOCK)
+            if await connection.scalar(change) is None:
+                raise AdminExists(f"There is an administrator {admin.username} already.")
+            await write_audit(connection, audit)
+
+    async def add_first(self, admin: Admin, *, audit: AuditEntry | None = None) -> bool:
+        async with self._database.begin() as connection:
+            await connection.execute(_LOCK)
+            if await connection.scalar(select(func.count()).select_from(admins)):
+                return False
+            await connection.execute(insert(admins).values(_row(admin)))
+            await write_audit(connection, audit)
+            return True
+
+    async def save(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
+        change = update(admins).where(admins.c.username == admin.username).values(_row(admin))
+        async with self._database.begin() as connection:
+            if (await connection.execute(change)).rowcount == 0:
+                raise AdminNotFound(f"There is no administrator {admin.username}.")
+            await write_audit(connection, audit)
+
+    async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:
+        same = (admins.c.username == username, admins.c.password_hash == expected_hash)
+        async with self._database.begin() as connection:
+            return (await connection.execute(update(admins).where(*same).values(password_hash=hash))).rowcount == 1
+
+
+def _row(admin: Admin) -> dict[str, Any]:
+    return msgspec.structs.asdict(admin) | {"permissions": [str(permission) for permission in admin.permissions]}
+
+
+def _admin(row: Any) -> Admin:
+    return Admin(**{**row, "permissions": tuple(Permission(name) for name in row["permissions"])})

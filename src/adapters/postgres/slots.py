@@ -1,0 +1,147 @@
+"""The SlotRepository port on PostgreSQL. What a slot has bound lies in `slot_templates`, beside the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+from sqlalchemy import delete, func, insert, literal_column, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ...core.audit import AuditEntry
+from ...core.errors import SlotNotFound, TemplateNotFound
+from ...core.slots import Route, Slot, TemplateBinding
+from .audit import write_audit
+from .engine import Database
+from .tables import slot_templates, slots
+
+LOCK_BINDINGS = text("select pg_advisory_xact_lock(5093200007)")
+"""Held by who changes what slots have bound: slots and templates are locked in both orders otherwise."""
+
+_BINDINGS = """
+coalesce((
+    select jsonb_agg(
+        jsonb_build_object('setting_key', bound.setting_key, 'media_id', bound.media_id)
+        order by bound.setting_key collate "C"
+    )
+    from photochanger.slot_templates as bound where bound.slot_id = slots.id
+), '[]'::jsonb)
+"""
+_GET_SLOTS = f"select slots.*, {_BINDINGS} as templates from photochanger.slots where id = any(%(ids)s)"
+_ALL_SLOTS = select(slots, literal_column(_BINDINGS).label("templates")).order_by(slots.c.id)
+
+
+class PostgresSlotRepository:
+    """Every ingest reads its slot anew, so that reading has a lane."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reading = database.lane(_get_batch)
+
+    async def get(self, slot_id: str) -> Slot:
+        slot: Slot | None = None if "\0" in slot_id else await self._reading.call(slot_id)
+        if slot is None:
+            raise SlotNotFound(f"There is no slot {slot_id[:40]!r}.")
+        return slot
+
+    async def all(self) -> list[Slot]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(_ALL_SLOTS)).mappings().all()
+        return [_slot(row) for row in rows]
+
+    async def add_missing(self, slots_to_add: Collection[Slot]) -> None:
+        if not slots_to_add:
+            return
+        kept = ("version", "updated_at", "stats_reset_at")
+        rows = [_row(slot) | {name: getattr(slot, name) for name in kept} for slot in slots_to_add]
+        change = upsert(slots).values(rows).on_conflict_do_nothing().returning(slots.c.id)
+        async with self._database.begin() as connection:
+            await connection.execute(LOCK_BINDINGS)
+            added = {*await connection.scalars(change)}
+            for slot in slots_to_add:
+                if slot.id in added:
+                    await _bind(connection, slot)
+
+    async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
+        version = expected_version + 1
+        change = update(slots).where(slots.c.id == slot.id, slots.c.version == expected_version)
+        change = change.values(_row(slot) | {"version": version, "updated_at": func.now()})
+        async with self._database.begin() as connection:
+            await connection.execute(LOCK_BINDINGS)
+            kept = (
+                await connection.execute(change.returning(slots.c.updated_at, slots.c.stats_reset_at))
+            ).one_or_none()
+            if kept is not None:
+                await _bind(connection, slot)
+                await write_audit(connection, audit)
+        if kept is None:
+            await self.get(slot.id)
+            return None
+        bindings = tuple(sorted(slot.route.templates, key=lambda binding: binding.setting_key))
+        route = msgspec.structs.replace(slot.route, templates=bindings)
+        return msgspec.structs.replace(
+            slot, route=route, version=version, updated_at=kept.updated_at, stats_reset_at=kept.stats_reset_at
+        )
+
+    async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
+        change = update(slots).where(slots.c.id == slot_id).values(stats_reset_at=at)
+        async with self._database.begin() as connection:
+            if (await connection.execute(change)).rowcount == 0:
+                raise SlotNotFound(f"There is no slot {slot_id[:40]!r}.")
+            await write_audit(connection, audit)
+
+
+async def _bind(connection: AsyncConnection, slot: Slot) -> None:
+    """Let the slot have these bindings and no others; TemplateNotFound."""
+    await connection.execute(delete(slot_templates).where(slot_templates.c.slot_id == slot.id))
+    rows = [
+        {"slot_id": slot.id, "setting_key": binding.setting_key, "media_id": _template_id(binding)}
+        for binding in slot.route.templates
+    ]
+    if rows:
+        try:
+            await connection.execute(insert(slot_templates), rows)
+        except IntegrityError as error:
+            if isinstance(error.orig, psycopg.errors.ForeignKeyViolation):
+                raise TemplateNotFound("The slot names a template that there is not.") from error
+            raise
+
+
+def _template_id(binding: TemplateBinding) -> UUID:
+    try:
+        return UUID(binding.media_id)
+    except ValueError:
+        raise TemplateNotFound(f"There is no template {binding.media_id[:40]!r}.") from None
+
+
+async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[Slot | None]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_GET_SLOTS, {"ids": [*{*batch}]})
+        found = {row["id"]: _slot(row) for row in await cursor.fetchall()}
+    return [found.get(slot_id) for slot_id in batch]
+
+
+def _row(slot: Slot) -> dict[str, Any]:
+    route = msgspec.to_builtins(slot.route)
+    del route["templates"]
+    return {
+        "id": slot.id,
+        "name": slot.name,
+        "active": slot.active,
+        "route": route,
+        "max_upload_bytes": slot.max_upload_bytes,
+        "gallery_open_until": slot.gallery_open_until,
+    }
+
+
+def _slot(row: Any) -> Slot:
+    fields = dict(row)
+    fields["route"] = msgspec.convert(fields["route"] | {"templates": fields.pop("templates")}, Route)
+    return Slot(**fields)

@@ -1,0 +1,182 @@
+"""The TemplateRepository port on PostgreSQL. Foreign keys keep a binding from naming a template that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ...core.audit import AuditEntry
+from ...core.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
+from ...core.media import MediaKey, MediaKind, StoredFile, TemplateMedia
+from .audit import write_audit
+from .engine import Database
+from .slots import LOCK_BINDINGS
+from .tables import slot_templates, slots, template_media
+
+Bindings = tuple[tuple[str, str], ...]
+
+
+class PostgresTemplateRepository:
+    """Whoever binds or removes holds LOCK_BINDINGS."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None:
+        async with self._database.begin() as connection:
+            await connection.execute(insert(template_media).values(_row(template)))
+            await write_audit(connection, audit)
+
+    async def add_bound(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        binding = {"slot_id": slot_id, "setting_key": setting_key, "media_id": template.id}
+        bind = insert(slot_templates).values(binding)
+        async with self._database.begin() as connection:
+            await connection.execute(LOCK_BINDINGS)
+            await _next_version(connection, [slot_id])
+            await connection.execute(insert(template_media).values(_row(template)))
+            try:
+                await connection.execute(bind)
+            except IntegrityError as error:
+                if isinstance(error.orig, psycopg.errors.UniqueViolation):
+                    raise BindingTaken(f"The slot {slot_id} has a template {setting_key} already.") from error
+                raise
+            await write_audit(connection, audit)
+
+    async def add_replacing(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        bind = upsert(slot_templates).values(slot_id=slot_id, setting_key=setting_key, media_id=template.id)
+        bind = bind.on_conflict_do_update(
+            index_elements=[slot_templates.c.slot_id, slot_templates.c.setting_key], set_={"media_id": template.id}
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(LOCK_BINDINGS)
+            await _next_version(connection, [slot_id])
+            await connection.execute(insert(template_media).values(_row(template)))
+            await connection.execute(bind)
+            await write_audit(connection, audit)
+
+    async def get(self, template_id: UUID) -> TemplateMedia | None:
+        query = select(template_media).where(template_media.c.id == template_id)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _template(row)
+
+    async def find(
+        self, *, slot_id: str | None = None, setting_key: str | None = None
+    ) -> list[tuple[TemplateMedia, Bindings]]:
+        query = select(template_media).order_by(template_media.c.created_at.desc(), template_media.c.id.desc())
+        if slot_id is not None or setting_key is not None:
+            wanted = {slot_templates.c.slot_id: slot_id, slot_templates.c.setting_key: setting_key}
+            fitting = select(slot_templates.c.media_id).where(
+                *(column == value for column, value in wanted.items() if value is not None)
+            )
+            query = query.where(template_media.c.id.in_(fitting))
+        async with self._database.begin() as connection:
+            templates = [_template(row) for row in (await connection.execute(query)).all()]
+            bindings = await _bindings(connection, [template.id for template in templates])
+        return [(template, bindings.get(template.id, ())) for template in templates]
+
+    async def remove(
+        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+    ) -> TemplateMedia:
+        async with self._database.begin() as connection:
+            template, bindings = await _locked(connection, template_id)
+            used = sorted({binding[0] for binding in bindings if binding != besides})
+            if used:
+                raise TemplateInUse(f"The template is bound to {', '.join(used)}.", slots=tuple(used))
+            await _remove(connection, template_id, bindings)
+            await write_audit(connection, audit)
+            return template
+
+    async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
+        async with self._database.begin() as connection:
+            template, bindings = await _locked(connection, template_id)
+            await _remove(connection, template_id, bindings)
+            await write_audit(connection, audit)
+            return template
+
+    async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
+        owners = {key: _owner(key) for key in keys}
+        query = select(template_media.c.id).where(template_media.c.id.in_([id for id in owners.values() if id]))
+        async with self._database.begin() as connection:
+            known = {*(await connection.scalars(query))}
+        return {key for key, owner in owners.items() if owner in known}
+
+
+async def _locked(connection: AsyncConnection, template_id: UUID) -> tuple[TemplateMedia, Bindings]:
+    """The template and its bindings; from now on nobody can bind it. TemplateNotFound."""
+    await connection.execute(LOCK_BINDINGS)
+    query = select(template_media).where(template_media.c.id == template_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise TemplateNotFound("There is no such template.")
+    return _template(row), (await _bindings(connection, [template_id])).get(template_id, ())
+
+
+async def _remove(connection: AsyncConnection, template_id: UUID, bindings: Bindings) -> None:
+    await connection.execute(delete(slot_templates).where(slot_templates.c.media_id == template_id))
+    await connection.execute(delete(template_media).where(template_media.c.id == template_id))
+    if bindings:
+        await _next_version(connection, sorted({slot_id for slot_id, _ in bindings}))
+
+
+async def _next_version(connection: AsyncConnection, slot_ids: Collection[str]) -> None:
+    """Count up the versions of slots whose bindings change; SlotNotFound."""
+    for slot_id in slot_ids:
+        change = update(slots).where(slots.c.id == slot_id)
+        change = change.values(version=slots.c.version + 1, updated_at=func.now())
+        if (await connection.execute(change)).rowcount == 0:
+            raise SlotNotFound(f"There is no slot {slot_id[:40]!r}.")
+
+
+async def _bindings(connection: AsyncConnection, template_ids: Collection[UUID]) -> dict[UUID, Bindings]:
+    query = select(slot_templates).where(slot_templates.c.media_id.in_(template_ids))
+    found: dict[UUID, list[tuple[str, str]]] = {}
+    for row in (await connection.execute(query)).all():
+        found.setdefault(row.media_id, []).append((row.slot_id, row.setting_key))
+    return {template_id: tuple(sorted(bindings)) for template_id, bindings in found.items()}
+
+
+def _owner(key: MediaKey) -> UUID | None:
+    try:
+        return UUID(key.name.removesuffix(".webp")) if key.kind is MediaKind.TEMPLATES else None
+    except ValueError:
+        return None
+
+
+def _row(template: TemplateMedia) -> dict[str, Any]:
+    return {
+        "id": template.id,
+        "media_key": str(template.file.key),
+        "size_bytes": template.file.size_bytes,
+        "sha256": template.file.sha256,
+        "mime": template.mime,
+        "width": template.width,
+        "height": template.height,
+        "name": template.name,
+        "created_at": template.created_at,
+        "created_by": template.created_by,
+    }
+
+
+def _template(row: Any) -> TemplateMedia:
+    return TemplateMedia(
+        id=row.id,
+        file=StoredFile(MediaKey.parse(row.media_key), row.size_bytes, row.sha256),
+        mime=row.mime,
+        width=row.width,
+        height=row.height,
+        name=row.name,
+        created_at=row.created_at,
+        created_by=row.created_by,
+    )

@@ -1,0 +1,5 @@
+"""The way out for webhooks."""
+
+from .sender import HttpWebhookSender
+
+__all__ = ["HttpWebhookSender"]

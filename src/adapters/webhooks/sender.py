@@ -1,0 +1,68 @@
+"""The WebhookSender port: HTTP through the guard of addresses, one pool of connections for all receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from ...core.errors import InvalidSettings, WebhookUnreachable
+from ...core.ports.providers import Down
+from ..addresses import AddressGuard, AddressRefused, Resolver, resolve
+from ..outside import AddressUnusable, AnswerTooLarge, OutsideHttp, OutsideRequest, host_and_port
+
+TIMEOUT = timedelta(seconds=10)
+"""The most that one call may take, from the name to the end of the answer."""
+
+MAX_URL_CHARS = 2048
+
+_MAX_ANSWER_BYTES = 4096
+"""An answer is read so far only that its connection can be used again; a longer one costs the connection."""
+
+
+class HttpWebhookSender:
+    """POSTs to receivers at public addresses, and at those that `private_hosts` lists (see AddressGuard).
+
+    ConfigurationError for an entry that is no host. `close` ends the connections.
+    """
+
+    def __init__(
+        self, private_hosts: Iterable[str] = (), *, timeout: timedelta = TIMEOUT, resolver: Resolver = resolve
+    ) -> None:
+        self._guard = AddressGuard(private_hosts, resolver=resolver)
+        self._http = OutsideHttp(self._guard)
+        self._timeout = timeout
+
+    async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        request = OutsideRequest(method="POST", url=url, headers=headers, body=body)
+        try:
+            answer = await self._http.exchange(
+                request, until=datetime.now(UTC) + self._timeout, max_bytes=_MAX_ANSWER_BYTES
+            )
+        except AnswerTooLarge as error:
+            return error.status
+        except AddressRefused as error:
+            raise WebhookUnreachable(str(error)) from error
+        except AddressUnusable as error:
+            raise WebhookUnreachable("The URL is no http or https address of a host.") from error
+        except Down as error:
+            raise WebhookUnreachable(error.reason) from error
+        return answer.status
+
+    def check_url(self, url: str) -> None:
+        trouble = self._trouble_with(url)
+        if trouble is not None:
+            raise InvalidSettings(f"The webhook's URL cannot be used: {trouble}", (("url", trouble),))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.close()
+
+    def _trouble_with(self, url: str) -> str | None:
+        if len(url) > MAX_URL_CHARS:
+            return f"It is longer than {MAX_URL_CHARS} characters."
+        place = host_and_port(url)
+        if place is None:
+            return "It has to be an http or https URL with a host, without a user name or password."
+        if self._guard.plainly_refuses(*place):
+            return str(AddressRefused(place[0]))
+        return None

@@ -1,0 +1,74 @@
+"""Who may call a route: every handler says it in its `access`, and this one guard holds it to that."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from ...core.errors import InvalidToken, PermissionDenied
+from ...core.people import Actor, Identity, Permission
+from .services import HttpServices
+
+_SCHEME = "bearer "
+
+
+class Open(enum.Enum):
+    """Access that needs no permission.
+
+    Attributes:
+        PUBLIC: nobody is asked who they are.
+        ANY_TOKEN: whoever has a token that holds.
+        JOB_LINK: the holder of the job's own link (`?token=`), which the handler checks; else a token with `jobs:read`.
+    """
+
+    PUBLIC = "public"
+    ANY_TOKEN = "any_token"
+    JOB_LINK = "job_link"
+
+
+Access = Open | Permission
+
+
+def access_of(handler: BaseRouteHandler) -> Access:
+    """What the handler asks for; KeyError where it says nothing, so that no route is open by oversight."""
+    access: Access = handler.opt["access"]
+    return access
+
+
+async def require_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let the request through and keep who makes it; InvalidToken, PermissionDenied, QueueUnavailable."""
+    access = access_of(handler)
+    if access is Open.PUBLIC or (access is Open.JOB_LINK and "token" in connection.query_params):
+        return
+    services: HttpServices = connection.app.state.services
+    identity = await services.admins.identify(_token(connection))
+    needed = Permission.JOBS_READ if access is Open.JOB_LINK else access
+    if isinstance(needed, Permission) and needed not in identity.permissions:
+        raise PermissionDenied(f"This needs the permission {needed}.")
+    connection.scope["state"]["identity"] = identity
+
+
+def identity_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Identity:
+    """Who makes the request, on a route that asks for a token."""
+    identity: Identity = connection.scope["state"]["identity"]
+    return identity
+
+
+def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
+    """The same for the audit log."""
+    return Actor(identity_of(connection).username, address_of(connection))
+
+
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Where the request comes from."""
+    return connection.client.host if connection.client else "unknown"
+
+
+def _token(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    given = connection.headers.get("authorization", "")
+    if given[: len(_SCHEME)].lower() != _SCHEME:
+        raise InvalidToken("This needs an access token: `Authorization: Bearer ...`, from POST /api/login.")
+    return given[len(_SCHEME) :].strip()

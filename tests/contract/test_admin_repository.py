@@ -1,0 +1,129 @@
+"""The AdminRepository contract: administrators by name, kept and changed together with their audit entries."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from photochanger.core.audit import AuditAction, AuditEntry, audited
+from photochanger.core.errors import AdminExists, AdminNotFound
+from photochanger.core.people import COMMAND_LINE, Admin, Permission
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+LATER = NOW + timedelta(days=30)
+
+
+def admin(username: str, **fields: Any) -> Admin:
+    """An administrator who was added just now and may do everything."""
+    return Admin(
+        **{"username": username, "password_hash": "$argon2id$", "created_at": NOW, "tokens_from": NOW} | fields
+    )
+
+
+def entry(action: AuditAction = AuditAction.ADMIN_ADDED) -> AuditEntry:
+    return audited(action, COMMAND_LINE, now=LATER, target="ada")
+
+
+async def audit_entries(backend: SimpleNamespace) -> list[AuditEntry]:
+    return [*(await backend.audit.find(limit=100)).items]
+
+
+async def test_at_first_there_is_nobody(backend: SimpleNamespace) -> None:
+    assert await backend.admins.all() == []
+
+
+async def test_everyone_comes_back_as_added_by_name(backend: SimpleNamespace) -> None:
+    few = admin("zoe", permissions=(Permission.JOBS_READ, Permission.SLOTS_READ), disabled_at=LATER)
+    everyone = [admin("a-b"), admin("a.b"), admin("ada"), admin("b", permissions=()), few]
+    for one in reversed(everyone):
+        await backend.admins.add(one)
+    assert await backend.admins.all() == everyone
+
+
+async def test_a_name_is_given_once_and_the_second_is_not_audited(backend: SimpleNamespace) -> None:
+    first, told = admin("ada"), entry()
+    await backend.admins.add(first, audit=told)
+    with pytest.raises(AdminExists):
+        await backend.admins.add(admin("ada", password_hash="other"), audit=entry())
+    assert await backend.admins.all() == [first]
+    assert await audit_entries(backend) == [told]
+
+
+async def test_of_many_that_add_one_name_at_once_one_does(backend: SimpleNamespace) -> None:
+    adds = (backend.admins.add(admin("ada", password_hash=str(number)), audit=entry()) for number in range(8))
+    ended = await asyncio.gather(*adds, return_exceptions=True)
+    assert sorted(type(end) is AdminExists for end in ended) == [False] + [True] * 7
+    assert len(await audit_entries(backend)) == 1
+
+
+async def test_the_first_one_is_added_only_where_there_is_nobody(backend: SimpleNamespace) -> None:
+    first, told = admin("ada"), entry()
+    assert await backend.admins.add_first(first, audit=told)
+    assert not await backend.admins.add_first(admin("bob"), audit=entry())
+    assert await backend.admins.all() == [first]
+    assert await audit_entries(backend) == [told]
+
+
+async def test_somebody_who_is_disabled_is_somebody(backend: SimpleNamespace) -> None:
+    await backend.admins.add(admin("ada", disabled_at=LATER))
+    assert not await backend.admins.add_first(admin("bob"))
+
+
+async def test_of_processes_that_start_together_one_adds_its_first(backend: SimpleNamespace) -> None:
+    adds = (backend.admins.add_first(admin(f"first-{number}"), audit=entry()) for number in range(8))
+    assert sorted(await asyncio.gather(*adds)) == [False] * 7 + [True]
+    assert len(await backend.admins.all()) == 1
+    assert len(await audit_entries(backend)) == 1
+
+
+async def test_a_first_one_that_comes_with_others_never_breaks(backend: SimpleNamespace) -> None:
+    """Whoever is first, the name is there once, and only the one that adds by name may be refused."""
+    firsts = [backend.admins.add_first(admin("ada")) for _ in range(4)]
+    *added, end = await asyncio.gather(*firsts, backend.admins.add(admin("ada")), return_exceptions=True)
+    assert added.count(True) + (end is None) == 1
+    assert added.count(True) + added.count(False) == 4
+    assert end is None or isinstance(end, AdminExists)
+
+
+async def test_a_saved_administrator_is_kept_whole_and_the_others_stay(backend: SimpleNamespace) -> None:
+    await backend.admins.add(admin("ada"))
+    other = admin("bob")
+    await backend.admins.add(other)
+    changed = admin(
+        "ada", password_hash="new", permissions=(Permission.STATS_READ,), tokens_from=LATER, disabled_at=LATER
+    )
+    told = entry(AuditAction.ADMIN_DISABLED)
+    await backend.admins.save(changed, audit=told)
+    assert await backend.admins.all() == [changed, other]
+    assert await audit_entries(backend) == [told]
+
+
+async def test_nobody_comes_into_being_by_saving(backend: SimpleNamespace) -> None:
+    with pytest.raises(AdminNotFound):
+        await backend.admins.save(admin("ada"), audit=entry())
+    assert await backend.admins.all() == []
+    assert await audit_entries(backend) == []
+
+
+async def test_a_hash_is_renewed_only_if_it_is_still_the_expected_one(backend: SimpleNamespace) -> None:
+    ada, bob = admin("ada", password_hash="old"), admin("bob", password_hash="old")
+    await backend.admins.add(ada)
+    await backend.admins.add(bob)
+    assert not await backend.admins.renew_hash("ada", hash="new", expected_hash="another")
+    assert not await backend.admins.renew_hash("nobody", hash="new", expected_hash="old")
+    assert await backend.admins.all() == [ada, bob]
+    assert await backend.admins.renew_hash("ada", hash="new", expected_hash="old")
+    assert await backend.admins.all() == [admin("ada", password_hash="new"), bob]
+
+
+async def test_a_renewed_hash_leaves_tokens_as_they_are(backend: SimpleNamespace) -> None:
+    before = admin("ada", password_hash="old", tokens_from=LATER - timedelta(days=1))
+    await backend.admins.add(before)
+    await backend.admins.renew_hash("ada", hash="new", expected_hash="old")
+    (after,) = await backend.admins.all()
+    assert after.tokens_from == before.tokens_from

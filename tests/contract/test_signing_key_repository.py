@@ -1,0 +1,102 @@
+"""The SigningKeyRepository contract: sealed keys, of which at most one is signed with, whoever changes them at once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from photochanger.core.audit import AuditAction, AuditEntry, audited
+from photochanger.core.people import COMMAND_LINE
+from photochanger.core.ports.secrets import SigningKey
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def key(id: str, *, minutes: int = 0) -> SigningKey:
+    return SigningKey(id=id, sealed=f"v1.{id}", created_at=NOW + timedelta(minutes=minutes))
+
+
+def retired(one: SigningKey, *, by: SigningKey) -> SigningKey:
+    return msgspec.structs.replace(one, retired_at=by.created_at)
+
+
+def entry() -> AuditEntry:
+    return audited(AuditAction.SIGNING_KEY_ROTATED, COMMAND_LINE, now=NOW)
+
+
+async def audit_entries(backend: SimpleNamespace) -> list[AuditEntry]:
+    return [*(await backend.audit.find(limit=100)).items]
+
+
+async def test_at_first_there_is_none(backend: SimpleNamespace) -> None:
+    assert await backend.signing_keys.all() == []
+
+
+async def test_a_first_key_comes_back_as_it_was_added(backend: SimpleNamespace) -> None:
+    await backend.signing_keys.add_first(key("one"))
+    assert await backend.signing_keys.all() == [key("one")]
+
+
+async def test_where_a_key_is_signed_with_no_first_one_is_added(backend: SimpleNamespace) -> None:
+    await backend.signing_keys.add_first(key("one"))
+    await backend.signing_keys.add_first(key("two", minutes=1))
+    assert await backend.signing_keys.all() == [key("one")]
+
+
+async def test_of_processes_that_start_together_one_adds_its_key(backend: SimpleNamespace) -> None:
+    await asyncio.gather(*(backend.signing_keys.add_first(key(str(number))) for number in range(8)))
+    (kept,) = await backend.signing_keys.all()
+    assert kept.retired_at is None
+
+
+async def test_a_new_key_retires_the_one_before_it_and_is_audited(backend: SimpleNamespace) -> None:
+    one, two, told = key("one"), key("two", minutes=5), entry()
+    await backend.signing_keys.add_first(one)
+    await backend.signing_keys.rotate(two, audit=told)
+    assert await backend.signing_keys.all() == [two, retired(one, by=two)]
+    assert await audit_entries(backend) == [told]
+
+
+async def test_a_retired_key_stays_retired_since_when_it_was(backend: SimpleNamespace) -> None:
+    one, two, three = key("one"), key("two", minutes=5), key("three", minutes=9)
+    for new in (one, two, three):
+        await backend.signing_keys.rotate(new)
+    assert await backend.signing_keys.all() == [three, retired(two, by=three), retired(one, by=two)]
+
+
+async def test_of_many_that_rotate_at_once_one_key_is_signed_with_and_none_is_lost(backend: SimpleNamespace) -> None:
+    await backend.signing_keys.add_first(key("first"))
+    rotations = [backend.signing_keys.rotate(key(f"key {n}", minutes=n + 1), audit=entry()) for n in range(8)]
+    firsts = [backend.signing_keys.add_first(key(f"other first {n}", minutes=20)) for n in range(4)]
+    await asyncio.gather(*rotations, *firsts)
+    keys = await backend.signing_keys.all()
+    assert {one.id for one in keys} == {"first", *(f"key {n}" for n in range(8))}
+    assert sum(one.retired_at is None for one in keys) == 1
+    assert len(await audit_entries(backend)) == 8
+
+
+async def test_removed_keys_are_gone_and_the_others_stay(backend: SimpleNamespace) -> None:
+    one, two, three = key("one"), key("two", minutes=5), key("three", minutes=9)
+    for new in (one, two, three):
+        await backend.signing_keys.rotate(new)
+    await backend.signing_keys.remove([])
+    await backend.signing_keys.remove(["one", "two", "no such key"])
+    assert await backend.signing_keys.all() == [three]
+
+
+async def test_a_key_can_be_the_first_one_again_once_the_others_are_gone(backend: SimpleNamespace) -> None:
+    await backend.signing_keys.add_first(key("one"))
+    await backend.signing_keys.remove(["one"])
+    await backend.signing_keys.add_first(key("two"))
+    assert await backend.signing_keys.all() == [key("two")]
+
+
+def test_a_signing_key_does_not_show_what_is_sealed() -> None:
+    shown = repr(SigningKey(id="9f", sealed="v1.hush", created_at=NOW))
+    assert "hush" not in shown
+    assert "9f" in shown

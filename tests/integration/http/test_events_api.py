@@ -1,0 +1,142 @@
+"""Events over HTTP: what happens to jobs while it happens, and what was missed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from administration import Administrator, described, listening, token_of
+from http_server import Gate, Service
+from photochanger.core.people import Permission
+from photochanger.core.services.event_feed import EventFeed
+from photochanger.entrypoints.http import events as events_module
+
+pytestmark = pytest.mark.anyio
+
+
+async def until(stream: Any, event: str, /, **fields: Any) -> dict[str, Any]:
+    """The next message of this kind whose data has these fields."""
+    async with asyncio.timeout(20):
+        async for message in stream:
+            if message.get("event") == event:
+                data: dict[str, Any] = json.loads(message["data"])
+                if all(data[name] == value for name, value in fields.items()):
+                    return data | {"_id": message.get("id")}
+    raise AssertionError("the stream ended")
+
+
+async def test_a_job_is_followed_from_its_photo_to_its_end(service: Service, admin: Administrator) -> None:
+    gate = Gate()
+    service.provider.script = gate
+    async with listening(admin) as stream:
+        depth = await until(stream, "queue")
+        assert depth["active"] == 0
+        waiting = asyncio.ensure_future(service.ingest())
+        received = await until(stream, "job", state="pending")
+        assert (received["slot_id"], received["source"], received["event"]) == ("slot-001", "ingest", "received")
+        taken = await until(stream, "job", state="processing")
+        assert taken["job_id"] == received["job_id"]
+        await until(stream, "queue", processing=1)
+        gate.opened.set()
+        ended = await until(stream, "job", state="succeeded")
+        assert ended["job_id"] == (await waiting).headers["x-job-id"]
+        await until(stream, "queue", active=0)
+
+
+async def test_one_slot_is_listened_to_alone(service: Service, admin: Administrator) -> None:
+    async with listening(admin, "/api/events?slot_id=slot-002") as stream:
+        await until(stream, "queue")
+        await service.ingest("slot-001")
+        await service.ingest("slot-002")
+        assert (await until(stream, "job"))["slot_id"] == "slot-002"
+
+
+async def test_what_was_missed_comes_first(service: Service, admin: Administrator) -> None:
+    async with listening(admin) as stream:
+        await service.ingest()
+        last = await until(stream, "job", state="succeeded")
+        last_id = last["_id"] or (await anext(stream)).get("id")
+    missed = (await service.ingest()).headers["x-job-id"]
+    async with listening(admin, **{"Last-Event-ID": last_id or "0"}) as stream:
+        assert (await until(stream, "job", job_id=missed))["event"] == "received"
+
+
+async def test_an_id_that_was_never_given_is_refused(admin: Administrator) -> None:
+    described(await admin("GET", "/api/events", headers={"Last-Event-ID": "yesterday"}), 400, "invalid_request")
+    described(await admin("GET", "/api/events?colour=red"), 400, "invalid_request")
+
+
+async def test_the_stream_begins_anew_where_too_much_was_missed(admin: Administrator) -> None:
+    async with listening(admin, **{"Last-Event-ID": "999999"}) as stream:
+        await until(stream, "reset")
+
+
+async def test_a_heartbeat_comes_while_nothing_happens(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
+    headers = {"Authorization": f"Bearer {admin.token}"}
+    async with service.client.stream("GET", "/api/events", headers=headers) as answer, asyncio.timeout(20):
+        async for line in answer.aiter_lines():
+            if line.startswith(":"):
+                break
+
+
+async def test_the_stream_ends_with_its_token(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = Administrator(service, await token_of(service, Permission.JOBS_READ, life=timedelta(seconds=1)))
+    async with listening(admin) as stream, asyncio.timeout(20):
+        assert [message async for message in stream]
+
+
+async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Service, admin: Administrator) -> None:
+    feed = await service.opened.container.get(EventFeed)
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(listening(admin)) for _ in range(200)]
+        assert feed.listeners == 200
+        job_id = (await service.ingest()).headers["x-job-id"]
+        told = await asyncio.gather(*(until(stream, "job", state="succeeded") for stream in streams))
+        assert {data["job_id"] for data in told} == {job_id}
+    await _gone(feed)
+
+
+async def test_a_listener_that_hangs_up_is_forgotten(service: Service, admin: Administrator) -> None:
+    feed = await service.opened.container.get(EventFeed)
+    async with listening(admin) as stream:
+        await until(stream, "queue")
+        assert feed.listeners == 1
+    await _gone(feed)
+
+
+async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "SEND_SECONDS", 0.2)
+    feed = await service.opened.container.get(EventFeed)
+    reader, writer = await service.connect()
+    writer.write(
+        b"GET /api/events HTTP/1.1\r\nHost: booth\r\nAuthorization: Bearer " + admin.token.encode() + b"\r\n\r\n"
+    )
+    await writer.drain()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    async with listening(admin) as stream:
+        await until(stream, "queue")
+        assert feed.listeners == 2
+        big = "x" * 200_000
+        while feed.listeners == 2:
+            await service.log_noise(big)
+            await until(stream, "job", event="attempt")
+        await service.ingest()
+        await until(stream, "job", state="succeeded")
+    writer.close()
+    assert reader
+
+
+async def _gone(feed: EventFeed) -> None:
+    """Return once nobody is listening; the server notices a hang-up when the connection says so."""
+    async with asyncio.timeout(20):
+        while feed.listeners:  # noqa: ASYNC110 - the feed tells nobody that it is deserted
+            await asyncio.sleep(0)

@@ -1,0 +1,213 @@
+"""What happens to jobs is told to everybody who listens: nothing left out, nobody held up by a slow one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from builders import new_job, outcome_succeeded
+from photochanger.adapters.memory import (
+    FakeClock,
+    MemoryDatabase,
+    MemoryJobQueue,
+    MemoryJobRepository,
+    MemoryJobSignals,
+)
+from photochanger.core.errors import QueueUnavailable
+from photochanger.core.jobs import Job, JobEvent, LogEvent, QueueDepth
+from photochanger.core.services import event_feed
+from photochanger.core.services.event_feed import POLL, EventFeed, FeedClosed, Listener, Told, TooSlow
+
+pytestmark = pytest.mark.anyio
+
+SOON = timedelta(seconds=1)
+
+
+class Log(MemoryJobRepository):
+    """The job records, counting how often they are asked, with events that can be held back and an outage."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self.asked = 0
+        self.hidden: set[int] = set()
+        self.away = False
+
+    async def events(self, *, after: int, limit: int) -> list[JobEvent]:
+        self.asked += 1
+        if self.away:
+            raise QueueUnavailable("The database cannot be reached right now.")
+        found = await super().events(after=after, limit=limit)
+        return [event for event in found if event.id not in self.hidden]
+
+
+class Booth:
+    """A feed over memory, and the jobs that happen in it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(datetime.now(UTC))
+        database = MemoryDatabase(self.clock)
+        self.log = Log(database)
+        self.queue = MemoryJobQueue(database)
+        self.feed = EventFeed(self.log, self.queue, MemoryJobSignals(database), self.clock)
+
+    async def job(self) -> Job:
+        """A job comes in."""
+        now = self.clock.now()
+        return await self.queue.enqueue(new_job(created_at=now), max_active=1000)
+
+    async def finish(self, job: Job) -> None:
+        """It ends."""
+        assert await self.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None)
+
+    async def heard(self, listener: Listener, *, within: timedelta = SOON) -> list[Told]:
+        """Everything that the listener is told until then."""
+        await self.clock.advance(within)
+        told = []
+        while listener._buffer:
+            told.append(await listener.next())
+        return told
+
+
+@pytest.fixture
+async def booth() -> AsyncIterator[Booth]:
+    booth = Booth()
+    yield booth
+    await booth.feed.close()
+
+
+def happened(told: list[Told]) -> list[tuple[int, LogEvent]]:
+    """The events in the order in which they were told."""
+    return [(event.id, event.entry.event) for one in told for event in one.events]
+
+
+async def test_a_listener_hears_what_happens_and_how_many_are_live(booth: Booth) -> None:
+    async with booth.feed.listen() as listener:
+        first, *_ = await booth.heard(listener, within=timedelta(0))
+        assert first.depth == QueueDepth(0, 0)
+        job = await booth.job()
+        told = await booth.heard(listener)
+        assert happened(told) == [(1, LogEvent.RECEIVED)]
+        assert [one.depth.pending for one in told if one.depth] == [1]
+        await booth.finish(job)
+        told = await booth.heard(listener)
+        assert happened(told) == [(2, LogEvent.FINALIZED)]
+        assert told[-1].depth == QueueDepth(0, 0)
+
+
+async def test_what_nobody_is_woken_for_is_heard_with_the_poll(booth: Booth) -> None:
+    await booth.job()
+    async with booth.feed.listen() as listener:
+        await booth.heard(listener)
+        await booth.queue.acquire("worker", n=1, lease=SOON)
+        assert happened(await booth.heard(listener, within=2 * POLL)) == [(2, LogEvent.ACQUIRED)]
+
+
+async def test_many_listeners_are_told_by_one_reader(booth: Booth) -> None:
+    async with booth.feed.listen() as first, booth.feed.listen() as second:
+        assert booth.feed.listeners == 2
+        asked = booth.log.asked
+        await booth.job()
+        assert happened(await booth.heard(first)) == [(1, LogEvent.RECEIVED)]
+        once = booth.log.asked - asked
+        assert happened(await booth.heard(second, within=timedelta(0))) == [(1, LogEvent.RECEIVED)]
+        assert booth.log.asked - asked == once
+
+
+async def test_nobody_reads_while_nobody_listens(booth: Booth) -> None:
+    async with booth.feed.listen():
+        await booth.clock.advance(SOON)
+    asked = booth.log.asked
+    await booth.job()
+    await booth.clock.advance(10 * SOON)
+    assert booth.log.asked == asked
+
+
+async def test_who_was_away_is_told_what_was_missed(booth: Booth) -> None:
+    job = await booth.job()
+    async with booth.feed.listen() as listener:
+        told, *_ = await booth.heard(listener, within=timedelta(0))
+        resume = told.resume
+    await booth.finish(job)
+    async with booth.feed.listen(after=resume) as listener:
+        first, *_ = await booth.heard(listener)
+        assert (2, LogEvent.FINALIZED) in happened([first])
+        assert not first.reset
+
+
+async def test_an_event_that_appears_late_is_not_left_out_after_coming_back(booth: Booth) -> None:
+    """Ids are given out before rows can be seen: the first appears after the second."""
+    async with booth.feed.listen() as listener:
+        await booth.heard(listener)
+        booth.log.hidden = {1}
+        await booth.job()
+        await booth.job()
+        told = await booth.heard(listener)
+        assert happened(told) == [(2, LogEvent.RECEIVED)]
+        resume = told[-1].resume
+        booth.log.hidden = set()
+        assert happened(await booth.heard(listener)) == [(1, LogEvent.RECEIVED)]
+    async with booth.feed.listen(after=resume) as again:
+        assert {id for id, _ in happened(await booth.heard(again))} >= {1, 2}
+
+
+async def test_an_id_that_never_appears_is_waited_for_no_longer_than_a_statement_may_take(booth: Booth) -> None:
+    async with booth.feed.listen() as listener:
+        await booth.heard(listener)
+        booth.log.hidden = {1}
+        await booth.job()
+        await booth.job()
+        (before,) = {told.resume for told in await booth.heard(listener)}
+        await booth.heard(listener, within=2 * event_feed.GAP_LIFE)
+        await booth.job()
+        told = await booth.heard(listener)
+        assert before == 0
+        assert told[-1].resume == 3
+
+
+async def test_who_was_away_too_long_is_told_to_read_anew(booth: Booth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_feed, "MOST_MISSED", 2)
+    for _ in range(3):
+        await booth.job()
+    async with booth.feed.listen(after=0) as listener:
+        first, *_ = await booth.heard(listener)
+    assert first.reset
+    assert not first.events
+
+
+async def test_an_id_from_elsewhere_means_reading_anew(booth: Booth) -> None:
+    async with booth.feed.listen(after=10_000) as listener:
+        first, *_ = await booth.heard(listener)
+    assert first.reset
+
+
+async def test_a_slow_listener_is_let_go_and_the_others_hear_on(booth: Booth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_feed, "_BUFFER", 3)
+    async with booth.feed.listen() as slow, booth.feed.listen() as quick:
+        heard = 0
+        for _ in range(6):
+            await booth.job()
+            heard += len(happened(await booth.heard(quick)))
+        assert heard == 6
+        with pytest.raises(TooSlow):
+            await slow.next()
+
+
+async def test_an_outage_is_waited_out_and_nothing_is_lost(booth: Booth) -> None:
+    async with booth.feed.listen() as listener:
+        await booth.heard(listener)
+        booth.log.away = True
+        await booth.job()
+        assert happened(await booth.heard(listener, within=5 * SOON)) == []
+        booth.log.away = False
+        assert happened(await booth.heard(listener, within=5 * SOON)) == [(1, LogEvent.RECEIVED)]
+
+
+async def test_closing_ends_every_listener_and_takes_no_more(booth: Booth) -> None:
+    async with booth.feed.listen() as listener:
+        await booth.feed.close()
+        with pytest.raises(FeedClosed):
+            await listener.next()
+    with pytest.raises(FeedClosed):
+        async with booth.feed.listen():
+            raise AssertionError("nobody listens to a feed that is closed")

@@ -1,0 +1,40 @@
+"""JSON from outside: what could be understood in two ways, or not be kept, is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from photochanger.core.errors import InvalidJson
+from photochanger.entrypoints.http.bodies import parse_json
+
+
+def test_an_object_is_read_as_it_is() -> None:
+    assert parse_json(b'{"a": [1, 2.5, null, true, "\\u00fc\\ud83d\\ude00"]}') == {"a": [1, 2.5, None, True, "ü😀"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"a": 1, "a": 2}', "'a' is there twice"),
+        (b'{"x": {"b": 1, "b": 1}}', "'b' is there twice"),
+        (b'{"a": NaN}', "NaN is not a number"),
+        (b'{"a": -Infinity}', "-Infinity is not a number"),
+        (b'{"a": 1e999}', "A number is too large"),
+        (b'{"a": "\\u0000"}', "NUL"),
+        (b'{"a\\u0000": 1}', "NUL"),
+        (b'{"a": "\\ud800"}', "half a surrogate pair"),
+        (b"[1]", "has to be a JSON object"),
+        (b'"text"', "has to be a JSON object"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b'{"a": 1} x', "not JSON"),
+        (b'{"n": ' + b"9" * 5000 + b"}", "not JSON"),
+        (json.dumps({"a": json.loads("[" * 40 + "]" * 40)}).encode(), "nested deeper"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested deeper"),
+    ],
+)
+def test_what_is_not_clear_is_refused(text: bytes, why: str) -> None:
+    with pytest.raises(InvalidJson, match=why):
+        parse_json(text)

@@ -1,0 +1,68 @@
+"""What a first start sets up: everything where somebody reads what it prints, and only what is configured elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from dishka import AsyncContainer
+from photochanger import Settings
+from photochanger.adapters.memory import memory_adapters
+from photochanger.core.ports.services import AdminService
+from photochanger.entrypoints.container import make_container
+from photochanger.entrypoints.startup import FirstStart, seed, seed_quietly, tell
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long enough password"
+
+
+@asynccontextmanager
+async def started(home: Path, **settings: str) -> AsyncIterator[AsyncContainer]:
+    container = make_container(Settings(home=home, ingest_password=PASSWORD, **settings), memory_adapters())
+    try:
+        yield container
+    finally:
+        await container.close()
+
+
+async def names(container: AsyncContainer) -> list[str]:
+    return [admin.username for admin in await (await container.get(AdminService)).list()]
+
+
+async def test_a_service_gets_an_administrator_whose_password_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with started(tmp_path) as container:
+        first = await seed(container)
+        assert first.ingest_password is None
+        assert first.administrator is not None
+        name, password = first.administrator
+        assert await names(container) == [name] == ["admin"]
+        tell(first)
+        said = f"The administrator admin has the password {password} - note it now, it is not shown again.\n"
+        assert capsys.readouterr().out == said
+        assert password not in repr(first)
+        tell(await seed(container))
+        assert capsys.readouterr().out == ""
+
+
+async def test_a_configured_administrator_is_not_told(tmp_path: Path) -> None:
+    async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
+        assert await seed(container) == FirstStart(None, None)
+        assert await names(container) == ["ada"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"admin_username": "ada"}, {"admin_password": PASSWORD}], ids=str)
+async def test_where_nobody_reads_along_no_administrator_is_made_up(tmp_path: Path, settings: dict[str, str]) -> None:
+    async with started(tmp_path, **settings) as container:
+        await seed_quietly(container)
+        assert await names(container) == []
+
+
+async def test_where_nobody_reads_along_a_configured_administrator_is_added(tmp_path: Path) -> None:
+    async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
+        await seed_quietly(container)
+        assert await names(container) == ["ada"]
