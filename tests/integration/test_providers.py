@@ -7,14 +7,18 @@ import contextlib
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
 import photos
 import pytest
-from photochanger.adapters.postgres import Database, PostgresSlotRepository
+from builders import stored_file
+from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresTemplateRepository
+from photochanger.core.media import MediaKind, TemplateMedia
 from photochanger.core.slots import FailureAnswer, Route, RouteEntry, Slot, TemplateBinding
 from PIL import Image
 from relay import Relay
@@ -39,6 +43,26 @@ def set_slot(url: str, slot_id: str, route: Route) -> None:
             assert await slots.save(Slot(slot_id, slot_id, True, route), expected_version=version)
 
     asyncio.run(save())
+
+
+def add_template(url: str, template_id: UUID) -> None:
+    """Let a file of the media store be a template."""
+    template = TemplateMedia(
+        id=template_id,
+        file=stored_file(MediaKind.TEMPLATES, str(template_id)),
+        mime="image/png",
+        width=80,
+        height=80,
+        name="A style",
+        created_at=datetime.now(UTC),
+        created_by="ada",
+    )
+
+    async def add() -> None:
+        async with Database(url) as database:
+            await PostgresTemplateRepository(database).add(template)
+
+    asyncio.run(add())
 
 
 def picture_of(answer: httpx.Response) -> Image.Image:
@@ -295,8 +319,10 @@ def test_a_worker_killed_while_polling_is_followed_by_one_that_polls_on(tmp_path
 
 def test_templates_go_along_to_services_that_take_them(stage: Stage) -> None:
     store = stage.service.log.parent / "media" / "templates"
-    (store / "style-1.png").write_bytes(photos.png(80, 80))
-    bound = (TemplateBinding("style", "style-1.png"),)
+    template = uuid4()
+    (store / str(template)).write_bytes(photos.png(80, 80))
+    add_template(stage.url, template)
+    bound = (TemplateBinding("style", str(template)),)
     set_slot(stage.url, ONE, Route(entries=(RouteEntry("gemini", "style_transfer"),), templates=bound))
     set_slot(stage.url, TURBOTEXT, Route(entries=(RouteEntry("turbotext", "style_transfer"),), templates=bound))
     picture_of(stage.service.send(PHOTO, ONE))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/ingest", "/ingest/", "/public/results", "/api/jobs", "/docs/none.js"]
+    "path", ["/", "/nothing", "/ingest", "/ingest/", "/public/results", "/api/nothing", "/docs/none.js"]
 )
 async def test_an_unknown_address_is_a_problem(service: Service, path: str) -> None:
     answer = await service.client.get(path)

@@ -12,7 +12,8 @@ import photos
 import pytest
 from http_server import END, PICTURE, Gate, Service, form, head, part
 from photochanger.core.media import MediaKind
-from photochanger.entrypoints.http import server, upload
+from photochanger.entrypoints.http import form as forms
+from photochanger.entrypoints.http import server
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,7 @@ async def test_a_client_that_stops_half_way_leaves_nothing(service: Service, cap
 
 
 async def test_a_client_that_sends_nothing_more_is_told_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(forms, "_IDLE_SECONDS", 0.2)
     monkeypatch.setattr("photochanger.entrypoints.http.edge._DRAIN_SECONDS", 0.2)
     body = form(photos.jpeg(1600, 1200))
     reader, writer = await service.connect()
