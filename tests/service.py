@@ -107,6 +107,7 @@ def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
             process.wait(90)
         if process.stdout is not None:
             process.stdout.close()
+    assert "Fatal Python error" not in log.read_text(), "a process of the service did not end as it should"
 
 
 def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

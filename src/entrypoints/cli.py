@@ -19,6 +19,7 @@ from .cli_admin import admin, ingest_password
 from .cli_run import configured, run_async
 from .config import PREFIX, Settings
 
+_STDIN = 0
 _MAX_INPUT_CHARS = 64 * 1024
 
 
@@ -72,7 +73,8 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
 
 def _stop_with_parent(loop: asyncio.AbstractEventLoop, worker: Any) -> None:
     """The service that started this process holds the other end of its standard input."""
-    sys.stdin.buffer.read()
+    while os.read(_STDIN, 4096):  # not by `sys.stdin`: its lock would be in the way when the interpreter ends
+        pass
     loop.call_soon_threadsafe(worker.stop)
 
 

@@ -131,7 +131,9 @@ class EventFeed:
                 log = await self._begin()
             self._listeners.add(listener)
             first = Told(resume=log.low) if after is None else await self._missed(after, log)
-            listener.begin(msgspec.structs.replace(first, depth=await self._queue.depth()))
+            depth = await self._queue.depth()
+            self._depth = self._depth or depth
+            listener.begin(msgspec.structs.replace(first, depth=depth))
             yield listener
         finally:
             self._listeners.discard(listener)
