@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any, NoReturn
 
 import yaml
 
-from ..core.errors import PhotoChangerError
+from ..core.errors import InvalidJson, PhotoChangerError
 from ..core.slots import Slot, slot_document
+from .plain_json import MAX_DEPTH, parse_json, require_plain
 
 MAX_BYTES = 1024 * 1024
 FORMAT = "slots"
 VERSION = 1
 
-_MAX_DEPTH = 32
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -68,15 +67,17 @@ def read_file(path: Path) -> dict[str, Any]:
         raise SlotsFileRefused(f"The file is larger than {MAX_BYTES} bytes.")
     try:
         text = data.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_object) if is_json(path) else _parse_yaml(text)
+        value = parse_json(text) if is_json(path) else _parse_yaml(text)
+        require_plain(value)
     except RecursionError:
-        raise SlotsFileRefused(f"The file is nested deeper than {_MAX_DEPTH} levels.") from None
+        raise SlotsFileRefused(f"The file is nested deeper than {MAX_DEPTH} levels.") from None
+    except InvalidJson as error:
+        raise SlotsFileRefused(f"The file cannot be used. {error.detail}") from None
     except yaml.MarkedYAMLError as error:
         raise SlotsFileRefused(f"The file cannot be used: {_located(error)}.") from None
     except (ValueError, yaml.YAMLError) as error:
         told = str(error).splitlines()[0]
         raise SlotsFileRefused(f"The file cannot be used: {told}.") from None
-    _require_plain(value, depth=1)
     return _slots_of(value)
 
 
@@ -100,37 +101,6 @@ def _slots_of(value: Any) -> dict[str, Any]:
     if not isinstance(slots, dict):
         raise SlotsFileRefused("The file has no object `slots` with the slots by id.")
     return slots
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in names:
-            raise SlotsFileRefused(f"The name {name[:64]!r} is there twice in one object.")
-        names[name] = value
-    return names
-
-
-def _require_plain(value: Any, *, depth: int) -> None:
-    """SlotsFileRefused for what JSON has no way to say, and for texts that nothing here can keep."""
-    if depth > _MAX_DEPTH:
-        raise SlotsFileRefused(f"The file is nested deeper than {_MAX_DEPTH} levels.")
-    match value:
-        case None | bool() | int():
-            return
-        case float() if math.isfinite(value):
-            return
-        case str() if not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
-            return
-        case dict():
-            for name, inner in value.items():
-                _require_plain(name, depth=depth)
-                _require_plain(inner, depth=depth + 1)
-        case list():
-            for inner in value:
-                _require_plain(inner, depth=depth + 1)
-        case _:
-            raise SlotsFileRefused(f"The file holds a value that is none of JSON: {value!r:.64}.")
 
 
 class _Dumper(yaml.SafeDumper):

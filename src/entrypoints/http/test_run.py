@@ -15,7 +15,7 @@ from ...core.media import Photo
 from ...core.people import Permission
 from ...core.ports.services import JobService
 from ...core.slots import Slot
-from .bodies import parse_json
+from .bodies import json_object
 from .conditional import json_response
 from .form import FORM_OVERHEAD_BYTES, read_form
 from .jobs import job_detail
@@ -38,7 +38,7 @@ class _TestForm:
         if name != SLOT_FIELD or self.document is not None:
             raise InvalidMultipart(f"The form takes a picture and one field {SLOT_FIELD!r}, not {name[:64]!r}.")
         try:
-            self.document = parse_json(text)
+            self.document = json_object(text)
         except InvalidJson as error:
             raise InvalidSettings(error.detail, ((SLOT_FIELD, error.detail),)) from None
 

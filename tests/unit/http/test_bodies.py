@@ -6,11 +6,11 @@ import json
 
 import pytest
 from photochanger.core.errors import InvalidJson
-from photochanger.entrypoints.http.bodies import parse_json
+from photochanger.entrypoints.http.bodies import json_object
 
 
 def test_an_object_is_read_as_it_is() -> None:
-    assert parse_json(b'{"a": [1, 2.5, null, true, "\\u00fc\\ud83d\\ude00"]}') == {"a": [1, 2.5, None, True, "ü😀"]}
+    assert json_object(b'{"a": [1, 2.5, null, true, "\\u00fc\\ud83d\\ude00"]}') == {"a": [1, 2.5, None, True, "ü😀"]}
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_an_object_is_read_as_it_is() -> None:
 )
 def test_what_is_not_clear_is_refused(text: bytes, why: str) -> None:
     with pytest.raises(InvalidJson, match=why):
-        parse_json(text)
+        json_object(text)
