@@ -187,6 +187,14 @@ async def test_of_two_writers_one_wins_and_the_other_is_told() -> None:
     assert len(world.audit.entries) == 1
 
 
+async def test_a_change_made_from_an_old_version_is_told_first_whatever_it_says() -> None:
+    world = await strict_world()
+    stored = await world.slot_service.put(SLOT, document(), expected_version=1, by=ADA)
+    for stale in (slot_document(stored), document(name="")):
+        with pytest.raises(VersionConflict):
+            await world.slot_service.put(SLOT, stale, expected_version=1, by=ADA)
+
+
 async def test_one_who_lost_the_race_at_the_last_moment_is_told_too() -> None:
     world = await strict_world()
     save = world.slots.save
@@ -287,6 +295,13 @@ async def test_everything_that_does_not_fit_is_told_at_once_each_at_its_place() 
         "colour",
     }
     assert found["route.5.settings.prompt"] == "{other} is not among the prompt fields."
+
+
+async def test_nothing_follows_from_a_field_that_could_not_be_read() -> None:
+    world = await strict_world()
+    with pytest.raises(InvalidSettings) as refused:
+        await world.slot_service.check(SLOT, document(route="local", hedge=True))
+    assert [place for place, _ in refused.value.errors] == ["route"]
 
 
 async def test_what_is_needed_is_asked_for() -> None:
