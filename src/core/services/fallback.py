@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
+from ..errors import PhotoChangerError
 from ..jobs import Job
-from ..media import ImageLimits, PictureNeeds
+from ..media import ImageLimits, MediaKey, MediaKind, Picture, PictureNeeds
 from ..ports.media import ImageTool, MediaStore
-from ..ports.providers import ProviderRequest
+from ..ports.providers import OperationInfo, ProviderRequest
+from ..prompts import filled
 from ..slots import FailureAnswer
 from .catalogue import ProviderCatalogue
+
+_log = logging.getLogger("photochanger.jobs")
 
 _LOCAL = "local"
 _ANYTHING = PictureNeeds(
@@ -47,9 +53,22 @@ class FallbackPictures:
         request = ProviderRequest(
             job_id=job.id,
             operation_id=operation.id,
-            settings=branded.settings,
+            settings=filled(branded.settings, operation.prompts, fields=job.route.prompt_fields, metadata=job.metadata),
             photo=photo,
+            templates=await self._templates(job, operation),
             until=job.expires_at,
             note_reference=_no_reference,
         )
         return (await provider.process(request)).data
+
+    async def _templates(self, job: Job, operation: OperationInfo) -> dict[str, Picture]:
+        """The slot's templates that the operation takes; one that is gone is left out: the answer is wanted now."""
+        templates: dict[str, Picture] = {}
+        for binding in job.route.templates:
+            if binding.setting_key in operation.template_roles:
+                try:
+                    async with self._store.local(MediaKey(MediaKind.TEMPLATES, binding.media_id)) as path:
+                        templates[binding.setting_key] = await self._images.prepare(path, operation.needs)
+                except PhotoChangerError as error:
+                    _log.warning("the failure answer of job %s goes without a template: %s", job.id, error.detail)
+        return templates

@@ -9,8 +9,8 @@ from photochanger.core.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.jobs import FailureReason, Job, JobState
 from photochanger.core.media import MediaKind
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
-from photochanger.core.slots import Branded, FailureAnswer
-from world import SECOND, TORN, ScriptedProvider, World, never, picture
+from photochanger.core.slots import Branded, FailureAnswer, TemplateBinding
+from world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +48,34 @@ async def test_the_branded_photo_answers_for_a_route_that_gave_up() -> None:
     assert job.result is not None
     assert job.result.fallback
     assert await world.content(job.result.file.key) == world.local.made(request)
+
+
+async def test_the_branded_photo_bears_the_guests_words_and_the_slots_frame() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    await world.store.put(MediaKind.TEMPLATES, "golden", chunks(picture("golden")), max_bytes=1000)
+    await world.slot(
+        "cloud",
+        failure_answer=FailureAnswer.BRANDED,
+        branded=Branded("frame", {"prompt": "For {guest}", "text": "{guest}"}),
+        prompt_fields=("guest",),
+        templates=(TemplateBinding("frame", "golden"), TemplateBinding("style", "another")),
+    )
+    await world.submit(metadata={"guest": "Ada"})
+    await world.work()
+    (request,) = world.local.calls
+    assert request.settings == {"prompt": "For Ada", "text": "{guest}"}, "only prompts are filled"
+    assert {key: template.data for key, template in request.templates.items()} == {"frame": picture("golden")}
+
+
+async def test_a_template_that_is_gone_does_not_keep_the_branded_photo_from_the_guest() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    bound = (TemplateBinding("frame", "gone"),)
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=Branded("frame"), templates=bound)
+    await world.submit()
+    job = await world.work()
+    assert job.result is not None
+    assert job.result.fallback
+    assert world.local.calls[0].templates == {}
 
 
 @pytest.mark.parametrize("kind", [FailureAnswer.ORIGINAL, FailureAnswer.BRANDED])
