@@ -34,6 +34,7 @@ from photochanger.core.ports.repositories import (
 from photochanger.core.ports.security import FailureCounter
 from photochanger.core.ports.stats import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
@@ -249,6 +250,7 @@ class World:
         self.failures: Any = Troubled(adapters[FailureCounter])
         self.webhooks = adapters[WebhookRepository]
         self.outbox: Any = Troubled(adapters[WebhookOutbox])
+        self.workers = adapters[WorkerRegistry]
         self.queue: Any = Troubled(adapters[JobQueue])
         self.records: Any = Troubled(adapters[JobRepository])
         self.settings_records: Any = Troubled(adapters[SettingsRepository])
@@ -311,6 +313,7 @@ class World:
             audit=self.audit,
             failures=self.failures,
             outbox=self.outbox,
+            workers=self.workers,
             store=self.store,
             clock=self.clock,
         )

@@ -17,6 +17,7 @@ from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
 from .templates import PostgresTemplateRepository
 from .webhooks import PostgresWebhookOutbox, PostgresWebhookRepository
+from .workers import PostgresWorkerRegistry
 
 __all__ = [
     "Database",
@@ -38,6 +39,7 @@ __all__ = [
     "PostgresTemplateRepository",
     "PostgresWebhookOutbox",
     "PostgresWebhookRepository",
+    "PostgresWorkerRegistry",
     "migrate",
     "require_current_schema",
 ]
