@@ -38,6 +38,7 @@ from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
+from photochanger.core.services.free_space import FreeSpace
 from photochanger.core.services.job_service import Jobs
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
@@ -56,6 +57,7 @@ T = TypeVar("T")
 
 SECOND = timedelta(seconds=1)
 SLOT = "slot-001"
+FLOOR = 1024
 
 _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
 
@@ -267,7 +269,8 @@ class World:
         )
         self.throttle = Throttle(self.failures, self.clock)
         self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
-        receiving = Receiving(self.store, self.images)
+        self.space = FreeSpace(self.store, self.clock, floor_bytes=FLOOR)
+        receiving = Receiving(self.store, self.images, self.space)
         self.media = Media(
             store=self.store,
             media=self.media_records,

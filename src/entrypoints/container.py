@@ -66,6 +66,7 @@ from ..core.services.auth_service import AuthService
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.event_feed import EventFeed
 from ..core.services.fallback import FallbackPictures
+from ..core.services.free_space import FreeSpace
 from ..core.services.job_service import Jobs
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
@@ -204,6 +205,10 @@ class CoreServices(Provider):
         self, repository: SecretRepository, box: SecretBox, clock: Clock, settings: Settings
     ) -> ProviderKeys:
         return ProviderKeys(repository, box, clock, environment=settings.provider_keys)
+
+    @provide
+    def space(self, store: MediaStore, clock: Clock, settings: Settings) -> FreeSpace:
+        return FreeSpace(store, clock, floor_bytes=settings.min_free_bytes)
 
     throttle = provide(Throttle)
     signing_keys = provide(SigningKeys)
