@@ -9,7 +9,6 @@ import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, migrate, require_current_schema
-from ..core.errors import PhotoChangerError
 from ..core.ports.media import MediaStore
 from ..core.ports.repositories import SlotRepository
 from ..core.ports.services import AdminService

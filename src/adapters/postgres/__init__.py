@@ -16,6 +16,7 @@ from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
 from .templates import PostgresTemplateRepository
+from .transfer import Filling, Snapshot, TableShape, TargetNotEmpty, TransferFailed, filling, snapshot
 from .webhooks import PostgresWebhookOutbox, PostgresWebhookRepository
 from .workers import PostgresWorkerRegistry
 
@@ -23,6 +24,7 @@ __all__ = [
     "Database",
     "EmbeddedServer",
     "EmbeddedServerError",
+    "Filling",
     "PostgresAdminRepository",
     "PostgresAuditLog",
     "PostgresFailureCounter",
@@ -40,6 +42,12 @@ __all__ = [
     "PostgresWebhookOutbox",
     "PostgresWebhookRepository",
     "PostgresWorkerRegistry",
+    "Snapshot",
+    "TableShape",
+    "TargetNotEmpty",
+    "TransferFailed",
+    "filling",
     "migrate",
     "require_current_schema",
+    "snapshot",
 ]

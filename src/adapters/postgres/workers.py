@@ -46,6 +46,4 @@ class PostgresWorkerRegistry:
 
     async def prune(self, *, silent_for: timedelta) -> int:
         async with self._database.begin() as connection:
-            return (
-                await connection.execute(delete(table).where(table.c.seen_at <= func.now() - silent_for))
-            ).rowcount
+            return (await connection.execute(delete(table).where(table.c.seen_at <= func.now() - silent_for))).rowcount
