@@ -1,4 +1,4 @@
-"""Worker processes as the others see them: each tells of itself every few seconds, and one that falls silent is gone."""
+"""Worker processes as the others see them: each tells of itself every few seconds, else it counts as gone."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -57,8 +58,7 @@ async def back_up(settings: Settings, file: Path) -> Moved:
     The rows are those of one moment. Media are copied after them: what was swept in between had expired. The file
     appears whole or not at all. FileExistsError, QueueUnavailable, StorageUnavailable, OSError.
     """
-    if file.exists():
-        raise FileExistsError(f"{file} exists already")
+    await asyncio.to_thread(_require_free, file)
     async with opened(settings) as container:
         database, store = await container.get(Database), await container.get(MediaStore)
         with _half_written(file) as folder:
@@ -149,9 +149,7 @@ async def _restore_media(store: MediaStore, tar: tarfile.TarFile) -> int:
         try:
             key = MediaKey(MediaKind(kind), name)
         except ValueError:
-            raise TransferFailed(
-                f"The backup has a file {member.name!r}, which cannot be one of PhotoChanger."
-            ) from None
+            raise TransferFailed(f"The backup has a file {member.name!r}, none of PhotoChanger's.") from None
         content = tar.extractfile(member)
         assert content is not None  # a file, as was asked
         await store.put(key.kind, key.name, _chunks(content), max_bytes=member.size)
@@ -168,7 +166,7 @@ def _restore_tables(url: str, tar: tarfile.TarFile, manifest: Manifest) -> None:
     with filling(url, manifest.revision) as target:
         for table in manifest.tables:
             content = _member(tar, _table_name(table))
-            target.fill(table, iter(lambda: content.read(_CHUNK_BYTES), b""))
+            target.fill(table, iter(partial(content.read, _CHUNK_BYTES), b""))
         target.finish(manifest.rows)
     migrate(url)
 
@@ -218,6 +216,11 @@ def _half_written(file: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def _require_free(file: Path) -> None:
+    if file.exists():
+        raise FileExistsError(f"{file} exists already")
 
 
 def _private(path: Path) -> IO[bytes]:

@@ -18,6 +18,7 @@ from ..core.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
 from .cli_data import backup, db, restore
 from .cli_run import configured, run_async
+from .cli_status import status
 from .config import PREFIX, Settings
 
 _MAX_INPUT_CHARS = 64 * 1024
@@ -324,7 +325,7 @@ def demo(output: Path) -> None:
 
 cli.add_command(admin)
 cli.add_command(ingest_password)
-for _command in (backup, restore, db):
+for _command in (status, backup, restore, db):
     cli.add_command(_command)
 
 

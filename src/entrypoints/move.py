@@ -12,8 +12,8 @@ def move(settings: Settings, url: str) -> dict[str, int]:
     """Copy everything from the embedded server to the database at `url`, which must be empty; the rows by table.
 
     Blocks. The source stays as it is; nobody else can use it meanwhile. The rows are counted at both ends, and the
-    target gets all of them or none. Raises ConfigurationError (nothing is embedded here), EmbeddedServerError (a service
-    uses it), TargetNotEmpty, TransferFailed, QueueUnavailable.
+    target gets all of them or none. Raises ConfigurationError (nothing is embedded here), EmbeddedServerError (a
+    service uses it), TargetNotEmpty, TransferFailed, QueueUnavailable.
     """
     if settings.database_url is not None:
         raise ConfigurationError(PREFIX + "DATABASE_URL", "is set: the database is an external one already")

@@ -24,5 +24,5 @@ async def require_any_worker(registry: WorkerRegistry) -> None:
     """WorkerMissing unless some worker on any host has told of itself lately; QueueUnavailable."""
     workers = await registry.all()
     if not any(not worker.silent for worker in workers):
-        lost = f"; {len(workers)} have fallen silent" if workers else ""
-        raise WorkerMissing(f"No worker runs here, and none on another host has told of itself lately{lost}.")
+        lost = f"; {len(workers)} of them fell silent" if workers else ""
+        raise WorkerMissing(f"No worker runs here, and none elsewhere has told of itself lately{lost}.")

@@ -36,7 +36,7 @@ def public_path(answer: httpx.Response) -> str:
 
 
 def used_home(home: Path) -> tuple[str, bytes]:
-    """A home in which a guest was photographed, an administrator added and a key stored; the guest's link and picture."""
+    """A home with a guest's picture, an administrator and a stored key; the link of the picture and its bytes."""
     done("admin", "add", "ada", stdin="a long enough password", home=home)
     done("providers", "set-key", "gemini", stdin="a-key-of-gemini", home=home)
     with serving(home) as service:

@@ -79,9 +79,7 @@ class Filling:
     def finish(self, rows: dict[str, int]) -> None:
         """Let new rows be numbered after these, and compare what is there with what left. TransferFailed."""
         for name, column in self._connection.execute(_NUMBERED, {"schema": SCHEMA}).fetchall():
-            query = sql.SQL(
-                "select setval(pg_get_serial_sequence(%s, %s), max({0})) from {1} having max({0}) is not null"
-            )
+            query = sql.SQL("select setval(pg_get_serial_sequence(%s, %s), max({0})) from {1} having count(*) > 0")
             self._connection.execute(query.format(sql.Identifier(column), _table(name)), (f"{SCHEMA}.{name}", column))
         for name, expected in rows.items():
             arrived = _count(self._connection, name)
