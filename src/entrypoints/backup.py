@@ -18,7 +18,17 @@ from typing import IO
 
 import msgspec
 
-from ..adapters.postgres import Database, TableShape, TargetNotEmpty, TransferFailed, filling, migrate, snapshot
+from ..adapters.postgres import (
+    Database,
+    TableShape,
+    TargetNotEmpty,
+    TransferFailed,
+    filling,
+    migrate,
+    require_empty,
+    require_known,
+    snapshot,
+)
 from ..core.errors import MediaNotFound
 from ..core.media import MediaKey, MediaKind
 from ..core.ports.media import MediaStore
@@ -80,6 +90,7 @@ async def restore(settings: Settings, file: Path) -> Moved:
     """
     with _opened_backup(file) as tar:
         manifest = _manifest(tar)
+        require_known(manifest.revision)
         secret = _read(tar, _SECRET) if _SECRET in tar.getnames() else None
         kept = secret_key_file(settings)
         if secret is not None and kept.exists() and kept.read_bytes() != secret:
@@ -89,6 +100,7 @@ async def restore(settings: Settings, file: Path) -> Moved:
             database, store = await container.get(Database), await container.get(MediaStore)
             async for key in _all_keys(store):
                 raise TargetNotEmpty(f"The media store has files already ({key}); an empty one is needed.")
+            await asyncio.to_thread(require_empty, database.url)
             files = await _restore_media(store, tar)
             if secret is not None and settings.secret_key is None and not kept.exists():
                 with _private(kept) as output:

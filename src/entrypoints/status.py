@@ -14,7 +14,8 @@ from ..core.ports.limits import ProviderLimits
 from ..core.ports.queue import JobQueue
 from ..core.ports.repositories import JobRepository
 from ..core.ports.workers import WorkerRegistry
-from ..core.providers import Breaker
+from ..core.providers import Breaker, Standing
+from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.free_space import FreeSpace
 
 LAST_FAILURES = 5
@@ -43,7 +44,8 @@ class ShownWorker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownProvider(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider that was ever asked; `health` is the share of its last calls that made a picture."""
+    """A provider of another machine; `health` is the share of its last calls that made a picture, None before the
+    first."""
 
     id: str
     breaker: Breaker
@@ -91,7 +93,7 @@ async def look(container: AsyncContainer) -> Status:
         at=now,
         queue=ShownQueue(depth.pending, depth.processing, depth.by_provider),
         workers=await _workers(await container.get(WorkerRegistry)),
-        providers=await _providers(await container.get(ProviderLimits)),
+        providers=await _providers(await container.get(ProviderLimits), await container.get(ProviderCatalogue)),
         disk=await _disk(await container.get(FreeSpace)),
         last_failures=await _failures(await container.get(JobRepository), now),
     )
@@ -119,7 +121,9 @@ async def _workers(registry: WorkerRegistry) -> tuple[ShownWorker, ...]:
     )
 
 
-async def _providers(limits: ProviderLimits) -> tuple[ShownProvider, ...]:
+async def _providers(limits: ProviderLimits, catalogue: ProviderCatalogue) -> tuple[ShownProvider, ...]:
+    infos = [provider.info for provider in catalogue.all()]
+    standings = {info.id: Standing() for info in infos if not info.on_this_machine} | await limits.standings()
     return tuple(
         ShownProvider(
             id=id,
@@ -129,7 +133,7 @@ async def _providers(limits: ProviderLimits) -> tuple[ShownProvider, ...]:
             calls_last_minute=standing.calls_last_minute,
             calls_today=standing.calls_today,
         )
-        for id, standing in sorted((await limits.standings()).items())
+        for id, standing in sorted(standings.items())
     )
 
 

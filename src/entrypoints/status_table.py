@@ -62,7 +62,7 @@ def _workers(workers: tuple[ShownWorker, ...]) -> Table | Text:
 
 def _providers(providers: tuple[ShownProvider, ...]) -> Table | Text:
     if not providers:
-        return Text("Providers: none was asked yet")
+        return Text("Providers: none but those of this machine")
     table = _table("Provider", "Breaker", "Pictures", "Calls a minute", "Calls today")
     for provider in providers:
         closed = provider.breaker is Breaker.CLOSED

@@ -16,7 +16,17 @@ from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
 from .templates import PostgresTemplateRepository
-from .transfer import Filling, Snapshot, TableShape, TargetNotEmpty, TransferFailed, filling, snapshot
+from .transfer import (
+    Filling,
+    Snapshot,
+    TableShape,
+    TargetNotEmpty,
+    TransferFailed,
+    filling,
+    require_empty,
+    require_known,
+    snapshot,
+)
 from .webhooks import PostgresWebhookOutbox, PostgresWebhookRepository
 from .workers import PostgresWorkerRegistry
 
@@ -49,5 +59,7 @@ __all__ = [
     "filling",
     "migrate",
     "require_current_schema",
+    "require_empty",
+    "require_known",
     "snapshot",
 ]

@@ -14,8 +14,8 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from ...core.errors import PhotoChangerError
-from .engine import CONNECT_TIMEOUT_SECONDS, unavailable
+from ...core.errors import PhotoChangerError, QueueUnavailable
+from .engine import CONNECT_TIMEOUT_SECONDS
 from .migrate import known_revision, migrate
 from .tables import SCHEMA
 
@@ -89,8 +89,11 @@ class Filling:
 
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
-    """The tables as they are now, for as long as the block lasts, whatever others write. QueueUnavailable."""
-    with unavailable(), _connected(url) as connection:
+    """The tables as they are now, for as long as the block lasts, whatever others write.
+
+    Raises QueueUnavailable, TransferFailed (the database refuses, or has no schema of ours).
+    """
+    with _connected(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         yield Snapshot(connection)
@@ -100,30 +103,47 @@ def snapshot(url: str) -> Iterator[Snapshot]:
 def filling(url: str, revision: str) -> Iterator[Filling]:
     """An empty database with the schema of this revision, to be filled; committed at the end of the block.
 
-    Raises TargetNotEmpty, TransferFailed (a revision of a newer version), QueueUnavailable.
+    Raises TargetNotEmpty, TransferFailed (the database refuses, or the revision is a newer version's),
+    QueueUnavailable.
     """
+    require_known(revision)
+    with _connected(url) as connection:
+        _require_empty(connection)
+        connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCHEMA)))
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCHEMA)))
+    migrate(url, to=revision)
+    with _connected(url) as connection:
+        yield Filling(connection)
+        connection.execute("analyze")
+
+
+def require_known(revision: str) -> None:
+    """TransferFailed where data of this revision is of a newer version than this one."""
     if not known_revision(revision):
         raise TransferFailed(f"The data has the schema {revision}, which this version of PhotoChanger does not know.")
-    with unavailable():
-        with _connected(url) as connection:
-            _require_empty(connection)
-            connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCHEMA)))
-        migrate(url, to=revision)
-        with _connected(url) as connection:
-            yield Filling(connection)
-            connection.execute("analyze")
+
+
+def require_empty(url: str) -> None:
+    """TargetNotEmpty where the database has data of ours; QueueUnavailable."""
+    with _connected(url) as connection:
+        _require_empty(connection)
 
 
 @contextmanager
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection without a limit on statements, whose block is one transaction."""
-    with psycopg.connect(
-        url,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        application_name="photochanger transfer",
-        options="-c timezone=UTC -c statement_timeout=0",
-    ) as connection:
-        yield connection
+    try:
+        with psycopg.connect(
+            url,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="photochanger transfer",
+            options="-c timezone=UTC -c statement_timeout=0",
+        ) as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise QueueUnavailable("The database cannot be reached right now.") from error
+    except psycopg.DatabaseError as error:  # its text may tell what stands in a row
+        raise TransferFailed(f"The database refused the transfer: {type(error).__name__}.") from error
 
 
 def _require_empty(connection: psycopg.Connection[Any]) -> None:
