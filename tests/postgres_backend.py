@@ -24,6 +24,7 @@ from photochanger.adapters.postgres import (
     PostgresTemplateRepository,
     PostgresWebhookOutbox,
     PostgresWebhookRepository,
+    PostgresWorkerRegistry,
 )
 
 
@@ -50,4 +51,5 @@ async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
             templates=PostgresTemplateRepository(database),
             webhooks=PostgresWebhookRepository(database),
             outbox=PostgresWebhookOutbox(database),
+            workers=PostgresWorkerRegistry(database),
         )

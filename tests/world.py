@@ -34,9 +34,11 @@ from photochanger.core.ports.repositories import (
 from photochanger.core.ports.security import FailureCounter
 from photochanger.core.ports.stats import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
+from photochanger.core.services.free_space import FreeSpace
 from photochanger.core.services.job_service import Jobs
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
@@ -55,6 +57,7 @@ T = TypeVar("T")
 
 SECOND = timedelta(seconds=1)
 SLOT = "slot-001"
+FLOOR = 1024
 
 _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
 
@@ -249,6 +252,7 @@ class World:
         self.failures: Any = Troubled(adapters[FailureCounter])
         self.webhooks = adapters[WebhookRepository]
         self.outbox: Any = Troubled(adapters[WebhookOutbox])
+        self.workers = adapters[WorkerRegistry]
         self.queue: Any = Troubled(adapters[JobQueue])
         self.records: Any = Troubled(adapters[JobRepository])
         self.settings_records: Any = Troubled(adapters[SettingsRepository])
@@ -265,7 +269,8 @@ class World:
         )
         self.throttle = Throttle(self.failures, self.clock)
         self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
-        receiving = Receiving(self.store, self.images)
+        self.space = FreeSpace(self.store, self.clock, floor_bytes=FLOOR)
+        receiving = Receiving(self.store, self.images, self.space)
         self.media = Media(
             store=self.store,
             media=self.media_records,
@@ -311,6 +316,7 @@ class World:
             audit=self.audit,
             failures=self.failures,
             outbox=self.outbox,
+            workers=self.workers,
             store=self.store,
             clock=self.clock,
         )

@@ -16,7 +16,9 @@ import click
 from ..core.errors import ConfigurationError, PhotoChangerError
 from ..core.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
+from .cli_data import backup, db, restore
 from .cli_run import configured, run_async
+from .cli_status import status
 from .config import PREFIX, Settings
 
 _STDIN = 0
@@ -325,6 +327,8 @@ def demo(output: Path) -> None:
 
 cli.add_command(admin)
 cli.add_command(ingest_password)
+for _command in (status, backup, restore, db):
+    cli.add_command(_command)
 
 
 def main() -> None:

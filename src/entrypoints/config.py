@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         host, port: where HTTP is served; port 0 lets the system choose.
         database_url: an external PostgreSQL; None starts the embedded one in `home`.
         media_root: the folder of the media store; None means `home`/media.
+        min_free_bytes: no photo is taken while less is free in the media store; 0 refuses none.
         workers: concurrent jobs of this host; 0 runs none here.
         sync_response, result_retention, max_active_jobs, max_upload_bytes, max_image_pixels: see AppSettings; what an
             administrator has stored goes over them.
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     database_url: str | None = None
     media_root: Path | None = None
+    min_free_bytes: int = 256 * MIB
     workers: int = 4
     max_active_jobs: int = 64
     sync_response: timedelta = DEFAULT_SYNC_RESPONSE
@@ -275,6 +277,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PORT": ("port", _whole(0, 65535)),
     "DATABASE_URL": ("database_url", _url("postgresql", "postgres")),
     "MEDIA_ROOT": ("media_root", Path),
+    "MIN_FREE_BYTES": ("min_free_bytes", _whole(0, 1024**5)),
     "WORKERS": ("workers", _whole(0, 256)),
     "MAX_ACTIVE_JOBS": ("max_active_jobs", _whole(*COUNT_BOUNDS["max_active_jobs"])),
     "SYNC_RESPONSE_SECONDS": ("sync_response", _duration("seconds", *DURATION_BOUNDS["sync_response"])),

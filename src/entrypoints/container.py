@@ -30,6 +30,7 @@ from ..adapters.postgres import (
     PostgresTemplateRepository,
     PostgresWebhookOutbox,
     PostgresWebhookRepository,
+    PostgresWorkerRegistry,
 )
 from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
 from ..adapters.system_clock import SystemClock
@@ -59,11 +60,13 @@ from ..core.ports.services import (
 )
 from ..core.ports.stats import StatsService
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
+from ..core.ports.workers import WorkerRegistry
 from ..core.services.admin_service import Admins
 from ..core.services.auth_service import AuthService
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.event_feed import EventFeed
 from ..core.services.fallback import FallbackPictures
+from ..core.services.free_space import FreeSpace
 from ..core.services.job_service import Jobs
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
@@ -81,6 +84,7 @@ from ..core.services.throttle import Throttle
 from ..core.services.webhook_delivery import WebhookDelivery
 from ..core.services.webhooks import Webhooks
 from .config import Settings
+from .heartbeat import Heartbeat
 from .providers import Providers, make_providers
 from .worker import Worker, WorkerPool
 
@@ -130,6 +134,7 @@ class PostgresAdapters(Provider):
     templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
     webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
     outbox = provide(PostgresWebhookOutbox, provides=WebhookOutbox)
+    workers = provide(PostgresWorkerRegistry, provides=WorkerRegistry)
 
 
 class LocalAdapters(Provider):
@@ -201,6 +206,10 @@ class CoreServices(Provider):
     ) -> ProviderKeys:
         return ProviderKeys(repository, box, clock, environment=settings.provider_keys)
 
+    @provide
+    def space(self, store: MediaStore, clock: Clock, settings: Settings) -> FreeSpace:
+        return FreeSpace(store, clock, floor_bytes=settings.min_free_bytes)
+
     throttle = provide(Throttle)
     signing_keys = provide(SigningKeys)
     admins = provide(Admins, provides=AdminService)
@@ -214,6 +223,11 @@ class CoreServices(Provider):
     template_service = provide(Templates, provides=TemplateService)
     webhook_service = provide(Webhooks, provides=WebhookService)
     worker = provide(Worker)
+
+    @provide
+    def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
+        return Heartbeat(registry)
+
     sweeper = provide(Sweeper)
     events = provide(EventFeed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import stat
 from collections.abc import Awaitable, Callable
 
@@ -11,16 +10,22 @@ from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
 from ..core.errors import PhotoChangerError
+from ..core.ports.clock import Clock
 from ..core.ports.repositories import SettingsRepository, SlotRepository
+from ..core.ports.secrets import SecretBox, SigningKeyRepository
+from ..core.ports.security import AdminRepository
+from ..core.ports.webhooks import WebhookOutbox
+from ..core.ports.workers import WorkerRegistry
 from ..core.services.catalogue import ProviderCatalogue
+from ..core.services.free_space import FreeSpace
 from ..core.services.provider_keys import ProviderKeys
+from . import service_findings
 from .config import Settings
 from .container import make_container, secret_key_file
 from .findings import Finding, provider_findings
 from .providers import Providers
 from .startup import readiness
 
-_LOW_DISK_BYTES = 2 * 1024**3
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -45,7 +50,7 @@ async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]
     except (PhotoChangerError, OSError) as error:
         return [Finding("database", str(error), "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _MEND[part]) for part, check in checks.items()]
-    findings += [_disk(settings), *_secret_key(settings)]
+    findings += [await service_findings.disk(await container.get(FreeSpace)), *_secret_key(settings)]
     if any(finding.mend for finding in findings if finding.part in ("database", "schema")):
         return findings
     stored = await (await container.get(SettingsRepository)).ingest_password()
@@ -54,6 +59,7 @@ async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]
         if stored
         else Finding("ingest password", "not set yet", "Start `photochanger serve` once; it sets and prints one.")
     )
+    findings += await _of_the_service(container)
     return findings + await provider_findings(
         slots=await (await container.get(SlotRepository)).all(),
         catalogue=await container.get(ProviderCatalogue),
@@ -61,6 +67,22 @@ async def _parts(container: AsyncContainer, settings: Settings) -> list[Finding]
         keys=await container.get(ProviderKeys),
         settings=settings,
     )
+
+
+async def _of_the_service(container: AsyncContainer) -> list[Finding]:
+    database, clock = await container.get(Database), await container.get(Clock)
+    await database.now()  # over a connection that is there already: a new one would count into the difference
+    asked_at = clock.now()
+    there = await database.now()
+    here = clock.now()
+    keys = await (await container.get(SigningKeyRepository)).all()
+    return [
+        service_findings.clock(here, there, took=here - asked_at),
+        service_findings.workers(await (await container.get(WorkerRegistry)).all()),
+        service_findings.administrators(await (await container.get(AdminRepository)).all()),
+        await service_findings.signing_keys(keys, await container.get(SecretBox)),
+        await service_findings.webhooks(await container.get(WebhookOutbox)),
+    ]
 
 
 _MEND = {
@@ -79,15 +101,6 @@ async def _check(part: str, check: Callable[[], Awaitable[None]], mend: str) -> 
     except TimeoutError:
         return Finding(part, f"no answer within {_TIMEOUT_SECONDS:g} s", mend)
     return Finding(part, "works")
-
-
-def _disk(settings: Settings) -> Finding:
-    folder = settings.media_folder
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    says = f"{free / 1024**3:.1f} GiB free for media"
-    return Finding("disk", says, "Make room: below 2 GiB." if free < _LOW_DISK_BYTES else None)
 
 
 def _secret_key(settings: Settings) -> list[Finding]:

@@ -7,13 +7,16 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
+from ..core.ports.workers import WorkerRegistry
 from ..core.services.event_feed import EventFeed
 from ..core.services.sweeper import Sweeper
 from .config import PREFIX, Settings
@@ -21,7 +24,8 @@ from .container import make_container
 from .http.app import create_http_app
 from .http.server import Server, make_server
 from .http.services import HttpServices
-from .startup import WorkerMissing, migrate_database, readiness, seed, tell
+from .startup import migrate_database, readiness, seed, tell
+from .worker_checks import WorkerMissing, require_any_worker, require_worker
 
 _log = logging.getLogger("photochanger.serve")
 
@@ -60,10 +64,11 @@ class WorkerProcess:
                 _log.error("the worker process ended with code %s and is started again", code)
                 await asyncio.sleep(_RESTART_PAUSE.total_seconds())
 
-    async def check(self) -> None:
-        """WorkerMissing while no worker process runs."""
+    async def check(self, registry: WorkerRegistry) -> None:
+        """WorkerMissing while no worker process runs, or it is silent. QueueUnavailable."""
         if self._process is None or self._process.returncode is not None:
             raise WorkerMissing("The worker process is not running.")
+        await require_worker(registry, host=socket.gethostname(), pid=self._process.pid)
 
     async def stop(self) -> None:
         """Send the stop signal and wait until the worker has given back what it could not finish."""
@@ -98,7 +103,9 @@ async def serve(settings: Settings) -> None:
 async def _serve_http(
     container: AsyncContainer, settings: Settings, worker: WorkerProcess | None, stop: asyncio.Event
 ) -> None:
-    ready = await readiness(container, database=await container.get(Database), worker=worker.check if worker else None)
+    registry = await container.get(WorkerRegistry)
+    check = partial(worker.check if worker else require_any_worker, registry)
+    ready = await readiness(container, database=await container.get(Database), worker=check)
     services = await HttpServices.of(container, readiness=ready)
     app = create_http_app(services)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)

@@ -9,20 +9,14 @@ import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, migrate, require_current_schema
-from ..core.errors import PhotoChangerError
 from ..core.ports.media import MediaStore
 from ..core.ports.repositories import SlotRepository
 from ..core.ports.services import AdminService
+from ..core.services.free_space import FreeSpace
 from ..core.services.settings_service import SettingsService
 from ..core.slots import shipped_slots
 from .config import Settings
 from .readiness import Check, Readiness
-
-
-class WorkerMissing(PhotoChangerError):
-    """No worker of this service is running."""
-
-    code = "worker_missing"
 
 
 async def migrate_database(container: AsyncContainer) -> None:
@@ -79,7 +73,13 @@ async def readiness(container: AsyncContainer, *, database: Database | None, wor
     if database is not None:
         checks["database"] = database.ping
         checks["schema"] = partial(require_current_schema, database)
-    checks["store"] = (await container.get(MediaStore)).check
+    store, space = await container.get(MediaStore), await container.get(FreeSpace)
+
+    async def store_takes_photos() -> None:
+        await store.check()
+        await space.require()
+
+    checks["store"] = store_takes_photos
     if worker is not None:
         checks["worker"] = worker
     return Readiness(checks)

@@ -22,6 +22,7 @@ from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.processing import Processing
 from ..core.services.settings_service import SettingsService
 from ..core.services.webhook_delivery import WebhookDelivery
+from .heartbeat import Heartbeat
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -68,6 +69,16 @@ class WorkerPool:
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._stopping = False
+
+    @property
+    def concurrency(self) -> int:
+        """The most jobs at once."""
+        return self._concurrency
+
+    @property
+    def running(self) -> int:
+        """How many jobs are worked on at this moment."""
+        return len(self._running)
 
     def stop(self) -> None:
         """Take nothing new; `run` returns when the running jobs are done or handed back."""
@@ -188,11 +199,12 @@ class WorkerPool:
 
 
 class Worker:
-    """All that a process does which works: jobs, and beside them webhooks. Both stop together."""
+    """All that a process does which works: jobs, beside them webhooks, and telling of itself. All stop together."""
 
-    def __init__(self, pool: WorkerPool, deliveries: WebhookDelivery) -> None:
+    def __init__(self, pool: WorkerPool, deliveries: WebhookDelivery, heartbeat: Heartbeat) -> None:
         self._pool = pool
         self._deliveries = deliveries
+        self._heartbeat = heartbeat
 
     def stop(self) -> None:
         """Take nothing new; `run` returns when what is under way has ended, or after its grace."""
@@ -201,10 +213,12 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop` is called. Cancellation stops at once."""
+        telling = asyncio.create_task(self._heartbeat.run(self._pool))
         delivering = asyncio.create_task(self._deliveries.run())
         try:
             await self._pool.run()
             await delivering
         finally:
             delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
+            telling.cancel()
+            await asyncio.gather(delivering, telling, return_exceptions=True)

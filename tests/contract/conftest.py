@@ -22,6 +22,7 @@ from photochanger.core.ports.secrets import SecretRepository, SigningKeyReposito
 from photochanger.core.ports.security import AdminRepository, FailureCounter
 from photochanger.core.ports.stats import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.ports.workers import WorkerRegistry
 from postgres_backend import open_backend
 
 
@@ -57,4 +58,5 @@ def _memory() -> SimpleNamespace:
         templates=adapters[TemplateRepository],
         webhooks=adapters[WebhookRepository],
         outbox=adapters[WebhookOutbox],
+        workers=adapters[WorkerRegistry],
     )

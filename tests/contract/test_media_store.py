@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -325,3 +326,15 @@ def bytes_of(path: Path) -> bytes:
 
 def everything_in(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*"))
+
+
+# Room
+
+
+async def test_the_room_that_is_left_is_told(tmp_path: Path) -> None:
+    clock = SystemClock()
+    assert await MemoryMediaStore(clock).free_bytes() is None
+    assert await MemoryMediaStore(clock, room_bytes=7).free_bytes() == 7
+    free = await FilesystemMediaStore(tmp_path / "media").free_bytes()
+    assert free is not None
+    assert 0 < free <= shutil.disk_usage(tmp_path).total

@@ -24,6 +24,8 @@ MIB = 1024 * 1024
         ("DATABASE_URL", "postgresql://u:p@db/photos", "database_url", "postgresql://u:p@db/photos"),
         ("DATABASE_URL", "postgres://db/photos", "database_url", "postgres://db/photos"),
         ("MEDIA_ROOT", "/srv/media", "media_root", Path("/srv/media")),
+        ("MIN_FREE_BYTES", "0", "min_free_bytes", 0),
+        ("MIN_FREE_BYTES", "1073741824", "min_free_bytes", 1024 * MIB),
         ("WORKERS", "0", "workers", 0),
         ("WORKERS", "256", "workers", 256),
         ("MAX_ACTIVE_JOBS", "1", "max_active_jobs", 1),

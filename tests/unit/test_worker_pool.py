@@ -23,6 +23,7 @@ from photochanger.core.ports.providers import ProviderRequest
 from photochanger.core.services.webhook_delivery import WebhookDelivery
 from photochanger.core.webhooks import DeliveryState
 from photochanger.entrypoints import worker
+from photochanger.entrypoints.heartbeat import Heartbeat
 from photochanger.entrypoints.worker import MAX_ATTEMPTS, Worker, WorkerPool
 from world import SECOND, ScriptedProvider, World, never, picture
 
@@ -321,7 +322,7 @@ async def worker_of(world: World, receiver: ScriptedReceiver, pool: WorkerPool) 
         sender=receiver,
         clock=world.clock,
     )
-    return Worker(pool, delivery)
+    return Worker(pool, delivery, Heartbeat(world.workers))
 
 
 async def test_a_worker_makes_pictures_tells_of_them_and_stops_both_together() -> None:

@@ -137,6 +137,13 @@ class FilesystemMediaStore:
 
         return await _in_thread(remove)
 
+    async def free_bytes(self) -> int | None:
+        def free() -> int:
+            facts = os.statvfs(self._root)
+            return facts.f_bavail * facts.f_frsize  # what this user may take, not what is kept back for root
+
+        return await _in_thread(free)
+
     async def check(self) -> None:
         def write_and_read() -> None:
             for kind in MediaKind:

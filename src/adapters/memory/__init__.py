@@ -21,6 +21,7 @@ from ...core.ports.secrets import SecretRepository, SigningKeyRepository
 from ...core.ports.security import AdminRepository, FailureCounter
 from ...core.ports.stats import StatsService
 from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
+from ...core.ports.workers import WorkerRegistry
 from ..system_clock import SystemClock
 from .admins import MemoryAdminRepository
 from .audit import MemoryAuditLog
@@ -38,6 +39,7 @@ from .signing_keys import MemorySigningKeyRepository
 from .slots import MemorySlotRepository, MemoryTemplateRepository
 from .stats import MemoryStatsService
 from .webhooks import MemoryWebhookOutbox, MemoryWebhookRepository
+from .workers import MemoryWorkerRegistry
 
 __all__ = [
     "FakeClock",
@@ -59,6 +61,7 @@ __all__ = [
     "MemoryTemplateRepository",
     "MemoryWebhookOutbox",
     "MemoryWebhookRepository",
+    "MemoryWorkerRegistry",
     "memory_adapters",
 ]
 
@@ -91,4 +94,5 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         TemplateRepository: MemoryTemplateRepository(slots),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
+        WorkerRegistry: MemoryWorkerRegistry(clock),
     }

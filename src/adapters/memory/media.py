@@ -20,9 +20,10 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class MemoryMediaStore:
-    """Files as bytes in a dictionary."""
+    """Files as bytes in a dictionary. `room_bytes` is what it says of the space that is left, whatever lies in it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, room_bytes: int | None = None) -> None:
+        self.room_bytes = room_bytes
         self._clock = clock
         self._files: dict[MediaKey, tuple[bytes, datetime]] = {}
 
@@ -65,6 +66,9 @@ class MemoryMediaStore:
 
     async def remove_partial(self, *, older_than: datetime) -> int:
         return 0  # an interrupted write leaves nothing
+
+    async def free_bytes(self) -> int | None:
+        return self.room_bytes
 
     async def check(self) -> None:
         """Memory can always be written."""

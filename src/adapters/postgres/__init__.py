@@ -16,12 +16,25 @@ from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
 from .templates import PostgresTemplateRepository
+from .transfer import (
+    Filling,
+    Snapshot,
+    TableShape,
+    TargetNotEmpty,
+    TransferFailed,
+    filling,
+    require_empty,
+    require_known,
+    snapshot,
+)
 from .webhooks import PostgresWebhookOutbox, PostgresWebhookRepository
+from .workers import PostgresWorkerRegistry
 
 __all__ = [
     "Database",
     "EmbeddedServer",
     "EmbeddedServerError",
+    "Filling",
     "PostgresAdminRepository",
     "PostgresAuditLog",
     "PostgresFailureCounter",
@@ -38,6 +51,15 @@ __all__ = [
     "PostgresTemplateRepository",
     "PostgresWebhookOutbox",
     "PostgresWebhookRepository",
+    "PostgresWorkerRegistry",
+    "Snapshot",
+    "TableShape",
+    "TargetNotEmpty",
+    "TransferFailed",
+    "filling",
     "migrate",
     "require_current_schema",
+    "require_empty",
+    "require_known",
+    "snapshot",
 ]

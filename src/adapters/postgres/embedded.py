@@ -101,6 +101,25 @@ class EmbeddedServer:
                 with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                     connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other process away from the server for the length of the block.
+
+        Those that come meanwhile wait. EmbeddedServerError where somebody uses it already.
+        """
+        assert self._users is not None
+        try:
+            with _locked(self._folder / "start.lock"):  # nobody joins between giving up the share and holding it all
+                try:
+                    fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise EmbeddedServerError(
+                        "A service or another command uses the embedded PostgreSQL right now; stop it first."
+                    ) from None
+            yield
+        finally:
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+
     def close(self) -> None:
         """Leave; the last one out stops the server. Calling it again does nothing."""
         if self._users is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,6 +83,12 @@ class Database:
         with unavailable():
             async with self._engine.begin() as connection:
                 yield connection
+
+    async def now(self) -> datetime:
+        """The moment by the database's clock. QueueUnavailable."""
+        async with self.begin() as connection:
+            moment: datetime = (await connection.execute(text("select clock_timestamp()"))).scalar_one()
+        return moment
 
     async def ping(self) -> None:
         """QueueUnavailable if the database does not answer."""

@@ -26,8 +26,8 @@ class SchemaOutdated(QueueUnavailable):
     code = "schema_outdated"
 
 
-def migrate(url: str) -> None:
-    """Run the steps that are missing; blocks until other processes are through. QueueUnavailable."""
+def migrate(url: str, *, to: str = "head") -> None:
+    """Run the steps that are missing up to this revision; blocks until others are through. QueueUnavailable."""
     with unavailable():
         engine = create_engine(
             _sqlalchemy_url(url), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}
@@ -38,12 +38,17 @@ def migrate(url: str) -> None:
             try:
                 connection.execute(text(f"create schema if not exists {SCHEMA}"))
                 connection.commit()
-                command.upgrade(_config(connection), "head")
+                command.upgrade(_config(connection), to)
                 connection.commit()
             finally:
                 connection.rollback()
                 connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
                 connection.commit()
+
+
+def known_revision(revision: str) -> bool:
+    """Whether this version of PhotoChanger has the steps up to this revision."""
+    return any(script.revision == revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions())
 
 
 async def require_current_schema(database: Database) -> None:

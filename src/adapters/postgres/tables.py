@@ -268,3 +268,17 @@ stats_hourly = Table(
     Column("count", BigInteger, nullable=False),
     postgresql_with={"fillfactor": "50"},
 )
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", _moment, nullable=False),
+    Column("seen_at", _moment, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)

@@ -49,6 +49,10 @@ class MediaStore(Protocol):
         """Remove what interrupted writes left behind before a moment; returns how many."""
         ...
 
+    async def free_bytes(self) -> int | None:
+        """How many more bytes can be stored; None where the store has no bound that it could tell."""
+        ...
+
     async def check(self) -> None:
         """Prove that a file can be written and read back; StorageUnavailable."""
         ...

@@ -20,7 +20,7 @@ class JobService(Protocol):
     """Everything that is done with jobs. Methods may also raise QueueUnavailable and StorageUnavailable."""
 
     async def admit(self, slot_id: str) -> Slot:
-        """The slot, if photos may come in on it; SlotNotFound, SlotDisabled."""
+        """The slot, if photos may come in on it; SlotNotFound, SlotDisabled, StorageUnavailable for lack of room."""
         ...
 
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:

@@ -107,6 +107,7 @@ class Jobs:
         slot = await self._slots.get(slot_id)
         if not slot.active or not slot.route.entries:
             raise SlotDisabled(f"The slot {slot_id} is switched off.")
+        await self._receiving.require_room()
         return slot
 
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from ..errors import UndecodableImage, UnsupportedMediaType
 from ..media import ImageLimits, MediaKind, Photo
 from ..ports.media import ImageTool, MediaStore
+from .free_space import FreeSpace
 
 SNIFF_BYTES = 32
 """So many first bytes tell the type of a picture."""
@@ -15,9 +16,14 @@ SNIFF_BYTES = 32
 class Receiving:
     """Takes pictures in."""
 
-    def __init__(self, store: MediaStore, images: ImageTool) -> None:
+    def __init__(self, store: MediaStore, images: ImageTool, space: FreeSpace) -> None:
         self._store = store
         self._images = images
+        self._space = space
+
+    async def require_room(self) -> None:
+        """StorageUnavailable where the store is too full to take pictures in."""
+        await self._space.require()
 
     async def receive(
         self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int, limits: ImageLimits
@@ -25,8 +31,9 @@ class Receiving:
         """Store a picture under a name that the caller made, and read its header; nothing is decoded.
 
         Raises PayloadTooLarge, UnsupportedMediaType (as soon as the first bytes show it), UndecodableImage,
-        ImageTooLarge, StorageUnavailable.
+        ImageTooLarge, StorageUnavailable (before anything is read, where the store is nearly full).
         """
+        await self.require_room()
         stored = await self._store.put(kind, name, self._sniffed(data), max_bytes=max_bytes)
         try:
             async with self._store.local(stored.key) as path:

@@ -157,6 +157,15 @@ class SigningKeys:
             return None
 
 
+def opens(key: SigningKey, box: SecretBox) -> bool:
+    """Whether the key can be opened with this secret; blocks. SecretKeyUnavailable."""
+    try:
+        box.open(key.sealed, purpose=_purpose(key.id))
+    except SealBroken:
+        return False
+    return True
+
+
 def _current(keys: dict[str, _Key]) -> _Key | None:
     return next((key for key in keys.values() if key.retired_at is None), None)
 

@@ -19,8 +19,10 @@ from ..ports.queue import JobQueue
 from ..ports.repositories import AuditLog, JobRepository, MediaRepository, TemplateRepository
 from ..ports.security import FailureCounter
 from ..ports.webhooks import WebhookOutbox
+from ..ports.workers import WorkerRegistry
 from ..results import preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
+from ..workers import FORGOTTEN_AFTER
 
 _log = logging.getLogger("photochanger.sweeper")
 
@@ -45,6 +47,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     audit_entries: int = 0
     failure_counts: int = 0
     webhook_deliveries: int = 0
+    workers: int = 0
     orphans: int = 0
     partial_files: int = 0
 
@@ -65,6 +68,7 @@ class Sweeper:
         audit: AuditLog,
         failures: FailureCounter,
         outbox: WebhookOutbox,
+        workers: WorkerRegistry,
         store: MediaStore,
         clock: Clock,
     ) -> None:
@@ -75,6 +79,7 @@ class Sweeper:
         self._audit = audit
         self._failures = failures
         self._outbox = outbox
+        self._workers = workers
         self._store = store
         self._clock = clock
 
@@ -112,6 +117,7 @@ class Sweeper:
                     delivered_before=now - DELIVERED_LIFE, dead_before=now - DEAD_LIFE, limit=_BATCH
                 )
             ),
+            workers=await self._workers.prune(silent_for=FORGOTTEN_AFTER),
         )
 
     async def sweep_media_objects(self) -> SweepReport:

@@ -1,0 +1,213 @@
+"""All rows of one database into a file or another database, as they were at one moment, by COPY.
+
+PostgreSQL's own text form of rows is the same in every version, and no program of the server is needed for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from ...core.errors import PhotoChangerError, QueueUnavailable
+from .engine import CONNECT_TIMEOUT_SECONDS
+from .migrate import known_revision, migrate
+from .tables import SCHEMA
+
+_VERSION_TABLE = "alembic_version"
+_MADE_BY_MIGRATIONS = ("app_settings",)
+"""Tables that are not empty in a schema which nobody has used yet."""
+
+
+class TargetNotEmpty(PhotoChangerError):
+    """Where the data is to go there is data already."""
+
+    code = "target_not_empty"
+
+
+class TransferFailed(PhotoChangerError):
+    """The data did not arrive as it left, or this version cannot take it; the target holds none of it."""
+
+    code = "transfer_failed"
+
+
+class TableShape(msgspec.Struct, frozen=True):
+    """A table and those of its columns that carry data."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+class Snapshot:
+    """All tables of a database at one moment; `tables` has those first that others refer to."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self.revision: str = _scalar(connection, sql.SQL("select version_num from {}"), _table(_VERSION_TABLE))
+        self.tables = tuple(_tables(connection))
+        self.rows: dict[str, int] = {}
+
+    def copy(self, table: TableShape) -> Iterator[bytes]:
+        """The rows of a table in COPY's text form; `rows` tells how many they were once all were read."""
+        query = sql.SQL("copy (select {} from {}) to stdout").format(_columns(table), _table(table.name))
+        with self._connection.cursor() as cursor:
+            with cursor.copy(query) as copy:
+                for chunk in copy:
+                    yield bytes(chunk)
+            self.rows[table.name] = cursor.rowcount
+
+
+class Filling:
+    """A database that is filled in one transaction."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def fill(self, table: TableShape, chunks: Iterable[bytes]) -> None:
+        """Write rows in COPY's text form in place of what the migrations put there."""
+        self._connection.execute(sql.SQL("delete from {}").format(_table(table.name)))
+        query = sql.SQL("copy {} ({}) from stdin").format(_table(table.name), _columns(table))
+        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
+            for chunk in chunks:
+                copy.write(chunk)
+
+    def finish(self, rows: dict[str, int]) -> None:
+        """Let new rows be numbered after these, and compare what is there with what left. TransferFailed."""
+        for name, column in self._connection.execute(_NUMBERED, {"schema": SCHEMA}).fetchall():
+            query = sql.SQL("select setval(pg_get_serial_sequence(%s, %s), max({0})) from {1} having count(*) > 0")
+            self._connection.execute(query.format(sql.Identifier(column), _table(name)), (f"{SCHEMA}.{name}", column))
+        for name, expected in rows.items():
+            arrived = _count(self._connection, name)
+            if arrived != expected:
+                raise TransferFailed(f"Of the {expected} rows of {name} {arrived} arrived.")
+
+
+@contextmanager
+def snapshot(url: str) -> Iterator[Snapshot]:
+    """The tables as they are now, for as long as the block lasts, whatever others write.
+
+    Raises QueueUnavailable, TransferFailed (the database refuses, or has no schema of ours).
+    """
+    with _connected(url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        yield Snapshot(connection)
+
+
+@contextmanager
+def filling(url: str, revision: str) -> Iterator[Filling]:
+    """An empty database with the schema of this revision, to be filled; committed at the end of the block.
+
+    Raises TargetNotEmpty, TransferFailed (the database refuses, or the revision is a newer version's),
+    QueueUnavailable.
+    """
+    require_known(revision)
+    with _connected(url) as connection:
+        _require_empty(connection)
+        connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCHEMA)))
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCHEMA)))
+    migrate(url, to=revision)
+    with _connected(url) as connection:
+        yield Filling(connection)
+        connection.execute("analyze")
+
+
+def require_known(revision: str) -> None:
+    """TransferFailed where data of this revision is of a newer version than this one."""
+    if not known_revision(revision):
+        raise TransferFailed(f"The data has the schema {revision}, which this version of PhotoChanger does not know.")
+
+
+def require_empty(url: str) -> None:
+    """TargetNotEmpty where the database has data of ours; QueueUnavailable."""
+    with _connected(url) as connection:
+        _require_empty(connection)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection without a limit on statements, whose block is one transaction."""
+    try:
+        with psycopg.connect(
+            url,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="photochanger transfer",
+            options="-c timezone=UTC -c statement_timeout=0",
+        ) as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise QueueUnavailable("The database cannot be reached right now.") from error
+    except psycopg.DatabaseError as error:  # its text may tell what stands in a row
+        raise TransferFailed(f"The database refused the transfer: {type(error).__name__}.") from error
+
+
+def _require_empty(connection: psycopg.Connection[Any]) -> None:
+    for table in _tables(connection):
+        if table.name not in _MADE_BY_MIGRATIONS and _count(connection, table.name):
+            raise TargetNotEmpty(
+                f"The database there has data of PhotoChanger already (in {table.name}); an empty one is needed."
+            )
+
+
+def _tables(connection: psycopg.Connection[Any]) -> Iterator[TableShape]:
+    """The tables of the schema, those first that others refer to."""
+    shapes = {
+        name: TableShape(name, tuple(columns))
+        for name, columns in connection.execute(_SHAPES, {"schema": SCHEMA}).fetchall()
+        if name != _VERSION_TABLE
+    }
+    order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(shapes, ()))
+    for name, referred in connection.execute(_REFERENCES, {"schema": SCHEMA}).fetchall():
+        if name in shapes and referred in shapes:
+            order.add(name, referred)
+    return (shapes[name] for name in order.static_order())
+
+
+def _count(connection: psycopg.Connection[Any], name: str) -> int:
+    return int(_scalar(connection, sql.SQL("select count(*) from {}"), _table(name)))
+
+
+def _scalar(connection: psycopg.Connection[Any], query: sql.SQL, *parts: sql.Composable) -> Any:
+    row = connection.execute(query.format(*parts)).fetchone()
+    if row is None:
+        raise TransferFailed("The database has no schema of PhotoChanger.")
+    return row[0]
+
+
+def _table(name: str) -> sql.Identifier:
+    return sql.Identifier(SCHEMA, name)
+
+
+def _columns(table: TableShape) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
+
+
+_SHAPES = """
+    select c.relname, array_agg(a.attname::text order by a.attnum)
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'p') and not c.relispartition
+    group by c.relname
+    order by c.relname
+"""
+
+_REFERENCES = """
+    select child.relname, parent.relname
+    from pg_constraint f
+    join pg_class child on child.oid = f.conrelid
+    join pg_class parent on parent.oid = f.confrelid
+    where f.contype = 'f' and f.conrelid <> f.confrelid and child.relnamespace = to_regnamespace(%(schema)s)
+"""
+
+_NUMBERED = """
+    select c.relname, a.attname
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'p') and not c.relispartition
+        and pg_get_serial_sequence(format('%%I.%%I', %(schema)s, c.relname), a.attname) is not null
+"""

@@ -1,0 +1,49 @@
+"""The WorkerRegistry port on PostgreSQL: one row a worker process, every moment in it the database's own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from ...core.workers import SeenWorker, WorkerReport
+from .engine import Database
+from .tables import workers as table
+
+
+class PostgresWorkerRegistry:
+    """Rows of `workers`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tell(self, report: WorkerReport) -> None:
+        told = {name: getattr(report, name) for name in report.__struct_fields__}
+        change = insert(table).values(**told, started_at=func.now(), seen_at=func.now())
+        change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**told, "seen_at": func.now()})
+        async with self._database.begin() as connection:
+            await connection.execute(change)
+
+    async def leave(self, name: str) -> None:
+        async with self._database.begin() as connection:
+            await connection.execute(delete(table).where(table.c.name == name))
+
+    async def all(self) -> list[SeenWorker]:
+        age = func.greatest(func.now() - table.c.seen_at, timedelta(0)).label("age")
+        query = select(table, age).order_by(table.c.host.collate("C"), table.c.name.collate("C"))
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            SeenWorker(
+                report=WorkerReport(**{name: getattr(row, name) for name in WorkerReport.__struct_fields__}),
+                started_at=row.started_at,
+                seen_at=row.seen_at,
+                age=row.age,
+            )
+            for row in rows
+        ]
+
+    async def prune(self, *, silent_for: timedelta) -> int:
+        async with self._database.begin() as connection:
+            return (await connection.execute(delete(table).where(table.c.seen_at <= func.now() - silent_for))).rowcount

@@ -1,0 +1,77 @@
+"""The floor under the free space: photos are refused below it, before a byte is kept; what is under way goes on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from photochanger.core.errors import StorageUnavailable
+from photochanger.core.jobs import JobState
+from photochanger.core.people import COMMAND_LINE
+from photochanger.core.services.free_space import FreeSpace
+from world import FLOOR, SECOND, SLOT, World, chunks, picture
+
+pytestmark = pytest.mark.anyio
+
+
+async def unread() -> AsyncIterator[bytes]:
+    """A photo that nobody may look at."""
+    raise AssertionError("the photo was read")
+    yield b""
+
+
+async def world_with(room_bytes: int | None) -> World:
+    world = World()
+    world.store.inner.room_bytes = room_bytes
+    await world.slot()
+    return world
+
+
+async def test_below_the_floor_no_photo_is_taken_and_none_is_read() -> None:
+    world = await world_with(FLOOR - 1)
+    with pytest.raises(StorageUnavailable, match="nearly full"):
+        await world.jobs.admit(SLOT)
+    slot = await world.slots.get(SLOT)
+    with pytest.raises(StorageUnavailable):
+        await world.jobs.receive_photo(slot, unread())
+    with pytest.raises(StorageUnavailable):
+        await world.media.register_upload(unread())
+    assert await world.files() == []
+
+
+@pytest.mark.parametrize("room_bytes", [FLOOR, None], ids=["at the floor", "unknown"])
+async def test_with_room_or_where_it_cannot_be_told_photos_are_taken(room_bytes: int | None) -> None:
+    world = await world_with(room_bytes)
+    await world.submit()
+    assert (await world.work()).state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_was_taken_in_gets_its_picture_although_the_disk_fills_up() -> None:
+    world = await world_with(FLOOR)
+    await world.submit()
+    world.store.inner.room_bytes = 0
+    assert (await world.work()).state is JobState.SUCCEEDED
+
+
+async def test_the_store_is_asked_once_a_second_at_most_and_room_that_was_made_is_seen() -> None:
+    world = await world_with(FLOOR - 1)
+    for _ in range(5):
+        with pytest.raises(StorageUnavailable):
+            await world.jobs.admit(SLOT)
+    assert world.store.calls.count("free_bytes") == 1
+    world.store.inner.room_bytes = FLOOR
+    await world.clock.advance(SECOND)
+    assert (await world.jobs.admit(SLOT)).id == SLOT
+
+
+async def test_a_floor_of_nothing_refuses_nothing() -> None:
+    world = await world_with(0)
+    space = FreeSpace(world.store, world.clock, floor_bytes=0)
+    await space.require()
+    assert (await space.room()).enough
+
+
+async def test_templates_are_refused_as_well() -> None:
+    world = await world_with(FLOOR - 1)
+    with pytest.raises(StorageUnavailable):
+        await world.templates.add(chunks(picture()), name="Frame", by=COMMAND_LINE)

@@ -1,0 +1,112 @@
+"""How workers tell of themselves, and what `/readyz` makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from photochanger.core.errors import QueueUnavailable
+from photochanger.core.workers import FORGOTTEN_AFTER, SILENT_AFTER, WorkerReport
+from photochanger.entrypoints.heartbeat import Heartbeat
+from photochanger.entrypoints.worker_checks import WorkerMissing, require_any_worker, require_worker
+from world import SECOND, Troubled, World
+
+pytestmark = pytest.mark.anyio
+
+BLINK = timedelta(milliseconds=1)
+HERE = {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+class Pool:
+    """Two of four jobs."""
+
+    name = "a-worker"
+    concurrency = 4
+    running = 2
+
+
+async def telling(registry: Any) -> asyncio.Task[None]:
+    return asyncio.create_task(Heartbeat(registry, every=BLINK).run(Pool()))
+
+
+async def until(world: World, look: Any) -> Any:
+    """What `look` returns once that is true."""
+    async with asyncio.timeout(10):
+        while not (seen := await look()):
+            await world.clock.advance(timedelta(0))
+    return seen
+
+
+def report(**fields: Any) -> WorkerReport:
+    told: dict[str, Any] = {"name": "w", "host": "booth", "pid": 7, "concurrency": 1, "running": 0, "version": "1"}
+    return WorkerReport(**told | fields)
+
+
+async def test_a_worker_tells_who_it_is_and_what_it_does_and_takes_its_row_with_it() -> None:
+    world = World()
+    task = await telling(world.workers)
+    (seen,) = await until(world, world.workers.all)
+    assert seen.report.name == "a-worker"
+    assert {"host": seen.report.host, "pid": seen.report.pid} == HERE
+    assert (seen.report.running, seen.report.concurrency) == (2, 4)
+    assert seen.report.version
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await world.workers.all() == []
+
+
+async def test_an_outage_of_the_database_silences_no_worker_for_good() -> None:
+    world = World()
+    registry: Any = Troubled(world.workers)
+    registry.trouble["tell"] = QueueUnavailable("away")
+    task = await telling(registry)
+    async with asyncio.timeout(10):
+        while registry.calls.count("tell") < 3:
+            await world.clock.advance(timedelta(0))
+    assert await world.workers.all() == []
+    del registry.trouble["tell"]
+    assert await until(world, world.workers.all)
+    registry.trouble["leave"] = QueueUnavailable("away again")
+    task.cancel()
+    (ended,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError)
+
+
+async def test_our_worker_is_missing_until_it_has_told_and_when_it_falls_silent() -> None:
+    world = World()
+    await world.workers.tell(report(pid=8))
+    with pytest.raises(WorkerMissing, match="has not told"):
+        await require_worker(world.workers, host="booth", pid=7)
+    await world.workers.tell(report(name="ours"))
+    await require_worker(world.workers, host="booth", pid=7)
+    with pytest.raises(WorkerMissing):
+        await require_worker(world.workers, host="another", pid=7)
+    await world.clock.advance(SILENT_AFTER)
+    with pytest.raises(WorkerMissing):
+        await require_worker(world.workers, host="booth", pid=7)
+
+
+async def test_without_workers_of_our_own_any_that_tells_will_do() -> None:
+    world = World()
+    with pytest.raises(WorkerMissing, match="No worker runs here"):
+        await require_any_worker(world.workers)
+    await world.workers.tell(report(host="far away"))
+    await require_any_worker(world.workers)
+    await world.clock.advance(SILENT_AFTER)
+    with pytest.raises(WorkerMissing, match="1 of them fell silent"):
+        await require_any_worker(world.workers)
+
+
+async def test_the_sweeper_forgets_workers_that_are_gone() -> None:
+    world = World()
+    await world.workers.tell(report())
+    await world.clock.advance(FORGOTTEN_AFTER - SECOND)
+    await world.sweeper.sweep_expired()
+    assert len(await world.workers.all()) == 1
+    await world.clock.advance(SECOND)
+    assert (await world.sweeper.sweep_expired()).workers == 1
+    assert await world.workers.all() == []

@@ -1,0 +1,106 @@
+"""What `doctor` says of workers, disk, clock, signing keys, administrators and webhooks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from builders import webhook
+from photochanger.adapters.memory import MemoryMediaStore
+from photochanger.adapters.security import AesSecretBox
+from photochanger.adapters.system_clock import SystemClock
+from photochanger.core.people import Admin
+from photochanger.core.ports.secrets import SigningKey
+from photochanger.core.services.free_space import FreeSpace
+from photochanger.core.workers import SILENT_AFTER, SeenWorker, WorkerReport
+from photochanger.entrypoints import service_findings
+from world import World
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+GIB = 1024**3
+
+
+def seen(name: str, *, age: timedelta = SECOND) -> SeenWorker:
+    told = WorkerReport(name=name, host="booth", pid=7, concurrency=4, running=0, version="1")
+    return SeenWorker(report=told, started_at=NOW, seen_at=NOW, age=age)
+
+
+def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
+    assert service_findings.workers([]).mend is None
+    working = service_findings.workers([seen("one"), seen("two")])
+    assert (working.says, working.mend) == ("2 working", None)
+    lost = service_findings.workers([seen("one"), seen("two", age=SILENT_AFTER)])
+    assert lost.says.startswith("1 working")
+    assert "two" in lost.says
+    assert lost.mend is not None
+
+
+@pytest.mark.parametrize(
+    ("free", "says", "mends"),
+    [
+        (None, "does not tell", False),
+        (100 * GIB, "100.0 GiB free", False),
+        (GIB, "1.0 GiB", True),
+        (1, "0.0 GiB", True),
+    ],
+)
+async def test_the_disk_is_held_against_the_floor(free: int | None, says: str, mends: bool) -> None:
+    clock = SystemClock()
+    space = FreeSpace(MemoryMediaStore(clock, room_bytes=free), clock, floor_bytes=GIB // 4)
+    finding = await service_findings.disk(space)
+    assert says in finding.says
+    assert (finding.mend is not None) is mends
+
+
+@pytest.mark.parametrize("apart", [timedelta(0), SECOND, -SECOND])
+def test_a_clock_within_a_second_is_right(apart: timedelta) -> None:
+    assert service_findings.clock(NOW + apart, NOW, took=timedelta(0)).mend is None
+
+
+@pytest.mark.parametrize("apart", [1.2 * SECOND, -90 * SECOND])
+def test_a_clock_that_is_more_than_a_second_off_is_to_be_mended(apart: timedelta) -> None:
+    finding = service_findings.clock(NOW + apart, NOW, took=timedelta(0))
+    assert f"{abs(apart) / SECOND:.1f} s" in finding.says
+    assert finding.mend is not None
+
+
+def test_the_time_that_the_question_took_is_no_difference() -> None:
+    assert service_findings.clock(NOW + 4 * SECOND, NOW, took=8 * SECOND).mend is None
+
+
+async def test_signing_keys_that_another_secret_sealed_are_named() -> None:
+    ours, other = AesSecretBox(lambda: "a" * 40), AesSecretBox(lambda: "b" * 40)
+    made = SigningKey(id="k1", sealed=ours.seal("00", purpose="signing key k1"), created_at=NOW)
+    assert (await service_findings.signing_keys([], ours)).mend is None
+    assert (await service_findings.signing_keys([made], ours)).mend is None
+    broken = await service_findings.signing_keys([made], other)
+    assert "k1" in broken.says
+    assert broken.mend is not None
+
+
+def test_somebody_must_be_able_to_log_in() -> None:
+    def admin(**fields: Any) -> Admin:
+        told = {"username": "ada", "password_hash": "h", "permissions": frozenset(), "created_at": NOW}
+        return Admin(**told | {"tokens_from": NOW} | fields)
+
+    assert service_findings.administrators([]).mend is not None
+    assert service_findings.administrators([admin(disabled_at=NOW)]).mend is not None
+    assert service_findings.administrators([admin(), admin(disabled_at=NOW)]).says == "1 of 2 can log in"
+
+
+async def test_dead_deliveries_are_told_with_their_slots() -> None:
+    world = World()
+    await world.slot()
+    await world.webhooks.save(webhook())
+    assert (await service_findings.webhooks(world.outbox)).mend is None
+    await world.submit()
+    await world.work()
+    (delivery,) = await world.outbox.acquire(n=1, lease=SECOND)
+    await world.outbox.failed(delivery, error="410 Gone", status=410, next_at=None)
+    finding = await service_findings.webhooks(world.outbox)
+    assert finding.says == "1 deliveries of slot-001 were given up, the last one on: 410 Gone"
+    assert finding.mend is not None
