@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
+from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
 
 from ..adapters.filesystem import FilesystemMediaStore
 from ..adapters.imaging import ImageTools
@@ -33,6 +33,7 @@ from ..adapters.postgres import (
 )
 from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
 from ..adapters.system_clock import SystemClock
+from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.media import ImageLimits
 from ..core.ports.clock import Clock
@@ -58,6 +59,7 @@ from ..core.ports.services import (
     WebhookService,
 )
 from ..core.ports.stats import StatsService
+from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..core.services.admin_service import Admins
 from ..core.services.auth_service import AuthService
@@ -81,6 +83,7 @@ from ..core.services.throttle import Throttle
 from ..core.services.webhook_delivery import WebhookDelivery
 from ..core.services.webhooks import Webhooks
 from .config import Settings
+from .metrics import MetricsPage
 from .providers import Providers, make_providers
 from .worker import Worker, WorkerPool
 
@@ -140,8 +143,16 @@ class LocalAdapters(Provider):
     clock = provide(SystemClock, provides=Clock)
 
     @provide
-    def store(self, settings: Settings) -> MediaStore:
-        return FilesystemMediaStore(settings.media_folder)
+    async def open_telemetry(self, settings: Settings) -> AsyncIterator[OpenTelemetry]:
+        telemetry = OpenTelemetry(otlp_endpoint=settings.otlp_endpoint)
+        yield telemetry
+        await asyncio.to_thread(telemetry.close)
+
+    telemetry = alias(source=OpenTelemetry, provides=Telemetry)
+
+    @provide
+    def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
+        return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
     def images(self) -> Iterator[ImageTool]:
@@ -216,6 +227,7 @@ class CoreServices(Provider):
     worker = provide(Worker)
     sweeper = provide(Sweeper)
     events = provide(EventFeed)
+    metrics = provide(MetricsPage)
 
     @provide
     async def purges(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> AsyncIterator[Purges]:
@@ -225,9 +237,14 @@ class CoreServices(Provider):
 
     @provide
     def routes(
-        self, providers: ProviderCatalogue, limits: ProviderLimits, settings: SettingsService, clock: Clock
+        self,
+        providers: ProviderCatalogue,
+        limits: ProviderLimits,
+        settings: SettingsService,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock)
+        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
 
     @provide
     def processing(
@@ -243,6 +260,7 @@ class CoreServices(Provider):
         routes: RouteEngine,
         rescue: LateRescue,
         clock: Clock,
+        telemetry: Telemetry,
     ) -> Processing:
         return Processing(
             jobs=jobs,
@@ -256,6 +274,7 @@ class CoreServices(Provider):
             rescue=rescue,
             clock=clock,
             public_base_url=settings.public_base_url,
+            telemetry=telemetry,
         )
 
     @provide
@@ -289,6 +308,7 @@ class CoreServices(Provider):
         processing: Processing,
         providers: ProviderCatalogue,
         app_settings: SettingsService,
+        telemetry: Telemetry,
     ) -> WorkerPool:
         return WorkerPool(
             jobs=jobs,
@@ -298,6 +318,7 @@ class CoreServices(Provider):
             providers=providers,
             settings=app_settings,
             concurrency=settings.workers,
+            telemetry=telemetry,
         )
 
 

@@ -37,6 +37,7 @@ from .signals import MemoryJobSignals
 from .signing_keys import MemorySigningKeyRepository
 from .slots import MemorySlotRepository, MemoryTemplateRepository
 from .stats import MemoryStatsService
+from .telemetry import MemoryTelemetry
 from .webhooks import MemoryWebhookOutbox, MemoryWebhookRepository
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "MemorySigningKeyRepository",
     "MemorySlotRepository",
     "MemoryStatsService",
+    "MemoryTelemetry",
     "MemoryTemplateRepository",
     "MemoryWebhookOutbox",
     "MemoryWebhookRepository",
