@@ -77,7 +77,8 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
 
 def _stop_with_parent(loop: asyncio.AbstractEventLoop, worker: Any) -> None:
     """The service that started this process holds the other end of its standard input."""
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not through sys.stdin, whose lock this thread would still hold when Python shuts down
+        pass
     loop.call_soon_threadsafe(worker.stop)
 
 

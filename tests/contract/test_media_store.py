@@ -325,3 +325,17 @@ def bytes_of(path: Path) -> bytes:
 
 def everything_in(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*"))
+
+
+# How much there is
+
+
+async def test_bytes_are_those_of_the_files_of_a_kind(store: MediaStore) -> None:
+    assert await store.bytes_of(KIND) == 0
+    await keep(store, b"one", name="one")
+    kept = await keep(store, b"seven..", name="two")
+    await keep(store, BIG, name="three", kind=MediaKind.RESULTS)
+    assert await store.bytes_of(KIND) == 10
+    await store.delete(kept.key)
+    assert await store.bytes_of(KIND) == 3
+    assert await store.bytes_of(MediaKind.RESULTS) == len(BIG)

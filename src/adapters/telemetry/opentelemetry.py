@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 NO_SLOT = "none"
 """The label of requests that named no slot that takes photos."""
 
-_EXPORT_SECONDS = 5.0
+_EXPORT_SECONDS = 3.0
 """How long one export may take, also the last one when the process stops."""
 
 _PERIOD_SECONDS = 15.0
@@ -120,9 +121,13 @@ class OpenTelemetry:
 
     def close(self) -> None:
         """Export what is left, within seconds, and stop. Blocks meanwhile."""
-        if self._tracing is not None:
-            self._tracing.close()
+        if self._tracing is None:
+            self._provider.shutdown()
+            return
+        spans = threading.Thread(target=self._tracing.close, name="last spans")  # both wait for the same collector
+        spans.start()
         self._provider.shutdown(_EXPORT_SECONDS * 1000)
+        spans.join()
 
     def _count(self, counter: Instrument, amount: int, **labels: str) -> None:
         self._counters[counter].add(amount, labels)

@@ -210,6 +210,10 @@ class Attempts:
     ) -> None:
         duration = self._clock.now() - attempt.started
         self._telemetry.call_ended(attempt.entry.provider_id, verdict, took=duration, call=attempt.facts["call"])
+        _log.info(
+            "call %s to %s: %s after %.2f s",
+            *(attempt.facts["call"], attempt.entry.provider_id, verdict, duration.total_seconds()),
+        )
         span.note({"verdict": verdict.value})
         if verdict is not Verdict.PICTURE:
             span.fail(verdict.value)

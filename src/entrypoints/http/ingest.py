@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from .services import HttpServices
 from .upload import read_camera_form
 from .waiting import wait_for
 
+_log = logging.getLogger("photochanger.http")
+
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
@@ -39,7 +42,9 @@ async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
         told.outcome = _outcome_of(error)
         raise
     finally:
-        services.telemetry.answered(told.slot_id, told.outcome, took=services.clock.now() - began)
+        took = services.clock.now() - began
+        services.telemetry.answered(told.slot_id, told.outcome, took=took)
+        _log.info("ingest: %s after %.2f s", told.outcome, took.total_seconds())
 
 
 class _Told:
