@@ -170,3 +170,13 @@ def test_the_docs_name_every_figure_as_it_is() -> None:
         for one in INSTRUMENTS
     }
     assert set(rows) == declared
+
+
+def test_without_a_collector_only_a_context_from_outside_travels_on() -> None:
+    telemetry = OpenTelemetry()
+    context = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+    with telemetry.span("request"):
+        assert telemetry.trace() is None
+    with telemetry.span("request", parent=context), telemetry.span("job"):
+        assert telemetry.trace() == context
+    assert telemetry.trace() is None
