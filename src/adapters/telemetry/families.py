@@ -108,13 +108,19 @@ class KeptFamilies:
         self._latest = list(families)
 
     def ended(self) -> None:
-        """The process has ended; its gauges with it."""
-        self._ended = summed(self._ended, (family for family in self._latest if family.kind is not Kind.GAUGE))
+        """The process has ended; its gauges and exemplars with it."""
+        counted = [_without_exemplars(family) for family in self._latest if family.kind is not Kind.GAUGE]
+        self._ended = summed(self._ended, counted)
         self._latest = []
 
     def families(self) -> list[Family]:
         """All that was ever counted there."""
         return summed(self._ended, self._latest)
+
+
+def _without_exemplars(family: Family) -> Family:
+    series = tuple(msgspec.structs.replace(each, exemplars=()) for each in family.series)
+    return msgspec.structs.replace(family, series=series)
 
 
 def families_of(metrics_data: Any) -> list[Family]:
