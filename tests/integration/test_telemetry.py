@@ -34,6 +34,13 @@ def jobs_ended(service: Service) -> float:
     return sum(scraped(service.address).get("photochanger_jobs_ended_total", {}).values())
 
 
+def calls_with_exemplars(address: str) -> str:
+    """The lines of calls to providers that show a trace."""
+    page = httpx.get(f"{address}/metrics", headers={"Accept": "application/openmetrics-text"}).raise_for_status().text
+    calls = "photochanger_provider_call_duration_seconds_bucket"
+    return "\n".join(line for line in page.splitlines() if line.startswith(calls) and "trace_id" in line)
+
+
 def whole_trace(collector: Collector) -> bool:
     return bool(collector.named("POST /ingest/{slot_id}") and collector.named("job"))
 
@@ -46,6 +53,9 @@ def test_one_trace_leads_from_the_request_through_the_queue_to_the_call(tmp_path
         answer = service.send(photos.jpeg(160, 120), traceparent=TRACEPARENT)
         assert answer.status_code == 200
         eventually(lambda: whole_trace(collector))
+        for _ in range(2):  # exemplars stay for the next scraper
+            with_exemplars = eventually(lambda: calls_with_exemplars(service.address))
+            assert TRACE_ID in with_exemplars
     (request,) = collector.named("POST /ingest/{slot_id}")
     (job,) = collector.named("job")
     (call,) = collector.named("provider call")

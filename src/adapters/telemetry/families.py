@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -94,6 +95,28 @@ def total(families: Iterable[Family], name: str, label: str) -> dict[str, float]
             for each in family.series:
                 values[each.labels[label]] = values.get(each.labels[label], 0.0) + each.value
     return values
+
+
+class KeptExemplars:
+    """The newest exemplars of each bucket: OpenTelemetry gives each of them out once, and forgets it."""
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, ...], dict[int, Exemplar]] = {}
+
+    def put_back(self, families: Sequence[Family]) -> list[Family]:
+        """The families with the exemplars that were seen before as well."""
+        return [
+            msgspec.structs.replace(family, series=tuple(self._put_back(family, each) for each in family.series))
+            for family in families
+        ]
+
+    def _put_back(self, family: Family, series: Series) -> Series:
+        if family.kind is not Kind.HISTOGRAM:
+            return series
+        newest = self._newest.setdefault((family.name, *sorted(series.labels.values())), {})
+        for exemplar in series.exemplars:
+            newest[bisect_left(family.bounds, exemplar.value)] = exemplar
+        return msgspec.structs.replace(series, exemplars=tuple(newest.values()))
 
 
 class KeptFamilies:

@@ -19,7 +19,7 @@ from ...core.providers import Verdict
 from ...core.services.silence import SILENT_SPAN
 from ...core.telemetry import IngestOutcome
 from . import instruments
-from .families import Family, families_of
+from .families import Family, KeptExemplars, families_of
 from .instruments import GAUGES, INSTRUMENTS, Instrument, Kind
 from .spans import Tracing
 
@@ -54,6 +54,8 @@ class OpenTelemetry:
         resource = Resource.create({"service.name": "photochanger", "service.instance.id": instance})
         self._reader = InMemoryMetricReader()
         readers: list[Any] = [self._reader]
+        self._exemplars = KeptExemplars()
+        self._reading = threading.Lock()
         self._tracing: Tracing | None = None
         if otlp_endpoint is not None:
             base = otlp_endpoint.rstrip("/")
@@ -117,7 +119,8 @@ class OpenTelemetry:
 
     def families(self) -> list[Family]:
         """All figures of this process. Takes a few milliseconds; safe from any thread."""
-        return families_of(self._reader.get_metrics_data())
+        with self._reading:
+            return self._exemplars.put_back(families_of(self._reader.get_metrics_data()))
 
     def close(self) -> None:
         """Export what is left, within seconds, and stop. Blocks meanwhile."""
