@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from photochanger.adapters.memory import FakeClock, memory_adapters
+from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
 from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.jobs import Claim, Job, LogEntry, LogEvent
 from photochanger.core.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
@@ -260,6 +260,7 @@ class World:
         self.template_records: Any = Troubled(adapters[TemplateRepository])
         self.store: Any = Troubled(adapters[MediaStore])
         self.limits: Any = Troubled(adapters[ProviderLimits])
+        self.telemetry = MemoryTelemetry()
         self.images = TextImages()
         self.hasher = SlowMarkedHasher()
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
@@ -292,6 +293,7 @@ class World:
             fallback=FallbackPictures(self.store, self.images, self.providers),
             settings=self.settings,
             clock=self.clock,
+            telemetry=self.telemetry,
         )
         self.processing = Processing(
             jobs=self.jobs,
@@ -301,12 +303,15 @@ class World:
             media=self.media,
             images=self.images,
             providers=self.providers,
-            routes=RouteEngine(self.providers, self.limits, self.settings, self.clock, jitter=jitter),
+            routes=RouteEngine(
+                self.providers, self.limits, self.settings, self.clock, jitter=jitter, telemetry=self.telemetry
+            ),
             rescue=LateRescue(
                 queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock
             ),
             clock=self.clock,
             public_base_url=public_base_url,
+            telemetry=self.telemetry,
         )
         self.sweeper = Sweeper(
             queue=self.queue,
@@ -319,6 +324,7 @@ class World:
             workers=self.workers,
             store=self.store,
             clock=self.clock,
+            telemetry=self.telemetry,
         )
         self.slot_service = Slots(self.slots, self.template_records, self.providers, self.clock)
         self.templates = Templates(

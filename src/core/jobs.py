@@ -64,7 +64,10 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as it is handed to the queue. `access_token` opens the job's own link to whoever submitted it."""
+    """A job as it is handed to the queue. `access_token` opens the job's own link to whoever submitted it.
+
+    `trace` is the trace context (W3C `traceparent`) in which it was made, for the work on it to go on with.
+    """
 
     id: UUID
     slot_id: str
@@ -76,6 +79,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
+    trace: str | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +99,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
+    trace: str | None = None
     attempt: int = 0
     worker: str | None = None
     lease_until: datetime | None = None

@@ -53,11 +53,14 @@ def worker(workers: int | None, supervised: bool) -> None:
 
 
 async def _work(settings: Settings, *, supervised: bool) -> None:
+    from ..adapters.telemetry import OpenTelemetry
     from .container import make_container
+    from .figures import own_output, served, written_to
     from .startup import migrate_database, seed, tell
     from .worker import Worker
 
     loop = asyncio.get_running_loop()
+    output = own_output() if supervised else None
     container = make_container(settings)
     try:
         if not supervised:
@@ -68,7 +71,9 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
             loop.add_signal_handler(signal_number, worker.stop)
         if supervised:
             threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
-        await worker.run()
+        telemetry = await container.get(OpenTelemetry)
+        async with written_to(output, telemetry) if output is not None else served(settings, telemetry):
+            await worker.run()
     finally:
         await container.close()
 

@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         private_hosts: host names, addresses, networks (CIDR) and host:port that providers and webhooks may reach
             although private.
         log_format: `console` or `json`.
+        otlp_endpoint: base URL of the collector that traces and metrics go to (OTLP over HTTP); None exports none.
+        metrics_port: where a `worker` serves its figures to Prometheus; None serves none, 0 lets the system choose.
     """
 
     home: Path = Path("var")
@@ -81,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_base_urls: dict[str, str] = {}
     private_hosts: tuple[str, ...] = ()
     log_format: str = "console"
+    otlp_endpoint: str | None = None
+    metrics_port: int | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -92,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             for name, (field, read) in _VARIABLES.items()
             if named.get(name, "").strip()
         }
-        left = {name: text.strip() for name, text in named.items() if name not in _VARIABLES and name not in _LATER}
+        left = {name: text.strip() for name, text in named.items() if name not in _VARIABLES}
         return cls(**values | _of_providers(left))
 
     @property
@@ -128,7 +132,7 @@ def _of_providers(named: Mapping[str, str]) -> dict[str, Any]:
 
     ConfigurationError for a name that belongs to no provider.
     """
-    readers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _provider_url)}
+    readers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _service_url)}
 
     def variables(provider_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
         return {_provider_variable(id, what): (id, what) for id in provider_ids for what in readers}
@@ -255,7 +259,7 @@ def _provider_key(text: str) -> str:
     return text
 
 
-def _provider_url(text: str) -> str:
+def _service_url(text: str) -> str:
     url = _url("http", "https")(text)
     parts = urlsplit(url)
     if not parts.hostname:
@@ -292,7 +296,6 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "SECRET_KEY": ("secret_key", _secret_key),
     "PRIVATE_HOSTS": ("private_hosts", _hosts),
     "LOG_FORMAT": ("log_format", _one_of("console", "json")),
+    "OTLP_ENDPOINT": ("otlp_endpoint", _service_url),
+    "METRICS_PORT": ("metrics_port", _whole(0, 65535)),
 }
-
-_LATER = ("OTLP_ENDPOINT",)
-"""Names that are fixed for the parts that come with telemetry; they do nothing yet."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
+from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
 
 from ..adapters.filesystem import FilesystemMediaStore
 from ..adapters.imaging import ImageTools
@@ -34,6 +34,7 @@ from ..adapters.postgres import (
 )
 from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
 from ..adapters.system_clock import SystemClock
+from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.media import ImageLimits
 from ..core.ports.clock import Clock
@@ -59,6 +60,7 @@ from ..core.ports.services import (
     WebhookService,
 )
 from ..core.ports.stats import StatsService
+from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.admin_service import Admins
@@ -85,6 +87,7 @@ from ..core.services.webhook_delivery import WebhookDelivery
 from ..core.services.webhooks import Webhooks
 from .config import Settings
 from .heartbeat import Heartbeat
+from .metrics import MetricsPage
 from .providers import Providers, make_providers
 from .worker import Worker, WorkerPool
 
@@ -145,8 +148,16 @@ class LocalAdapters(Provider):
     clock = provide(SystemClock, provides=Clock)
 
     @provide
-    def store(self, settings: Settings) -> MediaStore:
-        return FilesystemMediaStore(settings.media_folder)
+    async def open_telemetry(self, settings: Settings) -> AsyncIterator[OpenTelemetry]:
+        telemetry = OpenTelemetry(otlp_endpoint=settings.otlp_endpoint)
+        yield telemetry
+        await asyncio.to_thread(telemetry.close)
+
+    telemetry = alias(source=OpenTelemetry, provides=Telemetry)
+
+    @provide
+    def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
+        return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
     def images(self) -> Iterator[ImageTool]:
@@ -230,6 +241,7 @@ class CoreServices(Provider):
 
     sweeper = provide(Sweeper)
     events = provide(EventFeed)
+    metrics = provide(MetricsPage)
 
     @provide
     async def purges(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> AsyncIterator[Purges]:
@@ -239,9 +251,14 @@ class CoreServices(Provider):
 
     @provide
     def routes(
-        self, providers: ProviderCatalogue, limits: ProviderLimits, settings: SettingsService, clock: Clock
+        self,
+        providers: ProviderCatalogue,
+        limits: ProviderLimits,
+        settings: SettingsService,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock)
+        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
 
     @provide
     def processing(
@@ -257,6 +274,7 @@ class CoreServices(Provider):
         routes: RouteEngine,
         rescue: LateRescue,
         clock: Clock,
+        telemetry: Telemetry,
     ) -> Processing:
         return Processing(
             jobs=jobs,
@@ -270,6 +288,7 @@ class CoreServices(Provider):
             rescue=rescue,
             clock=clock,
             public_base_url=settings.public_base_url,
+            telemetry=telemetry,
         )
 
     @provide
@@ -303,6 +322,7 @@ class CoreServices(Provider):
         processing: Processing,
         providers: ProviderCatalogue,
         app_settings: SettingsService,
+        telemetry: Telemetry,
     ) -> WorkerPool:
         return WorkerPool(
             jobs=jobs,
@@ -312,6 +332,7 @@ class CoreServices(Provider):
             providers=providers,
             settings=app_settings,
             concurrency=settings.workers,
+            telemetry=telemetry,
         )
 
 

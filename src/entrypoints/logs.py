@@ -1,9 +1,11 @@
-"""Logging set-up: one line per record for people, or one JSON object per line, both with the request's id."""
+"""Logging set-up: one line per record for people, or one JSON object per line, both with what the work belongs to."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -12,7 +14,29 @@ import msgspec
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the HTTP request that is being served, None outside of one."""
 
-_EXTRA = ("job_id", "slot_id")
+job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
+slot_id: ContextVar[str | None] = ContextVar("slot_id", default=None)
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""The trace that the work belongs to, None where it is in none."""
+
+_IDS = {"request_id": request_id, "job_id": job_id, "slot_id": slot_id, "trace_id": trace_id}
+
+
+@contextmanager
+def correlated(**ids: str | None) -> Iterator[None]:
+    """Put these ids on every record of the block; the others are taken off, and all are as before once it ends."""
+    tokens = [(variable, variable.set(ids.get(name))) for name, variable in _IDS.items()]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
+
+
+def _ids(record: logging.LogRecord) -> dict[str, str]:
+    """What the record belongs to: as it says itself, else as the work says in which it was made."""
+    found = {name: getattr(record, name, None) or variable.get() for name, variable in _IDS.items()}
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 class _JsonFormatter(logging.Formatter):
@@ -22,12 +46,8 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_ids(record),
         }
-        if (current := request_id.get()) is not None:
-            entry["request_id"] = current
-        for name in _EXTRA:
-            if (value := getattr(record, name, None)) is not None:
-                entry[name] = str(value)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry).decode()
@@ -38,8 +58,8 @@ class _ConsoleFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        current = request_id.get()
-        return super().format(record) + (f" [{current}]" if current else "")
+        shown = " ".join(f"{name.removesuffix('_id')}={value}" for name, value in _ids(record).items())
+        return super().format(record) + (f" [{shown}]" if shown else "")
 
 
 def set_up_logging(log_format: str) -> None:
@@ -47,5 +67,5 @@ def set_up_logging(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("alembic", "pyvips", "uvicorn.error", "PIL"):
+    for chatty in ("alembic", "httpx", "httpx2", "pyvips", "uvicorn.error", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -48,7 +48,8 @@ class MountableApp:
             )
             self._http = create_http_app(services)
             try:
-                yield opened
+                async with services.metrics.kept_up():
+                    yield opened
             finally:
                 self._opened = self._http = None
                 await services.events.close()

@@ -16,6 +16,7 @@ from functools import partial
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
+from ..adapters.telemetry import Family, KeptFamilies, decode_families
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.event_feed import EventFeed
 from ..core.services.sweeper import Sweeper
@@ -24,6 +25,7 @@ from .container import make_container
 from .http.app import create_http_app
 from .http.server import Server, make_server
 from .http.services import HttpServices
+from .metrics import MetricsPage
 from .startup import migrate_database, readiness, seed, tell
 from .worker_checks import WorkerMissing, require_any_worker, require_worker
 
@@ -31,6 +33,9 @@ _log = logging.getLogger("photochanger.serve")
 
 STOP_GRACE = timedelta(seconds=25)
 """How long requests that wait for their picture are held after the stop signal."""
+
+_LONGEST_LINE = 16 * 1024 * 1024
+"""The most bytes of a worker's figures: every slot and every provider with every verdict are far below that."""
 
 _RESTART_PAUSE = timedelta(seconds=1)
 
@@ -48,6 +53,7 @@ class WorkerProcess:
         }
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._figures = KeptFamilies()
 
     async def run(self) -> None:
         """Keep one worker process alive until `stop`."""
@@ -56,13 +62,32 @@ class WorkerProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "photochanger", "worker", "--supervised"),
                 stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
                 env=self._environ,
                 start_new_session=True,
             )
+            await self._read_figures(self._process)
             code = await self._process.wait()
+            self._figures.ended()
             if not self._stopping:
                 _log.error("the worker process ended with code %s and is started again", code)
                 await asyncio.sleep(_RESTART_PAUSE.total_seconds())
+
+    async def _read_figures(self, process: asyncio.subprocess.Process) -> None:
+        """What the worker process writes to its standard output: its figures, a line each time, until it ends."""
+        assert process.stdout is not None
+        while True:
+            try:
+                if not (line := await process.stdout.readline()):
+                    return
+                self._figures.take(decode_families(line))
+            except ValueError as error:  # the end of a line is missing where the process was killed in the middle of it
+                _log.warning("figures of the worker process could not be read: %s", error)
+
+    def families(self) -> list[Family]:
+        """What the worker processes have counted, those included that are gone."""
+        return self._figures.families()
 
     async def check(self, registry: WorkerRegistry) -> None:
         """WorkerMissing while no worker process runs, or it is silent. QueueUnavailable."""
@@ -94,7 +119,8 @@ async def serve(settings: Settings) -> None:
         tell(await seed(container))
         database = await container.get(Database)
         worker = WorkerProcess(settings, database.url) if settings.workers else None
-        async with _running_worker(worker), _sweeping(container):
+        metrics = await container.get(MetricsPage)
+        async with _running_worker(worker), _sweeping(container), metrics.kept_up():
             await _serve_http(container, settings, worker, stop)
     finally:
         await container.close()
@@ -107,6 +133,8 @@ async def _serve_http(
     check = partial(worker.check if worker else require_any_worker, registry)
     ready = await readiness(container, database=await container.get(Database), worker=check)
     services = await HttpServices.of(container, readiness=ready)
+    if worker is not None:
+        services.metrics.include(worker.families)
     app = create_http_app(services)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
     listening = server.config.bind_socket()

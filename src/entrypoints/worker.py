@@ -18,11 +18,15 @@ from ..core.errors import PhotoChangerError, QueueUnavailable
 from ..core.jobs import Claim, FailureReason
 from ..core.ports.queue import JobQueue, JobSignals
 from ..core.ports.services import JobService
+from ..core.ports.telemetry import Fact, Telemetry
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.processing import Processing
 from ..core.services.settings_service import SettingsService
+from ..core.services.silence import SILENCE
 from ..core.services.webhook_delivery import WebhookDelivery
+from ..core.telemetry import trace_id_of
 from .heartbeat import Heartbeat
+from .logs import correlated
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -55,6 +59,7 @@ class WorkerPool:
         concurrency: int,
         lease: timedelta = LEASE,
         grace: timedelta = GRACE,
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self.name = worker_name()
         self._jobs = jobs
@@ -66,6 +71,7 @@ class WorkerPool:
         self._concurrency = concurrency
         self._lease = lease
         self._grace = grace
+        self._telemetry = telemetry
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._stopping = False
@@ -134,6 +140,15 @@ class WorkerPool:
         self._running[claim.job.id] = (claim, task)
 
     async def _work(self, claim: Claim) -> None:
+        job = claim.job
+        facts: dict[str, Fact] = {"job_id": str(job.id), "slot_id": job.slot_id, "attempt": claim.attempt}
+        with (
+            self._telemetry.span("job", facts, parent=job.trace),
+            correlated(job_id=str(job.id), slot_id=job.slot_id, trace_id=trace_id_of(self._telemetry.trace())),
+        ):
+            await self._work_on(claim)
+
+    async def _work_on(self, claim: Claim) -> None:
         try:
             await self._processing.run(claim)
         except asyncio.CancelledError:

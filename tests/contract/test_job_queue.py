@@ -21,7 +21,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_job_is_stored_as_it_was_handed_in(backend: SimpleNamespace) -> None:
-    new = new_job(idempotency_key="key", metadata={"guest": "Zoë", "table": "7"}, route=route("gemini", "local"))
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    metadata = {"guest": "Zoë", "table": "7"}
+    new = new_job(idempotency_key="key", metadata=metadata, route=route("gemini", "local"), trace=trace)
     stored = await backend.queue.enqueue(new, max_active=MANY)
     assert stored.state is JobState.PENDING
     assert {name: getattr(stored, name) for name in new.__struct_fields__} == msgspec.structs.asdict(new)

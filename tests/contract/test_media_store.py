@@ -338,3 +338,17 @@ async def test_the_room_that_is_left_is_told(tmp_path: Path) -> None:
     free = await FilesystemMediaStore(tmp_path / "media").free_bytes()
     assert free is not None
     assert 0 < free <= shutil.disk_usage(tmp_path).total
+
+
+# How much there is
+
+
+async def test_bytes_are_those_of_the_files_of_a_kind(store: MediaStore) -> None:
+    assert await store.bytes_of(KIND) == 0
+    await keep(store, b"one", name="one")
+    kept = await keep(store, b"seven..", name="two")
+    await keep(store, BIG, name="three", kind=MediaKind.RESULTS)
+    assert await store.bytes_of(KIND) == 10
+    await store.delete(kept.key)
+    assert await store.bytes_of(KIND) == 3
+    assert await store.bytes_of(MediaKind.RESULTS) == len(BIG)

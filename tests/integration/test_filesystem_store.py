@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
+from photochanger.adapters.memory import MemoryTelemetry
 from photochanger.core.errors import MediaNotFound, StorageUnavailable
 from photochanger.core.media import MediaKey, MediaKind, one_chunk
 
@@ -261,3 +262,15 @@ def is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_what_comes_and_goes_is_told_by_kind_and_size(tmp_path: Path) -> None:
+    telemetry = MemoryTelemetry()
+    store = FilesystemMediaStore(tmp_path, telemetry=telemetry)
+    kept = await store.put(MediaKind.RESULTS, "picture", one_chunk(b"12345"), max_bytes=5)
+    assert await store.delete(kept.key)
+    assert not await store.delete(kept.key)
+    assert telemetry.told == [
+        ("media_stored", {"kind": MediaKind.RESULTS, "size_bytes": 5}),
+        ("media_removed", {"kind": MediaKind.RESULTS, "size_bytes": 5}),
+    ]

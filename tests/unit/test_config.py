@@ -197,8 +197,15 @@ def test_packages_are_looked_for_only_where_a_name_may_be_theirs(monkeypatch: py
     assert Settings.from_env({"PHOTOCHANGER_GEMINI_API_KEY": "k", "PHOTOCHANGER_PORT": "1"}).port == 1
 
 
-def test_a_name_that_is_fixed_for_later_parts_is_known() -> None:
-    assert Settings.from_env({"PHOTOCHANGER_OTLP_ENDPOINT": "x"}) == Settings()
+def test_a_collector_is_named_by_its_base_url() -> None:
+    settings = Settings.from_env({"PHOTOCHANGER_OTLP_ENDPOINT": "http://collector:4318"})
+    assert settings.otlp_endpoint == "http://collector:4318"
+
+
+@pytest.mark.parametrize("text", ["collector:4318", "grpc://collector", "http://user:pass@collector", "http://c?key=x"])
+def test_what_is_no_base_url_of_a_collector_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="PHOTOCHANGER_OTLP_ENDPOINT"):
+        Settings.from_env({"PHOTOCHANGER_OTLP_ENDPOINT": text})
 
 
 @pytest.mark.parametrize("text", ["", "  "])

@@ -17,6 +17,8 @@ from typing import ParamSpec, TypeVar
 
 from ...core.errors import MediaNotFound, PayloadTooLarge, StorageUnavailable
 from ...core.media import MediaKey, MediaKind, StoredFile
+from ...core.ports.telemetry import Telemetry
+from ...core.services.silence import SILENCE
 from .partial import PartialFile
 
 _CHUNK_BYTES = 256 * 1024
@@ -41,9 +43,10 @@ class FilesystemMediaStore:
     Files lie at `root/kind/name`; what is being written lies in `root/.partial`, so both must be one file system.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, telemetry: Telemetry = SILENCE) -> None:
         """Make the folders that are missing; StorageUnavailable where they cannot be made."""
         self._root = root
+        self._telemetry = telemetry
         self._partial = root / ".partial"
         try:
             for folder in (root, self._partial, *(root / kind for kind in MediaKind)):
@@ -80,6 +83,7 @@ class FilesystemMediaStore:
             if again is not None:
                 raise again from None
             raise
+        self._telemetry.media_stored(kind, size_bytes)
         return StoredFile(key, size_bytes, partial.sha256)
 
     async def size(self, key: MediaKey) -> int:
@@ -111,14 +115,19 @@ class FilesystemMediaStore:
         yield self._path(key)
 
     async def delete(self, key: MediaKey) -> bool:
-        def delete() -> bool:
+        def delete() -> int | None:
+            path = self._path(key)
             try:
-                self._path(key).unlink()
+                size_bytes = os.lstat(path).st_size
+                path.unlink()
             except FileNotFoundError:
-                return False
-            return True
+                return None
+            return size_bytes
 
-        return await _in_thread(delete)
+        if (removed_bytes := await _in_thread(delete)) is None:
+            return False
+        self._telemetry.media_removed(key.kind, removed_bytes)
+        return True
 
     async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
         for name in await _in_thread(_files_older_than, self._root / kind, older_than):
@@ -127,6 +136,9 @@ class FilesystemMediaStore:
             except ValueError:
                 continue  # not ours: no key that this store gave out looks like that
             yield key
+
+    async def bytes_of(self, kind: MediaKind) -> int:
+        return await _in_thread(_bytes_below, self._root / kind)
 
     async def remove_partial(self, *, older_than: datetime) -> int:
         def remove() -> int:
@@ -234,6 +246,18 @@ def _files_older_than(folder: Path, moment: datetime) -> list[str]:
             if stat.S_ISREG(facts.st_mode) and facts.st_mtime < moment.timestamp():
                 names.append(entry.name)
     return names
+
+
+def _bytes_below(folder: Path) -> int:
+    size_bytes = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+            size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return size_bytes
 
 
 def _missing(key: MediaKey) -> MediaNotFound:

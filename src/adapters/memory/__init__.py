@@ -38,6 +38,7 @@ from .signals import MemoryJobSignals
 from .signing_keys import MemorySigningKeyRepository
 from .slots import MemorySlotRepository, MemoryTemplateRepository
 from .stats import MemoryStatsService
+from .telemetry import MemoryTelemetry
 from .webhooks import MemoryWebhookOutbox, MemoryWebhookRepository
 from .workers import MemoryWorkerRegistry
 
@@ -58,6 +59,7 @@ __all__ = [
     "MemorySigningKeyRepository",
     "MemorySlotRepository",
     "MemoryStatsService",
+    "MemoryTelemetry",
     "MemoryTemplateRepository",
     "MemoryWebhookOutbox",
     "MemoryWebhookRepository",

@@ -64,6 +64,9 @@ class MemoryMediaStore:
             if key.kind is kind and written_at < older_than:
                 yield key
 
+    async def bytes_of(self, kind: MediaKind) -> int:
+        return sum(len(content) for key, (content, _) in self._files.items() if key.kind is kind)
+
     async def remove_partial(self, *, older_than: datetime) -> int:
         return 0  # an interrupted write leaves nothing
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 JOB_COLUMNS = """
     jobs.id, jobs.slot_id, jobs.source, jobs.state, jobs.created_at, jobs.expires_at, jobs.route::text as route,
-    jobs.photo::text as photo, jobs.access_token, jobs.metadata::text as metadata, jobs.idempotency_key, jobs.attempt,
-    jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.finalized_at, jobs.failure_reason, jobs.error_code,
-    jobs.error_detail, jobs.provider_id, jobs.operation_id, jobs.provider_job_reference,
+    jobs.photo::text as photo, jobs.access_token, jobs.metadata::text as metadata, jobs.idempotency_key, jobs.trace,
+    jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.finalized_at, jobs.failure_reason,
+    jobs.error_code, jobs.error_detail, jobs.provider_id, jobs.operation_id, jobs.provider_job_reference,
     jobs.provider_job_entry, jobs.result::text as result, jobs.result_purged_at, jobs.abandoned_at
 """
 

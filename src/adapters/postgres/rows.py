@@ -47,6 +47,7 @@ def enqueue_item(new: NewJob, max_active: int) -> dict[str, Any]:
         "access_token": new.access_token,
         "metadata": new.metadata,
         "idempotency_key": new.idempotency_key,
+        "trace": new.trace,
         "max_active": max_active,
     }
 

@@ -85,6 +85,7 @@ jobs = Table(
     Column("access_token", Text, nullable=False),
     Column("metadata", JSONB, nullable=False),
     Column("idempotency_key", Text),
+    Column("trace", Text),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("worker", Text),
     Column("lease_until", _moment),

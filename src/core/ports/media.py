@@ -45,6 +45,10 @@ class MediaStore(Protocol):
         """The files of a kind last written before a moment, for finding orphans."""
         ...
 
+    async def bytes_of(self, kind: MediaKind) -> int:
+        """Bytes of all files of a kind, looked at one by one: for once in a while, never for a request."""
+        ...
+
     async def remove_partial(self, *, older_than: datetime) -> int:
         """Remove what interrupted writes left behind before a moment; returns how many."""
         ...

@@ -24,6 +24,7 @@ from ..ports.providers import (
     Retryable,
     Unavailable,
 )
+from ..ports.telemetry import Span, Telemetry
 from ..providers import Verdict
 from ..slots import RouteEntry
 
@@ -115,11 +116,14 @@ class Attempt(msgspec.Struct, kw_only=True):
 class Attempts:
     """Makes the calls of one job. Each ends in a picture or a ProviderError, and in one line of the processing log."""
 
-    def __init__(self, materials: Materials, hooks: Hooks, clock: Clock, *, late_rescue: bool) -> None:
+    def __init__(
+        self, materials: Materials, hooks: Hooks, clock: Clock, *, late_rescue: bool, telemetry: Telemetry
+    ) -> None:
         self._materials = materials
         self._hooks = hooks
         self._clock = clock
         self._late_rescue = late_rescue
+        self._telemetry = telemetry
         self.won = False
         """Set once a call has made the picture: what is stopped then is not left behind."""
 
@@ -130,6 +134,12 @@ class Attempts:
 
         Raises ProviderError, and what `materials` raises.
         """
+        with self._telemetry.span("provider call", attempt.facts) as span:
+            return await self._make(attempt, span, patience=patience, ends_at=ends_at)
+
+    async def _make(
+        self, attempt: Attempt, span: Span, *, patience: Callable[[], Coroutine[Any, Any, None]], ends_at: datetime
+    ) -> RoutePicture:
         working = asyncio.ensure_future(self._ask(attempt))
         waiting = asyncio.ensure_future(patience())
         left_behind = False
@@ -144,16 +154,16 @@ class Attempts:
             if left_behind := self._late_rescue and not self.won:
                 self._hooks.left_behind(working)
             reason = "the window ended" if late else "another picture was first, or the job has ended"
-            self._note(attempt, Verdict.TIMEOUT if late else Verdict.CANCELLED, reason)
+            self._note(attempt, span, Verdict.TIMEOUT if late else Verdict.CANCELLED, reason)
             raise
         except ProviderError as error:
-            self._note(attempt, Verdict(error.verdict), error.reason)
+            self._note(attempt, span, Verdict(error.verdict), error.reason)
             raise
         finally:
             await stopped(waiting)
             if not left_behind:
                 await stopped(working)
-        self._note(attempt, Verdict.PICTURE, made.picture.mime, made.remarks)
+        self._note(attempt, span, Verdict.PICTURE, made.picture.mime, made.remarks)
         return made
 
     async def _ask(self, attempt: Attempt) -> RoutePicture:
@@ -190,8 +200,23 @@ class Attempts:
         except (UnsupportedMediaType, UndecodableImage, ImageTooLarge) as error:
             raise Retryable(f"The provider's answer is not a usable picture: {error.detail}") from error
 
-    def _note(self, attempt: Attempt, verdict: Verdict, reason: str, remarks: Mapping[str, Any] | None = None) -> None:
+    def _note(
+        self,
+        attempt: Attempt,
+        span: Span,
+        verdict: Verdict,
+        reason: str,
+        remarks: Mapping[str, Any] | None = None,
+    ) -> None:
         duration = self._clock.now() - attempt.started
+        self._telemetry.call_ended(attempt.entry.provider_id, verdict, took=duration, call=attempt.facts["call"])
+        _log.info(
+            "call %s to %s: %s after %.2f s",
+            *(attempt.facts["call"], attempt.entry.provider_id, verdict, duration.total_seconds()),
+        )
+        span.note({"verdict": verdict.value})
+        if verdict is not Verdict.PICTURE:
+            span.fail(verdict.value)
         told = {
             "classification": verdict,
             "reason": reason[:_LONGEST_REASON],

@@ -36,11 +36,13 @@ from ..ports.providers import ProviderError
 from ..ports.queue import JobQueue, JobSignals
 from ..ports.repositories import JobRepository, SlotRepository
 from ..ports.services import MediaService
+from ..ports.telemetry import Telemetry
 from ..results import RECENT_RESULTS, result_name
 from ..slots import FailureAnswer, Slot
 from .fallback import FallbackPictures
 from .receiving import SNIFF_BYTES, Receiving
 from .settings_service import SettingsService
+from .silence import SILENCE
 
 _log = logging.getLogger("photochanger.jobs")
 
@@ -89,6 +91,7 @@ class Jobs:
         fallback: FallbackPictures,
         settings: SettingsService,
         clock: Clock,
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self._queue = queue
         self._signals = signals
@@ -101,6 +104,7 @@ class Jobs:
         self._fallback = fallback
         self._settings = settings
         self._clock = clock
+        self._telemetry = telemetry
         self._endings: set[asyncio.Task[Job]] = set()
 
     async def admit(self, slot_id: str) -> Slot:
@@ -146,6 +150,7 @@ class Jobs:
                 access_token=new_secret(),
                 metadata=dict(metadata or {}),
                 idempotency_key=idempotency_key,
+                trace=self._telemetry.trace(),
             )
             job = await self._queue.enqueue(new, max_active=settings.max_active_jobs)
         except BaseException:
@@ -316,6 +321,7 @@ class Jobs:
             if picture is not None:
                 await self.discard_picture(picture)
             return None
+        self._telemetry.job_ended(job.slot_id, job.source, ending.failure_reason)
         await self._clear_up(job)
         return finalized(job, outcome)
 

@@ -30,6 +30,7 @@ from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
 from ..ports.queue import JobQueue, JobSignals, Subscription
 from ..ports.services import JobService, MediaService
+from ..ports.telemetry import Telemetry
 from ..slots import FailureAnswer
 from .attempts import Hooks, RoutePicture
 from .catalogue import ProviderCatalogue
@@ -38,6 +39,7 @@ from .late_rescue import LateRescue
 from .materials import JobMaterials
 from .route_run import RouteExhausted
 from .routing import RouteEngine
+from .silence import SILENCE
 
 _log = logging.getLogger("photochanger.processing")
 
@@ -73,6 +75,7 @@ class Processing:
         rescue: LateRescue,
         clock: Clock,
         public_base_url: str | None = None,
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self._jobs = jobs
         self._queue = queue
@@ -85,6 +88,7 @@ class Processing:
         self._rescue = rescue
         self._clock = clock
         self._public_base_url = public_base_url
+        self._telemetry = telemetry
         self._background: set[asyncio.Task[None]] = set()
         self._rescues: set[asyncio.Task[None]] = set()
         self._one_preview = asyncio.Semaphore(1)
@@ -100,6 +104,10 @@ class Processing:
     async def run(self, claim: Claim) -> None:
         """Work on a claim until its job has ended. Cancellation leaves the job as it is, to be handed back."""
         self._last_bustle = self._clock.now()
+        job = claim.job
+        if claim.attempt == 1 and job.acquired_at is not None:
+            # Made and taken are told by two clocks, which may differ a little.
+            self._telemetry.job_began(job.slot_id, waited=max(job.acquired_at - job.created_at, timedelta(0)))
         try:
             await self._run(claim)
         finally:

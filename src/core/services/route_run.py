@@ -28,6 +28,7 @@ from ..ports.providers import (
     Retryable,
     Unavailable,
 )
+from ..ports.telemetry import Telemetry
 from ..prompts import filled
 from ..providers import Admission, Block, Breaker, CallReport, Pace, ProviderLimit, Standing, Verdict
 from ..routes import Budget, EntryProgress, back_off, choose, cut_at, hedge_after
@@ -83,6 +84,7 @@ class RouteRun:
         figures: Figures,
         clock: Clock,
         jitter: Callable[[], float],
+        telemetry: Telemetry,
         ends_at: datetime,
     ) -> None:
         self._claim = claim
@@ -95,7 +97,7 @@ class RouteRun:
         self._jitter = jitter
         self._ends_at = ends_at
         self._window = ends_at - claim.job.created_at
-        self._attempts = Attempts(materials, hooks, clock, late_rescue=self._route.late_rescue)
+        self._attempts = Attempts(materials, hooks, clock, late_rescue=self._route.late_rescue, telemetry=telemetry)
         self._errors: dict[int, ProviderError] = {}
         self._last: int | None = None
         self._progress = [EntryProgress() for _ in self._route.entries]

@@ -9,11 +9,13 @@ from datetime import datetime
 from ..jobs import Claim
 from ..ports.clock import Clock
 from ..ports.limits import ProviderLimits
+from ..ports.telemetry import Telemetry
 from .attempts import Hooks, Materials, RoutePicture
 from .catalogue import ProviderCatalogue
 from .figures import Figures
 from .route_run import RouteRun
 from .settings_service import SettingsService
+from .silence import SILENCE
 
 
 class RouteEngine:
@@ -27,12 +29,14 @@ class RouteEngine:
         clock: Clock,
         *,
         jitter: Callable[[], float] = random.random,
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self._providers = providers
         self._limits = limits
         self._settings = settings
         self._clock = clock
         self._jitter = jitter
+        self._telemetry = telemetry
         self._figures = Figures(limits, clock)
 
     async def run(self, claim: Claim, materials: Materials, hooks: Hooks, *, ends_at: datetime) -> RoutePicture:
@@ -50,6 +54,7 @@ class RouteEngine:
             figures=self._figures,
             clock=self._clock,
             jitter=self._jitter,
+            telemetry=self._telemetry,
             ends_at=ends_at,
         )
         async with self._clock.timeout_at(ends_at):

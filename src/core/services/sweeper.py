@@ -18,11 +18,13 @@ from ..ports.media import MediaStore
 from ..ports.queue import JobQueue
 from ..ports.repositories import AuditLog, JobRepository, MediaRepository, TemplateRepository
 from ..ports.security import FailureCounter
+from ..ports.telemetry import Telemetry
 from ..ports.webhooks import WebhookOutbox
 from ..ports.workers import WorkerRegistry
 from ..results import preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
 from ..workers import FORGOTTEN_AFTER
+from .silence import SILENCE
 
 _log = logging.getLogger("photochanger.sweeper")
 
@@ -71,6 +73,7 @@ class Sweeper:
         workers: WorkerRegistry,
         store: MediaStore,
         clock: Clock,
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
@@ -82,6 +85,7 @@ class Sweeper:
         self._workers = workers
         self._store = store
         self._clock = clock
+        self._telemetry = telemetry
 
     async def run(self) -> None:
         """Sweep now and every minute, orphans every fifteen, until cancelled. Trouble is logged and waited out."""
@@ -90,6 +94,7 @@ class Sweeper:
                 report = await self.sweep_expired()
                 if round_number % _ORPHANS_EVERY_ROUNDS == 0:
                     report += await self.sweep_orphans()
+                self._telemetry.swept(msgspec.structs.asdict(report))
                 if report != SweepReport():
                     _log.info("swept: %s", report)
             except PhotoChangerError as error:
@@ -158,6 +163,8 @@ class Sweeper:
 
     async def _time_out_jobs(self) -> int:
         ended = await self._queue.release_expired(limit=_BATCH)
+        for job in ended:
+            self._telemetry.job_ended(job.slot_id, job.source, job.failure_reason)
         for job in ended:
             await self._store.delete(job.photo.file.key)
         return len(ended)

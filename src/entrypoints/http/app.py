@@ -21,6 +21,7 @@ from .ingest import ingest
 from .jobs import cancel_job, get_job, get_job_logs, list_jobs
 from .login import login, me
 from .media import purge, register_media
+from .metrics import metrics
 from .options import options_handlers
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
@@ -77,6 +78,7 @@ ROUTES = [
     get_gallery,
     healthz,
     readyz,
+    metrics,
     openapi_yaml,
     openapi_json,
     docs,
@@ -97,7 +99,7 @@ def create_http_app(services: HttpServices) -> ASGIApp:
         request_max_body_size=None,
         debug=False,
     )
-    return Edge(app, drain_bytes=_DRAIN_BYTES)
+    return Edge(app, drain_bytes=_DRAIN_BYTES, telemetry=services.telemetry)
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

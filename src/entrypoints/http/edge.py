@@ -15,7 +15,10 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..logs import request_id
+from ...core.ports.telemetry import Span, Telemetry
+from ...core.services.silence import SILENCE
+from ...core.telemetry import trace_context, trace_id_of
+from ..logs import correlated
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _DRAIN_SECONDS = 5.0
@@ -25,14 +28,18 @@ _SECURITY_HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 ]
+_UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: their traces would bury the others."""
+
 _DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class Edge:
     """Wraps the app. `drain_bytes` is the most that is read to nowhere after an early answer."""
 
-    def __init__(self, app: ASGIApp, *, drain_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, drain_bytes: int, telemetry: Telemetry = SILENCE) -> None:
         self._app = app
+        self._telemetry = telemetry
         self._drain_bytes = drain_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,12 +48,17 @@ class Edge:
             return
         given = _header(scope, b"x-request-id")
         current = given if given is not None and _WELL_FORMED.match(given) else uuid.uuid4().hex.encode()
-        token = request_id.set(current.decode())
-        try:
-            exchange = _Exchange(scope, receive, send, current, self._drain_bytes)
-            await self._app(scope, exchange.receive, exchange.send)
-        finally:
-            request_id.reset(token)
+        telemetry = SILENCE if scope["path"] in _UNTRACED else self._telemetry
+        exchange = _Exchange(scope, receive, send, current, self._drain_bytes)
+        parent = trace_context((_header(scope, b"traceparent") or b"").decode("latin-1"))
+        with (
+            telemetry.span("request", {"method": scope["method"]}, parent=parent) as span,
+            correlated(request_id=current.decode(), trace_id=trace_id_of(telemetry.trace())),
+        ):
+            try:
+                await self._app(scope, exchange.receive, exchange.send)
+            finally:
+                _describe(span, scope, exchange.status)
 
 
 class _Exchange:
@@ -56,6 +68,9 @@ class _Exchange:
         self._request_id = current
         self._drain_bytes = drain_bytes
         self._unread = _expects_body(scope)
+        self.status: int | None = None
+        """What was answered, once something was."""
+
         self._asked = False
         self._waits_for_continue = (_header(scope, b"expect") or b"").lower() == b"100-continue"
 
@@ -68,6 +83,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             await self._send(self._start(message))
         elif message["type"] == "http.response.body" and not message.get("more_body", False) and self._must_drain:
             await self._send({**message, "more_body": True})
@@ -98,6 +114,17 @@ class _Exchange:
                     read += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass  # the client keeps the connection open without sending: it has had its answer
+
+
+def _describe(span: Span, scope: Any, status: int | None) -> None:
+    """What is known of the request at its end. Of its address only the template: it may hold the token of a job."""
+    if template := scope.get("path_template"):
+        span.rename(f"{scope['method']} {template}")
+        span.note({"route": template})
+    if status is not None:
+        span.note({"status": status})
+        if status >= 500:
+            span.fail(f"status {status}")
 
 
 def _header(scope: Any, name: bytes) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,15 +11,21 @@ from typing import Any
 from litestar import Request, post
 from litestar.types import ASGIApp
 
-from ...core.errors import InvalidRequest, PayloadTooLarge
+from ...core.errors import InvalidRequest, PayloadTooLarge, PhotoChangerError
 from ...core.jobs import Job
+from ...core.slots import Slot
+from ...core.telemetry import IngestOutcome, ingest_outcome
+from .. import logs
 from .access import Open, address_of
 from .answers import accepted_response, final_response
-from .form import FORM_OVERHEAD_BYTES
+from .errors import STATUS
+from .form import FORM_OVERHEAD_BYTES, ClientGone
 from .links import Links
 from .services import HttpServices
 from .upload import read_camera_form
 from .waiting import wait_for
+
+_log = logging.getLogger("photochanger.http")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
@@ -25,14 +33,50 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 @post("/ingest/{slot_id:str}", opt={"access": Open.PUBLIC})
 async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take a photo, wait for its picture."""
-    slot_id: str = request.path_params["slot_id"]
     services: HttpServices = request.app.state.services
+    began = services.clock.now()
+    told = _Told()
+    try:
+        return await _answer(request, services, told)
+    except BaseException as error:
+        told.outcome = _outcome_of(error)
+        raise
+    finally:
+        took = services.clock.now() - began
+        services.telemetry.answered(told.slot_id, told.outcome, took=took)
+        _log.info("ingest: %s after %.2f s", told.outcome, took.total_seconds())
+
+
+class _Told:
+    """What is known of a request when it is answered."""
+
+    slot_id: str | None = None
+    outcome: IngestOutcome = IngestOutcome.UNAVAILABLE
+
+    def slot(self, slot: Slot) -> None:
+        self.slot_id = slot.id
+        logs.slot_id.set(slot.id)
+
+    def job(self, job: Job) -> None:
+        self.outcome = ingest_outcome(job)
+
+
+def _outcome_of(error: BaseException) -> IngestOutcome:
+    if isinstance(error, ClientGone | asyncio.CancelledError):
+        return IngestOutcome.GONE
+    at_fault = isinstance(error, PhotoChangerError) and STATUS.get(error.code, 500) < 500
+    return IngestOutcome.REFUSED if at_fault else IngestOutcome.UNAVAILABLE
+
+
+async def _answer(request: Request[Any, Any, Any], services: HttpServices, told: _Told) -> ASGIApp:
+    slot_id: str = request.path_params["slot_id"]
     links = Links(request.scope, services.public_base_url)
     key = _idempotency_key(request)
     preference = _Preference(request.headers.getall("prefer", []))
     address = address_of(request)
     await services.auth.check_throttle(address)
     slot = await services.jobs.admit(slot_id)
+    told.slot(slot)
     max_bytes = (await services.settings.current()).max_upload_bytes + FORM_OVERHEAD_BYTES
     if (request.content_length or 0) > max_bytes:
         raise PayloadTooLarge("The request is larger than is accepted.")
@@ -45,7 +89,9 @@ async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
         discard_photo=services.jobs.discard_photo,
     )
     job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
+    logs.job_id.set(str(job.id))
     job = await wait_for(request.receive, services, job, preference.until(job))
+    told.job(job)
     if not job.state.finalized:
         return accepted_response(job, links, applied=preference.applied)
     return await final_response(job, links, services.store, services.jobs)

@@ -18,6 +18,7 @@ from ...core.ports.services import (
     TemplateService,
     WebhookService,
 )
+from ...core.ports.telemetry import Telemetry
 from ...core.services.auth_service import AuthService
 from ...core.services.catalogue import ProviderCatalogue
 from ...core.services.event_feed import EventFeed
@@ -25,6 +26,7 @@ from ...core.services.provider_keys import ProviderKeys
 from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
 from ..config import Settings
+from ..metrics import MetricsPage
 from ..readiness import Readiness
 
 
@@ -50,6 +52,8 @@ class HttpServices:
     store: MediaStore
     clock: Clock
     readiness: Readiness
+    telemetry: Telemetry
+    metrics: MetricsPage
     public_base_url: str | None
     cors_origins: tuple[str, ...]
     provider_base_urls: dict[str, str]
@@ -76,6 +80,8 @@ class HttpServices:
             store=await container.get(MediaStore),
             clock=await container.get(Clock),
             readiness=readiness,
+            telemetry=await container.get(Telemetry),
+            metrics=await container.get(MetricsPage),
             public_base_url=settings.public_base_url,
             cors_origins=settings.cors_origins,
             provider_base_urls=settings.provider_base_urls,

@@ -26,6 +26,7 @@ _PUBLIC = {
     ("GET", "/public/gallery/{slot_id}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/metrics"),
     ("GET", "/openapi.yaml"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),

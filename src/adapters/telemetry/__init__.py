@@ -1,0 +1,24 @@
+"""OpenTelemetry behind the Telemetry port, and the Prometheus text of what it counted."""
+
+from __future__ import annotations
+
+from .exposition import MetricsServer, exposition
+from .families import Family, KeptFamilies, Series, decode_families, encode_families, summed, total
+from .instruments import GAUGES, INSTRUMENTS, Instrument
+from .opentelemetry import OpenTelemetry
+
+__all__ = [
+    "GAUGES",
+    "INSTRUMENTS",
+    "Family",
+    "Instrument",
+    "KeptFamilies",
+    "MetricsServer",
+    "OpenTelemetry",
+    "Series",
+    "decode_families",
+    "encode_families",
+    "exposition",
+    "summed",
+    "total",
+]

@@ -1,0 +1,105 @@
+"""`/metrics` of a running service: what cameras and providers do shows in it, and nothing from outside is a label."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from http_server import Service, form
+from photochanger.core.errors import QueueUnavailable
+from photochanger.core.ports.providers import ProviderRequest, Rejected
+from photochanger.core.ports.queue import JobQueue
+from photochanger.core.providers import Breaker
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+pytestmark = pytest.mark.anyio
+
+BREAKER = "photochanger_provider_breaker_state"
+COUNT = "photochanger_ingest_duration_seconds_count"
+
+
+async def page(service: Service) -> dict[str, dict[tuple[str, ...], float]]:
+    """The samples by name and by the values of their labels."""
+    answer = await service.client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in parse(answer.text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sorted(sample.labels.values()))] = sample.value
+    return found
+
+
+async def test_each_request_is_counted_by_slot_and_outcome(service: Service) -> None:
+    async def refuse(request: ProviderRequest) -> bytes:
+        raise Rejected("not this one")
+
+    assert (await service.ingest()).status_code == 200
+    assert (await service.ingest(headers={"Prefer": "respond-async"})).status_code == 202
+    assert (await service.post_form("slot-002", form(password="wrong password"))).status_code == 401
+    assert (await service.ingest("slot-099")).status_code == 404
+    assert (await service.ingest("no-slot-" + "x" * 80)).status_code == 404
+    service.provider.script = refuse
+    assert (await service.ingest("slot-003")).status_code == 502
+    assert (await page(service))[COUNT] == {
+        ("slot-001", "success"): 1,
+        ("accepted", "slot-001"): 1,
+        ("refused", "slot-002"): 1,
+        ("none", "refused"): 2,
+        ("provider_error", "slot-003"): 1,
+    }
+
+
+async def test_active_jobs_and_breakers_are_as_they_are_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    await service.ingest()
+    async with asyncio.timeout(30):  # a call is noted in its provider's figures behind the guest's back
+        while BREAKER not in (seen := await page(service)):
+            pass
+    assert seen["photochanger_jobs_active"] == {("pending",): 0, ("processing",): 0}
+    assert seen[BREAKER] == {(state.value, "scripted"): float(state is Breaker.CLOSED) for state in Breaker}
+
+
+async def test_without_a_database_the_counts_are_told_all_the_same(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.ingest()
+    queue = await service.opened.container.get(JobQueue)
+
+    async def away() -> None:
+        raise QueueUnavailable("away")
+
+    monkeypatch.setattr(queue, "depth", away)
+    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    seen = await page(service)
+    assert "photochanger_jobs_active" not in seen
+    assert seen[COUNT] == {("slot-001", "success"): 1}
+
+
+async def test_scrapers_that_take_openmetrics_get_it(service: Service) -> None:
+    await service.ingest()
+    answer = await service.client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert any(family.name == "photochanger_ingest_duration_seconds" for family in parse_openmetrics(answer.text))
+
+
+async def test_many_scrapes_at_once_look_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = await service.opened.container.get(JobQueue)
+    looks = 0
+    depth = queue.depth
+
+    async def counted() -> object:
+        nonlocal looks
+        looks += 1
+        return await depth()
+
+    monkeypatch.setattr(queue, "depth", counted)
+    await asyncio.gather(*(service.client.get("/metrics") for _ in range(20)))
+    assert looks <= 2, "twice only where a second went by meanwhile"
+
+
+async def test_head_is_answered(service: Service) -> None:
+    answer = await service.client.head("/metrics")
+    assert (answer.status_code, answer.content) == (200, b"")
