@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, memory_adapters
+from photochanger.core.deadlines import DEFAULT_HISTORY
 from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.jobs import Claim, Job, LogEntry, LogEvent
 from photochanger.core.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
@@ -37,6 +38,7 @@ from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
+from photochanger.core.services.history import History
 from photochanger.core.services.job_service import Jobs
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
@@ -311,6 +313,7 @@ class World:
             audit=self.audit,
             failures=self.failures,
             outbox=self.outbox,
+            history=History(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
             store=self.store,
             clock=self.clock,
         )

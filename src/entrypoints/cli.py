@@ -17,6 +17,7 @@ from ..core.errors import ConfigurationError, PhotoChangerError
 from ..core.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
 from .cli_run import configured, run_async
+from .cli_stats import stats
 from .config import PREFIX, Settings
 
 _MAX_INPUT_CHARS = 64 * 1024
@@ -323,6 +324,7 @@ def demo(output: Path) -> None:
 
 cli.add_command(admin)
 cli.add_command(ingest_password)
+cli.add_command(stats)
 
 
 def main() -> None:

@@ -64,6 +64,7 @@ from ..core.services.auth_service import AuthService
 from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.event_feed import EventFeed
 from ..core.services.fallback import FallbackPictures
+from ..core.services.history import History
 from ..core.services.job_service import Jobs
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
@@ -75,6 +76,7 @@ from ..core.services.routing import RouteEngine
 from ..core.services.settings_service import SettingsService
 from ..core.services.signing_keys import SigningKeys
 from ..core.services.slot_service import Slots
+from ..core.services.statistics import Statistics
 from ..core.services.sweeper import Sweeper
 from ..core.services.template_service import Templates
 from ..core.services.throttle import Throttle
@@ -215,6 +217,7 @@ class CoreServices(Provider):
     webhook_service = provide(Webhooks, provides=WebhookService)
     worker = provide(Worker)
     sweeper = provide(Sweeper)
+    statistics = provide(Statistics)
     events = provide(EventFeed)
 
     @provide
@@ -222,6 +225,10 @@ class CoreServices(Provider):
         purges = Purges(sweeper, audit, clock)
         yield purges
         await purges.close()
+
+    @provide
+    def history(self, jobs: JobRepository, stats: StatsService, clock: Clock, settings: Settings) -> History:
+        return History(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
     def routes(

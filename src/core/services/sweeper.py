@@ -21,6 +21,7 @@ from ..ports.security import FailureCounter
 from ..ports.webhooks import WebhookOutbox
 from ..results import preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
+from .history import History
 
 _log = logging.getLogger("photochanger.sweeper")
 
@@ -45,6 +46,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     audit_entries: int = 0
     failure_counts: int = 0
     webhook_deliveries: int = 0
+    old_jobs: int = 0
     orphans: int = 0
     partial_files: int = 0
 
@@ -65,6 +67,7 @@ class Sweeper:
         audit: AuditLog,
         failures: FailureCounter,
         outbox: WebhookOutbox,
+        history: History,
         store: MediaStore,
         clock: Clock,
     ) -> None:
@@ -75,6 +78,7 @@ class Sweeper:
         self._audit = audit
         self._failures = failures
         self._outbox = outbox
+        self._history = history
         self._store = store
         self._clock = clock
 
@@ -92,13 +96,13 @@ class Sweeper:
             await self._clock.sleep(EVERY)
 
     async def sweep_expired(self) -> SweepReport:
-        """Finalize jobs past their deadline; remove expired results, media objects, previews and what is remembered
-        no longer.
+        """Finalize jobs past their deadline; remove expired results, media objects, previews, old jobs and what is
+        remembered no longer; count ended jobs into the sums of statistics.
 
         Raises QueueUnavailable, StorageUnavailable.
         """
         now = self._clock.now()
-        return SweepReport(
+        report = SweepReport(
             jobs_timed_out=await _in_batches(self._time_out_jobs),
             results=await _in_batches(self._purge_results),
             media_objects=await _in_batches(self._purge_media),
@@ -112,7 +116,10 @@ class Sweeper:
                     delivered_before=now - DELIVERED_LIFE, dead_before=now - DEAD_LIFE, limit=_BATCH
                 )
             ),
+            old_jobs=await self._history.prune(),
         )
+        await self._history.fold()
+        return report
 
     async def sweep_media_objects(self) -> SweepReport:
         """Remove the media objects that have expired, and files of that kind that are nobody's.
