@@ -65,7 +65,7 @@ async def measure(folder: Path, *, logs: int = 1_000_000, rounds: int = 40) -> d
                 connection.execute("vacuum analyze")
                 rows = {
                     table: connection.execute(f"select count(*) from photochanger.{table}").fetchone()
-                    for table in ("processing_logs", "stats_quarters", "stats_hours", "stats_ended")
+                    for table in ("processing_logs", "stats_quarters", "stats_hours", "stats_days", "stats_ended")
                 }
             service = Statistics(stats, slots, SystemClock())
             return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -14,11 +15,13 @@ from . import stats_sql
 from .engine import Database, unavailable
 
 _BUCKETS = [*BUCKET_BOUNDS_MS]
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 _OUTCOMES = {str(outcome): outcome for outcome in StatsOutcome}
 
 
 class PostgresStatsService:
-    """Reads `stats_quarters` and `stats_hours` with `stats_ended`; ADR 23 tells why there are three."""
+    """Reads the sums of quarters, hours and days, and `stats_ended` with them; ADR 23 tells why there are four."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,12 +44,14 @@ class PostgresStatsService:
             "buckets": _BUCKETS,
         }
         if slot_id is None:
-            cut = {_hour(bound) for bound in (*bounds, parameters["first"]) if bound != _hour(bound)}
-            parameters["cut"] = sorted(cut)
+            parameters |= _pieces([parameters["first"], *(bound for bound in bounds if bound > parameters["first"])])
         statement = stats_sql.ALL_CELLS if slot_id is None else stats_sql.SLOT_CELLS
         async with self._database.begin() as connection:
-            rows = (await connection.exec_driver_sql(statement, parameters)).mappings().all()
-        return [StatsCell(**{**row, "outcome": _OUTCOMES[row["outcome"]]}) for row in rows]
+            rows: Sequence[Any] = (await connection.exec_driver_sql(statement, parameters)).all()
+        return [
+            StatsCell(period, provider_id, _OUTCOMES[outcome], bucket, count)
+            for period, provider_id, outcome, bucket, count in rows
+        ]
 
     async def fold(self, *, before: datetime, limit: int) -> int:
         parameters = {"before": before, "limit": limit, "buckets": _BUCKETS}
@@ -77,8 +82,28 @@ class PostgresStatsService:
                         await connection.execute(statement, parameters)
                     settled = await (await connection.execute(stats_sql.COUNT_SETTLED, parameters)).fetchone()
                     assert settled is not None
+                    await connection.execute(stats_sql.COUNT_DAYS, parameters)
                     others = await connection.execute(stats_sql.COUNT_OTHERS, parameters)
-                    return int(settled[0]) + others.rowcount
+                    counted = int(settled[0]) + others.rowcount
+                # Closing would do it too, but only once the server has noticed.
+                await connection.execute(stats_sql.UNLOCK_FOR_SESSION)
+                return counted
+
+
+def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
+    """The days of 24 hours, the single hours and the hours to be cut that the periods between bounds are made of."""
+    days: list[datetime] = []
+    hours: list[datetime] = []
+    cut = {_hour(bound) for bound in bounds if bound != _hour(bound)}
+    for start, end in pairwise(bounds):
+        moment = _hour(start) if start == _hour(start) else _hour(start) + _HOUR
+        while moment + _DAY <= end:
+            days.append(moment)
+            moment += _DAY
+        while moment + _HOUR <= end:
+            hours.append(moment)
+            moment += _HOUR
+    return {"days": days, "hours": hours, "cut": sorted(cut)}
 
 
 def _hour(moment: datetime) -> datetime:

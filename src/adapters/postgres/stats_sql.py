@@ -5,6 +5,7 @@ from __future__ import annotations
 # Whoever folds, counts anew or prunes jobs holds this lock until the end of its transaction.
 TRY_LOCK = "select pg_try_advisory_xact_lock(5093200004)"
 LOCK_FOR_SESSION = "select pg_advisory_lock(5093200004)"
+UNLOCK_FOR_SESSION = "select pg_advisory_unlock(5093200004)"
 
 SLOT_CELLS = """
 select width_bucket(start, %(bounds)s::timestamptz[]) - 1 as period, provider_id, outcome, bucket,
@@ -22,19 +23,27 @@ where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
 """
 
-# Hours of all slots together, but for those that a bound cuts: they are put together from quarters.
+# Of all slots together: whole days of 24 hours, the hours that are left, and quarters of the hours that a bound cuts.
 ALL_CELLS = """
 select width_bucket(start, %(bounds)s::timestamptz[]) - 1 as period, provider_id, outcome, bucket,
     sum(count)::bigint as count
 from (
-    select hour as start, provider_id, outcome, bucket, count
-    from photochanger.stats_hours
-    where hour >= %(first)s and hour < %(last)s and hour <> all(%(cut)s::timestamptz[])
-    union all
     select start, provider_id, outcome, bucket, count
+    from photochanger.stats_days
+    where start = any(%(days)s::timestamptz[])
+    union all
+    select hour, provider_id, outcome, bucket, count
+    from photochanger.stats_hours
+    where hour = any(%(hours)s::timestamptz[])
+    union all
+    select quarters.*
     from unnest(%(cut)s::timestamptz[]) as cut (hour)
-    join photochanger.stats_quarters on start >= hour and start < hour + interval '1 hour'
-    where start >= %(first)s and start < %(last)s
+    cross join lateral (
+        select start, provider_id, outcome, bucket, count
+        from photochanger.stats_quarters
+        where start >= hour and start < hour + interval '1 hour' and start >= %(first)s and start < %(last)s
+        offset 0
+    ) as quarters
     union all
     select at, provider_id, outcome, coalesce(width_bucket(latency_ms, %(buckets)s::bigint[]), -1), 1
     from photochanger.stats_ended
@@ -67,7 +76,16 @@ hours as (
     select date_trunc('hour', at, 'UTC'), provider_id, outcome, bucket, count(*) from keyed group by 1, 2, 3, 4
     on conflict (hour, provider_id, outcome, bucket) do update set count = stats_hours.count + excluded.count
 )
-select count(*) from ended
+"""
+
+# Each hour begins a day, since each is midnight somewhere.
+_ADD_TO_DAYS = """
+days as (
+    insert into photochanger.stats_days (start, provider_id, outcome, bucket, count)
+    select date_trunc('hour', at, 'UTC') - earlier * interval '1 hour', provider_id, outcome, bucket, count(*)
+    from keyed cross join generate_series(0, 23) as earlier group by 1, 2, 3, 4
+    on conflict (start, provider_id, outcome, bucket) do update set count = stats_days.count + excluded.count
+)
 """
 
 FOLD = f"""
@@ -79,7 +97,9 @@ with ended as (
     )
     returning slot_id, at, provider_id, outcome, latency_ms
 ),
-{_ADD}
+{_ADD},
+{_ADD_TO_DAYS}
+select count(*) from ended
 """
 
 KEPT_FROM = "select coalesce(jobs_kept_from, '-infinity')::text from photochanger.history"
@@ -87,6 +107,7 @@ KEPT_FROM = "select coalesce(jobs_kept_from, '-infinity')::text from photochange
 FORGET = (
     "delete from photochanger.stats_quarters where start >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_hours where hour >= %(kept_from)s::timestamptz",
+    "delete from photochanger.stats_days where start > %(kept_from)s::timestamptz - interval '24 hours'",
     "delete from photochanger.stats_ended where at >= %(kept_from)s::timestamptz",
 )
 
@@ -99,7 +120,15 @@ _JOBS = """
     where source <> 'test' and finalized_at >= %(kept_from)s::timestamptz
 """
 
-COUNT_SETTLED = f"with ended as ({_JOBS} and finalized_at < %(before)s), {_ADD}"
+COUNT_SETTLED = f"with ended as ({_JOBS} and finalized_at < %(before)s), {_ADD} select count(*) from ended"
+
+COUNT_DAYS = """
+insert into photochanger.stats_days (start, provider_id, outcome, bucket, count)
+select hour - earlier * interval '1 hour', provider_id, outcome, bucket, sum(count)
+from photochanger.stats_hours cross join generate_series(0, 23) as earlier
+where hour - earlier * interval '1 hour' > %(kept_from)s::timestamptz - interval '24 hours'
+group by 1, 2, 3, 4
+"""
 
 COUNT_OTHERS = f"""
 insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)

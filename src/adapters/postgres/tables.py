@@ -293,6 +293,16 @@ stats_hours = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+stats_days = Table(
+    "stats_days",
+    metadata,
+    Column("start", _moment, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 history = Table(
     "history",
     metadata,

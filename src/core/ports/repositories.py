@@ -147,7 +147,7 @@ class JobRepository(Protocol):
     async def prune(self, *, before: datetime, limit: int) -> int:
         """Forget up to `limit` jobs that ended before a moment (a whole hour in UTC) and have no result any more.
 
-        Their logs, media objects and webhook deliveries go with them; statistics stay. Returns how many jobs it were;
+        Their logs and webhook deliveries go with them; statistics stay. Returns how many jobs it were;
         none while statistics are rebuilt.
         """
         ...

@@ -40,6 +40,16 @@ _UP = (
         primary key (hour, provider_id, outcome, bucket)
     )
     """,
+    """
+    create table photochanger.stats_days (
+        start timestamptz not null,
+        provider_id text not null,
+        outcome text not null,
+        bucket smallint not null,
+        count bigint not null,
+        primary key (start, provider_id, outcome, bucket)
+    )
+    """,
     "create table photochanger.history (id smallint primary key, jobs_kept_from timestamptz)",
     "insert into photochanger.history (id) values (1)",
     # No job was ever pruned before, so everything can be noted anew; the sweeper folds it.
@@ -85,6 +95,7 @@ _DOWN = (
     group by 1, 2, 3
     """,
     "drop table photochanger.history",
+    "drop table photochanger.stats_days",
     "drop table photochanger.stats_hours",
     "drop table photochanger.stats_quarters",
     "drop table photochanger.stats_ended",
