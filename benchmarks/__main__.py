@@ -13,9 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import ingest, providers, queue
+from . import ingest, providers, queue, statistics
 
-_PARTS = ["ingest", "providers", "queue"]
+_PARTS = ["ingest", "providers", "queue", "statistics"]
 
 
 def main() -> None:
@@ -36,6 +36,11 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["queue"] = runner.run(queue.measure(Path(folder), finished=arguments.finished))
             _print_queue(console, figures["queue"])
+        if "statistics" in arguments.parts:
+            logs = statistics.FULL if arguments.full else arguments.logs
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["statistics"] = runner.run(statistics.measure(Path(folder), logs=logs))
+            _print_statistics(console, figures["statistics"])
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=2))
         console.print(f"figures written to {arguments.json}")
@@ -48,6 +53,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
+    parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log that statistics are made of")
+    parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
 
 
@@ -112,6 +119,16 @@ def _print_queue(console: Console, figures: dict[str, Any]) -> None:
             f"by hand {_three(pick_up['by_hand_ms'])}, ratio {_three(pick_up['ratio'])}"
         )
     console.print(f"full to empty table, ours: {figures['full_to_empty']}")
+
+
+def _print_statistics(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title=f"(g) Statistics of {figures['rows']['processing_logs']:,} rows of the log")
+    for column in ("question", "ms p50/p95/p99"):
+        table.add_column(column, justify="right")
+    for question, row in figures["ms"].items():
+        table.add_row(question, _three(row))
+    console.print(table)
+    console.print(f"rows {figures['rows']}; noted and folded: {figures['filled_and_folded_per_s']:,} jobs per second")
 
 
 def _three(values: dict[str, float]) -> str:

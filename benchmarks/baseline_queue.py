@@ -51,16 +51,16 @@ with done as (
     set state = 'succeeded', finalized_at = now(), result = %(result)s, result_stem = %(stem)s,
         result_expires_at = now() + interval '72 h', worker = null, lease_until = null
     where id = %(id)s and finalized_at is null and attempt = %(attempt)s
-    returning id, slot_id, finalized_at
+    returning id, slot_id, created_at, finalized_at
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
     select id, finalized_at, 'finalized', jsonb_build_object('state', 'succeeded') from done
 ),
 counted as (
-    insert into photochanger.stats_hourly (slot_id, hour, outcome, count)
-    select slot_id, date_trunc('hour', finalized_at, 'UTC'), 'success', 1 from done
-    on conflict (slot_id, hour, outcome) do update set count = stats_hourly.count + 1
+    insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)
+    select slot_id, finalized_at, 'local', 'success', floor(extract(epoch from finalized_at - created_at) * 1000)
+    from done
 ),
 told as (select pg_notify('baseline_finalized', id::text) from done)
 select done.id from done left join told on true

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
+from photochanger.core.deadlines import DEFAULT_HISTORY
 from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.jobs import Claim, Job, LogEntry, LogEvent
 from photochanger.core.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
@@ -39,6 +40,7 @@ from photochanger.core.services.auth_service import AuthService
 from photochanger.core.services.catalogue import ProviderCatalogue
 from photochanger.core.services.fallback import FallbackPictures
 from photochanger.core.services.free_space import FreeSpace
+from photochanger.core.services.history import History
 from photochanger.core.services.job_service import Jobs
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
@@ -322,6 +324,7 @@ class World:
             failures=self.failures,
             outbox=self.outbox,
             workers=self.workers,
+            history=History(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
             store=self.store,
             clock=self.clock,
             telemetry=self.telemetry,

@@ -9,6 +9,9 @@ MIN_SYNC_RESPONSE = timedelta(seconds=10)
 MAX_SYNC_RESPONSE = timedelta(seconds=60)
 DEFAULT_RESULT_RETENTION = timedelta(hours=72)
 
+DEFAULT_HISTORY = timedelta(days=400)
+"""How long ended jobs and their logs are kept: over a whole season and the one before it."""
+
 LEASE = timedelta(seconds=10)
 """How long a worker may be silent before another may take its job; short against the window, so that it can."""
 

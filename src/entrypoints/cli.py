@@ -18,6 +18,7 @@ from ..core.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
 from .cli_data import backup, db, restore
 from .cli_run import configured, run_async
+from .cli_stats import stats
 from .cli_status import status
 from .config import PREFIX, Settings
 
@@ -334,6 +335,7 @@ cli.add_command(admin)
 cli.add_command(ingest_password)
 for _command in (status, backup, restore, db):
     cli.add_command(_command)
+cli.add_command(stats)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..adapters.addresses import AddressGuard
-from ..core.deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
+from ..core.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
 from ..core.errors import ConfigurationError
 from ..core.people import is_password, normal_password, normal_username
 from ..core.ports.secrets import MIN_SECRET_CHARS
@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         workers: concurrent jobs of this host; 0 runs none here.
         sync_response, result_retention, max_active_jobs, max_upload_bytes, max_image_pixels: see AppSettings; what an
             administrator has stored goes over them.
+        history: how long ended jobs and their logs are kept; statistics stay.
         public_base_url: what public links begin with; None takes it from the request.
         ingest_password: the password of the first start; None generates one.
         admin_username, admin_password: the administrator of the first start; None means `admin` and a generated one.
@@ -68,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media_root: Path | None = None
     min_free_bytes: int = 256 * MIB
     workers: int = 4
+    history: timedelta = DEFAULT_HISTORY
     max_active_jobs: int = 64
     sync_response: timedelta = DEFAULT_SYNC_RESPONSE
     result_retention: timedelta = DEFAULT_RESULT_RETENTION
@@ -286,6 +288,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_ACTIVE_JOBS": ("max_active_jobs", _whole(*COUNT_BOUNDS["max_active_jobs"])),
     "SYNC_RESPONSE_SECONDS": ("sync_response", _duration("seconds", *DURATION_BOUNDS["sync_response"])),
     "RESULT_RETENTION_HOURS": ("result_retention", _duration("hours", *DURATION_BOUNDS["result_retention"])),
+    "HISTORY_DAYS": ("history", _duration("days", timedelta(days=31), timedelta(days=36500))),
     "MAX_UPLOAD_BYTES": ("max_upload_bytes", _whole(*COUNT_BOUNDS["max_upload_bytes"])),
     "MAX_IMAGE_PIXELS": ("max_image_pixels", _whole(*COUNT_BOUNDS["max_image_pixels"])),
     "PUBLIC_BASE_URL": ("public_base_url", _url("http", "https")),

@@ -69,6 +69,7 @@ from ..core.services.catalogue import ProviderCatalogue
 from ..core.services.event_feed import EventFeed
 from ..core.services.fallback import FallbackPictures
 from ..core.services.free_space import FreeSpace
+from ..core.services.history import History
 from ..core.services.job_service import Jobs
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
@@ -80,6 +81,7 @@ from ..core.services.routing import RouteEngine
 from ..core.services.settings_service import SettingsService
 from ..core.services.signing_keys import SigningKeys
 from ..core.services.slot_service import Slots
+from ..core.services.statistics import Statistics
 from ..core.services.sweeper import Sweeper
 from ..core.services.template_service import Templates
 from ..core.services.throttle import Throttle
@@ -240,6 +242,7 @@ class CoreServices(Provider):
         return Heartbeat(registry)
 
     sweeper = provide(Sweeper)
+    statistics = provide(Statistics)
     events = provide(EventFeed)
     metrics = provide(MetricsPage)
 
@@ -248,6 +251,10 @@ class CoreServices(Provider):
         purges = Purges(sweeper, audit, clock)
         yield purges
         await purges.close()
+
+    @provide
+    def history(self, jobs: JobRepository, stats: StatsService, clock: Clock, settings: Settings) -> History:
+        return History(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
     def routes(

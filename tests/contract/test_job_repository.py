@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from builders import new_job, outcome_failed, outcome_succeeded, stored_file
+from builders import media_object, new_job, outcome_failed, outcome_succeeded, stored_file
 from photochanger.core.errors import JobNotFound
 from photochanger.core.jobs import Job, LogEntry, LogEvent
 from photochanger.core.media import MediaKind
@@ -177,3 +177,27 @@ async def test_the_result_of_a_finalizer_that_lost_is_not_in_use(backend: Simple
 async def test_no_keys_are_in_use_where_none_are_asked_for(backend: SimpleNamespace) -> None:
     await live_job(backend)
     assert await backend.jobs.in_use([]) == set()
+
+
+async def test_pruned_jobs_take_all_that_is_theirs_along(backend: SimpleNamespace) -> None:
+    at = datetime(2026, 5, 1, 3, tzinfo=UTC)
+    gone, kept, live = [await backend.queue.enqueue(new_job(), max_active=10) for _ in range(3)]
+    await backend.media.add(media_object(job_id=gone.id))  # it must not hold its job back
+    await backend.queue.mark_finalized(gone.id, outcome_failed(gone, finalized_at=at - HOUR), claim=None)
+    await backend.queue.mark_finalized(kept.id, outcome_failed(kept, finalized_at=at), claim=None)
+    assert await backend.jobs.prune(before=at, limit=10) == 1
+    assert await backend.jobs.prune(before=at, limit=10) == 0
+    with pytest.raises(JobNotFound):
+        await backend.jobs.get(gone.id)
+    assert await backend.jobs.logs(gone.id) == []
+    assert {event.entry.job_id for event in await backend.jobs.events(after=0, limit=100)} == {kept.id, live.id}
+    assert (await backend.jobs.get(live.id)).id == live.id
+
+
+async def test_a_job_whose_result_is_kept_is_not_pruned(backend: SimpleNamespace) -> None:
+    at = datetime(2026, 5, 1, 3, tzinfo=UTC)
+    job = await backend.queue.enqueue(new_job(), max_active=10)
+    await backend.queue.mark_finalized(job.id, outcome_succeeded(job, finalized_at=at), claim=None)
+    assert await backend.jobs.prune(before=at + HOUR, limit=10) == 0
+    await backend.jobs.mark_purged([job.id], now=at)
+    assert await backend.jobs.prune(before=at + HOUR, limit=10) == 1

@@ -1,68 +1,226 @@
-"""The StatsService contract: each job counts once, in the hour it ended and by how it ended."""
+"""The StatsService contract: each job counts once, in the period it ended in, by how it ended and how long it took."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from builders import expired_job, new_job, outcome_failed, outcome_succeeded
-from photochanger.core.jobs import FailureReason, JobState
-from photochanger.core.stats import SlotCounts
+from photochanger.core.audit import AuditAction, AuditEntry, audited
+from photochanger.core.jobs import FailureReason, JobSource, JobState
+from photochanger.core.people import Actor
+from photochanger.core.slots import shipped_slots
+from photochanger.core.stats import NO_BUCKET, StatsCell, StatsOutcome, bucket_of
 
 pytestmark = pytest.mark.anyio
 
+Settle = Callable[[SimpleNamespace], Awaitable[None]]
+
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 THREE = datetime(2026, 5, 1, 3, tzinfo=UTC)
+SUCCESS = StatsOutcome.SUCCESS
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-async def end(backend: SimpleNamespace, finalized_at: datetime, *, slot_id: str = "slot-001") -> None:
-    job = await backend.queue.enqueue(new_job(slot_id=slot_id), max_active=1000)
-    assert await backend.queue.mark_finalized(job.id, outcome_succeeded(job, finalized_at=finalized_at), claim=None)
+async def end(
+    backend: SimpleNamespace,
+    finalized_at: datetime,
+    *,
+    slot_id: str = "slot-001",
+    took: timedelta = timedelta(seconds=2),
+    **overrides: object,
+) -> None:
+    new = new_job(slot_id=slot_id, source=overrides.pop("source", JobSource.INGEST), created_at=finalized_at - took)
+    job = await backend.queue.enqueue(new, max_active=1000)
+    outcome = outcome_succeeded(job, finalized_at=finalized_at, **overrides)
+    assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
+
+
+async def fail(backend: SimpleNamespace, reason: FailureReason, finalized_at: datetime, **overrides: object) -> None:
+    job = await backend.queue.enqueue(new_job(), max_active=1000)
+    outcome = outcome_failed(job, state=JobState.FAILED, failure_reason=reason, finalized_at=finalized_at, **overrides)
+    assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
+
+
+async def reset(backend: SimpleNamespace, at: datetime, slot_id: str = "slot-001") -> None:
+    await backend.slots.add_missing(shipped_slots())
+    entry: AuditEntry = audited(AuditAction.STATS_RESET, Actor("ada", None), now=at, target=slot_id)
+    await backend.slots.reset_stats(slot_id, at=at, audit=entry)
+
+
+async def outcomes(backend: SimpleNamespace, start: datetime, end: datetime, **filters: object) -> dict[str, int]:
+    """The counts between two moments by outcome."""
+    counts: Counter[str] = Counter()
+    for cell in await backend.stats.cells([start, end], **filters):
+        counts[cell.outcome] += cell.count
+    return dict(counts)
+
+
+async def fold(backend: SimpleNamespace) -> None:
+    await backend.stats.fold(before=LATER, limit=10_000)
+
+
+@pytest.fixture(params=["noted", "folded"])
+def settle(request: pytest.FixtureRequest) -> Settle:
+    """Either nothing, or what makes sums of what was noted: no figure may differ."""
+
+    async def leave(backend: SimpleNamespace) -> None:
+        """What was noted stays noted."""
+
+    return fold if request.param == "folded" else leave
 
 
 async def test_without_ended_jobs_there_are_no_counts(backend: SimpleNamespace) -> None:
     await backend.queue.enqueue(new_job(), max_active=10)
-    assert await backend.stats.counts(start=THREE, end=datetime.now(UTC) + HOUR) == {}
+    assert await backend.stats.cells([THREE, LATER]) == []
 
 
-async def test_every_outcome_is_counted_under_its_name(backend: SimpleNamespace) -> None:
+async def test_every_outcome_is_counted_under_its_name(backend: SimpleNamespace, settle: Settle) -> None:
     for reason in FailureReason:
-        job = await backend.queue.enqueue(new_job(), max_active=1000)
-        outcome = outcome_failed(job, state=JobState.FAILED, failure_reason=reason, finalized_at=THREE)
-        await backend.queue.mark_finalized(job.id, outcome, claim=None)
+        await fail(backend, reason, THREE)
     await end(backend, THREE)
-    counts = await backend.stats.counts(start=THREE, end=THREE + HOUR)
-    assert counts == {"slot-001": SlotCounts(success=1, timeouts=1, provider_errors=1, cancelled=1, errors=2)}
-    assert counts["slot-001"].ingest_count == 6
+    await settle(backend)
+    expected = {"success": 1, "timeouts": 1, "provider_errors": 1, "cancelled": 1, "errors": 2}
+    assert await outcomes(backend, THREE, THREE + HOUR) == expected
+    assert await outcomes(backend, THREE, THREE + HOUR, slot_id="slot-001") == expected
 
 
-async def test_slots_are_counted_apart(backend: SimpleNamespace) -> None:
-    await end(backend, THREE)
+async def test_slots_and_providers_are_counted_apart(backend: SimpleNamespace, settle: Settle) -> None:
+    await end(backend, THREE, provider_id="gemini")
     await end(backend, THREE, slot_id="slot-002")
-    await end(backend, THREE, slot_id="slot-002")
-    counts = await backend.stats.counts(start=THREE, end=THREE + HOUR)
-    assert counts == {"slot-001": SlotCounts(success=1), "slot-002": SlotCounts(success=2)}
+    await end(backend, THREE, slot_id="slot-002", provider_id="gemini")
+    await fail(backend, FailureReason.TIMEOUT, THREE)
+    await settle(backend)
+    assert await outcomes(backend, THREE, LATER) == {"success": 3, "timeouts": 1}
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-002") == {"success": 2}
+    assert await outcomes(backend, THREE, LATER, provider_id="gemini") == {"success": 2}
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-002", provider_id="gemini") == {"success": 1}
+    assert await outcomes(backend, THREE, LATER, provider_id="") == {"timeouts": 1}
 
 
-async def test_a_range_begins_with_its_first_hour_and_ends_before_its_end(backend: SimpleNamespace) -> None:
-    for minutes in (-1, 0, 59, 60, 119, 120):
-        await end(backend, THREE + timedelta(minutes=minutes))
-    for start, end_, expected in ((0, 1, 2), (0, 2, 4), (1, 2, 2), (-1, 0, 1), (-1, 3, 6)):
-        counts = await backend.stats.counts(start=THREE + start * HOUR, end=THREE + end_ * HOUR)
-        assert counts == {"slot-001": SlotCounts(success=expected)}, (start, end_)
+async def test_a_latency_is_counted_in_its_bucket_and_only_of_pictures(
+    backend: SimpleNamespace, settle: Settle
+) -> None:
+    for took in (timedelta(0), timedelta(seconds=2), timedelta(seconds=2), timedelta(hours=3)):
+        await end(backend, THREE, took=took)
+    await fail(backend, FailureReason.TIMEOUT, THREE)
+    await settle(backend)
+    cells = await backend.stats.cells([THREE, LATER])
+    assert sorted((cell.bucket, cell.outcome, cell.count) for cell in cells) == [
+        (NO_BUCKET, StatsOutcome.TIMEOUTS, 1),
+        (0, SUCCESS, 1),
+        (bucket_of(timedelta(seconds=2)), SUCCESS, 2),
+        (60, SUCCESS, 1),
+    ]
+
+
+async def test_a_period_begins_with_its_first_moment_and_ends_before_the_next(
+    backend: SimpleNamespace, settle: Settle
+) -> None:
+    for minutes in (-1, 0, 14, 15, 59, 60, 119, 120):
+        await end(backend, THREE + minutes * MINUTE)
+    await settle(backend)
+    for filters in ({}, {"slot_id": "slot-001"}):
+        for bounds, expected in (
+            ((-60, 0, 60, 120, 180), [1, 4, 2, 1]),
+            ((0, 15, 60), [2, 2]),
+            ((15, 45, 105), [1, 2]),
+            ((-15, 15, 180), [3, 5]),
+        ):
+            cells = await backend.stats.cells([THREE + minutes * MINUTE for minutes in bounds], **filters)
+            assert [sum(c.count for c in cells if c.period == n) for n in range(len(bounds) - 1)] == expected, bounds
+
+
+async def test_test_runs_do_not_count(backend: SimpleNamespace, settle: Settle) -> None:
+    await end(backend, THREE, source=JobSource.TEST)
+    await backend.queue.enqueue(expired_job(source=JobSource.TEST), max_active=10)
+    await backend.queue.release_expired(limit=10)
+    await settle(backend)
+    assert await backend.stats.cells([THREE, LATER]) == []
 
 
 async def test_a_finalize_that_came_too_late_does_not_count(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=10)
     assert await backend.queue.mark_finalized(job.id, outcome_failed(job, finalized_at=THREE), claim=None)
     assert not await backend.queue.mark_finalized(job.id, outcome_succeeded(job, finalized_at=THREE), claim=None)
-    assert await backend.stats.counts(start=THREE, end=THREE + HOUR) == {"slot-001": SlotCounts(provider_errors=1)}
+    assert await outcomes(backend, THREE, THREE + HOUR) == {"provider_errors": 1}
 
 
 async def test_jobs_that_are_ended_at_their_deadline_count_as_timeouts(backend: SimpleNamespace) -> None:
     for _ in range(3):
         await backend.queue.enqueue(expired_job(), max_active=10)
-    (first, *_) = await backend.queue.release_expired(limit=10)
-    hour = first.finalized_at.replace(minute=0, second=0, microsecond=0)
-    assert await backend.stats.counts(start=hour, end=hour + HOUR) == {"slot-001": SlotCounts(timeouts=3)}
+    await backend.queue.release_expired(limit=10)
+    assert await backend.stats.cells([THREE, LATER]) == [StatsCell(0, "", StatsOutcome.TIMEOUTS, NO_BUCKET, 3)]
+
+
+async def test_a_mark_in_the_middle_of_a_quarter_parts_what_ended_before_it(
+    backend: SimpleNamespace, settle: Settle
+) -> None:
+    mark = THREE + 5 * MINUTE
+    for moment in (THREE, mark - timedelta(microseconds=1), mark, mark + MINUTE, mark + HOUR):
+        await end(backend, moment)
+    await end(backend, THREE, slot_id="slot-002")
+    await reset(backend, mark)
+    await settle(backend)
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-001", since=mark) == {"success": 3}
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-001") == {"success": 5}
+    assert await outcomes(backend, THREE, LATER) == {"success": 6}
+
+
+async def test_a_second_mark_in_the_same_quarter_is_exact_as_well(backend: SimpleNamespace) -> None:
+    first, second = THREE + 5 * MINUTE, THREE + 10 * MINUTE
+    await reset(backend, first)
+    for minutes in (4, 6, 7):
+        await end(backend, THREE + minutes * MINUTE)
+    await fold(backend)
+    await reset(backend, second)
+    for minutes in (8, 9, 11, 12):
+        await end(backend, THREE + minutes * MINUTE)
+    await fold(backend)
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-001", since=second) == {"success": 2}
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-001") == {"success": 7}
+
+
+async def test_what_ended_lately_is_left_to_a_later_fold(backend: SimpleNamespace) -> None:
+    await end(backend, THREE)
+    await end(backend, THREE + HOUR)
+    await backend.stats.fold(before=THREE + MINUTE, limit=10)
+    assert await outcomes(backend, THREE, LATER) == {"success": 2}
+    assert await backend.stats.fold(before=THREE + MINUTE, limit=10) == 0
+
+
+async def test_counting_anew_changes_nothing(backend: SimpleNamespace) -> None:
+    await reset(backend, THREE + 5 * MINUTE)
+    for minutes in (0, 6, 30, 90):
+        await end(backend, THREE + minutes * MINUTE)
+        await fail(backend, FailureReason.STORAGE_ERROR, THREE + minutes * MINUTE, provider_id="gemini")
+    await end(backend, THREE, source=JobSource.TEST)
+    bounds = [THREE, THREE + 15 * MINUTE, THREE + 75 * MINUTE, LATER]
+    before = await _cells(backend, bounds)
+    await backend.stats.fold(before=THREE + HOUR, limit=10)
+    for settled in (THREE, THREE + 45 * MINUTE, LATER):
+        assert await backend.stats.rebuild(before=settled) == 8
+        assert await _cells(backend, bounds) == before
+
+
+async def test_what_is_pruned_stays_counted(backend: SimpleNamespace) -> None:
+    for hours in (0, 1, 2):
+        await fail(backend, FailureReason.TIMEOUT, THREE + hours * HOUR)
+    await fold(backend)
+    assert await backend.jobs.prune(before=THREE + HOUR, limit=10) == 1
+    assert await backend.stats.rebuild(before=LATER) == 2
+    assert await backend.jobs.prune(before=THREE + 2 * HOUR, limit=10) == 1
+    assert await backend.jobs.prune(before=THREE + HOUR, limit=10) == 0
+    assert await backend.stats.rebuild(before=LATER) == 1
+    assert await outcomes(backend, THREE, LATER) == {"timeouts": 3}
+    assert await outcomes(backend, THREE, LATER, slot_id="slot-001") == {"timeouts": 3}
+
+
+async def _cells(backend: SimpleNamespace, bounds: list[datetime]) -> list[object]:
+    cells = [sorted(await backend.stats.cells(bounds, **f), key=repr) for f in ({}, {"slot_id": "slot-001"})]
+    since = await backend.stats.cells(bounds, slot_id="slot-001", since=THREE + 5 * MINUTE)
+    return [*cells, sorted(since, key=repr)]

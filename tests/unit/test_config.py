@@ -34,6 +34,7 @@ MIB = 1024 * 1024
         ("SYNC_RESPONSE_SECONDS", "59.5", "sync_response", timedelta(seconds=59.5)),
         ("SYNC_RESPONSE_SECONDS", "60", "sync_response", timedelta(seconds=60)),
         ("RESULT_RETENTION_HOURS", "0.5", "result_retention", timedelta(minutes=30)),
+        ("HISTORY_DAYS", "31", "history", timedelta(days=31)),
         ("MAX_UPLOAD_BYTES", "1024", "max_upload_bytes", 1024),
         ("MAX_UPLOAD_BYTES", str(1024 * MIB), "max_upload_bytes", 1024 * MIB),
         ("MAX_IMAGE_PIXELS", "1000000000", "max_image_pixels", 1_000_000_000),

@@ -10,14 +10,12 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import msgspec
-
 from ...core.errors import JobNotFound
 from ...core.ids import new_id
 from ...core.jobs import Job, JobEvent, JobSource, JobState, LogEntry, LogEvent, Outcome, finalized
 from ...core.ports.clock import Clock
 from ...core.providers import Usage
-from ...core.stats import SlotCounts, outcome_of
+from ...core.stats import Ended, ended_job
 from ...core.webhooks import Delivery, DeliveryState, Webhook
 
 Topic = UUID | Literal["work", "moved"]
@@ -31,9 +29,11 @@ class MemoryDatabase:
         self.clock = clock
         self.jobs: dict[UUID, Job] = {}
         self.events: list[JobEvent] = []
+        self.last_event = 0
         self.previews: dict[UUID, bytes] = {}
         self.answered: set[UUID] = set()
-        self.counts: dict[datetime, dict[str, SlotCounts]] = {}
+        self.ended: list[Ended] = []
+        self.jobs_kept_from: datetime | None = None
         self.places: dict[UUID, set[tuple[str, int]]] = {}
         self.usage: dict[str, Usage] = {}
         self.webhooks: dict[str, Webhook] = {}
@@ -66,7 +66,8 @@ class MemoryDatabase:
     def log(self, entry: LogEntry) -> None:
         """Append an entry to the processing log, if its job exists."""
         if (job := self.jobs.get(entry.job_id)) is not None:
-            self.events.append(JobEvent(len(self.events) + 1, entry, job.slot_id, job.source))
+            self.last_event += 1
+            self.events.append(JobEvent(self.last_event, entry, job.slot_id, job.source))
 
     def end(self, job: Job, outcome: Outcome) -> Job:
         """Finalize a live job: result fields, log entry, preview, statistics, webhook, wake-up."""
@@ -80,7 +81,8 @@ class MemoryDatabase:
         if outcome.inline_preview is not None:
             self.previews[job.id] = outcome.inline_preview
         self.places.pop(job.id, None)
-        self._count(ended.slot_id, outcome)
+        if (counted := ended_job(ended)) is not None:
+            self.ended.append(counted)
         if ended.slot_id in self.webhooks and ended.source is not JobSource.TEST:
             self._put_into_outbox(ended)
         self.wake(job.id)
@@ -102,13 +104,6 @@ class MemoryDatabase:
             next_at=now,
         )
         self.deliveries[delivery.id] = delivery
-
-    def _count(self, slot_id: str, outcome: Outcome) -> None:
-        hour = outcome.finalized_at.replace(minute=0, second=0, microsecond=0)
-        by_slot = self.counts.setdefault(hour, {})
-        counts = by_slot.get(slot_id, SlotCounts())
-        name = outcome_of(outcome.failure_reason).value
-        by_slot[slot_id] = msgspec.structs.replace(counts, **{name: getattr(counts, name) + 1})
 
 
 def held(job: Job, now: datetime) -> bool:

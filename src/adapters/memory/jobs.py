@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
@@ -48,10 +49,11 @@ class MemoryJobRepository:
         return Page(tuple(job for *_, job in page), Position(*_place(page[-1])) if len(found) > limit else None)
 
     async def events(self, *, after: int, limit: int) -> list[JobEvent]:
-        return self._db.events[after : after + limit]
+        start = bisect_right(self._db.events, after, key=lambda event: event.id)
+        return self._db.events[start : start + limit]
 
     async def last_event(self) -> int:
-        return len(self._db.events)
+        return self._db.last_event
 
     async def recent_results(
         self,
@@ -114,6 +116,26 @@ class MemoryJobRepository:
         for job_id in job_ids:
             if (job := self._db.jobs.get(job_id)) is not None and job.result_purged_at is None:
                 self._db.jobs[job_id] = msgspec.structs.replace(job, result_purged_at=now, idempotency_key=None)
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        kept_from = self._db.jobs_kept_from
+        self._db.jobs_kept_from = before if kept_from is None else max(kept_from, before)
+        old = [
+            (job.finalized_at, job.id, job)
+            for job in self._db.jobs.values()
+            if job.finalized_at is not None
+            and job.finalized_at < before
+            and (job.result is None or job.result_purged_at is not None)
+        ]
+        old.sort(key=_place)
+        gone = {job_id for _, job_id, _ in old[:limit]}
+        for job_id in gone:
+            del self._db.jobs[job_id]
+            self._db.previews.pop(job_id, None)
+        self._db.answered -= gone
+        self._db.events = [event for event in self._db.events if event.entry.job_id not in gone]
+        self._db.deliveries = {id: one for id, one in self._db.deliveries.items() if one.job_id not in gone}
+        return len(gone)
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         needed: set[MediaKey] = set()

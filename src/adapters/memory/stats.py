@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
-from ...core.stats import SlotCounts
+from ...core.stats import StatsCell, StatsOutcome, ended_job
 from .database import MemoryDatabase
 
 
 class MemoryStatsService:
-    """Counts by hour, as the queue over the same database added to them."""
+    """Every ended job is kept as it counts, so there are no sums to fold into."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    async def counts(self, *, start: datetime, end: datetime) -> dict[str, SlotCounts]:
-        total: dict[str, SlotCounts] = {}
-        for hour, by_slot in self._db.counts.items():
-            if start <= hour < end:
-                for slot_id, counts in by_slot.items():
-                    total[slot_id] = _sum(total.get(slot_id, SlotCounts()), counts)
-        return total
+    async def cells(
+        self,
+        bounds: Sequence[datetime],
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        since: datetime | None = None,
+    ) -> list[StatsCell]:
+        counts: Counter[tuple[int, str, StatsOutcome, int]] = Counter()
+        for ended in self._db.ended:
+            period = bisect_right(bounds, ended.at) - 1
+            if (
+                0 <= period < len(bounds) - 1
+                and slot_id in (None, ended.slot_id)
+                and provider_id in (None, ended.provider_id)
+                and (since is None or ended.at >= since)
+            ):
+                counts[period, ended.provider_id, ended.outcome, ended.bucket] += 1
+        return [StatsCell(*key, count) for key, count in counts.items()]
 
+    async def fold(self, *, before: datetime, limit: int) -> int:
+        return 0
 
-def _sum(one: SlotCounts, other: SlotCounts) -> SlotCounts:
-    return SlotCounts(**{name: getattr(one, name) + getattr(other, name) for name in one.__struct_fields__})
+    async def rebuild(self, *, before: datetime) -> int:
+        kept_from = self._db.jobs_kept_from
+        counted = [
+            ended
+            for job in self._db.jobs.values()
+            if (ended := ended_job(job)) is not None and (kept_from is None or ended.at >= kept_from)
+        ]
+        pruned = [ended for ended in self._db.ended if kept_from is not None and ended.at < kept_from]
+        self._db.ended = pruned + counted
+        return len(counted)

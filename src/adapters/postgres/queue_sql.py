@@ -123,18 +123,18 @@ done as (
     from given
     where jobs.id = given.id and jobs.finalized_at is null
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
-    returning given.place, jobs.id, jobs.slot_id, jobs.source, given.finalized_at, given.state, given.attempt,
-        given.outcome
+    returning given.place, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
+        given.attempt, given.provider_id, given.outcome
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
     select id, finalized_at, 'finalized', jsonb_build_object('state', state, 'attempt', attempt) from done
 ),
 counted as (
-    insert into photochanger.stats_hourly (slot_id, hour, outcome, count)
-    select slot_id, date_trunc('hour', finalized_at, 'UTC'), outcome, count(*)
-    from done group by 1, 2, 3 order by 1, 2, 3
-    on conflict (slot_id, hour, outcome) do update set count = stats_hourly.count + excluded.count
+    insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)
+    select slot_id, finalized_at, coalesce(provider_id, ''), outcome,
+        case when state = 'succeeded' then floor(extract(epoch from finalized_at - created_at) * 1000)::bigint end
+    from done where source <> 'test'
 ),
 outbox as (
     insert into photochanger.webhook_deliveries (slot_id, job_id, created_at, next_at)
@@ -218,10 +218,8 @@ logged as (
     select id, finalized_at, 'finalized', jsonb_build_object('state', state) from ended
 ),
 counted as (
-    insert into photochanger.stats_hourly (slot_id, hour, outcome, count)
-    select slot_id, date_trunc('hour', finalized_at, 'UTC'), 'timeouts', count(*)
-    from ended group by 1, 2 order by 1, 2
-    on conflict (slot_id, hour, outcome) do update set count = stats_hourly.count + excluded.count
+    insert into photochanger.stats_ended (slot_id, at, provider_id, outcome)
+    select slot_id, finalized_at, coalesce(provider_id, ''), 'timeouts' from ended where source <> 'test'
 ),
 outbox as (
     insert into photochanger.webhook_deliveries (slot_id, job_id, created_at, next_at)

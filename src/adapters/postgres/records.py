@@ -17,7 +17,7 @@ from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ...core.media import MediaKey, MediaKind
 from ...core.pages import Page, Position
 from ...core.results import job_of_result
-from . import job_lists, queue_sql
+from . import job_lists, queue_sql, stats_sql
 from .engine import Database
 from .rows import job_from_row, stem
 from .tables import jobs, processing_logs
@@ -140,6 +140,13 @@ class PostgresJobRepository:
             await self._change(
                 update(jobs).where(jobs.c.id.in_(job_ids)).values(result_purged_at=now, idempotency_key=None)
             )
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        async with self._database.begin() as connection:
+            if not (await connection.exec_driver_sql(stats_sql.TRY_LOCK)).scalar_one():
+                return 0
+            pruned = await connection.exec_driver_sql(stats_sql.PRUNE, {"before": before, "limit": limit})
+            return int(pruned.scalar_one())
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         payloads = [str(key) for key in keys if key.kind is MediaKind.PAYLOADS]

@@ -1,31 +1,110 @@
-"""The StatsService port on the hourly counts that the finalizing statement keeps."""
+"""The StatsService port: sums by quarter hour, and the jobs that the finalizing statement noted since the last fold."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import func, select
+import msgspec
 
-from ...core.stats import SlotCounts
-from .engine import Database
-from .tables import stats_hourly
+from ...core.jobs import FailureReason
+from ...core.stats import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
+from . import stats_sql
+from .engine import Database, unavailable
+
+_BUCKETS = [*BUCKET_BOUNDS_MS]
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_OUTCOMES = {str(outcome): outcome for outcome in StatsOutcome}
 
 
 class PostgresStatsService:
-    """Sums of `stats_hourly`."""
+    """Reads the sums of quarters, hours and days, and `stats_ended` with them; ADR 23 tells why there are four."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def counts(self, *, start: datetime, end: datetime) -> dict[str, SlotCounts]:
-        query = (
-            select(stats_hourly.c.slot_id, stats_hourly.c.outcome, func.sum(stats_hourly.c.count).label("total"))
-            .where(stats_hourly.c.hour >= start, stats_hourly.c.hour < end)
-            .group_by(stats_hourly.c.slot_id, stats_hourly.c.outcome)
-        )
+    async def cells(
+        self,
+        bounds: Sequence[datetime],
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        since: datetime | None = None,
+    ) -> list[StatsCell]:
+        first, last = bounds[0], bounds[-1]
+        parameters: dict[str, Any] = {
+            "bounds": [*bounds],
+            "first": first if since is None else max(first, since),
+            "last": last,
+            "slot_id": slot_id,
+            "provider_id": provider_id,
+            "buckets": _BUCKETS,
+        }
+        if slot_id is None:
+            parameters |= _pieces([parameters["first"], *(bound for bound in bounds if bound > parameters["first"])])
+        statement = stats_sql.ALL_CELLS if slot_id is None else stats_sql.SLOT_CELLS
         async with self._database.begin() as connection:
-            rows = (await connection.execute(query)).all()
-        by_slot: dict[str, dict[str, int]] = {}
-        for slot_id, outcome, total in rows:
-            by_slot.setdefault(slot_id, {})[outcome] = int(total)
-        return {slot_id: SlotCounts(**by_outcome) for slot_id, by_outcome in by_slot.items()}
+            rows: Sequence[Any] = (await connection.exec_driver_sql(statement, parameters)).all()
+        return [
+            StatsCell(period, provider_id, _OUTCOMES[outcome], bucket, count)
+            for period, provider_id, outcome, bucket, count in rows
+        ]
+
+    async def fold(self, *, before: datetime, limit: int) -> int:
+        parameters = {"before": before, "limit": limit, "buckets": _BUCKETS}
+        async with self._database.begin() as connection:
+            if not (await connection.exec_driver_sql(stats_sql.TRY_LOCK)).scalar_one():
+                return 0
+            return int((await connection.exec_driver_sql(stats_sql.FOLD, parameters)).scalar_one())
+
+    async def rebuild(self, *, before: datetime) -> int:
+        outcomes = {"": outcome_of(None)} | {str(reason): outcome_of(reason) for reason in FailureReason}
+        parameters: dict[str, Any] = {
+            "before": before,
+            "buckets": _BUCKETS,
+            "outcomes": msgspec.json.encode(outcomes).decode(),
+        }
+        connection = await self._database.connect()
+        with unavailable():
+            async with connection:
+                await connection.execute("set statement_timeout to 0")
+                # Before the transaction, whose one view of the jobs and of what was noted must be from afterwards.
+                await connection.execute(stats_sql.LOCK_FOR_SESSION)
+                async with connection.transaction():
+                    await connection.execute("set transaction isolation level repeatable read")
+                    kept = await (await connection.execute(stats_sql.KEPT_FROM)).fetchone()
+                    assert kept is not None
+                    parameters["kept_from"] = kept[0]
+                    for statement in stats_sql.FORGET:
+                        await connection.execute(statement, parameters)
+                    settled = await (await connection.execute(stats_sql.COUNT_SETTLED, parameters)).fetchone()
+                    assert settled is not None
+                    await connection.execute(stats_sql.COUNT_DAYS, parameters)
+                    others = await connection.execute(stats_sql.COUNT_OTHERS, parameters)
+                    counted = int(settled[0]) + others.rowcount
+                # Closing would do it too, but only once the server has noticed.
+                await connection.execute(stats_sql.UNLOCK_FOR_SESSION)
+                return counted
+
+
+def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
+    """The days of 24 hours, the single hours and the hours to be cut that the periods between bounds are made of."""
+    days: list[datetime] = []
+    hours: list[datetime] = []
+    cut = {_hour(bound) for bound in bounds if bound != _hour(bound)}
+    for start, end in pairwise(bounds):
+        moment = _hour(start) if start == _hour(start) else _hour(start) + _HOUR
+        while moment + _DAY <= end:
+            days.append(moment)
+            moment += _DAY
+        while moment + _HOUR <= end:
+            hours.append(moment)
+            moment += _HOUR
+    return {"days": days, "hours": hours, "cut": sorted(cut)}
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

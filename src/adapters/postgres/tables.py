@@ -156,6 +156,7 @@ media_objects = Table(
 )
 _present = text("removed_at IS NULL")
 Index("media_objects_job", media_objects.c.job_id, postgresql_where=_present)
+Index("media_objects_of_job", media_objects.c.job_id, postgresql_where=text("job_id IS NOT NULL"))
 Index("media_objects_key", media_objects.c.media_key, postgresql_where=_present)
 Index("media_objects_expiry", media_objects.c.expires_at, postgresql_where=_present)
 
@@ -260,14 +261,54 @@ provider_usage = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
-stats_hourly = Table(
-    "stats_hourly",
+stats_ended = Table(
+    "stats_ended",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("slot_id", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("latency_ms", BigInteger),
+)
+
+stats_quarters = Table(
+    "stats_quarters",
     metadata,
     Column("slot_id", Text, primary_key=True),
-    Column("hour", _moment, primary_key=True),
+    Column("start", _moment, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
     Column("outcome", Text, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True),
     Column("count", BigInteger, nullable=False),
-    postgresql_with={"fillfactor": "50"},
+)
+Index("stats_quarters_start", stats_quarters.c.start)
+
+stats_hours = Table(
+    "stats_hours",
+    metadata,
+    Column("hour", _moment, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+stats_days = Table(
+    "stats_days",
+    metadata,
+    Column("start", _moment, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("jobs_kept_from", _moment),
 )
 
 workers = Table(

@@ -144,6 +144,14 @@ class JobRepository(Protocol):
         """Note that these jobs' results are gone; their idempotency keys are free again."""
         ...
 
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget up to `limit` jobs that ended before a moment (a whole hour in UTC) and have no result any more.
+
+        Their logs and webhook deliveries go with them; statistics stay. Returns how many jobs it were;
+        none while statistics are rebuilt.
+        """
+        ...
+
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         """Those of these payload, result and preview keys that belong to a job which still needs them.
 

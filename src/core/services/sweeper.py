@@ -24,6 +24,7 @@ from ..ports.workers import WorkerRegistry
 from ..results import preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
 from ..workers import FORGOTTEN_AFTER
+from .history import History
 from .silence import SILENCE
 
 _log = logging.getLogger("photochanger.sweeper")
@@ -50,6 +51,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     failure_counts: int = 0
     webhook_deliveries: int = 0
     workers: int = 0
+    old_jobs: int = 0
     orphans: int = 0
     partial_files: int = 0
 
@@ -71,6 +73,7 @@ class Sweeper:
         failures: FailureCounter,
         outbox: WebhookOutbox,
         workers: WorkerRegistry,
+        history: History,
         store: MediaStore,
         clock: Clock,
         telemetry: Telemetry = SILENCE,
@@ -83,6 +86,7 @@ class Sweeper:
         self._failures = failures
         self._outbox = outbox
         self._workers = workers
+        self._history = history
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
@@ -102,13 +106,13 @@ class Sweeper:
             await self._clock.sleep(EVERY)
 
     async def sweep_expired(self) -> SweepReport:
-        """Finalize jobs past their deadline; remove expired results, media objects, previews and what is remembered
-        no longer.
+        """Finalize jobs past their deadline; remove expired results, media objects, previews, old jobs and what is
+        remembered no longer; count ended jobs into the sums of statistics.
 
         Raises QueueUnavailable, StorageUnavailable.
         """
         now = self._clock.now()
-        return SweepReport(
+        report = SweepReport(
             jobs_timed_out=await _in_batches(self._time_out_jobs),
             results=await _in_batches(self._purge_results),
             media_objects=await _in_batches(self._purge_media),
@@ -123,7 +127,10 @@ class Sweeper:
                 )
             ),
             workers=await self._workers.prune(silent_for=FORGOTTEN_AFTER),
+            old_jobs=await self._history.prune(),
         )
+        await self._history.fold()
+        return report
 
     async def sweep_media_objects(self) -> SweepReport:
         """Remove the media objects that have expired, and files of that kind that are nobody's.

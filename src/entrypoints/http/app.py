@@ -28,6 +28,7 @@ from .public import get_media, get_result, get_thumbnail
 from .services import HttpServices
 from .settings import get_settings, put_settings
 from .slots import get_slot, list_slots, put_slot, reset_stats
+from .stats import global_stats, slot_stats
 from .templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .test_run import test_run
 from .webhooks import (
@@ -72,6 +73,8 @@ ROUTES = [
     cancel_job,
     events,
     list_audit,
+    slot_stats,
+    global_stats,
     get_result,
     get_thumbnail,
     get_media,

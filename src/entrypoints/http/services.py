@@ -25,6 +25,7 @@ from ...core.services.event_feed import EventFeed
 from ...core.services.provider_keys import ProviderKeys
 from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
+from ...core.services.statistics import Statistics
 from ..config import Settings
 from ..metrics import MetricsPage
 from ..readiness import Readiness
@@ -49,6 +50,7 @@ class HttpServices:
     events: EventFeed
     audit: AuditLog
     purges: Purges
+    statistics: Statistics
     store: MediaStore
     clock: Clock
     readiness: Readiness
@@ -77,6 +79,7 @@ class HttpServices:
             events=await container.get(EventFeed),
             audit=await container.get(AuditLog),
             purges=await container.get(Purges),
+            statistics=await container.get(Statistics),
             store=await container.get(MediaStore),
             clock=await container.get(Clock),
             readiness=readiness,

@@ -13,6 +13,7 @@ from photochanger.core.media import ImageLimits, MediaKind, Picture, PictureNeed
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
 from photochanger.core.results import preview_key
 from photochanger.core.slots import FailureAnswer
+from photochanger.core.stats import figures_of
 from world import SECOND, SLOT, TORN, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
@@ -276,8 +277,8 @@ async def test_every_end_counts_once() -> None:
     await world.jobs.cancel((await world.submit(picture("3"))).id)
     await world.run(world.jobs.wait((await world.submit(picture("4"))).id), within=WINDOW)
     hour = world.clock.now().replace(minute=0, second=0, microsecond=0)
-    counts = await world.stats.counts(start=hour - timedelta(hours=1), end=hour + timedelta(hours=1))
-    one = counts[SLOT]
+    cells = await world.stats.cells([hour - timedelta(hours=1), hour + timedelta(hours=1)], slot_id=SLOT)
+    one = figures_of(cells)
     assert (one.success, one.provider_errors, one.errors, one.cancelled, one.timeouts) == (1, 1, 1, 1, 1)
     assert one.ingest_count == 5
 

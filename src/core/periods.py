@@ -1,0 +1,150 @@
+"""Ranges of time and the hours, days, weeks and months in them, as clocks and calendars of a time zone show them.
+
+Time is cut at whole quarter hours: every zone of today is a multiple of that away from UTC.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from .errors import InvalidRequest
+
+QUARTER = timedelta(minutes=15)
+_EARLIEST_YEAR, _LATEST_YEAR = 2000, 2199
+
+
+class Period(enum.StrEnum):
+    """What statistics are grouped by. A week begins on Monday."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class TimeRange(msgspec.Struct, frozen=True, kw_only=True):
+    """A range of time, cut into periods of a zone: from each of `bounds` (UTC, whole quarter hours) to the next.
+
+    The first and the last period are cut off where the range begins and ends.
+    """
+
+    zone: ZoneInfo
+    period: Period
+    bounds: tuple[datetime, ...]
+
+    @property
+    def start(self) -> datetime:
+        return self.bounds[0].astimezone(self.zone)
+
+    @property
+    def end(self) -> datetime:
+        return self.bounds[-1].astimezone(self.zone)
+
+    @property
+    def periods(self) -> list[tuple[datetime, datetime]]:
+        """The periods, oldest first: begin and end on the zone's clock."""
+        shown = [bound.astimezone(self.zone) for bound in self.bounds]
+        return [*pairwise(shown)]
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The IANA time zone of this name; InvalidRequest where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones, or too long a one
+        told = "There is no such time zone; it is named like Europe/Berlin."
+        raise InvalidRequest(f"The query cannot be used: tz: {told}", errors=(("tz", told),)) from None
+
+
+def time_range(
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    period: Period,
+    zone: ZoneInfo,
+    now: datetime,
+    longest: timedelta,
+    usual: timedelta,
+) -> TimeRange:
+    """The range between two moments, widened to whole quarter hours; a moment without an offset is the zone's.
+
+    Without an end it ends now, without a start it is `usual` long. InvalidRequest where it is empty, longer than
+    `longest` on the zone's clock (a day with 25 hours is a day there), or in no year that calendars agree about.
+    """
+    given = {"from": start, "to": end}
+    if any(moment and not _EARLIEST_YEAR < moment.year < _LATEST_YEAR for moment in given.values()):
+        raise _refused({name: "The year cannot be counted in." for name, moment in given.items() if moment})
+    until = _ceiling(_in(zone, end or now))
+    since = _floor(_in(zone, start)) if start else _floor(_wall_clock(until, zone, back=usual))
+    if since >= until:
+        raise _refused({"to": "The range ends before it begins."})
+    if _clock(until, zone) - _clock(since, zone) - (QUARTER if end is None else timedelta(0)) > longest:
+        raise _refused({"from": f"The range is longer than {longest.days} days."})
+    return TimeRange(zone=zone, period=period, bounds=_bounds(since, until, period, zone))
+
+
+def _bounds(start: datetime, end: datetime, period: Period, zone: ZoneInfo) -> tuple[datetime, ...]:
+    between = _hours(start, end, zone) if period is Period.HOUR else _days(start, end, period, zone)
+    return (start, *(bound for bound in between if start < bound < end), end)
+
+
+def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Where the zone's clock strikes, or is put to another offset in between."""
+    bounds = []
+    before: tuple[int, timedelta | None] | None = None
+    for number in range(int((end - start) / QUARTER)):
+        moment = start + number * QUARTER
+        local = moment.astimezone(zone)
+        here = (local.hour, local.utcoffset())
+        if before is not None and here != before:
+            bounds.append(moment)
+        before = here
+    return bounds
+
+
+def _days(start: datetime, end: datetime, period: Period, zone: ZoneInfo) -> list[datetime]:
+    """The midnights that begin such a period; a date that a zone left out begins none of its own."""
+    day, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    bounds: list[datetime] = []
+    while day <= last:
+        begins = period is Period.DAY or (day.weekday() == 0 if period is Period.WEEK else day.day == 1)
+        if begins and (bound := _midnight(day, zone)) not in bounds[-1:]:
+            bounds.append(bound)
+        day += timedelta(days=1)
+    return bounds
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a date. Where the clock skips midnight it is the moment of the skip."""
+    return _floor(datetime.combine(day, time(), zone).astimezone(UTC))
+
+
+def _in(zone: ZoneInfo, moment: datetime) -> datetime:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _clock(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _wall_clock(moment: datetime, zone: ZoneInfo, *, back: timedelta) -> datetime:
+    return (_clock(moment, zone) - back).replace(tzinfo=zone).astimezone(UTC)
+
+
+def _floor(moment: datetime) -> datetime:
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+
+
+def _ceiling(moment: datetime) -> datetime:
+    floor = _floor(moment)
+    return floor if floor == moment else floor + QUARTER
+
+
+def _refused(errors: dict[str, str]) -> InvalidRequest:
+    told = "; ".join(f"{name}: {what}" for name, what in errors.items())
+    return InvalidRequest(f"The query cannot be used: {told}", errors=tuple(errors.items()))
