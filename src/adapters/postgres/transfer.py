@@ -20,7 +20,7 @@ from .migrate import known_revision, migrate
 from .tables import SCHEMA
 
 _VERSION_TABLE = "alembic_version"
-_MADE_BY_MIGRATIONS = ("app_settings",)
+_MADE_BY_MIGRATIONS = ("app_settings", "history")
 """Tables that are not empty in a schema which nobody has used yet."""
 
 
