@@ -93,7 +93,8 @@ schemathesis.openapi.format("photo", strategies.sampled_from([photos.jpeg(32, 24
 """
 
 # JSON Schema cannot say "a picture", "an operation of that provider", "the version that is stored now",
-# "both or neither", "a range of that file", "at most 90 days" or "not too often": what fits the schema may rightly get these answers.
+# "both or neither", "a range of that file", "at most 90 days" or "not too often": what fits the schema may rightly get
+# these answers.
 _CONFIG = """
 [generation]
 allow-x00 = false
