@@ -30,7 +30,7 @@ from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.http.services import HttpServices
 from photochanger.entrypoints.startup import migrate_database, readiness, seed
-from photochanger.entrypoints.worker import WorkerPool
+from photochanger.entrypoints.worker import Worker
 
 from . import moody
 
@@ -95,7 +95,7 @@ async def run_http(settings: Settings) -> None:
     """The HTTP process alone."""
     container = _container(settings)
     ready = await readiness(container, database=await container.get(Database))
-    app = create_http_app(await HttpServices.of(container, readiness=ready, public_base_url=None))
+    app = create_http_app(await HttpServices.of(container, readiness=ready))
     await _serve(app)
     await container.close()
 
@@ -103,10 +103,10 @@ async def run_http(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """The worker process alone."""
     container = _container(settings)
-    pool = await container.get(WorkerPool)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, pool.stop)
+    worker = await container.get(Worker)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
     print("ready", flush=True)
-    await pool.run()
+    await worker.run()
     await container.close()
 
 
