@@ -19,6 +19,7 @@ from .access import identity_of
 from .query import read_query
 from .server import ABORT
 from .services import HttpServices
+from .waiting import hang_up
 
 _log = logging.getLogger("photochanger.http")
 
@@ -73,7 +74,7 @@ class _Stream:
         async with self._services.events.listen(after=self._after) as listener:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             telling = asyncio.ensure_future(self._tell(listener, send))
-            hanging_up = asyncio.ensure_future(_hang_up(receive))
+            hanging_up = asyncio.ensure_future(hang_up(receive))
             try:
                 await asyncio.wait({telling, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
                 if telling.done():
@@ -115,11 +116,6 @@ class _Stream:
 async def _write(send: Send, text: str) -> None:
     async with asyncio.timeout(SEND_SECONDS):
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-
-
-async def _hang_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _text(told: Told, slot_id: str | None) -> str:

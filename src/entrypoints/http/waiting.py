@@ -17,7 +17,7 @@ async def wait_for(receive: Receive, services: HttpServices, job: Job, until: da
     if job.state.finalized or (until is not None and until <= services.clock.now()):
         return job
     waiting = asyncio.ensure_future(services.jobs.wait(job.id, until=until, known=job))
-    hung_up = asyncio.ensure_future(_hang_up(receive))
+    hung_up = asyncio.ensure_future(hang_up(receive))
     try:
         await asyncio.wait({waiting, hung_up}, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
@@ -30,6 +30,7 @@ async def wait_for(receive: Receive, services: HttpServices, job: Job, until: da
         await asyncio.gather(waiting, hung_up, return_exceptions=True)
 
 
-async def _hang_up(receive: Receive) -> None:
+async def hang_up(receive: Receive) -> None:
+    """Return once the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
