@@ -12,6 +12,7 @@ serve: $(READY)
 	$(BIN)/photochanger serve
 
 test: lint
+	scripts/test-tools
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(READY)

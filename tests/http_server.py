@@ -175,6 +175,15 @@ class Service:
         ended = msgspec.structs.replace(job.result, expires_at=job.created_at)
         self.database.jobs[job.id] = msgspec.structs.replace(job, result=ended)
 
+    async def call_noted(self, job_id: str) -> None:
+        """Return once the processing log has the call that made the picture: it is noted after the guest's answer."""
+        jobs: JobRepository = await self.opened.container.get(JobRepository)
+
+        async def noted() -> bool:
+            return LogEvent.ATTEMPT in {entry.event for entry in await jobs.logs(UUID(job_id))}
+
+        await until(noted)
+
     async def log_noise(self, text: str) -> None:
         """A long line in the processing log of a job that ended long ago."""
         job = next(iter(self.database.jobs.values()), None) or await self.job((await self.ingest()).headers["x-job-id"])
@@ -243,6 +252,13 @@ async def running(app: Any) -> AsyncIterator[int]:
         await serves
 
 
+async def until(look: Callable[[], Awaitable[bool]]) -> None:
+    """Return once `look` says so, looking again after every turn of the loop; fails when it never does."""
+    async with asyncio.timeout(20):
+        while not await look():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+            await asyncio.sleep(0)
+
+
 def part(name: str, content: bytes | str, *, filename: str | None = None) -> bytes:
     """One part of a form, its boundary before it."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'
@@ -268,4 +284,17 @@ def head(slot_id: str, length: int, *, headers: Mapping[str, str] | None = None)
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-__all__ = ["END", "FORM", "PASSWORD", "PICTURE", "Gate", "Service", "form", "head", "part", "running", "serving"]
+__all__ = [
+    "END",
+    "FORM",
+    "PASSWORD",
+    "PICTURE",
+    "Gate",
+    "Service",
+    "form",
+    "head",
+    "part",
+    "running",
+    "serving",
+    "until",
+]

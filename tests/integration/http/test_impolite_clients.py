@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Awaitable, Callable
 
 import photos
 import pytest
-from http_server import END, PICTURE, Gate, Service, form, head, part
+from http_server import END, PICTURE, Gate, Service, form, head, part, until
 from photochanger.core.media import MediaKind
 from photochanger.entrypoints.http import form as forms
 from photochanger.entrypoints.http import server
@@ -24,13 +23,6 @@ async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], 
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return int(lines[0].split()[1]), headers, body
-
-
-async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    """Return once `look` says so, looking again after every turn of the loop; fails when it never does."""
-    async with asyncio.timeout(20):
-        while not await look():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-            await asyncio.sleep(0)
 
 
 async def no_payloads(service: Service) -> bool:

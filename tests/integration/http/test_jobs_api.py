@@ -82,15 +82,16 @@ async def test_a_query_that_cannot_be_meant_is_refused(admin: Administrator, que
 
 
 async def test_everything_about_a_job(service: Service, admin: Administrator) -> None:
-    answer = await service.ingest(guest="Ada")
-    job = await admin.get(f"/api/jobs/{answer.headers['x-job-id']}")
+    job_id = (await service.ingest(guest="Ada")).headers["x-job-id"]
+    await service.call_noted(job_id)
+    job = await admin.get(f"/api/jobs/{job_id}")
     assert job["metadata"] == {"guest": "Ada"}
     assert job["photo"]["mime"] == "image/jpeg"
     assert job["route"][0]["provider_id"] == "scripted"
     events = [entry["event"] for entry in job["logs"]]
     assert events[0] == "received"
-    assert "finalized" in events
-    logs = await admin.get(f"/api/jobs/{job['job_id']}/logs")
+    assert {"attempt", "finalized"} <= {*events}
+    logs = await admin.get(f"/api/jobs/{job_id}/logs")
     assert [entry["event"] for entry in logs["items"]] == events
     for path in ("/api/jobs/nonsense", "/api/jobs/01980000-0000-7000-8000-000000000000"):
         described(await admin("GET", path), 404, "job_not_found")
