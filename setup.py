@@ -23,6 +23,6 @@ class BuildWithContract(build_py):
 setup(
     packages=["photochanger", *(f"photochanger.{name}" for name in find_packages("src"))],
     package_dir={"photochanger": "src"},
-    package_data={"": ["*"], "photochanger.entrypoints.http": ["ui/*"]},
+    package_data={"": ["*"], "photochanger.entrypoints.http": ["ui/**/*"]},
     cmdclass={"build_py": BuildWithContract},
 )

@@ -37,7 +37,7 @@ def test_the_contract_and_the_routes_are_the_same_set() -> None:
         if method != "parameters"
     }
     served = {
-        (str(method), re.sub(r"{(\w+):str}", r"{\1}", path))
+        (str(method), re.sub(r"{(\w+):\w+}", r"{\1}", path))
         for handler in ROUTES
         for path in handler.paths
         for method in handler.http_methods

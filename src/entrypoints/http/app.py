@@ -23,6 +23,7 @@ from .login import login, me
 from .media import purge, register_media
 from .metrics import metrics
 from .options import options_handlers
+from .page import gallery_page, page, page_file
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
 from .services import HttpServices
@@ -79,6 +80,9 @@ ROUTES = [
     get_thumbnail,
     get_media,
     get_gallery,
+    page,
+    gallery_page,
+    page_file,
     healthz,
     readyz,
     metrics,

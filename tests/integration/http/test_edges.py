@@ -19,7 +19,18 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/ingest", "/ingest/", "/public/results", "/api/nothing", "/docs/none.js"]
+    "path",
+    [
+        "/nothing",
+        "/ui",
+        "/ui/0/main.js",
+        "/gallery",
+        "/ingest",
+        "/ingest/",
+        "/public/results",
+        "/api/nothing",
+        "/docs/none.js",
+    ],
 )
 async def test_an_unknown_address_is_a_problem(service: Service, path: str) -> None:
     answer = await service.client.get(path)

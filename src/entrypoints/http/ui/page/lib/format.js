@@ -1,0 +1,44 @@
+/* Dates, numbers and sizes as people of the browser's locale write them. */
+import { locale } from "./language.js";
+
+const date = (options) => (value) => (value === null ? "" : new Intl.DateTimeFormat(locale(), options).format(new Date(value)));
+
+/** `value` is an ISO moment or a Date. */
+export const dateTime = date({ dateStyle: "medium", timeStyle: "short" });
+export const dateTimeExact = date({ dateStyle: "medium", timeStyle: "medium" });
+export const day = date({ dateStyle: "medium" });
+export const time = date({ timeStyle: "short" });
+export const timeExact = date({ timeStyle: "medium" });
+
+export const number = (value, options) => new Intl.NumberFormat(locale(), options).format(value);
+export const percent = (share, digits = 0) => number(share, { style: "percent", maximumFractionDigits: digits });
+
+/** Milliseconds as seconds, or as they are below a tenth of one. */
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  const unit = (value, name, digits) =>
+    number(value, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits });
+  return ms < 100 ? unit(ms, "millisecond", 0) : unit(ms / 1000, "second", ms < 10_000 ? 2 : 1);
+}
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+/** Bytes in the largest unit that keeps them above one. */
+export function bytes(value) {
+  const step = value < 1 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), UNITS.length - 1);
+  return number(value / 1000 ** step, { style: "unit", unit: UNITS[step], unitDisplay: "short", maximumFractionDigits: 1 });
+}
+
+const STEPS = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+  ["second", 1],
+];
+
+/** How long ago, or in how long: "3 minutes ago". */
+export function ago(value, now = Date.now()) {
+  const seconds = (new Date(value).getTime() - now) / 1000;
+  const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS.at(-1);
+  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
+}

@@ -1,0 +1,15 @@
+/* What every part of the page draws with: Preact's elements in htm's templates, and the hooks. */
+import { Fragment, createContext, h, render } from "../vendor/preact.js";
+import htm from "../vendor/htm.js";
+
+export const html = htm.bind(h);
+export { Fragment, createContext, h, render };
+export {
+  useCallback,
+  useContext,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "../vendor/preact-hooks.js";

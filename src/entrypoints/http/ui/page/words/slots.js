@@ -1,0 +1,9 @@
+/* Words of the page of slots. */
+export default {
+  en: {
+    title: "Slots",
+  },
+  ru: {
+    title: "Слоты",
+  },
+};

@@ -1,0 +1,39 @@
+"""A running service, and a browser in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from administration import Administrator, token_of
+from browsing import Browsing, browser, browsing
+from http_server import Service, serving
+from photochanger.core.people import Permission
+from playwright.async_api import Browser
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    async with serving(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def admin(service: Service) -> Administrator:
+    """An administrator at the API, to arrange what the page shows."""
+    return Administrator(service, await token_of(service, *Permission))
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as started:
+        yield started
+
+
+@pytest.fixture
+async def tab(service: Service, chromium: Browser) -> AsyncIterator[Browsing]:
+    """A tab of a laptop, at the sign-in."""
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}") as opened:
+        await opened.open()
+        yield opened
