@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import photos
+
 from benchmarks import ingest
 from benchmarks.processes import DELAYS_MS, PASSWORD, process
 
