@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import photos
+from commands import run_command
 from service import command, environment, eventually, rows, serving
 
 HUGE = str(1024**5)
@@ -18,9 +19,7 @@ HUGE = str(1024**5)
 
 
 def status(home: Path, *options: str, **settings: str) -> str:
-    ended = subprocess.run(
-        command("status", *options), env=environment(home, **settings), capture_output=True, text=True, timeout=120
-    )
+    ended = run_command("status", *options, env=environment(home, **settings))
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
