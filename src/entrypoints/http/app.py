@@ -19,7 +19,7 @@ from .gallery import get_gallery
 from .health import healthz, readyz
 from .ingest import ingest
 from .jobs import cancel_job, get_job, get_job_logs, list_jobs
-from .login import login, me
+from .login import begin_session, end_session, login, me
 from .media import purge, register_media
 from .metrics import metrics
 from .options import options_handlers
@@ -46,6 +46,8 @@ _DRAIN_BYTES = 128 * 1024 * 1024
 ROUTES = [
     ingest,
     login,
+    begin_session,
+    end_session,
     me,
     list_providers,
     list_slots,

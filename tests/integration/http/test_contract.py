@@ -101,7 +101,7 @@ allow-x00 = false
 
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", 304, 401, 404, 409, 410, 412, 415, 416, 422, 429]
-missing_required_header.expected-statuses = [400, 401, 422, 428]
+missing_required_header.expected-statuses = [400, 401, 403, 422, 428]
 
 [[operations]]
 include-path-regex = "^/api/stats/"
