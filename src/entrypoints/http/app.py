@@ -23,6 +23,7 @@ from .login import begin_session, end_session, login, me
 from .media import purge, register_media
 from .metrics import metrics
 from .options import options_handlers
+from .overview import overview
 from .page import gallery_page, page, page_file
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
@@ -50,6 +51,7 @@ ROUTES = [
     end_session,
     me,
     list_providers,
+    overview,
     list_slots,
     get_slot,
     put_slot,

@@ -22,6 +22,7 @@ from ...core.ports.telemetry import Telemetry
 from ...core.services.auth_service import AuthService
 from ...core.services.catalogue import ProviderCatalogue
 from ...core.services.event_feed import EventFeed
+from ...core.services.overview import Overview
 from ...core.services.provider_keys import ProviderKeys
 from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
@@ -51,6 +52,7 @@ class HttpServices:
     audit: AuditLog
     purges: Purges
     statistics: Statistics
+    overview: Overview
     store: MediaStore
     clock: Clock
     readiness: Readiness
@@ -80,6 +82,7 @@ class HttpServices:
             audit=await container.get(AuditLog),
             purges=await container.get(Purges),
             statistics=await container.get(Statistics),
+            overview=await container.get(Overview),
             store=await container.get(MediaStore),
             clock=await container.get(Clock),
             readiness=readiness,
