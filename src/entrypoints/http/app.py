@@ -31,6 +31,7 @@ from .services import HttpServices
 from .settings import get_settings, put_settings
 from .slots import get_slot, list_slots, put_slot, reset_stats
 from .stats import global_stats, slot_stats
+from .status import status
 from .templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .test_run import test_run
 from .webhooks import (
@@ -78,6 +79,7 @@ ROUTES = [
     cancel_job,
     events,
     list_audit,
+    status,
     slot_stats,
     global_stats,
     get_result,

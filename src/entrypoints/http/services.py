@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from dishka import AsyncContainer
 
+from ...adapters.postgres import Database
 from ...core.ports.clock import Clock
 from ...core.ports.limits import ProviderLimits
 from ...core.ports.media import MediaStore
@@ -28,8 +31,11 @@ from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
 from ...core.services.statistics import Statistics
 from ..config import Settings
+from ..examination import findings
+from ..findings import Finding
 from ..metrics import MetricsPage
 from ..readiness import Readiness
+from ..status import Status, look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,8 @@ class HttpServices:
     store: MediaStore
     clock: Clock
     readiness: Readiness
+    status: Callable[[], Awaitable[Status]]
+    findings: Callable[[], Awaitable[list[Finding]]]
     telemetry: Telemetry
     metrics: MetricsPage
     public_base_url: str | None
@@ -63,8 +71,10 @@ class HttpServices:
     provider_base_urls: dict[str, str]
 
     @classmethod
-    async def of(cls, container: AsyncContainer, *, readiness: Readiness) -> HttpServices:
-        """Everything from the wiring of this process."""
+    async def of(
+        cls, container: AsyncContainer, *, readiness: Readiness, database: Database | None = None
+    ) -> HttpServices:
+        """Everything from the wiring of this process. `database`: the PostgreSQL behind it, where there is one."""
         settings = await container.get(Settings)
         return cls(
             jobs=await container.get(JobService),
@@ -86,6 +96,8 @@ class HttpServices:
             store=await container.get(MediaStore),
             clock=await container.get(Clock),
             readiness=readiness,
+            status=partial(look, container),
+            findings=partial(findings, container, database=database),
             telemetry=await container.get(Telemetry),
             metrics=await container.get(MetricsPage),
             public_base_url=settings.public_base_url,
