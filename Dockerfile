@@ -10,7 +10,8 @@ RUN python -m venv /opt/build \
 # The packages before the source: a change of the source alone takes them as they were built.
 ENV UV_COMPILE_BYTECODE=1
 RUN python -m venv --without-pip /opt/photochanger \
- && /opt/build/bin/uv pip sync -q --python /opt/photochanger/bin/python --require-hashes requirements/runtime.txt
+ && /opt/build/bin/uv pip sync -q --python /opt/photochanger/bin/python --require-hashes \
+      --build-constraints requirements/build.txt requirements/runtime.txt
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY openapi openapi
 COPY src src

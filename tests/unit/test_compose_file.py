@@ -20,7 +20,9 @@ SCHEMA = json.loads((ROOT / "tests/vendored/compose-spec.json").read_text())
 OURS = ("photochanger", "worker")
 
 
-with_dashboards = pytest.mark.skipif(not (DEPLOY / "grafana").exists(), reason="there are no dashboards in this tree")
+with_dashboards = pytest.mark.skipif(
+    not (DEPLOY / "grafana/dashboards").exists(), reason="there are no dashboards in this tree"
+)
 with_alerts = pytest.mark.skipif(
     not (DEPLOY / "prometheus/alerts.yml").exists(), reason="there are no alerts in this tree"
 )
@@ -39,11 +41,11 @@ def test_the_compose_file_follows_the_compose_specification() -> None:
 
 
 @with_dashboards
-def test_every_folder_that_is_mounted_is_in_the_repository_and_cannot_be_written() -> None:
+def test_everything_that_is_mounted_is_in_the_repository_and_cannot_be_written() -> None:
     for name, service in services().items():
         for source, target, mode in mounts(service):
             if source.startswith("."):
-                assert (DEPLOY / source).is_dir(), f"{name}: {source}"
+                assert (DEPLOY / source).exists(), f"{name}: {source}"
                 assert mode == "ro", f"{name}: {target}"
             else:
                 assert source in compose()["volumes"], f"{name}: {source}"
@@ -76,16 +78,15 @@ def test_prometheus_has_the_jobs_and_rules_that_alerts_are_written_for() -> None
 @with_dashboards
 def test_grafana_finds_its_source_and_dashboards_where_they_are_mounted() -> None:
     provisioned = DEPLOY / "grafana/provisioning"
-    targets = [target for _, target, _ in mounts(services()["grafana"])]
+    mounted = {target: source for source, target, _ in mounts(services()["grafana"])}
     for file in provisioned.glob("dashboards/*.yml"):
         for provider in yaml.safe_load(file.read_text())["providers"]:
-            assert provider["options"]["path"] in targets
-    urls = [
-        source["url"]
-        for file in provisioned.glob("datasources/*.yml")
-        for source in yaml.safe_load(file.read_text())["datasources"]
-    ]
-    assert urls == ["http://prometheus:9090"]
+            assert mounted[provider["options"]["path"]] == "./grafana/dashboards"
+    (elsewhere,) = (yaml.safe_load(file.read_text()) for file in provisioned.glob("datasources/*.yml"))
+    here = yaml.safe_load((DEPLOY / mounted["/etc/grafana/provisioning/datasources/prometheus.yml"]).read_text())
+    assert here["datasources"][0].pop("url") == "http://prometheus:9090"
+    elsewhere["datasources"][0].pop("url")
+    assert here == elsewhere
 
 
 def test_every_volume_and_network_is_used() -> None:
