@@ -64,6 +64,7 @@ def test_prometheus_asks_the_services_at_their_ports() -> None:
     assert found["names"] == ["worker"]
     assert [str(found["port"])] == services()["worker"]["expose"]
     assert services()["worker"]["environment"]["PHOTOCHANGER_METRICS_PORT"] == str(found["port"])
+    assert services()["worker"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{found['port']}/metrics"
 
 
 @with_alerts
@@ -113,7 +114,8 @@ def test_no_service_can_write_beside_its_volumes_or_gain_rights(name: str) -> No
     assert not service.get("privileged", False)
     assert service["restart"] == "unless-stopped"
     assert {"memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
-    assert not service["image"].endswith((":latest", "/" + service["image"].split("/")[-1].split(":")[0]))
+    tag = service["image"].rpartition("/")[2].partition(":")[2]
+    assert tag not in ("", "latest")
 
 
 def test_only_the_service_is_reached_from_outside() -> None:
