@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ _OF_PROMETHEUS = {
     "up": _OF_TARGETS,
     "ALERTS": _OF_TARGETS | {"alertname", "alertstate", "severity", "provider_id"},
 }
+_LISTENS = re.compile(r'msg="Listening on" address=(\S+)')
 _VARIABLES = {"$__rate_interval": "5m", "$slot_id": ".*", "$provider_id": ".*"}
 
 
@@ -69,13 +69,14 @@ def panels() -> list[dict[str, Any]]:
 
 
 def dashboard_expressions() -> list[str]:
-    """What the dashboard asks Prometheus, its variables filled in as Grafana does it for `All`."""
+    """Everything that the dashboard asks Prometheus."""
     asked = [target["expr"] for panel in panels() for target in panel["targets"]]
     asked += [one["expr"] for one in dashboard()["annotations"]["list"] if "expr" in one]
     return [filled_in(expression) for expression in asked]
 
 
 def filled_in(expression: str) -> str:
+    """A question of the dashboard, as Grafana asks it for all slots and providers."""
     for name, value in _VARIABLES.items():
         expression = expression.replace(name, value)
     return expression
@@ -126,10 +127,8 @@ class Prometheus:
         self._client = httpx.Client(base_url=address, timeout=30)
 
     def ready(self) -> bool:
-        try:
-            return self._client.get("/-/ready").status_code == 200
-        except httpx.TransportError:
-            return False
+        """Whether it answers questions."""
+        return self._client.get("/-/ready").status_code == 200
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The `data` of an answer, which must be a success."""
@@ -165,9 +164,6 @@ def scraping(folder: Path, *, service: str, worker: str | None = None) -> Iterat
         job["static_configs"] = [{"targets": targets[job["job_name"]]}]
     folder.mkdir(parents=True)
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = folder / "prometheus.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -175,19 +171,23 @@ def scraping(folder: Path, *, service: str, worker: str | None = None) -> Iterat
                 program("prometheus"),
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
+                "--web.listen-address=127.0.0.1:0",
             ],
             stdout=output,
             stderr=output,
         )
-    prometheus = Prometheus(f"http://127.0.0.1:{port}")
     try:
-        eventually(lambda: process.poll() is not None or prometheus.ready())
-        assert process.poll() is None, log.read_text()[-3000:]
-        yield prometheus
+        eventually(lambda: process.poll() is not None or _LISTENS.search(log.read_text()))
+        listens = _LISTENS.search(log.read_text())
+        assert listens is not None, log.read_text()[-3000:]
+        prometheus = Prometheus(f"http://{listens[1]}")
+        try:
+            eventually(prometheus.ready)
+            yield prometheus
+        finally:
+            prometheus.close()
         complaints = [line for line in log.read_text().splitlines() if "level=error" in line or "level=warn" in line]
         assert complaints == []
     finally:
-        prometheus.close()
         process.terminate()
         process.wait(30)
