@@ -41,4 +41,4 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.p
 	touch $@
 
 clean:
-	rm -rf .venv .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

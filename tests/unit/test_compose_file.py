@@ -20,14 +20,6 @@ SCHEMA = json.loads((ROOT / "tests/vendored/compose-spec.json").read_text())
 OURS = ("photochanger", "worker")
 
 
-with_dashboards = pytest.mark.skipif(
-    not (DEPLOY / "grafana/dashboards").exists(), reason="there are no dashboards in this tree"
-)
-with_alerts = pytest.mark.skipif(
-    not (DEPLOY / "prometheus/alerts.yml").exists(), reason="there are no alerts in this tree"
-)
-
-
 def mounts(service: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Source, target and mode of each volume of a service."""
     parts = ((*volume.split(":"), "rw") for volume in service["volumes"])
@@ -40,7 +32,6 @@ def test_the_compose_file_follows_the_compose_specification() -> None:
         jsonschema.Draft7Validator(SCHEMA).validate(compose() | {"services": {"photochanger": {"port": 8000}}})
 
 
-@with_dashboards
 def test_everything_that_is_mounted_is_in_the_repository_and_cannot_be_written() -> None:
     for name, service in services().items():
         for source, target, mode in mounts(service):
@@ -67,7 +58,6 @@ def test_prometheus_asks_the_services_at_their_ports() -> None:
     assert services()["worker"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{found['port']}/metrics"
 
 
-@with_alerts
 def test_prometheus_has_the_jobs_and_rules_that_alerts_are_written_for() -> None:
     here, elsewhere = prometheus("prometheus.compose.yml"), prometheus("prometheus.yml")
     assert here["rule_files"] == elsewhere["rule_files"]
@@ -76,7 +66,6 @@ def test_prometheus_has_the_jobs_and_rules_that_alerts_are_written_for() -> None
     assert all((DEPLOY / "prometheus" / file).exists() for file in here["rule_files"])
 
 
-@with_dashboards
 def test_grafana_finds_its_source_and_dashboards_where_they_are_mounted() -> None:
     provisioned = DEPLOY / "grafana/provisioning"
     mounted = {target: source for source, target, _ in mounts(services()["grafana"])}
