@@ -103,6 +103,10 @@ class Sweeper:
                     _log.info("swept: %s", report)
             except PhotoChangerError as error:
                 _log.warning("this sweep was cut short: %s", error.detail)
+            except (
+                Exception
+            ):  # a defect in one step must not end all later sweeps: photos of guests would stay for good
+                _log.exception("this sweep was cut short")
             await self._clock.sleep(EVERY)
 
     async def sweep_expired(self) -> SweepReport:

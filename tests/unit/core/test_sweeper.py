@@ -271,7 +271,7 @@ async def test_orphans_are_looked_for_at_start() -> None:
     running.cancel()
 
 
-@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only")])
+@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only"), KeyError("a defect")])
 async def test_it_goes_on_after_trouble(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     await world.slot()
