@@ -25,6 +25,7 @@ from ..results import preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
 from ..workers import FORGOTTEN_AFTER
 from .history import History
+from .last_requests import LastRequests
 from .silence import SILENCE
 
 _log = logging.getLogger("photochanger.sweeper")
@@ -51,6 +52,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     failure_counts: int = 0
     webhook_deliveries: int = 0
     workers: int = 0
+    last_requests: int = 0
     old_jobs: int = 0
     orphans: int = 0
     partial_files: int = 0
@@ -74,6 +76,7 @@ class Sweeper:
         outbox: WebhookOutbox,
         workers: WorkerRegistry,
         history: History,
+        last_requests: LastRequests,
         store: MediaStore,
         clock: Clock,
         telemetry: Telemetry = SILENCE,
@@ -87,6 +90,7 @@ class Sweeper:
         self._outbox = outbox
         self._workers = workers
         self._history = history
+        self._last_requests = last_requests
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
@@ -127,6 +131,7 @@ class Sweeper:
                 )
             ),
             workers=await self._workers.prune(silent_for=FORGOTTEN_AFTER),
+            last_requests=await self._last_requests.prune(),
             old_jobs=await self._history.prune(),
         )
         await self._history.fold()

@@ -164,7 +164,8 @@ class _NoResponse(Response[None]):
         return nobody
 
 
-def _tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """What the framework raised, as a problem."""
     if isinstance(error, NotFoundException):
         return _ProblemResponse(problem("not_found", "There is nothing at this address."))
     if isinstance(error, MethodNotAllowedException):
@@ -189,6 +190,6 @@ async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
 EXCEPTION_HANDLERS: dict[Any, Any] = {
     ClientGone: _tell_nobody,
     PhotoChangerError: _tell_core_error,
-    HTTPException: _tell_http_error,
+    HTTPException: tell_http_error,
     Exception: _tell_unforeseen,
 }

@@ -8,7 +8,7 @@ from dishka import AsyncContainer
 
 from ...core.ports.clock import Clock
 from ...core.ports.limits import ProviderLimits
-from ...core.ports.media import MediaStore
+from ...core.ports.media import ImageTool, MediaStore
 from ...core.ports.repositories import AuditLog
 from ...core.ports.services import (
     AdminService,
@@ -22,6 +22,7 @@ from ...core.ports.telemetry import Telemetry
 from ...core.services.auth_service import AuthService
 from ...core.services.catalogue import ProviderCatalogue
 from ...core.services.event_feed import EventFeed
+from ...core.services.last_requests import LastRequests
 from ...core.services.provider_keys import ProviderKeys
 from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
@@ -51,7 +52,9 @@ class HttpServices:
     audit: AuditLog
     purges: Purges
     statistics: Statistics
+    last_requests: LastRequests
     store: MediaStore
+    images: ImageTool
     clock: Clock
     readiness: Readiness
     telemetry: Telemetry
@@ -80,7 +83,9 @@ class HttpServices:
             audit=await container.get(AuditLog),
             purges=await container.get(Purges),
             statistics=await container.get(Statistics),
+            last_requests=await container.get(LastRequests),
             store=await container.get(MediaStore),
+            images=await container.get(ImageTool),
             clock=await container.get(Clock),
             readiness=readiness,
             telemetry=await container.get(Telemetry),
