@@ -130,6 +130,8 @@ def shown_fields(fields: Iterable[tuple[str, str]], *, is_password: Callable[[st
 def bounded(text: str, *, chars: int = MAX_VALUE_CHARS) -> str:
     """As much of a text as is kept, without what cannot be stored or shown."""
     kept = text if len(text) <= chars else f"{text[: chars - 1]}…"
+    if kept.isprintable():
+        return kept
     return "".join("\N{REPLACEMENT CHARACTER}" if _is_unshowable(character) else character for character in kept)
 
 
