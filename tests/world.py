@@ -47,6 +47,7 @@ from photochanger.core.services.last_requests import LastRequests
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
 from photochanger.core.services.processing import Processing
+from photochanger.core.services.ready_check import ReadyCheck
 from photochanger.core.services.receiving import Receiving
 from photochanger.core.services.routing import RouteEngine
 from photochanger.core.services.settings_service import SettingsService
@@ -333,6 +334,14 @@ class World:
             store=self.store,
             clock=self.clock,
             telemetry=self.telemetry,
+        )
+        self.ready_check = ReadyCheck(
+            jobs=self.jobs,
+            queue=self.queue,
+            slots=self.slots,
+            workers=self.workers,
+            settings=self.settings,
+            clock=self.clock,
         )
         self.slot_service = Slots(self.slots, self.template_records, self.providers, self.clock)
         self.templates = Templates(

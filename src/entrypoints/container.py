@@ -79,6 +79,7 @@ from ..core.services.media_service import Media
 from ..core.services.processing import Processing
 from ..core.services.provider_keys import ProviderKeys
 from ..core.services.purges import Purges
+from ..core.services.ready_check import ReadyCheck
 from ..core.services.receiving import Receiving
 from ..core.services.routing import RouteEngine
 from ..core.services.settings_service import SettingsService
@@ -94,6 +95,7 @@ from .config import Settings
 from .heartbeat import Heartbeat
 from .metrics import MetricsPage
 from .providers import Providers, make_providers
+from .ready_check import ReadyReport
 from .worker import Worker, WorkerPool
 
 DATABASE = "photochanger"
@@ -246,6 +248,8 @@ class CoreServices(Provider):
         return Heartbeat(registry)
 
     sweeper = provide(Sweeper)
+    ready_check = provide(ReadyCheck)
+    ready_report = provide(ReadyReport)
     statistics = provide(Statistics)
     events = provide(EventFeed)
     metrics = provide(MetricsPage)

@@ -27,6 +27,7 @@ from .metrics import metrics
 from .options import options_handlers
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
+from .ready_check import ready_check
 from .seen import tell_method_not_allowed
 from .services import HttpServices
 from .settings import get_settings, put_settings
@@ -62,6 +63,7 @@ ROUTES = [
     rotate_webhook_secret,
     list_deliveries,
     redeliver,
+    ready_check,
     get_settings,
     put_settings,
     register_media,

@@ -41,6 +41,7 @@ STATUS = {
     "upload_interrupted": 408,
     "job_cancelled": 409,
     "job_finalized": 409,
+    "check_running": 409,
     "template_in_use": 409,
     "binding_taken": 409,
     "admin_exists": 409,

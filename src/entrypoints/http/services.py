@@ -30,6 +30,7 @@ from ...core.services.statistics import Statistics
 from ..config import Settings
 from ..metrics import MetricsPage
 from ..readiness import Readiness
+from ..ready_check import ReadyReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class HttpServices:
     purges: Purges
     statistics: Statistics
     last_requests: LastRequests
+    ready_check: ReadyReport
     store: MediaStore
     images: ImageTool
     clock: Clock
@@ -83,6 +85,7 @@ class HttpServices:
             audit=await container.get(AuditLog),
             purges=await container.get(Purges),
             statistics=await container.get(Statistics),
+            ready_check=await container.get(ReadyReport),
             last_requests=await container.get(LastRequests),
             store=await container.get(MediaStore),
             images=await container.get(ImageTool),
