@@ -12,7 +12,7 @@ import msgspec
 from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ...core.media import MediaKey
 from ...core.pages import Page, Position
-from ...core.results import preview_key
+from ...core.results import photo_key, preview_key
 from .database import MemoryDatabase
 
 
@@ -143,7 +143,8 @@ class MemoryJobRepository:
             if not job.state.finalized:
                 needed.add(job.photo.file.key)
             if job.result is not None and job.result_purged_at is None:
-                needed |= {job.result.file.key, preview_key(job.result.file.key)}
+                key = job.result.file.key
+                needed |= {key, preview_key(key), photo_key(key)}
         return needed & set(keys)
 
 

@@ -21,7 +21,7 @@ from ..ports.security import FailureCounter
 from ..ports.telemetry import Telemetry
 from ..ports.webhooks import WebhookOutbox
 from ..ports.workers import WorkerRegistry
-from ..results import preview_key
+from ..results import photo_key, preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
 from ..workers import FORGOTTEN_AFTER
 from .history import History
@@ -188,6 +188,7 @@ class Sweeper:
             if job.result is not None:
                 await self._store.delete(job.result.file.key)
                 await self._store.delete(preview_key(job.result.file.key))
+                await self._store.delete(photo_key(job.result.file.key))
         await self._jobs.mark_purged([job.id for job in jobs], now=now)
         return len(jobs)
 

@@ -19,7 +19,7 @@ from .events import events
 from .gallery import get_gallery
 from .health import healthz, readyz
 from .ingest import ingest
-from .jobs import cancel_job, get_job, get_job_logs, list_jobs
+from .jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
 from .last_request import get_last_request
 from .login import login, me
 from .media import purge, register_media
@@ -76,6 +76,7 @@ ROUTES = [
     list_jobs,
     get_job,
     get_job_logs,
+    get_job_photo,
     cancel_job,
     events,
     list_audit,
