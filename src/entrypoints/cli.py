@@ -18,6 +18,7 @@ from ..core.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
 from .cli_data import backup, db, restore
 from .cli_health import healthcheck
+from .cli_ready_check import ready_check
 from .cli_run import configured, run_async
 from .cli_stats import stats
 from .cli_status import status
@@ -338,6 +339,7 @@ for _command in (status, backup, restore, db):
     cli.add_command(_command)
 cli.add_command(stats)
 cli.add_command(healthcheck)
+cli.add_command(ready_check)
 
 
 def main() -> None:

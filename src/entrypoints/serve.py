@@ -17,6 +17,7 @@ from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
 from ..adapters.telemetry import Family, KeptFamilies, decode_families
+from ..core.errors import WorkerMissing
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.event_feed import EventFeed
 from ..core.services.sweeper import Sweeper
@@ -27,7 +28,7 @@ from .http.server import Server, make_server
 from .http.services import HttpServices
 from .metrics import MetricsPage
 from .startup import migrate_database, readiness, seed, tell
-from .worker_checks import WorkerMissing, require_any_worker, require_worker
+from .worker_checks import require_any_worker, require_worker
 
 _log = logging.getLogger("photochanger.serve")
 

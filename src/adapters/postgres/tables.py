@@ -335,3 +335,12 @@ workers = Table(
     Column("seen_at", _moment, nullable=False),
     postgresql_with={"fillfactor": "50"},
 )
+
+ingest_requests = Table(
+    "ingest_requests",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("received_at", _moment, nullable=False),
+    Column("request", JSONB, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
