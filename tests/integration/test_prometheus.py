@@ -117,9 +117,8 @@ def check_rules(prometheus: Prometheus) -> None:
 
 def check_pages(prometheus: Prometheus) -> None:
     """No scrape went wrong, what is exported is known by name, and rules and dashboard get their answers."""
-    eventually(
-        lambda: every_target_is_up(prometheus)
-    )  # text that Prometheus cannot read would be a target that is down
+    # A page that Prometheus cannot read would be a target that is down.
+    eventually(lambda: every_target_is_up(prometheus))
     scrapes = {name: n for name, n in prometheus.own_figures().items() if name.startswith(REFUSED)}
     assert scrapes
     assert {name: n for name, n in scrapes.items() if n} == {}
