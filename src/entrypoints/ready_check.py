@@ -80,7 +80,10 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The last line: how many slots are ready, and how the providers stand then; None where that cannot be told."""
+    """The last line: how many slots are ready, and how the providers stand then; None where that cannot be told.
+
+    `ready`: there is an active slot, and all of them are.
+    """
 
     kind: Literal["end"] = "end"
     at: datetime
@@ -128,7 +131,7 @@ class ReadyReport:
             yield _slot_line(one)
         yield EndLine(
             at=self.clock.now(),
-            ready=ready == len(slots),
+            ready=0 < ready == len(slots),
             slots_ready=ready,
             slots_not_ready=len(slots) - ready,
             providers=await self._quotas(slots),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -78,6 +79,15 @@ async def test_the_end_of_the_process_writes_what_waits() -> None:
     last = noted(world, address="the last")
     await world.last_requests.close()
     assert await world.last_requests.get("slot-001") == last
+
+
+async def test_a_writing_that_the_end_of_the_process_stops_is_done_again() -> None:
+    world = await made_world()
+    request = noted(world)
+    await asyncio.sleep(0)
+    assert writes(world) == 1  # under way, not done
+    await world.last_requests.close()
+    assert await world.last_requests.get("slot-001") == request
 
 
 async def test_a_database_that_is_away_costs_that_request_alone(caplog: pytest.LogCaptureFixture) -> None:
