@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -77,6 +78,11 @@ def test_at_a_terminal_the_status_is_refreshed_in_place_until_it_is_stopped(tmp_
             shown += os.read(terminal, 65536)
         assert b"\x1b[1A" in shown  # goes up to write over what it wrote
         process.send_signal(signal.SIGINT)
+        try:
+            while os.read(terminal, 65536):  # somebody goes on reading, else the last lines would find no room
+                pass
+        except OSError as error:
+            assert error.errno == errno.EIO  # how Linux says that nobody writes to the terminal any more
         assert process.wait(60) == 0
     finally:
         process.kill()
