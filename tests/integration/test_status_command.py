@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import photos
+import pytest
 from commands import run_command
 from service import command, environment, eventually, rows, serving
 
@@ -78,11 +79,9 @@ def test_at_a_terminal_the_status_is_refreshed_in_place_until_it_is_stopped(tmp_
             shown += os.read(terminal, 65536)
         assert b"\x1b[1A" in shown  # goes up to write over what it wrote
         process.send_signal(signal.SIGINT)
-        try:
-            while os.read(terminal, 65536):  # somebody goes on reading, else the last lines would find no room
-                pass
-        except OSError as error:
-            assert error.errno == errno.EIO  # how Linux says that nobody writes to the terminal any more
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):  # which says that nobody writes to it any more
+            while True:  # somebody goes on reading, else the last lines would find no room
+                os.read(terminal, 65536)
         assert process.wait(60) == 0
     finally:
         process.kill()
