@@ -1,8 +1,6 @@
 /* What happens to the photos: the newest jobs first, live, narrowed by filters that are part of the address. */
-import { get, me } from "../lib/api.js";
 import { html } from "../lib/html.js";
 import { say } from "../lib/language.js";
-import { useLoad } from "../lib/load.js";
 import { WIDE, useMedia } from "../lib/media.js";
 import { route } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
@@ -10,6 +8,7 @@ import { ClearFilters, Filters, asked, isNarrowed } from "../parts/jobs_filters.
 import { PAGE, useJobs } from "../parts/jobs_feed.js";
 import { JobCards, JobsTable } from "../parts/jobs_list.js";
 import { Icon } from "../parts/icon.js";
+import { useSlots } from "../parts/slot_names.js";
 import { Empty, Loading, Trouble } from "../parts/states.js";
 import commonWords from "../words/common.js";
 import words from "../words/jobs.js";
@@ -41,13 +40,6 @@ export default function Jobs() {
         : html`<${List} jobs=${jobs} slots=${slots} arrived=${arrived} onChanged=${again} />`}
     ${next && html`<p class="jobs-more"><button type="button" class="button" disabled=${busy} onClick=${more}>${common("more")}</button></p>`}
   `;
-}
-
-/** The slots' names, for those who may read them. */
-export function useSlots() {
-  const may = me.get().permissions.includes("slots:read");
-  const { data } = useLoad(async (signal) => (may ? (await get("/api/slots", { signal })).items : []), []);
-  return data ?? [];
 }
 
 function Fresh({ waiting, jobs, onShow }) {
