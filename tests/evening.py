@@ -1,4 +1,4 @@
-"""An evening at the booths, for pages that show jobs and statistics: real photos, real pictures, and what goes wrong."""
+"""An evening at the booths, for pages that show jobs and statistics: real photos and pictures, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def count(
 
 
 async def as_if_slow(service: Service, job_id: str, *durations: float) -> None:
-    """Let the calls of an ended job have taken so many seconds, one after the other, and the job as long as they did."""
+    """Let the calls of an ended job have taken so many seconds, one after the other, and the job as long as they."""
     job = service.database.jobs[UUID(job_id)]
 
     async def noted() -> bool:

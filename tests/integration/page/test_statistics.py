@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import random
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -45,7 +45,7 @@ def season(service: Service) -> None:
 
 
 def night_of_25_hours(service: Service) -> None:
-    """Four photos of slot 001 on the day on which Berlin's clocks are put back: the hour from two to three comes twice."""
+    """Four photos of slot 001 on the day on which Berlin's clocks are put back: from two to three comes twice."""
     for hour, outcome in ((0, "success"), (1, "success"), (1, "timeouts"), (20, "success")):
         at = datetime(2025, 10, 26, hour, 30, tzinfo=UTC)
         count(service, at, StatsOutcome(outcome), slot_id="slot-001", provider_id="gemini", seconds=8)
@@ -127,7 +127,7 @@ async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Export CSV").click()
     assert (await download.value).suggested_filename == "photochanger-slot-001-2025-10-26-2025-10-27.csv"
-    data = Path(await (await download.value).path()).read_bytes()
+    data = await asyncio.to_thread((await (await download.value).path()).read_bytes)
     assert data.startswith(b"\xef\xbb\xbfperiod_start,")
     assert data.count(b"\r\n") == data.count(b"\n") == 26
     lines = list(csv.DictReader(data.decode("utf-8-sig").splitlines()))

@@ -1,6 +1,6 @@
 /* Everything about one job, live while it goes on. */
 import { get, me } from "../lib/api.js";
-import { timeExact } from "../lib/format.js";
+import { dateTimeExact, isToday, timeExact } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { say } from "../lib/language.js";
 import { useLive } from "../lib/live.js";
@@ -38,7 +38,7 @@ function Job({ job, slotName, again }) {
   const wide = useMedia(WIDE);
   return html`
     <div class="page-head">
-      <div class="row"><h1>${t("title", { time: timeExact(job.created_at) })}</h1><${JobPill} state=${job.state} /></div>
+      <div class="row"><h1>${t("title", { time: isToday(job.created_at) ? timeExact(job.created_at) : dateTimeExact(job.created_at) })}</h1><${JobPill} state=${job.state} /></div>
       ${isLive(job) && html`<div class="row job-head-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${again} />`}</div>`}
     </div>
     <div class="job-columns">

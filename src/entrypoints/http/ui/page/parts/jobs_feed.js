@@ -66,7 +66,8 @@ function start(query, setState, shown) {
     setState((before) => ({ ...before, busy: true }));
     return reading(async () => {
       const further = await page(cursor);
-      return (before) => ({ jobs: [...before.jobs, ...without(further.items, before.jobs)], next: further.next });
+      // A list that was replaced meanwhile does not go on where this page begins.
+      return (before) => before.next === cursor && { jobs: [...before.jobs, ...without(further.items, before.jobs)], next: further.next };
     });
   };
   const refresh = (touched) =>

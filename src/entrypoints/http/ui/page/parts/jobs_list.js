@@ -1,6 +1,6 @@
 /* Jobs one below the other: a table where there is room for it, cards on a phone. */
 import { address } from "../lib/api.js";
-import { bytes, dateTimeExact, day, duration, timeExact } from "../lib/format.js";
+import { bytes, dateTimeExact, day, duration, isToday, timeExact } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { say } from "../lib/language.js";
 import { to } from "../lib/route.js";
@@ -33,10 +33,9 @@ function Reason({ job }) {
 }
 
 function When({ job }) {
-  const today = new Date(job.created_at).toDateString() === new Date().toDateString();
   return html`
     <a class="job-link" href=${to("jobs", job.job_id)}><time datetime=${job.created_at} title=${dateTimeExact(job.created_at)}>${timeExact(job.created_at)}</time></a>
-    <span class="job-under">${[!today && day(job.created_at), job.source !== "ingest" && t(`source_${job.source}`)].filter(Boolean).join(" · ")}</span>
+    <span class="job-under">${[!isToday(job.created_at) && day(job.created_at), job.source !== "ingest" && t(`source_${job.source}`)].filter(Boolean).join(" · ")}</span>
   `;
 }
 
