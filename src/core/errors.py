@@ -81,6 +81,12 @@ class PermissionDenied(PhotoChangerError):
     code = "permission_denied"
 
 
+class CsrfRefused(PhotoChangerError):
+    """The session's cookie came with a request that a page of another origin may have caused."""
+
+    code = "csrf_refused"
+
+
 class TooManyAttempts(PhotoChangerError):
     """Too many wrong passwords from one address; try again after `retry_after` seconds."""
 

@@ -73,6 +73,7 @@ from ..core.services.history import History
 from ..core.services.job_service import Jobs
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
+from ..core.services.overview import Overview
 from ..core.services.processing import Processing
 from ..core.services.provider_keys import ProviderKeys
 from ..core.services.purges import Purges
@@ -243,6 +244,7 @@ class CoreServices(Provider):
 
     sweeper = provide(Sweeper)
     statistics = provide(Statistics)
+    overview = provide(Overview)
     events = provide(EventFeed)
     metrics = provide(MetricsPage)
 

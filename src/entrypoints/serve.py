@@ -131,8 +131,9 @@ async def _serve_http(
 ) -> None:
     registry = await container.get(WorkerRegistry)
     check = partial(worker.check if worker else require_any_worker, registry)
-    ready = await readiness(container, database=await container.get(Database), worker=check)
-    services = await HttpServices.of(container, readiness=ready)
+    database = await container.get(Database)
+    ready = await readiness(container, database=database, worker=check)
+    services = await HttpServices.of(container, readiness=ready, database=database)
     if worker is not None:
         services.metrics.include(worker.families)
     app = create_http_app(services)

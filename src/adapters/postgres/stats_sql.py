@@ -53,6 +53,34 @@ where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
 """
 
+# Of each slot apart: whole days of UTC, and quarters of the pieces of the range that are none.
+CELLS_BY_SLOT = """
+select counted.slot_id, provider_id, outcome, bucket, sum(count)::bigint as count
+from (
+    select slot_id, day as start, provider_id, outcome, bucket, count
+    from photochanger.stats_slot_days
+    where day = any(%(days)s::timestamptz[])
+    union all
+    select quarters.*
+    from unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) as piece (first, last)
+    cross join lateral (
+        select slot_id, start, provider_id, outcome, bucket, count
+        from photochanger.stats_quarters
+        where start >= piece.first and start < piece.last
+        offset 0
+    ) as quarters
+    union all
+    select slot_id, at, provider_id, outcome, coalesce(width_bucket(latency_ms, %(buckets)s::bigint[]), -1), 1
+    from photochanger.stats_ended
+    where at >= %(first)s and at < %(last)s
+) as counted
+left join unnest(%(marked)s::text[], %(marks)s::timestamptz[]) as mark (slot_id, at) using (slot_id)
+where (mark.at is null or start >= mark.at)
+    and (%(slot_id)s::text is null or counted.slot_id = %(slot_id)s)
+    and (%(provider_id)s::text is null or provider_id = %(provider_id)s)
+group by 1, 2, 3, 4
+"""
+
 # A quarter in which its slot was reset has sums from before the mark and sums that begin at the mark.
 _ADD = """
 keyed as (
@@ -88,6 +116,16 @@ days as (
 )
 """
 
+_ADD_TO_SLOT_DAYS = """
+slot_days as (
+    insert into photochanger.stats_slot_days (slot_id, day, provider_id, outcome, bucket, count)
+    select slot_id, date_trunc('day', at, 'UTC'), provider_id, outcome, bucket, count(*)
+    from keyed group by 1, 2, 3, 4, 5
+    on conflict (day, slot_id, provider_id, outcome, bucket)
+        do update set count = stats_slot_days.count + excluded.count
+)
+"""
+
 FOLD = f"""
 with ended as (
     delete from photochanger.stats_ended
@@ -98,7 +136,8 @@ with ended as (
     returning slot_id, at, provider_id, outcome, latency_ms
 ),
 {_ADD},
-{_ADD_TO_DAYS}
+{_ADD_TO_DAYS},
+{_ADD_TO_SLOT_DAYS}
 select count(*) from ended
 """
 
@@ -108,6 +147,7 @@ FORGET = (
     "delete from photochanger.stats_quarters where start >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_hours where hour >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_days where start > %(kept_from)s::timestamptz - interval '24 hours'",
+    "delete from photochanger.stats_slot_days where day >= date_trunc('day', %(kept_from)s::timestamptz, 'UTC')",
     "delete from photochanger.stats_ended where at >= %(kept_from)s::timestamptz",
 )
 
@@ -128,6 +168,15 @@ select hour - earlier * interval '1 hour', provider_id, outcome, bucket, sum(cou
 from photochanger.stats_hours cross join generate_series(0, 23) as earlier
 where hour - earlier * interval '1 hour' > %(kept_from)s::timestamptz - interval '24 hours'
 group by 1, 2, 3, 4
+"""
+
+# From the quarters, which also hold what ended on that day before the jobs that are kept.
+COUNT_SLOT_DAYS = """
+insert into photochanger.stats_slot_days (slot_id, day, provider_id, outcome, bucket, count)
+select slot_id, date_trunc('day', start, 'UTC'), provider_id, outcome, bucket, sum(count)
+from photochanger.stats_quarters
+where start >= date_trunc('day', %(kept_from)s::timestamptz, 'UTC')
+group by 1, 2, 3, 4, 5
 """
 
 COUNT_OTHERS = f"""

@@ -304,6 +304,17 @@ stats_days = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+stats_slot_days = Table(
+    "stats_slot_days",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("day", _moment, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 history = Table(
     "history",
     metadata,

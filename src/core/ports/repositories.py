@@ -13,6 +13,7 @@ from uuid import UUID
 from ..audit import AuditEntry
 from ..jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ..media import MediaKey, MediaObject, TemplateMedia
+from ..overview import LastJobs
 from ..pages import Page, Position
 from ..settings import StoredPassword, StoredSettings
 from ..slots import Slot
@@ -118,6 +119,14 @@ class JobRepository(Protocol):
 
         Only those of these sources, and only those that come after this position.
         """
+        ...
+
+    async def newest_results(self, *, now: datetime) -> dict[str, Job]:
+        """The newest of those jobs of every slot that has one, by slot id."""
+        ...
+
+    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+        """How the jobs ended that were finalized from a moment on, by slot id; slots without one are left out."""
         ...
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:

@@ -19,10 +19,11 @@ from .gallery import get_gallery
 from .health import healthz, readyz
 from .ingest import ingest
 from .jobs import cancel_job, get_job, get_job_logs, list_jobs
-from .login import login, me
+from .login import begin_session, end_session, login, me
 from .media import purge, register_media
 from .metrics import metrics
 from .options import options_handlers
+from .overview import overview
 from .page import gallery_page, page, page_file
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
@@ -30,6 +31,7 @@ from .services import HttpServices
 from .settings import get_settings, put_settings
 from .slots import get_slot, list_slots, put_slot, reset_stats
 from .stats import global_stats, slot_stats
+from .status import status
 from .templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .test_run import test_run
 from .webhooks import (
@@ -46,8 +48,11 @@ _DRAIN_BYTES = 128 * 1024 * 1024
 ROUTES = [
     ingest,
     login,
+    begin_session,
+    end_session,
     me,
     list_providers,
+    overview,
     list_slots,
     get_slot,
     put_slot,
@@ -74,6 +79,7 @@ ROUTES = [
     cancel_job,
     events,
     list_audit,
+    status,
     slot_stats,
     global_stats,
     get_result,

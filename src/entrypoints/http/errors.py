@@ -30,6 +30,7 @@ STATUS = {
     "invalid_credentials": 401,
     "invalid_token": 401,
     "permission_denied": 403,
+    "csrf_refused": 403,
     "slot_not_found": 404,
     "slot_disabled": 404,
     "job_not_found": 404,
