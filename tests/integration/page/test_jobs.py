@@ -16,17 +16,17 @@ from playwright.async_api import Browser, Route, expect
 pytestmark = pytest.mark.anyio
 
 
-async def entered(tab: Browsing, admin: Administrator, path: str) -> None:
-    await tab.page.context.set_extra_http_headers({"Authorization": f"Bearer {admin.token}"})
+async def entered(tab: Browsing, path: str) -> None:
+    """Go to a place of the page, and sign in there."""
     await tab.open(path)
-    await tab.page.reload()
+    await tab.sign_in()
 
 
 async def test_jobs_come_in_live_are_filtered_and_paged(tab: Browsing, service: Service, admin: Administrator) -> None:
     page = tab.page
     rows = page.locator("tbody tr")
     await named_slots(admin)
-    await entered(tab, admin, "/#/jobs")
+    await entered(tab, "/#/jobs")
     await expect(page.get_by_text("No photo has come in yet.")).to_be_visible()
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
     assert await tab.violations() == []
@@ -88,7 +88,7 @@ async def test_live_jobs_show_what_is_left_and_are_cancelled(
     gate = service.provider.script = Gate()
     waiting = [asyncio.create_task(service.ingest("slot-001")) for _ in range(2)]
     await gate.held(2)
-    await entered(tab, admin, "/#/jobs")
+    await entered(tab, "/#/jobs")
     await expect(rows).to_have_count(6)
     await expect(rows.nth(0)).to_contain_text("In the works")
     await expect(rows.nth(0)).to_contain_text("left")
@@ -125,7 +125,7 @@ async def test_a_job_tells_everything_that_happened_to_it(
     service.provider.script = second_time_lucky(demo_photo("portrait"))
     lucky = await pictured(service, "slot-001", "portrait", name="IMG_0001.JPG", guest="<i>Anna</i>")
     await as_if_slow(service, lucky, 6.4, 17.2)
-    await entered(tab, admin, f"/#/jobs/{lucky}")
+    await entered(tab, f"/#/jobs/{lucky}")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Job of")
     timeline = page.get_by_role("region", name="What happened")
     lines = timeline.get_by_role("listitem")

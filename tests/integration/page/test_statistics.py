@@ -21,10 +21,10 @@ from playwright.async_api import Browser, Locator, Page, expect
 pytestmark = pytest.mark.anyio
 
 
-async def entered(tab: Browsing, admin: Administrator, path: str) -> None:
-    await tab.page.context.set_extra_http_headers({"Authorization": f"Bearer {admin.token}"})
+async def entered(tab: Browsing, path: str) -> None:
+    """Go to a place of the page, and sign in there."""
     await tab.open(path)
-    await tab.page.reload()
+    await tab.sign_in()
 
 
 FORMULA = '=HYPERLINK("x", 1)'
@@ -58,7 +58,7 @@ def tile(page: Page, name: str) -> Locator:
 async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Service, admin: Administrator) -> None:
     page = tab.page
     await named_slots(admin)
-    await entered(tab, admin, "/#/statistics")
+    await entered(tab, "/#/statistics")
     await expect(page.get_by_text("No photo ended in this range.")).to_be_visible()
     assert await tab.violations() == []
     season(service)
@@ -69,6 +69,8 @@ async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Servic
     total = (await admin.get(f"/api/stats/global?tz=Europe/Berlin&from={midnight_before(29)}"))["summary"]
     await expect(tile(page, "Photos")).to_have_text(f"{total['ingest_count']:,}")
     await expect(tile(page, "Without a picture")).to_have_text(str(total["ingest_count"] - total["success"]))
+    by_slot = page.get_by_role("region", name="By slot", exact=True).locator("tbody tr")
+    await expect(by_slot).to_have_text([re.compile("Wedding"), re.compile("Pencil"), re.compile("Pop art")])
     await tab.photograph("statistics")
     assert await tab.violations() == []
     assert not await tab.scrolls_sideways()
@@ -111,10 +113,10 @@ async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
     assert (await admin.change_slot("slot-001", name=FORMULA)).status_code == 200
     night_of_25_hours(service)
     day = "range=custom&from=2025-10-26&to=2025-10-26"
-    await entered(tab, admin, f"/#/statistics?{day}")
+    await entered(tab, f"/#/statistics?{day}")
     await expect(tile(page, "Photos")).to_have_text("4")
     await expect(page.get_by_label("Grouped by").get_by_role("option")).to_have_text(["Day", "Week", "Month"])
-    await page.get_by_label("Slot").select_option(FORMULA)
+    await page.get_by_label("Slot", exact=True).select_option(FORMULA)
     await page.get_by_label("Grouped by").select_option("Hour")
     await expect(tile(page, "Photos")).to_have_text("4")
     await expect(tile(page, "Success share")).to_have_text("75%")
@@ -143,7 +145,7 @@ async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
     await dialog.get_by_role("button", name="Reset the statistics").click()
     await expect(page.get_by_text("No photo ended in this range.")).to_be_visible()
     await expect(page.get_by_text("Counted since")).to_be_visible()
-    await page.get_by_label("Slot").select_option("All slots")
+    await page.get_by_label("Slot", exact=True).select_option("All slots")
     await expect(tile(page, "Photos")).to_have_text("4")
     await expect(page.get_by_role("button", name="Reset")).to_be_hidden()
 
