@@ -205,6 +205,18 @@ class JobFinalized(PhotoChangerError):
     code = "job_finalized"
 
 
+class WorkerMissing(PhotoChangerError):
+    """No worker of this service is running."""
+
+    code = "worker_missing"
+
+
+class CheckRunning(PhotoChangerError):
+    """A readiness check is under way already."""
+
+    code = "check_running"
+
+
 class VersionConflict(PhotoChangerError):
     """Somebody changed it since it was read; read it again."""
 

@@ -255,6 +255,16 @@ async def test_slots_are_told_apart_over_days_and_pieces_of_days(backend: Simple
     ]
 
 
+async def test_slots_are_told_apart_over_weeks(backend: SimpleNamespace, settle: Settle) -> None:
+    monday = datetime(2026, 5, 4, tzinfo=UTC)
+    for day in (-1, 0, 3, 6, 7, 13, 14):
+        await end(backend, monday + day * 24 * HOUR)
+    await settle(backend)
+    for days, expected in (((0, 7), 3), ((0, 14), 5), ((-1, 14), 6), ((-1, 15), 7), ((1, 14), 4), ((1, 13), 3)):
+        start, stop = (monday + day * 24 * HOUR for day in days)
+        assert await by_slot(backend, start, stop) == {"slot-001": expected}, days
+
+
 async def test_slots_are_told_apart_from_their_marks_on(backend: SimpleNamespace, settle: Settle) -> None:
     mark = THREE + 7 * MINUTE
     await reset(backend, mark)

@@ -13,7 +13,7 @@ from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ...core.media import MediaKey
 from ...core.overview import LastJobs, last_jobs, tells_of_slot
 from ...core.pages import Page, Position
-from ...core.results import preview_key
+from ...core.results import photo_key, preview_key
 from .database import MemoryDatabase
 
 
@@ -158,7 +158,8 @@ class MemoryJobRepository:
             if not job.state.finalized:
                 needed.add(job.photo.file.key)
             if job.result is not None and job.result_purged_at is None:
-                needed |= {job.result.file.key, preview_key(job.result.file.key)}
+                key = job.result.file.key
+                needed |= {key, preview_key(key), photo_key(key)}
         return needed & set(keys)
 
 

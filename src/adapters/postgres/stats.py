@@ -71,8 +71,8 @@ class PostgresStatsService:
             "marked": [*marks],
             "marks": [*marks.values()],
         }
-        # A mark may part a day, so days are of no use with marks.
-        parameters |= _whole_days(start, end) if not marks else {"days": [], "starts": [start], "ends": [end]}
+        # A mark may part a day, so sums of days and weeks are of no use with marks.
+        parameters |= _spans(start, end) if not marks else _cut(start, end)
         async with self._database.begin() as connection:
             rows: Sequence[Any] = (await connection.exec_driver_sql(stats_sql.CELLS_BY_SLOT, parameters)).all()
         found: dict[str, list[StatsCell]] = {}
@@ -110,7 +110,7 @@ class PostgresStatsService:
                     settled = await (await connection.execute(stats_sql.COUNT_SETTLED, parameters)).fetchone()
                     assert settled is not None
                     await connection.execute(stats_sql.COUNT_DAYS, parameters)
-                    await connection.execute(stats_sql.COUNT_SLOT_DAYS, parameters)
+                    await connection.execute(stats_sql.COUNT_SPANS, parameters)
                     others = await connection.execute(stats_sql.COUNT_OTHERS, parameters)
                     counted = int(settled[0]) + others.rowcount
                 # Closing would do it too, but only once the server has noticed.
@@ -134,15 +134,28 @@ def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
     return {"days": days, "hours": hours, "cut": sorted(cut)}
 
 
-def _whole_days(start: datetime, end: datetime) -> dict[str, list[datetime]]:
-    """The days of UTC in a range, and where the pieces before and after them begin and end."""
+def _spans(start: datetime, end: datetime) -> dict[str, list[datetime]]:
+    """The weeks and days of UTC in a range, and where the pieces before and after them begin and end."""
     first = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = first if first == start else first + _DAY
-    count = max((end - first) // _DAY, 0)
-    if count == 0:
-        return {"days": [], "starts": [start], "ends": [end]}
-    last = first + count * _DAY
-    return {"days": [first + number * _DAY for number in range(count)], "starts": [start, last], "ends": [first, end]}
+    weeks: list[datetime] = []
+    days: list[datetime] = []
+    moment = first
+    while moment + _DAY <= end:
+        if moment.weekday() == 0 and moment + 7 * _DAY <= end:
+            weeks.append(moment)
+            moment += 7 * _DAY
+        else:
+            days.append(moment)
+            moment += _DAY
+    if moment == first:
+        return _cut(start, end)
+    return {"weeks": weeks, "days": days, "starts": [start, moment], "ends": [first, end]}
+
+
+def _cut(start: datetime, end: datetime) -> dict[str, list[datetime]]:
+    """The same, in quarters alone."""
+    return {"weeks": [], "days": [], "starts": [start], "ends": [end]}
 
 
 def _hour(moment: datetime) -> datetime:

@@ -53,13 +53,13 @@ where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
 """
 
-# Of each slot apart: whole days of UTC, and quarters of the pieces of the range that are none.
+# Of each slot apart: whole weeks and days of UTC, and quarters of the pieces of the range that are none.
 CELLS_BY_SLOT = """
 select counted.slot_id, provider_id, outcome, bucket, sum(count)::bigint as count
 from (
-    select slot_id, day as start, provider_id, outcome, bucket, count
-    from photochanger.stats_slot_days
-    where day = any(%(days)s::timestamptz[])
+    select slot_id, start, provider_id, outcome, bucket, count
+    from photochanger.stats_spans
+    where (days = 7 and start = any(%(weeks)s::timestamptz[])) or (days = 1 and start = any(%(days)s::timestamptz[]))
     union all
     select quarters.*
     from unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) as piece (first, last)
@@ -116,13 +116,16 @@ days as (
 )
 """
 
-_ADD_TO_SLOT_DAYS = """
-slot_days as (
-    insert into photochanger.stats_slot_days (slot_id, day, provider_id, outcome, bucket, count)
-    select slot_id, date_trunc('day', at, 'UTC'), provider_id, outcome, bucket, count(*)
-    from keyed group by 1, 2, 3, 4, 5
-    on conflict (day, slot_id, provider_id, outcome, bucket)
-        do update set count = stats_slot_days.count + excluded.count
+# A week begins on Monday, as 2001 did.
+_SPAN_START = "date_bin(days * interval '1 day', {}, '2001-01-01 UTC')"
+
+_ADD_TO_SPANS = f"""
+spans as (
+    insert into photochanger.stats_spans (slot_id, start, days, provider_id, outcome, bucket, count)
+    select slot_id, {_SPAN_START.format("at")}, days, provider_id, outcome, bucket, count(*)
+    from keyed cross join (values (1), (7)) as span (days) group by 1, 2, 3, 4, 5, 6
+    on conflict (start, days, slot_id, provider_id, outcome, bucket)
+        do update set count = stats_spans.count + excluded.count
 )
 """
 
@@ -137,7 +140,7 @@ with ended as (
 ),
 {_ADD},
 {_ADD_TO_DAYS},
-{_ADD_TO_SLOT_DAYS}
+{_ADD_TO_SPANS}
 select count(*) from ended
 """
 
@@ -147,7 +150,7 @@ FORGET = (
     "delete from photochanger.stats_quarters where start >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_hours where hour >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_days where start > %(kept_from)s::timestamptz - interval '24 hours'",
-    "delete from photochanger.stats_slot_days where day >= date_trunc('day', %(kept_from)s::timestamptz, 'UTC')",
+    "delete from photochanger.stats_spans where start + days * interval '1 day' > %(kept_from)s::timestamptz",
     "delete from photochanger.stats_ended where at >= %(kept_from)s::timestamptz",
 )
 
@@ -170,13 +173,14 @@ where hour - earlier * interval '1 hour' > %(kept_from)s::timestamptz - interval
 group by 1, 2, 3, 4
 """
 
-# From the quarters, which also hold what ended on that day before the jobs that are kept.
-COUNT_SLOT_DAYS = """
-insert into photochanger.stats_slot_days (slot_id, day, provider_id, outcome, bucket, count)
-select slot_id, date_trunc('day', start, 'UTC'), provider_id, outcome, bucket, sum(count)
-from photochanger.stats_quarters
-where start >= date_trunc('day', %(kept_from)s::timestamptz, 'UTC')
-group by 1, 2, 3, 4, 5
+# From the quarters, which also hold what ended in those days and weeks before the jobs that are kept.
+COUNT_SPANS = f"""
+insert into photochanger.stats_spans (slot_id, start, days, provider_id, outcome, bucket, count)
+select slot_id, {_SPAN_START.format("start")}, days, provider_id, outcome, bucket, sum(count)
+from photochanger.stats_quarters cross join (values (1), (7)) as span (days)
+where start > %(kept_from)s::timestamptz - interval '7 days'
+    and {_SPAN_START.format("start")} + days * interval '1 day' > %(kept_from)s::timestamptz
+group by 1, 2, 3, 4, 5, 6
 """
 
 COUNT_OTHERS = f"""

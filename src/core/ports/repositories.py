@@ -164,8 +164,8 @@ class JobRepository(Protocol):
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         """Those of these payload, result and preview keys that belong to a job which still needs them.
 
-        A payload is needed while its job is live, a result and its preview until they are marked as purged. A preview
-        is named after its result: same name up to the extension, `.webp`.
+        A payload is needed while its job is live, a result and its previews until they are marked as purged. A preview
+        is named after its result: same name up to the extension, `.webp`; that of the photo `.photo`.
         """
         ...
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
 from .access import require_access
@@ -18,7 +19,8 @@ from .events import events
 from .gallery import get_gallery
 from .health import healthz, readyz
 from .ingest import ingest
-from .jobs import cancel_job, get_job, get_job_logs, list_jobs
+from .jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
+from .last_request import get_last_request
 from .login import begin_session, end_session, login, me
 from .media import purge, register_media
 from .metrics import metrics
@@ -27,6 +29,8 @@ from .overview import overview
 from .page import gallery_page, page, page_file
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
+from .ready_check import ready_check
+from .seen import tell_method_not_allowed
 from .services import HttpServices
 from .settings import get_settings, put_settings
 from .slots import get_slot, list_slots, put_slot, reset_stats
@@ -58,12 +62,14 @@ ROUTES = [
     put_slot,
     test_run,
     reset_stats,
+    get_last_request,
     get_webhook,
     put_webhook,
     delete_webhook,
     rotate_webhook_secret,
     list_deliveries,
     redeliver,
+    ready_check,
     get_settings,
     put_settings,
     register_media,
@@ -76,6 +82,7 @@ ROUTES = [
     list_jobs,
     get_job,
     get_job_logs,
+    get_job_photo,
     cancel_job,
     events,
     list_audit,
@@ -105,7 +112,7 @@ def create_http_app(services: HttpServices) -> ASGIApp:
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
         guards=[require_access],
         cors_config=_cors(services.cors_origins),
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers={**EXCEPTION_HANDLERS, MethodNotAllowedException: tell_method_not_allowed},
         openapi_config=None,
         logging_config=None,
         state=State({"services": services}),

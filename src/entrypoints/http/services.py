@@ -11,7 +11,7 @@ from dishka import AsyncContainer
 from ...adapters.postgres import Database
 from ...core.ports.clock import Clock
 from ...core.ports.limits import ProviderLimits
-from ...core.ports.media import MediaStore
+from ...core.ports.media import ImageTool, MediaStore
 from ...core.ports.repositories import AuditLog
 from ...core.ports.services import (
     AdminService,
@@ -25,6 +25,7 @@ from ...core.ports.telemetry import Telemetry
 from ...core.services.auth_service import AuthService
 from ...core.services.catalogue import ProviderCatalogue
 from ...core.services.event_feed import EventFeed
+from ...core.services.last_requests import LastRequests
 from ...core.services.overview import Overview
 from ...core.services.provider_keys import ProviderKeys
 from ...core.services.purges import Purges
@@ -35,6 +36,7 @@ from ..examination import findings
 from ..findings import Finding
 from ..metrics import MetricsPage
 from ..readiness import Readiness
+from ..ready_check import ReadyReport
 from ..status import Status, look
 
 
@@ -59,7 +61,10 @@ class HttpServices:
     purges: Purges
     statistics: Statistics
     overview: Overview
+    last_requests: LastRequests
+    ready_check: ReadyReport
     store: MediaStore
+    images: ImageTool
     clock: Clock
     readiness: Readiness
     status: Callable[[], Awaitable[Status]]
@@ -93,7 +98,10 @@ class HttpServices:
             purges=await container.get(Purges),
             statistics=await container.get(Statistics),
             overview=await container.get(Overview),
+            ready_check=await container.get(ReadyReport),
+            last_requests=await container.get(LastRequests),
             store=await container.get(MediaStore),
+            images=await container.get(ImageTool),
             clock=await container.get(Clock),
             readiness=readiness,
             status=partial(look, container),
