@@ -10,6 +10,12 @@ export function found(providers, { provider_id, operation_id }) {
   return { provider, operation: provider?.operations.find((one) => one.id === operation_id) };
 }
 
+/** The settings that all operations of a provider have, where it has several: they matter less than what is an operation's own. */
+export function sharedSettings(provider) {
+  const [first, ...others] = provider.operations.map((operation) => operation.settings_schema.properties ?? {});
+  return others.length === 0 ? [] : Object.keys(first).filter((name) => others.every((properties) => name in properties));
+}
+
 /** The setting keys under which these entries take a template, each with the titles of the operations that do. */
 export function rolesOf(providers, entries) {
   const roles = new Map();

@@ -58,11 +58,14 @@ const fits = (text, search) => search.toLocaleLowerCase().split(/\s+/).every((wo
 
 function Card({ slot, does }) {
   const last = slot.last_result;
+  const unused = does === null && last === null && !slot.active;
   return html`
-    <li class=${slot.active ? "card slot-card" : "card slot-card slot-card-off"}>
-      <div class="slot-picture">
-        ${last ? html`<img src=${address(`/public/results/${last.job_id}/thumbnail`)} alt=${t("lastPicture", { when: ago(last.completed_at) })} loading="lazy" />` : html`<span class="unseen">${t("noPicture")}</span><${Icon} name="photo" size=${28} />`}
-      </div>
+    <li class=${`card slot-card${slot.active ? "" : " slot-card-off"}${unused ? " slot-card-unused" : ""}`}>
+      ${!unused && html`
+        <div class="slot-picture">
+          ${last ? html`<img src=${address(`/public/results/${last.job_id}/thumbnail`)} alt=${t("lastPicture", { when: ago(last.completed_at) })} loading="lazy" />` : html`<span class="unseen">${t("noPicture")}</span><${Icon} name="photo" size=${28} />`}
+        </div>
+      `}
       <div class="slot-what">
         <h2><a href=${to("slots", slot.id)}>${slot.name}</a></h2>
         <p class="soft">${slot.id}</p>
@@ -70,12 +73,10 @@ function Card({ slot, does }) {
       </div>
       <div class="slot-state">
         <${SlotPill} state=${slot.state} />
-        ${slot.active && html`<${Today} counts=${slot.today} />`}
+        ${!unused && html`<${Today} counts=${slot.today} />`}
       </div>
       ${slot.active && slot.reasons.length > 0 && html`<ul class="slot-reasons" aria-label=${t("reasons")}>${slot.reasons.map((reason) => html`<li key=${reason}>${tellReason(reason)}</li>`)}</ul>`}
-      <div class="slot-foot">
-        ${does === null ? html`<a class="button" href=${to("slots", slot.id)}>${t("configure")}</a>` : html`<${CopyButton} text=${slot.ingest_url} label=${html`${t("copyAddress")}<span class="unseen"> ${slot.name}</span>`} />`}
-      </div>
+      ${!unused && html`<div class="slot-foot"><${CopyButton} text=${slot.ingest_url} label=${html`${t("copyAddress")}<span class="unseen"> ${slot.name}</span>`} /></div>`}
     </li>
   `;
 }

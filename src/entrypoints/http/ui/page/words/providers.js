@@ -125,10 +125,14 @@ const RUSSIAN = {
   "Sharpen the face after it was put in.": "Сделать лицо резче после переноса.",
 };
 
-export default { en: Object.fromEntries(Object.keys(RUSSIAN).map((text) => [text, text])), ru: RUSSIAN };
+const ENGLISH = { jpeg: "JPEG", png: "PNG", webp: "WebP" };
+
+const words = { en: Object.fromEntries(Object.keys(RUSSIAN).map((text) => [text, ENGLISH[text] ?? text])), ru: RUSSIAN };
+
+export default words;
 
 /** A text of a provider in the language of the moment. */
-export const tell = (text) => (language.get() === "ru" && Object.hasOwn(RUSSIAN, text) ? RUSSIAN[text] : text);
+export const tell = (text) => (Object.hasOwn(RUSSIAN, text) ? words[language.get()][text] : text);
 
 /** A value or key of a setting as a name: "guest_onto_template" becomes "Guest onto template". */
 export function tellValue(value) {

@@ -2,7 +2,7 @@
 import { bytes, dateTime, number } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
 import { say } from "../../lib/language.js";
-import { found, rolesOf } from "../../lib/providers.js";
+import { found, rolesOf, sharedSettings } from "../../lib/providers.js";
 import { Field } from "../../parts/field.js";
 import { tell } from "../../words/providers.js";
 import words from "../../words/slot.js";
@@ -26,35 +26,39 @@ export function Configuration({ id, draft, providers, problem, readOnly, change 
   return html`
     <fieldset class="configuration" disabled=${readOnly}>
       <legend class="unseen">${t("configuration")}</legend>
-      <section class="card stack">
-        <${Field} id="slot-name" label=${t("name")} error=${error("name")} control=${(attributes) => html`<input ...${attributes} type="text" maxlength="200" value=${draft.name} onInput=${(event) => change({ name: event.target.value })} />`} />
-      </section>
-      <section class="card stack">
-        <div><h2>${t("route")}</h2><p class="soft">${t("routeHelp")}</p></div>
-        <${RouteEditor} entries=${draft.route} providers=${providers} fields=${draft.prompt_fields} readOnly=${readOnly} error=${error} below=${below} onAllow=${allow} onChange=${(route) => change({ route })} />
-        <${Check} label=${t("hedge")} help=${t("hedgeHelp")} error=${error("hedge")} checked=${draft.hedge} onChange=${(hedge) => change({ hedge })} />
-        <${Check} label=${t("lateRescue")} help=${t("lateRescueHelp")} error=${error("late_rescue")} checked=${draft.late_rescue} onChange=${(late_rescue) => change({ late_rescue })} />
-      </section>
-      <section class="card stack">
-        <div><h2>${t("templates")}</h2><p class="soft">${t("templatesHelp")}</p></div>
-        ${error("templates") && html`<p class="error">${error("templates")}</p>`}
-        <${TemplatePickers} roles=${roles} bindings=${draft.templates} error=${error} onChange=${(templates) => change({ templates })} />
-      </section>
-      <section class="card stack">
-        <div><h2>${t("promptFields")}</h2><p class="soft">${t("promptFieldsHelp")}</p></div>
-        <${PromptFields} fields=${draft.prompt_fields} error=${error} onChange=${(prompt_fields) => change({ prompt_fields })} />
-        <h3>${t("preview")}</h3>
-        <${PromptPreview} prompts=${promptsOf(draft, branding, providers)} fields=${draft.prompt_fields} />
-      </section>
-      <${FailureAnswer} draft=${draft} branding=${branding} providers=${providers} error=${error} onAllow=${allow} change=${change} />
-      <section class="card stack">
-        <h2>${t("answer")}</h2>
-        <div class="settings">
-          <${Field} id="slot-mode" label=${t("responseMode")} help=${t("responseModeHelp")} error=${error("response_mode")} control=${(attributes) => html`<select ...${attributes} onChange=${(event) => change({ response_mode: event.target.value })}>${["image", "multipart"].map((mode) => html`<option key=${mode} value=${mode} selected=${mode === draft.response_mode}>${t(`mode_${mode}`)}</option>`)}</select>`} />
-          <${Field} id="slot-upload" label=${t("maxUpload")} help=${t("maxUploadHelp")} error=${error("max_upload_bytes")} control=${(attributes) => html`<input ...${attributes} type="number" min="0.001" step="any" placeholder=${t("asTheService")} value=${draft.max_upload_bytes === null ? "" : +(draft.max_upload_bytes / MEGABYTE).toFixed(3)} onInput=${(event) => change({ max_upload_bytes: event.target.value === "" ? null : Math.round(Number(event.target.value) * MEGABYTE) })} />`} />
-        </div>
-      </section>
-      <${Gallery} id=${id} until=${draft.gallery_open_until} error=${error("gallery_open_until")} onChange=${(gallery_open_until) => change({ gallery_open_until })} />
+      <div class="stack">
+        <section class="card stack">
+          <${Field} id="slot-name" label=${t("name")} error=${error("name")} control=${(attributes) => html`<input ...${attributes} type="text" maxlength="200" value=${draft.name} onInput=${(event) => change({ name: event.target.value })} />`} />
+        </section>
+        <section class="card stack">
+          <div><h2>${t("route")}</h2><p class="soft">${t("routeHelp")}</p></div>
+          <${RouteEditor} entries=${draft.route} providers=${providers} fields=${draft.prompt_fields} readOnly=${readOnly} error=${error} below=${below} onAllow=${allow} onChange=${(route) => change({ route })} />
+          <${Check} label=${t("hedge")} help=${t("hedgeHelp")} error=${error("hedge")} checked=${draft.hedge} onChange=${(hedge) => change({ hedge })} />
+          <${Check} label=${t("lateRescue")} help=${t("lateRescueHelp")} error=${error("late_rescue")} checked=${draft.late_rescue} onChange=${(late_rescue) => change({ late_rescue })} />
+        </section>
+        <section class="card stack">
+          <div><h2>${t("templates")}</h2><p class="soft">${t("templatesHelp")}</p></div>
+          ${error("templates") && html`<p class="error">${error("templates")}</p>`}
+          <${TemplatePickers} roles=${roles} bindings=${draft.templates} error=${error} onChange=${(templates) => change({ templates })} />
+        </section>
+        <section class="card stack">
+          <div><h2>${t("promptFields")}</h2><p class="soft">${t("promptFieldsHelp")}</p></div>
+          <${PromptFields} fields=${draft.prompt_fields} error=${error} onChange=${(prompt_fields) => change({ prompt_fields })} />
+          <h3>${t("preview")}</h3>
+          <${PromptPreview} prompts=${promptsOf(draft, branding, providers)} fields=${draft.prompt_fields} />
+        </section>
+      </div>
+      <div class="stack">
+        <${FailureAnswer} draft=${draft} branding=${branding} providers=${providers} error=${error} onAllow=${allow} change=${change} />
+        <section class="card stack">
+          <h2>${t("answer")}</h2>
+          <div class="settings">
+            <${Field} id="slot-mode" label=${t("responseMode")} help=${t("responseModeHelp")} error=${error("response_mode")} control=${(attributes) => html`<select ...${attributes} onChange=${(event) => change({ response_mode: event.target.value })}>${["image", "multipart"].map((mode) => html`<option key=${mode} value=${mode} selected=${mode === draft.response_mode}>${t(`mode_${mode}`)}</option>`)}</select>`} />
+            <${Field} id="slot-upload" label=${t("maxUpload")} help=${t("maxUploadHelp")} error=${error("max_upload_bytes")} control=${(attributes) => html`<input ...${attributes} type="number" min="0.001" step="any" placeholder=${t("asTheService")} value=${draft.max_upload_bytes === null ? "" : +(draft.max_upload_bytes / MEGABYTE).toFixed(3)} onInput=${(event) => change({ max_upload_bytes: event.target.value === "" ? null : Math.round(Number(event.target.value) * MEGABYTE) })} />`} />
+          </div>
+        </section>
+        <${Gallery} id=${id} until=${draft.gallery_open_until} error=${error("gallery_open_until")} onChange=${(gallery_open_until) => change({ gallery_open_until })} />
+      </div>
     </fieldset>
   `;
 }
@@ -94,7 +98,7 @@ function FailureAnswer({ draft, branding, providers, error, onAllow, change }) {
       </div>
       ${draft.failure_answer === "branded" && provider && html`
         <${Field} id="branded-operation" label=${t("brandedBy")} error=${error("branded.operation_id") ?? error("branded")} control=${(attributes) => html`<select ...${attributes} onChange=${(event) => change({ branded: { operation_id: event.target.value, settings: {} } })}>${provider.operations.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === branding.operation_id}>${tell(one.title)}</option>`)}</select>`} />
-        ${operation && html`<${SchemaForm} id="branded" schema=${operation.settings_schema} settings=${settings} prompts=${operation.prompts} fields=${draft.prompt_fields} onAllow=${onAllow} wrong=${(name) => error(`branded.settings.${name}`)} onChange=${(next) => change({ branded: { operation_id: branding.operation_id, settings: next } })} />`}
+        ${operation && html`<${SchemaForm} id="branded" schema=${operation.settings_schema} settings=${settings} prompts=${operation.prompts} fields=${draft.prompt_fields} last=${sharedSettings(provider)} onAllow=${onAllow} wrong=${(name) => error(`branded.settings.${name}`)} onChange=${(next) => change({ branded: { operation_id: branding.operation_id, settings: next } })} />`}
       `}
     </section>
   `;

@@ -34,7 +34,7 @@ export function Connect({ slot, isShown }) {
         ${slot.response_mode !== software.mode && html`<p class="notice">${t("otherMode", { name: software.name, mode: t(`mode_${software.mode}`) })}</p>`}
         ${!slot.active && html`<p class="notice">${t("slotIsOff")}</p>`}
         <dl class="facts connect-facts">
-          <dt>${t("address")}</dt><dd><code>${slot.ingest_url}</code><${CopyButton} text=${slot.ingest_url} label=${t("copyAddress")} /></dd>
+          <dt>${t("address")}</dt><dd><code>${slot.ingest_url}</code><br /><${CopyButton} text=${slot.ingest_url} label=${t("copyAddress")} /></dd>
           <dt>${t("method")}</dt><dd><code>POST</code>, <code>multipart/form-data</code></dd>
           <dt>${t("photoField")}</dt><dd><code>fileToUpload</code> <span class="soft">${t("orFile")}</span></dd>
           <dt>${t("passwordField")}</dt><dd><code>password</code></dd>

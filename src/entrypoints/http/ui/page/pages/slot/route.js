@@ -1,7 +1,7 @@
 /* The route of a slot: its steps in order, each an operation with its settings; moved by dragging or by buttons. */
 import { Fragment, html, useLayoutEffect, useRef, useState } from "../../lib/html.js";
 import { say } from "../../lib/language.js";
-import { found } from "../../lib/providers.js";
+import { found, sharedSettings } from "../../lib/providers.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
 import { Pill } from "../../parts/states.js";
@@ -79,7 +79,7 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
         `;
       })}
     </ol>
-    <button type="button" class="button" disabled=${entries.length >= MOST} onClick=${add}><${Icon} name="plus" /> ${t(entries.length ? "addFallback" : "addStep")}</button>
+    <button type="button" class="button start" disabled=${entries.length >= MOST} onClick=${add}><${Icon} name="plus" /> ${t(entries.length ? "addFallback" : "addStep")}</button>
   `;
 }
 
@@ -144,7 +144,7 @@ function Settings({ id, entry, provider, operation, providers, fields, error, on
         <${Field} id=${`${id}-operation`} label=${t("operation")} error=${error("operation_id")} control=${(attributes) => html`<select ...${attributes} disabled=${!provider} onChange=${(event) => choose({ operation_id: event.target.value })}>${!operation && html`<option value=${entry.operation_id} selected disabled>${entry.operation_id}</option>`}${(provider?.operations ?? []).map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === entry.operation_id}>${tell(one.title)}</option>`)}</select>`} />
       </div>
       ${error("settings") && html`<p class="error">${error("settings")}</p>`}
-      ${operation && html`<${SchemaForm} id=${id} schema=${operation.settings_schema} settings=${entry.settings} prompts=${operation.prompts} fields=${fields} onAllow=${onAllow} wrong=${(name) => error(`settings.${name}`)} onChange=${(settings) => onChange({ ...entry, settings })} />`}
+      ${operation && html`<${SchemaForm} id=${id} schema=${operation.settings_schema} settings=${entry.settings} prompts=${operation.prompts} fields=${fields} last=${sharedSettings(provider)} onAllow=${onAllow} wrong=${(name) => error(`settings.${name}`)} onChange=${(settings) => onChange({ ...entry, settings })} />`}
     <//>
   `;
 }

@@ -14,11 +14,11 @@ const LONGEST_SLIDER = 10_000;
 
 /**
  * `settings` are the values that are set; `onChange(settings)` gets new ones. `wrong(name)` says what is wrong with one.
- * `prompts` names those that may hold `{field}`, `fields` the fields that may be used in them.
+ * `prompts` names those that may hold `{field}`, `fields` the fields that may be used in them, `last` what comes at the end.
  */
-export function SchemaForm({ id, schema, settings, prompts, fields, onAllow, wrong, onChange }) {
+export function SchemaForm({ id, schema, settings, prompts, fields, last, onAllow, wrong, onChange }) {
   const names = Object.keys(schema.properties ?? {});
-  const first = (name) => (prompts.includes(name) ? 0 : schema.required?.includes(name) ? 1 : 2);
+  const first = (name) => (prompts.includes(name) ? 0 : schema.required?.includes(name) ? 1 : last.includes(name) ? 3 : 2);
   const sorted = names.toSorted((a, b) => first(a) - first(b));
   const set = (name) => (value) => {
     const { [name]: before, ...rest } = settings;

@@ -44,7 +44,7 @@ function Role({ role, takers, bound, templates, wrong, again, onBind }) {
       ${bound ? html`<img src=${address(`/api/template-media/${bound}/thumbnail`)} alt="" />` : html`<span class="template-none"><${Icon} name="photo" size=${28} /></span>`}
       <div>
         <h3>${tellValue(role)}</h3>
-        <p class="soft">${takers ? [...takers].map(tell).join(", ") : t("roleUnused")}</p>
+        <p class="soft">${takers ? t("usedBy", { names: [...takers].map(tell).join(", ") }) : t("roleUnused")}</p>
         ${bound ? html`<p class="template-name">${template?.name ?? (templates && t("templateGone"))}</p>` : html`<p class="soft">${t("dropTemplate")}</p>`}
         ${wrong && html`<p class="error">${wrong}</p>`}
         ${trouble && html`<p class="error" role="alert">${trouble}</p>`}
