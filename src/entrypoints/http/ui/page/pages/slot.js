@@ -13,6 +13,7 @@ import { Loading, Trouble } from "../parts/states.js";
 import { toast } from "../parts/toasts.js";
 import common from "../words/common.js";
 import words from "../words/slot.js";
+import { inOurWords } from "../words/told.js";
 import { Configuration } from "./slot/configuration.js";
 import { Conflict } from "./slot/conflict.js";
 import { Connect } from "./slot/connect.js";
@@ -71,12 +72,12 @@ function onArrow(event, tabs, tab) {
 
 function SaveBar({ work }) {
   const { problem, busy, changed } = work;
-  const told = problem && (problem.code === "unreachable" ? c("unreachable") : problem.errors.length ? t("mend", { n: problem.errors.length }) : problem.message);
+  const told = problem && (problem.code === "unreachable" ? c("unreachable") : problem.errors.length ? t("mend", { n: problem.errors.length }) : inOurWords(problem.message));
   return html`
     <div class="save-bar" role="region" aria-label=${t("unsaved")}>
       <p class=${problem ? "save-wrong" : undefined} role="status">${problem ? html`<${Icon} name="alert" /> ${told}` : t("unsaved")}</p>
       <div class="row">
-        <button type="button" class="button" disabled=${busy || changed.length === 0} onClick=${work.discard}>${c("discard")}</button>
+        <button type="button" class="button" disabled=${busy || changed.length === 0} onClick=${work.discard}>${t("discard")}</button>
         <button type="button" class="button button-primary" disabled=${busy} onClick=${work.save}>${c("save")}</button>
       </div>
     </div>

@@ -12,8 +12,8 @@ import { CopyButton } from "../parts/copy.js";
 import { Icon } from "../parts/icon.js";
 import { Empty, Loading, SlotPill, Trouble } from "../parts/states.js";
 import { tell } from "../words/providers.js";
-import { tellReason } from "../words/reasons.js";
 import words from "../words/slots.js";
+import { inOurWords } from "../words/told.js";
 
 const t = say(words);
 const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -75,7 +75,7 @@ function Card({ slot, does }) {
         <${SlotPill} state=${slot.state} />
         ${!unused && html`<${Today} counts=${slot.today} />`}
       </div>
-      ${slot.active && slot.reasons.length > 0 && html`<ul class="slot-reasons" aria-label=${t("reasons")}>${slot.reasons.map((reason) => html`<li key=${reason}>${tellReason(reason)}</li>`)}</ul>`}
+      ${slot.active && slot.reasons.length > 0 && html`<ul class="slot-reasons" aria-label=${t("reasons")}>${slot.reasons.map((reason) => html`<li key=${reason}>${inOurWords(reason)}</li>`)}</ul>`}
       ${!unused && html`<div class="slot-foot"><${CopyButton} text=${slot.ingest_url} label=${html`${t("copyAddress")}<span class="unseen"> ${slot.name}</span>`} /></div>`}
     </li>
   `;

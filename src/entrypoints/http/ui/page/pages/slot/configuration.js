@@ -6,6 +6,7 @@ import { found, rolesOf, sharedSettings } from "../../lib/providers.js";
 import { Field } from "../../parts/field.js";
 import { tell } from "../../words/providers.js";
 import words from "../../words/slot.js";
+import { inOurWords } from "../../words/told.js";
 import { Gallery } from "./gallery.js";
 import { PromptFields, PromptPreview } from "./prompts.js";
 import { RouteEditor } from "./route.js";
@@ -18,7 +19,7 @@ const MEGABYTE = 1024 * 1024;
 
 /** `change(part)` puts fields into the draft; `problem` is what the API said to the last try to save, or null. */
 export function Configuration({ id, draft, providers, problem, readOnly, change }) {
-  const error = (field) => problem?.of(field) ?? null;
+  const error = (field) => inOurWords(problem?.of(field) ?? null);
   const below = (prefix) => (problem?.errors ?? []).some(({ field }) => field.startsWith(`${prefix}.`));
   const branding = { provider_id: BRANDING, ...draft.branded };
   const allow = (name) => change({ prompt_fields: [...draft.prompt_fields, name] });

@@ -7,8 +7,8 @@ import { useLiveAgain } from "../../lib/throttle.js";
 import { Confirm } from "../../parts/dialog.js";
 import { SlotPill } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
-import { tellReason } from "../../words/reasons.js";
 import words from "../../words/slot.js";
+import { inOurWords } from "../../words/told.js";
 import { documentOf, draftOf } from "./draft.js";
 
 const t = say(words);
@@ -31,7 +31,7 @@ export function Head({ id, slot, onSwitched }) {
       toast(t(active ? "switchedOn" : "switchedOff"));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      toast(error.errors[0]?.detail ?? error.message, "failed");
+      toast(inOurWords(error.errors[0]?.detail ?? error.message), "failed");
     } finally {
       setBusy(false);
     }
@@ -41,7 +41,7 @@ export function Head({ id, slot, onSwitched }) {
       <div>
         <h1>${slot.name}</h1>
         <p class="row"><span class="soft">${slot.id}</span>${data && html`<${SlotPill} state=${data.state} />`}</p>
-        ${data && slot.active && data.reasons.length > 0 && html`<ul class="slot-reasons">${data.reasons.map((reason) => html`<li key=${reason}>${tellReason(reason)}</li>`)}</ul>`}
+        ${data && slot.active && data.reasons.length > 0 && html`<ul class="slot-reasons">${data.reasons.map((reason) => html`<li key=${reason}>${inOurWords(reason)}</li>`)}</ul>`}
       </div>
       <button type="button" class="switch" role="switch" aria-checked=${slot.active} disabled=${busy || !mayWrite} onClick=${() => (slot.active ? setAsks(true) : set(true))}>
         <span class="switch-track" aria-hidden="true"></span>${t("takesPhotos")}

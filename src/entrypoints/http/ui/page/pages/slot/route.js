@@ -17,6 +17,7 @@ const MOST = 8;
 export function RouteEditor({ entries, providers, fields, readOnly, error, below, onAllow, onChange }) {
   const [folded, setFolded] = useState(() => new Set(entries.slice(readOnly ? entries.length : 1).map(({ key }) => key)));
   const [dragged, setDragged] = useState(null);
+  const held = useRef(null);
   const list = useRef(null);
   const focus = useRef(null);
   // A button that was pressed moves with its step, and at an end it is gone: the focus goes along.
@@ -33,6 +34,19 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
     next.splice(to, 0, entries[from]);
     if (name) focus.current = { key: entries[from].key, name };
     onChange(next);
+  };
+  const drag = (key) => {
+    held.current = key;
+    // Drawn anew at once, the browser would take the dragged thing for gone and end the dragging.
+    setTimeout(() => setDragged(held.current), 0);
+  };
+  const dragOver = (event, place) => {
+    const from = entries.findIndex(({ key }) => key === held.current);
+    if (from < 0) return;
+    event.preventDefault();
+    const { top, height } = event.currentTarget.getBoundingClientRect();
+    // Beyond the middle only: else a high step and a low one would change places to and fro.
+    if (from < place ? event.clientY > top + height / 2 : event.clientY < top + height / 2) move(from, place);
   };
   const fold = (key) => setFolded((before) => (before.has(key) ? new Set([...before].filter((one) => one !== key)) : new Set([...before, key])));
   const add = () => {
@@ -51,13 +65,8 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
           <li
             key=${entry.key}
             data-key=${entry.key}
-            class=${`step${dragged === place ? " step-dragged" : ""}${below(at) ? " step-wrong" : ""}`}
-            onDragOver=${(event) => dragged !== null && event.preventDefault()}
-            onDragEnter=${() => {
-              if (dragged === null || dragged === place) return;
-              move(dragged, place);
-              setDragged(place);
-            }}
+            class=${`step${dragged === entry.key ? " step-dragged" : ""}${below(at) ? " step-wrong" : ""}`}
+            onDragOver=${(event) => dragOver(event, place)}
             onDrop=${(event) => event.preventDefault()}
           >
             <${Step}
@@ -70,7 +79,7 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
               error=${(field) => error(`${at}.${field}`)}
               onFold=${() => fold(entry.key)}
               onMove=${(by, name) => move(place, place + by, name)}
-              onDrag=${(starts) => setDragged(starts ? place : null)}
+              onDrag=${(starts) => drag(starts ? entry.key : null)}
               onAllow=${onAllow}
               onChange=${(next) => onChange(entries.with(place, next))}
               onRemove=${() => onChange(entries.toSpliced(place, 1))}
@@ -112,8 +121,7 @@ function startDrag(event, onDrag) {
   event.dataTransfer.effectAllowed = "move";
   event.dataTransfer.setData("text/plain", "");
   event.dataTransfer.setDragImage(event.target.closest("li"), 20, 20);
-  // Drawn anew at once, the browser would take the dragged thing for gone and end the dragging.
-  setTimeout(() => onDrag(true), 0);
+  onDrag(true);
 }
 
 function KeyPill({ provider }) {

@@ -1,5 +1,5 @@
 /* Try a slot with the settings as they stand here, saved or not: drop a photo, see what becomes of it and how long it took. */
-import { Problem, address, ask } from "../../lib/api.js";
+import { Problem, address, ask, me } from "../../lib/api.js";
 import { bytes, duration } from "../../lib/format.js";
 import { html, useEffect, useRef, useState } from "../../lib/html.js";
 import { say } from "../../lib/language.js";
@@ -12,6 +12,7 @@ import { Icon } from "../../parts/icon.js";
 import { JobPill, Pill, Trouble } from "../../parts/states.js";
 import { tell } from "../../words/providers.js";
 import words from "../../words/slot.js";
+import { inOurWords } from "../../words/told.js";
 import { documentOf } from "./draft.js";
 import { useDrop } from "./drop.js";
 
@@ -91,7 +92,7 @@ function Refused({ problem }) {
   return html`
     <div class="trouble" role="alert">
       <${Icon} name="alert" />
-      <div class="try-wrong"><p>${t("tryMend")}</p><ul>${problem.errors.map(({ field, detail }) => html`<li key=${field}><code>${field}</code> ${detail}</li>`)}</ul></div>
+      <div class="try-wrong"><p>${t("tryMend")}</p><ul>${problem.errors.map(({ field, detail }) => html`<li key=${field}><code>${field}</code> ${inOurWords(detail)}</li>`)}</ul></div>
       <button type="button" class="button" onClick=${() => setQuery({ tab: "configuration" })}>${t("toConfiguration")}</button>
     </div>
   `;
@@ -104,7 +105,6 @@ function titleOf(providers, { provider, operation }) {
 
 function Outcome({ job, before, providers }) {
   const attempts = job.logs.filter(({ event }) => event === "attempt").map(({ detail }) => detail);
-  const longest = Math.max(...attempts.map(({ duration_ms }) => duration_ms), 1);
   const result = job.result;
   return html`
     <section class="card stack try-outcome" aria-label=${t("outcome")}>
@@ -112,26 +112,33 @@ function Outcome({ job, before, providers }) {
         <h2>${t("outcome")}</h2>
         <span class="row"><${JobPill} state=${job.state} />${result?.outcome === "fallback" && html`<${Pill} tone="warn">${t("isFallback")}<//>`}</span>
       </div>
-      ${result ? html`<${Compare} before=${before} after=${address(`/public/results/${job.job_id}`)} width=${result.width} height=${result.height} />` : html`<p class="trouble"><${Icon} name="alert" /> <span>${job.error_detail ?? job.error_code}</span></p>`}
-      <dl class="facts">
-        <dt>${t("tookInAll")}</dt><dd>${duration(job.total_ms)} <span class="soft">${t("ofThatWaiting", { time: duration(job.wait_ms) })}</span></dd>
-        ${result && html`<dt>${t("size")}</dt><dd>${result.width} × ${result.height}, ${bytes(result.size_bytes)}, ${result.mime}</dd>`}
-        <dt>${t("job")}</dt><dd><a href=${to("jobs", job.job_id)}>${job.job_id}</a></dd>
-      </dl>
-      <h3>${t("attempts")}</h3>
-      ${attempts.length === 0 ? html`<p class="soft">${t("noAttempts")}</p>` : html`
-        <div class="scroll" tabindex="0" role="region" aria-label=${t("attempts")}>
-          <table>
-            <thead><tr><th scope="col">${t("step", { n: "" })}</th><th scope="col">${t("operation")}</th><th scope="col" class="figure">${t("took")}</th><th scope="col">${t("cameTo")}</th></tr></thead>
-            <tbody>${attempts.map((one, place) => html`
-              <tr key=${place}>
-                <td>${one.entry + 1}</td>
-                <td>${titleOf(providers, one)}<span class="attempt-bar" aria-hidden="true" style=${{ width: `${Math.max((one.duration_ms / longest) * 100, 2)}%` }}></span></td>
-                <td class="figure">${duration(one.duration_ms)}</td>
-                <td><${Pill} tone=${one.classification === "picture" ? "good" : "bad"}>${t(`verdict_${one.classification}`)}<//>${one.classification !== "picture" && html` <span class="soft">${one.reason}</span>`}</td>
-              </tr>`)}</tbody>
-          </table>
-        </div>`}
+      <div class=${result ? "try-sides" : "stack"}>
+        ${result ? html`<${Compare} before=${before} after=${address(`/public/results/${job.job_id}`)} width=${result.width} height=${result.height} />` : html`<div class="trouble"><${Icon} name="alert" /><p>${job.error_detail ?? job.error_code}</p></div>`}
+        <div class="stack try-facts">
+          <dl class="facts">
+            <dt>${t("tookInAll")}</dt><dd>${duration(job.total_ms)} <span class="soft">${t("ofThatWaiting", { time: duration(job.wait_ms) })}</span></dd>
+            ${result && html`<dt>${t("size")}</dt><dd>${result.width} × ${result.height}, ${bytes(result.size_bytes)}, ${result.mime}</dd>`}
+            <dt>${t("job")}</dt><dd>${me.get().permissions.includes("jobs:read") ? html`<a href=${to("jobs", job.job_id)}>${job.job_id}</a>` : job.job_id}</dd>
+          </dl>
+          <h3>${t("attempts")}</h3>
+          ${attempts.length === 0 ? html`<p class="soft">${t("noAttempts")}</p>` : html`<${AttemptList} attempts=${attempts} providers=${providers} />`}
+        </div>
+      </div>
     </section>
+  `;
+}
+
+function AttemptList({ attempts, providers }) {
+  const longest = Math.max(...attempts.map(({ duration_ms }) => duration_ms), 1);
+  return html`
+    <ol class="attempts">
+      ${attempts.map((one, place) => html`
+        <li key=${place}>
+          <div class="row row-apart"><span><span class="soft">${t("step", { n: one.entry + 1 })}:</span> ${titleOf(providers, one)}</span><b>${duration(one.duration_ms)}</b></div>
+          <span class="attempt-bar" aria-hidden="true" style=${{ width: `${Math.max((one.duration_ms / longest) * 100, 2)}%` }}></span>
+          <div class="attempt-end"><${Pill} tone=${one.classification === "picture" ? "good" : "bad"}>${t(`verdict_${one.classification}`)}<//>${one.classification !== "picture" && html`<span class="soft">${one.reason}</span>`}</div>
+        </li>
+      `)}
+    </ol>
   `;
 }
