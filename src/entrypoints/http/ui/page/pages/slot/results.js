@@ -30,7 +30,7 @@ export function Results({ slot }) {
             </li>
           `)}
         </ul>
-        <p class="soft">${t("newestTen", { when: ago(results[0].completed_at) })} <a href=${`${to("jobs")}?slot_id=${slot.id}`}>${t("allJobs")}</a></p>
+        <p class="soft">${t("newestTen", { when: ago(results[0].completed_at) })} <a href=${`${to("jobs")}?slot=${slot.id}`}>${t("allJobs")}</a></p>
       `}
       ${open && html`<${Lightbox} results=${shown} place=${Math.max(place, 0)} onGo=${(next) => setOpen(shown[next])} onClose=${() => setOpen(null)} />`}
     </section>
