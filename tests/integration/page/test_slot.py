@@ -213,6 +213,7 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await expect(outcome.get_by_role("img", name="Before")).to_have_js_property("complete", True)
     assert await tab.violations() == []
     assert not await tab.scrolls_sideways()
+    await page.evaluate("() => scrollTo(0, 0)")
     await tab.photograph("slot_try")
     assert (await admin.get("/api/slots/slot-002"))["route"] == [ENHANCE]
     (tried,) = (await admin.get("/api/jobs?source=test"))["items"]
@@ -230,6 +231,7 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await expect(outcome.get_by_role("listitem")).to_contain_text("Refused")
     await expect(outcome.get_by_role("listitem")).to_contain_text("This photo is refused for its hat.")
     assert await tab.violations() == []
+    await page.evaluate("() => scrollTo(0, 0)")
     await tab.photograph("slot_try_failed")
     await page.get_by_role("tab", name="Configuration").click()
     await page.get_by_role("button", name="Remove: Scripted").click()
@@ -238,11 +240,14 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await expect(page.get_by_role("alert")).to_contain_text("A slot that is active needs at least one entry.")
 
 
-async def test_pictures_come_live_and_are_taken_along(
+async def test_pictures_come_live_and_a_camera_is_told_what_to_mend(
     tab: Browsing, service: Service, admin: Administrator, tmp_path: Path
 ) -> None:
     page = await opened(tab, "slot-003", "results")
     await expect(page.get_by_text("No pictures yet.")).to_be_visible()
+    await page.get_by_role("tab", name="Connect").click()
+    await expect(page.get_by_text("Nothing came in during the last day.")).to_be_visible()
+    await page.get_by_role("tab", name="Results").click()
     await admin.change_slot("slot-003", route=[FRAME])
     for photo in demo_photos(tmp_path)[:3]:
         assert (await service.ingest("slot-003", photo=photo.path.read_bytes())).status_code == 200
@@ -272,15 +277,12 @@ async def test_pictures_come_live_and_are_taken_along(
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_be_hidden()
     await expect(pictures).to_have_count(4)
+    jobs = page.get_by_role("link", name="All jobs of this slot")
+    await expect(jobs).to_have_attribute("href", "#/jobs?slot=slot-003")
 
-
-async def test_a_camera_is_connected_and_told_what_to_mend(
-    tab: Browsing, service: Service, admin: Administrator
-) -> None:
-    await admin.change_slot("slot-003", route=[ENHANCE], prompt_fields=["guest"])
-    page = await opened(tab, "slot-003", "connect")
+    await admin.change_slot("slot-003", prompt_fields=["guest"])
+    await page.get_by_role("tab", name="Connect").click()
     address = f"http://127.0.0.1:{service.port}/ingest/slot-003"
-    await expect(page.get_by_text("Nothing came in during the last day.")).to_be_visible()
     await expect(page.get_by_text(address, exact=True)).to_be_visible()
     await expect(page.get_by_text("60 seconds")).to_be_visible()
     await page.get_by_role("button", name="Breeze Booth").click()
