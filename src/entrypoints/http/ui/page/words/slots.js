@@ -1,9 +1,35 @@
-/* Words of the page of slots. */
+/* Words of the page of slots, and of a slot's head. */
 export default {
   en: {
     title: "Slots",
+    search: "Search slots",
+    searchHint: "Name, number or provider",
+    activeOnly: "Active only",
+    nothingFits: "No slot fits. Change the search, or show slots that are off as well.",
+    notConfigured: "Not configured",
+    noPicture: "No picture yet",
+    lastPicture: "Last picture, {when}",
+    today: "Today",
+    photosToday: { one: "{n} photo", other: "{n} photos" },
+    doneToday: "{share} done",
+    copyAddress: "Copy address",
+    reasons: "Why",
+    summary: "{active} of {all} active",
   },
   ru: {
     title: "Слоты",
+    search: "Поиск слотов",
+    searchHint: "Название, номер или провайдер",
+    activeOnly: "Только включённые",
+    nothingFits: "Ничего не найдено. Измените запрос или покажите и выключенные слоты.",
+    notConfigured: "Не настроен",
+    noPicture: "Снимков ещё нет",
+    lastPicture: "Последний снимок, {when}",
+    today: "Сегодня",
+    photosToday: { one: "{n} фото", few: "{n} фото", many: "{n} фото", other: "{n} фото" },
+    doneToday: "готово {share}",
+    copyAddress: "Копировать адрес",
+    reasons: "Почему",
+    summary: "Включено: {active} из {all}",
   },
 };

@@ -1,0 +1,141 @@
+/* The texts of the shipped providers: the API gives them in English. Those of a provider that was installed later stay as it says them. */
+import { language } from "../lib/language.js";
+
+const RUSSIAN = {
+  "On this machine": "На этой машине",
+  "Natural enhance": "Естественная коррекция",
+  "Longest side": "Длинная сторона",
+  "Longest side of the picture in pixels, at most.": "Длинная сторона снимка в пикселях, не больше.",
+  "File type": "Тип файла",
+  "Type of the finished file.": "Тип готового файла.",
+  jpeg: "JPEG",
+  png: "PNG",
+  webp: "WebP",
+  Strength: "Сила",
+  "How far the photo is corrected.": "Насколько сильно исправляется фото.",
+  Warmth: "Теплота",
+  "Cooler below zero, warmer above it.": "Меньше нуля — холоднее, больше — теплее.",
+  Sharpness: "Резкость",
+  "How much fine detail is sharpened.": "Насколько резче становятся мелкие детали.",
+  "Artistic look": "Художественный стиль",
+  Look: "Стиль",
+  "The look of the finished picture.": "Стиль готового снимка.",
+  comic: "комикс",
+  cyber: "кибер",
+  noir: "нуар",
+  oil: "масло",
+  pop: "поп-арт",
+  sketch: "набросок",
+  vintage: "винтаж",
+  watercolor: "акварель",
+  "100 is the look alone, 0 is the photo; between them both mix.": "100 — только стиль, 0 — само фото, между ними они смешиваются.",
+  Frame: "Рамка",
+  frame: "рамка",
+  Style: "Вид",
+  style: "стиль",
+  face: "лицо",
+  reference: "образец",
+  background: "фон",
+  "The border that is drawn when there is no frame picture.": "Кайма, которая рисуется, если нет картинки рамки.",
+  classic: "классика",
+  gradient: "градиент",
+  party: "праздник",
+  polaroid: "полароид",
+  Caption: "Подпись",
+  "A line of text, such as the event.": "Строка текста, например название события.",
+  Colour: "Цвет",
+  "A colour as #RRGGBB.": "Цвет в виде #RRGGBB.",
+  "Second colour": "Второй цвет",
+  "Border width": "Ширина каймы",
+  "In percent of the photo's shorter side.": "В процентах от короткой стороны фото.",
+  "Fit of the frame picture": "Подгонка картинки рамки",
+  "cover: the photo is cropped to the frame's shape; stretch: the frame takes the photo's shape.":
+    "Обрезка: фото обрезается под форму рамки; растяжение: рамка принимает форму фото.",
+  cover: "обрезка",
+  stretch: "растяжение",
+  Background: "Фон",
+  Mode: "Режим",
+  "studio: surroundings blurred and washed with colour; bokeh: blurred only; vignette: darkened edges; replace: an even backdrop gives way to the colour or to the template `background`, any other photo is treated as with `studio`.":
+    "Студия: окружение размыто и подкрашено; боке: только размыто; виньетка: затемнённые края; замена: ровный фон уступает место цвету или шаблону «фон», остальные фото — как в студии.",
+  bokeh: "боке",
+  replace: "замена",
+  studio: "студия",
+  vignette: "виньетка",
+  "How strong blur, wash or darkening are.": "Насколько сильны размытие, окраска или затемнение.",
+  Tolerance: "Допуск",
+  "replace: how far the backdrop may differ from its main colour.": "Замена: насколько фон может отличаться от своего основного цвета.",
+  "Edit by prompt": "Правка по описанию",
+  Prompt: "Описание",
+  "What is to become of the photo. The model sees the photo first, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
+    "Что сделать с фото. Модель видит сначала фото, затем шаблоны слота «лицо», «образец» и «стиль», какие есть, в этом порядке.",
+  Model: "Модель",
+  "Name of an image model. Names change often; any is accepted here.": "Название модели. Названия часто меняются, поэтому принимается любое.",
+  Size: "Размер",
+  "auto, 1024x1024, 1536x1024, 1024x1536, or WIDTHxHEIGHT in pixels, both divisible by 16, no side more than three times the other, where the model makes any size.":
+    "auto, 1024x1024, 1536x1024, 1024x1536 или ШИРИНАxВЫСОТА в пикселях: обе кратны 16, одна не больше другой втрое — если модель делает любые размеры.",
+  Quality: "Качество",
+  "Better takes longer and costs more; not every model has xhigh and max.": "Лучшее дольше и дороже; наивысшие значения есть не у каждой модели.",
+  auto: "авто",
+  high: "высокое",
+  low: "низкое",
+  max: "максимальное",
+  medium: "среднее",
+  xhigh: "очень высокое",
+  Likeness: "Сходство",
+  "How closely faces of the photo are kept. Leave it out where the model does not have it.":
+    "Насколько точно сохраняются лица. Не указывайте, если модель этого не умеет.",
+  Compression: "Сжатие",
+  "In percent, for jpeg and webp; without it, the service's own default.": "В процентах, для JPEG и WebP; без него — как решит сервис.",
+  "transparent needs png or webp as the file type.": "Для прозрачного фона нужен тип файла PNG или WebP.",
+  opaque: "непрозрачный",
+  transparent: "прозрачный",
+  "Name of an image model of the Gemini API. Names change often; any is accepted here.":
+    "Название модели Gemini API. Названия часто меняются, поэтому принимается любое.",
+  "Aspect ratio": "Пропорции",
+  "Shape of the picture; without it, the shape of the photo.": "Форма снимка; без неё — как у фото.",
+  "Resolution of the picture; without it, the model's own default.": "Разрешение снимка; без него — как решит модель.",
+  Temperature: "Температура",
+  "How freely the model varies; without it, the model's own default.": "Насколько вольно работает модель; без неё — как решит модель.",
+  "What is to become of the photo. The model sees the photo first, then this text.": "Что сделать с фото. Модель видит сначала фото, затем этот текст.",
+  "Style of a template": "Стиль шаблона",
+  "The model sees the photo first, then the template `style`, then this text.": "Модель видит сначала фото, затем шаблон «стиль», затем этот текст.",
+  "Guest in a template": "Гость на шаблоне",
+  "The model sees the photo first, then the template `face`, then this text.": "Модель видит сначала фото, затем шаблон «лицо», затем этот текст.",
+  "Change by prompt": "Изменение по описанию",
+  "What shall become of the photo. May hold {field}, filled in from the request.": "Что сделать с фото. Может содержать {field} — подставляется из запроса.",
+  "Negative prompt": "Чего избегать",
+  "What shall not be in the picture.": "Чего не должно быть на снимке.",
+  "How far the picture may go from the photo: 0 is not at all.": "Насколько снимок может отойти от фото: 0 — совсем не может.",
+  Scale: "Точность",
+  "How closely the prompt is followed; more is closer.": "Насколько точно выполняется описание; больше — точнее.",
+  Seed: "Начальное число",
+  "The same number gives a similar picture again; none: each is another.": "То же число даёт похожий снимок; без него каждый снимок другой.",
+  "Language of the prompt": "Язык описания",
+  "Two letters, such as ru or en.": "Две буквы, например ru или en.",
+  User: "Пользователь",
+  "The number that the service files the work under.": "Номер, под которым сервис ведёт работу.",
+  "Strengthens the effect. May hold {field}, filled in from the request.": "Усиливает эффект. Может содержать {field} — подставляется из запроса.",
+  "Change of faces": "Замена лиц",
+  "Whose face goes where": "Чьё лицо куда",
+  "guest_onto_template: the guest's face goes onto the person of the template `face`, the template is the picture that comes out. template_onto_guest: the face of the template goes onto the guest, the photo is the picture that comes out.":
+    "Гость на шаблон: лицо гостя переносится на человека с шаблона «лицо», получается шаблон. Шаблон на гостя: лицо с шаблона переносится на гостя, получается фото.",
+  guest_onto_template: "гость на шаблон",
+  template_onto_guest: "шаблон на гостя",
+  "Restore the face": "Восстановить лицо",
+  "Sharpen the face after it was put in.": "Сделать лицо резче после переноса.",
+};
+
+const ENGLISH = { jpeg: "JPEG", png: "PNG", webp: "WebP" };
+
+const words = { en: Object.fromEntries(Object.keys(RUSSIAN).map((text) => [text, ENGLISH[text] ?? text])), ru: RUSSIAN };
+
+export default words;
+
+/** A text of a provider in the language of the moment. */
+export const tell = (text) => (Object.hasOwn(RUSSIAN, text) ? words[language.get()][text] : text);
+
+/** A value or key of a setting as a name: "guest_onto_template" becomes "Guest onto template". */
+export function tellValue(value) {
+  const text = tell(String(value)).replaceAll("_", " ");
+  return text.slice(0, 1).toLocaleUpperCase() + text.slice(1);
+}
