@@ -9,7 +9,7 @@ import pytest
 from administration import Administrator, token_of
 from browsing import PHONE, Browsing, browsing
 from evening import MARKUP, as_if_slow, demo_photo, named_slots, pictured, refused, second_time_lucky
-from http_server import Gate, Service
+from http_server import Gate, Service, until
 from photochanger.core.people import Permission
 from playwright.async_api import Browser, Route, expect
 
@@ -154,6 +154,18 @@ async def test_a_job_tells_everything_that_happened_to_it(
     assert await tab.violations() == []
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_be_hidden()
+
+    async def copied() -> bool:
+        return (await admin("GET", f"/api/jobs/{lucky}/photo")).status_code == 200
+
+    await until(copied)
+    await page.reload()
+    await page.get_by_role("button", name="Before and after").click()
+    await expect(page.get_by_role("img", name="Before")).to_be_visible()
+    await page.get_by_label("How much of the photo before is shown").press("End")
+    await expect(page.get_by_label("How much of the photo before is shown")).to_have_value("100")
+    assert await tab.violations() == []
+    await page.keyboard.press("Escape")
     await service.expire_result(lucky)
     await page.reload()
     await expect(page.get_by_text("The picture's time is over; it was deleted.")).to_be_visible()
