@@ -108,9 +108,10 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
         await page.go_back()
         await expect(viewer).to_be_hidden()
         await pictures.nth(3).tap()
+        await expect(viewer).to_be_visible()
         await page.keyboard.press("Escape")
         await expect(viewer).to_be_hidden()
-        assert page.url.endswith(GALLERY)
+        await expect(page).to_have_url(f"{url}{GALLERY}")
 
 
 async def test_a_closed_gallery_says_so_and_opens_by_itself(

@@ -4,6 +4,7 @@ import { say } from "../../lib/language.js";
 import { Icon } from "../../parts/icon.js";
 import { QrCode } from "../../parts/qr.js";
 import words from "../../words/gallery.js";
+import { useKeys } from "./keys.js";
 import { backToAll } from "./view.js";
 
 const t = say(words);
@@ -41,18 +42,14 @@ export function Slideshow({ title, items, link, hasMore, more }) {
     const unseen = items.find((one) => !seen.current.has(one.id));
     if (unseen) new Image().src = unseen.full;
   }, [now?.id, items[0]?.id]);
-  useLayoutEffect(() => {
-    const onKey = (event) => {
-      const onButton = event.target.closest?.("button");
-      if (event.key === "Escape") backToAll();
-      else if (event.key === " " && !onButton) setPaused(!paused);
-      else if (event.key === "ArrowLeft") step(-1);
-      else if (event.key === "ArrowRight") step(1);
-      else return;
-      if (!onButton) event.preventDefault();
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+  useKeys((event) => {
+    const onButton = event.target.closest("button");
+    if (event.key === "Escape") backToAll();
+    else if (event.key === " " && !onButton) setPaused(!paused);
+    else if (event.key === "ArrowLeft") step(-1);
+    else if (event.key === "ArrowRight") step(1);
+    else return;
+    if (!onButton) event.preventDefault();
   });
 
   return html`

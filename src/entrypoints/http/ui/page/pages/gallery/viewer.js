@@ -1,10 +1,11 @@
 /* One picture, big: turned by swiping, arrows or buttons; taken along as a file, by sharing, or by a QR code. */
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../../lib/html.js";
+import { html, useEffect, useRef, useState } from "../../lib/html.js";
 import { say } from "../../lib/language.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Icon } from "../../parts/icon.js";
 import { QrCode } from "../../parts/qr.js";
 import words from "../../words/gallery.js";
+import { useKeys } from "./keys.js";
 import { backToAll, turnTo } from "./view.js";
 
 const t = say(words);
@@ -22,13 +23,9 @@ export function Viewer({ items, index, hasMore, more }) {
     for (const near of [newer, older]) if (near) new Image().src = near.full;
     if (!older && hasMore) more();
   }, [one.id, older?.id, hasMore]);
-  useLayoutEffect(() => {
-    const onKey = (event) => {
-      if (event.key === "ArrowLeft") step(newer);
-      if (event.key === "ArrowRight") step(older);
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+  useKeys((event) => {
+    if (event.key === "ArrowLeft") step(newer);
+    if (event.key === "ArrowRight") step(older);
   });
   const onTouchStart = (event) => {
     touched.current = event.touches.length === 1 ? event.touches[0] : null;
