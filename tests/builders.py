@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from photochanger.core.deadlines import DEFAULT_RESULT_RETENTION
 from photochanger.core.ids import new_id, new_secret
+from photochanger.core.ingest_requests import IngestRequest
 from photochanger.core.jobs import FailureReason, Job, JobSource, JobState, NewJob, Outcome, Result
 from photochanger.core.media import ImageFacts, MediaKey, MediaKind, MediaObject, Photo, StoredFile
 from photochanger.core.results import result_name
@@ -97,6 +98,22 @@ def media_object(**overrides: Any) -> MediaObject:
         "expires_at": created_at + timedelta(minutes=1),
     }
     return MediaObject(**fields | overrides)
+
+
+def ingest_request(slot_id: str = "slot-001", **overrides: Any) -> IngestRequest:
+    """A request that was answered well, as it is kept."""
+    received_at = overrides.pop("received_at", datetime.now(UTC))
+    fields: dict[str, Any] = {
+        "slot_id": slot_id,
+        "received_at": received_at,
+        "answered_at": received_at + timedelta(seconds=3),
+        "address": "192.168.1.20",
+        "method": "POST",
+        "content_type": "multipart/form-data; boundary=camera",
+        "headers": (),
+        "status": 200,
+    }
+    return IngestRequest(**fields | overrides)
 
 
 def webhook(slot_id: str = "slot-001", **overrides: Any) -> Webhook:

@@ -11,6 +11,7 @@ from photochanger.adapters.postgres import (
     PostgresAdminRepository,
     PostgresAuditLog,
     PostgresFailureCounter,
+    PostgresIngestRequestRepository,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
@@ -52,4 +53,5 @@ async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
             webhooks=PostgresWebhookRepository(database),
             outbox=PostgresWebhookOutbox(database),
             workers=PostgresWorkerRegistry(database),
+            ingest_requests=PostgresIngestRequestRepository(database),
         )

@@ -20,6 +20,7 @@ from photochanger.core.errors import ImageTooLarge, UndecodableImage, Unsupporte
 from photochanger.core.jobs import Claim, Job, LogEntry, LogEvent
 from photochanger.core.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
 from photochanger.core.ports.clock import Clock
+from photochanger.core.ports.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.media import MediaStore
 from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
@@ -42,9 +43,11 @@ from photochanger.core.services.fallback import FallbackPictures
 from photochanger.core.services.free_space import FreeSpace
 from photochanger.core.services.history import History
 from photochanger.core.services.job_service import Jobs
+from photochanger.core.services.last_requests import LastRequests
 from photochanger.core.services.late_rescue import LateRescue
 from photochanger.core.services.media_service import Media
 from photochanger.core.services.processing import Processing
+from photochanger.core.services.ready_check import ReadyCheck
 from photochanger.core.services.receiving import Receiving
 from photochanger.core.services.routing import RouteEngine
 from photochanger.core.services.settings_service import SettingsService
@@ -315,6 +318,8 @@ class World:
             public_base_url=public_base_url,
             telemetry=self.telemetry,
         )
+        self.ingest_requests: Any = Troubled(adapters[IngestRequestRepository])
+        self.last_requests = LastRequests(self.ingest_requests, self.slots, self.settings, self.clock)
         self.sweeper = Sweeper(
             queue=self.queue,
             jobs=self.records,
@@ -325,9 +330,18 @@ class World:
             outbox=self.outbox,
             workers=self.workers,
             history=History(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
+            last_requests=self.last_requests,
             store=self.store,
             clock=self.clock,
             telemetry=self.telemetry,
+        )
+        self.ready_check = ReadyCheck(
+            jobs=self.jobs,
+            queue=self.queue,
+            slots=self.slots,
+            workers=self.workers,
+            settings=self.settings,
+            clock=self.clock,
         )
         self.slot_service = Slots(self.slots, self.template_records, self.providers, self.clock)
         self.templates = Templates(

@@ -18,6 +18,7 @@ class AuditAction(enum.StrEnum):
 
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
+    LOGOUT = "logout"
     INGEST_PASSWORD_FAILED = "ingest_password_failed"
     INGEST_PASSWORD_CHANGED = "ingest_password_changed"
     ADMIN_ADDED = "admin_added"

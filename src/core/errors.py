@@ -81,6 +81,12 @@ class PermissionDenied(PhotoChangerError):
     code = "permission_denied"
 
 
+class CsrfRefused(PhotoChangerError):
+    """The session's cookie came with a request that a page of another origin may have caused."""
+
+    code = "csrf_refused"
+
+
 class TooManyAttempts(PhotoChangerError):
     """Too many wrong passwords from one address; try again after `retry_after` seconds."""
 
@@ -197,6 +203,18 @@ class JobFinalized(PhotoChangerError):
     """The job has ended already; nothing can change it any more."""
 
     code = "job_finalized"
+
+
+class WorkerMissing(PhotoChangerError):
+    """No worker of this service is running."""
+
+    code = "worker_missing"
+
+
+class CheckRunning(PhotoChangerError):
+    """A readiness check is under way already."""
+
+    code = "check_running"
 
 
 class VersionConflict(PhotoChangerError):

@@ -42,6 +42,11 @@ def preview_key(result: MediaKey) -> MediaKey:
     return MediaKey(MediaKind.PREVIEWS, result.name.rsplit(".", 1)[0] + ".webp")
 
 
+def photo_key(result: MediaKey) -> MediaKey:
+    """Where a small copy of the photo lies that a result was made of: beside the result's preview, and as long."""
+    return MediaKey(MediaKind.PREVIEWS, result.name.rsplit(".", 1)[0] + ".photo")
+
+
 def live_result(job: Job, now: datetime) -> Result:
     """The job's result while its link holds; MediaNotFound if there never was one, MediaExpired after its time."""
     if job.result is None:

@@ -17,6 +17,8 @@ from ..core.errors import ConfigurationError, PhotoChangerError
 from ..core.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
 from .cli_data import backup, db, restore
+from .cli_health import healthcheck
+from .cli_ready_check import ready_check
 from .cli_run import configured, run_async
 from .cli_stats import stats
 from .cli_status import status
@@ -336,6 +338,8 @@ cli.add_command(ingest_password)
 for _command in (status, backup, restore, db):
     cli.add_command(_command)
 cli.add_command(stats)
+cli.add_command(healthcheck)
+cli.add_command(ready_check)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from ..adapters.postgres import (
     PostgresAdminRepository,
     PostgresAuditLog,
     PostgresFailureCounter,
+    PostgresIngestRequestRepository,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
@@ -38,6 +39,7 @@ from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.media import ImageLimits
 from ..core.ports.clock import Clock
+from ..core.ports.ingest_requests import IngestRequestRepository
 from ..core.ports.limits import ProviderLimits
 from ..core.ports.media import ImageTool, MediaStore
 from ..core.ports.queue import JobQueue, JobSignals
@@ -71,11 +73,14 @@ from ..core.services.fallback import FallbackPictures
 from ..core.services.free_space import FreeSpace
 from ..core.services.history import History
 from ..core.services.job_service import Jobs
+from ..core.services.last_requests import LastRequests
 from ..core.services.late_rescue import LateRescue
 from ..core.services.media_service import Media
+from ..core.services.overview import Overview
 from ..core.services.processing import Processing
 from ..core.services.provider_keys import ProviderKeys
 from ..core.services.purges import Purges
+from ..core.services.ready_check import ReadyCheck
 from ..core.services.receiving import Receiving
 from ..core.services.routing import RouteEngine
 from ..core.services.settings_service import SettingsService
@@ -91,6 +96,7 @@ from .config import Settings
 from .heartbeat import Heartbeat
 from .metrics import MetricsPage
 from .providers import Providers, make_providers
+from .ready_check import ReadyReport
 from .worker import Worker, WorkerPool
 
 DATABASE = "photochanger"
@@ -140,6 +146,7 @@ class PostgresAdapters(Provider):
     webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
     outbox = provide(PostgresWebhookOutbox, provides=WebhookOutbox)
     workers = provide(PostgresWorkerRegistry, provides=WorkerRegistry)
+    ingest_requests = provide(PostgresIngestRequestRepository, provides=IngestRequestRepository)
 
 
 class LocalAdapters(Provider):
@@ -242,9 +249,20 @@ class CoreServices(Provider):
         return Heartbeat(registry)
 
     sweeper = provide(Sweeper)
+    ready_check = provide(ReadyCheck)
+    ready_report = provide(ReadyReport)
     statistics = provide(Statistics)
+    overview = provide(Overview)
     events = provide(EventFeed)
     metrics = provide(MetricsPage)
+
+    @provide
+    async def last_requests(
+        self, requests: IngestRequestRepository, slots: SlotRepository, settings: SettingsService, clock: Clock
+    ) -> AsyncIterator[LastRequests]:
+        last_requests = LastRequests(requests, slots, settings, clock)
+        yield last_requests
+        await last_requests.close()
 
     @provide
     async def purges(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> AsyncIterator[Purges]:

@@ -29,6 +29,19 @@ class Finding(msgspec.Struct, frozen=True):
     mend: str | None = None
 
 
+async def configured_findings(
+    *,
+    slots: Collection[Slot],
+    catalogue: ProviderCatalogue,
+    troubles: Collection[PluginTrouble],
+    keys: ProviderKeys,
+    settings: Settings,
+) -> list[Finding]:
+    """Every finding about packages, stored keys and the active ones of these slots; no service is asked."""
+    findings, _ = await _examined(slots, catalogue, troubles, keys, settings)
+    return findings
+
+
 async def provider_findings(
     *,
     slots: Collection[Slot],
@@ -38,7 +51,22 @@ async def provider_findings(
     settings: Settings,
     patience: timedelta = DIAGNOSIS,
 ) -> list[Finding]:
-    """Every finding about packages, stored keys, the active ones of these slots and the services that those use."""
+    """The same, and what the services say that the active slots use."""
+    findings, asked = await _examined(slots, catalogue, troubles, keys, settings)
+    answers = [_diagnosis(provider, entries, patience) for provider, entries in asked.values()]
+    for told in await asyncio.gather(*answers):
+        findings += told
+    return findings
+
+
+async def _examined(
+    slots: Collection[Slot],
+    catalogue: ProviderCatalogue,
+    troubles: Collection[PluginTrouble],
+    keys: ProviderKeys,
+    settings: Settings,
+) -> tuple[list[Finding], dict[str, tuple[Provider, list[RouteEntry]]]]:
+    """The findings, and the providers whose services can be asked, with the entries that name them, by id."""
     findings = [
         Finding(
             f"provider {trouble.provider_id}",
@@ -53,10 +81,7 @@ async def provider_findings(
     findings += unready.values()
     findings += [_slot(slot, catalogue, settings) for slot in active]
     asked = {id: by for id, by in used.items() if id not in unready and not by[0].info.on_this_machine}
-    answers = [_diagnosis(provider, entries, patience) for provider, entries in asked.values()]
-    for told in await asyncio.gather(*answers):
-        findings += told
-    return findings
+    return findings, asked
 
 
 def _used(slots: Collection[Slot], catalogue: ProviderCatalogue) -> dict[str, tuple[Provider, list[RouteEntry]]]:

@@ -1,4 +1,5 @@
-"""What `/metrics` tells: the counts of this process and its workers, and how queue, breakers and media store stand."""
+"""What `/metrics` tells: the counts of this process and its workers, and how queue, workers, breakers and media store
+stand."""
 
 from __future__ import annotations
 
@@ -9,24 +10,38 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from ..adapters.telemetry import Family, OpenTelemetry, exposition, summed, total
-from ..adapters.telemetry.instruments import BREAKER, JOBS_ACTIVE, MEDIA_BYTES, MEDIA_REMOVED, MEDIA_STORED
+from ..adapters.telemetry.instruments import (
+    BREAKER,
+    JOBS_ACTIVE,
+    JOBS_LIMIT,
+    MEDIA_BYTES,
+    MEDIA_FLOOR,
+    MEDIA_FREE,
+    MEDIA_REMOVED,
+    MEDIA_STORED,
+    WORKERS_ALIVE,
+)
 from ..core.errors import PhotoChangerError
 from ..core.media import MediaKind
 from ..core.ports.clock import Clock
 from ..core.ports.limits import ProviderLimits
 from ..core.ports.media import MediaStore
 from ..core.ports.queue import JobQueue
+from ..core.ports.workers import WorkerRegistry
 from ..core.providers import Breaker
+from ..core.services.free_space import FreeSpace
+from ..core.services.settings_service import SettingsService
 
 _log = logging.getLogger("photochanger.metrics")
 
 LOOK_EVERY = timedelta(seconds=15)
-"""How often queue and breakers are looked at, for those to whom figures are exported."""
+"""How often everything is looked at that is not counted, for those to whom figures are exported."""
 
 _FRESH = timedelta(seconds=1)
 """A look so young serves further scrapes: anybody may scrape, and the database must not feel it."""
 
 _LONGEST_LOOK = timedelta(seconds=2)
+_FROM_DATABASE = (JOBS_ACTIVE, JOBS_LIMIT, WORKERS_ALIVE, BREAKER)
 MEASURE_EVERY = timedelta(minutes=15)
 
 
@@ -34,13 +49,25 @@ class MetricsPage:
     """The figures as one page. `include` adds processes that tell theirs to this one."""
 
     def __init__(
-        self, telemetry: OpenTelemetry, queue: JobQueue, limits: ProviderLimits, store: MediaStore, clock: Clock
+        self,
+        telemetry: OpenTelemetry,
+        clock: Clock,
+        *,
+        queue: JobQueue,
+        workers: WorkerRegistry,
+        limits: ProviderLimits,
+        settings: SettingsService,
+        store: MediaStore,
+        space: FreeSpace,
     ) -> None:
         self._telemetry = telemetry
-        self._queue = queue
-        self._limits = limits
-        self._store = store
         self._clock = clock
+        self._queue = queue
+        self._workers = workers
+        self._limits = limits
+        self._settings = settings
+        self._store = store
+        self._space = space
         self._others: list[Callable[[], Sequence[Family]]] = []
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
@@ -67,11 +94,11 @@ class MetricsPage:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def look(self) -> None:
-        """See how queue, breakers and media store stand."""
+        """See how queue, workers, breakers and media store stand."""
         async with self._looking:
             now = self._clock.now()
             if self._looked_at is None or now - self._looked_at >= _FRESH:
-                await self._look_at_database()
+                await asyncio.gather(self._look_at_database(), self._look_at_room())
                 self._looked_at = self._clock.now()
             self._show_media()
 
@@ -85,23 +112,38 @@ class MetricsPage:
         try:
             async with asyncio.timeout(_LONGEST_LOOK.total_seconds()):
                 depth = await self._queue.depth()
+                workers = await self._workers.all()
                 standings = await self._limits.standings()
+                settings = await self._settings.current()
         except (PhotoChangerError, TimeoutError) as error:
-            _log.warning("queue and breakers are missing in the figures: %s", error or "no answer in time")
-            self._telemetry.show(JOBS_ACTIVE, {})
-            self._telemetry.show(BREAKER, {})
+            _log.warning("queue, workers and breakers are missing in the figures: %s", error or "no answer in time")
+            for gauge in _FROM_DATABASE:
+                self._telemetry.show(gauge, {})
             return
         active: dict[tuple[str, ...], float] = {
             ("pending",): float(depth.pending),
             ("processing",): float(depth.processing),
         }
         self._telemetry.show(JOBS_ACTIVE, active)
+        self._telemetry.show(JOBS_LIMIT, {(): float(settings.max_active_jobs)})
+        self._telemetry.show(WORKERS_ALIVE, {(): float(sum(not worker.silent for worker in workers))})
         states: dict[tuple[str, ...], float] = {
             (provider_id, state.value): float(standing.breaker is state)
             for provider_id, standing in standings.items()
             for state in Breaker
         }
         self._telemetry.show(BREAKER, states)
+
+    async def _look_at_room(self) -> None:
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK.total_seconds()):
+                room = await self._space.room()
+        except (PhotoChangerError, TimeoutError) as error:
+            _log.warning("the free space is missing in the figures: %s", error or "no answer in time")
+            self._telemetry.show(MEDIA_FREE, {})
+            return
+        self._telemetry.show(MEDIA_FREE, {} if room.free_bytes is None else {(): float(room.free_bytes)})
+        self._telemetry.show(MEDIA_FLOOR, {(): float(room.floor_bytes)})
 
     def _show_media(self) -> None:
         moved = self._moved()

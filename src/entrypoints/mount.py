@@ -45,6 +45,7 @@ class MountableApp:
             services = await HttpServices.of(
                 opened.container,
                 readiness=await readiness(opened.container, database=opened.database),
+                database=opened.database,
             )
             self._http = create_http_app(services)
             try:

@@ -17,6 +17,7 @@ from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
 from ..adapters.telemetry import Family, KeptFamilies, decode_families
+from ..core.errors import WorkerMissing
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.event_feed import EventFeed
 from ..core.services.sweeper import Sweeper
@@ -27,7 +28,7 @@ from .http.server import Server, make_server
 from .http.services import HttpServices
 from .metrics import MetricsPage
 from .startup import migrate_database, readiness, seed, tell
-from .worker_checks import WorkerMissing, require_any_worker, require_worker
+from .worker_checks import require_any_worker, require_worker
 
 _log = logging.getLogger("photochanger.serve")
 
@@ -58,21 +59,29 @@ class WorkerProcess:
     async def run(self) -> None:
         """Keep one worker process alive until `stop`."""
         while not self._stopping:
-            # Its standard input is a pipe that nobody writes to: it ends when this process does, however that dies.
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "photochanger", "worker", "--supervised"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=_LONGEST_LINE,
-                env=self._environ,
-                start_new_session=True,
-            )
+            try:
+                self._process = await self._started()
+            except OSError as error:  # no memory or no process left for the moment
+                _log.error("the worker process could not be started: %s", error)
+                await asyncio.sleep(_RESTART_PAUSE.total_seconds())
+                continue
             await self._read_figures(self._process)
             code = await self._process.wait()
             self._figures.ended()
             if not self._stopping:
                 _log.error("the worker process ended with code %s and is started again", code)
                 await asyncio.sleep(_RESTART_PAUSE.total_seconds())
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        # Its standard input is a pipe that nobody writes to: it ends when this process does, however that dies.
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "photochanger", "worker", "--supervised"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
+            env=self._environ,
+            start_new_session=True,
+        )
 
     async def _read_figures(self, process: asyncio.subprocess.Process) -> None:
         """What the worker process writes to its standard output: its figures, a line each time, until it ends."""
@@ -131,8 +140,9 @@ async def _serve_http(
 ) -> None:
     registry = await container.get(WorkerRegistry)
     check = partial(worker.check if worker else require_any_worker, registry)
-    ready = await readiness(container, database=await container.get(Database), worker=check)
-    services = await HttpServices.of(container, readiness=ready)
+    database = await container.get(Database)
+    ready = await readiness(container, database=database, worker=check)
+    services = await HttpServices.of(container, readiness=ready, database=database)
     if worker is not None:
         services.metrics.include(worker.families)
     app = create_http_app(services)

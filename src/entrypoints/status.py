@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from dishka import AsyncContainer
 
+from ..core.errors import StorageUnavailable
 from ..core.jobs import JobFilter, JobOrder, JobState
 from ..core.ports.clock import Clock
 from ..core.ports.limits import ProviderLimits
@@ -86,7 +87,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def look(container: AsyncContainer) -> Status:
-    """The service as it is now, by its database and media store. QueueUnavailable, StorageUnavailable."""
+    """The service as it is now, by its database and media store. QueueUnavailable."""
     now = (await container.get(Clock)).now()
     depth = await (await container.get(JobQueue)).depth()
     return Status(
@@ -138,7 +139,10 @@ async def _providers(limits: ProviderLimits, catalogue: ProviderCatalogue) -> tu
 
 
 async def _disk(space: FreeSpace) -> ShownDisk:
-    room = await space.room()
+    try:
+        room = await space.room()
+    except StorageUnavailable:  # the store's own check says how; everything else can still be shown
+        return ShownDisk(None, space.floor_bytes, enough=False)
     return ShownDisk(room.free_bytes, room.floor_bytes, room.enough)
 
 

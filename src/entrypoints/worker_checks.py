@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.errors import PhotoChangerError
+from ..core.errors import WorkerMissing
 from ..core.ports.workers import WorkerRegistry
-
-
-class WorkerMissing(PhotoChangerError):
-    """No worker of this service is running."""
-
-    code = "worker_missing"
 
 
 async def require_worker(registry: WorkerRegistry, *, host: str, pid: int) -> None:

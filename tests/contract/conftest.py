@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from photochanger.adapters.memory import memory_adapters
+from photochanger.core.ports.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.limits import ProviderLimits
 from photochanger.core.ports.queue import JobQueue, JobSignals
 from photochanger.core.ports.repositories import (
@@ -59,4 +60,5 @@ def _memory() -> SimpleNamespace:
         webhooks=adapters[WebhookRepository],
         outbox=adapters[WebhookOutbox],
         workers=adapters[WorkerRegistry],
+        ingest_requests=adapters[IngestRequestRepository],
     )

@@ -12,7 +12,7 @@ from builders import media_object, new_job, outcome_failed, outcome_succeeded, s
 from photochanger.core.errors import JobNotFound
 from photochanger.core.jobs import Job, LogEntry, LogEvent
 from photochanger.core.media import MediaKind
-from photochanger.core.results import preview_key
+from photochanger.core.results import photo_key, preview_key
 
 pytestmark = pytest.mark.anyio
 
@@ -156,10 +156,11 @@ async def test_a_payload_is_in_use_while_its_job_is_live(backend: SimpleNamespac
     assert await backend.jobs.in_use([key, orphan]) == set()
 
 
-async def test_a_result_and_its_preview_are_in_use_until_they_are_marked_as_purged(backend: SimpleNamespace) -> None:
+async def test_a_result_and_its_previews_are_in_use_until_they_are_marked_as_purged(backend: SimpleNamespace) -> None:
     job = await ended_job(backend, result_expires_at=NOW - HOUR)
     assert job.result is not None
-    keys = {job.result.file.key, preview_key(job.result.file.key)}
+    result = job.result.file.key
+    keys = {result, preview_key(result), photo_key(result)}
     strangers = {stored_file(MediaKind.RESULTS).key, stored_file(MediaKind.PREVIEWS).key}
     assert await backend.jobs.in_use(keys | strangers) == keys
     await backend.jobs.mark_purged([job.id], now=NOW)

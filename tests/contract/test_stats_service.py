@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from builders import expired_job, new_job, outcome_failed, outcome_succeeded
 from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.jobs import FailureReason, JobSource, JobState
+from photochanger.core.jobs import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState
 from photochanger.core.people import Actor
 from photochanger.core.slots import shipped_slots
 from photochanger.core.stats import NO_BUCKET, StatsCell, StatsOutcome, bucket_of
@@ -224,3 +224,73 @@ async def _cells(backend: SimpleNamespace, bounds: list[datetime]) -> list[objec
     cells = [sorted(await backend.stats.cells(bounds, **f), key=repr) for f in ({}, {"slot_id": "slot-001"})]
     since = await backend.stats.cells(bounds, slot_id="slot-001", since=THREE + 5 * MINUTE)
     return [*cells, sorted(since, key=repr)]
+
+
+async def by_slot(backend: SimpleNamespace, start: datetime, end: datetime, **filters: object) -> dict[str, int]:
+    """How many jobs of each slot are counted between two moments."""
+    found = await backend.stats.cells_by_slot(start, end, **filters)
+    assert {cell.period for cells in found.values() for cell in cells} <= {0}
+    return {slot_id: sum(cell.count for cell in cells) for slot_id, cells in found.items()}
+
+
+async def test_slots_are_told_apart_over_days_and_pieces_of_days(backend: SimpleNamespace, settle: Settle) -> None:
+    midnight = THREE.replace(hour=0)
+    for hours in (-25, -24, -1, 0, 23, 24, 71, 72):
+        await end(backend, midnight + hours * HOUR, provider_id="gemini")
+    await end(backend, midnight + 30 * MINUTE, slot_id="slot-002")
+    await fail(backend, FailureReason.TIMEOUT, midnight + 24 * HOUR)
+    await settle(backend)
+    assert await by_slot(backend, THREE - 99 * HOUR, LATER) == {"slot-001": 9, "slot-002": 1}
+    for hours, expected in (((0, 24), 2), ((-24, 72), 7), ((-25, 71), 7), ((-1, 25), 5), ((1, 23), 0), ((24, 24), 0)):
+        start, stop = (midnight + hour * HOUR for hour in hours)
+        assert (await by_slot(backend, start, stop)).get("slot-001", 0) == expected, hours
+        assert (await by_slot(backend, start, stop, slot_id="slot-001")).get("slot-001", 0) == expected, hours
+    whole = {"start": THREE - 99 * HOUR, "end": LATER}
+    assert await by_slot(backend, **whole, provider_id="gemini") == {"slot-001": 8}
+    assert await by_slot(backend, **whole, slot_id="slot-002") == {"slot-002": 1}
+    found = await backend.stats.cells_by_slot(**whole)
+    assert sorted((cell.outcome, cell.bucket, cell.count) for cell in found["slot-001"]) == [
+        (SUCCESS, bucket_of(timedelta(seconds=2)), 8),
+        (StatsOutcome.TIMEOUTS, NO_BUCKET, 1),
+    ]
+
+
+async def test_slots_are_told_apart_over_weeks(backend: SimpleNamespace, settle: Settle) -> None:
+    monday = datetime(2026, 5, 4, tzinfo=UTC)
+    for day in (-1, 0, 3, 6, 7, 13, 14):
+        await end(backend, monday + day * 24 * HOUR)
+    await settle(backend)
+    for days, expected in (((0, 7), 3), ((0, 14), 5), ((-1, 14), 6), ((-1, 15), 7), ((1, 14), 4), ((1, 13), 3)):
+        start, stop = (monday + day * 24 * HOUR for day in days)
+        assert await by_slot(backend, start, stop) == {"slot-001": expected}, days
+
+
+async def test_slots_are_told_apart_from_their_marks_on(backend: SimpleNamespace, settle: Settle) -> None:
+    mark = THREE + 7 * MINUTE
+    await reset(backend, mark)
+    for at in (THREE, mark - timedelta(microseconds=1), mark, mark + 40 * HOUR):
+        await end(backend, at)
+        await end(backend, at, slot_id="slot-002")
+    await settle(backend)
+    whole = {"start": THREE - 99 * HOUR, "end": LATER}
+    assert await by_slot(backend, **whole, marks={"slot-001": mark}) == {"slot-001": 2, "slot-002": 4}
+    assert await by_slot(backend, **whole) == {"slot-001": 4, "slot-002": 4}
+
+
+async def test_counting_anew_changes_no_figure_of_a_slot(backend: SimpleNamespace) -> None:
+    for hours in (0, 5, 24, 30):
+        await end(backend, THREE + hours * HOUR)
+    await fold(backend)
+    whole = {"start": THREE - 99 * HOUR, "end": LATER}
+    await backend.jobs.mark_purged([job.id for job in await kept(backend)], now=LATER)
+    assert await backend.jobs.prune(before=THREE + 3 * HOUR, limit=10) == 1
+    await backend.stats.rebuild(before=LATER)
+    await backend.stats.rebuild(before=THREE)
+    assert await by_slot(backend, **whole) == {"slot-001": 4}
+    await end(backend, THREE + 31 * HOUR)
+    await fold(backend)
+    assert await by_slot(backend, **whole) == {"slot-001": 5}
+
+
+async def kept(backend: SimpleNamespace) -> list[Job]:
+    return (await backend.jobs.find(JobFilter(), order=JobOrder.NEWEST, limit=100)).items

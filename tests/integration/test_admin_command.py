@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import photos
+from commands import run_command
 from service import PASSWORD, command, environment, eventually, rows, serving
 
 ADMIN_PASSWORD = "a long enough password"
@@ -22,7 +23,7 @@ NEW_PASSWORD = "another password, as long"
 
 def run(*arguments: str, home: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     env = environment(home, **settings) | {"COLUMNS": "120"}
-    return subprocess.run(command(*arguments), env=env, input=stdin, capture_output=True, text=True, timeout=120)
+    return run_command(*arguments, env=env, stdin=stdin)
 
 
 def done(*arguments: str, **options: Any) -> str:

@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import photos
 import pytest
+from commands import run_command
 from photochanger.adapters.postgres import EmbeddedServer
-from service import Service, command, environment, rows, serving
+from service import Service, environment, rows, serving
 
 PHOTO = photos.jpeg(320, 240)
 
 
 def run(*arguments: str, home: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    env = environment(home, **settings)
-    return subprocess.run(command(*arguments), env=env, input=stdin, capture_output=True, text=True, timeout=120)
+    return run_command(*arguments, env=environment(home, **settings), stdin=stdin)
 
 
 def done(*arguments: str, home: Path, stdin: str = "", **settings: str) -> str:

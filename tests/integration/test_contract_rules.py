@@ -27,6 +27,10 @@ NEVER_DESCRIBED = {
 }
 
 
+def test_the_contract_says_nothing_twice() -> None:
+    assert list(contract_rules.keys_that_stand_twice((OPENAPI / "photochanger.yaml").read_text())) == []
+
+
 @pytest.mark.parametrize(
     "rule",
     [

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import photos
 import pytest
+from commands import run_command
 from photochanger.adapters.postgres import EmbeddedServer
 from service import command, environment, eventually, rows, serving
 
@@ -70,7 +71,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     *arguments: str, home: Path, site: Path | None = None, stdin: str = "", **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    env = environment(home, **settings) | {"COLUMNS": "120"} | ({"PYTHONPATH": _path(site)} if site else {})
+    env = environment(home, **settings) | {"COLUMNS": "120"}
+    if site is None:
+        return run_command(*arguments, env=env, stdin=stdin)
+    env["PYTHONPATH"] = _path(site)
     return subprocess.run(command(*arguments), env=env, input=stdin, capture_output=True, text=True, timeout=120)
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from commands import run_command
 from photochanger.core.errors import VersionConflict
 from photochanger.core.services.slot_service import Slots
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.slots_command import store
-from service import command, environment, rows
+from service import environment, rows
 
 NOWHERE = "01980000-0000-7000-8000-000000000000"
 
@@ -28,9 +29,7 @@ class Operator:
         self._environment = environment(home, database_url=url)
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command("slots", *arguments), env=self._environment, capture_output=True, text=True, timeout=120
-        )
+        return run_command("slots", *arguments, env=self._environment)
 
     def export(self) -> dict[str, Any]:
         """All slots as the command tells of them."""

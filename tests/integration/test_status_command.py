@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import photos
+from commands import run_command
 from service import command, environment, eventually, rows, serving
 
 HUGE = str(1024**5)
@@ -18,9 +20,7 @@ HUGE = str(1024**5)
 
 
 def status(home: Path, *options: str, **settings: str) -> str:
-    ended = subprocess.run(
-        command("status", *options), env=environment(home, **settings), capture_output=True, text=True, timeout=120
-    )
+    ended = run_command("status", *options, env=environment(home, **settings))
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -31,9 +31,12 @@ def told(home: Path, **settings: str) -> dict[str, Any]:
 
 
 def test_the_status_shows_workers_queue_disk_and_what_failed(tmp_path: Path, postgres_url: str) -> None:
-    with serving(tmp_path, database_url=postgres_url, workers="3") as service:
+    signs_in = {"admin_username": "admin", "admin_password": "correct horse battery staple"}
+    with serving(tmp_path, database_url=postgres_url, workers="3", **signs_in) as service:
         with service.client() as client:
             eventually(lambda: client.get("/readyz").status_code == 200)
+            credentials = {"username": "admin", "password": signs_in["admin_password"]}
+            token = client.post("/api/login", json=credentials).json()["access_token"]
         assert service.send(photos.jpeg(320, 240)).status_code == 200
         shown = told(tmp_path, database_url=postgres_url)
         (worker,) = shown["workers"]
@@ -51,11 +54,27 @@ def test_the_status_shows_workers_queue_disk_and_what_failed(tmp_path: Path, pos
         )
         shown = told(tmp_path, database_url=postgres_url)
         assert [job["code"] for job in shown["last_failures"]] == ["provider_failed"]
+        with service.client() as client:
+            by_http = client.get("/api/status", headers={"Authorization": f"Bearer {token}"}).json()
+        assert {*by_http} == {*shown, "version", "ready", "parts", "findings"}
+        assert [one["name"] for one in by_http["workers"]] == [worker["name"]]
+        assert {*by_http["parts"]} == {"database", "schema", "store", "worker"}
+        assert {one["part"]: one["mend"] for one in by_http["findings"]}["clock"] is None
         text = status(tmp_path, database_url=postgres_url)  # no terminal: once
         assert worker["name"] in text
         assert "provider_failed" in text
         assert service.stop() == 0
     assert told(tmp_path, database_url=postgres_url)["workers"] == []
+
+
+def read_to_the_end(terminal: int) -> None:
+    while True:
+        try:
+            os.read(terminal, 65536)
+        except OSError as error:
+            if error.errno != errno.EIO:  # how Linux says that nobody writes to the terminal any more
+                raise
+            return
 
 
 def test_at_a_terminal_the_status_is_refreshed_in_place_until_it_is_stopped(tmp_path: Path, postgres_url: str) -> None:
@@ -69,6 +88,7 @@ def test_at_a_terminal_the_status_is_refreshed_in_place_until_it_is_stopped(tmp_
             shown += os.read(terminal, 65536)
         assert b"\x1b[1A" in shown  # goes up to write over what it wrote
         process.send_signal(signal.SIGINT)
+        read_to_the_end(terminal)  # else the last lines would find no room
         assert process.wait(60) == 0
     finally:
         process.kill()

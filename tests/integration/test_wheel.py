@@ -1,33 +1,51 @@
-"""The wheel as users get it: everything of `src` in it, nothing beside it, and working in a clean environment."""
+"""The wheel as users get it and the image's environment made of it: everything of `src` in it, nothing beside it, and
+working where nothing else is."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import dockerfile
+import httpx
 import photos
 import pytest
+from compose_file import services, settings_of
+from dockerfile import ROOT
+from service import PASSWORD, eventually
 
-ROOT = Path(__file__).parents[2]
+BUILD, FINAL = dockerfile.parse((ROOT / "Dockerfile").read_text())
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the tree, by the pinned build tool of this environment."""
-    folder = tmp_path_factory.mktemp("wheel")
-    tree = folder / "tree"
-    tree.mkdir()
-    for name in ("src", "openapi"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tree)
-    build = "from setuptools.build_meta import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
-    done = subprocess.run((sys.executable, "-c", build, str(folder)), cwd=tree, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder / done.stdout.strip().splitlines()[-1]
+def built() -> Iterator[Path]:
+    """The file system of the Dockerfile's build stage, made by its own commands."""
+    folder = Path(tempfile.mkdtemp(prefix="photochanger-image-"))
+    try:
+        dockerfile.carry_out(BUILD, folder, dockerfile.ignores((ROOT / ".dockerignore").read_text()))
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def wheel(built: Path) -> Path:
+    (found,) = (built / "build/dist").glob("*.whl")
+    return found
+
+
+@pytest.fixture
+def python(built: Path) -> Path:
+    """The Python of the environment that goes into the image."""
+    return built / "opt/photochanger/bin/python"
 
 
 def test_every_module_and_data_file_of_src_is_in_the_wheel(wheel: Path) -> None:
@@ -69,26 +87,83 @@ print("both work")
 """
 
 
-def test_the_library_works_from_an_installed_wheel_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    """The dependencies are the ones of this run, put behind the fresh environment."""
-    site = tmp_path / "site"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    dependencies = next(path for path in map(Path, sys.path) if path.name == "site-packages")
+def test_the_library_works_from_an_installed_wheel_in_a_clean_environment(python: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photos.store(photo, photos.jpeg(800, 600))
-    paths = f"import sys; sys.path[:0] = [{str(site)!r}]; sys.path.append({str(dependencies)!r})\n"
     script = tmp_path / "use.py"
-    script.write_text(paths + USE)
-    # -S and -I: no .pth files, so this checkout's editable install cannot stand in for the wheel.
+    script.write_text(USE)
     done = subprocess.run(
-        (sys.executable, "-I", "-S", str(script), str(site), str(photo), str(tmp_path / "home")),
+        (python, "-I", script, python.parents[1], photo, tmp_path / "home"),
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip().endswith("both work")
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def exec_words(word: str) -> list[str]:
+    step = FINAL.last(word)
+    assert step is not None
+    words = dockerfile.Step("CMD", step.text.removeprefix("CMD ")).words
+    assert words is not None
+    return words
+
+
+def test_the_image_serves_works_and_is_watched_as_the_compose_file_has_it(
+    python: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    port, metrics_port = free_port(), free_port()
+    entrypoint = str(python.with_name(exec_words("ENTRYPOINT")[0]))
+    own = {"PHOTOCHANGER_HOME": str(tmp_path), "PHOTOCHANGER_DATABASE_URL": postgres_url, "PHOTOCHANGER_PORT": port}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOCHANGER_")}
+    path = {"PATH": f"{python.parent}:/usr/bin:/bin"}
+
+    def environ(service: str) -> dict[str, str]:
+        there = FINAL.environment() | settings_of(service, {"PHOTOCHANGER_INGEST_PASSWORD": PASSWORD})
+        translated = own | ({"PHOTOCHANGER_METRICS_PORT": metrics_port} if "PHOTOCHANGER_METRICS_PORT" in there else {})
+        return kept | there | path | translated
+
+    def healthy(command: list[str], service: str) -> bool:
+        translated = [word.replace(":9464/", f":{metrics_port}/") for word in command]
+        program = python.with_name(translated[0])
+        done = subprocess.run((program, *translated[1:]), env=environ(service), capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stderr
+        return done.returncode == 0
+
+    def running(service: str) -> subprocess.Popen[str]:
+        command = (entrypoint, *services()[service]["command"])
+        with (tmp_path / f"{service}.log").open("w") as log:
+            return subprocess.Popen(command, env=environ(service), stdout=log, stderr=log, text=True)
+
+    of_image, of_worker = exec_words("HEALTHCHECK"), services()["worker"]["healthcheck"]["test"][1:]
+    assert not healthy(of_image, "photochanger")
+    processes = [running("photochanger")]
+    try:
+        eventually(lambda: healthy(of_image, "photochanger"))
+        processes.append(running("worker"))
+        eventually(lambda: healthy(of_worker, "worker"))
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/ingest/slot-001",
+            data={"password": PASSWORD},
+            files={"fileToUpload": photos.jpeg(320, 240)},
+            timeout=90,
+        )
+        assert answer.status_code == 200, answer.text
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(90) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(90)
 
 
 def test_importing_starts_and_loads_nothing_heavy() -> None:

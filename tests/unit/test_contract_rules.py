@@ -183,3 +183,8 @@ def test_an_example_with_another_status_than_its_answer_is_found() -> None:
 def test_a_code_that_no_answer_documents_is_found() -> None:
     assert contract_rules.undocumented_codes(CONTRACT, STATUSES) == set()
     assert contract_rules.undocumented_codes(CONTRACT, {**STATUSES, "expired": 410}) == {"expired"}
+
+
+def test_a_key_that_stands_twice_is_found() -> None:
+    text = "schemas:\n  Job: {type: object}\n  Slot: [{a: 1, a: 2}]\n  Job: {type: string}\n"
+    assert sorted(contract_rules.keys_that_stand_twice(text)) == ["line 3: a", "line 4: Job"]

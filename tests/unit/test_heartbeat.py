@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.core.errors import QueueUnavailable
+from photochanger.core.errors import QueueUnavailable, WorkerMissing
 from photochanger.core.workers import FORGOTTEN_AFTER, SILENT_AFTER, WorkerReport
 from photochanger.entrypoints.heartbeat import Heartbeat
-from photochanger.entrypoints.worker_checks import WorkerMissing, require_any_worker, require_worker
+from photochanger.entrypoints.worker_checks import require_any_worker, require_worker
 from world import SECOND, Troubled, World
 
 pytestmark = pytest.mark.anyio

@@ -6,6 +6,7 @@ All of it belongs to one event loop, and all of it is gone with the process.
 from __future__ import annotations
 
 from ...core.ports.clock import Clock
+from ...core.ports.ingest_requests import IngestRequestRepository
 from ...core.ports.limits import ProviderLimits
 from ...core.ports.media import MediaStore
 from ...core.ports.queue import JobQueue, JobSignals
@@ -28,6 +29,7 @@ from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
 from .failures import MemoryFailureCounter
+from .ingest_requests import MemoryIngestRequestRepository
 from .jobs import MemoryJobRepository
 from .limits import MemoryProviderLimits
 from .media import MemoryMediaRepository, MemoryMediaStore
@@ -48,6 +50,7 @@ __all__ = [
     "MemoryAuditLog",
     "MemoryDatabase",
     "MemoryFailureCounter",
+    "MemoryIngestRequestRepository",
     "MemoryJobQueue",
     "MemoryJobRepository",
     "MemoryJobSignals",
@@ -97,4 +100,5 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: MemoryWorkerRegistry(clock),
+        IngestRequestRepository: MemoryIngestRequestRepository(),
     }

@@ -11,8 +11,9 @@ import msgspec
 
 from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ...core.media import MediaKey
+from ...core.overview import LastJobs, last_jobs, tells_of_slot
 from ...core.pages import Page, Position
-from ...core.results import preview_key
+from ...core.results import photo_key, preview_key
 from .database import MemoryDatabase
 
 
@@ -77,6 +78,20 @@ class MemoryJobRepository:
         ]
         ended.sort(key=_place, reverse=True)
         return [job for *_, job in ended[:limit]]
+
+    async def newest_results(self, *, now: datetime) -> dict[str, Job]:
+        found: dict[str, Job] = {}
+        for slot_id in sorted({job.slot_id for job in self._db.jobs.values()}):
+            for job in await self.recent_results(slot_id, now=now, limit=1):
+                found[slot_id] = job
+        return found
+
+    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+        told: dict[str, list[Job]] = {}
+        for job in self._db.jobs.values():
+            if job.finalized_at is not None and job.finalized_at >= since and tells_of_slot(job):
+                told.setdefault(job.slot_id, []).append(job)
+        return {slot_id: last_jobs(jobs) for slot_id, jobs in told.items()}
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         job = self._db.jobs.get(job_id)
@@ -143,7 +158,8 @@ class MemoryJobRepository:
             if not job.state.finalized:
                 needed.add(job.photo.file.key)
             if job.result is not None and job.result_purged_at is None:
-                needed |= {job.result.file.key, preview_key(job.result.file.key)}
+                key = job.result.file.key
+                needed |= {key, preview_key(key), photo_key(key)}
         return needed & set(keys)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ...core.stats import StatsCell, StatsOutcome, ended_job
@@ -36,6 +36,22 @@ class MemoryStatsService:
             ):
                 counts[period, ended.provider_id, ended.outcome, ended.bucket] += 1
         return [StatsCell(*key, count) for key, count in counts.items()]
+
+    async def cells_by_slot(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        marks: Mapping[str, datetime] = {},
+    ) -> dict[str, list[StatsCell]]:
+        found: dict[str, list[StatsCell]] = {}
+        for one in sorted({ended.slot_id for ended in self._db.ended if slot_id in (None, ended.slot_id)}):
+            cells = await self.cells([start, end], slot_id=one, provider_id=provider_id, since=marks.get(one))
+            if cells:
+                found[one] = cells
+        return found
 
     async def fold(self, *, before: datetime, limit: int) -> int:
         return 0

@@ -5,6 +5,7 @@ from .audit import PostgresAuditLog
 from .embedded import EmbeddedServer, EmbeddedServerError
 from .engine import Database
 from .failures import PostgresFailureCounter
+from .ingest_requests import PostgresIngestRequestRepository
 from .limits import PostgresProviderLimits
 from .migrate import migrate, require_current_schema
 from .queue import PostgresJobQueue
@@ -38,6 +39,7 @@ __all__ = [
     "PostgresAdminRepository",
     "PostgresAuditLog",
     "PostgresFailureCounter",
+    "PostgresIngestRequestRepository",
     "PostgresJobQueue",
     "PostgresJobRepository",
     "PostgresJobSignals",

@@ -6,12 +6,13 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Select, false, func, literal_column, not_, select, true, tuple_
 
 from ...core.jobs import Job, JobFilter, JobOrder, JobSource, JobState
+from ...core.overview import NOT_THE_SLOTS
 from ...core.pages import Position
 from . import queue_sql
-from .tables import jobs, processing_logs
+from .tables import jobs, processing_logs, slots
 
 JOB: ColumnElement[Any] = literal_column(queue_sql.JOB_COLUMNS)
 """Everything that `job_from_row` needs."""
@@ -59,15 +60,46 @@ def recent_results(
         .where(
             jobs.c.slot_id == slot_id,
             jobs.c.source.in_([*sources]),
-            jobs.c.finalized_at.is_not(None),
-            jobs.c.result_stem.is_not(None),
-            jobs.c.result_purged_at.is_(None),
-            jobs.c.result_expires_at > now,
+            *_holding(now),
         )
         .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
         .limit(limit)
     )
     return query if after is None else query.where(tuple_(jobs.c.finalized_at, jobs.c.id) < (after.at, after.id))
+
+
+def newest_results(*, now: datetime) -> Select[Any]:
+    """The first of those of each slot."""
+    newest = (
+        select(JOB)
+        .select_from(jobs)
+        .where(jobs.c.slot_id == slots.c.id, *_holding(now))
+        .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
+        .limit(1)
+        .correlate(slots)
+        .lateral("newest")
+    )
+    return select(literal_column("newest.*")).select_from(slots.join(newest, true()))
+
+
+def last_jobs(*, since: datetime) -> Select[Any]:
+    """How many jobs ended, got no picture, and got a fallback, by slot (see `core.overview`)."""
+    fallback = func.coalesce(jobs.c.result["fallback"].as_boolean(), false())
+    return (
+        select(
+            jobs.c.slot_id,
+            func.count().label("ended"),
+            func.count().filter(jobs.c.failure_reason.is_not(None), not_(fallback)).label("failed"),
+            func.count().filter(fallback).label("fallbacks"),
+        )
+        .where(
+            jobs.c.finalized_at.is_not(None),
+            jobs.c.finalized_at >= since,
+            jobs.c.source != JobSource.TEST,
+            func.coalesce(jobs.c.failure_reason, "").not_in([*NOT_THE_SLOTS]),
+        )
+        .group_by(jobs.c.slot_id)
+    )
 
 
 def events(*, after: int, limit: int) -> Select[Any]:
@@ -79,6 +111,16 @@ def events(*, after: int, limit: int) -> Select[Any]:
         .order_by(processing_logs.c.id)
         .limit(limit)
     )
+
+
+def _holding(now: datetime) -> list[ColumnElement[bool]]:
+    """Jobs whose result can still be had."""
+    return [
+        jobs.c.finalized_at.is_not(None),
+        jobs.c.result_stem.is_not(None),
+        jobs.c.result_purged_at.is_(None),
+        jobs.c.result_expires_at > now,
+    ]
 
 
 def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:

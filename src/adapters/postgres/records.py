@@ -15,6 +15,7 @@ from sqlalchemy import CursorResult, bindparam, func, select, update
 from ...core.errors import JobNotFound
 from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry, LogEvent
 from ...core.media import MediaKey, MediaKind
+from ...core.overview import LastJobs
 from ...core.pages import Page, Position
 from ...core.results import job_of_result
 from . import job_lists, queue_sql, stats_sql
@@ -99,6 +100,14 @@ class PostgresJobRepository:
         after: Position | None = None,
     ) -> list[Job]:
         return await self._jobs(job_lists.recent_results(slot_id, now=now, limit=limit, sources=sources, after=after))
+
+    async def newest_results(self, *, now: datetime) -> dict[str, Job]:
+        return {job.slot_id: job for job in await self._jobs(job_lists.newest_results(now=now))}
+
+    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(job_lists.last_jobs(since=since))).all()
+        return {row.slot_id: LastJobs(ended=row.ended, failed=row.failed, fallbacks=row.fallbacks) for row in rows}
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         change = (

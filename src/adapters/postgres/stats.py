@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +21,7 @@ _OUTCOMES = {str(outcome): outcome for outcome in StatsOutcome}
 
 
 class PostgresStatsService:
-    """Reads the sums of quarters, hours and days, and `stats_ended` with them; ADR 23 tells why there are four."""
+    """Reads the sums of quarters, hours and days, and `stats_ended` with them; ADR 23 tells why there are so many."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -53,6 +53,33 @@ class PostgresStatsService:
             for period, provider_id, outcome, bucket, count in rows
         ]
 
+    async def cells_by_slot(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        marks: Mapping[str, datetime] = {},
+    ) -> dict[str, list[StatsCell]]:
+        parameters: dict[str, Any] = {
+            "first": start,
+            "last": end,
+            "slot_id": slot_id,
+            "provider_id": provider_id,
+            "buckets": _BUCKETS,
+            "marked": [*marks],
+            "marks": [*marks.values()],
+        }
+        # A mark may part a day, so sums of days and weeks are of no use with marks.
+        parameters |= _spans(start, end) if not marks else _cut(start, end)
+        async with self._database.begin() as connection:
+            rows: Sequence[Any] = (await connection.exec_driver_sql(stats_sql.CELLS_BY_SLOT, parameters)).all()
+        found: dict[str, list[StatsCell]] = {}
+        for id, provider, outcome, bucket, count in rows:
+            found.setdefault(id, []).append(StatsCell(0, provider, _OUTCOMES[outcome], bucket, count))
+        return dict(sorted(found.items()))
+
     async def fold(self, *, before: datetime, limit: int) -> int:
         parameters = {"before": before, "limit": limit, "buckets": _BUCKETS}
         async with self._database.begin() as connection:
@@ -83,6 +110,7 @@ class PostgresStatsService:
                     settled = await (await connection.execute(stats_sql.COUNT_SETTLED, parameters)).fetchone()
                     assert settled is not None
                     await connection.execute(stats_sql.COUNT_DAYS, parameters)
+                    await connection.execute(stats_sql.COUNT_SPANS, parameters)
                     others = await connection.execute(stats_sql.COUNT_OTHERS, parameters)
                     counted = int(settled[0]) + others.rowcount
                 # Closing would do it too, but only once the server has noticed.
@@ -104,6 +132,30 @@ def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
             hours.append(moment)
             moment += _HOUR
     return {"days": days, "hours": hours, "cut": sorted(cut)}
+
+
+def _spans(start: datetime, end: datetime) -> dict[str, list[datetime]]:
+    """The weeks and days of UTC in a range, and where the pieces before and after them begin and end."""
+    first = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = first if first == start else first + _DAY
+    weeks: list[datetime] = []
+    days: list[datetime] = []
+    moment = first
+    while moment + _DAY <= end:
+        if moment.weekday() == 0 and moment + 7 * _DAY <= end:
+            weeks.append(moment)
+            moment += 7 * _DAY
+        else:
+            days.append(moment)
+            moment += _DAY
+    if moment == first:
+        return _cut(start, end)
+    return {"weeks": weeks, "days": days, "starts": [start, moment], "ends": [first, end]}
+
+
+def _cut(start: datetime, end: datetime) -> dict[str, list[datetime]]:
+    """The same, in quarters alone."""
+    return {"weeks": [], "days": [], "starts": [start], "ends": [end]}
 
 
 def _hour(moment: datetime) -> datetime:

@@ -53,6 +53,34 @@ where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
 """
 
+# Of each slot apart: whole weeks and days of UTC, and quarters of the pieces of the range that are none.
+CELLS_BY_SLOT = """
+select counted.slot_id, provider_id, outcome, bucket, sum(count)::bigint as count
+from (
+    select slot_id, start, provider_id, outcome, bucket, count
+    from photochanger.stats_spans
+    where (days = 7 and start = any(%(weeks)s::timestamptz[])) or (days = 1 and start = any(%(days)s::timestamptz[]))
+    union all
+    select quarters.*
+    from unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) as piece (first, last)
+    cross join lateral (
+        select slot_id, start, provider_id, outcome, bucket, count
+        from photochanger.stats_quarters
+        where start >= piece.first and start < piece.last
+        offset 0
+    ) as quarters
+    union all
+    select slot_id, at, provider_id, outcome, coalesce(width_bucket(latency_ms, %(buckets)s::bigint[]), -1), 1
+    from photochanger.stats_ended
+    where at >= %(first)s and at < %(last)s
+) as counted
+left join unnest(%(marked)s::text[], %(marks)s::timestamptz[]) as mark (slot_id, at) using (slot_id)
+where (mark.at is null or start >= mark.at)
+    and (%(slot_id)s::text is null or counted.slot_id = %(slot_id)s)
+    and (%(provider_id)s::text is null or provider_id = %(provider_id)s)
+group by 1, 2, 3, 4
+"""
+
 # A quarter in which its slot was reset has sums from before the mark and sums that begin at the mark.
 _ADD = """
 keyed as (
@@ -88,6 +116,19 @@ days as (
 )
 """
 
+# A week begins on Monday, as 2001 did.
+_SPAN_START = "date_bin(days * interval '1 day', {}, '2001-01-01 UTC')"
+
+_ADD_TO_SPANS = f"""
+spans as (
+    insert into photochanger.stats_spans (slot_id, start, days, provider_id, outcome, bucket, count)
+    select slot_id, {_SPAN_START.format("at")}, days, provider_id, outcome, bucket, count(*)
+    from keyed cross join (values (1), (7)) as span (days) group by 1, 2, 3, 4, 5, 6
+    on conflict (start, days, slot_id, provider_id, outcome, bucket)
+        do update set count = stats_spans.count + excluded.count
+)
+"""
+
 FOLD = f"""
 with ended as (
     delete from photochanger.stats_ended
@@ -98,7 +139,8 @@ with ended as (
     returning slot_id, at, provider_id, outcome, latency_ms
 ),
 {_ADD},
-{_ADD_TO_DAYS}
+{_ADD_TO_DAYS},
+{_ADD_TO_SPANS}
 select count(*) from ended
 """
 
@@ -108,6 +150,7 @@ FORGET = (
     "delete from photochanger.stats_quarters where start >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_hours where hour >= %(kept_from)s::timestamptz",
     "delete from photochanger.stats_days where start > %(kept_from)s::timestamptz - interval '24 hours'",
+    "delete from photochanger.stats_spans where start + days * interval '1 day' > %(kept_from)s::timestamptz",
     "delete from photochanger.stats_ended where at >= %(kept_from)s::timestamptz",
 )
 
@@ -128,6 +171,16 @@ select hour - earlier * interval '1 hour', provider_id, outcome, bucket, sum(cou
 from photochanger.stats_hours cross join generate_series(0, 23) as earlier
 where hour - earlier * interval '1 hour' > %(kept_from)s::timestamptz - interval '24 hours'
 group by 1, 2, 3, 4
+"""
+
+# From the quarters, which also hold what ended in those days and weeks before the jobs that are kept.
+COUNT_SPANS = f"""
+insert into photochanger.stats_spans (slot_id, start, days, provider_id, outcome, bucket, count)
+select slot_id, {_SPAN_START.format("start")}, days, provider_id, outcome, bucket, sum(count)
+from photochanger.stats_quarters cross join (values (1), (7)) as span (days)
+where start > %(kept_from)s::timestamptz - interval '7 days'
+    and {_SPAN_START.format("start")} + days * interval '1 day' > %(kept_from)s::timestamptz
+group by 1, 2, 3, 4, 5, 6
 """
 
 COUNT_OTHERS = f"""

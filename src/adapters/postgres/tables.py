@@ -304,6 +304,18 @@ stats_days = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+stats_spans = Table(
+    "stats_spans",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("start", _moment, primary_key=True),
+    Column("days", SmallInteger, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 history = Table(
     "history",
     metadata,
@@ -322,5 +334,14 @@ workers = Table(
     Column("version", Text, nullable=False),
     Column("started_at", _moment, nullable=False),
     Column("seen_at", _moment, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
+
+ingest_requests = Table(
+    "ingest_requests",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("received_at", _moment, nullable=False),
+    Column("request", JSONB, nullable=False),
     postgresql_with={"fillfactor": "50"},
 )

@@ -113,6 +113,16 @@ JOBS_ACTIVE = Instrument(
     help="Jobs that have not ended, of all hosts.",
     labels=("state",),
 )
+JOBS_LIMIT = Instrument(
+    name="photochanger.jobs.limit",
+    kind=Kind.GAUGE,
+    help="How many jobs may be active at once, of all hosts.",
+)
+WORKERS_ALIVE = Instrument(
+    name="photochanger.workers.alive",
+    kind=Kind.GAUGE,
+    help="Worker processes that have told of themselves lately, of all hosts.",
+)
 BREAKER = Instrument(
     name="photochanger.provider.breaker.state",
     kind=Kind.GAUGE,
@@ -126,8 +136,29 @@ MEDIA_BYTES = Instrument(
     help="Bytes in the media store: measured at the start and every fifteen minutes, and kept up between.",
     labels=("kind",),
 )
+MEDIA_FREE = Instrument(
+    name="photochanger.media.free",
+    kind=Kind.GAUGE,
+    unit="By",
+    help="How many more bytes the media store can take.",
+)
+MEDIA_FLOOR = Instrument(
+    name="photochanger.media.floor",
+    kind=Kind.GAUGE,
+    unit="By",
+    help="No photo is taken while less than this is free in the media store.",
+)
 
-GAUGES = (SWEEPER_LAG, JOBS_ACTIVE, BREAKER, MEDIA_BYTES)
+GAUGES = (
+    SWEEPER_LAG,
+    JOBS_ACTIVE,
+    JOBS_LIMIT,
+    WORKERS_ALIVE,
+    BREAKER,
+    MEDIA_BYTES,
+    MEDIA_FREE,
+    MEDIA_FLOOR,
+)
 INSTRUMENTS = (
     INGEST_DURATION,
     QUEUE_WAIT,

@@ -13,6 +13,7 @@ from uuid import UUID
 from ..audit import AuditEntry
 from ..jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ..media import MediaKey, MediaObject, TemplateMedia
+from ..overview import LastJobs
 from ..pages import Page, Position
 from ..settings import StoredPassword, StoredSettings
 from ..slots import Slot
@@ -120,6 +121,14 @@ class JobRepository(Protocol):
         """
         ...
 
+    async def newest_results(self, *, now: datetime) -> dict[str, Job]:
+        """The newest of those jobs of every slot that has one, by slot id."""
+        ...
+
+    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+        """How the jobs ended that were finalized from a moment on, by slot id; slots without one are left out."""
+        ...
+
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         """Keep a preview with a finalized job whose answer was not sent yet; False where it is not wanted any more."""
         ...
@@ -155,8 +164,8 @@ class JobRepository(Protocol):
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         """Those of these payload, result and preview keys that belong to a job which still needs them.
 
-        A payload is needed while its job is live, a result and its preview until they are marked as purged. A preview
-        is named after its result: same name up to the extension, `.webp`.
+        A payload is needed while its job is live, a result and its previews until they are marked as purged. A preview
+        is named after its result: same name up to the extension, `.webp`; that of the photo `.photo`.
         """
         ...
 

@@ -191,6 +191,17 @@ class MediaService(Protocol):
         """A small WebP of the finished picture; made now if it is not there. MediaNotFound, MediaExpired."""
         ...
 
+    async def keep_photo(self, job: Job, photo: bytes) -> None:
+        """Keep a small WebP of the photo that a job's result was made of, for as long as the result.
+
+        `photo` is the photo as a provider took it. Raises MediaNotFound, MediaExpired, UndecodableImage.
+        """
+        ...
+
+    async def job_photo(self, job_id: UUID) -> PublicFile:
+        """That WebP, for those who may see jobs; JobNotFound, MediaNotFound where none was kept, MediaExpired."""
+        ...
+
     async def make_thumbnail(self, job: Job) -> StoredFile:
         """Make and store the thumbnail of a job's result, and offer it to the job as its inline preview.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -28,6 +28,22 @@ class StatsService(Protocol):
         A cell's `period` is the number of its first bound; empty cells are left out. Only of this slot, and only of
         jobs that this provider ended ('': none did), where they are given. With `since`, the slot's newest reset mark,
         only what ended from then on, exact to the microsecond. QueueUnavailable.
+        """
+        ...
+
+    async def cells_by_slot(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        marks: Mapping[str, datetime] = {},
+    ) -> dict[str, list[StatsCell]]:
+        """Counts of jobs finalized from `start` up to and without `end` (whole quarter hours), for each slot by id.
+
+        Every `period` is 0; slots without a job are left out. Filters as in `cells`. `marks` are the newest reset marks
+        of slots that count only from then on. QueueUnavailable.
         """
         ...
 

@@ -31,6 +31,11 @@ class FreeSpace:
         self._floor_bytes = floor_bytes
         self._free: Fresh[int | None] = Fresh(store.free_bytes, clock, what="the free space of the media store")
 
+    @property
+    def floor_bytes(self) -> int:
+        """How much has to be free."""
+        return self._floor_bytes
+
     async def room(self) -> Room:
         """The room there is; StorageUnavailable where the store cannot be asked."""
         return Room(await self._free.get(), self._floor_bytes)

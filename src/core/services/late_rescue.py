@@ -15,7 +15,7 @@ from ..ports.media import MediaStore
 from ..ports.providers import ProviderError
 from ..ports.queue import JobQueue
 from ..ports.services import JobService
-from ..results import preview_key
+from ..results import photo_key, preview_key
 from .attempts import RoutePicture
 from .settings_service import SettingsService
 
@@ -68,4 +68,5 @@ class LateRescue:
         if job.result is not None:
             await self._store.delete(job.result.file.key)
             await self._store.delete(preview_key(job.result.file.key))
+            await self._store.delete(photo_key(job.result.file.key))
         return True

@@ -47,6 +47,10 @@ class JobMaterials:
                 self._photos[needs] = await self._images.prepare(path, needs)
         return self._photos[needs]
 
+    def taken_photo(self) -> Picture | None:
+        """The smallest form in which a provider took the photo; None where none did."""
+        return min(self._photos.values(), key=lambda picture: len(picture.data), default=None)
+
     async def templates(self, needs: PictureNeeds) -> Mapping[str, Picture]:
         if needs not in self._templates:
             bindings = self._job.route.templates

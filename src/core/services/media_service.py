@@ -13,7 +13,7 @@ from ..media import MIME_EXTENSIONS, ImageLimits, MediaKind, MediaObject, Stored
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
 from ..ports.repositories import JobRepository, MediaRepository
-from ..results import PublicFile, preview_key, public_result
+from ..results import PublicFile, photo_key, preview_key, public_result
 from .receiving import Receiving
 from .settings_service import SettingsService
 
@@ -138,6 +138,23 @@ class Media:
         stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
         await self._jobs.store_preview(job.id, preview)
         return stored
+
+    async def keep_photo(self, job: Job, photo: bytes) -> None:
+        result = public_result(job, self._clock.now())
+        small = await self._images.preview(photo)
+        key = photo_key(result.file.key)
+        await self._store.put(key.kind, key.name, one_chunk(small), max_bytes=len(small))
+
+    async def job_photo(self, job_id: UUID) -> PublicFile:
+        job = await self._jobs.get(job_id)
+        result = public_result(job, self._clock.now())
+        key = photo_key(result.file.key)
+        try:
+            size = await self._store.size(key)
+        except MediaNotFound:
+            raise MediaNotFound("No copy of this job's photo was kept.") from None
+        file = StoredFile(key, size, f"photo-{result.file.sha256}")
+        return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-photo.webp")
 
     async def _job(self, job_id: UUID) -> Job:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from ..errors import (
     UnsupportedMediaType,
 )
 from ..jobs import Claim, FailureReason, Job, JobSource, LogEntry, LogEvent
-from ..media import StoredPicture
+from ..media import Picture, StoredPicture
 from ..ports.clock import Clock
 from ..ports.media import ImageTool, MediaStore
 from ..ports.queue import JobQueue, JobSignals, Subscription
@@ -49,6 +49,11 @@ _PREVIEW_PAUSE = timedelta(milliseconds=250)
 
 _PREVIEW_PATIENCE = timedelta(seconds=5)
 """How long a preview waits for such a moment; then it is made all the same."""
+
+
+_MOST_PHOTO_BYTES = 64 * 1024 * 1024
+"""How much of the photos of jobs that have ended is held in memory until small copies of them are made; those of a rush
+beyond that get none."""
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -92,6 +97,7 @@ class Processing:
         self._background: set[asyncio.Task[None]] = set()
         self._rescues: set[asyncio.Task[None]] = set()
         self._one_preview = asyncio.Semaphore(1)
+        self._photo_bytes = 0
         self._last_bustle = clock.now()
 
     async def close(self) -> None:
@@ -146,23 +152,35 @@ class Processing:
         if ending is None:
             _log.info("job %s was ended by somebody else; its work was stopped", claim.job.id)
         if ended is not None and ended.result is not None:
-            self._in_background(self._make_thumbnail(ended))
+            self._in_background(self._make_previews(ended, materials.taken_photo()))
 
     def _start_rescue(self, job: Job, call: asyncio.Task[RoutePicture]) -> None:
         task = asyncio.ensure_future(self._rescue.rescue(job.id, call))
         self._rescues.add(task)
         task.add_done_callback(self._rescues.discard)
 
-    async def _make_thumbnail(self, job: Job) -> None:
-        """The preview comes after the guests' answers: it waits for a lull between them, and one is made at a time."""
+    async def _make_previews(self, job: Job, photo: Picture | None) -> None:
+        """That of the result and that of the photo, which is not in the store any more."""
+        if photo is None or self._photo_bytes + len(photo.data) > _MOST_PHOTO_BYTES:
+            await self._in_a_lull(job, self._media.make_thumbnail)
+            return
+        self._photo_bytes += len(photo.data)
+        try:
+            await self._in_a_lull(job, self._media.make_thumbnail, partial(self._media.keep_photo, photo=photo.data))
+        finally:
+            self._photo_bytes -= len(photo.data)
+
+    async def _in_a_lull(self, job: Job, *making: Callable[[Job], Awaitable[object]]) -> None:
+        """Previews come after the guests' answers: they wait for a lull between them, and one is made at a time."""
         latest = self._clock.now() + _PREVIEW_PATIENCE
         while (now := self._clock.now()) < (lull := min(self._last_bustle + _PREVIEW_PAUSE, latest)):
             await self._clock.sleep(lull - now)
         async with self._one_preview:
-            try:
-                await self._media.make_thumbnail(job)
-            except PhotoChangerError as error:
-                _log.warning("the preview of job %s could not be made: %s", job.id, error.detail)
+            for make in making:
+                try:
+                    await make(job)
+                except PhotoChangerError as error:
+                    _log.warning("a preview of job %s could not be made: %s", job.id, error.detail)
 
     def _log_in_background(self, entry: LogEntry) -> None:
         """Append to the processing log without making the guest wait for it."""

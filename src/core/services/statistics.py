@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -62,11 +64,12 @@ class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of a range, together and of every period in it, the empty ones included."""
+    """Figures of a range, together and of every period in it, the empty ones included; by slot in reports of all."""
 
     range: TimeRange
     summary: Figures
     providers: dict[str, Figures]
+    slots: dict[str, Figures]
     last_reset_at: datetime | None
     periods: list[PeriodFigures]
 
@@ -96,7 +99,12 @@ class Statistics:
         range = self._range(asked, longest=LONGEST_OF_ALL)
         slots = await self._slots.all() if slot_id is None else [await self._slots.get(slot_id)]
         mark = max((slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None), default=None)
-        return _report(range, await self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id), mark)
+        start, end = range.bounds[0], range.bounds[-1]
+        cells, by_slot = await asyncio.gather(
+            self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id),
+            self._stats.cells_by_slot(start, end, slot_id=slot_id, provider_id=provider_id),
+        )
+        return _report(range, cells, mark, slots={id: figures_of(found) for id, found in by_slot.items()})
 
     async def rebuild(self) -> int:
         """Count all jobs that are kept anew; returns how many. QueueUnavailable."""
@@ -125,7 +133,9 @@ def ordered(periods: list[PeriodFigures], *, by: SortBy, order: SortOrder) -> li
     return sorted(periods, key=lambda one: int(getattr(one.figures, by)), reverse=order is SortOrder.DESCENDING)
 
 
-def _report(range: TimeRange, cells: list[StatsCell], mark: datetime | None) -> StatsReport:
+def _report(
+    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, Figures] = {}
+) -> StatsReport:
     sorted_out: dict[int, list[StatsCell]] = {}
     for cell in cells:
         sorted_out.setdefault(cell.period, []).append(cell)
@@ -134,5 +144,10 @@ def _report(range: TimeRange, cells: list[StatsCell], mark: datetime | None) -> 
         found = sorted_out.get(number, [])
         periods.append(PeriodFigures(start=start, end=end, figures=figures_of(found), providers=by_provider(found)))
     return StatsReport(
-        range=range, summary=figures_of(cells), providers=by_provider(cells), last_reset_at=mark, periods=periods
+        range=range,
+        summary=figures_of(cells),
+        providers=by_provider(cells),
+        slots={**slots},
+        last_reset_at=mark,
+        periods=periods,
     )

@@ -21,10 +21,11 @@ from ..ports.security import FailureCounter
 from ..ports.telemetry import Telemetry
 from ..ports.webhooks import WebhookOutbox
 from ..ports.workers import WorkerRegistry
-from ..results import preview_key
+from ..results import photo_key, preview_key
 from ..webhooks import DEAD_LIFE, DELIVERED_LIFE
 from ..workers import FORGOTTEN_AFTER
 from .history import History
+from .last_requests import LastRequests
 from .silence import SILENCE
 
 _log = logging.getLogger("photochanger.sweeper")
@@ -51,6 +52,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     failure_counts: int = 0
     webhook_deliveries: int = 0
     workers: int = 0
+    last_requests: int = 0
     old_jobs: int = 0
     orphans: int = 0
     partial_files: int = 0
@@ -74,6 +76,7 @@ class Sweeper:
         outbox: WebhookOutbox,
         workers: WorkerRegistry,
         history: History,
+        last_requests: LastRequests,
         store: MediaStore,
         clock: Clock,
         telemetry: Telemetry = SILENCE,
@@ -87,6 +90,7 @@ class Sweeper:
         self._outbox = outbox
         self._workers = workers
         self._history = history
+        self._last_requests = last_requests
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
@@ -103,6 +107,10 @@ class Sweeper:
                     _log.info("swept: %s", report)
             except PhotoChangerError as error:
                 _log.warning("this sweep was cut short: %s", error.detail)
+            except (
+                Exception
+            ):  # a defect in one step must not end all later sweeps: photos of guests would stay for good
+                _log.exception("this sweep was cut short")
             await self._clock.sleep(EVERY)
 
     async def sweep_expired(self) -> SweepReport:
@@ -127,6 +135,7 @@ class Sweeper:
                 )
             ),
             workers=await self._workers.prune(silent_for=FORGOTTEN_AFTER),
+            last_requests=await self._last_requests.prune(),
             old_jobs=await self._history.prune(),
         )
         await self._history.fold()
@@ -183,6 +192,7 @@ class Sweeper:
             if job.result is not None:
                 await self._store.delete(job.result.file.key)
                 await self._store.delete(preview_key(job.result.file.key))
+                await self._store.delete(photo_key(job.result.file.key))
         await self._jobs.mark_purged([job.id for job in jobs], now=now)
         return len(jobs)
 

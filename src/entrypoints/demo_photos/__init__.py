@@ -5,6 +5,7 @@ Only small originals are in the package (see CREDITS.md); they are enlarged and 
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,12 @@ def demo_photos(folder: Path) -> list[DemoPhoto]:
         _large(folder / "coffee.jpg"),
         _plain(folder / "cat.jpg"),
     ]
+
+
+def reference_photo() -> bytes:
+    """A portrait as a camera delivers it, for trying slots: with a face, turned by EXIF, with a place in it."""
+    with tempfile.TemporaryDirectory(prefix="photochanger-photo-") as folder:
+        return _turned(Path(folder) / "portrait.jpg").path.read_bytes()
 
 
 def _turned(path: Path) -> DemoPhoto:

@@ -10,9 +10,12 @@ from litestar.handlers import BaseRouteHandler
 
 from ...core.errors import InvalidToken, PermissionDenied
 from ...core.people import Actor, Identity, Permission
+from .cookies import require_same_origin, session_of
 from .services import HttpServices
 
 _SCHEME = "bearer "
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of routes that change nothing (RFC 9110 §9.2.1): these need no proof of where the request began."""
 
 
 class Open(enum.Enum):
@@ -20,11 +23,13 @@ class Open(enum.Enum):
 
     Attributes:
         PUBLIC: nobody is asked who they are.
+        OWN_PAGE: nobody is asked either, but the request has to begin on a page of this very service.
         ANY_TOKEN: whoever has a token that holds.
         JOB_LINK: the holder of the job's own link (`?token=`), which the handler checks; else a token with `jobs:read`.
     """
 
     PUBLIC = "public"
+    OWN_PAGE = "own_page"
     ANY_TOKEN = "any_token"
     JOB_LINK = "job_link"
 
@@ -39,12 +44,24 @@ def access_of(handler: BaseRouteHandler) -> Access:
 
 
 async def require_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let the request through and keep who makes it; InvalidToken, PermissionDenied, QueueUnavailable."""
+    """Let the request through and keep who makes it; InvalidToken, CsrfRefused, PermissionDenied, QueueUnavailable.
+
+    A token in `Authorization` is what counts; where there is none, the cookie of a session does.
+    """
     access = access_of(handler)
     if access is Open.PUBLIC or (access is Open.JOB_LINK and "token" in connection.query_params):
         return
     services: HttpServices = connection.app.state.services
-    identity = await services.admins.identify(_token(connection))
+    if access is Open.OWN_PAGE:
+        require_same_origin(connection, services.public_base_url)
+        return
+    if (session := _session(connection, services)) is not None:
+        identity = await services.admins.identify(session)
+        method: Any = connection.scope.get("method")
+        if method not in _SAFE:  # a browser adds the cookie to whatever request a page causes
+            require_same_origin(connection, services.public_base_url)
+    else:
+        identity = await services.admins.identify(_token(connection))
     needed = Permission.JOBS_READ if access is Open.JOB_LINK else access
     if isinstance(needed, Permission) and needed not in identity.permissions:
         raise PermissionDenied(f"This needs the permission {needed}.")
@@ -65,6 +82,10 @@ def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
 def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Where the request comes from."""
     return connection.client.host if connection.client else "unknown"
+
+
+def _session(connection: ASGIConnection[Any, Any, Any, Any], services: HttpServices) -> str | None:
+    return None if "authorization" in connection.headers else session_of(connection, services.public_base_url)
 
 
 def _token(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

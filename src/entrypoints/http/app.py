@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
 from .access import require_access
@@ -18,18 +19,23 @@ from .events import events
 from .gallery import get_gallery
 from .health import healthz, readyz
 from .ingest import ingest
-from .jobs import cancel_job, get_job, get_job_logs, list_jobs
-from .login import login, me
+from .jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
+from .last_request import get_last_request
+from .login import begin_session, end_session, login, me
 from .media import purge, register_media
 from .metrics import metrics
 from .options import options_handlers
+from .overview import overview
 from .page import gallery_page, page, page_file
 from .providers import list_providers
 from .public import get_media, get_result, get_thumbnail
+from .ready_check import ready_check
+from .seen import tell_method_not_allowed
 from .services import HttpServices
 from .settings import get_settings, put_settings
 from .slots import get_slot, list_slots, put_slot, reset_stats
 from .stats import global_stats, slot_stats
+from .status import status
 from .templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .test_run import test_run
 from .webhooks import (
@@ -46,19 +52,24 @@ _DRAIN_BYTES = 128 * 1024 * 1024
 ROUTES = [
     ingest,
     login,
+    begin_session,
+    end_session,
     me,
     list_providers,
+    overview,
     list_slots,
     get_slot,
     put_slot,
     test_run,
     reset_stats,
+    get_last_request,
     get_webhook,
     put_webhook,
     delete_webhook,
     rotate_webhook_secret,
     list_deliveries,
     redeliver,
+    ready_check,
     get_settings,
     put_settings,
     register_media,
@@ -71,9 +82,11 @@ ROUTES = [
     list_jobs,
     get_job,
     get_job_logs,
+    get_job_photo,
     cancel_job,
     events,
     list_audit,
+    status,
     slot_stats,
     global_stats,
     get_result,
@@ -99,7 +112,7 @@ def create_http_app(services: HttpServices) -> ASGIApp:
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
         guards=[require_access],
         cors_config=_cors(services.cors_origins),
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers={**EXCEPTION_HANDLERS, MethodNotAllowedException: tell_method_not_allowed},
         openapi_config=None,
         logging_config=None,
         state=State({"services": services}),

@@ -32,7 +32,7 @@ def tagged_response(
     data = msgspec.json.encode(body)
     digest = hashlib.sha256(data).hexdigest()[:16]
     etag = f'"{digest}"' if version is None else f'"{version}.{digest}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Authorization"}
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Authorization, Cookie"}
     if request.method == "GET" and matches(request.headers.get("if-none-match"), etag):
         return ASGIResponse(status_code=304, headers=headers, media_type="application/json")
     return ASGIResponse(body=data, status_code=status, media_type="application/json", headers=headers)

@@ -26,8 +26,11 @@ _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
 ]
+_RESOURCE_POLICY = b"cross-origin-resource-policy"
+_FOR_ALL = "/public/"
+"""Pictures that other people's pages may show; nobody else's page may so much as show what a session opens."""
+
 _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: their traces would bury the others."""
 
@@ -68,6 +71,8 @@ class _Exchange:
         self._request_id = current
         self._drain_bytes = drain_bytes
         self._unread = _expects_body(scope)
+        root: str = scope.get("root_path", "")
+        self._for_all = scope["path"].removeprefix(root).startswith(_FOR_ALL)
         self.status: int | None = None
         """What was answered, once something was."""
 
@@ -96,6 +101,7 @@ class _Exchange:
         names = {name.lower() for name, _ in message["headers"]}
         headers = [*message["headers"], (b"x-request-id", self._request_id)]
         headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
+        headers.append((_RESOURCE_POLICY, b"cross-origin" if self._for_all else b"same-origin"))
         if _DEFAULT_POLICY[0] not in names:
             headers.append(_DEFAULT_POLICY)
         if self._unread:

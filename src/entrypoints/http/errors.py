@@ -30,6 +30,7 @@ STATUS = {
     "invalid_credentials": 401,
     "invalid_token": 401,
     "permission_denied": 403,
+    "csrf_refused": 403,
     "slot_not_found": 404,
     "slot_disabled": 404,
     "job_not_found": 404,
@@ -41,6 +42,7 @@ STATUS = {
     "upload_interrupted": 408,
     "job_cancelled": 409,
     "job_finalized": 409,
+    "check_running": 409,
     "template_in_use": 409,
     "binding_taken": 409,
     "admin_exists": 409,
@@ -164,7 +166,8 @@ class _NoResponse(Response[None]):
         return nobody
 
 
-def _tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """What the framework raised, as a problem."""
     if isinstance(error, NotFoundException):
         return _ProblemResponse(problem("not_found", "There is nothing at this address."))
     if isinstance(error, MethodNotAllowedException):
@@ -189,6 +192,6 @@ async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
 EXCEPTION_HANDLERS: dict[Any, Any] = {
     ClientGone: _tell_nobody,
     PhotoChangerError: _tell_core_error,
-    HTTPException: _tell_http_error,
+    HTTPException: tell_http_error,
     Exception: _tell_unforeseen,
 }

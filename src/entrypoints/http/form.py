@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from ...core.errors import InvalidMultipart, MissingField, PayloadTooLarge, UndecodableImage, UploadInterrupted
+from ...core.ingest_requests import FILE_FIELDS
 
-FILE_FIELDS = ("fileToUpload", "file")
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """How much larger than its file a form may be."""
 
@@ -54,6 +54,45 @@ class FormReader(Protocol[T]):
         ...
 
 
+class FormWatch(Protocol):
+    """Whoever wants to know what a form holds, also one that is refused."""
+
+    def field(self, name: str, text: str) -> None:
+        """A text field was read; it may still be refused."""
+        ...
+
+    def file(self, name: str, filename: str | None, content_type: str | None) -> None:
+        """A file begins, in whatever field."""
+        ...
+
+    def chunk(self, data: bytes) -> None:
+        """More of the file was read."""
+        ...
+
+    def complete(self) -> None:
+        """The form was read to its end."""
+        ...
+
+
+class _Nobody:
+    """The FormWatch of forms that nobody watches."""
+
+    def field(self, name: str, text: str) -> None:
+        """Nobody is told."""
+
+    def file(self, name: str, filename: str | None, content_type: str | None) -> None:
+        """Nobody is told."""
+
+    def chunk(self, data: bytes) -> None:
+        """Nobody is told."""
+
+    def complete(self) -> None:
+        """Nobody is told."""
+
+
+NOBODY: FormWatch = _Nobody()
+
+
 class Chunks:
     """The chunks of a request's body; UploadInterrupted where they stop coming or fall too far behind, ClientGone."""
 
@@ -89,7 +128,9 @@ class Chunks:
         return chunk
 
 
-async def read_form(receive: Receive, content_type: str, *, max_bytes: int, reader: FormReader[T]) -> T:
+async def read_form(
+    receive: Receive, content_type: str, *, max_bytes: int, reader: FormReader[T], watch: FormWatch = NOBODY
+) -> T:
     """The form's file as `reader` kept it.
 
     Raises InvalidMultipart, MissingField, PayloadTooLarge, UploadInterrupted, ClientGone, and what the reader raises.
@@ -100,16 +141,21 @@ async def read_form(receive: Receive, content_type: str, *, max_bytes: int, read
         async for segment in events:
             assert isinstance(segment, MultipartSegment)
             name = segment.name or ""
+            if name in FILE_FIELDS or segment.filename is not None:
+                watch.file(name, segment.filename, segment.content_type)
             if name in FILE_FIELDS:
                 if kept is not None:
                     raise InvalidMultipart("The form has more than one picture.")
-                kept = await _file(events, name, segment, reader)
+                kept = await _file(events, segment, reader, watch)
             elif segment.filename is not None:
                 raise MissingField(
                     FILE_FIELDS[0], f"The picture is in a field {name[:64]!r}, not in {FILE_FIELDS[0]!r}."
                 )
             else:
-                await reader.field(name, await _text(events, name))
+                text = await _text(events, name)
+                watch.field(name, text)
+                await reader.field(name, text)
+        watch.complete()
         if kept is None:
             raise MissingField(FILE_FIELDS[0], f"The form has no picture in a field {FILE_FIELDS[0]!r}.")
         reader.end()
@@ -122,12 +168,12 @@ async def read_form(receive: Receive, content_type: str, *, max_bytes: int, read
     return kept
 
 
-async def _file(events: Events, name: str, segment: MultipartSegment, reader: FormReader[T]) -> T:
+async def _file(events: Events, segment: MultipartSegment, reader: FormReader[T], watch: FormWatch) -> T:
     try:
-        return await reader.file(_payload(events), segment.filename)
+        return await reader.file(_watched(_payload(events), watch), segment.filename)
     except UndecodableImage:
         if not segment.filename and segment.complete and not segment.size:
-            raise MissingField(name, "No picture was chosen: the field is empty.") from None
+            raise MissingField(segment.name or "", "No picture was chosen: the field is empty.") from None
         raise
 
 
@@ -138,6 +184,12 @@ async def _payload(events: Events) -> AsyncIterator[bytes]:
             return
         assert isinstance(event, bytes)
         yield event
+
+
+async def _watched(data: AsyncIterator[bytes], watch: FormWatch) -> AsyncIterator[bytes]:
+    async for chunk in data:
+        watch.chunk(chunk)
+        yield chunk
 
 
 async def _text(events: Events, name: str) -> str:

@@ -12,7 +12,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ...core.errors import PhotoChangerError
-from ..readiness import Check
+from ..readiness import Check, Readiness
 from .access import Open
 from .services import HttpServices
 
@@ -21,6 +21,13 @@ _log = logging.getLogger("photochanger.http")
 _CHECK_SECONDS = 2.0
 _HEADERS = {"Cache-Control": "no-store"}
 _READ = [HttpMethod.GET, HttpMethod.HEAD]  # probes ask with either; the server sends no body to HEAD
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Whether a part works, and what is wrong where it does not."""
+
+    ok: bool
+    detail: str
 
 
 @route("/healthz", http_method=_READ, opt={"access": Open.PUBLIC})
@@ -33,15 +40,19 @@ async def healthz() -> ASGIApp:
 async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
     """200 where every part works, else 503; the body tells them apart."""
     services: HttpServices = request.app.state.services
-    names = list(services.readiness.checks)
-    troubles = await asyncio.gather(*(_trouble(check) for check in services.readiness.checks.values()))
-    parts = {
-        name: {"ok": trouble is None, "detail": trouble or "works"}
-        for name, trouble in zip(names, troubles, strict=True)
-    }
-    ready = all(trouble is None for trouble in troubles)
+    parts = await parts_of(services.readiness)
+    ready = all(part.ok for part in parts.values())
     body = msgspec.json.encode({"status": "ready" if ready else "not_ready", "parts": parts})
     return ASGIResponse(body=body, status_code=200 if ready else 503, media_type="application/json", headers=_HEADERS)
+
+
+async def parts_of(readiness: Readiness) -> dict[str, Part]:
+    """How each part is, all looked at together, for two seconds at most."""
+    troubles = await asyncio.gather(*(_trouble(check) for check in readiness.checks.values()))
+    return {
+        name: Part(trouble is None, trouble or "works")
+        for name, trouble in zip(readiness.checks, troubles, strict=True)
+    }
 
 
 async def _trouble(check: Check) -> str | None:

@@ -18,9 +18,10 @@ from ...core.telemetry import IngestOutcome, ingest_outcome
 from .. import logs
 from .access import Open, address_of
 from .answers import accepted_response, final_response
-from .errors import STATUS
+from .errors import STATUS, problem_of_job
 from .form import FORM_OVERHEAD_BYTES, ClientGone
 from .links import Links
+from .seen import SeenRequest
 from .services import HttpServices
 from .upload import read_camera_form
 from .waiting import wait_for
@@ -36,10 +37,12 @@ async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     services: HttpServices = request.app.state.services
     began = services.clock.now()
     told = _Told()
+    seen = SeenRequest(request, services, request.path_params["slot_id"])
     try:
-        return await _answer(request, services, told)
+        return await _answer(request, services, told, seen)
     except BaseException as error:
         told.outcome = _outcome_of(error)
+        seen.failed(error)
         raise
     finally:
         took = services.clock.now() - began
@@ -68,7 +71,7 @@ def _outcome_of(error: BaseException) -> IngestOutcome:
     return IngestOutcome.REFUSED if at_fault else IngestOutcome.UNAVAILABLE
 
 
-async def _answer(request: Request[Any, Any, Any], services: HttpServices, told: _Told) -> ASGIApp:
+async def _answer(request: Request[Any, Any, Any], services: HttpServices, told: _Told, seen: SeenRequest) -> ASGIApp:
     slot_id: str = request.path_params["slot_id"]
     links = Links(request.scope, services.public_base_url)
     key = _idempotency_key(request)
@@ -84,17 +87,23 @@ async def _answer(request: Request[Any, Any, Any], services: HttpServices, told:
         request.receive,
         request.headers.get("content-type", ""),
         max_bytes=max_bytes,
-        check_password=lambda password: services.auth.check_ingest_password(password, address=address),
+        check_password=seen.check_password,
         receive_photo=lambda data: services.jobs.receive_photo(slot, data),
         discard_photo=services.jobs.discard_photo,
+        watch=seen,
     )
     job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
     logs.job_id.set(str(job.id))
+    seen.job_id = job.id
     job = await wait_for(request.receive, services, job, preference.until(job))
     told.job(job)
     if not job.state.finalized:
-        return accepted_response(job, links, applied=preference.applied)
-    return await final_response(job, links, services.store, services.jobs)
+        answer = accepted_response(job, links, applied=preference.applied)
+    else:
+        answer = await final_response(job, links, services.store, services.jobs)
+    ended_without = job.state.finalized and job.result is None
+    seen.answered(answer.status_code, problem_of_job(job) if ended_without else None)
+    return answer
 
 
 def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:

@@ -19,6 +19,7 @@ from ...core.people import Permission
 from .access import Open, actor_of
 from .answers import JobBody, job_body
 from .conditional import json_response
+from .files import serve_file
 from .links import Links
 from .query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query, several
 from .services import HttpServices
@@ -156,6 +157,14 @@ async def cancel_job(request: Request[Any, Any, Any]) -> ASGIApp:
     )
     links = Links(request.scope, services.public_base_url)
     return json_response(job_summary(job, links, now=now), status=202)
+
+
+@get("/api/jobs/{job_id:str}/photo", opt={"access": Permission.JOBS_READ})
+async def get_job_photo(request: Request[Any, Any, Any]) -> ASGIApp:
+    """A small WebP of the photo that the job's result was made of."""
+    services: HttpServices = request.app.state.services
+    file = await services.media.job_photo(job_id_of(request))
+    return await serve_file(request, services.store, file, now=services.clock.now())
 
 
 def job_id_of(request: Request[Any, Any, Any]) -> UUID:

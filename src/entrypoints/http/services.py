@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from dishka import AsyncContainer
 
+from ...adapters.postgres import Database
 from ...core.ports.clock import Clock
 from ...core.ports.limits import ProviderLimits
-from ...core.ports.media import MediaStore
+from ...core.ports.media import ImageTool, MediaStore
 from ...core.ports.repositories import AuditLog
 from ...core.ports.services import (
     AdminService,
@@ -22,13 +25,19 @@ from ...core.ports.telemetry import Telemetry
 from ...core.services.auth_service import AuthService
 from ...core.services.catalogue import ProviderCatalogue
 from ...core.services.event_feed import EventFeed
+from ...core.services.last_requests import LastRequests
+from ...core.services.overview import Overview
 from ...core.services.provider_keys import ProviderKeys
 from ...core.services.purges import Purges
 from ...core.services.settings_service import SettingsService
 from ...core.services.statistics import Statistics
 from ..config import Settings
+from ..examination import findings
+from ..findings import Finding
 from ..metrics import MetricsPage
 from ..readiness import Readiness
+from ..ready_check import ReadyReport
+from ..status import Status, look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +60,15 @@ class HttpServices:
     audit: AuditLog
     purges: Purges
     statistics: Statistics
+    overview: Overview
+    last_requests: LastRequests
+    ready_check: ReadyReport
     store: MediaStore
+    images: ImageTool
     clock: Clock
     readiness: Readiness
+    status: Callable[[], Awaitable[Status]]
+    findings: Callable[[], Awaitable[list[Finding]]]
     telemetry: Telemetry
     metrics: MetricsPage
     public_base_url: str | None
@@ -61,8 +76,10 @@ class HttpServices:
     provider_base_urls: dict[str, str]
 
     @classmethod
-    async def of(cls, container: AsyncContainer, *, readiness: Readiness) -> HttpServices:
-        """Everything from the wiring of this process."""
+    async def of(
+        cls, container: AsyncContainer, *, readiness: Readiness, database: Database | None = None
+    ) -> HttpServices:
+        """Everything from the wiring of this process. `database`: the PostgreSQL behind it, where there is one."""
         settings = await container.get(Settings)
         return cls(
             jobs=await container.get(JobService),
@@ -80,9 +97,15 @@ class HttpServices:
             audit=await container.get(AuditLog),
             purges=await container.get(Purges),
             statistics=await container.get(Statistics),
+            overview=await container.get(Overview),
+            ready_check=await container.get(ReadyReport),
+            last_requests=await container.get(LastRequests),
             store=await container.get(MediaStore),
+            images=await container.get(ImageTool),
             clock=await container.get(Clock),
             readiness=readiness,
+            status=partial(look, container),
+            findings=partial(findings, container, database=database),
             telemetry=await container.get(Telemetry),
             metrics=await container.get(MetricsPage),
             public_base_url=settings.public_base_url,

@@ -71,6 +71,7 @@ async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
     return json_response(
         _head(report)
         | {
+            "slots": [{"slot_id": id, **msgspec.structs.asdict(figures)} for id, figures in report.slots.items()],
             "metrics": [_period(one) for one in periods[first : first + query.page_size]],
             "page": query.page,
             "page_size": query.page_size,
@@ -91,7 +92,7 @@ def _head(report: StatsReport) -> dict[str, Any]:
             "group_by": report.range.period,
             "tz": report.range.zone.key,
         },
-        "summary": _counts(report.summary) | {"last_reset_at": report.last_reset_at},
+        "summary": counts(report.summary) | {"last_reset_at": report.last_reset_at},
         "latency_ms": report.summary.latency_ms,
         "providers": _providers(report.providers),
     }
@@ -113,5 +114,6 @@ def _providers(providers: Mapping[str, Figures]) -> list[dict[str, Any]]:
     ]
 
 
-def _counts(figures: Figures) -> dict[str, Any]:
+def counts(figures: Figures) -> dict[str, Any]:
+    """The figures without their latency."""
     return {name: value for name, value in msgspec.structs.asdict(figures).items() if name != "latency_ms"}

@@ -33,7 +33,7 @@ from .query import read_query
 from .services import HttpServices
 
 _FIELDS = ("name", "slot_id", "setting_key", "replace")
-_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 _CHUNK_BYTES = 256 * 1024
 _IN_MEMORY_BYTES = 1024 * 1024
 

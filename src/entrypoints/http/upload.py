@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from ...core.errors import InvalidMultipart, MissingField
+from ...core.ingest_requests import PASSWORD_FIELD
 from ...core.media import Photo
 from ...core.slots import is_field_name
-from .form import Receive, read_form
-
-PASSWORD_FIELD = "password"
+from .form import NOBODY, FormWatch, Receive, read_form
 
 
 class _CameraForm:
@@ -55,11 +54,12 @@ async def read_camera_form(
     check_password: Callable[[str], Awaitable[None]],
     receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
     discard_photo: Callable[[Photo], Awaitable[None]],
+    watch: FormWatch = NOBODY,
 ) -> tuple[Photo, dict[str, str]]:
     """The photo, already stored, and the metadata. A wrong password that comes first is refused at once.
 
     Raises what `read_form`, `check_password` and `receive_photo` raise.
     """
     form = _CameraForm(check_password, receive_photo, discard_photo)
-    photo = await read_form(receive, content_type, max_bytes=max_bytes, reader=form)
+    photo = await read_form(receive, content_type, max_bytes=max_bytes, reader=form, watch=watch)
     return photo, form.metadata

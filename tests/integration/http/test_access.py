@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from administration import described, token_of
+from api_routes import filled, routes
 from http_server import Service
-from litestar.handlers import BaseRouteHandler
 from photochanger.core.people import Permission
 from photochanger.entrypoints.http.access import Open, access_of
-from photochanger.entrypoints.http.app import ROUTES
 
 pytestmark = pytest.mark.anyio
 
-_FILLED = {"slot_id": "slot-001", "asset": "docs.js"}
 _PUBLIC = {
     ("POST", "/ingest/{slot_id}"),
     ("POST", "/api/login"),
@@ -37,30 +34,22 @@ _PUBLIC = {
 }
 
 
-def routes() -> Iterator[tuple[BaseRouteHandler, str, str]]:
-    """Every handler with its method and path; HEAD is GET without a body."""
-    for handler in ROUTES:
-        for path in handler.paths:
-            for method in sorted(handler.http_methods - {"HEAD"}):  # type: ignore[attr-defined]
-                yield handler, str(method), re.sub(r"{(\w+):\w+}", r"{\1}", path)
-
-
-def filled(path: str) -> str:
-    """The path with something in the place of its parameters."""
-    return re.sub(r"{(\w+)}", lambda match: _FILLED.get(match[1], "01980000-0000-7000-8000-000000000000"), path)
-
-
 def guarded() -> Iterator[tuple[str, str, Permission | None]]:
     """The routes that ask for a token, with the permission that they need."""
     for handler, method, path in routes():
         access: Any = access_of(handler)
-        if access is not Open.PUBLIC:
+        if access not in (Open.PUBLIC, Open.OWN_PAGE):
             needed = Permission.JOBS_READ if access is Open.JOB_LINK else access
             yield method, filled(path), needed if isinstance(needed, Permission) else None
 
 
 def test_only_these_routes_are_open() -> None:
     assert {(method, path) for handler, method, path in routes() if access_of(handler) is Open.PUBLIC} == _PUBLIC
+
+
+def test_only_the_session_is_begun_and_ended_without_a_token() -> None:
+    own_page = {(method, path) for handler, method, path in routes() if access_of(handler) is Open.OWN_PAGE}
+    assert own_page == {("POST", "/api/session"), ("DELETE", "/api/session")}
 
 
 async def test_every_other_route_asks_for_a_token(service: Service) -> None:

@@ -46,4 +46,6 @@ async def test_security_headers_are_on_every_answer(service: Service) -> None:
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["referrer-policy"] == "no-referrer", path
         assert headers["x-frame-options"] == "DENY", path
+        others = "cross-origin" if path.startswith("/public/") else "same-origin"
+        assert headers["cross-origin-resource-policy"] == others, path
         assert "default-src 'none'" in headers["content-security-policy"], path

@@ -6,9 +6,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import photos
 import pytest
 from administration import Administrator, described
-from http_server import Gate, Service
+from http_server import Gate, Service, until
+from photochanger.core.media import MediaKind
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +130,32 @@ async def test_a_job_that_has_ended_cannot_be_cancelled(service: Service, admin:
     job_id = (await service.ingest()).headers["x-job-id"]
     described(await admin("POST", f"/api/jobs/{job_id}/cancel"), 409, "job_finalized")
     assert (await admin.get(f"/api/jobs/{job_id}"))["state"] == "succeeded"
+
+
+async def test_a_small_photo_stands_beside_the_picture(service: Service, admin: Administrator) -> None:
+    sent = photos.located("JPEG", 1200, 800, orientation=6)
+    job_id = (await service.ingest(photo=sent)).headers["x-job-id"]
+
+    async def made() -> bool:
+        return (await admin("GET", f"/api/jobs/{job_id}/photo")).status_code == 200
+
+    await until(made)
+    answer = await admin("GET", f"/api/jobs/{job_id}/photo")
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.headers["cache-control"].startswith("private")
+    small = photos.pixels(answer.content)
+    assert (small.width, small.height) == (341, 512)  # upright
+    assert not small.getexif()
+    again = await admin("GET", f"/api/jobs/{job_id}/photo", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert len(await service.files(MediaKind.PREVIEWS)) == 2
+    purge = await admin("POST", "/api/media/cache/purge", json_body={"scope": "full"})  # removes no copy in use
+    assert purge.status_code == 202
+    await service.purged()
+    assert await made()
+    await service.expire_result(job_id)
+    described(await admin("GET", f"/api/jobs/{job_id}/photo"), 410, "expired")
+    assert (await admin("POST", "/api/media/cache/purge", json_body={"scope": "full"})).status_code == 202
+    await service.purged()
+    assert await service.files(MediaKind.PREVIEWS) == []
+    described(await admin("GET", "/api/jobs/01980000-0000-7000-8000-000000000000/photo"), 404, "job_not_found")

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from http_server import Service, form
-from photochanger.core.errors import QueueUnavailable
+from photochanger.core.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.people import COMMAND_LINE
 from photochanger.core.ports.providers import ProviderRequest, Rejected
 from photochanger.core.ports.queue import JobQueue
+from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.providers import Breaker
+from photochanger.core.services.free_space import FreeSpace, Room
+from photochanger.core.services.settings_service import SettingsService
+from photochanger.core.workers import SILENT_AFTER, SeenWorker, WorkerReport
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 pytestmark = pytest.mark.anyio
 
 BREAKER = "photochanger_provider_breaker_state"
+GIB = 1024**3
+LONG_AGO = datetime(2026, 5, 1, 12, tzinfo=UTC)
 COUNT = "photochanger_ingest_duration_seconds_count"
 
 
@@ -62,6 +69,51 @@ async def test_active_jobs_and_breakers_are_as_they_are_now(service: Service, mo
     assert seen[BREAKER] == {(state.value, "scripted"): float(state is Breaker.CLOSED) for state in Breaker}
 
 
+async def test_the_bound_the_workers_and_the_room_are_those_in_force(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    registry = await service.opened.container.get(WorkerRegistry)
+    await registry.tell(WorkerReport(name="one", host="booth", pid=7, concurrency=4, running=0, version="1"))
+    lost = WorkerReport(name="lost", host="booth", pid=8, concurrency=4, running=0, version="1")
+    fell_silent = SeenWorker(report=lost, started_at=LONG_AGO, seen_at=LONG_AGO, age=SILENT_AFTER)
+    known = registry.all
+
+    async def with_the_lost_one() -> list[SeenWorker]:
+        return [*await known(), fell_silent]
+
+    monkeypatch.setattr(registry, "all", with_the_lost_one)
+    others = sum(worker.report.name != "one" for worker in await known())
+    space = await service.opened.container.get(FreeSpace)
+
+    async def room() -> Room:
+        return Room(free_bytes=3 * GIB, floor_bytes=GIB)
+
+    monkeypatch.setattr(space, "room", room)
+    settings = await service.opened.container.get(SettingsService)
+    await settings.change({"max_active_jobs": 12}, expected_version=None, by=COMMAND_LINE)
+    seen = await page(service)
+    assert seen["photochanger_media_free_bytes"] == {(): 3 * GIB}
+    assert seen["photochanger_media_floor_bytes"] == {(): GIB}
+    assert seen["photochanger_jobs_limit"] == {(): 12}
+    assert seen["photochanger_workers_alive"] == {(): others + 1}
+
+
+async def test_a_store_that_cannot_be_asked_leaves_only_its_room_out(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = await service.opened.container.get(FreeSpace)
+
+    async def away() -> None:
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(space, "room", away)
+    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    seen = await page(service)
+    assert "photochanger_media_free_bytes" not in seen
+    assert "photochanger_jobs_active" in seen
+
+
 async def test_without_a_database_the_counts_are_told_all_the_same(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +126,7 @@ async def test_without_a_database_the_counts_are_told_all_the_same(
     monkeypatch.setattr(queue, "depth", away)
     monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
     seen = await page(service)
-    assert "photochanger_jobs_active" not in seen
+    assert not {"photochanger_jobs_active", "photochanger_jobs_limit", "photochanger_workers_alive"} & seen.keys()
     assert seen[COUNT] == {("slot-001", "success"): 1}
 
 

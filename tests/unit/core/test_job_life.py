@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from photochanger.core.errors import ImageTooLarge, JobFinalized, StorageUnavailable
+from photochanger.core.errors import ImageTooLarge, JobFinalized, MediaExpired, MediaNotFound, StorageUnavailable
 from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
 from photochanger.core.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
 from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
-from photochanger.core.results import preview_key
+from photochanger.core.results import photo_key, preview_key
 from photochanger.core.slots import FailureAnswer
 from photochanger.core.stats import figures_of
 from world import SECOND, SLOT, TORN, ScriptedProvider, World, never, picture
@@ -55,7 +55,8 @@ async def test_a_photo_goes_in_and_a_picture_comes_out() -> None:
     assert await world.content(ended.result.file.key) == cloud.made(request)
     assert (ended.result.mime, ended.result.width, ended.result.fallback) == ("image/jpeg", 1000, False)
     assert ended.result.expires_at == ended.finalized_at + timedelta(hours=72)
-    assert await world.files() == sorted([str(ended.result.file.key), str(preview_key(ended.result.file.key))])
+    kept = ended.result.file.key
+    assert await world.files() == sorted(str(key) for key in (kept, preview_key(kept), photo_key(kept)))
     events = [entry.event for entry in await world.records.logs(job.id)]
     assert events.count(LogEvent.ATTEMPT) == 1  # written beside the job's end, before it or after
     events.remove(LogEvent.ATTEMPT)
@@ -71,7 +72,7 @@ async def test_a_result_and_its_preview_are_named_after_the_job_and_their_type()
     name = job.result.file.key.name
     assert name.startswith(f"{job.id}-")
     assert name.endswith(".png")
-    assert await world.files(MediaKind.PREVIEWS) == [f"previews/{name[:-4]}.webp"]
+    assert await world.files(MediaKind.PREVIEWS) == [f"previews/{name[:-4]}.photo", f"previews/{name[:-4]}.webp"]
 
 
 async def test_the_preview_is_offered_to_the_job_and_dropped_when_the_answer_was_sent() -> None:
@@ -94,7 +95,38 @@ async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
     assert (await world.jobs.get(job.id)).state is JobState.SUCCEEDED
     assert await world.files(MediaKind.PREVIEWS) == []
     await world.clock.advance(SECOND)
-    assert len(await world.files(MediaKind.PREVIEWS)) == 1
+    assert len(await world.files(MediaKind.PREVIEWS)) == 2
+
+
+async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_one() -> None:
+    world = World(cloud := ScriptedProvider("cloud", Rejected("no"), picture("made")))
+    await world.slot("cloud")
+    await world.submit()
+    failed = await world.work()
+    assert await world.files() == []
+    with pytest.raises(MediaNotFound):
+        await world.media.job_photo(failed.id)
+    await world.submit(picture("the guest"))
+    job = await world.work()
+    kept = await world.media.job_photo(job.id)
+    assert await world.content(kept.file.key) == b"WEBP 512x341 small " + cloud.calls[-1].photo.data
+    assert job.result is not None
+    assert kept.expires_at == job.result.expires_at
+    await world.clock.advance(job.result.expires_at - world.clock.now())
+    with pytest.raises(MediaExpired):
+        await world.media.job_photo(job.id)
+
+
+async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a rush: what may be held of the photos is less than one of them."""
+    monkeypatch.setattr("photochanger.core.services.processing._MOST_PHOTO_BYTES", 10)
+    world = World()
+    await world.slot()
+    await world.submit()
+    job = await world.work()
+    assert [name.rsplit(".", 1)[1] for name in await world.files(MediaKind.PREVIEWS)] == ["webp"]
+    with pytest.raises(MediaNotFound):
+        await world.media.job_photo(job.id)
 
 
 async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:

@@ -1,15 +1,12 @@
-"""What whoever submits and waits sees: photos taken in or refused, jobs made or joined, waits that end in time."""
+"""What whoever submits sees: photos taken in or refused, jobs made or joined, ended and listed."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from types import TracebackType
-from typing import Self
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from photochanger.core.deadlines import ORPHAN_GRACE
 from photochanger.core.errors import (
     ImageTooLarge,
     JobNotFound,
@@ -21,49 +18,16 @@ from photochanger.core.errors import (
     UndecodableImage,
     UnsupportedMediaType,
 )
-from photochanger.core.jobs import Job, JobFilter, JobOrder, JobSource, JobState, LogEvent
+from photochanger.core.jobs import JobFilter, JobOrder, JobSource, JobState, LogEvent
 from photochanger.core.media import MediaKind
 from photochanger.core.ports.providers import Rejected
 from photochanger.core.settings import AppSettings
-from photochanger.core.slots import FailureAnswer
 from world import SECOND, SLOT, ScriptedProvider, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 
 WINDOW = timedelta(seconds=48)
 MILLISECOND = timedelta(milliseconds=1)
-
-
-class SilentSignals:
-    """JobSignals over a broken line: nobody is ever woken."""
-
-    def __init__(self) -> None:
-        self.world: World | None = None
-
-    def work(self) -> SilentSignals:
-        return self
-
-    def finalized(self, job_id: UUID) -> SilentSignals:
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing was held."""
-
-    async def wait(self, timeout: timedelta) -> bool:
-        assert self.world is not None
-        await self.world.clock.sleep(timeout)
-        return False
-
-
-def silent_world() -> World:
-    signals = SilentSignals()
-    signals.world = World(signals=signals)
-    return signals.world
 
 
 # Who may come in
@@ -178,208 +142,7 @@ async def test_a_queue_that_is_away_refuses_and_the_photo_is_removed() -> None:
     assert await world.files() == []
 
 
-# Waiting
-
-
-async def test_a_waiter_is_woken_at_once() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    await world.end(await world.start_work())
-    assert (await world.end(waiting)).state is JobState.SUCCEEDED  # no time has passed
-
-
-async def test_waiting_for_a_job_that_has_ended_returns_at_once() -> None:
-    world = World()
-    await world.slot()
-    await world.submit()
-    job = await world.work()
-    assert await world.run(world.jobs.wait(job.id)) == job
-
-
-async def test_a_waiter_looks_for_itself_when_wake_ups_are_lost() -> None:
-    world = silent_world()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    await world.clock.advance(SECOND / 2)
-    await world.end(await world.start_work())
-    assert not waiting.done()
-    assert (await world.end(waiting, within=SECOND / 2)).state is JobState.SUCCEEDED
-
-
-async def test_without_any_wake_up_the_deadline_still_holds() -> None:
-    world = silent_world()
-    await world.slot()
-    job = await world.submit()
-    assert (await world.run(world.jobs.wait(job.id), within=WINDOW)).state is JobState.TIMED_OUT
-
-
-async def test_a_shorter_wait_returns_the_live_job_and_leaves_it_alone() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id, until=job.created_at + 5 * SECOND))
-    await world.clock.advance(5 * SECOND - MILLISECOND)
-    assert not waiting.done()
-    assert await world.end(waiting, within=MILLISECOND) == job
-    assert (await world.work()).state is JobState.SUCCEEDED
-
-
-async def test_a_wait_that_has_no_time_at_all_looks_once() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    assert await world.run(world.jobs.wait(job.id, until=job.created_at)) == job
-
-
-async def test_a_longer_wait_than_the_window_ends_with_the_window() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    ended = await world.run(world.jobs.wait(job.id, until=job.expires_at + WINDOW), within=WINDOW)
-    assert ended.state is JobState.TIMED_OUT
-
-
-async def test_a_waiter_keeps_waiting_while_the_queue_is_away() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    world.records.trouble["get"] = QueueUnavailable("away")
-    await world.clock.advance(10 * SECOND)
-    assert not waiting.done()
-    world.records.trouble.clear()
-    await world.work()
-    assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
-
-
-async def test_a_waiter_is_told_at_the_deadline_that_the_queue_is_away() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    world.records.trouble["*"] = world.queue.trouble["*"] = QueueUnavailable("away")
-    await world.clock.advance(WINDOW - MILLISECOND)
-    assert not waiting.done()
-    with pytest.raises(QueueUnavailable):
-        await world.end(waiting, within=MILLISECOND)
-
-
-async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() -> None:
-    world = World()
-    await world.slot(failure_answer=FailureAnswer.ORIGINAL)
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    world.records.trouble["*"] = world.queue.trouble["*"] = QueueUnavailable("away")
-    with pytest.raises(QueueUnavailable):
-        await world.end(waiting, within=WINDOW + SECOND)
-    assert (await world.files(MediaKind.RESULTS)) != []  # unknown whether a job owns it: the sweeper finds out
-    world.records.trouble.clear()
-    world.queue.trouble.clear()
-    await world.clock.advance(ORPHAN_GRACE)
-    await world.sweeper.sweep_expired()
-    await world.clock.advance(SECOND)
-    await world.sweeper.sweep_orphans()
-    assert await world.files() == []
-
-
-async def test_a_waiter_who_was_told_the_job_looks_soon_in_case_the_wake_up_came_before_him() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    await world.run(world.processing.run(await world.claim()))
-    ended = await world.run(world.jobs.wait(job.id, known=job), within=timedelta(milliseconds=50))
-    assert ended.state is JobState.SUCCEEDED
-
-
-async def test_a_waiter_who_was_told_the_job_leaves_the_database_to_the_worker() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id, known=job))
-    assert "get" not in world.records.calls
-    await world.run(world.processing.run(await world.claim()))
-    assert (await world.end(waiting)).state is JobState.SUCCEEDED
-
-
-async def test_a_look_at_the_job_that_the_deadline_cuts_off_is_the_end_of_the_window_and_no_outage() -> None:
-    world = World()
-    await world.slot("cloud")
-    job = await world.submit()
-    read = world.records.inner.get
-
-    async def slowly(job_id: UUID) -> Job:
-        if world.clock.now() >= job.created_at + 47 * SECOND and world.clock.now() < job.expires_at:
-            await world.clock.sleep(2 * SECOND)
-        return await read(job_id)
-
-    world.records.inner.get = slowly
-    ended = await world.run(world.jobs.wait(job.id), within=WINDOW)
-    assert (ended.state, ended.finalized_at) == (JobState.TIMED_OUT, job.expires_at)
-
-
-async def test_a_queue_that_hangs_at_the_deadline_holds_nobody_and_the_job_still_ends() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    finalize, answers = world.queue.inner.mark_finalized, asyncio.Event()
-
-    async def hang(*args: object, **kwargs: object) -> bool:
-        await answers.wait()
-        return bool(await finalize(*args, **kwargs))
-
-    world.queue.mark_finalized = hang
-    await world.clock.advance(WINDOW)
-    assert not waiting.done()
-    with pytest.raises(QueueUnavailable):
-        await world.end(waiting, within=SECOND)
-    answers.set()
-    await world.clock.advance(MILLISECOND)
-    assert (await world.jobs.get(job.id)).state is JobState.TIMED_OUT
-    assert await world.files() == []
-
-
-async def test_many_waiters_at_the_deadline_get_the_same_answer() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = [await world.start(world.jobs.wait(job.id)) for _ in range(5)]
-    await world.clock.advance(WINDOW)
-    stored = await world.jobs.get(job.id)
-    assert [await world.end(task) for task in waiting] == [stored] * 5
-    assert len(await world.log(job, LogEvent.FINALIZED)) == 1
-
-
-async def test_a_waiter_that_is_cancelled_at_the_deadline_leaves_no_half_ended_job() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    waiting = await world.start(world.jobs.wait(job.id))
-    finalize = world.queue.inner.mark_finalized
-
-    async def hang_up_meanwhile(*args: object, **kwargs: object) -> bool:
-        waiting.cancel()
-        await asyncio.sleep(0)
-        return bool(await finalize(*args, **kwargs))
-
-    world.queue.mark_finalized = hang_up_meanwhile
-    with pytest.raises(asyncio.CancelledError):
-        await world.end(waiting, within=WINDOW)
-    assert (await world.jobs.get(job.id)).state is JobState.TIMED_OUT
-    assert await world.files() == []
-
-
-async def test_there_is_no_waiting_for_a_job_that_does_not_exist() -> None:
-    world = World()
-    for call in (world.jobs.wait, world.jobs.get, world.jobs.cancel):
-        with pytest.raises(JobNotFound):
-            await world.run(call(uuid4()))
-
-
-# Pictures on their way to a result
+# Ending
 
 
 async def test_a_picture_that_is_none_leaves_no_file() -> None:

@@ -87,7 +87,7 @@ async def test_expired_results_go_with_their_previews() -> None:
     assert young.result is not None
     await world.clock.advance(old.result.expires_at - world.clock.now() - MILLISECOND)
     assert (await world.sweeper.sweep_expired()).results == 0
-    assert len(await world.files()) == 4
+    assert len(await world.files()) == 6
     await world.clock.advance(MILLISECOND)
     assert (await world.sweeper.sweep_expired()).results == 1
     assert {name.split("/")[1].rsplit(".", 1)[0] for name in await world.files()} == {
@@ -120,7 +120,7 @@ async def test_inline_previews_that_nobody_fetched_go_after_five_minutes() -> No
     await world.clock.advance(MILLISECOND)
     assert (await world.sweeper.sweep_expired()).previews == 1
     assert await world.records.preview(job.id) is None
-    assert len(await world.files(MediaKind.PREVIEWS)) == 1  # the stored one lasts as long as the result
+    assert len(await world.files(MediaKind.PREVIEWS)) == 2  # the stored ones last as long as the result
 
 
 async def test_orphans_go_once_they_are_older_than_the_grace() -> None:
@@ -193,7 +193,7 @@ async def test_nothing_that_is_in_use_is_ever_an_orphan() -> None:
     await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     await world.clock.advance(timedelta(minutes=40))
     before = await world.files()
-    assert len(before) == 5  # a result with its preview, two payloads, one media object
+    assert len(before) == 6  # a result with both its previews, two payloads, one media object
     assert await world.sweeper.sweep_orphans(grace=timedelta(0)) == NOTHING
     assert await world.files() == before
     assert not work.done()
@@ -271,7 +271,7 @@ async def test_orphans_are_looked_for_at_start() -> None:
     running.cancel()
 
 
-@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only")])
+@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only"), KeyError("a defect")])
 async def test_it_goes_on_after_trouble(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     await world.slot()
@@ -297,7 +297,7 @@ async def test_a_file_that_cannot_be_removed_now_is_removed_later() -> None:
     world.store.trouble["delete"] = StorageUnavailable("read-only")
     with pytest.raises(StorageUnavailable):
         await world.sweeper.sweep_expired()
-    assert len(await world.files()) == 2
+    assert len(await world.files()) == 3
     world.store.trouble.clear()
     assert (await world.sweeper.sweep_expired()).results == 1
     assert await world.files() == []

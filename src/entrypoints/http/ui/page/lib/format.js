@@ -10,6 +10,9 @@ export const day = date({ dateStyle: "medium" });
 export const time = date({ timeStyle: "short" });
 export const timeExact = date({ timeStyle: "medium" });
 
+/** Whether the moment is of the day that it is here now. */
+export const isToday = (value) => new Date(value).toDateString() === new Date().toDateString();
+
 export const number = (value, options) => new Intl.NumberFormat(locale(), options).format(value);
 export const percent = (share, digits = 0) => number(share, { style: "percent", maximumFractionDigits: digits });
 

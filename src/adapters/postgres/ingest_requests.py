@@ -1,0 +1,40 @@
+"""The IngestRequestRepository port on PostgreSQL: one row a slot, the request as a document in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from ...core.ingest_requests import IngestRequest
+from .engine import Database
+from .tables import ingest_requests as table
+
+
+class PostgresIngestRequestRepository:
+    """Rows of `ingest_requests`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, request: IngestRequest) -> None:
+        told = {"received_at": request.received_at, "request": msgspec.to_builtins(request)}
+        change = insert(table).values(slot_id=request.slot_id, **told)
+        change = change.on_conflict_do_update(
+            index_elements=[table.c.slot_id], set_=told, where=table.c.received_at <= request.received_at
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(change)
+
+    async def last(self, slot_id: str) -> IngestRequest | None:
+        query = select(table.c.request).where(table.c.slot_id == slot_id)
+        async with self._database.begin() as connection:
+            document = (await connection.execute(query)).scalar_one_or_none()
+        return None if document is None else msgspec.convert(document, IngestRequest)
+
+    async def prune(self, *, received_before: datetime) -> int:
+        change = delete(table).where(table.c.received_at < received_before)
+        async with self._database.begin() as connection:
+            return (await connection.execute(change)).rowcount

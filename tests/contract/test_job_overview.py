@@ -1,0 +1,81 @@
+"""What JobRepository tells of all slots together: each one's newest picture, and how its last jobs ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from builders import new_job, outcome_failed, outcome_succeeded
+from photochanger.core.jobs import FailureReason, Job, JobSource, JobState
+from photochanger.core.overview import LastJobs
+from photochanger.core.slots import shipped_slots
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+async def slots(backend: SimpleNamespace) -> None:
+    await backend.slots.add_missing(shipped_slots())
+
+
+async def picture(backend: SimpleNamespace, minutes: int, slot_id: str = "slot-001", **overrides: object) -> Job:
+    """A job that got its picture so many minutes after noon."""
+    at = NOON + minutes * MINUTE
+    job = await backend.queue.enqueue(new_job(slot_id=slot_id, created_at=at - MINUTE), max_active=1000)
+    outcome = outcome_succeeded(job, finalized_at=at, **overrides)
+    assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
+    return job
+
+
+async def failure(backend: SimpleNamespace, reason: FailureReason, slot_id: str = "slot-001") -> None:
+    """A job that ended for this reason at noon."""
+    job = await backend.queue.enqueue(new_job(slot_id=slot_id), max_active=1000)
+    outcome = outcome_failed(job, failure_reason=reason, finalized_at=NOON)
+    assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
+
+
+@pytest.mark.usefixtures("slots")
+async def test_each_slot_has_its_newest_picture_that_can_be_had(backend: SimpleNamespace) -> None:
+    assert await backend.jobs.newest_results(now=NOON) == {}
+    await picture(backend, 1)
+    newest = await picture(backend, 3)
+    await picture(backend, 2)
+    await picture(backend, 4, result_expires_at=NOON + 5 * MINUTE)
+    purged = await picture(backend, 5)
+    other = await picture(backend, 0, "slot-015")
+    await failure(backend, FailureReason.TIMEOUT, "slot-002")
+    await backend.jobs.mark_purged([purged.id], now=NOON)
+    found = await backend.jobs.newest_results(now=NOON + 5 * MINUTE)
+    assert {slot_id: job.id for slot_id, job in found.items()} == {"slot-001": newest.id, "slot-015": other.id}
+    assert found["slot-001"] == await backend.jobs.get(newest.id)
+
+
+async def test_the_last_jobs_tell_of_pictures_failures_and_fallbacks(backend: SimpleNamespace) -> None:
+    await picture(backend, -1)
+    await picture(backend, 0)
+    await picture(backend, 1, "slot-002")
+    for reason in FailureReason:
+        await failure(backend, reason)
+    job = await backend.queue.enqueue(new_job(), max_active=1000)
+    outcome = outcome_succeeded(job, finalized_at=NOON)
+    assert outcome.result is not None
+    fallback = msgspec.structs.replace(
+        outcome,
+        state=JobState.TIMED_OUT,
+        failure_reason=FailureReason.TIMEOUT,
+        result=msgspec.structs.replace(outcome.result, fallback=True),
+    )
+    assert await backend.queue.mark_finalized(job.id, fallback, claim=None)
+    await backend.queue.enqueue(new_job(), max_active=1000)
+    test_run = await backend.queue.enqueue(new_job(source=JobSource.TEST), max_active=1000)
+    assert await backend.queue.mark_finalized(test_run.id, outcome_failed(test_run, finalized_at=NOON), claim=None)
+    assert await backend.jobs.last_jobs(since=NOON) == {
+        "slot-001": LastJobs(ended=5, failed=3, fallbacks=1),
+        "slot-002": LastJobs(ended=1),
+    }
+    assert await backend.jobs.last_jobs(since=NOON + 2 * MINUTE) == {}

@@ -1,0 +1,103 @@
+"""All slots at a glance over HTTP: their state and its reasons, the newest picture, and what they did today."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from administration import Administrator, described
+from builders import new_job, outcome_failed
+from http_server import Service
+from photochanger.core.jobs import FailureReason
+from photochanger.core.ports.queue import JobQueue
+from photochanger.core.ports.repositories import SlotRepository
+from photochanger.core.slots import RouteEntry
+
+pytestmark = pytest.mark.anyio
+
+
+async def cards(admin: Administrator, query: str = "") -> dict[str, Any]:
+    """The slots by id."""
+    return {card["id"]: card for card in (await admin.get(f"/api/overview{query}"))["items"]}
+
+
+async def fail(service: Service, slot_id: str, *, at: datetime) -> None:
+    queue = await service.opened.container.get(JobQueue)
+    job = await queue.enqueue(new_job(slot_id=slot_id), max_active=100)
+    outcome = outcome_failed(job, failure_reason=FailureReason.TIMEOUT, finalized_at=at)
+    assert await queue.mark_finalized(job.id, outcome, claim=None)
+
+
+async def test_a_card_tells_of_a_slot_what_the_slot_itself_does(service: Service, admin: Administrator) -> None:
+    answer = await service.ingest()
+    assert answer.status_code == 200
+    slot = await admin.get("/api/slots/slot-001")
+    found = await cards(admin)
+    assert list(found) == [f"slot-{number:03d}" for number in range(1, 16)]
+    card = found["slot-001"]
+    assert card == {
+        "id": "slot-001",
+        "name": slot["name"],
+        "active": True,
+        "state": "active",
+        "reasons": [],
+        "provider_id": "scripted",
+        "operation_id": "any",
+        "ingest_url": slot["ingest_url"],
+        "last_result": slot["recent_results"][0],
+        "today": card["today"],
+    }
+    assert card["last_result"]["job_id"] == answer.headers["x-job-id"]
+    assert (found["slot-002"]["last_result"], found["slot-002"]["today"]["ingest_count"]) == (None, 0)
+    first = await admin("GET", "/api/overview")
+    again = await admin("GET", "/api/overview", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
+async def test_today_begins_at_midnight_of_the_zone_or_with_the_reset(service: Service, admin: Administrator) -> None:
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    await fail(service, "slot-001", at=midnight - timedelta(hours=25))
+    await fail(service, "slot-001", at=now)
+    await fail(service, "slot-002", at=now)
+    slots = await service.opened.container.get(SlotRepository)
+    await slots.reset_stats("slot-002", at=now + timedelta(microseconds=1))
+    for zone in ("UTC", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Niue"):
+        found = await cards(admin, f"?tz={zone}")
+        told = found["slot-001"]["today"]
+        assert (told["timeouts"], told["success"], told["ingest_count"]) == (1, 0, 1), zone
+        assert found["slot-002"]["today"]["ingest_count"] == 0, zone
+    described(await admin("GET", "/api/overview?tz=Mars/Olympus"), 400, "invalid_request")
+
+
+async def test_the_state_says_what_is_wrong(service: Service, admin: Administrator) -> None:
+    gone, works = RouteEntry("gone", "any"), RouteEntry("scripted", "any")
+    await service.change_slot("slot-001", active=False, entries=(gone,))
+    await service.change_slot("slot-002", entries=(gone,))
+    await service.change_slot("slot-003", entries=(gone, works))
+    await service.change_slot("slot-004", entries=())
+    await service.change_slot("slot-005", active=True, entries=(works,))
+    for _ in range(3):
+        await fail(service, "slot-005", at=datetime.now(UTC))
+    found = await cards(admin)
+    states = [found[f"slot-{number:03d}"]["state"] for number in range(1, 6)]
+    assert states == ["off", "failing", "degraded", "failing", "failing"]
+    assert found["slot-001"]["reasons"] == []
+    assert "'gone'" in found["slot-003"]["reasons"][0]
+    assert (found["slot-004"]["provider_id"], found["slot-004"]["reasons"]) == (None, ["The route is empty."])
+    assert found["slot-005"]["reasons"] == ["3 of the last 3 photos got no picture."]
+
+
+async def test_statistics_of_all_tell_of_each_slot(service: Service, admin: Administrator) -> None:
+    await service.ingest("slot-002")
+    await fail(service, "slot-001", at=datetime.now(UTC))
+    body = await admin.get("/api/stats/global")
+    assert [(one["slot_id"], one["success"], one["timeouts"]) for one in body["slots"]] == [
+        ("slot-001", 0, 1),
+        ("slot-002", 1, 0),
+    ]
+    assert sum(one["ingest_count"] for one in body["slots"]) == body["summary"]["ingest_count"]
+    assert body["slots"][1]["latency_ms"] == body["latency_ms"]
+    only = await admin.get("/api/stats/global?slot_id=slot-002")
+    assert [one["slot_id"] for one in only["slots"]] == ["slot-002"]

@@ -1,0 +1,181 @@
+"""Statistics on the page: ranges and groups, charts and tables, the file for spreadsheets, the reset."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import random
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from administration import Administrator, token_of
+from browsing import PHONE, Browsing, browsing
+from evening import count, named_slots
+from http_server import Service
+from photochanger.core.people import Permission
+from photochanger.core.stats import StatsOutcome
+from playwright.async_api import Browser, Locator, Page, expect
+
+pytestmark = pytest.mark.anyio
+
+
+async def entered(tab: Browsing, path: str) -> None:
+    """Go to a place of the page, and sign in there."""
+    await tab.open(path)
+    await tab.sign_in()
+
+
+FORMULA = '=HYPERLINK("x", 1)'
+
+
+def season(service: Service) -> None:
+    """Evenings of the last forty days in three slots."""
+    chance = random.Random(7)
+    now = datetime.now(UTC)
+    for days in range(40):
+        for _ in range(chance.randrange(12, 60)):
+            at = now - timedelta(days=days, minutes=chance.randrange(5, 20 * 60))
+            outcome = chance.choices(list(StatsOutcome), [60, 4, 3, 1, 1])[0]
+            slot_id = chance.choice(["slot-001", "slot-005", "slot-006"])
+            provider = "gemini" if slot_id == "slot-001" else "local"
+            seconds = chance.lognormvariate(2.2, 0.5) if provider == "gemini" else chance.lognormvariate(-0.5, 0.4)
+            count(service, at, outcome, slot_id=slot_id, provider_id=provider, seconds=seconds)
+
+
+def night_of_25_hours(service: Service) -> None:
+    """Four photos of slot 001 on the day on which Berlin's clocks are put back: from two to three comes twice."""
+    for hour, outcome in ((0, "success"), (1, "success"), (1, "timeouts"), (20, "success")):
+        at = datetime(2025, 10, 26, hour, 30, tzinfo=UTC)
+        count(service, at, StatsOutcome(outcome), slot_id="slot-001", provider_id="gemini", seconds=8)
+
+
+def tile(page: Page, name: str) -> Locator:
+    return page.locator(".tile", has=page.get_by_text(name, exact=True)).get_by_role("definition")
+
+
+async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Service, admin: Administrator) -> None:
+    page = tab.page
+    await named_slots(admin)
+    await entered(tab, "/#/statistics")
+    await expect(page.get_by_text("No photo ended in this range.")).to_be_visible()
+    assert await tab.violations() == []
+    season(service)
+    await page.get_by_role("button", name="30 days").click()
+    await expect(page.get_by_role("img", name=re.compile("Chart:"))).to_have_count(3)
+    canvas = page.locator(".chart-place canvas")
+    await expect(canvas).to_have_count(3)
+    total = (await admin.get(f"/api/stats/global?tz=Europe/Berlin&from={midnight_before(29)}"))["summary"]
+    await expect(tile(page, "Photos")).to_have_text(f"{total['ingest_count']:,}")
+    await expect(tile(page, "Without a picture")).to_have_text(str(total["ingest_count"] - total["success"]))
+    by_slot = page.get_by_role("region", name="By slot", exact=True).locator("tbody tr")
+    await expect(by_slot).to_have_text([re.compile("Wedding"), re.compile("Pencil"), re.compile("Pop art")])
+    await tab.photograph("statistics")
+    assert await tab.violations() == []
+    assert not await tab.scrolls_sideways()
+
+    await page.locator(".u-over").first.hover()
+    await expect(page.locator(".chart-period").first).to_have_text(re.compile(r"\d{4}"))
+    light = await canvas.first.evaluate("(canvas) => canvas.toDataURL()")
+    await page.get_by_text("admin", exact=True).click()
+    await page.get_by_label("Colours").select_option("dark")
+    await page.wait_for_function("(old) => document.querySelector('canvas')?.toDataURL() !== old", arg=light)
+    await page.get_by_text("admin", exact=True).click()
+    await tab.photograph("statistics_dark")
+    assert await tab.violations() == []
+
+    await page.get_by_text("All figures, period by period").click()
+    table = page.get_by_role("region", name="All figures, period by period")
+    await expect(table.locator("tbody tr")).to_have_count(30)
+    assert await tab.violations() == []
+    await page.get_by_label("Grouped by").select_option("Month")
+    await expect(table.locator("tbody tr")).to_have_count(2)
+    assert "range=30d" in page.url
+    assert "group=month" in page.url
+    await page.reload()
+    await expect(page.get_by_label("Grouped by")).to_have_value("month")
+    await expect(canvas).to_have_count(3)
+    await page.get_by_role("button", name="Custom").click()
+    await page.get_by_label("From", exact=True).fill("2026-01-02")
+    await page.get_by_label("To", exact=True).fill("2026-01-01")
+    await expect(page.get_by_text("The range ends before it begins.")).to_be_visible()
+    await page.get_by_label("From", exact=True).fill("2025-01-01")
+    await expect(page.get_by_text("At most 90 days can be shown here.")).to_be_visible()
+    await expect(page.get_by_label("From", exact=True)).to_have_value("2025-01-01")
+    assert await tab.violations() == []
+
+
+async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
+    tab: Browsing, service: Service, admin: Administrator
+) -> None:
+    page = tab.page
+    assert (await admin.change_slot("slot-001", name=FORMULA)).status_code == 200
+    night_of_25_hours(service)
+    day = "range=custom&from=2025-10-26&to=2025-10-26"
+    await entered(tab, f"/#/statistics?{day}")
+    await expect(tile(page, "Photos")).to_have_text("4")
+    await expect(page.get_by_label("Grouped by").get_by_role("option")).to_have_text(["Day", "Week", "Month"])
+    await page.get_by_label("Slot", exact=True).select_option(FORMULA)
+    await page.get_by_label("Grouped by").select_option("Hour")
+    await expect(tile(page, "Photos")).to_have_text("4")
+    await expect(tile(page, "Success share")).to_have_text("75%")
+    await page.get_by_text("All figures, period by period").click()
+    rows = page.get_by_role("region", name="All figures, period by period").locator("tbody tr")
+    await expect(rows).to_have_count(25)
+    twice = rows.filter(has_text=", 02:00")
+    await expect(twice).to_have_text([re.compile(r"CEST\s*1100%"), re.compile(r"CET\s*250%")])
+
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Export CSV").click()
+    assert (await download.value).suggested_filename == "photochanger-slot-001-2025-10-26-2025-10-27.csv"
+    data = await asyncio.to_thread((await (await download.value).path()).read_bytes)
+    assert data.startswith(b"\xef\xbb\xbfperiod_start,")
+    assert data.count(b"\r\n") == data.count(b"\n") == 26
+    lines = list(csv.DictReader(data.decode("utf-8-sig").splitlines()))
+    assert [line["period_start"] for line in lines][2:4] == ["2025-10-26T02:00:00+02:00", "2025-10-26T02:00:00+01:00"]
+    assert {line["slot_name"] for line in lines} == {"'" + FORMULA}
+    assert [int(line["ingest_count"]) for line in lines][:5] == [0, 0, 1, 2, 0]
+    assert lines[3]["success_share"] == "0.5"
+
+    await page.get_by_role("button", name="Reset").click()
+    dialog = page.get_by_role("dialog", name=f"Reset the statistics of {FORMULA}?")
+    await expect(dialog).to_contain_text("The history is kept")
+    assert await tab.violations() == []
+    await dialog.get_by_role("button", name="Reset the statistics").click()
+    await expect(page.get_by_text("No photo ended in this range.")).to_be_visible()
+    await expect(page.get_by_text("Counted since")).to_be_visible()
+    await page.get_by_label("Slot", exact=True).select_option("All slots")
+    await expect(tile(page, "Photos")).to_have_text("4")
+    await expect(page.get_by_role("button", name="Reset")).to_be_hidden()
+
+
+async def test_statistics_on_a_russian_phone_that_may_only_look(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    season(service)
+    token = await token_of(service, Permission.STATS_READ)
+    look = {"locale": "ru-RU", "color_scheme": "dark", "extra_http_headers": {"Authorization": f"Bearer {token}"}}
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}", size=PHONE, **look) as tab:
+        page = tab.page
+        await tab.open("/#/statistics?slot=slot-005&range=30d")
+        await expect(page.get_by_role("heading", name="Статистика", level=1)).to_be_visible()
+        await expect(page.locator(".chart-place canvas")).to_have_count(3)
+        await expect(page.get_by_role("button", name="Сбросить")).to_be_hidden()
+        await expect(page.get_by_role("button", name="90 дней")).to_be_hidden()
+        await expect(page.get_by_label("Слот")).to_be_hidden()
+        await tab.photograph("statistics_phone")
+        assert await tab.violations() == []
+        assert not await tab.scrolls_sideways()
+        await page.get_by_text("Все показатели по периодам").click()
+        assert await tab.violations() == []
+        assert not await tab.scrolls_sideways()
+        await page.get_by_role("button", name="Другой").click()
+        await expect(page.get_by_label("По", exact=True)).to_be_visible()
+        assert not await tab.scrolls_sideways()
+
+
+def midnight_before(days: int) -> str:
+    """The local beginning of the day so many days ago, as a moment without an offset."""
+    today = datetime.now(ZoneInfo("Europe/Berlin")).date()
+    return f"{today - timedelta(days=days)}T00:00:00"

@@ -1,0 +1,132 @@
+"""scripts/test-tools on a machine that has none of the programs; its apt-get writes down what it is asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from monitoring import ROOT
+
+COMMANDS = ["bash", "dirname", "id", "ln", "mkdir", "mktemp", "mv", "rm", "sort", "cp", "touch", "dpkg-deb", "tar"]
+
+APT_GET = """#!/bin/bash
+set -e
+echo "$*" >>"$MACHINE/asked"
+case "$*" in
+  *update) touch "$MACHINE/lists" ;;
+  *install*) cp "$MACHINE/bin/apt-get" "$MACHINE/bin/chromium" ;;
+  *download*) [ -e "$MACHINE/lists" ] && cp "$MACHINE/prometheus.deb" . ;;
+esac
+"""
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("dpkg-deb") is None, reason="packages of Debian are unpacked with dpkg-deb"
+)
+
+
+class Machine:
+    """A checkout in a folder, and a PATH with nothing on it but what every Debian has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tools = folder / "checkout/.tools"
+        (folder / "bin").mkdir()
+        for name in COMMANDS:
+            (folder / "bin" / name).symlink_to(str(shutil.which(name)))
+        self.program("apt-get", APT_GET)
+        (folder / "checkout/scripts").mkdir(parents=True)
+        shutil.copy(ROOT / "scripts/test-tools", folder / "checkout/scripts")
+        self._package()
+
+    def program(self, name: str, text: str = "#!/bin/bash\n") -> None:
+        path = self.folder / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """The script, as `make test` calls it."""
+        environment = {"PATH": str(self.folder / "bin"), "MACHINE": str(self.folder)}
+        script = [str(self.folder / "bin/bash"), "scripts/test-tools"]
+        return subprocess.run(
+            script, cwd=self.folder / "checkout", env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    def asked(self) -> list[str]:
+        """The verbs that apt-get was asked for."""
+        log = self.folder / "asked"
+        words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        return [next(word for word in line if word in {"update", "install", "download"}) for line in words]
+
+    def _package(self) -> None:
+        made = self.folder / "made"
+        (made / "DEBIAN").mkdir(parents=True)
+        (made / "DEBIAN/control").write_text(
+            "Package: prometheus\nVersion: 1\nArchitecture: all\nMaintainer: a <test@localhost>\nDescription: a test\n"
+        )
+        (made / "DEBIAN/postinst").write_text('#!/bin/sh\ntouch "$MACHINE/started"\n')
+        (made / "DEBIAN/postinst").chmod(0o755)
+        (made / "usr/bin").mkdir(parents=True)
+        for name in ("prometheus", "promtool"):
+            (made / "usr/bin" / name).write_text("#!/bin/sh\necho 1\n")
+            (made / "usr/bin" / name).chmod(0o755)
+        subprocess.run(
+            ["dpkg-deb", "--build", "--root-owner-group", str(made), str(self.folder / "prometheus.deb")],
+            check=True,
+            capture_output=True,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path)
+    if os.getuid() != 0:
+        machine.program("sudo", '#!/bin/bash\nexec "$@"\n')
+    return machine
+
+
+def test_a_fresh_machine_gets_everything_and_nothing_is_started(machine: Machine) -> None:
+    ended = machine.run()
+    assert ended.returncode == 0, ended.stderr
+    assert machine.asked() == ["update", "install", "download"]
+    for name in ("prometheus", "promtool"):
+        said = subprocess.run([machine.tools / "bin" / name], capture_output=True, text=True, check=True)
+        assert said.stdout == "1\n"
+    assert not (machine.folder / "started").exists()
+    assert sorted(path.name for path in machine.tools.iterdir()) == ["bin", "prometheus"]
+
+
+def test_what_is_there_is_left_alone_and_apt_is_not_asked(machine: Machine) -> None:
+    machine.run()
+    before = machine.asked()
+    ended = machine.run()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert machine.asked() == before
+
+
+def test_lists_are_fetched_only_where_the_package_cannot_be_had_without(machine: Machine) -> None:
+    machine.program("chromium")
+    (machine.folder / "lists").touch()
+    assert machine.run().returncode == 0
+    assert machine.asked() == ["download"]
+    shutil.rmtree(machine.tools)
+    (machine.folder / "lists").unlink()
+    assert machine.run().returncode == 0
+    assert machine.asked() == ["download", "download", "update", "download"]
+
+
+def test_a_prometheus_of_the_machine_is_taken_as_it_is(machine: Machine) -> None:
+    for name in ("chromium", "prometheus", "promtool"):
+        machine.program(name)
+    assert machine.run().returncode == 0
+    assert machine.asked() == []
+    assert not machine.tools.exists()
+
+
+def test_without_apt_the_missing_programs_are_named(machine: Machine) -> None:
+    (machine.folder / "bin/apt-get").unlink()
+    ended = machine.run()
+    assert ended.returncode == 1
+    assert "chromium prometheus" in ended.stderr
