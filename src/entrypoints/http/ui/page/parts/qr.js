@@ -1,30 +1,21 @@
-/* A QR code of a link, for a phone that is held before the screen. */
+/* A QR code of a link, for the phone of whoever stands before the screen. */
 import { html, useMemo } from "../lib/html.js";
 import qrcode from "../vendor/qrcode.js";
 
 const QUIET = 4;
 
-/** `label` says what the link leads to; the code is dark on light in either colouring, as cameras expect it. */
-export function QrCode({ link, label, className = "" }) {
-  const { side, path } = useMemo(() => drawing(link), [link]);
-  return html`
-    <svg class=${`qr ${className}`} viewBox=${`0 0 ${side} ${side}`} role="img" aria-label=${label} shape-rendering="crispEdges">
-      <rect class="qr-ground" width=${side} height=${side} />
-      <path class="qr-marks" d=${path} />
-    </svg>
-  `;
+/** `label` says what the code leads to. Black on white in any colours of the page: cameras want it so. */
+export function QrCode({ text, label }) {
+  const { side, path } = useMemo(() => drawn(text), [text]);
+  return html`<svg class="qr" role="img" aria-label=${label} viewBox=${`0 0 ${side} ${side}`} shape-rendering="crispEdges"><rect width=${side} height=${side} fill="#fff" /><path d=${path} fill="#000" /></svg>`;
 }
 
-function drawing(link) {
+function drawn(text) {
   const code = qrcode(0, "M");
-  code.addData(link, "Byte");
+  code.addData(text);
   code.make();
   const count = code.getModuleCount();
-  let path = "";
-  for (let row = 0; row < count; row += 1) {
-    for (let column = 0; column < count; column += 1) {
-      if (code.isDark(row, column)) path += `M${column + QUIET} ${row + QUIET}h1v1h-1z`;
-    }
-  }
+  const rows = Array.from({ length: count }, (_, row) => row);
+  const path = rows.flatMap((row) => rows.filter((column) => code.isDark(row, column)).map((column) => `M${column + QUIET} ${row + QUIET}h1v1h-1z`)).join("");
   return { side: count + 2 * QUIET, path };
 }

@@ -46,7 +46,7 @@ export function Viewer({ items, index, hasMore, more }) {
           <img key=${one.id} src=${one.full} width=${one.width} height=${one.height} alt=${t("picture", { n: index + 1 })} style=${{ backgroundImage: `url("${one.thumbnail}")` }} />
           <button type="button" class="button viewer-turn viewer-newer" aria-label=${t("newer")} disabled=${!newer} onClick=${() => step(newer)}><${Icon} name="left" /></button>
           <button type="button" class="button viewer-turn viewer-older" aria-label=${t("older")} disabled=${!older} onClick=${() => step(older)}><${Icon} name="right" /></button>
-          ${coded && html`<figure class="viewer-code"><${QrCode} link=${one.link} label=${t("codeOfPicture")} /><figcaption>${t("scan")}</figcaption></figure>`}
+          ${coded && html`<figure class="viewer-code"><${QrCode} text=${one.link} label=${t("codeOfPicture")} /><figcaption>${t("scan")}</figcaption></figure>`}
         </div>
         <div class="viewer-ways">
           <a class="button button-primary" href=${one.file} download><${Icon} name="download" /> ${t("download")}</a>

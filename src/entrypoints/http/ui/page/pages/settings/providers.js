@@ -69,9 +69,9 @@ function Provider({ one, limited, open }) {
       </dl>
       ${open && html`
         <div class="row provider-ways">
-          ${takesKey && html`<button type="button" class="button" onClick=${() => open({ what: "key", one })}><${Icon} name="key" /> ${t("setKey")}<span class="unseen">: ${one.title}</span></button>`}
-          ${(key.state === "stored" || key.state === "unreadable") && html`<button type="button" class="button" onClick=${() => open({ what: "forget", one })}><${Icon} name="trash" /> ${t("forgetKey")}<span class="unseen">: ${one.title}</span></button>`}
-          <button type="button" class="button" onClick=${() => open({ what: "limits", one })}><${Icon} name="settings" /> ${t("changeLimits")}<span class="unseen">: ${one.title}</span></button>
+          ${takesKey && html`<button type="button" class="button" aria-label=${`${t("setKey")}: ${one.title}`} onClick=${() => open({ what: "key", one })}><${Icon} name="key" /> ${t("setKey")}</button>`}
+          ${(key.state === "stored" || key.state === "unreadable") && html`<button type="button" class="button" aria-label=${`${t("forgetKey")}: ${one.title}`} onClick=${() => open({ what: "forget", one })}><${Icon} name="trash" /> ${t("forgetKey")}</button>`}
+          <button type="button" class="button" aria-label=${`${t("changeLimits")}: ${one.title}`} onClick=${() => open({ what: "limits", one })}><${Icon} name="settings" /> ${t("changeLimits")}</button>
         </div>
       `}
     </li>

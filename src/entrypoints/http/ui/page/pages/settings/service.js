@@ -123,8 +123,8 @@ function Setting({ name, settings, text, error, may, onChange }) {
       <div class="setting-source">
         <${Pill} tone=${stored && !resets ? "busy" : "mute"}>${stored && !resets ? t("setHere") : t("configured")}<//>
         ${may && (text !== undefined
-          ? html`<button type="button" class="button button-plain" onClick=${() => onChange(undefined)}><${Icon} name="refresh" /> ${t("undo")}<span class="unseen">: ${t(name)}</span></button>`
-          : stored && html`<button type="button" class="button button-plain" onClick=${() => onChange(null)}><${Icon} name="refresh" /> ${t("reset")}<span class="unseen">: ${t(name)}</span></button>`)}
+          ? html`<button type="button" class="button button-plain" aria-label=${`${t("undo")}: ${t(name)}`} onClick=${() => onChange(undefined)}><${Icon} name="refresh" /> ${t("undo")}</button>`
+          : stored && html`<button type="button" class="button button-plain" aria-label=${`${t("reset")}: ${t(name)}`} onClick=${() => onChange(null)}><${Icon} name="refresh" /> ${t("reset")}</button>`)}
       </div>
     </div>
   `;
