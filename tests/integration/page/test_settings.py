@@ -178,7 +178,7 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
         await expect(page.get_by_text("Удаление началось.")).to_be_visible()
         assert [entry["detail"] for entry in await admin.audit("purged")] == [{"scope": "full"}]
         assert not await tab.scrolls_sideways()
-        await tab.photograph("settings_storage_phone_dark")
+        await tab.photograph("settings_storage_phone_dark", whole=False)
 
         await page.get_by_role("link", name="Журнал событий").click()
         await expect(page.get_by_text("Удалено всё с истёкшим сроком").last).to_be_visible()
@@ -192,7 +192,7 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
         assert await tab.violations() == []
         await page.get_by_label("Показать").select_option(label="Все события")
         await expect(page.get_by_role("row").filter(has_text="Вход")).to_be_visible()
-        await tab.photograph("settings_audit_phone_dark")
+        await tab.photograph("settings_audit_phone_dark", whole=False)
         for _ in range(51):
             await admin("PUT", "/api/settings", json_body={"max_active_jobs": 30 + _ % 2})
         await page.get_by_role("button", name="Обновить").click()
@@ -204,13 +204,13 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
         await expect(page.get_by_text("Менять настройки, пароли и ключи")).to_be_visible()
         assert not await tab.scrolls_sideways()
         assert await tab.violations() == []
-        await tab.photograph("settings_account_phone_dark")
+        await tab.photograph("settings_account_phone_dark", whole=False)
         for name in ("secrets", "service", "health", "ready"):
             await tab.open(f"/#/settings?tab={name}")
             await expect(page.locator("main .card, main .empty").first).to_be_visible()
             assert not await tab.scrolls_sideways(), name
             assert await tab.violations() == []
-            await tab.photograph(f"settings_{name}_phone_dark")
+            await tab.photograph(f"settings_{name}_phone_dark", whole=False)
         await page.get_by_role("link", name="Учётная запись").click()
         await page.get_by_role("main").get_by_role("button", name="Выйти").click()
         await expect(page.get_by_label("Пароль")).to_be_visible()

@@ -1,6 +1,6 @@
 /* The settings and what else concerns the whole service, under tabs. */
 import { get, me } from "../lib/api.js";
-import { html, useState } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { say } from "../lib/language.js";
 import { useLoad } from "../lib/load.js";
 import { route, to } from "../lib/route.js";
@@ -37,10 +37,12 @@ export default function Settings() {
   const [draft, setDraft] = useState({});
   const loaded = useLoad(async (signal) => get("/api/settings", { signal }));
   const changed = Object.keys(draft).length > 0;
+  const tabs = useRef(null);
+  useEffect(() => tabs.current.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" }), [tab]);
   const { part: Part, settings: needsSettings } = TABS[tab];
   return html`
     <div class="page-head"><h1>${t("title")}</h1></div>
-    <nav class="tabs" aria-label=${t("title")}>
+    <nav ref=${tabs} class="tabs" aria-label=${t("title")}>
       ${offered.map((name) => html`
         <a key=${name} href=${`${to("settings")}?tab=${name}`} aria-current=${name === tab ? "page" : undefined}>
           ${t(`tab_${name}`)}${name === "service" && changed && html`<span class="unsaved-mark" role="img" aria-label=${t("unsaved")}></span>`}

@@ -50,6 +50,8 @@ export default {
     field_scope: "Scope",
     field_slot_id: "Slot",
     field_reason: "Reason",
+    value_full: "everything expired",
+    value_media_objects: "temporary links",
   },
   ru: {
     show: "Показать",
@@ -101,5 +103,7 @@ export default {
     field_scope: "Что",
     field_slot_id: "Слот",
     field_reason: "Причина",
+    value_full: "всё с истёкшим сроком",
+    value_media_objects: "временные ссылки",
   },
 };

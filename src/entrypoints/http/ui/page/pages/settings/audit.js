@@ -11,10 +11,11 @@ import { Icon } from "../../parts/icon.js";
 import { Empty, Loading, Trouble } from "../../parts/states.js";
 import common from "../../words/common.js";
 import words from "../../words/settings_audit.js";
+import { actorName } from "./actors.js";
 
 const t = say(words);
 const c = say(common);
-const known = (key) => key in words.en;
+const known = (key) => Object.hasOwn(words.en, key);
 
 const ACTIONS = Object.keys(words.en).filter((key) => key.startsWith("action_")).map((key) => key.slice("action_".length));
 
@@ -70,14 +71,12 @@ export function Audit() {
   `;
 }
 
-const ACTORS = { "command line": "actor_command_line", "first start": "actor_first_start" };
-
 function Entry({ one }) {
   return html`
     <tr>
       <td class="audit-when"><time dateTime=${one.at}>${dateTimeExact(one.at)}</time></td>
       <td><strong>${actionName(one.action)}</strong>${one.target && html` <span class="audit-target">${one.target}</span>`}</td>
-      <td>${one.actor in ACTORS ? t(ACTORS[one.actor]) : one.actor}${one.address && html`<span class="audit-address soft">${one.address}</span>`}</td>
+      <td>${actorName(one.actor)}${one.address && html`<span class="audit-address soft">${one.address}</span>`}</td>
       <td class="audit-details"><${Details} detail=${one.detail} /></td>
     </tr>
   `;
@@ -109,7 +108,7 @@ function Value({ value }) {
   if (value === null || value === undefined) return html`<span class="soft">${t("unset")}</span>`;
   if (value === true || value === false) return c(value ? "yes" : "no");
   if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(", ");
-  if (typeof value !== "object") return String(value);
+  if (typeof value !== "object") return known(`value_${value}`) ? t(`value_${value}`) : String(value);
   const text = JSON.stringify(value, null, 1);
   if (text.length <= LONG) return html`<code>${text}</code>`;
   return html`<details><summary>${t("all")}</summary><pre>${text}</pre></details>`;

@@ -12,7 +12,7 @@ import { Room } from "./storage.js";
 
 const t = say(words);
 const REFRESH_MS = 5_000;
-const known = (key, otherwise) => (key in words.en ? t(key) : otherwise);
+const known = (key, otherwise) => (Object.hasOwn(words.en, key) ? t(key) : otherwise);
 
 export function Health() {
   const { data, problem, again } = useLoad((signal) => get("/api/status", { signal }));

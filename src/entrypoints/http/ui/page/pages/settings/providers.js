@@ -11,6 +11,7 @@ import { Empty, Loading, Pill, Trouble } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
 import common from "../../words/common.js";
 import words from "../../words/settings_secrets.js";
+import { actorName } from "./actors.js";
 
 const t = say(words);
 const c = say(common);
@@ -60,7 +61,7 @@ function Provider({ one, limited, open }) {
       <div class="provider-key">
         <h3>${one.title}</h3>
         <${Pill} tone=${KEY_TONES[key.state]}>${t(`key_${key.state}`)}<//>
-        ${key.changed_at && html`<p class="soft">${t("changed", { when: dateTime(key.changed_at), who: key.changed_by })}</p>`}
+        ${key.changed_at && html`<p class="soft">${t("changed", { when: dateTime(key.changed_at), who: actorName(key.changed_by) })}</p>`}
         ${takesKey && key.variable && html`<p class="soft">${t(key.state === "environment" ? "fromVariable" : "orVariable")} <code>${key.variable}</code></p>`}
       </div>
       <dl class="provider-limits">

@@ -5,6 +5,7 @@ import { html, useState } from "../../lib/html.js";
 import { say } from "../../lib/language.js";
 import { Icon } from "../../parts/icon.js";
 import words from "../../words/settings_secrets.js";
+import { actorName } from "./actors.js";
 import { NewPassword } from "./new_password.js";
 import { Providers } from "./providers.js";
 
@@ -20,7 +21,7 @@ export function Secrets({ settings, again }) {
         <h2>${t("cameras")}</h2>
         <p>${t("camerasHelp")}</p>
         <div class="row row-apart secrets-foot">
-          <p class="soft">${set ? t("changed", { when: dateTime(set.changed_at), who: set.changed_by }) : t("noPassword")}</p>
+          <p class="soft">${set ? t("changed", { when: dateTime(set.changed_at), who: actorName(set.changed_by) }) : t("noPassword")}</p>
           ${may && html`<button type="button" class="button" onClick=${() => setChanges(true)}><${Icon} name="key" /> ${t("changePassword")}</button>`}
         </div>
       </section>
