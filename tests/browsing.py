@@ -72,6 +72,8 @@ class Browsing:
     async def photograph(self, name: str, *, whole: bool = True) -> None:
         """Keep a picture of the page in the folder of PHOTOCHANGER_SCREENSHOTS, where that is set."""
         if _SCREENSHOTS:
+            if whole:
+                await self.page.evaluate("() => scrollTo(0, 0)")
             await self.page.screenshot(path=Path(_SCREENSHOTS, f"{name}.png"), full_page=whole, animations="disabled")
 
     def _watch(self, request: Request) -> None:

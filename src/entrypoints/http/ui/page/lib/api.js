@@ -45,6 +45,33 @@ export async function ask(method, path, { query, json, form, headers = {}, signa
   }
 }
 
+/** Ask for an answer of JSON lines, and call `onLine` with each of them as it comes. Throws as `ask` does. */
+export async function follow(method, path, onLine, { signal } = {}) {
+  const answer = await send(method, path, { signal });
+  if (answer.status === 401 && me.get()) {
+    await signedInAgain(signal);
+    return follow(method, path, onLine, { signal });
+  }
+  if (!answer.ok) {
+    const isJson = (answer.headers.get("content-type") ?? "").includes("json");
+    throw new Problem(isJson ? await answer.json() : { status: answer.status, detail: answer.statusText });
+  }
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return undefined;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (line) onLine(JSON.parse(line));
+    }
+  } catch (error) {
+    if (error.name === "AbortError" || !(error instanceof TypeError)) throw error;
+    throw new Problem({ code: "unreachable", detail: error.message });
+  }
+}
+
 /** The answer's data alone. */
 export const get = async (path, options) => (await ask("GET", path, options)).data;
 

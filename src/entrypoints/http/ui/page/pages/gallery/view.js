@@ -1,0 +1,34 @@
+/* What of the gallery is shown, by the address: `#picture=<id>` a picture, `#show` the slideshow, else all of them. */
+import { store } from "../../lib/store.js";
+
+function read() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  if (parameters.has("show")) return { kind: "show" };
+  const id = parameters.get("picture");
+  return id ? { kind: "picture", id } : { kind: "all" };
+}
+
+export const view = store(read());
+
+let steps = 0;
+
+addEventListener("hashchange", () => {
+  steps = location.hash ? steps + 1 : 0;
+  view.set(read());
+});
+
+/** Another picture in place of the one that is shown: the way back still leads to all of them. */
+export function turnTo(id) {
+  history.replaceState(null, "", `#picture=${id}`);
+  view.set(read());
+}
+
+/** Back to all pictures, by the browser's own way back where that is where somebody came from. */
+export function backToAll() {
+  if (steps > 0) {
+    history.back();
+    return;
+  }
+  history.replaceState(null, "", location.pathname + location.search);
+  view.set(read());
+}

@@ -1,0 +1,202 @@
+"""The page of guests: a slot's pictures on a phone and on a screen in the hall, opened by the administrator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import photochanger
+import photos
+import pytest
+from administration import Administrator
+from browsing import PHONE, Browsing, browsing
+from http_server import Service
+from photochanger.core.slots import RouteEntry
+from playwright.async_api import Browser, expect
+
+pytestmark = pytest.mark.anyio
+
+LOOKS = ("watercolor", "vintage", "comic", "oil")
+DEMO = Path(photochanger.__file__).parent / "entrypoints/demo_photos"
+GALLERY = "/gallery/slot-001"
+
+
+async def open_gallery(admin: Administrator, *, title: str = "Anna & <b>Ben</b>") -> None:
+    """Guests may look for an hour."""
+    until = datetime.now(UTC) + timedelta(hours=1)
+    answer = await admin.change_slot(name=title, gallery_open_until=until.isoformat())
+    assert answer.status_code == 200, answer.text
+
+
+async def close_gallery(admin: Administrator) -> None:
+    """Guests may look no more."""
+    assert (await admin.change_slot(gallery_open_until=None)).status_code == 200
+
+
+async def painted(service: Service, names: Sequence[str], *, look: str) -> list[str]:
+    """Demo photos through a look of the local provider; the ids of their jobs, the newest last."""
+    entry = RouteEntry("local", "stylize", {"look": look})
+    await service.change_slot("slot-001", entries=(entry,))
+    jobs = []
+    for name in names:
+        photo = await asyncio.to_thread(photos.load, DEMO / f"{name}.jpg")
+        answer = await service.ingest("slot-001", photo)
+        assert answer.status_code == 200, answer.text
+        jobs.append(answer.headers["x-job-id"])
+    return jobs
+
+
+async def all_shown(tab: Browsing) -> None:
+    """Return once every picture of the page has been drawn."""
+    await tab.page.wait_for_function("() => [...document.images].every((one) => one.complete && one.naturalWidth)")
+
+
+async def test_guests_see_take_and_share_pictures_on_a_phone(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    jobs = await painted(service, ["portrait", "pavilion", "cat", "coffee"], look="oil")
+    jobs += await painted(service, ["cat", "portrait", "coffee"], look="comic")
+    await open_gallery(admin)
+    url = f"http://127.0.0.1:{service.port}"
+    async with browsing(chromium, url, size=PHONE, color_scheme="dark", has_touch=True) as tab:
+        page = tab.page
+        await page.clock.install()
+        await tab.open(GALLERY)
+        await expect(page.get_by_role("heading", name="Anna & <b>Ben</b>", level=1)).to_be_visible()
+        pictures = page.get_by_role("listitem").get_by_role("link")
+        await expect(pictures).to_have_count(7)
+        await expect(pictures.first).to_have_attribute("href", f"#picture={jobs[-1]}")
+        await all_shown(tab)
+        assert not await tab.scrolls_sideways()
+        assert await tab.violations() == []
+        await tab.photograph("gallery_phone_dark")
+
+        # A picture that comes meanwhile is there without a touch, before the others.
+        jobs += await painted(service, ["pavilion"], look="watercolor")
+        await page.clock.fast_forward(5_000)
+        await expect(pictures).to_have_count(8)
+        await expect(pictures.first).to_have_attribute("href", f"#picture={jobs[-1]}")
+
+        # Big: by touch, by swiping, by keys; the way back of the browser leads to all of them.
+        await pictures.first.tap()
+        viewer = page.get_by_role("dialog")
+        await expect(viewer.get_by_role("heading", name="Picture 1 of 8")).to_be_visible()
+        await page.keyboard.press("ArrowRight")
+        await expect(viewer.get_by_role("heading", name="Picture 2 of 8")).to_be_visible()
+        await viewer.get_by_role("button", name="Older picture").click()
+        await expect(viewer.get_by_role("heading", name="Picture 3 of 8")).to_be_visible()
+        await page.evaluate(
+            """() => {
+              const stage = document.querySelector(".viewer");
+              const touch = (x) => [new Touch({ identifier: 1, target: stage, clientX: x, clientY: 300 })];
+              stage.dispatchEvent(new TouchEvent("touchstart", { touches: touch(80), bubbles: true }));
+              stage.dispatchEvent(new TouchEvent("touchend", { changedTouches: touch(300), bubbles: true }));
+            }"""
+        )
+        await expect(viewer.get_by_role("heading", name="Picture 2 of 8")).to_be_visible()
+        await viewer.get_by_role("button", name="QR code").click()
+        await expect(viewer.get_by_role("img", name="QR code of the link to this picture")).to_be_visible()
+        assert not await tab.scrolls_sideways()
+        assert await tab.violations() == []
+        await tab.photograph("gallery_picture_phone", whole=False)
+        async with page.expect_download() as download:
+            await viewer.get_by_role("link", name="Download").click()
+        path = await (await download.value).path()
+        assert photos.pixels(await asyncio.to_thread(photos.load, path)).width > 100
+        await page.go_back()
+        await expect(viewer).to_be_hidden()
+        await pictures.nth(3).tap()
+        await expect(viewer).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(viewer).to_be_hidden()
+        await expect(page).to_have_url(f"{url}{GALLERY}")
+
+
+async def test_a_closed_gallery_says_so_and_opens_by_itself(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    url = f"http://127.0.0.1:{service.port}"
+    async with browsing(chromium, url, locale="ru-RU") as tab:
+        page = tab.page
+        await page.clock.install()
+        answer = await page.goto(f"{url}{GALLERY}")
+        assert answer is not None
+        assert answer.status == 404
+        await expect(page.get_by_role("heading", name="Галерея сейчас закрыта", level=1)).to_be_visible()
+        assert await tab.violations() == []
+        await page.get_by_role("button", name="EN", exact=True).click()
+        await expect(page.get_by_role("heading", name="This gallery is not open", level=1)).to_be_visible()
+        await tab.photograph("gallery_closed")
+        await page.get_by_role("button", name="RU", exact=True).click()
+
+        await open_gallery(admin, title="Свадьба")
+        await page.clock.fast_forward(15_000)
+        await expect(page.get_by_role("heading", name="Свадьба", level=1)).to_be_visible()
+        await expect(page.get_by_text("Первая фотография появится здесь сама.")).to_be_visible()
+        assert await tab.violations() == []
+        await painted(service, ["cat"], look="oil")
+        await page.clock.fast_forward(5_000)
+        await expect(page.get_by_role("img", name="Фотография 1")).to_be_visible()
+
+        await close_gallery(admin)
+        await page.clock.fast_forward(5_000)
+        await expect(page.get_by_role("heading", name="Галерея сейчас закрыта", level=1)).to_be_visible()
+        await expect(page.get_by_role("img")).to_have_count(0)
+
+
+async def test_a_screen_in_the_hall_shows_one_picture_after_another(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    jobs: list[str] = []
+    for look in LOOKS:
+        jobs += await painted(service, ["portrait", "pavilion", "cat", "coffee"], look=look)
+    await open_gallery(admin, title="Anna & Ben")
+    url = f"http://127.0.0.1:{service.port}"
+    async with browsing(chromium, url) as tab:
+        page = tab.page
+        await page.clock.install()
+        await tab.open(GALLERY)
+        await expect(page.get_by_role("listitem")).to_have_count(16)
+        await all_shown(tab)
+        assert await tab.violations() == []
+        await tab.photograph("gallery")
+        await page.get_by_role("link", name="Slideshow").click()
+        now = page.locator(".show-now")
+        await expect(now).to_have_attribute("src", f"/public/results/{jobs[-1]}")
+        await expect(page.get_by_role("img", name="QR code of the link to this gallery")).to_be_visible()
+        assert await tab.violations() == []
+        await tab.photograph("gallery_slideshow", whole=False)
+        await page.clock.fast_forward(6_000)
+        await expect(now).to_have_attribute("src", f"/public/results/{jobs[-2]}")
+
+        # What comes in meanwhile is next; a pause holds, keys turn.
+        jobs += await painted(service, ["portrait"], look="oil")
+        await page.clock.fast_forward(6_000)
+        await expect(now).to_have_attribute("src", f"/public/results/{jobs[-4]}")
+        await page.clock.fast_forward(6_000)
+        await expect(now).to_have_attribute("src", f"/public/results/{jobs[-1]}")
+        await page.keyboard.press("Space")
+        await expect(page.get_by_role("button", name="Go on")).to_be_visible()
+        await page.clock.fast_forward(60_000)
+        await expect(now).to_have_attribute("src", f"/public/results/{jobs[-1]}")
+        await page.keyboard.press("ArrowRight")
+        await expect(now).to_have_attribute("src", f"/public/results/{jobs[-2]}")
+        await page.get_by_role("button", name="Full screen").click()
+        await expect(page.locator(":fullscreen")).to_have_count(1)
+        await page.get_by_role("button", name="All pictures").click()
+        await expect(page.get_by_role("listitem")).to_have_count(17)
+
+
+async def test_older_pictures_come_at_the_end_of_the_page(tab: Browsing, service: Service, admin: Administrator) -> None:
+    for _ in range(60):
+        assert (await service.ingest("slot-001")).status_code == 200
+    await open_gallery(admin)
+    await tab.page.set_viewport_size({"width": 390, "height": 500})
+    await tab.open(GALLERY)
+    pictures = tab.page.get_by_role("listitem")
+    await expect(pictures).to_have_count(50)
+    await pictures.last.scroll_into_view_if_needed()
+    await expect(pictures).to_have_count(60)
+    await expect(tab.page.get_by_role("button", name="Show more")).to_have_count(0)
