@@ -18,7 +18,7 @@ FORM_OVERHEAD_BYTES = 1024 * 1024
 """How much larger than its file a form may be."""
 
 _MAX_FIELDS = 64
-_MAX_FIELD_CHARS = 8 * 1024
+MAX_FIELD_CHARS = 8 * 1024
 _IDLE_SECONDS = 30.0
 _SLACK_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 16 * 1024
@@ -129,7 +129,13 @@ class Chunks:
 
 
 async def read_form(
-    receive: Receive, content_type: str, *, max_bytes: int, reader: FormReader[T], watch: FormWatch = NOBODY
+    receive: Receive,
+    content_type: str,
+    *,
+    max_bytes: int,
+    reader: FormReader[T],
+    watch: FormWatch = NOBODY,
+    max_field_chars: int = MAX_FIELD_CHARS,
 ) -> T:
     """The form's file as `reader` kept it.
 
@@ -152,7 +158,7 @@ async def read_form(
                     FILE_FIELDS[0], f"The picture is in a field {name[:64]!r}, not in {FILE_FIELDS[0]!r}."
                 )
             else:
-                text = await _text(events, name)
+                text = await _text(events, name, max_field_chars)
                 watch.field(name, text)
                 await reader.field(name, text)
         watch.complete()
@@ -192,15 +198,15 @@ async def _watched(data: AsyncIterator[bytes], watch: FormWatch) -> AsyncIterato
         yield chunk
 
 
-async def _text(events: Events, name: str) -> str:
+async def _text(events: Events, name: str, max_chars: int) -> str:
     data = b""
     async for chunk in _payload(events):
         data += chunk
-        if len(data) > 4 * _MAX_FIELD_CHARS:
+        if len(data) > 4 * max_chars:
             break
     text = data.decode("utf-8", "replace")
-    if len(text) > _MAX_FIELD_CHARS:
-        raise InvalidMultipart(f"The field {name[:64]!r} is longer than {_MAX_FIELD_CHARS} characters.")
+    if len(text) > max_chars:
+        raise InvalidMultipart(f"The field {name[:64]!r} is longer than {max_chars} characters.")
     if "\0" in text:
         raise InvalidMultipart(f"The field {name[:64]!r} holds a NUL character.")
     return text

@@ -15,7 +15,7 @@ from ...core.media import Photo
 from ...core.people import Permission
 from ...core.ports.services import JobService
 from ...core.slots import Slot
-from .bodies import json_object
+from .bodies import MAX_JSON_BYTES, json_object
 from .conditional import json_response
 from .form import FORM_OVERHEAD_BYTES, read_form
 from .jobs import job_detail
@@ -62,7 +62,9 @@ async def test_run(request: Request[Any, Any, Any]) -> ASGIApp:
         raise PayloadTooLarge("The request is larger than is accepted.")
     form = _TestForm(services.jobs, slot)
     content_type = request.headers.get("content-type", "")
-    photo = await read_form(request.receive, content_type, max_bytes=max_bytes, reader=form)
+    photo = await read_form(
+        request.receive, content_type, max_bytes=max_bytes, reader=form, max_field_chars=MAX_JSON_BYTES
+    )
     try:
         if form.document is not None:
             slot = await services.slots.check(slot.id, form.document)
