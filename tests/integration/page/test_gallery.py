@@ -189,7 +189,9 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
         await expect(page.get_by_role("listitem")).to_have_count(17)
 
 
-async def test_older_pictures_come_at_the_end_of_the_page(tab: Browsing, service: Service, admin: Administrator) -> None:
+async def test_older_pictures_come_at_the_end_of_the_page(
+    tab: Browsing, service: Service, admin: Administrator
+) -> None:
     for _ in range(60):
         assert (await service.ingest("slot-001")).status_code == 200
     await open_gallery(admin)
