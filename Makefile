@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo serve test bench lint clean lock
+.PHONY: demo serve test bench lint clean lock screenshots
 
 demo: $(READY)
 	$(BIN)/photochanger demo
@@ -14,6 +14,11 @@ serve: $(READY)
 test: lint
 	scripts/test-tools
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+# Pictures of the page, taken by the tests that drive it; which of them are kept says docs/screenshots/.gitignore.
+screenshots: $(READY)
+	scripts/test-tools
+	PHOTOCHANGER_SCREENSHOTS=docs/screenshots $(BIN)/pytest -q -n 2 tests/integration/page $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
