@@ -15,6 +15,7 @@ from photochanger.core.periods import Period
 from photochanger.core.services.statistics import Statistics, StatsAsked
 from photochanger.core.slots import shipped_slots
 from photochanger.core.stats import SETTLED_AFTER
+from photochanger.entrypoints.startup import keep_what_is_loaded
 
 from .ingest import percentiles
 from .processes import database
@@ -68,6 +69,7 @@ async def measure(folder: Path, *, logs: int = 1_000_000, rounds: int = 40) -> d
                     for table in ("processing_logs", "stats_quarters", "stats_hours", "stats_days", "stats_ended")
                 }
             service = Statistics(stats, slots, SystemClock())
+            keep_what_is_loaded()
             return {
                 "rows": {table: row[0] for table, row in rows.items() if row},
                 "filling_logs_s": round(filled, 1),

@@ -32,7 +32,7 @@ class StatsOutcome(enum.StrEnum):
     ERRORS = "errors"
 
 
-class StatsCell(msgspec.Struct, frozen=True):
+class StatsCell(msgspec.Struct, frozen=True, gc=False):
     """How many jobs fell into one cell: period (its number in the question), provider ('': none), outcome, bucket."""
 
     period: int

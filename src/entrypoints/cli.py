@@ -59,7 +59,7 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
     from ..adapters.telemetry import OpenTelemetry
     from .container import make_container
     from .figures import own_output, served, written_to
-    from .startup import migrate_database, seed, tell
+    from .startup import keep_what_is_loaded, migrate_database, seed, tell
     from .worker import Worker
 
     loop = asyncio.get_running_loop()
@@ -75,6 +75,7 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
         if supervised:
             threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
         telemetry = await container.get(OpenTelemetry)
+        keep_what_is_loaded()
         async with written_to(output, telemetry) if output is not None else served(settings, telemetry):
             await worker.run()
     finally:

@@ -27,7 +27,7 @@ from .http.app import create_http_app
 from .http.server import Server, make_server
 from .http.services import HttpServices
 from .metrics import MetricsPage
-from .startup import migrate_database, readiness, seed, tell
+from .startup import keep_what_is_loaded, migrate_database, readiness, seed, tell
 from .worker_checks import require_any_worker, require_worker
 
 _log = logging.getLogger("photochanger.serve")
@@ -147,6 +147,7 @@ async def _serve_http(
         services.metrics.include(worker.families)
     app = create_http_app(services)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
+    keep_what_is_loaded()
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)

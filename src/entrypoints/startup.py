@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import partial
 
 import msgspec
@@ -17,6 +18,15 @@ from ..core.services.settings_service import SettingsService
 from ..core.slots import shipped_slots
 from .config import Settings
 from .readiness import Check, Readiness
+
+
+def keep_what_is_loaded() -> None:
+    """Let the garbage collector pass over what is there by now: it lives as long as the process.
+
+    A full collection, which stops everything meanwhile, took 50 ms with the modules in it; most of that is theirs.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def migrate_database(container: AsyncContainer) -> None:

@@ -47,6 +47,7 @@ class PostgresStatsService:
             parameters |= _pieces([parameters["first"], *(bound for bound in bounds if bound > parameters["first"])])
         statement = stats_sql.ALL_CELLS if slot_id is None else stats_sql.SLOT_CELLS
         async with self._database.begin() as connection:
+            await connection.exec_driver_sql(stats_sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(statement, parameters)).all()
         return [
             StatsCell(period, provider_id, _OUTCOMES[outcome], bucket, count)
@@ -74,6 +75,7 @@ class PostgresStatsService:
         # A mark may part a day, so sums of days and weeks are of no use with marks.
         parameters |= _spans(start, end) if not marks else _cut(start, end)
         async with self._database.begin() as connection:
+            await connection.exec_driver_sql(stats_sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(stats_sql.CELLS_BY_SLOT, parameters)).all()
         found: dict[str, list[StatsCell]] = {}
         for id, provider, outcome, bucket, count in rows:

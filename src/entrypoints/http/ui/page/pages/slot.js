@@ -1,16 +1,16 @@
 /* One slot: its head, its tabs, and the draft of its document that all of them share. */
 import { Problem, ask, get, me } from "../lib/api.js";
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { say } from "../lib/language.js";
 import { useLoad } from "../lib/load.js";
 import { readProviders } from "../lib/providers.js";
-import { guardLeaving, route, setQuery, to } from "../lib/route.js";
+import { route, setQuery, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { useLiveAgain } from "../lib/throttle.js";
-import { Confirm } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
 import { Loading, Trouble } from "../parts/states.js";
 import { toast } from "../parts/toasts.js";
+import { KeepUnsaved } from "../parts/unsaved.js";
 import common from "../words/common.js";
 import words from "../words/slot.js";
 import { inOurWords } from "../words/told.js";
@@ -42,7 +42,6 @@ function Work({ id, slot, providers, again }) {
   const tabs = ["configuration", ...(mayWrite ? ["try"] : []), "results", "connect"];
   const { query } = useStore(route);
   const tab = tabs.includes(query.tab) ? query.tab : tabs[0];
-  const leaving = useLeavingGuard(changed.length > 0);
   // All of one slot stay drawn, so that a photo that is being tried goes on while somebody looks at the settings.
   const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}>${content}</div>`;
   return html`
@@ -57,7 +56,7 @@ function Work({ id, slot, providers, again }) {
     ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
     ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}
     ${work.theirs && html`<${Conflict} fields=${differences(draft, draftOf(work.theirs))} mine=${documentOf(draft)} theirs=${work.theirs} providers=${providers} onMine=${work.saveOver} onTheirs=${work.takeTheirs} onClose=${work.lookAgain} />`}
-    ${leaving.asks && html`<${Confirm} title=${c("unsavedTitle")} text=${c("unsavedText")} yes=${c("discard")} no=${c("stay")} dangerous onYes=${() => leaving.answer(true)} onNo=${() => leaving.answer(false)} />`}
+    <${KeepUnsaved} changed=${changed.length > 0} />
   `;
 }
 
@@ -167,22 +166,4 @@ function showFirstError() {
     document.getElementById("tab-configuration").click();
     requestAnimationFrame(() => document.querySelector(".configuration [aria-invalid=true]")?.focus());
   });
-}
-
-/** While `holds`, whoever leaves is asked. */
-function useLeavingGuard(holds) {
-  const [asks, setAsks] = useState(false);
-  const resolve = useRef(null);
-  useEffect(() => {
-    if (!holds) return undefined;
-    return guardLeaving(() => {
-      setAsks(true);
-      return new Promise((told) => (resolve.current = told));
-    });
-  }, [holds]);
-  const answer = (leaves) => {
-    setAsks(false);
-    resolve.current?.(leaves);
-  };
-  return { asks, answer };
 }

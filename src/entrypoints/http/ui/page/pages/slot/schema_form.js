@@ -28,7 +28,7 @@ export function SchemaForm({ id, schema, settings, prompts, fields, last, onAllo
   return html`
     <div class="settings">
       ${sorted.map((name) => html`<${Setting} key=${name} id=${`${id}-${name}`} name=${name} rule=${plain(schema.properties[name])} value=${settings[name]} error=${wrong(name)} isPrompt=${prompts.includes(name)} fields=${fields} onAllow=${onAllow} onChange=${set(name)} />`)}
-      ${unknown.map((name) => html`<p key=${name} class="setting-unknown"><span>${t("unknownSetting", { name })} ${wrong(name)}</span> <button type="button" class="button" onClick=${() => set(name)(undefined)}>${t("remove")}</button></p>`)}
+      ${unknown.map((name) => html`<p key=${name} class="schema-setting-unknown"><span>${t("unknownSetting", { name })} ${wrong(name)}</span> <button type="button" class="button" onClick=${() => set(name)(undefined)}>${t("remove")}</button></p>`)}
     </div>
   `;
 }
@@ -56,7 +56,7 @@ function Setting({ id, name, rule, value, error, isPrompt, fields, onAllow, onCh
   }
   const wide = isLong(rule, isPrompt);
   return html`
-    <div class=${wide ? "setting setting-wide" : "setting"}>
+    <div class=${wide ? "schema-setting schema-setting-wide" : "schema-setting"}>
       <${Field} id=${id} label=${label} help=${help} error=${error} control=${(attributes) => control({ attributes, rule, shown, label, wide, onChange })} />
       ${isPrompt && html`<${PromptTools} id=${id} text=${shown ?? ""} fields=${fields} onAllow=${onAllow} onChange=${onChange} />`}
     </div>
