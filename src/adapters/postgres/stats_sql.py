@@ -7,7 +7,7 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(5093200004)"
 LOCK_FOR_SESSION = "select pg_advisory_lock(5093200004)"
 UNLOCK_FOR_SESSION = "select pg_advisory_unlock(5093200004)"
 
-# The plan for any range, which a prepared statement gets after some uses, is several times slower than that for this one.
+# The plan for any range, which a prepared statement gets after some uses, is several times slower.
 PLAN_FOR_THIS = "set local plan_cache_mode = force_custom_plan"
 
 SLOT_CELLS = """
