@@ -29,7 +29,7 @@ from photochanger.core.slots import Route, RouteEntry
 from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.http.services import HttpServices
-from photochanger.entrypoints.startup import migrate_database, readiness, seed
+from photochanger.entrypoints.startup import keep_what_is_loaded, migrate_database, readiness, seed
 from photochanger.entrypoints.worker import Worker
 
 from . import moody
@@ -96,6 +96,7 @@ async def run_http(settings: Settings) -> None:
     container = _container(settings)
     ready = await readiness(container, database=await container.get(Database))
     app = create_http_app(await HttpServices.of(container, readiness=ready))
+    keep_what_is_loaded()
     await _serve(app)
     await container.close()
 
@@ -105,6 +106,7 @@ async def run_worker(settings: Settings) -> None:
     container = _container(settings)
     worker = await container.get(Worker)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    keep_what_is_loaded()
     print("ready", flush=True)
     await worker.run()
     await container.close()
