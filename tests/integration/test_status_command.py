@@ -80,7 +80,15 @@ def read_to_the_end(terminal: int) -> None:
 def test_at_a_terminal_the_status_is_refreshed_in_place_until_it_is_stopped(tmp_path: Path, postgres_url: str) -> None:
     terminal, inside = pty.openpty()
     env = environment(tmp_path, database_url=postgres_url) | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
-    process = subprocess.Popen(command("status"), env=env, stdin=inside, stdout=inside, stderr=inside)
+    process = subprocess.Popen(
+        command("status"),
+        env=env,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        # A run that a shell started in the background ignores Ctrl-C, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     os.close(inside)
     try:
         shown = b""
