@@ -84,6 +84,20 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
+def working(home: Path, **settings: str) -> Iterator[str]:
+    """A worker of its own; yields the address of its figures, and ends it by the stop signal."""
+    process = subprocess.Popen(
+        command("worker"), env=environment(home, metrics_port="0", **settings), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield next(line for line in process.stdout if "Figures are at" in line).split()[-1]
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+@contextlib.contextmanager
 def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     """A service on a free port, stopped at the end if the test has not done so."""
     home.mkdir(parents=True, exist_ok=True)

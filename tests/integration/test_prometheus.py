@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import photos
@@ -16,7 +15,7 @@ from monitoring import (
     rules,
     scraping,
 )
-from service import command, environment, eventually, serving
+from service import eventually, serving, working
 
 PHOTOS = 3
 REFUSED = (
@@ -48,30 +47,18 @@ def every_rule_was_evaluated(prometheus: Prometheus) -> bool:
 
 def test_prometheus_reads_what_was_sent_and_every_rule_and_panel_works(tmp_path: Path, postgres_url: str) -> None:
     settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media"), "max_active_jobs": "17"}
-    with serving(tmp_path, "--workers", "0", **settings) as service:
-        worker = subprocess.Popen(
-            command("worker"),
-            env=environment(tmp_path, metrics_port="0", **settings),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert worker.stdout is not None
-            figures = next(line for line in worker.stdout if "Figures are at" in line).split("/")[2]
-            served = service.address.removeprefix("http://")
-            with scraping(tmp_path / "prometheus", service=served, worker=figures) as prometheus:
-                for width in range(PHOTOS):
-                    assert service.send(photos.jpeg(160 + width, 120)).status_code == 200
-                with service.client() as client:
-                    assert client.post("/ingest/slot-001", data={"password": "wrong one"}).status_code >= 400
-                eventually(lambda: every_target_is_up(prometheus))
-                check_counts(prometheus, served=served, figures=figures)
-                check_gauges(prometheus)
-                check_rules(prometheus)
-                check_pages(prometheus)
-        finally:
-            worker.terminate()
-            assert worker.wait(60) == 0
+    with serving(tmp_path, "--workers", "0", **settings) as service, working(tmp_path, **settings) as address:
+        served, figures = service.address.removeprefix("http://"), address.split("/")[2]
+        with scraping(tmp_path / "prometheus", service=served, worker=figures) as prometheus:
+            for width in range(PHOTOS):
+                assert service.send(photos.jpeg(160 + width, 120)).status_code == 200
+            with service.client() as client:
+                assert client.post("/ingest/slot-001", data={"password": "wrong one"}).status_code >= 400
+            eventually(lambda: every_target_is_up(prometheus))
+            check_counts(prometheus, served=served, figures=figures)
+            check_gauges(prometheus)
+            check_rules(prometheus)
+            check_pages(prometheus)
 
 
 def check_counts(prometheus: Prometheus, *, served: str, figures: str) -> None:

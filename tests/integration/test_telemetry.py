@@ -10,7 +10,7 @@ import photos
 import pytest
 from collector import Collector, collecting, facts
 from prometheus_client.parser import text_string_to_metric_families
-from service import Service, command, environment, eventually, serving
+from service import Service, command, environment, eventually, serving, working
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -125,25 +125,13 @@ def test_media_bytes_follow_the_files_without_being_measured_again(tmp_path: Pat
 
 def test_a_worker_of_its_own_serves_its_figures(tmp_path: Path, postgres_url: str) -> None:
     settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
-    with serving(tmp_path, "--workers", "0", **settings) as service:
-        worker = subprocess.Popen(
-            command("worker"),
-            env=environment(tmp_path, metrics_port="0", **settings),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert worker.stdout is not None
-            address = next(line for line in worker.stdout if "Figures are at" in line).split()[-1]
-            assert service.send(photos.jpeg(160, 120)).status_code == 200
-            eventually(lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address).text))
-            assert "photochanger_jobs_ended_total" not in scraped(service.address)
-            openmetrics = httpx.get(address, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-            assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
-            assert openmetrics.text.endswith("# EOF\n")
-        finally:
-            worker.terminate()
-            assert worker.wait(60) == 0
+    with serving(tmp_path, "--workers", "0", **settings) as service, working(tmp_path, **settings) as address:
+        assert service.send(photos.jpeg(160, 120)).status_code == 200
+        eventually(lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address).text))
+        assert "photochanger_jobs_ended_total" not in scraped(service.address)
+        openmetrics = httpx.get(address, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
+        assert openmetrics.text.endswith("# EOF\n")
 
 
 def test_a_port_for_figures_that_is_taken_is_named(tmp_path: Path, postgres_url: str) -> None:

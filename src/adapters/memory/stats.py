@@ -42,12 +42,11 @@ class MemoryStatsService:
         start: datetime,
         end: datetime,
         *,
-        slot_id: str | None = None,
         provider_id: str | None = None,
         marks: Mapping[str, datetime] = {},
     ) -> dict[str, list[StatsCell]]:
         found: dict[str, list[StatsCell]] = {}
-        for one in sorted({ended.slot_id for ended in self._db.ended if slot_id in (None, ended.slot_id)}):
+        for one in sorted({ended.slot_id for ended in self._db.ended}):
             cells = await self.cells([start, end], slot_id=one, provider_id=provider_id, since=marks.get(one))
             if cells:
                 found[one] = cells

@@ -59,14 +59,12 @@ class PostgresStatsService:
         start: datetime,
         end: datetime,
         *,
-        slot_id: str | None = None,
         provider_id: str | None = None,
         marks: Mapping[str, datetime] = {},
     ) -> dict[str, list[StatsCell]]:
         parameters: dict[str, Any] = {
             "first": start,
             "last": end,
-            "slot_id": slot_id,
             "provider_id": provider_id,
             "buckets": _BUCKETS,
             "marked": [*marks],

@@ -79,7 +79,6 @@ from (
 ) as counted
 left join unnest(%(marked)s::text[], %(marks)s::timestamptz[]) as mark (slot_id, at) using (slot_id)
 where (mark.at is null or start >= mark.at)
-    and (%(slot_id)s::text is null or counted.slot_id = %(slot_id)s)
     and (%(provider_id)s::text is null or provider_id = %(provider_id)s)
 group by 1, 2, 3, 4
 """

@@ -36,14 +36,13 @@ class StatsService(Protocol):
         start: datetime,
         end: datetime,
         *,
-        slot_id: str | None = None,
         provider_id: str | None = None,
         marks: Mapping[str, datetime] = {},
     ) -> dict[str, list[StatsCell]]:
         """Counts of jobs finalized from `start` up to and without `end` (whole quarter hours), for each slot by id.
 
-        Every `period` is 0; slots without a job are left out. Filters as in `cells`. `marks` are the newest reset marks
-        of slots that count only from then on. QueueUnavailable.
+        Every `period` is 0; slots without a job are left out. `provider_id` as in `cells`. `marks` are the newest
+        reset marks of slots that count only from then on. QueueUnavailable.
         """
         ...
 

@@ -99,11 +99,15 @@ class Statistics:
         range = self._range(asked, longest=LONGEST_OF_ALL)
         slots = await self._slots.all() if slot_id is None else [await self._slots.get(slot_id)]
         mark = max((slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None), default=None)
-        start, end = range.bounds[0], range.bounds[-1]
-        cells, by_slot = await asyncio.gather(
-            self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id),
-            self._stats.cells_by_slot(start, end, slot_id=slot_id, provider_id=provider_id),
-        )
+        asking = self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id)
+        if slot_id is None:
+            start, end = range.bounds[0], range.bounds[-1]
+            cells, by_slot = await asyncio.gather(
+                asking, self._stats.cells_by_slot(start, end, provider_id=provider_id)
+            )
+        else:
+            cells = await asking
+            by_slot = {slot_id: cells} if cells else {}
         return _report(range, cells, mark, slots={id: figures_of(found) for id, found in by_slot.items()})
 
     async def rebuild(self) -> int:

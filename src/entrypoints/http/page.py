@@ -101,7 +101,7 @@ def _document(request: Request[Any, Any, Any], name: str, *, status: int = 200) 
     text = _text(name)
     for key, value in values.items():
         text = text.replace(key, value)
-    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
     return ASGIResponse(body=text.encode(), status_code=status, headers=headers, media_type="text/html")
 
 

@@ -139,7 +139,7 @@ def tell_method_not_allowed(request: Request[Any, Any, Any], error: MethodNotAll
     """The answer to a wrong method; at the address of a slot's ingest it is what a camera's set-up may have wrong."""
     answer = tell_http_error(request, error)
     head, _, slot_id = request.url.path.rpartition("/")
-    if head == "/ingest":
+    if head.endswith("/ingest"):  # below whatever address the app is mounted at
         SeenRequest(request, request.app.state.services, slot_id).answered(answer.content.status, answer.content)
     return answer
 

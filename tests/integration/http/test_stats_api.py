@@ -106,6 +106,7 @@ async def test_what_ended_before_the_mark_is_left_out_of_the_slot_alone(service:
     assert everything["summary"]["success"] == 1  # the first picture ended at 23:00Z the day before
     wider = await admin.get("/api/stats/global?from=2026-03-28T00:00:00Z&to=2026-03-30T00:00:00Z&slot_id=slot-001")
     assert wider["summary"]["success"] == 2
+    assert [(one["slot_id"], one["success"]) for one in wider["slots"]] == [("slot-001", 2)]
 
 
 @pytest.mark.usefixtures("history")
