@@ -30,32 +30,16 @@ export class Problem extends Error {
  * Ask the API. `query` holds parameters (null and undefined are left out), `json` or `form` (FormData) is the body.
  * Returns `{data, etag, status, headers}`; throws Problem, and an AbortError where `signal` says so.
  */
-export async function ask(method, path, { query, json, form, headers = {}, signal } = {}) {
-  for (;;) {
-    const answer = await send(method, path, { query, json, form, headers, signal });
-    if (answer.status === 401 && path !== "/api/session" && me.get()) {
-      await signedInAgain(signal);
-      continue;
-    }
-    const text = await answer.text();
-    const isJson = (answer.headers.get("content-type") ?? "").includes("json");
-    const data = isJson && text ? JSON.parse(text) : text;
-    if (!answer.ok) throw new Problem(isJson ? data : { status: answer.status, detail: answer.statusText });
-    return { data, etag: answer.headers.get("etag"), status: answer.status, headers: answer.headers };
-  }
+export async function ask(method, path, options = {}) {
+  const answer = await answered(method, path, options);
+  const text = await answer.text();
+  const data = isJson(answer) && text ? JSON.parse(text) : text;
+  return { data, etag: answer.headers.get("etag"), status: answer.status, headers: answer.headers };
 }
 
 /** Ask for an answer of JSON lines, and call `onLine` with each of them as it comes. Throws as `ask` does. */
 export async function follow(method, path, onLine, { signal } = {}) {
-  const answer = await send(method, path, { signal });
-  if (answer.status === 401 && me.get()) {
-    await signedInAgain(signal);
-    return follow(method, path, onLine, { signal });
-  }
-  if (!answer.ok) {
-    const isJson = (answer.headers.get("content-type") ?? "").includes("json");
-    throw new Problem(isJson ? await answer.json() : { status: answer.status, detail: answer.statusText });
-  }
+  const answer = await answered(method, path, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
@@ -95,6 +79,20 @@ export async function recognize() {
   const answer = await send("GET", "/api/me", {});
   me.set(answer.ok ? await answer.json() : null);
 }
+
+/** The answer, if it is a good one; Problem for what it is instead. Waits for a sign-in where the session has ended. */
+async function answered(method, path, options) {
+  for (;;) {
+    const answer = await send(method, path, options);
+    if (answer.ok) return answer;
+    if (answer.status !== 401 || path === "/api/session" || !me.get()) {
+      throw new Problem(isJson(answer) ? await answer.json() : { status: answer.status, detail: answer.statusText });
+    }
+    await signedInAgain(options.signal);
+  }
+}
+
+const isJson = (answer) => (answer.headers.get("content-type") ?? "").includes("json");
 
 async function send(method, path, { query, json, form, headers, signal }) {
   const sent = { ...headers };
