@@ -99,6 +99,12 @@ class TextImages:
     async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
         return self._facts(_read(path), limits)
 
+    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
+        try:
+            return self._facts(start, limits)
+        except UndecodableImage:
+            return None
+
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         self.prepared.append(needs)
         return self._whole(_read(path), ImageLimits(needs.max_pixels))

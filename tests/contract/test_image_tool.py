@@ -91,6 +91,28 @@ async def test_more_pixels_than_allowed_are_refused_from_the_header(tool: ImageT
         await tool.verify(photos.load(file), limits=ImageLimits(max_pixels=320 * 240 - 1))
 
 
+async def test_the_start_of_a_jpeg_tells_what_the_whole_tells(tool: ImageTool, file: Path) -> None:
+    data = photos.located("JPEG", 1600, 1200)
+    photos.store(file, data)
+    start = data[: len(data) // 2]
+    assert await tool.inspect_start(start, limits=LIMITS) == await tool.inspect(file, limits=LIMITS)
+    with pytest.raises(ImageTooLarge):
+        await tool.inspect_start(start, limits=ImageLimits(max_pixels=1600 * 1200 - 1))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        photos.TEXT_AS_JPG,
+        photos.located("JPEG")[:40],
+        *(photos.located(kind)[:5000] for kind in KINDS if kind != "JPEG"),
+    ],
+)
+async def test_a_start_that_does_not_tell_it_all_is_for_the_whole_to_say(tool: ImageTool, start: bytes) -> None:
+    assert await tool.inspect_start(start, limits=LIMITS) is None
+
+
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
 async def test_an_animation_is_bounded_and_becomes_its_first_frame(tool: ImageTool, file: Path, kind: str) -> None:
     photos.store(file, photos.animated(kind, frames=5))

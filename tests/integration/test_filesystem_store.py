@@ -114,11 +114,11 @@ async def test_what_a_killed_process_left_is_removed_once_it_is_old(store: Files
         "from photochanger.core.media import MediaKind\n"
         "async def dying():\n"
         "    yield bytes(600_000)\n"
-        "    yield bytes(300_000)\n"
+        "    yield bytes(600_000)\n"
         "    yield b'more'  # taken only once the first bytes are written\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "store = FilesystemMediaStore(Path(sys.argv[1]))\n"
-        "asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', dying(), max_bytes=1_000_000))\n"
+        "asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', dying(), max_bytes=2_000_000))\n"
     )
     assert run(writer, root).returncode == -9
     (left,) = files_in(root)
@@ -137,7 +137,7 @@ async def test_no_descriptor_stays_open_after_puts_that_were_cancelled_twice(sto
     before = open_descriptors()
     for _ in range(10):
         waiting = asyncio.Event()
-        putting = asyncio.create_task(store.put(KIND, "photo", stopping(waiting), max_bytes=1_000_000))
+        putting = asyncio.create_task(store.put(KIND, "photo", stopping(waiting), max_bytes=2_000_000))
         await waiting.wait()
         putting.cancel()
         await asyncio.sleep(0)
@@ -160,7 +160,7 @@ async def test_a_disk_that_is_really_full_leaves_nothing(root: Path) -> None:
         "store = FilesystemMediaStore(Path(sys.argv[1]))\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
         "try:\n"
-        "    asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', photo(), max_bytes=1_000_000))\n"
+        "    asyncio.run(store.put(MediaKind.PAYLOADS, 'photo', photo(), max_bytes=2_000_000))\n"
         "except StorageUnavailable as error:\n"
         "    print(error.detail)\n"
     )

@@ -22,24 +22,26 @@ class PartialFile:
 
     @property
     def sha256(self) -> str:
-        """The checksum of what was written so far, in hex."""
+        """The checksum of what was counted so far, in hex."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Append; the file is made on the first call."""
-        if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        """Append, and count it in the checksum."""
+        self.count(data)
+        self._append(data)
+
+    def count(self, data: bytes) -> None:
+        """Count these bytes in the checksum: for the last ones, while another thread publishes them."""
         self._digest.update(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
 
     def publish(self, rest: bytes, target: Path) -> None:
-        """Append the rest, make it durable and let it be seen under its name, in place of what was there."""
-        self.write(rest)
-        assert self._file is not None
-        os.fsync(self._file)
-        os.close(self._file)
+        """Append the rest, make it durable and let it be seen under its name, in place of what was there.
+
+        The rest is not counted in the checksum.
+        """
+        descriptor = self._append(rest)
+        os.fsync(descriptor)
+        os.close(descriptor)
         self._file = None
         self._path = self._path.rename(target)
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -47,6 +49,15 @@ class PartialFile:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _append(self, data: bytes) -> int:
+        """The descriptor of the file, which is made on the first call."""
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._file, left) :]
+        return self._file
 
     def discard(self) -> None:
         """Remove the file, published or not; does nothing where nothing was written."""

@@ -21,8 +21,11 @@ from ...core.ports.telemetry import Telemetry
 from ...core.services.silence import SILENCE
 from .partial import PartialFile
 
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 128 * 1024
 """The least that is worth a hop into a thread while a file arrives."""
+
+_MOST_WAITING_BYTES = 512 * 1024
+"""So much of a file waits at most while what came before it is written."""
 
 _READ_BYTES = 512 * 1024
 """What a reader gets at a time."""
@@ -65,17 +68,20 @@ class FilesystemMediaStore:
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
                     raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
-                if waiting_bytes >= _CHUNK_BYTES:
+                free = writing is None or writing.done()
+                if waiting_bytes >= (_CHUNK_BYTES if free else _MOST_WAITING_BYTES):
                     if writing is not None:
-                        await writing
-                    # Written while the next bytes arrive; never more than two chunks are in memory.
-                    writing = asyncio.ensure_future(_in_thread(partial.write, b"".join(waiting)))
+                        await _outcome(writing)
+                    writing = _begin(partial.write, b"".join(waiting))  # while the next bytes arrive
                     waiting, waiting_bytes = [], 0
                 waiting.append(chunk)
                 waiting_bytes += len(chunk)
             if writing is not None:
-                await writing
-            await _in_thread(partial.publish, b"".join(waiting), self._path(key))
+                await _outcome(writing)
+            rest = b"".join(waiting)
+            writing = _begin(partial.publish, rest, self._path(key))
+            await _in_thread(partial.count, rest)  # while the disk is waited for
+            await _outcome(writing)
         except BaseException:
             # Cancellation may come again and again meanwhile; it goes on once nothing is left.
             again = await _finished(writing) if writing is not None else None
@@ -93,18 +99,25 @@ class FilesystemMediaStore:
         if start < 0 or (end is not None and end < 0):
             raise ValueError("a range is counted from the start of the file")
         opened: list[int] = []
+        reading: asyncio.Future[bytes] | None = None
         try:
-            more = True
-            while more:
-                wanted = _READ_BYTES if end is None else min(max(end - start, 0), _READ_BYTES)
-                chunk = await _in_thread(self._read, key, opened, wanted, start)
+            wanted = _wanted(start, end)
+            reading = _begin(self._read, key, opened, wanted, start)
+            while reading is not None:
+                chunk = await _outcome(reading)
                 start += len(chunk)
-                more = len(chunk) == wanted and (end is None or start < end)
+                at_end = len(chunk) < wanted or (end is not None and start >= end)
+                wanted = _wanted(start, end)
+                # Read while the reader is busy with what it has.
+                reading = None if at_end else _begin(self._read, key, opened, wanted, start)
                 if chunk:
                     yield chunk
         finally:
+            again = await _finished(reading) if reading is not None else None
             for descriptor in opened:
                 os.close(descriptor)
+            if again is not None:
+                raise again
 
     @asynccontextmanager
     async def local(self, key: MediaKey) -> AsyncIterator[Path]:
@@ -200,6 +213,10 @@ class FilesystemMediaStore:
             raise _missing(key)
 
 
+def _wanted(start: int, end: int | None) -> int:
+    return _READ_BYTES if end is None else min(max(end - start, 0), _READ_BYTES)
+
+
 async def _discard(partial: PartialFile) -> None:
     """Remove what an interrupted write left. What ended the write stays the news: trouble here is only logged."""
     try:
@@ -210,7 +227,15 @@ async def _discard(partial: PartialFile) -> None:
 
 async def _in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run off the event loop, to its end even if cancelled: nothing may touch a file that a thread still works on."""
-    work = asyncio.get_running_loop().run_in_executor(None, functools.partial(call, *args, **kwargs))
+    return await _outcome(_begin(call, *args, **kwargs))
+
+
+def _begin(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> asyncio.Future[_T]:
+    """Start in a thread this moment; `_outcome` waits for it."""
+    return asyncio.get_running_loop().run_in_executor(None, functools.partial(call, *args, **kwargs))
+
+
+async def _outcome(work: asyncio.Future[_T]) -> _T:
     if (cancelled := await _finished(work)) is not None:
         raise cancelled
     trouble = work.exception()

@@ -53,6 +53,11 @@ class ImageTools:
     async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
         return await self._run(_inspect, path, limits)
 
+    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
+        if sniff(start) != "image/jpeg":  # the other types tell only further on how many frames they have
+            return None
+        return await self._run(_inspect_start, start, limits)
+
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         return await self._run(_prepare, path, needs)
 
@@ -69,6 +74,15 @@ class ImageTools:
 
 def _inspect(path: Path, limits: ImageLimits) -> ImageFacts:
     header = read_header(path)
+    check_limits(header, limits)
+    return header.facts
+
+
+def _inspect_start(start: bytes, limits: ImageLimits) -> ImageFacts | None:
+    try:
+        header = read_header(start)
+    except UndecodableImage:
+        return None
     check_limits(header, limits)
     return header.facts
 
@@ -147,7 +161,8 @@ def _decode_whole(data: bytes, mime: str) -> None:
 def _decode_first_rows(data: bytes) -> None:
     """Prove a JPEG whose one scan is whole: a decoder that takes its first rows takes it to its end (ADR 8)."""
     image = open_image(data, "image/jpeg", access="sequential")
-    image.crop(0, 0, image.width, min(image.height, _FIRST_ROWS)).avg()
+    # A region is read by this thread alone; what sums up an image starts threads of its own for these few rows.
+    pyvips.Region.new(image).fetch(0, 0, image.width, min(image.height, _FIRST_ROWS))
 
 
 def _decode_jpeg(data: bytes) -> None:

@@ -76,6 +76,13 @@ class ImageTool(Protocol):
         """
         ...
 
+    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
+        """The same from the first bytes of a picture that is still arriving; None where those do not tell it all.
+
+        Raises ImageTooLarge. Whatever else is wrong is for `inspect` to say.
+        """
+        ...
+
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         """The photo as a provider may see it: upright by EXIF, without location metadata, within `needs`.
 

@@ -43,6 +43,7 @@ from .fallback import FallbackPictures
 from .receiving import SNIFF_BYTES, Receiving
 from .settings_service import SettingsService
 from .silence import SILENCE
+from .together import together
 
 _log = logging.getLogger("photochanger.jobs")
 
@@ -108,10 +109,13 @@ class Jobs:
         self._endings: set[asyncio.Task[Job]] = set()
 
     async def admit(self, slot_id: str) -> Slot:
+        slot, _ = await together(self._enabled(slot_id), self._receiving.require_room())
+        return slot
+
+    async def _enabled(self, slot_id: str) -> Slot:
         slot = await self._slots.get(slot_id)
         if not slot.active or not slot.route.entries:
             raise SlotDisabled(f"The slot {slot_id} is switched off.")
-        await self._receiving.require_room()
         return slot
 
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
@@ -241,8 +245,9 @@ class Jobs:
         if mime is None:
             raise UnsupportedMediaType("The content is not a picture.")
         name = result_name(job.id, mime)
-        verifying = asyncio.ensure_future(self._images.verify(data, limits=limits))
+        # The store goes first: its threads wait for the disk, while the proof keeps a processor to itself.
         storing = asyncio.ensure_future(self._store.put(MediaKind.RESULTS, name, one_chunk(data), max_bytes=len(data)))
+        verifying = asyncio.ensure_future(self._images.verify(data, limits=limits))
         try:
             picture = await verifying
             file = await storing

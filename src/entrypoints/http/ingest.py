@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 
 from ...core.errors import InvalidRequest, PayloadTooLarge, PhotoChangerError
 from ...core.jobs import Job
+from ...core.services.together import together
 from ...core.slots import Slot
 from ...core.telemetry import IngestOutcome, ingest_outcome
 from .. import logs
@@ -77,10 +78,11 @@ async def _answer(request: Request[Any, Any, Any], services: HttpServices, told:
     key = _idempotency_key(request)
     preference = _Preference(request.headers.getall("prefer", []))
     address = address_of(request)
-    await services.auth.check_throttle(address)
-    slot = await services.jobs.admit(slot_id)
+    _, (slot, settings) = await together(
+        services.auth.check_throttle(address), together(services.jobs.admit(slot_id), services.settings.current())
+    )
     told.slot(slot)
-    max_bytes = (await services.settings.current()).max_upload_bytes + FORM_OVERHEAD_BYTES
+    max_bytes = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
     if (request.content_length or 0) > max_bytes:
         raise PayloadTooLarge("The request is larger than is accepted.")
     photo, metadata = await read_camera_form(

@@ -58,6 +58,33 @@ async def test_what_is_no_picture_is_refused_at_its_first_bytes() -> None:
     assert await world.files() == []
 
 
+async def test_a_photo_that_announces_too_many_pixels_is_refused_while_it_arrives() -> None:
+    world = World()
+    slot = await world.slot()
+    read = 0
+
+    async def huge() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b"JPEG 999999x999999 " + bytes(70_000)
+            await asyncio.sleep(0)
+
+    with pytest.raises(ImageTooLarge):
+        await world.jobs.receive_photo(slot, huge())
+    assert read < 10
+    assert await world.files() == []
+
+
+async def test_a_large_photo_is_stored_whole_while_its_start_is_looked_at() -> None:
+    world = World()
+    slot = await world.slot()
+    large = picture("ada" * 50_000)
+    photo = await world.jobs.receive_photo(slot, chunks(large, size=20_000))
+    assert (photo.facts.width, photo.facts.height) == (6000, 4000)
+    assert await world.content(photo.file.key) == large
+
+
 async def test_nothing_is_kept_of_an_empty_photo() -> None:
     world = World()
     slot = await world.slot()
