@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 from administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
-from http_server import Service
+from http_server import Service, form
 from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Permission
 from photochanger.core.ports.services import AdminService
 
@@ -49,6 +49,30 @@ async def test_a_thousand_tries_from_one_address_cost_a_few_hashes(service: Serv
     answer = await service.client.post("/api/login", json={"username": ADMIN, "password": ADMIN_PASSWORD})
     problem = described(answer, 429, "too_many_attempts")
     assert 0 < int(answer.headers["retry-after"]) == problem["retry_after"] <= 60
+
+
+async def test_photos_that_are_let_in_do_not_make_it_cheaper_to_guess_at_logins(service: Service) -> None:
+    for number in range(MAX_FAILURES):
+        assert (await service.ingest()).status_code == 200
+        guess = {"username": f"user-{number}", "password": "guess"}
+        described(await service.client.post("/api/login", json=guess), 401, "invalid_credentials")
+        await service.post_form("slot-001", form(password="wrong"))
+        assert (await service.ingest()).status_code == 200
+    described(await service.client.post("/api/login", json=WRONG), 429, "too_many_attempts")
+
+
+async def test_who_mistypes_their_own_password_does_not_stop_the_cameras_of_the_same_address(service: Service) -> None:
+    for _ in range(MAX_FAILURES + 1):
+        answer = await service.client.post("/api/login", json=WRONG)
+    described(answer, 429, "too_many_attempts")
+    assert (await service.ingest()).status_code == 200
+
+
+async def test_a_camera_with_an_old_password_does_not_keep_its_operator_out(service: Service) -> None:
+    for _ in range(MAX_FAILURES + 1):
+        answer = await service.post_form("slot-001", form(password="an old one"))
+    described(answer, 429, "too_many_attempts")
+    await sign_in(service)
 
 
 async def test_logins_and_failures_are_in_the_audit_log_without_passwords(service: Service) -> None:
