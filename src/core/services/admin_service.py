@@ -31,7 +31,7 @@ from ..people import (
 )
 from ..ports.clock import Clock
 from ..ports.repositories import AuditLog
-from ..ports.security import AdminRepository, PasswordHasher, TokenIssuer
+from ..ports.security import AdminEdit, AdminRepository, PasswordHasher, TokenIssuer
 from .fresh import Fresh
 from .signing_keys import SigningKeys
 from .throttle import Throttle
@@ -121,28 +121,37 @@ class Admins:
         return admin
 
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
-        admin = _named(username, await self._read())
-        password = _checked_password(password)
-        hash = await self._hash(password)
-        changed = msgspec.structs.replace(admin, password_hash=hash, tokens_from=self._after_tokens(admin))
-        await self._save(changed, AuditAction.ADMIN_PASSWORD_CHANGED, by)
+        _named(username, await self._read())
+        hash = await self._hash(_checked_password(password))
+
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+            admin = _named(username, everyone)
+            changed = msgspec.structs.replace(admin, password_hash=hash, tokens_from=self._after_tokens(admin))
+            return changed, self._entry(AuditAction.ADMIN_PASSWORD_CHANGED, by, admin.username)
+
+        await self._change(edit)
 
     async def disable(self, username: str, *, by: Actor) -> None:
-        everyone = await self._read()
-        admin = _named(username, everyone)
-        if admin.disabled_at is not None:
-            return
-        if [name for name, one in everyone.items() if _can_do_all(one)] == [admin.username]:
-            _refuse([("username", "It is the last administrator who may do everything; add another one first.")])
-        disabled = msgspec.structs.replace(admin, disabled_at=self._clock.now())
-        await self._save(disabled, AuditAction.ADMIN_DISABLED, by)
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
+            admin = _named(username, everyone)
+            if admin.disabled_at is not None:
+                return None
+            if [name for name, one in everyone.items() if _can_do_all(one)] == [admin.username]:
+                _refuse([("username", "It is the last administrator who may do everything; add another one first.")])
+            disabled = msgspec.structs.replace(admin, disabled_at=self._clock.now())
+            return disabled, self._entry(AuditAction.ADMIN_DISABLED, by, admin.username)
+
+        await self._change(edit)
 
     async def enable(self, username: str, *, by: Actor) -> None:
-        admin = _named(username, await self._read())
-        if admin.disabled_at is None:
-            return
-        enabled = msgspec.structs.replace(admin, disabled_at=None, tokens_from=self._after_tokens(admin))
-        await self._save(enabled, AuditAction.ADMIN_ENABLED, by)
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
+            admin = _named(username, everyone)
+            if admin.disabled_at is None:
+                return None
+            enabled = msgspec.structs.replace(admin, disabled_at=None, tokens_from=self._after_tokens(admin))
+            return enabled, self._entry(AuditAction.ADMIN_ENABLED, by, admin.username)
+
+        await self._change(edit)
 
     async def ensure_first(self, username: str | None, password: str | None) -> tuple[str, str] | None:
         if await self._admins.all():
@@ -190,8 +199,8 @@ class Admins:
             tokens_from=now.replace(microsecond=0),
         )
 
-    async def _save(self, admin: Admin, action: AuditAction, by: Actor) -> None:
-        await self._admins.save(admin, audit=self._entry(action, by, admin.username))
+    async def _change(self, edit: AdminEdit) -> None:
+        await self._admins.change(edit)
         self._known.forget()
 
     async def _read(self) -> dict[str, Admin]:
