@@ -72,8 +72,9 @@ class SettingsService:
             "version": stored.version,
         }
 
-    async def change(self, document: Mapping[str, Any], *, expected_version: int | None, by: Actor) -> None:
-        """Change what the document names (see `describe`, with `ingest_password` as the new one's text).
+    async def change(self, document: Mapping[str, Any], *, expected_version: int | None, by: Actor) -> bool:
+        """Change what the document names (see `describe`, with `ingest_password` as the new one's text); whether that
+        made another version.
 
         A setting that is None goes back to the configured default, a provider's limits to what it declares itself.
         Without a version that is expected, what others change meanwhile is kept beside it. InvalidSettings names
@@ -89,11 +90,24 @@ class SettingsService:
         try:
             changed = await self._edit(self._settings_edit(change.fields, by), expected_version=expected_version)
             expected = None if changed else expected_version
-            await self._edit(self._limits_edit(change.provider_limits, by), expected_version=expected)
+            changed |= await self._edit(self._limits_edit(change.provider_limits, by), expected_version=expected)
             if hash is not None:
+                if not changed:
+                    await self.take_version(expected_version)
                 await self._set_ingest_password(hash, by)
         finally:
             self._snapshot.forget()
+        return changed or hash is not None
+
+    async def take_version(self, expected_version: int | None) -> None:
+        """Make the next version for a change that is kept elsewhere, such as a password or a key: of two writers that
+        expect the same version one gets it. VersionConflict, QueueUnavailable."""
+        while True:
+            stored = await self._repository.get()
+            if expected_version is not None and expected_version != stored.version:
+                raise _changed_meanwhile()
+            if await self._repository.save(stored, expected_version=stored.version) is not None:
+                return
 
     async def limit_provider(self, provider_id: str, limit: ProviderLimit | None, *, by: Actor) -> None:
         """Allow this much of a provider, in place of what it declares; None: what it declares. QueueUnavailable."""

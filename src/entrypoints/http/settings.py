@@ -32,7 +32,9 @@ async def put_settings(request: Request[Any, Any, Any]) -> ASGIApp:
     document = await read_json(request)
     keys = _keys(document.pop("provider_keys", {}), services)
     by = actor_of(request)
-    await services.settings.change(document, expected_version=version, by=by)
+    changed = await services.settings.change(document, expected_version=version, by=by)
+    if keys and not changed:
+        await services.settings.take_version(version)
     for provider_id, key in keys.items():
         if key is None:
             await services.provider_keys.forget(provider_id, by=by)

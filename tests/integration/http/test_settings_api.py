@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,6 +70,28 @@ async def test_of_two_writers_that_name_the_version_one_wins(admin: Administrato
         return (await admin("PUT", "/api/settings", json_body=body, headers={"If-Match": tag})).status_code
 
     assert sorted(await asyncio.gather(*(write(20 + n) for n in range(4)))) == [200, 412, 412, 412]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda n: {"ingest_password": f"new password {n}"},
+        lambda n: {"provider_keys": {"scripted": f"key-{n}"}},
+        lambda n: {"provider_limits": {"scripted": {"per_day": 10 + n}}},
+    ],
+    ids=["ingest password", "key", "limits"],
+)
+async def test_one_wins_also_where_what_is_written_is_never_shown(
+    admin: Administrator, body: Callable[[int], dict[str, Any]]
+) -> None:
+    tag = (await admin.get("/api/settings"))["etag"]
+
+    async def write(n: int) -> int:
+        return (await admin("PUT", "/api/settings", json_body=body(n), headers={"If-Match": tag})).status_code
+
+    assert sorted(await asyncio.gather(*(write(n) for n in range(4)))) == [200, 412, 412, 412]
+    assert await write(9) == 412
+    assert (await admin.get("/api/settings"))["etag"] != tag
 
 
 async def test_writers_that_name_no_version_lose_nothing_of_each_other(admin: Administrator) -> None:
