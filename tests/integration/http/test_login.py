@@ -14,6 +14,7 @@ from administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
 from http_server import Service, form
 from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Permission
 from photochanger.core.ports.services import AdminService
+from photochanger.core.services.signing_keys import SigningKeys
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +147,12 @@ async def test_tokens_that_were_not_made_here_open_nothing(service: Service) -> 
     header = jwt.get_unverified_header(good)
     claims = jwt.decode(good, options={"verify_signature": False})
 
+    key_id, secret = await (await service.opened.container.get(SigningKeys)).current()
+
+    def signed(**changes: object) -> str:
+        """Made with the right key, but not by the login."""
+        return jwt.encode({**claims, **changes}, secret, algorithm="HS256", headers={"kid": key_id})
+
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
@@ -155,6 +162,10 @@ async def test_tokens_that_were_not_made_here_open_nothing(service: Service) -> 
         "public key confusion": f"{part({**header, 'alg': 'RS256'})}.{body}.{signature}",
         "tampered": f"{head}.{part({**claims, 'sub': 'root'})}.{signature}",
         "cut": good[:-4],
+        "another audience": signed(aud="another-api"),
+        "another issuer": signed(iss="somebody"),
+        "from the future": signed(iat=claims["iat"] + 3600, exp=claims["exp"] + 7200),
+        "of nobody": signed(sub="nobody"),
         "another key": jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": header["kid"]}),
         "unknown key id": jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": "00000000"}),
         "no key id": jwt.encode(claims, "x" * 32, algorithm="HS256"),
@@ -166,4 +177,19 @@ async def test_tokens_that_were_not_made_here_open_nothing(service: Service) -> 
         headers = [(b"authorization", b"Bearer " + token.encode())]
         answer = await service.client.get("/api/me", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token"), why
-    assert (await service.client.get("/api/me", headers={"Authorization": f"Bearer {good}"})).status_code == 200
+    for right in (good, signed()):
+        assert (await service.client.get("/api/me", headers={"Authorization": f"Bearer {right}"})).status_code == 200
+
+
+async def test_tokens_of_a_key_that_was_rotated_hold_and_those_of_a_revoked_one_do_not(service: Service) -> None:
+    keys: Any = await service.opened.container.get(SigningKeys)
+    before = await sign_in(service)
+    await keys.rotate(by=COMMAND_LINE)
+    after = await sign_in(service)
+    assert jwt.get_unverified_header(before.token)["kid"] != jwt.get_unverified_header(after.token)["kid"]
+    for one in (before, after):
+        assert (await one.get("/api/me"))["username"] == ADMIN
+    await keys.revoke(by=COMMAND_LINE)
+    for one in (before, after):
+        described(await one("GET", "/api/me"), 401, "invalid_token")
+    assert (await (await sign_in(service)).get("/api/me"))["username"] == ADMIN
