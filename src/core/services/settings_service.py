@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from ..audit import AuditAction, AuditEntry, audited
 from ..errors import VersionConflict
-from ..fields import refuse
+from ..fields import Trouble, refuse
 from ..people import FIRST_START, Actor
 from ..ports.clock import Clock
 from ..ports.repositories import SettingsRepository
@@ -72,20 +72,28 @@ class SettingsService:
             "version": stored.version,
         }
 
-    async def change(self, document: Mapping[str, Any], *, expected_version: int | None, by: Actor) -> bool:
+    async def change(
+        self,
+        document: Mapping[str, Any],
+        *,
+        expected_version: int | None,
+        by: Actor,
+        beside: Collection[Trouble] = (),
+    ) -> bool:
         """Change what the document names (see `describe`, with `ingest_password` as the new one's text); whether that
         made another version.
 
         A setting that is None goes back to the configured default, a provider's limits to what it declares itself.
         Without a version that is expected, what others change meanwhile is kept beside it. InvalidSettings names
-        everything that does not fit, and nothing is changed; VersionConflict, QueueUnavailable.
+        everything that does not fit, with what was found wrong `beside` the document, and nothing is changed;
+        VersionConflict, QueueUnavailable.
         """
         stored = await self._repository.get()
         if expected_version is not None and expected_version != stored.version:
             raise _changed_meanwhile()
         remote = {provider.info.id for provider in self._providers.all() if not provider.info.on_this_machine}
         change, errors = read_change(document, providers=remote, limited=stored.provider_limits or {})
-        refuse(errors)
+        refuse([*errors, *beside])
         hash = None if change.ingest_password is None else await self._hasher.hash(change.ingest_password)
         try:
             changed = await self._edit(self._settings_edit(change.fields, by), expected_version=expected_version)

@@ -180,6 +180,17 @@ async def test_bad_json_is_refused(admin: Administrator, content: bytes, status:
     described(await admin("PUT", "/api/settings", content=content, headers=headers), status, code)
 
 
+async def test_what_is_wrong_with_keys_is_told_with_all_that_is_wrong(admin: Administrator) -> None:
+    body = {"provider_keys": {"scripted": "", "nobody": "x"}, "sync_response_seconds": 9, "colour": "red"}
+    problem = described(await admin("PUT", "/api/settings", json_body=body), 422, "invalid_settings")
+    assert fields_of(problem) == {
+        "provider_keys.scripted",
+        "provider_keys.nobody",
+        "sync_response_seconds",
+        "colour",
+    }
+
+
 async def test_the_providers_are_told_with_their_schemas(admin: Administrator) -> None:
     provider = await scripted(admin)
     assert provider["operations"][0]["settings_schema"] == {"type": "object"}
