@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import bcrypt
 import jwt
+import msgspec
 import pytest
 from administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
-from http_server import Service, form
+from http_server import Service, form, serving
+from photochanger.adapters.security import Argon2PasswordHasher
 from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Permission
+from photochanger.core.ports.repositories import SettingsRepository
+from photochanger.core.ports.security import AdminRepository, PasswordHasher
 from photochanger.core.ports.services import AdminService
+from photochanger.core.services.settings_service import SettingsService
 from photochanger.core.services.signing_keys import SigningKeys
+from photochanger.core.settings import StoredPassword
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +120,33 @@ async def test_a_login_that_is_none_gets_a_clear_error(
 
 async def test_a_login_that_is_no_json_is_told_so(service: Service) -> None:
     described(await service.client.post("/api/login", data=WRONG), 415, "unsupported_media_type")
+
+
+async def test_passwords_that_were_brought_along_open_and_are_hashed_anew(tmp_path: Path) -> None:
+    def brought_along(password: str) -> str:
+        return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+    hasher = Argon2PasswordHasher()
+    async with serving(tmp_path, adapters={PasswordHasher: hasher}) as service:
+        container = service.opened.container
+        admins: AdminRepository = await container.get(AdminRepository)
+        settings: SettingsRepository = await container.get(SettingsRepository)
+        old = brought_along("from elsewhere")
+        await admins.change(lambda all_: (msgspec.structs.replace(all_[ADMIN], password_hash=old), None))
+        now = datetime.now(UTC)
+        await settings.set_ingest_password(StoredPassword(brought_along("of the cameras"), now, "somebody"))
+        changes = await container.get(SettingsService)
+        await changes.change({}, expected_version=None, by=COMMAND_LINE)  # what was known before is forgotten
+        for _ in range(2):
+            assert (await (await sign_in(service, ADMIN, "from elsewhere")).get("/api/me"))["username"] == ADMIN
+            assert (await service.post_form("slot-001", form(password="of the cameras"))).status_code == 200
+        (admin,) = await admins.all()
+        ingest = await settings.ingest_password()
+        assert ingest is not None
+        assert admin.password_hash.startswith("$argon2id$")
+        assert ingest.hash.startswith("$argon2id$")
+        assert (ingest.changed_at, ingest.changed_by) == (now, "somebody")
+    await hasher.close()
 
 
 async def test_a_disabled_administrator_is_out_at_once_and_stays_out(service: Service) -> None:
