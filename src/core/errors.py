@@ -5,6 +5,7 @@ Messages are written for the person who reads the answer; they never contain sec
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
@@ -230,13 +231,24 @@ class VersionRequired(PhotoChangerError):
 
 
 class TemplateInUse(PhotoChangerError):
-    """The template is bound to slots; `slots` names them."""
+    """The template is bound to slots, or photos of theirs that are under way began with it; `slots` names them."""
 
     code = "template_in_use"
 
     def __init__(self, detail: str, *, slots: tuple[str, ...]) -> None:
         super().__init__(detail)
         self.slots = slots
+
+
+def template_bound(slots: Collection[str]) -> TemplateInUse:
+    """The template of these slots."""
+    return TemplateInUse(f"The template is bound to {', '.join(slots)}.", slots=tuple(slots))
+
+
+def template_under_way(slots: Collection[str]) -> TemplateInUse:
+    """The template of jobs of these slots that have not ended."""
+    told = f"Photos of {', '.join(slots)} that are under way began with the template; in a minute they have ended."
+    return TemplateInUse(told, slots=tuple(slots))
 
 
 class BindingTaken(PhotoChangerError):

@@ -92,16 +92,17 @@ def is_password(text: str) -> bool:
 
 
 def address_key(address: str) -> str:
-    """What wrong passwords from an address are counted under: an IPv6 host has its whole /64 to itself."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return f"address {address[:64]}"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return f"address {parsed.ipv4_mapped}"
-        return f"address {ipaddress.ip_network((parsed, 64), strict=False)}"
-    return f"address {parsed}"
+    """What wrong passwords of logins from an address are counted under."""
+    return f"address {_counted(address)}"
+
+
+def camera_key(address: str) -> str:
+    """What wrong ingest passwords from an address are counted under.
+
+    By itself: cameras and people often share an address. Somebody who mistypes their own password must not stop the
+    cameras, and a camera's right password must not let whoever is behind it guess at logins without end.
+    """
+    return f"camera {_counted(address)}"
 
 
 def account_key(username: str) -> str:
@@ -117,3 +118,16 @@ def seconds_left(until: datetime, now: datetime) -> int:
 def allowed(claimed: Collection[str], held: Collection[Permission]) -> frozenset[Permission]:
     """What a token may do: what it says, as far as its administrator still holds it."""
     return frozenset(permission for permission in held if permission in claimed)
+
+
+def _counted(address: str) -> str:
+    """The address as far as it tells hosts apart: an IPv6 host has its whole /64 to itself."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from photochanger.core.audit import AuditAction, AuditEntry, audited
 from photochanger.core.errors import AdminExists, AdminNotFound
@@ -90,24 +92,59 @@ async def test_a_first_one_that_comes_with_others_never_breaks(backend: SimpleNa
     assert end is None or isinstance(end, AdminExists)
 
 
-async def test_a_saved_administrator_is_kept_whole_and_the_others_stay(backend: SimpleNamespace) -> None:
-    await backend.admins.add(admin("ada"))
-    other = admin("bob")
-    await backend.admins.add(other)
+async def test_a_changed_administrator_is_kept_whole_and_the_others_stay(backend: SimpleNamespace) -> None:
+    ada, bob = admin("ada"), admin("bob")
+    await backend.admins.add(ada)
+    await backend.admins.add(bob)
     changed = admin(
         "ada", password_hash="new", permissions=(Permission.STATS_READ,), tokens_from=LATER, disabled_at=LATER
     )
     told = entry(AuditAction.ADMIN_DISABLED)
-    await backend.admins.save(changed, audit=told)
-    assert await backend.admins.all() == [changed, other]
+    seen: list[Mapping[str, Admin]] = []
+
+    def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+        seen.append(everyone)
+        return changed, told
+
+    await backend.admins.change(edit)
+    assert seen == [{"ada": ada, "bob": bob}]
+    assert await backend.admins.all() == [changed, bob]
     assert await audit_entries(backend) == [told]
 
 
-async def test_nobody_comes_into_being_by_saving(backend: SimpleNamespace) -> None:
-    with pytest.raises(AdminNotFound):
-        await backend.admins.save(admin("ada"), audit=entry())
-    assert await backend.admins.all() == []
+async def test_a_change_that_finds_nothing_to_change_leaves_all_as_it_is(backend: SimpleNamespace) -> None:
+    await backend.admins.add(admin("ada"))
+    await backend.admins.change(lambda everyone: None)
+    assert await backend.admins.all() == [admin("ada")]
     assert await audit_entries(backend) == []
+
+
+async def test_what_a_change_raises_goes_through_and_nothing_is_stored(backend: SimpleNamespace) -> None:
+    def refuse(everyone: Mapping[str, Admin]) -> None:
+        raise AdminNotFound("There is no administrator of this name.")
+
+    await backend.admins.add(admin("ada"))
+    with pytest.raises(AdminNotFound):
+        await backend.admins.change(refuse)
+    await backend.admins.change(lambda everyone: (everyone["ada"], entry()))  # and nobody is kept waiting for it
+    assert await backend.admins.all() == [admin("ada")]
+
+
+async def test_of_changes_at_once_none_is_lost(backend: SimpleNamespace) -> None:
+    await backend.admins.add(admin("ada", password_hash="0"))
+
+    def count_up(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+        now = everyone["ada"]
+        return msgspec.structs.replace(now, password_hash=str(int(now.password_hash) + 1)), entry()
+
+    async def renew() -> bool:
+        renewed: bool = await backend.admins.renew_hash("ada", hash="100", expected_hash="0")
+        return renewed
+
+    renewed, *_ = await asyncio.gather(renew(), *(backend.admins.change(count_up) for _ in range(8)))
+    (after,) = await backend.admins.all()
+    assert after.password_hash == ("108" if renewed else "8")
+    assert len(await audit_entries(backend)) == 8
 
 
 async def test_a_hash_is_renewed_only_if_it_is_still_the_expected_one(backend: SimpleNamespace) -> None:

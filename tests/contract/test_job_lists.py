@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -128,6 +128,16 @@ async def test_a_range_begins_with_its_first_moment_and_ends_before_its_last(bac
     assert await found(backend, created_from=at[1]) == [jobs[2].id, jobs[1].id]
     assert await found(backend, created_to=at[1]) == [jobs[0].id]
     assert await found(backend, created_from=at[0], created_to=at[2]) == [jobs[1].id, jobs[0].id]
+
+
+@pytest.mark.parametrize("order", JobOrder)
+async def test_a_range_may_begin_before_and_end_after_every_moment(backend: SimpleNamespace, order: JobOrder) -> None:
+    job = await ended_job(backend)
+    first = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    last = datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))
+    assert await found(backend, order, created_from=first, created_to=last) == [job.id]
+    assert await found(backend, order, created_from=last) == []
+    assert await found(backend, order, created_to=first) == []
 
 
 async def test_lists_are_sorted_by_beginning_or_by_end_both_ways(backend: SimpleNamespace) -> None:

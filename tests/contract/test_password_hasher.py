@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import bcrypt
 import pytest
 from photochanger.adapters.security import Argon2PasswordHasher
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -53,7 +54,31 @@ async def test_a_hash_with_weaker_parameters_still_verifies_and_is_outdated(hash
     assert not hasher.is_outdated(await hasher.hash("secret"))
 
 
-@pytest.mark.parametrize("broken", ["", "plain text", "$argon2id$", "$argon2id$v=19$m=65536,t=3,p=4", "$2b$12$x"])
+# Made with other programs: the vectors of bcrypt's reference implementation, and what PHP's password_hash writes.
+@pytest.mark.parametrize(
+    ("password", "brought_along"),
+    [
+        ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+        ("", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy"),
+        ("rasmuslerdorf", "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq"),
+        ("Grüße ✓", bcrypt.hashpw("Grüße ✓".encode(), bcrypt.gensalt(4)).decode()),
+        ("x" * 72, bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()),
+        ("a\0b", bcrypt.hashpw(b"a\0b", bcrypt.gensalt(4)).decode()),
+    ],
+    ids=["reference", "reference, empty", "PHP", "not ASCII", "longest", "NUL"],
+)
+async def test_a_hash_of_bcrypt_that_was_brought_along_verifies_and_is_outdated(
+    hasher: Argon2PasswordHasher, password: str, brought_along: str
+) -> None:
+    assert await hasher.verify(password, brought_along)
+    for wrong in (password + "x", password[:-1] + "y", "\ud800", brought_along, "x" * 100_000):
+        assert not await hasher.verify(wrong, brought_along)
+    assert hasher.is_outdated(brought_along)
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "plain text", "$argon2id$", "$argon2id$v=19$m=65536,t=3,p=4", "$2b$12$x", f"$2b$99${'a' * 53}"]
+)
 async def test_what_is_no_hash_matches_nothing_and_is_outdated(hasher: Argon2PasswordHasher, broken: str) -> None:
     assert not await hasher.verify("secret", broken)
     assert not await hasher.verify("", broken)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from builders import stored_file
+from builders import new_job, outcome_failed, route, stored_file
 from photochanger.core.audit import AuditAction, AuditEntry, audited
 from photochanger.core.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
 from photochanger.core.ids import new_id
@@ -146,6 +146,31 @@ async def test_one_that_is_bound_is_not_removed_but_with_its_only_binding(backen
     assert await bound(backend) == {}
     assert (await backend.slots.get(SLOT)).version == before.version + 1
     assert len((await backend.audit.find(limit=9)).items) == 1
+
+
+async def test_one_that_a_live_job_began_with_is_not_removed_before_the_job_has_ended(backend: SimpleNamespace) -> None:
+    golden, other = template(), template(1)
+    await backend.templates.add(golden)
+    await backend.templates.add(other)
+    with_golden = msgspec.structs.replace(route(), templates=(TemplateBinding("frame", str(golden.id)),))
+    job = await backend.queue.enqueue(new_job(slot_id="slot-004", route=with_golden), max_active=9)
+    await backend.queue.enqueue(new_job(), max_active=9)
+    with pytest.raises(TemplateInUse) as caught:
+        await backend.templates.remove(golden.id, audit=told())
+    assert caught.value.slots == ("slot-004",)
+    assert await backend.templates.get(golden.id) == golden
+    assert await backend.templates.remove(other.id) == other
+    await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)
+    assert await backend.templates.remove(golden.id, audit=told()) == golden
+    assert len((await backend.audit.find(limit=9)).items) == 1
+
+
+async def test_force_removes_also_what_a_live_job_began_with(backend: SimpleNamespace) -> None:
+    golden = template()
+    await backend.templates.add(golden)
+    with_golden = msgspec.structs.replace(route(), templates=(TemplateBinding("frame", str(golden.id)),))
+    await backend.queue.enqueue(new_job(route=with_golden), max_active=9)
+    assert await backend.templates.remove_bound(golden.id) == golden
 
 
 async def test_one_that_is_bound_is_removed_by_force_with_all_its_bindings(backend: SimpleNamespace) -> None:

@@ -96,7 +96,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         AdminRepository: MemoryAdminRepository(audit),
         FailureCounter: MemoryFailureCounter(),
         SigningKeyRepository: MemorySigningKeyRepository(audit),
-        TemplateRepository: MemoryTemplateRepository(slots),
+        TemplateRepository: MemoryTemplateRepository(slots, database),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: MemoryWorkerRegistry(clock),

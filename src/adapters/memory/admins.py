@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from ...core.audit import AuditEntry
-from ...core.errors import AdminExists, AdminNotFound
+from ...core.errors import AdminExists
 from ...core.people import Admin
+from ...core.ports.security import AdminEdit
 from .audit import MemoryAuditLog
 
 
@@ -32,11 +33,12 @@ class MemoryAdminRepository:
         await self.add(admin, audit=audit)
         return True
 
-    async def save(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
-        if admin.username not in self._admins:
-            raise AdminNotFound(f"There is no administrator {admin.username}.")
-        self._admins[admin.username] = admin
-        self._audit.write(audit)
+    async def change(self, edit: AdminEdit) -> None:
+        edited = edit(dict(self._admins))
+        if edited is not None:
+            admin, audit = edited
+            self._admins[admin.username] = admin
+            self._audit.write(audit)
 
     async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:
         admin = self._admins.get(username)

@@ -9,11 +9,13 @@ from uuid import UUID
 import msgspec
 
 from ...core.audit import AuditEntry
-from ...core.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
+from ...core.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
+from ...core.jobs import Job
 from ...core.media import MediaKey, MediaKind, TemplateMedia
 from ...core.ports.clock import Clock
-from ...core.slots import Slot, TemplateBinding
+from ...core.slots import Route, Slot, TemplateBinding
 from .audit import MemoryAuditLog
+from .database import MemoryDatabase
 
 
 class MemorySlotRepository:
@@ -72,8 +74,9 @@ class MemorySlotRepository:
 class MemoryTemplateRepository:
     """Templates beside the slots that they are bound to."""
 
-    def __init__(self, slots: MemorySlotRepository) -> None:
+    def __init__(self, slots: MemorySlotRepository, database: MemoryDatabase) -> None:
         self._slots = slots
+        self._database = database
 
     async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None:
         self._slots.templates[str(template.id)] = template
@@ -118,7 +121,9 @@ class MemoryTemplateRepository:
     ) -> TemplateMedia:
         used = sorted({slot for slot, key in await self._bindings(template_id) if (slot, key) != besides})
         if used:
-            raise TemplateInUse(f"The template is bound to {', '.join(used)}.", slots=tuple(used))
+            raise template_bound(used)
+        if live := sorted({job.slot_id for job in self._live_jobs() if str(template_id) in _media_ids(job.route)}):
+            raise template_under_way(live)
         return await self.remove_bound(template_id, audit=audit)
 
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
@@ -138,6 +143,9 @@ class MemoryTemplateRepository:
             if key.kind is MediaKind.TEMPLATES and key.name.removesuffix(".webp") in self._slots.templates
         }
 
+    def _live_jobs(self) -> list[Job]:
+        return [job for job in self._database.jobs.values() if job.finalized_at is None]
+
     async def _bindings(self, template_id: UUID) -> tuple[tuple[str, str], ...]:
         return tuple(
             (slot.id, binding.setting_key)
@@ -145,6 +153,11 @@ class MemoryTemplateRepository:
             for binding in slot.route.templates
             if binding.media_id == str(template_id)
         )
+
+
+def _media_ids(route: Route) -> set[str]:
+    """The templates of a route."""
+    return {binding.media_id for binding in route.templates}
 
 
 def _sorted(slot: Slot) -> Slot:

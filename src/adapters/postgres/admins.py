@@ -9,14 +9,16 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ...core.audit import AuditEntry
-from ...core.errors import AdminExists, AdminNotFound
+from ...core.errors import AdminExists
 from ...core.people import Admin, Permission
+from ...core.ports.security import AdminEdit
 from .audit import write_audit
 from .engine import Database
 from .tables import admins
 
 _LOCK = text("select pg_advisory_xact_lock(5093200005)")
-"""Held by who adds an administrator, so that the first one finds out exactly whether there is another."""
+"""Held by who adds or changes an administrator: the first one finds out exactly whether there is another, and of two
+changes the second sees what the first has done."""
 
 
 class PostgresAdminRepository:
@@ -47,11 +49,17 @@ class PostgresAdminRepository:
             await write_audit(connection, audit)
             return True
 
-    async def save(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
-        change = update(admins).where(admins.c.username == admin.username).values(_row(admin))
+    async def change(self, edit: AdminEdit) -> None:
+        # Locked as well as _LOCK: a hash that is renewed meanwhile is waited for, or waits.
+        everyone = select(admins).with_for_update()
         async with self._database.begin() as connection:
-            if (await connection.execute(change)).rowcount == 0:
-                raise AdminNotFound(f"There is no administrator {admin.username}.")
+            await connection.execute(_LOCK)
+            found = [_admin(row) for row in (await connection.execute(everyone)).mappings()]
+            edited = edit({admin.username: admin for admin in found})
+            if edited is None:
+                return
+            admin, audit = edited
+            await connection.execute(update(admins).where(admins.c.username == admin.username).values(_row(admin)))
             await write_audit(connection, audit)
 
     async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, literal_column, not_, select, true, tuple_
@@ -22,6 +22,9 @@ _WITH_REASON = {JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED}
 _CLOCKS_DIFFER = timedelta(hours=1)
 """A job ends after it began, by clocks that may differ a little: more than any two of them do."""
 
+_BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
+"""No job is so old; what somebody asks for may be, up to where no earlier moment can be counted."""
+
 _BY_END = (JobOrder.ENDED_LAST, JobOrder.ENDED_FIRST)
 _NEWEST_FIRST = (JobOrder.NEWEST, JobOrder.ENDED_LAST)
 
@@ -33,7 +36,8 @@ def find_jobs(wanted: JobFilter, *, order: JobOrder, limit: int, after: Position
     if order in _BY_END:
         query = query.where(jobs.c.finalized_at.is_not(None))
         if wanted.created_from is not None:
-            query = query.where(jobs.c.finalized_at >= wanted.created_from - _CLOCKS_DIFFER)
+            begun = max(wanted.created_from, _BEFORE_ALL)
+            query = query.where(jobs.c.finalized_at >= begun - _CLOCKS_DIFFER)
     place = tuple_(moment, jobs.c.id)
     if order in _NEWEST_FIRST:
         query = query.order_by(moment.desc(), jobs.c.id.desc())

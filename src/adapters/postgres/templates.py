@@ -13,12 +13,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.audit import AuditEntry
-from ...core.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
+from ...core.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
 from ...core.media import MediaKey, MediaKind, StoredFile, TemplateMedia
 from .audit import write_audit
 from .engine import Database
 from .slots import LOCK_BINDINGS
-from .tables import slot_templates, slots, template_media
+from .tables import jobs, slot_templates, slots, template_media
 
 Bindings = tuple[tuple[str, str], ...]
 
@@ -93,7 +93,9 @@ class PostgresTemplateRepository:
             template, bindings = await _locked(connection, template_id)
             used = sorted({binding[0] for binding in bindings if binding != besides})
             if used:
-                raise TemplateInUse(f"The template is bound to {', '.join(used)}.", slots=tuple(used))
+                raise template_bound(used)
+            if live := await _slots_of_live_jobs(connection, template_id):
+                raise template_under_way(live)
             await _remove(connection, template_id, bindings)
             await write_audit(connection, audit)
             return template
@@ -121,6 +123,13 @@ async def _locked(connection: AsyncConnection, template_id: UUID) -> tuple[Templ
     if row is None:
         raise TemplateNotFound("There is no such template.")
     return _template(row), (await _bindings(connection, [template_id])).get(template_id, ())
+
+
+async def _slots_of_live_jobs(connection: AsyncConnection, template_id: UUID) -> list[str]:
+    """Whose jobs began with the template and have not ended."""
+    has_it = jobs.c.route["templates"].contains([{"media_id": str(template_id)}])
+    query = select(jobs.c.slot_id).distinct().where(jobs.c.finalized_at.is_(None), has_it).order_by(jobs.c.slot_id)
+    return [*await connection.scalars(query)]
 
 
 async def _remove(connection: AsyncConnection, template_id: UUID, bindings: Bindings) -> None:

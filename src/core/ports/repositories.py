@@ -225,7 +225,8 @@ class TemplateRepository(Protocol):
         self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
     ) -> TemplateMedia:
         """Take a template out of the books that no slot is bound to, or only by the binding `besides` (slot id, setting
-        key), which goes with it; that slot gets its next version then. TemplateNotFound, TemplateInUse."""
+        key), which goes with it; that slot gets its next version then. TemplateNotFound; TemplateInUse also while a job
+        that is live began with it."""
         ...
 
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -42,6 +42,10 @@ class TokenIssuer(Protocol):
         ...
 
 
+AdminEdit = Callable[[Mapping[str, Admin]], tuple[Admin, AuditEntry | None] | None]
+"""From the administrators by name one of them as they are to be, and what is told of it; None to leave all as it is."""
+
+
 class AdminRepository(Protocol):
     """The administrators. Every method may raise QueueUnavailable. Audit entries are written with the change."""
 
@@ -57,8 +61,12 @@ class AdminRepository(Protocol):
         """Add if there is nobody yet; False, and nothing happens, where there is."""
         ...
 
-    async def save(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
-        """Replace what is kept of the administrator of this name. AdminNotFound."""
+    async def change(self, edit: AdminEdit) -> None:
+        """Store what `edit` makes of everyone as they are at this moment, and nothing where it makes nothing.
+
+        While it is asked nobody else changes an administrator, so that no change is lost and what it finds out about
+        the others holds. What it raises goes through, and nothing is stored.
+        """
         ...
 
     async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:

@@ -281,8 +281,8 @@ class TemplateService(Protocol):
         ...
 
     async def remove(self, template_id: UUID, *, besides: tuple[str, str] | None = None, by: Actor) -> None:
-        """Remove a template that no slot uses, with its files; `besides` (slot id, setting key) names a binding that
-        may go with it. TemplateNotFound, TemplateInUse."""
+        """Remove a template that no slot and no live job uses, with its files; `besides` (slot id, setting key) names a
+        binding that may go with it. TemplateNotFound, TemplateInUse."""
         ...
 
     async def remove_bound(self, template_id: UUID, *, by: Actor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from ..people import (
 )
 from ..ports.clock import Clock
 from ..ports.repositories import AuditLog
-from ..ports.security import AdminRepository, PasswordHasher, TokenIssuer
+from ..ports.security import AdminEdit, AdminRepository, PasswordHasher, TokenIssuer
 from .fresh import Fresh
 from .signing_keys import SigningKeys
 from .throttle import Throttle
@@ -71,7 +72,6 @@ class Admins:
         self._audit = audit
         self._clock = clock
         self._known = Fresh(self._read, clock, what="the administrators")
-        self._dummy: str | None = None
         self._slow = asyncio.Lock()
 
     async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
@@ -82,8 +82,10 @@ class Admins:
         async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
             await self._throttle.check_now(keys)
             now = self._clock.now()
-            admin = (await self._read()).get(name or "")
-            if not await self._is_right(password, admin) or admin is None or admin.disabled_at is not None:
+            everyone = await self._read()
+            admin = everyone.get(name or "")
+            right = await self._is_right(password, admin, admin or _stand_in(username, everyone))
+            if not right or admin is None or admin.disabled_at is not None:
                 await self._throttle.failed(keys)
                 tried = None if admin is None else admin.username  # other texts may be passwords
                 await self._audit.append(self._entry(AuditAction.LOGIN_FAILED, Actor(_UNKNOWN, address), tried))
@@ -121,28 +123,37 @@ class Admins:
         return admin
 
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
-        admin = _named(username, await self._read())
-        password = _checked_password(password)
-        hash = await self._hash(password)
-        changed = msgspec.structs.replace(admin, password_hash=hash, tokens_from=self._after_tokens(admin))
-        await self._save(changed, AuditAction.ADMIN_PASSWORD_CHANGED, by)
+        _named(username, await self._read())
+        hash = await self._hash(_checked_password(password))
+
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+            admin = _named(username, everyone)
+            changed = msgspec.structs.replace(admin, password_hash=hash, tokens_from=self._after_tokens(admin))
+            return changed, self._entry(AuditAction.ADMIN_PASSWORD_CHANGED, by, admin.username)
+
+        await self._change(edit)
 
     async def disable(self, username: str, *, by: Actor) -> None:
-        everyone = await self._read()
-        admin = _named(username, everyone)
-        if admin.disabled_at is not None:
-            return
-        if [name for name, one in everyone.items() if _can_do_all(one)] == [admin.username]:
-            _refuse([("username", "It is the last administrator who may do everything; add another one first.")])
-        disabled = msgspec.structs.replace(admin, disabled_at=self._clock.now())
-        await self._save(disabled, AuditAction.ADMIN_DISABLED, by)
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
+            admin = _named(username, everyone)
+            if admin.disabled_at is not None:
+                return None
+            if [name for name, one in everyone.items() if _can_do_all(one)] == [admin.username]:
+                _refuse([("username", "It is the last administrator who may do everything; add another one first.")])
+            disabled = msgspec.structs.replace(admin, disabled_at=self._clock.now())
+            return disabled, self._entry(AuditAction.ADMIN_DISABLED, by, admin.username)
+
+        await self._change(edit)
 
     async def enable(self, username: str, *, by: Actor) -> None:
-        admin = _named(username, await self._read())
-        if admin.disabled_at is None:
-            return
-        enabled = msgspec.structs.replace(admin, disabled_at=None, tokens_from=self._after_tokens(admin))
-        await self._save(enabled, AuditAction.ADMIN_ENABLED, by)
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
+            admin = _named(username, everyone)
+            if admin.disabled_at is None:
+                return None
+            enabled = msgspec.structs.replace(admin, disabled_at=None, tokens_from=self._after_tokens(admin))
+            return enabled, self._entry(AuditAction.ADMIN_ENABLED, by, admin.username)
+
+        await self._change(edit)
 
     async def ensure_first(self, username: str | None, password: str | None) -> tuple[str, str] | None:
         if await self._admins.all():
@@ -153,16 +164,19 @@ class Admins:
         self._known.forget()
         return (admin.username, chosen) if added and not password else None
 
-    async def _is_right(self, password: str, admin: Admin | None) -> bool:
-        """One slow hash whatever is wrong, so that the time tells nothing of which names there are."""
-        if self._dummy is None:
-            self._dummy = await self._hasher.hash(secrets.token_urlsafe(12))
+    async def _is_right(self, password: str, admin: Admin | None, checked: Admin | None) -> bool:
+        """One slow hash whatever is wrong, so that the time tells nothing of which names there are.
+
+        `checked` is whose hash that is: where there is no such administrator, somebody else's.
+        """
         # Composing makes a text shorter, but not by so much; a megabyte is not looked at whole.
         candidate = normal_password(password[: 4 * MAX_PASSWORD_CHARS])
-        if admin is None or len(candidate) > MAX_PASSWORD_CHARS:
-            await self._hasher.verify(candidate[:MAX_PASSWORD_CHARS], self._dummy)
+        looked_at = candidate[:MAX_PASSWORD_CHARS]
+        if checked is None:
+            await self._hasher.hash(looked_at)
             return False
-        return await self._hasher.verify(candidate, admin.password_hash)
+        matches = await self._hasher.verify(looked_at, checked.password_hash)
+        return matches and admin is not None and looked_at == candidate
 
     async def _renew_hash(self, admin: Admin, password: str) -> None:
         hash = await self._hasher.hash(normal_password(password))
@@ -190,8 +204,8 @@ class Admins:
             tokens_from=now.replace(microsecond=0),
         )
 
-    async def _save(self, admin: Admin, action: AuditAction, by: Actor) -> None:
-        await self._admins.save(admin, audit=self._entry(action, by, admin.username))
+    async def _change(self, edit: AdminEdit) -> None:
+        await self._admins.change(edit)
         self._known.forget()
 
     async def _read(self) -> dict[str, Admin]:
@@ -223,6 +237,20 @@ def _named(username: str, everyone: Mapping[str, Admin]) -> Admin:
     if admin is None:
         raise AdminNotFound("There is no administrator of this name.")
     return admin
+
+
+def _stand_in(username: str, everyone: Mapping[str, Admin]) -> Admin | None:
+    """Whose hash is checked for a name that there is not; None where there is nobody at all.
+
+    Hashes with older parameters take another time than new ones. So those who are not there are spread over those who
+    are, by a secret that all processes share: such a name takes the time that one of the others takes, always the same.
+    """
+    known = sorted(everyone)
+    if not known:
+        return None
+    secret = everyone[known[0]].password_hash.encode()
+    place = hmac.digest(secret, username.strip().lower().encode("utf-8", "surrogatepass")[:1024], "sha256")
+    return everyone[known[int.from_bytes(place) % len(known)]]
 
 
 def _identity(admin: Admin, now: datetime) -> Identity:

@@ -9,7 +9,7 @@ import secrets
 
 from ..audit import AuditAction, audited
 from ..errors import InvalidPassword
-from ..people import MAX_PASSWORD_CHARS, Actor, address_key
+from ..people import MAX_PASSWORD_CHARS, Actor, camera_key
 from ..ports.clock import Clock
 from ..ports.repositories import AuditLog
 from ..ports.security import PasswordHasher
@@ -38,11 +38,11 @@ class AuthService:
 
     async def check_throttle(self, address: str) -> None:
         """TooManyAttempts while this address has sent too many wrong passwords; QueueUnavailable."""
-        await self._throttle.check((address_key(address),))
+        await self._throttle.check((camera_key(address),))
 
     async def check_ingest_password(self, password: str, *, address: str) -> None:
         """Return if it is the ingest password; InvalidPassword, TooManyAttempts, QueueUnavailable."""
-        keys = (address_key(address),)
+        keys = (camera_key(address),)
         await self._throttle.check(keys)
         stored = await self._settings.ingest_password()
         if not self._is_known(password, stored):

@@ -57,5 +57,7 @@ class Purges:
                 report = await self._sweeper.sweep_expired() + await self._sweeper.sweep_orphans()
         except PhotoChangerError as error:
             _log.warning("a purge was cut short: %s", error.detail)
+        except Exception:  # nobody waits for this task who could be told
+            _log.exception("a purge was cut short")
         else:
             _log.info("purged: %s", report)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from ..audit import AuditAction, AuditEntry, audited
 from ..errors import VersionConflict
-from ..fields import refuse
+from ..fields import Trouble, refuse
 from ..people import FIRST_START, Actor
 from ..ports.clock import Clock
 from ..ports.repositories import SettingsRepository
@@ -72,28 +72,50 @@ class SettingsService:
             "version": stored.version,
         }
 
-    async def change(self, document: Mapping[str, Any], *, expected_version: int | None, by: Actor) -> None:
-        """Change what the document names (see `describe`, with `ingest_password` as the new one's text).
+    async def change(
+        self,
+        document: Mapping[str, Any],
+        *,
+        expected_version: int | None,
+        by: Actor,
+        beside: Collection[Trouble] = (),
+    ) -> bool:
+        """Change what the document names (see `describe`, with `ingest_password` as the new one's text); whether that
+        made another version.
 
         A setting that is None goes back to the configured default, a provider's limits to what it declares itself.
         Without a version that is expected, what others change meanwhile is kept beside it. InvalidSettings names
-        everything that does not fit, and nothing is changed; VersionConflict, QueueUnavailable.
+        everything that does not fit, with what was found wrong `beside` the document, and nothing is changed;
+        VersionConflict, QueueUnavailable.
         """
         stored = await self._repository.get()
         if expected_version is not None and expected_version != stored.version:
             raise _changed_meanwhile()
         remote = {provider.info.id for provider in self._providers.all() if not provider.info.on_this_machine}
         change, errors = read_change(document, providers=remote, limited=stored.provider_limits or {})
-        refuse(errors)
+        refuse([*errors, *beside])
         hash = None if change.ingest_password is None else await self._hasher.hash(change.ingest_password)
         try:
             changed = await self._edit(self._settings_edit(change.fields, by), expected_version=expected_version)
             expected = None if changed else expected_version
-            await self._edit(self._limits_edit(change.provider_limits, by), expected_version=expected)
+            changed |= await self._edit(self._limits_edit(change.provider_limits, by), expected_version=expected)
             if hash is not None:
+                if not changed:
+                    await self.take_version(expected_version)
                 await self._set_ingest_password(hash, by)
         finally:
             self._snapshot.forget()
+        return changed or hash is not None
+
+    async def take_version(self, expected_version: int | None) -> None:
+        """Make the next version for a change that is kept elsewhere, such as a password or a key: of two writers that
+        expect the same version one gets it. VersionConflict, QueueUnavailable."""
+        while True:
+            stored = await self._repository.get()
+            if expected_version is not None and expected_version != stored.version:
+                raise _changed_meanwhile()
+            if await self._repository.save(stored, expected_version=stored.version) is not None:
+                return
 
     async def limit_provider(self, provider_id: str, limit: ProviderLimit | None, *, by: Actor) -> None:
         """Allow this much of a provider, in place of what it declares; None: what it declares. QueueUnavailable."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -21,6 +21,9 @@ MAX_TEMPLATES = 32
 MAX_PROMPT_FIELDS = 32
 LONGEST_GALLERY = timedelta(days=366)
 """How far ahead a gallery may be opened: a mistyped year would leave guests' pictures open for long."""
+
+EARLIEST_GALLERY = datetime(2000, 1, 1, tzinfo=UTC)
+"""A gallery that was open until some day stays stored so; a year 1 can be stored in some zones and read in none."""
 
 READ_ONLY = frozenset({"id", "etag", "ingest_url", "recent_results", "updated_at", "stats_reset_at"})
 """What whoever reads a slot finds beside its document and may send back: it changes nothing."""
@@ -263,8 +266,10 @@ def _prompt_field_troubles(draft: Draft) -> list[Trouble]:
 
 def _gallery_troubles(draft: Draft, now: datetime) -> list[Trouble]:
     until = None if "gallery_open_until" in draft.unread else draft.document.gallery_open_until
-    if until is None or until <= now + LONGEST_GALLERY:
+    if until is None or EARLIEST_GALLERY <= until <= now + LONGEST_GALLERY:
         return []
+    if until < EARLIEST_GALLERY:
+        return [("gallery_open_until", f"It is not before {EARLIEST_GALLERY:%Y}; null closes the gallery.")]
     return [("gallery_open_until", f"A gallery can be open for {LONGEST_GALLERY.days} days from now at most.")]
 
 

@@ -129,7 +129,15 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=[*origins],
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Prefer"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+            "If-None-Match",
+            "Last-Event-ID",
+            "Prefer",
+        ],
         expose_headers=[
             "ETag",
             "Link",

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from ...core.audit import AuditAction
 from ...core.people import Permission
-from .conditional import json_response
+from .conditional import personal_response
 from .query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
 from .services import HttpServices
 
@@ -37,4 +37,4 @@ async def list_audit(request: Request[Any, Any, Any]) -> ASGIApp:
         target=query.target,
         after=position_of(query.cursor),
     )
-    return json_response({"items": page.items, "next_cursor": cursor_of(page.next)})
+    return personal_response(request, {"items": page.items, "next_cursor": cursor_of(page.next)})

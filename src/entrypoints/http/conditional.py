@@ -29,10 +29,21 @@ def tagged_response(
 
     With `version` the tag begins with it: what a later write says in `If-Match`.
     """
+    return _tagged(request, body, version=version, status=status, kept="no-cache")
+
+
+def personal_response(request: Request[Any, Any, Any], body: object) -> ASGIResponse:
+    """The same for what tells of people: no cache keeps it, and a client that keeps it itself is spared the rest."""
+    return _tagged(request, body, version=None, status=200, kept="no-store")
+
+
+def _tagged(
+    request: Request[Any, Any, Any], body: object, *, version: int | None, status: int, kept: str
+) -> ASGIResponse:
     data = msgspec.json.encode(body)
     digest = hashlib.sha256(data).hexdigest()[:16]
     etag = f'"{digest}"' if version is None else f'"{version}.{digest}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Authorization, Cookie"}
+    headers = {"ETag": etag, "Cache-Control": kept, "Vary": "Authorization, Cookie"}
     if request.method == "GET" and matches(request.headers.get("if-none-match"), etag):
         return ASGIResponse(status_code=304, headers=headers, media_type="application/json")
     return ASGIResponse(body=data, status_code=status, media_type="application/json", headers=headers)

@@ -11,11 +11,11 @@ import msgspec
 from litestar import Request, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ...core.errors import InvalidRequest
+from ...core.errors import InvalidRequest, InvalidToken, PermissionDenied, QueueUnavailable
 from ...core.jobs import JobEvent
 from ...core.people import Permission
 from ...core.services.event_feed import FeedClosed, Listener, Told, TooSlow
-from .access import identity_of
+from .access import identity_of, require_access
 from .query import read_query
 from .server import ABORT
 from .services import HttpServices
@@ -24,7 +24,8 @@ from .waiting import hang_up
 _log = logging.getLogger("photochanger.http")
 
 HEARTBEAT_SECONDS = 15.0
-"""How often a comment is sent while nothing happens, so that proxies and listeners know the connection lives."""
+"""How often a comment is sent while nothing happens, so that proxies and listeners know the connection lives; and how
+often it is looked at whether the listener may still listen."""
 
 SEND_SECONDS = 20.0
 """How long a listener may keep a message from being sent before its connection is cut."""
@@ -45,11 +46,10 @@ class EventQuery(msgspec.Struct, frozen=True):
 
 @get("/api/events", opt={"access": Permission.JOBS_READ})
 async def events(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Tell until the client hangs up, its token ends, or the service stops."""
-    services: HttpServices = request.app.state.services
+    """Tell until the client hangs up, its token holds no more, or the service stops."""
     slot_id = read_query(request, EventQuery).slot_id
     after = _last_event_id(request)
-    return _Stream(services, slot_id=slot_id, after=after, until=identity_of(request).expires_at)
+    return _Stream(request, slot_id=slot_id, after=after)
 
 
 def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
@@ -64,11 +64,13 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
 class _Stream:
     """The answer: an ASGI app that goes on for as long as there is somebody to tell."""
 
-    def __init__(self, services: HttpServices, *, slot_id: str | None, after: int | None, until: datetime) -> None:
-        self._services = services
+    def __init__(self, request: Request[Any, Any, Any], *, slot_id: str | None, after: int | None) -> None:
+        self._request = request
+        self._services: HttpServices = request.app.state.services
         self._slot_id = slot_id
         self._after = after
-        self._until = until
+        self._until = identity_of(request).expires_at
+        self._checked_at = self._services.clock.now()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._services.events.listen(after=self._after) as listener:
@@ -87,8 +89,9 @@ class _Stream:
     async def _tell(self, listener: Listener, send: Send) -> None:
         await _write(send, f"retry: {_RECONNECT_MS}\n\n")
         while True:
-            left = (self._until - self._services.clock.now()).total_seconds()
-            if left <= 0:
+            now = self._services.clock.now()
+            left = (self._until - now).total_seconds()
+            if left <= 0 or not await self._may_listen(now):
                 return
             try:
                 async with asyncio.timeout(min(HEARTBEAT_SECONDS, left)):
@@ -97,6 +100,19 @@ class _Stream:
                 await _write(send, ": still here\n\n")
                 continue
             await _write(send, _text(told, self._slot_id))
+
+    async def _may_listen(self, now: datetime) -> bool:
+        """Whether the guard would still let the listener in: its administrator may have been disabled meanwhile."""
+        if (now - self._checked_at).total_seconds() < HEARTBEAT_SECONDS:
+            return True
+        self._checked_at = now
+        try:
+            await require_access(self._request, self._request.route_handler)
+        except (InvalidToken, PermissionDenied):
+            return False
+        except QueueUnavailable:
+            pass  # it is looked at again; without the database there is nothing to tell meanwhile
+        return True
 
     async def _end(self, telling: asyncio.Task[None], scope: Any, send: Send) -> None:
         """Close the answer; the connection of a listener that reads nothing is cut, since nothing gets through it."""

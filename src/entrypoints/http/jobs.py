@@ -18,7 +18,7 @@ from ...core.jobs import FailureReason, Job, JobFilter, JobOrder, JobSource, Job
 from ...core.people import Permission
 from .access import Open, actor_of
 from .answers import JobBody, job_body
-from .conditional import json_response
+from .conditional import json_response, personal_response
 from .files import serve_file
 from .links import Links
 from .query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query, several
@@ -120,7 +120,7 @@ async def list_jobs(request: Request[Any, Any, Any]) -> ASGIApp:
     links = Links(request.scope, services.public_base_url)
     now = services.clock.now()
     items = [job_summary(job, links, now=now) for job in page.items]
-    return json_response({"items": items, "next_cursor": cursor_of(page.next)})
+    return personal_response(request, {"items": items, "next_cursor": cursor_of(page.next)})
 
 
 @get("/api/jobs/{job_id:str}", opt={"access": Open.JOB_LINK})
@@ -133,9 +133,9 @@ async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
         token = str(request.query_params["token"])
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
             raise JobNotFound("There is no such job.")
-        return json_response(job_body(job, links))
+        return personal_response(request, job_body(job, links))
     logs = await services.jobs.logs(job.id)
-    return json_response(job_detail(job, links, now=services.clock.now(), logs=logs))
+    return personal_response(request, job_detail(job, links, now=services.clock.now(), logs=logs))
 
 
 @get("/api/jobs/{job_id:str}/logs", opt={"access": Permission.JOBS_READ})
@@ -143,7 +143,7 @@ async def get_job_logs(request: Request[Any, Any, Any]) -> ASGIApp:
     """Everything that happened to the job, oldest first."""
     services: HttpServices = request.app.state.services
     logs = await services.jobs.logs(job_id_of(request))
-    return json_response({"items": [log_body(entry) for entry in logs]})
+    return personal_response(request, {"items": [log_body(entry) for entry in logs]})
 
 
 @post("/api/jobs/{job_id:str}/cancel", opt={"access": Permission.JOBS_WRITE})

@@ -12,7 +12,7 @@ from litestar.types import ASGIApp
 
 from ...core.ingest_requests import FILE_FIELDS, PASSWORD_FIELD, IngestRequest, SeenFile, findings
 from ...core.people import Permission
-from .conditional import json_response
+from .conditional import personal_response
 from .services import HttpServices
 
 
@@ -54,7 +54,8 @@ async def get_last_request(request: Request[Any, Any, Any]) -> ASGIApp:
     slot_id: str = request.path_params["slot_id"]
     seen = await services.last_requests.get(slot_id)
     expected = {"method": "POST", "password_field": PASSWORD_FIELD, "file_fields": FILE_FIELDS}
-    return json_response({"slot_id": slot_id, "expected": expected, "request": None if seen is None else _body(seen)})
+    body = {"slot_id": slot_id, "expected": expected, "request": None if seen is None else _body(seen)}
+    return personal_response(request, body)
 
 
 def _body(seen: IngestRequest) -> SeenRequestBody:

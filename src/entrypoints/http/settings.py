@@ -8,8 +8,7 @@ from litestar import Request, get, put
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
-from ...core.errors import InvalidSettings
-from ...core.fields import Trouble, refuse
+from ...core.fields import Trouble
 from ...core.people import Permission
 from ...core.services.provider_keys import KEY_RULE, is_key
 from .access import actor_of
@@ -30,9 +29,11 @@ async def put_settings(request: Request[Any, Any, Any]) -> ASGIApp:
     services: HttpServices = request.app.state.services
     version = expected_version(request)
     document = await read_json(request)
-    keys = _keys(document.pop("provider_keys", {}), services)
+    keys, troubles = _keys(document.pop("provider_keys", {}), services)
     by = actor_of(request)
-    await services.settings.change(document, expected_version=version, by=by)
+    changed = await services.settings.change(document, expected_version=version, by=by, beside=troubles)
+    if keys and not changed:
+        await services.settings.take_version(version)
     for provider_id, key in keys.items():
         if key is None:
             await services.provider_keys.forget(provider_id, by=by)
@@ -41,10 +42,10 @@ async def put_settings(request: Request[Any, Any, Any]) -> ASGIApp:
     return await _answer(request, services)
 
 
-def _keys(given: object, services: HttpServices) -> dict[str, str | None]:
-    """The keys by provider, all of them usable; InvalidSettings names those that are not."""
+def _keys(given: object, services: HttpServices) -> tuple[dict[str, str | None], list[Trouble]]:
+    """The keys by provider, and what is wrong with those that cannot be used."""
     if not isinstance(given, dict):
-        raise InvalidSettings("provider_keys: It is an object.", (("provider_keys", "It is an object."),))
+        return {}, [("provider_keys", "It is an object.")]
     known = {provider.info.id for provider in services.catalogue.all() if not provider.info.on_this_machine}
     errors: list[Trouble] = []
     for provider_id, key in given.items():
@@ -53,8 +54,7 @@ def _keys(given: object, services: HttpServices) -> dict[str, str | None]:
             errors.append((place, "There is no such provider here, or it takes no key."))
         elif key is not None and not (isinstance(key, str) and is_key(key)):
             errors.append((place, KEY_RULE))
-    refuse(errors)
-    return given
+    return given, errors
 
 
 async def _answer(request: Request[Any, Any, Any], services: HttpServices) -> ASGIResponse:

@@ -14,7 +14,7 @@ from ...core.people import Permission
 from ...core.periods import Period
 from ...core.services.statistics import PeriodFigures, SortBy, SortOrder, StatsAsked, StatsReport, ordered
 from ...core.stats import Figures
-from .conditional import json_response
+from .conditional import personal_response
 from .query import read_query
 from .services import HttpServices
 
@@ -55,8 +55,10 @@ async def slot_stats(request: Request[Any, Any, Any]) -> ASGIApp:
     services: HttpServices = request.app.state.services
     query = read_query(request, SlotStatsQuery)
     report = await services.statistics.of_slot(request.path_params["slot_id"], _asked(query))
-    return json_response(
-        _head(report) | {"slot_id": request.path_params["slot_id"], "metrics": [_period(one) for one in report.periods]}
+    return personal_response(
+        request,
+        _head(report)
+        | {"slot_id": request.path_params["slot_id"], "metrics": [_period(one) for one in report.periods]},
     )
 
 
@@ -68,7 +70,8 @@ async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
     report = await services.statistics.of_all(_asked(query), slot_id=query.slot_id, provider_id=query.provider_id)
     periods = ordered(report.periods, by=query.sort_by, order=query.sort_order)
     first = (query.page - 1) * query.page_size
-    return json_response(
+    return personal_response(
+        request,
         _head(report)
         | {
             "slots": [{"slot_id": id, **msgspec.structs.asdict(figures)} for id, figures in report.slots.items()],
@@ -76,7 +79,7 @@ async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
             "page": query.page,
             "page_size": query.page_size,
             "total": len(periods),
-        }
+        },
     )
 
 

@@ -17,7 +17,7 @@ from ...core.people import Permission
 from ...core.webhooks import DeliveryState, Webhook
 from .access import actor_of
 from .bodies import read_json
-from .conditional import json_response
+from .conditional import json_response, personal_response
 from .query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query, several
 from .services import HttpServices
 
@@ -57,7 +57,7 @@ class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def get_webhook(request: Request[Any, Any, Any]) -> ASGIApp:
     """The slot's webhook, without its secret."""
     services: HttpServices = request.app.state.services
-    return json_response(_body(await services.webhooks.get(request.path_params["slot_id"])))
+    return personal_response(request, _body(await services.webhooks.get(request.path_params["slot_id"])))
 
 
 @put(_PATH, opt={"access": Permission.SLOTS_WRITE})
@@ -96,7 +96,7 @@ async def list_deliveries(request: Request[Any, Any, Any]) -> ASGIApp:
         limit=query.limit,
         after=position_of(query.cursor),
     )
-    return json_response({"items": page.items, "next_cursor": cursor_of(page.next)})
+    return personal_response(request, {"items": page.items, "next_cursor": cursor_of(page.next)})
 
 
 @post("/api/webhooks/deliveries/{delivery_id:str}/redeliver", opt={"access": Permission.SLOTS_WRITE})

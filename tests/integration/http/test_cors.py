@@ -32,6 +32,12 @@ async def test_a_named_origin_may_call_and_reads_errors_too(tmp_path: Path) -> N
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "https://studio.example"
         assert "PUT" in preflight.headers["access-control-allow-methods"]
+        asked = "authorization, content-type, if-match, if-none-match, idempotency-key, last-event-id, prefer"
+        for name in asked.split(", "):
+            preflight = await service.client.options(
+                "/api/events", headers=PREFLIGHT | {"Access-Control-Request-Headers": name}
+            )
+            assert name in preflight.headers["access-control-allow-headers"].lower()
         answer = await service.client.get("/api/me", headers=STUDIO)
         described(answer, 401, "invalid_token")
         assert answer.headers["access-control-allow-origin"] == "https://studio.example"

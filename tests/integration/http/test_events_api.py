@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from administration import Administrator, described, listening, token_of
+from administration import Administrator, described, listening, sign_in, token_of
 from http_server import Gate, Service
-from photochanger.core.people import Permission
+from photochanger.core.errors import QueueUnavailable
+from photochanger.core.people import COMMAND_LINE, Permission
+from photochanger.core.ports.services import AdminService
 from photochanger.core.services.event_feed import EventFeed
 from photochanger.entrypoints.http import events as events_module
 
@@ -90,6 +92,39 @@ async def test_the_stream_ends_with_its_token(service: Service, monkeypatch: pyt
     admin = Administrator(service, await token_of(service, Permission.JOBS_READ, life=timedelta(seconds=1)))
     async with listening(admin) as stream, asyncio.timeout(20):
         assert [message async for message in stream]
+
+
+async def test_the_stream_of_an_administrator_who_is_disabled_ends(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
+    admins: AdminService = await service.opened.container.get(AdminService)
+    await admins.add("eve", "a good password", permissions=[Permission.JOBS_READ], by=COMMAND_LINE)
+    eve = await sign_in(service, "eve", "a good password")
+    async with listening(eve) as stream, listening(admin) as goes_on, asyncio.timeout(20):
+        await until(stream, "queue")
+        await admins.disable("eve", by=COMMAND_LINE)
+        assert [message async for message in stream if message.get("event") == "job"] == []
+        await service.ingest()
+        await until(goes_on, "job", state="succeeded")
+
+
+async def test_the_stream_of_a_token_goes_on_while_nobody_can_be_asked_whether_it_holds(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
+    asked = asyncio.Event()
+
+    async def away(*_: object) -> None:
+        asked.set()
+        raise QueueUnavailable("away")
+
+    async with listening(admin) as stream, asyncio.timeout(20):
+        await until(stream, "queue")
+        monkeypatch.setattr(events_module, "require_access", away)
+        await asked.wait()
+        await service.log_noise("after it was asked in vain")
+        await until(stream, "job", event="attempt")
 
 
 async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Service, admin: Administrator) -> None:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import bcrypt
 import jwt
+import msgspec
 import pytest
 from administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
-from http_server import Service
+from http_server import Service, form, serving
+from photochanger.adapters.security import Argon2PasswordHasher
 from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Permission
+from photochanger.core.ports.repositories import SettingsRepository
+from photochanger.core.ports.security import AdminRepository, PasswordHasher
 from photochanger.core.ports.services import AdminService
+from photochanger.core.services.settings_service import SettingsService
+from photochanger.core.services.signing_keys import SigningKeys
+from photochanger.core.settings import StoredPassword
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +58,30 @@ async def test_a_thousand_tries_from_one_address_cost_a_few_hashes(service: Serv
     answer = await service.client.post("/api/login", json={"username": ADMIN, "password": ADMIN_PASSWORD})
     problem = described(answer, 429, "too_many_attempts")
     assert 0 < int(answer.headers["retry-after"]) == problem["retry_after"] <= 60
+
+
+async def test_photos_that_are_let_in_do_not_make_it_cheaper_to_guess_at_logins(service: Service) -> None:
+    for number in range(MAX_FAILURES):
+        assert (await service.ingest()).status_code == 200
+        guess = {"username": f"user-{number}", "password": "guess"}
+        described(await service.client.post("/api/login", json=guess), 401, "invalid_credentials")
+        await service.post_form("slot-001", form(password="wrong"))
+        assert (await service.ingest()).status_code == 200
+    described(await service.client.post("/api/login", json=WRONG), 429, "too_many_attempts")
+
+
+async def test_who_mistypes_their_own_password_does_not_stop_the_cameras_of_the_same_address(service: Service) -> None:
+    for _ in range(MAX_FAILURES + 1):
+        answer = await service.client.post("/api/login", json=WRONG)
+    described(answer, 429, "too_many_attempts")
+    assert (await service.ingest()).status_code == 200
+
+
+async def test_a_camera_with_an_old_password_does_not_keep_its_operator_out(service: Service) -> None:
+    for _ in range(MAX_FAILURES + 1):
+        answer = await service.post_form("slot-001", form(password="an old one"))
+    described(answer, 429, "too_many_attempts")
+    await sign_in(service)
 
 
 async def test_logins_and_failures_are_in_the_audit_log_without_passwords(service: Service) -> None:
@@ -89,6 +122,33 @@ async def test_a_login_that_is_no_json_is_told_so(service: Service) -> None:
     described(await service.client.post("/api/login", data=WRONG), 415, "unsupported_media_type")
 
 
+async def test_passwords_that_were_brought_along_open_and_are_hashed_anew(tmp_path: Path) -> None:
+    def brought_along(password: str) -> str:
+        return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+    hasher = Argon2PasswordHasher()
+    async with serving(tmp_path, adapters={PasswordHasher: hasher}) as service:
+        container = service.opened.container
+        admins: AdminRepository = await container.get(AdminRepository)
+        settings: SettingsRepository = await container.get(SettingsRepository)
+        old = brought_along("from elsewhere")
+        await admins.change(lambda all_: (msgspec.structs.replace(all_[ADMIN], password_hash=old), None))
+        now = datetime.now(UTC)
+        await settings.set_ingest_password(StoredPassword(brought_along("of the cameras"), now, "somebody"))
+        changes = await container.get(SettingsService)
+        await changes.change({}, expected_version=None, by=COMMAND_LINE)  # what was known before is forgotten
+        for _ in range(2):
+            assert (await (await sign_in(service, ADMIN, "from elsewhere")).get("/api/me"))["username"] == ADMIN
+            assert (await service.post_form("slot-001", form(password="of the cameras"))).status_code == 200
+        (admin,) = await admins.all()
+        ingest = await settings.ingest_password()
+        assert ingest is not None
+        assert admin.password_hash.startswith("$argon2id$")
+        assert ingest.hash.startswith("$argon2id$")
+        assert (ingest.changed_at, ingest.changed_by) == (now, "somebody")
+    await hasher.close()
+
+
 async def test_a_disabled_administrator_is_out_at_once_and_stays_out(service: Service) -> None:
     admins: Any = await service.opened.container.get(AdminService)
     await admins.add("eve", "a good password", by=COMMAND_LINE)
@@ -122,6 +182,12 @@ async def test_tokens_that_were_not_made_here_open_nothing(service: Service) -> 
     header = jwt.get_unverified_header(good)
     claims = jwt.decode(good, options={"verify_signature": False})
 
+    key_id, secret = await (await service.opened.container.get(SigningKeys)).current()
+
+    def signed(**changes: object) -> str:
+        """Made with the right key, but not by the login."""
+        return jwt.encode({**claims, **changes}, secret, algorithm="HS256", headers={"kid": key_id})
+
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
@@ -131,6 +197,10 @@ async def test_tokens_that_were_not_made_here_open_nothing(service: Service) -> 
         "public key confusion": f"{part({**header, 'alg': 'RS256'})}.{body}.{signature}",
         "tampered": f"{head}.{part({**claims, 'sub': 'root'})}.{signature}",
         "cut": good[:-4],
+        "another audience": signed(aud="another-api"),
+        "another issuer": signed(iss="somebody"),
+        "from the future": signed(iat=claims["iat"] + 3600, exp=claims["exp"] + 7200),
+        "of nobody": signed(sub="nobody"),
         "another key": jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": header["kid"]}),
         "unknown key id": jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": "00000000"}),
         "no key id": jwt.encode(claims, "x" * 32, algorithm="HS256"),
@@ -142,4 +212,19 @@ async def test_tokens_that_were_not_made_here_open_nothing(service: Service) -> 
         headers = [(b"authorization", b"Bearer " + token.encode())]
         answer = await service.client.get("/api/me", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token"), why
-    assert (await service.client.get("/api/me", headers={"Authorization": f"Bearer {good}"})).status_code == 200
+    for right in (good, signed()):
+        assert (await service.client.get("/api/me", headers={"Authorization": f"Bearer {right}"})).status_code == 200
+
+
+async def test_tokens_of_a_key_that_was_rotated_hold_and_those_of_a_revoked_one_do_not(service: Service) -> None:
+    keys: Any = await service.opened.container.get(SigningKeys)
+    before = await sign_in(service)
+    await keys.rotate(by=COMMAND_LINE)
+    after = await sign_in(service)
+    assert jwt.get_unverified_header(before.token)["kid"] != jwt.get_unverified_header(after.token)["kid"]
+    for one in (before, after):
+        assert (await one.get("/api/me"))["username"] == ADMIN
+    await keys.revoke(by=COMMAND_LINE)
+    for one in (before, after):
+        described(await one("GET", "/api/me"), 401, "invalid_token")
+    assert (await (await sign_in(service)).get("/api/me"))["username"] == ADMIN

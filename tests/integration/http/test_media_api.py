@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import photos
 import pytest
 from administration import Administrator, described, fields_of
-from http_server import END, FORM, Service, part
+from http_server import END, FORM, Gate, Service, part
 from photochanger.core.media import MediaKind
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +95,26 @@ async def test_a_template_goes_with_the_one_binding_that_is_named(admin: Adminis
     assert (await admin.change_slot("slot-004", templates=[])).status_code == 200
     assert (await admin("DELETE", path)).status_code == 204
     assert (await admin.get("/api/slots/slot-003"))["templates"] == []
+
+
+async def test_a_template_that_was_replaced_stays_for_the_photos_that_began_with_it(
+    service: Service, admin: Administrator
+) -> None:
+    gate = Gate()
+    service.provider.script = gate
+    asks = {"provider_id": "scripted", "operation_id": "any", "settings": {}}
+    assert (await admin.change_slot("slot-003", route=[asks, *FRAMED])).status_code == 200
+    binding = {"slot_id": "slot-003", "setting_key": "frame"}
+    old = (await admin.upload("/api/template-media/register", **binding)).json()
+    waiting = asyncio.ensure_future(service.ingest("slot-003"))
+    await gate.held(1)
+    await admin.upload("/api/template-media/register", **binding, replace="true")
+    problem = described(await admin("DELETE", f"/api/template-media/{old['id']}"), 409, "template_in_use")
+    assert problem["slots"] == ["slot-003"]
+    assert (await admin("GET", old["url"])).status_code == 200
+    gate.opened.set()
+    assert (await waiting).status_code == 200
+    assert (await admin("DELETE", f"/api/template-media/{old['id']}")).status_code == 204
 
 
 async def test_a_template_without_a_slot_waits_in_the_library(admin: Administrator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,6 +70,28 @@ async def test_of_two_writers_that_name_the_version_one_wins(admin: Administrato
         return (await admin("PUT", "/api/settings", json_body=body, headers={"If-Match": tag})).status_code
 
     assert sorted(await asyncio.gather(*(write(20 + n) for n in range(4)))) == [200, 412, 412, 412]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda n: {"ingest_password": f"new password {n}"},
+        lambda n: {"provider_keys": {"scripted": f"key-{n}"}},
+        lambda n: {"provider_limits": {"scripted": {"per_day": 10 + n}}},
+    ],
+    ids=["ingest password", "key", "limits"],
+)
+async def test_one_wins_also_where_what_is_written_is_never_shown(
+    admin: Administrator, body: Callable[[int], dict[str, Any]]
+) -> None:
+    tag = (await admin.get("/api/settings"))["etag"]
+
+    async def write(n: int) -> int:
+        return (await admin("PUT", "/api/settings", json_body=body(n), headers={"If-Match": tag})).status_code
+
+    assert sorted(await asyncio.gather(*(write(n) for n in range(4)))) == [200, 412, 412, 412]
+    assert await write(9) == 412
+    assert (await admin.get("/api/settings"))["etag"] != tag
 
 
 async def test_writers_that_name_no_version_lose_nothing_of_each_other(admin: Administrator) -> None:
@@ -155,6 +178,17 @@ async def test_what_is_no_key_of_a_provider_here_is_refused(admin: Administrator
 async def test_bad_json_is_refused(admin: Administrator, content: bytes, status: int, code: str) -> None:
     headers = {"Content-Type": "application/json"}
     described(await admin("PUT", "/api/settings", content=content, headers=headers), status, code)
+
+
+async def test_what_is_wrong_with_keys_is_told_with_all_that_is_wrong(admin: Administrator) -> None:
+    body = {"provider_keys": {"scripted": "", "nobody": "x"}, "sync_response_seconds": 9, "colour": "red"}
+    problem = described(await admin("PUT", "/api/settings", json_body=body), 422, "invalid_settings")
+    assert fields_of(problem) == {
+        "provider_keys.scripted",
+        "provider_keys.nobody",
+        "sync_response_seconds",
+        "colour",
+    }
 
 
 async def test_the_providers_are_told_with_their_schemas(admin: Administrator) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 from logins import HERE, PASSWORD, Process, with_ada
 from photochanger.adapters.security import JwtTokens
@@ -18,7 +19,7 @@ from photochanger.core.errors import (
     InvalidToken,
     QueueUnavailable,
 )
-from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Actor, Admin, Permission
+from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Actor, Permission
 from photochanger.core.services.admin_service import Admins
 from photochanger.core.services.throttle import Throttle
 from world import SECOND
@@ -92,15 +93,42 @@ async def test_the_last_who_may_do_everything_cannot_be_disabled() -> None:
     await process.admins.disable("ada", by=COMMAND_LINE)
 
 
+async def test_of_changes_at_once_none_undoes_the_other() -> None:
+    process = await with_ada()
+    await process.admins.add("grace", PASSWORD, by=COMMAND_LINE)
+    hash_ = process.hasher.hash
+
+    async def disabled_meanwhile(password: str) -> str:
+        await process.another().admins.disable("ada", by=COMMAND_LINE)
+        return await hash_(password)
+
+    process.hasher.hash = disabled_meanwhile  # type: ignore[method-assign]
+    await process.admins.set_password("ada", "new password", by=COMMAND_LINE)
+    stored = await process.stored()
+    assert stored.disabled_at is not None
+    assert stored.password_hash.endswith("new password")
+    await process.fail(password="new password")
+
+
+async def test_of_two_that_disable_each_other_at_once_one_stays() -> None:
+    process = await with_ada()
+    await process.admins.add("grace", PASSWORD, by=COMMAND_LINE)
+    changes = [
+        process.admins.disable("grace", by=COMMAND_LINE),
+        process.another().admins.disable("ada", by=COMMAND_LINE),
+    ]
+    ended = await asyncio.gather(*changes, return_exceptions=True)
+    assert sorted(type(end) is InvalidSettings for end in ended) == [False, True]
+    assert len([admin for admin in await process.admins.list() if admin.disabled_at is None]) == 1
+
+
 async def test_a_token_allows_no_more_than_its_administrator_still_may() -> None:
     process = await with_ada(Permission.JOBS_READ, Permission.JOBS_WRITE)
     token = await process.login()
-    stored = await process.stored()
-    less = Admin(
-        **{name: getattr(stored, name) for name in stored.__struct_fields__}
-        | {"permissions": (Permission.JOBS_READ, Permission.SLOTS_WRITE)}
+    less = (Permission.JOBS_READ, Permission.SLOTS_WRITE)
+    await process.records.inner.change(
+        lambda everyone: (msgspec.structs.replace(everyone["ada"], permissions=less), None)
     )
-    await process.records.inner.save(less)
     await process.clock.advance(SECOND)
     assert (await process.admins.identify(token)).permissions == {Permission.JOBS_READ}
 

@@ -62,7 +62,6 @@ async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same() -> None:
     process = await with_ada()
     await process.admins.add("grace", PASSWORD, by=COMMAND_LINE)
     await process.admins.disable("grace", by=COMMAND_LINE)
-    await process.login()  # the hash that stands for those who are not known is made now
     told, work = set(), set()
     tries = [
         ("ada", "wrong"),
@@ -85,11 +84,43 @@ async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same() -> None:
     assert work == {(0, 1)}
 
 
-@pytest.mark.parametrize("username", ["ada", "nobody"])
-async def test_the_first_login_of_a_process_takes_the_same_work_for_all(username: str) -> None:
-    process = (await with_ada()).another()
-    await process.fail(username)
-    assert (process.hasher.hashed, process.hasher.verified) == (1, 1)
+async def test_where_there_is_nobody_at_all_a_login_takes_one_hash_too() -> None:
+    process = Process()
+    await process.fail("nobody")
+    assert (process.hasher.hashed, process.hasher.verified) == (1, 0)
+
+
+async def test_names_that_there_are_not_take_the_time_of_names_that_there_are() -> None:
+    """A hash with older parameters takes another time: it must not tell its name from those that are not known."""
+    process = await with_ada()
+    process.hasher.version = 3
+    await process.admins.add("grace", PASSWORD, by=COMMAND_LINE)
+    checked: list[str] = []
+
+    def watch(one: Process) -> None:
+        verify = one.hasher.verify
+
+        async def seen(password: str, hash: str) -> bool:
+            checked.append(hash)
+            return await verify(password, hash)
+
+        one.hasher.verify = seen  # type: ignore[method-assign]
+
+    other = process.another()
+    watch(process)
+    watch(other)
+    names = [f"name-{number}" for number in range(40)]
+    for number, name in enumerate(names):
+        for one, typed in ((process, name), (other, f" {name.upper()} ")):
+            await one.fail(typed, address=f"192.0.2.{number}")
+    first, again = checked[::2], checked[1::2]
+    assert first == again  # always the same time, in every process
+    assert {*first} == {admin.password_hash for admin in await process.admins.list()}
+
+
+async def test_the_password_of_somebody_else_opens_nothing() -> None:
+    process = await with_ada()
+    await process.fail("nobody", PASSWORD)
 
 
 async def test_an_endless_password_is_not_hashed_whole() -> None:

@@ -1,0 +1,56 @@
+"""Purges that an administrator begins: audited, one of a kind at a time, and never without a word where they fail."""
+
+from __future__ import annotations
+
+import pytest
+from photochanger.core.audit import AuditAction
+from photochanger.core.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.people import Actor
+from photochanger.core.services.purges import Purges, PurgeScope
+from world import World
+
+pytestmark = pytest.mark.anyio
+
+ADA = Actor("ada", "192.0.2.1")
+
+
+def purges_of(world: World) -> Purges:
+    return Purges(world.sweeper, world.audit, world.clock)
+
+
+async def test_a_purge_that_is_under_way_does_the_next_ones_work() -> None:
+    world = World()
+    purges = purges_of(world)
+    for _ in range(3):
+        await purges.begin(PurgeScope.FULL, by=ADA)
+    await purges.idle()
+    assert world.queue.calls.count("release_expired") == 1
+    assert [(entry.action, entry.actor) for entry in world.audit.entries] == [(AuditAction.PURGED, "ada")] * 3
+    await purges.begin(PurgeScope.FULL, by=ADA)
+    await purges.idle()
+    assert world.queue.calls.count("release_expired") == 2
+
+
+async def test_a_purge_of_media_objects_is_no_full_one() -> None:
+    world = World()
+    purges = purges_of(world)
+    await purges.begin(PurgeScope.MEDIA_OBJECTS, by=ADA)
+    await purges.idle()
+    assert "release_expired" not in world.queue.calls
+
+
+@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only"), KeyError("a defect")])
+async def test_a_purge_that_fails_says_so_and_the_next_one_begins(
+    trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    purges = purges_of(world)
+    world.queue.trouble["release_expired"] = trouble
+    for _ in range(2):
+        await purges.begin(PurgeScope.FULL, by=ADA)
+        await purges.idle()
+    assert len([record for record in caplog.records if "cut short" in record.message]) == 2
+    world.queue.trouble.clear()
+    await purges.begin(PurgeScope.FULL, by=ADA)
+    await purges.idle()
+    assert world.queue.calls.count("release_expired") == 3
