@@ -9,9 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from administration import Administrator, described, listening, token_of
+from administration import ADMIN, Administrator, described, listening, token_of
 from http_server import Gate, Service
-from photochanger.core.people import Permission
+from photochanger.core.errors import QueueUnavailable
+from photochanger.core.people import COMMAND_LINE, Identity, Permission
+from photochanger.core.ports.repositories import JobRepository
+from photochanger.core.ports.services import AdminService
 from photochanger.core.services.event_feed import EventFeed
 from photochanger.entrypoints.http import events as events_module
 
@@ -90,6 +93,55 @@ async def test_the_stream_ends_with_its_token(service: Service, monkeypatch: pyt
     admin = Administrator(service, await token_of(service, Permission.JOBS_READ, life=timedelta(seconds=1)))
     async with listening(admin) as stream, asyncio.timeout(20):
         assert [message async for message in stream]
+
+
+@pytest.mark.parametrize("life_sign", ["a heartbeat", "an event"])
+async def test_the_stream_ends_when_its_administrator_may_hear_no_more(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch, life_sign: str
+) -> None:
+    monkeypatch.setattr(events_module, "CHECK_SECONDS", 0.0)
+    if life_sign == "a heartbeat":
+        monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
+    admins = await service.opened.container.get(AdminService)
+    async with listening(admin) as stream, asyncio.timeout(20):
+        await until(stream, "queue")
+        await admins.set_password(ADMIN, "another horse battery staple", by=COMMAND_LINE)
+        await service.ingest()
+        assert [message async for message in stream if message.get("event") == "job"] == []
+
+
+async def test_the_stream_goes_on_while_nobody_can_tell_whether_its_token_holds(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "CHECK_SECONDS", 0.0)
+    admins = await service.opened.container.get(AdminService)
+    async with listening(admin) as stream:
+        await until(stream, "queue")
+
+        async def away(token: str) -> Identity:
+            raise QueueUnavailable("The database cannot be reached right now.")
+
+        monkeypatch.setattr(admins, "identify", away)
+        await service.ingest()
+        await until(stream, "job", state="succeeded")
+
+
+async def test_a_service_that_stops_or_has_no_database_says_so_at_once(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = await service.opened.container.get(EventFeed)
+    jobs: Any = await service.opened.container.get(JobRepository)
+
+    async def away() -> int:
+        raise QueueUnavailable("The database cannot be reached right now.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(jobs, "last_event", away)
+        described(await admin("GET", "/api/events"), 503, "queue_unavailable")
+    await feed.close()
+    refused = await admin("GET", "/api/events")
+    described(refused, 503, "queue_unavailable")
+    assert refused.headers["retry-after"]
 
 
 async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Service, admin: Administrator) -> None:
