@@ -46,6 +46,7 @@ def test_the_contract_says_nothing_twice() -> None:
         contract_rules.errors_with_a_body_of_their_own,
         contract_rules.refusals_that_do_not_say_when_to_come_back,
         contract_rules.json_answers_that_leave_their_shape_open,
+        contract_rules.json_bodies_without_an_example,
         contract_rules.wrong_examples,
     ],
 )

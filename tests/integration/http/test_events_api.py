@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from administration import ADMIN, Administrator, described, listening, token_of
+from contract_rules import misfit
 from http_server import Gate, Service
 from photochanger.core.errors import QueueUnavailable
 from photochanger.core.people import COMMAND_LINE, Identity, Permission
@@ -17,6 +19,7 @@ from photochanger.core.ports.repositories import JobRepository
 from photochanger.core.ports.services import AdminService
 from photochanger.core.services.event_feed import EventFeed
 from photochanger.entrypoints.http import events as events_module
+from photochanger.entrypoints.http.contract_file import contract_path
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +51,24 @@ async def test_a_job_is_followed_from_its_photo_to_its_end(service: Service, adm
         ended = await until(stream, "job", state="succeeded")
         assert ended["job_id"] == (await waiting).headers["x-job-id"]
         await until(stream, "queue", active=0)
+
+
+async def test_events_are_as_the_contract_describes_them(service: Service, admin: Administrator) -> None:
+    contract = yaml.safe_load(contract_path().read_text())
+    answer = contract["paths"]["/api/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    described = {kind: schema["$ref"].rpartition("/")[2] for kind, schema in answer["x-events"].items()}
+    seen = set()
+    async with listening(admin, **{"Last-Event-ID": "999999"}) as stream, asyncio.timeout(20):
+        sending = asyncio.ensure_future(service.ingest())
+        async for message in stream:
+            if "event" in message:
+                data = json.loads(message["data"])
+                assert misfit(contract, described[message["event"]], data) is None, message
+                seen.add(message["event"])
+                if data.get("state") == "succeeded":
+                    break
+        await sending
+    assert seen == set(described)
 
 
 async def test_one_slot_is_listened_to_alone(service: Service, admin: Administrator) -> None:
