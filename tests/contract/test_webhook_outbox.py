@@ -133,6 +133,14 @@ async def test_the_oldest_are_taken_first_and_no_more_than_asked_for(backend: Si
     assert [one.job_id for one in first + rest] == [job.id for job in jobs]
 
 
+async def test_slots_that_are_passed_over_keep_what_is_due(backend: SimpleNamespace) -> None:
+    await backend.webhooks.save(webhook("slot-002"))
+    passed, job = await ended_job(backend), await ended_job(backend, slot_id="slot-002")
+    assert [one.job_id for one in await backend.outbox.acquire(n=5, lease=LEASE, but_of=["slot-001"])] == [job.id]
+    assert await backend.outbox.acquire(n=5, lease=LEASE, but_of=["slot-001", "slot-002"]) == []
+    assert (await taken(backend)).job_id == passed.id
+
+
 async def test_callers_at_the_same_time_never_get_the_same_one(backend: SimpleNamespace) -> None:
     jobs = [await ended_job(backend) for _ in range(30)]
     batches = await asyncio.gather(*(backend.outbox.acquire(n=4, lease=LEASE) for _ in range(10)))

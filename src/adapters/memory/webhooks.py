@@ -50,9 +50,13 @@ class MemoryWebhookOutbox:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    async def acquire(self, *, n: int, lease: timedelta) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
         now = self._db.clock.now()
-        due = [one for one in self._db.deliveries.values() if one.state is DeliveryState.PENDING and one.next_at <= now]
+        due = [
+            one
+            for one in self._db.deliveries.values()
+            if one.state is DeliveryState.PENDING and one.next_at <= now and one.slot_id not in but_of
+        ]
         due.sort(key=lambda one: (one.next_at, one.created_at, one.id))
         return [self._change(one, attempts=one.attempts + 1, next_at=now + lease) for one in due[:n]]
 

@@ -63,10 +63,14 @@ class PostgresWebhookOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def acquire(self, *, n: int, lease: timedelta) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
         due = (
             select(_delivery.id, _delivery.next_at.label("due_at"))
-            .where(_delivery.state == DeliveryState.PENDING, _delivery.next_at <= func.now())
+            .where(
+                _delivery.state == DeliveryState.PENDING,
+                _delivery.next_at <= func.now(),
+                _delivery.slot_id.not_in([*but_of]),
+            )
             .order_by(_delivery.next_at)
             .limit(n)
             .with_for_update(skip_locked=True)

@@ -33,8 +33,9 @@ class WebhookRepository(Protocol):
 class WebhookOutbox(Protocol):
     """What is to be told, until it was. Time is the queue's own. Every method may raise QueueUnavailable."""
 
-    async def acquire(self, *, n: int, lease: timedelta) -> list[Delivery]:
-        """Take up to `n` pending deliveries that are due, oldest first, with `attempts` counted up.
+    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
+        """Take up to `n` pending deliveries that are due, oldest first, with `attempts` counted up; none of the slots
+        `but_of`.
 
         No two callers get the same one, until the lease ends: then it is due again.
         """
