@@ -70,15 +70,15 @@ class MemoryWebhookOutbox:
                 ended_at=self._db.clock.now(),
             )
 
-    async def failed(self, delivery: Delivery, *, error: str, status: int | None, next_at: datetime | None) -> None:
+    async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
         kept = self._pending(delivery.id)
         if kept is None or kept.attempts != delivery.attempts:
             return
         kept = self._change(kept, last_status=status, last_error=error)
-        if next_at is None:
+        if again_in is None:
             self._change(kept, state=DeliveryState.DEAD, ended_at=self._db.clock.now())
         else:
-            self._change(kept, next_at=next_at)
+            self._change(kept, next_at=self._db.clock.now() + again_in)
 
     async def find(
         self,

@@ -95,12 +95,12 @@ class PostgresWebhookOutbox:
         )
         await self._change(change)
 
-    async def failed(self, delivery: Delivery, *, error: str, status: int | None, next_at: datetime | None) -> None:
+    async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
         values: dict[str, Any] = {"last_status": status, "last_error": error}
-        if next_at is None:
+        if again_in is None:
             values |= {"state": DeliveryState.DEAD, "ended_at": func.now()}
         else:
-            values["next_at"] = next_at
+            values["next_at"] = func.now() + again_in
         newest = and_(_delivery.state == DeliveryState.PENDING, _delivery.attempts == delivery.attempts)
         await self._change(update(webhook_deliveries).where(_delivery.id == delivery.id, newest).values(values))
 

@@ -45,8 +45,8 @@ class WebhookOutbox(Protocol):
         """Note that it arrived."""
         ...
 
-    async def failed(self, delivery: Delivery, *, error: str, status: int | None, next_at: datetime | None) -> None:
-        """Note that it did not, and when to try again; None: it is dead."""
+    async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
+        """Note that it did not, and after how long to try again; None: it is dead."""
         ...
 
     async def find(

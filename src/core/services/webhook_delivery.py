@@ -22,7 +22,7 @@ from ..ports.clock import Clock
 from ..ports.repositories import JobRepository
 from ..ports.secrets import SealBroken, SecretBox, SecretKeyUnavailable
 from ..ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
-from ..webhooks import PAUSES, Delivery, Webhook, next_try, secret_purpose, signed_headers
+from ..webhooks import PAUSES, Delivery, Webhook, pause_after, secret_purpose, signed_headers
 
 _log = logging.getLogger("photochanger.webhooks")
 
@@ -246,13 +246,13 @@ class WebhookDelivery:
         raise _Failed(f"The receiver answered {status}.", status=status)
 
     async def _note(self, delivery: Delivery, failure: _Failed) -> None:
-        next_at = next_try(delivery.attempts, self._clock.now(), pauses=self._pauses)
+        again_in = pause_after(delivery.attempts, pauses=self._pauses)
         if isinstance(failure, _Hopeless):
-            next_at = None
+            again_in = None
         error = failure.error[:_LONGEST_ERROR_CHARS]
-        what = "is dead" if next_at is None else "failed and is tried again"
+        what = "is dead" if again_in is None else "failed and is tried again"
         _log.warning("delivery %s of job %s %s: %s", delivery.id, delivery.job_id, what, error)
-        await self._outbox.failed(delivery, error=error, status=failure.status, next_at=next_at)
+        await self._outbox.failed(delivery, error=error, status=failure.status, again_in=again_in)
 
     def _message(self, job: Job) -> Message:
         return Message(
