@@ -36,6 +36,10 @@ _SUFFIXES = {*MIME_EXTENSIONS.values(), "jpeg", "jpe"}
 _SLOT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _OWN_FIELDS = ("password", "fileToUpload", "file")
+_WHY_IN_VAIN = {
+    Outcome.PROBLEM: "Not sent, as the password was refused.",
+    Outcome.NOT_SAVED: "Not sent, as no picture can be saved.",
+}
 _WIDTH = 1000
 """Of the table in characters where it goes to no terminal: links are not broken there."""
 
@@ -101,24 +105,25 @@ async def send(target: Target, photos: list[Photo], *, output: Path, at_once: in
     """Send all photos and save the pictures in `output`, showing on `console` how they fare. ConfigurationError.
 
     Once the password is refused, the photos that wait are not sent: ten wrong ones would lock this address out. Nor are
-    they after the first Ctrl-C, which ends what is under way and lets the report be written; a second one ends all.
+    they once a picture cannot be saved (the disk is full, the folder gone): each costs something. Nor after the first
+    Ctrl-C, which ends what is under way and lets the report be written; a second one ends all.
     """
     await asyncio.to_thread(_prepare, output)
     started = time.perf_counter()
     waiting = iter(photos)
     sent: dict[int, Sent] = {}
-    refused: list[Sent] = []
+    in_vain: list[Sent] = []
     async with client(target, at_once=at_once) as http:
         with _stopped_by_an_interrupt() as stop, _display(console, len(photos)) as display:
 
             async def work() -> None:
                 for photo in waiting:
-                    if refused:
+                    if in_vain:
                         told = Sent(
                             photo=photo.name,
                             outcome=Outcome.NOT_SENT,
-                            code=refused[0].code,
-                            detail="Not sent, as the password was refused.",
+                            code=in_vain[0].code,
+                            detail=_WHY_IN_VAIN[in_vain[0].outcome],
                         )
                     elif stop.is_set():
                         told = Sent(
@@ -126,8 +131,8 @@ async def send(target: Target, photos: list[Photo], *, output: Path, at_once: in
                         )
                     else:
                         told = await send_photo(http, target, photo, output=output, watch=display, stop=stop)
-                    if told.status == 401:
-                        refused.append(told)
+                    if told.status == 401 or told.outcome is Outcome.NOT_SAVED:
+                        in_vain.append(told)
                     display.ends(photo, told)
                     sent[photo.number] = told
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -171,19 +170,6 @@ async def test_an_output_folder_that_takes_no_files_costs_no_photo(
     assert done.errors.startswith(f"photochanger: --output: {output} takes no files")
     assert len(done.errors.splitlines()) == 1
     assert service.database.jobs == {}
-
-
-async def test_a_picture_that_cannot_be_saved_is_told_with_its_link(service: Service, studio: Studio) -> None:
-    gate = Gate()
-    service.provider.script = gate
-    process = await studio.start(studio.photo(), "--json", url=url_of(service))
-    await held(gate, 1)
-    shutil.rmtree(studio.output)
-    gate.opened.set()
-    done = await finished(process)
-    assert done.code == 1
-    assert done.sent[0]["code"] == "not_saved"
-    assert done.sent[0]["link"] == f"{url_of(service)}/public/results/{(await service.only_job()).id}"
 
 
 async def test_the_password_comes_from_a_file(service: Service, studio: Studio) -> None:

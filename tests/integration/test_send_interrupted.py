@@ -1,7 +1,8 @@
-"""`photochanger send` that is stopped half-way, and in an environment that it cannot use."""
+"""`photochanger send` that ends half-way, by Ctrl-C or a full disk, or cannot begin with its environment."""
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -79,6 +80,24 @@ async def test_ctrl_c_that_is_ignored_stays_so(service: Service, studio: Studio)
     done = await finished(process)
     assert done.code == 0, done.out
     assert not done.interrupted
+
+
+async def test_once_a_picture_cannot_be_saved_its_link_is_told_and_no_more_are_made(
+    service: Service, studio: Studio
+) -> None:
+    service.provider.script = gate = Gate()
+    names = (studio.photo("a.jpg"), studio.photo("b.jpg"))
+    process = await studio.start(*names, "--at-once", "1", "--json", url=url_of(service))
+    await held(gate, 1)
+    shutil.rmtree(studio.output)
+    gate.opened.set()
+    done = await finished(process)
+    assert done.code == 1
+    assert [(sent["outcome"], sent["code"]) for sent in done.sent] == [
+        ("not_saved", "not_saved"),
+        ("not_sent", "not_saved"),
+    ]
+    assert done.sent[0]["link"] == f"{url_of(service)}/public/results/{(await service.only_job()).id}"
 
 
 @pytest.mark.parametrize("proxy", ["http://user:secret@host:port", "ftp://user:secret@host", "socks5://127.0.0.1:9"])
