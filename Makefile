@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo serve test bench lint clean lock screenshots
+.PHONY: demo serve test bench lint clean lock screenshots release-contract
 
 demo: $(READY)
 	$(BIN)/photochanger demo
@@ -25,6 +25,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Keeps the contract as it is now under its version, as the last step before a tag (ADR 21).
+release-contract: $(READY)
+	$(BIN)/python tests/contract_releases.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -35,7 +35,8 @@ class Place(NamedTuple):
 
 def breaking_changes(old: Json, new: Json) -> list[str]:
     """Every change that a client of `old` can stumble over, as one line each."""
-    return list(_operations(Place(old, new, "")))
+    place = Place(old, new, "")
+    return [*_operations(place), *_webhooks(place)]
 
 
 def version_troubles(old: Json, new: Json) -> list[str]:
@@ -185,8 +186,43 @@ def _responses(place: Place, before: Json, now: Json) -> Iterator[str]:
             if media_type not in new_answer.get("content", {}):
                 yield f"{where.text} is gone"
             else:
-                schema = new_answer["content"][media_type].get("schema", {})
-                yield from widened(where, content.get("schema", {}), schema)
+                now_content = new_answer["content"][media_type]
+                yield from widened(where, content.get("schema", {}), now_content.get("schema", {}))
+                yield from _events(where, content.get("x-events", {}), now_content.get("x-events", {}))
+
+
+def _events(place: Place, before: Json, now: Json) -> Iterator[str]:
+    """The kinds of events of a stream, and what stands in their data."""
+    for kind, schema in before.items():
+        here = place.at(f"event {kind}")
+        if kind not in now:
+            yield f"{here.text} is gone"
+        else:
+            yield from widened(here, schema, now[kind])
+
+
+def _webhooks(place: Place) -> Iterator[str]:
+    """What the service sends by itself: receivers read it as clients read answers."""
+    for name, before in place.old.get("webhooks", {}).items():
+        here = place._replace(text=f"webhook {name}")
+        now = place.new.get("webhooks", {}).get(name)
+        if now is None:
+            yield f"{here.text} is gone"
+            continue
+        old_call, new_call = before["post"], now["post"]
+        kept = {parameter["name"].lower(): parameter for parameter in new_call.get("parameters", ())}
+        for parameter in old_call.get("parameters", ()):
+            header = here.at(f"header {parameter['name']}")
+            if (given := kept.get(parameter["name"].lower())) is None:
+                yield f"{header.text} is gone"
+            else:
+                yield from _header(header, parameter, given)
+        for media_type, content in old_call["requestBody"]["content"].items():
+            if media_type not in new_call["requestBody"]["content"]:
+                yield f"{here.text} {media_type} is gone"
+            else:
+                sent = new_call["requestBody"]["content"][media_type]["schema"]
+                yield from widened(here.at(media_type), content["schema"], sent)
 
 
 def _header(place: Place, before: Json, now: Json) -> Iterator[str]:

@@ -235,6 +235,40 @@ def _open_objects(document: Json, schema: Any, *, place: str = "", seen: frozens
             yield from _open_objects(document, inside, place=f"{place}.{kind}[{at}]", seen=seen)
 
 
+def json_bodies_without_an_example(document: Json) -> Iterator[str]:
+    """Whoever reads the contract sees what goes over the wire. (A problem's examples are its codes; the contract, which
+    is served too, is its own.)"""
+    bodies = [(where, "request", operation.get("requestBody")) for where, operation, _ in operations(document)]
+    bodies += [(f"webhook {name}", "request", hook["post"]["requestBody"]) for name, hook in _webhooks(document)]
+    bodies += [(where, status, response) for where, status, response in responses(document)]
+    for where, which, given in bodies:
+        for media_type, content in (resolved(document, given) or {}).get("content", {}).items():
+            own = "example" in content or "examples" in content
+            exempt = media_type == PROBLEM or where == "GET /openapi.json"
+            if media_type.endswith("json") and not (exempt or own or _shows_itself(document, content["schema"])):
+                yield f"{where}: {which} {media_type}"
+
+
+def _webhooks(document: Json) -> Iterator[tuple[str, Json]]:
+    yield from document.get("webhooks", {}).items()
+
+
+def _shows_itself(document: Json, schema: Json) -> bool:
+    found = resolved(document, schema)
+    ways = [*found.get("oneOf", ()), *found.get("anyOf", ())]
+    shown = "example" in found or "examples" in found
+    return shown or (bool(ways) and all(_shows_itself(document, way) for way in ways))
+
+
+def misfit(document: Json, component: str, value: Any) -> str | None:
+    """Why a value is not what the schema of this name says; None where it is."""
+    registry = Registry().with_resource(_URI, DRAFT202012.create_resource(document))
+    schema = {"$ref": f"{_URI}#/components/schemas/{component}"}
+    checker = Draft202012Validator(schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    trouble = best_match(checker.iter_errors(value))
+    return None if trouble is None else f"{trouble.json_path}: {trouble.message[:200]}"
+
+
 def wrong_examples(document: Json) -> Iterator[str]:
     """Every example is what its schema says, with references followed."""
     registry = Registry().with_resource(_URI, DRAFT202012.create_resource(document))

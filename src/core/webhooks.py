@@ -70,9 +70,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-def next_try(attempts: int, now: datetime, *, pauses: Sequence[timedelta] = PAUSES) -> datetime | None:
-    """When to call again after so many calls that failed; None: never."""
-    return now + pauses[attempts - 1] if attempts <= len(pauses) else None
+def pause_after(attempts: int, *, pauses: Sequence[timedelta] = PAUSES) -> timedelta | None:
+    """How long to wait after so many calls that failed; None: for ever."""
+    return pauses[attempts - 1] if attempts <= len(pauses) else None
 
 
 def secret_purpose(slot_id: str) -> str:

@@ -25,6 +25,9 @@ from .cli_status import status
 from .config import PREFIX, Settings
 
 _STDIN = 0
+_INTERRUPTED = 130
+"""How shells tell that Ctrl-C ended a command."""
+
 _MAX_INPUT_CHARS = 64 * 1024
 
 
@@ -294,7 +297,7 @@ def send(
 
     A PHOTO is a file, or a folder with pictures in it. The ingest password is taken from --password-file or
     PHOTOCHANGER_INGEST_PASSWORD, or asked for: never from an argument, which other users of the machine could see.
-    Ends with 0 only if every photo came back as a picture.
+    Ends with 0 only if every photo came back as a picture. Ctrl-C ends it with 130, and what came back until then.
     """
     from .send_command import console_for, json_text, photos_of, send, show, target_of
 
@@ -307,6 +310,8 @@ def send(
         click.echo(json_text(report))
     else:
         show(report, console)
+    if report.interrupted:
+        sys.exit(_INTERRUPTED)
     if not report.all_pictures:
         sys.exit(1)
 
@@ -348,7 +353,7 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

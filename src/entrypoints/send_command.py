@@ -6,7 +6,9 @@ Needs a URL and the ingest password, and nothing of what a server needs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import signal
 import statistics
 import tempfile
 import time
@@ -34,6 +36,10 @@ _SUFFIXES = {*MIME_EXTENSIONS.values(), "jpeg", "jpe"}
 _SLOT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _OWN_FIELDS = ("password", "fileToUpload", "file")
+_WHY_IN_VAIN = {
+    Outcome.PROBLEM: "Not sent, as the password was refused.",
+    Outcome.NOT_SAVED: "Not sent, as no picture can be saved.",
+}
 _WIDTH = 1000
 """Of the table in characters where it goes to no terminal: links are not broken there."""
 
@@ -56,6 +62,7 @@ class Report(msgspec.Struct, frozen=True):
 
     photos: tuple[Sent, ...]
     totals: Totals
+    interrupted: bool = False
 
     @property
     def all_pictures(self) -> bool:
@@ -97,29 +104,35 @@ def photos_of(paths: Iterable[Path], *, repeat: int = 1) -> list[Photo]:
 async def send(target: Target, photos: list[Photo], *, output: Path, at_once: int, console: Console) -> Report:
     """Send all photos and save the pictures in `output`, showing on `console` how they fare. ConfigurationError.
 
-    Once the password is refused, the photos that wait are not sent: ten wrong ones would lock this address out.
+    Once the password is refused, the photos that wait are not sent: ten wrong ones would lock this address out. Nor are
+    they once a picture cannot be saved (the disk is full, the folder gone): each costs something. Nor after the first
+    Ctrl-C, which ends what is under way and lets the report be written; a second one ends all.
     """
     await asyncio.to_thread(_prepare, output)
     started = time.perf_counter()
     waiting = iter(photos)
     sent: dict[int, Sent] = {}
-    refused: list[Sent] = []
+    in_vain: list[Sent] = []
     async with client(target, at_once=at_once) as http:
-        with _display(console, len(photos)) as display:
+        with _stopped_by_an_interrupt() as stop, _display(console, len(photos)) as display:
 
             async def work() -> None:
                 for photo in waiting:
-                    if refused:
+                    if in_vain:
                         told = Sent(
                             photo=photo.name,
                             outcome=Outcome.NOT_SENT,
-                            code=refused[0].code,
-                            detail="Not sent, as the password was refused.",
+                            code=in_vain[0].code,
+                            detail=_WHY_IN_VAIN[in_vain[0].outcome],
+                        )
+                    elif stop.is_set():
+                        told = Sent(
+                            photo=photo.name, outcome=Outcome.NOT_SENT, code="interrupted", detail="Not sent any more."
                         )
                     else:
-                        told = await send_photo(http, target, photo, output=output, watch=display)
-                    if told.status == 401:
-                        refused.append(told)
+                        told = await send_photo(http, target, photo, output=output, watch=display, stop=stop)
+                    if told.status == 401 or told.outcome is Outcome.NOT_SAVED:
+                        in_vain.append(told)
                     display.ends(photo, told)
                     sent[photo.number] = told
 
@@ -128,7 +141,27 @@ async def send(target: Target, photos: list[Photo], *, output: Path, at_once: in
                     group.create_task(work())
     whole = round((time.perf_counter() - started) * 1000)
     ordered = tuple(sent[photo.number] for photo in photos)
-    return Report(ordered, _totals(ordered, whole))
+    return Report(ordered, _totals(ordered, whole), interrupted=stop.is_set())
+
+
+@contextlib.contextmanager
+def _stopped_by_an_interrupt() -> Iterator[asyncio.Event]:
+    """An event that the first Ctrl-C sets. Where Ctrl-C is ignored (in the background of a shell) it stays so."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        with contextlib.suppress(NotImplementedError):  # not on Windows: there Ctrl-C ends the command at once
+            loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
 
 
 def json_text(report: Report) -> str:

@@ -9,15 +9,16 @@ import re
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import uuid4
 
 import httpx2
 import msgspec
 
+from ..core.errors import ConfigurationError
 from ..core.media import MIME_EXTENSIONS
 from .send_answers import (
     Answer,
@@ -38,6 +39,8 @@ _CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _SUFFIX = re.compile(r"\.[0-9A-Za-z]{1,8}\Z")
+
+_T = TypeVar("_T")
 
 
 class Outcome(enum.StrEnum):
@@ -116,23 +119,39 @@ class _Unreadable(Exception):
     """The photo's file cannot be read."""
 
 
+class _Interrupted(Exception):
+    """The user has asked to stop."""
+
+
 class _TooLarge(Exception):
     """The answer is larger than any picture."""
 
 
 def client(target: Target, *, at_once: int) -> httpx2.AsyncClient:
-    """The HTTP client for a target. Like cameras it opens a connection for each photo; a proxy is the environment's."""
-    return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(target.silence_seconds, connect=min(_CONNECT_SECONDS, target.silence_seconds)),
-        limits=httpx2.Limits(max_connections=at_once, max_keepalive_connections=0),
-        headers={"User-Agent": "photochanger-send"},
-    )
+    """The HTTP client for a target. Like cameras it opens a connection for each photo; a proxy is the environment's.
+    ConfigurationError for an environment that cannot be used."""
+    try:
+        return httpx2.AsyncClient(
+            timeout=httpx2.Timeout(target.silence_seconds, connect=min(_CONNECT_SECONDS, target.silence_seconds)),
+            limits=httpx2.Limits(max_connections=at_once, max_keepalive_connections=0),
+            headers={"User-Agent": "photochanger-send"},
+        )
+    except OSError as error:
+        raise ConfigurationError("SSL_CERT_FILE, SSL_CERT_DIR", f"cannot be used: {_reason(error)}") from error
+    except (httpx2.InvalidURL, ValueError, ImportError):
+        # The error's own text may hold the password of the proxy.
+        raise ConfigurationError(
+            "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY", "one of them is no http or https address of a proxy; unset or mend it"
+        ) from None
 
 
-async def send_photo(http: httpx2.AsyncClient, target: Target, photo: Photo, *, output: Path, watch: Watch) -> Sent:
+async def send_photo(
+    http: httpx2.AsyncClient, target: Target, photo: Photo, *, output: Path, watch: Watch, stop: asyncio.Event
+) -> Sent:
     """Send a photo, wait for its picture, save that in `output`. Trouble is part of what is returned, never raised.
 
-    A service without room is asked again after the pause that it names, with the same idempotency key.
+    A service without room is asked again after the pause that it names, with the same idempotency key. Nothing is
+    waited for any more once `stop` is set; a picture that has come is saved all the same.
     """
     key = f"send-{uuid4()}"
     for tries in itertools.count(1):
@@ -144,7 +163,10 @@ async def send_photo(http: httpx2.AsyncClient, target: Target, photo: Photo, *, 
             size = file.seek(0, 2)
             watch.starts(photo, size)
             try:
-                answer = await _ask(http, target, _Form(target, photo, file, size, watch), key)
+                answer = await _unless(stop, _ask(http, target, _Form(target, photo, file, size, watch), key))
+            except _Interrupted:
+                trouble = ("interrupted", "It was interrupted; the service may make the picture all the same.")
+                return _no_answer(photo, *trouble, tries=tries, size=size)
             except _Unreadable as error:
                 return _unreadable(photo, str(error), tries=tries)
             except _TooLarge:
@@ -156,21 +178,39 @@ async def send_photo(http: httpx2.AsyncClient, target: Target, photo: Photo, *, 
             return await _kept(answer, photo, output, tries=tries, size=size)
         problem = problem_of(answer)
         pause = pause_of(answer, problem)
+        refused = Sent(
+            photo=photo.name,
+            outcome=Outcome.PROBLEM,
+            status=answer.status,
+            code=problem.code,
+            detail=problem.detail,
+            tries=tries,
+            bytes_in=size,
+            milliseconds=answer.milliseconds,
+            job_id=job_id_of(answer) or problem.job_id,
+        )
         if pause is None or tries == MAX_TRIES:
-            return Sent(
-                photo=photo.name,
-                outcome=Outcome.PROBLEM,
-                status=answer.status,
-                code=problem.code,
-                detail=problem.detail,
-                tries=tries,
-                bytes_in=size,
-                milliseconds=answer.milliseconds,
-                job_id=job_id_of(answer) or problem.job_id,
-            )
+            return refused
         watch.pauses(photo, pause, problem.code)
-        await asyncio.sleep(pause)
+        try:
+            await _unless(stop, asyncio.sleep(pause))
+        except _Interrupted:
+            return refused
     raise AssertionError("the loop ends by returning")
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T:
+    """What `work` returns; once `stop` is set before that, it is given up. _Interrupted."""
+    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise _Interrupted
+        return doing.result()
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
 
 
 class _Form:

@@ -19,8 +19,10 @@ from queue_steps import LEASE, MANY, NO_LEASE
 
 pytestmark = pytest.mark.anyio
 
-LONG_AGO = datetime.now(UTC) - timedelta(days=1)
-LATER = datetime.now(UTC) + timedelta(days=1)
+A_DAY = timedelta(days=1)
+AT_ONCE = timedelta(0)
+LONG_AGO = datetime.now(UTC) - A_DAY
+LATER = datetime.now(UTC) + A_DAY
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +135,14 @@ async def test_the_oldest_are_taken_first_and_no_more_than_asked_for(backend: Si
     assert [one.job_id for one in first + rest] == [job.id for job in jobs]
 
 
+async def test_slots_that_are_passed_over_keep_what_is_due(backend: SimpleNamespace) -> None:
+    await backend.webhooks.save(webhook("slot-002"))
+    passed, job = await ended_job(backend), await ended_job(backend, slot_id="slot-002")
+    assert [one.job_id for one in await backend.outbox.acquire(n=5, lease=LEASE, but_of=["slot-001"])] == [job.id]
+    assert await backend.outbox.acquire(n=5, lease=LEASE, but_of=["slot-001", "slot-002"]) == []
+    assert (await taken(backend)).job_id == passed.id
+
+
 async def test_callers_at_the_same_time_never_get_the_same_one(backend: SimpleNamespace) -> None:
     jobs = [await ended_job(backend) for _ in range(30)]
     batches = await asyncio.gather(*(backend.outbox.acquire(n=4, lease=LEASE) for _ in range(10)))
@@ -153,7 +163,7 @@ async def test_a_delivery_whose_lease_ran_out_is_due_again(backend: SimpleNamesp
 
 async def test_what_arrived_has_ended_and_is_not_taken_again(backend: SimpleNamespace) -> None:
     await ended_job(backend)
-    await backend.outbox.failed(await taken(backend), error="No answer.", status=None, next_at=LONG_AGO)
+    await backend.outbox.failed(await taken(backend), error="No answer.", status=None, again_in=AT_ONCE)
     await backend.outbox.delivered(await taken(backend, lease=NO_LEASE), status=204)
     delivery = await only(backend)
     assert (delivery.state, delivery.attempts) == (DeliveryState.DELIVERED, 2)
@@ -164,23 +174,24 @@ async def test_what_arrived_has_ended_and_is_not_taken_again(backend: SimpleName
 
 async def test_what_failed_is_due_again_at_its_moment(backend: SimpleNamespace) -> None:
     await ended_job(backend)
-    await backend.outbox.failed(await taken(backend), error="It answered 500.", status=500, next_at=LATER)
+    await backend.outbox.failed(await taken(backend), error="It answered 500.", status=500, again_in=A_DAY)
     delivery = await only(backend)
     assert (delivery.state, delivery.last_status, delivery.last_error) == (
         DeliveryState.PENDING,
         500,
         "It answered 500.",
     )
-    assert (delivery.next_at, delivery.ended_at) == (LATER, None)
+    assert delivery.ended_at is None
+    assert A_DAY <= delivery.next_at - delivery.created_at < A_DAY + timedelta(hours=1), "counted by the queue's clock"
     assert await backend.outbox.acquire(n=10, lease=LEASE) == []
-    await backend.outbox.failed(delivery, error="No answer.", status=None, next_at=LONG_AGO)
+    await backend.outbox.failed(delivery, error="No answer.", status=None, again_in=AT_ONCE)
     again = await taken(backend)
     assert (again.attempts, again.last_status, again.last_error) == (2, None, "No answer.")
 
 
 async def test_what_is_given_up_is_dead(backend: SimpleNamespace) -> None:
     await ended_job(backend)
-    await backend.outbox.failed(await taken(backend, lease=NO_LEASE), error="Gone.", status=410, next_at=None)
+    await backend.outbox.failed(await taken(backend, lease=NO_LEASE), error="Gone.", status=410, again_in=None)
     delivery = await only(backend)
     assert (delivery.state, delivery.last_status, delivery.last_error) == (DeliveryState.DEAD, 410, "Gone.")
     assert delivery.ended_at is not None
@@ -191,11 +202,11 @@ async def test_a_caller_whose_lease_ran_out_cannot_spoil_the_next_attempt(backen
     await ended_job(backend)
     slow = await taken(backend, lease=NO_LEASE)
     newer = await taken(backend)
-    await backend.outbox.failed(slow, error="Too late.", status=None, next_at=None)
+    await backend.outbox.failed(slow, error="Too late.", status=None, again_in=None)
     assert await all_of(backend) == [newer]
     await backend.outbox.delivered(slow, status=200)
     assert (await only(backend)).state is DeliveryState.DELIVERED
-    await backend.outbox.failed(newer, error="No answer.", status=None, next_at=None)
+    await backend.outbox.failed(newer, error="No answer.", status=None, again_in=None)
     assert ((await only(backend)).state, (await only(backend)).last_error) == (DeliveryState.DELIVERED, None)
 
 
@@ -204,7 +215,7 @@ async def test_notes_about_what_was_removed_change_nothing(backend: SimpleNamesp
     delivery = await taken(backend)
     await backend.webhooks.remove("slot-001")
     await backend.outbox.delivered(delivery, status=200)
-    await backend.outbox.failed(delivery, error="No answer.", status=None, next_at=LATER)
+    await backend.outbox.failed(delivery, error="No answer.", status=None, again_in=A_DAY)
     assert await all_of(backend) == []
 
 
@@ -217,7 +228,7 @@ async def test_a_delivery_that_ended_is_tried_anew(backend: SimpleNamespace, end
     if end == "delivered":
         await backend.outbox.delivered(await taken(backend), status=200)
     else:
-        await backend.outbox.failed(await taken(backend), error="Gone.", status=410, next_at=None)
+        await backend.outbox.failed(await taken(backend), error="Gone.", status=410, again_in=None)
     again = await backend.outbox.again((await only(backend)).id)
     assert (again.state, again.attempts, again.ended_at) == (DeliveryState.PENDING, 0, None)
     assert await all_of(backend) == [again]
@@ -227,7 +238,7 @@ async def test_a_delivery_that_ended_is_tried_anew(backend: SimpleNamespace, end
 async def test_a_pending_delivery_becomes_due_and_keeps_its_count(backend: SimpleNamespace) -> None:
     await ended_job(backend)
     first = await taken(backend)
-    await backend.outbox.failed(first, error="No answer.", status=None, next_at=LATER)
+    await backend.outbox.failed(first, error="No answer.", status=None, again_in=A_DAY)
     await backend.outbox.again(first.id)
     assert (await taken(backend)).attempts == 2
 
@@ -271,7 +282,7 @@ async def test_lists_are_narrowed_by_state_and_slot(backend: SimpleNamespace) ->
     jobs = [await ended_job(backend, slot_id=slot_id) for slot_id in ("slot-001", "slot-001", "slot-002", "slot-002")]
     delivered, dead, *_ = await backend.outbox.acquire(n=3, lease=LEASE)
     await backend.outbox.delivered(delivered, status=200)
-    await backend.outbox.failed(dead, error="Gone.", status=410, next_at=None)
+    await backend.outbox.failed(dead, error="Gone.", status=410, again_in=None)
 
     async def found(**wanted: Any) -> list[int]:
         page = await backend.outbox.find(limit=10, **wanted)
@@ -294,7 +305,7 @@ async def test_what_ended_long_ago_is_forgotten_by_its_kind_and_in_batches(backe
     delivered_1, delivered_2, dead, *_ = await backend.outbox.acquire(n=4, lease=LEASE)
     for one in (delivered_1, delivered_2):
         await backend.outbox.delivered(one, status=200)
-    await backend.outbox.failed(dead, error="Gone.", status=410, next_at=None)
+    await backend.outbox.failed(dead, error="Gone.", status=410, again_in=None)
     prune = backend.outbox.prune
     assert await prune(delivered_before=LONG_AGO, dead_before=LONG_AGO, limit=10) == 0
     assert await prune(delivered_before=LONG_AGO, dead_before=LATER, limit=10) == 1

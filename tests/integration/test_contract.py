@@ -11,6 +11,8 @@ import photos
 import pytest
 import yaml
 from openapi_spec_validator import validate
+from photochanger.core.people import Permission
+from photochanger.entrypoints.http.access import Open, access_of
 from photochanger.entrypoints.http.app import ROUTES
 from service import Service, serving
 
@@ -43,6 +45,17 @@ def test_the_contract_and_the_routes_are_the_same_set() -> None:
         for method in handler.http_methods
     }
     assert described == served
+
+
+def test_the_contract_says_who_may_call_each_route() -> None:
+    for handler in ROUTES:
+        access = access_of(handler)
+        for path in handler.paths:
+            for method in handler.http_methods:
+                operation = DESCRIBED["paths"][re.sub(r"{(\w+):\w+}", r"{\1}", path)][str(method).lower()]
+                assert (access is Open.PUBLIC) == (operation["security"] == []), path
+                if isinstance(access, Permission):
+                    assert f"`{access}`" in operation["description"], path
 
 
 def test_the_contract_is_served_as_it_stands(service: Service) -> None:

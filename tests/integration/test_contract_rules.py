@@ -11,11 +11,12 @@ import contract_rules
 import pytest
 import yaml
 from contract_compat import version_of, version_troubles
+from contract_releases import released, tags_without_their_contract
 from photochanger.entrypoints.http.errors import STATUS
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
 CONTRACT = yaml.safe_load((OPENAPI / "photochanger.yaml").read_text())
-RELEASED = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((OPENAPI / "released").glob("*.yaml"))}
+RELEASED = released(OPENAPI.parent)
 
 NEVER_DESCRIBED = {
     "webhook_unreachable",  # of deliveries, which tell it in `last_error`
@@ -46,6 +47,7 @@ def test_the_contract_says_nothing_twice() -> None:
         contract_rules.errors_with_a_body_of_their_own,
         contract_rules.refusals_that_do_not_say_when_to_come_back,
         contract_rules.json_answers_that_leave_their_shape_open,
+        contract_rules.json_bodies_without_an_example,
         contract_rules.wrong_examples,
     ],
 )
@@ -74,3 +76,7 @@ def test_the_version_of_the_contract_tells_what_changed_since_the_last_release()
     last = max(RELEASED.values(), key=version_of)
     found = version_troubles(last, CONTRACT)
     assert not found, "\n".join(found)
+
+
+def test_every_tagged_contract_is_among_the_released_ones_as_it_was_tagged() -> None:
+    assert tags_without_their_contract(OPENAPI.parent) == []

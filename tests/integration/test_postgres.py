@@ -78,6 +78,17 @@ async def test_lost_connections_are_made_again(postgres_url: str) -> None:
             assert await work.wait(timedelta(seconds=30))
 
 
+async def test_a_wake_up_of_somebody_else_ends_no_listening(postgres_url: str) -> None:
+    async with open_backend(postgres_url) as backend:
+        await backend.signals.wait_until_listening()
+        job = await backend.queue.enqueue(new_job(), max_active=1)
+        with backend.signals.finalized(job.id) as end, psycopg.connect(postgres_url, autocommit=True) as other:
+            other.execute("notify photochanger_finalized, 'no job'")
+            assert await end.wait(timedelta(seconds=30)), "it may mean anything"
+            await backend.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None)
+            assert await end.wait(timedelta(seconds=30))
+
+
 async def test_a_database_that_is_away_is_told_at_once_and_found_again(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
     server = EmbeddedServer.start(folder)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,11 +12,11 @@ import photos
 import pytest
 from http_server import PASSWORD, PICTURE, Gate, Service, serving
 from photochanger.core.slots import FailureAnswer, ResponseMode
+from sender import SILENCE, Studio, answer, answering, finished, held, read_until, url_of
 
 pytestmark = pytest.mark.anyio
 
 PROBLEM = "application/problem+json"
-ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 
 @pytest.fixture
@@ -34,90 +28,6 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
     return Studio(tmp_path / "studio")
-
-
-class Studio:
-    """Another machine: a folder with photos, and the command."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.output = folder / "pictures"
-        folder.mkdir()
-
-    def photo(self, name: str = "IMG_0001.JPG", data: bytes | None = None) -> str:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        photos.store(path, photos.jpeg(160, 120) if data is None else data)
-        return name
-
-    def pictures(self) -> list[str]:
-        return sorted(path.name for path in self.output.iterdir())
-
-    async def start(
-        self, *arguments: str, url: str, slot: str = "slot-001", password: str | None = PASSWORD, terminal: bool = False
-    ) -> asyncio.subprocess.Process:
-        """The command on its way. No setting of a server can be used here, so none may be looked at."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOCHANGER_")}
-        environ = kept | {"PHOTOCHANGER_PORT": "none", "PHOTOCHANGER_DATABASE_URL": "nowhere", "TERM": "xterm"}
-        if password is not None:
-            environ["PHOTOCHANGER_INGEST_PASSWORD"] = password
-        command = (sys.executable, "-m", "photochanger", "send", *arguments, "--slot", slot, "--url", url)
-        return await asyncio.create_subprocess_exec(
-            *((sys.executable, "-c", ON_A_TERMINAL, *command) if terminal else command),
-            cwd=self.folder,
-            env=environ,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-    async def send(self, *arguments: str, **options: Any) -> Done:
-        return await finished(await self.start(*arguments, **options))
-
-
-class Done:
-    """What the command left: its exit code and what it wrote."""
-
-    def __init__(self, code: int, out: bytes, errors: bytes) -> None:
-        self.code = code
-        self.out = out.decode()
-        self.errors = errors.decode()
-
-    @property
-    def sent(self) -> list[dict[str, Any]]:
-        return json.loads(self.out)["photos"]
-
-    @property
-    def totals(self) -> dict[str, Any]:
-        return json.loads(self.out)["totals"]
-
-
-async def finished(process: asyncio.subprocess.Process, before: bytes = b"") -> Done:
-    out, errors = await process.communicate()
-    assert process.returncode is not None
-    assert b"Traceback" not in errors, errors.decode()
-    return Done(process.returncode, before + out, errors)
-
-
-async def read_until(process: asyncio.subprocess.Process, text: bytes) -> bytes:
-    """What the command has written once that text is in it."""
-    assert process.stdout is not None
-    seen = b""
-    while text not in seen:
-        chunk = await process.stdout.read(65536)
-        assert chunk, seen.decode()
-        seen += chunk
-    return seen
-
-
-async def held(gate: Gate, calls: int) -> None:
-    """Wait until so many photos are with the provider; a command that has died sends none."""
-    async with asyncio.timeout(60):
-        await gate.held(calls)
-
-
-def url_of(service: Service) -> str:
-    return f"http://127.0.0.1:{service.port}"
 
 
 async def test_a_photo_comes_back_as_a_picture_in_the_folder(service: Service, studio: Studio) -> None:
@@ -242,6 +152,14 @@ async def test_each_photo_is_sent_as_often_as_is_asked_and_no_picture_replaces_a
     assert [sent["photo"] for sent in done.sent] == [f"..[red] ö?%s.jpg #{number}" for number in (1, 2, 3)]
 
 
+async def test_photos_of_one_name_in_two_folders_are_two_pictures(service: Service, studio: Studio) -> None:
+    names = (studio.photo("day/a.jpg"), studio.photo("night/a.jpg", photos.jpeg(200, 120)))
+    done = await studio.send(*names, "--json", url=url_of(service))
+    assert done.code == 0, done.out
+    assert studio.pictures() == sorted(f"a-{job}.jpg" for job in service.database.jobs)
+    assert [sent["photo"] for sent in done.sent] == ["day/a.jpg", "night/a.jpg"]
+
+
 @pytest.mark.parametrize("output", ["letter.txt/pictures", "/proc/self"])
 async def test_an_output_folder_that_takes_no_files_costs_no_photo(
     service: Service, studio: Studio, output: str
@@ -252,19 +170,6 @@ async def test_an_output_folder_that_takes_no_files_costs_no_photo(
     assert done.errors.startswith(f"photochanger: --output: {output} takes no files")
     assert len(done.errors.splitlines()) == 1
     assert service.database.jobs == {}
-
-
-async def test_a_picture_that_cannot_be_saved_is_told_with_its_link(service: Service, studio: Studio) -> None:
-    gate = Gate()
-    service.provider.script = gate
-    process = await studio.start(studio.photo(), "--json", url=url_of(service))
-    await held(gate, 1)
-    shutil.rmtree(studio.output)
-    gate.opened.set()
-    done = await finished(process)
-    assert done.code == 1
-    assert done.sent[0]["code"] == "not_saved"
-    assert done.sent[0]["link"] == f"{url_of(service)}/public/results/{(await service.only_job()).id}"
 
 
 async def test_the_password_comes_from_a_file(service: Service, studio: Studio) -> None:
@@ -314,49 +219,6 @@ async def test_a_call_that_cannot_work_says_what_to_mend(studio: Studio, changed
     assert done.code == 2
     assert done.errors.startswith(f"photochanger: {told}")
     assert "secret" not in done.errors
-
-
-class Stub:
-    """A server that answers as it is told, the last answer again and again; it keeps the heads of the requests."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self._answers = list(answers)
-        self.heads: list[str] = []
-        self.url = ""
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            self.heads.append(head)
-            await reader.readexactly(int(self.header(-1, "content-length")))
-            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            writer.write(answer)
-            if answer == SILENCE:
-                await reader.read()
-        writer.close()
-
-    def header(self, request: int, name: str) -> str:
-        lines = dict(line.split(": ", 1) for line in self.heads[request].splitlines()[1:] if line)
-        return {key.lower(): value for key, value in lines.items()}[name]
-
-
-SILENCE = b""
-
-
-@contextlib.asynccontextmanager
-async def answering(*answers: bytes) -> AsyncIterator[Stub]:
-    stub = Stub(*answers)
-    server = await asyncio.start_server(stub, "127.0.0.1", 0)
-    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        yield stub
-
-
-def answer(status: int, body: bytes = b"", *, kind: str = "image/jpeg", **headers: str) -> bytes:
-    told = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in told.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 async def broken(request: Any) -> bytes:

@@ -38,6 +38,36 @@ CONTRACT: dict[str, Any] = {
                 },
             },
             "delete": {"security": [{"bearer": []}], "responses": {"204": {"description": "Gone."}}},
+        },
+        "/events": {
+            "get": {
+                "security": [],
+                "responses": {
+                    "200": {
+                        "content": {
+                            "text/event-stream": {
+                                "schema": {"type": "string"},
+                                "x-events": {
+                                    "photo": {"type": "object", "properties": {"id": {"type": "integer"}}},
+                                    "reset": {"type": "object"},
+                                },
+                            }
+                        }
+                    }
+                },
+            }
+        },
+    },
+    "webhooks": {
+        "photoMade": {
+            "post": {
+                "parameters": [{"name": "webhook-id", "in": "header", "required": True, "schema": {"type": "string"}}],
+                "requestBody": {
+                    "content": {
+                        "application/json": {"schema": {"type": "object", "properties": {"at": {"type": "string"}}}}
+                    }
+                },
+            }
         }
     },
     "components": {
@@ -108,8 +138,16 @@ def answer(document: Any) -> Any:
     return document["components"]["responses"]["Photo"]
 
 
+def events(document: Any) -> Any:
+    return document["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]["x-events"]
+
+
+def told(document: Any) -> Any:
+    return document["webhooks"]["photoMade"]["post"]
+
+
 BREAKING: dict[str, tuple[Change, str]] = {
-    "a path is removed": (lambda d: d["paths"].clear(), "/photos/{photo_id} is gone"),
+    "a path is removed": (lambda d: d["paths"].pop("/photos/{photo_id}"), "/photos/{photo_id} is gone"),
     "an operation is removed": (lambda d: path(d).pop("delete"), "DELETE /photos/{photo_id} is gone"),
     "an answer is removed": (lambda d: put(d)["responses"].pop("404"), "answer 404 is gone"),
     "a parameter is removed": (lambda d: put(d)["parameters"].pop(), "header parameter X-Old is gone"),
@@ -190,6 +228,25 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: answer(d)["headers"]["ETag"].pop("required"),
         "header ETag may be missing now",
     ),
+    "an event is removed": (lambda d: events(d).pop("reset"), "text/event-stream event reset is gone"),
+    "an event's property is removed": (lambda d: events(d)["photo"]["properties"].clear(), "event photo.id is gone"),
+    "a webhook is removed": (lambda d: d["webhooks"].clear(), "webhook photoMade is gone"),
+    "a webhook's header is removed": (
+        lambda d: told(d)["parameters"].clear(),
+        "webhook photoMade header webhook-id is gone",
+    ),
+    "a webhook's header may be missing": (
+        lambda d: told(d)["parameters"][0].pop("required"),
+        "webhook photoMade header webhook-id may be missing now",
+    ),
+    "a webhook's body is of another type": (
+        lambda d: told(d)["requestBody"].update(content={"text/plain": {"schema": {"type": "string"}}}),
+        "webhook photoMade application/json is gone",
+    ),
+    "a webhook's property is removed": (
+        lambda d: told(d)["requestBody"]["content"]["application/json"]["schema"]["properties"].clear(),
+        "webhook photoMade application/json.at is gone",
+    ),
     "a token is asked for": (
         lambda d: put(d).update(security=[{"bearer": []}]),
         "needs more to be let in than nothing",
@@ -213,6 +270,8 @@ HARMLESS: dict[str, Change] = {
     "a request takes a further value": lambda d: edit(d)["properties"]["look"]["enum"].append("chalk"),
     "a request's property is optional now": lambda d: edit(d)["required"].clear(),
     "a request takes a further property": lambda d: edit(d)["properties"].update(more={"type": "string"}),
+    "an event is added": lambda d: events(d).update(more={"type": "object"}),
+    "a webhook is added": lambda d: d["webhooks"].update(more={}),
     "an answer is added": lambda d: put(d)["responses"].update({"409": {"description": "Taken."}}),
     "an answer has a further property": lambda d: photo(d)["properties"].update(more={"type": "string"}),
     "an answer has a further value": lambda d: photo(d)["properties"]["state"]["enum"].append("late"),

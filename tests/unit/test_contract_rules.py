@@ -126,6 +126,23 @@ BROKEN: list[tuple[Any, Change, str]] = [
         "200 .size.oneOf[0]",
     ),
     (
+        contract_rules.json_bodies_without_an_example,
+        lambda d: schema(d).pop("example"),
+        "GET /photos/{id}: 200 application/json",
+    ),
+    (
+        contract_rules.json_bodies_without_an_example,
+        lambda d: get(d).update(requestBody={"content": {"application/json": {"schema": {"type": "object"}}}}),
+        "GET /photos/{id}: request application/json",
+    ),
+    (
+        contract_rules.json_bodies_without_an_example,
+        lambda d: d.update(
+            webhooks={"made": {"post": {"requestBody": {"content": {"application/json": {"schema": {}}}}}}}
+        ),
+        "webhook made: request application/json",
+    ),
+    (
         contract_rules.wrong_examples,
         lambda d: schema(d)["example"]["parent"].update(width="6"),
         "/components/schemas/Photo example: $.parent.width",
@@ -149,6 +166,13 @@ def test_an_answer_may_be_one_of_several_objects() -> None:
     document = copy.deepcopy(CONTRACT)
     get(document)["responses"]["200"]["content"] = {"application/json": {"schema": EITHER}}
     assert list(contract_rules.json_answers_that_leave_their_shape_open(document)) == []
+
+
+def test_what_a_schema_does_not_say_is_told_with_its_place() -> None:
+    assert contract_rules.misfit(CONTRACT, "Photo", {"width": 3}) is None
+    assert contract_rules.misfit(CONTRACT, "Photo", {"parent": {"width": "6"}}) == (
+        "$.parent.width: '6' is not of type 'integer'"
+    )
 
 
 RULES = dict.fromkeys(rule for rule, _, _ in BROKEN)

@@ -100,7 +100,7 @@ async def test_dead_deliveries_are_told_with_their_slots() -> None:
     await world.submit()
     await world.work()
     (delivery,) = await world.outbox.acquire(n=1, lease=SECOND)
-    await world.outbox.failed(delivery, error="410 Gone", status=410, next_at=None)
+    await world.outbox.failed(delivery, error="410 Gone", status=410, again_in=None)
     finding = await service_findings.webhooks(world.outbox)
     assert finding.says == "1 deliveries of slot-001 were given up, the last one on: 410 Gone"
     assert finding.mend is not None

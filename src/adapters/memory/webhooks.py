@@ -50,9 +50,13 @@ class MemoryWebhookOutbox:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    async def acquire(self, *, n: int, lease: timedelta) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
         now = self._db.clock.now()
-        due = [one for one in self._db.deliveries.values() if one.state is DeliveryState.PENDING and one.next_at <= now]
+        due = [
+            one
+            for one in self._db.deliveries.values()
+            if one.state is DeliveryState.PENDING and one.next_at <= now and one.slot_id not in but_of
+        ]
         due.sort(key=lambda one: (one.next_at, one.created_at, one.id))
         return [self._change(one, attempts=one.attempts + 1, next_at=now + lease) for one in due[:n]]
 
@@ -66,15 +70,15 @@ class MemoryWebhookOutbox:
                 ended_at=self._db.clock.now(),
             )
 
-    async def failed(self, delivery: Delivery, *, error: str, status: int | None, next_at: datetime | None) -> None:
+    async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
         kept = self._pending(delivery.id)
         if kept is None or kept.attempts != delivery.attempts:
             return
         kept = self._change(kept, last_status=status, last_error=error)
-        if next_at is None:
+        if again_in is None:
             self._change(kept, state=DeliveryState.DEAD, ended_at=self._db.clock.now())
         else:
-            self._change(kept, next_at=next_at)
+            self._change(kept, next_at=self._db.clock.now() + again_in)
 
     async def find(
         self,

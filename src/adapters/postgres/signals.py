@@ -117,7 +117,13 @@ class PostgresJobSignals:
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _tell(self, channel: str, payload: str) -> None:
-        topics: list[Topic] = ["work"] if channel == WORK_CHANNEL else [UUID(job_id) for job_id in payload.split(",")]
+        try:
+            topics: list[Topic] = ["work"] if channel == WORK_CHANNEL else [UUID(id) for id in payload.split(",")]
+        except ValueError:
+            # Whoever may use the database may send here. Ending for it would leave everybody to their polls for good.
+            _log.warning("a wake-up came that names no job: somebody else sends on %s", channel)
+            self._wake_everybody()
+            return
         for topic in (*topics, "moved"):
             for subscription in self._listeners.get(topic, ()):
                 subscription.wake()

@@ -63,10 +63,14 @@ class PostgresWebhookOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def acquire(self, *, n: int, lease: timedelta) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
         due = (
             select(_delivery.id, _delivery.next_at.label("due_at"))
-            .where(_delivery.state == DeliveryState.PENDING, _delivery.next_at <= func.now())
+            .where(
+                _delivery.state == DeliveryState.PENDING,
+                _delivery.next_at <= func.now(),
+                _delivery.slot_id.not_in([*but_of]),
+            )
             .order_by(_delivery.next_at)
             .limit(n)
             .with_for_update(skip_locked=True)
@@ -91,12 +95,12 @@ class PostgresWebhookOutbox:
         )
         await self._change(change)
 
-    async def failed(self, delivery: Delivery, *, error: str, status: int | None, next_at: datetime | None) -> None:
+    async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
         values: dict[str, Any] = {"last_status": status, "last_error": error}
-        if next_at is None:
+        if again_in is None:
             values |= {"state": DeliveryState.DEAD, "ended_at": func.now()}
         else:
-            values["next_at"] = next_at
+            values["next_at"] = func.now() + again_in
         newest = and_(_delivery.state == DeliveryState.PENDING, _delivery.attempts == delivery.attempts)
         await self._change(update(webhook_deliveries).where(_delivery.id == delivery.id, newest).values(values))
 

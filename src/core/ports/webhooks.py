@@ -33,8 +33,9 @@ class WebhookRepository(Protocol):
 class WebhookOutbox(Protocol):
     """What is to be told, until it was. Time is the queue's own. Every method may raise QueueUnavailable."""
 
-    async def acquire(self, *, n: int, lease: timedelta) -> list[Delivery]:
-        """Take up to `n` pending deliveries that are due, oldest first, with `attempts` counted up.
+    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
+        """Take up to `n` pending deliveries that are due, oldest first, with `attempts` counted up; none of the slots
+        `but_of`.
 
         No two callers get the same one, until the lease ends: then it is due again.
         """
@@ -44,8 +45,8 @@ class WebhookOutbox(Protocol):
         """Note that it arrived."""
         ...
 
-    async def failed(self, delivery: Delivery, *, error: str, status: int | None, next_at: datetime | None) -> None:
-        """Note that it did not, and when to try again; None: it is dead."""
+    async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
+        """Note that it did not, and after how long to try again; None: it is dead."""
         ...
 
     async def find(

@@ -33,6 +33,9 @@ MOST_MISSED = 1000
 """So many events at most are told anew to a listener that was away."""
 
 _BATCH = 2000
+_MOST_ABOVE_A_GAP = _BATCH // 2
+"""A gap is given up before what lies above it fills whole readings: nothing new would be seen any more."""
+
 _LOOK_BACK = 200
 _BUFFER = 256
 _PAUSE = timedelta(milliseconds=50)
@@ -129,6 +132,8 @@ class EventFeed:
         try:
             async with self._ready:
                 log = await self._begin()
+            if self._closed:  # meanwhile: nobody would ever end this one
+                raise FeedClosed
             self._listeners.add(listener)
             first = Told(resume=log.low) if after is None else await self._missed(after, log)
             depth = await self._queue.depth()
@@ -163,22 +168,29 @@ class EventFeed:
 
     async def _missed(self, after: int, log: _SeenLog) -> Told:
         """Everything since, read for this listener alone."""
+        low = log.low  # as it is before the reading: what is seen after it is still in the buffer, perhaps never told
         events = await self._jobs.events(after=after, limit=MOST_MISSED + 1)
         if len(events) > MOST_MISSED or after > await self._jobs.last_event():
-            return Told(resume=log.low, reset=True)
-        return Told(resume=log.low, events=tuple(events))
+            return Told(resume=low, reset=True)
+        return Told(resume=low, events=tuple(events))
 
     async def _read(self, log: _SeenLog) -> None:
         with self._signals.moved() as moved:
             while True:
                 try:
-                    events = log.unseen(await self._jobs.events(after=log.low, limit=_BATCH), self._clock.now())
+                    events = await self._jobs.events(after=log.low, limit=_BATCH)
                     depth = await self._queue.depth()
                 except PhotoChangerError as error:
                     _log.warning("listeners are told nothing for now: %s", error.detail)
                     await self._clock.sleep(_OUTAGE_PAUSE)
                     continue
-                self._tell(events, depth, log)
+                except Exception:
+                    # Whoever listens would hear heartbeats for ever and believe that nothing happens.
+                    _log.exception("listeners are told nothing for now, after an unforeseen error")
+                    await self._clock.sleep(_OUTAGE_PAUSE)
+                    continue
+                # Noted as seen only now that nothing can fail before it is told.
+                self._tell(log.unseen(events, self._clock.now()), depth, log)
                 await moved.wait(POLL)
                 await self._clock.sleep(_PAUSE)  # on a busy evening many wake-ups are one reading
 
@@ -196,26 +208,20 @@ class _SeenLog:
 
     def __init__(self, low: int) -> None:
         self.low = low
-        self._seen: set[int] = set()
-        self._gap_since: datetime | None = None
+        self._seen: dict[int, datetime] = {}
 
     def unseen(self, events: Collection[JobEvent], now: datetime) -> list[JobEvent]:
         """Those that are new, noted as seen."""
         new = [event for event in events if event.id not in self._seen]
-        self._seen.update(event.id for event in new)
-        before = self.low
-        self._go_on()
-        if not self._seen:
-            self._gap_since = None
-        elif self._gap_since is None or self.low != before:
-            self._gap_since = now
-        elif now - self._gap_since >= GAP_LIFE or len(self._seen) >= _BATCH // 2:
-            self.low = min(self._seen) - 1
-            self._gap_since = now
-            self._go_on()
+        self._seen.update((event.id, now) for event in new)
+        # Ids are given out in order: what is missing below one that was seen so long ago was never written.
+        self._go_on(max((id for id, at in self._seen.items() if now - at >= GAP_LIFE), default=self.low))
+        if len(self._seen) >= _MOST_ABOVE_A_GAP:
+            self._go_on(min(self._seen))
         return new
 
-    def _go_on(self) -> None:
+    def _go_on(self, low: int) -> None:
+        self.low = low
         while self.low + 1 in self._seen:
             self.low += 1
-            self._seen.discard(self.low)
+        self._seen = {id: at for id, at in self._seen.items() if id > self.low}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -21,13 +22,17 @@ from ..ports.clock import Clock
 from ..ports.repositories import JobRepository
 from ..ports.secrets import SealBroken, SecretBox, SecretKeyUnavailable
 from ..ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
-from ..webhooks import PAUSES, Delivery, Webhook, next_try, secret_purpose, signed_headers
+from ..webhooks import PAUSES, Delivery, Webhook, pause_after, secret_purpose, signed_headers
 
 _log = logging.getLogger("photochanger.webhooks")
 
 POLL = timedelta(seconds=1)
 AT_ONCE = 16
-"""So many calls are under way at most, so that a receiver that is slow does not hold up all others."""
+"""So many calls are under way at most."""
+
+SHARE = 4
+"""So many deliveries are taken at once, and none of a slot that has so many calls under way: a receiver that hangs
+holds fewer than twice as many calls, and the others find a free one."""
 
 LEASE = timedelta(seconds=60)
 """Longer than a call and its note may take."""
@@ -110,7 +115,7 @@ class WebhookDelivery:
         self._clock = clock
         self._base = public_base_url or ""
         self._pauses = pauses
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], str] = {}
         self._changed = asyncio.Event()
         self._stopping = False
 
@@ -124,21 +129,25 @@ class WebhookDelivery:
         try:
             while not self._stopping:
                 self._changed.clear()
-                free = AT_ONCE - len(self._running)
-                due = await self._due(free) if free else []
+                n = min(AT_ONCE - len(self._running), SHARE)
+                if n == 0:
+                    await self._changed.wait()
+                    continue
+                due = await self._due(n)
                 for delivery in due:
                     self._start(delivery)
-                if len(due) < free:
+                if len(due) < n:
                     await self._sleep_or_change()
-                else:
-                    await self._changed.wait()
             await self._finish(GRACE)
         finally:
             await self._finish(timedelta(0))
 
     async def _due(self, n: int) -> list[Delivery]:
+        under_way = Counter(self._running.values())
         try:
-            return await self._outbox.acquire(n=n, lease=LEASE)
+            return await self._outbox.acquire(
+                n=n, lease=LEASE, but_of=[slot_id for slot_id, calls in under_way.items() if calls >= SHARE]
+            )
         except PhotoChangerError as error:
             _log.warning("webhooks wait: %s", error.detail)
         except Exception:
@@ -160,11 +169,11 @@ class WebhookDelivery:
 
     def _start(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._deliver(delivery), name=f"delivery {delivery.id}")
-        self._running.add(task)
+        self._running[task] = delivery.slot_id
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s is left to its lease after an unforeseen error", task.get_name(), exc_info=error)
@@ -237,13 +246,13 @@ class WebhookDelivery:
         raise _Failed(f"The receiver answered {status}.", status=status)
 
     async def _note(self, delivery: Delivery, failure: _Failed) -> None:
-        next_at = next_try(delivery.attempts, self._clock.now(), pauses=self._pauses)
+        again_in = pause_after(delivery.attempts, pauses=self._pauses)
         if isinstance(failure, _Hopeless):
-            next_at = None
+            again_in = None
         error = failure.error[:_LONGEST_ERROR_CHARS]
-        what = "is dead" if next_at is None else "failed and is tried again"
+        what = "is dead" if again_in is None else "failed and is tried again"
         _log.warning("delivery %s of job %s %s: %s", delivery.id, delivery.job_id, what, error)
-        await self._outbox.failed(delivery, error=error, status=failure.status, next_at=next_at)
+        await self._outbox.failed(delivery, error=error, status=failure.status, again_in=again_in)
 
     def _message(self, job: Job) -> Message:
         return Message(

@@ -8,7 +8,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from ...core.errors import InvalidToken, PermissionDenied
+from ...core.errors import InvalidToken, PermissionDenied, QueueUnavailable
 from ...core.people import Actor, Identity, Permission
 from .cookies import require_same_origin, session_of
 from .services import HttpServices
@@ -55,17 +55,26 @@ async def require_access(connection: ASGIConnection[Any, Any, Any, Any], handler
     if access is Open.OWN_PAGE:
         require_same_origin(connection, services.public_base_url)
         return
-    if (session := _session(connection, services)) is not None:
-        identity = await services.admins.identify(session)
-        method: Any = connection.scope.get("method")
-        if method not in _SAFE:  # a browser adds the cookie to whatever request a page causes
-            require_same_origin(connection, services.public_base_url)
-    else:
-        identity = await services.admins.identify(_token(connection))
+    identity = await _identify(connection, services)
+    method: Any = connection.scope.get("method")
+    if method not in _SAFE and _session(connection, services) is not None:
+        require_same_origin(connection, services.public_base_url)  # a browser adds the cookie to whatever a page causes
     needed = Permission.JOBS_READ if access is Open.JOB_LINK else access
     if isinstance(needed, Permission) and needed not in identity.permissions:
         raise PermissionDenied(f"This needs the permission {needed}.")
     connection.scope["state"]["identity"] = identity
+
+
+async def may_go_on(connection: ASGIConnection[Any, Any, Any, Any], needed: Permission) -> bool:
+    """For an answer that takes long: whether the token that it began with still holds and allows this. Where nobody can
+    tell right now, it does."""
+    try:
+        identity = await _identify(connection, connection.app.state.services)
+    except InvalidToken:
+        return False
+    except QueueUnavailable:
+        return True
+    return needed in identity.permissions
 
 
 def identity_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Identity:
@@ -82,6 +91,11 @@ def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
 def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Where the request comes from."""
     return connection.client.host if connection.client else "unknown"
+
+
+async def _identify(connection: ASGIConnection[Any, Any, Any, Any], services: HttpServices) -> Identity:
+    session = _session(connection, services)
+    return await services.admins.identify(_token(connection) if session is None else session)
 
 
 def _session(connection: ASGIConnection[Any, Any, Any, Any], services: HttpServices) -> str | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 from litestar import Request, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ...core.errors import InvalidRequest, InvalidToken, PermissionDenied, QueueUnavailable
+from ...core.errors import InvalidRequest, QueueUnavailable
 from ...core.jobs import JobEvent
 from ...core.people import Permission
 from ...core.services.event_feed import FeedClosed, Listener, Told, TooSlow
-from .access import identity_of, require_access
+from .access import identity_of, may_go_on
 from .query import read_query
 from .server import ABORT
 from .services import HttpServices
@@ -24,11 +27,13 @@ from .waiting import hang_up
 _log = logging.getLogger("photochanger.http")
 
 HEARTBEAT_SECONDS = 15.0
-"""How often a comment is sent while nothing happens, so that proxies and listeners know the connection lives; and how
-often it is looked at whether the listener may still listen."""
+"""How often a comment is sent while nothing happens, so that proxies and listeners know the connection lives."""
 
 SEND_SECONDS = 20.0
 """How long a listener may keep a message from being sent before its connection is cut."""
+
+CHECK_SECONDS = 15.0
+"""How often it is looked whether the listener's token still holds: its administrator may have been disabled."""
 
 _RECONNECT_MS = 2000
 _HEADERS = [
@@ -47,9 +52,11 @@ class EventQuery(msgspec.Struct, frozen=True):
 @get("/api/events", opt={"access": Permission.JOBS_READ})
 async def events(request: Request[Any, Any, Any]) -> ASGIApp:
     """Tell until the client hangs up, its token holds no more, or the service stops."""
+    services: HttpServices = request.app.state.services
     slot_id = read_query(request, EventQuery).slot_id
     after = _last_event_id(request)
-    return _Stream(request, slot_id=slot_id, after=after)
+    allowed = partial(may_go_on, request, Permission.JOBS_READ)
+    return _Stream(services, slot_id=slot_id, after=after, until=identity_of(request).expires_at, allowed=allowed)
 
 
 def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
@@ -64,15 +71,28 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
 class _Stream:
     """The answer: an ASGI app that goes on for as long as there is somebody to tell."""
 
-    def __init__(self, request: Request[Any, Any, Any], *, slot_id: str | None, after: int | None) -> None:
-        self._request = request
-        self._services: HttpServices = request.app.state.services
+    def __init__(
+        self,
+        services: HttpServices,
+        *,
+        slot_id: str | None,
+        after: int | None,
+        until: datetime,
+        allowed: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._services = services
         self._slot_id = slot_id
         self._after = after
-        self._until = identity_of(request).expires_at
-        self._checked_at = self._services.clock.now()
+        self._until = until
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except FeedClosed as error:  # before the answer began; later it ends the answer
+            raise QueueUnavailable("The service stops.") from error
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._services.events.listen(after=self._after) as listener:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             telling = asyncio.ensure_future(self._tell(listener, send))
@@ -88,31 +108,20 @@ class _Stream:
 
     async def _tell(self, listener: Listener, send: Send) -> None:
         await _write(send, f"retry: {_RECONNECT_MS}\n\n")
+        checked = self._services.clock.now()
         while True:
-            now = self._services.clock.now()
-            left = (self._until - now).total_seconds()
-            if left <= 0 or not await self._may_listen(now):
+            left = (self._until - self._services.clock.now()).total_seconds()
+            if left <= 0:
                 return
-            try:
+            told: Told | None = None
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(HEARTBEAT_SECONDS, left)):
                     told = await listener.next()
-            except TimeoutError:
-                await _write(send, ": still here\n\n")
-                continue
-            await _write(send, _text(told, self._slot_id))
-
-    async def _may_listen(self, now: datetime) -> bool:
-        """Whether the guard would still let the listener in: its administrator may have been disabled meanwhile."""
-        if (now - self._checked_at).total_seconds() < HEARTBEAT_SECONDS:
-            return True
-        self._checked_at = now
-        try:
-            await require_access(self._request, self._request.route_handler)
-        except (InvalidToken, PermissionDenied):
-            return False
-        except QueueUnavailable:
-            pass  # it is looked at again; without the database there is nothing to tell meanwhile
-        return True
+            if self._services.clock.now() - checked >= timedelta(seconds=CHECK_SECONDS):
+                if not await self._allowed():
+                    return
+                checked = self._services.clock.now()
+            await _write(send, ": still here\n\n" if told is None else _text(told, self._slot_id))
 
     async def _end(self, telling: asyncio.Task[None], scope: Any, send: Send) -> None:
         """Close the answer; the connection of a listener that reads nothing is cut, since nothing gets through it."""

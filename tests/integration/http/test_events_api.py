@@ -9,13 +9,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from administration import Administrator, described, listening, sign_in, token_of
+import yaml
+from administration import ADMIN, Administrator, described, listening, token_of
+from contract_rules import misfit
 from http_server import Gate, Service
 from photochanger.core.errors import QueueUnavailable
-from photochanger.core.people import COMMAND_LINE, Permission
+from photochanger.core.people import COMMAND_LINE, Identity, Permission
+from photochanger.core.ports.repositories import JobRepository
 from photochanger.core.ports.services import AdminService
 from photochanger.core.services.event_feed import EventFeed
 from photochanger.entrypoints.http import events as events_module
+from photochanger.entrypoints.http.contract_file import contract_path
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +51,24 @@ async def test_a_job_is_followed_from_its_photo_to_its_end(service: Service, adm
         ended = await until(stream, "job", state="succeeded")
         assert ended["job_id"] == (await waiting).headers["x-job-id"]
         await until(stream, "queue", active=0)
+
+
+async def test_events_are_as_the_contract_describes_them(service: Service, admin: Administrator) -> None:
+    contract = yaml.safe_load(contract_path().read_text())
+    answer = contract["paths"]["/api/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    described = {kind: schema["$ref"].rpartition("/")[2] for kind, schema in answer["x-events"].items()}
+    seen = set()
+    async with listening(admin, **{"Last-Event-ID": "999999"}) as stream, asyncio.timeout(20):
+        sending = asyncio.ensure_future(service.ingest())
+        async for message in stream:
+            if "event" in message:
+                data = json.loads(message["data"])
+                assert misfit(contract, described[message["event"]], data) is None, message
+                seen.add(message["event"])
+                if data.get("state") == "succeeded":
+                    break
+        await sending
+    assert seen == set(described)
 
 
 async def test_one_slot_is_listened_to_alone(service: Service, admin: Administrator) -> None:
@@ -94,37 +116,53 @@ async def test_the_stream_ends_with_its_token(service: Service, monkeypatch: pyt
         assert [message async for message in stream]
 
 
-async def test_the_stream_of_an_administrator_who_is_disabled_ends(
-    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("life_sign", ["a heartbeat", "an event"])
+async def test_the_stream_ends_when_its_administrator_may_hear_no_more(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch, life_sign: str
 ) -> None:
-    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
-    admins: AdminService = await service.opened.container.get(AdminService)
-    await admins.add("eve", "a good password", permissions=[Permission.JOBS_READ], by=COMMAND_LINE)
-    eve = await sign_in(service, "eve", "a good password")
-    async with listening(eve) as stream, listening(admin) as goes_on, asyncio.timeout(20):
-        await until(stream, "queue")
-        await admins.disable("eve", by=COMMAND_LINE)
-        assert [message async for message in stream if message.get("event") == "job"] == []
-        await service.ingest()
-        await until(goes_on, "job", state="succeeded")
-
-
-async def test_the_stream_of_a_token_goes_on_while_nobody_can_be_asked_whether_it_holds(
-    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
-    asked = asyncio.Event()
-
-    async def away(*_: object) -> None:
-        asked.set()
-        raise QueueUnavailable("away")
-
+    monkeypatch.setattr(events_module, "CHECK_SECONDS", 0.0)
+    if life_sign == "a heartbeat":
+        monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
+    admins = await service.opened.container.get(AdminService)
     async with listening(admin) as stream, asyncio.timeout(20):
         await until(stream, "queue")
-        monkeypatch.setattr(events_module, "require_access", away)
-        await asked.wait()
-        await service.log_noise("after it was asked in vain")
-        await until(stream, "job", event="attempt")
+        await admins.set_password(ADMIN, "another horse battery staple", by=COMMAND_LINE)
+        await service.ingest()
+        assert [message async for message in stream if message.get("event") == "job"] == []
+
+
+async def test_the_stream_goes_on_while_nobody_can_tell_whether_its_token_holds(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "CHECK_SECONDS", 0.0)
+    admins = await service.opened.container.get(AdminService)
+    async with listening(admin) as stream:
+        await until(stream, "queue")
+
+        async def away(token: str) -> Identity:
+            raise QueueUnavailable("The database cannot be reached right now.")
+
+        monkeypatch.setattr(admins, "identify", away)
+        await service.ingest()
+        await until(stream, "job", state="succeeded")
+
+
+async def test_a_service_that_stops_or_has_no_database_says_so_at_once(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = await service.opened.container.get(EventFeed)
+    jobs: Any = await service.opened.container.get(JobRepository)
+
+    async def away() -> int:
+        raise QueueUnavailable("The database cannot be reached right now.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(jobs, "last_event", away)
+        described(await admin("GET", "/api/events"), 503, "queue_unavailable")
+    await feed.close()
+    refused = await admin("GET", "/api/events")
+    described(refused, 503, "queue_unavailable")
+    assert refused.headers["retry-after"]
 
 
 async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Service, admin: Administrator) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-from administration import Administrator, described, fields_of
-from http_server import Service
+from administration import Administrator, described, fields_of, sign_in
+from http_server import Service, serving, until
+from standins.server import Answer, Received, StandInServer
 
 pytestmark = pytest.mark.anyio
 
 PATH = "/api/slots/slot-001/webhook"
-URL = "https://studio.example/hooks?key=abc"
+URL = "https://studio.example/hooks?key=hush"
 
 
 async def test_a_webhook_is_set_and_its_secret_shown_once(admin: Administrator) -> None:
@@ -34,7 +37,7 @@ async def test_a_webhook_is_set_and_its_secret_shown_once(admin: Administrator) 
     described(await admin("POST", f"{PATH}/secret"), 404, "webhook_not_found")
     told = json.dumps(await admin.get("/api/audit"))
     assert "whsec_" not in told
-    assert "abc" not in told
+    assert "hush" not in told  # no digits that an id could have by chance
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,36 @@ async def test_what_is_to_be_told_is_listed_and_can_be_tried_again(service: Serv
     described(await admin("GET", "/api/webhooks/deliveries?state=lost"), 400, "invalid_request")
     for id in ("nonsense", "01980000-0000-7000-8000-000000000000"):
         described(await admin("POST", f"/api/webhooks/deliveries/{id}/redeliver"), 404, "webhook_not_found")
+
+
+class Receiver(StandInServer):
+    """Takes every call that its script says nothing of."""
+
+    def answer(self, request: Received) -> Answer:
+        return Answer(204)
+
+
+async def test_a_dead_letter_is_listed_with_why_and_arrives_when_it_is_sent_again(tmp_path: Path) -> None:
+    async with Receiver() as receiver, serving(tmp_path, private_hosts=("127.0.0.1",)) as service:
+        admin = await sign_in(service)
+        receiver.script(Answer(410))
+        assert (await admin("PUT", PATH, json_body={"url": receiver.url})).status_code == 200
+        job_id = (await service.ingest()).headers["x-job-id"]
+
+        async def listed(state: str) -> list[dict[str, Any]]:
+            items: list[dict[str, Any]] = (await admin.get(f"/api/webhooks/deliveries?state={state}"))["items"]
+            return items
+
+        async def is_listed(state: str) -> bool:
+            return bool(await listed(state))
+
+        await until(lambda: is_listed("dead"))
+        (dead,) = await listed("dead")
+        assert (dead["job_id"], dead["slot_id"], dead["attempts"]) == (job_id, "slot-001", 1)
+        assert (dead["last_status"], dead["last_error"]) == (410, "The receiver answered 410: it is gone.")
+        assert (await admin("POST", f"/api/webhooks/deliveries/{dead['id']}/redeliver")).status_code == 202
+        assert await listed("dead") == []
+        await until(lambda: is_listed("delivered"))
+        (delivered,) = await listed("delivered")
+        assert (delivered["id"], delivered["last_status"], delivered["last_error"]) == (dead["id"], 204, None)
+    assert [call.headers["webhook-id"] for call in receiver.received] == [dead["id"]] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +23,7 @@ from photochanger.core.services.event_feed import POLL, EventFeed, FeedClosed, L
 pytestmark = pytest.mark.anyio
 
 SOON = timedelta(seconds=1)
+OUTAGE = QueueUnavailable("The database cannot be reached right now.")
 
 
 class Log(MemoryJobRepository):
@@ -31,14 +33,32 @@ class Log(MemoryJobRepository):
         super().__init__(database)
         self.asked = 0
         self.hidden: set[int] = set()
-        self.away = False
+        self.trouble: Exception | None = None
+        self.last_event_held: asyncio.Event | None = None
 
     async def events(self, *, after: int, limit: int) -> list[JobEvent]:
         self.asked += 1
-        if self.away:
-            raise QueueUnavailable("The database cannot be reached right now.")
+        if self.trouble is not None:
+            raise self.trouble
         found = await super().events(after=after, limit=limit)
         return [event for event in found if event.id not in self.hidden]
+
+    async def last_event(self) -> int:
+        last = await super().last_event()
+        if self.last_event_held is not None:
+            await self.last_event_held.wait()
+        return last
+
+
+class Queue(MemoryJobQueue):
+    """The queue, whose depth may be in trouble."""
+
+    depth_trouble: Exception | None = None
+
+    async def depth(self) -> QueueDepth:
+        if self.depth_trouble is not None:
+            raise self.depth_trouble
+        return await super().depth()
 
 
 class Booth:
@@ -48,7 +68,7 @@ class Booth:
         self.clock = FakeClock(datetime.now(UTC))
         database = MemoryDatabase(self.clock)
         self.log = Log(database)
-        self.queue = MemoryJobQueue(database)
+        self.queue = Queue(database)
         self.feed = EventFeed(self.log, self.queue, MemoryJobSignals(database), self.clock)
 
     async def job(self) -> Job:
@@ -193,14 +213,67 @@ async def test_a_slow_listener_is_let_go_and_the_others_hear_on(booth: Booth, mo
             await slow.next()
 
 
-async def test_an_outage_is_waited_out_and_nothing_is_lost(booth: Booth) -> None:
+@pytest.mark.parametrize("trouble", [OUTAGE, ValueError("'dancing' is not a valid LogEvent")])
+async def test_trouble_is_waited_out_and_nothing_is_lost(
+    booth: Booth, trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     async with booth.feed.listen() as listener:
         await booth.heard(listener)
-        booth.log.away = True
+        booth.log.trouble = trouble
         await booth.job()
         assert happened(await booth.heard(listener, within=5 * SOON)) == []
-        booth.log.away = False
+        assert "listeners are told nothing for now" in caplog.text
+        booth.log.trouble = None
         assert happened(await booth.heard(listener, within=5 * SOON)) == [(1, LogEvent.RECEIVED)]
+
+
+async def test_what_was_read_is_told_although_the_depth_could_not_be_read_at_first(booth: Booth) -> None:
+    async with booth.feed.listen() as listener:
+        await booth.heard(listener)
+        booth.queue.depth_trouble = OUTAGE
+        await booth.job()
+        assert happened(await booth.heard(listener, within=5 * SOON)) == []
+        booth.queue.depth_trouble = None
+        assert happened(await booth.heard(listener, within=5 * SOON)) == [(1, LogEvent.RECEIVED)]
+
+
+async def test_who_comes_back_can_go_on_from_the_first_message_whatever_was_seen_meanwhile(booth: Booth) -> None:
+    """What the others' reader sees while this listener is prepared comes with a later message, which may be lost."""
+    async with booth.feed.listen() as other:
+        await booth.heard(other)
+        booth.log.last_event_held = asyncio.Event()
+        listening = booth.feed.listen(after=0)
+        coming = asyncio.ensure_future(listening.__aenter__())
+        await booth.clock.advance(timedelta(0))
+        await booth.job()
+        assert happened(await booth.heard(other)) == [(1, LogEvent.RECEIVED)]
+        booth.log.last_event_held.set()
+        listener = await coming
+        first = await listener.next()
+        assert (first.resume, first.events) == (0, ())
+        assert happened([await listener.next()]) == [(1, LogEvent.RECEIVED)]
+        await listening.__aexit__(None, None, None)
+
+
+async def test_ids_that_never_appear_are_given_up_together(booth: Booth) -> None:
+    async with booth.feed.listen() as listener:
+        booth.log.hidden = {1, 3, 5, 7, 9}
+        for _ in range(10):
+            await booth.job()
+        await booth.heard(listener, within=event_feed.GAP_LIFE + SOON)
+        await booth.job()
+        assert (await booth.heard(listener))[-1].resume == 11
+
+
+async def test_who_comes_while_the_feed_closes_is_not_kept_waiting_for_ever(booth: Booth) -> None:
+    booth.log.last_event_held = asyncio.Event()
+    coming = asyncio.ensure_future(booth.feed.listen().__aenter__())
+    await booth.clock.advance(timedelta(0))
+    await booth.feed.close()
+    booth.log.last_event_held.set()
+    with pytest.raises(FeedClosed):
+        await coming
+    assert booth.feed.listeners == 0
 
 
 async def test_closing_ends_every_listener_and_takes_no_more(booth: Booth) -> None:

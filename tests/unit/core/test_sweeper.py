@@ -233,7 +233,7 @@ async def test_webhook_deliveries_are_remembered_for_a_week_and_for_a_month_wher
         await world.work(within=timedelta(0))
     delivered, dead, _ = await world.outbox.acquire(n=3, lease=timedelta(0))
     await world.outbox.delivered(delivered, status=204)
-    await world.outbox.failed(dead, error="The receiver is gone.", status=410, next_at=None)
+    await world.outbox.failed(dead, error="The receiver is gone.", status=410, again_in=None)
     await world.clock.advance(DELIVERED_LIFE)
     assert (await world.sweeper.sweep_expired()).webhook_deliveries == 0
     await world.clock.advance(MILLISECOND)

@@ -9,6 +9,7 @@ import hmac
 import logging
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ from hooks import ADA, URL, Call, Hooks
 from photochanger.core.errors import QueueUnavailable, WebhookUnreachable
 from photochanger.core.jobs import Job, JobSource, Outcome
 from photochanger.core.ports.secrets import SecretKeyUnavailable
-from photochanger.core.services.webhook_delivery import AT_ONCE, GRACE, LEASE, POLL
+from photochanger.core.services.webhook_delivery import AT_ONCE, GRACE, LEASE, POLL, SHARE
 from photochanger.core.webhooks import PAUSES, DeliveryState
 from world import SECOND
 
@@ -268,23 +269,36 @@ async def test_an_idle_loop_looks_each_second() -> None:
         await world.called(1)
 
 
-async def test_slow_receivers_do_not_hold_up_others_and_calls_at_once_are_bounded() -> None:
-    world = Hooks(*[waiting] * (AT_ONCE - 1))
-    await world.set_up()
-    for _ in range(AT_ONCE + 5):
+async def test_a_receiver_that_hangs_leaves_calls_to_the_others() -> None:
+    world = Hooks(*[waiting] * 2 * AT_ONCE)
+    await world.set_up("slot-001")
+    for _ in range(3 * AT_ONCE):
         await world.end_job()
     async with world.delivering():
-        await world.called_or_waiting(AT_ONCE - 1)
-        await world.until(lambda: world.noted == 6)
-        assert len(world.receiver.calls) == AT_ONCE + 5
-    hung = Hooks(*[waiting] * (AT_ONCE + 5))
-    await hung.set_up()
-    for _ in range(AT_ONCE + 5):
-        await hung.end_job()
-    async with hung.delivering():
-        await hung.called_or_waiting(AT_ONCE)
-        await hung.pass_time(10 * POLL)
-        assert len(hung.receiver.calls) == AT_ONCE
+        await world.called_or_waiting(SHARE)
+        await world.pass_time(10 * POLL)
+        hanging = len(world.receiver.calls)
+        assert SHARE <= hanging < 2 * SHARE
+        world.receiver.script.clear()
+        await world.service.put("slot-002", URL, by=ADA)
+        jobs = {(await world.end_job(slot_id="slot-002")).id for _ in range(2 * AT_ONCE)}
+        await world.pass_time(POLL)
+        await world.until(lambda: world.noted == len(jobs))
+    told = [call.message["data"] for call in world.receiver.calls[hanging:]]
+    assert {UUID(data["job_id"]) for data in told} == jobs
+
+
+async def test_calls_at_once_are_bounded_whatever_their_receivers() -> None:
+    world = Hooks(*[waiting] * 10 * AT_ONCE)
+    for number in range(1, 9):
+        slot_id = f"slot-{number:03}"
+        await world.set_up(slot_id)
+        for _ in range(SHARE):
+            await world.end_job(slot_id=slot_id)
+    async with world.delivering():
+        await world.called_or_waiting(AT_ONCE)
+        await world.pass_time(10 * POLL)
+        assert len(world.receiver.calls) == AT_ONCE
 
 
 async def test_a_process_that_dies_between_call_and_note_leaves_the_delivery_to_the_next() -> None:

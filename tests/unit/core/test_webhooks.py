@@ -120,7 +120,7 @@ async def test_deliveries_are_listed_and_tried_again() -> None:
     await world.service.put("slot-001", URL, by=ADA)
     await world.end_job()
     (taken,) = await world.outbox.acquire(n=1, lease=timedelta(minutes=1))
-    await world.outbox.failed(taken, error="Gone.", status=410, next_at=None)
+    await world.outbox.failed(taken, error="Gone.", status=410, again_in=None)
     (dead,) = (await world.service.deliveries(states=[DeliveryState.DEAD], slot_id="slot-001")).items
     again = await world.service.redeliver(dead.id)
     assert (again.state, again.attempts) == (DeliveryState.PENDING, 0)
