@@ -17,6 +17,7 @@ import msgspec
 from ..deadlines import LATE_RESCUE
 from ..errors import QueueUnavailable
 from ..jobs import Claim
+from ..media import PictureNeeds
 from ..ports.clock import Clock
 from ..ports.limits import ProviderLimits
 from ..ports.providers import (
@@ -122,7 +123,8 @@ class RouteRun:
         """Take in how the providers are doing, and what an administrator allows of them."""
         if all(found is None or found[0].info.on_this_machine for found in self._offered):
             return
-        await self._look_around()
+        first = next(operation for _, operation in filter(None, self._offered))
+        await self._while_the_photo_is_prepared(first.needs, self._look_around())
         try:
             allowed = (await settings.current()).provider_limits
         except QueueUnavailable as error:
@@ -130,6 +132,14 @@ class RouteRun:
             return
         for index, entry in enumerate(self._route.entries):
             self._bounds[index] = allowed.get(entry.provider_id, self._bounds[index])
+
+    async def _while_the_photo_is_prepared(self, needs: PictureNeeds, asking: Coroutine[Any, Any, _T]) -> _T:
+        """What the asking says, once the photo is ready as well."""
+        preparing = asyncio.ensure_future(self._materials.photo(needs))
+        try:
+            return await asking
+        finally:
+            await asyncio.gather(preparing, return_exceptions=True)  # what went wrong is told by the next who asks
 
     async def _look_around(self) -> None:
         try:
@@ -182,16 +192,12 @@ class RouteRun:
         if not self._admissions[index]:
             self._change(index, calls=1)
             return True
-        preparing = asyncio.ensure_future(self._materials.photo(operation.needs))  # while the limits are asked
+        entering = self._limits.enter(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
         try:
-            admission = await self._told(
-                self._limits.enter(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
-            )
+            admission = await self._while_the_photo_is_prepared(operation.needs, self._told(entering))
         except QueueUnavailable as error:
             _log.warning("job %s asks %s without its limits: %s", self._claim.job.id, provider.info.id, error.detail)
             admission = Admission()
-        finally:
-            await asyncio.gather(preparing, return_exceptions=True)  # what went wrong is told by the next who asks
         if admission.granted:
             self._change(index, calls=self._progress[index].calls + 1, deferred=False, crowded=False)
         else:
