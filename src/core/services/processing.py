@@ -45,10 +45,11 @@ _log = logging.getLogger("photochanger.processing")
 
 
 _PREVIEW_PAUSE = timedelta(milliseconds=250)
-"""A preview is made when no job has begun or ended here for so long: the machine is then waiting for providers."""
+"""A preview is made when no job has begun or ended here for so long, and no other preview was made: the machine is then
+waiting for providers, and those that a rush has left behind do not fill up that wait until the next answer comes."""
 
-_PREVIEW_PATIENCE = timedelta(seconds=5)
-"""How long a preview waits for such a moment; then it is made all the same."""
+_PREVIEW_PATIENCE = timedelta(seconds=1)
+"""How long the preview whose turn it is waits for such a moment; then it is made all the same."""
 
 
 _MOST_PHOTO_BYTES = 64 * 1024 * 1024
@@ -99,9 +100,11 @@ class Processing:
         self._one_preview = asyncio.Semaphore(1)
         self._photo_bytes = 0
         self._last_bustle = clock.now()
+        self._closing = False
 
     async def close(self) -> None:
         """Stop calls that go on after their window; finish the log entries and previews that are still under way."""
+        self._closing = True
         for rescue in self._rescues:
             rescue.cancel()
         await asyncio.gather(*self._rescues, return_exceptions=True)
@@ -171,16 +174,22 @@ class Processing:
             self._photo_bytes -= len(photo.data)
 
     async def _in_a_lull(self, job: Job, *making: Callable[[Job], Awaitable[object]]) -> None:
-        """Previews come after the guests' answers: they wait for a lull between them, and one is made at a time."""
-        latest = self._clock.now() + _PREVIEW_PATIENCE
-        while (now := self._clock.now()) < (lull := min(self._last_bustle + _PREVIEW_PAUSE, latest)):
-            await self._clock.sleep(lull - now)
+        """Previews come after the guests' answers: one is made at a time, each in a lull between them."""
         async with self._one_preview:
             for make in making:
+                await self._until_a_lull()
                 try:
                     await make(job)
                 except PhotoChangerError as error:
                     _log.warning("a preview of job %s could not be made: %s", job.id, error.detail)
+                self._last_bustle = self._clock.now()
+
+    async def _until_a_lull(self) -> None:
+        latest = self._clock.now() + _PREVIEW_PATIENCE
+        while not self._closing and (now := self._clock.now()) < (
+            lull := min(self._last_bustle + _PREVIEW_PAUSE, latest)
+        ):
+            await self._clock.sleep(lull - now)
 
     def _log_in_background(self, entry: LogEntry) -> None:
         """Append to the processing log without making the guest wait for it."""
