@@ -175,6 +175,7 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
         jobs += await painted(service, ["portrait"], look="oil")
         await page.clock.fast_forward(6_000)
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-4]}")
+        await expect(now).to_have_attribute("alt", "Picture 4")  # the third, until the new one is known
         await page.clock.fast_forward(6_000)
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-1]}")
         await page.keyboard.press("Space")
