@@ -147,6 +147,29 @@ async def test_a_server_that_is_killed_while_it_is_used_comes_back_by_itself(fol
     assert not is_running(folder)
 
 
+@pytest.mark.anyio
+async def test_a_server_that_cannot_be_started_again_at_once_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedServer.start(folder)
+    launch, tried = embedded._launch, []
+
+    def only_the_third(place: Path) -> str:
+        tried.append(place)
+        if len(tried) < 3:
+            raise EmbeddedServerError("no room") if len(tried) == 1 else ValueError("unforeseen")
+        return launch(place)
+
+    monkeypatch.setattr(embedded, "_launch", only_the_third)
+    monkeypatch.setattr(embedded, "_REVIVE_PAUSE_SECONDS", 0.0)
+    watching = asyncio.create_task(server.keep_running())
+    postmaster(folder).send_signal(signal.SIGKILL)
+    await asyncio.to_thread(eventually, lambda: len(tried) == 3 and answers(server))
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    server.close()
+
+
 def answers(server: EmbeddedServer) -> bool:
     try:
         return ask(server, "select 1") == (1,)

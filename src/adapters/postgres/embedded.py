@@ -111,13 +111,14 @@ class EmbeddedServer:
         """Start the server again whenever it ends before `close`, until cancelled: at the same address, with all that
         was committed. For whoever serves; those who come for a moment need no watch."""
         while True:
-            if lines := _pid_file(self._folder):
-                await end_of_process(int(lines[0]))
-            _log.error("the embedded PostgreSQL has ended and is started again")
             try:
+                if lines := _pid_file(self._folder):
+                    await end_of_process(int(lines[0]))
+                _log.error("the embedded PostgreSQL has ended and is started again")
                 await asyncio.to_thread(self._revive)
-            except (EmbeddedServerError, OSError) as error:
-                _log.error("the embedded PostgreSQL could not be started again: %s", error)
+            except Exception:
+                # Whatever it is: a watch that ended with it would leave the next end of the server unseen.
+                _log.exception("the embedded PostgreSQL could not be started again")
                 await asyncio.sleep(_REVIVE_PAUSE_SECONDS)
 
     def _revive(self) -> None:
