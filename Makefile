@@ -28,7 +28,7 @@ lint: $(READY)
 
 # Keeps the contract as it is now under its version, as the last step before a tag (ADR 21).
 release-contract: $(READY)
-	$(BIN)/python tests/contract_releases.py
+	$(BIN)/python -m tests.support.contract_releases
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -15,7 +15,7 @@ class BuildWithContract(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            target = Path(self.build_lib, "photochanger/entrypoints/http", CONTRACT.name)
+            target = Path(self.build_lib, "photochanger/entrypoints/http/ops", CONTRACT.name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(CONTRACT, target)
 
@@ -23,6 +23,10 @@ class BuildWithContract(build_py):
 setup(
     packages=["photochanger", *(f"photochanger.{name}" for name in find_packages("src"))],
     package_dir={"photochanger": "src"},
-    package_data={"": ["*"], "photochanger.entrypoints.http": ["ui/**/*"]},
+    package_data={
+        "": ["*"],
+        "photochanger.entrypoints.http.ops": ["docs/**/*"],
+        "photochanger.entrypoints.http.page": ["static/**/*"],
+    },
     cmdclass={"build_py": BuildWithContract},
 )

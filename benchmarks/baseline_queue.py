@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from photochanger.core.jobs import NewJob
+from photochanger.core.domain.job import NewJob
 
 _ENQUEUE = """
 with job as (

@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 from photochanger.adapters.imaging import ImageTools
-from photochanger.core.media import ImageLimits
-from photochanger.entrypoints.demo_photos import demo_photos
+from photochanger.core.domain.media import ImageLimits
+from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from PIL import Image
 
 from .processes import DELAYS_MS, PASSWORD, database, process

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from photochanger.core.media import PictureNeeds
-from photochanger.core.ports.providers import (
+from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.ports.provider import (
     Down,
     OperationInfo,
     ProviderInfo,
@@ -18,7 +19,6 @@ from photochanger.core.ports.providers import (
     ProviderResult,
     Retryable,
 )
-from photochanger.core.slots import Route, RouteEntry
 
 OPERATION = "edit"
 FAILING_SHARE = 0.3

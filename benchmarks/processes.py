@@ -21,16 +21,26 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from photochanger import Settings
 from photochanger.adapters.postgres import Database, EmbeddedServer
-from photochanger.core.media import ImageLimits, PictureNeeds
-from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
-from photochanger.core.ports.repositories import SlotRepository
-from photochanger.core.services.catalogue import ProviderCatalogue
-from photochanger.core.slots import Route, RouteEntry
+from photochanger.core.domain.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.ports.provider import (
+    OperationInfo,
+    ProviderInfo,
+    ProviderRequest,
+    ProviderResult,
+)
+from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.services.providers.registry import ProviderCatalogue
+from photochanger.entrypoints.bootstrap import (
+    keep_what_is_loaded,
+    migrate_database,
+    readiness,
+    seed,
+)
 from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
-from photochanger.entrypoints.http.services import HttpServices
-from photochanger.entrypoints.startup import keep_what_is_loaded, migrate_database, readiness, seed
-from photochanger.entrypoints.worker import Worker
+from photochanger.entrypoints.http.dependencies import HttpServices
+from photochanger.entrypoints.worker.pool.worker import Worker
 
 from . import moody
 

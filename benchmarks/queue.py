@@ -13,11 +13,29 @@ from typing import Any, Self
 
 import msgspec
 import psycopg
-from photochanger.adapters.postgres import Database, PostgresJobQueue, PostgresJobSignals, migrate
-from photochanger.core.ids import new_id
-from photochanger.core.jobs import Claim, JobSource, JobState, NewJob, Outcome, Result
-from photochanger.core.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
-from photochanger.core.slots import Route, RouteEntry
+from photochanger.adapters.postgres import (
+    Database,
+    PostgresJobQueue,
+    PostgresJobSignals,
+    migrate,
+)
+from photochanger.core.domain.ids import new_id
+from photochanger.core.domain.job import (
+    Claim,
+    JobSource,
+    JobState,
+    NewJob,
+    Outcome,
+    Result,
+)
+from photochanger.core.domain.media import (
+    ImageFacts,
+    MediaKey,
+    MediaKind,
+    Photo,
+    StoredFile,
+)
+from photochanger.core.domain.slot import Route, RouteEntry
 
 from .baseline_queue import BaselineQueue
 from .ingest import percentiles

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresStatsService, migrate
+from photochanger.adapters.postgres import (
+    Database,
+    PostgresSlotRepository,
+    PostgresStatsService,
+    migrate,
+)
 from photochanger.adapters.system_clock import SystemClock
-from photochanger.core.periods import Period
-from photochanger.core.services.statistics import Statistics, StatsAsked
-from photochanger.core.slots import shipped_slots
-from photochanger.core.stats import SETTLED_AFTER
-from photochanger.entrypoints.startup import keep_what_is_loaded
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.stats import SETTLED_AFTER
+from photochanger.core.domain.time_ranges import Period
+from photochanger.core.services.stats.service import Statistics, StatsAsked
+from photochanger.entrypoints.bootstrap import keep_what_is_loaded
 
 from .ingest import percentiles
 from .processes import database

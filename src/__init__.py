@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapters.memory import memory_adapters
-    from .core.errors import ConfigurationError, JobFailure, PhotoChangerError, QueueFull
-    from .core.jobs import FailureReason, Job, JobState
+    from .core.domain.errors import (
+        ConfigurationError,
+        JobFailure,
+        PhotoChangerError,
+        QueueFull,
+    )
+    from .core.domain.job import FailureReason, Job, JobState
+    from .core.domain.slot import Route, RouteEntry, Slot
+    from .core.ports.accounts import PasswordHasher
     from .core.ports.clock import Clock
-    from .core.ports.limits import ProviderLimits
-    from .core.ports.media import ImageTool, MediaStore
-    from .core.ports.providers import Provider, ProviderContext
-    from .core.ports.queue import JobQueue, JobSignals
-    from .core.ports.repositories import JobRepository, MediaRepository, SettingsRepository, SlotRepository
+    from .core.ports.image_tool import ImageTool
+    from .core.ports.job_queue import JobQueue, JobSignals
+    from .core.ports.job_repository import JobRepository
+    from .core.ports.job_service import JobService
+    from .core.ports.media_repository import MediaRepository
+    from .core.ports.media_service import MediaService
+    from .core.ports.media_store import MediaStore
+    from .core.ports.provider import Provider, ProviderContext
+    from .core.ports.provider_limits import ProviderLimits
     from .core.ports.secrets import SecretBox, SecretRepository
-    from .core.ports.security import PasswordHasher
-    from .core.ports.services import JobService, MediaService
-    from .core.ports.stats import StatsService
-    from .core.slots import Route, RouteEntry, Slot
+    from .core.ports.settings_repository import SettingsRepository
+    from .core.ports.slot_repository import SlotRepository
+    from .core.ports.stats_service import StatsService
     from .entrypoints.config import Settings
-    from .entrypoints.embed import PhotoChanger
-    from .entrypoints.mount import create_app
+    from .entrypoints.embed.app import PhotoChanger
+    from .entrypoints.embed.asgi import create_app
 
 _HOMES = {
     "adapters.memory": ("memory_adapters",),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from postgres_server import postgres_server, postgres_url
+
+from tests.support.postgres_server import postgres_server, postgres_url
 
 __all__ = ["anyio_backend", "postgres_server", "postgres_url"]
 

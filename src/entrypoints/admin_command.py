@@ -12,10 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..core.people import COMMAND_LINE, Admin, Permission
+from ..core.domain.accounts import COMMAND_LINE, Admin, Permission
 from ..core.ports.services import AdminService
-from ..core.services.settings_service import SettingsService
-from ..core.services.signing_keys import SigningKeys
+from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.settings.service import SettingsService
 from .config import Settings
 from .opened import opened
 

@@ -29,11 +29,11 @@ from ..adapters.postgres import (
     require_known,
     snapshot,
 )
-from ..core.errors import MediaNotFound
-from ..core.media import MediaKey, MediaKind
-from ..core.ports.media import MediaStore
-from .config import Settings
-from .container import make_container, secret_key_file
+from ..core.domain.errors import MediaNotFound
+from ..core.domain.media import MediaKey, MediaKind
+from ..core.ports.media_store import MediaStore
+from .config import Settings, secret_key_file
+from .container import make_container
 from .opened import opened
 
 _FORMAT = 1

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import click
 
-from ..core.errors import ConfigurationError, PhotoChangerError
-from ..core.settings import PROVIDER_BOUNDS
+from ..core.domain.errors import ConfigurationError, PhotoChangerError
+from ..core.domain.settings import PROVIDER_BOUNDS
 from .cli_admin import admin, ingest_password
 from .cli_data import backup, db, restore
 from .cli_health import healthcheck
@@ -60,10 +60,15 @@ def worker(workers: int | None, supervised: bool) -> None:
 
 async def _work(settings: Settings, *, supervised: bool) -> None:
     from ..adapters.telemetry import OpenTelemetry
+    from .bootstrap import (
+        keep_what_is_loaded,
+        migrate_database,
+        seed,
+        tell,
+    )
     from .container import make_container
-    from .figures import own_output, served, written_to
-    from .startup import keep_what_is_loaded, migrate_database, seed, tell
-    from .worker import Worker
+    from .metrics.relay import own_output, served, written_to
+    from .worker.worker import Worker
 
     loop = asyncio.get_running_loop()
     output = own_output() if supervised else None
@@ -100,8 +105,8 @@ def migrate() -> None:
 
 
 async def _migrate(settings: Settings) -> None:
+    from .bootstrap import migrate_database
     from .container import make_container
-    from .startup import migrate_database
 
     container = make_container(settings)
     try:
@@ -124,7 +129,7 @@ def sweep(grace: float) -> None:
 
 
 async def _sweep(settings: Settings, grace: timedelta) -> None:
-    from ..core.services.sweeper import Sweeper
+    from ..core.services.maintenance.sweeper import Sweeper
     from .container import make_container
 
     container = make_container(settings)
@@ -206,7 +211,7 @@ def set_limits(
 
     It holds within a second, without a new start.
     """
-    from ..core.providers import ProviderLimit
+    from ..core.domain.provider_usage import ProviderLimit
     from .providers_command import store_limits
 
     limit = ProviderLimit(max_concurrent=concurrent, per_minute=per_minute, per_day=per_day)
@@ -245,7 +250,12 @@ def import_slots(file: Path, dry_run: bool) -> None:
     Everything is checked first: where one field of one slot does not fit, nothing is stored. Template pictures are
     referred to by id and do not travel with the file.
     """
-    from .slots_command import compare, count_changed, store, told_of
+    from .slots_command import (
+        compare,
+        count_changed,
+        store,
+        told_of,
+    )
     from .slots_file import read_file
 
     settings = configured()
@@ -299,7 +309,14 @@ def send(
     PHOTOCHANGER_INGEST_PASSWORD, or asked for: never from an argument, which other users of the machine could see.
     Ends with 0 only if every photo came back as a picture. Ctrl-C ends it with 130, and what came back until then.
     """
-    from .send_command import console_for, json_text, photos_of, send, show, target_of
+    from .send_command import (
+        console_for,
+        json_text,
+        photos_of,
+        send,
+        show,
+        target_of,
+    )
 
     chosen = photos_of(photos, repeat=repeat)
     password = _ingest_password(password_file)

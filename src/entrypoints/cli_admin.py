@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from ..core.errors import ConfigurationError
-from ..core.people import Permission
+from ..core.domain.accounts import Permission
+from ..core.domain.errors import ConfigurationError
 from .cli_run import configured, run_async
 
 _MAX_INPUT_BYTES = 64 * 1024

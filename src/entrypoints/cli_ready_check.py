@@ -12,7 +12,7 @@ from .cli_run import configured, run_async
 from .config import Settings
 
 if TYPE_CHECKING:
-    from .ready_check import Line, ReadyReport
+    from .diagnostics.ready_check_report import Line, ReadyReport
 
 _WIDTH = 140
 """Of the tables in characters where they go to no terminal."""
@@ -31,8 +31,8 @@ def ready_check(as_json: bool) -> None:
 
 
 async def _run(settings: Settings, *, as_json: bool) -> bool:
+    from .diagnostics.ready_check_report import ReadyReport
     from .opened import opened
-    from .ready_check import ReadyReport
 
     async with opened(settings) as container:
         report = await container.get(ReadyReport)
@@ -53,7 +53,7 @@ async def _print_json(report: ReadyReport) -> bool:
 async def _print_tables(report: ReadyReport) -> bool:
     from rich.console import Console
 
-    from .ready_check import SlotLine
+    from .diagnostics.ready_check_report import SlotLine
     from .ready_check_table import as_tables
 
     found: list[Line] = []
@@ -68,6 +68,6 @@ async def _print_tables(report: ReadyReport) -> bool:
 
 
 def _is_ready(line: Line) -> bool:
-    from .ready_check import EndLine
+    from .diagnostics.ready_check_report import EndLine
 
     return isinstance(line, EndLine) and line.ready

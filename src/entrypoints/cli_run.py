@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .config import Settings
-from .logs import set_up_logging
+from .logging_setup import set_up_logging
 
 _T = TypeVar("_T")
 

@@ -24,7 +24,7 @@ def rebuild() -> None:
 
 
 async def _rebuild(settings: Settings) -> int:
-    from ..core.services.statistics import Statistics
+    from ..core.services.stats.service import Statistics
     from .opened import opened
 
     async with opened(settings) as container:

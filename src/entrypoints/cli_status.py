@@ -13,7 +13,7 @@ from .cli_run import configured, run_async
 from .config import Settings
 
 if TYPE_CHECKING:
-    from .status import Status
+    from .diagnostics.status import Status
 
 _EVERY_SECONDS = 1.0
 _WIDTH = 120
@@ -27,7 +27,7 @@ def status(once: bool, as_json: bool) -> None:
     """Show queue, workers, providers, disk and the last failures, each second anew until Ctrl-C."""
     settings = configured()
     if as_json:
-        from .status import json_text
+        from .diagnostics.status import json_text
 
         click.echo(json_text(run_async(_look(settings))))
     elif once or not sys.stdout.isatty():
@@ -40,8 +40,8 @@ def status(once: bool, as_json: bool) -> None:
 
 
 async def _look(settings: Settings) -> Status:
+    from .diagnostics.status import look
     from .opened import opened
-    from .status import look
 
     async with opened(settings) as container:
         return await look(container)
@@ -61,9 +61,9 @@ async def _watch(settings: Settings) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from ..core.errors import PhotoChangerError
+    from ..core.domain.errors import PhotoChangerError
+    from .diagnostics.status import look
     from .opened import opened
-    from .status import look
     from .status_table import as_tables
 
     console = Console(highlight=False)

@@ -12,15 +12,20 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..adapters.addresses import AddressGuard
-from ..core.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
-from ..core.errors import ConfigurationError
-from ..core.people import is_password, normal_password, normal_username
+from ..adapters.http_client.address_guard import AddressGuard
+from ..core.domain.accounts import is_password, normal_password, normal_username
+from ..core.domain.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
+from ..core.domain.errors import ConfigurationError
+from ..core.domain.settings import (
+    COUNT_BOUNDS,
+    DURATION_BOUNDS,
+    MIB,
+    AppSettings,
+)
 from ..core.ports.secrets import MIN_SECRET_CHARS
-from ..core.services.admin_service import PASSWORD_RULE, USERNAME_RULE
-from ..core.services.provider_keys import KEY_RULE, is_key
-from ..core.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
-from .plugins import BUILT_IN, installed_ids
+from ..core.services.auth.admins import PASSWORD_RULE, USERNAME_RULE
+from ..core.services.providers.api_keys import KEY_RULE, is_key
+from .provider_plugins import BUILT_IN, installed_ids
 
 PREFIX = "PHOTOCHANGER_"
 
@@ -302,3 +307,8 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OTLP_ENDPOINT": ("otlp_endpoint", _service_url),
     "METRICS_PORT": ("metrics_port", _whole(0, 65535)),
 }
+
+
+def secret_key_file(settings: Settings) -> Path:
+    """Where the secret is kept that seals the keys of providers, for those who configure none."""
+    return settings.home / "secret.key"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
@@ -33,71 +32,80 @@ from ..adapters.postgres import (
     PostgresWebhookRepository,
     PostgresWorkerRegistry,
 )
-from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
+from ..adapters.security import (
+    AesSecretBox,
+    Argon2PasswordHasher,
+    JwtTokens,
+    kept_secret,
+)
 from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
-from ..core.media import ImageLimits
-from ..core.ports.clock import Clock
-from ..core.ports.ingest_requests import IngestRequestRepository
-from ..core.ports.limits import ProviderLimits
-from ..core.ports.media import ImageTool, MediaStore
-from ..core.ports.queue import JobQueue, JobSignals
-from ..core.ports.repositories import (
-    AuditLog,
-    JobRepository,
-    MediaRepository,
-    SettingsRepository,
-    SlotRepository,
-    TemplateRepository,
+from ..core.domain.media import ImageLimits
+from ..core.ports.accounts import (
+    AdminRepository,
+    FailureCounter,
+    PasswordHasher,
+    TokenIssuer,
 )
+from ..core.ports.audit_log import AuditLog
+from ..core.ports.clock import Clock
+from ..core.ports.image_tool import ImageTool
+from ..core.ports.ingest_requests import IngestRequestRepository
+from ..core.ports.job_queue import JobQueue, JobSignals
+from ..core.ports.job_repository import JobRepository
+from ..core.ports.job_service import JobService
+from ..core.ports.media_repository import MediaRepository
+from ..core.ports.media_service import MediaService
+from ..core.ports.media_store import MediaStore
+from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
-from ..core.ports.security import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
 from ..core.ports.services import (
     AdminService,
-    JobService,
-    MediaService,
     SlotService,
     TemplateService,
     WebhookService,
 )
-from ..core.ports.stats import StatsService
+from ..core.ports.settings_repository import SettingsRepository
+from ..core.ports.slot_repository import SlotRepository, TemplateRepository
+from ..core.ports.stats_service import StatsService
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..core.ports.workers import WorkerRegistry
-from ..core.services.admin_service import Admins
-from ..core.services.auth_service import AuthService
-from ..core.services.catalogue import ProviderCatalogue
-from ..core.services.event_feed import EventFeed
-from ..core.services.fallback import FallbackPictures
-from ..core.services.free_space import FreeSpace
-from ..core.services.history import History
-from ..core.services.job_service import Jobs
-from ..core.services.last_requests import LastRequests
-from ..core.services.late_rescue import LateRescue
-from ..core.services.media_service import Media
-from ..core.services.overview import Overview
-from ..core.services.processing import Processing
-from ..core.services.provider_keys import ProviderKeys
-from ..core.services.purges import Purges
-from ..core.services.ready_check import ReadyCheck
-from ..core.services.receiving import Receiving
-from ..core.services.routing import RouteEngine
-from ..core.services.settings_service import SettingsService
-from ..core.services.signing_keys import SigningKeys
-from ..core.services.slot_service import Slots
-from ..core.services.statistics import Statistics
-from ..core.services.sweeper import Sweeper
-from ..core.services.template_service import Templates
-from ..core.services.throttle import Throttle
-from ..core.services.webhook_delivery import WebhookDelivery
-from ..core.services.webhooks import Webhooks
-from .config import Settings
-from .heartbeat import Heartbeat
-from .metrics import MetricsPage
-from .providers import Providers, make_providers
-from .ready_check import ReadyReport
-from .worker import Worker, WorkerPool
+from ..core.services.auth.admins import Admins
+from ..core.services.auth.ingest_password import AuthService
+from ..core.services.auth.login_throttle import Throttle
+from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.jobs.event_stream import EventFeed
+from ..core.services.jobs.failure_answer import FallbackPictures
+from ..core.services.jobs.late_rescue import LateRescue
+from ..core.services.jobs.processor import Processing
+from ..core.services.jobs.service import Jobs
+from ..core.services.maintenance.purge import Purges
+from ..core.services.maintenance.sweeper import Sweeper
+from ..core.services.media.disk_space import FreeSpace
+from ..core.services.media.service import Media
+from ..core.services.media.upload import Receiving
+from ..core.services.providers.api_keys import ProviderKeys
+from ..core.services.providers.registry import ProviderCatalogue
+from ..core.services.routing.engine import RouteEngine
+from ..core.services.settings.service import SettingsService
+from ..core.services.slots.last_request import LastRequests
+from ..core.services.slots.overview import Overview
+from ..core.services.slots.ready_check import ReadyCheck
+from ..core.services.slots.service import Slots
+from ..core.services.slots.templates import Templates
+from ..core.services.stats.retention import History
+from ..core.services.stats.service import Statistics
+from ..core.services.webhooks.delivery import WebhookDelivery
+from ..core.services.webhooks.service import Webhooks
+from .builtin_providers import Providers, make_providers
+from .config import Settings, secret_key_file
+from .diagnostics.ready_check_report import ReadyReport
+from .metrics.collector import MetricsPage
+from .worker.heartbeat import Heartbeat
+from .worker.pool import WorkerPool
+from .worker.worker import Worker
 
 DATABASE = "photochanger"
 """The name of the database in the embedded server."""
@@ -359,11 +367,6 @@ class CoreServices(Provider):
             concurrency=settings.workers,
             telemetry=telemetry,
         )
-
-
-def secret_key_file(settings: Settings) -> Path:
-    """Where the secret is kept that seals the keys of providers, for those who configure none."""
-    return settings.home / "secret.key"
 
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:

@@ -26,7 +26,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .config import PREFIX
-from .demo_photos import DemoPhoto, demo_photos
+from .diagnostics.sample_photos import DemoPhoto, demo_photos
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
-from ..core.errors import PhotoChangerError
-from ..core.ports.repositories import SlotRepository
-from ..core.services.catalogue import ProviderCatalogue
-from ..core.services.provider_keys import ProviderKeys
-from . import examination
+from ..core.domain.errors import PhotoChangerError
+from ..core.ports.slot_repository import SlotRepository
+from ..core.services.providers.api_keys import ProviderKeys
+from ..core.services.providers.registry import ProviderCatalogue
+from .bootstrap import readiness
+from .builtin_providers import Providers
 from .config import Settings
 from .container import make_container
-from .findings import Finding, provider_findings
-from .providers import Providers
-from .startup import readiness
+from .diagnostics import report as examination
+from .diagnostics.finding import Finding
+from .diagnostics.provider_checks import provider_findings
 
 _TIMEOUT_SECONDS = 30.0
 

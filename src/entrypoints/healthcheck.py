@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from urllib.parse import urlsplit
 
-from ..core.errors import ConfigurationError, PhotoChangerError
+from ..core.domain.errors import ConfigurationError, PhotoChangerError
 from .config import PREFIX, Settings
 
 _TIMEOUT_SECONDS = 4.0

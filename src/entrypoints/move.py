@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ..adapters.postgres import EmbeddedServer, filling, migrate, snapshot
-from ..core.errors import ConfigurationError
+from ..adapters.postgres import (
+    EmbeddedServer,
+    filling,
+    migrate,
+    snapshot,
+)
+from ..core.domain.errors import ConfigurationError
 from .config import PREFIX, Settings
 from .container import DATABASE
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, require_current_schema
+from .bootstrap import migrate_database
 from .config import Settings
 from .container import make_container
-from .startup import migrate_database
 
 
 @asynccontextmanager

@@ -11,16 +11,21 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..core.errors import PhotoChangerError
-from ..core.people import COMMAND_LINE
-from ..core.ports.limits import ProviderLimits
-from ..core.providers import ProviderLimit
-from ..core.services.provider_keys import ProviderKeys
-from ..core.services.settings_service import SettingsService
+from ..core.domain.accounts import COMMAND_LINE
+from ..core.domain.errors import PhotoChangerError
+from ..core.domain.provider_usage import ProviderLimit
+from ..core.ports.provider_limits import ProviderLimits
+from ..core.services.providers.api_keys import ProviderKeys
+from ..core.services.settings.service import SettingsService
+from .builtin_providers import Providers
 from .config import Settings
+from .diagnostics.provider_listing import (
+    ListedKey,
+    ListedProvider,
+    ListedStanding,
+    list_providers,
+)
 from .opened import opened
-from .provider_listing import ListedKey, ListedProvider, ListedStanding, list_providers
-from .providers import Providers
 
 _WIDTH = 120
 """Of the table in characters where it goes to no terminal."""

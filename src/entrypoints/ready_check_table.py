@@ -9,7 +9,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .ready_check import EndLine, Line, Quota, SlotLine
+from .diagnostics.ready_check_report import (
+    EndLine,
+    Line,
+    Quota,
+    SlotLine,
+)
 
 _WRONG = "bold red"
 _GOOD = "green"

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 
-from ..core.media import MIME_EXTENSIONS
+from ..core.domain.media import MIME_EXTENSIONS
 
 _NOT_NOW = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _USUAL_PAUSE = 2.0

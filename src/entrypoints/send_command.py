@@ -25,10 +25,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..core.errors import ConfigurationError
-from ..core.media import MIME_EXTENSIONS
+from ..core.domain.errors import ConfigurationError
+from ..core.domain.media import MIME_EXTENSIONS
 from .send_answers import printable
-from .sending import Outcome, Photo, Sent, Target, Watch, client, send_photo
+from .sending import (
+    Outcome,
+    Photo,
+    Sent,
+    Target,
+    Watch,
+    client,
+    send_photo,
+)
 
 _SUFFIXES = {*MIME_EXTENSIONS.values(), "jpeg", "jpe"}
 """The endings of what is taken from a folder; a file that is named is sent whatever it is called."""

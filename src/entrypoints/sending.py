@@ -18,8 +18,8 @@ from uuid import uuid4
 import httpx2
 import msgspec
 
-from ..core.errors import ConfigurationError
-from ..core.media import MIME_EXTENSIONS
+from ..core.domain.errors import ConfigurationError
+from ..core.domain.media import MIME_EXTENSIONS
 from .send_answers import (
     Answer,
     job_id_of,

@@ -9,12 +9,17 @@ from typing import Any
 
 import msgspec
 
-from ..core.errors import InvalidSettings, SlotNotFound, VersionConflict
-from ..core.fields import Trouble, below
-from ..core.people import COMMAND_LINE
-from ..core.ports.repositories import SlotRepository
+from ..core.domain.accounts import COMMAND_LINE
+from ..core.domain.errors import InvalidSettings, SlotNotFound, VersionConflict
+from ..core.domain.slot import (
+    Slot,
+    changed_fields,
+    shipped_slots,
+    slot_document,
+)
+from ..core.domain.validation import Trouble, below
 from ..core.ports.services import SlotService
-from ..core.slots import Slot, changed_fields, shipped_slots, slot_document
+from ..core.ports.slot_repository import SlotRepository
 from .config import Settings
 from .opened import opened
 

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import yaml
 
-from ..core.errors import InvalidJson, PhotoChangerError
-from ..core.slots import Slot, slot_document
-from .plain_json import MAX_DEPTH, parse_json, require_plain
+from ..core.domain.errors import InvalidJson, PhotoChangerError
+from ..core.domain.slot import Slot, slot_document
+from .strict_json import MAX_DEPTH, parse_json, require_plain
 
 MAX_BYTES = 1024 * 1024
 FORMAT = "slots"

@@ -7,8 +7,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ..core.providers import Breaker
-from .status import ShownDisk, ShownFailure, ShownProvider, ShownQueue, ShownWorker, Status
+from ..core.domain.provider_usage import Breaker
+from .diagnostics.status import (
+    ShownDisk,
+    ShownFailure,
+    ShownProvider,
+    ShownQueue,
+    ShownWorker,
+    Status,
+)
 
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB

@@ -16,9 +16,10 @@ import msgspec
 import pytest
 from PIL import Image
 
-from ..core.errors import InvalidSettings
-from ..core.media import Picture
-from ..core.ports.providers import (
+from ..core.domain.errors import InvalidSettings
+from ..core.domain.media import Picture
+from ..core.domain.slot import RouteEntry
+from ..core.ports.provider import (
     NotConfigured,
     Provider,
     ProviderContext,
@@ -27,7 +28,6 @@ from ..core.ports.providers import (
     ProviderRequest,
     ProviderResult,
 )
-from ..core.slots import RouteEntry
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 _AT_ONCE = 4

@@ -8,23 +8,21 @@ from types import SimpleNamespace
 
 import pytest
 from photochanger.adapters.memory import memory_adapters
+from photochanger.core.ports.accounts import AdminRepository, FailureCounter
+from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.ingest_requests import IngestRequestRepository
-from photochanger.core.ports.limits import ProviderLimits
-from photochanger.core.ports.queue import JobQueue, JobSignals
-from photochanger.core.ports.repositories import (
-    AuditLog,
-    JobRepository,
-    MediaRepository,
-    SettingsRepository,
-    SlotRepository,
-    TemplateRepository,
-)
+from photochanger.core.ports.job_queue import JobQueue, JobSignals
+from photochanger.core.ports.job_repository import JobRepository
+from photochanger.core.ports.media_repository import MediaRepository
+from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.secrets import SecretRepository, SigningKeyRepository
-from photochanger.core.ports.security import AdminRepository, FailureCounter
-from photochanger.core.ports.stats import StatsService
+from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
+from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
-from postgres_backend import open_backend
+
+from tests.support.postgres_backend import open_backend
 
 
 @pytest.fixture(params=["memory", "postgres"])

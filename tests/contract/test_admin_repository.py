@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.errors import AdminExists, AdminNotFound
-from photochanger.core.people import COMMAND_LINE, Admin, Permission
+from photochanger.core.domain.accounts import COMMAND_LINE, Admin, Permission
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.errors import AdminExists, AdminNotFound
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.pages import Position
-from photochanger.core.people import Actor
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.pagination import Position
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from photochanger.core.people import MAX_FAILURES, WINDOW
+from photochanger.core.domain.accounts import MAX_FAILURES, WINDOW
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import photos
 import pytest
 from photochanger.adapters.imaging import ImageTools
-from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.media import ImageFacts, ImageLimits, PictureNeeds
-from photochanger.core.ports.media import ImageTool
+from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from photochanger.core.domain.media import ImageFacts, ImageLimits, PictureNeeds
+from photochanger.core.ports.image_tool import ImageTool
+
+from tests.support import photos
 
 pytestmark = pytest.mark.anyio
 

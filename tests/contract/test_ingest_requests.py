@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from builders import ingest_request
-from photochanger.core.ingest_requests import PasswordSeen, SeenFile, SeenValue
+from photochanger.core.domain.ingest_request import PasswordSeen, SeenFile, SeenValue
+
+from tests.support.builders import ingest_request
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from builders import new_job, outcome_failed, outcome_succeeded
-from photochanger.core.ids import new_id
-from photochanger.core.jobs import (
+from photochanger.core.domain.ids import new_id
+from photochanger.core.domain.job import (
     FailureReason,
     Job,
     JobFilter,
@@ -20,8 +19,10 @@ from photochanger.core.jobs import (
     LogEntry,
     LogEvent,
 )
-from photochanger.core.pages import Position
-from queue_steps import LEASE, MANY
+from photochanger.core.domain.pagination import Position
+
+from tests.support.builders import new_job, outcome_failed, outcome_succeeded
+from tests.support.queue_steps import LEASE, MANY
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,16 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from builders import new_job, outcome_failed, outcome_succeeded
-from photochanger.core.jobs import FailureReason, Job, JobSource, JobState
-from photochanger.core.overview import LastJobs
-from photochanger.core.slots import shipped_slots
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobSource,
+    JobState,
+)
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slot_health import LastJobs
+
+from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,29 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from builders import expired_job, new_job, outcome_failed, outcome_succeeded, photo, route
-from photochanger.core.errors import QueueFull
-from photochanger.core.jobs import Job, JobState, LogEvent, NewJob
-from queue_steps import LEASE, MANY, NO_LEASE, events, take_one
+from photochanger.core.domain.errors import QueueFull
+from photochanger.core.domain.job import (
+    Job,
+    JobState,
+    LogEvent,
+    NewJob,
+)
+
+from tests.support.builders import (
+    expired_job,
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+    photo,
+    route,
+)
+from tests.support.queue_steps import (
+    LEASE,
+    MANY,
+    NO_LEASE,
+    events,
+    take_one,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,28 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from builders import expired_job, new_job, outcome_failed, outcome_succeeded, route
-from photochanger.core.jobs import Claim, FailureReason, JobState, LogEvent
-from photochanger.core.slots import shipped_slots
-from queue_steps import LEASE, MANY, NO_LEASE, events, take_one
+from photochanger.core.domain.job import (
+    Claim,
+    FailureReason,
+    JobState,
+    LogEvent,
+)
+from photochanger.core.domain.slot import shipped_slots
+
+from tests.support.builders import (
+    expired_job,
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+    route,
+)
+from tests.support.queue_steps import (
+    LEASE,
+    MANY,
+    NO_LEASE,
+    events,
+    take_one,
+)
 
 pytestmark = pytest.mark.anyio
 

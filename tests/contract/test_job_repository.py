@@ -8,11 +8,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from builders import media_object, new_job, outcome_failed, outcome_succeeded, stored_file
-from photochanger.core.errors import JobNotFound
-from photochanger.core.jobs import Job, LogEntry, LogEvent
-from photochanger.core.media import MediaKind
-from photochanger.core.results import photo_key, preview_key
+from photochanger.core.domain.errors import JobNotFound
+from photochanger.core.domain.job import Job, LogEntry, LogEvent
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.result_files import photo_key, preview_key
+
+from tests.support.builders import (
+    media_object,
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+    stored_file,
+)
 
 pytestmark = pytest.mark.anyio
 

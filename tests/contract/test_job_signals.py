@@ -7,7 +7,13 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from builders import expired_job, new_job, outcome_failed, outcome_succeeded
+
+from tests.support.builders import (
+    expired_job,
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+)
 
 pytestmark = pytest.mark.anyio
 

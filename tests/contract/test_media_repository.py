@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from builders import media_object, new_job, stored_file
-from photochanger.core.media import MediaKind
+from photochanger.core.domain.media import MediaKind
+
+from tests.support.builders import media_object, new_job, stored_file
 
 pytestmark = pytest.mark.anyio
 

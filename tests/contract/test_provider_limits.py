@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from builders import new_job, outcome_failed, route
-from photochanger.core.jobs import Claim
-from photochanger.core.providers import BREAKER_FAILURES, Block, Breaker, CallReport, ProviderLimit, Verdict
-from queue_steps import LEASE, MANY, NO_LEASE
+from photochanger.core.domain.job import Claim
+from photochanger.core.domain.provider_usage import (
+    BREAKER_FAILURES,
+    Block,
+    Breaker,
+    CallReport,
+    ProviderLimit,
+    Verdict,
+)
+
+from tests.support.builders import new_job, outcome_failed, route
+from tests.support.queue_steps import LEASE, MANY, NO_LEASE
 
 pytestmark = pytest.mark.anyio
 

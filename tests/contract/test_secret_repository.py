@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from photochanger.core.audit import AuditAction, audited
-from photochanger.core.people import COMMAND_LINE
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction, audited
 from photochanger.core.ports.secrets import SecretState, StoredSecret
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.settings import StoredPassword, StoredSettings
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.settings import StoredPassword, StoredSettings
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.people import COMMAND_LINE
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
 from photochanger.core.ports.secrets import SigningKey
 
 pytestmark = pytest.mark.anyio

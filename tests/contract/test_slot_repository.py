@@ -9,12 +9,11 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from builders import stored_file
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.errors import SlotNotFound, TemplateNotFound
-from photochanger.core.media import MediaKind, TemplateMedia
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.slots import (
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.errors import SlotNotFound, TemplateNotFound
+from photochanger.core.domain.media import MediaKind, TemplateMedia
+from photochanger.core.domain.slot import (
     SLOT_IDS,
     Branded,
     FailureAnswer,
@@ -25,6 +24,8 @@ from photochanger.core.slots import (
     TemplateBinding,
     shipped_slots,
 )
+
+from tests.support.builders import stored_file
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import new_job, outcome_failed, outcome_succeeded
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from photochanger.core.jobs import FailureReason, Job, JobSource, JobState
-from photochanger.core.slots import shipped_slots
-from photochanger.core.stats import StatsCell, ended_job
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobSource,
+    JobState,
+)
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.stats import StatsCell, ended_job
+
+from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,30 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from builders import expired_job, new_job, outcome_failed, outcome_succeeded
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.jobs import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState
-from photochanger.core.people import Actor
-from photochanger.core.slots import shipped_slots
-from photochanger.core.stats import NO_BUCKET, StatsCell, StatsOutcome, bucket_of
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobFilter,
+    JobOrder,
+    JobSource,
+    JobState,
+)
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.stats import (
+    NO_BUCKET,
+    StatsCell,
+    StatsOutcome,
+    bucket_of,
+)
+
+from tests.support.builders import (
+    expired_job,
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+)
 
 pytestmark = pytest.mark.anyio
 

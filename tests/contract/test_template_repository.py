@@ -9,13 +9,24 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from builders import new_job, outcome_failed, route, stored_file
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
-from photochanger.core.ids import new_id
-from photochanger.core.media import MediaKey, MediaKind, TemplateMedia
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.slots import Slot, TemplateBinding, shipped_slots
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.errors import (
+    BindingTaken,
+    SlotNotFound,
+    TemplateInUse,
+    TemplateNotFound,
+)
+from photochanger.core.domain.ids import new_id
+from photochanger.core.domain.media import MediaKey, MediaKind, TemplateMedia
+from photochanger.core.domain.slot import Slot, TemplateBinding, shipped_slots
+
+from tests.support.builders import (
+    new_job,
+    outcome_failed,
+    route,
+    stored_file,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -9,13 +9,20 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from builders import expired_job, new_job, outcome_failed, outcome_succeeded, webhook
-from photochanger.core.errors import WebhookNotFound
-from photochanger.core.jobs import Job, JobSource
-from photochanger.core.pages import Position
-from photochanger.core.slots import shipped_slots
-from photochanger.core.webhooks import Delivery, DeliveryState
-from queue_steps import LEASE, MANY, NO_LEASE
+from photochanger.core.domain.errors import WebhookNotFound
+from photochanger.core.domain.job import Job, JobSource
+from photochanger.core.domain.pagination import Position
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.webhook import Delivery, DeliveryState
+
+from tests.support.builders import (
+    expired_job,
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+    webhook,
+)
+from tests.support.queue_steps import LEASE, MANY, NO_LEASE
 
 pytestmark = pytest.mark.anyio
 

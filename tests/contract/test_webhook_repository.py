@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from builders import new_job, outcome_succeeded, webhook
-from photochanger.core.audit import AuditAction, AuditEntry, audited
-from photochanger.core.errors import SlotNotFound
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.slots import shipped_slots
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.errors import SlotNotFound
+from photochanger.core.domain.slot import shipped_slots
+
+from tests.support.builders import new_job, outcome_succeeded, webhook
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from photochanger.core.workers import SILENT_AFTER, WorkerReport
+from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport
 
 pytestmark = pytest.mark.anyio
 

@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import photos
-from commands import run_command
-from service import PASSWORD, command, environment, eventually, rows, serving
+
+from tests.support import photos
+from tests.support.commands import run_command
+from tests.support.service import (
+    PASSWORD,
+    command,
+    environment,
+    eventually,
+    rows,
+    serving,
+)
 
 ADMIN_PASSWORD = "a long enough password"
 NEW_PASSWORD = "another password, as long"

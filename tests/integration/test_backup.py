@@ -10,11 +10,17 @@ from io import BytesIO
 from pathlib import Path
 
 import httpx
-import photos
 import pytest
-from commands import run_command
 from photochanger.adapters.postgres import EmbeddedServer
-from service import Service, environment, rows, serving
+
+from tests.support import photos
+from tests.support.commands import run_command
+from tests.support.service import (
+    Service,
+    environment,
+    rows,
+    serving,
+)
 
 PHOTO = photos.jpeg(320, 240)
 

@@ -8,10 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import photos
 import psutil
 from photochanger.adapters.postgres import EmbeddedServer, migrate
-from service import PASSWORD, Service, command, environment, eventually, job_states, rows, serving
+
+from tests.support import photos
+from tests.support.service import (
+    PASSWORD,
+    Service,
+    command,
+    environment,
+    eventually,
+    job_states,
+    rows,
+    serving,
+)
 
 SLOW_SLOT = "slot-002"
 """Paints in oil: long enough to be caught in the middle of it."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import photos
-
 from benchmarks import ingest
 from benchmarks.processes import DELAYS_MS, PASSWORD, process
+from tests.support import photos
 
 
 def test_the_processes_that_are_measured_take_a_photo(tmp_path: Path, postgres_url: str) -> None:

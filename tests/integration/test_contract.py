@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import photos
 import pytest
 import yaml
 from openapi_spec_validator import validate
-from photochanger.core.people import Permission
-from photochanger.entrypoints.http.access import Open, access_of
+from photochanger.core.domain.accounts import Permission
 from photochanger.entrypoints.http.app import ROUTES
-from service import Service, serving
+from photochanger.entrypoints.http.auth.access import Open, access_of
+
+from tests.support import photos
+from tests.support.service import Service, serving
 
 CONTRACT = Path(__file__).parents[2] / "openapi" / "photochanger.yaml"
 DESCRIBED = yaml.safe_load(CONTRACT.read_text())

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import contract_rules
 import pytest
 import yaml
-from contract_compat import version_of, version_troubles
-from contract_releases import released, tags_without_their_contract
-from photochanger.entrypoints.http.errors import STATUS
+from photochanger.entrypoints.http.protocol.problems import STATUS
+
+from tests.support import contract_rules
+from tests.support.contract_compat import version_of, version_troubles
+from tests.support.contract_releases import released, tags_without_their_contract
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
 CONTRACT = yaml.safe_load((OPENAPI / "photochanger.yaml").read_text())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from monitoring import (
+
+from tests.support.monitoring import (
     GRAFANA,
     PROMETHEUS,
     alerts,

@@ -16,8 +16,10 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from photochanger.adapters.postgres import EmbeddedServer, EmbeddedServerError, embedded
-from service import eventually
+from photochanger.adapters.postgres import EmbeddedServer, EmbeddedServerError
+from photochanger.adapters.postgres.embedded.server import server as embedded
+
+from tests.support.service import eventually
 
 
 @pytest.fixture
@@ -223,12 +225,12 @@ def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
             source = site / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, packages / name)
-        shutil.copytree(Path(embedded.__file__).parents[2], packages / "photochanger")
+        shutil.copytree(Path(embedded.__file__).parents[3], packages / "photochanger")
         for path in (home, *home.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid)
         script = (
             "import sys; from pathlib import Path\n"
-            "from photochanger.adapters.postgres.embedded import EmbeddedServer\n"
+            "from photochanger.adapters.postgres.embedded.server import EmbeddedServer\n"
             "import psycopg\n"
             "with EmbeddedServer.start(Path(sys.argv[1])) as server:\n"
             "    print(psycopg.connect(server.url('postgres')).execute('select 42').fetchone()[0])\n"

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import photos
 import pytest
-from service import PASSWORD, Service, rows, serving
+
+from tests.support import photos
+from tests.support.service import (
+    PASSWORD,
+    Service,
+    rows,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,15 @@ import sys
 from pathlib import Path
 
 import httpx
-import photos
 import pytest
-from service import PASSWORD, environment, eventually, serving
+
+from tests.support import photos
+from tests.support.service import (
+    PASSWORD,
+    environment,
+    eventually,
+    serving,
+)
 
 ROOT = Path(__file__).parents[2]
 

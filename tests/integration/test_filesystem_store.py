@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.adapters.memory import MemoryTelemetry
-from photochanger.core.errors import MediaNotFound, StorageUnavailable
-from photochanger.core.media import MediaKey, MediaKind, one_chunk
+from photochanger.core.domain.errors import MediaNotFound, StorageUnavailable
+from photochanger.core.domain.media import MediaKey, MediaKind, one_chunk
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +111,7 @@ async def test_what_a_killed_process_left_is_removed_once_it_is_old(store: Files
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
         "from photochanger.adapters.filesystem import FilesystemMediaStore\n"
-        "from photochanger.core.media import MediaKind\n"
+        "from photochanger.core.domain.media import MediaKind\n"
         "async def dying():\n"
         "    yield bytes(600_000)\n"
         "    yield bytes(600_000)\n"
@@ -152,8 +152,8 @@ async def test_a_disk_that_is_really_full_leaves_nothing(root: Path) -> None:
         "import asyncio, resource, sys\n"
         "from pathlib import Path\n"
         "from photochanger.adapters.filesystem import FilesystemMediaStore\n"
-        "from photochanger.core.errors import StorageUnavailable\n"
-        "from photochanger.core.media import MediaKind\n"
+        "from photochanger.core.domain.errors import StorageUnavailable\n"
+        "from photochanger.core.domain.media import MediaKind\n"
         "async def photo():\n"
         "    for _ in range(10):\n"
         "        yield bytes(100_000)\n"

@@ -7,9 +7,15 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-from photochanger.adapters.postgres import job_lists
-from photochanger.core.jobs import FailureReason, JobFilter, JobOrder, JobSource, JobState
-from photochanger.core.pages import Position
+from photochanger.adapters.postgres import job_queries as job_lists
+from photochanger.core.domain.job import (
+    FailureReason,
+    JobFilter,
+    JobOrder,
+    JobSource,
+    JobState,
+)
+from photochanger.core.domain.pagination import Position
 from sqlalchemy import Select
 from sqlalchemy.dialects import postgresql
 

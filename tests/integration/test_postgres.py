@@ -16,16 +16,17 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from builders import new_job, outcome_succeeded
 from photochanger.adapters.postgres import EmbeddedServer, migrate, require_current_schema
 from photochanger.adapters.postgres.migrate import SchemaOutdated
-from photochanger.adapters.postgres.tables import metadata
-from photochanger.core.errors import QueueFull, QueueUnavailable
-from photochanger.core.jobs import Job
-from photochanger.core.slots import Route, shipped_slots
-from postgres_backend import open_backend
-from service import eventually
+from photochanger.adapters.postgres.schema import metadata
+from photochanger.core.domain.errors import QueueFull, QueueUnavailable
+from photochanger.core.domain.job import Job
+from photochanger.core.domain.slot import Route, shipped_slots
 from sqlalchemy import create_engine, text
+
+from tests.support.builders import new_job, outcome_succeeded
+from tests.support.postgres_backend import open_backend
+from tests.support.service import eventually
 
 pytestmark = pytest.mark.anyio
 LEASE = timedelta(seconds=30)

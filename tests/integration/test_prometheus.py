@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import photos
-from monitoring import (
+from tests.support import photos
+from tests.support.monitoring import (
     Prometheus,
     alerts,
     dashboard_expressions,
@@ -15,7 +15,7 @@ from monitoring import (
     rules,
     scraping,
 )
-from service import eventually, serving, working
+from tests.support.service import eventually, serving, working
 
 PHOTOS = 3
 REFUSED = (

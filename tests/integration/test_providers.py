@@ -14,18 +14,42 @@ from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
-import photos
 import pytest
-from builders import stored_file
 from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresTemplateRepository
-from photochanger.core.media import MediaKind, TemplateMedia
-from photochanger.core.slots import FailureAnswer, Route, RouteEntry, Slot, TemplateBinding
+from photochanger.core.domain.media import MediaKind, TemplateMedia
+from photochanger.core.domain.slot import (
+    FailureAnswer,
+    Route,
+    RouteEntry,
+    Slot,
+    TemplateBinding,
+)
 from PIL import Image
-from relay import Relay
-from service import Service, eventually, rows, serving
-from standins import gemini, openai, turbotext
-from standins.server import Answer, Behaviour, Held, answering, drip, empty, hang, html, reset, reset_midway, truncated
-from standins.studio import StudioStandIn
+
+from tests.support import photos
+from tests.support.builders import stored_file
+from tests.support.relay import Relay
+from tests.support.service import (
+    Service,
+    eventually,
+    rows,
+    serving,
+)
+from tests.support.standins import gemini, openai, turbotext
+from tests.support.standins.server import (
+    Answer,
+    Behaviour,
+    Held,
+    answering,
+    drip,
+    empty,
+    hang,
+    html,
+    reset,
+    reset_midway,
+    truncated,
+)
+from tests.support.standins.studio import StudioStandIn
 
 ONE, FALLBACK, OPENAI, TURBOTEXT, STUDIO = (f"slot-{number:03d}" for number in range(5, 10))
 WINDOW_SECONDS = "12"

@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import photos
 import pytest
-from commands import run_command
 from photochanger.adapters.postgres import EmbeddedServer
-from service import command, environment, eventually, rows, serving
+
+from tests.support import photos
+from tests.support.commands import run_command
+from tests.support.service import (
+    command,
+    environment,
+    eventually,
+    rows,
+    serving,
+)
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "provider-package"
 KEY = "sk-a-key-that-nobody-should-see"
 KEY_TELLER = f"""
-from photochanger.core.media import PictureNeeds
-from photochanger.core.ports.providers import NotConfigured, OperationInfo, ProviderInfo, ProviderResult
+from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.ports.provider import NotConfigured, OperationInfo, ProviderInfo, ProviderResult
 
 class KeyTeller:
     needs = PictureNeeds(("image/jpeg",), 10**8, 10**8)

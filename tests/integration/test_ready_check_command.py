@@ -6,7 +6,13 @@ import json
 import subprocess
 from pathlib import Path
 
-from service import command, environment, eventually, rows, serving
+from tests.support.service import (
+    command,
+    environment,
+    eventually,
+    rows,
+    serving,
+)
 
 
 def ready_check(home: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:

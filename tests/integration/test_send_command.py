@@ -8,11 +8,27 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import photos
 import pytest
-from http_server import PASSWORD, PICTURE, Gate, Service, serving
-from photochanger.core.slots import FailureAnswer, ResponseMode
-from sender import SILENCE, Studio, answer, answering, finished, held, read_until, url_of
+from photochanger.core.domain.slot import FailureAnswer, ResponseMode
+
+from tests.support import photos
+from tests.support.http_server import (
+    PASSWORD,
+    PICTURE,
+    Gate,
+    Service,
+    serving,
+)
+from tests.support.sender import (
+    SILENCE,
+    Studio,
+    answer,
+    answering,
+    finished,
+    held,
+    read_until,
+    url_of,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import photos
 import pytest
-from http_server import PICTURE, Gate, Service, serving
-from sender import Studio, answer, answering, finished, held, read_until, url_of
+
+from tests.support import photos
+from tests.support.http_server import (
+    PICTURE,
+    Gate,
+    Service,
+    serving,
+)
+from tests.support.sender import (
+    Studio,
+    answer,
+    answering,
+    finished,
+    held,
+    read_until,
+    url_of,
+)
 
 pytestmark = pytest.mark.anyio
 

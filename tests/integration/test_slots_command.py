@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import run_command
-from photochanger.core.errors import VersionConflict
-from photochanger.core.services.slot_service import Slots
+from photochanger.core.domain.errors import VersionConflict
+from photochanger.core.services.slots.service import Slots
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.slots_command import store
-from service import environment, rows
+
+from tests.support.commands import run_command
+from tests.support.service import environment, rows
 
 NOWHERE = "01980000-0000-7000-8000-000000000000"
 

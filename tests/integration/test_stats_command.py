@@ -9,9 +9,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from builders import new_job, outcome_succeeded
-from photochanger.core.stats import figures_of
-from postgres_backend import open_backend
+from photochanger.core.domain.stats import figures_of
+
+from tests.support.builders import new_job, outcome_succeeded
+from tests.support.postgres_backend import open_backend
 
 HOUR = timedelta(hours=1)
 

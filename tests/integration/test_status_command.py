@@ -11,9 +11,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import photos
-from commands import run_command
-from service import command, environment, eventually, rows, serving
+from tests.support import photos
+from tests.support.commands import run_command
+from tests.support.service import (
+    command,
+    environment,
+    eventually,
+    rows,
+    serving,
+)
 
 HUGE = str(1024**5)
 """More bytes than any disk here has."""

@@ -11,13 +11,24 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import photos
-from collector import Collector, collecting, facts
 from photochanger.adapters.postgres import Database, PostgresSlotRepository
-from photochanger.core.slots import Route, RouteEntry, Slot
-from service import PASSWORD, Service, eventually, serving
-from standins import gemini
-from standins.server import Answer, Received, StandInServer, json_answer
+from photochanger.core.domain.slot import Route, RouteEntry, Slot
+
+from tests.support import photos
+from tests.support.collector import Collector, collecting, facts
+from tests.support.service import (
+    PASSWORD,
+    Service,
+    eventually,
+    serving,
+)
+from tests.support.standins import gemini
+from tests.support.standins.server import (
+    Answer,
+    Received,
+    StandInServer,
+    json_answer,
+)
 
 ADMIN_PASSWORD = "correct-horse-battery-staple"
 WRONG_PASSWORD = "an-ingest-password-that-is-wrong"

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from monitoring import ROOT
+
+from tests.support.monitoring import ROOT
 
 COMMANDS = ["bash", "dirname", "id", "ln", "mkdir", "mktemp", "mv", "rm", "sort", "cp", "touch", "dpkg-deb", "tar"]
 

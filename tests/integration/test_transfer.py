@@ -15,7 +15,8 @@ from photochanger.adapters.postgres import (
     migrate,
     snapshot,
 )
-from service import rows
+
+from tests.support.service import rows
 
 SLOTS = "select id, name from photochanger.slots order by id"
 

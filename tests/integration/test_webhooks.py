@@ -14,10 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import photos
 import psycopg
 import pytest
-from builders import new_job, outcome_succeeded, webhook
 from photochanger.adapters.postgres import (
     Database,
     PostgresJobRepository,
@@ -28,14 +26,27 @@ from photochanger.adapters.postgres import (
 from photochanger.adapters.security import AesSecretBox
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.adapters.webhooks import HttpWebhookSender
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.services.webhook_delivery import WebhookDelivery
-from photochanger.core.services.webhooks import Webhooks
-from photochanger.core.slots import shipped_slots
-from photochanger.core.webhooks import Delivery, DeliveryState
-from postgres_backend import open_backend
-from service import Service, eventually, rows, serving
-from standins.server import Answer, Held, Received, StandInServer
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.webhook import Delivery, DeliveryState
+from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
+from photochanger.core.services.webhooks.service.service import Webhooks
+
+from tests.support import photos
+from tests.support.builders import new_job, outcome_succeeded, webhook
+from tests.support.postgres_backend import open_backend
+from tests.support.service import (
+    Service,
+    eventually,
+    rows,
+    serving,
+)
+from tests.support.standins.server import (
+    Answer,
+    Held,
+    Received,
+    StandInServer,
+)
 
 T = TypeVar("T")
 

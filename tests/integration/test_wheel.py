@@ -14,13 +14,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import dockerfile
 import httpx
-import photos
 import pytest
-from compose_file import services, settings_of
-from dockerfile import ROOT
-from service import PASSWORD, eventually
+
+from tests.support import dockerfile, photos
+from tests.support.compose_file import services, settings_of
+from tests.support.dockerfile import ROOT
+from tests.support.service import PASSWORD, eventually
 
 BUILD, FINAL = dockerfile.parse((ROOT / "Dockerfile").read_text())
 
@@ -57,7 +57,7 @@ def test_every_module_and_data_file_of_src_is_in_the_wheel(wheel: Path) -> None:
     }
     assert expected - inside == set()
     assert "photochanger/py.typed" in inside
-    assert "photochanger/entrypoints/http/photochanger.yaml" in inside
+    assert "photochanger/entrypoints/http/ops/photochanger.yaml" in inside
 
 
 def test_nothing_else_lands_at_the_top_of_site_packages(wheel: Path) -> None:
@@ -71,7 +71,7 @@ from pathlib import Path
 import photochanger
 from photochanger import PhotoChanger, Settings, memory_adapters
 assert Path(photochanger.__file__).is_relative_to(sys.argv[1]), photochanger.__file__
-from photochanger.entrypoints.http.contract_file import contract_path
+from photochanger.entrypoints.http.ops.contract_file import contract_path
 assert contract_path().is_relative_to(sys.argv[1]) and contract_path().exists()
 
 async def use(settings, adapters):

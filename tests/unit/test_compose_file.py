@@ -11,9 +11,16 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from compose_file import DEPLOY, compose, example_settings, services, settings_of
-from photochanger.core.errors import ConfigurationError
+from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.config import Settings
+
+from tests.support.compose_file import (
+    DEPLOY,
+    compose,
+    example_settings,
+    services,
+    settings_of,
+)
 
 ROOT = DEPLOY.parent
 SCHEMA = json.loads((ROOT / "tests/vendored/compose-spec.json").read_text())

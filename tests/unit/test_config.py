@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from photochanger.core.errors import ConfigurationError
-from photochanger.core.settings import AppSettings
+from photochanger.core.domain.errors import ConfigurationError
+from photochanger.core.domain.settings import AppSettings
 from photochanger.entrypoints.config import Settings, key_variable
 
 MIB = 1024 * 1024

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from contract_compat import breaking_changes, version_troubles, without_texts
+
+from tests.support.contract_compat import breaking_changes, version_troubles, without_texts
 
 Change = Callable[[Any], None]
 

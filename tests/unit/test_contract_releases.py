@@ -6,7 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from contract_releases import CONTRACT, RELEASED, NotReleasable, release, released, tags_without_their_contract
+
+from tests.support.contract_releases import (
+    CONTRACT,
+    RELEASED,
+    NotReleasable,
+    release,
+    released,
+    tags_without_their_contract,
+)
 
 
 class Project:

@@ -6,9 +6,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import contract_rules
 import pytest
-from contract_rules import PROBLEM
+
+from tests.support import contract_rules
+from tests.support.contract_rules import PROBLEM
 
 STATUSES = {"photo_not_found": 404, "queue_full": 429}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from photochanger.core.errors import ConfigurationError
+from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.healthcheck import Unhealthy, check, own_url
 

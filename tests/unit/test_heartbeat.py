@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.core.errors import QueueUnavailable, WorkerMissing
-from photochanger.core.workers import FORGOTTEN_AFTER, SILENT_AFTER, WorkerReport
-from photochanger.entrypoints.heartbeat import Heartbeat
-from photochanger.entrypoints.worker_checks import require_any_worker, require_worker
-from world import SECOND, Troubled, World
+from photochanger.core.domain.errors import QueueUnavailable, WorkerMissing
+from photochanger.core.domain.worker import FORGOTTEN_AFTER, SILENT_AFTER, WorkerReport
+from photochanger.entrypoints.diagnostics.readiness import require_any_worker, require_worker
+from photochanger.entrypoints.worker.pool.heartbeat import Heartbeat
+
+from tests.support.world import SECOND, Troubled, World
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122
 
-from photochanger.core.ids import new_id, new_secret
+from photochanger.core.domain.ids import new_id, new_secret
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123000, tzinfo=UTC)
 

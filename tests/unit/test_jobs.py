@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from builders import new_job, outcome_failed, outcome_succeeded, route
-from photochanger.core.jobs import (
+from photochanger.core.domain.job import (
     FailureReason,
     Job,
     JobState,
@@ -18,7 +17,14 @@ from photochanger.core.jobs import (
     pending,
     released,
 )
-from photochanger.core.stats import StatsOutcome, outcome_of
+from photochanger.core.domain.stats import StatsOutcome, outcome_of
+
+from tests.support.builders import (
+    new_job,
+    outcome_failed,
+    outcome_succeeded,
+    route,
+)
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=10)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from compose_file import DEPLOY
-from photochanger.core.errors import ConfigurationError
+from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.config import Settings
+
+from tests.support.compose_file import DEPLOY
 
 MANIFESTS = [
     manifest

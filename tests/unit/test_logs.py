@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from photochanger.entrypoints.logs import correlated, set_up_logging
+from photochanger.entrypoints.logging_setup import correlated, set_up_logging
 
 IDS = {"request_id": "booth-7", "job_id": "0198", "slot_id": "slot-001", "trace_id": "4bf9"}
 _log = logging.getLogger("photochanger.test")

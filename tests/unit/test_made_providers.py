@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.services.provider_keys import ProviderKeys
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.services.providers.api_keys import ProviderKeys
+from photochanger.entrypoints.builtin_providers import ServiceContext, make_providers
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.plugins import BUILT_IN, GROUP
-from photochanger.entrypoints.providers import ServiceContext, make_providers
+from photochanger.entrypoints.provider_plugins import BUILT_IN, GROUP
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ async def test_all_that_come_along_are_made_without_a_key_or_a_network() -> None
 
 def test_their_modules_do_not_load_what_only_their_calls_need() -> None:
     look = (
-        "import sys, photochanger.entrypoints.providers\n"
+        "import sys, photochanger.entrypoints.builtin_providers\n"
         "heavy = {'google.genai', 'openai', 'pydantic', 'cryptography'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -62,7 +62,7 @@ async def test_an_installed_one_stands_beside_them_and_a_broken_one_is_told_of(
 ) -> None:
     (tmp_path / "doubled_local.py").write_text(
         "import msgspec\n"
-        "from photochanger.adapters.providers.local import LocalProvider\n"
+        "from photochanger.adapters.providers.local.provider import LocalProvider\n"
         "class Doubled(LocalProvider):\n"
         "    def __init__(self, context):\n"
         "        super().__init__()\n"

@@ -14,16 +14,18 @@ from photochanger.adapters.telemetry import (
     OpenTelemetry,
     decode_families,
     encode_families,
-    exposition,
     summed,
     total,
 )
-from photochanger.adapters.telemetry.families import Exemplar, Series
+from photochanger.adapters.telemetry import (
+    prometheus as exposition,
+)
+from photochanger.adapters.telemetry.aggregation import Exemplar, Series
 from photochanger.adapters.telemetry.instruments import JOBS_ACTIVE, Kind
-from photochanger.core.jobs import FailureReason, JobSource
-from photochanger.core.media import MediaKind
-from photochanger.core.providers import Verdict
-from photochanger.core.telemetry import IngestOutcome
+from photochanger.core.domain.job import FailureReason, JobSource
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.provider_usage import Verdict
+from photochanger.core.domain.trace_context import IngestOutcome
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 

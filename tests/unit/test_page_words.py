@@ -9,10 +9,13 @@ from typing import Any
 
 import photochanger
 import pytest
-from photochanger.adapters.providers import gemini, local, openai, turbotext
-from photochanger.core.ports.providers import ProviderInfo
+from photochanger.adapters.providers.gemini.provider import provider as gemini
+from photochanger.adapters.providers.local.provider import provider as local
+from photochanger.adapters.providers.openai.provider import provider as openai
+from photochanger.adapters.providers.turbotext.provider import provider as turbotext
+from photochanger.core.ports.provider import ProviderInfo
 
-WORDS = Path(photochanger.__file__).parent / "entrypoints/http/ui/page/words/providers.js"
+WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
 NAMES = {"OpenAI", "Google Gemini", "Turbotext"}
 
 

@@ -10,8 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from photochanger.core.ports.providers import Provider, ProviderContext
-from photochanger.entrypoints.plugins import GROUP, PluginTrouble, installed_ids, load_providers
+from photochanger.core.ports.provider import Provider, ProviderContext
+from photochanger.entrypoints.provider_plugins import (
+    GROUP,
+    PluginTrouble,
+    installed_ids,
+    load_providers,
+)
 from photochanger.testing import ContractContext
 
 pytestmark = pytest.mark.anyio
@@ -19,8 +24,8 @@ pytestmark = pytest.mark.anyio
 Install = Callable[..., EntryPoint]
 
 PROVIDER = """
-from photochanger.core.media import PictureNeeds
-from photochanger.core.ports.providers import OperationInfo, ProviderInfo
+from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.ports.provider import OperationInfo, ProviderInfo
 
 class Mine:
     def __init__(self, context, **changes):

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.media import PictureNeeds
-from photochanger.core.ports.providers import (
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import (
     NotConfigured,
     OperationInfo,
     Provider,
@@ -22,7 +23,6 @@ from photochanger.core.ports.providers import (
     ProviderResult,
     Rejected,
 )
-from photochanger.core.slots import RouteEntry
 from photochanger.testing import ProviderContract, sample_picture
 
 pytestmark = pytest.mark.anyio

@@ -10,18 +10,26 @@ from typing import Any
 import pytest
 from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
-from photochanger.core.errors import InvalidSettings, QueueUnavailable
-from photochanger.core.media import ImageLimits, PictureNeeds
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.ports.providers import OperationInfo, Provider, ProviderInfo, ProviderRequest, ProviderResult
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
+from photochanger.core.domain.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.slot import Route, RouteEntry, Slot
+from photochanger.core.ports.provider import (
+    OperationInfo,
+    Provider,
+    ProviderInfo,
+    ProviderRequest,
+    ProviderResult,
+)
 from photochanger.core.ports.secrets import SecretRepository
-from photochanger.core.services.catalogue import ProviderCatalogue
-from photochanger.core.services.provider_keys import ProviderKeys
-from photochanger.core.slots import Route, RouteEntry, Slot
+from photochanger.core.services.providers.api_keys import ProviderKeys
+from photochanger.core.services.providers.registry import ProviderCatalogue
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.findings import Finding, provider_findings
-from photochanger.entrypoints.plugins import PluginTrouble
-from world import Troubled
+from photochanger.entrypoints.diagnostics.finding import Finding
+from photochanger.entrypoints.diagnostics.provider_checks import provider_findings
+from photochanger.entrypoints.provider_plugins import PluginTrouble
+
+from tests.support.world import Troubled
 
 pytestmark = pytest.mark.anyio
 

@@ -6,16 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import webhook
 from photochanger.adapters.memory import MemoryMediaStore
 from photochanger.adapters.security import AesSecretBox
 from photochanger.adapters.system_clock import SystemClock
-from photochanger.core.people import Admin
+from photochanger.core.domain.accounts import Admin
+from photochanger.core.domain.worker import SILENT_AFTER, SeenWorker, WorkerReport
 from photochanger.core.ports.secrets import SigningKey
-from photochanger.core.services.free_space import FreeSpace
-from photochanger.core.workers import SILENT_AFTER, SeenWorker, WorkerReport
-from photochanger.entrypoints import service_findings
-from world import World
+from photochanger.core.services.media.disk_space import FreeSpace
+from photochanger.entrypoints.diagnostics import service_checks as service_findings
+
+from tests.support.builders import webhook
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,13 @@ from dishka import AsyncContainer
 from photochanger import Settings
 from photochanger.adapters.memory import memory_adapters
 from photochanger.core.ports.services import AdminService
+from photochanger.entrypoints.bootstrap import (
+    FirstStart,
+    seed,
+    seed_quietly,
+    tell,
+)
 from photochanger.entrypoints.container import make_container
-from photochanger.entrypoints.startup import FirstStart, seed, seed_quietly, tell
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.stats import (
+from photochanger.core.domain.stats import (
     BUCKET_BOUNDS_MS,
     NO_BUCKET,
     Figures,

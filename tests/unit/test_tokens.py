@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from photochanger.adapters.security import JwtTokens
-from photochanger.core.errors import InvalidToken
-from photochanger.core.people import Identity, Permission
+from photochanger.core.domain.accounts import Identity, Permission
+from photochanger.core.domain.errors import InvalidToken
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 SECRET = bytes(range(32))

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import yaml
-from builders import outcome_failed
-from contract_rules import misfit
-from hooks import Hooks
-from photochanger.core.jobs import Job, Outcome
-from photochanger.entrypoints.http.contract_file import contract_path
+from photochanger.core.domain.job import Job, Outcome
+from photochanger.entrypoints.http.ops.contract_file import contract_path
+
+from tests.support.builders import outcome_failed
+from tests.support.contract_rules import misfit
+from tests.support.hooks import Hooks
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 from photochanger.adapters.webhooks import HttpWebhookSender
-from photochanger.core.errors import ConfigurationError, InvalidSettings, WebhookUnreachable
-from standins.server import (
+from photochanger.core.domain.errors import ConfigurationError, InvalidSettings, WebhookUnreachable
+
+from tests.support.standins.server import (
     Answer,
     Behaviour,
     Received,

@@ -12,20 +12,28 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from builders import webhook
-from hooks import ScriptedReceiver
 from photochanger.adapters.security import AesSecretBox
-from photochanger.core.deadlines import LEASE
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.jobs import FailureReason, JobState, LogEvent
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import ProviderRequest
-from photochanger.core.services.webhook_delivery import WebhookDelivery
-from photochanger.core.webhooks import DeliveryState
-from photochanger.entrypoints import worker
-from photochanger.entrypoints.heartbeat import Heartbeat
-from photochanger.entrypoints.worker import MAX_ATTEMPTS, Worker, WorkerPool
-from world import SECOND, ScriptedProvider, World, never, picture
+from photochanger.core.domain.deadlines import LEASE
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.domain.job import FailureReason, JobState, LogEvent
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.webhook import DeliveryState
+from photochanger.core.ports.provider import ProviderRequest
+from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
+from photochanger.entrypoints.worker.pool import pool as worker
+from photochanger.entrypoints.worker.pool.heartbeat import Heartbeat
+from photochanger.entrypoints.worker.pool.pool import MAX_ATTEMPTS, WorkerPool
+from photochanger.entrypoints.worker.pool.worker import Worker
+
+from tests.support.builders import webhook
+from tests.support.hooks import ScriptedReceiver
+from tests.support.world import (
+    SECOND,
+    ScriptedProvider,
+    World,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from photochanger.core.ports.providers import Provider, ProviderContext, ProviderRequest
-from photochanger.core.slots import RouteEntry
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import Provider, ProviderContext, ProviderRequest
 from photochanger.testing import ContractContext, ProviderContract, sample_picture
 from PIL import Image, ImageStat
 from sepia_booth import make_provider

@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ...core.errors import MediaNotFound, PayloadTooLarge, StorageUnavailable
-from ...core.media import MediaKey, MediaKind, StoredFile
+from ...core.domain.errors import MediaNotFound, PayloadTooLarge, StorageUnavailable
+from ...core.domain.media import MediaKey, MediaKind, StoredFile
 from ...core.ports.telemetry import Telemetry
-from ...core.services.silence import SILENCE
+from ...core.services.support.null_telemetry import SILENCE
 from .partial import PartialFile
 
 _CHUNK_BYTES = 128 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyvips
 
-from ...core.media import Picture, PictureNeeds
+from ...core.domain.media import Picture, PictureNeeds
 
 PREVIEW_SIDE = 512
 PREVIEW_MAX_BYTES = 64 * 1024

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import msgspec
 import pillow_heif
 
-from ...core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from ...core.media import ImageFacts, ImageLimits
-from ..libvips import VipsError, open_image
+from ...core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from ...core.domain.media import ImageFacts, ImageLimits
+from .libvips import VipsError, open_image
 from .sniffing import HEAD_BYTES, sniff
 
 HEIF_MIMES = frozenset({"image/heic", "image/heif"})

@@ -5,22 +5,19 @@ All of it belongs to one event loop, and all of it is gone with the process.
 
 from __future__ import annotations
 
+from ...core.ports.accounts import AdminRepository, FailureCounter
+from ...core.ports.audit_log import AuditLog
 from ...core.ports.clock import Clock
 from ...core.ports.ingest_requests import IngestRequestRepository
-from ...core.ports.limits import ProviderLimits
-from ...core.ports.media import MediaStore
-from ...core.ports.queue import JobQueue, JobSignals
-from ...core.ports.repositories import (
-    AuditLog,
-    JobRepository,
-    MediaRepository,
-    SettingsRepository,
-    SlotRepository,
-    TemplateRepository,
-)
+from ...core.ports.job_queue import JobQueue, JobSignals
+from ...core.ports.job_repository import JobRepository
+from ...core.ports.media_repository import MediaRepository
+from ...core.ports.media_store import MediaStore
+from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.secrets import SecretRepository, SigningKeyRepository
-from ...core.ports.security import AdminRepository, FailureCounter
-from ...core.ports.stats import StatsService
+from ...core.ports.settings_repository import SettingsRepository
+from ...core.ports.slot_repository import SlotRepository, TemplateRepository
+from ...core.ports.stats_service import StatsService
 from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
 from ...core.ports.workers import WorkerRegistry
 from ..system_clock import SystemClock
@@ -28,15 +25,15 @@ from .admins import MemoryAdminRepository
 from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
-from .failures import MemoryFailureCounter
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs import MemoryJobRepository
 from .limits import MemoryProviderLimits
+from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
+from .notifier import MemoryJobSignals
 from .queue import MemoryJobQueue
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
-from .signals import MemoryJobSignals
 from .signing_keys import MemorySigningKeyRepository
 from .slots import MemorySlotRepository, MemoryTemplateRepository
 from .stats import MemoryStatsService

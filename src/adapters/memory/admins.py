@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from ...core.audit import AuditEntry
-from ...core.errors import AdminExists
-from ...core.people import Admin
-from ...core.ports.security import AdminEdit
+from ...core.domain.accounts import Admin
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import AdminExists
+from ...core.ports.accounts import AdminEdit
 from .audit import MemoryAuditLog
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ...core.audit import AuditEntry
-from ...core.pages import Page, Position
+from ...core.domain.audit import AuditEntry
+from ...core.domain.pagination import Page, Position
 
 
 class MemoryAuditLog:

@@ -10,13 +10,22 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from ...core.errors import JobNotFound
-from ...core.ids import new_id
-from ...core.jobs import Job, JobEvent, JobSource, JobState, LogEntry, LogEvent, Outcome, finalized
+from ...core.domain.errors import JobNotFound
+from ...core.domain.ids import new_id
+from ...core.domain.job import (
+    Job,
+    JobEvent,
+    JobSource,
+    JobState,
+    LogEntry,
+    LogEvent,
+    Outcome,
+    finalized,
+)
+from ...core.domain.provider_usage import Usage
+from ...core.domain.stats import Ended, ended_job
+from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from ...core.ports.clock import Clock
-from ...core.providers import Usage
-from ...core.stats import Ended, ended_job
-from ...core.webhooks import Delivery, DeliveryState, Webhook
 
 Topic = UUID | Literal["work", "moved"]
 """What is listened for: the end of a job, work, or anything."""

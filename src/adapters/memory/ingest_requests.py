@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ...core.ingest_requests import IngestRequest
+from ...core.domain.ingest_request import IngestRequest
 
 
 class MemoryIngestRequestRepository:

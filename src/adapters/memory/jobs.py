@@ -9,11 +9,18 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.jobs import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
-from ...core.media import MediaKey
-from ...core.overview import LastJobs, last_jobs, tells_of_slot
-from ...core.pages import Page, Position
-from ...core.results import photo_key, preview_key
+from ...core.domain.job import (
+    Job,
+    JobEvent,
+    JobFilter,
+    JobOrder,
+    JobSource,
+    LogEntry,
+)
+from ...core.domain.media import MediaKey
+from ...core.domain.pagination import Page, Position
+from ...core.domain.result_files import photo_key, preview_key
+from ...core.domain.slot_health import LastJobs, last_jobs, tells_of_slot
 from .database import MemoryDatabase
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.jobs import Claim, JobState
-from ...core.providers import (
+from ...core.domain.job import Claim, JobState
+from ...core.domain.provider_usage import (
     PLACE_POLL,
     Admission,
     Block,

@@ -12,8 +12,13 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.errors import MediaNotFound, PayloadTooLarge
-from ...core.media import MediaKey, MediaKind, MediaObject, StoredFile
+from ...core.domain.errors import MediaNotFound, PayloadTooLarge
+from ...core.domain.media import (
+    MediaKey,
+    MediaKind,
+    MediaObject,
+    StoredFile,
+)
 from ...core.ports.clock import Clock
 
 _CHUNK_BYTES = 256 * 1024

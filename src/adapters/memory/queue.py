@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.deadlines import remaining
-from ...core.errors import QueueFull
-from ...core.jobs import (
+from ...core.domain.deadlines import remaining
+from ...core.domain.errors import QueueFull
+from ...core.domain.job import (
     Claim,
     FailureReason,
     Job,

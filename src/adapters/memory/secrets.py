@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.audit import AuditEntry
+from ...core.domain.audit import AuditEntry
 from ...core.ports.secrets import SecretState, StoredSecret
 from .audit import MemoryAuditLog
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ...core.audit import AuditEntry
-from ...core.settings import StoredPassword, StoredSettings
+from ...core.domain.audit import AuditEntry
+from ...core.domain.settings import StoredPassword, StoredSettings
 from .audit import MemoryAuditLog
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from ...core.audit import AuditEntry
+from ...core.domain.audit import AuditEntry
 from ...core.ports.secrets import SigningKey
 from .audit import MemoryAuditLog
 

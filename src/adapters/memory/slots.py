@@ -8,12 +8,18 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.audit import AuditEntry
-from ...core.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
-from ...core.jobs import Job
-from ...core.media import MediaKey, MediaKind, TemplateMedia
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import (
+    BindingTaken,
+    SlotNotFound,
+    TemplateNotFound,
+    template_bound,
+    template_under_way,
+)
+from ...core.domain.job import Job
+from ...core.domain.media import MediaKey, MediaKind, TemplateMedia
+from ...core.domain.slot import Route, Slot, TemplateBinding
 from ...core.ports.clock import Clock
-from ...core.slots import Route, Slot, TemplateBinding
 from .audit import MemoryAuditLog
 from .database import MemoryDatabase
 

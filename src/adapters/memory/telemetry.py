@@ -8,11 +8,11 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-from ...core.jobs import FailureReason, JobSource
-from ...core.media import MediaKind
+from ...core.domain.job import FailureReason, JobSource
+from ...core.domain.media import MediaKind
+from ...core.domain.provider_usage import Verdict
+from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
-from ...core.providers import Verdict
-from ...core.telemetry import IngestOutcome
 
 _current: ContextVar[MemorySpan | None] = ContextVar("current_span", default=None)
 

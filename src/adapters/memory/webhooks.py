@@ -9,11 +9,11 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.audit import AuditEntry
-from ...core.errors import WebhookNotFound
-from ...core.pages import Page, Position
-from ...core.ports.repositories import SlotRepository
-from ...core.webhooks import Delivery, DeliveryState, Webhook
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import WebhookNotFound
+from ...core.domain.pagination import Page, Position
+from ...core.domain.webhook import Delivery, DeliveryState, Webhook
+from ...core.ports.slot_repository import SlotRepository
 from .audit import MemoryAuditLog
 from .database import MemoryDatabase
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from ...core.domain.worker import SeenWorker, WorkerReport
 from ...core.ports.clock import Clock
-from ...core.workers import SeenWorker, WorkerReport
 
 
 class MemoryWorkerRegistry:

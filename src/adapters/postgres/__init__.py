@@ -2,17 +2,17 @@
 
 from .admins import PostgresAdminRepository
 from .audit import PostgresAuditLog
-from .embedded import EmbeddedServer, EmbeddedServerError
-from .engine import Database
-from .failures import PostgresFailureCounter
+from .database import Database
+from .embedded.server import EmbeddedServer, EmbeddedServerError
 from .ingest_requests import PostgresIngestRequestRepository
+from .jobs import PostgresJobRepository
 from .limits import PostgresProviderLimits
+from .login_failures import PostgresFailureCounter
 from .migrate import migrate, require_current_schema
+from .notifier import PostgresJobSignals
 from .queue import PostgresJobQueue
-from .records import PostgresJobRepository
 from .repositories import PostgresMediaRepository, PostgresSettingsRepository
 from .secrets import PostgresSecretRepository
-from .signals import PostgresJobSignals
 from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService

@@ -8,13 +8,13 @@ import msgspec
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.audit import AuditEntry
-from ...core.errors import AdminExists
-from ...core.people import Admin, Permission
-from ...core.ports.security import AdminEdit
+from ...core.domain.accounts import Admin, Permission
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import AdminExists
+from ...core.ports.accounts import AdminEdit
 from .audit import write_audit
-from .engine import Database
-from .tables import admins
+from .database import Database
+from .schema import admins
 
 _LOCK = text("select pg_advisory_xact_lock(5093200005)")
 """Held by who adds or changes an administrator: the first one finds out exactly whether there is another, and of two

@@ -8,10 +8,10 @@ import msgspec
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ...core.audit import AuditAction, AuditEntry
-from ...core.pages import Page, Position
-from .engine import Database
-from .tables import audit_log
+from ...core.domain.audit import AuditAction, AuditEntry
+from ...core.domain.pagination import Page, Position
+from .database import Database
+from .schema import audit_log
 
 
 async def write_audit(connection: AsyncConnection, entry: AuditEntry | None) -> None:

@@ -8,9 +8,9 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.ingest_requests import IngestRequest
-from .engine import Database
-from .tables import ingest_requests as table
+from ...core.domain.ingest_request import IngestRequest
+from .database import Database
+from .schema import ingest_requests as table
 
 
 class PostgresIngestRequestRepository:

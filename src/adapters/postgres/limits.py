@@ -15,8 +15,8 @@ import msgspec
 import psycopg
 from sqlalchemy import func, select
 
-from ...core.jobs import Claim
-from ...core.providers import (
+from ...core.domain.job import Claim
+from ...core.domain.provider_usage import (
     PLACE_POLL,
     Admission,
     Block,
@@ -28,9 +28,9 @@ from ...core.providers import (
     reported,
     standing_of,
 )
-from .engine import Database
+from .database import Database
 from .queue_sql import LOCK_PLACES
-from .tables import provider_usage
+from .schema import provider_usage
 
 _READ_USAGE = """
 select clock_timestamp() as at, known.provider_id, known.usage::text

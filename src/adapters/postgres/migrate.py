@@ -11,9 +11,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from ...core.errors import QueueUnavailable
-from .engine import CONNECT_TIMEOUT_SECONDS, Database, _sqlalchemy_url, unavailable
-from .tables import SCHEMA
+from ...core.domain.errors import QueueUnavailable
+from .database import (
+    CONNECT_TIMEOUT_SECONDS,
+    Database,
+    _sqlalchemy_url,
+    unavailable,
+)
+from .schema import SCHEMA
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001

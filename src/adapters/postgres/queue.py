@@ -12,11 +12,20 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from ...core.errors import JobNotFound, QueueFull
-from ...core.jobs import Claim, Job, JobState, NewJob, Outcome, QueueDepth, Result, pending
-from ...core.stats import outcome_of
+from ...core.domain.errors import JobNotFound, QueueFull
+from ...core.domain.job import (
+    Claim,
+    Job,
+    JobState,
+    NewJob,
+    Outcome,
+    QueueDepth,
+    Result,
+    pending,
+)
+from ...core.domain.stats import outcome_of
 from . import queue_sql
-from .engine import Database
+from .database import Database
 from .rows import enqueue_item, job_from_row, stem
 
 _LONGEST_RETRY_SECONDS = 60

@@ -12,12 +12,12 @@ import psycopg
 from psycopg.rows import dict_row, namedtuple_row
 from sqlalchemy import func, insert, select, update
 
-from ...core.audit import AuditEntry
-from ...core.media import MediaKey, MediaObject, StoredFile
-from ...core.settings import StoredPassword, StoredSettings
+from ...core.domain.audit import AuditEntry
+from ...core.domain.media import MediaKey, MediaObject, StoredFile
+from ...core.domain.settings import StoredPassword, StoredSettings
 from .audit import write_audit
-from .engine import Database
-from .tables import app_settings, media_objects
+from .database import Database
+from .schema import app_settings, media_objects
 
 _GET_SETTINGS = "select settings, ingest_password, version from photochanger.app_settings where id = %(only)s"
 _GET_MEDIA_OF_JOBS = """

@@ -6,9 +6,16 @@ from typing import Any
 
 import msgspec
 
-from ...core.jobs import FailureReason, Job, JobSource, JobState, NewJob, Result
-from ...core.media import Photo
-from ...core.slots import Route
+from ...core.domain.job import (
+    FailureReason,
+    Job,
+    JobSource,
+    JobState,
+    NewJob,
+    Result,
+)
+from ...core.domain.media import Photo
+from ...core.domain.slot import Route
 
 _routes = msgspec.json.Decoder(Route)
 _photos = msgspec.json.Decoder(Photo)

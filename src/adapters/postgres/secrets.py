@@ -11,11 +11,11 @@ from psycopg.rows import dict_row
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from ...core.audit import AuditEntry
+from ...core.domain.audit import AuditEntry
 from ...core.ports.secrets import SecretState, StoredSecret
 from .audit import write_audit
-from .engine import Database
-from .tables import provider_secrets
+from .database import Database
+from .schema import provider_secrets
 
 _GET = "select * from photochanger.provider_secrets where provider_id = any(%(ids)s)"
 

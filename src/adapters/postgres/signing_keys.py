@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.audit import AuditEntry
+from ...core.domain.audit import AuditEntry
 from ...core.ports.secrets import SigningKey
 from .audit import write_audit
-from .engine import Database
-from .tables import signing_keys
+from .database import Database
+from .schema import signing_keys
 
 _LOCK = text("select pg_advisory_xact_lock(5093200006)")
 """Held by who changes which key is signed with, so that of two at once the second retires the first one's."""

@@ -15,12 +15,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ...core.audit import AuditEntry
-from ...core.errors import SlotNotFound, TemplateNotFound
-from ...core.slots import Route, Slot, TemplateBinding
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import SlotNotFound, TemplateNotFound
+from ...core.domain.slot import Route, Slot, TemplateBinding
 from .audit import write_audit
-from .engine import Database
-from .tables import slot_templates, slots
+from .database import Database
+from .schema import slot_templates, slots
 
 LOCK_BINDINGS = text("select pg_advisory_xact_lock(5093200007)")
 """Held by who changes what slots have bound: slots and templates are locked in both orders otherwise."""

@@ -9,10 +9,15 @@ from typing import Any
 
 import msgspec
 
-from ...core.jobs import FailureReason
-from ...core.stats import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
+from ...core.domain.job import FailureReason
+from ...core.domain.stats import (
+    BUCKET_BOUNDS_MS,
+    StatsCell,
+    StatsOutcome,
+    outcome_of,
+)
 from . import stats_sql
-from .engine import Database, unavailable
+from .database import Database, unavailable
 
 _BUCKETS = [*BUCKET_BOUNDS_MS]
 _DAY = timedelta(days=1)

@@ -12,13 +12,29 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ...core.audit import AuditEntry
-from ...core.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
-from ...core.media import MediaKey, MediaKind, StoredFile, TemplateMedia
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import (
+    BindingTaken,
+    SlotNotFound,
+    TemplateNotFound,
+    template_bound,
+    template_under_way,
+)
+from ...core.domain.media import (
+    MediaKey,
+    MediaKind,
+    StoredFile,
+    TemplateMedia,
+)
 from .audit import write_audit
-from .engine import Database
+from .database import Database
+from .schema import (
+    jobs,
+    slot_templates,
+    slots,
+    template_media,
+)
 from .slots import LOCK_BINDINGS
-from .tables import jobs, slot_templates, slots, template_media
 
 Bindings = tuple[tuple[str, str], ...]
 

@@ -14,10 +14,10 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from ...core.errors import PhotoChangerError, QueueUnavailable
-from .engine import CONNECT_TIMEOUT_SECONDS
+from ...core.domain.errors import PhotoChangerError, QueueUnavailable
+from .database import CONNECT_TIMEOUT_SECONDS
 from .migrate import known_revision, migrate
-from .tables import SCHEMA
+from .schema import SCHEMA
 
 _VERSION_TABLE = "alembic_version"
 _MADE_BY_MIGRATIONS = ("app_settings", "history")

@@ -13,13 +13,13 @@ from sqlalchemy import CursorResult, and_, case, delete, func, or_, select, tupl
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from ...core.audit import AuditEntry
-from ...core.errors import SlotNotFound, WebhookNotFound
-from ...core.pages import Page, Position
-from ...core.webhooks import Delivery, DeliveryState, Webhook
+from ...core.domain.audit import AuditEntry
+from ...core.domain.errors import SlotNotFound, WebhookNotFound
+from ...core.domain.pagination import Page, Position
+from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from .audit import write_audit
-from .engine import Database
-from .tables import webhook_deliveries, webhooks
+from .database import Database
+from .schema import webhook_deliveries, webhooks
 
 _delivery = webhook_deliveries.c
 

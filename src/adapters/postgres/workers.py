@@ -7,9 +7,9 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.workers import SeenWorker, WorkerReport
-from .engine import Database
-from .tables import workers as table
+from ...core.domain.worker import SeenWorker, WorkerReport
+from .database import Database
+from .schema import workers as table
 
 
 class PostgresWorkerRegistry:

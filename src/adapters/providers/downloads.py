@@ -6,9 +6,20 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import NoReturn
 
-from ...core.ports.providers import Down, Rejected, Retryable, Unavailable
-from ..addresses import PRIVATE_HOSTS_VARIABLE, AddressRefused
-from ..outside import AddressUnusable, AnswerTooLarge, OutsideAnswer, OutsideHttp, OutsideRequest, retry_after
+from ...core.ports.provider import (
+    Down,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
+from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressRefused
+from ..http_client.client import OutsideHttp, retry_after
+from ..http_client.messages import (
+    AddressUnusable,
+    AnswerTooLarge,
+    OutsideAnswer,
+    OutsideRequest,
+)
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 """The most that is taken as a finished picture."""

@@ -15,9 +15,16 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ...core.ports.providers import Down, NotConfigured, ProviderContext, ProviderError, Retryable, Unavailable
-from ...core.slots import RouteEntry
-from ..outside import remark
+from ...core.domain.slot import RouteEntry
+from ...core.ports.provider import (
+    Down,
+    NotConfigured,
+    ProviderContext,
+    ProviderError,
+    Retryable,
+    Unavailable,
+)
+from ..http_client.client import remark
 
 if TYPE_CHECKING:
     import httpx2

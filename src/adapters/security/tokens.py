@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ...core.errors import InvalidToken
-from ...core.people import Identity, Permission
+from ...core.domain.accounts import Identity, Permission
+from ...core.domain.errors import InvalidToken
 
 ALGORITHM = "HS256"
 ISSUER = "photochanger"

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from .exposition import MetricsServer, exposition
-from .families import Family, KeptFamilies, Series, decode_families, encode_families, summed, total
+from .aggregation import (
+    Family,
+    KeptFamilies,
+    Series,
+    decode_families,
+    encode_families,
+    summed,
+    total,
+)
 from .instruments import GAUGES, INSTRUMENTS, Instrument
 from .opentelemetry import OpenTelemetry
+from .prometheus import MetricsServer, exposition
 
 __all__ = [
     "GAUGES",

@@ -12,15 +12,20 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...core.jobs import FailureReason, JobSource
-from ...core.media import MediaKind
+from ...core.domain.job import FailureReason, JobSource
+from ...core.domain.media import MediaKind
+from ...core.domain.provider_usage import Verdict
+from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
-from ...core.providers import Verdict
-from ...core.services.silence import SILENT_SPAN
-from ...core.telemetry import IngestOutcome
+from ...core.services.support.null_telemetry import SILENT_SPAN
 from . import instruments
-from .families import Family, KeptExemplars, families_of
-from .instruments import GAUGES, INSTRUMENTS, Instrument, Kind
+from .aggregation import Family, KeptExemplars, families_of
+from .instruments import (
+    GAUGES,
+    INSTRUMENTS,
+    Instrument,
+    Kind,
+)
 from .spans import Tracing
 
 if TYPE_CHECKING:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from ...core.errors import InvalidSettings, WebhookUnreachable
-from ...core.ports.providers import Down
-from ..addresses import AddressGuard, AddressRefused, Resolver, resolve
-from ..outside import AddressUnusable, AnswerTooLarge, OutsideHttp, OutsideRequest, host_and_port
+from ...core.domain.errors import InvalidSettings, WebhookUnreachable
+from ...core.ports.provider import Down
+from ..http_client.address_guard import (
+    AddressGuard,
+    AddressRefused,
+    Resolver,
+    resolve,
+)
+from ..http_client.client import OutsideHttp
+from ..http_client.messages import (
+    AddressUnusable,
+    AnswerTooLarge,
+    OutsideRequest,
+    host_and_port,
+)
 
 TIMEOUT = timedelta(seconds=10)
 """The most that one call may take, from the name to the end of the answer."""

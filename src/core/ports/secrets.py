@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from ..audit import AuditEntry
-from ..errors import PhotoChangerError
+from ..domain.audit import AuditEntry
+from ..domain.errors import PhotoChangerError
 
 MIN_SECRET_CHARS = 32
 """A secret that seals others is at least this long."""

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol
 
-from ..jobs import FailureReason, JobSource
-from ..media import MediaKind
-from ..providers import Verdict
-from ..telemetry import IngestOutcome
+from ..domain.job import FailureReason, JobSource
+from ..domain.media import MediaKind
+from ..domain.provider_usage import Verdict
+from ..domain.trace_context import IngestOutcome
 
 Fact = str | int | float
 """What a span may hold: names and numbers that PhotoChanger made. Nothing from outside, no secret, no picture."""

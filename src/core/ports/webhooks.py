@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from ..audit import AuditEntry
-from ..pages import Page, Position
-from ..webhooks import Delivery, DeliveryState, Webhook
+from ..domain.audit import AuditEntry
+from ..domain.pagination import Page, Position
+from ..domain.webhook import Delivery, DeliveryState, Webhook
 
 
 class WebhookRepository(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
-from ..workers import SeenWorker, WorkerReport
+from ..domain.worker import SeenWorker, WorkerReport
 
 
 class WorkerRegistry(Protocol):

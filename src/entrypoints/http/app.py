@@ -10,35 +10,38 @@ from litestar.datastructures import State
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
-from .access import require_access
-from .audit import list_audit
-from .contract import docs, docs_asset, openapi_json, openapi_yaml
-from .edge import Edge
-from .errors import EXCEPTION_HANDLERS
-from .events import events
-from .gallery import get_gallery
-from .health import healthz, readyz
-from .ingest import ingest
-from .jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
-from .last_request import get_last_request
-from .login import begin_session, end_session, login, me
-from .media import purge, register_media
-from .metrics import metrics
-from .options import options_handlers
-from .overview import overview
-from .page import gallery_page, page, page_file
-from .providers import list_providers
-from .public import get_media, get_result, get_thumbnail
-from .ready_check import ready_check
-from .seen import tell_method_not_allowed
-from .services import HttpServices
-from .settings import get_settings, put_settings
-from .slots import get_slot, list_slots, put_slot, reset_stats
-from .stats import global_stats, slot_stats
-from .status import status
-from .templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
-from .test_run import test_run
-from .webhooks import (
+from .api.audit import list_audit
+from .api.events import events
+from .api.jobs import (
+    cancel_job,
+    get_job,
+    get_job_logs,
+    get_job_photo,
+    list_jobs,
+)
+from .api.last_request import get_last_request
+from .api.media import purge, register_media
+from .api.overview import overview
+from .api.providers import list_providers
+from .api.ready_check import ready_check
+from .api.settings import get_settings, put_settings
+from .api.slots import (
+    get_slot,
+    list_slots,
+    put_slot,
+    reset_stats,
+)
+from .api.stats import global_stats, slot_stats
+from .api.status import status
+from .api.templates import (
+    delete_template,
+    get_template,
+    get_template_thumbnail,
+    list_templates,
+    register_template,
+)
+from .api.test_run import test_run
+from .api.webhooks import (
     delete_webhook,
     get_webhook,
     list_deliveries,
@@ -46,6 +49,30 @@ from .webhooks import (
     redeliver,
     rotate_webhook_secret,
 )
+from .auth.access import require_access
+from .auth.login import (
+    begin_session,
+    end_session,
+    login,
+    me,
+)
+from .dependencies import HttpServices
+from .ingest.handler import ingest
+from .ingest.recorder import tell_method_not_allowed
+from .middleware import Edge
+from .ops.contract import (
+    docs,
+    docs_asset,
+    openapi_json,
+    openapi_yaml,
+)
+from .ops.health import healthz, readyz
+from .ops.metrics import metrics
+from .ops.options import options_handlers
+from .page.page import gallery_page, page, page_file
+from .protocol.problems import EXCEPTION_HANDLERS
+from .public.gallery import get_gallery
+from .public.results import get_media, get_result, get_thumbnail
 
 _DRAIN_BYTES = 128 * 1024 * 1024
 

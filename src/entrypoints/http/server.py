@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app import ASGIApp
+from .extensions import ABORT
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most of a request's line and headers together."""
@@ -19,8 +20,6 @@ MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
 """How long a connection may take to send the head of its first request."""
 
-ABORT = "photochanger.abort"
-"""The extension of the ASGI scope that cuts the request's connection."""
 
 _KEEP_ALIVE_SECONDS = 15
 

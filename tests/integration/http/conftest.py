@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from administration import Administrator, token_of
-from http_server import Service, serving
-from photochanger.core.people import Permission
+from photochanger.core.domain.accounts import Permission
+
+from tests.support.administration import Administrator, token_of
+from tests.support.http_server import Service, serving
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from administration import described, token_of
-from api_routes import filled, routes
-from http_server import Service
-from photochanger.core.people import Permission
-from photochanger.entrypoints.http.access import Open, access_of
+from photochanger.core.domain.accounts import Permission
+from photochanger.entrypoints.http.auth.access import Open, access_of
+
+from tests.support.administration import described, token_of
+from tests.support.api_routes import filled, routes
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 

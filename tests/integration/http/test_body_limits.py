@@ -6,10 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from administration import Administrator, described, token_of
-from api_routes import filled, routes
-from http_server import END, FORM, PASSWORD, Service, part, serving
-from photochanger.core.people import Permission
+from photochanger.core.domain.accounts import Permission
+
+from tests.support.administration import Administrator, described, token_of
+from tests.support.api_routes import filled, routes
+from tests.support.http_server import (
+    END,
+    FORM,
+    PASSWORD,
+    Service,
+    part,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from administration import Administrator
-from api_routes import routes
-from http_server import Service
+
+from tests.support.administration import Administrator
+from tests.support.api_routes import routes
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 

@@ -17,12 +17,19 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
-from http_server import ADMIN_PASSWORD, FORM, PASSWORD, form, serving
-from photochanger.core.errors import PhotoChangerError
-from photochanger.core.pages import Position
-from photochanger.entrypoints.http.contract_file import contract_path
-from photochanger.entrypoints.http.errors import STATUS
-from photochanger.entrypoints.http.query import cursor_of
+from photochanger.core.domain.errors import PhotoChangerError
+from photochanger.core.domain.pagination import Position
+from photochanger.entrypoints.http.ops.contract_file import contract_path
+from photochanger.entrypoints.http.protocol.problems import STATUS
+from photochanger.entrypoints.http.protocol.query import cursor_of
+
+from tests.support.http_server import (
+    ADMIN_PASSWORD,
+    FORM,
+    PASSWORD,
+    form,
+    serving,
+)
 
 _SERVED = ("photochanger.core.", "photochanger.adapters.")
 """Where errors are raised that requests may meet; the command line has some of its own."""

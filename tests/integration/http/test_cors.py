@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from administration import described
-from http_server import Service, serving
+
+from tests.support.administration import described
+from tests.support.http_server import Service, serving
 
 pytestmark = pytest.mark.anyio
 

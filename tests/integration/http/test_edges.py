@@ -8,12 +8,20 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import FORM, PASSWORD, Service, form, running, serving
 from photochanger import Settings, create_app
 from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.adapters.memory import memory_adapters
-from photochanger.core.errors import StorageUnavailable
-from photochanger.core.ports.services import MediaService
+from photochanger.core.domain.errors import StorageUnavailable
+from photochanger.core.ports.media_service import MediaService
+
+from tests.support.http_server import (
+    FORM,
+    PASSWORD,
+    Service,
+    form,
+    running,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 

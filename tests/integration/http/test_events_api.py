@@ -10,16 +10,23 @@ from typing import Any
 
 import pytest
 import yaml
-from administration import ADMIN, Administrator, described, listening, token_of
-from contract_rules import misfit
-from http_server import Gate, Service
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.people import COMMAND_LINE, Identity, Permission
-from photochanger.core.ports.repositories import JobRepository
+from photochanger.core.domain.accounts import COMMAND_LINE, Identity, Permission
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.services import AdminService
-from photochanger.core.services.event_feed import EventFeed
-from photochanger.entrypoints.http import events as events_module
-from photochanger.entrypoints.http.contract_file import contract_path
+from photochanger.core.services.jobs.event_stream import EventFeed
+from photochanger.entrypoints.http.api import events as events_module
+from photochanger.entrypoints.http.ops.contract_file import contract_path
+
+from tests.support.administration import (
+    ADMIN,
+    Administrator,
+    described,
+    listening,
+    token_of,
+)
+from tests.support.contract_rules import misfit
+from tests.support.http_server import Gate, Service
 
 pytestmark = pytest.mark.anyio
 

@@ -7,12 +7,22 @@ import contextlib
 import socket
 import struct
 
-import photos
 import pytest
-from http_server import END, PICTURE, Gate, Service, form, head, part, until
-from photochanger.core.media import MediaKind
-from photochanger.entrypoints.http import form as forms
+from photochanger.core.domain.media import MediaKind
 from photochanger.entrypoints.http import server
+from photochanger.entrypoints.http.protocol import multipart as forms
+
+from tests.support import photos
+from tests.support.http_server import (
+    END,
+    PICTURE,
+    Gate,
+    Service,
+    form,
+    head,
+    part,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +54,7 @@ async def test_a_client_that_stops_half_way_leaves_nothing(service: Service, cap
 
 async def test_a_client_that_sends_nothing_more_is_told_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forms, "_IDLE_SECONDS", 0.2)
-    monkeypatch.setattr("photochanger.entrypoints.http.edge._DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr("photochanger.entrypoints.http.middleware._DRAIN_SECONDS", 0.2)
     body = form(photos.jpeg(1600, 1200))
     reader, writer = await service.connect()
     writer.write(head("slot-001", len(body)) + body[: len(body) // 2])

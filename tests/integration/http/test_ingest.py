@@ -10,15 +10,24 @@ from pathlib import Path
 from uuid import UUID
 
 import httpx
-import photos
 import pytest
-from http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.jobs import JobState
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import ProviderRequest, Rejected
-from photochanger.core.ports.queue import JobQueue
-from photochanger.core.slots import FailureAnswer, ResponseMode
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.domain.job import JobState
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.slot import FailureAnswer, ResponseMode
+from photochanger.core.ports.job_queue import JobQueue
+from photochanger.core.ports.provider import ProviderRequest, Rejected
+
+from tests.support import photos
+from tests.support.http_server import (
+    END,
+    PASSWORD,
+    PICTURE,
+    Gate,
+    Service,
+    part,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-import photos
 import pytest
-from administration import Administrator, described
-from http_server import Gate, Service, until
-from photochanger.core.media import MediaKind
+from photochanger.core.domain.media import MediaKind
+
+from tests.support import photos
+from tests.support.administration import Administrator, described
+from tests.support.http_server import Gate, Service, until
 
 pytestmark = pytest.mark.anyio
 

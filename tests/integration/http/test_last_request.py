@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import photos
 import pytest
-from administration import Administrator, described
-from http_server import END, PASSWORD, Service, part, until
-from photochanger.core.slots import RouteEntry
+from photochanger.core.domain.slot import RouteEntry
+
+from tests.support import photos
+from tests.support.administration import Administrator, described
+from tests.support.http_server import (
+    END,
+    PASSWORD,
+    Service,
+    part,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 

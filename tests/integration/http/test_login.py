@@ -13,16 +13,23 @@ import bcrypt
 import jwt
 import msgspec
 import pytest
-from administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
-from http_server import Service, form, serving
 from photochanger.adapters.security import Argon2PasswordHasher
-from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Permission
-from photochanger.core.ports.repositories import SettingsRepository
-from photochanger.core.ports.security import AdminRepository, PasswordHasher
+from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Permission
+from photochanger.core.domain.settings import StoredPassword
+from photochanger.core.ports.accounts import AdminRepository, PasswordHasher
 from photochanger.core.ports.services import AdminService
-from photochanger.core.services.settings_service import SettingsService
-from photochanger.core.services.signing_keys import SigningKeys
-from photochanger.core.settings import StoredPassword
+from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.services.auth.signing_keys import SigningKeys
+from photochanger.core.services.settings.service import SettingsService
+
+from tests.support.administration import (
+    ADMIN,
+    ADMIN_PASSWORD,
+    described,
+    sign_in,
+    token_of,
+)
+from tests.support.http_server import Service, form, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,18 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import photos
 import pytest
-from administration import Administrator, described, fields_of
-from http_server import END, FORM, Gate, Service, part
-from photochanger.core.media import MediaKind
+from photochanger.core.domain.media import MediaKind
+
+from tests.support import photos
+from tests.support.administration import Administrator, described, fields_of
+from tests.support.http_server import (
+    END,
+    FORM,
+    Gate,
+    Service,
+    part,
+)
 
 pytestmark = pytest.mark.anyio
 

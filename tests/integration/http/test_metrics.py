@@ -6,18 +6,19 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from http_server import Service, form
-from photochanger.core.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.ports.providers import ProviderRequest, Rejected
-from photochanger.core.ports.queue import JobQueue
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.domain.provider_usage import Breaker
+from photochanger.core.domain.worker import SILENT_AFTER, SeenWorker, WorkerReport
+from photochanger.core.ports.job_queue import JobQueue
+from photochanger.core.ports.provider import ProviderRequest, Rejected
 from photochanger.core.ports.workers import WorkerRegistry
-from photochanger.core.providers import Breaker
-from photochanger.core.services.free_space import FreeSpace, Room
-from photochanger.core.services.settings_service import SettingsService
-from photochanger.core.workers import SILENT_AFTER, SeenWorker, WorkerReport
+from photochanger.core.services.media.disk_space import FreeSpace, Room
+from photochanger.core.services.settings.service import SettingsService
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
+
+from tests.support.http_server import Service, form
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,7 @@ async def test_each_request_is_counted_by_slot_and_outcome(service: Service) -> 
 
 
 async def test_active_jobs_and_breakers_are_as_they_are_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    monkeypatch.setattr("photochanger.entrypoints.metrics.collector._FRESH", timedelta(0))
     await service.ingest()
     async with asyncio.timeout(30):  # a call is noted in its provider's figures behind the guest's back
         while BREAKER not in (seen := await page(service)):
@@ -72,7 +73,7 @@ async def test_active_jobs_and_breakers_are_as_they_are_now(service: Service, mo
 async def test_the_bound_the_workers_and_the_room_are_those_in_force(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    monkeypatch.setattr("photochanger.entrypoints.metrics.collector._FRESH", timedelta(0))
     registry = await service.opened.container.get(WorkerRegistry)
     await registry.tell(WorkerReport(name="one", host="booth", pid=7, concurrency=4, running=0, version="1"))
     lost = WorkerReport(name="lost", host="booth", pid=8, concurrency=4, running=0, version="1")
@@ -108,7 +109,7 @@ async def test_a_store_that_cannot_be_asked_leaves_only_its_room_out(
         raise StorageUnavailable("away")
 
     monkeypatch.setattr(space, "room", away)
-    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    monkeypatch.setattr("photochanger.entrypoints.metrics.collector._FRESH", timedelta(0))
     seen = await page(service)
     assert "photochanger_media_free_bytes" not in seen
     assert "photochanger_jobs_active" in seen
@@ -124,7 +125,7 @@ async def test_without_a_database_the_counts_are_told_all_the_same(
         raise QueueUnavailable("away")
 
     monkeypatch.setattr(queue, "depth", away)
-    monkeypatch.setattr("photochanger.entrypoints.metrics._FRESH", timedelta(0))
+    monkeypatch.setattr("photochanger.entrypoints.metrics.collector._FRESH", timedelta(0))
     seen = await page(service)
     assert not {"photochanger_jobs_active", "photochanger_jobs_limit", "photochanger_workers_alive"} & seen.keys()
     assert seen[COUNT] == {("slot-001", "success"): 1}

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from administration import Administrator, described
-from builders import new_job, outcome_failed
-from http_server import Service
-from photochanger.core.jobs import FailureReason
-from photochanger.core.ports.queue import JobQueue
-from photochanger.core.ports.repositories import SlotRepository
-from photochanger.core.slots import RouteEntry
+from photochanger.core.domain.job import FailureReason
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.job_queue import JobQueue
+from photochanger.core.ports.slot_repository import SlotRepository
+
+from tests.support.administration import Administrator, described
+from tests.support.builders import new_job, outcome_failed
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from http_server import Service
-from photochanger.core.ports.repositories import SlotRepository
+from photochanger.core.ports.slot_repository import SlotRepository
+
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 

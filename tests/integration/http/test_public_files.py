@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import httpx
 import msgspec
-import photos
 import pytest
-from http_server import PICTURE, Service, serving
-from photochanger.core.media import MediaKind, one_chunk
+from photochanger.core.domain.media import MediaKind, one_chunk
+
+from tests.support import photos
+from tests.support.http_server import PICTURE, Service, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from administration import Administrator, described
-from http_server import Gate, Service, until
+
+from tests.support.administration import Administrator, described
+from tests.support.http_server import Gate, Service, until
 
 pytestmark = pytest.mark.anyio
 

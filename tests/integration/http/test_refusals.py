@@ -6,10 +6,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import photos
 import pytest
-from http_server import END, FORM, PASSWORD, Gate, Service, form, part, serving
-from photochanger.core.media import MediaKind
+from photochanger.core.domain.media import MediaKind
+
+from tests.support import photos
+from tests.support.http_server import (
+    END,
+    FORM,
+    PASSWORD,
+    Gate,
+    Service,
+    form,
+    part,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 

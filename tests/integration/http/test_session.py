@@ -8,12 +8,19 @@ from typing import Any
 
 import httpx
 import pytest
-from administration import ADMIN, ADMIN_PASSWORD, Administrator, described, sign_in
-from api_routes import filled, routes
-from http_server import Service, serving
-from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, TOKEN_LIFE
+from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, TOKEN_LIFE
 from photochanger.core.ports.services import AdminService
-from photochanger.entrypoints.http.access import Open, access_of
+from photochanger.entrypoints.http.auth.access import Open, access_of
+
+from tests.support.administration import (
+    ADMIN,
+    ADMIN_PASSWORD,
+    Administrator,
+    described,
+    sign_in,
+)
+from tests.support.api_routes import filled, routes
+from tests.support.http_server import Service, serving
 
 pytestmark = pytest.mark.anyio
 

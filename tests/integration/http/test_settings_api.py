@@ -8,8 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from administration import Administrator, described, fields_of
-from http_server import PASSWORD, Gate, Service, form
+
+from tests.support.administration import Administrator, described, fields_of
+from tests.support.http_server import (
+    PASSWORD,
+    Gate,
+    Service,
+    form,
+)
 
 pytestmark = pytest.mark.anyio
 

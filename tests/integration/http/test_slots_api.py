@@ -7,12 +7,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import photos
 import pytest
-from administration import Administrator, described, fields_of
-from http_server import Gate, Service
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import Rejected
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.ports.provider import Rejected
+
+from tests.support import photos
+from tests.support.administration import Administrator, described, fields_of
+from tests.support.http_server import Gate, Service
 
 pytestmark = pytest.mark.anyio
 

@@ -7,14 +7,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from administration import Administrator, described, fields_of, token_of
-from builders import new_job, outcome_failed, outcome_succeeded
-from http_server import Service
-from photochanger.core.jobs import FailureReason, JobSource
-from photochanger.core.people import Permission
-from photochanger.core.ports.queue import JobQueue
-from photochanger.core.ports.repositories import SlotRepository
-from photochanger.core.ports.stats import StatsService
+from photochanger.core.domain.accounts import Permission
+from photochanger.core.domain.job import FailureReason, JobSource
+from photochanger.core.ports.job_queue import JobQueue
+from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.ports.stats_service import StatsService
+
+from tests.support.administration import (
+    Administrator,
+    described,
+    fields_of,
+    token_of,
+)
+from tests.support.builders import new_job, outcome_failed, outcome_succeeded
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 

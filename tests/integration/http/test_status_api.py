@@ -6,17 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from administration import Administrator, sign_in, token_of
-from builders import new_job, outcome_failed
-from http_server import ADMIN_PASSWORD, PASSWORD, Service, serving
 from photochanger.adapters.filesystem import FilesystemMediaStore
-from photochanger.core.errors import StorageUnavailable
-from photochanger.core.people import Permission
-from photochanger.core.ports.media import MediaStore
-from photochanger.core.ports.queue import JobQueue
+from photochanger.core.domain.accounts import Permission
+from photochanger.core.domain.errors import StorageUnavailable
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.worker import WorkerReport
+from photochanger.core.ports.job_queue import JobQueue
+from photochanger.core.ports.media_store import MediaStore
 from photochanger.core.ports.workers import WorkerRegistry
-from photochanger.core.slots import RouteEntry
-from photochanger.core.workers import WorkerReport
+
+from tests.support.administration import Administrator, sign_in, token_of
+from tests.support.builders import new_job, outcome_failed
+from tests.support.http_server import (
+    ADMIN_PASSWORD,
+    PASSWORD,
+    Service,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 

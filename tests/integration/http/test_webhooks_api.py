@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from administration import Administrator, described, fields_of, sign_in
-from http_server import Service, serving, until
-from standins.server import Answer, Received, StandInServer
+
+from tests.support.administration import (
+    Administrator,
+    described,
+    fields_of,
+    sign_in,
+)
+from tests.support.http_server import Service, serving, until
+from tests.support.standins.server import Answer, Received, StandInServer
 
 pytestmark = pytest.mark.anyio
 

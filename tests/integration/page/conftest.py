@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from administration import Administrator, token_of
-from browsing import Browsing, browser, browsing
-from http_server import Service, serving
-from photochanger.core.people import Permission
+from photochanger.core.domain.accounts import Permission
 from playwright.async_api import Browser
+
+from tests.support.administration import Administrator, token_of
+from tests.support.browsing import Browsing, browser, browsing
+from tests.support.http_server import Service, serving
 
 
 @pytest.fixture

@@ -8,18 +8,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import photochanger
-import photos
 import pytest
-from administration import Administrator
-from browsing import PHONE, Browsing, browsing
-from http_server import Service
-from photochanger.core.slots import RouteEntry
+from photochanger.core.domain.slot import RouteEntry
 from playwright.async_api import Browser, expect
+
+from tests.support import photos
+from tests.support.administration import Administrator
+from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 
 LOOKS = ("watercolor", "vintage", "comic", "oil")
-DEMO = Path(photochanger.__file__).parent / "entrypoints/demo_photos"
+DEMO = Path(photochanger.__file__).parent / "entrypoints/diagnostics/sample_photos"
 GALLERY = "/gallery/slot-001"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from administration import Administrator
-from browsing import PHONE, Browsing
-from http_server import Gate, Service
-from photochanger.core.ports.providers import ProviderRequest, Rejected
-from photochanger.core.slots import RouteEntry
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import ProviderRequest, Rejected
 from playwright.async_api import expect
+
+from tests.support.administration import Administrator
+from tests.support.browsing import PHONE, Browsing
+from tests.support.http_server import Gate, Service
 
 pytestmark = pytest.mark.anyio
 

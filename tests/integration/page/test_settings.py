@@ -7,14 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from administration import Administrator, token_of
-from browsing import PHONE, Browsing, browsing
-from http_server import ScriptedProvider, Service, serving
-from photochanger.adapters.providers.local import LocalProvider
-from photochanger.core.media import ImageLimits
-from photochanger.core.people import Permission
-from photochanger.core.services.catalogue import ProviderCatalogue
+from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.core.domain.accounts import Permission
+from photochanger.core.domain.media import ImageLimits
+from photochanger.core.services.providers.registry import ProviderCatalogue
 from playwright.async_api import Browser, expect
+
+from tests.support.administration import Administrator, token_of
+from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.http_server import ScriptedProvider, Service, serving
 
 pytestmark = pytest.mark.anyio
 

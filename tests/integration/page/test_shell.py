@@ -7,13 +7,14 @@ from pathlib import Path
 
 import photochanger
 import pytest
-from browsing import PHONE, Browsing, browsing
-from http_server import ADMIN_PASSWORD, Service
 from playwright.async_api import Browser, expect
+
+from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.http_server import ADMIN_PASSWORD, Service
 
 pytestmark = pytest.mark.anyio
 
-WORDS = sorted(Path(photochanger.__file__).parent.glob("entrypoints/http/ui/page/words/*.js"))
+WORDS = sorted(Path(photochanger.__file__).parent.glob("entrypoints/http/page/static/i18n/*.js"))
 
 
 async def test_signing_in_and_out(tab: Browsing) -> None:

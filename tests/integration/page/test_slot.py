@@ -7,16 +7,22 @@ import re
 from pathlib import Path
 from typing import Any
 
-import photos
 import pytest
-from administration import Administrator, token_of
-from browsing import Browsing, browsing
-from http_server import END, PASSWORD, Service, part
-from photochanger.core.people import Permission
-from photochanger.core.ports.providers import ProviderRequest, Rejected
-from photochanger.entrypoints.demo_photos import demo_photos
+from photochanger.core.domain.accounts import Permission
+from photochanger.core.ports.provider import ProviderRequest, Rejected
+from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.support import photos
+from tests.support.administration import Administrator, token_of
+from tests.support.browsing import Browsing, browsing
+from tests.support.http_server import (
+    END,
+    PASSWORD,
+    Service,
+    part,
+)
 
 pytestmark = pytest.mark.anyio
 

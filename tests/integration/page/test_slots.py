@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from administration import Administrator
-from browsing import PHONE, Browsing, browsing
-from http_server import Gate, Service
-from photochanger.entrypoints.demo_photos import demo_photos
+from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from playwright.async_api import Browser, expect
+
+from tests.support.administration import Administrator
+from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.http_server import Gate, Service
 
 pytestmark = pytest.mark.anyio
 

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from administration import Administrator, token_of
-from browsing import PHONE, Browsing, browsing
-from evening import count, named_slots
-from http_server import Service
-from photochanger.core.people import Permission
-from photochanger.core.stats import StatsOutcome
+from photochanger.core.domain.accounts import Permission
+from photochanger.core.domain.stats import StatsOutcome
 from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.support.administration import Administrator, token_of
+from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.evening import count, named_slots
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 

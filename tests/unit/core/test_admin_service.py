@@ -9,20 +9,31 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from logins import HERE, PASSWORD, Process, with_ada
 from photochanger.adapters.security import JwtTokens
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import (
+from photochanger.core.domain.accounts import (
+    COMMAND_LINE,
+    MAX_FAILURES,
+    Actor,
+    Permission,
+)
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import (
     AdminExists,
     AdminNotFound,
     InvalidSettings,
     InvalidToken,
     QueueUnavailable,
 )
-from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, Actor, Permission
-from photochanger.core.services.admin_service import Admins
-from photochanger.core.services.throttle import Throttle
-from world import SECOND
+from photochanger.core.services.auth.admins import Admins
+from photochanger.core.services.auth.login_throttle import Throttle
+
+from tests.support.logins import (
+    HERE,
+    PASSWORD,
+    Process,
+    with_ada,
+)
+from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio
 

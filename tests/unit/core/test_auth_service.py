@@ -6,13 +6,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.services.auth_service import AuthService
-from photochanger.core.services.throttle import Throttle
-from photochanger.core.settings import StoredPassword
-from world import SECOND, World
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
+from photochanger.core.domain.settings import StoredPassword
+from photochanger.core.services.auth.ingest_password import AuthService
+from photochanger.core.services.auth.login_throttle import Throttle
+
+from tests.support.world import SECOND, World
 
 pytestmark = pytest.mark.anyio
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from photochanger.core.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.jobs import JobState
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import ProviderRequest
-from world import SECOND, ScriptedProvider, World, chunks, picture
+from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.domain.job import JobState
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.ports.provider import ProviderRequest
+
+from tests.support.world import (
+    SECOND,
+    ScriptedProvider,
+    World,
+    chunks,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

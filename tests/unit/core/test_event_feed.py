@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import new_job, outcome_succeeded
 from photochanger.adapters.memory import (
     FakeClock,
     MemoryDatabase,
@@ -15,10 +14,24 @@ from photochanger.adapters.memory import (
     MemoryJobRepository,
     MemoryJobSignals,
 )
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.jobs import Job, JobEvent, LogEvent, QueueDepth
-from photochanger.core.services import event_feed
-from photochanger.core.services.event_feed import POLL, EventFeed, FeedClosed, Listener, Told, TooSlow
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.domain.job import (
+    Job,
+    JobEvent,
+    LogEvent,
+    QueueDepth,
+)
+from photochanger.core.services.jobs import event_stream as event_feed
+from photochanger.core.services.jobs.event_stream import (
+    POLL,
+    EventFeed,
+    FeedClosed,
+    Listener,
+    Told,
+    TooSlow,
+)
+
+from tests.support.builders import new_job, outcome_succeeded
 
 pytestmark = pytest.mark.anyio
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from photochanger.core.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.jobs import FailureReason, Job, JobState
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
-from photochanger.core.slots import Branded, FailureAnswer, TemplateBinding
-from world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
+from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.domain.job import FailureReason, Job, JobState
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.slot import Branded, FailureAnswer, TemplateBinding
+from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable
+
+from tests.support.world import (
+    SECOND,
+    TORN,
+    ScriptedProvider,
+    World,
+    chunks,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

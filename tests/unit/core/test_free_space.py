@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from photochanger.core.errors import StorageUnavailable
-from photochanger.core.jobs import JobState
-from photochanger.core.people import COMMAND_LINE
-from photochanger.core.services.free_space import FreeSpace
-from world import FLOOR, SECOND, SLOT, World, chunks, picture
+from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.errors import StorageUnavailable
+from photochanger.core.domain.job import JobState
+from photochanger.core.services.media.disk_space import FreeSpace
+
+from tests.support.world import (
+    FLOOR,
+    SECOND,
+    SLOT,
+    World,
+    chunks,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 from photochanger.adapters.memory import FakeClock
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.services.fresh import Fresh
-from world import SECOND
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.services.support.refreshing_value import Fresh
+
+from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.core.errors import StorageUnavailable
-from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import ProviderRequest, Rejected, Retryable
-from photochanger.core.providers import CallReport, Verdict
-from world import SECOND, ScriptedProvider, World, never, picture
+from photochanger.core.domain.errors import StorageUnavailable
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobState,
+    LogEvent,
+)
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.provider_usage import CallReport, Verdict
+from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
+
+from tests.support.world import (
+    SECOND,
+    ScriptedProvider,
+    World,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

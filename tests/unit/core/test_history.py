@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from photochanger.core.deadlines import DEFAULT_HISTORY
-from photochanger.core.errors import JobNotFound
-from photochanger.core.stats import figures_of
-from world import SLOT, World, picture
+from photochanger.core.domain.deadlines import DEFAULT_HISTORY
+from photochanger.core.domain.errors import JobNotFound
+from photochanger.core.domain.stats import figures_of
+
+from tests.support.world import SLOT, World, picture
 
 pytestmark = pytest.mark.anyio
 

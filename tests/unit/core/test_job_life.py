@@ -7,14 +7,40 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from photochanger.core.errors import ImageTooLarge, JobFinalized, MediaExpired, MediaNotFound, StorageUnavailable
-from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
-from photochanger.core.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
-from photochanger.core.ports.providers import ProviderRequest, Rejected, Unavailable
-from photochanger.core.results import photo_key, preview_key
-from photochanger.core.slots import FailureAnswer
-from photochanger.core.stats import figures_of
-from world import SECOND, SLOT, TORN, ScriptedProvider, World, never, picture
+from photochanger.core.domain.errors import (
+    ImageTooLarge,
+    JobFinalized,
+    MediaExpired,
+    MediaNotFound,
+    StorageUnavailable,
+)
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobState,
+    LogEvent,
+)
+from photochanger.core.domain.media import (
+    ImageLimits,
+    MediaKind,
+    Picture,
+    PictureNeeds,
+    StoredPicture,
+)
+from photochanger.core.domain.result_files import photo_key, preview_key
+from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.stats import figures_of
+from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable
+
+from tests.support.world import (
+    SECOND,
+    SLOT,
+    TORN,
+    ScriptedProvider,
+    World,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +185,7 @@ async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_
 
 async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a rush: what may be held of the photos is less than one of them."""
-    monkeypatch.setattr("photochanger.core.services.processing._MOST_PHOTO_BYTES", 10)
+    monkeypatch.setattr("photochanger.core.services.jobs.processor._MOST_PHOTO_BYTES", 10)
     world = World()
     await world.slot()
     await world.submit()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from photochanger.core.errors import (
+from photochanger.core.domain.errors import (
     ImageTooLarge,
     JobNotFound,
     QueueFull,
@@ -18,11 +18,25 @@ from photochanger.core.errors import (
     UndecodableImage,
     UnsupportedMediaType,
 )
-from photochanger.core.jobs import JobFilter, JobOrder, JobSource, JobState, LogEvent
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import Rejected
-from photochanger.core.settings import AppSettings
-from world import SECOND, SLOT, ScriptedProvider, World, chunks, picture
+from photochanger.core.domain.job import (
+    JobFilter,
+    JobOrder,
+    JobSource,
+    JobState,
+    LogEvent,
+)
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.settings import AppSettings
+from photochanger.core.ports.provider import Rejected
+
+from tests.support.world import (
+    SECOND,
+    SLOT,
+    ScriptedProvider,
+    World,
+    chunks,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

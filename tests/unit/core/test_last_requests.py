@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import ingest_request
-from photochanger.core.errors import QueueUnavailable, SlotNotFound
-from photochanger.core.ingest_requests import (
+from photochanger.core.domain.errors import QueueUnavailable, SlotNotFound
+from photochanger.core.domain.ingest_request import (
     MAX_FIELDS,
     MAX_VALUE_CHARS,
     PasswordSeen,
@@ -20,7 +19,9 @@ from photochanger.core.ingest_requests import (
     shown_fields,
     shown_headers,
 )
-from world import SECOND, World
+
+from tests.support.builders import ingest_request
+from tests.support.world import SECOND, World
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,24 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import ProviderRequest, Rejected
-from photochanger.core.slots import FailureAnswer
-from world import SECOND, TORN, ScriptedProvider, World, picture
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobState,
+    LogEvent,
+)
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.ports.provider import ProviderRequest, Rejected
+
+from tests.support.world import (
+    SECOND,
+    TORN,
+    ScriptedProvider,
+    World,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -6,14 +6,23 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from logins import HERE, PASSWORD, THERE, Process, with_ada
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import (
-    InvalidCredentials,
-    TooManyAttempts,
+from photochanger.core.domain.accounts import (
+    COMMAND_LINE,
+    MAX_FAILURES,
+    TOKEN_LIFE,
+    Permission,
 )
-from photochanger.core.people import COMMAND_LINE, MAX_FAILURES, TOKEN_LIFE, Permission
-from world import SECOND
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidCredentials, TooManyAttempts
+
+from tests.support.logins import (
+    HERE,
+    PASSWORD,
+    THERE,
+    Process,
+    with_ada,
+)
+from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from photochanger.core.errors import (
+from photochanger.core.domain.errors import (
     ImageTooLarge,
     MediaExpired,
     MediaNotFound,
@@ -18,10 +18,17 @@ from photochanger.core.errors import (
     UnsupportedMediaType,
     UploadInterrupted,
 )
-from photochanger.core.media import MediaKind
-from photochanger.core.results import preview_key
-from photochanger.core.settings import AppSettings
-from world import SECOND, SLOT, World, chunks, picture
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.result_files import preview_key
+from photochanger.core.domain.settings import AppSettings
+
+from tests.support.world import (
+    SECOND,
+    SLOT,
+    World,
+    chunks,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

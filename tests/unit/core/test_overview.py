@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.overview import LastJobs, SlotState, condition_of
+from photochanger.core.domain.slot_health import LastJobs, SlotState, condition_of
 
 NO_KEY = "gemini has no key."
 

@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.errors import InvalidRequest
-from photochanger.core.periods import Period, TimeRange, time_range, time_zone
+from photochanger.core.domain.errors import InvalidRequest
+from photochanger.core.domain.time_ranges import (
+    Period,
+    TimeRange,
+    time_range,
+    time_zone,
+)
 
 NOW = datetime(2026, 5, 1, 18, 7, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.prompts import MAX_CHARS, escaped, filled, unknown_fields
+from photochanger.core.domain.prompts import (
+    MAX_CHARS,
+    escaped,
+    filled,
+    unknown_fields,
+)
 
 
 def fill(prompt: str, *, fields: tuple[str, ...] = ("guest",), **metadata: str) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from photochanger.adapters.memory import FakeClock, MemoryAuditLog, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import InvalidSettings, QueueUnavailable
-from photochanger.core.people import Actor
-from photochanger.core.ports.providers import NotConfigured
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
+from photochanger.core.ports.provider import NotConfigured
 from photochanger.core.ports.secrets import SecretKeyUnavailable
-from photochanger.core.services.provider_keys import KeySource, KeyState, ProviderKeys
-from world import SECOND, Troubled
+from photochanger.core.services.providers.api_keys import KeySource, KeyState, ProviderKeys
+
+from tests.support.world import SECOND, Troubled
 
 pytestmark = pytest.mark.anyio
 

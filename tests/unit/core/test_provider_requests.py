@@ -6,12 +6,26 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from photochanger.core.errors import MediaExpired, QueueUnavailable
-from photochanger.core.jobs import LogEvent
-from photochanger.core.media import MediaKey, MediaKind
-from photochanger.core.ports.providers import ProviderRequest, Rejected, Retryable
-from photochanger.core.slots import Route, RouteEntry, Slot, TemplateBinding
-from world import SECOND, SLOT, ScriptedProvider, World, chunks, never, picture
+from photochanger.core.domain.errors import MediaExpired, QueueUnavailable
+from photochanger.core.domain.job import LogEvent
+from photochanger.core.domain.media import MediaKey, MediaKind
+from photochanger.core.domain.slot import (
+    Route,
+    RouteEntry,
+    Slot,
+    TemplateBinding,
+)
+from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
+
+from tests.support.world import (
+    SECOND,
+    SLOT,
+    ScriptedProvider,
+    World,
+    chunks,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

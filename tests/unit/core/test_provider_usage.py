@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.providers import (
+from photochanger.core.domain.provider_usage import (
     BREAKER_FAILURES,
     FIRST_PAUSE,
     LONGEST_PAUSE,

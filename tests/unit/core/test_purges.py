@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.people import Actor
-from photochanger.core.services.purges import Purges, PurgeScope
-from world import World
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.services.maintenance.purge import Purges, PurgeScope
+
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

@@ -8,15 +8,22 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from photochanger.core.errors import CheckRunning, QueueUnavailable
-from photochanger.core.jobs import JobSource
-from photochanger.core.media import MediaKind
-from photochanger.core.ports.providers import Rejected, Retryable
-from photochanger.core.ready_check import CheckOutcome, SlotCheck
-from photochanger.core.settings import AppSettings
-from photochanger.core.slots import FailureAnswer
-from photochanger.core.workers import WorkerReport
-from world import SECOND, ScriptedProvider, World, never, picture
+from photochanger.core.domain.errors import CheckRunning, QueueUnavailable
+from photochanger.core.domain.job import JobSource
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.settings import AppSettings
+from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.slot_check import CheckOutcome, SlotCheck
+from photochanger.core.domain.worker import WorkerReport
+from photochanger.core.ports.provider import Rejected, Retryable
+
+from tests.support.world import (
+    SECOND,
+    ScriptedProvider,
+    World,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from photochanger.core.errors import (
+from photochanger.core.domain.errors import (
     ImageTooLarge,
     PayloadTooLarge,
     StorageUnavailable,
@@ -14,8 +14,9 @@ from photochanger.core.errors import (
     UnsupportedMediaType,
     UploadInterrupted,
 )
-from photochanger.core.settings import AppSettings
-from world import World, chunks, picture
+from photochanger.core.domain.settings import AppSettings
+
+from tests.support.world import World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

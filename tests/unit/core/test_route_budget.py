@@ -6,9 +6,20 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from photochanger.core.errors import QueueUnavailable
-from photochanger.core.jobs import FailureReason, Job, JobState, LogEvent
-from photochanger.core.ports.providers import (
+from photochanger.core.domain.errors import QueueUnavailable
+from photochanger.core.domain.job import (
+    FailureReason,
+    Job,
+    JobState,
+    LogEvent,
+)
+from photochanger.core.domain.provider_usage import (
+    BREAKER_FAILURES,
+    CallReport,
+    ProviderLimit,
+    Verdict,
+)
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     ProviderRequest,
@@ -17,8 +28,14 @@ from photochanger.core.ports.providers import (
     Retryable,
     Unavailable,
 )
-from photochanger.core.providers import BREAKER_FAILURES, CallReport, ProviderLimit, Verdict
-from world import SECOND, ScriptedProvider, World, never, picture
+
+from tests.support.world import (
+    SECOND,
+    ScriptedProvider,
+    World,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

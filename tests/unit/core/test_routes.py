@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.providers import Pace
-from photochanger.core.routes import MAX_CALLS, Budget, Choice, EntryProgress, choose, cut_at, hedge_after
+from photochanger.core.domain.provider_usage import Pace
+from photochanger.core.domain.route_policy import (
+    MAX_CALLS,
+    Budget,
+    Choice,
+    EntryProgress,
+    choose,
+    cut_at,
+    hedge_after,
+)
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

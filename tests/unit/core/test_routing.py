@@ -5,14 +5,28 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from photochanger.core.errors import InvalidSettings, StorageUnavailable
-from photochanger.core.jobs import FailureReason, JobState, LogEvent
-from photochanger.core.media import MediaKey, MediaKind
-from photochanger.core.ports.providers import ProviderRequest, Rejected, Retryable, Unavailable
-from photochanger.core.providers import ProviderLimit
-from photochanger.core.settings import AppSettings
-from photochanger.core.slots import TemplateBinding
-from world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
+from photochanger.core.domain.errors import InvalidSettings, StorageUnavailable
+from photochanger.core.domain.job import FailureReason, JobState, LogEvent
+from photochanger.core.domain.media import MediaKey, MediaKind
+from photochanger.core.domain.provider_usage import ProviderLimit
+from photochanger.core.domain.settings import AppSettings
+from photochanger.core.domain.slot import TemplateBinding
+from photochanger.core.ports.provider import (
+    ProviderRequest,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
+
+from tests.support.world import (
+    SECOND,
+    TORN,
+    ScriptedProvider,
+    World,
+    chunks,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import InvalidSettings, QueueUnavailable, VersionConflict
-from photochanger.core.people import Actor
-from photochanger.core.providers import ProviderLimit
-from photochanger.core.settings import AppSettings, StoredPassword, StoredSettings
-from world import SECOND, ScriptedProvider, World
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable, VersionConflict
+from photochanger.core.domain.provider_usage import ProviderLimit
+from photochanger.core.domain.settings import AppSettings, StoredPassword, StoredSettings
+
+from tests.support.world import SECOND, ScriptedProvider, World
 
 pytestmark = pytest.mark.anyio
 

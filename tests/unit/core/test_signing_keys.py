@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from photochanger.adapters.memory import FakeClock, memory_adapters
 from photochanger.adapters.security import AesSecretBox
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import InvalidToken, QueueUnavailable
-from photochanger.core.people import COMMAND_LINE, TOKEN_LIFE
-from photochanger.core.ports.repositories import AuditLog
+from photochanger.core.domain.accounts import COMMAND_LINE, TOKEN_LIFE
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidToken, QueueUnavailable
+from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.secrets import SecretKeyUnavailable, SigningKeyRepository
-from photochanger.core.services.signing_keys import SigningKeys
-from world import SECOND, Troubled
+from photochanger.core.services.auth.signing_keys import SigningKeys
+
+from tests.support.world import SECOND, Troubled
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,32 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import InvalidSettings, QueueUnavailable, SlotNotFound, TemplateNotFound, VersionConflict
-from photochanger.core.fields import parse_fields
-from photochanger.core.people import Actor
-from photochanger.core.slots import Branded, FailureAnswer, ResponseMode, RouteEntry, Slot, slot_document
-from world import SLOT, ScriptedProvider, World, chunks, picture
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import (
+    InvalidSettings,
+    QueueUnavailable,
+    SlotNotFound,
+    TemplateNotFound,
+    VersionConflict,
+)
+from photochanger.core.domain.slot import (
+    Branded,
+    FailureAnswer,
+    ResponseMode,
+    RouteEntry,
+    Slot,
+    slot_document,
+)
+from photochanger.core.domain.validation import parse_fields
+
+from tests.support.world import (
+    SLOT,
+    ScriptedProvider,
+    World,
+    chunks,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

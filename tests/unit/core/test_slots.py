@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.slots import SLOT_IDS, FailureAnswer, is_field_name, shipped_slots
+from photochanger.core.domain.slot import (
+    SLOT_IDS,
+    FailureAnswer,
+    is_field_name,
+    shipped_slots,
+)
 
 
 def test_there_are_fifteen_slots_and_the_first_four_work_without_a_key() -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from builders import webhook
-from photochanger.core.audit import AuditAction, audited
-from photochanger.core.deadlines import ORPHAN_GRACE
-from photochanger.core.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.jobs import FailureReason, JobState
-from photochanger.core.media import MediaKind
-from photochanger.core.people import Actor
-from photochanger.core.services.sweeper import EVERY, SweepReport
-from photochanger.core.settings import AppSettings
-from photochanger.core.webhooks import DEAD_LIFE, DELIVERED_LIFE, DeliveryState
-from world import SECOND, ScriptedProvider, World, chunks, never, picture
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction, audited
+from photochanger.core.domain.deadlines import ORPHAN_GRACE
+from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.domain.job import FailureReason, JobState
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.settings import AppSettings
+from photochanger.core.domain.webhook import DEAD_LIFE, DELIVERED_LIFE, DeliveryState
+from photochanger.core.services.maintenance.sweeper import EVERY, SweepReport
+
+from tests.support.builders import webhook
+from tests.support.world import (
+    SECOND,
+    ScriptedProvider,
+    World,
+    chunks,
+    never,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

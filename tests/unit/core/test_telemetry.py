@@ -5,13 +5,25 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from photochanger.core.jobs import FailureReason, JobSource, JobState
-from photochanger.core.ports.providers import Retryable
-from photochanger.core.providers import Verdict
-from photochanger.core.services.sweeper import EVERY
-from photochanger.core.slots import FailureAnswer
-from photochanger.core.telemetry import IngestOutcome, ingest_outcome, trace_context, trace_id_of
-from world import SECOND, SLOT, ScriptedProvider, World, never
+from photochanger.core.domain.job import FailureReason, JobSource, JobState
+from photochanger.core.domain.provider_usage import Verdict
+from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.trace_context import (
+    IngestOutcome,
+    ingest_outcome,
+    trace_context,
+    trace_id_of,
+)
+from photochanger.core.ports.provider import Retryable
+from photochanger.core.services.maintenance.sweeper import EVERY
+
+from tests.support.world import (
+    SECOND,
+    SLOT,
+    ScriptedProvider,
+    World,
+    never,
+)
 
 pytestmark = pytest.mark.anyio
 

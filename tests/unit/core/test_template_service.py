@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import (
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import (
     BindingTaken,
     ImageTooLarge,
     InvalidSettings,
@@ -23,10 +24,16 @@ from photochanger.core.errors import (
     UnsupportedMediaType,
     UploadInterrupted,
 )
-from photochanger.core.media import MediaKey, MediaKind, TemplateMedia
-from photochanger.core.people import Actor
-from photochanger.core.settings import AppSettings
-from world import SLOT, TORN, World, chunks, picture
+from photochanger.core.domain.media import MediaKey, MediaKind, TemplateMedia
+from photochanger.core.domain.settings import AppSettings
+
+from tests.support.world import (
+    SLOT,
+    TORN,
+    World,
+    chunks,
+    picture,
+)
 
 pytestmark = pytest.mark.anyio
 

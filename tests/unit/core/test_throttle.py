@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.memory import FakeClock, memory_adapters
-from photochanger.core.errors import QueueUnavailable, TooManyAttempts
-from photochanger.core.people import MAX_FAILURES
-from photochanger.core.ports.security import FailureCounter
-from photochanger.core.services.throttle import Throttle
-from world import SECOND, Troubled
+from photochanger.core.domain.accounts import MAX_FAILURES
+from photochanger.core.domain.errors import QueueUnavailable, TooManyAttempts
+from photochanger.core.ports.accounts import FailureCounter
+from photochanger.core.services.auth.login_throttle import Throttle
+
+from tests.support.world import SECOND, Troubled
 
 pytestmark = pytest.mark.anyio
 

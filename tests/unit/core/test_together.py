@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from photochanger.core.services.together import together
+from photochanger.core.services.support.concurrency import together
 
 pytestmark = pytest.mark.anyio
 

@@ -9,15 +9,13 @@ from typing import Self
 from uuid import UUID, uuid4
 
 import pytest
-from photochanger.core.deadlines import ORPHAN_GRACE
-from photochanger.core.errors import (
-    JobNotFound,
-    QueueUnavailable,
-)
-from photochanger.core.jobs import Job, JobState, LogEvent
-from photochanger.core.media import MediaKind
-from photochanger.core.slots import FailureAnswer
-from world import SECOND, World
+from photochanger.core.domain.deadlines import ORPHAN_GRACE
+from photochanger.core.domain.errors import JobNotFound, QueueUnavailable
+from photochanger.core.domain.job import Job, JobState, LogEvent
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.slot import FailureAnswer
+
+from tests.support.world import SECOND, World
 
 pytestmark = pytest.mark.anyio
 

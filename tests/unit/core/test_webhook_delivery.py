@@ -13,14 +13,26 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from builders import outcome_failed, outcome_succeeded
-from hooks import ADA, URL, Call, Hooks
-from photochanger.core.errors import QueueUnavailable, WebhookUnreachable
-from photochanger.core.jobs import Job, JobSource, Outcome
+from photochanger.core.domain.errors import QueueUnavailable, WebhookUnreachable
+from photochanger.core.domain.job import Job, JobSource, Outcome
+from photochanger.core.domain.webhook import PAUSES, DeliveryState
 from photochanger.core.ports.secrets import SecretKeyUnavailable
-from photochanger.core.services.webhook_delivery import AT_ONCE, GRACE, LEASE, POLL, SHARE
-from photochanger.core.webhooks import PAUSES, DeliveryState
-from world import SECOND
+from photochanger.core.services.webhooks.service.delivery import (
+    AT_ONCE,
+    GRACE,
+    LEASE,
+    POLL,
+    SHARE,
+)
+
+from tests.support.builders import outcome_failed, outcome_succeeded
+from tests.support.hooks import (
+    ADA,
+    URL,
+    Call,
+    Hooks,
+)
+from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio
 

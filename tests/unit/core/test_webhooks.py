@@ -7,13 +7,19 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from hooks import ADA, SECRET, URL, Hooks
-from photochanger.core.audit import AuditAction
-from photochanger.core.errors import InvalidSettings, SlotNotFound, WebhookNotFound
-from photochanger.core.people import Actor
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidSettings, SlotNotFound, WebhookNotFound
+from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.webhook import DeliveryState, secret_purpose
 from photochanger.core.ports.secrets import SealBroken
-from photochanger.core.slots import shipped_slots
-from photochanger.core.webhooks import DeliveryState, secret_purpose
+
+from tests.support.hooks import (
+    ADA,
+    SECRET,
+    URL,
+    Hooks,
+)
 
 pytestmark = pytest.mark.anyio
 

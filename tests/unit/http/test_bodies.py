@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from photochanger.core.errors import InvalidJson
-from photochanger.entrypoints.http.bodies import json_object
+from photochanger.core.domain.errors import InvalidJson
+from photochanger.entrypoints.http.protocol.json_body import json_object
 
 
 def test_an_object_is_read_as_it_is() -> None:

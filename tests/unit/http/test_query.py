@@ -9,13 +9,18 @@ from uuid import uuid4
 
 import pytest
 from litestar.datastructures import MultiDict
-from photochanger.core.errors import InvalidRequest, VersionRequired
-from photochanger.core.jobs import JobState
-from photochanger.core.pages import Position
-from photochanger.entrypoints.http.conditional import expected_version, matches, required_version
-from photochanger.entrypoints.http.jobs import JobQuery
-from photochanger.entrypoints.http.query import cursor_of, position_of, read_query, several
-from photochanger.entrypoints.http.templates import RemoveQuery
+from photochanger.core.domain.errors import InvalidRequest, VersionRequired
+from photochanger.core.domain.job import JobState
+from photochanger.core.domain.pagination import Position
+from photochanger.entrypoints.http.api.jobs import JobQuery
+from photochanger.entrypoints.http.api.templates import RemoveQuery
+from photochanger.entrypoints.http.protocol.etag import expected_version, matches, required_version
+from photochanger.entrypoints.http.protocol.query import (
+    cursor_of,
+    position_of,
+    read_query,
+    several,
+)
 
 
 def request(*pairs: tuple[str, str], **headers: str) -> Any:

@@ -6,12 +6,18 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from builders import new_job
-from photochanger.core.errors import InvalidSettings, PhotoChangerError, QueueFull, QueueUnavailable
-from photochanger.core.jobs import pending
-from photochanger.entrypoints.http.errors import problem_of
-from photochanger.entrypoints.http.ingest import _Preference
-from photochanger.entrypoints.http.links import Links
+from photochanger.core.domain.errors import (
+    InvalidSettings,
+    PhotoChangerError,
+    QueueFull,
+    QueueUnavailable,
+)
+from photochanger.core.domain.job import pending
+from photochanger.entrypoints.http.ingest.handler.handler import _Preference
+from photochanger.entrypoints.http.protocol.links import Links
+from photochanger.entrypoints.http.protocol.problems import problem_of
+
+from tests.support.builders import new_job
 
 JOB_ID = UUID("01980000-0000-7000-8000-000000000000")
 

@@ -7,11 +7,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from photochanger.core.errors import InvalidMultipart, InvalidPassword, MissingField, PayloadTooLarge, UploadInterrupted
-from photochanger.core.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
-from photochanger.entrypoints.http import form as forms
-from photochanger.entrypoints.http.form import ClientGone
-from photochanger.entrypoints.http.upload import read_camera_form
+from photochanger.core.domain.errors import (
+    InvalidMultipart,
+    InvalidPassword,
+    MissingField,
+    PayloadTooLarge,
+    UploadInterrupted,
+)
+from photochanger.core.domain.media import (
+    ImageFacts,
+    MediaKey,
+    MediaKind,
+    Photo,
+    StoredFile,
+)
+from photochanger.entrypoints.http.ingest.handler.camera_form import read_camera_form
+from photochanger.entrypoints.http.protocol import multipart as forms
+from photochanger.entrypoints.http.protocol.multipart import ClientGone
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import photos
 import pytest
 from photochanger.adapters.imaging import ImageTools
-from photochanger.core.errors import ImageTooLarge, UndecodableImage
-from photochanger.core.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage
+from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from PIL import Image, ImageChops, ImageCms
+
+from tests.support import photos
 
 pytestmark = pytest.mark.anyio
 
@@ -153,8 +154,8 @@ def test_a_huge_png_is_refused_by_its_header_without_memory_for_its_pixels(tmp_p
 import asyncio, resource
 from pathlib import Path
 from photochanger.adapters.imaging import ImageTools
-from photochanger.core.errors import ImageTooLarge
-from photochanger.core.media import ImageLimits
+from photochanger.core.domain.errors import ImageTooLarge
+from photochanger.core.domain.media import ImageLimits
 
 async def main():
     tools, limits, path = ImageTools(threads=1), ImageLimits(max_pixels=100_000_000), Path({str(bomb)!r})

@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import photos
 import pytest
 from photochanger.adapters.imaging import ImageTools
 from photochanger.adapters.imaging.jpeg import is_one_whole_scan
-from photochanger.core.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from PIL import Image
+
+from tests.support import photos
 
 SMALLER = PictureNeeds(("image/jpeg",), max_bytes=1_000_000, max_pixels=60 * 40)
 """Needs that make every photo of these tests be decoded at a fraction and encoded again."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import photos
 import pytest
 from photochanger.adapters.imaging.stripping import strip_jpeg, strip_png, strip_webp
+
+from tests.support import photos
 
 
 def segment(marker: int, data: bytes) -> bytes:

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 
 import pytest
-from photochanger.adapters.addresses import AddressGuard, is_public
-from photochanger.core.errors import ConfigurationError
+from photochanger.adapters.http_client.address_guard import AddressGuard, is_public
+from photochanger.core.domain.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
 

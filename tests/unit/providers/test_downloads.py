@@ -9,18 +9,26 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-import photos
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from photochanger.adapters.addresses import AddressGuard
-from photochanger.adapters.guarded import GuardedConnections
-from photochanger.adapters.outside import OutsideAnswer, OutsideHttp, OutsideRequest, remark, retry_after
+from photochanger.adapters.http_client.address_guard import AddressGuard
+from photochanger.adapters.http_client.client import OutsideHttp, remark, retry_after
+from photochanger.adapters.http_client.guarded_transport import GuardedConnections
+from photochanger.adapters.http_client.messages import OutsideAnswer, OutsideRequest
 from photochanger.adapters.providers.downloads import download
-from photochanger.core.ports.providers import Down, ProviderError, Rejected, Retryable, Unavailable
-from standins.server import (
+from photochanger.core.ports.provider import (
+    Down,
+    ProviderError,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
+
+from tests.support import photos
+from tests.support.standins.server import (
     Answer,
     Behaviour,
     Received,

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import photos
 import pytest
-from photochanger.adapters.providers.gemini import DEFAULT_MODEL, GeminiProvider
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.media import Picture
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
+from photochanger.adapters.providers.gemini.provider.settings import DEFAULT_MODEL
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.media import Picture
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     Provider,
@@ -23,13 +24,22 @@ from photochanger.core.ports.providers import (
     Retryable,
     Unavailable,
 )
-from photochanger.core.slots import RouteEntry
 from photochanger.testing import ProviderContract
-from standins import gemini, server
-from standins.calls import FixedContext
-from standins.gemini import KEY, GeminiStandIn
-from standins.gemini_calls import EDIT, PHOTO, STYLE, asked, large, sent_parts, trouble_of
-from standins.server import Answer, Behaviour
+
+from tests.support import photos
+from tests.support.standins import gemini, server
+from tests.support.standins.calls import FixedContext
+from tests.support.standins.gemini import KEY, GeminiStandIn
+from tests.support.standins.gemini_calls import (
+    EDIT,
+    PHOTO,
+    STYLE,
+    asked,
+    large,
+    sent_parts,
+    trouble_of,
+)
+from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
 

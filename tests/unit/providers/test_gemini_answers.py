@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import photos
 import pytest
 from google.genai import types
-from photochanger.adapters.providers.gemini import GeminiProvider
-from photochanger.adapters.providers.gemini_answers import ACCOUNT_TROUBLE, BLOCKS, REFUSALS, WORTH_ANOTHER_TRY
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.gemini.provider.errors import (
+    ACCOUNT_TROUBLE,
+    BLOCKS,
+    REFUSALS,
+    WORTH_ANOTHER_TRY,
+)
+from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     ProviderError,
@@ -21,11 +25,13 @@ from photochanger.core.ports.providers import (
     Retryable,
     Unavailable,
 )
-from standins import gemini, server
-from standins.calls import FixedContext
-from standins.gemini import KEY, GeminiStandIn
-from standins.gemini_calls import EDIT, asked, trouble_of
-from standins.server import Answer, Behaviour
+
+from tests.support import photos
+from tests.support.standins import gemini, server
+from tests.support.standins.calls import FixedContext
+from tests.support.standins.gemini import KEY, GeminiStandIn
+from tests.support.standins.gemini_calls import EDIT, asked, trouble_of
+from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
 

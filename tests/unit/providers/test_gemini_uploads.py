@@ -6,19 +6,25 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from photochanger.adapters.providers.gemini import GeminiProvider
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     ProviderError,
     ProviderResult,
     Retryable,
 )
-from standins import gemini, server
-from standins.calls import FixedContext
-from standins.gemini import KEY, GeminiStandIn
-from standins.gemini_calls import PHOTO, asked, large, sent_parts
-from standins.server import Answer, Behaviour
+
+from tests.support.standins import gemini, server
+from tests.support.standins.calls import FixedContext
+from tests.support.standins.gemini import KEY, GeminiStandIn
+from tests.support.standins.gemini_calls import (
+    PHOTO,
+    asked,
+    large,
+    sent_parts,
+)
+from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
 

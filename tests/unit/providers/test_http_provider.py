@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-import photos
 import pytest
-from photochanger.adapters.providers.http import HttpProvider
-from photochanger.core.media import Picture
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.http.provider.provider import HttpProvider
+from photochanger.core.domain.media import Picture
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     Provider,
@@ -24,10 +24,17 @@ from photochanger.core.ports.providers import (
     Rejected,
     Retryable,
 )
-from photochanger.core.slots import RouteEntry
 from photochanger.testing import ProviderContract
-from standins.calls import FACE, PHOTO, STYLE, FixedContext, provider_request
-from standins.server import (
+
+from tests.support import photos
+from tests.support.standins.calls import (
+    FACE,
+    PHOTO,
+    STYLE,
+    FixedContext,
+    provider_request,
+)
+from tests.support.standins.server import (
     Answer,
     Behaviour,
     Received,
@@ -41,7 +48,12 @@ from standins.server import (
     reset_midway,
     truncated,
 )
-from standins.studio import Sent, SentFile, StudioStandIn, mirrored
+from tests.support.standins.studio import (
+    Sent,
+    SentFile,
+    StudioStandIn,
+    mirrored,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from photochanger.adapters.providers.http import HttpProvider
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.ports.providers import (
-    Rejected,
-)
-from standins.calls import FixedContext, provider_request
-from standins.studio import StudioStandIn
+from photochanger.adapters.providers.http.provider.provider import HttpProvider
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.ports.provider import Rejected
+
+from tests.support.standins.calls import FixedContext, provider_request
+from tests.support.standins.studio import StudioStandIn
 
 pytestmark = pytest.mark.anyio
 

@@ -9,14 +9,15 @@ from typing import Any
 from uuid import UUID
 
 import jsonschema
-import photos
 import pytest
-from photochanger.adapters.providers.local import LocalProvider
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.media import Picture
-from photochanger.core.ports.providers import ProviderRequest, ProviderResult, Rejected
-from photochanger.core.slots import Branded, shipped_slots
+from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.media import Picture
+from photochanger.core.domain.slot import Branded, shipped_slots
+from photochanger.core.ports.provider import ProviderRequest, ProviderResult, Rejected
 from PIL import Image, ImageDraw, ImageStat
+
+from tests.support import photos
 
 pytestmark = pytest.mark.anyio
 

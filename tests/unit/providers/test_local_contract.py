@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from photochanger.adapters.providers.local import LocalProvider
-from photochanger.core.ports.providers import Provider, ProviderContext
-from photochanger.core.slots import RouteEntry
+from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import Provider, ProviderContext
 from photochanger.testing import ProviderContract
 
 

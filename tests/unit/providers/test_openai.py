@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.providers.openai import DEFAULT_MODEL, OpenAIProvider
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.openai.provider.provider import OpenAIProvider
+from photochanger.adapters.providers.openai.provider.settings import DEFAULT_MODEL
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     Provider,
@@ -20,13 +22,22 @@ from photochanger.core.ports.providers import (
     Rejected,
     Retryable,
 )
-from photochanger.core.slots import RouteEntry
 from photochanger.testing import ProviderContract
-from standins import openai, server
-from standins.calls import FixedContext
-from standins.openai import KEY, OpenAIStandIn
-from standins.openai_calls import EDIT, FACE, PHOTO, STYLE, asked, sent_files, sent_texts, trouble_of
-from standins.server import Answer, Behaviour
+
+from tests.support.standins import openai, server
+from tests.support.standins.calls import FixedContext
+from tests.support.standins.openai import KEY, OpenAIStandIn
+from tests.support.standins.openai_calls import (
+    EDIT,
+    FACE,
+    PHOTO,
+    STYLE,
+    asked,
+    sent_files,
+    sent_texts,
+    trouble_of,
+)
+from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
 

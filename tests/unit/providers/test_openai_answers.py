@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from photochanger.adapters.providers.openai import DEFAULT_MODEL, OpenAIProvider
-from photochanger.adapters.providers.openai_answers import QUOTA_GONE, REFUSALS
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.openai.provider.errors import QUOTA_GONE, REFUSALS
+from photochanger.adapters.providers.openai.provider.provider import OpenAIProvider
+from photochanger.adapters.providers.openai.provider.settings import DEFAULT_MODEL
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     ProviderError,
@@ -19,11 +20,12 @@ from photochanger.core.ports.providers import (
     Retryable,
     Unavailable,
 )
-from standins import openai, server
-from standins.calls import FixedContext
-from standins.openai import KEY, OpenAIStandIn
-from standins.openai_calls import EDIT, asked, trouble_of
-from standins.server import Answer, Behaviour
+
+from tests.support.standins import openai, server
+from tests.support.standins.calls import FixedContext
+from tests.support.standins.openai import KEY, OpenAIStandIn
+from tests.support.standins.openai_calls import EDIT, asked, trouble_of
+from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
 

@@ -9,19 +9,20 @@ from typing import Any
 
 import jsonschema
 import pytest
-from photochanger.adapters.providers.turbotext import TurbotextProvider
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.turbotext.provider.provider import TurbotextProvider
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.ports.provider import (
     NotConfigured,
     Provider,
     ProviderContext,
     Rejected,
     Retryable,
 )
-from photochanger.core.slots import RouteEntry
 from photochanger.testing import ProviderContract
-from standins.calls import FixedContext, References, provider_request
-from standins.server import (
+
+from tests.support.standins.calls import FixedContext, References, provider_request
+from tests.support.standins.server import (
     Answer,
     Held,
     Received,
@@ -29,8 +30,8 @@ from standins.server import (
     hang,
     json_answer,
 )
-from standins.turbotext import KEY, TurbotextStandIn, fetch_pictures
-from standins.turbotext_calls import (
+from tests.support.standins.turbotext import KEY, TurbotextStandIn, fetch_pictures
+from tests.support.standins.turbotext_calls import (
     FACE_URL,
     LINKS,
     PHOTO_URL,

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import photos
 import pytest
-from photochanger.adapters.providers.turbotext import MAX_DOWNLOADS, MAX_MISSES, TurbotextProvider
-from photochanger.core.ports.providers import (
+from photochanger.adapters.providers.turbotext.provider.provider import MAX_DOWNLOADS, MAX_MISSES, TurbotextProvider
+from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
     ProviderError,
@@ -19,8 +18,10 @@ from photochanger.core.ports.providers import (
     Retryable,
     Unavailable,
 )
-from standins.calls import FixedContext, References
-from standins.server import (
+
+from tests.support import photos
+from tests.support.standins.calls import FixedContext, References
+from tests.support.standins.server import (
     Answer,
     Behaviour,
     drip,
@@ -33,8 +34,8 @@ from standins.server import (
     reset_midway,
     truncated,
 )
-from standins.turbotext import KEY, TurbotextStandIn, refusing
-from standins.turbotext_calls import (
+from tests.support.standins.turbotext import KEY, TurbotextStandIn, refusing
+from tests.support.standins.turbotext_calls import (
     TICK,
     context,
     edited,

@@ -1,6 +1,6 @@
 """A provider in a package of its own: photos in two tones, as old prints have them."""
 
-from photochanger.core.ports.providers import ProviderContext
+from photochanger.core.ports.provider import ProviderContext
 
 from .provider import SepiaBooth
 

@@ -10,11 +10,17 @@ from typing import Annotated, Any
 
 import msgspec
 from photochanger.adapters.providers.schemas import settings_schema
-from photochanger.core.errors import InvalidSettings
-from photochanger.core.fields import parse_fields
-from photochanger.core.media import PictureNeeds
-from photochanger.core.ports.providers import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
-from photochanger.core.slots import RouteEntry
+from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.validation import parse_fields
+from photochanger.core.ports.provider import (
+    OperationInfo,
+    ProviderInfo,
+    ProviderRequest,
+    ProviderResult,
+    Rejected,
+)
 from PIL import Image, ImageOps
 
 _DUOTONE = "duotone"

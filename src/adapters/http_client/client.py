@@ -1,0 +1,93 @@
+"""HTTP to hosts that are named from outside: one request, one bounded answer, through the guard of addresses.
+
+The HTTP library is loaded at the first request, off the event loop: importing photochanger stays fast. Nothing here
+logs an URL or a header: links to pictures are as good as the pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from ...core.ports.provider import Down
+from .address_guard import AddressGuard
+from .messages import OutsideAnswer, OutsideRequest
+
+if TYPE_CHECKING:
+    from .guarded_transport import GuardedConnections
+
+_LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_LONG_WORD = re.compile(r"\S{49,}")
+
+
+class OutsideHttp:
+    """Connections to the hosts that a guard lets through, opened when first needed and kept until `close`."""
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self._guard = guard
+        self._opening = asyncio.Lock()
+        self._connections: GuardedConnections | None = None
+
+    async def exchange(self, request: OutsideRequest, *, until: datetime, max_bytes: int) -> OutsideAnswer:
+        """Send a request once and read its answer whole, whatever the status.
+
+        Raises Down where the host cannot be reached, breaks off or has not answered whole by `until`; AddressRefused
+        where the guard says no; AddressUnusable for an URL that is none; AnswerTooLarge past `max_bytes` of body.
+        """
+        left = (until - datetime.now(UTC)).total_seconds()
+        try:
+            async with asyncio.timeout(left):
+                connections = await self._opened()
+                return await connections.exchange(request, seconds=max(left, 0.001), max_bytes=max_bytes)
+        except TimeoutError as error:
+            raise Down("No whole answer came in the time that was left.") from error
+
+    async def close(self) -> None:
+        """Close every connection. A later `exchange` opens new ones."""
+        async with self._opening:
+            connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
+
+    async def _opened(self) -> GuardedConnections:
+        async with self._opening:
+            if self._connections is None:
+                module = await asyncio.to_thread(importlib.import_module, ".guarded", __package__)
+                # Reading the certificates of the machine takes some 20 ms: not on the event loop either.
+                tls = await asyncio.to_thread(module.tls_context)
+                connections: GuardedConnections = module.GuardedConnections(self._guard, tls=tls)
+                self._connections = connections
+            return self._connections
+
+
+def fits_header(text: str) -> bool:
+    """Whether a text can be a header's value. Whatever cannot must not be tried: the error would quote it."""
+    return _HEADER_VALUE.fullmatch(text) is not None
+
+
+def retry_after(answer: OutsideAnswer) -> timedelta | None:
+    """What Retry-After says, as seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=int(text[:9]))
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(moment - datetime.now(UTC), timedelta(0))
+
+
+def remark(text: str, *, secret: str | None, max_characters: int = 160) -> str:
+    """A service's own words, fit for a log: one line, short, without the secret, links, and what may be data."""
+    without_secret = text.replace(secret, "[secret]") if secret else text
+    plain = " ".join(without_secret.split())
+    plain = "".join(character for character in plain if character.isprintable())
+    plain = _LONG_WORD.sub("[…]", _LINK.sub("[link]", plain))
+    return plain if len(plain) <= max_characters else plain[: max_characters - 1] + "…"

@@ -1,0 +1,79 @@
+"""Requests to other machines, their answers, and the errors of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """One file of a multipart form."""
+
+    field: str
+    filename: str
+    data: bytes
+    mime: str
+
+    def __repr__(self) -> str:
+        return f"Upload({self.field!r}, {self.mime}, {len(self.data)} bytes)"
+
+
+class OutsideRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent: a body as it stands, or form fields, with files a multipart form.
+
+    Redirects are not followed and cookies are not kept. `url` is http or https.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    fields: Mapping[str, str] | None = None
+    uploads: tuple[Upload, ...] = ()
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"OutsideRequest({self.method})"
+
+
+class OutsideAnswer(msgspec.Struct, frozen=True):
+    """What came back, whole; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"OutsideAnswer({self.status}, {len(self.body)} bytes)"
+
+    @property
+    def content_type(self) -> str:
+        """The media type that the answer claims, without parameters; empty where it claims none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class AddressUnusable(Exception):
+    """The text is no http or https URL of a host."""
+
+
+class AnswerTooLarge(Exception):
+    """More bytes came than were asked for; the connection was given up. `status` is that of the answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the answer, of status {status}, is too large")
+        self.status = status
+
+
+def host_and_port(url: str) -> tuple[str, int] | None:
+    """Where an http or https URL leads; None where it is none, or names a user."""
+    if not url.isprintable() or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.hostname, port

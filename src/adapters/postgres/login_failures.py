@@ -1,0 +1,79 @@
+"""The FailureCounter port on PostgreSQL: one row a key, counted in one statement by whoever comes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from sqlalchemy import case, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from ...core.domain.accounts import MAX_FAILURES, WINDOW
+from .database import Database
+from .schema import password_failures as table
+
+_BLOCKED = """
+select key, since from photochanger.password_failures
+where since > %(since)s and failures >= %(failures)s and (%(keys)s::text[] is null or key = any(%(keys)s))
+"""
+
+
+class _Question(NamedTuple):
+    """Who is blocked at this moment, of these keys or (None) of all."""
+
+    now: datetime
+    keys: list[str] | None
+
+
+class PostgresFailureCounter:
+    """Counts of a minute; what has ended counts no more, whether or not it was pruned.
+
+    Rows are locked in the order of their keys, so that two calls that share some never wait for each other. Requests
+    wait for what is read, so reading has a lane.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reading = database.lane(_answer_questions)
+
+    async def failed(self, keys: Collection[str], *, now: datetime) -> None:
+        if not keys:
+            return
+        change = insert(table).values([{"key": key, "since": now, "failures": 1} for key in sorted(set(keys))])
+        ended = table.c.since <= now - WINDOW
+        change = change.on_conflict_do_update(
+            index_elements=[table.c.key],
+            set_={
+                "since": case((ended, change.excluded.since), else_=table.c.since),
+                "failures": case((ended, 1), else_=table.c.failures + 1),
+            },
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(change)
+
+    async def succeeded(self, keys: Collection[str]) -> None:
+        known = select(table.c.key).where(table.c.key.in_(keys)).order_by(table.c.key.collate("C")).with_for_update()
+        async with self._database.begin() as connection:
+            await connection.execute(delete(table).where(table.c.key.in_(known)))
+
+    async def blocked(self, *, now: datetime, keys: Collection[str] | None = None) -> Mapping[str, datetime]:
+        blocked: Mapping[str, datetime] = await self._reading.call(_Question(now, None if keys is None else [*keys]))
+        return blocked
+
+    async def prune(self, *, now: datetime) -> int:
+        ended = select(table.c.key).where(table.c.since <= now - WINDOW).with_for_update(skip_locked=True)
+        async with self._database.begin() as connection:
+            return (await connection.execute(delete(table).where(table.c.key.in_(ended)))).rowcount
+
+
+async def _answer_questions(
+    connection: psycopg.AsyncConnection[Any], batch: Sequence[_Question]
+) -> list[dict[str, datetime]]:
+    answers = []
+    for question in batch:
+        parameters = {"since": question.now - WINDOW, "failures": MAX_FAILURES, "keys": question.keys}
+        cursor = await connection.execute(_BLOCKED, parameters)
+        answers.append({key: since + WINDOW for key, since in await cursor.fetchall()})
+    return answers

@@ -1,0 +1,1 @@
+"""The provider for any HTTP address of the studio's own."""

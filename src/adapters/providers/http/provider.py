@@ -1,0 +1,204 @@
+"""The provider `http`: the photo goes to an address of the studio's own, and the picture is in the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from ....core.domain.errors import InvalidSettings
+from ....core.domain.media import MIME_EXTENSIONS, Picture, PictureNeeds
+from ....core.domain.slot import RouteEntry
+from ....core.ports.provider import (
+    Down,
+    NotConfigured,
+    OperationInfo,
+    ProviderContext,
+    ProviderError,
+    ProviderInfo,
+    ProviderRequest,
+    ProviderResult,
+    Rejected,
+    Retryable,
+)
+from ...http_client.address_guard import (
+    PRIVATE_HOSTS_VARIABLE,
+    AddressGuard,
+    AddressRefused,
+    HostUnknown,
+    Resolver,
+    resolve,
+)
+from ...http_client.client import OutsideHttp, fits_header, retry_after
+from ...http_client.messages import (
+    AddressUnusable,
+    AnswerTooLarge,
+    OutsideAnswer,
+    OutsideRequest,
+    Upload,
+    host_and_port,
+)
+from ..downloads import MAX_PICTURE_BYTES, picture_of
+from ..schemas import settings_schema
+from .settings import (
+    ROLES,
+    Body,
+    HttpSettings,
+    parse_http_settings,
+)
+
+_OPERATION = "image_edit"
+_LOOK_UP_SECONDS = 5.0
+
+_NOT_NOW = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY)
+"""Refusals by a status below 500 that may pass by themselves."""
+
+_INFO = ProviderInfo(
+    id="http",
+    title="Your own service",
+    operations=(
+        OperationInfo(
+            id=_OPERATION,
+            title="Send the photo, take the picture",
+            settings_schema=settings_schema(HttpSettings),
+            needs=PictureNeeds(
+                mimes=("image/jpeg", "image/png", "image/webp"),
+                max_bytes=MAX_PICTURE_BYTES,
+                max_pixels=100_000_000,
+            ),
+            template_roles=ROLES,
+            prompts=("prompt",),
+        ),
+    ),
+)
+
+
+class HttpProvider:
+    """A Provider for a service of the studio's own, wherever the slot's settings say that it is.
+
+    The provider's key, where one is set, goes into the header that the settings name. Private addresses are reached
+    only where the operator has listed them; `resolver` turns host names into addresses.
+    """
+
+    def __init__(self, context: ProviderContext, *, resolver: Resolver = resolve) -> None:
+        self._context = context
+        self._guard = AddressGuard(context.private_hosts, resolver=resolver)
+        self._http = OutsideHttp(self._guard)
+
+    @property
+    def info(self) -> ProviderInfo:
+        return _INFO
+
+    def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
+        if operation_id != _OPERATION:
+            detail = f"There is no operation {operation_id!r} here."
+            raise InvalidSettings(detail, (("operation_id", detail),))
+        parse_http_settings(settings)
+
+    async def process(self, request: ProviderRequest) -> ProviderResult:
+        """The picture of the answer; raises as the Provider port says."""
+        if request.operation_id != _OPERATION:
+            raise Rejected(f"There is no operation {request.operation_id!r} here.")
+        try:
+            settings = parse_http_settings(request.settings)
+        except InvalidSettings as error:
+            raise Rejected(error.detail) from error
+        outgoing = _outgoing(settings, request, key=await self._key())
+        try:
+            answer = await self._http.exchange(outgoing, until=request.until, max_bytes=MAX_PICTURE_BYTES)
+        except AddressUnusable as error:
+            raise Rejected("The setting url is no address of a service.") from error
+        except AddressRefused as error:
+            raise NotConfigured(_refused(error)) from error
+        except AnswerTooLarge as error:
+            raise Rejected(f"The answer is larger than {MAX_PICTURE_BYTES // (1024 * 1024)} MiB.") from error
+        if not 200 <= answer.status < 300:
+            _refuse(answer)
+        return ProviderResult(picture_of(answer), {"status": answer.status})
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        """Whether the hosts of these entries have addresses, and such as may be reached. Nothing is sent to them."""
+        sentences: list[str] = []
+        try:
+            await self._key()
+        except ProviderError as error:
+            sentences.append(error.reason)
+        for entry in used:
+            trouble = await self._trouble_with(entry)
+            if trouble is not None and trouble not in sentences:
+                sentences.append(trouble)
+        return sentences
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _key(self) -> str | None:
+        key = await self._context.key()
+        if not key:
+            return None
+        if not fits_header(key):
+            raise NotConfigured("The key of the provider http holds characters that no header can carry: set it anew.")
+        return key
+
+    async def _trouble_with(self, entry: RouteEntry) -> str | None:
+        try:
+            self.check_settings(entry.operation_id, entry.settings)
+        except InvalidSettings as error:
+            return error.detail
+        place = host_and_port(entry.settings["url"])
+        if place is None:
+            return "The setting url is no address of a service."
+        try:
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                await self._guard.addresses(*place)
+        except TimeoutError:
+            return f"Looking up {place[0]} takes too long."
+        except HostUnknown as error:
+            return str(error)
+        except AddressRefused as error:
+            return _refused(error)
+        return None
+
+
+def _outgoing(settings: HttpSettings, request: ProviderRequest, *, key: str | None) -> OutsideRequest:
+    headers = dict(settings.headers)
+    if key is not None:
+        headers[settings.key_header] = settings.key_prefix + key
+    photo = request.photo
+    if settings.body is Body.RAW:
+        headers["Content-Type"] = photo.mime
+        return OutsideRequest(method="POST", url=settings.url, headers=headers, body=photo.data)
+    fields = dict(settings.fields)
+    if settings.prompt:
+        fields[settings.prompt_field] = settings.prompt
+    uploads = [_upload(settings.file_field, "photo", photo)]
+    uploads += [_upload(role, role, request.templates[role]) for role in ROLES if role in request.templates]
+    return OutsideRequest(method="POST", url=settings.url, headers=headers, fields=fields, uploads=tuple(uploads))
+
+
+def _upload(field: str, name: str, picture: Picture) -> Upload:
+    return Upload(field, f"{name}.{MIME_EXTENSIONS.get(picture.mime, 'bin')}", picture.data, picture.mime)
+
+
+def _refused(error: AddressRefused) -> str:
+    return (
+        f"{error.host} is not at a public address. If your service is there, add {error.host} to "
+        f"{PRIVATE_HOSTS_VARIABLE}."
+    )
+
+
+def _refuse(answer: OutsideAnswer) -> NoReturn:
+    """Raise what a status that is no success means. What else the service says may quote the photo: it is left out."""
+    status = answer.status
+    if status >= 500:
+        raise Down(f"The service is in trouble ({status}).")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Retryable("The service asks for patience (429).", after=retry_after(answer))
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise NotConfigured(f"The service refuses the key, or wants one ({status}).")
+    if status in _NOT_NOW:
+        raise Retryable(f"The service cannot do it just now ({status}).")
+    if status < 400:
+        raise Rejected(f"The service redirects to another address ({status}), which is not followed.")
+    raise Rejected(f"The service refuses the request ({status}).")

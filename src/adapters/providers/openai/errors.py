@@ -1,0 +1,77 @@
+"""What the error answers of OpenAI's API mean, each with its verdict.
+
+Facts are from OpenAI's API documentation ("Error codes", "Rate limits") and its guide to image generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from ....core.ports.provider import (
+    Down,
+    NotConfigured,
+    ProviderError,
+    QuotaExhausted,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
+from ..sdk import duration, retry_after, said
+
+REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
+"""Codes of an answer that the safety system has blocked."""
+
+QUOTA_GONE = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+"""Codes of an account that has to be paid for first; they come with status 400, 403 or 429."""
+
+_LIMITED = ("requests", "tokens", "images")
+
+
+def status_trouble(
+    status: int, body: Any, headers: Mapping[str, str], *, model: str | None, secret: str
+) -> ProviderError:
+    """What an answer with an error status means.
+
+    `body` is the error of its JSON, or whatever came instead; `headers` have their names in lower case; `model` was
+    asked for, None where none was.
+    """
+    error = body if isinstance(body, dict) and not body.keys().isdisjoint({"message", "code", "type"}) else None
+    code = said(error.get("code") if error else None, secret=secret, max_characters=60)
+    # What is said of keys holds parts of them.
+    words = "" if status in (401, 403) else said(error.get("message") if error else None, secret=secret)
+    told = f"OpenAI answered {status}{f' {code}' if code else ''}{f': {words}' if words else ''}"
+    if code in QUOTA_GONE:
+        return QuotaExhausted(told)
+    if status == 429:
+        return Retryable(told, after=_patience(headers))
+    if status >= 500 or status == 408:
+        return Down(told)
+    if 300 <= status < 400:
+        return Unavailable(f"{told}: the address redirects, and redirects are not followed.")
+    if error is None:
+        return Down(f"OpenAI answered {status} with something else than an error of its API.")
+    if status in (401, 403):
+        return NotConfigured(f"OpenAI refuses the key ({status}{f' {code}' if code else ''}).")
+    if status == 409:
+        return Retryable(told, after=_patience(headers))
+    if code in REFUSALS or "safety system" in words.lower():
+        return Rejected(f"OpenAI refuses: {told}")
+    if code == "model_not_found" and model is not None:
+        return Rejected(f"OpenAI does not know the model {model[:80]!r}, or not for this key: {told}")
+    if status in (400, 413, 415, 422):
+        return Rejected(told)
+    return Unavailable(told)
+
+
+def _patience(headers: Mapping[str, str]) -> timedelta | None:
+    """When to come back: by `retry-after-ms`, `Retry-After`, or when the limits that are used up are renewed."""
+    milliseconds = duration(f"{headers.get('retry-after-ms', '').strip()}ms")
+    after = milliseconds if milliseconds is not None else retry_after(headers)
+    if after is not None:
+        return after
+    resets = {kind: duration(headers.get(f"x-ratelimit-reset-{kind}", "").strip()) for kind in _LIMITED}
+    known = {kind: reset for kind, reset in resets.items() if reset is not None}
+    used_up = [reset for kind, reset in known.items() if headers.get(f"x-ratelimit-remaining-{kind}", "") == "0"]
+    return max(used_up or known.values(), default=None)

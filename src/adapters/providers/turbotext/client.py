@@ -1,0 +1,134 @@
+"""The protocol of Turbotext: work is queued, asked for, and answered in JSON whose words decide what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from ....core.ports.provider import (
+    Down,
+    NotConfigured,
+    ProviderError,
+    QuotaExhausted,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
+from ...http_client.address_guard import AddressRefused
+from ...http_client.client import OutsideHttp, remark, retry_after
+from ...http_client.messages import (
+    AddressUnusable,
+    AnswerTooLarge,
+    OutsideAnswer,
+    OutsideRequest,
+)
+
+_MAX_ANSWER_BYTES = 1024 * 1024
+_LONGEST_QUEUE_ID = 128
+
+_REJECTIONS = {
+    "url_error": "it could not use the link of a picture",
+    "params_error": "it does not take these settings",
+    "face_not_detected": "it found no face",
+    "quality_limit": "the quality of a picture does not do",
+    "size_error": "the size of a picture does not fit",
+}
+
+
+class TurbotextService:
+    """One method of the service at its URL, asked with one key, until one moment.
+
+    Every question raises Down where the service is not there or answers something that is not its API's, Retryable
+    for 429, NotConfigured where key or address are refused, Rejected for another refusal by status.
+    """
+
+    def __init__(self, http: OutsideHttp, url: str, *, key: str, until: datetime) -> None:
+        self._http = http
+        self._url = url
+        self._key = key
+        self._until = until
+
+    async def queue(self, form: Mapping[str, str]) -> str:
+        """Queue work, which is what is paid for; the id that it goes by."""
+        answer = await self._ask({"do": "create_queue", **form})
+        if answer.get("success") is not True:
+            raise self._refusal(answer)
+        queue_id = answer.get("queueid")
+        if isinstance(queue_id, int) and not isinstance(queue_id, bool):
+            return str(queue_id)
+        if isinstance(queue_id, str) and queue_id.isprintable() and 0 < len(queue_id) <= _LONGEST_QUEUE_ID:
+            return queue_id
+        raise Retryable("Turbotext queued the work without naming a queueid.")
+
+    async def result(self, queue_id: str) -> dict[str, Any] | None:
+        """What the service says of finished work, good or bad; None while it is not finished."""
+        answer = await self._ask({"do": "get_result", "queueid": queue_id})
+        return None if answer.get("action") == "reconnect" else answer
+
+    def picture_url(self, answer: Mapping[str, Any]) -> str:
+        """Where the picture of a result lies; what the service says instead is raised as in `process`."""
+        data = answer.get("data")
+        about: Mapping[str, Any] = data if isinstance(data, dict) else {}
+        if about.get("forbidden_content") is True:
+            raise Rejected("Turbotext refuses the picture: forbidden content.")
+        if answer.get("success") is not True:
+            raise self._refusal(answer)
+        for place in (answer, about):
+            url = place.get("uploaded_image")
+            if isinstance(url, str) and url:
+                return url
+        raise Retryable("Turbotext says that it has finished, but names no picture.")
+
+    async def _ask(self, form: Mapping[str, str]) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        request = OutsideRequest(method="POST", url=self._url, headers=headers, fields=form)
+        try:
+            answer = await self._http.exchange(request, until=self._until, max_bytes=_MAX_ANSWER_BYTES)
+        except (AddressUnusable, AddressRefused) as error:
+            raise wrong_address(error) from error
+        except AnswerTooLarge as error:
+            raise Down("What Turbotext answered is too long to be an answer of its API.") from error
+        _check_status(answer)
+        try:
+            return msgspec.json.decode(answer.body, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if answer.status >= 400:
+                raise Rejected(f"Turbotext answered {answer.status}.") from error
+            raise Down("What Turbotext answered is not JSON of its API.") from error
+
+    def _refusal(self, answer: Mapping[str, Any]) -> ProviderError:
+        """The error for `success: false`, by the word that stands there."""
+        error = answer.get("error")
+        word = error.strip() if isinstance(error, str) else ""
+        if word.upper() == "LIMIT":
+            return QuotaExhausted("The limit of the Turbotext account is used up (LIMIT).")
+        told = _REJECTIONS.get(word.lower())
+        if told is not None:
+            return Rejected(f"Turbotext refuses: {told} ({word.lower()}).")
+        if not word:
+            return Retryable("Turbotext refuses without saying why.")
+        return Retryable(f"Turbotext refuses: {remark(word, secret=self._key)}")
+
+
+def wrong_address(error: AddressUnusable | AddressRefused) -> ProviderError:
+    """What to say where the service's own address cannot be used."""
+    if isinstance(error, AddressRefused):
+        return Unavailable(f"The address of Turbotext cannot be used: {error}")
+    return NotConfigured("PHOTOCHANGER_TURBOTEXT_BASE_URL is no http or https address.")
+
+
+def _check_status(answer: OutsideAnswer) -> None:
+    """Raise for a status that decides alone; other refusals may say more in their JSON."""
+    status = answer.status
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise NotConfigured(f"Turbotext refuses the key ({status}).")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Retryable("Turbotext asks for patience (429).", after=retry_after(answer))
+    if status >= 500:
+        raise Down(f"Turbotext is in trouble ({status}).")
+    if 300 <= status < 400:
+        raise Unavailable(f"Turbotext redirects to another address ({status}), which is not followed.")

@@ -1,0 +1,1 @@
+"""Entities and the rules between them; no I/O."""

@@ -1,0 +1,31 @@
+"""The append-only record of administrators' changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from ..domain.audit import AuditEntry
+from ..domain.pagination import Page, Position
+
+
+class AuditLog(Protocol):
+    """Security events, append-only. What belongs to a change is written with it (see above)."""
+
+    async def append(self, entry: AuditEntry) -> None: ...
+
+    async def find(
+        self,
+        *,
+        limit: int,
+        action: str | None = None,
+        actor: str | None = None,
+        target: str | None = None,
+        after: Position | None = None,
+    ) -> Page[AuditEntry]:
+        """A page of entries, newest first (by `at`, then id), beginning after this position."""
+        ...
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget up to `limit` entries from before a moment; returns how many."""
+        ...

@@ -1,0 +1,87 @@
+"""The stored slots and their template pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from ..domain.audit import AuditEntry
+from ..domain.media import MediaKey, TemplateMedia
+from ..domain.slot import Slot
+
+
+class SlotRepository(Protocol):
+    """The fifteen slots."""
+
+    async def get(self, slot_id: str) -> Slot:
+        """The slot; SlotNotFound."""
+        ...
+
+    async def all(self) -> list[Slot]:
+        """Every slot, by id."""
+        ...
+
+    async def add_missing(self, slots: Collection[Slot]) -> None:
+        """Store those whose id is not there yet; leave the others as they are."""
+        ...
+
+    async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
+        """Replace the slot if it still has this version; returns it with the next version and `updated_at` set.
+
+        `stats_reset_at` stays what it was. None where the version differs. SlotNotFound; TemplateNotFound where a
+        template that it binds is not there.
+        """
+        ...
+
+    async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
+        """Note from when on the slot's statistics are counted; its version stays. SlotNotFound."""
+        ...
+
+
+class TemplateRepository(Protocol):
+    """Template media and the slots that they are bound to. The bindings are those of the slots: `SlotRepository`
+    reads and writes the same ones."""
+
+    async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None: ...
+
+    async def add_bound(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        """Add a template and bind it, both or neither; the slot gets its next version. SlotNotFound, BindingTaken."""
+        ...
+
+    async def add_replacing(
+        self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
+    ) -> None:
+        """The same, in place of the one that is bound there, if one is; that one is kept. SlotNotFound."""
+        ...
+
+    async def get(self, template_id: UUID) -> TemplateMedia | None: ...
+
+    async def find(
+        self, *, slot_id: str | None = None, setting_key: str | None = None
+    ) -> list[tuple[TemplateMedia, tuple[tuple[str, str], ...]]]:
+        """The templates, newest first, each with all its bindings as pairs of slot id and setting key, sorted.
+
+        With `slot_id` or `setting_key` only those that have a binding which fits.
+        """
+        ...
+
+    async def remove(
+        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+    ) -> TemplateMedia:
+        """Take a template out of the books that no slot is bound to, or only by the binding `besides` (slot id, setting
+        key), which goes with it; that slot gets its next version then. TemplateNotFound; TemplateInUse also while a job
+        that is live began with it."""
+        ...
+
+    async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
+        """The same, and its bindings with it; each slot that was bound to it gets its next version.
+        TemplateNotFound."""
+        ...
+
+    async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
+        """Those of these keys that belong to a template: its file, and its thumbnail (same name, `.webp`)."""
+        ...

@@ -1,0 +1,61 @@
+"""Statistics as a port: a query has no rule of its own, so adapters implement it straight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from ..domain.stats import StatsCell
+
+
+class StatsService(Protocol):
+    """Counts of ended jobs, test runs left out. The queue notes each job in the finalizing transaction.
+
+    They outlive the jobs: what `JobRepository.prune` removes stays counted.
+    """
+
+    async def cells(
+        self,
+        bounds: Sequence[datetime],
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        since: datetime | None = None,
+    ) -> list[StatsCell]:
+        """Counts of jobs finalized from each of `bounds` (ascending, whole quarter hours) up to and without the next.
+
+        A cell's `period` is the number of its first bound; empty cells are left out. Only of this slot, and only of
+        jobs that this provider ended ('': none did), where they are given. With `since`, the slot's newest reset mark,
+        only what ended from then on, exact to the microsecond. QueueUnavailable.
+        """
+        ...
+
+    async def cells_by_slot(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        provider_id: str | None = None,
+        marks: Mapping[str, datetime] = {},
+    ) -> dict[str, list[StatsCell]]:
+        """Counts of jobs finalized from `start` up to and without `end` (whole quarter hours), for each slot by id.
+
+        Every `period` is 0; slots without a job are left out. `provider_id` as in `cells`. `marks` are the newest
+        reset marks of slots that count only from then on. QueueUnavailable.
+        """
+        ...
+
+    async def fold(self, *, before: datetime, limit: int) -> int:
+        """Add up to `limit` noted jobs that ended before a moment to the sums; returns how many. It changes no figure.
+
+        Does nothing while a rebuild is under way. QueueUnavailable.
+        """
+        ...
+
+    async def rebuild(self, *, before: datetime) -> int:
+        """Count all kept jobs anew in one transaction, sums for those that ended before a moment; returns how many.
+
+        What was counted of jobs that are pruned since stays. Jobs may end meanwhile. QueueUnavailable.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Administrators, the ingest password, signing keys and login throttling."""

@@ -1,0 +1,87 @@
+"""The ingest password of the cameras: who may hand in photos."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+
+from ...domain.accounts import MAX_PASSWORD_CHARS, Actor, camera_key
+from ...domain.audit import AuditAction, audited
+from ...domain.errors import InvalidPassword
+from ...domain.settings import StoredPassword
+from ...ports.accounts import PasswordHasher
+from ...ports.audit_log import AuditLog
+from ...ports.clock import Clock
+from ..settings.service import SettingsService
+from .login_throttle import Throttle
+
+_CAMERA = "camera"
+"""Who sends an ingest password, in the audit log: cameras have no names."""
+
+
+class AuthService:
+    """Checks the ingest password: the slow hash once, then a keyed digest in constant time, in microseconds."""
+
+    def __init__(
+        self, settings: SettingsService, throttle: Throttle, hasher: PasswordHasher, audit: AuditLog, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._throttle = throttle
+        self._hasher = hasher
+        self._audit = audit
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._known: tuple[str, bytes] | None = None
+        self._slow = asyncio.Lock()
+
+    async def check_throttle(self, address: str) -> None:
+        """TooManyAttempts while this address has sent too many wrong passwords; QueueUnavailable."""
+        await self._throttle.check((camera_key(address),))
+
+    async def check_ingest_password(self, password: str, *, address: str) -> None:
+        """Return if it is the ingest password; InvalidPassword, TooManyAttempts, QueueUnavailable."""
+        keys = (camera_key(address),)
+        await self._throttle.check(keys)
+        stored = await self._settings.ingest_password()
+        if not self._is_known(password, stored):
+            async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
+                await self._throttle.check_now(keys)
+                stored = await self._settings.ingest_password()  # whoever went first may have renewed the hash
+                if not self._is_known(password, stored) and not await self._verify(password, stored):
+                    await self._throttle.failed(keys)
+                    await self._tell_of_failure(address)
+                    raise InvalidPassword("The ingest password is not right.")
+        await self._throttle.succeeded(keys)
+
+    def was_right(self, text: str) -> bool:
+        """Whether the text is the ingest password that was right here the last time: for keeping it out of what is
+        shown. Asks nobody."""
+        return self._known is not None and hmac.compare_digest(self._known[1], self._digest(text))
+
+    def _is_known(self, password: str, stored: StoredPassword | None) -> bool:
+        known = self._known
+        return (
+            stored is not None
+            and known is not None
+            and known[0] == stored.hash
+            and hmac.compare_digest(known[1], self._digest(password))
+        )
+
+    async def _verify(self, password: str, stored: StoredPassword | None) -> bool:
+        if stored is None or len(password) > MAX_PASSWORD_CHARS:
+            return False
+        if not await self._hasher.verify(password, stored.hash):
+            return False
+        if self._hasher.is_outdated(stored.hash):
+            stored = await self._settings.renew_hash(password, stored)
+        self._known = (stored.hash, self._digest(password))
+        return True
+
+    async def _tell_of_failure(self, address: str) -> None:
+        by = Actor(_CAMERA, address)
+        await self._audit.append(audited(AuditAction.INGEST_PASSWORD_FAILED, by, now=self._clock.now()))
+
+    def _digest(self, password: str) -> bytes:
+        return hmac.new(self._key, password.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()

@@ -1,0 +1,184 @@
+"""The keys that access tokens are signed with: made when first needed, sealed at rest, rotated without ending a
+session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from ...domain.accounts import TOKEN_LIFE, Actor
+from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.errors import InvalidToken
+from ...ports.clock import Clock
+from ...ports.secrets import (
+    SealBroken,
+    SecretBox,
+    SigningKey,
+    SigningKeyRepository,
+)
+from ..support.refreshing_value import MAX_AGE, Fresh
+
+_log = logging.getLogger("photochanger.signing_keys")
+
+_SECRET_BYTES = 32
+_SERVICE = Actor("service")
+"""Who replaces a key that cannot be opened, in the audit log."""
+
+
+class _Key(msgspec.Struct, frozen=True):
+    """A key that can be used: its secret is not sealed any more."""
+
+    id: str
+    secret: bytes
+    retired_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"_Key({self.id})"
+
+    def verifies(self, now: datetime) -> bool:
+        """Whether tokens that it signed may still hold: the last of them was made when it was retired."""
+        return self.retired_at is None or now < self.retired_at + TOKEN_LIFE
+
+
+class SigningKeys:
+    """Keys for new tokens and for those that are out. A change holds here at once, elsewhere within a second.
+
+    Methods may raise QueueUnavailable and SecretKeyUnavailable.
+    """
+
+    def __init__(self, repository: SigningKeyRepository, box: SecretBox, clock: Clock) -> None:
+        self._repository = repository
+        self._box = box
+        self._clock = clock
+        self._keys = Fresh(self._read, clock, what="the signing keys")
+        self._opened: dict[tuple[str, str], bytes | None] = {}
+        self._making = asyncio.Lock()
+        self._searched_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return "SigningKeys()"
+
+    async def current(self) -> tuple[str, bytes]:
+        """Id and secret of the key that tokens are signed with now; it is made if there is none."""
+        key = _current(await self._keys.get())
+        if key is None:
+            async with self._making:
+                key = _current(await self._keys.get()) or await self._make()
+        return key.id, key.secret
+
+    async def secret(self, key_id: str) -> bytes:
+        """The secret of the key of this id. InvalidToken where there is none, or its tokens have all ended."""
+        key = (await self._keys.get()).get(key_id)
+        if key is None and self._may_search():
+            self._keys.forget()
+            key = (await self._keys.get()).get(key_id)
+        if key is None or not key.verifies(self._clock.now()):
+            raise InvalidToken("The access token was not signed here, or its key is no longer in use.")
+        return key.secret
+
+    async def rotate(self, *, by: Actor) -> str:
+        """Sign with a new key from now on; tokens that are out hold until they end. The id of the new key."""
+        key = await self._replace(by)
+        ended = self._clock.now() - TOKEN_LIFE
+        await self._remove(
+            old.id for old in await self._repository.all() if old.retired_at is not None and old.retired_at <= ended
+        )
+        return key.id
+
+    async def revoke(self, *, by: Actor) -> str:
+        """The same, and no token that is out holds any more."""
+        key = await self._replace(by, revoked=True)
+        await self._remove(old.id for old in await self._repository.all() if old.retired_at is not None)
+        return key.id
+
+    async def _replace(self, by: Actor, **detail: object) -> SigningKey:
+        key, _ = await self._new()
+        await self._repository.rotate(key, audit=_audited(key, by, now=self._clock.now(), **detail))
+        self._keys.forget()
+        return key
+
+    async def _remove(self, key_ids: Iterable[str]) -> None:
+        if removed := list(key_ids):
+            await self._repository.remove(removed)
+            self._keys.forget()
+
+    async def _make(self) -> _Key:
+        """A key where none can be used: the first one, or one in place of a key that cannot be opened."""
+        made, opened = await self._new()
+        await self._repository.add_first(made)
+        self._keys.forget()
+        if (key := _current(await self._keys.get())) is None:
+            _log.warning(
+                "the key that access tokens are signed with cannot be opened: PHOTOCHANGER_SECRET_KEY is another one"
+                " than it was made with. A new key is made, and everybody has to log in again"
+            )
+            audit = _audited(made, _SERVICE, now=self._clock.now(), reason="the key could not be opened")
+            await self._repository.rotate(made, audit=audit)
+            self._keys.forget()
+            key = _current(await self._keys.get())
+        return key or opened
+
+    async def _new(self) -> tuple[SigningKey, _Key]:
+        key_id = secrets.token_hex(4)
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        sealed = await asyncio.to_thread(self._box.seal, secret.hex(), purpose=_purpose(key_id))
+        key = SigningKey(id=key_id, sealed=sealed, created_at=self._clock.now())
+        return key, _Key(key_id, secret, None)
+
+    def _may_search(self) -> bool:
+        """Whether to look again for a key that is not known: another process may have made it a moment ago. A few
+        times a second, since anybody can send a token with an id that they made up."""
+        now = self._clock.now()
+        if self._searched_at is not None and now - self._searched_at < MAX_AGE / 4:
+            return False
+        self._searched_at = now
+        return True
+
+    async def _read(self) -> dict[str, _Key]:
+        """Every key that can be opened, newest first."""
+        stored = await self._repository.all()
+        names = {(key.id, key.sealed) for key in stored}
+        self._opened = {name: secret for name, secret in self._opened.items() if name in names}
+        opened = [await self._opened_key(key) for key in stored]
+        return {key.id: key for key in opened if key is not None}
+
+    async def _opened_key(self, key: SigningKey) -> _Key | None:
+        name = (key.id, key.sealed)
+        if name not in self._opened:
+            self._opened[name] = await asyncio.to_thread(self._open, key)
+        secret = self._opened[name]
+        return None if secret is None else _Key(key.id, secret, key.retired_at)
+
+    def _open(self, key: SigningKey) -> bytes | None:
+        try:
+            return bytes.fromhex(self._box.open(key.sealed, purpose=_purpose(key.id)))
+        except SealBroken:
+            _log.warning("the signing key %s cannot be opened: its tokens do not hold", key.id)
+            return None
+
+
+def opens(key: SigningKey, box: SecretBox) -> bool:
+    """Whether the key can be opened with this secret; blocks. SecretKeyUnavailable."""
+    try:
+        box.open(key.sealed, purpose=_purpose(key.id))
+    except SealBroken:
+        return False
+    return True
+
+
+def _current(keys: dict[str, _Key]) -> _Key | None:
+    return next((key for key in keys.values() if key.retired_at is None), None)
+
+
+def _audited(key: SigningKey, by: Actor, *, now: datetime, **detail: object) -> AuditEntry:
+    return audited(AuditAction.SIGNING_KEY_ROTATED, by, now=now, target=key.id, **detail)
+
+
+def _purpose(key_id: str) -> str:
+    """What a sealed key is bound to: it cannot be stored under another id."""
+    return f"signing key {key_id}"

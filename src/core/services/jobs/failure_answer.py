@@ -1,0 +1,81 @@
+"""Failure answers that are pictures: the camera's photo itself, or the photo through a `local` operation."""
+
+from __future__ import annotations
+
+import logging
+
+from ...domain.errors import PhotoChangerError
+from ...domain.job import Job
+from ...domain.media import (
+    ImageLimits,
+    MediaKey,
+    MediaKind,
+    Picture,
+    PictureNeeds,
+)
+from ...domain.prompts import filled
+from ...domain.slot import FailureAnswer
+from ...ports.image_tool import ImageTool
+from ...ports.media_store import MediaStore
+from ...ports.provider import OperationInfo, ProviderRequest
+from ..providers.registry import ProviderCatalogue
+
+_log = logging.getLogger("photochanger.jobs")
+
+_LOCAL = "local"
+_ANYTHING = PictureNeeds(
+    mimes=("image/jpeg", "image/png", "image/webp"), max_bytes=256 * 1024 * 1024, max_pixels=1_000_000_000
+)
+
+
+async def _no_reference(reference: str) -> None:
+    """A failure answer is made once and never resumed, so there is nothing to note."""
+
+
+class FallbackPictures:
+    """Makes the picture of a failure answer."""
+
+    def __init__(self, store: MediaStore, images: ImageTool, providers: ProviderCatalogue) -> None:
+        self._store = store
+        self._images = images
+        self._providers = providers
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The bounds that hold for the pictures made here."""
+        return self._providers.limits
+
+    async def picture_for(self, job: Job) -> bytes:
+        """The picture that answers for a failed job whose failure answer is one.
+
+        Raises what reading and preparing the photo raises, and ProviderError.
+        """
+        if job.route.failure_answer is FailureAnswer.ORIGINAL:
+            async with self._store.local(job.photo.file.key) as path:
+                return (await self._images.prepare(path, _ANYTHING)).data
+        branded = job.route.branded
+        provider, operation = self._providers.find(_LOCAL, branded.operation_id)
+        async with self._store.local(job.photo.file.key) as path:
+            photo = await self._images.prepare(path, operation.needs)
+        request = ProviderRequest(
+            job_id=job.id,
+            operation_id=operation.id,
+            settings=filled(branded.settings, operation.prompts, fields=job.route.prompt_fields, metadata=job.metadata),
+            photo=photo,
+            templates=await self._templates(job, operation),
+            until=job.expires_at,
+            note_reference=_no_reference,
+        )
+        return (await provider.process(request)).data
+
+    async def _templates(self, job: Job, operation: OperationInfo) -> dict[str, Picture]:
+        """The slot's templates that the operation takes; one that is gone is left out: the answer is wanted now."""
+        templates: dict[str, Picture] = {}
+        for binding in job.route.templates:
+            if binding.setting_key in operation.template_roles:
+                try:
+                    async with self._store.local(MediaKey(MediaKind.TEMPLATES, binding.media_id)) as path:
+                        templates[binding.setting_key] = await self._images.prepare(path, operation.needs)
+                except PhotoChangerError as error:
+                    _log.warning("the failure answer of job %s goes without a template: %s", job.id, error.detail)
+        return templates

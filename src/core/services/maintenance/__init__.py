@@ -1,0 +1,1 @@
+"""Background maintenance: what expires is deleted."""

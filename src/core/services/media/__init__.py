@@ -1,0 +1,1 @@
+"""Uploads, public links and disk space."""

@@ -1,0 +1,108 @@
+"""The receiving of a picture from outside: into the store while it arrives, or refused and nothing of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from ...domain.errors import UndecodableImage, UnsupportedMediaType
+from ...domain.media import (
+    ImageFacts,
+    ImageLimits,
+    MediaKind,
+    Photo,
+)
+from ...ports.image_tool import ImageTool
+from ...ports.media_store import MediaStore
+from .disk_space import FreeSpace
+
+SNIFF_BYTES = 32
+"""So many first bytes tell the type of a picture."""
+
+_START_BYTES = 64 * 1024
+"""In so many first bytes a camera's JPEG has told its size; where it has not, the whole file is looked at."""
+
+
+class Receiving:
+    """Takes pictures in."""
+
+    def __init__(self, store: MediaStore, images: ImageTool, space: FreeSpace) -> None:
+        self._store = store
+        self._images = images
+        self._space = space
+
+    async def require_room(self) -> None:
+        """StorageUnavailable where the store is too full to take pictures in."""
+        await self._space.require()
+
+    async def receive(
+        self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int, limits: ImageLimits
+    ) -> Photo:
+        """Store a picture under a name that the caller made, and read its header; nothing is decoded.
+
+        Raises PayloadTooLarge, UnsupportedMediaType (as soon as the first bytes show it), UndecodableImage,
+        ImageTooLarge, StorageUnavailable (before anything is read, where the store is nearly full).
+        """
+        await self.require_room()
+        arriving = _ArrivingPicture(data, self._images, limits)
+        try:
+            stored = await self._store.put(kind, name, arriving.checked(), max_bytes=max_bytes)
+            try:
+                facts = await arriving.facts()
+                if facts is None:
+                    async with self._store.local(stored.key) as path:
+                        facts = await self._images.inspect(path, limits=limits)
+            except BaseException:
+                await self._store.delete(stored.key)
+                raise
+        finally:
+            await arriving.close()
+        return Photo(stored, facts)
+
+
+class _ArrivingPicture:
+    """A picture's bytes on their way into the store. What its start tells is read meanwhile."""
+
+    def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits) -> None:
+        self._data = data
+        self._images = images
+        self._limits = limits
+        self._reading: asyncio.Future[ImageFacts | None] | None = None
+
+    async def checked(self) -> AsyncIterator[bytes]:
+        """The same bytes, cut off before anything is kept if they do not begin like a picture, and as soon as its
+        header announces too large a one."""
+        start = b""
+        async for chunk in self._data:
+            if self._reading is not None:
+                if self._reading.done():
+                    self._reading.result()
+                yield chunk
+                continue
+            sniffed = len(start) >= SNIFF_BYTES
+            start += chunk
+            if not sniffed and len(start) < SNIFF_BYTES:
+                continue
+            if not sniffed:
+                self._require_picture(start)
+            if len(start) >= _START_BYTES:
+                self._reading = asyncio.ensure_future(self._images.inspect_start(start, limits=self._limits))
+            yield chunk if sniffed else start
+        if not start:
+            raise UndecodableImage("The picture is empty: it has 0 bytes.")
+        if len(start) < SNIFF_BYTES:
+            self._require_picture(start)
+            yield start
+
+    async def facts(self) -> ImageFacts | None:
+        """What the start told; None where the whole picture has to be looked at. ImageTooLarge."""
+        return await self._reading if self._reading is not None else None
+
+    async def close(self) -> None:
+        """Wait until nothing is read any more; what went wrong counts as seen."""
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    def _require_picture(self, start: bytes) -> None:
+        if self._images.sniff(start) is None:
+            raise UnsupportedMediaType("The file is not a JPEG, PNG, WebP or HEIC picture.")

@@ -1,0 +1,1 @@
+"""The registered providers: their keys, limits and status."""

@@ -1,0 +1,1 @@
+"""Slots, their templates, health and checks."""

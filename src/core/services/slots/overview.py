@@ -1,0 +1,135 @@
+"""All slots at a glance: their state, their newest picture, and what they did today."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, time
+
+import msgspec
+
+from ...domain.job import Job
+from ...domain.provider_usage import Breaker, Standing
+from ...domain.slot import RouteEntry, Slot
+from ...domain.slot_health import (
+    LATELY,
+    Condition,
+    LastJobs,
+    SlotState,
+    condition_of,
+)
+from ...domain.stats import Figures, figures_of
+from ...domain.time_ranges import (
+    Period,
+    TimeRange,
+    time_range,
+    time_zone,
+)
+from ...ports.clock import Clock
+from ...ports.job_repository import JobRepository
+from ...ports.provider import NotConfigured, Rejected
+from ...ports.provider_limits import ProviderLimits
+from ...ports.slot_repository import SlotRepository
+from ...ports.stats_service import StatsService
+from ..providers.api_keys import ProviderKeys
+from ..providers.registry import ProviderCatalogue
+from ..stats.service import LONGEST_OF_SLOT
+
+
+class SlotGlance(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot: `last_result` is the newest job whose picture can still be had, `today` counts from its reset mark."""
+
+    slot: Slot
+    condition: Condition
+    last_result: Job | None
+    today: Figures
+
+
+class Overview:
+    """Looks at all slots together, in a number of questions that does not depend on how many slots there are."""
+
+    def __init__(
+        self,
+        slots: SlotRepository,
+        jobs: JobRepository,
+        stats: StatsService,
+        *,
+        limits: ProviderLimits,
+        keys: ProviderKeys,
+        providers: ProviderCatalogue,
+        clock: Clock,
+    ) -> None:
+        self._slots = slots
+        self._jobs = jobs
+        self._stats = stats
+        self._limits = limits
+        self._keys = keys
+        self._providers = providers
+        self._clock = clock
+
+    async def look(self, *, zone: str) -> list[SlotGlance]:
+        """Every slot by id; today begins at midnight in this IANA zone. InvalidRequest, QueueUnavailable."""
+        now = self._clock.now()
+        today = _today(zone, now)
+        slots, standings, newest, last = await asyncio.gather(
+            self._slots.all(),
+            self._limits.standings(),
+            self._jobs.newest_results(now=now),
+            self._jobs.last_jobs(since=now - LATELY),
+        )
+        marks = {slot.id: slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None}
+        counted, keyless = await asyncio.gather(
+            self._stats.cells_by_slot(today.bounds[0], today.bounds[-1], marks=marks),
+            self._keyless({entry.provider_id for slot in slots for entry in slot.route.entries}),
+        )
+        return [
+            SlotGlance(
+                slot=slot,
+                condition=self._condition(slot, keyless, standings, last.get(slot.id, LastJobs())),
+                last_result=newest.get(slot.id),
+                today=figures_of(counted.get(slot.id, ())),
+            )
+            for slot in slots
+        ]
+
+    def _condition(
+        self, slot: Slot, keyless: Mapping[str, str], standings: Mapping[str, Standing], last: LastJobs
+    ) -> Condition:
+        if not slot.active:
+            return Condition(SlotState.OFF)
+        return condition_of([self._trouble(entry, keyless, standings) for entry in slot.route.entries], last)
+
+    def _trouble(self, entry: RouteEntry, keyless: Mapping[str, str], standings: Mapping[str, Standing]) -> str | None:
+        """What keeps this entry from working right now."""
+        try:
+            self._providers.find(entry.provider_id, entry.operation_id)
+        except Rejected as error:
+            return error.reason
+        standing = standings.get(entry.provider_id)
+        if standing is not None and standing.breaker is Breaker.OPEN:
+            return f"{entry.provider_id} fails; it is left alone for a while."
+        return keyless.get(entry.provider_id)
+
+    async def _keyless(self, used: set[str]) -> dict[str, str]:
+        """The providers among these that cannot be used for want of their key, and how that is said."""
+        found: dict[str, str] = {}
+        for provider in self._providers.all():
+            id = provider.info.id
+            if id in used and provider.info.needs_key:
+                try:
+                    if await self._keys.key(id) is None:
+                        found[id] = f"{id} has no key."
+                except NotConfigured as error:
+                    found[id] = error.reason
+        return found
+
+
+def _today(zone: str, now: datetime) -> TimeRange:
+    """From midnight to the end of this quarter hour."""
+    there = time_zone(zone)
+    midnight = datetime.combine(now.astimezone(there).date(), time())
+    # A range that ends now would be empty at midnight.
+    until = now + datetime.resolution
+    return time_range(
+        midnight, until, period=Period.DAY, zone=there, now=now, longest=LONGEST_OF_SLOT, usual=LONGEST_OF_SLOT
+    )

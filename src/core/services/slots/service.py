@@ -1,0 +1,116 @@
+"""The slots for those who configure them: found, checked whole, changed by compare-and-set."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from ...domain.accounts import Actor
+from ...domain.audit import AuditAction, audited
+from ...domain.errors import (
+    InvalidSettings,
+    SlotNotFound,
+    TemplateNotFound,
+    VersionConflict,
+)
+from ...domain.slot import Slot, changed_fields
+from ...domain.validation import refuse
+from ...ports.clock import Clock
+from ...ports.slot_repository import SlotRepository, TemplateRepository
+from ..providers.registry import ProviderCatalogue
+from .validation import broken_rules, read_document
+
+_MAX_TOLD_CHARS = 2000
+"""The most of one text that the audit log tells of a change."""
+
+
+class Slots:
+    """The SlotService port over the repositories and the providers of this process."""
+
+    def __init__(
+        self, slots: SlotRepository, templates: TemplateRepository, providers: ProviderCatalogue, clock: Clock
+    ) -> None:
+        self._slots = slots
+        self._templates = templates
+        self._providers = providers
+        self._clock = clock
+
+    async def list(
+        self, *, provider_id: str | None = None, operation_id: str | None = None, search: str | None = None
+    ) -> builtins.list[Slot]:
+        wanted = (search or "").casefold()
+        return [
+            slot
+            for slot in await self._slots.all()
+            if (wanted in slot.id.casefold() or wanted in slot.name.casefold())
+            and ((provider_id, operation_id) == (None, None) or _asks(slot, provider_id, operation_id))
+        ]
+
+    async def get(self, slot_id: str) -> Slot:
+        if "\0" in slot_id:  # no database can even look for it
+            raise SlotNotFound("There is no such slot.")
+        return await self._slots.get(slot_id)
+
+    async def check(self, slot_id: str, document: Mapping[str, Any]) -> Slot:
+        return await self._checked(await self.get(slot_id), document)
+
+    async def put(self, slot_id: str, document: Mapping[str, Any], *, expected_version: int, by: Actor) -> Slot:
+        before = await self.get(slot_id)
+        if before.version != expected_version:
+            raise _changed_meanwhile(slot_id)
+        slot = await self._checked(before, document)
+        changed = {name: _told([*values]) for name, values in changed_fields(before, slot).items()}
+        if not changed:
+            return before
+        audit = audited(AuditAction.SLOT_CHANGED, by, now=self._clock.now(), target=slot_id, changed=changed)
+        try:
+            saved = await self._slots.save(slot, expected_version=expected_version, audit=audit)
+        except TemplateNotFound as error:  # removed since it was looked for
+            raise InvalidSettings(error.detail, (("templates", error.detail),)) from error
+        if saved is None:
+            raise _changed_meanwhile(slot_id)
+        return saved
+
+    async def reset_stats(self, slot_id: str, *, by: Actor) -> None:
+        await self.get(slot_id)
+        now = self._clock.now()
+        audit = audited(AuditAction.STATS_RESET, by, now=now, target=slot_id)
+        await self._slots.reset_stats(slot_id, at=now, audit=audit)
+
+    async def _checked(self, before: Slot, document: Mapping[str, Any]) -> Slot:
+        draft, errors = read_document(document)
+        providers = {provider.info.id: provider for provider in self._providers.all()}
+        templates = {template_id for template_id in draft.template_ids() if await self._is_there(template_id)}
+        now = self._clock.now()
+        errors += broken_rules(draft, before, providers=providers, templates=templates, now=now)
+        refuse(errors)
+        return draft.slot(before)
+
+    async def _is_there(self, template_id: UUID) -> bool:
+        return await self._templates.get(template_id) is not None
+
+
+def _asks(slot: Slot, provider_id: str | None, operation_id: str | None) -> bool:
+    """Whether one entry of the slot's route is of this provider and this operation."""
+    return any(
+        provider_id in (None, entry.provider_id) and operation_id in (None, entry.operation_id)
+        for entry in slot.route.entries
+    )
+
+
+def _told(value: Any) -> Any:
+    """A JSON value with its long texts cut."""
+    match value:
+        case str():
+            return value if len(value) <= _MAX_TOLD_CHARS else value[: _MAX_TOLD_CHARS - 1] + "…"
+        case dict():
+            return {name: _told(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_told(inner) for inner in value]
+    return value
+
+
+def _changed_meanwhile(slot_id: str) -> VersionConflict:
+    return VersionConflict(f"Somebody changed {slot_id} since it was read; read it again.")

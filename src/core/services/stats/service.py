@@ -1,0 +1,168 @@
+"""Statistics as administrators ask for them: of one slot since its reset mark, or of all slots together."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ...domain.stats import (
+    SETTLED_AFTER,
+    Figures,
+    StatsCell,
+    by_provider,
+    figures_of,
+)
+from ...domain.time_ranges import (
+    Period,
+    TimeRange,
+    time_range,
+    time_zone,
+)
+from ...ports.clock import Clock
+from ...ports.slot_repository import SlotRepository
+from ...ports.stats_service import StatsService
+
+LONGEST_OF_SLOT = timedelta(days=31)
+LONGEST_OF_ALL = timedelta(days=90)
+_USUAL = {
+    Period.HOUR: timedelta(days=1),
+    Period.DAY: timedelta(days=30),
+    Period.WEEK: timedelta(days=28),
+    Period.MONTH: timedelta(days=90),
+}
+
+
+class SortBy(enum.StrEnum):
+    """What the periods of a report can be sorted by."""
+
+    PERIOD_START = "period_start"
+    SUCCESS = "success"
+    TIMEOUTS = "timeouts"
+    PROVIDER_ERRORS = "provider_errors"
+    CANCELLED = "cancelled"
+    ERRORS = "errors"
+    INGEST_COUNT = "ingest_count"
+    P95 = "p95"
+
+
+class SortOrder(enum.StrEnum):
+    """Which end of a sorted list comes first."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+class StatsAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for, as `time_range` reads it."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    period: Period = Period.DAY
+    zone: str = "UTC"
+
+
+class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one period, together and by provider ('': none)."""
+
+    start: datetime
+    end: datetime
+    figures: Figures
+    providers: dict[str, Figures]
+
+
+class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of a range, together and of every period in it, the empty ones included; by slot in reports of all."""
+
+    range: TimeRange
+    summary: Figures
+    providers: dict[str, Figures]
+    slots: dict[str, Figures]
+    last_reset_at: datetime | None
+    periods: list[PeriodFigures]
+
+
+class Statistics:
+    """Answers questions from the counts that are kept, and has them counted anew."""
+
+    def __init__(self, stats: StatsService, slots: SlotRepository, clock: Clock) -> None:
+        self._stats = stats
+        self._slots = slots
+        self._clock = clock
+
+    async def of_slot(self, slot_id: str, asked: StatsAsked) -> StatsReport:
+        """What the slot did since its reset mark, at most 31 days. SlotNotFound, InvalidRequest, QueueUnavailable."""
+        range = self._range(asked, longest=LONGEST_OF_SLOT)
+        mark = (await self._slots.get(slot_id)).stats_reset_at
+        cells = await self._stats.cells(range.bounds, slot_id=slot_id, since=mark)
+        return _report(range, cells, mark)
+
+    async def of_all(
+        self, asked: StatsAsked, *, slot_id: str | None = None, provider_id: str | None = None
+    ) -> StatsReport:
+        """What all slots or this one did, at most 90 days, by all providers or this one; reset marks leave nothing out.
+
+        `last_reset_at` is the newest mark of those slots. SlotNotFound, InvalidRequest, QueueUnavailable.
+        """
+        range = self._range(asked, longest=LONGEST_OF_ALL)
+        slots = await self._slots.all() if slot_id is None else [await self._slots.get(slot_id)]
+        mark = max((slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None), default=None)
+        asking = self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id)
+        if slot_id is None:
+            start, end = range.bounds[0], range.bounds[-1]
+            cells, by_slot = await asyncio.gather(
+                asking, self._stats.cells_by_slot(start, end, provider_id=provider_id)
+            )
+        else:
+            cells = await asking
+            by_slot = {slot_id: cells} if cells else {}
+        return _report(range, cells, mark, slots={id: figures_of(found) for id, found in by_slot.items()})
+
+    async def rebuild(self) -> int:
+        """Count all jobs that are kept anew; returns how many. QueueUnavailable."""
+        return await self._stats.rebuild(before=self._clock.now() - SETTLED_AFTER)
+
+    def _range(self, asked: StatsAsked, *, longest: timedelta) -> TimeRange:
+        return time_range(
+            asked.start,
+            asked.end,
+            period=asked.period,
+            zone=time_zone(asked.zone),
+            now=self._clock.now(),
+            longest=longest,
+            usual=_USUAL[asked.period],
+        )
+
+
+def ordered(periods: list[PeriodFigures], *, by: SortBy, order: SortOrder) -> list[PeriodFigures]:
+    """The periods sorted; those without a latency come last by it, and equal ones oldest first."""
+    if by is SortBy.P95:
+        known = [one for one in periods if one.figures.latency_ms.p95 is not None]
+        known.sort(key=lambda one: one.figures.latency_ms.p95 or 0, reverse=order is SortOrder.DESCENDING)
+        return known + [one for one in periods if one.figures.latency_ms.p95 is None]
+    if by is SortBy.PERIOD_START:
+        return sorted(periods, key=lambda one: one.start, reverse=order is SortOrder.DESCENDING)
+    return sorted(periods, key=lambda one: int(getattr(one.figures, by)), reverse=order is SortOrder.DESCENDING)
+
+
+def _report(
+    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, Figures] = {}
+) -> StatsReport:
+    sorted_out: dict[int, list[StatsCell]] = {}
+    for cell in cells:
+        sorted_out.setdefault(cell.period, []).append(cell)
+    periods = []
+    for number, (start, end) in enumerate(range.periods):
+        found = sorted_out.get(number, [])
+        periods.append(PeriodFigures(start=start, end=end, figures=figures_of(found), providers=by_provider(found)))
+    return StatsReport(
+        range=range,
+        summary=figures_of(cells),
+        providers=by_provider(cells),
+        slots={**slots},
+        last_reset_at=mark,
+        periods=periods,
+    )

@@ -1,0 +1,1 @@
+"""What several services share: cached values, concurrency, disabled telemetry."""

@@ -1,0 +1,117 @@
+"""Webhooks of slots as administrators set them: where to tell of ended jobs, signed with a secret shown once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Collection
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import msgspec
+
+from ...domain.accounts import Actor
+from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.errors import WebhookNotFound
+from ...domain.pagination import Page, Position
+from ...domain.webhook import (
+    SECRET_PREFIX,
+    Delivery,
+    DeliveryState,
+    Webhook,
+    secret_purpose,
+)
+from ...ports.clock import Clock
+from ...ports.secrets import SecretBox
+from ...ports.slot_repository import SlotRepository
+from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
+
+_SECRET_BYTES = 32
+
+
+class Webhooks:
+    """The WebhookService port. Secrets are sealed before they are kept; `put` and `rotate_secret` may also raise
+    SecretKeyUnavailable."""
+
+    def __init__(
+        self,
+        webhooks: WebhookRepository,
+        outbox: WebhookOutbox,
+        slots: SlotRepository,
+        box: SecretBox,
+        sender: WebhookSender,
+        clock: Clock,
+    ) -> None:
+        self._webhooks = webhooks
+        self._outbox = outbox
+        self._slots = slots
+        self._box = box
+        self._sender = sender
+        self._clock = clock
+
+    async def get(self, slot_id: str) -> Webhook:
+        await self._slots.get(slot_id)
+        webhook = await self._webhooks.get(slot_id)
+        if webhook is None:
+            raise WebhookNotFound(f"The slot {slot_id} has no webhook.")
+        return webhook
+
+    async def put(self, slot_id: str, url: str, *, by: Actor) -> tuple[Webhook, str | None]:
+        await self._slots.get(slot_id)
+        self._sender.check_url(url)
+        known = await self._webhooks.get(slot_id)
+        if known is None:
+            return await self._keep_with_new_secret(slot_id, url, by)
+        webhook = msgspec.structs.replace(known, url=url, changed_at=self._clock.now(), changed_by=by.name)
+        await self._keep(webhook, by)
+        return webhook, None
+
+    async def rotate_secret(self, slot_id: str, *, by: Actor) -> tuple[Webhook, str]:
+        return await self._keep_with_new_secret(slot_id, (await self.get(slot_id)).url, by)
+
+    async def remove(self, slot_id: str, *, by: Actor) -> None:
+        entry = self._entry(AuditAction.WEBHOOK_REMOVED, await self.get(slot_id), by)
+        if not await self._webhooks.remove(slot_id, audit=entry):
+            raise WebhookNotFound(f"The slot {slot_id} has no webhook.")
+
+    async def deliveries(
+        self,
+        *,
+        states: Collection[DeliveryState] = tuple(DeliveryState),
+        slot_id: str | None = None,
+        limit: int = 50,
+        after: Position | None = None,
+    ) -> Page[Delivery]:
+        return await self._outbox.find(limit=limit, states=states, slot_id=slot_id, after=after)
+
+    async def redeliver(self, delivery_id: UUID) -> Delivery:
+        return await self._outbox.again(delivery_id)
+
+    async def _keep_with_new_secret(self, slot_id: str, url: str, by: Actor) -> tuple[Webhook, str]:
+        secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        sealed = await asyncio.to_thread(self._box.seal, secret, purpose=secret_purpose(slot_id))
+        webhook = Webhook(
+            slot_id=slot_id,
+            url=url,
+            key_id=secrets.token_hex(4),
+            sealed_secret=sealed,
+            changed_at=self._clock.now(),
+            changed_by=by.name,
+        )
+        await self._keep(webhook, by)
+        return webhook, secret
+
+    async def _keep(self, webhook: Webhook, by: Actor) -> None:
+        await self._webhooks.save(webhook, audit=self._entry(AuditAction.WEBHOOK_CHANGED, webhook, by))
+
+    def _entry(self, action: AuditAction, webhook: Webhook, by: Actor) -> AuditEntry:
+        """Names the host alone: the rest of an URL may be as good as a password."""
+        return audited(
+            action,
+            by,
+            now=self._clock.now(),
+            target=webhook.slot_id,
+            host=urlsplit(webhook.url).hostname,
+            key_id=webhook.key_id,
+        )

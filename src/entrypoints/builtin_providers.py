@@ -1,0 +1,65 @@
+"""Every provider of this process: those that come along and those of installed packages, each with its context."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..adapters.providers.gemini.provider import GeminiProvider
+from ..adapters.providers.http.provider import HttpProvider
+from ..adapters.providers.local.provider import LocalProvider
+from ..adapters.providers.openai.provider import OpenAIProvider
+from ..adapters.providers.turbotext.provider import TurbotextProvider
+from ..core.ports.provider import Provider, ProviderContext, ProviderFactory
+from ..core.services.providers.api_keys import ProviderKeys
+from .config import Settings
+from .provider_plugins import PluginTrouble, load_providers
+
+_REMOTE: dict[str, ProviderFactory] = {
+    "gemini": GeminiProvider,
+    "http": HttpProvider,
+    "openai": OpenAIProvider,
+    "turbotext": TurbotextProvider,
+}
+"""The providers that come along and ask other machines. What their calls need is loaded by their first call."""
+
+
+class Providers(msgspec.Struct, frozen=True):
+    """What `make_providers` found. `troubles` are the installed packages that had to be left out."""
+
+    providers: tuple[Provider, ...]
+    troubles: tuple[PluginTrouble, ...] = ()
+
+
+class ServiceContext:
+    """The ProviderContext of one provider in this service."""
+
+    def __init__(self, provider_id: str, settings: Settings, keys: ProviderKeys) -> None:
+        self._provider_id = provider_id
+        self._settings = settings
+        self._keys = keys
+
+    def __repr__(self) -> str:
+        return f"ServiceContext({self._provider_id})"
+
+    @property
+    def base_url(self) -> str | None:
+        return self._settings.provider_base_urls.get(self._provider_id)
+
+    @property
+    def private_hosts(self) -> tuple[str, ...]:
+        return self._settings.private_hosts
+
+    async def key(self) -> str | None:
+        return await self._keys.key(self._provider_id)
+
+
+async def make_providers(settings: Settings, keys: ProviderKeys) -> Providers:
+    """Make them all; a package that does not fit is left out and told of."""
+
+    def context(provider_id: str) -> ProviderContext:
+        return ServiceContext(provider_id, settings, keys)
+
+    built_in: list[Provider] = [LocalProvider()]
+    built_in += [factory(context(provider_id)) for provider_id, factory in _REMOTE.items()]
+    installed, troubles = await load_providers(context)
+    return Providers((*built_in, *installed), tuple(troubles))

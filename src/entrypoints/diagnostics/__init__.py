@@ -1,0 +1,1 @@
+"""Checks and reports about a running service: readiness, status, doctor, ready-check."""

@@ -1,0 +1,86 @@
+"""What can be found about a running service without getting in its way: for `doctor`, and for the page by HTTP."""
+
+from __future__ import annotations
+
+import stat
+
+from dishka import AsyncContainer
+
+from ...adapters.postgres import Database
+from ...core.ports.accounts import AdminRepository
+from ...core.ports.clock import Clock
+from ...core.ports.secrets import SecretBox, SigningKeyRepository
+from ...core.ports.settings_repository import SettingsRepository
+from ...core.ports.slot_repository import SlotRepository
+from ...core.ports.webhooks import WebhookOutbox
+from ...core.ports.workers import WorkerRegistry
+from ...core.services.media.disk_space import FreeSpace
+from ...core.services.providers.api_keys import ProviderKeys
+from ...core.services.providers.registry import ProviderCatalogue
+from ..builtin_providers import Providers
+from ..config import Settings, secret_key_file
+from . import service_checks as service_findings
+from .finding import Finding
+from .provider_checks import configured_findings
+
+
+async def findings(container: AsyncContainer, *, database: Database | None) -> list[Finding]:
+    """Everything but what the services of providers would say: nobody else is asked. QueueUnavailable.
+
+    `database`: the PostgreSQL behind it, whose clock is compared with this machine's; None where there is none.
+    """
+    found = [*await of_the_machine(container), *await of_the_service(container)]
+    if database is not None:
+        found.append(await of_the_clocks(container, database))
+    return found + await configured_findings(
+        slots=await (await container.get(SlotRepository)).all(),
+        catalogue=await container.get(ProviderCatalogue),
+        troubles=(await container.get(Providers)).troubles,
+        keys=await container.get(ProviderKeys),
+        settings=await container.get(Settings),
+    )
+
+
+async def of_the_machine(container: AsyncContainer) -> list[Finding]:
+    """What needs no database: the room for media, and who can read the secret."""
+    disk = await service_findings.disk(await container.get(FreeSpace))
+    return [disk, *_secret_key(await container.get(Settings))]
+
+
+async def of_the_service(container: AsyncContainer) -> list[Finding]:
+    """The ingest password, workers, administrators, signing keys and webhooks. QueueUnavailable."""
+    keys = await (await container.get(SigningKeyRepository)).all()
+    return [
+        await _ingest_password(await container.get(SettingsRepository)),
+        service_findings.workers(await (await container.get(WorkerRegistry)).all()),
+        service_findings.administrators(await (await container.get(AdminRepository)).all()),
+        await service_findings.signing_keys(keys, await container.get(SecretBox)),
+        await service_findings.webhooks(await container.get(WebhookOutbox)),
+    ]
+
+
+async def of_the_clocks(container: AsyncContainer, database: Database) -> Finding:
+    """This machine's clock against the database's. QueueUnavailable."""
+    clock = await container.get(Clock)
+    await database.now()  # over a connection that is there already: a new one would count into the difference
+    asked_at = clock.now()
+    there = await database.now()
+    here = clock.now()
+    return service_findings.clock(here, there, took=here - asked_at)
+
+
+async def _ingest_password(settings: SettingsRepository) -> Finding:
+    stored = await settings.ingest_password()
+    if stored is None:
+        return Finding("ingest password", "not set yet", "Start `photochanger serve` once; it sets and prints one.")
+    return Finding("ingest password", f"set {stored.changed_at:%Y-%m-%d %H:%M} UTC by {stored.changed_by}")
+
+
+def _secret_key(settings: Settings) -> list[Finding]:
+    """Whether others on this machine can read the secret that seals keys; nothing where none is kept."""
+    file = secret_key_file(settings)
+    if settings.secret_key is not None or not file.exists():
+        return []
+    open_to_others = file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    says = f"kept in {file}" + (", which others can read or write" if open_to_others else "")
+    return [Finding("secret key", says, f"Run `chmod 600 {file}`." if open_to_others else None)]

@@ -1,0 +1,1 @@
+"""PhotoChanger inside another Python program."""

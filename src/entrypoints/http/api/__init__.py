@@ -1,0 +1,1 @@
+"""Handlers of the administration API, one module per resource."""

@@ -1,0 +1,129 @@
+"""`GET /api/stats/{slot_id}` and `GET /api/stats/global`: how jobs ended, period by period."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, get
+from litestar.types import ASGIApp
+
+from ....core.domain.accounts import Permission
+from ....core.domain.stats import Figures
+from ....core.domain.time_ranges import Period
+from ....core.services.stats.service import (
+    PeriodFigures,
+    SortBy,
+    SortOrder,
+    StatsAsked,
+    StatsReport,
+    ordered,
+)
+from ..dependencies import HttpServices
+from ..protocol.etag import personal_response
+from ..protocol.query import read_query
+
+_MAX_PAGE_SIZE = 200
+
+Page = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+PageSize = Annotated[int, msgspec.Meta(ge=1, le=_MAX_PAGE_SIZE)]
+ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class SlotStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """What is asked about one slot."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    group_by: Literal["hour", "day", "week"] = "day"
+    tz: ZoneName = "UTC"
+
+
+class GlobalStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """What is asked about all slots."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    group_by: Literal["day", "week", "month"] = "day"
+    tz: ZoneName = "UTC"
+    page: Page = 1
+    page_size: PageSize = 100
+    sort_by: SortBy = SortBy.PERIOD_START
+    sort_order: SortOrder = SortOrder.ASCENDING
+    provider_id: str | None = None
+    slot_id: str | None = None
+
+
+@get("/api/stats/{slot_id:str}", opt={"access": Permission.STATS_READ})
+async def slot_stats(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What one slot did, since its statistics were reset."""
+    services: HttpServices = request.app.state.services
+    query = read_query(request, SlotStatsQuery)
+    report = await services.statistics.of_slot(request.path_params["slot_id"], _asked(query))
+    return personal_response(
+        request,
+        _head(report)
+        | {"slot_id": request.path_params["slot_id"], "metrics": [_period(one) for one in report.periods]},
+    )
+
+
+@get("/api/stats/global", opt={"access": Permission.STATS_READ})
+async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What all slots did, sorted and in pages."""
+    services: HttpServices = request.app.state.services
+    query = read_query(request, GlobalStatsQuery)
+    report = await services.statistics.of_all(_asked(query), slot_id=query.slot_id, provider_id=query.provider_id)
+    periods = ordered(report.periods, by=query.sort_by, order=query.sort_order)
+    first = (query.page - 1) * query.page_size
+    return personal_response(
+        request,
+        _head(report)
+        | {
+            "slots": [{"slot_id": id, **msgspec.structs.asdict(figures)} for id, figures in report.slots.items()],
+            "metrics": [_period(one) for one in periods[first : first + query.page_size]],
+            "page": query.page,
+            "page_size": query.page_size,
+            "total": len(periods),
+        },
+    )
+
+
+def _asked(query: SlotStatsQuery | GlobalStatsQuery) -> StatsAsked:
+    return StatsAsked(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
+
+
+def _head(report: StatsReport) -> dict[str, Any]:
+    return {
+        "range": {
+            "from": report.range.start,
+            "to": report.range.end,
+            "group_by": report.range.period,
+            "tz": report.range.zone.key,
+        },
+        "summary": counts(report.summary) | {"last_reset_at": report.last_reset_at},
+        "latency_ms": report.summary.latency_ms,
+        "providers": _providers(report.providers),
+    }
+
+
+def _period(one: PeriodFigures) -> dict[str, Any]:
+    return {
+        "period_start": one.start,
+        "period_end": one.end,
+        **msgspec.structs.asdict(one.figures),
+        "providers": _providers(one.providers),
+    }
+
+
+def _providers(providers: Mapping[str, Figures]) -> list[dict[str, Any]]:
+    return [
+        {"provider_id": provider_id or None, **msgspec.structs.asdict(figures)}
+        for provider_id, figures in providers.items()
+    ]
+
+
+def counts(figures: Figures) -> dict[str, Any]:
+    """The figures without their latency."""
+    return {name: value for name, value in msgspec.structs.asdict(figures).items() if name != "latency_ms"}

@@ -1,0 +1,1 @@
+"""Sign-in, session cookies and the permission guard."""

@@ -1,0 +1,115 @@
+"""What the handlers call, gathered once when the app is made, so that no request pays for finding it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from dishka import AsyncContainer
+
+from ...adapters.postgres import Database
+from ...core.ports.audit_log import AuditLog
+from ...core.ports.clock import Clock
+from ...core.ports.image_tool import ImageTool
+from ...core.ports.job_service import JobService
+from ...core.ports.media_service import MediaService
+from ...core.ports.media_store import MediaStore
+from ...core.ports.provider_limits import ProviderLimits
+from ...core.ports.services import (
+    AdminService,
+    SlotService,
+    TemplateService,
+    WebhookService,
+)
+from ...core.ports.telemetry import Telemetry
+from ...core.services.auth.ingest_password import AuthService
+from ...core.services.jobs.event_stream import EventFeed
+from ...core.services.maintenance.purge import Purges
+from ...core.services.providers.api_keys import ProviderKeys
+from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.settings.service import SettingsService
+from ...core.services.slots.last_request import LastRequests
+from ...core.services.slots.overview import Overview
+from ...core.services.stats.service import Statistics
+from ..config import Settings
+from ..diagnostics.finding import Finding
+from ..diagnostics.readiness import Readiness
+from ..diagnostics.ready_check_report import ReadyReport
+from ..diagnostics.report import findings
+from ..diagnostics.status import Status, look
+from ..metrics.collector import MetricsPage
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpServices:
+    """The ports behind the HTTP shell, how public links begin (None: as the request came in), and from where pages may
+    use it."""
+
+    jobs: JobService
+    media: MediaService
+    auth: AuthService
+    admins: AdminService
+    slots: SlotService
+    templates: TemplateService
+    settings: SettingsService
+    provider_keys: ProviderKeys
+    catalogue: ProviderCatalogue
+    limits: ProviderLimits
+    webhooks: WebhookService
+    events: EventFeed
+    audit: AuditLog
+    purges: Purges
+    statistics: Statistics
+    overview: Overview
+    last_requests: LastRequests
+    ready_check: ReadyReport
+    store: MediaStore
+    images: ImageTool
+    clock: Clock
+    readiness: Readiness
+    status: Callable[[], Awaitable[Status]]
+    findings: Callable[[], Awaitable[list[Finding]]]
+    telemetry: Telemetry
+    metrics: MetricsPage
+    public_base_url: str | None
+    cors_origins: tuple[str, ...]
+    provider_base_urls: dict[str, str]
+
+    @classmethod
+    async def of(
+        cls, container: AsyncContainer, *, readiness: Readiness, database: Database | None = None
+    ) -> HttpServices:
+        """Everything from the wiring of this process. `database`: the PostgreSQL behind it, where there is one."""
+        settings = await container.get(Settings)
+        return cls(
+            jobs=await container.get(JobService),
+            media=await container.get(MediaService),
+            auth=await container.get(AuthService),
+            admins=await container.get(AdminService),
+            slots=await container.get(SlotService),
+            templates=await container.get(TemplateService),
+            settings=await container.get(SettingsService),
+            provider_keys=await container.get(ProviderKeys),
+            catalogue=await container.get(ProviderCatalogue),
+            limits=await container.get(ProviderLimits),
+            webhooks=await container.get(WebhookService),
+            events=await container.get(EventFeed),
+            audit=await container.get(AuditLog),
+            purges=await container.get(Purges),
+            statistics=await container.get(Statistics),
+            overview=await container.get(Overview),
+            ready_check=await container.get(ReadyReport),
+            last_requests=await container.get(LastRequests),
+            store=await container.get(MediaStore),
+            images=await container.get(ImageTool),
+            clock=await container.get(Clock),
+            readiness=readiness,
+            status=partial(look, container),
+            findings=partial(findings, container, database=database),
+            telemetry=await container.get(Telemetry),
+            metrics=await container.get(MetricsPage),
+            public_base_url=settings.public_base_url,
+            cors_origins=settings.cors_origins,
+            provider_base_urls=settings.provider_base_urls,
+        )

@@ -1,0 +1,1 @@
+"""Health, metrics and the contract with its documentation page."""

@@ -1,0 +1,32 @@
+"""OPTIONS: what methods there are at an address. The framework's own answer names those alone that it met first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from litestar import HttpMethod, route
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp
+
+from ..auth.access import Open
+
+
+def options_handlers(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """One handler for each address of these; they have to be registered before them."""
+    methods: defaultdict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
+    for handler in handlers:
+        for path in handler.paths:
+            methods[path] |= {str(method) for method in handler.http_methods}
+    return [_handler(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()]
+
+
+def _handler(path: str, allowed: str) -> HTTPRouteHandler:
+    async def options() -> ASGIApp:
+        return ASGIResponse(status_code=204, headers={"Allow": allowed})
+
+    decorated: Any = route(path, http_method=HttpMethod.OPTIONS, opt={"access": Open.PUBLIC})(options)
+    handler: HTTPRouteHandler = decorated
+    return handler

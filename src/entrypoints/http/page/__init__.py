@@ -1,0 +1,1 @@
+"""The page for administrators, operators and guests."""

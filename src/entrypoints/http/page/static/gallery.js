@@ -1,0 +1,70 @@
+/* The page of guests: a slot's pictures on their phones and on a screen in the hall. Nobody signs in. */
+import { ROOT } from "./lib/api.js";
+import { html, render, useEffect } from "./lib/html.js";
+import { LANGUAGES, choose, language, say } from "./lib/language.js";
+import { useStore } from "./lib/store.js";
+import { useFeed } from "./pages/gallery/feed.js";
+import { Grid } from "./pages/gallery/grid.js";
+import { Slideshow } from "./pages/gallery/slideshow.js";
+import { view } from "./pages/gallery/view.js";
+import { Viewer } from "./pages/gallery/viewer.js";
+import { Icon } from "./parts/icon.js";
+import { Empty, Loading, Trouble } from "./parts/states.js";
+import words from "./i18n/gallery.js";
+
+const t = say(words);
+const SLOT = decodeURIComponent(location.pathname.slice(`${ROOT}/gallery/`.length));
+
+function Gallery() {
+  const code = useStore(language);
+  const what = useStore(view);
+  const feed = useFeed(SLOT);
+  useEffect(() => {
+    document.title = feed.title || t("closedTitle");
+  }, [feed.title, code]);
+  if (feed.state === "loading") return feed.problem ? html`<main class="gallery"><${Trouble} problem=${feed.problem} /></main>` : html`<${Loading} />`;
+  if (feed.state === "closed") return html`<${Closed} />`;
+  const { title, items, hasMore, more, problem } = feed;
+  // Guests scan it from another device: the address that pictures are reached by, which need not be this screen's.
+  const link = `${items[0]?.base ?? location.origin + ROOT}/gallery/${encodeURIComponent(SLOT)}`;
+  if (what.kind === "show") return html`<${Slideshow} key=${code} ...${{ title, items, link, hasMore, more }} />`;
+  const index = what.kind === "picture" ? items.findIndex((one) => one.id === what.id) : -1;
+  return html`
+    <main class="gallery" key=${code}>
+      <header class="gallery-head">
+        <h1>${title}</h1>
+        <a class="button gallery-show" href="#show"><${Icon} name="play" /> ${t("show")}</a>
+        <${Languages} chosen=${code} />
+      </header>
+      ${problem && html`<p class="notice" role="status">${t("noConnection")}</p>`}
+      ${items.length ? html`<${Grid} ...${{ items, hasMore, more }} />` : html`<${Empty}>${t("firstComes")}<//>`}
+      ${index >= 0 && html`<${Viewer} ...${{ items, index, hasMore, more }} />`}
+    </main>
+  `;
+}
+
+function Closed() {
+  const code = useStore(language);
+  return html`
+    <main class="gallery gallery-closed" key=${code}>
+      <header class="gallery-head"><${Languages} chosen=${code} /></header>
+      <div class="card">
+        <span class="brand-mark" aria-hidden="true"></span>
+        <h1>${t("closedTitle")}</h1>
+        <p class="soft">${t("closedText")}</p>
+      </div>
+    </main>
+  `;
+}
+
+function Languages({ chosen }) {
+  return html`
+    <div class="languages" role="group" aria-label=${t("language")}>
+      ${Object.entries(LANGUAGES).map(([code, name]) => html`
+        <button key=${code} type="button" class="button button-plain" lang=${code} title=${name} aria-pressed=${code === chosen} onClick=${() => choose(code)}>${code.toUpperCase()}</button>
+      `)}
+    </div>
+  `;
+}
+
+render(html`<${Gallery} />`, document.getElementById("app"));

@@ -1,0 +1,86 @@
+/* One picture, big: turned by swiping, arrows or buttons; taken along as a file, by sharing, or by a QR code. */
+import { html, useEffect, useRef, useState } from "../../lib/html.js";
+import { say } from "../../lib/language.js";
+import { Dialog } from "../../parts/dialog.js";
+import { Icon } from "../../parts/icon.js";
+import { QrCode } from "../../parts/qr.js";
+import words from "../../i18n/gallery.js";
+import { useKeys } from "./keys.js";
+import { backToAll, turnTo } from "./view.js";
+
+const t = say(words);
+const SWIPE_PX = 50;
+
+export function Viewer({ items, index, hasMore, more }) {
+  const one = items[index];
+  const [coded, setCoded] = useState(false);
+  const touched = useRef(null);
+  const newer = items[index - 1];
+  const older = items[index + 1];
+  const step = (towards) => towards && turnTo(towards.id);
+
+  useEffect(() => {
+    for (const near of [newer, older]) if (near) new Image().src = near.full;
+    if (!older && hasMore) more();
+  }, [one.id, older?.id, hasMore]);
+  useKeys((event) => {
+    if (event.key === "ArrowLeft") step(newer);
+    if (event.key === "ArrowRight") step(older);
+  });
+  const onTouchStart = (event) => {
+    touched.current = event.touches.length === 1 ? event.touches[0] : null;
+  };
+  const onTouchEnd = (event) => {
+    if (touched.current === null) return;
+    const [end] = event.changedTouches;
+    const across = end.clientX - touched.current.clientX;
+    const along = end.clientY - touched.current.clientY;
+    touched.current = null;
+    if (Math.abs(across) > SWIPE_PX && Math.abs(across) > Math.abs(along)) step(across > 0 ? newer : older);
+  };
+
+  return html`
+    <${Dialog} title=${t("pictureOf", { n: index + 1, all: `${items.length}${hasMore ? "+" : ""}` })} wide=${true} onClose=${backToAll}>
+      <div class="viewer" onTouchStart=${onTouchStart} onTouchEnd=${onTouchEnd}>
+        <div class="viewer-stage">
+          <img key=${one.id} src=${one.full} width=${one.width} height=${one.height} alt=${t("picture", { n: index + 1 })} style=${{ backgroundImage: `url("${one.thumbnail}")` }} />
+          <button type="button" class="button viewer-turn viewer-newer" aria-label=${t("newer")} disabled=${!newer} onClick=${() => step(newer)}><${Icon} name="left" /></button>
+          <button type="button" class="button viewer-turn viewer-older" aria-label=${t("older")} disabled=${!older} onClick=${() => step(older)}><${Icon} name="right" /></button>
+          ${coded && html`<figure class="viewer-code"><${QrCode} text=${one.link} label=${t("codeOfPicture")} /><figcaption>${t("scan")}</figcaption></figure>`}
+        </div>
+        <div class="viewer-ways">
+          <a class="button button-primary" href=${one.file} download><${Icon} name="download" /> ${t("download")}</a>
+          ${navigator.share && html`<${Share} one=${one} />`}
+          <button type="button" class="button" aria-pressed=${coded} onClick=${() => setCoded(!coded)}><${Icon} name="slots" /> ${t("code")}</button>
+        </div>
+      </div>
+    <//>
+  `;
+}
+
+/** The picture itself where the phone takes files, else its link. */
+function Share({ one }) {
+  const [failed, setFailed] = useState(false);
+  const onClick = async () => {
+    setFailed(false);
+    try {
+      await navigator.share(await shared(one));
+    } catch (error) {
+      if (error.name !== "AbortError") setFailed(true);
+    }
+  };
+  return html`
+    <button type="button" class="button" onClick=${onClick}><${Icon} name="link" /> ${t("share")}</button>
+    ${failed && html`<p role="alert">${t("shareFailed")}</p>`}
+  `;
+}
+
+async function shared(one) {
+  const answer = await fetch(one.full);
+  if (answer.ok) {
+    const name = `${one.id}.${one.mime === "image/png" ? "png" : one.mime === "image/webp" ? "webp" : "jpg"}`;
+    const files = [new File([await answer.blob()], name, { type: one.mime })];
+    if (navigator.canShare?.({ files })) return { files };
+  }
+  return { url: one.link };
+}

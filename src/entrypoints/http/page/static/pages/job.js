@@ -1,0 +1,63 @@
+/* Everything about one job, live while it goes on. */
+import { get, me } from "../lib/api.js";
+import { dateTimeExact, isToday, timeExact } from "../lib/format.js";
+import { html } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { useLive } from "../lib/live.js";
+import { useLoad } from "../lib/load.js";
+import { WIDE, useMedia } from "../lib/media.js";
+import { to } from "../lib/route.js";
+import { Facts, Metadata, PhotoFacts } from "../parts/job_facts.js";
+import { JobPicture } from "../parts/job_picture.js";
+import { Timeline } from "../parts/job_timeline.js";
+import { CancelButton, mayCancel } from "../parts/jobs_cancel.js";
+import { isLive, timed } from "../parts/jobs_feed.js";
+import { Window } from "../parts/jobs_times.js";
+import { Icon } from "../parts/icon.js";
+import { Empty, JobPill, Loading, Trouble } from "../parts/states.js";
+import words from "../i18n/job.js";
+
+const t = say(words);
+
+export default function JobPage({ id }) {
+  const { data: job, problem, again } = useLoad(async (signal) => timed(await get(`/api/jobs/${encodeURIComponent(id)}`, { signal })), [id]);
+  const name = useSlotName(job?.slot_id);
+  useLive((kind, event) => {
+    if (kind === "reset" || event.job_id === id) again();
+  });
+  const back = html`<a class="job-back" href=${to("jobs")}><${Icon} name="left" size=${16} /> ${t("back")}</a>`;
+  if (problem?.status === 404) return html`${back}<${Empty} icon="jobs">${t("gone")}<//>`;
+  return html`
+    ${back}
+    ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    ${job === null ? !problem && html`<${Loading} />` : html`<${Job} job=${job} slotName=${name} again=${again} />`}
+  `;
+}
+
+function Job({ job, slotName, again }) {
+  const wide = useMedia(WIDE);
+  return html`
+    <div class="page-head">
+      <div class="row"><h1>${t("title", { time: isToday(job.created_at) ? timeExact(job.created_at) : dateTimeExact(job.created_at) })}</h1><${JobPill} state=${job.state} /></div>
+      ${isLive(job) && html`<div class="row job-head-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${again} />`}</div>`}
+    </div>
+    <div class="job-columns">
+      <div class="stack">
+        <${JobPicture} key=${String(job.result === null)} job=${job} />
+        ${wide && html`<${Metadata} metadata=${job.metadata} />`}
+      </div>
+      <div class="stack">
+        <${Timeline} job=${job} />
+        <${Facts} job=${job} slotName=${slotName} />
+        <${PhotoFacts} photo=${job.photo} />
+        ${!wide && html`<${Metadata} metadata=${job.metadata} />`}
+      </div>
+    </div>
+  `;
+}
+
+function useSlotName(slotId) {
+  const may = me.get().permissions.includes("slots:read");
+  const { data } = useLoad(async (signal) => (slotId && may ? (await get(`/api/slots/${slotId}`, { signal })).name : null), [slotId]);
+  return data;
+}

@@ -1,0 +1,60 @@
+/* The settings and what else concerns the whole service, under tabs. */
+import { get, me } from "../lib/api.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { useLoad } from "../lib/load.js";
+import { route, to } from "../lib/route.js";
+import { useStore } from "../lib/store.js";
+import { Loading, Trouble } from "../parts/states.js";
+import { KeepUnsaved } from "../parts/unsaved.js";
+import words from "../i18n/settings.js";
+import { Account } from "./settings/account.js";
+import { Audit } from "./settings/audit.js";
+import { Health } from "./settings/health.js";
+import { Ready } from "./settings/ready.js";
+import { Secrets } from "./settings/secrets.js";
+import { Service } from "./settings/service.js";
+import { Storage } from "./settings/storage.js";
+
+const t = say(words);
+
+const TABS = {
+  service: { part: Service, settings: true },
+  secrets: { part: Secrets, settings: true },
+  storage: { part: Storage },
+  health: { part: Health },
+  ready: { part: Ready, permission: "slots:write" },
+  audit: { part: Audit },
+  account: { part: Account },
+};
+
+export default function Settings() {
+  const { query } = useStore(route);
+  const who = useStore(me);
+  const offered = Object.keys(TABS).filter((name) => !TABS[name].permission || who.permissions.includes(TABS[name].permission));
+  const tab = offered.includes(query.tab) ? query.tab : offered[0];
+  // Kept here, so that a look at another tab loses nothing of what was typed.
+  const [draft, setDraft] = useState({});
+  const loaded = useLoad(async (signal) => get("/api/settings", { signal }));
+  const changed = Object.keys(draft).length > 0;
+  const tabs = useRef(null);
+  useEffect(() => tabs.current.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" }), [tab]);
+  const { part: Part, settings: needsSettings } = TABS[tab];
+  return html`
+    <div class="page-head"><h1>${t("title")}</h1></div>
+    <nav ref=${tabs} class="tabs" aria-label=${t("title")}>
+      ${offered.map((name) => html`
+        <a key=${name} href=${`${to("settings")}?tab=${name}`} aria-current=${name === tab ? "page" : undefined}>
+          ${t(`tab_${name}`)}${name === "service" && changed && html`<span class="unsaved-mark" role="img" aria-label=${t("unsaved")}></span>`}
+        </a>
+      `)}
+    </nav>
+    ${needsSettings && loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${!needsSettings
+      ? html`<${Part} key=${tab} />`
+      : loaded.data === null
+        ? !loaded.problem && html`<${Loading} />`
+        : html`<${Part} key=${tab} settings=${loaded.data} again=${loaded.again} ...${{ draft, setDraft }} />`}
+    <${KeepUnsaved} changed=${changed} />
+  `;
+}

@@ -1,0 +1,44 @@
+/* Who is signed in, what that allows, and for how long. */
+import { Problem, me, signOut } from "../../lib/api.js";
+import { ago, dateTime } from "../../lib/format.js";
+import { html } from "../../lib/html.js";
+import { say } from "../../lib/language.js";
+import { useStore } from "../../lib/store.js";
+import { Icon } from "../../parts/icon.js";
+import { toast } from "../../parts/toasts.js";
+import common from "../../i18n/common.js";
+import words from "../../i18n/settings.js";
+
+const t = say(words);
+const c = say(common);
+const PERMISSIONS = ["slots:read", "slots:write", "jobs:read", "jobs:write", "stats:read", "media:read", "media:write", "settings:read", "settings:write"];
+
+export function Account() {
+  const who = useStore(me);
+  const onSignOut = async () => {
+    try {
+      await signOut();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      toast(error.code === "unreachable" ? c("unreachable") : error.message, "failed");
+    }
+  };
+  return html`
+    <section class="card account">
+      <h2>${who.username}</h2>
+      <dl class="facts">
+        <dt>${t("sessionEnds")}</dt>
+        <dd>${dateTime(who.expires_at)} <span class="soft">(${ago(who.expires_at)})</span></dd>
+      </dl>
+      <h3>${t("mayDo")}</h3>
+      <ul class="account-permissions">
+        ${PERMISSIONS.map((name) => {
+          const may = who.permissions.includes(name);
+          return html`<li key=${name} class=${may ? "" : "soft"}><${Icon} name=${may ? "check" : "close"} /><span>${t(`permission_${name}`)}<span class="unseen">: ${may ? c("yes") : c("no")}</span></span></li>`;
+        })}
+      </ul>
+      <p class="soft">${t("accountHelp")}</p>
+      <div class="actions"><button type="button" class="button" onClick=${onSignOut}>${c("signOut")}</button></div>
+    </section>
+  `;
+}

@@ -1,0 +1,115 @@
+/* Who changed what when, and who tried to come in. */
+import { Problem, get } from "../../lib/api.js";
+import { dateTimeExact } from "../../lib/format.js";
+import { html, useEffect, useState } from "../../lib/html.js";
+import { say } from "../../lib/language.js";
+import { useLoad } from "../../lib/load.js";
+import { route, setQuery } from "../../lib/route.js";
+import { useStore } from "../../lib/store.js";
+import { Field } from "../../parts/field.js";
+import { Icon } from "../../parts/icon.js";
+import { Empty, Loading, Trouble } from "../../parts/states.js";
+import common from "../../i18n/common.js";
+import words from "../../i18n/settings_audit.js";
+import { actorName } from "./actors.js";
+
+const t = say(words);
+const c = say(common);
+const known = (key) => Object.hasOwn(words.en, key);
+
+const ACTIONS = Object.keys(words.en).filter((key) => key.startsWith("action_")).map((key) => key.slice("action_".length));
+
+/** An action of a newer service has its own name at least. */
+const actionName = (action) => (known(`action_${action}`) ? t(`action_${action}`) : action);
+const fieldName = (name) => (known(`field_${name}`) ? t(`field_${name}`) : name);
+
+export function Audit() {
+  const { query } = useStore(route);
+  const action = query.action ?? "";
+  const { data, problem, again } = useLoad((signal) => get("/api/audit", { query: { action }, signal }), [action]);
+  const [more, setMore] = useState({ items: [], cursor: undefined, problem: null, busy: false });
+  // Another beginning makes the pages after it others too.
+  useEffect(() => setMore({ items: [], cursor: undefined, problem: null, busy: false }), [data]);
+  const cursor = more.cursor === undefined ? data?.next_cursor : more.cursor;
+  const readMore = async () => {
+    setMore({ ...more, busy: true, problem: null });
+    try {
+      const page = await get("/api/audit", { query: { action, cursor } });
+      setMore({ items: [...more.items, ...page.items], cursor: page.next_cursor, problem: null, busy: false });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setMore({ ...more, busy: false, problem: error });
+    }
+  };
+  const control = (attributes) => html`
+    <select ...${attributes} value=${action} onChange=${(event) => setQuery({ action: event.target.value })}>
+      <option value="">${t("everything")}</option>
+      ${ACTIONS.map((name) => [t(`action_${name}`), name]).sort(([a], [b]) => a.localeCompare(b)).map(([text, name]) => html`<option key=${name} value=${name}>${text}</option>`)}
+    </select>
+  `;
+  const entries = data === null ? [] : [...data.items, ...more.items];
+  return html`
+    <section class="stack">
+      <div class="audit-head">
+        <${Field} id="audit-action" label=${t("show")} control=${control} />
+        <button type="button" class="button" onClick=${again}><${Icon} name="refresh" /> ${t("refresh")}</button>
+      </div>
+      ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+      ${data === null
+        ? !problem && html`<${Loading} />`
+        : entries.length === 0
+          ? html`<${Empty} icon="clock">${t("nothing")}<//>`
+          : html`
+            <table class="card audit">
+              <thead><tr><th scope="col">${t("when")}</th><th scope="col">${t("what")}</th><th scope="col">${t("who")}</th><th scope="col">${t("details")}</th></tr></thead>
+              <tbody>${entries.map((one) => html`<${Entry} key=${one.id} one=${one} />`)}</tbody>
+            </table>
+          `}
+      ${more.problem && html`<${Trouble} problem=${more.problem} />`}
+      ${cursor && html`<p class="audit-more"><button type="button" class="button" disabled=${more.busy} onClick=${readMore}>${c("more")}</button></p>`}
+    </section>
+  `;
+}
+
+function Entry({ one }) {
+  return html`
+    <tr>
+      <td class="audit-when"><time dateTime=${one.at}>${dateTimeExact(one.at)}</time></td>
+      <td><strong>${actionName(one.action)}</strong>${one.target && html` <span class="audit-target">${one.target}</span>`}</td>
+      <td>${actorName(one.actor)}${one.address && html`<span class="audit-address soft">${one.address}</span>`}</td>
+      <td class="audit-details"><${Details} detail=${one.detail} /></td>
+    </tr>
+  `;
+}
+
+/** `changed` holds what each field was and is; anything else is a fact by its name. */
+function Details({ detail }) {
+  const { changed, ...facts } = detail;
+  const rows = [
+    ...Object.entries(changed && typeof changed === "object" ? changed : {}).map(([name, values]) => [name, Array.isArray(values) && values.length === 2 ? values : [undefined, values]]),
+    ...Object.entries(facts).map(([name, value]) => [name, [undefined, value]]),
+  ];
+  if (rows.length === 0) return null;
+  return html`
+    <dl class="audit-facts">
+      ${rows.map(([name, [before, after]]) => html`
+        <div key=${name}>
+          <dt>${fieldName(name)}</dt>
+          <dd>${before !== undefined && html`<${Value} value=${before} /> <span class="soft" aria-label=${t("became")} role="img">→</span> `}<${Value} value=${after} /></dd>
+        </div>
+      `)}
+    </dl>
+  `;
+}
+
+const LONG = 80;
+
+function Value({ value }) {
+  if (value === null || value === undefined) return html`<span class="soft">${t("unset")}</span>`;
+  if (value === true || value === false) return c(value ? "yes" : "no");
+  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(", ");
+  if (typeof value !== "object") return known(`value_${value}`) ? t(`value_${value}`) : String(value);
+  const text = JSON.stringify(value, null, 1);
+  if (text.length <= LONG) return html`<code>${text}</code>`;
+  return html`<details><summary>${t("all")}</summary><pre>${text}</pre></details>`;
+}

@@ -1,0 +1,131 @@
+/* How the service is at this moment: its parts, queue, workers, providers, room, and what went wrong or should be mended. */
+import { get, me } from "../../lib/api.js";
+import { ago, dateTime, number, percent, timeExact } from "../../lib/format.js";
+import { html } from "../../lib/html.js";
+import { say } from "../../lib/language.js";
+import { useEvery, useLoad } from "../../lib/load.js";
+import { to } from "../../lib/route.js";
+import { Icon } from "../../parts/icon.js";
+import { Loading, Pill, Trouble } from "../../parts/states.js";
+import words from "../../i18n/settings_health.js";
+import { Room } from "./storage.js";
+
+const t = say(words);
+const REFRESH_MS = 5_000;
+const known = (key, otherwise) => (Object.hasOwn(words.en, key) ? t(key) : otherwise);
+
+export function Health() {
+  const { data, problem, again } = useLoad((signal) => get("/api/status", { signal }));
+  useEvery(REFRESH_MS, again);
+  if (data === null) return problem ? html`<${Trouble} problem=${problem} again=${again} />` : html`<${Loading} />`;
+  const mend = data.findings.filter((one) => one.mend !== null);
+  return html`
+    <div class="stack health">
+      ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+      <section class="card">
+        <div class="row row-apart">
+          <h2>${t("parts")}</h2>
+          <p class="soft">${t("seenAt", { version: data.version, time: timeExact(data.at) })}</p>
+        </div>
+        <ul class="health-parts">${Object.entries(data.parts).map(([name, part]) => html`<${Part} key=${name} name=${name} part=${part} />`)}</ul>
+      </section>
+      ${mend.length > 0 && html`
+        <section class="card">
+          <h2>${t("toMend", { n: mend.length })}</h2>
+          <ul class="health-findings" lang="en">${mend.map((one, index) => html`<li key=${index}><${Icon} name="alert" /><p><strong>${one.part}</strong>: ${one.says}. <span class="soft">${one.mend}</span></p></li>`)}</ul>
+        </section>
+      `}
+      <div class="grid health-grid">
+        <section class="card"><h2>${t("queue")}</h2><${Queue} queue=${data.queue} /></section>
+        <section class="card"><h2>${t("room")}</h2><${Room} disk=${data.disk} /></section>
+        <section class="card"><h2>${t("workers")}</h2><${Workers} workers=${data.workers} /></section>
+      </div>
+      ${data.providers.length > 0 && html`<section class="card"><h2>${t("providers")}</h2><${Providers} providers=${data.providers} /></section>`}
+      <section class="card"><h2>${t("failures")}</h2><${Failures} failures=${data.last_failures} /></section>
+      <${Fine} findings=${data.findings.filter((one) => one.mend === null)} />
+    </div>
+  `;
+}
+
+function Part({ name, part }) {
+  return html`
+    <li>
+      <${Pill} tone=${part.ok ? "good" : "bad"}>${known(`part_${name}`, name)}: ${part.ok ? t("works") : t("broken")}<//>
+      ${!part.ok && html`<span lang="en">${part.detail}</span>`}
+    </li>
+  `;
+}
+
+function Queue({ queue }) {
+  const by = Object.entries(queue.by_provider);
+  return html`
+    <dl class="figures">
+      <div><dt>${t("pending")}</dt><dd>${number(queue.pending)}</dd></div>
+      <div><dt>${t("processing")}</dt><dd>${number(queue.processing)}</dd></div>
+    </dl>
+    ${by.length > 0 && html`<p class="soft">${by.map(([id, n]) => `${id}: ${number(n)}`).join(", ")}</p>`}
+  `;
+}
+
+function Workers({ workers }) {
+  if (workers.length === 0) return html`<p>${t("noWorkers")}</p>`;
+  return html`
+    <ul class="health-list">
+      ${workers.map((one) => html`
+        <li key=${one.name}>
+          <span class="row row-apart"><strong>${one.host}</strong><${Pill} tone=${one.silent ? "bad" : "good"}>${one.silent ? t("silent") : t("working")}<//></span>
+          <span class="soft">${t("busy", { running: number(one.running), concurrency: number(one.concurrency) })} · ${t("pid", { pid: one.pid })} · ${one.version} · ${t("heard", { ago: since(one.age_seconds) })}</span>
+        </li>
+      `)}
+    </ul>
+  `;
+}
+
+/** Told by the service's own clock: this machine's may differ. */
+const since = (seconds) => ago(Date.now() - seconds * 1000);
+
+const BREAKER_TONES = { closed: "good", half_open: "warn", open: "bad" };
+
+function Providers({ providers }) {
+  return html`
+    <table class="table-cards">
+      <thead><tr><th scope="col">${t("provider")}</th><th scope="col">${t("breaker")}</th><th scope="col" class="figure">${t("health")}</th><th scope="col" class="figure">${t("lastMinute")}</th><th scope="col" class="figure">${t("today")}</th></tr></thead>
+      <tbody>
+        ${providers.map((one) => html`
+          <tr key=${one.id}>
+            <th scope="row">${one.id}</th>
+            <td><${Pill} tone=${BREAKER_TONES[one.breaker]}>${t(`breaker_${one.breaker}`)}<//>${one.open_until && html` <span class="soft">${t("until", { time: timeExact(one.open_until) })}</span>`}</td>
+            <td class="figure" data-label=${t("health")}>${one.health === null ? "–" : percent(one.health)}</td>
+            <td class="figure" data-label=${t("lastMinute")}>${number(one.calls_last_minute)}</td>
+            <td class="figure" data-label=${t("today")}>${number(one.calls_today)}</td>
+          </tr>
+        `)}
+      </tbody>
+    </table>
+  `;
+}
+
+function Failures({ failures }) {
+  if (failures.length === 0) return html`<p class="soft">${t("noFailures")}</p>`;
+  const may = me.get().permissions.includes("jobs:read");
+  return html`
+    <ul class="health-list">
+      ${failures.map((one) => html`
+        <li key=${one.job_id} class="row row-apart">
+          <span><strong>${one.slot_id}</strong> · ${known(`code_${one.code}`, one.code)}${one.provider_id && ` · ${one.provider_id}`}</span>
+          <span><time class="soft" dateTime=${one.ended_at} title=${dateTime(one.ended_at)}>${since(one.age_seconds)}</time>${may && html` <a href=${to("jobs", one.job_id)}>${t("job")}<span class="unseen"> ${one.job_id}</span></a>`}</span>
+        </li>
+      `)}
+    </ul>
+  `;
+}
+
+function Fine({ findings }) {
+  if (findings.length === 0) return null;
+  return html`
+    <details class="card health-fine">
+      <summary>${t("fine", { n: findings.length })}</summary>
+      <dl class="facts" lang="en">${findings.map((one, index) => html`<dt key=${`${index}-part`}>${one.part}</dt><dd key=${index}>${one.says}</dd>`)}</dl>
+    </details>
+  `;
+}

@@ -1,0 +1,169 @@
+/* One slot: its head, its tabs, and the draft of its document that all of them share. */
+import { Problem, ask, get, me } from "../lib/api.js";
+import { html, useEffect, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { useLoad } from "../lib/load.js";
+import { readProviders } from "../lib/providers.js";
+import { route, setQuery, to } from "../lib/route.js";
+import { useStore } from "../lib/store.js";
+import { useLiveAgain } from "../lib/throttle.js";
+import { Icon } from "../parts/icon.js";
+import { Loading, Trouble } from "../parts/states.js";
+import { toast } from "../parts/toasts.js";
+import { KeepUnsaved } from "../parts/unsaved.js";
+import common from "../i18n/common.js";
+import words from "../i18n/slot.js";
+import { inOurWords } from "../i18n/told.js";
+import { Configuration } from "./slot/configuration.js";
+import { Conflict } from "./slot/conflict.js";
+import { Connect } from "./slot/connect.js";
+import { differences, documentOf, draftOf } from "./slot/draft.js";
+import { Head } from "./slot/head.js";
+import { Results } from "./slot/results.js";
+import { TryIt } from "./slot/try_it.js";
+
+const t = say(words);
+const c = say(common);
+
+export default function Slot({ id }) {
+  const { data, problem, again } = useLoad(async (signal) => {
+    const [slot, providers] = await Promise.all([get(`/api/slots/${encodeURIComponent(id)}`, { signal }), readProviders(signal)]);
+    return { slot, providers };
+  }, [id]);
+  useLiveAgain((event) => event.slot_id === id && event.event === "finalized", again);
+  if (data === null) return problem ? html`<${Trouble} problem=${problem} again=${again} />` : html`<${Loading} />`;
+  return html`${problem && html`<${Trouble} problem=${problem} again=${again} />`}<${Work} id=${id} slot=${data.slot} providers=${data.providers} again=${again} />`;
+}
+
+function Work({ id, slot, providers, again }) {
+  const mayWrite = me.get().permissions.includes("slots:write");
+  const work = useDraft(id, slot, again);
+  const { draft, changed, change } = work;
+  const tabs = ["configuration", ...(mayWrite ? ["try"] : []), "results", "connect"];
+  const { query } = useStore(route);
+  const tab = tabs.includes(query.tab) ? query.tab : tabs[0];
+  // All of one slot stay drawn, so that a photo that is being tried goes on while somebody looks at the settings.
+  const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}>${content}</div>`;
+  return html`
+    <a class="back" href=${to("slots")}><${Icon} name="left" size=${16} /> ${c("slots")}</a>
+    <${Head} id=${id} slot=${slot} onSwitched=${work.adopt} />
+    <div class="tabs" role="tablist" aria-label=${slot.name} onKeyDown=${(event) => onArrow(event, tabs, tab)}>
+      ${tabs.map((name) => html`<button key=${name} type="button" role="tab" id=${`tab-${name}`} aria-selected=${name === tab} aria-controls=${`panel-${name}`} tabindex=${name === tab ? 0 : -1} onClick=${() => setQuery({ tab: name })}>${t(name)}</button>`)}
+    </div>
+    ${panel("configuration", html`<${Configuration} id=${id} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
+    ${mayWrite && panel("try", html`<${TryIt} id=${id} draft=${draft} isChanged=${changed.length > 0} providers=${providers} />`)}
+    ${panel("results", html`<${Results} slot=${slot} />`)}
+    ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
+    ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}
+    ${work.theirs && html`<${Conflict} fields=${differences(draft, draftOf(work.theirs))} mine=${documentOf(draft)} theirs=${work.theirs} providers=${providers} onMine=${work.saveOver} onTheirs=${work.takeTheirs} onClose=${work.lookAgain} />`}
+    <${KeepUnsaved} changed=${changed.length > 0} />
+  `;
+}
+
+function onArrow(event, tabs, tab) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const next = tabs.at((tabs.indexOf(tab) + step) % tabs.length);
+  setQuery({ tab: next });
+  document.getElementById(`tab-${next}`).focus();
+}
+
+function SaveBar({ work }) {
+  const { problem, busy, changed } = work;
+  const told = problem && (problem.code === "unreachable" ? c("unreachable") : problem.errors.length ? t("mend", { n: problem.errors.length }) : inOurWords(problem.message));
+  return html`
+    <div class="save-bar" role="region" aria-label=${t("unsaved")}>
+      <p class=${problem ? "save-wrong" : undefined} role="status">${problem ? html`<${Icon} name="alert" /> ${told}` : t("unsaved")}</p>
+      <div class="row">
+        <button type="button" class="button" disabled=${busy || changed.length === 0} onClick=${work.discard}>${t("discard")}</button>
+        <button type="button" class="button button-primary" disabled=${busy} onClick=${work.save}>${c("save")}</button>
+      </div>
+    </div>
+  `;
+}
+
+/** The draft of a slot, and everything that can become of it. */
+function useDraft(id, slot, again) {
+  const [base, setBase] = useState(slot);
+  const [draft, setDraft] = useState(() => draftOf(slot));
+  const [problem, setProblem] = useState(null);
+  const [theirs, setTheirs] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const changed = differences(draft, draftOf(base));
+  const take = (next) => {
+    setBase(next);
+    setDraft(draftOf(next));
+    setProblem(null);
+    setTheirs(null);
+  };
+  useEffect(() => {
+    // What somebody else saved is taken over at once where nothing is being worked at; else saving will tell of it.
+    if (slot.etag !== base.etag && changed.length === 0) take(slot);
+  }, [slot]);
+  const put = async (etag) => {
+    setBusy(true);
+    try {
+      const { data } = await ask("PUT", `/api/slots/${id}`, { json: documentOf(draft), headers: { "If-Match": etag } });
+      take(data);
+      again();
+      toast(t("saved"));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 412) await showTheirs();
+      else setTheirs(null);
+      setProblem(error.status === 412 ? null : error);
+      if (error.errors.length) showFirstError();
+    } finally {
+      setBusy(false);
+    }
+  };
+  const showTheirs = async () => {
+    try {
+      setTheirs(await get(`/api/slots/${id}`));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setProblem(error);
+    }
+  };
+  return {
+    draft,
+    changed,
+    problem,
+    theirs,
+    busy,
+    change(part) {
+      setDraft((before) => ({ ...before, ...part }));
+      if (problem) setProblem(withoutMoved(problem, draft, part));
+    },
+    save: () => put(base.etag),
+    saveOver: () => put(theirs.etag),
+    takeTheirs: () => take(theirs),
+    lookAgain: () => setTheirs(null),
+    discard: () => take(base),
+    /** The slot was switched on or off: that is stored already, the rest of the draft is not. `from` is what it was made from. */
+    adopt(next, from) {
+      setDraft((before) => ({ ...before, active: next.active }));
+      setBase((before) => (from === before.etag ? next : { ...before, active: next.active }));
+      again();
+    },
+  };
+}
+
+/** What was said of a step or a template is said of its place: it is dropped when another may stand there. */
+function withoutMoved(problem, draft, part) {
+  const moved = [];
+  if (part.route && String(part.route.map(({ key }) => key)) !== String(draft.route.map(({ key }) => key))) moved.push("route");
+  if (part.templates) moved.push("templates");
+  const left = problem.errors.filter(({ field }) => !moved.some((name) => field === name || field.startsWith(`${name}.`)));
+  if (left.length === problem.errors.length) return problem;
+  return left.length ? new Problem({ status: problem.status, code: problem.code, detail: problem.message, errors: left }) : null;
+}
+
+/** Bring what is wrong before the eyes of whoever saved. */
+function showFirstError() {
+  requestAnimationFrame(() => {
+    document.getElementById("tab-configuration").click();
+    requestAnimationFrame(() => document.querySelector(".configuration [aria-invalid=true]")?.focus());
+  });
+}

@@ -1,0 +1,65 @@
+/* One finished picture as large as the window allows, with the others of its list at the arrow keys. */
+import { address } from "../../lib/api.js";
+import { dateTimeExact } from "../../lib/format.js";
+import { html, useEffect, useState } from "../../lib/html.js";
+import { say } from "../../lib/language.js";
+import { useEvery } from "../../lib/load.js";
+import { to } from "../../lib/route.js";
+import { CopyButton } from "../../parts/copy.js";
+import { Dialog } from "../../parts/dialog.js";
+import { Icon } from "../../parts/icon.js";
+import { QrCode } from "../../parts/qr.js";
+import common from "../../i18n/common.js";
+import words from "../../i18n/slot.js";
+
+const t = say(words);
+const c = say(common);
+
+export function Lightbox({ results, place, onGo, onClose }) {
+  const result = results[place];
+  const step = (by) => {
+    const next = place + by;
+    if (next >= 0 && next < results.length) onGo(next);
+  };
+  useEffect(() => {
+    const onKey = (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by) step(by);
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  });
+  const file = address(`/public/results/${result.job_id}`);
+  return html`
+    <${Dialog} title=${t("pictureOf", { n: place + 1, all: results.length })} wide onClose=${onClose}>
+      <div class="lightbox">
+        <div class="lightbox-picture">
+          <img key=${result.job_id} src=${file} alt=${t("pictureAt", { when: dateTimeExact(result.completed_at) })} />
+          <button type="button" class="button lightbox-step lightbox-before" aria-label=${t("previous")} disabled=${place === 0} onClick=${() => step(-1)}><${Icon} name="left" /></button>
+          <button type="button" class="button lightbox-step lightbox-after" aria-label=${t("next")} disabled=${place === results.length - 1} onClick=${() => step(1)}><${Icon} name="right" /></button>
+        </div>
+        <div class="lightbox-side">
+          <div class="lightbox-qr"><${QrCode} text=${result.download_url} label=${t("qrLabel")} /><p class="soft">${t("qrHelp")}</p></div>
+          <div class="stack">
+            <p>${dateTimeExact(result.completed_at)}<br /><${Expiry} until=${result.result_expires_at} /></p>
+            <div class="row">
+              <a class="button button-primary" href=${address(`/public/results/${result.job_id}`, { download: 1 })} download><${Icon} name="download" /> ${c("download")}</a>
+              <${CopyButton} text=${result.download_url} label=${t("copyLink")} />
+            </div>
+            <a href=${to("jobs", result.job_id)}>${t("toJob")}</a>
+          </div>
+        </div>
+      </div>
+    <//>
+  `;
+}
+
+/** What is left of a result's time, counted down. */
+function Expiry({ until }) {
+  const [now, setNow] = useState(Date.now());
+  useEvery(1000, () => setNow(Date.now()));
+  const left = Math.max(Math.floor((new Date(until).getTime() - now) / 1000), 0);
+  if (left === 0) return html`<span class="soft">${t("expired")}</span>`;
+  const two = (value) => String(value).padStart(2, "0");
+  return html`<span class="soft countdown" role="timer">${t("expiresIn", { time: `${Math.floor(left / 3600)}:${two(Math.floor(left / 60) % 60)}:${two(left % 60)}` })}</span>`;
+}

@@ -1,0 +1,38 @@
+/* The newest pictures of a slot, live; each big with its download, a QR code for the guest's phone, and how long it is kept. */
+import { address } from "../../lib/api.js";
+import { ago, bytes, time } from "../../lib/format.js";
+import { html, useState } from "../../lib/html.js";
+import { say } from "../../lib/language.js";
+import { to } from "../../lib/route.js";
+import { Empty } from "../../parts/states.js";
+import words from "../../i18n/slot.js";
+import { Lightbox } from "./lightbox.js";
+
+const t = say(words);
+
+export function Results({ slot }) {
+  const [open, setOpen] = useState(null);
+  const results = slot.recent_results;
+  const place = results.findIndex(({ job_id }) => job_id === open?.job_id);
+  // A picture that is being looked at stays, though newer ones push it off the list.
+  const shown = place < 0 && open ? [open] : results;
+  return html`
+    <section class="stack" aria-label=${t("results")}>
+      ${results.length === 0 ? html`<${Empty}>${t("noResults")}<//>` : html`
+        <ul class="results">
+          ${results.map((result) => html`
+            <li key=${result.job_id}>
+              <button type="button" class="result" onClick=${() => setOpen(result)}>
+                <img src=${address(`/public/results/${result.job_id}/thumbnail`)} alt="" loading="lazy" />
+                <span><b>${time(result.completed_at)}</b> <small class="soft">${bytes(result.size_bytes)}</small></span>
+                <span class="unseen">${t("look")}</span>
+              </button>
+            </li>
+          `)}
+        </ul>
+        <p class="soft">${t("newestTen", { when: ago(results[0].completed_at) })} <a href=${`${to("jobs")}?slot=${slot.id}`}>${t("allJobs")}</a></p>
+      `}
+      ${open && html`<${Lightbox} results=${shown} place=${Math.max(place, 0)} onGo=${(next) => setOpen(shown[next])} onClose=${() => setOpen(null)} />`}
+    </section>
+  `;
+}

@@ -1,0 +1,130 @@
+/* How jobs ended and how long they took, in a range of time, for all slots or one; all of it also as a file. */
+import { Problem, ask, get, me } from "../lib/api.js";
+import { saveCsv } from "../lib/csv.js";
+import { dateTime } from "../lib/format.js";
+import { html, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { useEvery, useLoad } from "../lib/load.js";
+import { asked, dayText, zone } from "../lib/ranges.js";
+import { route, setQuery } from "../lib/route.js";
+import { useStore } from "../lib/store.js";
+import { Confirm } from "../parts/dialog.js";
+import { Icon } from "../parts/icon.js";
+import { useSlots } from "../parts/slot_names.js";
+import { Empty, Loading, Trouble } from "../parts/states.js";
+import { Charts, Tiles, periodNames } from "../parts/statistics_charts.js";
+import { Controls } from "../parts/statistics_controls.js";
+import { FiguresTable, OUTCOMES, shareOf } from "../parts/statistics_tables.js";
+import { toast } from "../parts/toasts.js";
+import words from "../i18n/statistics.js";
+
+const t = say(words);
+
+const PAGE_SIZE = 200;
+const REREAD_MS = 20_000;
+
+export default function Statistics() {
+  const { query } = useStore(route);
+  const slots = useSlots();
+  const wanted = asked(query);
+  const { slot, group, range } = wanted;
+  const key = JSON.stringify([slot, group, range, query.from, query.to]);
+  const { data, problem, busy, again } = useLoad((signal) => read(asked(query), signal), [key]);
+  useEvery(REREAD_MS, () => wanted.to === null && again());
+  const report = data?.report;
+  const names = Object.fromEntries(slots.map((one) => [one.id, one.name]));
+  return html`
+    <div class="page-head">
+      <h1>${t("title")}</h1>
+      <div class="row">
+        ${slot !== null && me.get().permissions.includes("slots:write") && html`<${Reset} key=${slot} id=${slot} name=${names[slot] ?? slot} onDone=${again} />`}
+        <button type="button" class="button" disabled=${!report} onClick=${() => save(data, names)}><${Icon} name="download" /> ${t("exportCsv")}</button>
+      </div>
+    </div>
+    <${Controls} query=${query} wanted=${wanted} slots=${slots} problem=${problem} />
+    ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    ${data === null ? busy && html`<${Loading} />` : report && html`<${Report} report=${report} group=${data.wanted.group} names=${names} />`}
+  `;
+}
+
+/** The report of what is wanted with all its periods, or none where the range cannot be asked for. */
+async function read(wanted, signal) {
+  if (Object.keys(wanted.problems).length) return { wanted, report: null };
+  const query = { from: wanted.from.toISOString(), to: wanted.to?.toISOString(), group_by: wanted.group, tz: zone() };
+  if (wanted.slot !== null) return { wanted, report: await get(`/api/stats/${encodeURIComponent(wanted.slot)}`, { query, signal }) };
+  const page = (number) => get("/api/stats/global", { query: { ...query, page: number, page_size: PAGE_SIZE }, signal });
+  const report = await page(1);
+  for (let next = 2; report.metrics.length < report.total; next += 1) report.metrics.push(...(await page(next)).metrics);
+  return { wanted, report };
+}
+
+function Report({ report, group, names }) {
+  if (report.summary.ingest_count === 0) {
+    return html`<${Since} report=${report} /><${Empty} icon="statistics">${t("empty")}<//>`;
+  }
+  const { names: periods } = periodNames(report.metrics, group);
+  const byPeriod = report.metrics.map((one, index) => ({ key: one.period_start, name: periods[index], figures: one }));
+  const byProvider = report.providers.map((one) => ({ key: one.provider_id ?? "", name: one.provider_id ?? t("noProvider"), figures: one }));
+  const bySlot = (report.slots ?? []).map((one) => ({
+    key: one.slot_id,
+    name: html`<button type="button" class="link" onClick=${() => setQuery({ slot: one.slot_id })}>${names[one.slot_id] ?? one.slot_id}</button>`,
+    figures: one,
+  }));
+  return html`
+    <div class="stack statistics-report">
+      <${Since} report=${report} />
+      <${Tiles} report=${report} />
+      <${Charts} report=${report} group=${group} />
+      ${bySlot.length > 0 && html`<section class="card" aria-labelledby="by-slot"><h2 id="by-slot">${t("bySlot")}</h2><${FiguresTable} title=${t("bySlot")} first=${t("slot")} rows=${bySlot} /></section>`}
+      <section class="card" aria-labelledby="by-provider"><h2 id="by-provider">${t("byProvider")}</h2><${FiguresTable} title=${t("byProvider")} first=${t("provider")} rows=${byProvider} /></section>
+      <details class="card statistics-periods">
+        <summary><h2>${t("byPeriod")}</h2></summary>
+        <${FiguresTable} title=${t("byPeriod")} first=${t("period")} rows=${byPeriod} />
+      </details>
+      <p class="soft">${t("zone", { zone: report.range.tz })}</p>
+    </div>
+  `;
+}
+
+function Since({ report }) {
+  const at = report.summary.last_reset_at;
+  const counts = report.slot_id !== undefined && at !== null;
+  return counts ? html`<p class="notice">${t("since", { time: dateTime(at) })}</p>` : null;
+}
+
+function Reset({ id, name, onDone }) {
+  const [asks, setAsks] = useState(false);
+  const reset = async () => {
+    setAsks(false);
+    try {
+      await ask("POST", `/api/slots/${encodeURIComponent(id)}/reset_stats`);
+      toast(t("resetDone", { name }));
+      onDone();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      toast(error.message, "failed");
+    }
+  };
+  return html`
+    <button type="button" class="button" onClick=${() => setAsks(true)}><${Icon} name="refresh" /> ${t("reset")}</button>
+    ${asks && html`<${Confirm} title=${t("resetTitle", { name })} text=${t("resetText")} yes=${t("resetYes")} dangerous onYes=${reset} onNo=${() => setAsks(false)} />`}
+  `;
+}
+
+function save({ report, wanted }, names) {
+  const head = ["period_start", "period_end", "slot_id", "slot_name", "ingest_count", ...OUTCOMES, "success_share", "p50_ms", "p95_ms", "p99_ms"];
+  const rows = report.metrics.map((one) => [
+    one.period_start,
+    one.period_end,
+    wanted.slot,
+    wanted.slot === null ? null : (names[wanted.slot] ?? null),
+    one.ingest_count,
+    ...OUTCOMES.map((name) => one[name]),
+    shareOf(one),
+    one.latency_ms.p50,
+    one.latency_ms.p95,
+    one.latency_ms.p99,
+  ]);
+  const days = [report.range.from, report.range.to].map((moment) => dayText(new Date(moment)));
+  saveCsv(`photochanger-${wanted.slot ?? "statistics"}-${days.join("-")}.csv`, [head, ...rows]);
+}

@@ -1,0 +1,25 @@
+/* Before and after in one place, with a line between them that is moved by mouse, finger or arrow keys. */
+import { html, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import words from "../i18n/compare.js";
+
+const t = say(words);
+
+/** `before` and `after` are addresses of pictures; `width` and `height` are those of `after`. */
+export function Compare({ before, after, width, height }) {
+  const [cut, setCut] = useState(50);
+  const [undecoded, setUndecoded] = useState(false);
+  if (before === null || undecoded) {
+    return html`<figure class="compare-alone"><img src=${after} alt=${t("after")} width=${width} height=${height} />${undecoded && html`<figcaption class="soft">${t("undecoded")}</figcaption>`}</figure>`;
+  }
+  return html`
+    <div class="compare" style=${{ "--cut": `${cut}%`, aspectRatio: `${width} / ${height}`, maxWidth: `min(100%, calc(70vh * ${width / height}))` }}>
+      <img src=${after} alt=${t("after")} />
+      <img class="compare-before" src=${before} alt=${t("before")} onError=${() => setUndecoded(true)} />
+      <span class="compare-name compare-name-before" aria-hidden="true">${t("before")}</span>
+      <span class="compare-name compare-name-after" aria-hidden="true">${t("after")}</span>
+      <span class="compare-line" aria-hidden="true"></span>
+      <input type="range" min="0" max="100" value=${cut} aria-label=${t("slider")} onInput=${(event) => setCut(Number(event.target.value))} />
+    </div>
+  `;
+}

@@ -1,0 +1,31 @@
+/* A button that puts a text into the clipboard. */
+import { html, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import words from "../i18n/common.js";
+import { Icon } from "./icon.js";
+import { toast } from "./toasts.js";
+
+const t = say(words);
+
+/** The clipboard is there on secure addresses only; elsewhere a hidden field is copied from, as browsers did before. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "unseen";
+  (document.querySelector("dialog[open]") ?? document.body).append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
+
+export function CopyButton({ text, label }) {
+  const [copied, setCopied] = useState(false);
+  const onClick = async () => {
+    await copy(text);
+    setCopied(true);
+    toast(t("copied"));
+    setTimeout(() => setCopied(false), 2000);
+  };
+  return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> ${label ?? t("copy")}</button>`;
+}

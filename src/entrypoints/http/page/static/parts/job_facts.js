@@ -1,0 +1,75 @@
+/* What is known of a job beside what happened to it: ids, times, its photo, and what came with it. */
+import { bytes, dateTimeExact, duration } from "../lib/format.js";
+import { html } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { to } from "../lib/route.js";
+import words from "../i18n/job.js";
+import jobsWords from "../i18n/jobs.js";
+import { CopyButton } from "./copy.js";
+
+const t = say(words);
+const jobs = say(jobsWords);
+
+const Fact = ({ name, children }) => (children === null || children === "" ? null : html`<dt>${name}</dt><dd>${children}</dd>`);
+
+const moment = (value) => (value === null ? null : html`<time datetime=${value}>${dateTimeExact(value)}</time>`);
+
+export function Facts({ job, slotName }) {
+  const failed = [job.failure_reason && jobs(`reason_${job.failure_reason}`), job.error_detail].filter(Boolean).join(": ");
+  return html`
+    <section class="card" aria-label=${t("facts")}>
+      <h2>${t("facts")}</h2>
+      <dl class="facts job-facts">
+        <${Fact} name=${t("slot")}>${slotName ? html`<a href=${to("slots", job.slot_id)}>${slotName}</a>` : job.slot_id}<//>
+        <${Fact} name=${t("source")}>${jobs(`source_${job.source}`)}<//>
+        <${Fact} name=${t("problem")}>${failed}<//>
+        <${Fact} name=${t("madeBy")}>${job.provider_id && `${job.provider_id} · ${job.operation_id}`}<//>
+        <${Fact} name=${t("route")}>${job.route.map((entry) => `${entry.provider_id} · ${entry.operation_id}`).join(" → ")}<//>
+        <${Fact} name=${t("attempt")}>${job.attempt > 1 ? job.attempt : null}<//>
+        <${Fact} name=${t("created")}>${moment(job.created_at)}<//>
+        <${Fact} name=${t("deadline")}>${moment(job.expires_at)}<//>
+        <${Fact} name=${t("acquired")}>${moment(job.acquired_at)}<//>
+        <${Fact} name=${t("finalized")}>${moment(job.finalized_at)}<//>
+        <${Fact} name=${t("abandoned")}>${moment(job.abandoned_at)}<//>
+        ${job.finalized_at !== null && html`
+          <${Fact} name=${t("waited")}>${duration(job.wait_ms)}<//>
+          <${Fact} name=${t("worked")}>${duration(job.processing_ms)}<//>
+          <${Fact} name=${t("took")}>${duration(job.total_ms)}<//>`}
+      </dl>
+      <div class="job-id">
+        <code>${job.job_id}</code>
+        <${CopyButton} text=${job.job_id} label=${t("copyId")} />
+      </div>
+    </section>
+  `;
+}
+
+export function PhotoFacts({ photo }) {
+  return html`
+    <section class="card" aria-label=${t("photo")}>
+      <h2>${t("photo")}</h2>
+      <dl class="facts job-facts">
+        <${Fact} name=${t("kind")}>${photo.mime}<//>
+        <${Fact} name=${t("size")}>${t("photoFacts", { width: photo.width, height: photo.height, size: bytes(photo.size_bytes) })}<//>
+        <${Fact} name=${t("checksum")}><code>${photo.sha256}</code><//>
+      </dl>
+      <div class="job-id"><${CopyButton} text=${photo.sha256} label=${t("copyChecksum")} /></div>
+    </section>
+  `;
+}
+
+export function Metadata({ metadata }) {
+  const fields = Object.entries(metadata);
+  return html`
+    <section class="card" aria-label=${t("metadata")}>
+      <h2>${t("metadata")}</h2>
+      ${fields.length === 0
+        ? html`<p class="soft">${t("noMetadata")}</p>`
+        : html`
+          <table class="job-metadata">
+            <thead><tr><th scope="col">${t("field")}</th><th scope="col">${t("value")}</th></tr></thead>
+            <tbody>${fields.map(([name, value]) => html`<tr key=${name}><th scope="row">${name}</th><td>${value}</td></tr>`)}</tbody>
+          </table>`}
+    </section>
+  `;
+}

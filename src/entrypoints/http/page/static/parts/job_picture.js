@@ -1,0 +1,75 @@
+/* The picture that a job came to: a look at it, in full, beside the photo, to take away, and until when it is there. */
+import { address } from "../lib/api.js";
+import { ago, bytes, dateTime } from "../lib/format.js";
+import { html, useEffect, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { useEvery } from "../lib/load.js";
+import commonWords from "../i18n/common.js";
+import words from "../i18n/job.js";
+import { Compare } from "./compare.js";
+import { Dialog } from "./dialog.js";
+import { Icon } from "./icon.js";
+import { isLive } from "./jobs_feed.js";
+import { Empty } from "./states.js";
+
+const t = say(words);
+const common = say(commonWords);
+
+export function JobPicture({ job }) {
+  return html`
+    <section class="card" aria-label=${t("picture")}>
+      <h2>${t("picture")}</h2>
+      ${job.result === null
+        ? html`<${Empty} icon=${isLive(job) ? "clock" : "photo"}>${isLive(job) ? t("notYet") : t("noPicture")}<//>`
+        : html`<${Picture} job=${job} result=${job.result} />`}
+    </section>
+  `;
+}
+
+function Picture({ job, result }) {
+  const [gone, setGone] = useState(false);
+  const [full, setFull] = useState(false);
+  const [comparing, setComparing] = useState(false);
+  const photo = usePhoto(job.job_id);
+  const [now, setNow] = useState(Date.now());
+  useEvery(10_000, () => setNow(Date.now()));
+  if (gone || new Date(result.expires_at) <= now) return html`<${Empty} icon="clock">${t("expired")}<//>`;
+  const at = `/public/results/${job.job_id}`;
+  return html`
+    <div class="stack job-picture">
+      <button type="button" class="job-picture-open" onClick=${() => setFull(true)} aria-label=${t("enlarge")}>
+        <img src=${address(at)} alt=${t("pictureOf")} width=${result.width} height=${result.height} onError=${() => setGone(true)} />
+        <span class="job-picture-sign" aria-hidden="true"><${Icon} name="full" /></span>
+      </button>
+      ${result.outcome === "fallback" && html`<p class="notice">${t("fallback")}</p>`}
+      ${job.state === "timed_out" && result.outcome !== "fallback" && html`<p class="notice">${t("rescued")}</p>`}
+      <div class="row row-apart">
+        <p class="soft job-picture-facts">${t("photoFacts", { width: result.width, height: result.height, size: bytes(result.size_bytes) })}<br />${t("expires", { time: dateTime(result.expires_at), ago: ago(result.expires_at, now) })}</p>
+        <div class="row">
+          ${photo && html`<button type="button" class="button" onClick=${() => setComparing(true)}><${Icon} name="photo" /> ${t("compare")}</button>`}
+          <a class="button" href=${address(at, { download: 1 })} download><${Icon} name="download" /> ${common("download")}</a>
+        </div>
+      </div>
+    </div>
+    ${comparing && html`
+      <${Dialog} title=${t("compare")} wide onClose=${() => setComparing(false)}>
+        <${Compare} before=${photo} after=${address(at)} width=${result.width} height=${result.height} />
+      <//>`}
+    ${full && html`
+      <${Dialog} title=${t("pictureOf")} wide onClose=${() => setFull(false)}>
+        <img class="job-picture-full" src=${address(at)} alt=${t("pictureOf")} width=${result.width} height=${result.height} />
+      <//>`}
+  `;
+}
+
+/** The address of the small copy of the photo, once it is known to be there: it is made after the guest's answer, and not of every job. */
+function usePhoto(jobId) {
+  const [photo, setPhoto] = useState(null);
+  useEffect(() => {
+    const found = new Image();
+    found.onload = () => setPhoto(found.src);
+    found.src = address(`/api/jobs/${encodeURIComponent(jobId)}/photo`);
+    return () => (found.onload = null);
+  }, [jobId]);
+  return photo;
+}

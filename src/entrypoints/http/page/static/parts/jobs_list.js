@@ -1,0 +1,101 @@
+/* Jobs one below the other: a table where there is room for it, cards on a phone. */
+import { address } from "../lib/api.js";
+import { bytes, dateTimeExact, day, duration, isToday, timeExact } from "../lib/format.js";
+import { html, useState } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { to } from "../lib/route.js";
+import words from "../i18n/jobs.js";
+import { CancelButton, mayCancel } from "./jobs_cancel.js";
+import { isLive } from "./jobs_feed.js";
+import { Window } from "./jobs_times.js";
+import { Icon } from "./icon.js";
+import { JobPill } from "./states.js";
+
+const t = say(words);
+
+/** The picture's thumbnail while there is one; its place is kept where there is none. */
+export function Thumbnail({ job }) {
+  const [broken, setBroken] = useState(false);
+  const there = job.result !== null && new Date(job.result.expires_at) > Date.now() && !broken;
+  return html`
+    <span class="job-thumbnail">
+      ${there ? html`<img src=${address(`/public/results/${job.job_id}/thumbnail`)} alt="" loading="lazy" onError=${() => setBroken(true)} />` : html`<${Icon} name=${isLive(job) ? "clock" : "photo"} />`}
+    </span>
+  `;
+}
+
+/** Why there is no picture of the route, or that another one was sent instead. */
+function Reason({ job }) {
+  const texts = [];
+  if (job.failure_reason) texts.push(t(`reason_${job.failure_reason}`));
+  if (job.result?.outcome === "fallback") texts.push(t("fallback"));
+  return texts.length ? html`<span class="job-reason">${texts.join(" · ")}</span>` : null;
+}
+
+function When({ job }) {
+  return html`
+    <a class="job-link" href=${to("jobs", job.job_id)}><time datetime=${job.created_at} title=${dateTimeExact(job.created_at)}>${timeExact(job.created_at)}</time></a>
+    <span class="job-under">${[!isToday(job.created_at) && day(job.created_at), job.source !== "ingest" && t(`source_${job.source}`)].filter(Boolean).join(" · ")}</span>
+  `;
+}
+
+const slotName = (slots, id) => slots.find((slot) => slot.id === id)?.name ?? id;
+
+function MadeBy({ job }) {
+  return job.provider_id ? html`${job.provider_id}<span class="job-under">${job.operation_id}</span>` : html`<span class="soft">–</span>`;
+}
+
+const Figure = ({ ms }) => html`<td class="figure">${duration(ms)}</td>`;
+
+export function JobsTable({ jobs, slots, arrived, onChanged }) {
+  return html`
+    <div class="card jobs-card">
+      <table class="jobs-table">
+        <caption class="unseen">${t("list")}</caption>
+        <thead>
+          <tr>
+            <th scope="col"><span class="unseen">${t("picture")}</span></th>
+            <th scope="col">${t("received")}</th>
+            <th scope="col">${t("slot")}</th>
+            <th scope="col">${t("state")}</th>
+            <th scope="col">${t("madeBy")}</th>
+            <th scope="col" class="figure">${t("waited")}</th>
+            <th scope="col" class="figure">${t("worked")}</th>
+            <th scope="col" class="figure">${t("took")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${jobs.map((job) => html`
+            <tr key=${job.job_id} class=${arrived.has(job.job_id) ? "job-row job-arrives" : "job-row"}>
+              <td><${Thumbnail} key=${String(job.result === null)} job=${job} /></td>
+              <td><${When} job=${job} /></td>
+              <td class="job-slot">${slotName(slots, job.slot_id)}<span class="job-under">${job.slot_id}</span></td>
+              <td><${JobPill} state=${job.state} /><${Reason} job=${job} /></td>
+              ${isLive(job)
+                ? html`<td colspan="4"><div class="job-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${onChanged} />`}</div></td>`
+                : html`<td><${MadeBy} job=${job} /></td><${Figure} ms=${job.wait_ms} /><${Figure} ms=${job.processing_ms} /><${Figure} ms=${job.total_ms} />`}
+            </tr>`)}
+        </tbody>
+      </table>
+    </div>
+  `;
+}
+
+export function JobCards({ jobs, slots, arrived, onChanged }) {
+  return html`
+    <ul class="job-cards" aria-label=${t("list")}>
+      ${jobs.map((job) => html`
+        <li key=${job.job_id} class=${arrived.has(job.job_id) ? "card job-card job-arrives" : "card job-card"}>
+          <${Thumbnail} key=${String(job.result === null)} job=${job} />
+          <div class="job-card-text">
+            <p class="job-card-head"><span class="job-card-slot">${slotName(slots, job.slot_id)}</span><${JobPill} state=${job.state} /></p>
+            <p class="job-card-when"><${When} job=${job} /></p>
+            ${isLive(job)
+              ? html`<div class="job-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${onChanged} />`}</div>`
+              : html`<p class="soft job-card-facts">${[job.provider_id, duration(job.total_ms), job.result && bytes(job.result.size_bytes)].filter(Boolean).join(" · ")}</p>`}
+            <${Reason} job=${job} />
+          </div>
+        </li>`)}
+    </ul>
+  `;
+}

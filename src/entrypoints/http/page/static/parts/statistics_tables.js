@@ -1,0 +1,49 @@
+/* Figures as tables: by slot, by provider, and period by period. */
+import { duration, number, percent } from "../lib/format.js";
+import { html } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import words from "../i18n/statistics.js";
+
+const t = say(words);
+
+export const OUTCOMES = ["success", "timeouts", "provider_errors", "cancelled", "errors"];
+
+/** The share of photos that became pictures; null where there were none. */
+export const shareOf = (figures) => (figures.ingest_count === 0 ? null : figures.success / figures.ingest_count);
+
+/** `rows` are `{key, name, figures}`; `first` names what is in the first column. */
+export function FiguresTable({ title, first, rows }) {
+  return html`
+    <div class="scroll" tabindex="0" role="region" aria-label=${title}>
+      <table class="statistics-table">
+        <thead>
+          <tr>
+            <th scope="col">${first}</th>
+            <th scope="col" class="figure">${t("photos")}</th>
+            <th scope="col" class="statistics-share-head">${t("share")}</th>
+            ${OUTCOMES.map((name) => html`<th key=${name} scope="col" class="figure">${t(name)}</th>`)}
+            <th scope="col" class="figure">${t("p50")}</th>
+            <th scope="col" class="figure">${t("p95")}</th>
+            <th scope="col" class="figure">${t("p99")}</th>
+          </tr>
+        </thead>
+        <tbody>${rows.map((row) => html`<${Row} key=${row.key} ...${row} />`)}</tbody>
+      </table>
+    </div>
+  `;
+}
+
+function Row({ name, figures }) {
+  const share = shareOf(figures);
+  return html`
+    <tr>
+      <th scope="row">${name}</th>
+      <td class="figure">${number(figures.ingest_count)}</td>
+      <td><span class="statistics-share"><span class="statistics-share-bar" aria-hidden="true"><span style=${{ width: `${(share ?? 0) * 100}%` }}></span></span>${share === null ? "–" : percent(share, 1)}</span></td>
+      ${OUTCOMES.map((outcome) => html`<td key=${outcome} class=${figures[outcome] ? "figure" : "figure soft"}>${number(figures[outcome])}</td>`)}
+      <td class="figure">${duration(figures.latency_ms.p50)}</td>
+      <td class="figure">${duration(figures.latency_ms.p95)}</td>
+      <td class="figure">${duration(figures.latency_ms.p99)}</td>
+    </tr>
+  `;
+}

@@ -1,0 +1,1 @@
+"""HTTP building blocks: bodies, forms, ETags, files, links, problems."""

@@ -1,0 +1,113 @@
+"""Stored files as answers: whole or in part, with ETag, and streamed chunk by chunk from the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+from litestar import Request
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Send
+
+from ....core.domain.media import StoredFile
+from ....core.domain.result_files import PublicFile
+from ....core.ports.media_store import MediaStore
+from .etag import matches
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+
+
+class StreamedResponse(ASGIResponse):
+    """An answer of known length whose body is a stream; the first chunk is fetched before anything is sent."""
+
+    _should_set_content_length = False
+
+    def __init__(self, stream: AsyncIterator[bytes], first: bytes, *, length: int, **options: object) -> None:
+        super().__init__(content_length=length, **options)  # type: ignore[arg-type]
+        self.headers["content-length"] = str(length)
+        self._stream = stream
+        self._first = first
+
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        async for chunk in self._stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def begin(stream: AsyncIterator[bytes]) -> bytes:
+    """The first chunk, so that a file that is gone is found out while another answer is still possible."""
+    return await anext(stream, b"")
+
+
+async def serve_file(
+    request: Request[Any, Any, Any], store: MediaStore, file: PublicFile, *, now: datetime
+) -> ASGIResponse:
+    """A public file while its link holds, as `serve_stored` does."""
+    kept = {
+        "Cache-Control": f"private, max-age={max(int((file.expires_at - now).total_seconds()), 0)}",
+        "Expires": format_datetime(file.expires_at, usegmt=True),
+    }
+    return await serve_stored(request, store, file.file, mime=file.mime, download_name=file.download_name, headers=kept)
+
+
+async def serve_stored(
+    request: Request[Any, Any, Any],
+    store: MediaStore,
+    file: StoredFile,
+    *,
+    mime: str,
+    download_name: str,
+    headers: dict[str, str],
+) -> ASGIResponse:
+    """A stored file for GET and HEAD: 200, 206, 304 or 416 (RFC 9110). MediaNotFound where the store lost it."""
+    etag = f'"{file.sha256}"'
+    kind = "attachment" if request.query_params.get("download") == "1" else "inline"
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f'{kind}; filename="{download_name}"',
+        **headers,
+    }
+    if matches(request.headers.get("if-none-match"), etag):
+        return ASGIResponse(status_code=304, headers=headers, media_type=mime)
+    size = file.size_bytes
+    start, end, status = 0, size, 200
+    wanted = request.headers.get("range") if request.method == "GET" else None
+    if wanted is not None and request.headers.get("if-range", etag) == etag:
+        part = _part(wanted, size)
+        if part == _UNSATISFIABLE:
+            del headers["Content-Disposition"]
+            headers |= {"Content-Range": f"bytes */{size}", "Cache-Control": "no-store"}
+            return ASGIResponse(status_code=416, headers=headers, media_type=mime)
+        if part is not None:
+            start, end, status = *part, 206
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    if request.method == "HEAD":
+        await store.size(file.key)
+        headers |= {"Content-Length": str(size), "Content-Type": mime}
+        return ASGIResponse(status_code=200, headers=headers, media_type=mime, is_head_response=True)
+    stream = store.open(file.key, start=start, end=end)
+    first = await begin(stream)
+    return StreamedResponse(stream, first, length=end - start, status_code=status, headers=headers, media_type=mime)
+
+
+_UNSATISFIABLE = (0, 0)
+
+
+def _part(wanted: str, size: int) -> tuple[int, int] | None:
+    """The bytes that one range asks for, end exclusive; None where the header is not one range, to be ignored."""
+    match = _RANGE.match(wanted.strip())
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last) + 1 if last else size, size)
+        if last and int(last) < int(first):
+            return None
+    return (start, end) if start < end else _UNSATISFIABLE

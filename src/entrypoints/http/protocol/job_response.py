@@ -1,0 +1,175 @@
+"""A job becomes an answer: the picture, the promise of one (202), or the problem."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Send
+
+from ....core.domain.errors import PhotoChangerError
+from ....core.domain.job import Job, Result
+from ....core.domain.slot import ResponseMode
+from ....core.ports.job_service import JobService
+from ....core.ports.media_store import MediaStore
+from .file_response import StreamedResponse, begin
+from .links import Links
+from .problems import problem_of_job, problem_response
+
+_log = logging.getLogger("photochanger.http")
+
+
+class ResultBody(msgspec.Struct, kw_only=True):
+    """A finished picture as JSON tells of it."""
+
+    url: str
+    thumbnail_url: str
+    mime: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    expires_at: datetime
+    outcome: str
+
+
+class JobBody(msgspec.Struct, kw_only=True):
+    """A job as JSON tells of it."""
+
+    job_id: UUID
+    slot_id: str
+    source: str
+    state: str
+    created_at: datetime
+    expires_at: datetime
+    finalized_at: datetime | None
+    failure_reason: str | None
+    error_code: str | None
+    error_detail: str | None
+    attempt: int
+    provider_id: str | None
+    operation_id: str | None
+    result: ResultBody | None
+
+
+class AcceptedBody(msgspec.Struct, kw_only=True):
+    """The promise of a picture: where to ask, and where it will be."""
+
+    job_id: UUID
+    state: str
+    status_url: str
+    result_url: str
+    expires_at: datetime
+
+
+def job_body(job: Job, links: Links) -> JobBody:
+    """Everything that whoever submitted the job may know of it."""
+    return JobBody(
+        job_id=job.id,
+        slot_id=job.slot_id,
+        source=job.source,
+        state=job.state,
+        created_at=job.created_at,
+        expires_at=job.expires_at,
+        finalized_at=job.finalized_at,
+        failure_reason=job.failure_reason,
+        error_code=job.error_code,
+        error_detail=job.error_detail,
+        attempt=job.attempt,
+        provider_id=job.provider_id,
+        operation_id=job.operation_id,
+        result=_result_body(job, job.result, links) if job.result else None,
+    )
+
+
+def _result_body(job: Job, result: Result, links: Links) -> ResultBody:
+    return ResultBody(
+        url=links.result(job.id),
+        thumbnail_url=links.thumbnail(job.id),
+        mime=result.mime,
+        width=result.width,
+        height=result.height,
+        size_bytes=result.file.size_bytes,
+        sha256=result.file.sha256,
+        expires_at=result.expires_at,
+        outcome=_outcome(result),
+    )
+
+
+def _outcome(result: Result) -> str:
+    return "fallback" if result.fallback else "success"
+
+
+def accepted_response(job: Job, links: Links, *, applied: str) -> ASGIResponse:
+    """202: the job goes on, and this is where to ask for it."""
+    body = AcceptedBody(
+        job_id=job.id,
+        state=job.state,
+        status_url=links.job(job.id, job.access_token),
+        result_url=links.result(job.id),
+        expires_at=job.expires_at,
+    )
+    headers = {
+        "Location": links.job(job.id, job.access_token),
+        "Link": f'<{links.result(job.id)}>; rel="alternate"',
+        "Preference-Applied": applied,
+        "X-Job-Id": str(job.id),
+        "Cache-Control": "no-store",
+    }
+    return ASGIResponse(body=msgspec.json.encode(body), status_code=202, media_type="application/json", headers=headers)
+
+
+async def final_response(job: Job, links: Links, store: MediaStore, jobs: JobService) -> ASGIResponse:
+    """The picture of a job that has ended, or the problem that it ended with. MediaNotFound, StorageUnavailable."""
+    result = job.result
+    if result is None:
+        return problem_response(problem_of_job(job))
+    stream = store.open(result.file.key)
+    first = await begin(stream)
+    headers = {
+        "X-Job-Id": str(job.id),
+        "X-PhotoChanger-Outcome": _outcome(result),
+        "Link": f'<{links.result(job.id)}>; rel="alternate"',
+        "Cache-Control": "no-store",
+    }
+    options: dict[str, Any] = {"headers": headers, "media_type": result.mime}
+    before = after = b""
+    if job.route.response_mode is ResponseMode.MULTIPART:
+        boundary = secrets.token_hex(16)
+        described = msgspec.json.encode(job_body(job, links))
+        head = f"--{boundary}\r\nContent-Type: application/json\r\n\r\n".encode()
+        picture_head = (
+            f"\r\n--{boundary}\r\nContent-Type: {result.mime}\r\nContent-Length: {result.file.size_bytes}\r\n\r\n"
+        )
+        before = head + described + picture_head.encode()
+        after = f"\r\n--{boundary}--\r\n".encode()
+        options["media_type"] = f"multipart/mixed; boundary={boundary}"
+    length = len(before) + result.file.size_bytes + len(after)
+    return _Answer(stream, before + first, length=length, after=after, job=job, jobs=jobs, **options)
+
+
+class _Answer(StreamedResponse):
+    """The synchronous answer; once it is sent, nobody needs the inline preview any more."""
+
+    def __init__(self, *args: Any, after: bytes, job: Job, jobs: JobService, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._after = after
+        self._job = job
+        self._jobs = jobs
+
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        async for chunk in self._stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": self._after, "more_body": False})
+
+    async def after_response(self) -> None:
+        try:
+            await self._jobs.clear_inline_preview(self._job.id)
+        except PhotoChangerError as error:
+            _log.warning("the preview of job %s is left to the sweeper: %s", self._job.id, error.detail)

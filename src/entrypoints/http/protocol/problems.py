@@ -1,0 +1,203 @@
+"""Errors as RFC 9457 problems: the one table from codes to statuses, and how each kind of exception is told."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.response.base import ASGIResponse, Response
+from litestar.types import Receive, Scope, Send
+
+from ....core.domain.errors import (
+    InvalidRequest,
+    InvalidSettings,
+    InvalidToken,
+    PhotoChangerError,
+    TemplateInUse,
+)
+from ....core.domain.job import Job, JobState
+from .multipart import ClientGone
+
+_log = logging.getLogger("photochanger.http")
+
+PROBLEM = "application/problem+json"
+
+STATUS = {
+    "invalid_multipart": 400,
+    "missing_field": 400,
+    "invalid_request": 400,
+    "invalid_json": 400,
+    "invalid_password": 401,
+    "invalid_credentials": 401,
+    "invalid_token": 401,
+    "permission_denied": 403,
+    "csrf_refused": 403,
+    "slot_not_found": 404,
+    "slot_disabled": 404,
+    "job_not_found": 404,
+    "template_not_found": 404,
+    "webhook_not_found": 404,
+    "admin_not_found": 404,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "upload_interrupted": 408,
+    "job_cancelled": 409,
+    "job_finalized": 409,
+    "check_running": 409,
+    "template_in_use": 409,
+    "binding_taken": 409,
+    "admin_exists": 409,
+    "expired": 410,
+    "version_conflict": 412,
+    "payload_too_large": 413,
+    "image_too_large": 413,
+    "unsupported_media_type": 415,
+    "undecodable_image": 422,
+    "invalid_settings": 422,
+    "version_required": 428,
+    "queue_full": 429,
+    "too_many_attempts": 429,
+    "internal_error": 500,
+    "seal_broken": 500,
+    "secret_key_unavailable": 500,
+    "provider_failed": 502,
+    "provider_not_configured": 502,
+    "webhook_unreachable": 502,
+    "queue_unavailable": 503,
+    "schema_outdated": 503,
+    "storage_unavailable": 503,
+    "worker_missing": 503,
+    "sync_timeout": 504,
+}
+
+_RETRY_AFTER_UNAVAILABLE = 2
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The body of an error answer."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    job_id: str | None = None
+    expires_at: datetime | None = None
+    retry_after: int | None = None
+    errors: list[dict[str, str]] | None = None
+    slots: list[str] | None = None
+
+
+def problem(code: str, detail: str, **more: Any) -> Problem:
+    """A problem of this code; the status comes from the table."""
+    status = STATUS[code]
+    return Problem(
+        type=f"urn:photochanger:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        **more,
+    )
+
+
+def problem_of(error: PhotoChangerError) -> Problem:
+    """What the core raised, as a problem; an error without a status of its own is an internal one."""
+    code = error.code if error.code in STATUS else "internal_error"
+    more: dict[str, Any] = {"retry_after": getattr(error, "retry_after", None)}
+    if STATUS[code] == 503:
+        more["retry_after"] = _RETRY_AFTER_UNAVAILABLE
+    if (field := getattr(error, "field", None)) is not None:
+        more["errors"] = [{"field": field, "detail": error.detail}]
+    if isinstance(error, InvalidSettings | InvalidRequest) and error.errors:
+        more["errors"] = [{"field": path, "detail": what} for path, what in error.errors]
+    if isinstance(error, TemplateInUse):
+        more["slots"] = list(error.slots)
+    return problem(code, error.detail, **more)
+
+
+def problem_of_job(job: Job) -> Problem:
+    """Why a job that has ended has no picture."""
+    code = job.error_code if job.error_code in STATUS else "provider_failed"
+    if job.state is JobState.CANCELLED:
+        code = "job_cancelled"
+    assert code is not None
+    more: dict[str, Any] = {"retry_after": _RETRY_AFTER_UNAVAILABLE} if STATUS[code] == 503 else {}
+    detail = job.error_detail or "The job ended without a picture."
+    return problem(code, detail, job_id=str(job.id), expires_at=job.expires_at, **more)
+
+
+def problem_response(told: Problem, *, headers: dict[str, str] | None = None) -> ASGIResponse:
+    """The answer that carries a problem."""
+    sent = {"Cache-Control": "no-store", **(headers or {})}
+    if told.retry_after is not None:
+        sent["Retry-After"] = str(told.retry_after)
+    if told.job_id is not None:
+        sent["X-Job-Id"] = told.job_id
+    return ASGIResponse(body=msgspec.json.encode(told), status_code=told.status, media_type=PROBLEM, headers=sent)
+
+
+class _ProblemResponse(Response[Problem]):
+    """The same for Litestar's exception handlers, which want a Response."""
+
+    def __init__(self, told: Problem, headers: dict[str, str] | None = None) -> None:
+        super().__init__(told, status_code=told.status, media_type=PROBLEM)
+        self._sent = headers
+
+    def to_asgi_response(self, *args: Any, **kwargs: Any) -> ASGIResponse:
+        return problem_response(self.content, headers=self._sent)
+
+
+def _tell_core_error(request: Request[Any, Any, Any], error: PhotoChangerError) -> Response[Problem]:
+    headers: dict[str, str] | None = None
+    if isinstance(error, InvalidToken):  # RFC 6750 §3
+        presented = "authorization" in request.headers
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if presented else "Bearer"}
+    return _ProblemResponse(problem_of(error), headers)
+
+
+def _tell_nobody(request: Request[Any, Any, Any], error: ClientGone) -> Response[Any]:
+    return _NoResponse(None)
+
+
+class _NoResponse(Response[None]):
+    """The answer to a client that is gone."""
+
+    def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
+        return nobody
+
+
+def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """What the framework raised, as a problem."""
+    if isinstance(error, NotFoundException):
+        return _ProblemResponse(problem("not_found", "There is nothing at this address."))
+    if isinstance(error, MethodNotAllowedException):
+        told = problem("method_not_allowed", f"{request.method} is not possible at this address.")
+        return _ProblemResponse(told, dict(error.headers or {}))
+    if error.status_code >= 500:
+        return _tell_unforeseen(request, error)
+    status = error.status_code if error.status_code in (400, 413) else 400
+    code = "payload_too_large" if status == 413 else "invalid_request"
+    return _ProblemResponse(problem(code, error.detail or HTTPStatus(status).phrase))
+
+
+def _tell_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _ProblemResponse(problem("internal_error", "Something unforeseen went wrong; the service's log has it."))
+
+
+async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say nothing: the client has hung up."""
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    ClientGone: _tell_nobody,
+    PhotoChangerError: _tell_core_error,
+    HTTPException: tell_http_error,
+    Exception: _tell_unforeseen,
+}

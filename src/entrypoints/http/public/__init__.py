@@ -1,0 +1,1 @@
+"""Public results, media and galleries."""

@@ -1,0 +1,1 @@
+"""Workers: the job pool, its process and its supervisor."""

@@ -1,0 +1,117 @@
+"""A real browser at the page: signed in, watched for errors, held to accessibility, photographed on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page, Request, async_playwright
+
+from tests.support.http_server import ADMIN_PASSWORD
+
+LAPTOP = {"width": 1366, "height": 860}
+PHONE = {"width": 390, "height": 844}
+
+_AXE = Path(__file__).parents[1] / "integration/page/vendor/axe.min.js"
+_SCREENSHOTS = os.environ.get("PHOTOCHANGER_SCREENSHOTS")
+_QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Browsing:
+    """One tab of a browser. `page` is Playwright's, for everything that has no shorter way here."""
+
+    def __init__(self, page: Page, base_url: str) -> None:
+        self.page = page
+        self.base_url = base_url
+        self.complaints: list[str] = []
+        """Errors of scripts and requests to other hosts; a test fails at its end if there are any."""
+
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._watch)
+        page.on("console", lambda message: self._hear(message.type, message.text))
+
+    async def open(self, path: str = "/") -> None:
+        """Go to an address of the service, such as `/` or `/#/jobs`."""
+        await self.page.goto(f"{self.base_url}{path}")
+
+    async def sign_in(self, username: str = "admin", password: str = ADMIN_PASSWORD) -> None:
+        """Fill in the form that is shown, and send it."""
+        await self.page.get_by_label(re.compile("User name|Имя пользователя")).fill(username)
+        await self.page.get_by_label(re.compile("Password|Пароль")).fill(password)
+        await self.page.get_by_role("button", name=re.compile("Sign in|Войти")).click()
+
+    async def violations(self) -> list[str]:
+        """What axe-core finds that is serious or worse on the page as it is now."""
+        # The page's own policy lets no script of ours in; the browser's debugger does.
+        await self.page.evaluate(f"() => {{ {_AXE.read_text('utf-8')} }}")
+        found: dict[str, Any] = await self.page.evaluate("() => axe.run()")
+        return [
+            f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+
+    async def scrolls_sideways(self) -> bool:
+        """Whether the page is wider than its window."""
+        wider: bool = await self.page.evaluate(
+            "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        )
+        return wider
+
+    async def photograph(self, name: str, *, whole: bool = True) -> None:
+        """Keep a picture of the page in the folder of PHOTOCHANGER_SCREENSHOTS, where that is set."""
+        if _SCREENSHOTS:
+            if whole:
+                await self.page.evaluate("() => scrollTo(0, 0)")
+            await self.page.screenshot(path=Path(_SCREENSHOTS, f"{name}.png"), full_page=whole, animations="disabled")
+
+    def _watch(self, request: Request) -> None:
+        if not request.url.startswith((self.base_url, "data:", "blob:")):
+            self.complaints.append(f"a request to another host: {request.url}")
+
+    def _hear(self, kind: str, text: str) -> None:
+        # The browser itself writes a line for each answer of 400 and above, which the page handles.
+        if kind == "error" and not text.startswith("Failed to load resource"):
+            self.complaints.append(text)
+
+
+@contextlib.asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium without a window."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert program is not None, "there is no Chromium; scripts/test-tools installs it"
+    arguments = [*_QUIET, *(["--no-sandbox"] if os.getuid() == 0 else [])]
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=program, args=arguments)
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+@contextlib.asynccontextmanager
+async def browsing(
+    started: Browser, base_url: str, *, size: dict[str, int] | None = None, **context: Any
+) -> AsyncIterator[Browsing]:
+    """A tab with a memory of its own. `size` is the window's, `context` what Playwright's `new_context` takes."""
+    options = {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": size or LAPTOP} | context
+    opened = await started.new_context(**options)
+    opened.set_default_timeout(15_000)
+    tab = Browsing(await opened.new_page(), base_url)
+    try:
+        yield tab
+    finally:
+        await opened.close()
+    assert tab.complaints == []

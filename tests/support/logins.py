@@ -1,0 +1,77 @@
+"""Processes at which administrators log in, for the tests of who may come in and what they may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from photochanger.adapters.memory import FakeClock, memory_adapters
+from photochanger.adapters.security import AesSecretBox, JwtTokens
+from photochanger.core.domain.accounts import COMMAND_LINE, Admin, Permission
+from photochanger.core.domain.audit import AuditAction
+from photochanger.core.domain.errors import InvalidCredentials, InvalidToken
+from photochanger.core.ports.accounts import AdminRepository, FailureCounter
+from photochanger.core.ports.audit_log import AuditLog
+from photochanger.core.ports.secrets import SigningKeyRepository
+from photochanger.core.services.auth.admins import Admins
+from photochanger.core.services.auth.login_throttle import Throttle
+from photochanger.core.services.auth.signing_keys import SigningKeys
+
+from tests.support.world import SlowMarkedHasher, Troubled
+
+PASSWORD = "correct horse"
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+class Process:
+    """A process with its administrators; `another` is one more on the same database."""
+
+    def __init__(self, *, of: Process | None = None) -> None:
+        self.clock: FakeClock = of.clock if of else FakeClock()
+        adapters: Any = of.adapters if of else memory_adapters(self.clock)
+        self.adapters = adapters
+        self.records: Any = Troubled(adapters[AdminRepository])
+        self.failures: Any = Troubled(adapters[FailureCounter])
+        self.audit: Any = adapters[AuditLog]
+        self.hasher = SlowMarkedHasher()
+        box = AesSecretBox(lambda: "the secret of this service, which is long enough")
+        self.keys = SigningKeys(adapters[SigningKeyRepository], box, self.clock)
+        self.admins = Admins(
+            admins=self.records,
+            keys=self.keys,
+            tokens=JwtTokens(),
+            throttle=Throttle(self.failures, self.clock),
+            hasher=self.hasher,
+            audit=self.audit,
+            clock=self.clock,
+        )
+
+    def another(self) -> Process:
+        return Process(of=self)
+
+    async def login(self, username: str = "ada", password: str = PASSWORD, *, address: str = HERE) -> str:
+        """The token."""
+        token, _ = await self.admins.login(username, password, address=address)
+        return token
+
+    async def fail(self, username: str = "ada", password: str = "wrong", *, address: str = HERE) -> None:
+        with pytest.raises(InvalidCredentials):
+            await self.login(username, password, address=address)
+
+    async def refuses(self, token: str) -> None:
+        with pytest.raises(InvalidToken):
+            await self.admins.identify(token)
+
+    async def stored(self, username: str = "ada") -> Admin:
+        return next(admin for admin in await self.records.inner.all() if admin.username == username)
+
+    def told(self, *actions: AuditAction) -> list[tuple[str, str | None, str | None]]:
+        """Actor, address and target of the audit entries of these actions."""
+        return [(entry.actor, entry.address, entry.target) for entry in self.audit.entries if entry.action in actions]
+
+
+async def with_ada(*permissions: Permission) -> Process:
+    """A process whose one administrator is `ada`, with all permissions unless some are named."""
+    process = Process()
+    await process.admins.add("ada", PASSWORD, permissions=permissions or tuple(Permission), by=COMMAND_LINE)
+    return process

@@ -1,0 +1,466 @@
+"""The core's services wired over the memory adapters, with a clock that stands still and trouble at will.
+
+Pictures of this world are short texts such as `JPEG 6000x4000 ada`: its image tool reads nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
+from photochanger.core.domain.deadlines import DEFAULT_HISTORY
+from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from photochanger.core.domain.job import (
+    Claim,
+    Job,
+    LogEntry,
+    LogEvent,
+)
+from photochanger.core.domain.media import (
+    ImageFacts,
+    ImageLimits,
+    MediaKind,
+    Picture,
+    PictureNeeds,
+)
+from photochanger.core.domain.settings import AppSettings
+from photochanger.core.domain.slot import (
+    FailureAnswer,
+    Route,
+    RouteEntry,
+    Slot,
+)
+from photochanger.core.ports.accounts import FailureCounter
+from photochanger.core.ports.audit_log import AuditLog
+from photochanger.core.ports.clock import Clock
+from photochanger.core.ports.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.job_queue import JobQueue, JobSignals
+from photochanger.core.ports.job_repository import JobRepository
+from photochanger.core.ports.media_repository import MediaRepository
+from photochanger.core.ports.media_store import MediaStore
+from photochanger.core.ports.provider import (
+    OperationInfo,
+    ProviderInfo,
+    ProviderRequest,
+    ProviderResult,
+)
+from photochanger.core.ports.provider_limits import ProviderLimits
+from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
+from photochanger.core.ports.stats_service import StatsService
+from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.ports.workers import WorkerRegistry
+from photochanger.core.services.auth.ingest_password import AuthService
+from photochanger.core.services.auth.login_throttle import Throttle
+from photochanger.core.services.jobs.failure_answer import FallbackPictures
+from photochanger.core.services.jobs.late_rescue import LateRescue
+from photochanger.core.services.jobs.processor import Processing
+from photochanger.core.services.jobs.service import Jobs
+from photochanger.core.services.maintenance.sweeper import Sweeper
+from photochanger.core.services.media.disk_space import FreeSpace
+from photochanger.core.services.media.service import Media
+from photochanger.core.services.media.upload import Receiving
+from photochanger.core.services.providers.registry import ProviderCatalogue
+from photochanger.core.services.routing.engine.engine import RouteEngine
+from photochanger.core.services.settings.service import SettingsService
+from photochanger.core.services.slots.last_request import LastRequests
+from photochanger.core.services.slots.ready_check import ReadyCheck
+from photochanger.core.services.slots.service import Slots
+from photochanger.core.services.slots.templates import Templates
+from photochanger.core.services.stats.retention import History
+
+T = TypeVar("T")
+
+SECOND = timedelta(seconds=1)
+SLOT = "slot-001"
+FLOOR = 1024
+
+_TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
+
+Script = bytes | BaseException | Callable[[ProviderRequest], Awaitable[bytes]]
+"""What a scripted provider does on one call: answer, raise, or whatever the function does."""
+
+
+def picture(name: str = "photo", *, type: str = "JPEG", width: int = 6000, height: int = 4000) -> bytes:
+    """A picture of this world, long enough that its first 32 bytes are not all of it."""
+    return f"{type} {width}x{height} {name}, as the camera at the booth took it".encode()
+
+
+TORN = picture("torn")
+"""A picture with a good header that cannot be decoded whole."""
+
+
+async def chunks(data: bytes, *, size: int = 16) -> AsyncIterator[bytes]:
+    """Bytes as they arrive from outside."""
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+class TextImages:
+    """The ImageTool port for the pictures of this world."""
+
+    def __init__(self) -> None:
+        self.sniffed: list[bytes] = []
+        self.prepared: list[PictureNeeds] = []
+
+    def sniff(self, head: bytes) -> str | None:
+        self.sniffed.append(head)
+        return _TYPES.get(head.split(b" ")[0])
+
+    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
+        return self._facts(_read(path), limits)
+
+    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
+        try:
+            return self._facts(start, limits)
+        except UndecodableImage:
+            return None
+
+    async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
+        self.prepared.append(needs)
+        return self._whole(_read(path), ImageLimits(needs.max_pixels))
+
+    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        for _ in range(10):  # decoding takes longer than writing
+            await asyncio.sleep(0)
+        return self._whole(data, limits)
+
+    async def preview(self, data: bytes) -> bytes:
+        self._whole(data, ImageLimits(10**9))
+        return b"WEBP 512x341 small " + data
+
+    def _facts(self, data: bytes, limits: ImageLimits) -> ImageFacts:
+        try:
+            type, size, _ = data.split(b" ", 2)
+            facts = ImageFacts(_TYPES[type], *(int(side) for side in size.split(b"x")))
+        except KeyError:
+            raise UnsupportedMediaType("This is no picture.") from None
+        except ValueError:
+            raise UndecodableImage("The header is not whole.") from None
+        if facts.width * facts.height > limits.max_pixels:
+            raise ImageTooLarge("There are too many pixels.")
+        return facts
+
+    def _whole(self, data: bytes, limits: ImageLimits) -> Picture:
+        facts = self._facts(data, limits)
+        if b"torn" in data:
+            raise UndecodableImage("The picture is not whole.")
+        return Picture(data, facts.mime, facts.width, facts.height)
+
+
+class ScriptedProvider:
+    """A Provider that does what its script says, call by call, and makes a good picture once the script is over."""
+
+    def __init__(self, id: str, *script: Script, max_bytes: int = 10**7, **declared: Any) -> None:
+        needs = PictureNeeds(("image/jpeg",), max_bytes, 10**9)
+        operations = tuple(
+            OperationInfo(
+                id=name, title=name, settings_schema={}, needs=needs, prompts=("prompt",), template_roles=roles
+            )
+            for name, roles in (("enhance", ()), ("frame", ("frame",)))
+        )
+        self.info = ProviderInfo(id=id, title=id, operations=operations, on_this_machine=id == "local", **declared)
+        self.script = deque(script)
+        self.calls: list[ProviderRequest] = []
+        self.stopped = 0
+        self.closed = 0
+
+    def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
+        """Every setting fits."""
+
+    async def process(self, request: ProviderRequest) -> ProviderResult:
+        self.calls.append(request)
+        step = self.script.popleft() if self.script else self.made(request)
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, bytes):
+            return ProviderResult(step, {"model": "m-1"})
+        try:
+            return ProviderResult(await step(request))
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+        return []
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    def made(self, request: ProviderRequest) -> bytes:
+        """The picture that this provider makes of a request."""
+        return picture(f"{self.info.id} made this of {len(request.photo.data)} bytes", width=1000, height=800)
+
+
+async def never(request: ProviderRequest) -> bytes:
+    """A call that is not answered."""
+    return await asyncio.get_running_loop().create_future()
+
+
+class Troubled:
+    """An adapter with switches: a method named in `trouble` raises that instead of working ("*" names all).
+
+    Every call takes a turn of the event loop, as a call to a real adapter does.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.trouble: dict[str, BaseException] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+        if not inspect.ismethod(method):
+            return method
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            self._raise(name)
+            return method(*args, **kwargs)
+
+        async def called_and_awaited(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            await asyncio.sleep(0)
+            self._raise(name)
+            return await method(*args, **kwargs)
+
+        return called_and_awaited if inspect.iscoroutinefunction(method) else called
+
+    def _raise(self, name: str) -> None:
+        error = self.trouble.get(name) or self.trouble.get("*")
+        if error is not None:
+            raise error
+
+
+class SlowMarkedHasher:
+    """A PasswordHasher that counts its calls; a hash tells its version and the password."""
+
+    def __init__(self, version: int = 2) -> None:
+        self.version = version
+        self.hashed = 0
+        self.verified = 0
+
+    async def hash(self, password: str) -> str:
+        self.hashed += 1
+        await asyncio.sleep(0)
+        return f"v{self.version}:{self.hashed}:{password}"
+
+    async def verify(self, password: str, hash: str) -> bool:
+        self.verified += 1
+        await asyncio.sleep(0)
+        return hash.split(":", 2)[2] == password
+
+    def is_outdated(self, hash: str) -> bool:
+        return not hash.startswith(f"v{self.version}:")
+
+
+class World:
+    """Everything that a photo meets on its way. `settings` are the defaults that apply; the jitter is the largest."""
+
+    def __init__(
+        self,
+        *providers: ScriptedProvider,
+        settings: AppSettings | None = None,
+        signals: JobSignals | None = None,
+        jitter: Callable[[], float] = lambda: 1.0,
+        public_base_url: str | None = "https://booth.example",
+    ) -> None:
+        adapters: dict[type, Any] = memory_adapters(FakeClock())
+        self.clock = adapters[Clock]
+        self.signals = signals or adapters[JobSignals]
+        self.slots = adapters[SlotRepository]
+        self.stats = adapters[StatsService]
+        self.audit = adapters[AuditLog]
+        self.failures: Any = Troubled(adapters[FailureCounter])
+        self.webhooks = adapters[WebhookRepository]
+        self.outbox: Any = Troubled(adapters[WebhookOutbox])
+        self.workers = adapters[WorkerRegistry]
+        self.queue: Any = Troubled(adapters[JobQueue])
+        self.records: Any = Troubled(adapters[JobRepository])
+        self.settings_records: Any = Troubled(adapters[SettingsRepository])
+        self.media_records: Any = Troubled(adapters[MediaRepository])
+        self.template_records: Any = Troubled(adapters[TemplateRepository])
+        self.store: Any = Troubled(adapters[MediaStore])
+        self.limits: Any = Troubled(adapters[ProviderLimits])
+        self.telemetry = MemoryTelemetry()
+        self.images = TextImages()
+        self.hasher = SlowMarkedHasher()
+        self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
+        self.providers = ProviderCatalogue([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
+        self.settings = SettingsService(
+            self.settings_records, self.hasher, self.providers, self.clock, defaults=settings or AppSettings()
+        )
+        self.throttle = Throttle(self.failures, self.clock)
+        self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
+        self.space = FreeSpace(self.store, self.clock, floor_bytes=FLOOR)
+        receiving = Receiving(self.store, self.images, self.space)
+        self.media = Media(
+            store=self.store,
+            media=self.media_records,
+            jobs=self.records,
+            images=self.images,
+            receiving=receiving,
+            settings=self.settings,
+            clock=self.clock,
+        )
+        self.jobs = Jobs(
+            queue=self.queue,
+            signals=self.signals,
+            jobs=self.records,
+            slots=self.slots,
+            store=self.store,
+            media=self.media,
+            images=self.images,
+            receiving=receiving,
+            fallback=FallbackPictures(self.store, self.images, self.providers),
+            settings=self.settings,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.processing = Processing(
+            jobs=self.jobs,
+            queue=self.queue,
+            signals=self.signals,
+            store=self.store,
+            media=self.media,
+            images=self.images,
+            providers=self.providers,
+            routes=RouteEngine(
+                self.providers, self.limits, self.settings, self.clock, jitter=jitter, telemetry=self.telemetry
+            ),
+            rescue=LateRescue(
+                queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock
+            ),
+            clock=self.clock,
+            public_base_url=public_base_url,
+            telemetry=self.telemetry,
+        )
+        self.ingest_requests: Any = Troubled(adapters[IngestRequestRepository])
+        self.last_requests = LastRequests(self.ingest_requests, self.slots, self.settings, self.clock)
+        self.sweeper = Sweeper(
+            queue=self.queue,
+            jobs=self.records,
+            media=self.media_records,
+            templates=self.template_records,
+            audit=self.audit,
+            failures=self.failures,
+            outbox=self.outbox,
+            workers=self.workers,
+            history=History(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
+            last_requests=self.last_requests,
+            store=self.store,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.ready_check = ReadyCheck(
+            jobs=self.jobs,
+            queue=self.queue,
+            slots=self.slots,
+            workers=self.workers,
+            settings=self.settings,
+            clock=self.clock,
+        )
+        self.slot_service = Slots(self.slots, self.template_records, self.providers, self.clock)
+        self.templates = Templates(
+            templates=self.template_records,
+            slots=self.slots,
+            store=self.store,
+            images=self.images,
+            receiving=receiving,
+            providers=self.providers,
+            settings=self.settings,
+            clock=self.clock,
+        )
+
+    async def slot(
+        self,
+        *entries: str,
+        id: str = SLOT,
+        failure_answer: FailureAnswer = FailureAnswer.ERROR,
+        active: bool = True,
+        max_upload_bytes: int | None = None,
+        **route: Any,
+    ) -> Slot:
+        """A slot whose route has these entries, each `provider` or `provider/operation`; `local` where none is."""
+        steps = [RouteEntry(*entry.split("/")) if "/" in entry else RouteEntry(entry, "enhance") for entry in entries]
+        made = Slot(
+            id=id,
+            name="A slot",
+            active=active,
+            route=Route(
+                entries=tuple(steps) or (RouteEntry("local", "enhance"),), failure_answer=failure_answer, **route
+            ),
+            max_upload_bytes=max_upload_bytes,
+        )
+        await self.slots.add_missing([made])
+        return made
+
+    async def submit(self, data: bytes | None = None, *, slot_id: str = SLOT, **options: Any) -> Job:
+        """A job made of a photo."""
+        return await self.jobs.submit(slot_id, chunks(picture() if data is None else data), **options)
+
+    async def claim(self, worker: str = "worker-1") -> Claim:
+        """The next job, taken by a worker."""
+        (claim,) = await self.jobs.acquire_next_job(worker)
+        return claim
+
+    async def start_work(self) -> asyncio.Task[None]:
+        """A worker that has begun with the next job and got as far as it can without time passing."""
+        return await self.start(self.processing.run(await self.claim()))
+
+    async def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """The work as a task that got as far as it can without time passing."""
+        task = asyncio.ensure_future(work)
+        await self.clock.advance(timedelta(0))
+        return task
+
+    async def run(self, work: Coroutine[Any, Any, T], *, within: timedelta = timedelta(0)) -> T:
+        """What the work returns, which it must do within that much time of this world."""
+        return await self.end(await self.start(work), within=within)
+
+    async def end(self, task: asyncio.Task[T], *, within: timedelta = timedelta(0)) -> T:
+        """What the task returns, which it must do within that much time of this world."""
+        await self.clock.advance(within)
+        if not task.done():
+            task.cancel()
+            raise AssertionError(f"not done within {within}: {task}")
+        return task.result()
+
+    async def work(self, *, within: timedelta = timedelta(minutes=2)) -> Job:
+        """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
+        claim = await self.claim()
+        await self.run(self.processing.run(claim), within=within)
+        await self.run(self.processing.close(), within=SECOND)  # previews wait a moment
+        return await self.records.get(claim.job.id)
+
+    async def files(self, kind: MediaKind | None = None) -> list[str]:
+        """The keys of all files in the media store, or of one kind."""
+        later = self.clock.now() + timedelta(days=10_000)
+        kinds = [kind] if kind else list(MediaKind)
+        return sorted([str(key) for one in kinds async for key in self.store.inner.keys(one, older_than=later)])
+
+    async def content(self, key: Any) -> bytes:
+        """The bytes of a stored file."""
+        return b"".join([chunk async for chunk in self.store.inner.open(key)])
+
+    async def log(self, job: Job, event: LogEvent) -> list[dict[str, Any]]:
+        """What the processing log says of such events of the job."""
+        entries: list[LogEntry] = await self.records.logs(job.id)
+        return [entry.detail for entry in entries if entry.event is event]
+
+    async def set_settings(self, **fields: Any) -> None:
+        """What an administrator stores over the defaults."""
+        stored = await self.settings_records.get()
+        changed = msgspec.structs.replace(stored, **fields)
+        await self.settings_records.save(changed, expected_version=stored.version)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
