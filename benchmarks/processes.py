@@ -30,9 +30,9 @@ from photochanger.core.ports.provider import (
     ProviderResult,
 )
 from photochanger.core.ports.slot_repository import SlotRepository
-from photochanger.core.services.providers.registry import ProviderCatalogue
+from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.bootstrap import (
-    keep_what_is_loaded,
+    freeze_gc,
     migrate_database,
     readiness,
     seed,
@@ -81,10 +81,8 @@ class FixedDelayProvider:
 
 
 def _container(settings: Settings) -> Any:
-    catalogue = ProviderCatalogue(
-        [FixedDelayProvider(), *moody.providers()], limits=ImageLimits(max_pixels=100_000_000)
-    )
-    return make_container(settings, {ProviderCatalogue: catalogue})
+    catalogue = ProviderRegistry([FixedDelayProvider(), *moody.providers()], limits=ImageLimits(max_pixels=100_000_000))
+    return make_container(settings, {ProviderRegistry: catalogue})
 
 
 async def prepare(settings: Settings) -> None:
@@ -105,8 +103,8 @@ async def run_http(settings: Settings) -> None:
     """The HTTP process alone."""
     container = _container(settings)
     ready = await readiness(container, database=await container.get(Database))
-    app = create_http_app(await HttpServices.of(container, readiness=ready))
-    keep_what_is_loaded()
+    app = create_http_app(await HttpServices.from_container(container, readiness=ready))
+    freeze_gc()
     await _serve(app)
     await container.close()
 
@@ -116,7 +114,7 @@ async def run_worker(settings: Settings) -> None:
     container = _container(settings)
     worker = await container.get(Worker)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
-    keep_what_is_loaded()
+    freeze_gc()
     print("ready", flush=True)
     await worker.run()
     await container.close()

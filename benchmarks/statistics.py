@@ -19,8 +19,8 @@ from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.slot import shipped_slots
 from photochanger.core.domain.stats import SETTLED_AFTER
 from photochanger.core.domain.time_ranges import Period
-from photochanger.core.services.stats.service import Statistics, StatsAsked
-from photochanger.entrypoints.bootstrap import keep_what_is_loaded
+from photochanger.core.services.stats.service import StatsAsked, StatsQueries
+from photochanger.entrypoints.bootstrap import freeze_gc
 
 from .ingest import percentiles
 from .processes import database
@@ -73,8 +73,8 @@ async def measure(folder: Path, *, logs: int = 1_000_000, rounds: int = 40) -> d
                     table: connection.execute(f"select count(*) from photochanger.{table}").fetchone()
                     for table in ("processing_logs", "stats_quarters", "stats_hours", "stats_days", "stats_ended")
                 }
-            service = Statistics(stats, slots, SystemClock())
-            keep_what_is_loaded()
+            service = StatsQueries(stats, slots, SystemClock())
+            freeze_gc()
             return {
                 "rows": {table: row[0] for table, row in rows.items() if row},
                 "filling_logs_s": round(filled, 1),
@@ -83,7 +83,7 @@ async def measure(folder: Path, *, logs: int = 1_000_000, rounds: int = 40) -> d
             }
 
 
-async def _questions(service: Statistics, rounds: int) -> dict[str, dict[str, float]]:
+async def _questions(service: StatsQueries, rounds: int) -> dict[str, dict[str, float]]:
     end = datetime.now(UTC)
     start = end - timedelta(days=_DAYS) + timedelta(minutes=15)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..core.domain.accounts import COMMAND_LINE, Admin, Permission
-from ..core.ports.services import AdminService
+from ..core.services.auth.admins import AdminService
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.settings.service import SettingsService
 from .config import Settings

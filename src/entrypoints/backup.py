@@ -55,14 +55,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
 
 
-class Moved(msgspec.Struct, frozen=True):
+class TransferStats(msgspec.Struct, frozen=True):
     """How much a backup or a restore has moved."""
 
     rows: int
     files: int
 
 
-async def back_up(settings: Settings, file: Path) -> Moved:
+async def back_up(settings: Settings, file: Path) -> TransferStats:
     """Write everything to a file that only this user can read; the service may go on meanwhile.
 
     The rows are those of one moment. Media are copied after them: what was swept in between had expired. The file
@@ -79,10 +79,10 @@ async def back_up(settings: Settings, file: Path) -> Moved:
                     tar.add(secret, _SECRET)
                 files = await _save_media(store, tar)
             await asyncio.to_thread(_publish, part, file)
-    return Moved(rows, files)
+    return TransferStats(rows, files)
 
 
-async def restore(settings: Settings, file: Path) -> Moved:
+async def restore(settings: Settings, file: Path) -> TransferStats:
     """Bring a backup into a home, database and media store that are empty; the schema is brought up to date after.
 
     Raises TargetNotEmpty, TransferFailed (not a backup, or of a newer version), QueueUnavailable, StorageUnavailable,
@@ -108,7 +108,7 @@ async def restore(settings: Settings, file: Path) -> Moved:
             await asyncio.to_thread(_restore_tables, database.url, tar, manifest)
         finally:
             await container.close()
-    return Moved(sum(manifest.rows.values()), files)
+    return TransferStats(sum(manifest.rows.values()), files)
 
 
 def _save_tables(url: str, tar: tarfile.TarFile, folder: Path) -> int:

@@ -12,15 +12,15 @@ from dishka import AsyncContainer
 from ..adapters.postgres import Database, migrate, require_current_schema
 from ..core.domain.slot import shipped_slots
 from ..core.ports.media_store import MediaStore
-from ..core.ports.services import AdminService
 from ..core.ports.slot_repository import SlotRepository
-from ..core.services.media.disk_space import FreeSpace
+from ..core.services.auth.admins import AdminService
+from ..core.services.media.disk_space import DiskSpace
 from ..core.services.settings.service import SettingsService
 from .config import Settings
 from .diagnostics.readiness import Check, Readiness
 
 
-def keep_what_is_loaded() -> None:
+def freeze_gc() -> None:
     """Let the garbage collector pass over what is there by now: it lives as long as the process.
 
     A full collection, which stops everything meanwhile, took 50 ms with the modules in it; most of that is theirs.
@@ -35,7 +35,7 @@ async def migrate_database(container: AsyncContainer) -> None:
     await asyncio.to_thread(migrate, database.url)
 
 
-class FirstStart(msgspec.Struct, frozen=True):
+class InitialCredentials(msgspec.Struct, frozen=True):
     """What was generated at a first start and is known to nobody yet: the ingest password, an administrator with a
     password."""
 
@@ -43,15 +43,17 @@ class FirstStart(msgspec.Struct, frozen=True):
     administrator: tuple[str, str] | None
 
     def __repr__(self) -> str:
-        return "FirstStart()"
+        return "InitialCredentials()"
 
 
-async def seed(container: AsyncContainer) -> FirstStart:
+async def seed(container: AsyncContainer) -> InitialCredentials:
     """Add what a service needs and does not have yet: shipped slots, the ingest password, an administrator."""
     settings = await container.get(Settings)
     ingest_password = await _seed_ingest(container, settings)
     admins = await container.get(AdminService)
-    return FirstStart(ingest_password, await admins.ensure_first(settings.admin_username, settings.admin_password))
+    return InitialCredentials(
+        ingest_password, await admins.ensure_first(settings.admin_username, settings.admin_password)
+    )
 
 
 async def seed_quietly(container: AsyncContainer) -> None:
@@ -63,7 +65,7 @@ async def seed_quietly(container: AsyncContainer) -> None:
         await (await container.get(AdminService)).ensure_first(settings.admin_username, settings.admin_password)
 
 
-def tell(first: FirstStart) -> None:
+def print_initial_credentials(first: InitialCredentials) -> None:
     """Print what was generated: the only time that it can be read."""
     if first.ingest_password is not None:
         print(f"The ingest password is {first.ingest_password} - note it now, it is not shown again.", flush=True)
@@ -83,7 +85,7 @@ async def readiness(container: AsyncContainer, *, database: Database | None, wor
     if database is not None:
         checks["database"] = database.ping
         checks["schema"] = partial(require_current_schema, database)
-    store, space = await container.get(MediaStore), await container.get(FreeSpace)
+    store, space = await container.get(MediaStore), await container.get(DiskSpace)
 
     async def store_takes_photos() -> None:
         await store.check()

@@ -12,7 +12,7 @@ from ..adapters.providers.turbotext.provider import TurbotextProvider
 from ..core.ports.provider import Provider, ProviderContext, ProviderFactory
 from ..core.services.providers.api_keys import ProviderKeys
 from .config import Settings
-from .provider_plugins import PluginTrouble, load_providers
+from .provider_plugins import PluginError, load_providers
 
 _REMOTE: dict[str, ProviderFactory] = {
     "gemini": GeminiProvider,
@@ -27,7 +27,7 @@ class Providers(msgspec.Struct, frozen=True):
     """What `make_providers` found. `troubles` are the installed packages that had to be left out."""
 
     providers: tuple[Provider, ...]
-    troubles: tuple[PluginTrouble, ...] = ()
+    troubles: tuple[PluginError, ...] = ()
 
 
 class ServiceContext:

@@ -61,10 +61,10 @@ def worker(workers: int | None, supervised: bool) -> None:
 async def _work(settings: Settings, *, supervised: bool) -> None:
     from ..adapters.telemetry import OpenTelemetry
     from .bootstrap import (
-        keep_what_is_loaded,
+        freeze_gc,
         migrate_database,
+        print_initial_credentials,
         seed,
-        tell,
     )
     from .container import make_container
     from .metrics.relay import own_output, served, written_to
@@ -76,14 +76,14 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
     try:
         if not supervised:
             await migrate_database(container)
-            tell(await seed(container))
+            print_initial_credentials(await seed(container))
         worker = await container.get(Worker)
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, worker.stop)
         if supervised:
             threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
         telemetry = await container.get(OpenTelemetry)
-        keep_what_is_loaded()
+        freeze_gc()
         async with written_to(output, telemetry) if output is not None else served(settings, telemetry):
             await worker.run()
     finally:
@@ -145,9 +145,9 @@ async def _sweep(settings: Settings, grace: timedelta) -> None:
 @cli.command()
 def doctor() -> None:
     """Check the configuration and say what to mend."""
-    from .doctor import examine
+    from .doctor import run_checks
 
-    findings = asyncio.run(examine())
+    findings = asyncio.run(run_checks())
     for finding in findings:
         click.echo(f"{'ok  ' if finding.mend is None else 'MEND'}  {finding.part}: {finding.says}")
         if finding.mend is not None:

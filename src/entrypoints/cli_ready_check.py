@@ -12,7 +12,7 @@ from .cli_run import configured, run_async
 from .config import Settings
 
 if TYPE_CHECKING:
-    from .diagnostics.ready_check_report import Line, ReadyReport
+    from .diagnostics.ready_check_report import Line, ReadyCheckStream
 
 _WIDTH = 140
 """Of the tables in characters where they go to no terminal."""
@@ -31,15 +31,15 @@ def ready_check(as_json: bool) -> None:
 
 
 async def _run(settings: Settings, *, as_json: bool) -> bool:
-    from .diagnostics.ready_check_report import ReadyReport
+    from .diagnostics.ready_check_report import ReadyCheckStream
     from .opened import opened
 
     async with opened(settings) as container:
-        report = await container.get(ReadyReport)
+        report = await container.get(ReadyCheckStream)
         return await (_print_json(report) if as_json else _print_tables(report))
 
 
-async def _print_json(report: ReadyReport) -> bool:
+async def _print_json(report: ReadyCheckStream) -> bool:
     import msgspec
 
     ready = False
@@ -50,17 +50,17 @@ async def _print_json(report: ReadyReport) -> bool:
     return ready
 
 
-async def _print_tables(report: ReadyReport) -> bool:
+async def _print_tables(report: ReadyCheckStream) -> bool:
     from rich.console import Console
 
-    from .diagnostics.ready_check_report import SlotLine
+    from .diagnostics.ready_check_report import SlotChecked
     from .ready_check_table import as_tables
 
     found: list[Line] = []
     async with report.lines(await report.slots()) as lines:
         async for line in lines:
             found.append(line)
-            if isinstance(line, SlotLine):
+            if isinstance(line, SlotChecked):
                 click.echo(f"{line.slot_id}: {line.outcome}", err=True)
     width = shutil.get_terminal_size(fallback=(_WIDTH, 1)).columns
     Console(width=width, highlight=False).print(as_tables(found))
@@ -68,6 +68,6 @@ async def _print_tables(report: ReadyReport) -> bool:
 
 
 def _is_ready(line: Line) -> bool:
-    from .diagnostics.ready_check_report import EndLine
+    from .diagnostics.ready_check_report import CheckFinished
 
-    return isinstance(line, EndLine) and line.ready
+    return isinstance(line, CheckFinished) and line.ready

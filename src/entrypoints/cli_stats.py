@@ -24,8 +24,8 @@ def rebuild() -> None:
 
 
 async def _rebuild(settings: Settings) -> int:
-    from ..core.services.stats.service import Statistics
+    from ..core.services.stats.service import StatsQueries
     from .opened import opened
 
     async with opened(settings) as container:
-        return await (await container.get(Statistics)).rebuild()
+        return await (await container.get(StatsQueries)).rebuild()

@@ -40,11 +40,11 @@ def status(once: bool, as_json: bool) -> None:
 
 
 async def _look(settings: Settings) -> Status:
-    from .diagnostics.status import look
+    from .diagnostics.status import collect_status
     from .opened import opened
 
     async with opened(settings) as container:
-        return await look(container)
+        return await collect_status(container)
 
 
 async def _print(settings: Settings) -> None:
@@ -62,16 +62,16 @@ async def _watch(settings: Settings) -> None:
     from rich.text import Text
 
     from ..core.domain.errors import PhotoChangerError
-    from .diagnostics.status import look
+    from .diagnostics.status import collect_status
     from .opened import opened
     from .status_table import as_tables
 
     console = Console(highlight=False)
     async with opened(settings) as container:
-        with Live(as_tables(await look(container)), console=console, auto_refresh=False) as live:
+        with Live(as_tables(await collect_status(container)), console=console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(_EVERY_SECONDS)
                 try:
-                    live.update(as_tables(await look(container)), refresh=True)
+                    live.update(as_tables(await collect_status(container)), refresh=True)
                 except PhotoChangerError as error:  # an outage is part of what is watched
                     live.update(Text(error.detail, style="bold red"), refresh=True)

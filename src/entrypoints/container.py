@@ -60,49 +60,43 @@ from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
-from ..core.ports.services import (
-    AdminService,
-    SlotService,
-    TemplateService,
-    WebhookService,
-)
 from ..core.ports.settings_repository import SettingsRepository
 from ..core.ports.slot_repository import SlotRepository, TemplateRepository
 from ..core.ports.stats_service import StatsService
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..core.ports.workers import WorkerRegistry
-from ..core.services.auth.admins import Admins
+from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
-from ..core.services.auth.login_throttle import Throttle
+from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
-from ..core.services.jobs.event_stream import EventFeed
-from ..core.services.jobs.failure_answer import FallbackPictures
+from ..core.services.jobs.event_stream import EventStream
+from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.late_rescue import LateRescue
-from ..core.services.jobs.processor import Processing
+from ..core.services.jobs.processor import JobProcessor
 from ..core.services.jobs.service import Jobs
-from ..core.services.maintenance.purge import Purges
+from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
-from ..core.services.media.disk_space import FreeSpace
+from ..core.services.media.disk_space import DiskSpace
 from ..core.services.media.service import Media
-from ..core.services.media.upload import Receiving
+from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
-from ..core.services.providers.registry import ProviderCatalogue
+from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import RouteEngine
 from ..core.services.settings.service import SettingsService
-from ..core.services.slots.last_request import LastRequests
+from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
 from ..core.services.slots.ready_check import ReadyCheck
-from ..core.services.slots.service import Slots
-from ..core.services.slots.templates import Templates
-from ..core.services.stats.retention import History
-from ..core.services.stats.service import Statistics
+from ..core.services.slots.service import SlotService
+from ..core.services.slots.templates import TemplateService
+from ..core.services.stats.retention import Retention
+from ..core.services.stats.service import StatsQueries
 from ..core.services.webhooks.delivery import WebhookDelivery
-from ..core.services.webhooks.service import Webhooks
+from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings, secret_key_file
-from .diagnostics.ready_check_report import ReadyReport
-from .metrics.collector import MetricsPage
+from .diagnostics.ready_check_report import ReadyCheckStream
+from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
 from .worker.pool import WorkerPool
 from .worker.worker import Worker
@@ -206,8 +200,8 @@ class LocalAdapters(Provider):
         return await make_providers(settings, keys)
 
     @provide
-    async def catalogue(self, settings: Settings, made: Providers) -> AsyncIterator[ProviderCatalogue]:
-        catalogue = ProviderCatalogue(made.providers, limits=ImageLimits(max_pixels=settings.max_image_pixels))
+    async def catalogue(self, settings: Settings, made: Providers) -> AsyncIterator[ProviderRegistry]:
+        catalogue = ProviderRegistry(made.providers, limits=ImageLimits(max_pixels=settings.max_image_pixels))
         yield catalogue
         await catalogue.close()
 
@@ -222,7 +216,7 @@ class CoreServices(Provider):
         self,
         repository: SettingsRepository,
         hasher: PasswordHasher,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         clock: Clock,
         settings: Settings,
     ) -> SettingsService:
@@ -235,21 +229,21 @@ class CoreServices(Provider):
         return ProviderKeys(repository, box, clock, environment=settings.provider_keys)
 
     @provide
-    def space(self, store: MediaStore, clock: Clock, settings: Settings) -> FreeSpace:
-        return FreeSpace(store, clock, floor_bytes=settings.min_free_bytes)
+    def space(self, store: MediaStore, clock: Clock, settings: Settings) -> DiskSpace:
+        return DiskSpace(store, clock, floor_bytes=settings.min_free_bytes)
 
-    throttle = provide(Throttle)
+    throttle = provide(LoginThrottle)
     signing_keys = provide(SigningKeys)
-    admins = provide(Admins, provides=AdminService)
+    admins = provide(AdminService)
     auth = provide(AuthService)
-    fallback = provide(FallbackPictures)
-    receiving = provide(Receiving)
+    fallback = provide(FailurePictures)
+    receiving = provide(UploadReceiver)
     job_service = provide(Jobs, provides=JobService)
     media_service = provide(Media, provides=MediaService)
     rescue = provide(LateRescue)
-    slot_service = provide(Slots, provides=SlotService)
-    template_service = provide(Templates, provides=TemplateService)
-    webhook_service = provide(Webhooks, provides=WebhookService)
+    slot_service = provide(SlotService)
+    template_service = provide(TemplateService)
+    webhook_service = provide(WebhookService)
     worker = provide(Worker)
 
     @provide
@@ -258,34 +252,34 @@ class CoreServices(Provider):
 
     sweeper = provide(Sweeper)
     ready_check = provide(ReadyCheck)
-    ready_report = provide(ReadyReport)
-    statistics = provide(Statistics)
+    ready_report = provide(ReadyCheckStream)
+    statistics = provide(StatsQueries)
     overview = provide(Overview)
-    events = provide(EventFeed)
-    metrics = provide(MetricsPage)
+    events = provide(EventStream)
+    metrics = provide(MetricsCollector)
 
     @provide
     async def last_requests(
         self, requests: IngestRequestRepository, slots: SlotRepository, settings: SettingsService, clock: Clock
-    ) -> AsyncIterator[LastRequests]:
-        last_requests = LastRequests(requests, slots, settings, clock)
+    ) -> AsyncIterator[LastRequestLog]:
+        last_requests = LastRequestLog(requests, slots, settings, clock)
         yield last_requests
         await last_requests.close()
 
     @provide
-    async def purges(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> AsyncIterator[Purges]:
-        purges = Purges(sweeper, audit, clock)
+    async def purges(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> AsyncIterator[PurgeService]:
+        purges = PurgeService(sweeper, audit, clock)
         yield purges
         await purges.close()
 
     @provide
-    def history(self, jobs: JobRepository, stats: StatsService, clock: Clock, settings: Settings) -> History:
-        return History(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
+    def history(self, jobs: JobRepository, stats: StatsService, clock: Clock, settings: Settings) -> Retention:
+        return Retention(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
     def routes(
         self,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         limits: ProviderLimits,
         settings: SettingsService,
         clock: Clock,
@@ -303,13 +297,13 @@ class CoreServices(Provider):
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         routes: RouteEngine,
         rescue: LateRescue,
         clock: Clock,
         telemetry: Telemetry,
-    ) -> Processing:
-        return Processing(
+    ) -> JobProcessor:
+        return JobProcessor(
             jobs=jobs,
             queue=queue,
             signals=signals,
@@ -352,8 +346,8 @@ class CoreServices(Provider):
         jobs: JobService,
         queue: JobQueue,
         signals: JobSignals,
-        processing: Processing,
-        providers: ProviderCatalogue,
+        processing: JobProcessor,
+        providers: ProviderRegistry,
         app_settings: SettingsService,
         telemetry: Telemetry,
     ) -> WorkerPool:

@@ -11,7 +11,7 @@ from ..adapters.postgres import Database
 from ..core.domain.errors import PhotoChangerError
 from ..core.ports.slot_repository import SlotRepository
 from ..core.services.providers.api_keys import ProviderKeys
-from ..core.services.providers.registry import ProviderCatalogue
+from ..core.services.providers.registry import ProviderRegistry
 from .bootstrap import readiness
 from .builtin_providers import Providers
 from .config import Settings
@@ -23,7 +23,7 @@ from .diagnostics.provider_checks import provider_findings
 _TIMEOUT_SECONDS = 30.0
 
 
-async def examine() -> list[Finding]:
+async def run_checks() -> list[Finding]:
     """Every finding, the configuration first: where that cannot be read, nothing else is looked at."""
     try:
         settings = Settings.from_env()
@@ -51,7 +51,7 @@ async def _parts(container: AsyncContainer) -> list[Finding]:
     findings.append(await examination.of_the_clocks(container, await container.get(Database)))
     return findings + await provider_findings(
         slots=await (await container.get(SlotRepository)).all(),
-        catalogue=await container.get(ProviderCatalogue),
+        catalogue=await container.get(ProviderRegistry),
         troubles=(await container.get(Providers)).troubles,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),

@@ -40,7 +40,7 @@ _MAX_REASON_CHARS = 300
 _METHODS = ("check_settings", "process", "diagnose", "close")
 
 
-class PluginTrouble(msgspec.Struct, frozen=True):
+class PluginError(msgspec.Struct, frozen=True):
     """An installed provider that is left out: its id, the package that offers it, and what is wrong."""
 
     provider_id: str
@@ -59,7 +59,7 @@ def installed_ids() -> list[str]:
 
 async def load_providers(
     make_context: Callable[[str], ProviderContext], found: Collection[EntryPoint] | None = None
-) -> tuple[list[Provider], list[PluginTrouble]]:
+) -> tuple[list[Provider], list[PluginError]]:
     """The providers of all installed packages by id, and those that had to be left out.
 
     Packages are imported in a thread, factories called on the event loop. `make_context` makes the context of one
@@ -67,14 +67,14 @@ async def load_providers(
     """
     entries = await asyncio.to_thread(_entries) if found is None else found
     providers: dict[str, Provider] = {}
-    troubles: list[PluginTrouble] = []
+    troubles: list[PluginError] = []
     for entry in sorted(entries, key=lambda entry: (entry.name, _package(entry))):
         try:
             if entry.name in providers:
                 raise _Unfit("another package offers a provider of the same name")
             providers[entry.name] = await _load(entry, make_context)
         except _Unfit as unfit:
-            trouble = PluginTrouble(entry.name, _package(entry), str(unfit))
+            trouble = PluginError(entry.name, _package(entry), str(unfit))
             _log.warning("the provider %s of %s is left out: %s", trouble.provider_id, trouble.package, trouble.says)
             troubles.append(trouble)
     return list(providers.values()), troubles

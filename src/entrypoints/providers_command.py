@@ -37,7 +37,7 @@ class NoSuchProvider(PhotoChangerError):
     code = "no_such_provider"
 
 
-class LeftOut(msgspec.Struct, frozen=True):
+class SkippedPlugin(msgspec.Struct, frozen=True):
     """An installed provider that could not be used, and why."""
 
     id: str
@@ -49,7 +49,7 @@ class Listing(msgspec.Struct, frozen=True):
     """Everything that the command shows."""
 
     providers: tuple[ListedProvider, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[SkippedPlugin, ...]
 
 
 async def describe(settings: Settings) -> Listing:
@@ -63,7 +63,7 @@ async def describe(settings: Settings) -> Listing:
             settings=await container.get(SettingsService),
             base_urls=settings.provider_base_urls,
         )
-        left_out = [LeftOut(trouble.provider_id, trouble.package, trouble.says) for trouble in made.troubles]
+        left_out = [SkippedPlugin(trouble.provider_id, trouble.package, trouble.says) for trouble in made.troubles]
         return Listing(tuple(listed), tuple(left_out))
 
 

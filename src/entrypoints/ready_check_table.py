@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from .diagnostics.ready_check_report import (
-    EndLine,
+    CheckFinished,
     Line,
     Quota,
-    SlotLine,
+    SlotChecked,
 )
 
 _WRONG = "bold red"
@@ -22,19 +22,19 @@ _GOOD = "green"
 
 def as_tables(lines: Iterable[Line]) -> Group:
     """The slots by id, the providers, and one line that sums up."""
-    slots = sorted((line for line in lines if isinstance(line, SlotLine)), key=lambda line: line.slot_id)
+    slots = sorted((line for line in lines if isinstance(line, SlotChecked)), key=lambda line: line.slot_id)
     parts: list[Table | Text] = [_slots(slots)]
     for line in lines:
-        if isinstance(line, EndLine):
+        if isinstance(line, CheckFinished):
             said = f"{line.slots_ready} of {line.slots_ready + line.slots_not_ready} active slots are ready"
             parts += [_providers(line.providers), Text(said, style=_GOOD if line.ready else _WRONG)]
     return Group(*parts)
 
 
-def _slots(slots: list[SlotLine]) -> Table | Text:
+def _slots(slots: list[SlotChecked]) -> Table | Text:
     if not slots:
         return Text("No slot is active")
-    table = _table("Slot", "Name", "Outcome", "Seconds", "Made by", "Calls", "Trouble")
+    table = _table("Slot", "Name", "Outcome", "Seconds", "Made by", "Calls", "FieldError")
     for slot in slots:
         made_by = f"{slot.provider_id}/{slot.operation_id}" if slot.provider_id else "-"
         table.add_row(
@@ -45,7 +45,7 @@ def _slots(slots: list[SlotLine]) -> Table | Text:
     return table
 
 
-def _trouble(slot: SlotLine) -> str:
+def _trouble(slot: SlotChecked) -> str:
     told = [f"{trouble.provider_id}: {trouble.reason}" for trouble in slot.troubles]
     if slot.detail is not None:
         told.insert(0, slot.detail)

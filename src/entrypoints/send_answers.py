@@ -18,7 +18,7 @@ from ..core.domain.media import MIME_EXTENSIONS
 
 _NOT_NOW = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _USUAL_PAUSE = 2.0
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 """Seconds, as long as the longest window: by then a full queue has room. Who asks for more is not asked again."""
 
 _MAX_STEM_BYTES = 100
@@ -122,7 +122,7 @@ def pause_of(answer: Answer, problem: Problem) -> float | None:
     pause = named if named is not None else problem.retry_after
     if pause is None or not math.isfinite(pause):
         return _USUAL_PAUSE
-    return max(pause, 0.0) if pause <= _LONGEST_PAUSE else None
+    return max(pause, 0.0) if pause <= _MAX_PAUSE else None
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -31,9 +31,9 @@ from .send_answers import printable
 from .sending import (
     Outcome,
     Photo,
-    Sent,
-    Target,
-    Watch,
+    ProgressListener,
+    SendResult,
+    SendTarget,
     client,
     send_photo,
 )
@@ -68,7 +68,7 @@ class Totals(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What became of all photos, in the order in which they were named."""
 
-    photos: tuple[Sent, ...]
+    photos: tuple[SendResult, ...]
     totals: Totals
     interrupted: bool = False
 
@@ -77,7 +77,7 @@ class Report(msgspec.Struct, frozen=True):
         return self.totals.pictures == self.totals.photos
 
 
-class _Display(Watch, Protocol):
+class _Display(ProgressListener, Protocol):
     """Shows photos on their way."""
 
     def __enter__(self) -> Self: ...
@@ -86,11 +86,11 @@ class _Display(Watch, Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def ends(self, photo: Photo, sent: Sent) -> None:
+    def ends(self, photo: Photo, sent: SendResult) -> None:
         """Nothing more happens to this photo."""
 
 
-def target_of(url: str, slot_id: str, *, password: str, fields: Iterable[str], silence_seconds: float) -> Target:
+def target_of(url: str, slot_id: str, *, password: str, fields: Iterable[str], silence_seconds: float) -> SendTarget:
     """Where to send to. `fields` are written as name=value. ConfigurationError."""
     if not password or not _encodable(password):
         raise ConfigurationError("the password", "it is empty, or no text")
@@ -98,7 +98,7 @@ def target_of(url: str, slot_id: str, *, password: str, fields: Iterable[str], s
         raise ConfigurationError("--slot", f"{printable(slot_id[:64])!r} is no name of a slot")
     named = dict(_field(text) for text in fields)
     address = f"{_base(url)}/ingest/{slot_id}"
-    return Target(address=address, password=password, fields=named, silence_seconds=silence_seconds)
+    return SendTarget(address=address, password=password, fields=named, silence_seconds=silence_seconds)
 
 
 def photos_of(paths: Iterable[Path], *, repeat: int = 1) -> list[Photo]:
@@ -109,7 +109,7 @@ def photos_of(paths: Iterable[Path], *, repeat: int = 1) -> list[Photo]:
     return [Photo(path, name, number) for number, (path, name) in enumerate(sendings)]
 
 
-async def send(target: Target, photos: list[Photo], *, output: Path, at_once: int, console: Console) -> Report:
+async def send(target: SendTarget, photos: list[Photo], *, output: Path, at_once: int, console: Console) -> Report:
     """Send all photos and save the pictures in `output`, showing on `console` how they fare. ConfigurationError.
 
     Once the password is refused, the photos that wait are not sent: ten wrong ones would lock this address out. Nor are
@@ -119,22 +119,22 @@ async def send(target: Target, photos: list[Photo], *, output: Path, at_once: in
     await asyncio.to_thread(_prepare, output)
     started = time.perf_counter()
     waiting = iter(photos)
-    sent: dict[int, Sent] = {}
-    in_vain: list[Sent] = []
+    sent: dict[int, SendResult] = {}
+    in_vain: list[SendResult] = []
     async with client(target, at_once=at_once) as http:
         with _stopped_by_an_interrupt() as stop, _display(console, len(photos)) as display:
 
             async def work() -> None:
                 for photo in waiting:
                     if in_vain:
-                        told = Sent(
+                        told = SendResult(
                             photo=photo.name,
                             outcome=Outcome.NOT_SENT,
                             code=in_vain[0].code,
                             detail=_WHY_IN_VAIN[in_vain[0].outcome],
                         )
                     elif stop.is_set():
-                        told = Sent(
+                        told = SendResult(
                             photo=photo.name, outcome=Outcome.NOT_SENT, code="interrupted", detail="Not sent any more."
                         )
                     else:
@@ -233,7 +233,7 @@ class _Lines:
     def pauses(self, photo: Photo, seconds: float, code: str) -> None:
         self._say(f"{photo.name}: {code}, again in {seconds:g} s")
 
-    def ends(self, photo: Photo, sent: Sent) -> None:
+    def ends(self, photo: Photo, sent: SendResult) -> None:
         self._say(f"{photo.name}: {_said_of(sent)}")
 
     def _say(self, text: str) -> None:
@@ -278,7 +278,7 @@ class _Rows(_Lines):
     def pauses(self, photo: Photo, seconds: float, code: str) -> None:
         self._progress.update(self._rows[photo.number][0], doing=f"{code}, again in {seconds:g} s")
 
-    def ends(self, photo: Photo, sent: Sent) -> None:
+    def ends(self, photo: Photo, sent: SendResult) -> None:
         self._forget(photo)
         self._ended += 1
         self._progress.update(self._all, completed=self._ended, doing=f"{self._ended} of {self._photos}")
@@ -345,7 +345,7 @@ def _prepare(output: Path) -> None:
         raise ConfigurationError("--output", told) from error
 
 
-def _totals(photos: tuple[Sent, ...], milliseconds: int) -> Totals:
+def _totals(photos: tuple[SendResult, ...], milliseconds: int) -> Totals:
     outcomes = Counter(sent.outcome for sent in photos)
     times = [sent.milliseconds for sent in photos if sent.is_picture and sent.milliseconds is not None]
     return Totals(
@@ -360,14 +360,14 @@ def _totals(photos: tuple[Sent, ...], milliseconds: int) -> Totals:
     )
 
 
-def _said_of(sent: Sent) -> str:
+def _said_of(sent: SendResult) -> str:
     if not sent.is_picture:
         return _trouble(sent)
     what = "picture" if sent.outcome is Outcome.PICTURE else "picture of the failure answer"
     return f"{what}, {sent.bytes_out:,} bytes in {sent.milliseconds:,} ms, {sent.file}"
 
 
-def _trouble(sent: Sent) -> str:
+def _trouble(sent: SendResult) -> str:
     status = "" if sent.status is None else f"{sent.status} "
     tries = f" ({sent.tries} tries)" if sent.tries > 1 else ""
     return f"{status}{sent.code}: {sent.detail}{tries}"

@@ -65,7 +65,7 @@ class Photo(msgspec.Struct, frozen=True):
     number: int
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class SendTarget(msgspec.Struct, frozen=True, kw_only=True):
     """Where photos go: the whole address of a slot's ingest, its password, and further fields of the form.
 
     `silence_seconds` is how long the service may say nothing before it is given up.
@@ -80,7 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"Target(address={self.address!r})"
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class SendResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one photo. `milliseconds` is the time of the last try; `link` is where the picture lies."""
 
     photo: str
@@ -102,7 +102,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome in (Outcome.PICTURE, Outcome.FALLBACK)
 
 
-class Watch(Protocol):
+class ProgressListener(Protocol):
     """Follows a photo on its way."""
 
     def starts(self, photo: Photo, size_bytes: int) -> None:
@@ -127,7 +127,7 @@ class _TooLarge(Exception):
     """The answer is larger than any picture."""
 
 
-def client(target: Target, *, at_once: int) -> httpx2.AsyncClient:
+def client(target: SendTarget, *, at_once: int) -> httpx2.AsyncClient:
     """The HTTP client for a target. Like cameras it opens a connection for each photo; a proxy is the environment's.
     ConfigurationError for an environment that cannot be used."""
     try:
@@ -146,8 +146,14 @@ def client(target: Target, *, at_once: int) -> httpx2.AsyncClient:
 
 
 async def send_photo(
-    http: httpx2.AsyncClient, target: Target, photo: Photo, *, output: Path, watch: Watch, stop: asyncio.Event
-) -> Sent:
+    http: httpx2.AsyncClient,
+    target: SendTarget,
+    photo: Photo,
+    *,
+    output: Path,
+    watch: ProgressListener,
+    stop: asyncio.Event,
+) -> SendResult:
     """Send a photo, wait for its picture, save that in `output`. Trouble is part of what is returned, never raised.
 
     A service without room is asked again after the pause that it names, with the same idempotency key. Nothing is
@@ -178,7 +184,7 @@ async def send_photo(
             return await _kept(answer, photo, output, tries=tries, size=size)
         problem = problem_of(answer)
         pause = pause_of(answer, problem)
-        refused = Sent(
+        refused = SendResult(
             photo=photo.name,
             outcome=Outcome.PROBLEM,
             status=answer.status,
@@ -216,7 +222,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T:
 class _Form:
     """The camera's form. The password comes first, so that a wrong one costs no upload."""
 
-    def __init__(self, target: Target, photo: Photo, file: BinaryIO, size: int, watch: Watch) -> None:
+    def __init__(self, target: SendTarget, photo: Photo, file: BinaryIO, size: int, watch: ProgressListener) -> None:
         boundary = secrets.token_hex(16)
         suffix = photo.path.suffix if _SUFFIX.match(photo.path.suffix) else ""
         parts = [
@@ -251,7 +257,7 @@ class _Form:
         yield self._tail
 
 
-async def _ask(http: httpx2.AsyncClient, target: Target, form: _Form, key: str) -> Answer:
+async def _ask(http: httpx2.AsyncClient, target: SendTarget, form: _Form, key: str) -> Answer:
     headers = {"Content-Type": form.content_type, "Content-Length": str(form.length), "Idempotency-Key": key}
     started = time.perf_counter()
     body = bytearray()
@@ -268,15 +274,15 @@ def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _unreadable(photo: Photo, detail: str, *, tries: int) -> Sent:
-    return Sent(photo=photo.name, outcome=Outcome.NOT_SENT, code="photo_unreadable", detail=detail, tries=tries)
+def _unreadable(photo: Photo, detail: str, *, tries: int) -> SendResult:
+    return SendResult(photo=photo.name, outcome=Outcome.NOT_SENT, code="photo_unreadable", detail=detail, tries=tries)
 
 
-def _no_answer(photo: Photo, code: str, detail: str, *, tries: int, size: int) -> Sent:
-    return Sent(photo=photo.name, outcome=Outcome.NO_ANSWER, code=code, detail=detail, tries=tries, bytes_in=size)
+def _no_answer(photo: Photo, code: str, detail: str, *, tries: int, size: int) -> SendResult:
+    return SendResult(photo=photo.name, outcome=Outcome.NO_ANSWER, code=code, detail=detail, tries=tries, bytes_in=size)
 
 
-def _told(error: httpx2.RequestError, target: Target) -> tuple[str, str]:
+def _told(error: httpx2.RequestError, target: SendTarget) -> tuple[str, str]:
     """A code and one line for what went wrong on the way."""
     causes = list(_causes(error))
     if isinstance(error, httpx2.ConnectTimeout):
@@ -301,10 +307,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-async def _kept(answer: Answer, photo: Photo, output: Path, *, tries: int, size: int) -> Sent:
+async def _kept(answer: Answer, photo: Photo, output: Path, *, tries: int, size: int) -> SendResult:
     """Save the picture of a good answer."""
     fallback = answer.headers.get("x-photochanger-outcome") == "fallback"
-    sent = Sent(
+    sent = SendResult(
         photo=photo.name,
         outcome=Outcome.FALLBACK if fallback else Outcome.PICTURE,
         status=answer.status,

@@ -14,14 +14,14 @@ from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
 from ..core.ports.workers import WorkerRegistry
-from ..core.services.jobs.event_stream import EventFeed
+from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from .bootstrap import (
-    keep_what_is_loaded,
+    freeze_gc,
     migrate_database,
+    print_initial_credentials,
     readiness,
     seed,
-    tell,
 )
 from .config import Settings
 from .container import make_container
@@ -29,7 +29,7 @@ from .diagnostics.readiness import require_any_worker
 from .http.app import create_http_app
 from .http.dependencies import HttpServices
 from .http.server import Server, make_server
-from .metrics.collector import MetricsPage
+from .metrics.collector import MetricsCollector
 from .worker.supervisor import WorkerProcess
 
 _log = logging.getLogger("photochanger.serve")
@@ -49,10 +49,10 @@ async def serve(settings: Settings) -> None:
     container = make_container(settings)
     try:
         await migrate_database(container)
-        tell(await seed(container))
+        print_initial_credentials(await seed(container))
         database = await container.get(Database)
         worker = WorkerProcess(settings, database.url) if settings.workers else None
-        metrics = await container.get(MetricsPage)
+        metrics = await container.get(MetricsCollector)
         async with _running_worker(worker), _sweeping(container), metrics.kept_up():
             await _serve_http(container, settings, worker, stop)
     finally:
@@ -66,12 +66,12 @@ async def _serve_http(
     check = partial(worker.check if worker else require_any_worker, registry)
     database = await container.get(Database)
     ready = await readiness(container, database=database, worker=check)
-    services = await HttpServices.of(container, readiness=ready, database=database)
+    services = await HttpServices.from_container(container, readiness=ready, database=database)
     if worker is not None:
         services.metrics.include(worker.families)
     app = create_http_app(services)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
-    keep_what_is_loaded()
+    freeze_gc()
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
@@ -83,7 +83,7 @@ async def _serve_http(
         await asyncio.gather(stopping, return_exceptions=True)
 
 
-async def _stop_when_told(server: Server, stop: asyncio.Event, events: EventFeed) -> None:
+async def _stop_when_told(server: Server, stop: asyncio.Event, events: EventStream) -> None:
     await stop.wait()
     server.should_exit = True
     await events.close()  # answers that never end by themselves

@@ -17,9 +17,9 @@ from ..core.domain.slot import (
     shipped_slots,
     slot_document,
 )
-from ..core.domain.validation import Trouble, below
-from ..core.ports.services import SlotService
+from ..core.domain.validation import FieldError, below
 from ..core.ports.slot_repository import SlotRepository
+from ..core.services.slots.service import SlotService
 from .config import Settings
 from .opened import opened
 
@@ -97,7 +97,7 @@ async def _slots(settings: Settings) -> AsyncIterator[SlotService]:
 
 async def _checked(service: SlotService, documents: Mapping[str, Any]) -> list[Import]:
     imports: list[Import] = []
-    errors: list[Trouble] = []
+    errors: list[FieldError] = []
     for slot_id, document in sorted(documents.items()):
         try:
             before = await service.get(slot_id)

@@ -30,7 +30,7 @@ from ..core.ports.provider import (
 )
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-_AT_ONCE = 4
+_MAX_CONCURRENCY = 4
 
 
 class ContractContext:
@@ -142,7 +142,7 @@ class ProviderContract:
     async def test_calls_at_once_all_give_their_picture(self) -> None:
         async with self._open() as provider:
             for entry in self.entries:
-                for result in await asyncio.gather(*(self._process(provider, entry) for _ in range(_AT_ONCE))):
+                for result in await asyncio.gather(*(self._process(provider, entry) for _ in range(_MAX_CONCURRENCY))):
                     self._check(result)
 
     @pytest.mark.anyio

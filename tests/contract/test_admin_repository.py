@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE, Admin, Permission
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import AdminExists, AdminNotFound
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ def admin(username: str, **fields: Any) -> Admin:
 
 
 def entry(action: AuditAction = AuditAction.ADMIN_ADDED) -> AuditEntry:
-    return audited(action, COMMAND_LINE, now=LATER, target="ada")
+    return audit_entry(action, COMMAND_LINE, now=LATER, target="ada")
 
 
 async def audit_entries(backend: SimpleNamespace) -> list[AuditEntry]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import Actor
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.pagination import Position
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ BOB = Actor("bob")
 def entry(
     action: AuditAction = AuditAction.LOGIN, by: Actor = ADA, *, minutes: int = 0, id: int | None = None, **fields: Any
 ) -> AuditEntry:
-    told = audited(action, by, now=NOW + timedelta(minutes=minutes), **fields)
+    told = audit_entry(action, by, now=NOW + timedelta(minutes=minutes), **fields)
     return told if id is None else msgspec.structs.replace(told, id=UUID(int=id))
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from photochanger.core.domain.ingest_request import PasswordSeen, SeenFile, SeenValue
+from photochanger.core.domain.ingest_request import PasswordCheck, ReceivedField, ReceivedFile
 
 from tests.support.builders import ingest_request
 
@@ -24,11 +24,13 @@ async def test_at_first_there_is_none(backend: SimpleNamespace) -> None:
 
 async def test_a_request_is_read_back_whole(backend: SimpleNamespace) -> None:
     full = ingest_request(
-        headers=(SeenValue("user-agent", "Booth/1.0 «ü»"),),
-        fields=(SeenValue("guest", "Ada \U0001f600"), SeenValue("pass", None)),
+        headers=(ReceivedField("user-agent", "Booth/1.0 «ü»"),),
+        fields=(ReceivedField("guest", "Ada \U0001f600"), ReceivedField("pass", None)),
         field_count=40,
-        password=PasswordSeen.WRONG,
-        file=SeenFile(field="photo", filename="IMG.JPG", content_type="image/jpeg", size_bytes=7, sniffed="image/jpeg"),
+        password=PasswordCheck.WRONG,
+        file=ReceivedFile(
+            field="photo", filename="IMG.JPG", content_type="image/jpeg", size_bytes=7, sniffed="image/jpeg"
+        ),
         complete=True,
         status=401,
         code="invalid_password",

@@ -14,7 +14,7 @@ from photochanger.core.domain.job import (
     JobState,
 )
 from photochanger.core.domain.slot import shipped_slots
-from photochanger.core.domain.slot_health import LastJobs
+from photochanger.core.domain.slot_health import RecentOutcomes
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 
@@ -81,7 +81,7 @@ async def test_the_last_jobs_tell_of_pictures_failures_and_fallbacks(backend: Si
     test_run = await backend.queue.enqueue(new_job(source=JobSource.TEST), max_active=1000)
     assert await backend.queue.mark_finalized(test_run.id, outcome_failed(test_run, finalized_at=NOON), claim=None)
     assert await backend.jobs.last_jobs(since=NOON) == {
-        "slot-001": LastJobs(ended=5, failed=3, fallbacks=1),
-        "slot-002": LastJobs(ended=1),
+        "slot-001": RecentOutcomes(ended=5, failed=3, fallbacks=1),
+        "slot-002": RecentOutcomes(ended=1),
     }
     assert await backend.jobs.last_jobs(since=NOON + 2 * MINUTE) == {}

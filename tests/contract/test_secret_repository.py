@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.audit import AuditAction, audited
+from photochanger.core.domain.audit import AuditAction, audit_entry
 from photochanger.core.ports.secrets import SecretState, StoredSecret
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,7 @@ async def test_removing_what_is_not_there_says_so(backend: SimpleNamespace) -> N
 
 
 async def test_changes_are_written_with_their_audit_entries(backend: SimpleNamespace) -> None:
-    entries = [audited(AuditAction.PROVIDER_KEY_CHANGED, COMMAND_LINE, now=NOW) for _ in range(3)]
+    entries = [audit_entry(AuditAction.PROVIDER_KEY_CHANGED, COMMAND_LINE, now=NOW) for _ in range(3)]
     await backend.secrets.put(secret("gemini"), audit=entries[0])
     await backend.secrets.remove("gemini", audit=entries[1])
     await backend.secrets.remove("gemini", audit=entries[2])

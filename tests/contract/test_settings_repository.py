@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.settings import StoredPassword, StoredSettings
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ NINE = StoredSettings(max_active_jobs=9)
 
 def told() -> AuditEntry:
     """The audit entry of a change."""
-    return audited(AuditAction.SETTINGS_CHANGED, COMMAND_LINE, now=NOW)
+    return audit_entry(AuditAction.SETTINGS_CHANGED, COMMAND_LINE, now=NOW)
 
 
 def password(hash: str) -> StoredPassword:

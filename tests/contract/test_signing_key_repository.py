@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.ports.secrets import SigningKey
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ def retired(one: SigningKey, *, by: SigningKey) -> SigningKey:
 
 
 def entry() -> AuditEntry:
-    return audited(AuditAction.SIGNING_KEY_ROTATED, COMMAND_LINE, now=NOW)
+    return audit_entry(AuditAction.SIGNING_KEY_ROTATED, COMMAND_LINE, now=NOW)
 
 
 async def audit_entries(backend: SimpleNamespace) -> list[AuditEntry]:

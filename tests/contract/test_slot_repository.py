@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import SlotNotFound, TemplateNotFound
 from photochanger.core.domain.media import MediaKind, TemplateMedia
 from photochanger.core.domain.slot import (
@@ -125,7 +125,7 @@ async def test_adding_again_leaves_edited_slots_as_they_are(shipped: SimpleNames
 
 def told() -> AuditEntry:
     """The audit entry of a change."""
-    return audited(AuditAction.SLOT_CHANGED, COMMAND_LINE, now=datetime(2026, 5, 1, tzinfo=UTC))
+    return audit_entry(AuditAction.SLOT_CHANGED, COMMAND_LINE, now=datetime(2026, 5, 1, tzinfo=UTC))
 
 
 async def test_a_change_is_written_with_its_audit_entry_or_not_at_all(shipped: SimpleNamespace) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from photochanger.core.domain.accounts import Actor
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.job import (
     FailureReason,
     Job,
@@ -66,7 +66,7 @@ async def fail(backend: SimpleNamespace, reason: FailureReason, finalized_at: da
 
 async def reset(backend: SimpleNamespace, at: datetime, slot_id: str = "slot-001") -> None:
     await backend.slots.add_missing(shipped_slots())
-    entry: AuditEntry = audited(AuditAction.STATS_RESET, Actor("ada", None), now=at, target=slot_id)
+    entry: AuditEntry = audit_entry(AuditAction.STATS_RESET, Actor("ada", None), now=at, target=slot_id)
     await backend.slots.reset_stats(slot_id, at=at, audit=entry)
 
 

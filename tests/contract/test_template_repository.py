@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import (
     BindingTaken,
     SlotNotFound,
@@ -53,7 +53,7 @@ def template(minute: int = 0) -> TemplateMedia:
 
 def told() -> AuditEntry:
     """The audit entry of a change."""
-    return audited(AuditAction.TEMPLATE_ADDED, COMMAND_LINE, now=NOW)
+    return audit_entry(AuditAction.TEMPLATE_ADDED, COMMAND_LINE, now=NOW)
 
 
 @pytest.fixture(autouse=True)
@@ -151,9 +151,9 @@ async def test_one_that_is_bound_is_not_removed_but_with_its_only_binding(backen
         await backend.templates.remove(golden.id, audit=told())
     assert caught.value.slots == (SLOT,)
     with pytest.raises(TemplateInUse):
-        await backend.templates.remove(golden.id, besides=(SLOT, "face"))
+        await backend.templates.remove(golden.id, except_binding=(SLOT, "face"))
     before = await backend.slots.get(SLOT)
-    assert await backend.templates.remove(golden.id, besides=(SLOT, "frame"), audit=told()) == golden
+    assert await backend.templates.remove(golden.id, except_binding=(SLOT, "frame"), audit=told()) == golden
     assert await bound(backend) == {}
     assert (await backend.slots.get(SLOT)).version == before.version + 1
     assert len((await backend.audit.find(limit=9)).items) == 1

@@ -27,7 +27,7 @@ from tests.support.queue_steps import LEASE, MANY, NO_LEASE
 pytestmark = pytest.mark.anyio
 
 A_DAY = timedelta(days=1)
-AT_ONCE = timedelta(0)
+MAX_CONCURRENCY = timedelta(0)
 LONG_AGO = datetime.now(UTC) - A_DAY
 LATER = datetime.now(UTC) + A_DAY
 
@@ -145,8 +145,10 @@ async def test_the_oldest_are_taken_first_and_no_more_than_asked_for(backend: Si
 async def test_slots_that_are_passed_over_keep_what_is_due(backend: SimpleNamespace) -> None:
     await backend.webhooks.save(webhook("slot-002"))
     passed, job = await ended_job(backend), await ended_job(backend, slot_id="slot-002")
-    assert [one.job_id for one in await backend.outbox.acquire(n=5, lease=LEASE, but_of=["slot-001"])] == [job.id]
-    assert await backend.outbox.acquire(n=5, lease=LEASE, but_of=["slot-001", "slot-002"]) == []
+    assert [one.job_id for one in await backend.outbox.acquire(n=5, lease=LEASE, exclude_slots=["slot-001"])] == [
+        job.id
+    ]
+    assert await backend.outbox.acquire(n=5, lease=LEASE, exclude_slots=["slot-001", "slot-002"]) == []
     assert (await taken(backend)).job_id == passed.id
 
 
@@ -170,7 +172,7 @@ async def test_a_delivery_whose_lease_ran_out_is_due_again(backend: SimpleNamesp
 
 async def test_what_arrived_has_ended_and_is_not_taken_again(backend: SimpleNamespace) -> None:
     await ended_job(backend)
-    await backend.outbox.failed(await taken(backend), error="No answer.", status=None, again_in=AT_ONCE)
+    await backend.outbox.failed(await taken(backend), error="No answer.", status=None, again_in=MAX_CONCURRENCY)
     await backend.outbox.delivered(await taken(backend, lease=NO_LEASE), status=204)
     delivery = await only(backend)
     assert (delivery.state, delivery.attempts) == (DeliveryState.DELIVERED, 2)
@@ -191,9 +193,9 @@ async def test_what_failed_is_due_again_at_its_moment(backend: SimpleNamespace) 
     assert delivery.ended_at is None
     assert A_DAY <= delivery.next_at - delivery.created_at < A_DAY + timedelta(hours=1), "counted by the queue's clock"
     assert await backend.outbox.acquire(n=10, lease=LEASE) == []
-    await backend.outbox.failed(delivery, error="No answer.", status=None, again_in=AT_ONCE)
-    again = await taken(backend)
-    assert (again.attempts, again.last_status, again.last_error) == (2, None, "No answer.")
+    await backend.outbox.failed(delivery, error="No answer.", status=None, again_in=MAX_CONCURRENCY)
+    retry_now = await taken(backend)
+    assert (retry_now.attempts, retry_now.last_status, retry_now.last_error) == (2, None, "No answer.")
 
 
 async def test_what_is_given_up_is_dead(backend: SimpleNamespace) -> None:
@@ -236,9 +238,9 @@ async def test_a_delivery_that_ended_is_tried_anew(backend: SimpleNamespace, end
         await backend.outbox.delivered(await taken(backend), status=200)
     else:
         await backend.outbox.failed(await taken(backend), error="Gone.", status=410, again_in=None)
-    again = await backend.outbox.again((await only(backend)).id)
-    assert (again.state, again.attempts, again.ended_at) == (DeliveryState.PENDING, 0, None)
-    assert await all_of(backend) == [again]
+    retry_now = await backend.outbox.retry_now((await only(backend)).id)
+    assert (retry_now.state, retry_now.attempts, retry_now.ended_at) == (DeliveryState.PENDING, 0, None)
+    assert await all_of(backend) == [retry_now]
     assert (await taken(backend)).attempts == 1
 
 
@@ -246,13 +248,13 @@ async def test_a_pending_delivery_becomes_due_and_keeps_its_count(backend: Simpl
     await ended_job(backend)
     first = await taken(backend)
     await backend.outbox.failed(first, error="No answer.", status=None, again_in=A_DAY)
-    await backend.outbox.again(first.id)
+    await backend.outbox.retry_now(first.id)
     assert (await taken(backend)).attempts == 2
 
 
 async def test_a_delivery_that_there_is_not_is_not_tried(backend: SimpleNamespace) -> None:
     with pytest.raises(WebhookNotFound):
-        await backend.outbox.again(uuid4())
+        await backend.outbox.retry_now(uuid4())
 
 
 # Lists

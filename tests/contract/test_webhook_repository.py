@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audited
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import SlotNotFound
 from photochanger.core.domain.slot import shipped_slots
 
@@ -23,7 +23,7 @@ async def _slots(backend: SimpleNamespace) -> None:
 
 
 def entry(action: AuditAction = AuditAction.WEBHOOK_CHANGED) -> AuditEntry:
-    return audited(action, COMMAND_LINE, now=datetime.now(UTC), target="slot-001")
+    return audit_entry(action, COMMAND_LINE, now=datetime.now(UTC), target="slot-001")
 
 
 async def audit_entries(backend: SimpleNamespace) -> list[AuditEntry]:

@@ -27,7 +27,7 @@ async def test_at_first_nobody_is_known(backend: SimpleNamespace) -> None:
 
 
 async def test_a_worker_is_known_as_it_told_of_itself(backend: SimpleNamespace) -> None:
-    await backend.workers.tell(report())
+    await backend.workers.heartbeat(report())
     (seen,) = await backend.workers.all()
     assert seen.report == report()
     assert seen.started_at == seen.seen_at
@@ -36,9 +36,9 @@ async def test_a_worker_is_known_as_it_told_of_itself(backend: SimpleNamespace) 
 
 
 async def test_the_newest_report_holds_and_the_start_stays(backend: SimpleNamespace) -> None:
-    await backend.workers.tell(report())
+    await backend.workers.heartbeat(report())
     (first,) = await backend.workers.all()
-    await backend.workers.tell(report(running=3))
+    await backend.workers.heartbeat(report(running=3))
     (second,) = await backend.workers.all()
     assert second.report == report(running=3)
     assert second.started_at == first.started_at
@@ -47,20 +47,20 @@ async def test_the_newest_report_holds_and_the_start_stays(backend: SimpleNamesp
 
 async def test_workers_are_listed_by_host_and_name(backend: SimpleNamespace) -> None:
     for name, host in (("c", "beta"), ("B", "beta"), ("a", "beta"), ("z", "alpha")):
-        await backend.workers.tell(report(name, host=host))
+        await backend.workers.heartbeat(report(name, host=host))
     assert [seen.report.name for seen in await backend.workers.all()] == ["z", "B", "a", "c"]
 
 
 async def test_one_that_leaves_is_forgotten_and_the_others_stay(backend: SimpleNamespace) -> None:
-    await backend.workers.tell(report("one"))
-    await backend.workers.tell(report("two"))
-    await backend.workers.leave("one")
-    await backend.workers.leave("nobody")
+    await backend.workers.heartbeat(report("one"))
+    await backend.workers.heartbeat(report("two"))
+    await backend.workers.deregister("one")
+    await backend.workers.deregister("nobody")
     assert [seen.report.name for seen in await backend.workers.all()] == ["two"]
 
 
 async def test_only_silent_ones_are_pruned(backend: SimpleNamespace) -> None:
-    await backend.workers.tell(report("one"))
+    await backend.workers.heartbeat(report("one"))
     assert await backend.workers.prune(silent_for=HOUR) == 0
     assert len(await backend.workers.all()) == 1
     assert await backend.workers.prune(silent_for=timedelta(0)) == 1
@@ -68,13 +68,13 @@ async def test_only_silent_ones_are_pruned(backend: SimpleNamespace) -> None:
 
 
 async def test_many_tell_at_once(backend: SimpleNamespace) -> None:
-    await asyncio.gather(*(backend.workers.tell(report(f"w{n}")) for n in range(20)))
-    await asyncio.gather(*(backend.workers.tell(report("w0", running=0)) for _ in range(20)))
+    await asyncio.gather(*(backend.workers.heartbeat(report(f"w{n}")) for n in range(20)))
+    await asyncio.gather(*(backend.workers.heartbeat(report("w0", running=0)) for _ in range(20)))
     assert len(await backend.workers.all()) == 20
 
 
 async def test_silence_begins_after_three_reports_that_did_not_come(backend: SimpleNamespace) -> None:
-    await backend.workers.tell(report())
+    await backend.workers.heartbeat(report())
     (seen,) = await backend.workers.all()
     assert msgspec.structs.replace(seen, age=SILENT_AFTER).silent
     assert not msgspec.structs.replace(seen, age=SILENT_AFTER - timedelta(microseconds=1)).silent

@@ -12,7 +12,7 @@ import yaml
 from openapi_spec_validator import validate
 from photochanger.core.domain.accounts import Permission
 from photochanger.entrypoints.http.app import ROUTES
-from photochanger.entrypoints.http.auth.access import Open, access_of
+from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
 from tests.support import photos
 from tests.support.service import Service, serving
@@ -54,7 +54,7 @@ def test_the_contract_says_who_may_call_each_route() -> None:
         for path in handler.paths:
             for method in handler.http_methods:
                 operation = DESCRIBED["paths"][re.sub(r"{(\w+):\w+}", r"{\1}", path)][str(method).lower()]
-                assert (access is Open.PUBLIC) == (operation["security"] == []), path
+                assert (access is PublicAccess.PUBLIC) == (operation["security"] == []), path
                 if isinstance(access, Permission):
                     assert f"`{access}`" in operation["description"], path
 

@@ -20,7 +20,7 @@ from tests.support.http_server import (
     serving,
 )
 from tests.support.sender import (
-    SILENCE,
+    NULL_TELEMETRY,
     Studio,
     answer,
     answering,
@@ -289,7 +289,7 @@ async def test_an_answer_that_is_no_picture_is_told_in_one_line(studio: Studio, 
 
 
 async def test_a_server_that_says_nothing_is_given_up(studio: Studio) -> None:
-    async with answering(SILENCE) as stub:
+    async with answering(NULL_TELEMETRY) as stub:
         done = await studio.send(studio.photo(), "--timeout", "0.2", url=stub.url)
     assert done.code == 1
     assert "timed_out: The service said nothing for 0.2 s." in done.out

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from photochanger.core.domain.errors import VersionConflict
-from photochanger.core.services.slots.service import Slots
+from photochanger.core.services.slots.service import SlotService
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.slots_command import store
 
@@ -159,14 +159,14 @@ def test_what_is_no_file_of_slots_is_refused(operator: Operator, tmp_path: Path)
 async def test_whoever_is_overtaken_is_told_how_far_it_went(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = Slots.put
+    put = SlotService.put
 
-    async def overtaken(self: Slots, slot_id: str, document: Any, **how: Any) -> Any:
+    async def overtaken(self: SlotService, slot_id: str, document: Any, **how: Any) -> Any:
         if slot_id == "slot-002":
             rows(postgres_url, "update photochanger.slots set version = 9 where id = 'slot-002' returning id")
         return await put(self, slot_id, document, **how)
 
-    monkeypatch.setattr(Slots, "put", overtaken)
+    monkeypatch.setattr(SlotService, "put", overtaken)
     settings = Settings(home=tmp_path, database_url=postgres_url)
     with pytest.raises(VersionConflict, match=r"changed slot-002 .* Stored until then: slot-001\."):
         await store(settings, {f"slot-00{number}": slot() for number in (3, 1, 2)})

@@ -29,6 +29,7 @@ from photochanger.adapters.webhooks import HttpWebhookSender
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery, DeliveryState
+from photochanger.core.services.webhooks.service import WebhookService
 from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
 from photochanger.core.services.webhooks.service.service import Webhooks
 
@@ -53,7 +54,7 @@ T = TypeVar("T")
 SECRET_KEY = "a secret of this service that is long enough"
 LOOPBACK = ["127.0.0.1"]
 DOCS = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
-AT_ONCE = timedelta(0)
+MAX_CONCURRENCY = timedelta(0)
 
 
 class Receiver(StandInServer):
@@ -73,7 +74,7 @@ def receiver() -> Iterator[Receiver]:
 async def administered(database: Database) -> Any:
     """The service of webhooks over a database."""
     sender = HttpWebhookSender(LOOPBACK)
-    yield Webhooks(
+    yield WebhookService(
         PostgresWebhookRepository(database),
         PostgresWebhookOutbox(database),
         PostgresSlotRepository(database),
@@ -97,7 +98,7 @@ def administer(url: str, work: Callable[[Webhooks], Awaitable[T]]) -> T:
 def set_webhook(url: str, receiver: Receiver) -> str:
     """Tell the receiver of slot-001's jobs from now on; the secret."""
 
-    async def put(webhooks: Webhooks) -> str:
+    async def put(webhooks: WebhookService) -> str:
         _, secret = await webhooks.put("slot-001", f"{receiver.url}/ended?key=hush", by=COMMAND_LINE)
         assert secret is not None
         return secret
@@ -263,7 +264,7 @@ async def test_pauses_are_those_that_the_delivery_was_given(postgres_url: str, r
             box=AesSecretBox(lambda: SECRET_KEY),
             sender=sender,
             clock=SystemClock(),
-            pauses=(AT_ONCE, AT_ONCE),
+            pauses=(MAX_CONCURRENCY, MAX_CONCURRENCY),
         )
         running = asyncio.create_task(delivery.run())
         ended = "select ended_at from photochanger.webhook_deliveries where ended_at is not null"

@@ -21,8 +21,8 @@ from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.slot_repository import SlotRepository
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.services.webhooks.service import WebhookService
 from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
-from photochanger.core.services.webhooks.service.service import Webhooks
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.world import Troubled
@@ -87,7 +87,7 @@ class Hooks:
         self.jobs: Any = Troubled(self.adapters[JobRepository])
         self.box: Any = Troubled(AesSecretBox(lambda: secret))
         self.receiver = ScriptedReceiver(*script)
-        self.service = Webhooks(self.records, self.outbox, self.slots, self.box, self.receiver, self.clock)
+        self.service = WebhookService(self.records, self.outbox, self.slots, self.box, self.receiver, self.clock)
         self.delivery = WebhookDelivery(
             webhooks=self.records,
             outbox=self.outbox,

@@ -35,8 +35,8 @@ from photochanger.core.ports.provider import (
     ProviderResult,
 )
 from photochanger.core.ports.slot_repository import SlotRepository
-from photochanger.core.services.maintenance.purge import Purges
-from photochanger.core.services.providers.registry import ProviderCatalogue
+from photochanger.core.services.maintenance.purge import PurgeService
+from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.embed.app.app import PhotoChanger
 from photochanger.entrypoints.http.server import make_server
 
@@ -110,7 +110,7 @@ class Gate:
     def __init__(self, answer: bytes = PICTURE) -> None:
         self.waiting = 0
         self.opened = asyncio.Event()
-        self._arrived = asyncio.Condition()
+        self._arrived = asyncio.SlotHealth()
         self._answer = answer
 
     async def __call__(self, request: ProviderRequest) -> bytes:
@@ -178,7 +178,7 @@ class Service:
 
     async def purged(self) -> None:
         """Return once no purge is under way."""
-        await (await self.opened.container.get(Purges)).idle()
+        await (await self.opened.container.get(PurgeService)).idle()
 
     async def expire_result(self, job_id: str) -> None:
         """Let the time of a job's result be over."""
@@ -230,9 +230,7 @@ async def serving(
     database = MemoryDatabase(clock)
     behind = memory_adapters(clock, database)
     del behind[MediaStore]  # the folder's is used, what stays behind there is part of what is tested
-    behind[ProviderCatalogue] = ProviderCatalogue(
-        [provider, LocalProvider()], limits=ImageLimits(max_pixels=100_000_000)
-    )
+    behind[ProviderRegistry] = ProviderRegistry([provider, LocalProvider()], limits=ImageLimits(max_pixels=100_000_000))
     behind[PasswordHasher] = QuickHasher()
     behind |= adapters or {}
     signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}

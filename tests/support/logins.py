@@ -13,8 +13,8 @@ from photochanger.core.domain.errors import InvalidCredentials, InvalidToken
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter
 from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.secrets import SigningKeyRepository
-from photochanger.core.services.auth.admins import Admins
-from photochanger.core.services.auth.login_throttle import Throttle
+from photochanger.core.services.auth.admins import AdminService
+from photochanger.core.services.auth.login_throttle import LoginThrottle
 from photochanger.core.services.auth.signing_keys import SigningKeys
 
 from tests.support.world import SlowMarkedHasher, Troubled
@@ -36,11 +36,11 @@ class Process:
         self.hasher = SlowMarkedHasher()
         box = AesSecretBox(lambda: "the secret of this service, which is long enough")
         self.keys = SigningKeys(adapters[SigningKeyRepository], box, self.clock)
-        self.admins = Admins(
+        self.admins = AdminService(
             admins=self.records,
             keys=self.keys,
             tokens=JwtTokens(),
-            throttle=Throttle(self.failures, self.clock),
+            throttle=LoginThrottle(self.failures, self.clock),
             hasher=self.hasher,
             audit=self.audit,
             clock=self.clock,

@@ -134,7 +134,7 @@ class Stub:
             await reader.readexactly(int(self.header(-1, "content-length")))
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
             writer.write(answer)
-            if answer == SILENCE:
+            if answer == NULL_TELEMETRY:
                 await reader.read()
         writer.close()
 
@@ -143,7 +143,7 @@ class Stub:
         return {key.lower(): value for key, value in lines.items()}[name]
 
 
-SILENCE = b""
+NULL_TELEMETRY = b""
 
 
 @contextlib.asynccontextmanager

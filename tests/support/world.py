@@ -58,23 +58,23 @@ from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
-from photochanger.core.services.auth.login_throttle import Throttle
-from photochanger.core.services.jobs.failure_answer import FallbackPictures
+from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.jobs.failure_answer import FailurePictures
 from photochanger.core.services.jobs.late_rescue import LateRescue
-from photochanger.core.services.jobs.processor import Processing
+from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.jobs.service import Jobs
 from photochanger.core.services.maintenance.sweeper import Sweeper
-from photochanger.core.services.media.disk_space import FreeSpace
+from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.core.services.media.service import Media
-from photochanger.core.services.media.upload import Receiving
-from photochanger.core.services.providers.registry import ProviderCatalogue
+from photochanger.core.services.media.upload import UploadReceiver
+from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine.engine import RouteEngine
 from photochanger.core.services.settings.service import SettingsService
-from photochanger.core.services.slots.last_request import LastRequests
+from photochanger.core.services.slots.last_request import LastRequestLog
 from photochanger.core.services.slots.ready_check import ReadyCheck
-from photochanger.core.services.slots.service import Slots
-from photochanger.core.services.slots.templates import Templates
-from photochanger.core.services.stats.retention import History
+from photochanger.core.services.slots.service import SlotService
+from photochanger.core.services.slots.templates import TemplateService
+from photochanger.core.services.stats.retention import Retention
 
 T = TypeVar("T")
 
@@ -293,14 +293,14 @@ class World:
         self.images = TextImages()
         self.hasher = SlowMarkedHasher()
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
-        self.providers = ProviderCatalogue([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
+        self.providers = ProviderRegistry([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
         self.settings = SettingsService(
             self.settings_records, self.hasher, self.providers, self.clock, defaults=settings or AppSettings()
         )
-        self.throttle = Throttle(self.failures, self.clock)
+        self.throttle = LoginThrottle(self.failures, self.clock)
         self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
-        self.space = FreeSpace(self.store, self.clock, floor_bytes=FLOOR)
-        receiving = Receiving(self.store, self.images, self.space)
+        self.space = DiskSpace(self.store, self.clock, floor_bytes=FLOOR)
+        receiving = UploadReceiver(self.store, self.images, self.space)
         self.media = Media(
             store=self.store,
             media=self.media_records,
@@ -319,12 +319,12 @@ class World:
             media=self.media,
             images=self.images,
             receiving=receiving,
-            fallback=FallbackPictures(self.store, self.images, self.providers),
+            fallback=FailurePictures(self.store, self.images, self.providers),
             settings=self.settings,
             clock=self.clock,
             telemetry=self.telemetry,
         )
-        self.processing = Processing(
+        self.processing = JobProcessor(
             jobs=self.jobs,
             queue=self.queue,
             signals=self.signals,
@@ -343,7 +343,7 @@ class World:
             telemetry=self.telemetry,
         )
         self.ingest_requests: Any = Troubled(adapters[IngestRequestRepository])
-        self.last_requests = LastRequests(self.ingest_requests, self.slots, self.settings, self.clock)
+        self.last_requests = LastRequestLog(self.ingest_requests, self.slots, self.settings, self.clock)
         self.sweeper = Sweeper(
             queue=self.queue,
             jobs=self.records,
@@ -353,7 +353,7 @@ class World:
             failures=self.failures,
             outbox=self.outbox,
             workers=self.workers,
-            history=History(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
+            history=Retention(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
             last_requests=self.last_requests,
             store=self.store,
             clock=self.clock,
@@ -367,8 +367,8 @@ class World:
             settings=self.settings,
             clock=self.clock,
         )
-        self.slot_service = Slots(self.slots, self.template_records, self.providers, self.clock)
-        self.templates = Templates(
+        self.slot_service = SlotService(self.slots, self.template_records, self.providers, self.clock)
+        self.templates = TemplateService(
             templates=self.template_records,
             slots=self.slots,
             store=self.store,

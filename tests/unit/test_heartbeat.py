@@ -79,10 +79,10 @@ async def test_an_outage_of_the_database_silences_no_worker_for_good() -> None:
 
 async def test_our_worker_is_missing_until_it_has_told_and_when_it_falls_silent() -> None:
     world = World()
-    await world.workers.tell(report(pid=8))
+    await world.workers.heartbeat(report(pid=8))
     with pytest.raises(WorkerMissing, match="has not told"):
         await require_worker(world.workers, host="booth", pid=7)
-    await world.workers.tell(report(name="ours"))
+    await world.workers.heartbeat(report(name="ours"))
     await require_worker(world.workers, host="booth", pid=7)
     with pytest.raises(WorkerMissing):
         await require_worker(world.workers, host="another", pid=7)
@@ -95,7 +95,7 @@ async def test_without_workers_of_our_own_any_that_tells_will_do() -> None:
     world = World()
     with pytest.raises(WorkerMissing, match="No worker runs here"):
         await require_any_worker(world.workers)
-    await world.workers.tell(report(host="far away"))
+    await world.workers.heartbeat(report(host="far away"))
     await require_any_worker(world.workers)
     await world.clock.advance(SILENT_AFTER)
     with pytest.raises(WorkerMissing, match="1 of them fell silent"):
@@ -104,7 +104,7 @@ async def test_without_workers_of_our_own_any_that_tells_will_do() -> None:
 
 async def test_the_sweeper_forgets_workers_that_are_gone() -> None:
     world = World()
-    await world.workers.tell(report())
+    await world.workers.heartbeat(report())
     await world.clock.advance(FORGOTTEN_AFTER - SECOND)
     await world.sweeper.sweep_expired()
     assert len(await world.workers.all()) == 1

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from photochanger.adapters.telemetry import (
     INSTRUMENTS,
-    Family,
-    KeptFamilies,
+    MetricFamily,
     OpenTelemetry,
+    RestartSafeCounters,
     decode_families,
     encode_families,
     summed,
@@ -20,11 +20,11 @@ from photochanger.adapters.telemetry import (
 from photochanger.adapters.telemetry import (
     prometheus as exposition,
 )
-from photochanger.adapters.telemetry.aggregation import Exemplar, Series
+from photochanger.adapters.telemetry.aggregation import Exemplar, Sample
 from photochanger.adapters.telemetry.instruments import JOBS_ACTIVE, Kind
 from photochanger.core.domain.job import FailureReason, JobSource
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.provider_usage import Verdict
+from photochanger.core.domain.provider_usage import CallOutcome
 from photochanger.core.domain.trace_context import IngestOutcome
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -41,8 +41,8 @@ def told() -> OpenTelemetry:
     telemetry.answered(None, IngestOutcome.REFUSED, took=SECOND)
     telemetry.job_began("slot-001", waited=SECOND)
     telemetry.job_ended("slot-001", JobSource.INGEST, FailureReason.TIMEOUT)
-    telemetry.call_ended("local", Verdict.DOWN, took=SECOND, call=1)
-    telemetry.call_ended("local", Verdict.PICTURE, took=SECOND, call=2)
+    telemetry.call_ended("local", CallOutcome.DOWN, took=SECOND, call=1)
+    telemetry.call_ended("local", CallOutcome.PICTURE, took=SECOND, call=2)
     telemetry.media_stored(MediaKind.RESULTS, 1000)
     telemetry.media_removed(MediaKind.RESULTS, 400)
     telemetry.swept({"results": 2})
@@ -59,18 +59,18 @@ def samples(text: str) -> dict[str, float]:
     }
 
 
-def counter(**values: float) -> Family:
-    series = tuple(Series(labels={"kind": kind}, value=value) for kind, value in values.items())
-    return Family(name="stored", kind=Kind.COUNTER, help="Stored.", series=series)
+def counter(**values: float) -> MetricFamily:
+    series = tuple(Sample(labels={"kind": kind}, value=value) for kind, value in values.items())
+    return MetricFamily(name="stored", kind=Kind.COUNTER, help="Stored.", series=series)
 
 
-def gauge(value: float) -> Family:
-    return Family(name="lag", kind=Kind.GAUGE, help="Lag.", series=(Series(value=value),))
+def gauge(value: float) -> MetricFamily:
+    return MetricFamily(name="lag", kind=Kind.GAUGE, help="Lag.", series=(Sample(value=value),))
 
 
-def histogram(*counts: int, exemplars: tuple[Exemplar, ...] = ()) -> Family:
-    series = Series(labels={"slot_id": "slot-001"}, value=float(sum(counts)), counts=counts, exemplars=exemplars)
-    return Family(name="took_seconds", kind=Kind.HISTOGRAM, help="Took.", bounds=(0.5, 1.0), series=(series,))
+def histogram(*counts: int, exemplars: tuple[Exemplar, ...] = ()) -> MetricFamily:
+    series = Sample(labels={"slot_id": "slot-001"}, value=float(sum(counts)), counts=counts, exemplars=exemplars)
+    return MetricFamily(name="took_seconds", kind=Kind.HISTOGRAM, help="Took.", bounds=(0.5, 1.0), series=(series,))
 
 
 def test_everything_that_is_told_is_written_so_that_prometheus_reads_it() -> None:
@@ -152,7 +152,7 @@ def test_what_is_no_such_line_is_told(line: bytes) -> None:
 
 
 def test_counters_of_a_process_that_ended_are_kept_and_its_gauges_are_not() -> None:
-    kept = KeptFamilies()
+    kept = RestartSafeCounters()
     kept.take([counter(results=5), gauge(3)])
     kept.take([counter(results=7), gauge(4)])
     kept.ended()

@@ -13,7 +13,7 @@ import pytest
 from photochanger.core.ports.provider import Provider, ProviderContext
 from photochanger.entrypoints.provider_plugins import (
     GROUP,
-    PluginTrouble,
+    PluginError,
     installed_ids,
     load_providers,
 )
@@ -59,7 +59,7 @@ def context(provider_id: str) -> ProviderContext:
     return ContractContext(key=f"the key of {provider_id}")
 
 
-async def load(*found: EntryPoint) -> tuple[list[Provider], list[PluginTrouble]]:
+async def load(*found: EntryPoint) -> tuple[list[Provider], list[PluginError]]:
     return await load_providers(context, found)
 
 

@@ -10,9 +10,9 @@ from photochanger.adapters.memory import MemoryMediaStore
 from photochanger.adapters.security import AesSecretBox
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.accounts import Admin
-from photochanger.core.domain.worker import SILENT_AFTER, SeenWorker, WorkerReport
+from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
 from photochanger.core.ports.secrets import SigningKey
-from photochanger.core.services.media.disk_space import FreeSpace
+from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.entrypoints.diagnostics import service_checks as service_findings
 
 from tests.support.builders import webhook
@@ -25,9 +25,9 @@ SECOND = timedelta(seconds=1)
 GIB = 1024**3
 
 
-def seen(name: str, *, age: timedelta = SECOND) -> SeenWorker:
+def seen(name: str, *, age: timedelta = SECOND) -> WorkerStatus:
     told = WorkerReport(name=name, host="booth", pid=7, concurrency=4, running=0, version="1")
-    return SeenWorker(report=told, started_at=NOW, seen_at=NOW, age=age)
+    return WorkerStatus(report=told, started_at=NOW, seen_at=NOW, age=age)
 
 
 def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
@@ -51,7 +51,7 @@ def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
 )
 async def test_the_disk_is_held_against_the_floor(free: int | None, says: str, mends: bool) -> None:
     clock = SystemClock()
-    space = FreeSpace(MemoryMediaStore(clock, room_bytes=free), clock, floor_bytes=GIB // 4)
+    space = DiskSpace(MemoryMediaStore(clock, room_bytes=free), clock, floor_bytes=GIB // 4)
     finding = await service_findings.disk(space)
     assert says in finding.says
     assert (finding.mend is not None) is mends

@@ -10,12 +10,12 @@ import pytest
 from dishka import AsyncContainer
 from photochanger import Settings
 from photochanger.adapters.memory import memory_adapters
-from photochanger.core.ports.services import AdminService
+from photochanger.core.services.auth.admins import AdminService
 from photochanger.entrypoints.bootstrap import (
-    FirstStart,
+    InitialCredentials,
+    print_initial_credentials,
     seed,
     seed_quietly,
-    tell,
 )
 from photochanger.entrypoints.container import make_container
 
@@ -46,17 +46,17 @@ async def test_a_service_gets_an_administrator_whose_password_is_told(
         assert first.administrator is not None
         name, password = first.administrator
         assert await names(container) == [name] == ["admin"]
-        tell(first)
+        print_initial_credentials(first)
         said = f"The administrator admin has the password {password} - note it now, it is not shown again.\n"
         assert capsys.readouterr().out == said
         assert password not in repr(first)
-        tell(await seed(container))
+        print_initial_credentials(await seed(container))
         assert capsys.readouterr().out == ""
 
 
 async def test_a_configured_administrator_is_not_told(tmp_path: Path) -> None:
     async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
-        assert await seed(container) == FirstStart(None, None)
+        assert await seed(container) == InitialCredentials(None, None)
         assert await names(container) == ["ada"]
 
 

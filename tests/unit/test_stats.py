@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from photochanger.core.domain.stats import (
     BUCKET_BOUNDS_MS,
     NO_BUCKET,
-    Figures,
     Latency,
+    ProviderStatusCache,
     StatsCell,
     StatsOutcome,
     bucket_of,
@@ -43,8 +43,8 @@ def test_merged_histograms_are_the_histogram_of_all(one: list[int], other: list[
         for period, values in enumerate((one, other))
         for bucket, count in histogram(values).items()
     ]
-    together = histogram(one + other)
-    expected = Latency(*(percentile(together, share) for share in (0.5, 0.95, 0.99)))
+    gather_in_order = histogram(one + other)
+    expected = Latency(*(percentile(gather_in_order, share) for share in (0.5, 0.95, 0.99)))
     assert figures_of(cells).latency_ms == expected
     assert figures_of(cells).success == len(one) + len(other)
 
@@ -65,7 +65,7 @@ def test_what_is_beyond_the_buckets_is_held_to_their_ends() -> None:
 def test_without_pictures_there_is_no_latency() -> None:
     assert percentile({}, 0.5) is None
     cells = [StatsCell(0, "", StatsOutcome.TIMEOUTS, NO_BUCKET, 7)]
-    assert figures_of(cells) == Figures(timeouts=7, ingest_count=7)
+    assert figures_of(cells) == ProviderStatusCache(timeouts=7, ingest_count=7)
 
 
 def test_providers_are_told_apart() -> None:

@@ -18,13 +18,13 @@ from typing import ParamSpec, TypeVar
 from ...core.domain.errors import MediaNotFound, PayloadTooLarge, StorageUnavailable
 from ...core.domain.media import MediaKey, MediaKind, StoredFile
 from ...core.ports.telemetry import Telemetry
-from ...core.services.support.null_telemetry import SILENCE
+from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from .partial import PartialFile
 
 _CHUNK_BYTES = 128 * 1024
 """The least that is worth a hop into a thread while a file arrives."""
 
-_MOST_WAITING_BYTES = 512 * 1024
+_MAX_WAITING_BYTES = 512 * 1024
 """So much of a file waits at most while what came before it is written."""
 
 _READ_BYTES = 512 * 1024
@@ -46,7 +46,7 @@ class FilesystemMediaStore:
     Files lie at `root/kind/name`; what is being written lies in `root/.partial`, so both must be one file system.
     """
 
-    def __init__(self, root: Path, *, telemetry: Telemetry = SILENCE) -> None:
+    def __init__(self, root: Path, *, telemetry: Telemetry = NULL_TELEMETRY) -> None:
         """Make the folders that are missing; StorageUnavailable where they cannot be made."""
         self._root = root
         self._telemetry = telemetry
@@ -69,7 +69,7 @@ class FilesystemMediaStore:
                 if size_bytes > max_bytes:
                     raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
                 free = writing is None or writing.done()
-                if waiting_bytes >= (_CHUNK_BYTES if free else _MOST_WAITING_BYTES):
+                if waiting_bytes >= (_CHUNK_BYTES if free else _MAX_WAITING_BYTES):
                     if writing is not None:
                         await _outcome(writing)
                     writing = _begin(partial.write, b"".join(waiting))  # while the next bytes arrive

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING
 
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard
-from .messages import OutsideAnswer, OutsideRequest
+from .messages import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
-    from .guarded_transport import GuardedConnections
+    from .guarded_transport import GuardedTransport
 
 _LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _LONG_WORD = re.compile(r"\S{49,}")
 
 
-class OutsideHttp:
+class SafeHttpClient:
     """Connections to the hosts that a guard lets through, opened when first needed and kept until `close`."""
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
         self._opening = asyncio.Lock()
-        self._connections: GuardedConnections | None = None
+        self._connections: GuardedTransport | None = None
 
-    async def exchange(self, request: OutsideRequest, *, until: datetime, max_bytes: int) -> OutsideAnswer:
+    async def exchange(self, request: HttpRequest, *, until: datetime, max_bytes: int) -> HttpResponse:
         """Send a request once and read its answer whole, whatever the status.
 
         Raises Down where the host cannot be reached, breaks off or has not answered whole by `until`; AddressRefused
@@ -54,13 +54,13 @@ class OutsideHttp:
         if connections is not None:
             await connections.close()
 
-    async def _opened(self) -> GuardedConnections:
+    async def _opened(self) -> GuardedTransport:
         async with self._opening:
             if self._connections is None:
                 module = await asyncio.to_thread(importlib.import_module, ".guarded", __package__)
                 # Reading the certificates of the machine takes some 20 ms: not on the event loop either.
                 tls = await asyncio.to_thread(module.tls_context)
-                connections: GuardedConnections = module.GuardedConnections(self._guard, tls=tls)
+                connections: GuardedTransport = module.GuardedTransport(self._guard, tls=tls)
                 self._connections = connections
             return self._connections
 
@@ -70,7 +70,7 @@ def fits_header(text: str) -> bool:
     return _HEADER_VALUE.fullmatch(text) is not None
 
 
-def retry_after(answer: OutsideAnswer) -> timedelta | None:
+def retry_after(answer: HttpResponse) -> timedelta | None:
     """What Retry-After says, as seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

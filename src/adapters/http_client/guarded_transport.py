@@ -18,8 +18,8 @@ from .address_guard import AddressGuard, HostUnknown
 from .messages import (
     AddressUnusable,
     AnswerTooLarge,
-    OutsideAnswer,
-    OutsideRequest,
+    HttpRequest,
+    HttpResponse,
     host_and_port,
 )
 
@@ -35,7 +35,7 @@ def tls_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-class GuardedConnections:
+class GuardedTransport:
     """A pool of HTTP/1.1 connections through the guard, without proxies."""
 
     def __init__(self, guard: AddressGuard, *, tls: ssl.SSLContext) -> None:
@@ -46,15 +46,15 @@ class GuardedConnections:
             network_backend=_CheckedNetwork(guard),
         )
 
-    async def exchange(self, request: OutsideRequest, *, seconds: float, max_bytes: int) -> OutsideAnswer:
-        """As OutsideHttp.exchange; `seconds` bounds each step of it, the caller bounds the whole."""
+    async def exchange(self, request: HttpRequest, *, seconds: float, max_bytes: int) -> HttpResponse:
+        """As SafeHttpClient.exchange; `seconds` bounds each step of it, the caller bounds the whole."""
         outgoing = _encoded(request)
         timeouts = {"connect": min(seconds, _CONNECT_SECONDS), "read": seconds, "write": seconds, "pool": seconds}
         outgoing.extensions = {"timeout": timeouts}
         try:
             response = await self._pool.handle_async_request(outgoing)
             try:
-                return OutsideAnswer(response.status, _readable(response.headers), await _bounded(response, max_bytes))
+                return HttpResponse(response.status, _readable(response.headers), await _bounded(response, max_bytes))
             finally:
                 await response.aclose()
         except HostUnknown as error:
@@ -83,7 +83,7 @@ def _readable(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
 
-def _encoded(request: OutsideRequest) -> httpcore2.Request:
+def _encoded(request: HttpRequest) -> httpcore2.Request:
     """The request as the pool takes it: URL checked, form encoded, a multipart form in pieces."""
     if host_and_port(request.url) is None:
         raise AddressUnusable

@@ -20,7 +20,7 @@ class Upload(msgspec.Struct, frozen=True):
         return f"Upload({self.field!r}, {self.mime}, {len(self.data)} bytes)"
 
 
-class OutsideRequest(msgspec.Struct, frozen=True, kw_only=True):
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent: a body as it stands, or form fields, with files a multipart form.
 
     Redirects are not followed and cookies are not kept. `url` is http or https.
@@ -34,10 +34,10 @@ class OutsideRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"OutsideRequest({self.method})"
+        return f"HttpRequest({self.method})"
 
 
-class OutsideAnswer(msgspec.Struct, frozen=True):
+class HttpResponse(msgspec.Struct, frozen=True):
     """What came back, whole; header names in lower case."""
 
     status: int
@@ -45,7 +45,7 @@ class OutsideAnswer(msgspec.Struct, frozen=True):
     body: bytes
 
     def __repr__(self) -> str:
-        return f"OutsideAnswer({self.status}, {len(self.body)} bytes)"
+        return f"HttpResponse({self.status}, {len(self.body)} bytes)"
 
     @property
     def content_type(self) -> str:

@@ -43,7 +43,7 @@ class MemoryDatabase:
         self.answered: set[UUID] = set()
         self.ended: list[Ended] = []
         self.jobs_kept_from: datetime | None = None
-        self.places: dict[UUID, set[tuple[str, int]]] = {}
+        self.permits: dict[UUID, set[tuple[str, int]]] = {}
         self.usage: dict[str, Usage] = {}
         self.webhooks: dict[str, Webhook] = {}
         self.deliveries: dict[UUID, Delivery] = {}
@@ -56,14 +56,14 @@ class MemoryDatabase:
         except KeyError:
             raise JobNotFound("There is no such job.") from None
 
-    def places_taken(self, provider_id: str) -> int:
+    def permits_taken(self, provider_id: str) -> int:
         """How many calls to the provider are under way or kept a place for."""
         now = self.clock.now()
         return sum(
             provider_id == place[0]
-            for job_id, places in self.places.items()
+            for job_id, permits in self.permits.items()
             if held(self.jobs[job_id], now)
-            for place in places
+            for place in permits
         )
 
     def keep(self, job: Job, event: LogEvent, **detail: Any) -> Job:
@@ -89,7 +89,7 @@ class MemoryDatabase:
         )
         if outcome.inline_preview is not None:
             self.previews[job.id] = outcome.inline_preview
-        self.places.pop(job.id, None)
+        self.permits.pop(job.id, None)
         if (counted := ended_job(ended)) is not None:
             self.ended.append(counted)
         if ended.slot_id in self.webhooks and ended.source is not JobSource.TEST:

@@ -20,7 +20,7 @@ from ...core.domain.job import (
 from ...core.domain.media import MediaKey
 from ...core.domain.pagination import Page, Position
 from ...core.domain.result_files import photo_key, preview_key
-from ...core.domain.slot_health import LastJobs, last_jobs, tells_of_slot
+from ...core.domain.slot_health import RecentOutcomes, last_jobs, tells_of_slot
 from .database import MemoryDatabase
 
 
@@ -93,7 +93,7 @@ class MemoryJobRepository:
                 found[slot_id] = job
         return found
 
-    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+    async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
         told: dict[str, list[Job]] = {}
         for job in self._db.jobs.values():
             if job.finalized_at is not None and job.finalized_at >= since and tells_of_slot(job):

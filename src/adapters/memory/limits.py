@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ...core.domain.job import Claim, JobState
 from ...core.domain.provider_usage import (
-    PLACE_POLL,
+    PERMIT_POLL,
     Admission,
-    Block,
-    CallReport,
+    CallRecord,
+    LimitKind,
+    ProviderHealth,
     ProviderLimit,
-    Standing,
     Usage,
-    admitted,
-    reported,
+    admit_call,
+    record_call,
     standing_of,
 )
 from .database import MemoryDatabase
@@ -24,28 +24,28 @@ class MemoryProviderLimits:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    async def enter(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
-        place = (provider_id, entry)
+    async def acquire(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
+        permit = (provider_id, entry)
         if not self._is_newest(claim):
-            return Admission(Block.CONCURRENCY, PLACE_POLL)
-        places = self._db.places.setdefault(claim.job.id, set())
-        taken = self._db.places_taken(provider_id) - (place in places)
-        usage, admission = admitted(
-            self._db.usage.get(provider_id, Usage()), limit, now=self._db.clock.now(), places_taken=taken
+            return Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
+        permits = self._db.permits.setdefault(claim.job.id, set())
+        taken = self._db.permits_taken(provider_id) - (permit in permits)
+        usage, admission = admit_call(
+            self._db.usage.get(provider_id, Usage()), limit, now=self._db.clock.now(), permits_taken=taken
         )
         self._db.usage[provider_id] = usage
-        places.discard(place)
+        permits.discard(permit)
         if admission.granted and limit.max_concurrent is not None:
-            places.add(place)
+            permits.add(permit)
         return admission
 
-    async def leave(self, claim: Claim, provider_id: str, *, entry: int, report: CallReport) -> None:
+    async def release(self, claim: Claim, provider_id: str, *, entry: int, report: CallRecord) -> None:
         if self._is_newest(claim):
-            self._db.places.get(claim.job.id, set()).discard((provider_id, entry))
+            self._db.permits.get(claim.job.id, set()).discard((provider_id, entry))
         usage = self._db.usage.get(provider_id, Usage())
-        self._db.usage[provider_id] = reported(usage, report, now=self._db.clock.now())
+        self._db.usage[provider_id] = record_call(usage, report, now=self._db.clock.now())
 
-    async def standings(self) -> dict[str, Standing]:
+    async def standings(self) -> dict[str, ProviderHealth]:
         now = self._db.clock.now()
         return {provider_id: standing_of(usage, now=now) for provider_id, usage in self._db.usage.items()}
 

@@ -20,7 +20,7 @@ class MemoryJobSignals:
     def work(self) -> _Listener:
         return _Listener(self._db, "work")
 
-    def moved(self) -> _Listener:
+    def any_change(self) -> _Listener:
         return _Listener(self._db, "moved")
 
     def finalized(self, job_id: UUID) -> _Listener:

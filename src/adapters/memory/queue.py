@@ -64,12 +64,12 @@ class MemoryJobQueue:
                 break
             provider = job.provider_of_first_entry
             most = (limits or {}).get(provider or "")
-            crowded = most is not None and self._db.places_taken(provider or "") >= most
+            crowded = most is not None and self._db.permits_taken(provider or "") >= most
             if not can_acquire(job, now) or (crowded and not _may_try_another(job, now)):
                 continue
             taken = acquired(job, worker, now=now, lease_until=now + lease)
             self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
-            self._db.places[job.id] = (
+            self._db.permits[job.id] = (
                 {(provider, 0)} if provider is not None and most is not None and not crowded else set()
             )
             claims.append(Claim(taken, taken.attempt))

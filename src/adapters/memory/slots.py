@@ -123,9 +123,9 @@ class MemoryTemplateRepository:
         ]
 
     async def remove(
-        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+        self, template_id: UUID, *, except_binding: tuple[str, str] | None = None, audit: AuditEntry | None = None
     ) -> TemplateMedia:
-        used = sorted({slot for slot, key in await self._bindings(template_id) if (slot, key) != besides})
+        used = sorted({slot for slot, key in await self._bindings(template_id) if (slot, key) != except_binding})
         if used:
             raise template_bound(used)
         if live := sorted({job.slot_id for job in self._live_jobs() if str(template_id) in _media_ids(job.route)}):

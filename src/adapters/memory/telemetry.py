@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
-from ...core.domain.provider_usage import Verdict
+from ...core.domain.provider_usage import CallOutcome
 from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
 
@@ -81,7 +81,7 @@ class MemoryTelemetry:
     def job_ended(self, slot_id: str, source: JobSource, reason: FailureReason | None) -> None:
         self._tell("job_ended", slot_id=slot_id, source=source, reason=reason)
 
-    def call_ended(self, provider_id: str, verdict: Verdict, *, took: timedelta, call: int) -> None:
+    def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         self._tell("call_ended", provider_id=provider_id, verdict=verdict, took=took, call=call)
 
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:

@@ -50,12 +50,12 @@ class MemoryWebhookOutbox:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, exclude_slots: Collection[str] = ()) -> list[Delivery]:
         now = self._db.clock.now()
         due = [
             one
             for one in self._db.deliveries.values()
-            if one.state is DeliveryState.PENDING and one.next_at <= now and one.slot_id not in but_of
+            if one.state is DeliveryState.PENDING and one.next_at <= now and one.slot_id not in exclude_slots
         ]
         due.sort(key=lambda one: (one.next_at, one.created_at, one.id))
         return [self._change(one, attempts=one.attempts + 1, next_at=now + lease) for one in due[:n]]
@@ -102,7 +102,7 @@ class MemoryWebhookOutbox:
         page = tuple(found[:limit])
         return Page(page, Position(page[-1].created_at, page[-1].id) if len(found) > limit else None)
 
-    async def again(self, delivery_id: UUID) -> Delivery:
+    async def retry_now(self, delivery_id: UUID) -> Delivery:
         kept = self._db.deliveries.get(delivery_id)
         if kept is None:
             raise WebhookNotFound("There is no such delivery.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ...core.domain.worker import SeenWorker, WorkerReport
+from ...core.domain.worker import WorkerReport, WorkerStatus
 from ...core.ports.clock import Clock
 
 
@@ -15,18 +15,18 @@ class MemoryWorkerRegistry:
         self._clock = clock
         self._seen: dict[str, tuple[WorkerReport, datetime, datetime]] = {}
 
-    async def tell(self, report: WorkerReport) -> None:
+    async def heartbeat(self, report: WorkerReport) -> None:
         now = self._clock.now()
         _, started_at, _ = self._seen.get(report.name, (report, now, now))
         self._seen[report.name] = (report, started_at, now)
 
-    async def leave(self, name: str) -> None:
+    async def deregister(self, name: str) -> None:
         self._seen.pop(name, None)
 
-    async def all(self) -> list[SeenWorker]:
+    async def all(self) -> list[WorkerStatus]:
         now = self._clock.now()
         return [
-            SeenWorker(report=report, started_at=started_at, seen_at=seen_at, age=max(now - seen_at, timedelta(0)))
+            WorkerStatus(report=report, started_at=started_at, seen_at=seen_at, age=max(now - seen_at, timedelta(0)))
             for report, started_at, seen_at in sorted(
                 self._seen.values(), key=lambda seen: (seen[0].host, seen[0].name)
             )

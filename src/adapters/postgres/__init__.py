@@ -18,7 +18,7 @@ from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
 from .templates import PostgresTemplateRepository
 from .transfer import (
-    Filling,
+    DatabaseImport,
     Snapshot,
     TableShape,
     TargetNotEmpty,
@@ -33,9 +33,9 @@ from .workers import PostgresWorkerRegistry
 
 __all__ = [
     "Database",
+    "DatabaseImport",
     "EmbeddedServer",
     "EmbeddedServerError",
-    "Filling",
     "PostgresAdminRepository",
     "PostgresAuditLog",
     "PostgresFailureCounter",

@@ -25,7 +25,7 @@ _ANSWER_SECONDS = 12.0
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
 
 
-class Lane(Generic[Item, Answer]):
+class BatchingConnection(Generic[Item, Answer]):
     """Runs `work(connection, items)`, which returns one answer per item: a value, or an exception for that item alone.
 
     `work` must be safe to repeat: where the connection breaks it is run once more on a new one.

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from ...core.domain.errors import QueueUnavailable
-from .batching import Lane
+from .batching import BatchingConnection
 
 STATEMENT_TIMEOUT_SECONDS = 8
 """Below every sync window, so that a stuck statement never outlives the request that needs it."""
@@ -39,7 +39,7 @@ class Database:
             pool_pre_ping=True,
             connect_args=_connect_arguments(),
         )
-        self._lanes: list[Lane[Any, Any]] = []
+        self._lanes: list[BatchingConnection[Any, Any]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class Database:
         with unavailable():
             return await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_connect_arguments())
 
-    def lane(self, work: Any, *, durable: bool = True) -> Lane[Any, Any]:
+    def lane(self, work: Any, *, durable: bool = True) -> BatchingConnection[Any, Any]:
         """A lane of its own connection that runs `work` (see Lane) and is closed with the database.
 
         Where it is not durable, a crash of the database server may lose what was written in the last second; nothing
@@ -73,7 +73,7 @@ class Database:
                 await connection.execute("set synchronous_commit to off")
             return connection
 
-        lane: Lane[Any, Any] = Lane(connect, work)
+        lane: BatchingConnection[Any, Any] = BatchingConnection(connect, work)
         self._lanes.append(lane)
         return lane
 

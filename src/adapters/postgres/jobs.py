@@ -24,8 +24,8 @@ from ...core.domain.job import (
 )
 from ...core.domain.media import MediaKey, MediaKind
 from ...core.domain.pagination import Page, Position
-from ...core.domain.result_files import job_of_result
-from ...core.domain.slot_health import LastJobs
+from ...core.domain.result_files import job_id_from_name
+from ...core.domain.slot_health import RecentOutcomes
 from . import job_queries as job_lists
 from . import queue_sql, stats_sql
 from .database import Database
@@ -113,10 +113,12 @@ class PostgresJobRepository:
     async def newest_results(self, *, now: datetime) -> dict[str, Job]:
         return {job.slot_id: job for job in await self._jobs(job_lists.newest_results(now=now))}
 
-    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+    async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
         async with self._database.begin() as connection:
             rows = (await connection.execute(job_lists.last_jobs(since=since))).all()
-        return {row.slot_id: LastJobs(ended=row.ended, failed=row.failed, fallbacks=row.fallbacks) for row in rows}
+        return {
+            row.slot_id: RecentOutcomes(ended=row.ended, failed=row.failed, fallbacks=row.fallbacks) for row in rows
+        }
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         change = (
@@ -168,7 +170,7 @@ class PostgresJobRepository:
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         payloads = [str(key) for key in keys if key.kind is MediaKind.PAYLOADS]
-        owners = {job_of_result(key.name) for key in keys if key.kind is not MediaKind.PAYLOADS} - {None}
+        owners = {job_id_from_name(key.name) for key in keys if key.kind is not MediaKind.PAYLOADS} - {None}
         live = select(jobs.c.payload_key).where(
             jobs.c.finalized_at.is_(None), jobs.c.payload_key == func.any(bindparam("payloads", payloads))
         )

@@ -17,15 +17,15 @@ from sqlalchemy import func, select
 
 from ...core.domain.job import Claim
 from ...core.domain.provider_usage import (
-    PLACE_POLL,
+    PERMIT_POLL,
     Admission,
-    Block,
-    CallReport,
+    CallRecord,
+    LimitKind,
+    ProviderHealth,
     ProviderLimit,
-    Standing,
     Usage,
-    admitted,
-    reported,
+    admit_call,
+    record_call,
     standing_of,
 )
 from .database import Database
@@ -61,15 +61,15 @@ _usages = msgspec.json.Decoder(Usage)
 class _Enter(NamedTuple):
     claim: Claim
     provider_id: str
-    place: str
+    permit: str
     limit: ProviderLimit
 
 
 class _Leave(NamedTuple):
     claim: Claim
     provider_id: str
-    place: str
-    report: CallReport
+    permit: str
+    report: CallRecord
 
 
 class PostgresProviderLimits:
@@ -79,15 +79,15 @@ class PostgresProviderLimits:
         self._database = database
         self._calls = database.lane(_run_batch, durable=False)
 
-    async def enter(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
+    async def acquire(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
         admission = await self._calls.call(_Enter(claim, provider_id, f"{provider_id}/{entry}", limit))
         assert isinstance(admission, Admission)
         return admission
 
-    async def leave(self, claim: Claim, provider_id: str, *, entry: int, report: CallReport) -> None:
+    async def release(self, claim: Claim, provider_id: str, *, entry: int, report: CallRecord) -> None:
         await self._calls.call(_Leave(claim, provider_id, f"{provider_id}/{entry}", report))
 
-    async def standings(self) -> dict[str, Standing]:
+    async def standings(self) -> dict[str, ProviderHealth]:
         query = select(provider_usage.c.provider_id, provider_usage.c.usage, func.now().label("at"))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
@@ -102,13 +102,13 @@ async def _run_batch(
         usage = await connection.execute(_READ_USAGE, {"ids": [*{item.provider_id for item in batch}]})
         jobs = await connection.execute(_READ_PLACES)
         await pipeline.sync()
-        books = _Books(await usage.fetchall(), await jobs.fetchall())
+        books = _LimitState(await usage.fetchall(), await jobs.fetchall())
         answers = [books.take(item) for item in batch]
         await books.write(connection)
     return answers
 
 
-class _Books:
+class _LimitState:
     """Usage of the providers asked for and the places of all jobs under way, as they are under the lock."""
 
     def __init__(
@@ -122,7 +122,7 @@ class _Books:
         for job_id, attempt, places in jobs:
             self._attempts[job_id] = attempt
             self._places[job_id] = places
-        self._taken = Counter(place.partition("/")[0] for places in self._places.values() for place in places)
+        self._taken = Counter(permit.partition("/")[0] for places in self._places.values() for permit in places)
         self._changed: set[UUID] = set()
 
     def take(self, item: _Enter | _Leave) -> Admission | None:
@@ -134,25 +134,25 @@ class _Books:
 
     def _enter(self, item: _Enter) -> Admission:
         if not self._is_newest(item.claim):
-            return Admission(Block.CONCURRENCY, PLACE_POLL)
-        self._give_back(item.claim.job.id, item.place)
-        self._usage[item.provider_id], admission = admitted(
+            return Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
+        self._give_back(item.claim.job.id, item.permit)
+        self._usage[item.provider_id], admission = admit_call(
             self._usage.get(item.provider_id, Usage()),
             item.limit,
             now=self._now,
-            places_taken=self._taken[item.provider_id],
+            permits_taken=self._taken[item.provider_id],
         )
         if admission.granted and item.limit.max_concurrent is not None:
-            self._places[item.claim.job.id].append(item.place)
+            self._places[item.claim.job.id].append(item.permit)
             self._taken[item.provider_id] += 1
             self._changed.add(item.claim.job.id)
         return admission
 
     def _leave(self, item: _Leave) -> None:
         if self._is_newest(item.claim):
-            self._give_back(item.claim.job.id, item.place)
+            self._give_back(item.claim.job.id, item.permit)
         usage = self._usage.get(item.provider_id, Usage())
-        self._usage[item.provider_id] = reported(usage, item.report, now=self._now)
+        self._usage[item.provider_id] = record_call(usage, item.report, now=self._now)
 
     async def write(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Store what is different from what was read."""
@@ -167,8 +167,8 @@ class _Books:
     def _is_newest(self, claim: Claim) -> bool:
         return self._attempts.get(claim.job.id) == claim.attempt
 
-    def _give_back(self, job_id: UUID, place: str) -> None:
-        if place in self._places[job_id]:
-            self._places[job_id].remove(place)
-            self._taken[place.partition("/")[0]] -= 1
+    def _give_back(self, job_id: UUID, permit: str) -> None:
+        if permit in self._places[job_id]:
+            self._places[job_id].remove(permit)
+            self._taken[permit.partition("/")[0]] -= 1
             self._changed.add(job_id)

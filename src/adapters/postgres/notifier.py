@@ -24,7 +24,7 @@ _log = logging.getLogger("photochanger.signals")
 WORK_CHANNEL = "photochanger_work"
 FINALIZED_CHANNEL = "photochanger_finalized"
 _FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
+_MAX_PAUSE_SECONDS = 5.0
 
 Topic = UUID | Literal["work", "moved"]
 """What is listened for: the end of a job, work, or anything."""
@@ -84,7 +84,7 @@ class PostgresJobSignals:
     def work(self) -> _Subscription:
         return _Subscription(self._listeners, "work")
 
-    def moved(self) -> _Subscription:
+    def any_change(self) -> _Subscription:
         return _Subscription(self._listeners, "moved")
 
     def finalized(self, job_id: UUID) -> _Subscription:
@@ -114,7 +114,7 @@ class PostgresJobSignals:
             except (QueueUnavailable, psycopg.Error, OSError) as error:
                 _log.warning("wake-ups are away, listeners poll: %s", error)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     def _tell(self, channel: str, payload: str) -> None:
         try:

@@ -28,7 +28,7 @@ from . import queue_sql
 from .database import Database
 from .rows import enqueue_item, job_from_row, stem
 
-_LONGEST_RETRY_SECONDS = 60
+_MAX_RETRY_SECONDS = 60
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -135,7 +135,7 @@ def _verdict(new: NewJob, verdict: str, job_id: UUID, free_at: datetime | None) 
     seconds = (free_at - datetime.now(UTC)).total_seconds() if free_at else 1.0
     return QueueFull(
         "As many photos are being worked on as are allowed at once.",
-        retry_after=min(max(math.ceil(seconds), 1), _LONGEST_RETRY_SECONDS),
+        retry_after=min(max(math.ceil(seconds), 1), _MAX_RETRY_SECONDS),
     )
 
 

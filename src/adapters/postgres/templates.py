@@ -103,11 +103,11 @@ class PostgresTemplateRepository:
         return [(template, bindings.get(template.id, ())) for template in templates]
 
     async def remove(
-        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+        self, template_id: UUID, *, except_binding: tuple[str, str] | None = None, audit: AuditEntry | None = None
     ) -> TemplateMedia:
         async with self._database.begin() as connection:
             template, bindings = await _locked(connection, template_id)
-            used = sorted({binding[0] for binding in bindings if binding != besides})
+            used = sorted({binding[0] for binding in bindings if binding != except_binding})
             if used:
                 raise template_bound(used)
             if live := await _slots_of_live_jobs(connection, template_id):

@@ -62,7 +62,7 @@ class Snapshot:
             self.rows[table.name] = cursor.rowcount
 
 
-class Filling:
+class DatabaseImport:
     """A database that is filled in one transaction."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
@@ -100,7 +100,7 @@ def snapshot(url: str) -> Iterator[Snapshot]:
 
 
 @contextmanager
-def filling(url: str, revision: str) -> Iterator[Filling]:
+def filling(url: str, revision: str) -> Iterator[DatabaseImport]:
     """An empty database with the schema of this revision, to be filled; committed at the end of the block.
 
     Raises TargetNotEmpty, TransferFailed (the database refuses, or the revision is a newer version's),
@@ -113,7 +113,7 @@ def filling(url: str, revision: str) -> Iterator[Filling]:
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCHEMA)))
     migrate(url, to=revision)
     with _connected(url) as connection:
-        yield Filling(connection)
+        yield DatabaseImport(connection)
         connection.execute("analyze")
 
 

@@ -63,13 +63,13 @@ class PostgresWebhookOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, exclude_slots: Collection[str] = ()) -> list[Delivery]:
         due = (
             select(_delivery.id, _delivery.next_at.label("due_at"))
             .where(
                 _delivery.state == DeliveryState.PENDING,
                 _delivery.next_at <= func.now(),
-                _delivery.slot_id.not_in([*but_of]),
+                _delivery.slot_id.not_in([*exclude_slots]),
             )
             .order_by(_delivery.next_at)
             .limit(n)
@@ -127,7 +127,7 @@ class PostgresWebhookOutbox:
         page = tuple(_from_row(row) for row in rows[:limit])
         return Page(page, Position(page[-1].created_at, page[-1].id) if len(rows) > limit else None)
 
-    async def again(self, delivery_id: UUID) -> Delivery:
+    async def retry_now(self, delivery_id: UUID) -> Delivery:
         # A pending one keeps its count: a call under way must not take the next one's number.
         counted = case((_delivery.state == DeliveryState.PENDING, _delivery.attempts), else_=0)
         change = (

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.domain.worker import SeenWorker, WorkerReport
+from ...core.domain.worker import WorkerReport, WorkerStatus
 from .database import Database
 from .schema import workers as table
 
@@ -18,24 +18,24 @@ class PostgresWorkerRegistry:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def tell(self, report: WorkerReport) -> None:
+    async def heartbeat(self, report: WorkerReport) -> None:
         told = {name: getattr(report, name) for name in report.__struct_fields__}
         change = insert(table).values(**told, started_at=func.now(), seen_at=func.now())
         change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**told, "seen_at": func.now()})
         async with self._database.begin() as connection:
             await connection.execute(change)
 
-    async def leave(self, name: str) -> None:
+    async def deregister(self, name: str) -> None:
         async with self._database.begin() as connection:
             await connection.execute(delete(table).where(table.c.name == name))
 
-    async def all(self) -> list[SeenWorker]:
+    async def all(self) -> list[WorkerStatus]:
         age = func.greatest(func.now() - table.c.seen_at, timedelta(0)).label("age")
         query = select(table, age).order_by(table.c.host.collate("C"), table.c.name.collate("C"))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return [
-            SeenWorker(
+            WorkerStatus(
                 report=WorkerReport(**{name: getattr(row, name) for name in WorkerReport.__struct_fields__}),
                 started_at=row.started_at,
                 seen_at=row.seen_at,

@@ -13,12 +13,12 @@ from ...core.ports.provider import (
     Unavailable,
 )
 from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressRefused
-from ..http_client.client import OutsideHttp, retry_after
+from ..http_client.client import SafeHttpClient, retry_after
 from ..http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
-    OutsideAnswer,
-    OutsideRequest,
+    HttpRequest,
+    HttpResponse,
 )
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
@@ -28,14 +28,14 @@ _MEBIBYTE = 1024 * 1024
 _TEXT_STARTS = (b"<", b"{", b"[")
 
 
-async def download(http: OutsideHttp, url: str, *, until: datetime, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
+async def download(http: SafeHttpClient, url: str, *, until: datetime, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
     """The picture at an URL that a provider named. Whether it is a whole picture is for the core to find out.
 
     Raises Retryable where something else than a picture is there (nothing, a page, JSON, a redirect: none is
     followed), Down where its host is in trouble, Rejected where it is larger than `max_bytes`, Unavailable where the
     host lies at an address that may not be reached.
     """
-    request = OutsideRequest(method="GET", url=url)
+    request = HttpRequest(method="GET", url=url)
     try:
         answer = await http.exchange(request, until=until, max_bytes=max_bytes)
     except AddressUnusable as error:
@@ -52,7 +52,7 @@ async def download(http: OutsideHttp, url: str, *, until: datetime, max_bytes: i
     return picture_of(answer)
 
 
-def picture_of(answer: OutsideAnswer) -> bytes:
+def picture_of(answer: HttpResponse) -> bytes:
     """The body of a good answer; Retryable where it is plainly no picture: empty, compressed, a page, JSON, text.
 
     The content decides. A type that claims to be text is not enough: scripts forget to set one.
@@ -79,7 +79,7 @@ def _is_text(body: bytes) -> bool:
     return b"\0" not in start
 
 
-def _refuse(answer: OutsideAnswer) -> NoReturn:
+def _refuse(answer: HttpResponse) -> NoReturn:
     status = answer.status
     if status >= 500:
         raise Down(f"The host of the finished picture answered {status}.")

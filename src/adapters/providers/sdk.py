@@ -35,7 +35,7 @@ _Api = TypeVar("_Api")
 DIAGNOSIS_TIME = timedelta(seconds=10)
 """The most that asking a service for its models may take."""
 
-LONGEST_REMARK = 160
+MAX_REMARK_CHARS = 160
 
 _TALKATIVE_LOGGERS = ("httpx2", "httpcore2", "google_genai", "openai")
 _KEY_LIKE = re.compile(r"\b(?:sk-|AIza|AQ\.)[A-Za-z0-9_.*-]+")
@@ -158,7 +158,7 @@ def transport_trouble(error: Exception) -> ProviderError | None:
     return None
 
 
-def said(text: Any, *, secret: str, max_characters: int = LONGEST_REMARK) -> str:
+def said(text: Any, *, secret: str, max_characters: int = MAX_REMARK_CHARS) -> str:
     """A service's own words, fit for a log: short, without the key and whatever looks like one. Empty for no text."""
     if not isinstance(text, str):
         return ""

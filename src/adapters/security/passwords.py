@@ -13,7 +13,7 @@ MEMORY_KIB = 64 * 1024
 PARALLELISM = 4
 """Today's parameters: RFC 9106's second recommended set. Hashes made with others are outdated."""
 
-_AT_ONCE = 2
+_MAX_CONCURRENCY = 2
 
 _BCRYPT_BYTES = 72
 """All that bcrypt looks at. A longer password never matches: whatever comes after would be taken for right, and be
@@ -29,7 +29,7 @@ class Argon2PasswordHasher:
     def __init__(self) -> None:
         self._hasher = Argon2Hasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=PARALLELISM)
         self._brought_along = BcryptHasher()
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
+        self._threads = ThreadPoolExecutor(_MAX_CONCURRENCY, thread_name_prefix="passwords")
 
     async def hash(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, _encoded(password))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .aggregation import (
-    Family,
-    KeptFamilies,
-    Series,
+    MetricFamily,
+    RestartSafeCounters,
+    Sample,
     decode_families,
     encode_families,
     summed,
@@ -18,12 +18,12 @@ from .prometheus import MetricsServer, exposition
 __all__ = [
     "GAUGES",
     "INSTRUMENTS",
-    "Family",
     "Instrument",
-    "KeptFamilies",
+    "MetricFamily",
     "MetricsServer",
     "OpenTelemetry",
-    "Series",
+    "RestartSafeCounters",
+    "Sample",
     "decode_families",
     "encode_families",
     "exposition",

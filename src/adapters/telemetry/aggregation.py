@@ -22,7 +22,7 @@ class Exemplar(msgspec.Struct, frozen=True):
     span_id: str
 
 
-class Series(msgspec.Struct, frozen=True, kw_only=True):
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """The value of a figure under one set of labels.
 
     Attributes:
@@ -36,33 +36,33 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     exemplars: tuple[Exemplar, ...] = ()
 
 
-class Family(msgspec.Struct, frozen=True, kw_only=True):
+class MetricFamily(msgspec.Struct, frozen=True, kw_only=True):
     """A figure with all its series. `name` is Prometheus', `bounds` are the upper bounds of a histogram's buckets."""
 
     name: str
     kind: Kind
     help: str
     bounds: tuple[float, ...] = ()
-    series: tuple[Series, ...] = ()
+    series: tuple[Sample, ...] = ()
 
 
-_decoder = msgspec.json.Decoder(list[Family])
+_decoder = msgspec.json.Decoder(list[MetricFamily])
 
 
-def encode_families(families: Sequence[Family]) -> bytes:
+def encode_families(families: Sequence[MetricFamily]) -> bytes:
     """As one line of JSON."""
     return msgspec.json.encode(families)
 
 
-def decode_families(line: bytes) -> list[Family]:
+def decode_families(line: bytes) -> list[MetricFamily]:
     """What `encode_families` made; ValueError for anything else."""
     return _decoder.decode(line)
 
 
-def summed(*of_processes: Iterable[Family]) -> list[Family]:
+def summed(*of_processes: Iterable[MetricFamily]) -> list[MetricFamily]:
     """What several processes have counted, together. Where a histogram's buckets differ, the first ones hold."""
-    families: dict[str, Family] = {}
-    series: dict[str, dict[tuple[tuple[str, str], ...], Series]] = {}
+    families: dict[str, MetricFamily] = {}
+    series: dict[str, dict[tuple[tuple[str, str], ...], Sample]] = {}
     for family in (family for one in of_processes for family in one):
         known = families.setdefault(family.name, family)
         if known.bounds != family.bounds:
@@ -78,8 +78,8 @@ def summed(*of_processes: Iterable[Family]) -> list[Family]:
     ]
 
 
-def _added(one: Series, other: Series) -> Series:
-    return Series(
+def _added(one: Sample, other: Sample) -> Sample:
+    return Sample(
         labels=one.labels,
         value=one.value + other.value,
         counts=tuple(left + right for left, right in zip(one.counts, other.counts, strict=True)),
@@ -87,7 +87,7 @@ def _added(one: Series, other: Series) -> Series:
     )
 
 
-def total(families: Iterable[Family], name: str, label: str) -> dict[str, float]:
+def total(families: Iterable[MetricFamily], name: str, label: str) -> dict[str, float]:
     """The values of this figure by one of its labels."""
     values: dict[str, float] = {}
     for family in families:
@@ -103,14 +103,14 @@ class KeptExemplars:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, ...], dict[int, Exemplar]] = {}
 
-    def put_back(self, families: Sequence[Family]) -> list[Family]:
+    def put_back(self, families: Sequence[MetricFamily]) -> list[MetricFamily]:
         """The families with the exemplars that were seen before as well."""
         return [
             msgspec.structs.replace(family, series=tuple(self._put_back(family, each) for each in family.series))
             for family in families
         ]
 
-    def _put_back(self, family: Family, series: Series) -> Series:
+    def _put_back(self, family: MetricFamily, series: Sample) -> Sample:
         if family.kind is not Kind.HISTOGRAM:
             return series
         newest = self._newest.setdefault((family.name, *sorted(series.labels.values())), {})
@@ -119,14 +119,14 @@ class KeptExemplars:
         return msgspec.structs.replace(series, exemplars=tuple(newest.values()))
 
 
-class KeptFamilies:
+class RestartSafeCounters:
     """What a process that may die and be replaced has told: its counters go on where the dead one's ended."""
 
     def __init__(self) -> None:
-        self._ended: list[Family] = []
-        self._latest: list[Family] = []
+        self._ended: list[MetricFamily] = []
+        self._latest: list[MetricFamily] = []
 
-    def take(self, families: Sequence[Family]) -> None:
+    def take(self, families: Sequence[MetricFamily]) -> None:
         """The newest figures of the process that runs."""
         self._latest = list(families)
 
@@ -136,17 +136,17 @@ class KeptFamilies:
         self._ended = summed(self._ended, counted)
         self._latest = []
 
-    def families(self) -> list[Family]:
+    def families(self) -> list[MetricFamily]:
         """All that was ever counted there."""
         return summed(self._ended, self._latest)
 
 
-def _without_exemplars(family: Family) -> Family:
+def _without_exemplars(family: MetricFamily) -> MetricFamily:
     series = tuple(msgspec.structs.replace(each, exemplars=()) for each in family.series)
     return msgspec.structs.replace(family, series=series)
 
 
-def families_of(metrics_data: Any) -> list[Family]:
+def families_of(metrics_data: Any) -> list[MetricFamily]:
     """OpenTelemetry's cumulative MetricsData as families; what is not in the table of instruments is left out."""
     known = {instrument.name: instrument for instrument in INSTRUMENTS}
     found = []
@@ -156,7 +156,7 @@ def families_of(metrics_data: Any) -> list[Family]:
             continue
         points = metric.data.data_points
         found.append(
-            Family(
+            MetricFamily(
                 name=instrument.prometheus_name,
                 kind=instrument.kind,
                 help=instrument.help,
@@ -175,16 +175,16 @@ def _metrics(metrics_data: Any) -> Iterable[Any]:
             yield from scope.metrics
 
 
-def _series(kind: Kind, point: Any) -> Series:
+def _series(kind: Kind, point: Any) -> Sample:
     labels = _labels(point.attributes)
     if kind is not Kind.HISTOGRAM:
-        return Series(labels=labels, value=float(point.value))
+        return Sample(labels=labels, value=float(point.value))
     exemplars = tuple(
         Exemplar(float(one.value), one.time_unix_nano / 1e9, f"{one.trace_id:032x}", f"{one.span_id:016x}")
         for one in point.exemplars
         if one.trace_id and one.span_id
     )
-    return Series(labels=labels, value=float(point.sum), counts=tuple(point.bucket_counts), exemplars=exemplars)
+    return Sample(labels=labels, value=float(point.sum), counts=tuple(point.bucket_counts), exemplars=exemplars)
 
 
 def _labels(attributes: Mapping[str, Any] | None) -> dict[str, str]:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
-from ...core.domain.provider_usage import Verdict
+from ...core.domain.provider_usage import CallOutcome
 from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
-from ...core.services.support.null_telemetry import SILENT_SPAN
+from ...core.services.support.null_telemetry import NULL_SPAN
 from . import instruments
-from .aggregation import Family, KeptExemplars, families_of
+from .aggregation import KeptExemplars, MetricFamily, families_of
 from .instruments import (
     GAUGES,
     INSTRUMENTS,
@@ -102,7 +102,7 @@ class OpenTelemetry:
         outcome = IngestOutcome.SUCCESS.value if reason is None else reason.value
         self._count(instruments.JOBS_ENDED, 1, slot_id=slot_id, source=source.value, outcome=outcome)
 
-    def call_ended(self, provider_id: str, verdict: Verdict, *, took: timedelta, call: int) -> None:
+    def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         self._measure(instruments.CALL_DURATION, took, provider_id=provider_id, verdict=verdict.value)
         if call > 1:
             self._count(instruments.RETRIES, 1, provider_id=provider_id)
@@ -122,7 +122,7 @@ class OpenTelemetry:
         """What a gauge is now, by the values of its labels; empty takes it away until it is known again."""
         self._shown[gauge.name] = dict(values)
 
-    def families(self) -> list[Family]:
+    def families(self) -> list[MetricFamily]:
         """All figures of this process. Takes a few milliseconds; safe from any thread."""
         with self._reading:
             return self._exemplars.put_back(families_of(self._reader.get_metrics_data()))
@@ -171,10 +171,10 @@ def _periodic_export(endpoint: str) -> Any:
 def _passed_on(parent: str | None) -> Iterator[Span]:
     """No span: only the context from outside, for the work that follows."""
     if parent is None:
-        yield SILENT_SPAN
+        yield NULL_SPAN
         return
     token = _carried.set(parent)
     try:
-        yield SILENT_SPAN
+        yield NULL_SPAN
     finally:
         _carried.reset(token)

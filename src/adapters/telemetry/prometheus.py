@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIServer
 
-from .aggregation import Exemplar, Family, Series
+from .aggregation import Exemplar, MetricFamily, Sample
 from .instruments import Kind
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ _PLAIN_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class _Registry:
     """What prometheus_client's writers ask for the figures."""
 
-    def __init__(self, families: Sequence[Family]) -> None:
+    def __init__(self, families: Sequence[MetricFamily]) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
         return [_metric(family) for family in self._families]
 
 
-def exposition(families: Sequence[Family], accept: str) -> tuple[bytes, str]:
+def exposition(families: Sequence[MetricFamily], accept: str) -> tuple[bytes, str]:
     """The text and its content type: OpenMetrics, with exemplars, for whoever accepts it, else Prometheus' own."""
     registry: Any = _Registry(families)
     if _OPENMETRICS in accept:
@@ -42,7 +42,7 @@ def exposition(families: Sequence[Family], accept: str) -> tuple[bytes, str]:
     return text, _PLAIN_TYPE
 
 
-def _metric(family: Family) -> Metric:
+def _metric(family: MetricFamily) -> Metric:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
     names = sorted({name for each in family.series for name in each.labels})
@@ -58,11 +58,11 @@ def _metric(family: Family) -> Metric:
     return metric
 
 
-def _values(names: Sequence[str], series: Series) -> list[str]:
+def _values(names: Sequence[str], series: Sample) -> list[str]:
     return [series.labels.get(name, "") for name in names]
 
 
-def _buckets(family: Family, series: Series) -> list[Any]:
+def _buckets(family: MetricFamily, series: Sample) -> list[Any]:
     """Upper bound, how many are at or below it, and the newest exemplar of those that are new in it."""
     from prometheus_client.samples import Exemplar as Shown
 
@@ -83,7 +83,7 @@ def _buckets(family: Family, series: Series) -> list[Any]:
 class MetricsServer:
     """Serves the figures of this process at any path of a port of its own, from a thread of its own."""
 
-    def __init__(self, families: Callable[[], Sequence[Family]], *, host: str, port: int) -> None:
+    def __init__(self, families: Callable[[], Sequence[MetricFamily]], *, host: str, port: int) -> None:
         """Listens from here on; OSError where the port cannot be had. Port 0 lets the system choose."""
         from wsgiref.simple_server import WSGIRequestHandler, make_server
 

@@ -13,11 +13,11 @@ from ..http_client.address_guard import (
     Resolver,
     resolve,
 )
-from ..http_client.client import OutsideHttp
+from ..http_client.client import SafeHttpClient
 from ..http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
-    OutsideRequest,
+    HttpRequest,
     host_and_port,
 )
 
@@ -40,11 +40,11 @@ class HttpWebhookSender:
         self, private_hosts: Iterable[str] = (), *, timeout: timedelta = TIMEOUT, resolver: Resolver = resolve
     ) -> None:
         self._guard = AddressGuard(private_hosts, resolver=resolver)
-        self._http = OutsideHttp(self._guard)
+        self._http = SafeHttpClient(self._guard)
         self._timeout = timeout
 
     async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        request = OutsideRequest(method="POST", url=url, headers=headers, body=body)
+        request = HttpRequest(method="POST", url=url, headers=headers, body=body)
         try:
             answer = await self._http.exchange(
                 request, until=datetime.now(UTC) + self._timeout, max_bytes=_MAX_ANSWER_BYTES

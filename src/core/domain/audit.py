@@ -52,7 +52,9 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
 
 
-def audited(action: AuditAction, by: Actor, *, now: datetime, target: str | None = None, **detail: Any) -> AuditEntry:
+def audit_entry(
+    action: AuditAction, by: Actor, *, now: datetime, target: str | None = None, **detail: Any
+) -> AuditEntry:
     """The entry that tells of an action."""
     return AuditEntry(
         id=new_id(now), at=now, action=action, actor=by.name, address=by.address, target=target, detail=detail

@@ -20,7 +20,7 @@ MAX_DETAIL_CHARS = 500
 CLIENT_GONE = "client_gone"
 """The `code` of a request whose client hung up before it was answered."""
 
-LONGEST_LIFE = timedelta(hours=24)
+MAX_AGE = timedelta(hours=24)
 """How long a request is kept at most; less where results are."""
 
 PASSWORD_FIELD = "password"
@@ -46,7 +46,7 @@ _SHOWN_HEADERS = frozenset(
 _SECRET_NAMES = ("pass", "pwd", "secret", "token", "key", "auth", "cookie")
 
 
-class PasswordSeen(enum.StrEnum):
+class PasswordCheck(enum.StrEnum):
     """What became of the ingest password: it was in the form but not checked, was not there, was wrong, or right."""
 
     GIVEN = "given"
@@ -55,14 +55,14 @@ class PasswordSeen(enum.StrEnum):
     RIGHT = "right"
 
 
-class SeenValue(msgspec.Struct, frozen=True):
+class ReceivedField(msgspec.Struct, frozen=True):
     """A header or a text field. `value` is None where it may be a secret."""
 
     name: str
     value: str | None
 
 
-class SeenFile(msgspec.Struct, frozen=True, kw_only=True):
+class ReceivedFile(msgspec.Struct, frozen=True, kw_only=True):
     """The file of a form as far as it arrived; `sniffed` is the type that its first bytes show, None for no picture."""
 
     field: str
@@ -89,11 +89,11 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     method: str
     content_type: str | None
-    headers: tuple[SeenValue, ...]
-    fields: tuple[SeenValue, ...] = ()
+    headers: tuple[ReceivedField, ...]
+    fields: tuple[ReceivedField, ...] = ()
     field_count: int = 0
-    password: PasswordSeen | None = None
-    file: SeenFile | None = None
+    password: PasswordCheck | None = None
+    file: ReceivedFile | None = None
     complete: bool = False
     status: int | None
     code: str | None = None
@@ -110,19 +110,19 @@ class Finding(msgspec.Struct, frozen=True):
 
 def life(result_retention: timedelta) -> timedelta:
     """How long a request is kept after it came in."""
-    return min(result_retention, LONGEST_LIFE)
+    return min(result_retention, MAX_AGE)
 
 
-def shown_headers(headers: Iterable[tuple[str, str]]) -> tuple[SeenValue, ...]:
+def shown_headers(headers: Iterable[tuple[str, str]]) -> tuple[ReceivedField, ...]:
     """The headers that tell how a client sends; those that may carry a secret are not among them."""
     shown = sorted((name.lower(), value) for name, value in headers if name.lower() in _SHOWN_HEADERS)
-    return tuple(SeenValue(name, bounded(value)) for name, value in shown[:MAX_FIELDS])
+    return tuple(ReceivedField(name, bounded(value)) for name, value in shown[:MAX_FIELDS])
 
 
-def shown_fields(fields: Iterable[tuple[str, str]], *, is_password: Callable[[str], bool]) -> tuple[SeenValue, ...]:
+def shown_fields(fields: Iterable[tuple[str, str]], *, is_password: Callable[[str], bool]) -> tuple[ReceivedField, ...]:
     """The text fields, bounded. What lies under a name of secrets, or is the password itself, is left out."""
     return tuple(
-        SeenValue(bounded(name), None if _may_be_secret(name) or is_password(value) else bounded(value))
+        ReceivedField(bounded(name), None if _may_be_secret(name) or is_password(value) else bounded(value))
         for name, value in list(fields)[:MAX_FIELDS]
     )
 
@@ -170,9 +170,9 @@ def _of_the_file(request: IngestRequest) -> Iterable[Finding]:
 
 
 def _of_the_password(request: IngestRequest) -> Iterable[Finding]:
-    if request.password is PasswordSeen.WRONG:
+    if request.password is PasswordCheck.WRONG:
         yield Finding("password_wrong", "The ingest password is not right.")
-    elif request.password is PasswordSeen.MISSING:
+    elif request.password is PasswordCheck.MISSING:
         likely = next((field.name for field in request.fields if field.value is None), None)
         if likely is None:
             yield Finding("password_missing", f"The form has no field '{PASSWORD_FIELD}'.")

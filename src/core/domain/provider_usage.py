@@ -16,20 +16,20 @@ BREAKER_FAILURES = 5
 """So many failures in a row open the breaker."""
 
 FIRST_PAUSE = timedelta(seconds=2)
-LONGEST_PAUSE = timedelta(seconds=10)
+MAX_BREAKER_PAUSE = timedelta(seconds=10)
 """How long an open breaker lets nobody through; doubles from the first to the longest. Short against the sync window:
 a provider that is back must be found in time for the guests who wait."""
 
 PROBE = timedelta(seconds=20)
 """How long a half-open breaker waits for its probe before it lets another one through."""
 
-PLACE_POLL = timedelta(milliseconds=250)
+PERMIT_POLL = timedelta(milliseconds=250)
 """How soon to ask again where calls that are under way stand in the way."""
 
 _MINUTE_SECONDS = 60
 _REMEMBERED_VERDICTS = 50
 _REMEMBERED_DURATIONS = 64
-_FEWEST_DURATIONS = 10
+_MIN_DURATIONS = 10
 """Fewer pictures than this tell nothing about what is usual."""
 
 
@@ -49,7 +49,7 @@ class Breaker(enum.StrEnum):
     HALF_OPEN = "half_open"
 
 
-class Block(enum.StrEnum):
+class LimitKind(enum.StrEnum):
     """What stands in the way of a call."""
 
     BREAKER = "breaker"
@@ -61,7 +61,7 @@ class Block(enum.StrEnum):
 class Admission(msgspec.Struct, frozen=True):
     """Whether a call may go out now; where not, what is in the way and when it is worth asking again."""
 
-    block: Block | None = None
+    block: LimitKind | None = None
     wait: timedelta = timedelta(0)
 
     @property
@@ -69,7 +69,7 @@ class Admission(msgspec.Struct, frozen=True):
         return self.block is None
 
 
-class Verdict(enum.StrEnum):
+class CallOutcome(enum.StrEnum):
     """How a call ended, as the processing log tells it."""
 
     PICTURE = "picture"
@@ -84,30 +84,30 @@ class Verdict(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-_TROUBLE = frozenset({Verdict.DOWN, Verdict.TIMEOUT, Verdict.CRASHED})
+_TROUBLE = frozenset({CallOutcome.DOWN, CallOutcome.TIMEOUT, CallOutcome.CRASHED})
 """The provider itself is in trouble: these open the breaker."""
 
 _HEALTH = {
-    Verdict.PICTURE: "1",
-    Verdict.RETRYABLE: "0",
-    Verdict.DOWN: "0",
-    Verdict.TIMEOUT: "0",
-    Verdict.CRASHED: "0",
-    Verdict.QUOTA: "0",
+    CallOutcome.PICTURE: "1",
+    CallOutcome.RETRYABLE: "0",
+    CallOutcome.DOWN: "0",
+    CallOutcome.TIMEOUT: "0",
+    CallOutcome.CRASHED: "0",
+    CallOutcome.QUOTA: "0",
 }
 """What counts for the health figure; a refused photo or a missing key says nothing about the provider."""
 
 
-class CallReport(msgspec.Struct, frozen=True):
-    """What became of one call. `admitted` is false where nobody was asked before it: then it is counted now."""
+class CallRecord(msgspec.Struct, frozen=True):
+    """What became of one call. `admit_call` is false where nobody was asked before it: then it is counted now."""
 
     operation_id: str
-    verdict: Verdict
+    verdict: CallOutcome
     duration: timedelta
-    admitted: bool = True
+    admit_call: bool = True
 
 
-class Pace(msgspec.Struct, frozen=True):
+class LatencyPercentiles(msgspec.Struct, frozen=True):
     """How long an operation's pictures took lately, by percentile."""
 
     p50: timedelta
@@ -141,7 +141,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     durations_ms: dict[str, tuple[int, ...]] = {}
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How a provider is doing. `health`: the share of the last calls that made a picture, None before the first."""
 
     breaker: Breaker = Breaker.CLOSED
@@ -149,58 +149,58 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     health: float | None = None
     calls_last_minute: int = 0
     calls_today: int = 0
-    pace: dict[str, Pace] = {}
+    pace: dict[str, LatencyPercentiles] = {}
 
 
-def admitted(usage: Usage, limit: ProviderLimit, *, now: datetime, places_taken: int) -> tuple[Usage, Admission]:
+def admit_call(usage: Usage, limit: ProviderLimit, *, now: datetime, permits_taken: int) -> tuple[Usage, Admission]:
     """Whether one more call may go out at `now`, and the usage with it if so.
 
-    `places_taken`: how many calls to the provider are under way already, by whomever.
+    `permits_taken`: how many calls to the provider are under way already, by whomever.
     """
     usage = _today(usage, now)
     if usage.open_until is not None:
         if now < usage.open_until:
-            return usage, Admission(Block.BREAKER, usage.open_until - now)
+            return usage, Admission(LimitKind.BREAKER, usage.open_until - now)
         if usage.probe_until is not None and now < usage.probe_until:
-            return usage, Admission(Block.BREAKER, PLACE_POLL)
+            return usage, Admission(LimitKind.BREAKER, PERMIT_POLL)
     if limit.per_day is not None and usage.calls_today >= limit.per_day:
-        return usage, Admission(Block.PER_DAY, _midnight_after(now) - now)
+        return usage, Admission(LimitKind.PER_DAY, _midnight_after(now) - now)
     if limit.per_minute is not None and _calls(usage.seconds) >= limit.per_minute:
         oldest = datetime.fromtimestamp(usage.seconds[0][0], UTC)
-        return usage, Admission(Block.PER_MINUTE, oldest + timedelta(seconds=_MINUTE_SECONDS + 1) - now)
-    if limit.max_concurrent is not None and places_taken >= limit.max_concurrent:
-        return usage, Admission(Block.CONCURRENCY, PLACE_POLL)
+        return usage, Admission(LimitKind.PER_MINUTE, oldest + timedelta(seconds=_MINUTE_SECONDS + 1) - now)
+    if limit.max_concurrent is not None and permits_taken >= limit.max_concurrent:
+        return usage, Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
     changed = msgspec.structs.replace(
         _counted(usage, now), probe_until=None if usage.open_until is None else now + PROBE
     )
     return changed, Admission()
 
 
-def reported(usage: Usage, report: CallReport, *, now: datetime) -> Usage:
+def record_call(usage: Usage, report: CallRecord, *, now: datetime) -> Usage:
     """The usage once a call has ended so."""
-    if not report.admitted:
+    if not report.admit_call:
         usage = _counted(_today(usage, now), now)
     verdicts = (usage.verdicts + _HEALTH.get(report.verdict, ""))[-_REMEMBERED_VERDICTS:]
     usage = msgspec.structs.replace(usage, verdicts=verdicts)
-    if report.verdict is Verdict.PICTURE:
+    if report.verdict is CallOutcome.PICTURE:
         duration_ms = round(report.duration.total_seconds() * 1000)
         known = (*usage.durations_ms.get(report.operation_id, ()), duration_ms)[-_REMEMBERED_DURATIONS:]
         usage = msgspec.structs.replace(usage, durations_ms=usage.durations_ms | {report.operation_id: known})
     if report.verdict in _TROUBLE:
         return _after_trouble(usage, now)
-    if report.verdict is Verdict.CANCELLED:  # tells nothing; if it was the probe, another one may go
+    if report.verdict is CallOutcome.CANCELLED:  # tells nothing; if it was the probe, another one may go
         return msgspec.structs.replace(usage, probe_until=None)
     return msgspec.structs.replace(usage, failures=0, open_until=None, openings=0, probe_until=None)
 
 
-def standing_of(usage: Usage, *, now: datetime) -> Standing:
+def standing_of(usage: Usage, *, now: datetime) -> ProviderHealth:
     """The figures that people and the route engine read."""
     usage = _today(usage, now)
     breaker = Breaker.CLOSED
     if usage.open_until is not None:
         breaker = Breaker.OPEN if now < usage.open_until else Breaker.HALF_OPEN
     paces = {operation_id: pace_of(durations) for operation_id, durations in usage.durations_ms.items()}
-    return Standing(
+    return ProviderHealth(
         breaker=breaker,
         open_until=usage.open_until,
         health=usage.verdicts.count("1") / len(usage.verdicts) if usage.verdicts else None,
@@ -210,16 +210,16 @@ def standing_of(usage: Usage, *, now: datetime) -> Standing:
     )
 
 
-def pace_of(durations_ms: Sequence[int]) -> Pace | None:
+def pace_of(durations_ms: Sequence[int]) -> LatencyPercentiles | None:
     """The percentiles of these durations (nearest rank); None where they are too few to tell."""
-    if len(durations_ms) < _FEWEST_DURATIONS:
+    if len(durations_ms) < _MIN_DURATIONS:
         return None
     ordered = sorted(durations_ms)
 
     def rank(percent: int) -> timedelta:
         return timedelta(milliseconds=ordered[-(-len(ordered) * percent // 100) - 1])
 
-    return Pace(rank(50), rank(75), rank(90), len(ordered))
+    return LatencyPercentiles(rank(50), rank(75), rank(90), len(ordered))
 
 
 def _after_trouble(usage: Usage, now: datetime) -> Usage:
@@ -231,7 +231,7 @@ def _after_trouble(usage: Usage, now: datetime) -> Usage:
     return msgspec.structs.replace(
         usage,
         failures=failures,
-        open_until=now + min(FIRST_PAUSE * 2**usage.openings, LONGEST_PAUSE),
+        open_until=now + min(FIRST_PAUSE * 2**usage.openings, MAX_BREAKER_PAUSE),
         openings=min(usage.openings + 1, 16),
         probe_until=None,
     )

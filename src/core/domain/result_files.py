@@ -34,7 +34,7 @@ def result_name(job_id: UUID, mime: str) -> str:
     return f"{job_id}-{secrets.token_hex(4)}.{MIME_EXTENSIONS[mime]}"
 
 
-def job_of_result(name: str) -> UUID | None:
+def job_id_from_name(name: str) -> UUID | None:
     """The job whose result, or its preview, bears this name; None for a name that no result has."""
     try:
         return UUID(name[:36])

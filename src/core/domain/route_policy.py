@@ -11,19 +11,19 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from .provider_usage import Pace
+from .provider_usage import LatencyPercentiles
 
 MAX_CALLS = 5
 """At most this many calls to one route entry."""
 
 _FIRST_PAUSE = timedelta(milliseconds=250)
-_LONGEST_PAUSE = timedelta(seconds=4)
+_MAX_PAUSE = timedelta(seconds=4)
 
 _RESERVE = timedelta(seconds=6)
 """What is kept for a fallback of which nobody knows how long it takes; a fifth of the window at most."""
 
-_SHORTEST_PATIENCE = timedelta(seconds=5)
-_PATIENCE = 4
+_MIN_PATIENCE = timedelta(seconds=5)
+_P90_FACTOR = 4
 """A call that takes so many times as long as nine of ten do has most likely been forgotten by the provider."""
 
 
@@ -66,7 +66,9 @@ class Budget(msgspec.Struct, frozen=True):
         return self.ends_at - self.now
 
 
-def choose(entries: Sequence[EntryProgress], paces: Sequence[Pace | None], budget: Budget) -> Choice | None:
+def choose(
+    entries: Sequence[EntryProgress], paces: Sequence[LatencyPercentiles | None], budget: Budget
+) -> Choice | None:
     """The entry to ask next; None where there is none that time is left for.
 
     First in order, deferred ones last. An entry is passed over whose usual duration (p90) exceeds what is left, or
@@ -91,7 +93,9 @@ def choose(entries: Sequence[EntryProgress], paces: Sequence[Pace | None], budge
     return None
 
 
-def cut_at(index: int, entries: Sequence[EntryProgress], paces: Sequence[Pace | None], budget: Budget) -> datetime:
+def cut_at(
+    index: int, entries: Sequence[EntryProgress], paces: Sequence[LatencyPercentiles | None], budget: Budget
+) -> datetime:
     """When a call to this entry is given up, at the latest: early enough for what could still be tried after it."""
     others = [
         other
@@ -101,20 +105,20 @@ def cut_at(index: int, entries: Sequence[EntryProgress], paces: Sequence[Pace | 
     latest = budget.ends_at - _reserve(index, others, paces, budget)
     pace = paces[index]
     if pace is not None and entries[index].calls < MAX_CALLS:
-        patience = max(pace.p90 * _PATIENCE, _SHORTEST_PATIENCE)
+        patience = max(pace.p90 * _P90_FACTOR, _MIN_PATIENCE)
         if budget.now + patience + pace.p90 < latest:
             return budget.now + patience
     return latest if latest > budget.now else budget.ends_at
 
 
-def hedge_after(pace: Pace | None, window: timedelta) -> timedelta:
+def hedge_after(pace: LatencyPercentiles | None, window: timedelta) -> timedelta:
     """How long a call may take before a second one is started beside it."""
     return pace.p75 if pace is not None else window / 4
 
 
 def back_off(calls: int, chance: float) -> timedelta:
     """The pause after so many calls: doubles from call to call, between half of it and the whole by chance (0 to 1)."""
-    whole = min(_FIRST_PAUSE * (1 << calls - 1), _LONGEST_PAUSE)
+    whole = min(_FIRST_PAUSE * (1 << calls - 1), _MAX_PAUSE)
     return whole * (0.5 + chance / 2)
 
 
@@ -130,14 +134,16 @@ def _rank(index: int, entry: EntryProgress, budget: Budget) -> tuple[bool, timed
     return entry.deferred, _wait(entry, budget) if entry.deferred else timedelta(0), index
 
 
-def _usual(entry: EntryProgress, pace: Pace | None, budget: Budget) -> timedelta:
+def _usual(entry: EntryProgress, pace: LatencyPercentiles | None, budget: Budget) -> timedelta:
     """What an attempt usually takes: nothing where that is unknown, unless others crowd the provider meanwhile."""
     if pace is not None:
         return pace.p90
     return budget.window / 4 if entry.crowded else timedelta(0)
 
 
-def _reserve(index: int, others: Sequence[int], paces: Sequence[Pace | None], budget: Budget) -> timedelta:
+def _reserve(
+    index: int, others: Sequence[int], paces: Sequence[LatencyPercentiles | None], budget: Budget
+) -> timedelta:
     """What the quickest of the other entries that come after this one needs; nothing where there is none."""
     later = [paces[other] for other in others if other > index]
     unknown = min(_RESERVE, budget.window / 5)

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from .job import Job, LogEntry, LogEvent
-from .provider_usage import Verdict
+from .provider_usage import CallOutcome
 from .slot import Slot
 
 MAX_TROUBLES = 20
@@ -28,7 +28,7 @@ class CheckOutcome(enum.StrEnum):
     NOT_RUN = "not_run"
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """A call that made no picture, or was not made: by the number of the route entry, and why."""
 
     entry: int
@@ -59,7 +59,7 @@ class SlotCheck(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     code: str | None = None
     detail: str | None = None
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[FieldError, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -93,7 +93,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
         code=None if made else job.error_code,
         detail=None if made else job.error_detail,
         troubles=tuple(
-            Trouble(
+            FieldError(
                 entry=attempt["entry"],
                 provider_id=attempt["provider"],
                 operation_id=attempt["operation"],
@@ -107,4 +107,4 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
 
 
 def _is_picture(attempt: dict[str, object]) -> bool:
-    return attempt["classification"] == Verdict.PICTURE
+    return attempt["classification"] == CallOutcome.PICTURE

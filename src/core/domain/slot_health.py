@@ -16,7 +16,7 @@ LATELY = timedelta(minutes=15)
 NOT_THE_SLOTS = frozenset({FailureReason.CANCELLED, FailureReason.INVALID_PHOTO})
 """Why jobs end that tell nothing of their slot: somebody cancelled them, or the photo is none."""
 
-_FEWEST_FAILED = 3
+_MIN_FAILED = 3
 _FAILING_SHARE = 0.5
 _DEGRADED_SHARE = 0.1
 
@@ -34,7 +34,7 @@ class SlotState(enum.StrEnum):
     ACTIVE = "active"
 
 
-class LastJobs(msgspec.Struct, frozen=True, kw_only=True):
+class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True):
     """How a slot's jobs ended that ended lately.
 
     Test runs, cancelled jobs and photos that are none are not among them: they tell nothing of the slot. A job whose
@@ -46,7 +46,7 @@ class LastJobs(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: int = 0
 
 
-class Condition(msgspec.Struct, frozen=True):
+class SlotHealth(msgspec.Struct, frozen=True):
     """A slot's state, and a short text for each thing that speaks against `active`."""
 
     state: SlotState
@@ -58,9 +58,9 @@ def tells_of_slot(job: Job) -> bool:
     return job.source is not JobSource.TEST and job.failure_reason not in NOT_THE_SLOTS
 
 
-def last_jobs(jobs: Collection[Job]) -> LastJobs:
+def last_jobs(jobs: Collection[Job]) -> RecentOutcomes:
     """How these jobs of one slot ended, all of which tell of it."""
-    return LastJobs(
+    return RecentOutcomes(
         ended=len(jobs),
         failed=sum(job.failure_reason is not None and not _has_fallback(job) for job in jobs),
         fallbacks=sum(_has_fallback(job) for job in jobs),
@@ -71,7 +71,7 @@ def _has_fallback(job: Job) -> bool:
     return job.result is not None and job.result.fallback
 
 
-def condition_of(troubles: Sequence[str | None], last: LastJobs) -> Condition:
+def condition_of(troubles: Sequence[str | None], last: RecentOutcomes) -> SlotHealth:
     """How a slot that is switched on is doing.
 
     `troubles`: for each entry of its route, first to last, what keeps it from working right now; None: nothing.
@@ -85,9 +85,9 @@ def condition_of(troubles: Sequence[str | None], last: LastJobs) -> Condition:
     if last.fallbacks:
         reasons.append(f"{last.fallbacks} of the last {last.ended} photos got a fallback.")
     if all(trouble is not None for trouble in troubles):
-        return Condition(SlotState.FAILING, tuple(reasons))
-    if last.failed >= _FEWEST_FAILED and last.failed > last.ended * _FAILING_SHARE:
-        return Condition(SlotState.FAILING, tuple(reasons))
+        return SlotHealth(SlotState.FAILING, tuple(reasons))
+    if last.failed >= _MIN_FAILED and last.failed > last.ended * _FAILING_SHARE:
+        return SlotHealth(SlotState.FAILING, tuple(reasons))
     if troubles[0] is not None or missed > last.ended * _DEGRADED_SHARE:
-        return Condition(SlotState.DEGRADED, tuple(reasons))
-    return Condition(SlotState.ACTIVE)
+        return SlotHealth(SlotState.DEGRADED, tuple(reasons))
+    return SlotHealth(SlotState.ACTIVE)

@@ -58,7 +58,7 @@ class Latency(msgspec.Struct, frozen=True):
     p99: int | None = None
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class ProviderStatusCache(msgspec.Struct, frozen=True, kw_only=True):
     """How many jobs ended in each way, and how long the succeeded ones took."""
 
     success: int = 0
@@ -123,7 +123,7 @@ def percentile(buckets: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def figures_of(cells: Iterable[StatsCell]) -> Figures:
+def figures_of(cells: Iterable[StatsCell]) -> ProviderStatusCache:
     """The figures of these cells together."""
     counts = dict.fromkeys(StatsOutcome, 0)
     buckets: dict[int, int] = {}
@@ -131,14 +131,14 @@ def figures_of(cells: Iterable[StatsCell]) -> Figures:
         counts[cell.outcome] += cell.count
         if cell.bucket != NO_BUCKET:
             buckets[cell.bucket] = buckets.get(cell.bucket, 0) + cell.count
-    return Figures(
+    return ProviderStatusCache(
         **{str(outcome): count for outcome, count in counts.items()},
         ingest_count=sum(counts.values()),
         latency_ms=Latency(*(percentile(buckets, share) for share in (0.5, 0.95, 0.99))),
     )
 
 
-def by_provider(cells: Collection[StatsCell]) -> dict[str, Figures]:
+def by_provider(cells: Collection[StatsCell]) -> dict[str, ProviderStatusCache]:
     """The same for each provider, by id; '' holds the jobs that ended without one."""
     sorted_out: dict[str, list[StatsCell]] = {}
     for cell in cells:

@@ -18,7 +18,7 @@ MAX_NAME_CHARS = 120
 _JOINERS = "\u200c\u200d"
 """Format characters that names need: some scripts and many emoji are joined by them."""
 
-Trouble = tuple[str, str]
+FieldError = tuple[str, str]
 """Where something does not fit (`route.0.settings.look`), and what is wrong there."""
 
 
@@ -34,7 +34,7 @@ def parse_fields(kind: type[_T], values: Mapping[str, Any], *, ignored: Collecti
 
 def read_fields(
     kind: type[msgspec.Struct], values: object, *, at: str = "", ignored: Collection[str] = ()
-) -> tuple[dict[str, Any], list[Trouble]]:
+) -> tuple[dict[str, Any], list[FieldError]]:
     """The fields that fit, and what is wrong with the others, for whoever can go on with some of them.
 
     `at` is the place of the values themselves. Fields that are left out are not among them; their defaults are the
@@ -44,7 +44,7 @@ def read_fields(
         return {}, [(at, "It is an object.")]
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     parsed: dict[str, Any] = {}
-    errors: list[Trouble] = []
+    errors: list[FieldError] = []
     for name, value in values.items():
         field = fields.get(name)
         if field is None:
@@ -63,7 +63,7 @@ def read_fields(
     return parsed, errors
 
 
-def refuse(errors: Collection[Trouble]) -> None:
+def refuse(errors: Collection[FieldError]) -> None:
     """InvalidSettings with all of these, if there are any."""
     if errors:
         told = "; ".join(f"{name}: {what}" for name, what in errors)
@@ -87,7 +87,7 @@ def _is_shown(character: str) -> bool:
     return character in _JOINERS or (category[0] != "C" and category not in ("Zl", "Zp"))
 
 
-def _located(name: str, what: str) -> Trouble:
+def _located(name: str, what: str) -> FieldError:
     """msgspec ends its message with the place, as in `- at `$[0].provider_id``: that goes into the field's name."""
     message, separator, place = what.rpartition(" - at `$")
     if not separator:

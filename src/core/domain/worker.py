@@ -27,7 +27,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
-class SeenWorker(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A worker's last report: since when it has told of itself, and how long ago it did so the last time."""
 
     report: WorkerReport

@@ -127,6 +127,6 @@ class JobSignals(Protocol):
         """Wakes when this job was finalized."""
         ...
 
-    def moved(self) -> Subscription:
+    def any_change(self) -> Subscription:
         """Wakes when something happened to any job: one became free to be acquired, or was finalized."""
         ...

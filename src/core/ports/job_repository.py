@@ -10,7 +10,7 @@ from uuid import UUID
 from ..domain.job import Job, JobEvent, JobFilter, JobOrder, JobSource, LogEntry
 from ..domain.media import MediaKey
 from ..domain.pagination import Page, Position
-from ..domain.slot_health import LastJobs
+from ..domain.slot_health import RecentOutcomes
 
 
 class JobRepository(Protocol):
@@ -62,7 +62,7 @@ class JobRepository(Protocol):
         """The newest of those jobs of every slot that has one, by slot id."""
         ...
 
-    async def last_jobs(self, *, since: datetime) -> dict[str, LastJobs]:
+    async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
         """How the jobs ended that were finalized from a moment on, by slot id; slots without one are left out."""
         ...
 

@@ -70,11 +70,13 @@ class TemplateRepository(Protocol):
         ...
 
     async def remove(
-        self, template_id: UUID, *, besides: tuple[str, str] | None = None, audit: AuditEntry | None = None
+        self, template_id: UUID, *, except_binding: tuple[str, str] | None = None, audit: AuditEntry | None = None
     ) -> TemplateMedia:
-        """Take a template out of the books that no slot is bound to, or only by the binding `besides` (slot id, setting
-        key), which goes with it; that slot gets its next version then. TemplateNotFound; TemplateInUse also while a job
-        that is live began with it."""
+        """Remove the record of a template that no slot is bound to, or only by `except_binding` (slot id, setting key).
+
+        That binding goes with it, and its slot gets its next version. TemplateNotFound; TemplateInUse also while a live
+        job uses it.
+        """
         ...
 
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..domain.job import FailureReason, JobSource
 from ..domain.media import MediaKind
-from ..domain.provider_usage import Verdict
+from ..domain.provider_usage import CallOutcome
 from ..domain.trace_context import IngestOutcome
 
 Fact = str | int | float
@@ -61,7 +61,7 @@ class Telemetry(Protocol):
         """The job has ended: with its picture, where there is no reason. Told once for each job, in one process."""
         ...
 
-    def call_ended(self, provider_id: str, verdict: Verdict, *, took: timedelta, call: int) -> None:
+    def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         """A call to a provider has ended; `call` counts a job's calls to one entry of its route, from 1."""
         ...
 

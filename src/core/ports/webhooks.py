@@ -33,9 +33,9 @@ class WebhookRepository(Protocol):
 class WebhookOutbox(Protocol):
     """What is to be told, until it was. Time is the queue's own. Every method may raise QueueUnavailable."""
 
-    async def acquire(self, *, n: int, lease: timedelta, but_of: Collection[str] = ()) -> list[Delivery]:
+    async def acquire(self, *, n: int, lease: timedelta, exclude_slots: Collection[str] = ()) -> list[Delivery]:
         """Take up to `n` pending deliveries that are due, oldest first, with `attempts` counted up; none of the slots
-        `but_of`.
+        `exclude_slots`.
 
         No two callers get the same one, until the lease ends: then it is due again.
         """
@@ -60,7 +60,7 @@ class WebhookOutbox(Protocol):
         """A page of deliveries, newest first (by `created_at`, then id), beginning after this position."""
         ...
 
-    async def again(self, delivery_id: UUID) -> Delivery:
+    async def retry_now(self, delivery_id: UUID) -> Delivery:
         """Make a delivery that has ended pending and due, its attempts counted anew. WebhookNotFound where there is
         none; one that is pending already becomes due."""
         ...

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
-from ..domain.worker import SeenWorker, WorkerReport
+from ..domain.worker import WorkerReport, WorkerStatus
 
 
 class WorkerRegistry(Protocol):
     """The worker processes of all hosts. Time is the queue's own. Every method may raise QueueUnavailable."""
 
-    async def tell(self, report: WorkerReport) -> None:
+    async def heartbeat(self, report: WorkerReport) -> None:
         """Keep the report in place of the worker's last one; its first one is its start."""
         ...
 
-    async def leave(self, name: str) -> None:
+    async def deregister(self, name: str) -> None:
         """Forget the worker of this name; nothing where there is none."""
         ...
 
-    async def all(self) -> list[SeenWorker]:
+    async def all(self) -> list[WorkerStatus]:
         """Every worker that is known, by host and name, silent ones too."""
         ...
 

@@ -16,9 +16,9 @@ from ...core.ports.provider import (
     ProviderInfo,
 )
 from ...core.services.providers.api_keys import ProviderKeys
-from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.providers.registry import ProviderRegistry
 from ..config import Settings, key_variable
-from ..provider_plugins import PluginTrouble
+from ..provider_plugins import PluginError
 from .finding import Finding
 
 DIAGNOSIS = timedelta(seconds=15)
@@ -28,8 +28,8 @@ DIAGNOSIS = timedelta(seconds=15)
 async def configured_findings(
     *,
     slots: Collection[Slot],
-    catalogue: ProviderCatalogue,
-    troubles: Collection[PluginTrouble],
+    catalogue: ProviderRegistry,
+    troubles: Collection[PluginError],
     keys: ProviderKeys,
     settings: Settings,
 ) -> list[Finding]:
@@ -41,8 +41,8 @@ async def configured_findings(
 async def provider_findings(
     *,
     slots: Collection[Slot],
-    catalogue: ProviderCatalogue,
-    troubles: Collection[PluginTrouble],
+    catalogue: ProviderRegistry,
+    troubles: Collection[PluginError],
     keys: ProviderKeys,
     settings: Settings,
     patience: timedelta = DIAGNOSIS,
@@ -57,8 +57,8 @@ async def provider_findings(
 
 async def _examined(
     slots: Collection[Slot],
-    catalogue: ProviderCatalogue,
-    troubles: Collection[PluginTrouble],
+    catalogue: ProviderRegistry,
+    troubles: Collection[PluginError],
     keys: ProviderKeys,
     settings: Settings,
 ) -> tuple[list[Finding], dict[str, tuple[Provider, list[RouteEntry]]]]:
@@ -80,7 +80,7 @@ async def _examined(
     return findings, asked
 
 
-def _used(slots: Collection[Slot], catalogue: ProviderCatalogue) -> dict[str, tuple[Provider, list[RouteEntry]]]:
+def _used(slots: Collection[Slot], catalogue: ProviderRegistry) -> dict[str, tuple[Provider, list[RouteEntry]]]:
     """The providers that these slots use, with the entries that name them, by id."""
     entries: defaultdict[str, list[RouteEntry]] = defaultdict(list)
     for slot in slots:
@@ -111,7 +111,7 @@ async def _key_findings(keys: ProviderKeys, used: Mapping[str, ProviderInfo]) ->
     return dict(sorted(findings.items()))
 
 
-def _slot(slot: Slot, catalogue: ProviderCatalogue, settings: Settings) -> Finding:
+def _slot(slot: Slot, catalogue: ProviderRegistry, settings: Settings) -> Finding:
     """Whether every entry of the slot's route can be used as it is configured."""
     if not slot.route.entries:
         return Finding(slot.id, f"{slot.name}: active, but its route is empty", "Give the slot a route.")

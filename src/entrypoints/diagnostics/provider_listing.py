@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ...core.domain.provider_usage import Breaker, ProviderLimit, Standing
+from ...core.domain.provider_usage import Breaker, ProviderHealth, ProviderLimit
 from ...core.ports.provider import NotConfigured, OperationInfo, Provider
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import KeyState, ProviderKeys
@@ -125,7 +125,7 @@ def _operation(operation: OperationInfo) -> ListedOperation:
     )
 
 
-def _standing(standing: Standing | None) -> ListedStanding | None:
+def _standing(standing: ProviderHealth | None) -> ListedStanding | None:
     if standing is None:
         return None
     return ListedStanding(

@@ -16,11 +16,11 @@ import msgspec
 from ...core.domain.errors import QueueUnavailable
 from ...core.domain.provider_usage import ProviderLimit
 from ...core.domain.slot import Slot
-from ...core.domain.slot_check import CheckOutcome, SlotCheck, Trouble
+from ...core.domain.slot_check import CheckOutcome, FieldError, SlotCheck
 from ...core.ports.clock import Clock
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import ProviderKeys
-from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
 from ...core.services.slots.ready_check import ReadyCheck
 from ..config import Settings
@@ -44,7 +44,7 @@ class CheckedSlot(msgspec.Struct, frozen=True):
     name: str
 
 
-class BeginLine(msgspec.Struct, frozen=True, kw_only=True):
+class CheckStarted(msgspec.Struct, frozen=True, kw_only=True):
     """The first line: what is going to be tried."""
 
     kind: Literal["begin"] = "begin"
@@ -52,7 +52,7 @@ class BeginLine(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[CheckedSlot, ...]
 
 
-class SlotLine(msgspec.Struct, frozen=True, kw_only=True):
+class SlotChecked(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one slot; SlotCheck tells what the fields are."""
 
     kind: Literal["slot"] = "slot"
@@ -67,7 +67,7 @@ class SlotLine(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     code: str | None
     detail: str | None
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[FieldError, ...]
     job_id: UUID | None
 
 
@@ -84,7 +84,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     standing: ListedStanding | None
 
 
-class EndLine(msgspec.Struct, frozen=True, kw_only=True):
+class CheckFinished(msgspec.Struct, frozen=True, kw_only=True):
     """The last line: how many slots are ready, and how the providers stand then; None where that cannot be told.
 
     `ready`: there is an active slot, and all of them are.
@@ -98,15 +98,15 @@ class EndLine(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[Quota, ...] | None
 
 
-Line = BeginLine | SlotLine | EndLine
+Line = CheckStarted | SlotChecked | CheckFinished
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadyReport:
+class ReadyCheckStream:
     """Runs checks and tells of them."""
 
     check: ReadyCheck
-    catalogue: ProviderCatalogue
+    catalogue: ProviderRegistry
     keys: ProviderKeys
     limits: ProviderLimits
     settings: SettingsService
@@ -129,12 +129,12 @@ class ReadyReport:
             yield lines
 
     async def _lines(self, slots: Sequence[Slot], found: AsyncIterator[SlotCheck]) -> AsyncGenerator[Line]:
-        yield BeginLine(at=self.clock.now(), slots=tuple(CheckedSlot(slot.id, slot.name) for slot in slots))
+        yield CheckStarted(at=self.clock.now(), slots=tuple(CheckedSlot(slot.id, slot.name) for slot in slots))
         ready = 0
         async for one in found:
             ready += one.ready
             yield _slot_line(one)
-        yield EndLine(
+        yield CheckFinished(
             at=self.clock.now(),
             ready=0 < ready == len(slots),
             slots_ready=ready,
@@ -161,8 +161,8 @@ class ReadyReport:
         return tuple(_quota(one, users[one.id]) for one in listed if users[one.id])
 
 
-def _slot_line(one: SlotCheck) -> SlotLine:
-    return SlotLine(
+def _slot_line(one: SlotCheck) -> SlotChecked:
+    return SlotChecked(
         slot_id=one.slot_id,
         name=one.name,
         ready=one.ready,

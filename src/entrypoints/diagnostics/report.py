@@ -14,9 +14,9 @@ from ...core.ports.settings_repository import SettingsRepository
 from ...core.ports.slot_repository import SlotRepository
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.ports.workers import WorkerRegistry
-from ...core.services.media.disk_space import FreeSpace
+from ...core.services.media.disk_space import DiskSpace
 from ...core.services.providers.api_keys import ProviderKeys
-from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.providers.registry import ProviderRegistry
 from ..builtin_providers import Providers
 from ..config import Settings, secret_key_file
 from . import service_checks as service_findings
@@ -34,7 +34,7 @@ async def findings(container: AsyncContainer, *, database: Database | None) -> l
         found.append(await of_the_clocks(container, database))
     return found + await configured_findings(
         slots=await (await container.get(SlotRepository)).all(),
-        catalogue=await container.get(ProviderCatalogue),
+        catalogue=await container.get(ProviderRegistry),
         troubles=(await container.get(Providers)).troubles,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),
@@ -43,7 +43,7 @@ async def findings(container: AsyncContainer, *, database: Database | None) -> l
 
 async def of_the_machine(container: AsyncContainer) -> list[Finding]:
     """What needs no database: the room for media, and who can read the secret."""
-    disk = await service_findings.disk(await container.get(FreeSpace))
+    disk = await service_findings.disk(await container.get(DiskSpace))
     return [disk, *_secret_key(await container.get(Settings))]
 
 

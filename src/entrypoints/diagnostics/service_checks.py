@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from ...core.domain.accounts import Admin
 from ...core.domain.errors import StorageUnavailable
 from ...core.domain.webhook import DeliveryState
-from ...core.domain.worker import SeenWorker
+from ...core.domain.worker import WorkerStatus
 from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKey
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.services.auth.signing_keys import opens
-from ...core.services.media.disk_space import FreeSpace
+from ...core.services.media.disk_space import DiskSpace
 from .finding import Finding
 
 CLOCK_TOLERANCE = timedelta(seconds=1)
@@ -23,7 +23,7 @@ _MANY = 100
 _GIB = 1024**3
 
 
-def workers(seen: Collection[SeenWorker]) -> Finding:
+def workers(seen: Collection[WorkerStatus]) -> Finding:
     """Who works, on any host. That nobody does is no fault by itself: the service may be stopped."""
     silent = [worker.report.name for worker in seen if worker.silent]
     working = len(seen) - len(silent)
@@ -37,7 +37,7 @@ def workers(seen: Collection[SeenWorker]) -> Finding:
     )
 
 
-async def disk(space: FreeSpace) -> Finding:
+async def disk(space: DiskSpace) -> Finding:
     """The room in the media store against the floor under which no photo is taken."""
     try:
         room = await space.room()

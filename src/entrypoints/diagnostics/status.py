@@ -10,14 +10,14 @@ from dishka import AsyncContainer
 
 from ...core.domain.errors import StorageUnavailable
 from ...core.domain.job import JobFilter, JobOrder, JobState
-from ...core.domain.provider_usage import Breaker, Standing
+from ...core.domain.provider_usage import Breaker, ProviderHealth
 from ...core.ports.clock import Clock
 from ...core.ports.job_queue import JobQueue
 from ...core.ports.job_repository import JobRepository
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.workers import WorkerRegistry
-from ...core.services.media.disk_space import FreeSpace
-from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.media.disk_space import DiskSpace
+from ...core.services.providers.registry import ProviderRegistry
 
 LAST_FAILURES = 5
 
@@ -86,7 +86,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     last_failures: tuple[ShownFailure, ...]
 
 
-async def look(container: AsyncContainer) -> Status:
+async def collect_status(container: AsyncContainer) -> Status:
     """The service as it is now, by its database and media store. QueueUnavailable."""
     now = (await container.get(Clock)).now()
     depth = await (await container.get(JobQueue)).depth()
@@ -94,8 +94,8 @@ async def look(container: AsyncContainer) -> Status:
         at=now,
         queue=ShownQueue(depth.pending, depth.processing, depth.by_provider),
         workers=await _workers(await container.get(WorkerRegistry)),
-        providers=await _providers(await container.get(ProviderLimits), await container.get(ProviderCatalogue)),
-        disk=await _disk(await container.get(FreeSpace)),
+        providers=await _providers(await container.get(ProviderLimits), await container.get(ProviderRegistry)),
+        disk=await _disk(await container.get(DiskSpace)),
         last_failures=await _failures(await container.get(JobRepository), now),
     )
 
@@ -122,9 +122,9 @@ async def _workers(registry: WorkerRegistry) -> tuple[ShownWorker, ...]:
     )
 
 
-async def _providers(limits: ProviderLimits, catalogue: ProviderCatalogue) -> tuple[ShownProvider, ...]:
+async def _providers(limits: ProviderLimits, catalogue: ProviderRegistry) -> tuple[ShownProvider, ...]:
     infos = [provider.info for provider in catalogue.all()]
-    standings = {info.id: Standing() for info in infos if not info.on_this_machine} | await limits.standings()
+    standings = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.standings()
     return tuple(
         ShownProvider(
             id=id,
@@ -138,7 +138,7 @@ async def _providers(limits: ProviderLimits, catalogue: ProviderCatalogue) -> tu
     )
 
 
-async def _disk(space: FreeSpace) -> ShownDisk:
+async def _disk(space: DiskSpace) -> ShownDisk:
     try:
         room = await space.room()
     except StorageUnavailable:  # the store's own check says how; everything else can still be shown

@@ -42,7 +42,7 @@ class MountableApp:
     async def _lifespan(self) -> AsyncIterator[PhotoChanger]:
         async with PhotoChanger.open(self._settings, adapters=self._adapters) as opened:
             self._opened = opened
-            services = await HttpServices.of(
+            services = await HttpServices.from_container(
                 opened.container,
                 readiness=await readiness(opened.container, database=opened.database),
                 database=opened.database,

@@ -59,7 +59,7 @@ from .auth.login import (
 from .dependencies import HttpServices
 from .ingest.handler import ingest
 from .ingest.recorder import tell_method_not_allowed
-from .middleware import Edge
+from .middleware import RequestMiddleware
 from .ops.contract import (
     docs,
     docs_asset,
@@ -146,7 +146,7 @@ def create_http_app(services: HttpServices) -> ASGIApp:
         request_max_body_size=None,
         debug=False,
     )
-    return Edge(app, drain_bytes=_DRAIN_BYTES, telemetry=services.telemetry)
+    return RequestMiddleware(app, drain_bytes=_DRAIN_BYTES, telemetry=services.telemetry)
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

@@ -16,29 +16,27 @@ from ...core.ports.job_service import JobService
 from ...core.ports.media_service import MediaService
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
-from ...core.ports.services import (
-    AdminService,
-    SlotService,
-    TemplateService,
-    WebhookService,
-)
 from ...core.ports.telemetry import Telemetry
+from ...core.services.auth.admins import AdminService
 from ...core.services.auth.ingest_password import AuthService
-from ...core.services.jobs.event_stream import EventFeed
-from ...core.services.maintenance.purge import Purges
+from ...core.services.jobs.event_stream import EventStream
+from ...core.services.maintenance.purge import PurgeService
 from ...core.services.providers.api_keys import ProviderKeys
-from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
-from ...core.services.slots.last_request import LastRequests
+from ...core.services.slots.last_request import LastRequestLog
 from ...core.services.slots.overview import Overview
-from ...core.services.stats.service import Statistics
+from ...core.services.slots.service import SlotService
+from ...core.services.slots.templates import TemplateService
+from ...core.services.stats.service import StatsQueries
+from ...core.services.webhooks.service import WebhookService
 from ..config import Settings
 from ..diagnostics.finding import Finding
 from ..diagnostics.readiness import Readiness
-from ..diagnostics.ready_check_report import ReadyReport
+from ..diagnostics.ready_check_report import ReadyCheckStream
 from ..diagnostics.report import findings
-from ..diagnostics.status import Status, look
-from ..metrics.collector import MetricsPage
+from ..diagnostics.status import Status, collect_status
+from ..metrics.collector import MetricsCollector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +52,16 @@ class HttpServices:
     templates: TemplateService
     settings: SettingsService
     provider_keys: ProviderKeys
-    catalogue: ProviderCatalogue
+    catalogue: ProviderRegistry
     limits: ProviderLimits
     webhooks: WebhookService
-    events: EventFeed
+    events: EventStream
     audit: AuditLog
-    purges: Purges
-    statistics: Statistics
+    purges: PurgeService
+    statistics: StatsQueries
     overview: Overview
-    last_requests: LastRequests
-    ready_check: ReadyReport
+    last_requests: LastRequestLog
+    ready_check: ReadyCheckStream
     store: MediaStore
     images: ImageTool
     clock: Clock
@@ -71,13 +69,13 @@ class HttpServices:
     status: Callable[[], Awaitable[Status]]
     findings: Callable[[], Awaitable[list[Finding]]]
     telemetry: Telemetry
-    metrics: MetricsPage
+    metrics: MetricsCollector
     public_base_url: str | None
     cors_origins: tuple[str, ...]
     provider_base_urls: dict[str, str]
 
     @classmethod
-    async def of(
+    async def from_container(
         cls, container: AsyncContainer, *, readiness: Readiness, database: Database | None = None
     ) -> HttpServices:
         """Everything from the wiring of this process. `database`: the PostgreSQL behind it, where there is one."""
@@ -91,24 +89,24 @@ class HttpServices:
             templates=await container.get(TemplateService),
             settings=await container.get(SettingsService),
             provider_keys=await container.get(ProviderKeys),
-            catalogue=await container.get(ProviderCatalogue),
+            catalogue=await container.get(ProviderRegistry),
             limits=await container.get(ProviderLimits),
             webhooks=await container.get(WebhookService),
-            events=await container.get(EventFeed),
+            events=await container.get(EventStream),
             audit=await container.get(AuditLog),
-            purges=await container.get(Purges),
-            statistics=await container.get(Statistics),
+            purges=await container.get(PurgeService),
+            statistics=await container.get(StatsQueries),
             overview=await container.get(Overview),
-            ready_check=await container.get(ReadyReport),
-            last_requests=await container.get(LastRequests),
+            ready_check=await container.get(ReadyCheckStream),
+            last_requests=await container.get(LastRequestLog),
             store=await container.get(MediaStore),
             images=await container.get(ImageTool),
             clock=await container.get(Clock),
             readiness=readiness,
-            status=partial(look, container),
+            status=partial(collect_status, container),
             findings=partial(findings, container, database=database),
             telemetry=await container.get(Telemetry),
-            metrics=await container.get(MetricsPage),
+            metrics=await container.get(MetricsCollector),
             public_base_url=settings.public_base_url,
             cors_origins=settings.cors_origins,
             provider_base_urls=settings.provider_base_urls,

@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...core.domain.trace_context import trace_context, trace_id_of
 from ...core.ports.telemetry import Span, Telemetry
-from ...core.services.support.null_telemetry import SILENCE
+from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
@@ -37,10 +37,10 @@ _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
 _DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
-class Edge:
+class RequestMiddleware:
     """Wraps the app. `drain_bytes` is the most that is read to nowhere after an early answer."""
 
-    def __init__(self, app: ASGIApp, *, drain_bytes: int, telemetry: Telemetry = SILENCE) -> None:
+    def __init__(self, app: ASGIApp, *, drain_bytes: int, telemetry: Telemetry = NULL_TELEMETRY) -> None:
         self._app = app
         self._telemetry = telemetry
         self._drain_bytes = drain_bytes
@@ -51,8 +51,8 @@ class Edge:
             return
         given = _header(scope, b"x-request-id")
         current = given if given is not None and _WELL_FORMED.match(given) else uuid.uuid4().hex.encode()
-        telemetry = SILENCE if scope["path"] in _UNTRACED else self._telemetry
-        exchange = _Exchange(scope, receive, send, current, self._drain_bytes)
+        telemetry = NULL_TELEMETRY if scope["path"] in _UNTRACED else self._telemetry
+        exchange = _Response(scope, receive, send, current, self._drain_bytes)
         parent = trace_context((_header(scope, b"traceparent") or b"").decode("latin-1"))
         with (
             telemetry.span("request", {"method": scope["method"]}, parent=parent) as span,
@@ -64,7 +64,7 @@ class Edge:
                 _describe(span, scope, exchange.status)
 
 
-class _Exchange:
+class _Response:
     def __init__(self, scope: Scope, receive: Receive, send: Send, current: bytes, drain_bytes: int) -> None:
         self._receive = receive
         self._send = send

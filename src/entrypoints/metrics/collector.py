@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from ...adapters.telemetry import Family, OpenTelemetry, exposition, summed, total
+from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
 from ...adapters.telemetry.instruments import (
     BREAKER,
     JOBS_ACTIVE,
@@ -29,7 +29,7 @@ from ...core.ports.job_queue import JobQueue
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.workers import WorkerRegistry
-from ...core.services.media.disk_space import FreeSpace
+from ...core.services.media.disk_space import DiskSpace
 from ...core.services.settings.service import SettingsService
 
 _log = logging.getLogger("photochanger.metrics")
@@ -40,12 +40,12 @@ LOOK_EVERY = timedelta(seconds=15)
 _FRESH = timedelta(seconds=1)
 """A look so young serves further scrapes: anybody may scrape, and the database must not feel it."""
 
-_LONGEST_LOOK = timedelta(seconds=2)
+_COLLECT_TIMEOUT = timedelta(seconds=2)
 _FROM_DATABASE = (JOBS_ACTIVE, JOBS_LIMIT, WORKERS_ALIVE, BREAKER)
 MEASURE_EVERY = timedelta(minutes=15)
 
 
-class MetricsPage:
+class MetricsCollector:
     """The figures as one page. `include` adds processes that tell theirs to this one."""
 
     def __init__(
@@ -58,7 +58,7 @@ class MetricsPage:
         limits: ProviderLimits,
         settings: SettingsService,
         store: MediaStore,
-        space: FreeSpace,
+        space: DiskSpace,
     ) -> None:
         self._telemetry = telemetry
         self._clock = clock
@@ -68,18 +68,18 @@ class MetricsPage:
         self._settings = settings
         self._store = store
         self._space = space
-        self._others: list[Callable[[], Sequence[Family]]] = []
+        self._others: list[Callable[[], Sequence[MetricFamily]]] = []
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
         self._measured: dict[str, float] = {}
 
-    def include(self, families: Callable[[], Sequence[Family]]) -> None:
+    def include(self, families: Callable[[], Sequence[MetricFamily]]) -> None:
         """Add what another process has counted."""
         self._others.append(families)
 
     async def text(self, accept: str) -> tuple[bytes, str]:
         """The page and its content type, by the Accept header. Figures that cannot be had now are left out."""
-        await self.look()
+        await self.collect()
         return await asyncio.to_thread(lambda: exposition(self._families(), accept))
 
     @asynccontextmanager
@@ -93,7 +93,7 @@ class MetricsPage:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def look(self) -> None:
+    async def collect(self) -> None:
         """See how queue, workers, breakers and media store stand."""
         async with self._looking:
             now = self._clock.now()
@@ -110,7 +110,7 @@ class MetricsPage:
 
     async def _look_at_database(self) -> None:
         try:
-            async with asyncio.timeout(_LONGEST_LOOK.total_seconds()):
+            async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
                 depth = await self._queue.depth()
                 workers = await self._workers.all()
                 standings = await self._limits.standings()
@@ -136,7 +136,7 @@ class MetricsPage:
 
     async def _look_at_room(self) -> None:
         try:
-            async with asyncio.timeout(_LONGEST_LOOK.total_seconds()):
+            async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
                 room = await self._space.room()
         except (PhotoChangerError, TimeoutError) as error:
             _log.warning("the free space is missing in the figures: %s", error or "no answer in time")
@@ -159,12 +159,12 @@ class MetricsPage:
         removed = total(families, MEDIA_REMOVED.prometheus_name, "kind")
         return {kind: stored.get(kind, 0.0) - removed.get(kind, 0.0) for kind in stored.keys() | removed.keys()}
 
-    def _families(self) -> list[Family]:
+    def _families(self) -> list[MetricFamily]:
         return summed(self._telemetry.families(), *(families() for families in self._others))
 
     async def _keep_looking(self) -> None:
         while True:
-            await self.look()
+            await self.collect()
             await self._clock.sleep(LOOK_EVERY)
 
     async def _keep_measured(self) -> None:

@@ -44,7 +44,7 @@ class Heartbeat:
         try:
             while True:
                 try:
-                    await self._registry.tell(_report(worker))
+                    await self._registry.heartbeat(_report(worker))
                 except PhotoChangerError as error:
                     _log.warning("this worker could not tell of itself: %s", error.detail)
                 await asyncio.sleep(self._every.total_seconds())
@@ -54,7 +54,7 @@ class Heartbeat:
     async def _leave(self, name: str) -> None:
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._registry.leave(name)
+                await self._registry.deregister(name)
         except (PhotoChangerError, TimeoutError):
             _log.warning("this worker could not say that it is leaving; it is shown as silent for a while")
 

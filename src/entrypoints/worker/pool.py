@@ -20,10 +20,10 @@ from ...core.domain.trace_context import trace_id_of
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.job_service import JobService
 from ...core.ports.telemetry import Fact, Telemetry
-from ...core.services.jobs.processor import Processing
-from ...core.services.providers.registry import ProviderCatalogue
+from ...core.services.jobs.processor import JobProcessor
+from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
-from ...core.services.support.null_telemetry import SILENCE
+from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
 
 _log = logging.getLogger("photochanger.worker")
@@ -51,13 +51,13 @@ class WorkerPool:
         jobs: JobService,
         queue: JobQueue,
         signals: JobSignals,
-        processing: Processing,
-        providers: ProviderCatalogue,
+        processing: JobProcessor,
+        providers: ProviderRegistry,
         settings: SettingsService,
         concurrency: int,
         lease: timedelta = LEASE,
         grace: timedelta = GRACE,
-        telemetry: Telemetry = SILENCE,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self.name = worker_name()
         self._jobs = jobs

@@ -10,14 +10,14 @@ import socket
 import sys
 from datetime import timedelta
 
-from ...adapters.telemetry import Family, KeptFamilies, decode_families
+from ...adapters.telemetry import MetricFamily, RestartSafeCounters, decode_families
 from ...core.domain.errors import WorkerMissing
 from ...core.ports.workers import WorkerRegistry
 from ..config import PREFIX, Settings
 from ..diagnostics.readiness import require_worker
 from ..serve import _log
 
-_LONGEST_LINE = 16 * 1024 * 1024
+_MAX_LINE_BYTES = 16 * 1024 * 1024
 """The most bytes of a worker's figures: every slot and every provider with every verdict are far below that."""
 
 
@@ -37,7 +37,7 @@ class WorkerProcess:
         }
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
-        self._figures = KeptFamilies()
+        self._figures = RestartSafeCounters()
 
     async def run(self) -> None:
         """Keep one worker process alive until `stop`."""
@@ -61,7 +61,7 @@ class WorkerProcess:
             *(sys.executable, "-m", "photochanger", "worker", "--supervised"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            limit=_LONGEST_LINE,
+            limit=_MAX_LINE_BYTES,
             env=self._environ,
             start_new_session=True,
         )
@@ -77,7 +77,7 @@ class WorkerProcess:
             except ValueError as error:  # the end of a line is missing where the process was killed in the middle of it
                 _log.warning("figures of the worker process could not be read: %s", error)
 
-    def families(self) -> list[Family]:
+    def families(self) -> list[MetricFamily]:
         """What the worker processes have counted, those included that are gone."""
         return self._figures.families()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.accounts import Permission
-from photochanger.entrypoints.http.auth.access import Open, access_of
+from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
 from tests.support.administration import described, token_of
 from tests.support.api_routes import filled, routes
@@ -39,17 +39,19 @@ def guarded() -> Iterator[tuple[str, str, Permission | None]]:
     """The routes that ask for a token, with the permission that they need."""
     for handler, method, path in routes():
         access: Any = access_of(handler)
-        if access not in (Open.PUBLIC, Open.OWN_PAGE):
-            needed = Permission.JOBS_READ if access is Open.JOB_LINK else access
+        if access not in (PublicAccess.PUBLIC, PublicAccess.OWN_PAGE):
+            needed = Permission.JOBS_READ if access is PublicAccess.JOB_LINK else access
             yield method, filled(path), needed if isinstance(needed, Permission) else None
 
 
 def test_only_these_routes_are_open() -> None:
-    assert {(method, path) for handler, method, path in routes() if access_of(handler) is Open.PUBLIC} == _PUBLIC
+    assert {
+        (method, path) for handler, method, path in routes() if access_of(handler) is PublicAccess.PUBLIC
+    } == _PUBLIC
 
 
 def test_only_the_session_is_begun_and_ended_without_a_token() -> None:
-    own_page = {(method, path) for handler, method, path in routes() if access_of(handler) is Open.OWN_PAGE}
+    own_page = {(method, path) for handler, method, path in routes() if access_of(handler) is PublicAccess.OWN_PAGE}
     assert own_page == {("POST", "/api/session"), ("DELETE", "/api/session")}
 
 

@@ -13,8 +13,8 @@ import yaml
 from photochanger.core.domain.accounts import COMMAND_LINE, Identity, Permission
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.ports.job_repository import JobRepository
-from photochanger.core.ports.services import AdminService
-from photochanger.core.services.jobs.event_stream import EventFeed
+from photochanger.core.services.auth.admins import AdminService
+from photochanger.core.services.jobs.event_stream import EventStream
 from photochanger.entrypoints.http.api import events as events_module
 from photochanger.entrypoints.http.ops.contract_file import contract_path
 
@@ -157,7 +157,7 @@ async def test_the_stream_goes_on_while_nobody_can_tell_whether_its_token_holds(
 async def test_a_service_that_stops_or_has_no_database_says_so_at_once(
     service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed = await service.opened.container.get(EventFeed)
+    feed = await service.opened.container.get(EventStream)
     jobs: Any = await service.opened.container.get(JobRepository)
 
     async def away() -> int:
@@ -173,7 +173,7 @@ async def test_a_service_that_stops_or_has_no_database_says_so_at_once(
 
 
 async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Service, admin: Administrator) -> None:
-    feed = await service.opened.container.get(EventFeed)
+    feed = await service.opened.container.get(EventStream)
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(listening(admin)) for _ in range(200)]
         assert feed.listeners == 200
@@ -184,7 +184,7 @@ async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Servi
 
 
 async def test_a_listener_that_hangs_up_is_forgotten(service: Service, admin: Administrator) -> None:
-    feed = await service.opened.container.get(EventFeed)
+    feed = await service.opened.container.get(EventStream)
     async with listening(admin) as stream:
         await until(stream, "queue")
         assert feed.listeners == 1
@@ -195,7 +195,7 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
     service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_module, "SEND_SECONDS", 0.2)
-    feed = await service.opened.container.get(EventFeed)
+    feed = await service.opened.container.get(EventStream)
     reader, writer = await service.connect()
     writer.write(
         b"GET /api/events HTTP/1.1\r\nHost: booth\r\nAuthorization: Bearer " + admin.token.encode() + b"\r\n\r\n"
@@ -215,7 +215,7 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
     assert reader
 
 
-async def _gone(feed: EventFeed) -> None:
+async def _gone(feed: EventStream) -> None:
     """Return once nobody is listening; the server notices a hang-up when the connection says so."""
     async with asyncio.timeout(20):
         while feed.listeners:  # noqa: ASYNC110 - the feed tells nobody that it is deserted

@@ -9,11 +9,11 @@ import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.domain.provider_usage import Breaker
-from photochanger.core.domain.worker import SILENT_AFTER, SeenWorker, WorkerReport
+from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 from photochanger.core.ports.workers import WorkerRegistry
-from photochanger.core.services.media.disk_space import FreeSpace, Room
+from photochanger.core.services.media.disk_space import DiskSpace, SpaceStatus
 from photochanger.core.services.settings.service import SettingsService
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -75,20 +75,20 @@ async def test_the_bound_the_workers_and_the_room_are_those_in_force(
 ) -> None:
     monkeypatch.setattr("photochanger.entrypoints.metrics.collector._FRESH", timedelta(0))
     registry = await service.opened.container.get(WorkerRegistry)
-    await registry.tell(WorkerReport(name="one", host="booth", pid=7, concurrency=4, running=0, version="1"))
+    await registry.heartbeat(WorkerReport(name="one", host="booth", pid=7, concurrency=4, running=0, version="1"))
     lost = WorkerReport(name="lost", host="booth", pid=8, concurrency=4, running=0, version="1")
-    fell_silent = SeenWorker(report=lost, started_at=LONG_AGO, seen_at=LONG_AGO, age=SILENT_AFTER)
+    fell_silent = WorkerStatus(report=lost, started_at=LONG_AGO, seen_at=LONG_AGO, age=SILENT_AFTER)
     known = registry.all
 
-    async def with_the_lost_one() -> list[SeenWorker]:
+    async def with_the_lost_one() -> list[WorkerStatus]:
         return [*await known(), fell_silent]
 
     monkeypatch.setattr(registry, "all", with_the_lost_one)
     others = sum(worker.report.name != "one" for worker in await known())
-    space = await service.opened.container.get(FreeSpace)
+    space = await service.opened.container.get(DiskSpace)
 
-    async def room() -> Room:
-        return Room(free_bytes=3 * GIB, floor_bytes=GIB)
+    async def room() -> SpaceStatus:
+        return SpaceStatus(free_bytes=3 * GIB, floor_bytes=GIB)
 
     monkeypatch.setattr(space, "room", room)
     settings = await service.opened.container.get(SettingsService)
@@ -103,7 +103,7 @@ async def test_the_bound_the_workers_and_the_room_are_those_in_force(
 async def test_a_store_that_cannot_be_asked_leaves_only_its_room_out(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space = await service.opened.container.get(FreeSpace)
+    space = await service.opened.container.get(DiskSpace)
 
     async def away() -> None:
         raise StorageUnavailable("away")

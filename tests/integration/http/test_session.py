@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, TOKEN_LIFE
-from photochanger.core.ports.services import AdminService
-from photochanger.entrypoints.http.auth.access import Open, access_of
+from photochanger.core.services.auth.admins import AdminService
+from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
 from tests.support.administration import (
     ADMIN,
@@ -106,7 +106,7 @@ async def test_whatever_changes_something_is_refused_to_other_pages(service: Ser
     asked = 0
     for handler, method, path in routes():
         access = access_of(handler)
-        if access is Open.PUBLIC or method == "GET":
+        if access is PublicAccess.PUBLIC or method == "GET":
             continue
         for why, headers in OTHERS_DOING.items():
             answer = await service.client.request(method, filled(path), headers=session | headers)

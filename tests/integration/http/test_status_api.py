@@ -38,7 +38,9 @@ async def test_the_status_tells_of_every_part_of_the_service(service: Service, a
     failed = await queue.enqueue(new_job(), max_active=10)
     assert await queue.mark_finalized(failed.id, outcome_failed(failed, provider_id="gemini"), claim=None)
     registry = await service.opened.container.get(WorkerRegistry)
-    await registry.tell(WorkerReport(name="booth-1", host="booth", pid=7, concurrency=4, running=2, version="0.2.0"))
+    await registry.heartbeat(
+        WorkerReport(name="booth-1", host="booth", pid=7, concurrency=4, running=2, version="0.2.0")
+    )
     await service.change_slot("slot-002", entries=(RouteEntry("gemini", "image_edit"),))
 
     status = await admin.get("/api/status")

@@ -10,7 +10,7 @@ import pytest
 from photochanger.adapters.providers.local.provider.provider import LocalProvider
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.media import ImageLimits
-from photochanger.core.services.providers.registry import ProviderCatalogue
+from photochanger.core.services.providers.registry import ProviderRegistry
 from playwright.async_api import Browser, expect
 
 from tests.support.administration import Administrator, token_of
@@ -42,7 +42,7 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     await page.get_by_role("link", name="Account").click()
     await page.get_by_role("link", name=re.compile("^Service")).click()
     await expect(waits).to_have_value("75")
-    await page.get_by_role("link", name="Statistics").click()
+    await page.get_by_role("link", name="StatsQueries").click()
     asks = page.get_by_role("dialog", name="Unsaved changes")
     assert await tab.violations() == []
     await asks.get_by_role("button", name="Stay here").click()
@@ -80,7 +80,7 @@ class Painter(ScriptedProvider):
 
 async def test_passwords_keys_and_limits_go_in_and_never_come_out(tmp_path: Path, chromium: Browser) -> None:
     limits = ImageLimits(max_pixels=100_000_000)
-    adapters = {ProviderCatalogue: ProviderCatalogue([ScriptedProvider(), Painter(), LocalProvider()], limits=limits)}
+    adapters = {ProviderRegistry: ProviderRegistry([ScriptedProvider(), Painter(), LocalProvider()], limits=limits)}
     async with (
         serving(tmp_path, adapters=adapters) as service,
         browsing(chromium, f"http://127.0.0.1:{service.port}") as tab,

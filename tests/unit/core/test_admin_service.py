@@ -24,8 +24,8 @@ from photochanger.core.domain.errors import (
     InvalidToken,
     QueueUnavailable,
 )
-from photochanger.core.services.auth.admins import Admins
-from photochanger.core.services.auth.login_throttle import Throttle
+from photochanger.core.services.auth.admins import AdminService
+from photochanger.core.services.auth.login_throttle import LoginThrottle
 
 from tests.support.logins import (
     HERE,
@@ -157,11 +157,11 @@ async def test_a_token_for_nobody_does_not_hold() -> None:
     token = await process.login()
     other = Process()
     other.keys = process.keys
-    stranger = Admins(
+    stranger = AdminService(
         admins=other.records,
         keys=process.keys,
         tokens=JwtTokens(),
-        throttle=Throttle(other.failures, other.clock),
+        throttle=LoginThrottle(other.failures, other.clock),
         hasher=other.hasher,
         audit=other.audit,
         clock=other.clock,

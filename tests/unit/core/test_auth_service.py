@@ -11,7 +11,7 @@ from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
 from photochanger.core.domain.settings import StoredPassword
 from photochanger.core.services.auth.ingest_password import AuthService
-from photochanger.core.services.auth.login_throttle import Throttle
+from photochanger.core.services.auth.login_throttle import LoginThrottle
 
 from tests.support.world import SECOND, World
 
@@ -221,7 +221,7 @@ async def test_a_right_password_that_is_known_asks_nobody() -> None:
 async def test_wrong_passwords_are_counted_for_all_processes() -> None:
     world = await world_with_password()
     other = AuthService(
-        world.settings, Throttle(world.failures.inner, world.clock), world.hasher, world.audit, world.clock
+        world.settings, LoginThrottle(world.failures.inner, world.clock), world.hasher, world.audit, world.clock
     )
     await other.check_ingest_password(PASSWORD, address=HERE)
     verified = world.hasher.verified

@@ -24,10 +24,10 @@ from photochanger.core.domain.job import (
 from photochanger.core.services.jobs import event_stream as event_feed
 from photochanger.core.services.jobs.event_stream import (
     POLL,
-    EventFeed,
-    FeedClosed,
-    Listener,
-    Told,
+    EventBatch,
+    EventStream,
+    StreamClosed,
+    Subscriber,
     TooSlow,
 )
 
@@ -82,7 +82,7 @@ class Booth:
         database = MemoryDatabase(self.clock)
         self.log = Log(database)
         self.queue = Queue(database)
-        self.feed = EventFeed(self.log, self.queue, MemoryJobSignals(database), self.clock)
+        self.feed = EventStream(self.log, self.queue, MemoryJobSignals(database), self.clock)
 
     async def job(self) -> Job:
         """A job comes in."""
@@ -93,7 +93,7 @@ class Booth:
         """It ends."""
         assert await self.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None)
 
-    async def heard(self, listener: Listener, *, within: timedelta = SOON) -> list[Told]:
+    async def heard(self, listener: Subscriber, *, within: timedelta = SOON) -> list[EventBatch]:
         """Everything that the listener is told until then."""
         await self.clock.advance(within)
         told = []
@@ -109,7 +109,7 @@ async def booth() -> AsyncIterator[Booth]:
     await booth.feed.close()
 
 
-def happened(told: list[Told]) -> list[tuple[int, LogEvent]]:
+def happened(told: list[EventBatch]) -> list[tuple[int, LogEvent]]:
     """The events in the order in which they were told."""
     return [(event.id, event.entry.event) for one in told for event in one.events]
 
@@ -199,7 +199,7 @@ async def test_an_id_that_never_appears_is_waited_for_no_longer_than_a_statement
 
 
 async def test_who_was_away_too_long_is_told_to_read_anew(booth: Booth, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_feed, "MOST_MISSED", 2)
+    monkeypatch.setattr(event_feed, "MAX_MISSED", 2)
     for _ in range(3):
         await booth.job()
     async with booth.feed.listen(after=0) as listener:
@@ -284,7 +284,7 @@ async def test_who_comes_while_the_feed_closes_is_not_kept_waiting_for_ever(boot
     await booth.clock.advance(timedelta(0))
     await booth.feed.close()
     booth.log.last_event_held.set()
-    with pytest.raises(FeedClosed):
+    with pytest.raises(StreamClosed):
         await coming
     assert booth.feed.listeners == 0
 
@@ -292,8 +292,8 @@ async def test_who_comes_while_the_feed_closes_is_not_kept_waiting_for_ever(boot
 async def test_closing_ends_every_listener_and_takes_no_more(booth: Booth) -> None:
     async with booth.feed.listen() as listener:
         await booth.feed.close()
-        with pytest.raises(FeedClosed):
+        with pytest.raises(StreamClosed):
             await listener.next()
-    with pytest.raises(FeedClosed):
+    with pytest.raises(StreamClosed):
         async with booth.feed.listen():
             raise AssertionError("nobody listens to a feed that is closed")

@@ -8,7 +8,7 @@ import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.errors import StorageUnavailable
 from photochanger.core.domain.job import JobState
-from photochanger.core.services.media.disk_space import FreeSpace
+from photochanger.core.services.media.disk_space import DiskSpace
 
 from tests.support.world import (
     FLOOR,
@@ -74,7 +74,7 @@ async def test_the_store_is_asked_once_a_second_at_most_and_room_that_was_made_i
 
 async def test_a_floor_of_nothing_refuses_nothing() -> None:
     world = await world_with(0)
-    space = FreeSpace(world.store, world.clock, floor_bytes=0)
+    space = DiskSpace(world.store, world.clock, floor_bytes=0)
     await space.require()
     assert (await space.room()).enough
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from photochanger.adapters.memory import FakeClock
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.services.support.refreshing_value import Fresh
+from photochanger.core.services.support.refreshing_value import RefreshingValue
 
 from tests.support.world import SECOND
 
@@ -27,7 +27,7 @@ class Source:
         self.trouble: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.fresh = Fresh(self.read, self.clock, what="the value")
+        self.fresh = RefreshingValue(self.read, self.clock, what="the value")
 
     async def read(self) -> str:
         self.reads += 1

@@ -14,7 +14,7 @@ from photochanger.core.domain.job import (
     LogEvent,
 )
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.provider_usage import CallReport, Verdict
+from photochanger.core.domain.provider_usage import CallOutcome, CallRecord
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
 
 from tests.support.world import (
@@ -54,9 +54,9 @@ async def hedged(first: Any, second: Any, *, usual_seconds: float | None = 4) ->
     if usual_seconds is not None:
         earlier = await world.submit(picture("earlier"))
         claim = await world.claim()
-        report = CallReport("enhance", Verdict.PICTURE, timedelta(seconds=usual_seconds))
+        report = CallRecord("enhance", CallOutcome.PICTURE, timedelta(seconds=usual_seconds))
         for _ in range(20):
-            await world.limits.leave(claim, "cloud", entry=0, report=report)
+            await world.limits.release(claim, "cloud", entry=0, report=report)
         await world.jobs.cancel(earlier.id)
     job = await world.submit()
     return world, job, await world.work()

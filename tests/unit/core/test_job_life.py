@@ -185,7 +185,7 @@ async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_
 
 async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a rush: what may be held of the photos is less than one of them."""
-    monkeypatch.setattr("photochanger.core.services.jobs.processor._MOST_PHOTO_BYTES", 10)
+    monkeypatch.setattr("photochanger.core.services.jobs.processor._MAX_PHOTO_BYTES", 10)
     world = World()
     await world.slot()
     await world.submit()

@@ -11,9 +11,9 @@ from photochanger.core.domain.errors import QueueUnavailable, SlotNotFound
 from photochanger.core.domain.ingest_request import (
     MAX_FIELDS,
     MAX_VALUE_CHARS,
-    PasswordSeen,
-    SeenFile,
-    SeenValue,
+    PasswordCheck,
+    ReceivedField,
+    ReceivedFile,
     bounded,
     findings,
     shown_fields,
@@ -145,9 +145,9 @@ def test_fields_are_bounded_and_the_password_hides_under_any_name() -> None:
     given = [("guest", "Ada\n\0"), ("Passwort", "geheim"), ("pin", "open sesame"), ("long", "ä" * 999)]
     shown = shown_fields(given + [(f"f{n}", "") for n in range(50)], is_password="open sesame".__eq__)
     assert shown[:3] == (
-        SeenValue("guest", "Ada\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"),
-        SeenValue("Passwort", None),
-        SeenValue("pin", None),
+        ReceivedField("guest", "Ada\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"),
+        ReceivedField("Passwort", None),
+        ReceivedField("pin", None),
     )
     assert shown[3].value == "ä" * (MAX_VALUE_CHARS - 1) + "…"
     assert len(shown) == MAX_FIELDS
@@ -162,29 +162,29 @@ def test_fields_are_bounded_and_the_password_hides_under_any_name() -> None:
         ({"content_type": "image/jpeg", "code": "invalid_multipart"}, ["not_a_form"]),
         ({"content_type": None, "code": "invalid_multipart"}, ["not_a_form"]),
         ({"code": "invalid_multipart", "detail": "No boundary."}, ["invalid_multipart"]),
-        ({"code": "missing_field", "file": "photo", "password": PasswordSeen.RIGHT}, ["file_field_wrong"]),
-        ({"code": "invalid_password", "password": PasswordSeen.WRONG}, ["password_wrong"]),
-        ({"code": "missing_field", "complete": True, "password": PasswordSeen.RIGHT}, ["file_missing"]),
+        ({"code": "missing_field", "file": "photo", "password": PasswordCheck.RIGHT}, ["file_field_wrong"]),
+        ({"code": "invalid_password", "password": PasswordCheck.WRONG}, ["password_wrong"]),
+        ({"code": "missing_field", "complete": True, "password": PasswordCheck.RIGHT}, ["file_missing"]),
         (
-            {"code": "missing_field", "complete": True, "password": PasswordSeen.MISSING, "file": "file"},
+            {"code": "missing_field", "complete": True, "password": PasswordCheck.MISSING, "file": "file"},
             ["password_missing"],
         ),
         (
             {
                 "code": "missing_field",
                 "complete": True,
-                "password": PasswordSeen.MISSING,
-                "fields": (SeenValue("Password", None),),
+                "password": PasswordCheck.MISSING,
+                "fields": (ReceivedField("Password", None),),
             },
             ["file_missing", "password_field_wrong"],
         ),
         ({"code": "client_gone", "status": None}, ["client_gone"]),
         ({"code": "slot_disabled"}, ["slot_disabled"]),
-        ({"code": "sync_timeout", "complete": True, "file": "file", "password": PasswordSeen.RIGHT}, ["sync_timeout"]),
+        ({"code": "sync_timeout", "complete": True, "file": "file", "password": PasswordCheck.RIGHT}, ["sync_timeout"]),
     ],
 )
 def test_what_stood_in_the_way_is_named(fields: dict[str, Any], codes: list[str]) -> None:
     if "file" in fields:
-        file = SeenFile(field=fields["file"], filename="a.jpg", content_type=None, size_bytes=9, sniffed=None)
+        file = ReceivedFile(field=fields["file"], filename="a.jpg", content_type=None, size_bytes=9, sniffed=None)
         fields = fields | {"file": file}
     assert [finding.code for finding in findings(ingest_request(**fields))] == codes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot_health import LastJobs, SlotState, condition_of
+from photochanger.core.domain.slot_health import RecentOutcomes, SlotState, condition_of
 
 NO_KEY = "gemini has no key."
 
@@ -11,26 +11,26 @@ NO_KEY = "gemini has no key."
 @pytest.mark.parametrize(
     ("troubles", "last", "state"),
     [
-        ([None], LastJobs(), SlotState.ACTIVE),
-        ([None, NO_KEY], LastJobs(), SlotState.ACTIVE),
-        ([NO_KEY, None], LastJobs(), SlotState.DEGRADED),
-        ([NO_KEY, NO_KEY], LastJobs(), SlotState.FAILING),
-        ([NO_KEY], LastJobs(ended=50), SlotState.FAILING),
-        ([], LastJobs(), SlotState.FAILING),
-        ([None], LastJobs(ended=10, failed=1), SlotState.ACTIVE),
-        ([None], LastJobs(ended=9, failed=1), SlotState.DEGRADED),
-        ([None], LastJobs(ended=10, fallbacks=1), SlotState.ACTIVE),
-        ([None], LastJobs(ended=19, failed=1, fallbacks=1), SlotState.DEGRADED),
-        ([None], LastJobs(ended=3, fallbacks=3), SlotState.DEGRADED),
-        ([None], LastJobs(ended=2, failed=2), SlotState.DEGRADED),
-        ([None], LastJobs(ended=3, failed=3), SlotState.FAILING),
-        ([None], LastJobs(ended=6, failed=3), SlotState.DEGRADED),
-        ([None], LastJobs(ended=5, failed=3), SlotState.FAILING),
-        ([NO_KEY, None], LastJobs(ended=5, failed=3), SlotState.FAILING),
+        ([None], RecentOutcomes(), SlotState.ACTIVE),
+        ([None, NO_KEY], RecentOutcomes(), SlotState.ACTIVE),
+        ([NO_KEY, None], RecentOutcomes(), SlotState.DEGRADED),
+        ([NO_KEY, NO_KEY], RecentOutcomes(), SlotState.FAILING),
+        ([NO_KEY], RecentOutcomes(ended=50), SlotState.FAILING),
+        ([], RecentOutcomes(), SlotState.FAILING),
+        ([None], RecentOutcomes(ended=10, failed=1), SlotState.ACTIVE),
+        ([None], RecentOutcomes(ended=9, failed=1), SlotState.DEGRADED),
+        ([None], RecentOutcomes(ended=10, fallbacks=1), SlotState.ACTIVE),
+        ([None], RecentOutcomes(ended=19, failed=1, fallbacks=1), SlotState.DEGRADED),
+        ([None], RecentOutcomes(ended=3, fallbacks=3), SlotState.DEGRADED),
+        ([None], RecentOutcomes(ended=2, failed=2), SlotState.DEGRADED),
+        ([None], RecentOutcomes(ended=3, failed=3), SlotState.FAILING),
+        ([None], RecentOutcomes(ended=6, failed=3), SlotState.DEGRADED),
+        ([None], RecentOutcomes(ended=5, failed=3), SlotState.FAILING),
+        ([NO_KEY, None], RecentOutcomes(ended=5, failed=3), SlotState.FAILING),
     ],
 )
 def test_the_state_follows_from_the_route_and_the_last_jobs(
-    troubles: list[str | None], last: LastJobs, state: SlotState
+    troubles: list[str | None], last: RecentOutcomes, state: SlotState
 ) -> None:
     condition = condition_of(troubles, last)
     assert condition.state is state
@@ -38,7 +38,7 @@ def test_the_state_follows_from_the_route_and_the_last_jobs(
 
 
 def test_every_reason_is_told() -> None:
-    condition = condition_of([NO_KEY, None], LastJobs(ended=40, failed=2, fallbacks=5))
+    condition = condition_of([NO_KEY, None], RecentOutcomes(ended=40, failed=2, fallbacks=5))
     assert condition.reasons == (
         NO_KEY,
         "2 of the last 40 photos got no picture.",

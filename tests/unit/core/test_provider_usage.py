@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from photochanger.core.domain.provider_usage import (
     BREAKER_FAILURES,
     FIRST_PAUSE,
-    LONGEST_PAUSE,
-    PLACE_POLL,
+    MAX_BREAKER_PAUSE,
+    PERMIT_POLL,
     PROBE,
     Admission,
-    Block,
     Breaker,
-    CallReport,
+    CallOutcome,
+    CallRecord,
+    LimitKind,
     ProviderLimit,
     Usage,
-    Verdict,
-    admitted,
+    admit_call,
     pace_of,
-    reported,
+    record_call,
     standing_of,
 )
 
@@ -32,18 +32,18 @@ FREE = ProviderLimit()
 
 
 def ask(usage: Usage, limit: ProviderLimit = FREE, *, now: datetime = NOW, taken: int = 0) -> tuple[Usage, Admission]:
-    return admitted(usage, limit, now=now, places_taken=taken)
+    return admit_call(usage, limit, now=now, permits_taken=taken)
 
 
-def told(usage: Usage, verdict: Verdict, *, now: datetime = NOW, seconds: float = 3) -> Usage:
-    return reported(usage, CallReport("edit", verdict, timedelta(seconds=seconds)), now=now)
+def told(usage: Usage, verdict: CallOutcome, *, now: datetime = NOW, seconds: float = 3) -> Usage:
+    return record_call(usage, CallRecord("edit", verdict, timedelta(seconds=seconds)), now=now)
 
 
 def opened(now: datetime = NOW) -> Usage:
     """A breaker that has just opened."""
     usage = Usage()
     for _ in range(BREAKER_FAILURES):
-        usage = told(usage, Verdict.DOWN, now=now)
+        usage = told(usage, CallOutcome.DOWN, now=now)
     return usage
 
 
@@ -56,10 +56,10 @@ def test_calls_of_a_minute_are_counted_and_leave_after_it() -> None:
     usage, first = ask(Usage(), limit)
     usage, second = ask(usage, limit, now=NOW + 10 * SECOND)
     usage, third = ask(usage, limit, now=NOW + 20 * SECOND)
-    assert (first.granted, second.granted, third.block) == (True, True, Block.PER_MINUTE)
+    assert (first.granted, second.granted, third.block) == (True, True, LimitKind.PER_MINUTE)
     usage, fourth = ask(usage, limit, now=NOW + 20 * SECOND + third.wait)
     assert fourth.granted
-    assert ask(usage, limit, now=NOW + 20 * SECOND + third.wait)[1].block is Block.PER_MINUTE
+    assert ask(usage, limit, now=NOW + 20 * SECOND + third.wait)[1].block is LimitKind.PER_MINUTE
 
 
 @given(
@@ -83,14 +83,14 @@ def test_calls_of_a_day_come_back_at_midnight_in_utc() -> None:
     limit = ProviderLimit(per_day=1)
     usage, _ = ask(Usage(), limit)
     usage, refused = ask(usage, limit, now=NOW + SECOND)
-    assert refused.block is Block.PER_DAY
+    assert refused.block is LimitKind.PER_DAY
     assert NOW + SECOND + refused.wait == datetime(2026, 6, 2, tzinfo=UTC)
     assert ask(usage, limit, now=NOW + SECOND + refused.wait)[1].granted
 
 
 def test_a_full_provider_is_asked_again_soon() -> None:
     usage, refused = ask(Usage(), ProviderLimit(max_concurrent=3), taken=3)
-    assert refused == Admission(Block.CONCURRENCY, PLACE_POLL)
+    assert refused == Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
     assert standing_of(usage, now=NOW).calls_today == 0
     assert ask(usage, ProviderLimit(max_concurrent=3), taken=2)[1].granted
 
@@ -98,16 +98,18 @@ def test_a_full_provider_is_asked_again_soon() -> None:
 def test_the_breaker_opens_after_failures_in_a_row_and_not_before() -> None:
     usage = Usage()
     for _ in range(BREAKER_FAILURES - 1):
-        usage = told(usage, Verdict.DOWN)
+        usage = told(usage, CallOutcome.DOWN)
     assert breaker(usage) is Breaker.CLOSED
-    assert breaker(told(told(usage, Verdict.PICTURE), Verdict.DOWN)) is Breaker.CLOSED
-    usage = told(usage, Verdict.TIMEOUT)
+    assert breaker(told(told(usage, CallOutcome.PICTURE), CallOutcome.DOWN)) is Breaker.CLOSED
+    usage = told(usage, CallOutcome.TIMEOUT)
     assert breaker(usage) is Breaker.OPEN
-    assert ask(usage)[1] == Admission(Block.BREAKER, FIRST_PAUSE)
+    assert ask(usage)[1] == Admission(LimitKind.BREAKER, FIRST_PAUSE)
 
 
-@pytest.mark.parametrize("verdict", [Verdict.RETRYABLE, Verdict.REJECTED, Verdict.QUOTA, Verdict.NOT_CONFIGURED])
-def test_a_provider_that_answers_is_not_down(verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    "verdict", [CallOutcome.RETRYABLE, CallOutcome.REJECTED, CallOutcome.QUOTA, CallOutcome.NOT_CONFIGURED]
+)
+def test_a_provider_that_answers_is_not_down(verdict: CallOutcome) -> None:
     usage = Usage()
     for _ in range(3 * BREAKER_FAILURES):
         usage = told(usage, verdict)
@@ -120,8 +122,8 @@ def test_one_probe_goes_through_a_half_open_breaker_and_its_picture_closes_it() 
     assert breaker(usage, later) is Breaker.HALF_OPEN
     usage, probe = ask(usage, now=later)
     assert probe.granted
-    assert ask(usage, now=later)[1] == Admission(Block.BREAKER, PLACE_POLL)
-    usage = told(usage, Verdict.PICTURE, now=later)
+    assert ask(usage, now=later)[1] == Admission(LimitKind.BREAKER, PERMIT_POLL)
+    usage = told(usage, CallOutcome.PICTURE, now=later)
     assert breaker(usage, later) is Breaker.CLOSED
     assert ask(usage, now=later)[1].granted
 
@@ -134,45 +136,45 @@ def test_a_probe_that_fails_opens_the_breaker_for_longer_up_to_a_bound() -> None
         now = usage.open_until
         usage, probe = ask(usage, now=now)
         assert probe.granted
-        usage = told(usage, Verdict.DOWN, now=now)
-    assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+        usage = told(usage, CallOutcome.DOWN, now=now)
+    assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, MAX_BREAKER_PAUSE, MAX_BREAKER_PAUSE]
 
 
 def test_calls_that_were_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
     usage = opened()
-    late = told(usage, Verdict.DOWN, now=NOW + SECOND)
+    late = told(usage, CallOutcome.DOWN, now=NOW + SECOND)
     assert late.open_until == usage.open_until
 
 
 def test_a_probe_that_was_stopped_lets_another_one_through_and_one_that_is_lost_does_too() -> None:
     later = NOW + FIRST_PAUSE
     usage, _ = ask(opened(), now=later)
-    assert ask(told(usage, Verdict.CANCELLED, now=later), now=later)[1].granted
+    assert ask(told(usage, CallOutcome.CANCELLED, now=later), now=later)[1].granted
     assert ask(usage, now=later + PROBE)[1].granted
 
 
 def test_a_breaker_that_closed_starts_again_with_the_shortest_pause() -> None:
-    usage = told(opened(), Verdict.PICTURE)
+    usage = told(opened(), CallOutcome.PICTURE)
     for _ in range(BREAKER_FAILURES):
-        usage = told(usage, Verdict.CRASHED)
+        usage = told(usage, CallOutcome.CRASHED)
     assert usage.open_until == NOW + FIRST_PAUSE
 
 
 def test_health_is_the_share_of_pictures_among_the_last_calls() -> None:
     assert standing_of(Usage(), now=NOW).health is None
-    usage = told(told(told(Usage(), Verdict.PICTURE), Verdict.RETRYABLE), Verdict.REJECTED)
+    usage = told(told(told(Usage(), CallOutcome.PICTURE), CallOutcome.RETRYABLE), CallOutcome.REJECTED)
     assert standing_of(usage, now=NOW).health == 0.5
     for _ in range(50):
-        usage = told(usage, Verdict.PICTURE)
+        usage = told(usage, CallOutcome.PICTURE)
     assert standing_of(usage, now=NOW).health == 1.0
 
 
 def test_pace_is_told_by_operation_from_enough_pictures_only() -> None:
     usage = Usage()
     for seconds in range(1, 10):
-        usage = told(usage, Verdict.PICTURE, seconds=seconds)
+        usage = told(usage, CallOutcome.PICTURE, seconds=seconds)
     assert standing_of(usage, now=NOW).pace == {}
-    usage = told(usage, Verdict.PICTURE, seconds=10)
+    usage = told(usage, CallOutcome.PICTURE, seconds=10)
     pace = standing_of(usage, now=NOW).pace["edit"]
     assert (pace.p50, pace.p75, pace.p90, pace.samples) == (5 * SECOND, 8 * SECOND, 9 * SECOND, 10)
 
@@ -180,7 +182,7 @@ def test_pace_is_told_by_operation_from_enough_pictures_only() -> None:
 def test_pace_forgets_how_it_was_long_ago() -> None:
     usage = Usage()
     for seconds in [100] * 64 + [1] * 64:
-        usage = told(usage, Verdict.PICTURE, seconds=seconds)
+        usage = told(usage, CallOutcome.PICTURE, seconds=seconds)
     assert standing_of(usage, now=NOW).pace["edit"].p90 == SECOND
 
 
@@ -195,6 +197,6 @@ def test_percentiles_are_durations_that_happened_in_order(durations: list[int]) 
 
 
 def test_a_call_that_asked_nobody_is_counted_when_it_is_reported() -> None:
-    report = CallReport("edit", Verdict.PICTURE, SECOND, admitted=False)
-    standing = standing_of(reported(Usage(), report, now=NOW), now=NOW)
+    report = CallRecord("edit", CallOutcome.PICTURE, SECOND, admit_call=False)
+    standing = standing_of(record_call(Usage(), report, now=NOW), now=NOW)
     assert (standing.calls_today, standing.calls_last_minute) == (1, 1)

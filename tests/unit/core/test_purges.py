@@ -6,7 +6,7 @@ import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.services.maintenance.purge import Purges, PurgeScope
+from photochanger.core.services.maintenance.purge import PurgeScope, PurgeService
 
 from tests.support.world import World
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.anyio
 ADA = Actor("ada", "192.0.2.1")
 
 
-def purges_of(world: World) -> Purges:
-    return Purges(world.sweeper, world.audit, world.clock)
+def purges_of(world: World) -> PurgeService:
+    return PurgeService(world.sweeper, world.audit, world.clock)
 
 
 async def test_a_purge_that_is_under_way_does_the_next_ones_work() -> None:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 async def employ(world: World, concurrency: int = 4) -> None:
     """A worker process tells of itself."""
-    await world.workers.tell(
+    await world.workers.heartbeat(
         WorkerReport(name="w", host="booth", pid=1, concurrency=concurrency, running=0, version="1")
     )
 

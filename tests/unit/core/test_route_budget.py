@@ -15,9 +15,9 @@ from photochanger.core.domain.job import (
 )
 from photochanger.core.domain.provider_usage import (
     BREAKER_FAILURES,
-    CallReport,
+    CallOutcome,
+    CallRecord,
     ProviderLimit,
-    Verdict,
 )
 from photochanger.core.ports.provider import (
     Down,
@@ -44,9 +44,9 @@ async def usual(world: World, provider_id: str, seconds: float) -> None:
     """Let the provider be known for taking so long."""
     job = await world.submit(picture(f"earlier {provider_id}"))
     claim = await world.claim()
-    report = CallReport("enhance", Verdict.PICTURE, timedelta(seconds=seconds))
+    report = CallRecord("enhance", CallOutcome.PICTURE, timedelta(seconds=seconds))
     for _ in range(20):
-        await world.limits.leave(claim, provider_id, entry=0, report=report)
+        await world.limits.release(claim, provider_id, entry=0, report=report)
     await world.jobs.cancel(job.id)
 
 
@@ -107,8 +107,8 @@ async def test_an_entry_that_was_down_is_come_back_to_when_nothing_else_is_left(
     world = World(cloud := ScriptedProvider("cloud", *down), other := ScriptedProvider("other", Rejected("blocked")))
     await world.slot("cloud", "other")
     for _ in range(BREAKER_FAILURES):  # by other jobs' calls
-        await world.limits.leave(
-            await an_earlier_claim(world), "cloud", entry=0, report=CallReport("enhance", Verdict.DOWN, SECOND)
+        await world.limits.release(
+            await an_earlier_claim(world), "cloud", entry=0, report=CallRecord("enhance", CallOutcome.DOWN, SECOND)
         )
     cloud.script.clear()
     job = await world.submit()

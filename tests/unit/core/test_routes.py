@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.domain.provider_usage import Pace
+from photochanger.core.domain.provider_usage import LatencyPercentiles
 from photochanger.core.domain.route_policy import (
     MAX_CALLS,
     Budget,
@@ -27,8 +27,8 @@ def budget(*, passed: float = 0) -> Budget:
     return Budget(START + passed * SECOND, START + WINDOW, WINDOW)
 
 
-def pace(seconds: float) -> Pace:
-    return Pace(seconds * SECOND / 2, seconds * SECOND * 0.75, seconds * SECOND, 20)
+def pace(seconds: float) -> LatencyPercentiles:
+    return LatencyPercentiles(seconds * SECOND / 2, seconds * SECOND * 0.75, seconds * SECOND, 20)
 
 
 def at(seconds: float) -> datetime:
@@ -133,7 +133,7 @@ _pace = st.none() | st.floats(0.1, 60).map(pace)
 
 @given(st.lists(st.tuples(_progress, _pace), max_size=5), st.floats(0, 47.9))
 def test_there_is_a_choice_exactly_while_an_entry_can_be_asked_in_time(
-    route: list[tuple[EntryProgress, Pace | None]], passed: float
+    route: list[tuple[EntryProgress, LatencyPercentiles | None]], passed: float
 ) -> None:
     entries, paces = [entry for entry, _ in route], [pace for _, pace in route]
     left = budget(passed=passed)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.accounts import Actor
-from photochanger.core.domain.audit import AuditAction, audited
+from photochanger.core.domain.audit import AuditAction, audit_entry
 from photochanger.core.domain.deadlines import ORPHAN_GRACE
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.domain.job import FailureReason, JobState
@@ -170,9 +170,9 @@ async def test_a_purge_of_media_objects_leaves_all_else() -> None:
 async def test_the_audit_log_goes_back_four_hundred_days() -> None:
     world = World()
     for number in range(210):
-        await world.audit.append(audited(AuditAction.LOGIN, Actor(f"ada-{number}"), now=world.clock.now()))
+        await world.audit.append(audit_entry(AuditAction.LOGIN, Actor(f"ada-{number}"), now=world.clock.now()))
     await world.clock.advance(timedelta(days=400))
-    await world.audit.append(audited(AuditAction.LOGIN, Actor("newest"), now=world.clock.now()))
+    await world.audit.append(audit_entry(AuditAction.LOGIN, Actor("newest"), now=world.clock.now()))
     assert (await world.sweeper.sweep_expired()).audit_entries == 0
     await world.clock.advance(MILLISECOND)
     assert await world.sweeper.sweep_expired() == SweepReport(audit_entries=210)

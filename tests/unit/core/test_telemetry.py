@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.job import FailureReason, JobSource, JobState
-from photochanger.core.domain.provider_usage import Verdict
+from photochanger.core.domain.provider_usage import CallOutcome
 from photochanger.core.domain.slot import FailureAnswer
 from photochanger.core.domain.trace_context import (
     IngestOutcome,
@@ -40,7 +40,7 @@ async def test_a_job_that_succeeds_is_told_from_its_wait_to_its_end() -> None:
     assert world.telemetry.of("job_began") == [{"slot_id": SLOT, "waited": 3 * SECOND}]
     assert world.telemetry.of("job_ended") == [{"slot_id": SLOT, "source": JobSource.LIBRARY, "reason": None}]
     (call,) = world.telemetry.of("call_ended")
-    assert (call["provider_id"], call["verdict"], call["call"]) == ("local", Verdict.PICTURE, 1)
+    assert (call["provider_id"], call["verdict"], call["call"]) == ("local", CallOutcome.PICTURE, 1)
 
 
 async def test_every_call_is_told_with_how_it_ended_and_which_it_was() -> None:
@@ -50,7 +50,7 @@ async def test_every_call_is_told_with_how_it_ended_and_which_it_was() -> None:
     await world.submit()
     await world.work()
     told = [(call["verdict"], call["call"]) for call in world.telemetry.of("call_ended")]
-    assert told == [(Verdict.RETRYABLE, 1), (Verdict.RETRYABLE, 2), (Verdict.PICTURE, 3)]
+    assert told == [(CallOutcome.RETRYABLE, 1), (CallOutcome.RETRYABLE, 2), (CallOutcome.PICTURE, 3)]
     failures = [span.failure for span in world.telemetry.spans if span.name == "provider call"]
     assert failures == ["retryable", "retryable", None]
 

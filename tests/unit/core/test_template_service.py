@@ -280,13 +280,13 @@ async def test_a_template_that_nobody_uses_goes_with_its_files() -> None:
 async def test_a_template_in_use_stays_whole_unless_that_use_is_named() -> None:
     world = await framed_world()
     template = await bind(world)
-    for besides in (None, (SLOT, "hat"), ("slot-002", "frame")):
+    for except_binding in (None, (SLOT, "hat"), ("slot-002", "frame")):
         with pytest.raises(TemplateInUse) as refused:
-            await world.templates.remove(template.id, besides=besides, by=ADA)
+            await world.templates.remove(template.id, except_binding=except_binding, by=ADA)
         assert refused.value.slots == (SLOT,)
     assert len(await world.files()) == 2
     assert len(world.audit.entries) == 1
-    await world.templates.remove(template.id, besides=(SLOT, "frame"), by=ADA)
+    await world.templates.remove(template.id, except_binding=(SLOT, "frame"), by=ADA)
     assert (await bindings(world), await world.files()) == ([], [])
 
 

@@ -11,7 +11,7 @@ from photochanger.adapters.memory import FakeClock, memory_adapters
 from photochanger.core.domain.accounts import MAX_FAILURES
 from photochanger.core.domain.errors import QueueUnavailable, TooManyAttempts
 from photochanger.core.ports.accounts import FailureCounter
-from photochanger.core.services.auth.login_throttle import Throttle
+from photochanger.core.services.auth.login_throttle import LoginThrottle
 
 from tests.support.world import SECOND, Troubled
 
@@ -27,7 +27,7 @@ class Process:
     def __init__(self, counter: Any = None, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.counter: Any = Troubled(counter or memory_adapters(self.clock)[FailureCounter])
-        self.throttle = Throttle(self.counter, self.clock)
+        self.throttle = LoginThrottle(self.counter, self.clock)
 
     def another(self) -> Process:
         return Process(self.counter.inner, self.clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from photochanger.core.services.support.concurrency import together
+from photochanger.core.services.support.concurrency import gather_in_order
 
 pytestmark = pytest.mark.anyio
 
@@ -32,15 +32,15 @@ async def test_both_are_under_way_at_the_same_time() -> None:
         await other.wait()
         return "met"
 
-    assert await together(meeting(first, second), meeting(second, first)) == ("met", "met")
+    assert await gather_in_order(meeting(first, second), meeting(second, first)) == ("met", "met")
 
 
 async def test_the_first_ones_error_is_told_also_where_the_second_failed_earlier() -> None:
     second_failed = asyncio.Event()
     with pytest.raises(ValueError):
-        await together(failing(ValueError(), after=second_failed), failing(KeyError(), sets=second_failed))
+        await gather_in_order(failing(ValueError(), after=second_failed), failing(KeyError(), sets=second_failed))
     with pytest.raises(KeyError):
-        await together(told("here"), failing(KeyError()))
+        await gather_in_order(told("here"), failing(KeyError()))
 
 
 async def test_nothing_goes_on_where_the_caller_is_cancelled() -> None:
@@ -52,7 +52,7 @@ async def test_nothing_goes_on_where_the_caller_is_cancelled() -> None:
         finally:
             stopped.append(True)
 
-    waiting = asyncio.ensure_future(together(endless(), endless()))
+    waiting = asyncio.ensure_future(gather_in_order(endless(), endless()))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     waiting.cancel()

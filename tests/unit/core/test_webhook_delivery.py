@@ -18,9 +18,9 @@ from photochanger.core.domain.job import Job, JobSource, Outcome
 from photochanger.core.domain.webhook import PAUSES, DeliveryState
 from photochanger.core.ports.secrets import SecretKeyUnavailable
 from photochanger.core.services.webhooks.service.delivery import (
-    AT_ONCE,
     GRACE,
     LEASE,
+    MAX_CONCURRENCY,
     POLL,
     SHARE,
 )
@@ -282,9 +282,9 @@ async def test_an_idle_loop_looks_each_second() -> None:
 
 
 async def test_a_receiver_that_hangs_leaves_calls_to_the_others() -> None:
-    world = Hooks(*[waiting] * 2 * AT_ONCE)
+    world = Hooks(*[waiting] * 2 * MAX_CONCURRENCY)
     await world.set_up("slot-001")
-    for _ in range(3 * AT_ONCE):
+    for _ in range(3 * MAX_CONCURRENCY):
         await world.end_job()
     async with world.delivering():
         await world.called_or_waiting(SHARE)
@@ -293,7 +293,7 @@ async def test_a_receiver_that_hangs_leaves_calls_to_the_others() -> None:
         assert SHARE <= hanging < 2 * SHARE
         world.receiver.script.clear()
         await world.service.put("slot-002", URL, by=ADA)
-        jobs = {(await world.end_job(slot_id="slot-002")).id for _ in range(2 * AT_ONCE)}
+        jobs = {(await world.end_job(slot_id="slot-002")).id for _ in range(2 * MAX_CONCURRENCY)}
         await world.pass_time(POLL)
         await world.until(lambda: world.noted == len(jobs))
     told = [call.message["data"] for call in world.receiver.calls[hanging:]]
@@ -301,16 +301,16 @@ async def test_a_receiver_that_hangs_leaves_calls_to_the_others() -> None:
 
 
 async def test_calls_at_once_are_bounded_whatever_their_receivers() -> None:
-    world = Hooks(*[waiting] * 10 * AT_ONCE)
+    world = Hooks(*[waiting] * 10 * MAX_CONCURRENCY)
     for number in range(1, 9):
         slot_id = f"slot-{number:03}"
         await world.set_up(slot_id)
         for _ in range(SHARE):
             await world.end_job(slot_id=slot_id)
     async with world.delivering():
-        await world.called_or_waiting(AT_ONCE)
+        await world.called_or_waiting(MAX_CONCURRENCY)
         await world.pass_time(10 * POLL)
-        assert len(world.receiver.calls) == AT_ONCE
+        assert len(world.receiver.calls) == MAX_CONCURRENCY
 
 
 async def test_a_process_that_dies_between_call_and_note_leaves_the_delivery_to_the_next() -> None:

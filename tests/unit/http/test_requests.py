@@ -14,7 +14,7 @@ from photochanger.core.domain.errors import (
 )
 from photochanger.core.domain.job import pending
 from photochanger.entrypoints.http.ingest.handler.handler import _Preference
-from photochanger.entrypoints.http.protocol.links import Links
+from photochanger.entrypoints.http.protocol.links import UrlBuilder
 from photochanger.entrypoints.http.protocol.problems import problem_of
 
 from tests.support.builders import new_job
@@ -61,12 +61,12 @@ def test_otherwise_the_request_is_held_until_the_deadline(headers: list[str]) ->
 )
 def test_links_begin_as_the_request_came_in(host: bytes, root_path: str, base: str) -> None:
     scope = {"scheme": "http", "server": ("127.0.0.1", 9), "headers": [(b"host", host)], "root_path": root_path}
-    assert Links(scope, None).result(JOB_ID) == f"{base}/public/results/{JOB_ID}"
+    assert UrlBuilder(scope, None).result(JOB_ID) == f"{base}/public/results/{JOB_ID}"
 
 
 def test_links_begin_as_configured_whatever_the_request_says() -> None:
     scope = {"scheme": "http", "server": None, "headers": [(b"host", b"inside")], "root_path": "/photos"}
-    links = Links(scope, "https://booth.example/p")
+    links = UrlBuilder(scope, "https://booth.example/p")
     assert links.job(JOB_ID, "t") == f"https://booth.example/p/api/jobs/{JOB_ID}?token=t"
 
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from photochanger.adapters.http_client.address_guard import AddressGuard
-from photochanger.adapters.http_client.client import OutsideHttp, remark, retry_after
-from photochanger.adapters.http_client.guarded_transport import GuardedConnections
-from photochanger.adapters.http_client.messages import OutsideAnswer, OutsideRequest
+from photochanger.adapters.http_client.client import SafeHttpClient, remark, retry_after
+from photochanger.adapters.http_client.guarded_transport import GuardedTransport
+from photochanger.adapters.http_client.messages import HttpRequest, HttpResponse
 from photochanger.adapters.providers.downloads import download
 from photochanger.core.ports.provider import (
     Down,
@@ -79,9 +79,9 @@ async def host() -> AsyncIterator[PictureHost]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[OutsideHttp]:
+async def http() -> AsyncIterator[SafeHttpClient]:
     """Connections that may go to loopback."""
-    opened = OutsideHttp(AddressGuard(LOOPBACK))
+    opened = SafeHttpClient(AddressGuard(LOOPBACK))
     yield opened
     await opened.close()
 
@@ -91,14 +91,14 @@ def soon(seconds: float = 20) -> datetime:
 
 
 async def fetched_through(guard: AddressGuard, url: str) -> bytes:
-    http = OutsideHttp(guard)
+    http = SafeHttpClient(guard)
     try:
         return await download(http, url, until=soon())
     finally:
         await http.close()
 
 
-async def test_a_picture_is_fetched_from_a_listed_address(host: PictureHost, http: OutsideHttp) -> None:
+async def test_a_picture_is_fetched_from_a_listed_address(host: PictureHost, http: SafeHttpClient) -> None:
     assert await download(http, f"{host.url}/a/b.jpg?f=1", until=soon()) == PICTURE
     (request,) = host.received
     assert (request.method, request.path, request.query) == ("GET", "/a/b.jpg", {"f": "1"})
@@ -152,7 +152,7 @@ async def test_an_address_that_does_not_answer_gives_way_to_the_next(host: Pictu
 
 async def test_one_connection_serves_one_download_after_the_other(host: PictureHost) -> None:
     names = Names(["127.0.0.1"])
-    http = OutsideHttp(AddressGuard(LOOPBACK, resolver=names))
+    http = SafeHttpClient(AddressGuard(LOOPBACK, resolver=names))
     for number in range(3):
         assert await download(http, f"http://pictures.example:{host.port}/{number}", until=soon()) == PICTURE
     await http.close()
@@ -191,7 +191,7 @@ async def test_what_is_no_http_address_is_told_as_such(url: str) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_not_followed(host: PictureHost, http: OutsideHttp, status: int) -> None:
+async def test_a_redirect_is_not_followed(host: PictureHost, http: SafeHttpClient, status: int) -> None:
     host.script(Answer(status, b"", {"Location": f"{host.url}/secret.png"}))
     with pytest.raises(Retryable, match="redirects"):
         await download(http, f"{host.url}/x.png", until=soon())
@@ -217,7 +217,7 @@ async def test_a_redirect_is_not_followed(host: PictureHost, http: OutsideHttp, 
     ],
 )
 async def test_what_is_no_picture_is_worth_another_try(
-    host: PictureHost, http: OutsideHttp, behaviour: Behaviour | Answer, reason: str
+    host: PictureHost, http: SafeHttpClient, behaviour: Behaviour | Answer, reason: str
 ) -> None:
     host.script(behaviour)
     with pytest.raises(Retryable, match=reason) as raised:
@@ -225,20 +225,22 @@ async def test_what_is_no_picture_is_worth_another_try(
     assert not isinstance(raised.value, Down)
 
 
-async def test_a_picture_that_calls_itself_a_page_is_left_to_the_core(host: PictureHost, http: OutsideHttp) -> None:
+async def test_a_picture_that_calls_itself_a_page_is_left_to_the_core(host: PictureHost, http: SafeHttpClient) -> None:
     host.script(Answer(200, PICTURE, {"Content-Type": "text/html; charset=utf-8"}))
     assert await download(http, f"{host.url}/download.php", until=soon()) == PICTURE
 
 
 @pytest.mark.parametrize("behaviour", [reset, reset_midway, truncated, Answer(500), html(503)])
-async def test_a_host_in_trouble_is_down(host: PictureHost, http: OutsideHttp, behaviour: Behaviour | Answer) -> None:
+async def test_a_host_in_trouble_is_down(
+    host: PictureHost, http: SafeHttpClient, behaviour: Behaviour | Answer
+) -> None:
     host.script(behaviour)
     with pytest.raises(Down):
         await download(http, f"{host.url}/x.png", until=soon())
     assert await download(http, f"{host.url}/x.png", until=soon()) == PICTURE
 
 
-async def test_a_host_that_speaks_no_http_is_down_and_not_quoted(http: OutsideHttp) -> None:
+async def test_a_host_that_speaks_no_http_is_down_and_not_quoted(http: SafeHttpClient) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"SSH-2.0-secret-banner\r\n\r\n")
@@ -252,14 +254,14 @@ async def test_a_host_that_speaks_no_http_is_down_and_not_quoted(http: OutsideHt
     assert "secret-banner" not in raised.value.reason
 
 
-async def test_a_port_where_nobody_listens_is_down(host: PictureHost, http: OutsideHttp) -> None:
+async def test_a_port_where_nobody_listens_is_down(host: PictureHost, http: SafeHttpClient) -> None:
     with pytest.raises(Down, match="cannot be reached"):
         await download(http, f"http://127.0.0.9:{host.port}/x.png", until=soon())
 
 
 @pytest.mark.parametrize("behaviour", [hang, drip(0.2)])
 async def test_a_host_that_keeps_one_waiting_is_given_up_when_the_window_ends(
-    host: PictureHost, http: OutsideHttp, behaviour: Behaviour
+    host: PictureHost, http: SafeHttpClient, behaviour: Behaviour
 ) -> None:
     host.script(behaviour)
     with pytest.raises(Down, match="time"):
@@ -268,13 +270,13 @@ async def test_a_host_that_keeps_one_waiting_is_given_up_when_the_window_ends(
         await host.until(lambda: host.hang_ups == 1)
 
 
-async def test_no_request_starts_when_no_time_is_left(host: PictureHost, http: OutsideHttp) -> None:
+async def test_no_request_starts_when_no_time_is_left(host: PictureHost, http: SafeHttpClient) -> None:
     with pytest.raises(Down, match="time"):
         await download(http, f"{host.url}/x.png", until=soon(-1))
     assert host.received == []
 
 
-async def test_a_cancelled_download_lets_go_of_its_connection(host: PictureHost, http: OutsideHttp) -> None:
+async def test_a_cancelled_download_lets_go_of_its_connection(host: PictureHost, http: SafeHttpClient) -> None:
     host.script(hang)
     task = asyncio.ensure_future(download(http, f"{host.url}/x.png", until=soon()))
     async with asyncio.timeout(20):
@@ -285,7 +287,7 @@ async def test_a_cancelled_download_lets_go_of_its_connection(host: PictureHost,
         await host.until(lambda: host.hang_ups == 1)
 
 
-async def test_a_picture_of_60_megabytes_comes_whole(host: PictureHost, http: OutsideHttp) -> None:
+async def test_a_picture_of_60_megabytes_comes_whole(host: PictureHost, http: SafeHttpClient) -> None:
     size = 60 * 1024 * 1024
     host.script(flood(size, head=PICTURE, content_type="image/jpeg"))
     data = await download(http, f"{host.url}/x.png", until=soon(60))
@@ -293,19 +295,19 @@ async def test_a_picture_of_60_megabytes_comes_whole(host: PictureHost, http: Ou
     assert data.startswith(PICTURE)
 
 
-async def test_one_byte_too_many_is_refused(host: PictureHost, http: OutsideHttp) -> None:
+async def test_one_byte_too_many_is_refused(host: PictureHost, http: SafeHttpClient) -> None:
     assert await download(http, f"{host.url}/x.png", until=soon(), max_bytes=len(PICTURE)) == PICTURE
     with pytest.raises(Rejected, match="larger"):
         await download(http, f"{host.url}/x.png", until=soon(), max_bytes=len(PICTURE) - 1)
 
 
-async def test_a_flood_is_stopped_at_the_bound(host: PictureHost, http: OutsideHttp) -> None:
+async def test_a_flood_is_stopped_at_the_bound(host: PictureHost, http: SafeHttpClient) -> None:
     host.script(flood(10**12, head=PICTURE, content_type="image/jpeg"))
     with pytest.raises(Rejected, match="larger than 1 MiB"):
         await download(http, f"{host.url}/x.png", until=soon(), max_bytes=1024 * 1024)
 
 
-async def test_429_names_when_to_come_back(host: PictureHost, http: OutsideHttp) -> None:
+async def test_429_names_when_to_come_back(host: PictureHost, http: SafeHttpClient) -> None:
     host.script(Answer(429, b"", {"Retry-After": "7"}))
     with pytest.raises(Retryable) as raised:
         await download(http, f"{host.url}/x.png", until=soon())
@@ -314,7 +316,7 @@ async def test_429_names_when_to_come_back(host: PictureHost, http: OutsideHttp)
 
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     def after(value: str) -> timedelta | None:
-        return retry_after(OutsideAnswer(429, {"retry-after": value}, b""))
+        return retry_after(HttpResponse(429, {"retry-after": value}, b""))
 
     assert after("0") == timedelta(0)
     assert after(" 30 ") == timedelta(seconds=30)
@@ -337,7 +339,7 @@ def test_a_remark_is_short_and_holds_no_secret_link_or_data() -> None:
 
 
 async def test_neither_links_nor_pictures_reach_the_log(
-    host: PictureHost, http: OutsideHttp, caplog: pytest.LogCaptureFixture
+    host: PictureHost, http: SafeHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     caplog.set_level("DEBUG", logger="httpcore2")  # other providers make it quieter for the whole process
@@ -388,10 +390,10 @@ async def test_the_certificate_is_checked_against_the_name_and_not_the_address(c
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=at_the_server)
     port = server.sockets[0].getsockname()[1]
     guard = AddressGuard(LOOPBACK, resolver=Names(["127.0.0.1"]))
-    trusting = GuardedConnections(guard, tls=ssl.create_default_context(cafile=certificate))
+    trusting = GuardedTransport(guard, tls=ssl.create_default_context(cafile=certificate))
 
-    async def asked(name: str) -> OutsideAnswer:
-        request = OutsideRequest(method="GET", url=f"https://{name}:{port}/x.png")
+    async def asked(name: str) -> HttpResponse:
+        request = HttpRequest(method="GET", url=f"https://{name}:{port}/x.png")
         return await trusting.exchange(request, seconds=20, max_bytes=10**6)
 
     async with server:

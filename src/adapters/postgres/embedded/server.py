@@ -40,7 +40,7 @@ _INSTALL = "pginstall18"
 _ROLE = "photochanger"
 _SHARED_COPIES = Path("/var/cache/photochanger")
 _ACCOUNTS = ("photochanger", "postgres", "nobody")
-_LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432") - 1
+_MAX_SOCKET_FOLDER_CHARS = 107 - len("/.s.PGSQL.5432") - 1
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _REVIVE_PAUSE_SECONDS = 1.0
@@ -326,7 +326,7 @@ def _as_account(account: pwd.struct_passwd | None, directory: int) -> dict[str, 
 def _socket_folder(folder: Path, account: pwd.struct_passwd | None) -> str:
     """A private folder for the socket: beside the data where that is short enough and can be entered."""
     beside = folder / "socket"
-    if account is None and len(str(beside)) <= _LONGEST_SOCKET_FOLDER:
+    if account is None and len(str(beside)) <= _MAX_SOCKET_FOLDER_CHARS:
         beside.mkdir(mode=0o700, exist_ok=True)
         return str(beside)
     owner = os.geteuid() if account is None else account.pw_uid

@@ -30,12 +30,12 @@ from ...http_client.address_guard import (
     Resolver,
     resolve,
 )
-from ...http_client.client import OutsideHttp, fits_header, retry_after
+from ...http_client.client import SafeHttpClient, fits_header, retry_after
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
-    OutsideAnswer,
-    OutsideRequest,
+    HttpRequest,
+    HttpResponse,
     Upload,
     host_and_port,
 )
@@ -84,7 +84,7 @@ class HttpProvider:
     def __init__(self, context: ProviderContext, *, resolver: Resolver = resolve) -> None:
         self._context = context
         self._guard = AddressGuard(context.private_hosts, resolver=resolver)
-        self._http = OutsideHttp(self._guard)
+        self._http = SafeHttpClient(self._guard)
 
     @property
     def info(self) -> ProviderInfo:
@@ -161,20 +161,20 @@ class HttpProvider:
         return None
 
 
-def _outgoing(settings: HttpSettings, request: ProviderRequest, *, key: str | None) -> OutsideRequest:
+def _outgoing(settings: HttpSettings, request: ProviderRequest, *, key: str | None) -> HttpRequest:
     headers = dict(settings.headers)
     if key is not None:
         headers[settings.key_header] = settings.key_prefix + key
     photo = request.photo
     if settings.body is Body.RAW:
         headers["Content-Type"] = photo.mime
-        return OutsideRequest(method="POST", url=settings.url, headers=headers, body=photo.data)
+        return HttpRequest(method="POST", url=settings.url, headers=headers, body=photo.data)
     fields = dict(settings.fields)
     if settings.prompt:
         fields[settings.prompt_field] = settings.prompt
     uploads = [_upload(settings.file_field, "photo", photo)]
     uploads += [_upload(role, role, request.templates[role]) for role in ROLES if role in request.templates]
-    return OutsideRequest(method="POST", url=settings.url, headers=headers, fields=fields, uploads=tuple(uploads))
+    return HttpRequest(method="POST", url=settings.url, headers=headers, fields=fields, uploads=tuple(uploads))
 
 
 def _upload(field: str, name: str, picture: Picture) -> Upload:
@@ -188,7 +188,7 @@ def _refused(error: AddressRefused) -> str:
     )
 
 
-def _refuse(answer: OutsideAnswer) -> NoReturn:
+def _refuse(answer: HttpResponse) -> NoReturn:
     """Raise what a status that is no success means. What else the service says may quote the photo: it is left out."""
     status = answer.status
     if status >= 500:

@@ -19,16 +19,16 @@ from ....core.ports.provider import (
     Unavailable,
 )
 from ...http_client.address_guard import AddressRefused
-from ...http_client.client import OutsideHttp, remark, retry_after
+from ...http_client.client import SafeHttpClient, remark, retry_after
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
-    OutsideAnswer,
-    OutsideRequest,
+    HttpRequest,
+    HttpResponse,
 )
 
 _MAX_ANSWER_BYTES = 1024 * 1024
-_LONGEST_QUEUE_ID = 128
+_MAX_QUEUE_ID_CHARS = 128
 
 _REJECTIONS = {
     "url_error": "it could not use the link of a picture",
@@ -46,7 +46,7 @@ class TurbotextService:
     for 429, NotConfigured where key or address are refused, Rejected for another refusal by status.
     """
 
-    def __init__(self, http: OutsideHttp, url: str, *, key: str, until: datetime) -> None:
+    def __init__(self, http: SafeHttpClient, url: str, *, key: str, until: datetime) -> None:
         self._http = http
         self._url = url
         self._key = key
@@ -60,7 +60,7 @@ class TurbotextService:
         queue_id = answer.get("queueid")
         if isinstance(queue_id, int) and not isinstance(queue_id, bool):
             return str(queue_id)
-        if isinstance(queue_id, str) and queue_id.isprintable() and 0 < len(queue_id) <= _LONGEST_QUEUE_ID:
+        if isinstance(queue_id, str) and queue_id.isprintable() and 0 < len(queue_id) <= _MAX_QUEUE_ID_CHARS:
             return queue_id
         raise Retryable("Turbotext queued the work without naming a queueid.")
 
@@ -85,7 +85,7 @@ class TurbotextService:
 
     async def _ask(self, form: Mapping[str, str]) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._key}"}
-        request = OutsideRequest(method="POST", url=self._url, headers=headers, fields=form)
+        request = HttpRequest(method="POST", url=self._url, headers=headers, fields=form)
         try:
             answer = await self._http.exchange(request, until=self._until, max_bytes=_MAX_ANSWER_BYTES)
         except (AddressUnusable, AddressRefused) as error:
@@ -121,7 +121,7 @@ def wrong_address(error: AddressUnusable | AddressRefused) -> ProviderError:
     return NotConfigured("PHOTOCHANGER_TURBOTEXT_BASE_URL is no http or https address.")
 
 
-def _check_status(answer: OutsideAnswer) -> None:
+def _check_status(answer: HttpResponse) -> None:
     """Raise for a status that decides alone; other refusals may say more in their JSON."""
     status = answer.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

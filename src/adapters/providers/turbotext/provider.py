@@ -33,11 +33,11 @@ from ...http_client.address_guard import (
     Resolver,
     resolve,
 )
-from ...http_client.client import OutsideHttp, fits_header
+from ...http_client.client import SafeHttpClient, fits_header
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
-    OutsideRequest,
+    HttpRequest,
     host_and_port,
 )
 from ..downloads import download
@@ -102,10 +102,10 @@ class TurbotextProvider:
         self._poll_interval = poll_interval
         self._base_url = (context.base_url or DEFAULT_BASE_URL).rstrip("/")
         guard = AddressGuard(context.private_hosts, resolver=resolver)
-        self._downloads = OutsideHttp(guard)
+        self._downloads = SafeHttpClient(guard)
         # The address that the operator has set may be private; what its answers name as a download may not.
         place = host_and_port(self._base_url) if context.base_url else None
-        self._api = OutsideHttp(guard.and_host(*place)) if place else self._downloads
+        self._api = SafeHttpClient(guard.and_host(*place)) if place else self._downloads
 
     @property
     def info(self) -> ProviderInfo:
@@ -145,7 +145,7 @@ class TurbotextProvider:
         """
         try:
             await self._key()
-            page = OutsideRequest(method="GET", url=f"{self._base_url}/")
+            page = HttpRequest(method="GET", url=f"{self._base_url}/")
             until = datetime.now(UTC) + _DIAGNOSIS
             answer = await self._api.exchange(page, until=until, max_bytes=_MAX_PAGE_BYTES)
         except AnswerTooLarge:

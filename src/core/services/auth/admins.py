@@ -26,7 +26,7 @@ from ...domain.accounts import (
     normal_password,
     normal_username,
 )
-from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import (
     AdminNotFound,
     InvalidCredentials,
@@ -34,7 +34,7 @@ from ...domain.errors import (
     InvalidToken,
 )
 from ...domain.ids import new_id
-from ...domain.validation import Trouble
+from ...domain.validation import FieldError
 from ...ports.accounts import (
     AdminEdit,
     AdminRepository,
@@ -43,8 +43,8 @@ from ...ports.accounts import (
 )
 from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
-from ..support.refreshing_value import Fresh
-from .login_throttle import Throttle
+from ..support.refreshing_value import RefreshingValue
+from .login_throttle import LoginThrottle
 from .signing_keys import SigningKeys
 
 FIRST_USERNAME = "admin"
@@ -60,8 +60,8 @@ _TOKENS_AHEAD = timedelta(seconds=5)
 """How far `tokens_from` may be ahead of the clock: less than what is let through when a token is read."""
 
 
-class Admins:
-    """The AdminService port. What is changed here holds here at once, elsewhere within a second."""
+class AdminService:
+    """Administrators and their tokens. Methods may also raise QueueUnavailable."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Admins:
         admins: AdminRepository,
         keys: SigningKeys,
         tokens: TokenIssuer,
-        throttle: Throttle,
+        throttle: LoginThrottle,
         hasher: PasswordHasher,
         audit: AuditLog,
         clock: Clock,
@@ -81,10 +81,11 @@ class Admins:
         self._hasher = hasher
         self._audit = audit
         self._clock = clock
-        self._known = Fresh(self._read, clock, what="the administrators")
+        self._known = RefreshingValue(self._read, clock, what="the administrators")
         self._slow = asyncio.Lock()
 
     async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
+        """A token and what it says. InvalidCredentials (whatever was wrong, in the same time), TooManyAttempts."""
         name = normal_username(username)
         # What can be nobody's name is counted by its address alone: it may be a password in the wrong field.
         keys = [address_key(address)] + ([account_key(name)] if name is not None else [])
@@ -111,6 +112,8 @@ class Admins:
         return token, identity
 
     async def identify(self, token: str) -> Identity:
+        """Who a token speaks for. InvalidToken: it was not made here, has ended, or its administrator is disabled or
+        has another password since."""
         secret = await self._keys.secret(self._tokens.key_id(token))
         identity = self._tokens.verify(token, secret=secret, now=self._clock.now())
         admin = (await self._known.get()).get(identity.username)
@@ -122,17 +125,20 @@ class Admins:
         return msgspec.structs.replace(identity, permissions=allowed(identity.permissions, admin.permissions))
 
     async def list(self) -> list[Admin]:
+        """Everyone, by name."""
         return await self._admins.all()
 
     async def add(
         self, username: str, password: str, *, permissions: Collection[Permission] = tuple(Permission), by: Actor
     ) -> Admin:
+        """AdminExists; InvalidSettings for a name or password that cannot be used."""
         admin = await self._new(username, password, permissions)
         await self._admins.add(admin, audit=self._told_of_new(admin, by))
         self._known.forget()
         return admin
 
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
+        """Tokens from before hold no more. AdminNotFound, InvalidSettings."""
         _named(username, await self._read())
         hash = await self._hash(_checked_password(password))
 
@@ -144,6 +150,8 @@ class Admins:
         await self._change(edit)
 
     async def disable(self, username: str, *, by: Actor) -> None:
+        """No login any more, and tokens end within a second. AdminNotFound."""
+
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
             admin = _named(username, everyone)
             if admin.disabled_at is not None:
@@ -156,6 +164,8 @@ class Admins:
         await self._change(edit)
 
     async def enable(self, username: str, *, by: Actor) -> None:
+        """Login is possible again; tokens from before stay void. AdminNotFound."""
+
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
             admin = _named(username, everyone)
             if admin.disabled_at is None:
@@ -166,6 +176,10 @@ class Admins:
         await self._change(edit)
 
     async def ensure_first(self, username: str | None, password: str | None) -> tuple[str, str] | None:
+        """At the first start: add an administrator (named `admin` unless said otherwise).
+
+        Returns name and password where the password was generated, to be told once; None otherwise.
+        """
         if await self._admins.all():
             return None
         chosen = password or secrets.token_urlsafe(12)
@@ -199,7 +213,7 @@ class Admins:
     async def _new(self, username: str, password: str, permissions: Collection[Permission]) -> Admin:
         name = normal_username(username)
         password = normal_password(password)
-        errors: list[Trouble] = []
+        errors: list[FieldError] = []
         if name is None:
             errors.append(("username", USERNAME_RULE))
         if not is_password(password):
@@ -230,7 +244,7 @@ class Admins:
         return next_second
 
     def _told_of_new(self, admin: Admin, by: Actor) -> AuditEntry:
-        return audited(
+        return audit_entry(
             AuditAction.ADMIN_ADDED,
             by,
             now=self._clock.now(),
@@ -239,7 +253,7 @@ class Admins:
         )
 
     def _entry(self, action: AuditAction, by: Actor, target: str | None) -> AuditEntry:
-        return audited(action, by, now=self._clock.now(), target=target)
+        return audit_entry(action, by, now=self._clock.now(), target=target)
 
 
 def _named(username: str, everyone: Mapping[str, Admin]) -> Admin:
@@ -286,6 +300,6 @@ def _checked_password(password: str) -> str:
     return normal
 
 
-def _refuse(errors: Collection[Trouble]) -> None:
+def _refuse(errors: Collection[FieldError]) -> None:
     if errors:
         raise InvalidSettings(" ".join(what for _, what in errors), tuple(errors))

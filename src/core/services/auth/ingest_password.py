@@ -8,14 +8,14 @@ import hmac
 import secrets
 
 from ...domain.accounts import MAX_PASSWORD_CHARS, Actor, camera_key
-from ...domain.audit import AuditAction, audited
+from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidPassword
 from ...domain.settings import StoredPassword
 from ...ports.accounts import PasswordHasher
 from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
 from ..settings.service import SettingsService
-from .login_throttle import Throttle
+from .login_throttle import LoginThrottle
 
 _CAMERA = "camera"
 """Who sends an ingest password, in the audit log: cameras have no names."""
@@ -25,7 +25,7 @@ class AuthService:
     """Checks the ingest password: the slow hash once, then a keyed digest in constant time, in microseconds."""
 
     def __init__(
-        self, settings: SettingsService, throttle: Throttle, hasher: PasswordHasher, audit: AuditLog, clock: Clock
+        self, settings: SettingsService, throttle: LoginThrottle, hasher: PasswordHasher, audit: AuditLog, clock: Clock
     ) -> None:
         self._settings = settings
         self._throttle = throttle
@@ -81,7 +81,7 @@ class AuthService:
 
     async def _tell_of_failure(self, address: str) -> None:
         by = Actor(_CAMERA, address)
-        await self._audit.append(audited(AuditAction.INGEST_PASSWORD_FAILED, by, now=self._clock.now()))
+        await self._audit.append(audit_entry(AuditAction.INGEST_PASSWORD_FAILED, by, now=self._clock.now()))
 
     def _digest(self, password: str) -> bytes:
         return hmac.new(self._key, password.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()

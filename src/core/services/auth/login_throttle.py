@@ -10,10 +10,10 @@ from ...domain.accounts import WINDOW, seconds_left
 from ...domain.errors import TooManyAttempts
 from ...ports.accounts import FailureCounter
 from ...ports.clock import Clock
-from ..support.refreshing_value import Fresh
+from ..support.refreshing_value import RefreshingValue
 
 
-class Throttle:
+class LoginThrottle:
     """Holds back the keys (an address, an account) that failed too often. Methods may raise QueueUnavailable.
 
     What was counted here is known here at once, what other processes counted after a second at most.
@@ -22,7 +22,7 @@ class Throttle:
     def __init__(self, counter: FailureCounter, clock: Clock) -> None:
         self._counter = counter
         self._clock = clock
-        self._blocked = Fresh(self._read, clock, what="the addresses and accounts that are blocked")
+        self._blocked = RefreshingValue(self._read, clock, what="the addresses and accounts that are blocked")
         self._failed: dict[str, datetime] = {}
         self._refused: dict[str, datetime] = {}
         """Keys that failed through this process, and those that it found blocked, each with the moment from which that

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from ...domain.accounts import TOKEN_LIFE, Actor
-from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import InvalidToken
 from ...ports.clock import Clock
 from ...ports.secrets import (
@@ -21,7 +21,7 @@ from ...ports.secrets import (
     SigningKey,
     SigningKeyRepository,
 )
-from ..support.refreshing_value import MAX_AGE, Fresh
+from ..support.refreshing_value import MAX_AGE, RefreshingValue
 
 _log = logging.getLogger("photochanger.signing_keys")
 
@@ -55,7 +55,7 @@ class SigningKeys:
         self._repository = repository
         self._box = box
         self._clock = clock
-        self._keys = Fresh(self._read, clock, what="the signing keys")
+        self._keys = RefreshingValue(self._read, clock, what="the signing keys")
         self._opened: dict[tuple[str, str], bytes | None] = {}
         self._making = asyncio.Lock()
         self._searched_at: datetime | None = None
@@ -176,7 +176,7 @@ def _current(keys: dict[str, _Key]) -> _Key | None:
 
 
 def _audited(key: SigningKey, by: Actor, *, now: datetime, **detail: object) -> AuditEntry:
-    return audited(AuditAction.SIGNING_KEY_ROTATED, by, now=now, target=key.id, **detail)
+    return audit_entry(AuditAction.SIGNING_KEY_ROTATED, by, now=now, target=key.id, **detail)
 
 
 def _purpose(key_id: str) -> str:

@@ -29,11 +29,11 @@ POLL = timedelta(milliseconds=500)
 GAP_LIFE = timedelta(seconds=10)
 """How long an id that is missing is waited for: longer than any statement may take. Then its row was never written."""
 
-MOST_MISSED = 1000
+MAX_MISSED = 1000
 """So many events at most are told anew to a listener that was away."""
 
 _BATCH = 2000
-_MOST_ABOVE_A_GAP = _BATCH // 2
+_MAX_ABOVE_A_GAP = _BATCH // 2
 """A gap is given up before what lies above it fills whole readings: nothing new would be seen any more."""
 
 _LOOK_BACK = 200
@@ -42,7 +42,7 @@ _PAUSE = timedelta(milliseconds=50)
 _OUTAGE_PAUSE = timedelta(seconds=1)
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class EventBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What a listener is told at once.
 
     Attributes:
@@ -62,20 +62,20 @@ class TooSlow(Exception):
     """The listener did not take what it was told for too long, and is told no more."""
 
 
-class FeedClosed(Exception):
+class StreamClosed(Exception):
     """The service stops."""
 
 
-class Listener:
+class Subscriber:
     """One listener's ear: a bounded buffer."""
 
     def __init__(self) -> None:
-        self._buffer: deque[Told] = deque()
+        self._buffer: deque[EventBatch] = deque()
         self._ended: Exception | None = None
         self._woken = asyncio.Event()
 
-    async def next(self) -> Told:
-        """What happens next. TooSlow, FeedClosed."""
+    async def next(self) -> EventBatch:
+        """What happens next. TooSlow, StreamClosed."""
         while self._ended is None:
             if self._buffer:
                 return self._buffer.popleft()
@@ -83,11 +83,11 @@ class Listener:
             await self._woken.wait()
         raise self._ended
 
-    def begin(self, told: Told) -> None:
+    def begin(self, told: EventBatch) -> None:
         """Tell this before what came in meanwhile."""
         self._buffer.appendleft(told)
 
-    def tell(self, told: Told) -> None:
+    def publish(self, told: EventBatch) -> None:
         """Put into the buffer; a listener whose buffer is full is let go."""
         if len(self._buffer) >= _BUFFER:
             self.end(TooSlow())
@@ -102,7 +102,7 @@ class Listener:
         self._woken.set()
 
 
-class EventFeed:
+class EventStream:
     """Listeners come by `listen`; `close` ends all of them."""
 
     def __init__(self, jobs: JobRepository, queue: JobQueue, signals: JobSignals, clock: Clock) -> None:
@@ -110,7 +110,7 @@ class EventFeed:
         self._queue = queue
         self._signals = signals
         self._clock = clock
-        self._listeners: set[Listener] = set()
+        self._listeners: set[Subscriber] = set()
         self._reading: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
         self._log: _SeenLog | None = None
@@ -123,19 +123,19 @@ class EventFeed:
         return len(self._listeners)
 
     @asynccontextmanager
-    async def listen(self, *, after: int | None = None) -> AsyncIterator[Listener]:
+    async def listen(self, *, after: int | None = None) -> AsyncIterator[Subscriber]:
         """An ear for as long as the block lasts. `after`: from where on it was told before; what it missed since comes
-        first, and an event may come twice. QueueUnavailable, FeedClosed."""
+        first, and an event may come twice. QueueUnavailable, StreamClosed."""
         if self._closed:
-            raise FeedClosed
-        listener = Listener()
+            raise StreamClosed
+        listener = Subscriber()
         try:
             async with self._ready:
                 log = await self._begin()
             if self._closed:  # meanwhile: nobody would ever end this one
-                raise FeedClosed
+                raise StreamClosed
             self._listeners.add(listener)
-            first = Told(resume=log.low) if after is None else await self._missed(after, log)
+            first = EventBatch(resume=log.low) if after is None else await self._missed(after, log)
             depth = await self._queue.depth()
             self._depth = self._depth or depth
             listener.begin(msgspec.structs.replace(first, depth=depth))
@@ -149,7 +149,7 @@ class EventFeed:
         """Let every listener go; nobody is listened to any more."""
         self._closed = True
         for listener in self._listeners:
-            listener.end(FeedClosed())
+            listener.end(StreamClosed())
         await self._stop_reading()
 
     async def _begin(self) -> _SeenLog:
@@ -166,16 +166,16 @@ class EventFeed:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _missed(self, after: int, log: _SeenLog) -> Told:
+    async def _missed(self, after: int, log: _SeenLog) -> EventBatch:
         """Everything since, read for this listener alone."""
         low = log.low  # as it is before the reading: what is seen after it is still in the buffer, perhaps never told
-        events = await self._jobs.events(after=after, limit=MOST_MISSED + 1)
-        if len(events) > MOST_MISSED or after > await self._jobs.last_event():
-            return Told(resume=low, reset=True)
-        return Told(resume=low, events=tuple(events))
+        events = await self._jobs.events(after=after, limit=MAX_MISSED + 1)
+        if len(events) > MAX_MISSED or after > await self._jobs.last_event():
+            return EventBatch(resume=low, reset=True)
+        return EventBatch(resume=low, events=tuple(events))
 
     async def _read(self, log: _SeenLog) -> None:
-        with self._signals.moved() as moved:
+        with self._signals.any_change() as any_change:
             while True:
                 try:
                     events = await self._jobs.events(after=log.low, limit=_BATCH)
@@ -191,16 +191,16 @@ class EventFeed:
                     continue
                 # Noted as seen only now that nothing can fail before it is told.
                 self._tell(log.unseen(events, self._clock.now()), depth, log)
-                await moved.wait(POLL)
+                await any_change.wait(POLL)
                 await self._clock.sleep(_PAUSE)  # on a busy evening many wake-ups are one reading
 
     def _tell(self, events: Collection[JobEvent], depth: QueueDepth, log: _SeenLog) -> None:
         changed = depth if depth != self._depth else None
         self._depth = depth
         if events or changed is not None:
-            told = Told(resume=log.low, events=tuple(events), depth=changed)
+            told = EventBatch(resume=log.low, events=tuple(events), depth=changed)
             for listener in tuple(self._listeners):
-                listener.tell(told)
+                listener.publish(told)
 
 
 class _SeenLog:
@@ -216,7 +216,7 @@ class _SeenLog:
         self._seen.update((event.id, now) for event in new)
         # Ids are given out in order: what is missing below one that was seen so long ago was never written.
         self._go_on(max((id for id, at in self._seen.items() if now - at >= GAP_LIFE), default=self.low))
-        if len(self._seen) >= _MOST_ABOVE_A_GAP:
+        if len(self._seen) >= _MAX_ABOVE_A_GAP:
             self._go_on(min(self._seen))
         return new
 

@@ -18,7 +18,7 @@ from ...domain.slot import FailureAnswer
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ...ports.provider import OperationInfo, ProviderRequest
-from ..providers.registry import ProviderCatalogue
+from ..providers.registry import ProviderRegistry
 
 _log = logging.getLogger("photochanger.jobs")
 
@@ -32,10 +32,10 @@ async def _no_reference(reference: str) -> None:
     """A failure answer is made once and never resumed, so there is nothing to note."""
 
 
-class FallbackPictures:
+class FailurePictures:
     """Makes the picture of a failure answer."""
 
-    def __init__(self, store: MediaStore, images: ImageTool, providers: ProviderCatalogue) -> None:
+    def __init__(self, store: MediaStore, images: ImageTool, providers: ProviderRegistry) -> None:
         self._store = store
         self._images = images
         self._providers = providers

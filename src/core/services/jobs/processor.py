@@ -41,11 +41,11 @@ from ...ports.job_service import JobService
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.telemetry import Telemetry
-from ..providers.registry import ProviderCatalogue
+from ..providers.registry import ProviderRegistry
 from ..routing.attempt import Hooks, RoutePicture
 from ..routing.engine import RouteEngine, RouteExhausted
 from ..routing.inputs import JobMaterials
-from ..support.null_telemetry import SILENCE
+from ..support.null_telemetry import NULL_TELEMETRY
 from .late_rescue import LateRescue
 from .service import POLL
 
@@ -60,7 +60,7 @@ _PREVIEW_PATIENCE = timedelta(seconds=1)
 """How long the preview whose turn it is waits for such a moment; then it is made all the same."""
 
 
-_MOST_PHOTO_BYTES = 64 * 1024 * 1024
+_MAX_PHOTO_BYTES = 64 * 1024 * 1024
 """How much of the photos of jobs that have ended is held in memory until small copies of them are made; those of a rush
 beyond that get none."""
 
@@ -72,7 +72,7 @@ class _End(msgspec.Struct, frozen=True):
     picture: StoredPicture | None = None
 
 
-class Processing:
+class JobProcessor:
     """Works on claims; `run` never raises for a job's own trouble, it ends the job with it."""
 
     def __init__(
@@ -84,12 +84,12 @@ class Processing:
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         routes: RouteEngine,
         rescue: LateRescue,
         clock: Clock,
         public_base_url: str | None = None,
-        telemetry: Telemetry = SILENCE,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._jobs = jobs
         self._queue = queue
@@ -172,7 +172,7 @@ class Processing:
 
     async def _make_previews(self, job: Job, photo: Picture | None) -> None:
         """That of the result and that of the photo, which is not in the store any more."""
-        if photo is None or self._photo_bytes + len(photo.data) > _MOST_PHOTO_BYTES:
+        if photo is None or self._photo_bytes + len(photo.data) > _MAX_PHOTO_BYTES:
             await self._in_a_lull(job, self._media.make_thumbnail)
             return
         self._photo_bytes += len(photo.data)

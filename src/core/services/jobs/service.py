@@ -59,11 +59,11 @@ from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
 from ...ports.slot_repository import SlotRepository
 from ...ports.telemetry import Telemetry
-from ..media.upload import SNIFF_BYTES, Receiving
+from ..media.upload import SNIFF_BYTES, UploadReceiver
 from ..settings.service import SettingsService
-from ..support.concurrency import together
-from ..support.null_telemetry import SILENCE
-from .failure_answer import FallbackPictures
+from ..support.concurrency import gather_in_order
+from ..support.null_telemetry import NULL_TELEMETRY
+from .failure_answer import FailurePictures
 
 _log = logging.getLogger("photochanger.jobs")
 
@@ -108,11 +108,11 @@ class Jobs:
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
-        receiving: Receiving,
-        fallback: FallbackPictures,
+        receiving: UploadReceiver,
+        fallback: FailurePictures,
         settings: SettingsService,
         clock: Clock,
-        telemetry: Telemetry = SILENCE,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._queue = queue
         self._signals = signals
@@ -129,7 +129,7 @@ class Jobs:
         self._endings: set[asyncio.Task[Job]] = set()
 
     async def admit(self, slot_id: str) -> Slot:
-        slot, _ = await together(self._enabled(slot_id), self._receiving.require_room())
+        slot, _ = await gather_in_order(self._enabled(slot_id), self._receiving.require_room())
         return slot
 
     async def _enabled(self, slot_id: str) -> Slot:

@@ -7,7 +7,7 @@ import enum
 import logging
 
 from ...domain.accounts import Actor
-from ...domain.audit import AuditAction, audited
+from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import PhotoChangerError
 from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
@@ -23,7 +23,7 @@ class PurgeScope(enum.StrEnum):
     MEDIA_OBJECTS = "media_objects"
 
 
-class Purges:
+class PurgeService:
     """Begins sweeps. They remove only what has expired or belongs to nothing."""
 
     def __init__(self, sweeper: Sweeper, audit: AuditLog, clock: Clock) -> None:
@@ -34,7 +34,7 @@ class Purges:
 
     async def begin(self, scope: PurgeScope, *, by: Actor) -> None:
         """Begin a purge, unless one of this scope is under way already: that one does it. QueueUnavailable."""
-        await self._audit.append(audited(AuditAction.PURGED, by, now=self._clock.now(), scope=str(scope)))
+        await self._audit.append(audit_entry(AuditAction.PURGED, by, now=self._clock.now(), scope=str(scope)))
         running = self._running.get(scope)
         if running is None or running.done():
             self._running[scope] = asyncio.create_task(self._purge(scope))

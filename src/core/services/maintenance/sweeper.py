@@ -27,9 +27,9 @@ from ...ports.slot_repository import TemplateRepository
 from ...ports.telemetry import Telemetry
 from ...ports.webhooks import WebhookOutbox
 from ...ports.workers import WorkerRegistry
-from ..slots.last_request import LastRequests
-from ..stats.retention import History
-from ..support.null_telemetry import SILENCE
+from ..slots.last_request import LastRequestLog
+from ..stats.retention import Retention
+from ..support.null_telemetry import NULL_TELEMETRY
 
 _log = logging.getLogger("photochanger.sweeper")
 
@@ -78,11 +78,11 @@ class Sweeper:
         failures: FailureCounter,
         outbox: WebhookOutbox,
         workers: WorkerRegistry,
-        history: History,
-        last_requests: LastRequests,
+        history: Retention,
+        last_requests: LastRequestLog,
         store: MediaStore,
         clock: Clock,
-        telemetry: Telemetry = SILENCE,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._queue = queue
         self._jobs = jobs

@@ -7,12 +7,12 @@ import msgspec
 from ...domain.errors import StorageUnavailable
 from ...ports.clock import Clock
 from ...ports.media_store import MediaStore
-from ..support.refreshing_value import Fresh
+from ..support.refreshing_value import RefreshingValue
 
 _MIB = 1024 * 1024
 
 
-class Room(msgspec.Struct, frozen=True):
+class SpaceStatus(msgspec.Struct, frozen=True):
     """How much space is left (None: the store cannot tell), and how much has to be."""
 
     free_bytes: int | None
@@ -24,21 +24,23 @@ class Room(msgspec.Struct, frozen=True):
         return self.free_bytes is None or self.free_bytes >= self.floor_bytes
 
 
-class FreeSpace:
+class DiskSpace:
     """Knows the room in the store, looked at once a second at most. `floor_bytes` 0 refuses nothing."""
 
     def __init__(self, store: MediaStore, clock: Clock, *, floor_bytes: int) -> None:
         self._floor_bytes = floor_bytes
-        self._free: Fresh[int | None] = Fresh(store.free_bytes, clock, what="the free space of the media store")
+        self._free: RefreshingValue[int | None] = RefreshingValue(
+            store.free_bytes, clock, what="the free space of the media store"
+        )
 
     @property
     def floor_bytes(self) -> int:
         """How much has to be free."""
         return self._floor_bytes
 
-    async def room(self) -> Room:
+    async def room(self) -> SpaceStatus:
         """The room there is; StorageUnavailable where the store cannot be asked."""
-        return Room(await self._free.get(), self._floor_bytes)
+        return SpaceStatus(await self._free.get(), self._floor_bytes)
 
     async def require(self) -> None:
         """StorageUnavailable where less than the floor is left."""

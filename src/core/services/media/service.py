@@ -34,7 +34,7 @@ from ...ports.job_repository import JobRepository
 from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
 from ..settings.service import SettingsService
-from .upload import Receiving
+from .upload import UploadReceiver
 
 
 class Media:
@@ -47,7 +47,7 @@ class Media:
         media: MediaRepository,
         jobs: JobRepository,
         images: ImageTool,
-        receiving: Receiving,
+        receiving: UploadReceiver,
         settings: SettingsService,
         clock: Clock,
     ) -> None:

@@ -14,7 +14,7 @@ from ...domain.media import (
 )
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
-from .disk_space import FreeSpace
+from .disk_space import DiskSpace
 
 SNIFF_BYTES = 32
 """So many first bytes tell the type of a picture."""
@@ -23,10 +23,10 @@ _START_BYTES = 64 * 1024
 """In so many first bytes a camera's JPEG has told its size; where it has not, the whole file is looked at."""
 
 
-class Receiving:
+class UploadReceiver:
     """Takes pictures in."""
 
-    def __init__(self, store: MediaStore, images: ImageTool, space: FreeSpace) -> None:
+    def __init__(self, store: MediaStore, images: ImageTool, space: DiskSpace) -> None:
         self._store = store
         self._images = images
         self._space = space
@@ -44,7 +44,7 @@ class Receiving:
         ImageTooLarge, StorageUnavailable (before anything is read, where the store is nearly full).
         """
         await self.require_room()
-        arriving = _ArrivingPicture(data, self._images, limits)
+        arriving = _StreamingUpload(data, self._images, limits)
         try:
             stored = await self._store.put(kind, name, arriving.checked(), max_bytes=max_bytes)
             try:
@@ -60,7 +60,7 @@ class Receiving:
         return Photo(stored, facts)
 
 
-class _ArrivingPicture:
+class _StreamingUpload:
     """A picture's bytes on their way into the store. What its start tells is read meanwhile."""
 
     def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits) -> None:

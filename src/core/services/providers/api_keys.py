@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ...domain.accounts import Actor
-from ...domain.audit import AuditAction, audited
+from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidSettings, QueueUnavailable
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured
@@ -111,14 +111,14 @@ class ProviderKeys:
         sealed = await asyncio.to_thread(self._box.seal, key, purpose=_purpose(provider_id))
         now = self._clock.now()
         secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=now, changed_by=by.name)
-        audit = audited(AuditAction.PROVIDER_KEY_CHANGED, by, now=now, target=provider_id)
+        audit = audit_entry(AuditAction.PROVIDER_KEY_CHANGED, by, now=now, target=provider_id)
         async with self._reading[provider_id]:
             await self._repository.put(secret, audit=audit)
             self._known.pop(provider_id, None)
 
     async def forget(self, provider_id: str, *, by: Actor) -> bool:
         """Remove the stored key, so that the environment's holds again; False where none was stored."""
-        audit = audited(AuditAction.PROVIDER_KEY_REMOVED, by, now=self._clock.now(), target=provider_id)
+        audit = audit_entry(AuditAction.PROVIDER_KEY_REMOVED, by, now=self._clock.now(), target=provider_id)
         async with self._reading[provider_id]:
             removed = await self._repository.remove(provider_id, audit=audit)
             self._known.pop(provider_id, None)

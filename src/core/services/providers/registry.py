@@ -9,7 +9,7 @@ from ...domain.settings import AppSettings
 from ...ports.provider import OperationInfo, Provider, Rejected
 
 
-class ProviderCatalogue:
+class ProviderRegistry:
     """Finds a provider and its operation. `limits` bounds the pictures that any provider may answer with."""
 
     def __init__(self, providers: Iterable[Provider], *, limits: ImageLimits) -> None:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-from ...domain.provider_usage import Standing
+from ...domain.provider_usage import ProviderHealth
 from ...ports.clock import Clock
 from ...ports.provider_limits import ProviderLimits
 
 _MAX_AGE = timedelta(seconds=2)
 
 
-class Figures:
+class ProviderStatusCache:
     """The standings of all providers, a little old."""
 
     def __init__(self, limits: ProviderLimits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, ProviderHealth] = {}
         self._read_at: datetime | None = None
         self._reading = asyncio.Lock()
 
-    async def current(self) -> dict[str, Standing]:
+    async def current(self) -> dict[str, ProviderHealth]:
         """By provider id; QueueUnavailable."""
         async with self._reading:
             now = self._clock.now()

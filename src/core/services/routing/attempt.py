@@ -19,7 +19,7 @@ from ...domain.errors import (
     UnsupportedMediaType,
 )
 from ...domain.media import Picture, PictureNeeds, StoredPicture
-from ...domain.provider_usage import Verdict
+from ...domain.provider_usage import CallOutcome
 from ...domain.slot import RouteEntry
 from ...ports.clock import Clock
 from ...ports.provider import (
@@ -36,9 +36,9 @@ from ...ports.telemetry import Span, Telemetry
 
 _log = logging.getLogger("photochanger.routing")
 
-_LONGEST_REASON = 500
+_MAX_REASON_CHARS = 500
 
-EARLY = timedelta(milliseconds=50)
+TIMER_SLACK = timedelta(milliseconds=50)
 """So much too early may a timer of the end of the window fire."""
 
 
@@ -119,7 +119,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     started: datetime
 
 
-class Attempts:
+class ProviderCalls:
     """Makes the calls of one job. Each ends in a picture or a ProviderError, and in one line of the processing log."""
 
     def __init__(
@@ -156,20 +156,20 @@ class Attempts:
                 raise TooSlow("The provider took far longer than it usually does, or than can be waited for.")
             made = working.result()
         except asyncio.CancelledError:
-            late = self._clock.now() >= ends_at - EARLY
+            late = self._clock.now() >= ends_at - TIMER_SLACK
             if left_behind := self._late_rescue and not self.won:
                 self._hooks.left_behind(working)
             reason = "the window ended" if late else "another picture was first, or the job has ended"
-            self._note(attempt, span, Verdict.TIMEOUT if late else Verdict.CANCELLED, reason)
+            self._note(attempt, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
             raise
         except ProviderError as error:
-            self._note(attempt, span, Verdict(error.verdict), error.reason)
+            self._note(attempt, span, CallOutcome(error.verdict), error.reason)
             raise
         finally:
             await stopped(waiting)
             if not left_behind:
                 await stopped(working)
-        self._note(attempt, span, Verdict.PICTURE, made.picture.mime, made.remarks)
+        self._note(attempt, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
         return made
 
     async def _ask(self, attempt: Attempt) -> RoutePicture:
@@ -210,7 +210,7 @@ class Attempts:
         self,
         attempt: Attempt,
         span: Span,
-        verdict: Verdict,
+        verdict: CallOutcome,
         reason: str,
         remarks: Mapping[str, Any] | None = None,
     ) -> None:
@@ -221,11 +221,11 @@ class Attempts:
             *(attempt.facts["call"], attempt.entry.provider_id, verdict, duration.total_seconds()),
         )
         span.note({"verdict": verdict.value})
-        if verdict is not Verdict.PICTURE:
+        if verdict is not CallOutcome.PICTURE:
             span.fail(verdict.value)
         told = {
             "classification": verdict,
-            "reason": reason[:_LONGEST_REASON],
+            "reason": reason[:_MAX_REASON_CHARS],
             "started_at": attempt.started.isoformat(),
             "duration_ms": round(duration.total_seconds() * 1000, 1),
         }

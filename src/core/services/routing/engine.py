@@ -19,13 +19,13 @@ from ...domain.media import PictureNeeds
 from ...domain.prompts import filled
 from ...domain.provider_usage import (
     Admission,
-    Block,
     Breaker,
-    CallReport,
-    Pace,
+    CallOutcome,
+    CallRecord,
+    LatencyPercentiles,
+    LimitKind,
+    ProviderHealth,
     ProviderLimit,
-    Standing,
-    Verdict,
 )
 from ...domain.route_policy import (
     Budget,
@@ -47,16 +47,16 @@ from ...ports.provider import (
 )
 from ...ports.provider_limits import ProviderLimits
 from ...ports.telemetry import Telemetry
-from ..providers.registry import ProviderCatalogue
-from ..providers.status_cache import Figures
+from ..providers.registry import ProviderRegistry
+from ..providers.status_cache import ProviderStatusCache
 from ..settings.service import SettingsService
-from ..support.null_telemetry import SILENCE
+from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import (
-    EARLY,
+    TIMER_SLACK,
     Attempt,
-    Attempts,
     Hooks,
     Materials,
+    ProviderCalls,
     RoutePicture,
     stopped,
 )
@@ -67,13 +67,13 @@ class RouteEngine:
 
     def __init__(
         self,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         limits: ProviderLimits,
         settings: SettingsService,
         clock: Clock,
         *,
         jitter: Callable[[], float] = random.random,
-        telemetry: Telemetry = SILENCE,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._providers = providers
         self._limits = limits
@@ -81,7 +81,7 @@ class RouteEngine:
         self._clock = clock
         self._jitter = jitter
         self._telemetry = telemetry
-        self._figures = Figures(limits, clock)
+        self._figures = ProviderStatusCache(limits, clock)
 
     async def run(self, claim: Claim, materials: Materials, hooks: Hooks, *, ends_at: datetime) -> RoutePicture:
         """The first picture that an entry makes.
@@ -113,16 +113,16 @@ _Call = Callable[[int], Coroutine[Any, Any, RoutePicture]]
 _LOOK_AGAIN = timedelta(seconds=5)
 """How often a call under way is held against what is usual: the first pictures of an evening tell that only later."""
 
-_LONGEST_ASKING = timedelta(seconds=2)
+_LIMITS_TIMEOUT = timedelta(seconds=2)
 """A database that hangs costs a guest so much of his window, and not his call."""
 
 _T = TypeVar("_T")
 
 _BLOCKED = {
-    Block.BREAKER: "The provider has failed too often in a row; it is given a pause.",
-    Block.CONCURRENCY: "As many calls to the provider are under way as are allowed.",
-    Block.PER_MINUTE: "The provider's calls of this minute are used up.",
-    Block.PER_DAY: "The provider's calls of this day are used up.",
+    LimitKind.BREAKER: "The provider has failed too often in a row; it is given a pause.",
+    LimitKind.CONCURRENCY: "As many calls to the provider are under way as are allowed.",
+    LimitKind.PER_MINUTE: "The provider's calls of this minute are used up.",
+    LimitKind.PER_DAY: "The provider's calls of this day are used up.",
 }
 
 
@@ -148,9 +148,9 @@ class RouteRun:
         materials: Materials,
         hooks: Hooks,
         *,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         limits: ProviderLimits,
-        figures: Figures,
+        figures: ProviderStatusCache,
         clock: Clock,
         jitter: Callable[[], float],
         telemetry: Telemetry,
@@ -166,18 +166,20 @@ class RouteRun:
         self._jitter = jitter
         self._ends_at = ends_at
         self._window = ends_at - claim.job.created_at
-        self._attempts = Attempts(materials, hooks, clock, late_rescue=self._route.late_rescue, telemetry=telemetry)
+        self._attempts = ProviderCalls(
+            materials, hooks, clock, late_rescue=self._route.late_rescue, telemetry=telemetry
+        )
         self._errors: dict[int, ProviderError] = {}
         self._last: int | None = None
         self._progress = [EntryProgress() for _ in self._route.entries]
-        self._paces: list[Pace | None] = [None for _ in self._route.entries]
+        self._paces: list[LatencyPercentiles | None] = [None for _ in self._route.entries]
         self._sound = [False for _ in self._route.entries]
         self._admissions = [False for _ in self._route.entries]
         self._bounds: list[ProviderLimit] = [ProviderLimit() for _ in self._route.entries]
         self._resume_at = claim.job.provider_job_entry
         self._offered = [self._find(providers, index) for index in range(len(self._route.entries))]
 
-    def _find(self, providers: ProviderCatalogue, index: int) -> tuple[Provider, OperationInfo] | None:
+    def _find(self, providers: ProviderRegistry, index: int) -> tuple[Provider, OperationInfo] | None:
         entry = self._route.entries[index]
         try:
             found = providers.find(entry.provider_id, entry.operation_id)
@@ -217,7 +219,7 @@ class RouteRun:
             _log.warning("job %s goes its route without the providers' figures: %s", self._claim.job.id, error.detail)
             return
         for index, entry in enumerate(self._route.entries):
-            standing = standings.get(entry.provider_id, Standing())
+            standing = standings.get(entry.provider_id, ProviderHealth())
             self._paces[index] = standing.pace.get(entry.operation_id)
             self._sound[index] = standing.breaker is Breaker.CLOSED
 
@@ -260,7 +262,7 @@ class RouteRun:
         if not self._admissions[index]:
             self._change(index, calls=1)
             return True
-        entering = self._limits.enter(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
+        entering = self._limits.acquire(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
         try:
             admission = await self._while_the_photo_is_prepared(operation.needs, self._told(entering))
         except QueueUnavailable as error:
@@ -275,7 +277,7 @@ class RouteRun:
     async def _told(self, asking: Coroutine[Any, Any, _T]) -> _T:
         """What the shared figures say; QueueUnavailable where they take longer than a guest should wait for them."""
         try:
-            async with self._clock.timeout_at(self._clock.now() + _LONGEST_ASKING):
+            async with self._clock.timeout_at(self._clock.now() + _LIMITS_TIMEOUT):
                 return await asking
         except TimeoutError:
             raise QueueUnavailable("The figures of the providers did not come in time.") from None
@@ -287,7 +289,7 @@ class RouteRun:
     def _wait_for(self, index: int, admission: Admission) -> None:
         block = admission.block
         assert block is not None
-        error = QuotaExhausted(_BLOCKED[block]) if block is Block.PER_DAY else Unavailable(_BLOCKED[block])
+        error = QuotaExhausted(_BLOCKED[block]) if block is LimitKind.PER_DAY else Unavailable(_BLOCKED[block])
         if str(self._errors.get(index)) != error.reason:
             entry = self._route.entries[index]
             self._hooks.note_attempt(
@@ -299,9 +301,9 @@ class RouteRun:
         self._change(
             index,
             ready_at=self._clock.now() + admission.wait,
-            deferred=block is Block.BREAKER,
-            crowded=block is Block.CONCURRENCY,
-            over=block is Block.PER_DAY,
+            deferred=block is LimitKind.BREAKER,
+            crowded=block is LimitKind.CONCURRENCY,
+            over=block is LimitKind.PER_DAY,
         )
 
     async def _call(self, index: int) -> RoutePicture:
@@ -324,21 +326,21 @@ class RouteRun:
             facts=facts,
             started=started,
         )
-        verdict = Verdict.CANCELLED
+        verdict = CallOutcome.CANCELLED
         try:
             made = await self._attempts.make(
                 attempt, patience=partial(self._patience, index, started), ends_at=self._ends_at
             )
-            verdict = Verdict.PICTURE
+            verdict = CallOutcome.PICTURE
         except ProviderError as error:
-            verdict = Verdict(error.verdict)
+            verdict = CallOutcome(error.verdict)
             await self._report(index, verdict, self._clock.now() - started)
             self._figures.forget()
             raise
         finally:
-            if verdict is Verdict.PICTURE or verdict is Verdict.CANCELLED:
-                if verdict is Verdict.CANCELLED and self._hung(index, started):
-                    verdict = Verdict.TIMEOUT
+            if verdict is CallOutcome.PICTURE or verdict is CallOutcome.CANCELLED:
+                if verdict is CallOutcome.CANCELLED and self._hung(index, started):
+                    verdict = CallOutcome.TIMEOUT
                 self._hooks.afterwards(self._report(index, verdict, self._clock.now() - started))
         return made
 
@@ -356,15 +358,15 @@ class RouteRun:
     def _hung(self, index: int, started: datetime) -> bool:
         """Whether a call that the window's end cut off had more time than such calls take."""
         now, pace = self._clock.now(), self._paces[index]
-        return now >= self._ends_at - EARLY and now - started >= (pace.p90 if pace else self._window / 2)
+        return now >= self._ends_at - TIMER_SLACK and now - started >= (pace.p90 if pace else self._window / 2)
 
-    async def _report(self, index: int, verdict: Verdict, duration: timedelta) -> None:
+    async def _report(self, index: int, verdict: CallOutcome, duration: timedelta) -> None:
         provider, operation = self._found(index)
         if provider.info.on_this_machine:
             return
-        report = CallReport(operation.id, verdict, duration, self._admissions[index])
+        report = CallRecord(operation.id, verdict, duration, self._admissions[index])
         try:
-            await self._told(self._limits.leave(self._claim, provider.info.id, entry=index, report=report))
+            await self._told(self._limits.release(self._claim, provider.info.id, entry=index, report=report))
         except QueueUnavailable as error:
             _log.warning("a call to %s is missing in its figures: %s", provider.info.id, error.detail)
 

@@ -25,7 +25,7 @@ from ...ports.job_service import JobService
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, Rejected
-from ..providers.registry import ProviderCatalogue
+from ..providers.registry import ProviderRegistry
 from .attempt import PublicLinks
 
 
@@ -40,7 +40,7 @@ class JobMaterials:
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         public_base_url: str | None,
     ) -> None:
         self._job = job

@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 
 from ...domain.accounts import FIRST_START, Actor
-from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import VersionConflict
 from ...domain.provider_usage import ProviderLimit
 from ...domain.settings import AppSettings, StoredPassword, StoredSettings
-from ...domain.validation import Trouble, refuse
+from ...domain.validation import FieldError, refuse
 from ...ports.accounts import PasswordHasher
 from ...ports.clock import Clock
 from ...ports.settings_repository import SettingsRepository
-from ..providers.registry import ProviderCatalogue
-from ..support.refreshing_value import Fresh
+from ..providers.registry import ProviderRegistry
+from ..support.refreshing_value import RefreshingValue
 from .validation import UNITS, read_change, shown
 
 _Edit = Callable[[StoredSettings], tuple[StoredSettings, AuditEntry | None]]
@@ -37,7 +37,7 @@ class SettingsService:
         self,
         repository: SettingsRepository,
         hasher: PasswordHasher,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         clock: Clock,
         *,
         defaults: AppSettings,
@@ -47,7 +47,7 @@ class SettingsService:
         self._providers = providers
         self._clock = clock
         self._defaults = defaults
-        self._snapshot = Fresh(self._read, clock, what="the settings")
+        self._snapshot = RefreshingValue(self._read, clock, what="the settings")
 
     async def current(self) -> AppSettings:
         """The settings, at most a second old; QueueUnavailable."""
@@ -78,7 +78,7 @@ class SettingsService:
         *,
         expected_version: int | None,
         by: Actor,
-        beside: Collection[Trouble] = (),
+        beside: Collection[FieldError] = (),
     ) -> bool:
         """Change what the document names (see `describe`, with `ingest_password` as the new one's text); whether that
         made another version.
@@ -165,7 +165,7 @@ class SettingsService:
                 for name, (field, _) in UNITS.items()
                 if field in fields and fields[field] != getattr(stored, field)
             }
-            audit = audited(AuditAction.SETTINGS_CHANGED, by, now=self._clock.now(), changed=changed)
+            audit = audit_entry(AuditAction.SETTINGS_CHANGED, by, now=self._clock.now(), changed=changed)
             return msgspec.structs.replace(stored, **fields), audit if changed else None
 
         return edit
@@ -180,7 +180,7 @@ class SettingsService:
             }
             now = self._clock.now()
             target = next(iter(changed)) if len(changed) == 1 else None
-            audit = audited(AuditAction.PROVIDER_LIMITS_CHANGED, by, now=now, target=target, changed=changed)
+            audit = audit_entry(AuditAction.PROVIDER_LIMITS_CHANGED, by, now=now, target=target, changed=changed)
             after = {provider_id: limit for provider_id, limit in {**before, **limits}.items() if limit is not None}
             return msgspec.structs.replace(stored, provider_limits=after or None), audit if changed else None
 
@@ -188,7 +188,7 @@ class SettingsService:
 
     async def _set_ingest_password(self, hash: str, by: Actor) -> None:
         now = self._clock.now()
-        audit = audited(AuditAction.INGEST_PASSWORD_CHANGED, by, now=now)
+        audit = audit_entry(AuditAction.INGEST_PASSWORD_CHANGED, by, now=now)
         await self._repository.set_ingest_password(StoredPassword(hash, now, by.name), audit=audit)
 
     async def _read(self) -> _Snapshot:

@@ -11,7 +11,7 @@ import msgspec
 from ...domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password
 from ...domain.provider_usage import ProviderLimit
 from ...domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, PROVIDER_BOUNDS
-from ...domain.validation import Trouble, below, read_fields
+from ...domain.validation import FieldError, below, read_fields
 
 UNITS: Mapping[str, tuple[str, timedelta | None]] = {
     "sync_response_seconds": ("sync_response", timedelta(seconds=1)),
@@ -49,7 +49,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_change(
     document: Mapping[str, Any], *, providers: Collection[str], limited: Collection[str]
-) -> tuple[SettingsChange, list[Trouble]]:
+) -> tuple[SettingsChange, list[FieldError]]:
     """The change that a document asks for, and everything about it that does not fit.
 
     `providers` are those that take limits; `limited` those that have some: of them one may be gone, and its limits are
@@ -87,7 +87,7 @@ def shown(name: str, value: Any) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _bounded(name: str, value: float | int | None) -> tuple[Any, list[Trouble]]:
+def _bounded(name: str, value: float | int | None) -> tuple[Any, list[FieldError]]:
     """The value as StoredSettings keeps it."""
     if value is None:
         return None, []
@@ -103,7 +103,7 @@ def _bounded(name: str, value: float | int | None) -> tuple[Any, list[Trouble]]:
     return value if unit is None else value * unit, []
 
 
-def _limit(document: object, place: str) -> tuple[ProviderLimit, list[Trouble]]:
+def _limit(document: object, place: str) -> tuple[ProviderLimit, list[FieldError]]:
     given, errors = read_fields(ProviderLimit, document, at=place)
     low, high = PROVIDER_BOUNDS
     errors += [

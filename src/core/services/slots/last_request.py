@@ -20,7 +20,7 @@ WRITE_EVERY = timedelta(seconds=1)
 """How often the last request of one slot is written at most; those between two writings are never written."""
 
 
-class LastRequests:
+class LastRequestLog:
     """The last request of each slot: noted by whoever answers it, read by administrators."""
 
     def __init__(

@@ -9,16 +9,16 @@ from datetime import datetime, time
 import msgspec
 
 from ...domain.job import Job
-from ...domain.provider_usage import Breaker, Standing
+from ...domain.provider_usage import Breaker, ProviderHealth
 from ...domain.slot import RouteEntry, Slot
 from ...domain.slot_health import (
     LATELY,
-    Condition,
-    LastJobs,
+    RecentOutcomes,
+    SlotHealth,
     SlotState,
     condition_of,
 )
-from ...domain.stats import Figures, figures_of
+from ...domain.stats import ProviderStatusCache, figures_of
 from ...domain.time_ranges import (
     Period,
     TimeRange,
@@ -32,17 +32,17 @@ from ...ports.provider_limits import ProviderLimits
 from ...ports.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService
 from ..providers.api_keys import ProviderKeys
-from ..providers.registry import ProviderCatalogue
-from ..stats.service import LONGEST_OF_SLOT
+from ..providers.registry import ProviderRegistry
+from ..stats.service import MAX_RANGE_OF_SLOT
 
 
-class SlotGlance(msgspec.Struct, frozen=True, kw_only=True):
+class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One slot: `last_result` is the newest job whose picture can still be had, `today` counts from its reset mark."""
 
     slot: Slot
-    condition: Condition
+    condition: SlotHealth
     last_result: Job | None
-    today: Figures
+    today: ProviderStatusCache
 
 
 class Overview:
@@ -56,7 +56,7 @@ class Overview:
         *,
         limits: ProviderLimits,
         keys: ProviderKeys,
-        providers: ProviderCatalogue,
+        providers: ProviderRegistry,
         clock: Clock,
     ) -> None:
         self._slots = slots
@@ -67,7 +67,7 @@ class Overview:
         self._providers = providers
         self._clock = clock
 
-    async def look(self, *, zone: str) -> list[SlotGlance]:
+    async def get(self, *, zone: str) -> list[SlotSummary]:
         """Every slot by id; today begins at midnight in this IANA zone. InvalidRequest, QueueUnavailable."""
         now = self._clock.now()
         today = _today(zone, now)
@@ -83,9 +83,9 @@ class Overview:
             self._keyless({entry.provider_id for slot in slots for entry in slot.route.entries}),
         )
         return [
-            SlotGlance(
+            SlotSummary(
                 slot=slot,
-                condition=self._condition(slot, keyless, standings, last.get(slot.id, LastJobs())),
+                condition=self._condition(slot, keyless, standings, last.get(slot.id, RecentOutcomes())),
                 last_result=newest.get(slot.id),
                 today=figures_of(counted.get(slot.id, ())),
             )
@@ -93,13 +93,15 @@ class Overview:
         ]
 
     def _condition(
-        self, slot: Slot, keyless: Mapping[str, str], standings: Mapping[str, Standing], last: LastJobs
-    ) -> Condition:
+        self, slot: Slot, keyless: Mapping[str, str], standings: Mapping[str, ProviderHealth], last: RecentOutcomes
+    ) -> SlotHealth:
         if not slot.active:
-            return Condition(SlotState.OFF)
+            return SlotHealth(SlotState.OFF)
         return condition_of([self._trouble(entry, keyless, standings) for entry in slot.route.entries], last)
 
-    def _trouble(self, entry: RouteEntry, keyless: Mapping[str, str], standings: Mapping[str, Standing]) -> str | None:
+    def _trouble(
+        self, entry: RouteEntry, keyless: Mapping[str, str], standings: Mapping[str, ProviderHealth]
+    ) -> str | None:
         """What keeps this entry from working right now."""
         try:
             self._providers.find(entry.provider_id, entry.operation_id)
@@ -131,5 +133,5 @@ def _today(zone: str, now: datetime) -> TimeRange:
     # A range that ends now would be empty at midnight.
     until = now + datetime.resolution
     return time_range(
-        midnight, until, period=Period.DAY, zone=there, now=now, longest=LONGEST_OF_SLOT, usual=LONGEST_OF_SLOT
+        midnight, until, period=Period.DAY, zone=there, now=now, longest=MAX_RANGE_OF_SLOT, usual=MAX_RANGE_OF_SLOT
     )

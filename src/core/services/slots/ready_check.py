@@ -30,7 +30,7 @@ from ...ports.slot_repository import SlotRepository
 from ...ports.workers import WorkerRegistry
 from ..settings.service import SettingsService
 
-AT_ONCE = 3
+MAX_CONCURRENCY = 3
 """How many slots are tried at once at most; fewer where there are few workers, half of which are the guests'."""
 
 ROOM_POLL = timedelta(milliseconds=500)
@@ -113,7 +113,7 @@ class ReadyCheck:
         if not places:
             raise WorkerMissing("No worker has told of itself lately; nobody would work on a photo.")
         free = (await self._settings.current()).max_active_jobs - (await self._queue.depth()).active
-        return running < min(AT_ONCE, max(places // 2, 1), free // 2)
+        return running < min(MAX_CONCURRENCY, max(places // 2, 1), free // 2)
 
     async def _patience(self) -> timedelta:
         return (await self._settings.current()).sync_response

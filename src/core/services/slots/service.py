@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from ...domain.accounts import Actor
-from ...domain.audit import AuditAction, audited
+from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import (
     InvalidSettings,
     SlotNotFound,
@@ -19,18 +19,21 @@ from ...domain.slot import Slot, changed_fields
 from ...domain.validation import refuse
 from ...ports.clock import Clock
 from ...ports.slot_repository import SlotRepository, TemplateRepository
-from ..providers.registry import ProviderCatalogue
+from ..providers.registry import ProviderRegistry
 from .validation import broken_rules, read_document
 
 _MAX_TOLD_CHARS = 2000
 """The most of one text that the audit log tells of a change."""
 
 
-class Slots:
-    """The SlotService port over the repositories and the providers of this process."""
+class SlotService:
+    """The slots, for those who configure them. Methods may also raise QueueUnavailable.
+
+    A document is a slot as JSON tells of it (see `core.slots.slot_document`); every write is checked whole.
+    """
 
     def __init__(
-        self, slots: SlotRepository, templates: TemplateRepository, providers: ProviderCatalogue, clock: Clock
+        self, slots: SlotRepository, templates: TemplateRepository, providers: ProviderRegistry, clock: Clock
     ) -> None:
         self._slots = slots
         self._templates = templates
@@ -40,6 +43,8 @@ class Slots:
     async def list(
         self, *, provider_id: str | None = None, operation_id: str | None = None, search: str | None = None
     ) -> builtins.list[Slot]:
+        """The slots by id: those with a route entry of this provider and operation, whose id or name holds the text
+        (letters large or small)."""
         wanted = (search or "").casefold()
         return [
             slot
@@ -49,14 +54,20 @@ class Slots:
         ]
 
     async def get(self, slot_id: str) -> Slot:
+        """SlotNotFound."""
         if "\0" in slot_id:  # no database can even look for it
             raise SlotNotFound("There is no such slot.")
         return await self._slots.get(slot_id)
 
     async def check(self, slot_id: str, document: Mapping[str, Any]) -> Slot:
+        """The slot as it would be with this document; nothing is stored. SlotNotFound, InvalidSettings."""
         return await self._checked(await self.get(slot_id), document)
 
     async def put(self, slot_id: str, document: Mapping[str, Any], *, expected_version: int, by: Actor) -> Slot:
+        """Store the slot; jobs that are under way keep what they began with.
+
+        SlotNotFound, InvalidSettings (field by field), VersionConflict.
+        """
         before = await self.get(slot_id)
         if before.version != expected_version:
             raise _changed_meanwhile(slot_id)
@@ -64,7 +75,7 @@ class Slots:
         changed = {name: _told([*values]) for name, values in changed_fields(before, slot).items()}
         if not changed:
             return before
-        audit = audited(AuditAction.SLOT_CHANGED, by, now=self._clock.now(), target=slot_id, changed=changed)
+        audit = audit_entry(AuditAction.SLOT_CHANGED, by, now=self._clock.now(), target=slot_id, changed=changed)
         try:
             saved = await self._slots.save(slot, expected_version=expected_version, audit=audit)
         except TemplateNotFound as error:  # removed since it was looked for
@@ -74,9 +85,10 @@ class Slots:
         return saved
 
     async def reset_stats(self, slot_id: str, *, by: Actor) -> None:
+        """Count the slot's statistics from now on; history is kept. SlotNotFound."""
         await self.get(slot_id)
         now = self._clock.now()
-        audit = audited(AuditAction.STATS_RESET, by, now=now, target=slot_id)
+        audit = audit_entry(AuditAction.STATS_RESET, by, now=now, target=slot_id)
         await self._slots.reset_stats(slot_id, at=now, audit=audit)
 
     async def _checked(self, before: Slot, document: Mapping[str, Any]) -> Slot:

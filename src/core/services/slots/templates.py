@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
 from ...domain.accounts import Actor
-from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import (
     BindingTaken,
     MediaNotFound,
@@ -31,8 +31,8 @@ from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ...ports.slot_repository import SlotRepository, TemplateRepository
-from ..media.upload import Receiving
-from ..providers.registry import ProviderCatalogue
+from ..media.upload import UploadReceiver
+from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService
 from .validation import no_such_role, steps_of, template_roles
 
@@ -43,8 +43,8 @@ _UNNAMED = "Template"
 _Books = Callable[[TemplateMedia, AuditEntry], Awaitable[None]]
 
 
-class Templates:
-    """The TemplateService port over the media store and the books about what lies in it."""
+class TemplateService:
+    """Permanent pictures for slots. Methods may also raise QueueUnavailable and StorageUnavailable."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Templates:
         slots: SlotRepository,
         store: MediaStore,
         images: ImageTool,
-        receiving: Receiving,
-        providers: ProviderCatalogue,
+        receiving: UploadReceiver,
+        providers: ProviderRegistry,
         settings: SettingsService,
         clock: Clock,
     ) -> None:
@@ -68,6 +68,11 @@ class Templates:
         self._clock = clock
 
     async def add(self, data: AsyncIterator[bytes], *, name: str, by: Actor) -> TemplateMedia:
+        """Store a picture and its thumbnail, bound to nothing yet.
+
+        Raises PayloadTooLarge, UnsupportedMediaType, UndecodableImage, ImageTooLarge; nothing stays behind then.
+        """
+
         async def book(template: TemplateMedia, audit: AuditEntry) -> None:
             await self._templates.add(template, audit=audit)
 
@@ -76,6 +81,8 @@ class Templates:
     async def add_bound(
         self, data: AsyncIterator[bytes], *, name: str, slot_id: str, setting_key: str, by: Actor
     ) -> TemplateMedia:
+        """`add` and bind to a slot, both or neither. Also raises SlotNotFound, BindingTaken, and InvalidSettings where
+        no entry of the slot's route takes a template under this key."""
         await self._require_role(slot_id, setting_key)
         if await self._templates.find(slot_id=slot_id, setting_key=setting_key):
             raise BindingTaken(f"{slot_id} has a template as {setting_key!r} already.")
@@ -88,6 +95,7 @@ class Templates:
     async def add_replacing(
         self, data: AsyncIterator[bytes], *, name: str, slot_id: str, setting_key: str, by: Actor
     ) -> TemplateMedia:
+        """The same in place of what is bound there; that template is kept."""
         await self._require_role(slot_id, setting_key)
 
         async def book(template: TemplateMedia, audit: AuditEntry) -> None:
@@ -98,15 +106,18 @@ class Templates:
     async def list(
         self, *, slot_id: str | None = None, setting_key: str | None = None
     ) -> builtins.list[tuple[TemplateMedia, tuple[tuple[str, str], ...]]]:
+        """The templates, newest first, each with all its bindings (slot id, setting key)."""
         return await self._templates.find(slot_id=slot_id, setting_key=setting_key)
 
     async def get(self, template_id: UUID) -> TemplateMedia:
+        """TemplateNotFound."""
         template = await self._templates.get(template_id)
         if template is None:
             raise TemplateNotFound("There is no such template.")
         return template
 
     async def thumbnail(self, template_id: UUID) -> StoredFile:
+        """A small WebP of it; made now if it is not there. TemplateNotFound."""
         template = await self.get(template_id)
         key = _thumbnail_key(template_id)
         try:
@@ -119,13 +130,18 @@ class Templates:
         # It is made from the picture alone, so the picture's checksum identifies it too.
         return StoredFile(key, size, f"thumbnail-{template.file.sha256}")
 
-    async def remove(self, template_id: UUID, *, besides: tuple[str, str] | None = None, by: Actor) -> None:
+    async def remove(self, template_id: UUID, *, except_binding: tuple[str, str] | None = None, by: Actor) -> None:
+        """Remove a template that no slot and no live job uses, with its files.
+
+        `except_binding` (slot id, setting key) names a binding that may go with it. TemplateNotFound, TemplateInUse.
+        """
         template = await self.get(template_id)
         audit = self._told(AuditAction.TEMPLATE_REMOVED, by, template)
-        await self._templates.remove(template_id, besides=besides, audit=audit)
+        await self._templates.remove(template_id, except_binding=except_binding, audit=audit)
         await self._clear_up(template_id)
 
     async def remove_bound(self, template_id: UUID, *, by: Actor) -> None:
+        """Remove it and its bindings, whatever uses it. TemplateNotFound."""
         found = [pair for pair in await self._templates.find() if pair[0].id == template_id]
         if not found:
             raise TemplateNotFound("There is no such template.")
@@ -203,7 +219,7 @@ class Templates:
         await self._store.delete(_thumbnail_key(template_id))
 
     def _told(self, action: AuditAction, by: Actor, template: TemplateMedia, **detail: object) -> AuditEntry:
-        return audited(action, by, now=self._clock.now(), target=str(template.id), name=template.name, **detail)
+        return audit_entry(action, by, now=self._clock.now(), target=str(template.id), name=template.name, **detail)
 
 
 def _key(template_id: UUID) -> MediaKey:

@@ -24,7 +24,7 @@ from ...domain.slot import (
 )
 from ...domain.validation import (
     MAX_NAME_CHARS,
-    Trouble,
+    FieldError,
     below,
     read_fields,
     visible_name,
@@ -34,7 +34,7 @@ from ...ports.provider import Provider
 MAX_ENTRIES = 8
 MAX_TEMPLATES = 32
 MAX_PROMPT_FIELDS = 32
-LONGEST_GALLERY = timedelta(days=366)
+MAX_GALLERY = timedelta(days=366)
 """How far ahead a gallery may be opened: a mistyped year would leave guests' pictures open for long."""
 
 EARLIEST_GALLERY = datetime(2000, 1, 1, tzinfo=UTC)
@@ -126,7 +126,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read_document(document: Mapping[str, Any]) -> tuple[Draft, list[Trouble]]:
+def read_document(document: Mapping[str, Any]) -> tuple[Draft, list[FieldError]]:
     """A document field by field, and everything of it that could not be read."""
     given, errors = read_fields(SlotDocument, document, ignored=READ_ONLY)
     whole = SlotDocument(**_NOTHING | given)
@@ -145,7 +145,7 @@ def read_document(document: Mapping[str, Any]) -> tuple[Draft, list[Trouble]]:
 
 def broken_rules(
     draft: Draft, before: Slot, *, providers: Mapping[str, Provider], templates: Collection[UUID], now: datetime
-) -> list[Trouble]:
+) -> list[FieldError]:
     """Every rule that the draft breaks, as far as it could be read.
 
     `templates` are those that there are. An entry of a provider that is not installed any more may stay as it is.
@@ -185,17 +185,17 @@ def _steps(draft: Draft) -> list[tuple[str, RouteEntry]]:
     return steps if draft.branded is None else [*steps, ("branded", _branding(draft.branded))]
 
 
-def _name_troubles(draft: Draft) -> list[Trouble]:
+def _name_troubles(draft: Draft) -> list[FieldError]:
     name = draft.document.name.strip()
     if "name" in draft.unread or (name and visible_name(name) == name):
         return []
     return [("name", f"A name has 1 to {MAX_NAME_CHARS} characters that can be seen, in one line.")]
 
 
-def _route_troubles(draft: Draft) -> list[Trouble]:
+def _route_troubles(draft: Draft) -> list[FieldError]:
     if "route" in draft.unread:
         return []
-    troubles: list[Trouble] = []
+    troubles: list[FieldError] = []
     if len(draft.entries) > MAX_ENTRIES:
         troubles.append(("route", f"A route has at most {MAX_ENTRIES} entries."))
     if draft.document.active and not draft.entries:
@@ -207,7 +207,7 @@ def _route_troubles(draft: Draft) -> list[Trouble]:
 
 def _step_troubles(
     at: str, entry: RouteEntry, draft: Draft, before: Slot, providers: Mapping[str, Provider]
-) -> list[Trouble]:
+) -> list[FieldError]:
     provider = providers.get(entry.provider_id)
     if provider is None:
         if entry in steps_of(before.route):
@@ -218,7 +218,7 @@ def _step_troubles(
         told = f"The provider {provider.info.id} has no operation {entry.operation_id[:64]!r}."
         return [(below(at, "operation_id"), told)]
     at = below(at, "settings")
-    troubles: list[Trouble] = []
+    troubles: list[FieldError] = []
     try:
         provider.check_settings(operation.id, entry.settings)
     except InvalidSettings as error:
@@ -235,13 +235,13 @@ def _step_troubles(
 
 def _template_troubles(
     draft: Draft, before: Slot, providers: Mapping[str, Provider], templates: Collection[UUID]
-) -> list[Trouble]:
+) -> list[FieldError]:
     steps = [entry for _, entry in _steps(draft)]
     roles = template_roles(steps, providers)
     roles_known = "route" not in draft.unread and None not in (*draft.entries, draft.branded)
     if any(step.provider_id not in providers for step in steps):  # what they take is not known here
         roles |= {binding.setting_key for binding in before.route.templates}
-    troubles: list[Trouble] = []
+    troubles: list[FieldError] = []
     if len(draft.bindings) > MAX_TEMPLATES:
         troubles.append(("templates", f"A slot has at most {MAX_TEMPLATES} templates."))
     seen: set[str] = set()
@@ -265,9 +265,9 @@ def no_such_role(setting_key: str, roles: Collection[str]) -> str:
     return f"No entry of the route takes a template as {setting_key[:64]!r}; {taken}."
 
 
-def _prompt_field_troubles(draft: Draft) -> list[Trouble]:
+def _prompt_field_troubles(draft: Draft) -> list[FieldError]:
     names = [] if "prompt_fields" in draft.unread else draft.document.prompt_fields
-    troubles: list[Trouble] = []
+    troubles: list[FieldError] = []
     if len(names) > MAX_PROMPT_FIELDS:
         troubles.append(("prompt_fields", f"There are at most {MAX_PROMPT_FIELDS}."))
     for number, name in enumerate(names[: MAX_PROMPT_FIELDS + 1]):
@@ -279,21 +279,21 @@ def _prompt_field_troubles(draft: Draft) -> list[Trouble]:
     return troubles
 
 
-def _gallery_troubles(draft: Draft, now: datetime) -> list[Trouble]:
+def _gallery_troubles(draft: Draft, now: datetime) -> list[FieldError]:
     until = None if "gallery_open_until" in draft.unread else draft.document.gallery_open_until
-    if until is None or EARLIEST_GALLERY <= until <= now + LONGEST_GALLERY:
+    if until is None or EARLIEST_GALLERY <= until <= now + MAX_GALLERY:
         return []
     if until < EARLIEST_GALLERY:
         return [("gallery_open_until", f"It is not before {EARLIEST_GALLERY:%Y}; null closes the gallery.")]
-    return [("gallery_open_until", f"A gallery can be open for {LONGEST_GALLERY.days} days from now at most.")]
+    return [("gallery_open_until", f"A gallery can be open for {MAX_GALLERY.days} days from now at most.")]
 
 
-def _read_each(kind: type[_T], items: Sequence[Any], *, at: str) -> tuple[tuple[_T | None, ...], list[Trouble]]:
+def _read_each(kind: type[_T], items: Sequence[Any], *, at: str) -> tuple[tuple[_T | None, ...], list[FieldError]]:
     """Each item as a struct, None where it is none, and everything that is wrong with them."""
     read = [_read(kind, item, at=f"{at}.{number}") for number, item in enumerate(items)]
     return tuple(item for item, _ in read), [error for _, errors in read for error in errors]
 
 
-def _read(kind: type[_T], item: object, *, at: str) -> tuple[_T | None, list[Trouble]]:
+def _read(kind: type[_T], item: object, *, at: str) -> tuple[_T | None, list[FieldError]]:
     fields, errors = read_fields(kind, item, at=at)
     return None if errors else kind(**fields), errors

@@ -14,7 +14,7 @@ _FOLD_BATCH = 5000
 _PRUNE_BATCH = 200
 
 
-class History:
+class Retention:
     """Keeps jobs and their logs for `kept`, and their statistics for ever."""
 
     def __init__(self, *, jobs: JobRepository, stats: StatsService, clock: Clock, kept: timedelta) -> None:

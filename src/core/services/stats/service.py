@@ -11,7 +11,7 @@ import msgspec
 
 from ...domain.stats import (
     SETTLED_AFTER,
-    Figures,
+    ProviderStatusCache,
     StatsCell,
     by_provider,
     figures_of,
@@ -26,8 +26,8 @@ from ...ports.clock import Clock
 from ...ports.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService
 
-LONGEST_OF_SLOT = timedelta(days=31)
-LONGEST_OF_ALL = timedelta(days=90)
+MAX_RANGE_OF_SLOT = timedelta(days=31)
+MAX_RANGE_OF_ALL = timedelta(days=90)
 _USUAL = {
     Period.HOUR: timedelta(days=1),
     Period.DAY: timedelta(days=30),
@@ -70,22 +70,22 @@ class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     start: datetime
     end: datetime
-    figures: Figures
-    providers: dict[str, Figures]
+    figures: ProviderStatusCache
+    providers: dict[str, ProviderStatusCache]
 
 
 class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of a range, together and of every period in it, the empty ones included; by slot in reports of all."""
 
     range: TimeRange
-    summary: Figures
-    providers: dict[str, Figures]
-    slots: dict[str, Figures]
+    summary: ProviderStatusCache
+    providers: dict[str, ProviderStatusCache]
+    slots: dict[str, ProviderStatusCache]
     last_reset_at: datetime | None
     periods: list[PeriodFigures]
 
 
-class Statistics:
+class StatsQueries:
     """Answers questions from the counts that are kept, and has them counted anew."""
 
     def __init__(self, stats: StatsService, slots: SlotRepository, clock: Clock) -> None:
@@ -95,7 +95,7 @@ class Statistics:
 
     async def of_slot(self, slot_id: str, asked: StatsAsked) -> StatsReport:
         """What the slot did since its reset mark, at most 31 days. SlotNotFound, InvalidRequest, QueueUnavailable."""
-        range = self._range(asked, longest=LONGEST_OF_SLOT)
+        range = self._range(asked, longest=MAX_RANGE_OF_SLOT)
         mark = (await self._slots.get(slot_id)).stats_reset_at
         cells = await self._stats.cells(range.bounds, slot_id=slot_id, since=mark)
         return _report(range, cells, mark)
@@ -107,7 +107,7 @@ class Statistics:
 
         `last_reset_at` is the newest mark of those slots. SlotNotFound, InvalidRequest, QueueUnavailable.
         """
-        range = self._range(asked, longest=LONGEST_OF_ALL)
+        range = self._range(asked, longest=MAX_RANGE_OF_ALL)
         slots = await self._slots.all() if slot_id is None else [await self._slots.get(slot_id)]
         mark = max((slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None), default=None)
         asking = self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id)
@@ -149,7 +149,7 @@ def ordered(periods: list[PeriodFigures], *, by: SortBy, order: SortOrder) -> li
 
 
 def _report(
-    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, Figures] = {}
+    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, ProviderStatusCache] = {}
 ) -> StatsReport:
     sorted_out: dict[int, list[StatsCell]] = {}
     for cell in cells:

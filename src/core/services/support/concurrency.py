@@ -10,7 +10,7 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
-async def together(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[_A, _B]:
+async def gather_in_order(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[_A, _B]:
     """Both, as if they were awaited one after the other: where both fail, the first one's error is raised.
 
     Nothing is left running, also where it is cancelled.

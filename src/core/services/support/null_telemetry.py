@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ...domain.job import FailureReason, JobSource
 from ...domain.media import MediaKind
-from ...domain.provider_usage import Verdict
+from ...domain.provider_usage import CallOutcome
 from ...domain.trace_context import IngestOutcome
 from ...ports.telemetry import Fact, Span
 
@@ -26,12 +26,12 @@ class SilentSpan:
         """Nobody asks."""
 
 
-class Silence:
+class NullTelemetry:
     """The Telemetry port that keeps nothing."""
 
     @contextmanager
     def span(self, name: str, facts: Mapping[str, Fact] | None = None, *, parent: str | None = None) -> Iterator[Span]:
-        yield SILENT_SPAN
+        yield NULL_SPAN
 
     def trace(self) -> str | None:
         return None
@@ -45,7 +45,7 @@ class Silence:
     def job_ended(self, slot_id: str, source: JobSource, reason: FailureReason | None) -> None:
         """Nobody asks."""
 
-    def call_ended(self, provider_id: str, verdict: Verdict, *, took: timedelta, call: int) -> None:
+    def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         """Nobody asks."""
 
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
@@ -58,5 +58,5 @@ class Silence:
         """Nobody asks."""
 
 
-SILENT_SPAN = SilentSpan()
-SILENCE = Silence()
+NULL_SPAN = SilentSpan()
+NULL_TELEMETRY = NullTelemetry()

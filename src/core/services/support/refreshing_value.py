@@ -19,7 +19,7 @@ MAX_AGE = timedelta(seconds=1)
 _T = TypeVar("_T")
 
 
-class Fresh(Generic[_T]):
+class RefreshingValue(Generic[_T]):
     """What `read` returned, a second old at most. `what` names it in the log (`the settings`)."""
 
     def __init__(self, read: Callable[[], Awaitable[_T]], clock: Clock, *, what: str) -> None:

@@ -34,7 +34,7 @@ from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 _log = logging.getLogger("photochanger.webhooks")
 
 POLL = timedelta(seconds=1)
-AT_ONCE = 16
+MAX_CONCURRENCY = 16
 """So many calls are under way at most."""
 
 SHARE = 4
@@ -47,10 +47,10 @@ LEASE = timedelta(seconds=60)
 GRACE = timedelta(seconds=15)
 """How long calls that are under way may go on after the stop signal: longer than one may take."""
 
-_LONGEST_ERROR_CHARS = 200
+_MAX_ERROR_CHARS = 200
 
 
-class ResultTold(msgspec.Struct, kw_only=True):
+class ResultPayload(msgspec.Struct, kw_only=True):
     """The picture of a job that has ended. `outcome` is `success`, or `fallback` where the failure answer made it."""
 
     url: str
@@ -64,7 +64,7 @@ class ResultTold(msgspec.Struct, kw_only=True):
     outcome: str
 
 
-class JobTold(msgspec.Struct, kw_only=True):
+class JobPayload(msgspec.Struct, kw_only=True):
     """What a receiver may know of a job that has ended: nothing of what guests have typed."""
 
     job_id: UUID
@@ -75,7 +75,7 @@ class JobTold(msgspec.Struct, kw_only=True):
     error_code: str | None
     created_at: datetime
     finalized_at: datetime | None
-    result: ResultTold | None
+    result: ResultPayload | None
 
 
 class Message(msgspec.Struct, kw_only=True):
@@ -83,7 +83,7 @@ class Message(msgspec.Struct, kw_only=True):
 
     type: str
     timestamp: datetime | None
-    data: JobTold
+    data: JobPayload
 
 
 class _Failed(Exception):
@@ -136,7 +136,7 @@ class WebhookDelivery:
         try:
             while not self._stopping:
                 self._changed.clear()
-                n = min(AT_ONCE - len(self._running), SHARE)
+                n = min(MAX_CONCURRENCY - len(self._running), SHARE)
                 if n == 0:
                     await self._changed.wait()
                     continue
@@ -153,7 +153,7 @@ class WebhookDelivery:
         under_way = Counter(self._running.values())
         try:
             return await self._outbox.acquire(
-                n=n, lease=LEASE, but_of=[slot_id for slot_id, calls in under_way.items() if calls >= SHARE]
+                n=n, lease=LEASE, exclude_slots=[slot_id for slot_id, calls in under_way.items() if calls >= SHARE]
             )
         except PhotoChangerError as error:
             _log.warning("webhooks wait: %s", error.detail)
@@ -256,7 +256,7 @@ class WebhookDelivery:
         again_in = pause_after(delivery.attempts, pauses=self._pauses)
         if isinstance(failure, _Hopeless):
             again_in = None
-        error = failure.error[:_LONGEST_ERROR_CHARS]
+        error = failure.error[:_MAX_ERROR_CHARS]
         what = "is dead" if again_in is None else "failed and is tried again"
         _log.warning("delivery %s of job %s %s: %s", delivery.id, delivery.job_id, what, error)
         await self._outbox.failed(delivery, error=error, status=failure.status, again_in=again_in)
@@ -265,7 +265,7 @@ class WebhookDelivery:
         return Message(
             type="job.finalized",
             timestamp=job.finalized_at,
-            data=JobTold(
+            data=JobPayload(
                 job_id=job.id,
                 slot_id=job.slot_id,
                 source=job.source,
@@ -278,11 +278,11 @@ class WebhookDelivery:
             ),
         )
 
-    def _result(self, job: Job) -> ResultTold | None:
+    def _result(self, job: Job) -> ResultPayload | None:
         if job.result is None:
             return None
         url = f"{self._base}/public/results/{job.id}"
-        return ResultTold(
+        return ResultPayload(
             url=url,
             thumbnail_url=f"{url}/thumbnail",
             mime=job.result.mime,

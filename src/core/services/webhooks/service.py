@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from ...domain.accounts import Actor
-from ...domain.audit import AuditAction, AuditEntry, audited
+from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import WebhookNotFound
 from ...domain.pagination import Page, Position
 from ...domain.webhook import (
@@ -30,9 +30,8 @@ from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 _SECRET_BYTES = 32
 
 
-class Webhooks:
-    """The WebhookService port. Secrets are sealed before they are kept; `put` and `rotate_secret` may also raise
-    SecretKeyUnavailable."""
+class WebhookService:
+    """Webhooks of slots, and what became of their deliveries. Methods may also raise QueueUnavailable."""
 
     def __init__(
         self,
@@ -51,6 +50,7 @@ class Webhooks:
         self._clock = clock
 
     async def get(self, slot_id: str) -> Webhook:
+        """SlotNotFound, WebhookNotFound."""
         await self._slots.get(slot_id)
         webhook = await self._webhooks.get(slot_id)
         if webhook is None:
@@ -58,6 +58,10 @@ class Webhooks:
         return webhook
 
     async def put(self, slot_id: str, url: str, *, by: Actor) -> tuple[Webhook, str | None]:
+        """Tell this URL of the slot's ended jobs from now on; with the signing secret (`whsec_...`) if it was made now.
+
+        SlotNotFound, InvalidSettings.
+        """
         await self._slots.get(slot_id)
         self._sender.check_url(url)
         known = await self._webhooks.get(slot_id)
@@ -68,9 +72,11 @@ class Webhooks:
         return webhook, None
 
     async def rotate_secret(self, slot_id: str, *, by: Actor) -> tuple[Webhook, str]:
+        """A new signing secret and key id; the old one is used no more. SlotNotFound, WebhookNotFound."""
         return await self._keep_with_new_secret(slot_id, (await self.get(slot_id)).url, by)
 
     async def remove(self, slot_id: str, *, by: Actor) -> None:
+        """SlotNotFound, WebhookNotFound."""
         entry = self._entry(AuditAction.WEBHOOK_REMOVED, await self.get(slot_id), by)
         if not await self._webhooks.remove(slot_id, audit=entry):
             raise WebhookNotFound(f"The slot {slot_id} has no webhook.")
@@ -83,10 +89,12 @@ class Webhooks:
         limit: int = 50,
         after: Position | None = None,
     ) -> Page[Delivery]:
+        """A page of deliveries, newest first."""
         return await self._outbox.find(limit=limit, states=states, slot_id=slot_id, after=after)
 
     async def redeliver(self, delivery_id: UUID) -> Delivery:
-        return await self._outbox.again(delivery_id)
+        """Try a delivery again, now. WebhookNotFound."""
+        return await self._outbox.retry_now(delivery_id)
 
     async def _keep_with_new_secret(self, slot_id: str, url: str, by: Actor) -> tuple[Webhook, str]:
         secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
@@ -107,7 +115,7 @@ class Webhooks:
 
     def _entry(self, action: AuditAction, webhook: Webhook, by: Actor) -> AuditEntry:
         """Names the host alone: the rest of an URL may be as good as a password."""
-        return audited(
+        return audit_entry(
             action,
             by,
             now=self._clock.now(),

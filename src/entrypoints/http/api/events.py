@@ -18,9 +18,9 @@ from ....core.domain.accounts import Permission
 from ....core.domain.errors import InvalidRequest, QueueUnavailable
 from ....core.domain.job import JobEvent
 from ....core.services.jobs.event_stream import (
-    FeedClosed,
-    Listener,
-    Told,
+    EventBatch,
+    StreamClosed,
+    Subscriber,
     TooSlow,
 )
 from ..auth.access import identity_of, may_go_on
@@ -94,7 +94,7 @@ class _Stream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._answer(scope, receive, send)
-        except FeedClosed as error:  # before the answer began; later it ends the answer
+        except StreamClosed as error:  # before the answer began; later it ends the answer
             raise QueueUnavailable("The service stops.") from error
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,14 +111,14 @@ class _Stream:
                     task.cancel()
                 await asyncio.gather(telling, hanging_up, return_exceptions=True)
 
-    async def _tell(self, listener: Listener, send: Send) -> None:
+    async def _tell(self, listener: Subscriber, send: Send) -> None:
         await _write(send, f"retry: {_RECONNECT_MS}\n\n")
         checked = self._services.clock.now()
         while True:
             left = (self._until - self._services.clock.now()).total_seconds()
             if left <= 0:
                 return
-            told: Told | None = None
+            told: EventBatch | None = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(HEARTBEAT_SECONDS, left)):
                     told = await listener.next()
@@ -132,7 +132,7 @@ class _Stream:
         """Close the answer; the connection of a listener that reads nothing is cut, since nothing gets through it."""
         try:
             telling.result()
-        except FeedClosed:
+        except StreamClosed:
             pass  # the service stops, which is nothing that the listener did
         except (TooSlow, TimeoutError):
             _log.info("a listener to events was too slow and is let go")
@@ -148,7 +148,7 @@ async def _write(send: Send, text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
 
-def _text(told: Told, slot_id: str | None) -> str:
+def _text(told: EventBatch, slot_id: str | None) -> str:
     """The messages as the stream carries them. The id goes with the last: before it, something may be missing."""
     messages = [("job", _job_body(event)) for event in told.events if slot_id in (None, event.slot_id)]
     if told.reset:

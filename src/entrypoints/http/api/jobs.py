@@ -12,7 +12,7 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.audit import AuditAction, audited
+from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.deadlines import remaining
 from ....core.domain.errors import InvalidRequest, JobNotFound
 from ....core.domain.job import (
@@ -24,12 +24,12 @@ from ....core.domain.job import (
     JobState,
     LogEntry,
 )
-from ..auth.access import Open, actor_of
+from ..auth.access import PublicAccess, actor_of
 from ..dependencies import HttpServices
 from ..protocol.etag import json_response, personal_response
 from ..protocol.file_response import serve_file
 from ..protocol.job_response import JobBody, job_body
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.query import (
     DEFAULT_PAGE,
     Cursor,
@@ -97,12 +97,12 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-def job_summary(job: Job, links: Links, *, now: datetime) -> JobSummary:
+def job_summary(job: Job, links: UrlBuilder, *, now: datetime) -> JobSummary:
     """A job as a list tells of it."""
     return JobSummary(**_summary(job, links, now))
 
 
-def job_detail(job: Job, links: Links, *, now: datetime, logs: list[LogEntry]) -> JobDetail:
+def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntry]) -> JobDetail:
     """A job with everything that is known of it."""
     facts = job.photo.facts
     file = job.photo.file
@@ -133,18 +133,18 @@ async def list_jobs(request: Request[Any, Any, Any]) -> ASGIApp:
     page = await services.jobs.find(
         _filter(query), order=query.sort, limit=query.limit, after=position_of(query.cursor)
     )
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     now = services.clock.now()
     items = [job_summary(job, links, now=now) for job in page.items]
     return personal_response(request, {"items": items, "next_cursor": cursor_of(page.next)})
 
 
-@get("/api/jobs/{job_id:str}", opt={"access": Open.JOB_LINK})
+@get("/api/jobs/{job_id:str}", opt={"access": PublicAccess.JOB_LINK})
 async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
     """The job. With its own link's token what a guest may know; a wrong token is told the same as no such job."""
     services: HttpServices = request.app.state.services
     job = await services.jobs.get(job_id_of(request))
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     if "token" in request.query_params:
         token = str(request.query_params["token"])
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
@@ -169,9 +169,9 @@ async def cancel_job(request: Request[Any, Any, Any]) -> ASGIApp:
     job = await services.jobs.cancel(job_id_of(request))
     now = services.clock.now()
     await services.audit.append(
-        audited(AuditAction.JOB_CANCELLED, actor_of(request), now=now, target=str(job.id), slot_id=job.slot_id)
+        audit_entry(AuditAction.JOB_CANCELLED, actor_of(request), now=now, target=str(job.id), slot_id=job.slot_id)
     )
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     return json_response(job_summary(job, links, now=now), status=202)
 
 
@@ -209,7 +209,7 @@ def _filter(query: JobQuery) -> JobFilter:
     )
 
 
-def _summary(job: Job, links: Links, now: datetime) -> dict[str, Any]:
+def _summary(job: Job, links: UrlBuilder, now: datetime) -> dict[str, Any]:
     ended_at = job.finalized_at or now
     taken_at = job.acquired_at
     waited = (taken_at or ended_at) - job.created_at

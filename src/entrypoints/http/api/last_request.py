@@ -15,7 +15,7 @@ from ....core.domain.ingest_request import (
     FILE_FIELDS,
     PASSWORD_FIELD,
     IngestRequest,
-    SeenFile,
+    ReceivedFile,
     findings,
 )
 from ..dependencies import HttpServices
@@ -85,7 +85,7 @@ def _body(seen: IngestRequest) -> SeenRequestBody:
     )
 
 
-def _file_body(file: SeenFile) -> SeenFileBody:
+def _file_body(file: ReceivedFile) -> SeenFileBody:
     return SeenFileBody(
         field=file.field,
         filename=file.filename,

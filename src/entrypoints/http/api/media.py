@@ -21,7 +21,7 @@ from ..auth.access import actor_of
 from ..dependencies import HttpServices
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.multipart import FORM_OVERHEAD_BYTES, read_form
 
 
@@ -72,7 +72,7 @@ async def register_media(request: Request[Any, Any, Any]) -> ASGIApp:
     form = _MediaForm(services.media)
     content_type = request.headers.get("content-type", "")
     media = await read_form(request.receive, content_type, max_bytes=max_bytes, reader=form)
-    link = Links(request.scope, services.public_base_url).media(media.id)
+    link = UrlBuilder(request.scope, services.public_base_url).media(media.id)
     body = MediaBody(
         id=media.id,
         url=link,

@@ -10,10 +10,10 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.slot_health import SlotState
-from ....core.services.slots.overview import SlotGlance
+from ....core.services.slots.overview import SlotSummary
 from ..dependencies import HttpServices
 from ..protocol.etag import tagged_response
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.query import read_query
 from .slots import RecentResult, recent_result
 from .stats import ZoneName, counts
@@ -45,12 +45,12 @@ async def overview(request: Request[Any, Any, Any]) -> ASGIApp:
     """All slots by id."""
     services: HttpServices = request.app.state.services
     asked = read_query(request, OverviewQuery)
-    links = Links(request.scope, services.public_base_url)
-    found = await services.overview.look(zone=asked.tz)
+    links = UrlBuilder(request.scope, services.public_base_url)
+    found = await services.overview.get(zone=asked.tz)
     return tagged_response(request, {"items": [_card(glance, links) for glance in found]})
 
 
-def _card(glance: SlotGlance, links: Links) -> SlotCard:
+def _card(glance: SlotSummary, links: UrlBuilder) -> SlotCard:
     slot = glance.slot
     first = next(iter(slot.route.entries), None)
     return SlotCard(

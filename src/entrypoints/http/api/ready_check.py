@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ....core.domain.accounts import Permission
 from ....core.domain.slot import Slot
-from ...diagnostics.ready_check_report import Line, ReadyReport
+from ...diagnostics.ready_check_report import Line, ReadyCheckStream
 from ..dependencies import HttpServices
 from ..protocol.disconnect import hang_up
 
@@ -37,7 +37,7 @@ async def ready_check(request: Request[Any, Any, Any]) -> ASGIApp:
 class _Stream:
     """The answer. A client that hangs up ends the check."""
 
-    def __init__(self, report: ReadyReport, slots: Sequence[Slot]) -> None:
+    def __init__(self, report: ReadyCheckStream, slots: Sequence[Slot]) -> None:
         self._report = report
         self._slots = slots
 

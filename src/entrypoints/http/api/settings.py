@@ -9,7 +9,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.validation import Trouble
+from ....core.domain.validation import FieldError
 from ....core.services.providers.api_keys import KEY_RULE, is_key
 from ..auth.access import actor_of
 from ..dependencies import HttpServices
@@ -42,12 +42,12 @@ async def put_settings(request: Request[Any, Any, Any]) -> ASGIApp:
     return await _answer(request, services)
 
 
-def _keys(given: object, services: HttpServices) -> tuple[dict[str, str | None], list[Trouble]]:
+def _keys(given: object, services: HttpServices) -> tuple[dict[str, str | None], list[FieldError]]:
     """The keys by provider, and what is wrong with those that cannot be used."""
     if not isinstance(given, dict):
         return {}, [("provider_keys", "It is an object.")]
     known = {provider.info.id for provider in services.catalogue.all() if not provider.info.on_this_machine}
-    errors: list[Trouble] = []
+    errors: list[FieldError] = []
     for provider_id, key in given.items():
         place = f"provider_keys.{provider_id[:64]}"
         if provider_id not in known:

@@ -18,7 +18,7 @@ from ..auth.access import actor_of
 from ..dependencies import HttpServices
 from ..protocol.etag import required_version, tagged_response, version_tag
 from ..protocol.json_body import read_json
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.query import read_query
 
 
@@ -42,7 +42,7 @@ class SlotFilter(msgspec.Struct, frozen=True):
     search: str | None = None
 
 
-def slot_body(slot: Slot, links: Links) -> dict[str, Any]:
+def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
     """The slot on the wire."""
     return {
         "id": slot.id,
@@ -54,7 +54,7 @@ def slot_body(slot: Slot, links: Links) -> dict[str, Any]:
     }
 
 
-def recent_result(job: Job, links: Links) -> RecentResult:
+def recent_result(job: Job, links: UrlBuilder) -> RecentResult:
     """A job's result as lists of pictures tell of it."""
     assert job.result is not None
     assert job.finalized_at is not None
@@ -75,7 +75,7 @@ async def list_slots(request: Request[Any, Any, Any]) -> ASGIApp:
     services: HttpServices = request.app.state.services
     wanted = read_query(request, SlotFilter)
     found = await services.slots.list(**msgspec.structs.asdict(wanted))
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     return tagged_response(request, {"items": [slot_body(slot, links) for slot in found]})
 
 
@@ -106,7 +106,7 @@ async def reset_stats(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 async def _answer(request: Request[Any, Any, Any], services: HttpServices, slot: Slot) -> ASGIResponse:
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     recent = await services.jobs.refresh_recent_results(slot.id)
     body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent]}
     return tagged_response(request, body, version=slot.version)

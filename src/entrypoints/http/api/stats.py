@@ -11,7 +11,7 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.stats import Figures
+from ....core.domain.stats import ProviderStatusCache
 from ....core.domain.time_ranges import Period
 from ....core.services.stats.service import (
     PeriodFigures,
@@ -117,13 +117,13 @@ def _period(one: PeriodFigures) -> dict[str, Any]:
     }
 
 
-def _providers(providers: Mapping[str, Figures]) -> list[dict[str, Any]]:
+def _providers(providers: Mapping[str, ProviderStatusCache]) -> list[dict[str, Any]]:
     return [
         {"provider_id": provider_id or None, **msgspec.structs.asdict(figures)}
         for provider_id, figures in providers.items()
     ]
 
 
-def counts(figures: Figures) -> dict[str, Any]:
+def counts(figures: ProviderStatusCache) -> dict[str, Any]:
     """The figures without their latency."""
     return {name: value for name, value in msgspec.structs.asdict(figures).items() if name != "latency_ms"}

@@ -28,7 +28,7 @@ from ..auth.access import actor_of
 from ..dependencies import HttpServices
 from ..protocol.etag import json_response, tagged_response
 from ..protocol.file_response import serve_stored
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.multipart import FORM_OVERHEAD_BYTES, read_form
 from ..protocol.query import read_query
 
@@ -136,7 +136,7 @@ async def register_template(request: Request[Any, Any, Any]) -> ASGIApp:
     finally:
         kept.close()
     bound = ((form.fields["slot_id"], form.fields["setting_key"]),) if "slot_id" in form.fields else ()
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     headers = {"Location": links.template(template.id)}
     return json_response(_body(template, bound, links), status=201, headers=headers)
 
@@ -147,7 +147,7 @@ async def list_templates(request: Request[Any, Any, Any]) -> ASGIApp:
     services: HttpServices = request.app.state.services
     wanted = read_query(request, TemplateFilter)
     found = await services.templates.list(slot_id=wanted.slot_id, setting_key=wanted.setting_key)
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     return tagged_response(request, {"items": [_body(template, bound, links) for template, bound in found]})
 
 
@@ -185,7 +185,7 @@ async def delete_template(request: Request[Any, Any, Any]) -> ASGIApp:
         await services.templates.remove_bound(template_id, by=by)
     else:
         binding = None if query.slot_id is None or query.setting_key is None else (query.slot_id, query.setting_key)
-        await services.templates.remove(template_id, besides=binding, by=by)
+        await services.templates.remove(template_id, except_binding=binding, by=by)
     return ASGIResponse(status_code=204, headers={"Cache-Control": "no-store"})
 
 
@@ -194,7 +194,7 @@ async def _chunks(kept: IO[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _body(template: TemplateMedia, bindings: tuple[tuple[str, str], ...], links: Links) -> TemplateBody:
+def _body(template: TemplateMedia, bindings: tuple[tuple[str, str], ...], links: UrlBuilder) -> TemplateBody:
     return TemplateBody(
         id=template.id,
         name=template.name,

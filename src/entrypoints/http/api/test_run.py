@@ -24,7 +24,7 @@ from ..dependencies import HttpServices
 from ..protocol.disconnect import wait_for
 from ..protocol.etag import json_response
 from ..protocol.json_body import MAX_JSON_BYTES, json_object
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.multipart import FORM_OVERHEAD_BYTES, read_form
 from .jobs import job_detail
 
@@ -82,5 +82,5 @@ async def test_run(request: Request[Any, Any, Any]) -> ASGIApp:
     job = await services.jobs.create(slot, photo, source=JobSource.TEST)
     job = await wait_for(request.receive, services, job, None)
     logs = await services.jobs.logs(job.id)
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     return json_response(job_detail(job, links, now=services.clock.now(), logs=logs))

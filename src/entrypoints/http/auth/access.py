@@ -18,7 +18,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods of routes that change nothing (RFC 9110 §9.2.1): these need no proof of where the request began."""
 
 
-class Open(enum.Enum):
+class PublicAccess(enum.Enum):
     """Access that needs no permission.
 
     Attributes:
@@ -34,7 +34,7 @@ class Open(enum.Enum):
     JOB_LINK = "job_link"
 
 
-Access = Open | Permission
+Access = PublicAccess | Permission
 
 
 def access_of(handler: BaseRouteHandler) -> Access:
@@ -49,17 +49,17 @@ async def require_access(connection: ASGIConnection[Any, Any, Any, Any], handler
     A token in `Authorization` is what counts; where there is none, the cookie of a session does.
     """
     access = access_of(handler)
-    if access is Open.PUBLIC or (access is Open.JOB_LINK and "token" in connection.query_params):
+    if access is PublicAccess.PUBLIC or (access is PublicAccess.JOB_LINK and "token" in connection.query_params):
         return
     services: HttpServices = connection.app.state.services
-    if access is Open.OWN_PAGE:
+    if access is PublicAccess.OWN_PAGE:
         require_same_origin(connection, services.public_base_url)
         return
     identity = await _identify(connection, services)
     method: Any = connection.scope.get("method")
     if method not in _SAFE and _session(connection, services) is not None:
         require_same_origin(connection, services.public_base_url)  # a browser adds the cookie to whatever a page causes
-    needed = Permission.JOBS_READ if access is Open.JOB_LINK else access
+    needed = Permission.JOBS_READ if access is PublicAccess.JOB_LINK else access
     if isinstance(needed, Permission) and needed not in identity.permissions:
         raise PermissionDenied(f"This needs the permission {needed}.")
     connection.scope["state"]["identity"] = identity

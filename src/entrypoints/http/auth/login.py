@@ -11,13 +11,13 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Actor, Identity
-from ....core.domain.audit import AuditAction, audited
+from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.errors import InvalidToken
 from ....core.domain.validation import parse_fields
 from ..dependencies import HttpServices
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
-from .access import Open, address_of, identity_of
+from .access import PublicAccess, address_of, identity_of
 from .session_cookie import ended_session, new_session, session_of
 
 _MAX_LOGIN_BYTES = 64 * 1024
@@ -51,7 +51,7 @@ class MeBody(msgspec.Struct, kw_only=True):
     expires_in_sec: int
 
 
-@post("/api/login", opt={"access": Open.PUBLIC})
+@post("/api/login", opt={"access": PublicAccess.PUBLIC})
 async def login(request: Request[Any, Any, Any]) -> ASGIApp:
     """A token for an administrator."""
     services: HttpServices = request.app.state.services
@@ -64,7 +64,7 @@ async def login(request: Request[Any, Any, Any]) -> ASGIApp:
     return json_response(body)
 
 
-@post("/api/session", opt={"access": Open.OWN_PAGE})
+@post("/api/session", opt={"access": PublicAccess.OWN_PAGE})
 async def begin_session(request: Request[Any, Any, Any]) -> ASGIApp:
     """The same token as a cookie that no script can read."""
     services: HttpServices = request.app.state.services
@@ -74,20 +74,20 @@ async def begin_session(request: Request[Any, Any, Any]) -> ASGIApp:
     return json_response(_me(identity, services), headers={"Set-Cookie": cookie})
 
 
-@delete("/api/session", status_code=200, opt={"access": Open.OWN_PAGE})
+@delete("/api/session", status_code=200, opt={"access": PublicAccess.OWN_PAGE})
 async def end_session(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take the cookie away, whatever it is worth still."""
     services: HttpServices = request.app.state.services
     session = session_of(request, services.public_base_url)
     if session is not None and (identity := await _identified(session, services)) is not None:
         by = Actor(identity.username, address_of(request))
-        entry = audited(AuditAction.LOGOUT, by, now=services.clock.now(), target=identity.username)
+        entry = audit_entry(AuditAction.LOGOUT, by, now=services.clock.now(), target=identity.username)
         await services.audit.append(entry)
     headers = {"Set-Cookie": ended_session(request, services.public_base_url), "Cache-Control": "no-store"}
     return ASGIResponse(status_code=204, headers=headers)
 
 
-@get("/api/me", opt={"access": Open.ANY_TOKEN})
+@get("/api/me", opt={"access": PublicAccess.ANY_TOKEN})
 async def me(request: Request[Any, Any, Any]) -> ASGIApp:
     """Who the token speaks for."""
     return json_response(_me(identity_of(request), request.app.state.services))

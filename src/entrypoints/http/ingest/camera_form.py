@@ -9,8 +9,8 @@ from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.media import Photo
 from ....core.domain.slot import is_field_name
 from ..protocol.multipart import (
-    NOBODY,
-    FormWatch,
+    NULL_OBSERVER,
+    FormObserver,
     Receive,
     read_form,
 )
@@ -59,7 +59,7 @@ async def read_camera_form(
     check_password: Callable[[str], Awaitable[None]],
     receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
     discard_photo: Callable[[Photo], Awaitable[None]],
-    watch: FormWatch = NOBODY,
+    watch: FormObserver = NULL_OBSERVER,
 ) -> tuple[Photo, dict[str, str]]:
     """The photo, already stored, and the metadata. A wrong password that comes first is refused at once.
 

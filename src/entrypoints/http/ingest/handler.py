@@ -15,30 +15,30 @@ from ....core.domain.errors import InvalidRequest, PayloadTooLarge, PhotoChanger
 from ....core.domain.job import Job
 from ....core.domain.slot import Slot
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
-from ....core.services.support.concurrency import together
+from ....core.services.support.concurrency import gather_in_order
 from ... import logging_setup as logs
-from ..auth.access import Open, address_of
+from ..auth.access import PublicAccess, address_of
 from ..dependencies import HttpServices
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.multipart import FORM_OVERHEAD_BYTES, ClientGone
 from ..protocol.problems import STATUS, problem_of_job
 from .camera_form import read_camera_form
-from .recorder import SeenRequest
+from .recorder import RequestRecorder
 
 _log = logging.getLogger("photochanger.http")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
-@post("/ingest/{slot_id:str}", opt={"access": Open.PUBLIC})
+@post("/ingest/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
 async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take a photo, wait for its picture."""
     services: HttpServices = request.app.state.services
     began = services.clock.now()
     told = _Told()
-    seen = SeenRequest(request, services, request.path_params["slot_id"])
+    seen = RequestRecorder(request, services, request.path_params["slot_id"])
     try:
         return await _answer(request, services, told, seen)
     except BaseException as error:
@@ -72,14 +72,17 @@ def _outcome_of(error: BaseException) -> IngestOutcome:
     return IngestOutcome.REFUSED if at_fault else IngestOutcome.UNAVAILABLE
 
 
-async def _answer(request: Request[Any, Any, Any], services: HttpServices, told: _Told, seen: SeenRequest) -> ASGIApp:
+async def _answer(
+    request: Request[Any, Any, Any], services: HttpServices, told: _Told, seen: RequestRecorder
+) -> ASGIApp:
     slot_id: str = request.path_params["slot_id"]
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     key = _idempotency_key(request)
     preference = _Preference(request.headers.getall("prefer", []))
     address = address_of(request)
-    _, (slot, settings) = await together(
-        services.auth.check_throttle(address), together(services.jobs.admit(slot_id), services.settings.current())
+    _, (slot, settings) = await gather_in_order(
+        services.auth.check_throttle(address),
+        gather_in_order(services.jobs.admit(slot_id), services.settings.current()),
     )
     told.slot(slot)
     max_bytes = settings.max_upload_bytes + FORM_OVERHEAD_BYTES

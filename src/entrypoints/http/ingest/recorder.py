@@ -18,8 +18,8 @@ from ....core.domain.ingest_request import (
     MAX_FIELDS,
     PASSWORD_FIELD,
     IngestRequest,
-    PasswordSeen,
-    SeenFile,
+    PasswordCheck,
+    ReceivedFile,
     bounded,
     shown_fields,
     shown_headers,
@@ -31,8 +31,8 @@ from ..protocol.multipart import ClientGone
 from ..protocol.problems import Problem, problem_of, tell_http_error
 
 
-class SeenRequest:
-    """The FormWatch of an ingest, with what became of the request. `note` gives it to whoever keeps it."""
+class RequestRecorder:
+    """The FormObserver of an ingest, with what became of the request. `note` gives it to whoever keeps it."""
 
     def __init__(self, request: Request[Any, Any, Any], services: HttpServices, slot_id: str) -> None:
         self._request = request
@@ -41,7 +41,7 @@ class SeenRequest:
         self._received_at = services.clock.now()
         self._fields: list[tuple[str, str]] = []
         self._field_count = 0
-        self._password: PasswordSeen | None = None
+        self._password: PasswordCheck | None = None
         self._file: tuple[str, str | None, str | None] | None = None
         self._head = b""
         self._size_bytes = 0
@@ -51,7 +51,7 @@ class SeenRequest:
     def field(self, name: str, text: str) -> None:
         """A text field was read."""
         if name == PASSWORD_FIELD:
-            self._password = self._password or PasswordSeen.GIVEN
+            self._password = self._password or PasswordCheck.GIVEN
             return
         self._field_count += 1
         if len(self._fields) < MAX_FIELDS:
@@ -76,9 +76,9 @@ class SeenRequest:
         try:
             await self._services.auth.check_ingest_password(password, address=address_of(self._request))
         except InvalidPassword:
-            self._password = PasswordSeen.WRONG
+            self._password = PasswordCheck.WRONG
             raise
-        self._password = PasswordSeen.RIGHT
+        self._password = PasswordCheck.RIGHT
 
     def answered(self, status: int, told: Problem | None = None) -> None:
         """Note the request with its answer."""
@@ -102,7 +102,7 @@ class SeenRequest:
         request = self._request
         password = self._password
         if password is None and self._complete:
-            password = PasswordSeen.MISSING
+            password = PasswordCheck.MISSING
         return IngestRequest(
             slot_id=self._slot_id,
             received_at=self._received_at,
@@ -122,11 +122,11 @@ class SeenRequest:
             job_id=self.job_id,
         )
 
-    def _seen_file(self) -> SeenFile | None:
+    def _seen_file(self) -> ReceivedFile | None:
         if self._file is None:
             return None
         field, filename, content_type = self._file
-        return SeenFile(
+        return ReceivedFile(
             field=bounded(field),
             filename=_bounded(filename),
             content_type=_bounded(content_type),
@@ -140,7 +140,7 @@ def tell_method_not_allowed(request: Request[Any, Any, Any], error: MethodNotAll
     answer = tell_http_error(request, error)
     head, _, slot_id = request.url.path.rpartition("/")
     if head.endswith("/ingest"):  # below whatever address the app is mounted at
-        SeenRequest(request, request.app.state.services, slot_id).answered(answer.content.status, answer.content)
+        RequestRecorder(request, request.app.state.services, slot_id).answered(answer.content.status, answer.content)
     return answer
 
 

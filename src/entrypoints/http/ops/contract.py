@@ -16,7 +16,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 from .contract_file import contract_path
 
 _UI = Path(__file__).with_name("docs")
@@ -27,25 +27,25 @@ _POLICY = (
 )
 
 
-@get("/openapi.yaml", opt={"access": Open.PUBLIC})
+@get("/openapi.yaml", opt={"access": PublicAccess.PUBLIC})
 async def openapi_yaml(request: Request[Any, Any, Any]) -> ASGIApp:
     """The file itself."""
     return _answer(request, _contract()[0], "application/yaml")
 
 
-@get("/openapi.json", opt={"access": Open.PUBLIC})
+@get("/openapi.json", opt={"access": PublicAccess.PUBLIC})
 async def openapi_json(request: Request[Any, Any, Any]) -> ASGIApp:
     """The same as JSON."""
     return _answer(request, _contract()[1], "application/json")
 
 
-@get("/docs", opt={"access": Open.PUBLIC})
+@get("/docs", opt={"access": PublicAccess.PUBLIC})
 async def docs(request: Request[Any, Any, Any]) -> ASGIApp:
     """The page."""
     return _answer(request, _asset("docs.html"), "text/html")
 
 
-@get("/docs/{asset:str}", opt={"access": Open.PUBLIC})
+@get("/docs/{asset:str}", opt={"access": PublicAccess.PUBLIC})
 async def docs_asset(request: Request[Any, Any, Any]) -> ASGIApp:
     """A script or style of the page."""
     asset: str = request.path_params["asset"]

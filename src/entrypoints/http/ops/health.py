@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 
 from ....core.domain.errors import PhotoChangerError
 from ...diagnostics.readiness import Check, Readiness
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 from ..dependencies import HttpServices
 
 _log = logging.getLogger("photochanger.http")
@@ -30,13 +30,13 @@ class Part(msgspec.Struct, frozen=True):
     detail: str
 
 
-@route("/healthz", http_method=_READ, opt={"access": Open.PUBLIC})
+@route("/healthz", http_method=_READ, opt={"access": PublicAccess.PUBLIC})
 async def healthz() -> ASGIApp:
     """The process answers."""
     return ASGIResponse(body=b'{"status":"live"}', media_type="application/json", headers=_HEADERS)
 
 
-@route("/readyz", http_method=_READ, opt={"access": Open.PUBLIC})
+@route("/readyz", http_method=_READ, opt={"access": PublicAccess.PUBLIC})
 async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
     """200 where every part works, else 503; the body tells them apart."""
     services: HttpServices = request.app.state.services

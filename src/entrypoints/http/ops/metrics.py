@@ -8,11 +8,11 @@ from litestar import HttpMethod, Request, route
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 from ..dependencies import HttpServices
 
 
-@route("/metrics", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt={"access": Open.PUBLIC})
+@route("/metrics", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt={"access": PublicAccess.PUBLIC})
 async def metrics(request: Request[Any, Any, Any]) -> ASGIApp:
     """The figures as text; as OpenMetrics, with exemplars, for whoever accepts that."""
     services: HttpServices = request.app.state.services

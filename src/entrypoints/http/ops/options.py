@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 
 
 def options_handlers(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
@@ -27,6 +27,6 @@ def _handler(path: str, allowed: str) -> HTTPRouteHandler:
     async def options() -> ASGIApp:
         return ASGIResponse(status_code=204, headers={"Allow": allowed})
 
-    decorated: Any = route(path, http_method=HttpMethod.OPTIONS, opt={"access": Open.PUBLIC})(options)
+    decorated: Any = route(path, http_method=HttpMethod.OPTIONS, opt={"access": PublicAccess.PUBLIC})(options)
     handler: HTTPRouteHandler = decorated
     return handler

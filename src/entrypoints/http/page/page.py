@@ -19,7 +19,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 from ..dependencies import HttpServices
 
 _FOLDER = Path(__file__).with_name("static")
@@ -39,13 +39,13 @@ class _File(NamedTuple):
     gzipped: bytes | None
 
 
-@get("/", opt={"access": Open.PUBLIC})
+@get("/", opt={"access": PublicAccess.PUBLIC})
 async def page(request: Request[Any, Any, Any]) -> ASGIApp:
     """The page of administrators. It asks for a name and a password itself."""
     return _document(request, "index.html")
 
 
-@get("/gallery/{slot_id:str}", opt={"access": Open.PUBLIC})
+@get("/gallery/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
 async def gallery_page(request: Request[Any, Any, Any]) -> ASGIApp:
     """The page of guests, where the slot's gallery is open; else the same page says so, with 404."""
     services: HttpServices = request.app.state.services
@@ -57,7 +57,7 @@ async def gallery_page(request: Request[Any, Any, Any]) -> ASGIApp:
     return _document(request, "gallery.html", status=200 if is_open else 404)
 
 
-@get("/ui/{version:str}/{path:path}", opt={"access": Open.PUBLIC})
+@get("/ui/{version:str}/{path:path}", opt={"access": PublicAccess.PUBLIC})
 async def page_file(request: Request[Any, Any, Any]) -> ASGIApp:
     """A script, style or picture of the page. Those of another version are not found: the page loads itself anew."""
     file = _files().get(str(request.path_params["path"]).lstrip("/"))

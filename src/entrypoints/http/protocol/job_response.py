@@ -18,7 +18,7 @@ from ....core.domain.slot import ResponseMode
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from .file_response import StreamedResponse, begin
-from .links import Links
+from .links import UrlBuilder
 from .problems import problem_of_job, problem_response
 
 _log = logging.getLogger("photochanger.http")
@@ -67,7 +67,7 @@ class AcceptedBody(msgspec.Struct, kw_only=True):
     expires_at: datetime
 
 
-def job_body(job: Job, links: Links) -> JobBody:
+def job_body(job: Job, links: UrlBuilder) -> JobBody:
     """Everything that whoever submitted the job may know of it."""
     return JobBody(
         job_id=job.id,
@@ -87,7 +87,7 @@ def job_body(job: Job, links: Links) -> JobBody:
     )
 
 
-def _result_body(job: Job, result: Result, links: Links) -> ResultBody:
+def _result_body(job: Job, result: Result, links: UrlBuilder) -> ResultBody:
     return ResultBody(
         url=links.result(job.id),
         thumbnail_url=links.thumbnail(job.id),
@@ -105,7 +105,7 @@ def _outcome(result: Result) -> str:
     return "fallback" if result.fallback else "success"
 
 
-def accepted_response(job: Job, links: Links, *, applied: str) -> ASGIResponse:
+def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIResponse:
     """202: the job goes on, and this is where to ask for it."""
     body = AcceptedBody(
         job_id=job.id,
@@ -124,7 +124,7 @@ def accepted_response(job: Job, links: Links, *, applied: str) -> ASGIResponse:
     return ASGIResponse(body=msgspec.json.encode(body), status_code=202, media_type="application/json", headers=headers)
 
 
-async def final_response(job: Job, links: Links, store: MediaStore, jobs: JobService) -> ASGIResponse:
+async def final_response(job: Job, links: UrlBuilder, store: MediaStore, jobs: JobService) -> ASGIResponse:
     """The picture of a job that has ended, or the problem that it ended with. MediaNotFound, StorageUnavailable."""
     result = job.result
     if result is None:

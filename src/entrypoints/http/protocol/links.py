@@ -9,7 +9,7 @@ from uuid import UUID
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]+\](:\d{1,5})?\Z")
 
 
-class Links:
+class UrlBuilder:
     """The links of one request."""
 
     def __init__(self, scope: Any, public_base_url: str | None) -> None:

@@ -60,7 +60,7 @@ class FormReader(Protocol[T]):
         ...
 
 
-class FormWatch(Protocol):
+class FormObserver(Protocol):
     """Whoever wants to know what a form holds, also one that is refused."""
 
     def field(self, name: str, text: str) -> None:
@@ -81,7 +81,7 @@ class FormWatch(Protocol):
 
 
 class _Nobody:
-    """The FormWatch of forms that nobody watches."""
+    """The FormObserver of forms that nobody watches."""
 
     def field(self, name: str, text: str) -> None:
         """Nobody is told."""
@@ -96,7 +96,7 @@ class _Nobody:
         """Nobody is told."""
 
 
-NOBODY: FormWatch = _Nobody()
+NULL_OBSERVER: FormObserver = _Nobody()
 
 
 class Chunks:
@@ -140,7 +140,7 @@ async def read_form(
     *,
     max_bytes: int,
     reader: FormReader[T],
-    watch: FormWatch = NOBODY,
+    watch: FormObserver = NULL_OBSERVER,
     max_field_chars: int = MAX_FIELD_CHARS,
 ) -> T:
     """The form's file as `reader` kept it.
@@ -180,7 +180,7 @@ async def read_form(
     return kept
 
 
-async def _file(events: Events, segment: MultipartSegment, reader: FormReader[T], watch: FormWatch) -> T:
+async def _file(events: Events, segment: MultipartSegment, reader: FormReader[T], watch: FormObserver) -> T:
     try:
         return await reader.file(_watched(_payload(events), watch), segment.filename)
     except UndecodableImage:
@@ -198,7 +198,7 @@ async def _payload(events: Events) -> AsyncIterator[bytes]:
         yield event
 
 
-async def _watched(data: AsyncIterator[bytes], watch: FormWatch) -> AsyncIterator[bytes]:
+async def _watched(data: AsyncIterator[bytes], watch: FormObserver) -> AsyncIterator[bytes]:
     async for chunk in data:
         watch.chunk(chunk)
         yield chunk

@@ -153,7 +153,7 @@ class _ProblemResponse(Response[Problem]):
         return problem_response(self.content, headers=self._sent)
 
 
-def _tell_core_error(request: Request[Any, Any, Any], error: PhotoChangerError) -> Response[Problem]:
+def handle_domain_error(request: Request[Any, Any, Any], error: PhotoChangerError) -> Response[Problem]:
     headers: dict[str, str] | None = None
     if isinstance(error, InvalidToken):  # RFC 6750 §3
         presented = "authorization" in request.headers
@@ -161,7 +161,7 @@ def _tell_core_error(request: Request[Any, Any, Any], error: PhotoChangerError) 
     return _ProblemResponse(problem_of(error), headers)
 
 
-def _tell_nobody(request: Request[Any, Any, Any], error: ClientGone) -> Response[Any]:
+def handle_disconnect(request: Request[Any, Any, Any], error: ClientGone) -> Response[Any]:
     return _NoResponse(None)
 
 
@@ -180,13 +180,13 @@ def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
         told = problem("method_not_allowed", f"{request.method} is not possible at this address.")
         return _ProblemResponse(told, dict(error.headers or {}))
     if error.status_code >= 500:
-        return _tell_unforeseen(request, error)
+        return handle_unexpected(request, error)
     status = error.status_code if error.status_code in (400, 413) else 400
     code = "payload_too_large" if status == 413 else "invalid_request"
     return _ProblemResponse(problem(code, error.detail or HTTPStatus(status).phrase))
 
 
-def _tell_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def handle_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return _ProblemResponse(problem("internal_error", "Something unforeseen went wrong; the service's log has it."))
 
@@ -196,8 +196,8 @@ async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {
-    ClientGone: _tell_nobody,
-    PhotoChangerError: _tell_core_error,
+    ClientGone: handle_disconnect,
+    PhotoChangerError: handle_domain_error,
     HTTPException: tell_http_error,
-    Exception: _tell_unforeseen,
+    Exception: handle_unexpected,
 }

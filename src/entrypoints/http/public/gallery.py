@@ -11,10 +11,10 @@ from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.domain.job import Job
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 from ..dependencies import HttpServices
 from ..protocol.etag import tagged_response
-from ..protocol.links import Links
+from ..protocol.links import UrlBuilder
 from ..protocol.query import (
     DEFAULT_PAGE,
     Cursor,
@@ -44,7 +44,7 @@ class GalleryQuery(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@get("/public/gallery/{slot_id:str}", opt={"access": Open.PUBLIC})
+@get("/public/gallery/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
 async def get_gallery(request: Request[Any, Any, Any]) -> ASGIApp:
     """A page of pictures, newest first. A gallery that is closed is told the same as one that never was."""
     services: HttpServices = request.app.state.services
@@ -56,7 +56,7 @@ async def get_gallery(request: Request[Any, Any, Any]) -> ASGIApp:
     if slot.gallery_open_until is None or slot.gallery_open_until <= services.clock.now():
         raise MediaNotFound("There is no such gallery.")
     page = await services.jobs.gallery(slot, limit=query.limit, after=position_of(query.cursor))
-    links = Links(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, services.public_base_url)
     body = {
         "title": slot.name,
         "open_until": slot.gallery_open_until,
@@ -66,7 +66,7 @@ async def get_gallery(request: Request[Any, Any, Any]) -> ASGIApp:
     return tagged_response(request, body)
 
 
-def _picture(job: Job, links: Links) -> GalleryPicture:
+def _picture(job: Job, links: UrlBuilder) -> GalleryPicture:
     assert job.result is not None
     assert job.finalized_at is not None
     return GalleryPicture(

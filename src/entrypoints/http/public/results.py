@@ -9,14 +9,14 @@ from litestar import HttpMethod, Request, route
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound
-from ..auth.access import Open
+from ..auth.access import PublicAccess
 from ..dependencies import HttpServices
 from ..protocol.file_response import serve_file
 
 _READ = [HttpMethod.GET, HttpMethod.HEAD]
 
 
-@route("/public/results/{job_id:str}", http_method=_READ, opt={"access": Open.PUBLIC})
+@route("/public/results/{job_id:str}", http_method=_READ, opt={"access": PublicAccess.PUBLIC})
 async def get_result(request: Request[Any, Any, Any]) -> ASGIApp:
     """The finished picture of a job."""
     services: HttpServices = request.app.state.services
@@ -24,7 +24,7 @@ async def get_result(request: Request[Any, Any, Any]) -> ASGIApp:
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
-@route("/public/results/{job_id:str}/thumbnail", http_method=_READ, opt={"access": Open.PUBLIC})
+@route("/public/results/{job_id:str}/thumbnail", http_method=_READ, opt={"access": PublicAccess.PUBLIC})
 async def get_thumbnail(request: Request[Any, Any, Any]) -> ASGIApp:
     """A small WebP of it."""
     services: HttpServices = request.app.state.services
@@ -32,7 +32,7 @@ async def get_thumbnail(request: Request[Any, Any, Any]) -> ASGIApp:
     return await serve_file(request, services.store, file, now=services.clock.now())
 
 
-@route("/public/media/{media_id:str}", http_method=_READ, opt={"access": Open.PUBLIC})
+@route("/public/media/{media_id:str}", http_method=_READ, opt={"access": PublicAccess.PUBLIC})
 async def get_media(request: Request[Any, Any, Any]) -> ASGIApp:
     """A media object."""
     services: HttpServices = request.app.state.services

@@ -19,7 +19,7 @@ _CAPTION_SHARE = 0.13
 
 _CONFETTI = ("#FFD23F", "#3BCEAC", "#FFFFFF", "#FF8C42", "#7FD1FF")
 _CONFETTI_SEED = 2607
-_MOST_SCRAPS = 20_000
+_MAX_SCRAPS = 20_000
 
 
 def overlay(photo: pyvips.Image, frame: pyvips.Image, fit: FrameFit) -> pyvips.Image:
@@ -151,7 +151,7 @@ def _confetti(ground: pyvips.Image, sheet: _Sheet) -> pyvips.Image:
     size = max(2.0, sheet.border * 0.17)
     colours = Image.new("RGB", (sheet.width, sheet.height))
     mask = Image.new("L", (sheet.width, sheet.height))
-    for _ in range(min(_MOST_SCRAPS, round(sheet.width * sheet.height / (size * size * 12)))):
+    for _ in range(min(_MAX_SCRAPS, round(sheet.width * sheet.height / (size * size * 12)))):
         x, y = chance.uniform(0, sheet.width), chance.uniform(0, sheet.height)
         if sheet.covers(x, y):
             continue
