@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -15,11 +16,11 @@ from ...core.domain.errors import WorkerMissing
 from ...core.ports.workers import WorkerRegistry
 from ..config import PREFIX, Settings
 from ..diagnostics.readiness import require_worker
-from ..serve import _log
+
+_log = logging.getLogger("photochanger.serve")
 
 _MAX_LINE_BYTES = 16 * 1024 * 1024
 """The most bytes of a worker's figures: every slot and every provider with every verdict are far below that."""
-
 
 _RESTART_PAUSE = timedelta(seconds=1)
 

@@ -1,0 +1,73 @@
+"""Each module can be the first one that a program imports: no import circle, no order that only the service knows."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import photochanger
+
+_EACH_ALONE = """
+import gc, importlib, os, sys
+
+names = sys.argv[1:]
+gc.disable()  # a collection in a child copies the pages of all that it shares
+
+
+def in_a_child(work):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            said = work()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(writing, said.encode()[:32_000])
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+def all_foreign():
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass  # reported below, by its own child
+    return " ".join(sorted({n.partition(".")[0] for n in sys.modules} - {"photochanger", "__main__"}))
+
+
+# What is not ours is imported once, so that a child only pays for our own modules.
+for foreign in in_a_child(all_foreign).split():
+    try:
+        importlib.import_module(foreign)
+    except ImportError:
+        pass  # a part of another package that cannot stand alone
+
+ours = [name for name in sys.modules if name.partition(".")[0] == "photochanger"]
+assert not ours, ours
+for name in names:
+    said = in_a_child(lambda: importlib.import_module(name) and "")
+    if said:
+        print(name, said)
+"""
+
+
+def modules() -> list[str]:
+    """All modules of the package but the scripts that run as they are imported."""
+    found = pkgutil.walk_packages(photochanger.__path__, "photochanger.")
+    return [
+        module.name for module in found if not module.name.endswith("__main__") and ".migrations" not in module.name
+    ]
+
+
+def test_each_module_can_be_imported_first() -> None:
+    names = modules()
+    assert len(names) > 300
+    done = subprocess.run([sys.executable, "-c", _EACH_ALONE, *names], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
