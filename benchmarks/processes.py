@@ -40,7 +40,7 @@ from photochanger.entrypoints.bootstrap import (
 from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.http.dependencies import HttpServices
-from photochanger.entrypoints.worker.pool.worker import Worker
+from photochanger.entrypoints.worker.worker import Worker
 
 from . import moody
 

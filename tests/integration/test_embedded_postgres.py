@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 from photochanger.adapters.postgres import EmbeddedServer, EmbeddedServerError
-from photochanger.adapters.postgres.embedded.server import server as embedded
+from photochanger.adapters.postgres.embedded import server as embedded
 
 from tests.support.service import eventually
 

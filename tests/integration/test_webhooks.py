@@ -29,9 +29,8 @@ from photochanger.adapters.webhooks import HttpWebhookSender
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery, DeliveryState
-from photochanger.core.services.webhooks.service import WebhookService
-from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
-from photochanger.core.services.webhooks.service.service import Webhooks
+from photochanger.core.services.webhooks.delivery import WebhookDelivery
+from photochanger.core.services.webhooks.service import Webhooks, WebhookService
 
 from tests.support import photos
 from tests.support.builders import new_job, outcome_succeeded, webhook

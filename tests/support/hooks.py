@@ -21,8 +21,8 @@ from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.slot_repository import SlotRepository
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.services.webhooks.delivery import WebhookDelivery
 from photochanger.core.services.webhooks.service import WebhookService
-from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.world import Troubled

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 from photochanger import Settings, create_app
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
-from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.job import Job, LogEntry, LogEvent
 from photochanger.core.domain.media import (
@@ -37,7 +37,7 @@ from photochanger.core.ports.provider import (
 from photochanger.core.ports.slot_repository import SlotRepository
 from photochanger.core.services.maintenance.purge import PurgeService
 from photochanger.core.services.providers.registry import ProviderRegistry
-from photochanger.entrypoints.embed.app.app import PhotoChanger
+from photochanger.entrypoints.embed.app import PhotoChanger
 from photochanger.entrypoints.http.server import make_server
 
 from tests.support import photos
@@ -110,7 +110,7 @@ class Gate:
     def __init__(self, answer: bytes = PICTURE) -> None:
         self.waiting = 0
         self.opened = asyncio.Event()
-        self._arrived = asyncio.SlotHealth()
+        self._arrived = asyncio.Condition()
         self._answer = answer
 
     async def __call__(self, request: ProviderRequest) -> bytes:

@@ -68,7 +68,7 @@ from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.core.services.media.service import Media
 from photochanger.core.services.media.upload import UploadReceiver
 from photochanger.core.services.providers.registry import ProviderRegistry
-from photochanger.core.services.routing.engine.engine import RouteEngine
+from photochanger.core.services.routing.engine import RouteEngine
 from photochanger.core.services.settings.service import SettingsService
 from photochanger.core.services.slots.last_request import LastRequestLog
 from photochanger.core.services.slots.ready_check import ReadyCheck

@@ -12,7 +12,7 @@ import pytest
 from photochanger.core.domain.errors import QueueUnavailable, WorkerMissing
 from photochanger.core.domain.worker import FORGOTTEN_AFTER, SILENT_AFTER, WorkerReport
 from photochanger.entrypoints.diagnostics.readiness import require_any_worker, require_worker
-from photochanger.entrypoints.worker.pool.heartbeat import Heartbeat
+from photochanger.entrypoints.worker.heartbeat import Heartbeat
 
 from tests.support.world import SECOND, Troubled, World
 
@@ -63,15 +63,15 @@ async def test_a_worker_tells_who_it_is_and_what_it_does_and_takes_its_row_with_
 async def test_an_outage_of_the_database_silences_no_worker_for_good() -> None:
     world = World()
     registry: Any = Troubled(world.workers)
-    registry.trouble["tell"] = QueueUnavailable("away")
+    registry.trouble["heartbeat"] = QueueUnavailable("away")
     task = await telling(registry)
     async with asyncio.timeout(10):
-        while registry.calls.count("tell") < 3:
+        while registry.calls.count("heartbeat") < 3:
             await world.clock.advance(timedelta(0))
     assert await world.workers.all() == []
-    del registry.trouble["tell"]
+    del registry.trouble["heartbeat"]
     assert await until(world, world.workers.all)
-    registry.trouble["leave"] = QueueUnavailable("away again")
+    registry.trouble["deregister"] = QueueUnavailable("away again")
     task.cancel()
     (ended,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(ended, asyncio.CancelledError)

@@ -14,11 +14,9 @@ from photochanger.adapters.telemetry import (
     RestartSafeCounters,
     decode_families,
     encode_families,
+    exposition,
     summed,
     total,
-)
-from photochanger.adapters.telemetry import (
-    prometheus as exposition,
 )
 from photochanger.adapters.telemetry.aggregation import Exemplar, Sample
 from photochanger.adapters.telemetry.instruments import JOBS_ACTIVE, Kind

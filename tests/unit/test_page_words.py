@@ -9,10 +9,10 @@ from typing import Any
 
 import photochanger
 import pytest
-from photochanger.adapters.providers.gemini.provider import provider as gemini
-from photochanger.adapters.providers.local.provider import provider as local
-from photochanger.adapters.providers.openai.provider import provider as openai
-from photochanger.adapters.providers.turbotext.provider import provider as turbotext
+from photochanger.adapters.providers.gemini import provider as gemini
+from photochanger.adapters.providers.local import provider as local
+from photochanger.adapters.providers.openai import provider as openai
+from photochanger.adapters.providers.turbotext import provider as turbotext
 from photochanger.core.ports.provider import ProviderInfo
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"

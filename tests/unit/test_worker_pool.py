@@ -19,11 +19,11 @@ from photochanger.core.domain.job import FailureReason, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.webhook import DeliveryState
 from photochanger.core.ports.provider import ProviderRequest
-from photochanger.core.services.webhooks.service.delivery import WebhookDelivery
-from photochanger.entrypoints.worker.pool import pool as worker
-from photochanger.entrypoints.worker.pool.heartbeat import Heartbeat
-from photochanger.entrypoints.worker.pool.pool import MAX_ATTEMPTS, WorkerPool
-from photochanger.entrypoints.worker.pool.worker import Worker
+from photochanger.core.services.webhooks.delivery import WebhookDelivery
+from photochanger.entrypoints.worker import pool as worker
+from photochanger.entrypoints.worker.heartbeat import Heartbeat
+from photochanger.entrypoints.worker.pool import MAX_ATTEMPTS, WorkerPool
+from photochanger.entrypoints.worker.worker import Worker
 
 from tests.support.builders import webhook
 from tests.support.hooks import ScriptedReceiver

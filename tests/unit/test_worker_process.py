@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from photochanger import Settings
-from photochanger.entrypoints import serve
+from photochanger.entrypoints.worker import supervisor
 
 pytestmark = pytest.mark.anyio
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.anyio
 async def test_a_worker_that_cannot_be_started_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = serve.WorkerProcess(Settings(home=tmp_path), "postgresql://nowhere/")
-    monkeypatch.setattr(serve, "_RESTART_PAUSE", timedelta(0))
+    worker = supervisor.WorkerProcess(Settings(home=tmp_path), "postgresql://nowhere/")
+    monkeypatch.setattr(supervisor, "_RESTART_PAUSE", timedelta(0))
     tries = 0
 
     async def no_process_left(*_: object, **__: object) -> asyncio.subprocess.Process:

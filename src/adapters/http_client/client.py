@@ -57,7 +57,7 @@ class SafeHttpClient:
     async def _opened(self) -> GuardedTransport:
         async with self._opening:
             if self._connections is None:
-                module = await asyncio.to_thread(importlib.import_module, ".guarded", __package__)
+                module = await asyncio.to_thread(importlib.import_module, ".guarded_transport", __package__)
                 # Reading the certificates of the machine takes some 20 ms: not on the event loop either.
                 tls = await asyncio.to_thread(module.tls_context)
                 connections: GuardedTransport = module.GuardedTransport(self._guard, tls=tls)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.media import ImageLimits
 from photochanger.core.services.providers.registry import ProviderRegistry

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.core.domain.media import Picture
 from photochanger.core.ports.provider import ProviderError, ProviderRequest
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from photochanger.adapters.providers.openai.provider.provider import OpenAIProvider
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.core.domain.media import Picture
 from photochanger.core.ports.provider import ProviderError, ProviderRequest
 

@@ -106,7 +106,7 @@ class StandInServer:
         self.connections = 0
         self._scripts: dict[str, deque[Behaviour]] = defaultdict(deque)
         self._serving: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.SlotHealth()
+        self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 

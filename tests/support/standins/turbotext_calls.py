@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.providers.turbotext.provider.provider import TurbotextProvider
+from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.ports.provider import ProviderError, ProviderResult
 
 from tests.support.standins.calls import (

@@ -252,7 +252,7 @@ async def test_a_first_call_asks_nobody_where_nothing_could_stand_in_its_way() -
     await world.slot("cloud")
     await world.submit()
     await world.work()
-    assert world.limits.calls.count("enter") == 1  # the second call
+    assert world.limits.calls.count("acquire") == 1  # the second call
     assert (await world.limits.standings())["cloud"].calls_today == 2
 
 
@@ -288,7 +288,7 @@ async def test_a_database_that_hangs_costs_a_moment_and_not_the_call() -> None:
     async def hang(*args: object, **kwargs: object) -> None:
         await asyncio.get_running_loop().create_future()
 
-    world.limits.enter = world.limits.standings = hang
+    world.limits.acquire = world.limits.standings = hang
     ended = await world.work()
     assert (ended.state, len(cloud.calls)) == (JobState.SUCCEEDED, 1)
     assert ended.finalized_at == job.created_at + 4 * SECOND

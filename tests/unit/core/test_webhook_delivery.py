@@ -17,7 +17,7 @@ from photochanger.core.domain.errors import QueueUnavailable, WebhookUnreachable
 from photochanger.core.domain.job import Job, JobSource, Outcome
 from photochanger.core.domain.webhook import PAUSES, DeliveryState
 from photochanger.core.ports.secrets import SecretKeyUnavailable
-from photochanger.core.services.webhooks.service.delivery import (
+from photochanger.core.services.webhooks.delivery import (
     GRACE,
     LEASE,
     MAX_CONCURRENCY,

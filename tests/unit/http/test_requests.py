@@ -13,7 +13,7 @@ from photochanger.core.domain.errors import (
     QueueUnavailable,
 )
 from photochanger.core.domain.job import pending
-from photochanger.entrypoints.http.ingest.handler.handler import _Preference
+from photochanger.entrypoints.http.ingest.handler import _Preference
 from photochanger.entrypoints.http.protocol.links import UrlBuilder
 from photochanger.entrypoints.http.protocol.problems import problem_of
 

@@ -21,7 +21,7 @@ from photochanger.core.domain.media import (
     Photo,
     StoredFile,
 )
-from photochanger.entrypoints.http.ingest.handler.camera_form import read_camera_form
+from photochanger.entrypoints.http.ingest.camera_form import read_camera_form
 from photochanger.entrypoints.http.protocol import multipart as forms
 from photochanger.entrypoints.http.protocol.multipart import ClientGone
 

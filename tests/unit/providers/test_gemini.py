@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
-from photochanger.adapters.providers.gemini.provider.settings import DEFAULT_MODEL
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
+from photochanger.adapters.providers.gemini.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
 from photochanger.core.domain.slot import RouteEntry

@@ -9,13 +9,13 @@ from email.utils import format_datetime
 
 import pytest
 from google.genai import types
-from photochanger.adapters.providers.gemini.provider.errors import (
+from photochanger.adapters.providers.gemini.errors import (
     ACCOUNT_TROUBLE,
     BLOCKS,
     REFUSALS,
     WORTH_ANOTHER_TRY,
 )
-from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from photochanger.adapters.providers.gemini.provider.provider import GeminiProvider
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.providers.http.provider.provider import HttpProvider
+from photochanger.adapters.providers.http.provider import HttpProvider
 from photochanger.core.domain.media import Picture
 from photochanger.core.domain.slot import RouteEntry
 from photochanger.core.ports.provider import (

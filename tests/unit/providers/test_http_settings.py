@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from photochanger.adapters.providers.http.provider.provider import HttpProvider
+from photochanger.adapters.providers.http.provider import HttpProvider
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.ports.provider import Rejected
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import jsonschema
 import pytest
-from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
 from photochanger.core.domain.slot import Branded, shipped_slots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from photochanger.adapters.providers.local.provider.provider import LocalProvider
+from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.core.domain.slot import RouteEntry
 from photochanger.core.ports.provider import Provider, ProviderContext
 from photochanger.testing import ProviderContract

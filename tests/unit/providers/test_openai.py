@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.providers.openai.provider.provider import OpenAIProvider
-from photochanger.adapters.providers.openai.provider.settings import DEFAULT_MODEL
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
+from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.slot import RouteEntry
 from photochanger.core.ports.provider import (

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from photochanger.adapters.providers.openai.provider.errors import QUOTA_GONE, REFUSALS
-from photochanger.adapters.providers.openai.provider.provider import OpenAIProvider
-from photochanger.adapters.providers.openai.provider.settings import DEFAULT_MODEL
+from photochanger.adapters.providers.openai.errors import QUOTA_GONE, REFUSALS
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
+from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

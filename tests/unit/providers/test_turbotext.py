@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from photochanger.adapters.providers.turbotext.provider.provider import TurbotextProvider
+from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.slot import RouteEntry
 from photochanger.core.ports.provider import (

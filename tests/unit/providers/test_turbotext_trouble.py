@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.providers.turbotext.provider.provider import MAX_DOWNLOADS, MAX_MISSES, TurbotextProvider
+from photochanger.adapters.providers.turbotext.provider import MAX_DOWNLOADS, MAX_MISSES, TurbotextProvider
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

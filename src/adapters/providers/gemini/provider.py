@@ -89,7 +89,7 @@ class GeminiProvider:
     """A Provider that asks the Gemini API, each call once."""
 
     def __init__(self, context: ProviderContext) -> None:
-        self._connection: Connection[GeminiApi] = Connection(context, module=".gemini_api", service="Gemini")
+        self._connection: Connection[GeminiApi] = Connection(context, module=".gemini.client", service="Gemini")
         self._deletions: set[asyncio.Task[None]] = set()
 
     @property

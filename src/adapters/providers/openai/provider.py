@@ -60,7 +60,7 @@ class OpenAIProvider:
     """A Provider that asks OpenAI's images edit endpoint, each call once."""
 
     def __init__(self, context: ProviderContext) -> None:
-        self._connection: Connection[OpenAIApi] = Connection(context, module=".openai_api", service="OpenAI")
+        self._connection: Connection[OpenAIApi] = Connection(context, module=".openai.client", service="OpenAI")
 
     @property
     def info(self) -> ProviderInfo:
