@@ -11,10 +11,12 @@ from photochanger.adapters.memory import memory_adapters
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter
 from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.media_repository import MediaRepository
 from photochanger.core.ports.provider_limits import ProviderLimits
+from photochanger.core.ports.result_index import ResultIndex
 from photochanger.core.ports.secrets import SecretRepository, SigningKeyRepository
 from photochanger.core.ports.settings_repository import SettingsRepository
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -45,6 +47,8 @@ def _memory() -> SimpleNamespace:
         limits=adapters[ProviderLimits],
         signals=adapters[JobSignals],
         jobs=adapters[JobRepository],
+        log=adapters[JobLog],
+        results=adapters[ResultIndex],
         slots=adapters[SlotRepository],
         settings=adapters[SettingsRepository],
         secrets=adapters[SecretRepository],

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
-from photochanger.core.domain.deadlines import DEFAULT_HISTORY
+from photochanger.core.domain.deadlines import DEFAULT_HISTORY, LEASE
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.job import (
     Claim,
@@ -41,6 +41,7 @@ from photochanger.core.ports.accounts import FailureCounter
 from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.clock import Clock
 from photochanger.core.ports.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.media_repository import MediaRepository
@@ -52,6 +53,7 @@ from photochanger.core.ports.provider import (
     ProviderResult,
 )
 from photochanger.core.ports.provider_limits import ProviderLimits
+from photochanger.core.ports.result_index import ResultIndex
 from photochanger.core.ports.settings_repository import SettingsRepository
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.stats_service import StatsService
@@ -59,13 +61,15 @@ from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.jobs.completion import JobCompletion
 from photochanger.core.services.jobs.failure_answer import FailurePictures
+from photochanger.core.services.jobs.intake import PhotoIntake
 from photochanger.core.services.jobs.late_rescue import LateRescue
 from photochanger.core.services.jobs.processor import JobProcessor
-from photochanger.core.services.jobs.service import Jobs
+from photochanger.core.services.jobs.service import DefaultJobService
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
-from photochanger.core.services.media.service import Media
+from photochanger.core.services.media.service import DefaultMediaService
 from photochanger.core.services.media.upload import UploadReceiver
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine import RouteEngine
@@ -284,6 +288,8 @@ class World:
         self.workers = adapters[WorkerRegistry]
         self.queue: Any = Troubled(adapters[JobQueue])
         self.records: Any = Troubled(adapters[JobRepository])
+        self.job_log: Any = Troubled(adapters[JobLog])
+        self.results: Any = Troubled(adapters[ResultIndex])
         self.settings_records: Any = Troubled(adapters[SettingsRepository])
         self.media_records: Any = Troubled(adapters[MediaRepository])
         self.template_records: Any = Troubled(adapters[TemplateRepository])
@@ -301,31 +307,40 @@ class World:
         self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
         self.space = DiskSpace(self.store, self.clock, floor_bytes=FLOOR)
         receiving = UploadReceiver(self.store, self.images, self.space)
-        self.media = Media(
+        self.media = DefaultMediaService(
             store=self.store,
             media=self.media_records,
             jobs=self.records,
+            results=self.results,
             images=self.images,
             receiving=receiving,
             settings=self.settings,
             clock=self.clock,
         )
-        self.jobs = Jobs(
+        self.completion = JobCompletion(
             queue=self.queue,
-            signals=self.signals,
-            jobs=self.records,
-            slots=self.slots,
             store=self.store,
             media=self.media,
             images=self.images,
-            receiving=receiving,
             fallback=FailurePictures(self.store, self.images, self.providers),
             settings=self.settings,
             clock=self.clock,
             telemetry=self.telemetry,
         )
+        self.jobs = DefaultJobService(
+            queue=self.queue,
+            signals=self.signals,
+            jobs=self.records,
+            intake=PhotoIntake(self.slots, receiving, self.settings, self.clock),
+            completion=self.completion,
+            settings=self.settings,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
         self.processing = JobProcessor(
-            jobs=self.jobs,
+            jobs=self.records,
+            log=self.job_log,
+            completion=self.completion,
             queue=self.queue,
             signals=self.signals,
             store=self.store,
@@ -336,7 +351,12 @@ class World:
                 self.providers, self.limits, self.settings, self.clock, jitter=jitter, telemetry=self.telemetry
             ),
             rescue=LateRescue(
-                queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock
+                queue=self.queue,
+                jobs=self.records,
+                completion=self.completion,
+                store=self.store,
+                settings=self.settings,
+                clock=self.clock,
             ),
             clock=self.clock,
             public_base_url=public_base_url,
@@ -347,6 +367,7 @@ class World:
         self.sweeper = Sweeper(
             queue=self.queue,
             jobs=self.records,
+            results=self.results,
             media=self.media_records,
             templates=self.template_records,
             audit=self.audit,
@@ -361,6 +382,7 @@ class World:
         )
         self.ready_check = ReadyCheck(
             jobs=self.jobs,
+            log=self.job_log,
             queue=self.queue,
             slots=self.slots,
             workers=self.workers,
@@ -408,8 +430,13 @@ class World:
 
     async def claim(self, worker: str = "worker-1") -> Claim:
         """The next job, taken by a worker."""
-        (claim,) = await self.jobs.acquire_next_job(worker)
+        (claim,) = await self.claims(worker)
         return claim
+
+    async def claims(self, worker: str = "worker-1", *, n: int = 1) -> list[Claim]:
+        """Up to `n` jobs, taken by a worker."""
+        claims: list[Claim] = await self.queue.acquire(worker, n=n, lease=LEASE)
+        return claims
 
     async def start_work(self) -> asyncio.Task[None]:
         """A worker that has begun with the next job and got as far as it can without time passing."""
@@ -452,7 +479,7 @@ class World:
 
     async def log(self, job: Job, event: LogEvent) -> list[dict[str, Any]]:
         """What the processing log says of such events of the job."""
-        entries: list[LogEntry] = await self.records.logs(job.id)
+        entries: list[LogEntry] = await self.job_log.entries(job.id)
         return [entry.detail for entry in entries if entry.event is event]
 
     async def set_settings(self, **fields: Any) -> None:

@@ -5,12 +5,14 @@ from .audit import PostgresAuditLog
 from .database import Database
 from .embedded.server import EmbeddedServer, EmbeddedServerError
 from .ingest_requests import PostgresIngestRequestRepository
-from .jobs import PostgresJobRepository
+from .jobs.log import PostgresJobLog
+from .jobs.queue import PostgresJobQueue
+from .jobs.repository import PostgresJobRepository
+from .jobs.results import PostgresResultIndex
 from .limits import PostgresProviderLimits
 from .login_failures import PostgresFailureCounter
 from .migrate import migrate, require_current_schema
 from .notifier import PostgresJobSignals
-from .queue import PostgresJobQueue
 from .repositories import PostgresMediaRepository, PostgresSettingsRepository
 from .secrets import PostgresSecretRepository
 from .signing_keys import PostgresSigningKeyRepository
@@ -40,11 +42,13 @@ __all__ = [
     "PostgresAuditLog",
     "PostgresFailureCounter",
     "PostgresIngestRequestRepository",
+    "PostgresJobLog",
     "PostgresJobQueue",
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
     "PostgresProviderLimits",
+    "PostgresResultIndex",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

@@ -18,8 +18,8 @@ import msgspec
 from ...domain.errors import PhotoChangerError
 from ...domain.job import JobEvent, QueueDepth
 from ...ports.clock import Clock
+from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue, JobSignals
-from ...ports.job_repository import JobRepository
 
 _log = logging.getLogger("photochanger.events")
 
@@ -105,8 +105,8 @@ class Subscriber:
 class EventStream:
     """Listeners come by `listen`; `close` ends all of them."""
 
-    def __init__(self, jobs: JobRepository, queue: JobQueue, signals: JobSignals, clock: Clock) -> None:
-        self._jobs = jobs
+    def __init__(self, log: JobLog, queue: JobQueue, signals: JobSignals, clock: Clock) -> None:
+        self._job_log = log
         self._queue = queue
         self._signals = signals
         self._clock = clock
@@ -154,8 +154,8 @@ class EventStream:
 
     async def _begin(self) -> _SeenLog:
         if self._log is None:
-            log = _SeenLog(max(await self._jobs.last_event() - _LOOK_BACK, 0))
-            log.unseen(await self._jobs.events(after=log.low, limit=_BATCH), self._clock.now())
+            log = _SeenLog(max(await self._job_log.last_event() - _LOOK_BACK, 0))
+            log.unseen(await self._job_log.events(after=log.low, limit=_BATCH), self._clock.now())
             self._depth = None
             self._log, self._reading = log, asyncio.create_task(self._read(log))
         return self._log
@@ -169,8 +169,8 @@ class EventStream:
     async def _missed(self, after: int, log: _SeenLog) -> EventBatch:
         """Everything since, read for this listener alone."""
         low = log.low  # as it is before the reading: what is seen after it is still in the buffer, perhaps never told
-        events = await self._jobs.events(after=after, limit=MAX_MISSED + 1)
-        if len(events) > MAX_MISSED or after > await self._jobs.last_event():
+        events = await self._job_log.events(after=after, limit=MAX_MISSED + 1)
+        if len(events) > MAX_MISSED or after > await self._job_log.last_event():
             return EventBatch(resume=low, reset=True)
         return EventBatch(resume=low, events=tuple(events))
 
@@ -178,7 +178,7 @@ class EventStream:
         with self._signals.any_change() as any_change:
             while True:
                 try:
-                    events = await self._jobs.events(after=log.low, limit=_BATCH)
+                    events = await self._job_log.events(after=log.low, limit=_BATCH)
                     depth = await self._queue.depth()
                 except PhotoChangerError as error:
                     _log.warning("listeners are told nothing for now: %s", error.detail)
