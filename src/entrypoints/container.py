@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
@@ -82,7 +84,7 @@ from ..core.services.media.service import Media
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
-from ..core.services.routing.engine import RouteEngine
+from ..core.services.routing.engine import Jitter, RouteEngine
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -277,15 +279,20 @@ class CoreServices(Provider):
         return Retention(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
+    def jitter(self) -> Jitter:
+        return random.random
+
+    @provide
     def routes(
         self,
         providers: ProviderRegistry,
         limits: ProviderLimits,
         settings: SettingsService,
         clock: Clock,
+        jitter: Jitter,
         telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
+        return RouteEngine(providers, limits, settings, clock, jitter=jitter, telemetry=telemetry)
 
     @provide
     def processing(
@@ -365,13 +372,16 @@ class CoreServices(Provider):
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
     """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
-    replaced = Provider(scope=Scope.APP)
-    for port, adapter in (adapters or {}).items():
-        replaced.provide(_constant(adapter), provides=port)
-    configured = Provider(scope=Scope.APP)
-    configured.provide(_constant(settings), provides=Settings)
-    return make_async_container(configured, PostgresAdapters(), LocalAdapters(), CoreServices(), replaced)
+    given = dict(adapters or {})
+    return _wiring(frozenset(given))({**given, Settings: settings}, asyncio.Lock, Scope.APP)
 
 
-def _constant(adapter: object) -> Callable[[], object]:
-    return lambda: adapter
+@lru_cache(maxsize=16)
+def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
+    """The compiled wiring in which these ports are given. It holds no objects: those belong to a container below it."""
+    given = Provider(scope=Scope.APP)
+    for port in (Settings, *replaced):
+        given.from_context(provides=port)
+    return make_async_container(
+        PostgresAdapters(), LocalAdapters(), CoreServices(), given, start_scope=Scope.RUNTIME, lock_factory=None
+    )
