@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -19,7 +20,7 @@ class PostgresWorkerRegistry:
         self._database = database
 
     async def heartbeat(self, report: WorkerReport) -> None:
-        told = {name: getattr(report, name) for name in report.__struct_fields__}
+        told = msgspec.structs.asdict(report)
         change = insert(table).values(**told, started_at=func.now(), seen_at=func.now())
         change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**told, "seen_at": func.now()})
         async with self._database.begin() as connection:
@@ -36,7 +37,14 @@ class PostgresWorkerRegistry:
             rows = (await connection.execute(query)).all()
         return [
             WorkerStatus(
-                report=WorkerReport(**{name: getattr(row, name) for name in WorkerReport.__struct_fields__}),
+                report=WorkerReport(
+                    name=row.name,
+                    host=row.host,
+                    pid=row.pid,
+                    concurrency=row.concurrency,
+                    running=row.running,
+                    version=row.version,
+                ),
                 started_at=row.started_at,
                 seen_at=row.seen_at,
                 age=row.age,
