@@ -27,12 +27,20 @@ from photochanger.adapters.postgres import (
     PostgresWebhookRepository,
     PostgresWorkerRegistry,
 )
+from photochanger.core.services.support.concurrency import Supervisor
+
+
+@asynccontextmanager
+async def _listening(database: Database) -> AsyncIterator[PostgresJobSignals]:
+    signals = PostgresJobSignals(database)
+    async with Supervisor().supervised(signals.listen(), name="LISTEN"):
+        yield signals
 
 
 @asynccontextmanager
 async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
     """Every adapter on one database, already listening."""
-    async with Database(url) as database, PostgresJobSignals(database) as signals:
+    async with Database(url) as database, _listening(database) as signals:
         await signals.wait_until_listening()
         yield SimpleNamespace(
             database=database,
