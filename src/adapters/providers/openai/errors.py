@@ -18,7 +18,8 @@ from ....core.ports.provider import (
     Retryable,
     Unavailable,
 )
-from ..sdk import duration, retry_after, said
+from ...http_client.retry_after import retry_after
+from ..sdk import duration, said
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 """Codes of an answer that the safety system has blocked."""

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from photochanger.core.domain.errors import VersionConflict
 from photochanger.core.services.slots.service import SlotService
+from photochanger.entrypoints.cli.slots import store
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.slots_command import store
 
 from tests.support.commands import run_command
 from tests.support.service import environment, rows
@@ -146,7 +146,7 @@ def test_what_is_no_file_of_slots_is_refused(operator: Operator, tmp_path: Path)
     done = operator("import", str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "photochanger: The file cannot be used: line 4, column 23: the name 'name' is there twice in one object.\n"
+        "photochanger: The file cannot be used: line 4, column 23: duplicate name 'name'.\n"
     )
     missing = operator("import", str(tmp_path / "missing.yaml"))
     assert missing.returncode == 2
