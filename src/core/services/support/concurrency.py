@@ -1,23 +1,93 @@
-"""Several things asked for at once, where a request waits for all of them."""
+"""Structured concurrency beyond `asyncio.TaskGroup`: pairs of awaitables, and tasks with an owner."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+import logging
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+_log = logging.getLogger("photochanger.tasks")
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+_T = TypeVar("_T")
 
 
 async def gather_in_order(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[_A, _B]:
-    """Both, as if they were awaited one after the other: where both fail, the first one's error is raised.
+    """Await both concurrently, with the result of awaiting them one after the other.
 
-    Nothing is left running, also where it is cancelled.
+    Where both fail, the error of `first` is raised. Nothing is left running, even if the caller is cancelled.
     """
-    one, other = await asyncio.gather(first, second, return_exceptions=True)
-    if isinstance(one, BaseException):
-        raise one
-    if isinstance(other, BaseException):
-        raise other
-    return one, other
+    later = asyncio.ensure_future(second)
+    try:
+        try:
+            one = await first
+        except Exception:
+            await asyncio.wait([later])
+            raise
+        return one, await later
+    finally:
+        await cancel_and_wait(later)
+
+
+async def race(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[int, _A | _B]:
+    """Run both until one has ended; cancel the other and wait for it.
+
+    Returns 0 or 1 for the one that ended, and its result; raises what that one raised. `first` counts where both ended
+    in the same turn of the event loop; what the other one returned or raised is dropped. Nothing is left running, even
+    if the caller is cancelled.
+    """
+    tasks: tuple[asyncio.Future[_A], asyncio.Future[_B]] = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return (0, tasks[0].result()) if tasks[0].done() else (1, tasks[1].result())
+    finally:
+        await cancel_and_wait(*tasks)
+
+
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until they have ended; their results and errors are dropped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class TaskSet:
+    """Owner of tasks that others await."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, _T], *, name: str) -> asyncio.Task[_T]:
+        """Start a task; it is owned until it has ended."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def close(self) -> None:
+        """Wait for all tasks, also for those that start meanwhile; their errors are not raised."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def cancel(self) -> None:
+        """Cancel all tasks and wait for them; their errors are not raised."""
+        await cancel_and_wait(*self._tasks)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as retrieved: it belongs to the task's awaiters
+
+
+class BackgroundTasks(TaskSet):
+    """Owner of tasks that nothing awaits: an unforeseen error is logged with the task's name."""
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        super()._ended(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("background task failed: %s", task.get_name(), exc_info=error)
