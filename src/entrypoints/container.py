@@ -97,7 +97,7 @@ from ..core.services.support.concurrency import Supervisor
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
-from .config import Settings, secret_key_file
+from .config import Settings
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
@@ -190,7 +190,7 @@ class LocalAdapters(Provider):
     @provide
     def secret_box(self, settings: Settings) -> SecretBox:
         secret = settings.secret_key
-        return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+        return AesSecretBox(kept_secret(settings.secret_key_file) if secret is None else lambda: secret)
 
     @provide
     async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:

@@ -13,13 +13,14 @@ from ...core.ports.provider import (
     Unavailable,
 )
 from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressRefused
-from ..http_client.client import SafeHttpClient, retry_after
+from ..http_client.client import SafeHttpClient
 from ..http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
     HttpRequest,
     HttpResponse,
 )
+from ..http_client.retry_after import retry_after
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 """The most that is taken as a finished picture."""
@@ -86,5 +87,5 @@ def _refuse(answer: HttpResponse) -> NoReturn:
     if 300 <= status < 400:
         raise Retryable(f"The address of the finished picture redirects ({status}); redirects are not followed.")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The host of the finished picture limits requests (429).", after=retry_after(answer))
+        raise Retryable("The host of the finished picture limits requests (429).", after=retry_after(answer.headers))
     raise Retryable(f"The finished picture is not at its address ({status}).")

@@ -10,9 +10,8 @@ import asyncio
 import importlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core.domain.slot import RouteEntry
@@ -173,19 +172,6 @@ def duration(text: str) -> timedelta | None:
     # More than a day is no wait that a job could sit out; so nothing overflows either.
     seconds = sum(float(number[:12]) * _STEP_SECONDS[unit] for number, unit in steps)
     return timedelta(seconds=min(seconds, 86_400.0))
-
-
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """What Retry-After says, in seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
-    text = headers.get("retry-after", "").strip()
-    if seconds := duration(f"{text}s"):
-        return seconds
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(moment - datetime.now(UTC), timedelta(0))
 
 
 async def diagnosed(

@@ -30,7 +30,7 @@ from ...http_client.address_guard import (
     Resolver,
     resolve,
 )
-from ...http_client.client import SafeHttpClient, fits_header, retry_after
+from ...http_client.client import SafeHttpClient, fits_header
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
@@ -39,6 +39,7 @@ from ...http_client.messages import (
     Upload,
     host_and_port,
 )
+from ...http_client.retry_after import retry_after
 from ..downloads import MAX_PICTURE_BYTES, picture_of
 from ..schemas import settings_schema
 from .settings import (
@@ -196,7 +197,7 @@ def _refuse(answer: HttpResponse) -> NoReturn:
     if status >= 500:
         raise Down(f"The service fails ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The service limits requests (429).", after=retry_after(answer))
+        raise Retryable("The service limits requests (429).", after=retry_after(answer.headers))
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NotConfigured(f"The service refuses the key, or wants one ({status}).")
     if status in _NOT_NOW:

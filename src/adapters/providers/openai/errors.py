@@ -18,7 +18,8 @@ from ....core.ports.provider import (
     Retryable,
     Unavailable,
 )
-from ..sdk import duration, retry_after, scrubbed
+from ...http_client.retry_after import retry_after
+from ..sdk import duration, scrubbed
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 """Codes of answers that the safety system blocked."""

@@ -19,13 +19,14 @@ from ....core.ports.provider import (
     Unavailable,
 )
 from ...http_client.address_guard import AddressRefused
-from ...http_client.client import SafeHttpClient, remark, retry_after
+from ...http_client.client import SafeHttpClient, remark
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
     HttpRequest,
     HttpResponse,
 )
+from ...http_client.retry_after import retry_after
 
 _MAX_ANSWER_BYTES = 1024 * 1024
 _MAX_QUEUE_ID_CHARS = 128
@@ -127,7 +128,7 @@ def _check_status(answer: HttpResponse) -> None:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NotConfigured(f"Turbotext refuses the key ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("Turbotext limits requests (429).", after=retry_after(answer))
+        raise Retryable("Turbotext limits requests (429).", after=retry_after(answer.headers))
     if status >= 500:
         raise Down(f"Turbotext fails ({status}).")
     if 300 <= status < 400:
