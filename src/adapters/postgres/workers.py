@@ -1,4 +1,4 @@
-"""The WorkerRegistry port on PostgreSQL: one row a worker process, every moment in it the database's own."""
+"""The WorkerRegistry port on PostgreSQL: one row per worker process, with the database's times."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class PostgresWorkerRegistry:
         self._database = database
 
     async def heartbeat(self, report: WorkerReport) -> None:
-        told = msgspec.structs.asdict(report)
-        change = insert(table).values(**told, started_at=func.now(), seen_at=func.now())
-        change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**told, "seen_at": func.now()})
+        fields = msgspec.structs.asdict(report)
+        change = insert(table).values(**fields, started_at=func.now(), seen_at=func.now())
+        change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**fields, "seen_at": func.now()})
         async with self._database.begin() as connection:
             await connection.execute(change)
 
@@ -37,14 +37,7 @@ class PostgresWorkerRegistry:
             rows = (await connection.execute(query)).all()
         return [
             WorkerStatus(
-                report=WorkerReport(
-                    name=row.name,
-                    host=row.host,
-                    pid=row.pid,
-                    concurrency=row.concurrency,
-                    running=row.running,
-                    version=row.version,
-                ),
+                report=WorkerReport(**{name: getattr(row, name) for name in WorkerReport.__struct_fields__}),
                 started_at=row.started_at,
                 seen_at=row.seen_at,
                 age=row.age,
