@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
+from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.deadlines import DEFAULT_HISTORY
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.job import (
@@ -52,7 +53,8 @@ from photochanger.core.ports.provider import (
     ProviderResult,
 )
 from photochanger.core.ports.provider_limits import ProviderLimits
-from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.ports.secrets import SecretRepository
+from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
@@ -67,6 +69,7 @@ from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.core.services.media.service import Media
 from photochanger.core.services.media.upload import UploadReceiver
+from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine import RouteEngine
 from photochanger.core.services.settings.service import SettingsService
@@ -294,8 +297,16 @@ class World:
         self.hasher = SlowMarkedHasher()
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
         self.providers = ProviderRegistry([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
+        self.secrets: Any = Troubled(adapters[SecretRepository])
+        self.box: Any = Troubled(AesSecretBox(lambda: "the secret of this service, which is long enough"))
+        self.keys = ProviderKeys(self.secrets, self.box, self.clock, environment={})
         self.settings = SettingsService(
-            self.settings_records, self.hasher, self.providers, self.clock, defaults=settings or AppSettings()
+            self.settings_records,
+            self.hasher,
+            self.providers,
+            self.keys,
+            self.clock,
+            defaults=settings or AppSettings(),
         )
         self.throttle = LoginThrottle(self.failures, self.clock)
         self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
@@ -459,7 +470,7 @@ class World:
         """What an administrator stores over the defaults."""
         stored = await self.settings_records.get()
         changed = msgspec.structs.replace(stored, **fields)
-        await self.settings_records.save(changed, expected_version=stored.version)
+        await self.settings_records.save(SettingsUpdate(settings=changed), expected_version=stored.version)
 
 
 def _read(path: Path) -> bytes:
