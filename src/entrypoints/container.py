@@ -228,10 +228,11 @@ class CoreServices(Provider):
         repository: SettingsRepository,
         hasher: PasswordHasher,
         providers: ProviderRegistry,
+        keys: ProviderKeys,
         clock: Clock,
         settings: Settings,
     ) -> SettingsService:
-        return SettingsService(repository, hasher, providers, clock, defaults=settings.defaults)
+        return SettingsService(repository, hasher, providers, keys, clock, defaults=settings.defaults)
 
     @provide
     def provider_keys(

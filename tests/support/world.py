@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
+from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.job import (
@@ -57,7 +58,8 @@ from photochanger.core.ports.provider import (
 )
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.result_index import ResultIndex
-from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.ports.secrets import SecretBox, SecretRepository
+from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.telemetry import Telemetry
@@ -69,6 +71,7 @@ from photochanger.core.services.jobs.completion import JobCompletion
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
+from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine import Jitter
 from photochanger.core.services.settings.service import SettingsService
@@ -98,6 +101,7 @@ _TROUBLED: tuple[type, ...] = (
     MediaStore,
     ProviderLimits,
     ResultIndex,
+    SecretRepository,
     SettingsRepository,
     TemplateRepository,
     WebhookOutbox,
@@ -298,6 +302,7 @@ class World:
             JobSignals: signals or memory[JobSignals],
             ImageTool: TextImages(),
             PasswordHasher: SlowMarkedHasher(),
+            SecretBox: Troubled(AesSecretBox(lambda: "the secret of this service, which is long enough")),
             ProviderRegistry: ProviderRegistry([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000)),
             Jitter: jitter,
             Telemetry: MemoryTelemetry(),
@@ -327,13 +332,16 @@ class World:
         self.images = self._get(ImageTool)
         self.hasher = self._get(PasswordHasher)
         self.providers = self._get(ProviderRegistry)
+        self.secrets = self._get(SecretRepository)
+        self.box = self._get(SecretBox)
+        self.keys = self._get(ProviderKeys)
         self.settings = self._get(SettingsService)
         self.throttle = self._get(LoginThrottle)
         self.auth = self._get(AuthService)
         self.space = self._get(DiskSpace)
         self.media = self._get(MediaService)
-        self.jobs = self._get(JobService)
         self.completion = self._get(JobCompletion)
+        self.jobs = self._get(JobService)
         self.processing = self._get(JobProcessor)
         self.last_requests = self._get(LastRequestLog)
         self.sweeper = self._get(Sweeper)
@@ -429,7 +437,7 @@ class World:
         """What an administrator stores over the defaults."""
         stored = await self.settings_records.get()
         changed = msgspec.structs.replace(stored, **fields)
-        await self.settings_records.save(changed, expected_version=stored.version)
+        await self.settings_records.save(SettingsUpdate(settings=changed), expected_version=stored.version)
 
 
 def _read(path: Path) -> bytes:

@@ -82,6 +82,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     clock = clock or SystemClock()
     database = database or MemoryDatabase(clock)
     audit = MemoryAuditLog()
+    secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
     return {
         Clock: clock,
@@ -91,8 +92,8 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         JobLog: MemoryJobLog(database),
         ResultIndex: MemoryResultIndex(database),
         SlotRepository: slots,
-        SettingsRepository: MemorySettingsRepository(audit),
-        SecretRepository: MemorySecretRepository(audit),
+        SettingsRepository: MemorySettingsRepository(audit, secrets),
+        SecretRepository: secrets,
         MediaRepository: MemoryMediaRepository(),
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),

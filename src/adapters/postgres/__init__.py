@@ -11,10 +11,11 @@ from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
 from .limits import PostgresProviderLimits
 from .login_failures import PostgresFailureCounter
+from .media import PostgresMediaRepository
 from .migrate import migrate, require_current_schema
 from .notifier import PostgresJobSignals
-from .repositories import PostgresMediaRepository, PostgresSettingsRepository
 from .secrets import PostgresSecretRepository
+from .settings import PostgresSettingsRepository
 from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
