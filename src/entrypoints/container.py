@@ -70,9 +70,11 @@ from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.jobs.end_watch import JobEndWatch
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.late_rescue import LateRescue
+from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
 from ..core.services.jobs.service import Jobs
 from ..core.services.maintenance.purge import PurgeService
@@ -83,6 +85,7 @@ from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import RouteEngine
+from ..core.services.routing.inputs import JobInputsFactory
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -282,41 +285,35 @@ class CoreServices(Provider):
         providers: ProviderRegistry,
         limits: ProviderLimits,
         settings: SettingsService,
+        queue: JobQueue,
+        jobs: JobRepository,
         clock: Clock,
         telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
+        return RouteEngine(providers, limits, settings, queue, jobs, clock, telemetry=telemetry)
 
     @provide
-    def processing(
+    def inputs(
         self,
         settings: Settings,
         jobs: JobService,
-        queue: JobQueue,
-        signals: JobSignals,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
-        routes: RouteEngine,
-        rescue: LateRescue,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> JobProcessor:
-        return JobProcessor(
+    ) -> JobInputsFactory:
+        return JobInputsFactory(
             jobs=jobs,
-            queue=queue,
-            signals=signals,
             store=store,
             media=media,
             images=images,
             providers=providers,
-            routes=routes,
-            rescue=rescue,
-            clock=clock,
             public_base_url=settings.public_base_url,
-            telemetry=telemetry,
         )
+
+    job_end_watch = provide(JobEndWatch)
+    previews = provide(Previews)
+    processor = provide(JobProcessor)
 
     @provide
     def deliveries(

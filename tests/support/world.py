@@ -59,8 +59,10 @@ from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.jobs.end_watch import JobEndWatch
 from photochanger.core.services.jobs.failure_answer import FailurePictures
 from photochanger.core.services.jobs.late_rescue import LateRescue
+from photochanger.core.services.jobs.previews import Previews
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.jobs.service import Jobs
 from photochanger.core.services.maintenance.sweeper import Sweeper
@@ -69,6 +71,7 @@ from photochanger.core.services.media.service import Media
 from photochanger.core.services.media.upload import UploadReceiver
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine import RouteEngine
+from photochanger.core.services.routing.inputs import JobInputsFactory
 from photochanger.core.services.settings.service import SettingsService
 from photochanger.core.services.slots.last_request import LastRequestLog
 from photochanger.core.services.slots.ready_check import ReadyCheck
@@ -324,22 +327,30 @@ class World:
             clock=self.clock,
             telemetry=self.telemetry,
         )
+        self.previews = Previews(self.media, self.clock)
         self.processing = JobProcessor(
-            jobs=self.jobs,
-            queue=self.queue,
-            signals=self.signals,
-            store=self.store,
-            media=self.media,
-            images=self.images,
-            providers=self.providers,
-            routes=RouteEngine(
-                self.providers, self.limits, self.settings, self.clock, jitter=jitter, telemetry=self.telemetry
+            self.jobs,
+            JobEndWatch(self.jobs, self.signals, self.clock),
+            JobInputsFactory(
+                jobs=self.jobs,
+                store=self.store,
+                media=self.media,
+                images=self.images,
+                providers=self.providers,
+                public_base_url=public_base_url,
             ),
-            rescue=LateRescue(
-                queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock
+            RouteEngine(
+                self.providers,
+                self.limits,
+                self.settings,
+                self.queue,
+                self.records,
+                self.clock,
+                jitter=jitter,
+                telemetry=self.telemetry,
             ),
-            clock=self.clock,
-            public_base_url=public_base_url,
+            self.previews,
+            LateRescue(queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock),
             telemetry=self.telemetry,
         )
         self.ingest_requests: Any = Troubled(adapters[IngestRequestRepository])
@@ -437,7 +448,8 @@ class World:
         """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
         claim = await self.claim()
         await self.run(self.processing.run(claim), within=within)
-        await self.run(self.processing.close(), within=SECOND)  # previews wait a moment
+        await self.clock.advance(SECOND)  # previews wait until the worker is idle
+        await self.run(self.processing.close())
         return await self.records.get(claim.job.id)
 
     async def files(self, kind: MediaKind | None = None) -> list[str]:
