@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
 from ...adapters.telemetry.instruments import (
@@ -69,7 +69,7 @@ class MetricsCollector:
         self._store = store
         self._space = space
         self._others: list[Callable[[], Sequence[MetricFamily]]] = []
-        self._looked_at: datetime | None = None
+        self._looked_at: timedelta | None = None
         self._looking = asyncio.Lock()
         self._measured: dict[str, float] = {}
 
@@ -96,10 +96,10 @@ class MetricsCollector:
     async def collect(self) -> None:
         """See how queue, workers, breakers and media store stand."""
         async with self._looking:
-            now = self._clock.now()
+            now = self._clock.monotonic()
             if self._looked_at is None or now - self._looked_at >= _FRESH:
                 await asyncio.gather(self._look_at_database(), self._look_at_room())
-                self._looked_at = self._clock.now()
+                self._looked_at = self._clock.monotonic()
             self._show_media()
 
     async def measure(self) -> None:

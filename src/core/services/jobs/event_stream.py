@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -155,7 +155,7 @@ class EventStream:
     async def _begin(self) -> _SeenLog:
         if self._log is None:
             log = _SeenLog(max(await self._jobs.last_event() - _LOOK_BACK, 0))
-            log.unseen(await self._jobs.events(after=log.low, limit=_BATCH), self._clock.now())
+            log.unseen(await self._jobs.events(after=log.low, limit=_BATCH), self._clock.monotonic())
             self._depth = None
             self._log, self._reading = log, asyncio.create_task(self._read(log))
         return self._log
@@ -190,7 +190,7 @@ class EventStream:
                     await self._clock.sleep(_OUTAGE_PAUSE)
                     continue
                 # Noted as seen only now that nothing can fail before it is told.
-                self._tell(log.unseen(events, self._clock.now()), depth, log)
+                self._tell(log.unseen(events, self._clock.monotonic()), depth, log)
                 await any_change.wait(POLL)
                 await self._clock.sleep(_PAUSE)  # on a busy evening many wake-ups are one reading
 
@@ -208,9 +208,9 @@ class _SeenLog:
 
     def __init__(self, low: int) -> None:
         self.low = low
-        self._seen: dict[int, datetime] = {}
+        self._seen: dict[int, timedelta] = {}
 
-    def unseen(self, events: Collection[JobEvent], now: datetime) -> list[JobEvent]:
+    def unseen(self, events: Collection[JobEvent], now: timedelta) -> list[JobEvent]:
         """Those that are new, noted as seen."""
         new = [event for event in events if event.id not in self._seen]
         self._seen.update((event.id, now) for event in new)

@@ -83,13 +83,13 @@ class ReadyCheck:
 
     async def _run(self, waiting: deque[Slot], photo: bytes) -> AsyncGenerator[SlotCheck]:
         running: set[asyncio.Task[SlotCheck]] = set()
-        no_room_since = self._clock.now()
+        no_room_since = self._clock.monotonic()
         try:
             while waiting or running:
                 try:
                     while waiting and await self._has_room(running=len(running)):
                         running.add(asyncio.ensure_future(self._check(waiting.popleft(), photo)))
-                    if not running and self._clock.now() - no_room_since >= await self._patience():
+                    if not running and self._clock.monotonic() - no_room_since >= await self._patience():
                         raise QueueFull("There was no room for a test beside the guests' photos.", retry_after=60)
                 except PhotoChangerError as error:
                     for slot in waiting:
@@ -99,7 +99,7 @@ class ReadyCheck:
                     done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
                         yield task.result()
-                    no_room_since = self._clock.now()
+                    no_room_since = self._clock.monotonic()
                 elif waiting:
                     await self._clock.sleep(ROOM_POLL)
         finally:
