@@ -86,6 +86,8 @@ from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import RouteEngine
 from ..core.services.routing.inputs import JobInputsFactory
+from ..core.services.routing.recorder import AttemptRecorder
+from ..core.services.routing.shared_limits import SharedLimits
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -283,14 +285,13 @@ class CoreServices(Provider):
     def routes(
         self,
         providers: ProviderRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
+        limits: SharedLimits,
+        recorder: AttemptRecorder,
         queue: JobQueue,
-        jobs: JobRepository,
         clock: Clock,
         telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, queue, jobs, clock, telemetry=telemetry)
+        return RouteEngine(providers, limits, recorder, queue, clock, telemetry=telemetry)
 
     @provide
     def inputs(
@@ -311,6 +312,8 @@ class CoreServices(Provider):
             public_base_url=settings.public_base_url,
         )
 
+    shared_limits = provide(SharedLimits)
+    recorder = provide(AttemptRecorder)
     job_end_watch = provide(JobEndWatch)
     previews = provide(Previews)
     processor = provide(JobProcessor)

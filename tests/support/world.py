@@ -72,6 +72,8 @@ from photochanger.core.services.media.upload import UploadReceiver
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine import RouteEngine
 from photochanger.core.services.routing.inputs import JobInputsFactory
+from photochanger.core.services.routing.recorder import AttemptRecorder
+from photochanger.core.services.routing.shared_limits import SharedLimits
 from photochanger.core.services.settings.service import SettingsService
 from photochanger.core.services.slots.last_request import LastRequestLog
 from photochanger.core.services.slots.ready_check import ReadyCheck
@@ -327,6 +329,8 @@ class World:
             clock=self.clock,
             telemetry=self.telemetry,
         )
+        limits = SharedLimits(self.limits, self.settings, self.clock)
+        recorder = AttemptRecorder(self.records, limits)
         self.previews = Previews(self.media, self.clock)
         self.processing = JobProcessor(
             self.jobs,
@@ -340,15 +344,9 @@ class World:
                 public_base_url=public_base_url,
             ),
             RouteEngine(
-                self.providers,
-                self.limits,
-                self.settings,
-                self.queue,
-                self.records,
-                self.clock,
-                jitter=jitter,
-                telemetry=self.telemetry,
+                self.providers, limits, recorder, self.queue, self.clock, jitter=jitter, telemetry=self.telemetry
             ),
+            recorder,
             self.previews,
             LateRescue(queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock),
             telemetry=self.telemetry,

@@ -16,6 +16,7 @@ from ...ports.telemetry import Telemetry
 from ..routing.engine import RouteEngine
 from ..routing.inputs import JobInputsFactory
 from ..routing.outcome import RouteOutcome
+from ..routing.recorder import AttemptRecorder
 from ..support.concurrency import BackgroundTasks
 from ..support.null_telemetry import NULL_TELEMETRY
 from .end_watch import JobEndWatch
@@ -34,6 +35,7 @@ class JobProcessor:
         watch: JobEndWatch,
         inputs: JobInputsFactory,
         routes: RouteEngine,
+        recorder: AttemptRecorder,
         previews: Previews,
         rescue: LateRescue,
         *,
@@ -43,6 +45,7 @@ class JobProcessor:
         self._watch = watch
         self._inputs = inputs
         self._routes = routes
+        self._recorder = recorder
         self._previews = previews
         self._rescue = rescue
         self._telemetry = telemetry
@@ -52,7 +55,7 @@ class JobProcessor:
         """Stop the calls that go on after their window, drop the previews that wait, and finish log entries."""
         await self._rescues.cancel()
         await self._previews.close()
-        await self._routes.close()
+        await self._recorder.close()
 
     async def run(self, claim: Claim) -> None:
         """Work on a claim until its job has ended. Cancellation leaves the job live, to be released by the caller."""
@@ -74,11 +77,11 @@ class JobProcessor:
             )
         try:
             if job.source is JobSource.TEST:  # the log of a test must be complete at its end
-                await self._routes.record(claim, outcome)
+                await self._recorder.record(claim, outcome.attempts, outcome.reports)
             ended = await self._complete(claim, outcome)
         finally:
             if job.source is not JobSource.TEST:
-                self._routes.record_in_background(claim, outcome)
+                self._recorder.record_in_background(claim, outcome.attempts, outcome.reports)
             for call in outcome.pending:
                 self._rescues.start(self._rescue.rescue(job.id, call), name=f"late picture of job {job.id}")
         if ended is not None and ended.result is not None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import traceback
-from datetime import datetime, timedelta
-
-import msgspec
 
 from ...domain.errors import (
     ImageTooLarge,
@@ -16,7 +13,6 @@ from ...domain.errors import (
     UnsupportedMediaType,
 )
 from ...domain.media import StoredPicture
-from ...domain.provider_usage import CallOutcome, CallRecord
 from ...ports.provider import (
     Down,
     Provider,
@@ -27,10 +23,8 @@ from ...ports.provider import (
     Retryable,
     Unavailable,
 )
-from ...ports.telemetry import Fact
-from .entry_state import EntryState
 from .inputs import JobInputs
-from .outcome import EndedCall, RoutePicture
+from .outcome import RoutePicture
 
 _log = logging.getLogger("photochanger.routing")
 
@@ -45,31 +39,6 @@ class Crashed(Unavailable):
     """A fault of the provider's own code."""
 
     verdict = "crashed"
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """A call to an entry; `call` counts the entry's calls from 1, `started` is a moment of `Clock.monotonic`."""
-
-    state: EntryState
-    call: int
-    started_at: datetime
-    started: timedelta
-
-    def facts(self) -> dict[str, Fact]:
-        """Return what a trace shows of it."""
-        entry = self.state.entry
-        return {
-            "entry": self.state.index,
-            "call": self.call,
-            "provider": entry.provider_id,
-            "operation": entry.operation_id,
-        }
-
-    def ended(self, outcome: CallOutcome, duration: timedelta) -> EndedCall:
-        """Return the report of its end."""
-        entry = self.state.entry
-        record = CallRecord(entry.operation_id, outcome, duration, self.state.counted)
-        return EndedCall(self.state.index, entry.provider_id, record)
 
 
 async def make_picture(provider: Provider, request: ProviderRequest, inputs: JobInputs) -> RoutePicture:

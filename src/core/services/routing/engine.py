@@ -1,53 +1,74 @@
-"""The route engine: runs the route of a claimed job and returns its outcome."""
+"""The route engine: choose an entry, admit the call, make it, and hedge, by the rules of `domain.route_policy`."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import random
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
-from ...domain.job import Claim
+from ...domain.deadlines import LATE_RESCUE
+from ...domain.errors import (
+    ImageTooLarge,
+    MediaNotFound,
+    QueueUnavailable,
+    StorageUnavailable,
+    UndecodableImage,
+    UnsupportedMediaType,
+)
+from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
+from ...domain.prompts import filled
+from ...domain.provider_usage import CallOutcome, CallRecord, ProviderHealth
+from ...domain.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.job_repository import JobRepository
-from ...ports.provider_limits import ProviderLimits
-from ...ports.telemetry import Telemetry
+from ...ports.provider import ProviderError, ProviderRequest
+from ...ports.telemetry import Span, Telemetry
 from ..providers.registry import ProviderRegistry
-from ..settings.service import SettingsService
+from ..support.concurrency import TaskSet, cancel_and_wait, race
 from ..support.null_telemetry import NULL_TELEMETRY
-from .execution import RouteExecution, RouteServices
+from .attempt import TooSlow, make_picture
+from .entry_state import EntryState
 from .inputs import JobInputs
-from .outcome import RouteOutcome
+from .outcome import CallReport, RouteFailure, RouteOutcome, RoutePicture
 from .recorder import AttemptRecorder
 from .shared_limits import SharedLimits
 
+_log = logging.getLogger("photochanger.routing")
+
+_REFRESH_INTERVAL = timedelta(seconds=5)
+"""How often a call under way is compared with the usual latency, which the first calls of an evening do not know."""
+
+_TIMER_SLACK = timedelta(milliseconds=50)
+"""How much too early a timer may fire."""
+
+_MAX_REASON_CHARS = 500
+
 
 class RouteEngine:
-    """Runs routes. `jitter` returns a number from 0 to 1 for each pause."""
+    """Runs the routes of claimed jobs. `jitter` returns a number from 0 to 1 for each pause."""
 
     def __init__(
         self,
         providers: ProviderRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
+        limits: SharedLimits,
+        recorder: AttemptRecorder,
         queue: JobQueue,
-        jobs: JobRepository,
         clock: Clock,
         *,
         jitter: Callable[[], float] = random.random,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        shared = SharedLimits(limits, settings, clock)
-        self._recorder = AttemptRecorder(jobs, shared)
-        self._services = RouteServices(
-            providers=providers,
-            limits=shared,
-            queue=queue,
-            recorder=self._recorder,
-            clock=clock,
-            jitter=jitter,
-            telemetry=telemetry,
-        )
+        self.providers = providers
+        self.limits = limits
+        self.recorder = recorder
+        self.queue = queue
+        self.clock = clock
+        self.jitter = jitter
+        self.telemetry = telemetry
 
     async def run(
         self, claim: Claim, inputs: JobInputs, *, ends_at: datetime, job_ended: Awaitable[None]
@@ -55,18 +76,304 @@ class RouteEngine:
         """Call the entries until one makes a picture, all gave up, `ends_at` has come, or `job_ended` returns.
 
         Attempts that fail are written to the processing log at once, in the background; those of test jobs, and the
-        one that made the picture, are left to `record`.
+        one that made the picture, are left to the caller.
         """
-        return await RouteExecution(self._services, claim, inputs, ends_at=ends_at).run(job_ended)
+        return await _Execution(self, claim, inputs, ends_at).run(job_ended)
 
-    async def record(self, claim: Claim, outcome: RouteOutcome) -> None:
-        """Record the attempts and calls of an outcome."""
-        await self._recorder.record(claim, outcome.attempts, outcome.calls)
 
-    def record_in_background(self, claim: Claim, outcome: RouteOutcome) -> None:
-        """Do the same without making the guest wait."""
-        self._recorder.record_in_background(claim, outcome.attempts, outcome.calls)
+class _Execution:
+    """One run for one claim. Moments are those of `Clock.monotonic`, except the deadline."""
 
-    async def close(self) -> None:
-        """Finish what is recorded in the background."""
-        await self._recorder.close()
+    def __init__(self, engine: RouteEngine, claim: Claim, inputs: JobInputs, ends_at: datetime) -> None:
+        self._engine = engine
+        self._clock = engine.clock
+        self._claim = claim
+        self._job = claim.job
+        self._route = claim.job.route
+        self._inputs = inputs
+        self._deadline = ends_at
+        self._ends_at = self._clock.monotonic() + (ends_at - self._clock.now())
+        self._window = ends_at - claim.job.created_at
+        self._states = [EntryState(index, entry, engine.providers) for index, entry in enumerate(self._route.entries)]
+        self._last = next((state for state in reversed(self._states) if state.error is not None), None)
+        self._resume_at = claim.job.provider_job_entry
+        self._tasks = TaskSet()
+        self._calls: list[asyncio.Task[RoutePicture]] = []
+        self._attempts: list[LogEntry] = []
+        self._reports: list[CallReport] = []
+
+    async def run(self, job_ended: Awaitable[None]) -> RouteOutcome:
+        picture: RoutePicture | None = None
+        failure: RouteFailure | None = None
+        try:
+            winner, picture = await race(self._picture_in_time(), job_ended)
+            if winner == 0 and picture is None:
+                failure = self._exhausted()
+        except TimeoutError:
+            detail = "No picture was ready within the sync window."
+            failure = RouteFailure(reason=FailureReason.TIMEOUT, code="sync_timeout", detail=detail)
+        except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
+            failure = RouteFailure(reason=FailureReason.INVALID_PHOTO, code=error.code, detail=error.detail)
+        except (StorageUnavailable, MediaNotFound) as error:
+            code = StorageUnavailable.code
+            failure = RouteFailure(reason=FailureReason.STORAGE_ERROR, code=code, detail=error.detail)
+        except BaseException:
+            await self._discard_calls()
+            self._engine.recorder.record_in_background(self._claim, self._attempts, self._reports)
+            raise
+        pending: tuple[asyncio.Task[RoutePicture], ...] = ()
+        if picture is None and self._route.late_rescue:
+            pending = tuple(call for call in self._calls if not call.done() or _made(call) is not None)
+        else:
+            await self._discard_calls(but=picture)
+        return RouteOutcome(
+            picture=picture,
+            failure=failure,
+            attempts=tuple(self._attempts),
+            reports=tuple(self._reports),
+            pending=pending,
+        )
+
+    async def _picture_in_time(self) -> RoutePicture | None:
+        async with self._clock.timeout_at(self._deadline):
+            await self._prepare()
+            return await self._try_entries(hedge=self._route.hedge)
+
+    async def _prepare(self) -> None:
+        """Read the health and the limits of the route's providers, while the photo is prepared."""
+        remote = [state for state in self._states if state.remote]
+        if not remote:
+            return
+        self._inputs.prepare_photo(remote[0].operation.needs)
+        await self._refresh_health()
+        allowed = await self._engine.limits.allowed(self._claim)
+        for state in remote:
+            state.limit = allowed.get(state.entry.provider_id, state.limit)
+
+    async def _refresh_health(self) -> None:
+        health = await self._engine.limits.health(self._claim)
+        if health is not None:
+            for state in self._states:
+                state.learn_health(health.get(state.entry.provider_id, ProviderHealth()))
+
+    async def _try_entries(self, *, hedge: bool) -> RoutePicture | None:
+        """Call one entry after the other until one makes a picture; None where all gave up."""
+        while (state := await self._next()) is not None:
+            state.occupy()
+            try:
+                if await self._admit(state):
+                    return await (self._hedged(state) if hedge else self._call(state))
+            except ProviderError as error:
+                self._failed(state, error)
+            finally:
+                state.vacate()
+        return None
+
+    async def _next(self) -> EntryState | None:
+        """Return the entry to call now, once its moment has come; None where none is left."""
+        resume_at, self._resume_at = self._resume_at, None
+        if resume_at is not None and resume_at < len(self._states) and not self._states[resume_at].progress.over:
+            return self._states[resume_at]
+        while (choice := choose(self._progress(), self._budget())) is not None:
+            now = self._clock.monotonic()
+            if choice.at <= now:
+                return self._states[choice.index]
+            await self._clock.sleep(choice.at - now)
+        return None
+
+    async def _admit(self, state: EntryState) -> bool:
+        """Return whether the entry may be called now; where not, its progress says when to try again."""
+        counted = state.needs_admission
+        if state.remote:
+            photo = self._inputs.prepare_photo(state.operation.needs)
+            if counted:
+                admission = await self._engine.limits.admit(self._claim, state)
+                if not admission.granted:
+                    self._last = state
+                    if state.blocked(admission, self._clock.monotonic()):
+                        self._note(state, "blocked", str(state.error), wait_ms=_milliseconds(admission.wait))
+                    return False
+            await asyncio.wait([photo])  # its error is raised when the request is made
+        state.begin_call(counted=counted, at=self._clock.now(), moment=self._clock.monotonic())
+        return True
+
+    async def _call(self, state: EntryState) -> RoutePicture:
+        """Call the entry once: note the attempt, and report the call."""
+        with self._engine.telemetry.span("provider call", state.facts() | {"call": state.progress.calls}) as span:
+            call = self._tasks.start(self._make_picture(state), name=f"call of job {self._job.id}")
+            self._calls.append(call)
+            try:
+                made = await self._patiently(call, state)
+            except asyncio.CancelledError:
+                late = self._clock.monotonic() >= self._ends_at - _TIMER_SLACK
+                reason = "the window ended" if late else "another picture was first, or the job has ended"
+                self._note_call(state, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
+                self._report_later(state, CallOutcome.TIMEOUT if late and self._hung(state) else CallOutcome.CANCELLED)
+                raise
+            except ProviderError as error:
+                self._note_call(state, span, CallOutcome(error.verdict), error.reason)
+                if state.remote:
+                    await self._engine.limits.report(self._claim, self._report(state, CallOutcome(error.verdict)))
+                    self._engine.limits.forget_health()
+                raise
+            except Exception:  # the photo or the store failed, not the provider
+                self._report_later(state, CallOutcome.CANCELLED)
+                raise
+            self._note_call(state, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
+            self._report_later(state, CallOutcome.PICTURE)
+            return made
+
+    async def _patiently(self, call: asyncio.Task[RoutePicture], state: EntryState) -> RoutePicture:
+        """Return what the call makes; give it up where that takes too long. Cancellation leaves the call running."""
+        budget = Budget(state.started, self._ends_at, self._window)
+        while not call.done():
+            end, now = give_up_at(state.index, self._progress(), budget), self._clock.monotonic()
+            if end < self._ends_at and end <= now:
+                await cancel_and_wait(call)
+                raise TooSlow("The provider took far longer than usual, or longer than the time left allows.")
+            pause = min(end - now, _REFRESH_INTERVAL) if end < self._ends_at else _REFRESH_INTERVAL
+            try:
+                async with self._clock.timeout_at(self._clock.now() + pause):
+                    await asyncio.wait([call])
+            except TimeoutError:
+                if state.progress.pace is None:
+                    await race(asyncio.wait([call]), self._refresh_health())
+        return call.result()
+
+    def _hung(self, state: EntryState) -> bool:
+        """Whether a call that the end of the window cut off had more time than such calls take."""
+        pace = state.progress.pace
+        return self._duration(state) >= (pace.p90 if pace else self._window / 2)
+
+    async def _make_picture(self, state: EntryState) -> RoutePicture:
+        return await make_picture(state.provider, await self._request(state), self._inputs)
+
+    async def _request(self, state: EntryState) -> ProviderRequest:
+        job, entry, operation = self._job, state.entry, state.operation
+        resumes = state.index == job.provider_job_entry and state.progress.calls == 1
+        links = None
+        photo = await self._inputs.photo(operation.needs)
+        templates = await self._inputs.templates(operation.needs)
+        if state.provider.info.needs_public_url:
+            links = await self._inputs.links(operation.needs)
+        return ProviderRequest(
+            job_id=job.id,
+            operation_id=entry.operation_id,
+            settings=filled(entry.settings, operation.prompts, fields=self._route.prompt_fields, metadata=job.metadata),
+            photo=photo,
+            templates=templates,
+            photo_url=links.photo if links else None,
+            template_urls=links.templates if links else {},
+            until=self._until(state),
+            note_reference=partial(self._note_reference, state.index),
+            reference=job.provider_job_reference if resumes else None,
+        )
+
+    def _until(self, state: EntryState) -> datetime:
+        if self._route.late_rescue:
+            return self._deadline + LATE_RESCUE
+        return self._deadline - (self._ends_at - latest_end(state.index, self._progress(), self._budget()))
+
+    async def _note_reference(self, index: int, reference: str) -> None:
+        try:
+            await self._engine.queue.note_reference(self._claim, reference, entry=index)
+        except QueueUnavailable as error:
+            # It is for the case that this worker dies; the call that was paid for goes on without it.
+            _log.warning("reference of job %s not saved: %s", self._job.id, error.detail)
+
+    async def _hedged(self, state: EntryState) -> RoutePicture | None:
+        """Call the entry; where that takes longer than usual, try the other entries at the same time."""
+        first = self._tasks.start(self._call(state), name=f"first call of job {self._job.id}")
+        second: asyncio.Task[RoutePicture | None] | None = None
+        try:
+            await race(asyncio.wait([first]), self._clock.sleep(hedge_after(state.progress.pace, self._window)))
+            if first.done():
+                return first.result()
+            second = self._tasks.start(self._try_entries(hedge=False), name=f"hedge of job {self._job.id}")
+            await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+            if not first.done():
+                return second.result() or await first
+            try:
+                return first.result()
+            except ProviderError as error:
+                self._failed(state, error)  # the second one may come back to this entry
+                return await second
+        finally:
+            await cancel_and_wait(first, *([second] if second else []))
+
+    async def _discard_calls(self, *, but: RoutePicture | None = None) -> None:
+        """Stop the calls that are under way, and remove the pictures of those that made one too late."""
+        await cancel_and_wait(*self._calls)
+        for call in self._calls:
+            if (made := _made(call)) is not None and made is not but:
+                await self._inputs.discard_picture(made.picture)
+
+    def _failed(self, state: EntryState, error: ProviderError) -> None:
+        self._last = state
+        state.failed(error, self._clock.monotonic(), chance=self._engine.jitter())
+
+    def _note_call(
+        self,
+        state: EntryState,
+        span: Span,
+        outcome: CallOutcome,
+        reason: str,
+        remarks: Mapping[str, Any] | None = None,
+    ) -> None:
+        call, provider_id, duration = state.progress.calls, state.entry.provider_id, self._duration(state)
+        self._engine.telemetry.call_ended(provider_id, outcome, took=duration, call=call)
+        _log.info("call %s to %s: %s after %.2f s", call, provider_id, outcome, duration.total_seconds())
+        span.note({"verdict": outcome.value})
+        if outcome is not CallOutcome.PICTURE:
+            span.fail(outcome.value)
+        facts = {"call": call, "started_at": state.started_at.isoformat(), "duration_ms": _milliseconds(duration)}
+        self._note(state, outcome, reason, **dict(remarks or {}) | facts)
+
+    def _note(self, state: EntryState, classification: str, reason: str, **facts: Any) -> None:
+        """Log an attempt: at once, unless the job is a test or the guest waits for the picture."""
+        facts |= state.facts() | {"classification": classification, "reason": reason[:_MAX_REASON_CHARS]}
+        facts["attempt"] = self._claim.attempt
+        entry = LogEntry(self._job.id, self._clock.now(), LogEvent.ATTEMPT, facts)
+        if self._job.source is JobSource.TEST or classification == CallOutcome.PICTURE:
+            self._attempts.append(entry)
+        else:
+            self._engine.recorder.record_in_background(self._claim, [entry])
+
+    def _report_later(self, state: EntryState, outcome: CallOutcome) -> None:
+        if state.remote:
+            self._reports.append(self._report(state, outcome))
+
+    def _report(self, state: EntryState, outcome: CallOutcome) -> CallReport:
+        record = CallRecord(state.entry.operation_id, outcome, self._duration(state), state.counted)
+        return CallReport(state.index, state.entry.provider_id, record)
+
+    def _exhausted(self) -> RouteFailure:
+        last, code = self._last, ProviderError.code
+        if last is None or last.error is None:
+            return RouteFailure(reason=FailureReason.PROVIDER_ERROR, code=code, detail="The route has no entries.")
+        codes = {state.error.code for state in self._states if state.error is not None}
+        return RouteFailure(
+            reason=FailureReason.PROVIDER_ERROR,
+            code=codes.pop() if len(codes) == 1 else code,
+            detail=last.error.reason,
+            provider_id=last.entry.provider_id,
+            operation_id=last.entry.operation_id,
+        )
+
+    def _duration(self, state: EntryState) -> timedelta:
+        return self._clock.monotonic() - state.started
+
+    def _progress(self) -> list[EntryProgress]:
+        return [state.progress for state in self._states]
+
+    def _budget(self) -> Budget:
+        return Budget(self._clock.monotonic(), self._ends_at, self._window)
+
+
+def _made(call: asyncio.Task[RoutePicture]) -> RoutePicture | None:
+    """Return the picture of a call that has ended with one."""
+    return call.result() if call.done() and not call.cancelled() and call.exception() is None else None
+
+
+def _milliseconds(duration: timedelta) -> float:
+    return round(duration.total_seconds() * 1000, 1)

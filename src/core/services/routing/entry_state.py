@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -26,7 +26,11 @@ class EntryState:
     Attributes:
         error: of the last call or refused call.
         counted: whether the shared limits admitted the last call; else its report counts it.
+        started_at, started: when the last call began, by the wall clock and by the monotonic clock.
     """
+
+    started_at: datetime
+    started: timedelta
 
     def __init__(self, index: int, entry: RouteEntry, providers: ProviderRegistry) -> None:
         self.index = index
@@ -62,7 +66,11 @@ class EntryState:
     @property
     def needs_admission(self) -> bool:
         """Whether the shared limits must be asked: not for the first call without limits and with a closed breaker."""
-        return not self._healthy or self.limit != ProviderLimit() or self.progress.calls > 0
+        return self.remote and (not self._healthy or self.limit != ProviderLimit() or self.progress.calls > 0)
+
+    def facts(self) -> dict[str, str | int]:
+        """Return what logs and traces show of it."""
+        return {"entry": self.index, "provider": self.entry.provider_id, "operation": self.entry.operation_id}
 
     def learn_health(self, health: ProviderHealth) -> None:
         self._healthy = health.breaker is Breaker.CLOSED
@@ -74,9 +82,8 @@ class EntryState:
     def vacate(self) -> None:
         self._change(busy=False)
 
-    def admitted(self, *, counted: bool) -> None:
-        """Note that a call begins."""
-        self.counted = counted
+    def begin_call(self, *, counted: bool, at: datetime, moment: timedelta) -> None:
+        self.counted, self.started_at, self.started = counted, at, moment
         self._change(calls=self.progress.calls + 1, deferred=False, crowded=False)
 
     def blocked(self, admission: Admission, now: timedelta) -> bool:

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Collection
 
 from ...domain.errors import QueueUnavailable
-from ...domain.job import Claim, LogEntry, LogEvent
+from ...domain.job import Claim, LogEntry
 from ...ports.job_repository import JobRepository
 from ..support.concurrency import BackgroundTasks
-from .outcome import AttemptRecord, EndedCall
+from .outcome import CallReport
 from .shared_limits import SharedLimits
 
 _log = logging.getLogger("photochanger.routing")
@@ -23,33 +23,24 @@ class AttemptRecorder:
         self._limits = limits
         self._background = BackgroundTasks()
 
-    async def record(
-        self, claim: Claim, attempts: Collection[AttemptRecord], calls: Collection[EndedCall] = ()
-    ) -> None:
-        """Write attempts to the processing log, and report calls to the shared limits."""
-        if attempts:
-            await self._append(claim, attempts)
-        for call in calls:
-            await self._limits.report(claim, call)
+    async def record(self, claim: Claim, attempts: Collection[LogEntry], reports: Collection[CallReport] = ()) -> None:
+        """Append attempts to the processing log, and report calls to the shared limits."""
+        try:
+            if attempts:
+                await self._jobs.append_logs(attempts)
+        except QueueUnavailable as error:
+            for entry in attempts:
+                _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, entry.detail)
+        for report in reports:
+            await self._limits.report(claim, report)
 
     def record_in_background(
-        self, claim: Claim, attempts: Collection[AttemptRecord], calls: Collection[EndedCall] = ()
+        self, claim: Claim, attempts: Collection[LogEntry], reports: Collection[CallReport] = ()
     ) -> None:
         """Do the same without making the guest wait."""
-        if attempts or calls:
-            self._background.start(self.record(claim, attempts, calls), name=f"log of job {claim.job.id}")
+        if attempts or reports:
+            self._background.start(self.record(claim, attempts, reports), name=f"log of job {claim.job.id}")
 
     async def close(self) -> None:
         """Finish what is written in the background."""
         await self._background.close()
-
-    async def _append(self, claim: Claim, attempts: Collection[AttemptRecord]) -> None:
-        entries = [
-            LogEntry(claim.job.id, record.noted_at, LogEvent.ATTEMPT, record.detail() | {"attempt": claim.attempt})
-            for record in attempts
-        ]
-        try:
-            await self._jobs.append_logs(entries)
-        except QueueUnavailable as error:
-            for entry in entries:
-                _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, entry.detail)

@@ -16,7 +16,7 @@ from ...ports.provider_limits import ProviderLimits
 from ..providers.status_cache import ProviderStatusCache
 from ..settings.service import SettingsService
 from .entry_state import EntryState
-from .outcome import EndedCall
+from .outcome import CallReport
 
 _log = logging.getLogger("photochanger.routing")
 
@@ -61,12 +61,14 @@ class SharedLimits:
             _log.warning("job %s calls %s without its limits: %s", claim.job.id, provider_id, error.detail)
             return Admission()
 
-    async def report(self, claim: Claim, call: EndedCall) -> None:
+    async def report(self, claim: Claim, report: CallReport) -> None:
         """Record how a call ended."""
         try:
-            await self._in_time(self._limits.release(claim, call.provider_id, entry=call.entry, report=call.record))
+            await self._in_time(
+                self._limits.release(claim, report.provider_id, entry=report.entry, report=report.record)
+            )
         except QueueUnavailable as error:
-            _log.warning("call to %s not recorded in its health: %s", call.provider_id, error.detail)
+            _log.warning("call to %s not recorded in its health: %s", report.provider_id, error.detail)
 
     def forget_health(self) -> None:
         """Read the health again the next time: a call has failed."""
