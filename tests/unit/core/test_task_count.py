@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.job import JobState
-from photochanger.entrypoints.worker.pool import WorkerPool
+from photochanger.entrypoints.worker.pool import PoolOptions, WorkerPool
 
 from tests.support.world import SECOND, ScriptedProvider, World
 
@@ -47,7 +47,7 @@ async def test_one_photo_takes_few_tasks_from_its_submission_to_its_answer() -> 
         processing=world.processing,
         providers=world.providers,
         settings=world.settings,
-        concurrency=2,
+        options=PoolOptions(concurrency=2),
     )
     running = await world.start(pool.run())
     with counted_tasks() as names:

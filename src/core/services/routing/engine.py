@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ...domain.deadlines import LATE_RESCUE
 from ...domain.errors import (
@@ -48,8 +47,14 @@ _TIMER_SLACK = timedelta(milliseconds=50)
 _MAX_REASON_CHARS = 500
 
 
+class Jitter(Protocol):
+    """Return a random number from 0 to 1."""
+
+    def __call__(self) -> float: ...
+
+
 class RouteEngine:
-    """Runs the routes of claimed jobs. `jitter` returns a number from 0 to 1 for each pause."""
+    """Runs the routes of claimed jobs. `jitter` varies the pauses."""
 
     def __init__(
         self,
@@ -59,7 +64,7 @@ class RouteEngine:
         queue: JobQueue,
         clock: Clock,
         *,
-        jitter: Callable[[], float] = random.random,
+        jitter: Jitter,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self.providers = providers

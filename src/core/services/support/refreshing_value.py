@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from ...domain.errors import PhotoChangerError
 from ...ports.clock import Clock
+from .concurrency import BackgroundTasks
 
 _log = logging.getLogger("photochanger.cache")
 
@@ -28,7 +29,7 @@ class RefreshingValue(Generic[_T]):
         self._held: tuple[timedelta, _T] | None = None
         self._forgotten = 0
         self._reading = asyncio.Lock()
-        self._ahead: asyncio.Task[None] | None = None
+        self._ahead = BackgroundTasks()
 
     def __repr__(self) -> str:
         return f"RefreshingValue({self._what})"
@@ -37,9 +38,8 @@ class RefreshingValue(Generic[_T]):
         """The value. Concurrent callers share one reading. Raises what `read` raises."""
         if (held := self._fresh()) is not None:
             read_at, value = held
-            reads_ahead = self._ahead is not None and not self._ahead.done()
-            if self._clock.monotonic() - read_at >= MAX_AGE / 2 and not reads_ahead:
-                self._ahead = asyncio.ensure_future(self._read_ahead())
+            if self._clock.monotonic() - read_at >= MAX_AGE / 2 and not self._ahead:
+                self._ahead.start(self._read_ahead(), name=f"refreshing {self._what}")
             return value
         async with self._reading:
             if (held := self._fresh()) is not None:
