@@ -180,7 +180,7 @@ def test_every_service_makes_its_picture_and_was_asked_rightly(stage: Stage) -> 
         assert stand_in.refused == []
     # The links that Turbotext fetched by have ended with their job.
     ((_, fields),) = stage.turbotext.queued.values()
-    assert httpx.get(fields["url"]).status_code == 410
+    assert httpx.get(fields["url"], timeout=60).status_code == 410
     assert rows(stage.url, "select count(*) from photochanger.media_objects where removed_at is null") == [(0,)]
 
 
