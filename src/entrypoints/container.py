@@ -93,14 +93,15 @@ from ..core.services.slots.service import SlotService
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
+from ..core.services.support.concurrency import Supervisor
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
-from .config import Settings, secret_key_file
+from .config import Settings
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
-from .worker.pool import WorkerPool
+from .worker.pool import PoolOptions, WorkerPool
 from .worker.worker import Worker
 
 DATABASE = "photochanger"
@@ -113,25 +114,24 @@ class PostgresAdapters(Provider):
     scope = Scope.APP
 
     @provide
-    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+    async def database(self, settings: Settings, supervisor: Supervisor) -> AsyncIterator[Database]:
         if settings.database_url is not None:
             async with Database(settings.database_url) as database:
                 yield database
             return
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
-        watching = asyncio.create_task(server.keep_running())
         try:
-            await asyncio.to_thread(server.ensure_database, DATABASE)
-            async with Database(server.url(DATABASE)) as database:
-                yield database
+            async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
+                await asyncio.to_thread(server.ensure_database, DATABASE)
+                async with Database(server.url(DATABASE)) as database:
+                    yield database
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
             await asyncio.to_thread(server.close)
 
     @provide
-    async def signals(self, database: Database) -> AsyncIterator[JobSignals]:
-        async with PostgresJobSignals(database) as signals:
+    async def signals(self, database: Database, supervisor: Supervisor) -> AsyncIterator[JobSignals]:
+        signals = PostgresJobSignals(database)
+        async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
             yield signals
 
     queue = provide(PostgresJobQueue, provides=JobQueue)
@@ -159,6 +159,7 @@ class LocalAdapters(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
+    supervisor = provide(Supervisor)
 
     @provide
     async def open_telemetry(self, settings: Settings) -> AsyncIterator[OpenTelemetry]:
@@ -189,7 +190,7 @@ class LocalAdapters(Provider):
     @provide
     def secret_box(self, settings: Settings) -> SecretBox:
         secret = settings.secret_key
-        return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+        return AesSecretBox(kept_secret(settings.secret_key_file) if secret is None else lambda: secret)
 
     @provide
     async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:
@@ -365,7 +366,7 @@ class CoreServices(Provider):
             processing=processing,
             providers=providers,
             settings=app_settings,
-            concurrency=settings.workers,
+            options=PoolOptions(concurrency=settings.workers),
             telemetry=telemetry,
         )
 
