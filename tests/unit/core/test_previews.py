@@ -192,9 +192,9 @@ async def test_a_thumbnail_that_was_left_is_made_on_demand() -> None:
     await world.end(await world.start_work())
     await world.run(world.processing.close())
     assert await world.files(MediaKind.PREVIEWS) == []
-    (job,) = await world.jobs.refresh_recent_results("slot-001")
+    (job,) = (await world.results.recent("slot-001", now=world.clock.now(), limit=1)).items
     file = await world.media.public_thumbnail(job.id)
-    assert await world.content(file.file.key) == await world.records.preview(job.id)
+    assert await world.content(file.file.key) == await world.results.preview(job.id)
 
 
 async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
