@@ -145,9 +145,7 @@ def test_what_is_no_file_of_slots_is_refused(operator: Operator, tmp_path: Path)
     path.write_text("photochanger: slots\nversion: 1\nslots:\n  slot-001: {name: a, name: b}\n")
     done = operator("import", str(path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "photochanger: The file cannot be used: line 4, column 23: duplicate name 'name'.\n"
-    )
+    assert done.stderr == ("photochanger: The file cannot be used: line 4, column 23: duplicate name 'name'.\n")
     missing = operator("import", str(tmp_path / "missing.yaml"))
     assert missing.returncode == 2
     assert "does not exist" in missing.stderr
