@@ -95,7 +95,7 @@ def _secret_key(text: str) -> str:
 
 def _provider_key(text: str) -> str:
     if not is_key(text):
-        raise ValueError(f"must have 1 to {MAX_KEY_CHARS} visible ASCII characters in one line")
+        raise ValueError(f"must be 1–{MAX_KEY_CHARS} printable ASCII characters on one line")
     return text
 
 
@@ -312,10 +312,10 @@ def _expected(field: FieldInfo) -> str:
     kind, meta = _annotation(field)
     options = meta.extra or {}
     if "unit" in options:
-        return f"a number of {options['unit']} from {options['low']:g} to {options['high']:g}"
+        return f"a number of {options['unit']} between {options['low']:g} and {options['high']:g}"
     if choices := get_args(kind):
         return " or ".join(choices)
-    return f"a whole number from {meta.ge} to {meta.le}"
+    return f"a whole number between {meta.ge} and {meta.le}"
 
 
 def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from ..domain.audit import AuditEntry
 from ..domain.job import (
     Claim,
     Job,
-    NewJob,
+    JobSpec,
     Outcome,
     QueueDepth,
     Result,
@@ -25,7 +26,7 @@ class JobQueue(Protocol):
     memory adapter was given).
     """
 
-    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
         Returns the job as stored, or the job that does this work already, and then stores nothing (its id differs from
@@ -66,12 +67,14 @@ class JobQueue(Protocol):
         with it. False: not yours."""
         ...
 
-    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        """End a job, by compare-and-set: result fields, log entry, preview, statistics, wake-up; all or nothing.
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        """End a job by compare-and-set: outcome, log entry, statistics, audit entry, wake-up; all of it or nothing.
 
-        With a claim only while its attempt is the newest; without one (deadline, cancel) whoever holds it. Returns
-        False, and changes nothing, where someone was first. A job that ends without a result gives its idempotency
-        key back. `inline_preview` of the outcome is stored with the job.
+        With a claim only while its attempt is the newest; without one (deadline, cancel) also while a worker has it.
+        Returns False, and changes nothing, where the job is finalized already; True where that was an earlier call
+        with this very result, whose answer was lost. A job that ends without a result loses its idempotency key.
         """
         ...
 

@@ -42,6 +42,7 @@ def worker(workers: int | None, supervised: bool) -> None:
 
 async def _work(settings: Settings, *, supervised: bool) -> None:
     from ...adapters.telemetry import OpenTelemetry
+    from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
     from ..container import make_container
     from ..metrics.relay import own_output, served, written_to
@@ -54,6 +55,7 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
         if not supervised:
             await migrate_database(container)
             print_initial_credentials(await seed(container))
+        supervisor = await container.get(Supervisor)
         worker = await container.get(Worker)
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, worker.stop)
@@ -61,7 +63,8 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
             threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
         telemetry = await container.get(OpenTelemetry)
         freeze_gc()
-        async with written_to(output, telemetry) if output is not None else served(settings, telemetry):
+        metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
+        async with supervisor.guard(stop=worker.stop), metrics:
             await worker.run()
     finally:
         await container.close()

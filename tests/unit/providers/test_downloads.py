@@ -187,7 +187,7 @@ async def test_a_name_that_no_resolver_can_be_asked_for_is_trouble_of_the_networ
     ],
 )
 async def test_what_is_no_http_address_is_told_as_such(url: str) -> None:
-    with pytest.raises(Retryable, match="no http address"):
+    with pytest.raises(Retryable, match="not an http address"):
         await fetched_through(AddressGuard(), url)
 
 

@@ -12,21 +12,22 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from ...core.domain.errors import JobNotFound, QueueFull
-from ...core.domain.job import (
+from ....core.domain.audit import AuditEntry
+from ....core.domain.errors import JobNotFound, QueueFull
+from ....core.domain.job import (
+    SYNC_TIMEOUT_CODE,
+    SYNC_TIMEOUT_DETAIL,
     Claim,
     Job,
-    JobState,
-    NewJob,
+    JobSpec,
     Outcome,
     QueueDepth,
     Result,
-    pending,
 )
-from ...core.domain.stats import outcome_of
+from ....core.domain.stats import outcome_of
+from ..database import Database
 from . import queue_sql
-from .database import Database
-from .rows import enqueue_item, job_from_row, stem
+from .rows import enqueue_item, finalize_item, job_from_row, stem
 
 _MAX_RETRY_SECONDS = 60
 
@@ -40,6 +41,15 @@ class _Statement(NamedTuple):
     parameters: dict[str, Any]
 
 
+class _End(NamedTuple):
+    """The end of a job on its way to the database."""
+
+    job_id: UUID
+    outcome: Outcome
+    claim: Claim | None
+    audit: AuditEntry | None
+
+
 class PostgresJobQueue:
     """Lanes for what many callers do at once; everything else shares one more connection."""
 
@@ -50,7 +60,7 @@ class PostgresJobQueue:
         self._acquiring_within_limits = database.lane(_run_under_lock)
         self._others = database.lane(_run_statements)
 
-    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         verdict = await self._enqueueing.call((job, max_active))
         return verdict if isinstance(verdict, Job) else await self._get(verdict)
 
@@ -84,8 +94,10 @@ class PostgresJobQueue:
         parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference, "entry": entry}
         return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
 
-    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        return bool(await self._finalizing.call((job_id, outcome, claim)))
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        return bool(await self._finalizing.call(_End(job_id, outcome, claim, audit)))
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         parameters = {
@@ -105,7 +117,8 @@ class PostgresJobQueue:
         await self._others.call(_Statement(queue_sql.ABANDON, {"id": job_id}))
 
     async def release_expired(self, *, limit: int) -> list[Job]:
-        rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, {"limit": limit}))
+        parameters = {"limit": limit, "error_code": SYNC_TIMEOUT_CODE, "error_detail": SYNC_TIMEOUT_DETAIL}
+        rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, parameters))
         return [job_from_row(row) for row in rows]
 
     async def depth(self) -> QueueDepth:
@@ -117,7 +130,7 @@ class PostgresJobQueue:
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 
 
-async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[NewJob, int]]) -> list[Job | UUID | Exception]:
+async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[JobSpec, int]]) -> list[Job | UUID | Exception]:
     """For each its job as stored, the id of the job that does its work already, or QueueFull."""
     items = msgspec.json.encode([enqueue_item(new, max_active) for new, max_active in batch]).decode()
     cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
@@ -127,9 +140,9 @@ async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[NewJob, i
     ]
 
 
-def _verdict(new: NewJob, verdict: str, job_id: UUID, free_at: datetime | None) -> Job | UUID | Exception:
+def _verdict(new: JobSpec, verdict: str, job_id: UUID, free_at: datetime | None) -> Job | UUID | Exception:
     if verdict == "stored":
-        return pending(new)
+        return Job(spec=new)
     if verdict == "existing":
         return job_id
     seconds = (free_at - datetime.now(UTC)).total_seconds() if free_at else 1.0
@@ -139,33 +152,20 @@ def _verdict(new: NewJob, verdict: str, job_id: UUID, free_at: datetime | None) 
     )
 
 
-async def _finalize_batch(
-    connection: Connection, batch: Sequence[tuple[UUID, Outcome, Claim | None]]
-) -> list[bool | Exception]:
-    items = [_finalize_item(place, *member) for place, member in enumerate(batch)]
+async def _finalize_batch(connection: Connection, batch: Sequence[_End]) -> list[bool | Exception]:
+    items = [_finalize_item(place, end) for place, end in enumerate(batch)]
     cursor = await connection.execute(queue_sql.FINALIZE, {"batch": msgspec.json.encode(items).decode()})
     done = {place for (place,) in await cursor.fetchall()}
     return [place in done for place in range(len(batch))]
 
 
-def _finalize_item(place: int, job_id: UUID, outcome: Outcome, claim: Claim | None) -> dict[str, Any]:
-    result = outcome.result
-    return {
+def _finalize_item(place: int, end: _End) -> dict[str, Any]:
+    return finalize_item(end.outcome) | {
         "place": place,
-        "id": job_id,
-        "attempt": claim.attempt if claim else None,
-        "state": outcome.state,
-        "finalized_at": outcome.finalized_at,
-        "failure_reason": outcome.failure_reason,
-        "error_code": outcome.error_code,
-        "error_detail": outcome.error_detail,
-        "provider_id": outcome.provider_id,
-        "operation_id": outcome.operation_id,
-        "result": result,
-        "result_stem": stem(result.file.key.name) if result else None,
-        "result_expires_at": result.expires_at if result else None,
-        "preview": outcome.inline_preview,  # bytes are base64 in JSON
-        "outcome": outcome_of(outcome.failure_reason if outcome.state is not JobState.SUCCEEDED else None),
+        "id": end.job_id,
+        "attempt": end.claim.attempt if end.claim else None,
+        "counted_as": outcome_of(end.outcome.failure_reason),
+        "audit": end.audit,
     }
 
 
