@@ -38,7 +38,7 @@ class PostgresJobRepository:
     async def get(self, job_id: UUID) -> Job:
         job: Job | None = await self._reading.call(job_id)
         if job is None:
-            raise JobNotFound("There is no such job.")
+            raise JobNotFound("Job not found.")
         return job
 
     async def find(self, wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None = None) -> Page[Job]:
