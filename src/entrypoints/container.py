@@ -97,6 +97,7 @@ from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings, secret_key_file
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
 from .worker.pool import PoolOptions, WorkerPool
@@ -251,7 +252,6 @@ class CoreServices(Provider):
     def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
         return Heartbeat(registry)
 
-    sweeper = provide(Sweeper)
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
@@ -371,7 +371,9 @@ def make_container(settings: Settings, adapters: Mapping[Any, object] | None = N
         replaced.provide(_constant(adapter), provides=port)
     configured = Provider(scope=Scope.APP)
     configured.provide(_constant(settings), provides=Settings)
-    return make_async_container(configured, PostgresAdapters(), LocalAdapters(), CoreServices(), replaced)
+    return make_async_container(
+        configured, PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), replaced
+    )
 
 
 def _constant(adapter: object) -> Callable[[], object]:

@@ -59,12 +59,16 @@ from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.auth.retention import AuthRetention
+from photochanger.core.services.jobs.expiry import JobExpiry
 from photochanger.core.services.jobs.failure_answer import FailurePictures
 from photochanger.core.services.jobs.late_rescue import LateRescue
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.jobs.service import Jobs
+from photochanger.core.services.maintenance.orphans import OrphanFiles
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
+from photochanger.core.services.media.expiry import MediaExpiry
 from photochanger.core.services.media.service import Media
 from photochanger.core.services.media.upload import UploadReceiver
 from photochanger.core.services.providers.registry import ProviderRegistry
@@ -75,6 +79,8 @@ from photochanger.core.services.slots.ready_check import ReadyCheck
 from photochanger.core.services.slots.service import SlotService
 from photochanger.core.services.slots.templates import TemplateService
 from photochanger.core.services.stats.retention import Retention
+from photochanger.core.services.webhooks.retention import DeliveryRetention
+from photochanger.entrypoints.maintenance import Maintenance
 
 T = TypeVar("T")
 
@@ -344,21 +350,19 @@ class World:
         )
         self.ingest_requests: Any = Troubled(adapters[IngestRequestRepository])
         self.last_requests = LastRequestLog(self.ingest_requests, self.slots, self.settings, self.clock)
-        self.sweeper = Sweeper(
-            queue=self.queue,
-            jobs=self.records,
-            media=self.media_records,
-            templates=self.template_records,
-            audit=self.audit,
-            failures=self.failures,
-            outbox=self.outbox,
-            workers=self.workers,
-            history=Retention(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
-            last_requests=self.last_requests,
-            store=self.store,
-            clock=self.clock,
-            telemetry=self.telemetry,
+        tasks = Maintenance().tasks(
+            JobExpiry(self.queue, self.records, self.store, self.clock, telemetry=self.telemetry),
+            MediaExpiry(self.media_records, self.store, self.clock),
+            AuthRetention(self.audit, self.failures, self.clock),
+            DeliveryRetention(self.outbox, self.clock),
+            self.workers,
+            self.last_requests,
+            Retention(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
         )
+        orphans = OrphanFiles(
+            self.store, self.clock, jobs=self.records, media=self.media_records, templates=self.template_records
+        )
+        self.sweeper = Sweeper(tasks, orphans, self.clock, telemetry=self.telemetry)
         self.ready_check = ReadyCheck(
             jobs=self.jobs,
             queue=self.queue,
