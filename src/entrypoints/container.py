@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
@@ -82,7 +84,7 @@ from ..core.services.media.service import Media
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
-from ..core.services.routing.engine import RouteEngine
+from ..core.services.routing.engine import Jitter, RouteEngine
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -95,7 +97,7 @@ from ..core.services.support.concurrency import Supervisor
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
-from .config import Settings, secret_key_file
+from .config import Settings
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
@@ -189,7 +191,7 @@ class LocalAdapters(Provider):
     @provide
     def secret_box(self, settings: Settings) -> SecretBox:
         secret = settings.secret_key
-        return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+        return AesSecretBox(kept_secret(settings.secret_key_file) if secret is None else lambda: secret)
 
     @provide
     async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:
@@ -278,15 +280,20 @@ class CoreServices(Provider):
         return Retention(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
+    def jitter(self) -> Jitter:
+        return random.random
+
+    @provide
     def routes(
         self,
         providers: ProviderRegistry,
         limits: ProviderLimits,
         settings: SettingsService,
         clock: Clock,
+        jitter: Jitter,
         telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
+        return RouteEngine(providers, limits, settings, clock, jitter=jitter, telemetry=telemetry)
 
     @provide
     def processing(
@@ -366,15 +373,15 @@ class CoreServices(Provider):
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
     """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
-    replaced = Provider(scope=Scope.APP)
-    for port, adapter in (adapters or {}).items():
-        replaced.provide(_constant(adapter), provides=port)
-    configured = Provider(scope=Scope.APP)
-    configured.provide(_constant(settings), provides=Settings)
-    return make_async_container(
-        configured, PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), replaced
-    )
+    given = dict(adapters or {})
+    return _wiring(frozenset(given))({**given, Settings: settings}, asyncio.Lock, Scope.APP)
 
 
-def _constant(adapter: object) -> Callable[[], object]:
-    return lambda: adapter
+@lru_cache(maxsize=16)
+def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
+    """The compiled wiring in which these ports are given. It holds no objects: those belong to a container below it."""
+    given = Provider(scope=Scope.APP)
+    for port in (Settings, *replaced):
+        given.from_context(provides=port)
+    providers = (PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), given)
+    return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

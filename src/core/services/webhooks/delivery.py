@@ -263,10 +263,10 @@ class WebhookDelivery:
             url=url,
             thumbnail_url=f"{url}/thumbnail",
             mime=job.result.mime,
-            width=job.result.width,
-            height=job.result.height,
+            width=job.result.picture.width,
+            height=job.result.picture.height,
             size_bytes=job.result.file.size_bytes,
             sha256=job.result.file.sha256,
             expires_at=job.result.expires_at,
-            outcome="fallback" if job.result.fallback else "success",
+            outcome=job.result.outcome,
         )

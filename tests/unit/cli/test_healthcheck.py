@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from photochanger.core.domain.errors import ConfigurationError
+from photochanger.entrypoints.cli.healthcheck import Unhealthy, check, own_url
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.healthcheck import Unhealthy, check, own_url
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""One photo to a service and its picture back, over HTTP as camera software does it. Knows no setting of a server."""
+"""Send one photo to a service and save its picture, over HTTP as camera software does. Needs no server settings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from uuid import uuid4
 import httpx2
 import msgspec
 
-from ..core.domain.errors import ConfigurationError
-from ..core.domain.media import MIME_EXTENSIONS
-from .send_answers import (
+from ....core.domain.errors import ConfigurationError
+from ....core.domain.media import MIME_EXTENSIONS
+from .response import (
     Answer,
     job_id_of,
     one_line,
@@ -33,7 +33,7 @@ from .send_answers import (
 )
 
 MAX_TRIES = 3
-"""How often a photo is sent while the service answers that it has no room."""
+"""How often a photo is sent while the service answers that it is full."""
 
 _CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 class Outcome(enum.StrEnum):
-    """What became of a photo. The first two are pictures; FALLBACK was made by the slot's failure answer."""
+    """The result of a photo. The first two are pictures; FALLBACK was made by the slot's failure answer."""
 
     PICTURE = "picture"
     FALLBACK = "fallback"
@@ -55,10 +55,7 @@ class Outcome(enum.StrEnum):
 
 
 class Photo(msgspec.Struct, frozen=True):
-    """A photo to send, one of a number of them.
-
-    `name` is what people are shown, with nothing in it that a terminal would obey.
-    """
+    """A photo to send. `name` is its display name, without control characters; `number` its place in the order."""
 
     path: Path
     name: str
@@ -66,22 +63,19 @@ class Photo(msgspec.Struct, frozen=True):
 
 
 class SendTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """Where photos go: the whole address of a slot's ingest, its password, and further fields of the form.
-
-    `silence_seconds` is how long the service may say nothing before it is given up.
-    """
+    """Where photos go: the ingest URL of a slot, its password, additional form fields, and the read timeout."""
 
     address: str
     password: str
     fields: Mapping[str, str]
-    silence_seconds: float
+    timeout_seconds: float
 
     def __repr__(self) -> str:
-        return f"Target(address={self.address!r})"
+        return f"SendTarget(address={self.address!r})"
 
 
 class SendResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back for one photo. `milliseconds` is the time of the last try; `link` is where the picture lies."""
+    """The result of one photo. `milliseconds` is the duration of the last try; `link` the public URL of the picture."""
 
     photo: str
     outcome: Outcome
@@ -103,16 +97,16 @@ class SendResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgressListener(Protocol):
-    """Follows a photo on its way."""
+    """Receives the progress of photos."""
 
     def starts(self, photo: Photo, size_bytes: int) -> None:
         """A try begins."""
 
     def advances(self, photo: Photo, sent_bytes: int) -> None:
-        """So many bytes of the photo are on their way."""
+        """The number of bytes sent so far."""
 
     def pauses(self, photo: Photo, seconds: float, code: str) -> None:
-        """The service has no room; the next try comes after the pause."""
+        """The service is full; the next try follows after the pause."""
 
 
 class _Unreadable(Exception):
@@ -127,12 +121,12 @@ class _TooLarge(Exception):
     """The answer is larger than any picture."""
 
 
-def client(target: SendTarget, *, at_once: int) -> httpx2.AsyncClient:
-    """The HTTP client for a target. Like cameras it opens a connection for each photo; a proxy is the environment's.
-    ConfigurationError for an environment that cannot be used."""
+def make_client(target: SendTarget, *, at_once: int) -> httpx2.AsyncClient:
+    """The HTTP client for a target. Like cameras it opens a connection for each photo; it uses the proxy of the
+    environment. ConfigurationError."""
     try:
         return httpx2.AsyncClient(
-            timeout=httpx2.Timeout(target.silence_seconds, connect=min(_CONNECT_SECONDS, target.silence_seconds)),
+            timeout=httpx2.Timeout(target.timeout_seconds, connect=min(_CONNECT_SECONDS, target.timeout_seconds)),
             limits=httpx2.Limits(max_connections=at_once, max_keepalive_connections=0),
             headers={"User-Agent": "photochanger-send"},
         )
@@ -141,7 +135,7 @@ def client(target: SendTarget, *, at_once: int) -> httpx2.AsyncClient:
     except (httpx2.InvalidURL, ValueError, ImportError):
         # The error's own text may hold the password of the proxy.
         raise ConfigurationError(
-            "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY", "one of them is no http or https address of a proxy; unset or mend it"
+            "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY", "one of them is not the http or https URL of a proxy; fix or unset it"
         ) from None
 
 
@@ -151,13 +145,13 @@ async def send_photo(
     photo: Photo,
     *,
     output: Path,
-    watch: ProgressListener,
+    progress: ProgressListener,
     stop: asyncio.Event,
 ) -> SendResult:
-    """Send a photo, wait for its picture, save that in `output`. Trouble is part of what is returned, never raised.
+    """Send a photo, wait for its picture, save it in `output`. Failures are part of the result, never raised.
 
-    A service without room is asked again after the pause that it names, with the same idempotency key. Nothing is
-    waited for any more once `stop` is set; a picture that has come is saved all the same.
+    A service that is full is asked again after its Retry-After, with the same idempotency key. Setting `stop` ends all
+    waiting; a picture that has arrived is still saved.
     """
     key = f"send-{uuid4()}"
     for tries in itertools.count(1):
@@ -167,21 +161,21 @@ async def send_photo(
             return _unreadable(photo, _reason(error), tries=tries)
         with file:
             size = file.seek(0, 2)
-            watch.starts(photo, size)
+            progress.starts(photo, size)
             try:
-                answer = await _unless(stop, _ask(http, target, _Form(target, photo, file, size, watch), key))
+                answer = await _unless(stop, _ask(http, target, _Form(target, photo, file, size, progress), key))
             except _Interrupted:
-                trouble = ("interrupted", "It was interrupted; the service may make the picture all the same.")
-                return _no_answer(photo, *trouble, tries=tries, size=size)
+                failure = ("interrupted", "Interrupted; the service may still make the picture.")
+                return _no_answer(photo, *failure, tries=tries, size=size)
             except _Unreadable as error:
                 return _unreadable(photo, str(error), tries=tries)
             except _TooLarge:
-                trouble = ("answer_too_large", f"The answer is larger than {_MAX_ANSWER_BYTES} bytes.")
-                return _no_answer(photo, *trouble, tries=tries, size=size)
+                failure = ("answer_too_large", f"The answer is larger than {_MAX_ANSWER_BYTES} bytes.")
+                return _no_answer(photo, *failure, tries=tries, size=size)
             except httpx2.RequestError as error:
-                return _no_answer(photo, *_told(error, target), tries=tries, size=size)
+                return _no_answer(photo, *_describe(error, target), tries=tries, size=size)
         if answer.status == HTTPStatus.OK:
-            return await _kept(answer, photo, output, tries=tries, size=size)
+            return await _save(answer, photo, output, tries=tries, size=size)
         problem = problem_of(answer)
         pause = pause_of(answer, problem)
         refused = SendResult(
@@ -197,16 +191,16 @@ async def send_photo(
         )
         if pause is None or tries == MAX_TRIES:
             return refused
-        watch.pauses(photo, pause, problem.code)
+        progress.pauses(photo, pause, problem.code)
         try:
             await _unless(stop, asyncio.sleep(pause))
         except _Interrupted:
             return refused
-    raise AssertionError("the loop ends by returning")
+    raise AssertionError("unreachable")
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T:
-    """What `work` returns; once `stop` is set before that, it is given up. _Interrupted."""
+    """The result of `work`; it is cancelled if `stop` is set first. _Interrupted."""
     doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -220,9 +214,9 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T:
 
 
 class _Form:
-    """The camera's form. The password comes first, so that a wrong one costs no upload."""
+    """The camera's multipart form. The password comes first, so that a wrong one costs no upload."""
 
-    def __init__(self, target: SendTarget, photo: Photo, file: BinaryIO, size: int, watch: ProgressListener) -> None:
+    def __init__(self, target: SendTarget, photo: Photo, file: BinaryIO, size: int, progress: ProgressListener) -> None:
         boundary = secrets.token_hex(16)
         suffix = photo.path.suffix if _SUFFIX.match(photo.path.suffix) else ""
         parts = [
@@ -235,12 +229,12 @@ class _Form:
         )
         self._head = "".join(parts).encode()
         self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self._photo, self._file, self._size, self._watch = photo, file, size, watch
+        self._photo, self._file, self._size, self._progress = photo, file, size, progress
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.length = len(self._head) + size + len(self._tail)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body, read from disk while it is sent. _Unreadable."""
+        """The body, streamed from disk. _Unreadable."""
         yield self._head
         await asyncio.to_thread(self._file.seek, 0)
         done = 0
@@ -250,10 +244,10 @@ class _Form:
             except OSError as error:
                 raise _Unreadable(_reason(error)) from error
             if not chunk:
-                raise _Unreadable("The file became shorter while it was sent.")
+                raise _Unreadable("The file was truncated while it was sent.")
             yield chunk
             done += len(chunk)
-            self._watch.advances(self._photo, done)
+            self._progress.advances(self._photo, done)
         yield self._tail
 
 
@@ -282,13 +276,13 @@ def _no_answer(photo: Photo, code: str, detail: str, *, tries: int, size: int) -
     return SendResult(photo=photo.name, outcome=Outcome.NO_ANSWER, code=code, detail=detail, tries=tries, bytes_in=size)
 
 
-def _told(error: httpx2.RequestError, target: SendTarget) -> tuple[str, str]:
-    """A code and one line for what went wrong on the way."""
+def _describe(error: httpx2.RequestError, target: SendTarget) -> tuple[str, str]:
+    """A code and one line for a failed request."""
     causes = list(_causes(error))
     if isinstance(error, httpx2.ConnectTimeout):
-        return "unreachable", "No connection came about in time."
+        return "unreachable", "The connection timed out."
     if isinstance(error, httpx2.TimeoutException):
-        return "timed_out", f"The service said nothing for {target.silence_seconds:g} s."
+        return "timed_out", f"No answer within {target.timeout_seconds:g} s."
     if (tls := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)) is not None:
         return "tls_failed", one_line(getattr(tls, "verify_message", "") or tls.reason or str(tls))
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
@@ -298,7 +292,7 @@ def _told(error: httpx2.RequestError, target: SendTarget) -> tuple[str, str]:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what led to it; of several attempts on one host each counts."""
+    """An error and all its causes, those in groups included."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):
@@ -307,8 +301,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-async def _kept(answer: Answer, photo: Photo, output: Path, *, tries: int, size: int) -> SendResult:
-    """Save the picture of a good answer."""
+async def _save(answer: Answer, photo: Photo, output: Path, *, tries: int, size: int) -> SendResult:
+    """Save the picture of a successful answer."""
     fallback = answer.headers.get("x-photochanger-outcome") == "fallback"
     sent = SendResult(
         photo=photo.name,
@@ -322,13 +316,13 @@ async def _kept(answer: Answer, photo: Photo, output: Path, *, tries: int, size:
     )
     mime, picture = picture_of(answer)
     if mime not in MIME_EXTENSIONS or not picture:
-        detail = f"The answer is {one_line(mime or 'nothing')}, not a picture. Is this the address of PhotoChanger?"
+        detail = f"The answer is {one_line(mime or 'empty')}, not a picture. Check --url."
         return msgspec.structs.replace(sent, outcome=Outcome.PROBLEM, code="not_a_picture", detail=detail)
     sent = msgspec.structs.replace(sent, bytes_out=len(picture))
     name = f"{safe_stem(photo.path)}-{sent.job_id or secrets.token_hex(8)}"
     try:
         path = await asyncio.to_thread(save_picture, output, name, MIME_EXTENSIONS[mime], picture)
     except OSError as error:
-        detail = f"The picture came, but cannot be saved: {_reason(error)}."
+        detail = f"The picture arrived but cannot be saved: {_reason(error)}."
         return msgspec.structs.replace(sent, outcome=Outcome.NOT_SAVED, code="not_saved", detail=detail)
     return msgspec.structs.replace(sent, file=printable(str(path)))

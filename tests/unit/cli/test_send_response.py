@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from photochanger.entrypoints.send_answers import (
+from photochanger.entrypoints.cli.send.response import (
     Answer,
     pause_of,
     picture_of,

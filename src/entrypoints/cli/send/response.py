@@ -1,25 +1,24 @@
-"""What an answer to a photo means: the picture in it and where to keep it, or the problem and when to try again."""
+"""The answer to a photo: its picture, or its problem and the pause before the next try."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import re
-from datetime import UTC, datetime
 from email import message_from_bytes
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx2
 import msgspec
 
-from ..core.domain.media import MIME_EXTENSIONS
+from ....adapters.http_client.retry_after import retry_after
+from ....core.domain.media import MIME_EXTENSIONS
 
-_NOT_NOW = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-_USUAL_PAUSE = 2.0
+_TRY_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_DEFAULT_PAUSE = 2.0
 _MAX_PAUSE = 60.0
-"""Seconds, as long as the longest window: by then a full queue has room. Who asks for more is not asked again."""
+"""Seconds, the longest sync window: by then a full queue has room. A longer Retry-After means no further try."""
 
 _MAX_STEM_BYTES = 100
 _MAX_LINE_CHARS = 300
@@ -27,7 +26,7 @@ _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer that came whole."""
+    """A complete answer."""
 
     status: int
     headers: httpx2.Headers
@@ -36,7 +35,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why an answer is no picture, each text as one line that may be shown."""
+    """Why an answer is not a picture; each text is one printable line."""
 
     code: str
     detail: str
@@ -52,7 +51,7 @@ class _ProblemBody(msgspec.Struct, frozen=True):
 
 
 def picture_of(answer: Answer) -> tuple[str, bytes]:
-    """Type and bytes of the picture, also out of a `multipart/mixed` answer; an empty type where there is none."""
+    """Type and bytes of the picture, also in a `multipart/mixed` answer; an empty type if there is none."""
     content_type = answer.headers.get("content-type", "")
     mime = content_type.partition(";")[0].strip().lower()
     if mime != "multipart/mixed":
@@ -66,7 +65,7 @@ def picture_of(answer: Answer) -> tuple[str, bytes]:
 
 
 def save_picture(folder: Path, name: str, extension: str, data: bytes) -> Path:
-    """A new file; one that is there already is left alone. OSError, which leaves nothing half-written behind."""
+    """Write a new file, numbered if the name is taken. OSError, without leaving a partial file."""
     for number in itertools.count(1):
         path = folder / f"{name}{'' if number == 1 else f'-{number}'}.{extension}"
         try:
@@ -80,17 +79,17 @@ def save_picture(folder: Path, name: str, extension: str, data: bytes) -> Path:
             path.unlink(missing_ok=True)
             raise
         return path
-    raise AssertionError("numbers do not end")
+    raise AssertionError("unreachable")
 
 
 def safe_stem(path: Path) -> str:
-    """The photo's name as part of a file name anywhere: letters, digits, dashes and underscores, not too many."""
+    """The photo's name as a part of a file name on any system: letters, digits, dashes and underscores."""
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in path.stem)
     return stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore") or "photo"
 
 
 def problem_of(answer: Answer) -> Problem:
-    """What an error answer says (RFC 9457); of one that is no problem, as a proxy sends it, what its status means."""
+    """The problem (RFC 9457) of an error answer, or the meaning of its status for other bodies, such as a proxy's."""
     body = _ProblemBody()
     if answer.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/problem+json":
         try:
@@ -107,48 +106,35 @@ def problem_of(answer: Answer) -> Problem:
 
 def _of_status(answer: Answer) -> str:
     if 300 <= answer.status < 400 and "location" in answer.headers:
-        return f"The service is at another address: {answer.headers['location']}"
+        return f"The service has moved to {answer.headers['location']}"
     try:
         return f"{HTTPStatus(answer.status).phrase}."
     except ValueError:
-        return "The answer has a status without a meaning."
+        return "Unknown HTTP status."
 
 
 def pause_of(answer: Answer, problem: Problem) -> float | None:
-    """Seconds until another try is worth it; None where it is not."""
-    if answer.status not in _NOT_NOW:
+    """Seconds to wait before the next try; None if there should be none."""
+    if answer.status not in _TRY_LATER:
         return None
-    named = _seconds(answer.headers.get("retry-after"))
-    pause = named if named is not None else problem.retry_after
+    after = retry_after(answer.headers)
+    pause = after.total_seconds() if after is not None else problem.retry_after
     if pause is None or not math.isfinite(pause):
-        return _USUAL_PAUSE
+        return _DEFAULT_PAUSE
     return max(pause, 0.0) if pause <= _MAX_PAUSE else None
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """A `Retry-After` header in seconds; a moment counts from now. None where it cannot be understood."""
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-
-
 def job_id_of(answer: Answer) -> str | None:
-    """The job that the answer is about, where it says so."""
+    """The job that the answer names."""
     given = answer.headers.get("x-job-id", "")
     return given if _JOB_ID.match(given) else None
 
 
 def one_line(text: str) -> str:
-    """A text from outside as one line that is not too long."""
+    """A text from outside as one printable line of limited length."""
     return printable(" ".join(text.split())[:_MAX_LINE_CHARS])
 
 
 def printable(text: str) -> str:
-    """A text from outside as it may be shown: without control characters and what no terminal can write."""
+    """A text from outside with its control characters replaced."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

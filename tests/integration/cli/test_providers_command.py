@@ -26,7 +26,7 @@ from tests.support.service import (
     serving,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "provider-package"
 KEY = "sk-a-key-that-nobody-should-see"
 KEY_TELLER = f"""

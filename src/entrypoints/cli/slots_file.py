@@ -1,18 +1,18 @@
-"""Slots as one file, YAML or JSON, and back: read strictly, so that it means the same to everybody who reads it."""
+"""Slots as one YAML or JSON file: read strictly, so that every reader understands the same."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
-from ..core.domain.errors import InvalidJson, PhotoChangerError
-from ..core.domain.slot import Slot, slot_document
-from .strict_json import MAX_DEPTH, parse_json, require_plain
+from ...adapters.atomic_file import atomic_file
+from ...core.domain.errors import InvalidJson, PhotoChangerError
+from ...core.domain.slot import Slot, slot_document
+from ..strict_json import MAX_DEPTH, parse_json, require_plain
 
 MAX_BYTES = 1024 * 1024
 FORMAT = "slots"
@@ -22,13 +22,13 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class SlotsFileRefused(PhotoChangerError):
-    """The file holds no slots, or something that could be understood in two ways."""
+    """The file contains no slots, or is invalid or ambiguous."""
 
     code = "slots_file_refused"
 
 
 def is_json(path: Path) -> bool:
-    """Whether a file of this name holds JSON; any other holds YAML."""
+    """Whether a file of this name is JSON; any other is YAML."""
     return path.suffix.lower() == ".json"
 
 
@@ -43,24 +43,18 @@ def as_yaml(slots: Collection[Slot]) -> str:
 
 
 def write_file(path: Path, slots: Collection[Slot]) -> None:
-    """Write the slots, in place of what was there once they are written whole; OSError."""
+    """Write the slots; an existing file is replaced once they are written completely. OSError."""
     text = as_json(slots) if is_json(path) else as_yaml(slots)
     path = path.resolve()
-    if path.exists() and not path.is_file():  # a pipe or a device: nothing can take its place
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
         path.write_text(text, encoding="utf-8")
         return
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with new.open("x", encoding="utf-8") as file:
-            file.write(text)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    with atomic_file(path, replace=True, mode=0o666) as file:
+        file.write(text.encode())
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The documents of the slots in a file, by slot id, not yet checked; SlotsFileRefused, OSError."""
+    """The documents of the slots in a file, by slot id, unchecked. SlotsFileRefused, OSError."""
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -76,8 +70,7 @@ def read_file(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         raise SlotsFileRefused(f"The file cannot be used: {_located(error)}.") from None
     except (ValueError, yaml.YAMLError) as error:
-        told = str(error).splitlines()[0]
-        raise SlotsFileRefused(f"The file cannot be used: {told}.") from None
+        raise SlotsFileRefused(f"The file cannot be used: {str(error).splitlines()[0]}.") from None
     return _slots_of(value)
 
 
@@ -91,20 +84,20 @@ def _document(slots: Collection[Slot]) -> dict[str, Any]:
 
 def _slots_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or value.get("photochanger") != FORMAT:
-        raise SlotsFileRefused("The file does not say `photochanger: slots`: it is no export of slots.")
+        raise SlotsFileRefused("Not an export of slots: the file must contain `photochanger: slots`.")
     version = value.get("version")
     if isinstance(version, bool) or version != VERSION:
-        raise SlotsFileRefused(f"The file is of version {version!r}; this service reads version {VERSION}.")
+        raise SlotsFileRefused(f"The file has version {version!r}; this service reads version {VERSION}.")
     if unknown := sorted(value.keys() - {"photochanger", "version", "slots"}):
-        raise SlotsFileRefused(f"The file holds something else beside its slots: {', '.join(unknown)}.")
+        raise SlotsFileRefused(f"The file has unknown fields: {', '.join(unknown)}.")
     slots = value.get("slots")
     if not isinstance(slots, dict):
-        raise SlotsFileRefused("The file has no object `slots` with the slots by id.")
+        raise SlotsFileRefused("The file must have an object `slots` with the slots by id.")
     return slots
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as such, and everything written out where it stands."""
+    """Multi-line texts as blocks; no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -118,7 +111,7 @@ _Dumper.add_representer(str, _represent_text)
 
 
 class _Loader(yaml.SafeLoader):
-    """The part of YAML that JSON has too: no references, no dates, names that are texts and stand there once."""
+    """The part of YAML that JSON has as well: no references, no dates, unique names that are texts."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
@@ -127,7 +120,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise SlotsFileRefused("The file refers to a part of itself (*name); such references are not read.")
+            raise SlotsFileRefused("References (*name) are not supported.")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -135,9 +128,9 @@ class _Loader(yaml.SafeLoader):
         for name_node, value_node in node.value:
             name = self.construct_object(name_node, deep=True)
             if not isinstance(name, str):
-                _refuse(name_node, "this name is no text; put it in quotes")
+                _refuse(name_node, "the name must be text; put it in quotes")
             if name in names:
-                _refuse(name_node, f"the name {name[:64]!r} is there twice in one object")
+                _refuse(name_node, f"duplicate name {name[:64]!r}")
             names[name] = self.construct_object(value_node, deep=deep)
         return names
 
@@ -150,12 +143,12 @@ def _parse_yaml(text: str) -> Any:
         loader.dispose()
 
 
-def _refuse(node: yaml.Node, told: str) -> NoReturn:
+def _refuse(node: yaml.Node, reason: str) -> NoReturn:
     at = f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}"
-    raise SlotsFileRefused(f"The file cannot be used: {at}: {told}.")
+    raise SlotsFileRefused(f"The file cannot be used: {at}: {reason}.")
 
 
 def _located(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    told = error.problem or error.context or "it is no YAML"
-    return told if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {told}"
+    reason = error.problem or error.context or "not YAML"
+    return reason if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {reason}"

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from photochanger.core.domain.errors import VersionConflict
 from photochanger.core.services.slots.service import SlotService
+from photochanger.entrypoints.cli.slots import store
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.slots_command import store
 
 from tests.support.commands import run_command
 from tests.support.service import environment, rows
@@ -145,9 +145,7 @@ def test_what_is_no_file_of_slots_is_refused(operator: Operator, tmp_path: Path)
     path.write_text("photochanger: slots\nversion: 1\nslots:\n  slot-001: {name: a, name: b}\n")
     done = operator("import", str(path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "photochanger: The file cannot be used: line 4, column 23: the name 'name' is there twice in one object.\n"
-    )
+    assert done.stderr == ("photochanger: The file cannot be used: line 4, column 23: duplicate name 'name'.\n")
     missing = operator("import", str(tmp_path / "missing.yaml"))
     assert missing.returncode == 2
     assert "does not exist" in missing.stderr
