@@ -15,8 +15,8 @@ from photochanger.adapters.memory import memory_adapters
 from photochanger.adapters.postgres import Database, EmbeddedServer
 from photochanger.adapters.telemetry import OpenTelemetry
 from photochanger.core.domain.job import JobState
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
-from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.media_store import MediaStore
 from photochanger.core.ports.webhooks import WebhookOutbox
 from photochanger.core.ports.workers import WorkerRegistry
@@ -76,11 +76,11 @@ async def test_an_unforeseen_error_of_the_event_stream_ends_the_open_block(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     adapters = memory_adapters()
-    jobs = Troubled(adapters[JobRepository])
+    jobs = Troubled(adapters[JobLog])
 
     async def subscribe() -> None:
         async with (
-            opened(tmp_path, {**adapters, JobRepository: jobs}) as app,
+            opened(tmp_path, {**adapters, JobLog: jobs}) as app,
             (await app.container.get(EventStream)).listen(),
         ):
             jobs.trouble["events"] = TypeError("a defect")
@@ -153,7 +153,7 @@ async def test_an_unforeseen_error_of_lease_renewal_ends_the_pool_and_releases_i
     job = await world.submit()
     world.queue.trouble["renew"] = TypeError("a defect")
     workers = WorkerPool(
-        jobs=world.jobs,
+        completion=world.completion,
         queue=world.queue,
         signals=world.signals,
         processing=world.processing,

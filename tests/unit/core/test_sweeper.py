@@ -127,7 +127,7 @@ async def test_inline_previews_that_nobody_fetched_go_after_five_minutes() -> No
     assert (await world.sweeper.sweep_expired())["previews"] == 0
     await world.clock.advance(MILLISECOND)
     assert (await world.sweeper.sweep_expired())["previews"] == 1
-    assert await world.records.preview(job.id) is None
+    assert await world.results.preview(job.id) is None
     assert len(await world.files(MediaKind.PREVIEWS)) == 2  # the stored ones last as long as the result
 
 
@@ -321,7 +321,7 @@ async def test_a_task_that_fails_stops_no_other_task_and_its_error_is_raised(cap
     await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     await world.clock.advance(2 * HOUR)
     world.media_records.trouble["expired"] = StorageUnavailable("read-only")
-    world.records.trouble["expired_results"] = TypeError("a defect")
+    world.results.trouble["expired"] = TypeError("a defect")
     world.failures.trouble["prune"] = KeyError("another defect")
     await world.failures.failed(["account ada"], now=world.clock.now())
     with pytest.raises(TypeError):
@@ -333,7 +333,7 @@ async def test_a_task_that_fails_stops_no_other_task_and_its_error_is_raised(cap
 
 async def test_a_sweep_ends_where_the_queue_is_unavailable() -> None:
     world = World()
-    world.records.trouble["expired_results"] = QueueUnavailable("away")
+    world.results.trouble["expired"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.sweeper.sweep_expired()
     assert "prune" not in world.failures.calls

@@ -7,8 +7,8 @@ from datetime import timedelta
 from ...domain.result_files import photo_key, preview_key
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
+from ...ports.result_index import ResultIndex
 from ...ports.telemetry import Telemetry
 from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 from ..support.null_telemetry import NULL_TELEMETRY
@@ -22,14 +22,14 @@ class JobExpiry:
     def __init__(
         self,
         queue: JobQueue,
-        jobs: JobRepository,
+        results: ResultIndex,
         store: MediaStore,
         clock: Clock,
         *,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._queue = queue
-        self._jobs = jobs
+        self._results = results
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
@@ -52,15 +52,15 @@ class JobExpiry:
 
     async def _delete_results(self) -> int:
         now = self._clock.now()
-        jobs = await self._jobs.expired_results(now=now, limit=BATCH)
+        jobs = await self._results.expired(now=now, limit=BATCH)
         for job in jobs:
             if job.result is not None:
                 await self._store.delete(job.result.file.key)
                 await self._store.delete(preview_key(job.result.file.key))
                 await self._store.delete(photo_key(job.result.file.key))
-        await self._jobs.mark_purged([job.id for job in jobs], now=now)
+        await self._results.mark_purged([job.id for job in jobs], now=now)
         return len(jobs)
 
     async def _delete_previews(self) -> int:
         before = self._clock.now() - _PREVIEW_LIFE
-        return await in_batches(lambda: self._jobs.clear_previews(finalized_before=before, limit=BATCH))
+        return await in_batches(lambda: self._results.clear_previews(finalized_before=before, limit=BATCH))
