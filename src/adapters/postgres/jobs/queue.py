@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from ....core.domain.job import (
     Result,
 )
 from ....core.domain.stats import outcome_of
+from ...system_clock import SYSTEM_CLOCK
 from ..database import Database
 from . import queue_sql
 from .rows import enqueue_item, finalize_item, job_from_row, stem
@@ -145,7 +146,7 @@ def _verdict(new: JobSpec, verdict: str, job_id: UUID, free_at: datetime | None)
         return Job(spec=new)
     if verdict == "existing":
         return job_id
-    seconds = (free_at - datetime.now(UTC)).total_seconds() if free_at else 1.0
+    seconds = (free_at - SYSTEM_CLOCK.now()).total_seconds() if free_at else 1.0
     return QueueFull(
         "As many photos are being worked on as are allowed at once.",
         retry_after=min(max(math.ceil(seconds), 1), _MAX_RETRY_SECONDS),
