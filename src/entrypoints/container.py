@@ -110,6 +110,7 @@ from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
 from .worker.pool import PoolOptions, WorkerPool
@@ -275,7 +276,6 @@ class CoreServices(Provider):
     def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
         return Heartbeat(registry)
 
-    sweeper = provide(Sweeper)
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
@@ -388,6 +388,5 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    return make_async_container(
-        PostgresAdapters(), LocalAdapters(), CoreServices(), given, start_scope=Scope.RUNTIME, lock_factory=None
-    )
+    providers = (PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), given)
+    return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

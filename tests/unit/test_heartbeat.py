@@ -109,5 +109,5 @@ async def test_the_sweeper_forgets_workers_that_are_gone() -> None:
     await world.sweeper.sweep_expired()
     assert len(await world.workers.all()) == 1
     await world.clock.advance(SECOND)
-    assert (await world.sweeper.sweep_expired()).workers == 1
+    assert (await world.sweeper.sweep_expired())["workers"] == 1
     assert await world.workers.all() == []

@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ import psycopg
 from psycopg import sql
 
 from ....core.domain.errors import QueueUnavailable
+from ...system_clock import SYSTEM_CLOCK
 from .process import end_of_process
 
 _log = logging.getLogger("photochanger.postgres")
@@ -41,8 +43,8 @@ _ROLE = "photochanger"
 _SHARED_COPIES = Path("/var/cache/photochanger")
 _ACCOUNTS = ("photochanger", "postgres", "nobody")
 _MAX_SOCKET_FOLDER_CHARS = 107 - len("/.s.PGSQL.5432") - 1
-_START_SECONDS = 60.0
-_STOP_SECONDS = 60.0
+_START_TIMEOUT = timedelta(seconds=60)
+_STOP_TIMEOUT = timedelta(seconds=60)
 _REVIVE_PAUSE_SECONDS = 1.0
 _SETTINGS = {
     "listen_addresses": "",
@@ -199,8 +201,8 @@ def _running(folder: Path) -> str | None:
     lines = _pid_file(folder)
     if len(lines) < 5 or not lines[4]:
         return None
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
+    while SYSTEM_CLOCK.monotonic() < deadline:
         try:
             with psycopg.connect(f"host={lines[4]} user={_ROLE} dbname=postgres", connect_timeout=5) as connection:
                 row = connection.execute("select system_identifier from pg_control_system()").fetchone()
@@ -263,8 +265,8 @@ def _initialize(programs: Path, place: str, output: int, account: pwd.struct_pas
 
 
 def _await_start(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
+    while SYSTEM_CLOCK.monotonic() < deadline:
         if process.poll() is not None:
             break
         lines = _pid_file(folder)
@@ -288,8 +290,8 @@ def _stop(folder: Path) -> None:
     process = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(process, signal.SIGINT)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while _pid_file(folder)[:1] == lines[:1] and time.monotonic() < deadline:
+        deadline = SYSTEM_CLOCK.monotonic() + _STOP_TIMEOUT
+        while _pid_file(folder)[:1] == lines[:1] and SYSTEM_CLOCK.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)  # the parent of the server, where that is this process, must take its end
             time.sleep(0.01)
