@@ -54,9 +54,9 @@ class PostgresJobRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_batch)
-        self._logging = database.lane(_append_batch, durable=False)
-        self._answering = database.lane(_clear_batch, durable=False)
+        self._reading = database.batcher(_get_batch)
+        self._logging = database.batcher(_append_batch, durable=False)
+        self._answering = database.batcher(_clear_batch, durable=False)
 
     async def get(self, job_id: UUID) -> Job:
         job: Job | None = await self._reading.call(job_id)

@@ -77,7 +77,7 @@ class PostgresProviderLimits:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls = database.lane(_run_batch, durable=False)
+        self._calls = database.batcher(_run_batch, durable=False)
 
     async def acquire(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
         admission = await self._calls.call(_Enter(claim, provider_id, f"{provider_id}/{entry}", limit))
@@ -97,7 +97,7 @@ class PostgresProviderLimits:
 async def _run_batch(
     connection: psycopg.AsyncConnection[Any], batch: Sequence[_Enter | _Leave]
 ) -> list[Admission | None]:
-    async with connection.pipeline() as pipeline, connection.transaction():
+    async with connection.pipeline() as pipeline:
         await connection.execute(LOCK_PLACES)
         usage = await connection.execute(_READ_USAGE, {"ids": [*{item.provider_id for item in batch}]})
         jobs = await connection.execute(_READ_PLACES)

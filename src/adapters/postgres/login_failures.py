@@ -36,7 +36,7 @@ class PostgresFailureCounter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_answer_questions)
+        self._reading = database.batcher(_answer_questions)
 
     async def failed(self, keys: Collection[str], *, now: datetime) -> None:
         if not keys:

@@ -43,7 +43,7 @@ class PostgresSlotRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_batch)
+        self._reading = database.batcher(_get_batch)
 
     async def get(self, slot_id: str) -> Slot:
         slot: Slot | None = None if "\0" in slot_id else await self._reading.call(slot_id)
