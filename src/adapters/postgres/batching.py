@@ -22,7 +22,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 _MAX_BATCH = 64
 _BATCH_TIMEOUT_SECONDS = 12.0
-"""Limit of one batch, connecting included, and of the wait for a free connection before it: above the statement timeout,
+"""Limit of one batch, connecting included, and of the wait for a connection before it: above the statement timeout,
 below any sync window."""
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
