@@ -15,6 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from ...core.domain.errors import QueueUnavailable
+from ...core.services.support.concurrency import TaskSet
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -96,6 +97,7 @@ class Batcher(Generic[Item, Answer]):
         self._connections = connections
         self._work = work
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._tasks = TaskSet()
         self._runner: asyncio.Task[None] | None = None
 
     async def call(self, item: Item) -> Answer:
@@ -103,13 +105,12 @@ class Batcher(Generic[Item, Answer]):
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+            self._runner = self._tasks.start(self._run(), name="database batches")
         return await answer
 
     async def close(self) -> None:
         """Wait for the batches under way."""
-        if self._runner is not None:
-            await asyncio.gather(self._runner, return_exceptions=True)
+        await self._tasks.close()
 
     async def _run(self) -> None:
         while self._waiting:

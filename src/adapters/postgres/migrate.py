@@ -51,9 +51,7 @@ def migrate(url: str, *, to: str = HEAD) -> None:
             try:
                 current = connection.scalar(_HAS_REVISION) and connection.scalar(_REVISION)
                 if current and current not in REVISIONS:
-                    raise SchemaOutdated(
-                        f"The database has the schema {current}; this version needs {HEAD}."
-                    )
+                    raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
                 if current != to:
                     connection.execute(text(f"create schema if not exists {SCHEMA}"))
                     connection.commit()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -57,7 +57,7 @@ class SigningKeys:
         self._keys = RefreshingValue(self._read, clock, what="the signing keys")
         self._opened: dict[tuple[str, str], bytes | None] = {}
         self._making = asyncio.Lock()
-        self._searched_at: datetime | None = None
+        self._searched_at: timedelta | None = None
 
     def __repr__(self) -> str:
         return "SigningKeys()"
@@ -121,7 +121,7 @@ class SigningKeys:
     def _may_search(self) -> bool:
         """Whether to look again for a key that is not known: another process may have made it a moment ago. A few
         times a second, since anybody can send a token with an id that they made up."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if self._searched_at is not None and now - self._searched_at < MAX_AGE / 4:
             return False
         self._searched_at = now

@@ -56,13 +56,13 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
     """Result of the last read.
 
     Attributes:
-        read_at: when it was read.
+        read_at: when it was read, by the monotonic clock.
         tried_at: when the repository was last asked, successfully or not.
         error: why the stored key could not be decrypted.
     """
 
-    read_at: datetime
-    tried_at: datetime
+    read_at: timedelta
+    tried_at: timedelta
     stored: StoredSecret | None
     key: str | None = None
     error: str | None = None
@@ -196,7 +196,7 @@ class ProviderKeys:
             try:
                 stored = await self._repository.get(provider_id)
             except QueueUnavailable:
-                now = self._clock.now()
+                now = self._clock.monotonic()
                 if before is None or now - before.read_at >= _MAX_OUTAGE:
                     raise
                 known = msgspec.structs.replace(before, tried_at=now)
@@ -207,10 +207,10 @@ class ProviderKeys:
 
     def _fresh(self, provider_id: str) -> _Known | None:
         known = self._known.get(provider_id)
-        return known if known and self._clock.now() - known.tried_at < _MAX_AGE else None
+        return known if known and self._clock.monotonic() - known.tried_at < _MAX_AGE else None
 
     async def _opened(self, stored: StoredSecret | None, before: _Known | None) -> _Known:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if stored is None:
             return _Known(read_at=now, tried_at=now, stored=None)
         if before is not None and before.stored == stored and before.key is not None:

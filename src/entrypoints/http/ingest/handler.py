@@ -36,7 +36,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take a photo, wait for its picture."""
     services: HttpServices = request.app.state.services
-    began = services.clock.now()
+    began = services.clock.monotonic()
     told = _Told()
     seen = RequestRecorder(request, services, request.path_params["slot_id"])
     try:
@@ -46,7 +46,7 @@ async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
         seen.failed(error)
         raise
     finally:
-        took = services.clock.now() - began
+        took = services.clock.monotonic() - began
         services.telemetry.answered(told.slot_id, told.outcome, took=took)
         _log.info("ingest: %s after %.2f s", told.outcome, took.total_seconds())
 
