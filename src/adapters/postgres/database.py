@@ -4,6 +4,7 @@ mapping of connection errors."""
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from datetime import datetime
 from types import TracebackType
@@ -116,7 +117,7 @@ def unavailable() -> Any:
 def _connect_arguments() -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "application_name": "photochanger",
+        "application_name": f"photochanger {os.getpid()}",
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS * 1000} -c timezone=UTC",
         "keepalives_idle": 10,
         "keepalives_interval": 5,
