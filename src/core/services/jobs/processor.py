@@ -25,6 +25,8 @@ from ...domain.errors import (
     UnsupportedMediaType,
 )
 from ...domain.job import (
+    SYNC_TIMEOUT_CODE,
+    SYNC_TIMEOUT_DETAIL,
     Claim,
     FailureReason,
     Job,
@@ -36,8 +38,9 @@ from ...domain.media import Picture, StoredPicture
 from ...domain.slot import FailureAnswer
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
+from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue, JobSignals, Subscription
-from ...ports.job_service import JobService
+from ...ports.job_repository import JobRepository
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.telemetry import Telemetry
@@ -46,6 +49,7 @@ from ..routing.attempt import Hooks, RoutePicture
 from ..routing.engine import RouteEngine, RouteExhausted
 from ..routing.inputs import JobMaterials
 from ..support.null_telemetry import NULL_TELEMETRY
+from .completion import JobCompletion
 from .late_rescue import LateRescue
 from .service import POLL
 
@@ -78,7 +82,9 @@ class JobProcessor:
     def __init__(
         self,
         *,
-        jobs: JobService,
+        jobs: JobRepository,
+        log: JobLog,
+        completion: JobCompletion,
         queue: JobQueue,
         signals: JobSignals,
         store: MediaStore,
@@ -92,6 +98,8 @@ class JobProcessor:
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._jobs = jobs
+        self._log = log
+        self._completion = completion
         self._queue = queue
         self._signals = signals
         self._store = store
@@ -133,7 +141,7 @@ class JobProcessor:
     async def _run(self, claim: Claim) -> None:
         materials = JobMaterials(
             claim.job,
-            jobs=self._jobs,
+            completion=self._completion,
             store=self._store,
             media=self._media,
             images=self._images,
@@ -210,7 +218,7 @@ class JobProcessor:
 
     async def _append(self, entries: Collection[LogEntry]) -> None:
         try:
-            await self._jobs.append_processing_logs(entries)
+            await self._log.append(entries)
         except QueueUnavailable as error:
             for entry in entries:
                 _log.warning(
@@ -278,7 +286,7 @@ class JobProcessor:
             afterwards=afterwards.append,
             left_behind=left_behind.append,
         )
-        fail = partial(self._jobs.fail, job, claim=claim)
+        fail = partial(self._completion.fail, job, claim=claim)
         try:
             made = await self._routes.run(claim, materials, hooks, ends_at=_route_ends_at(job))
         except RouteExhausted as error:
@@ -292,15 +300,14 @@ class JobProcessor:
             )
             return _End(failed)
         except TimeoutError:
-            detail = "No picture was ready within the sync window."
-            return _End(partial(fail, FailureReason.TIMEOUT, error_code="sync_timeout", detail=detail))
+            return _End(partial(fail, FailureReason.TIMEOUT, error_code=SYNC_TIMEOUT_CODE, detail=SYNC_TIMEOUT_DETAIL))
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             return _End(partial(fail, FailureReason.INVALID_PHOTO, error_code=error.code, detail=error.detail))
         except (StorageUnavailable, MediaNotFound) as error:
             code = StorageUnavailable.code
             return _End(partial(fail, FailureReason.STORAGE_ERROR, error_code=code, detail=error.detail))
         finalize = partial(
-            self._jobs.finalize_job,
+            self._completion.finalize_job,
             claim,
             made.picture,
             provider_id=made.provider_id,

@@ -21,10 +21,10 @@ from ...domain.media import (
     one_chunk,
 )
 from ...ports.image_tool import ImageTool
-from ...ports.job_service import JobService
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, Rejected
+from ..jobs.completion import JobCompletion
 from ..providers.registry import ProviderRegistry
 from .attempt import PublicLinks
 
@@ -36,7 +36,7 @@ class JobMaterials:
         self,
         job: Job,
         *,
-        jobs: JobService,
+        completion: JobCompletion,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
@@ -44,7 +44,7 @@ class JobMaterials:
         public_base_url: str | None,
     ) -> None:
         self._job = job
-        self._jobs = jobs
+        self._completion = completion
         self._store = store
         self._media = media
         self._images = images
@@ -87,7 +87,7 @@ class JobMaterials:
         return self._links[needs]
 
     async def keep(self, data: bytes) -> StoredPicture:
-        picture = await self._jobs.store_picture(self._job, data, limits=self._providers.limits)
+        picture = await self._completion.store_picture(self._job, data, limits=self._providers.limits)
         self._kept.append(picture)
         return picture
 
@@ -96,7 +96,7 @@ class JobMaterials:
         kept, self._kept = self._kept, []
         for picture in kept:
             if picture != but:
-                await self._jobs.discard_picture(picture)
+                await self._completion.discard_picture(picture)
 
     async def _template(self, media_id: str, needs: PictureNeeds) -> Picture:
         try:
