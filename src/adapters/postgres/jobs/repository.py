@@ -21,9 +21,9 @@ from ....core.domain.media import MediaKey, MediaKind
 from ....core.domain.pagination import Page, Position
 from ....core.domain.result_files import job_id_from_name
 from ....core.domain.slot_health import RecentOutcomes
-from .. import stats_sql
 from ..database import Database
 from ..schema import jobs
+from ..stats import sql as stats_sql
 from . import queries, queue_sql
 from .rows import fetch_jobs, job_from_row, stem
 
