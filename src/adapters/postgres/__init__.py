@@ -11,10 +11,10 @@ from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
-from .limits import PostgresProviderLimits
 from .media import PostgresMediaRepository
 from .migrate import migrate, require_current_schema
 from .notifier import PostgresJobSignals
+from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
 from .slots import PostgresSlotRepository

@@ -43,11 +43,11 @@ class MemoryJobRepository:
         return Page(tuple(job for *_, job in page), Position(*_place(page[-1])) if len(found) > limit else None)
 
     async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
-        told: dict[str, list[Job]] = {}
+        found: dict[str, list[Job]] = {}
         for job in self._db.jobs.values():
             if job.finalized_at is not None and job.finalized_at >= since and tells_of_slot(job):
-                told.setdefault(job.slot_id, []).append(job)
-        return {slot_id: last_jobs(jobs) for slot_id, jobs in told.items()}
+                found.setdefault(job.slot_id, []).append(job)
+        return {slot_id: last_jobs(jobs) for slot_id, jobs in found.items()}
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         kept_from = self._db.jobs_kept_from

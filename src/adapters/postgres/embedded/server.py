@@ -260,9 +260,7 @@ def _initialize(programs: Path, place: str, output: int, account: pwd.struct_pas
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **_as_account(account, directory)
     )
     if done.returncode:
-        raise EmbeddedServerError(
-            "The data of the embedded PostgreSQL cannot be created. See postgres.log next to it."
-        )
+        raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be created. See postgres.log next to it.")
 
 
 def _await_start(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
