@@ -34,7 +34,7 @@ def settings(postgres_url: str) -> dict[str, str]:
 
 async def token_of(service: Service) -> dict[str, str]:
     """The header of an administrator who signed in."""
-    async with httpx.AsyncClient(base_url=service.address) as client:
+    async with httpx.AsyncClient(base_url=service.address, timeout=90) as client:
         answer = await client.post("/api/login", json=_ADMIN)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.provider_usage import CallOutcome
@@ -63,6 +64,7 @@ class OpenTelemetry:
         self._reading = threading.Lock()
         self._tracing: Tracing | None = None
         if otlp_endpoint is not None:
+            _require_exporter()
             base = otlp_endpoint.rstrip("/")
             readers.append(_periodic_export(f"{base}/v1/metrics"))
             self._tracing = Tracing(resource, f"{base}/v1/traces", export_seconds=_EXPORT_SECONDS)
@@ -153,6 +155,16 @@ class OpenTelemetry:
             return [Observation(value, dict(zip(gauge.labels, key, strict=True))) for key, value in shown.items()]
 
         return observe
+
+
+def _require_exporter() -> None:
+    """Raise ConfigurationError without the extra `otlp`."""
+    try:
+        import opentelemetry.exporter.otlp.proto.http  # noqa: F401 - only whether it is there
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "PHOTOCHANGER_OTLP_ENDPOINT", 'is set, but the extra "otlp" is missing: pip install "photochanger[otlp]"'
+        ) from error
 
 
 def _periodic_export(endpoint: str) -> Any:

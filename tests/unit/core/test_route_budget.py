@@ -186,7 +186,7 @@ async def test_a_daily_limit_ends_the_entry_for_the_job() -> None:
     await world.submit()
     job = await world.work(within=timedelta(0))
     assert (job.failure_reason, len(cloud.calls)) == (FailureReason.PROVIDER_ERROR, 1)
-    assert "day" in (job.error_detail or "")
+    assert "Daily" in (job.error_detail or "")
 
 
 async def test_a_place_is_waited_for_and_taken_as_soon_as_it_is_free() -> None:

@@ -354,7 +354,8 @@ def _programs(*, shared: bool) -> Path:
     found = importlib.util.find_spec(_WHEEL)
     if found is None or found.origin is None:
         raise EmbeddedServerError(
-            f"The embedded PostgreSQL ({_DISTRIBUTION}) is not installed here; set PHOTOCHANGER_DATABASE_URL."
+            "PHOTOCHANGER_DATABASE_URL is not set, and the embedded PostgreSQL is not installed. "
+            'Set it, or run: pip install "photochanger[embedded]"'
         )
     packages = Path(found.origin).parent.parent
     return (_shared_copy(packages) if shared else packages) / _WHEEL / _INSTALL / "bin"
