@@ -22,7 +22,7 @@ from tests.support.service import (
 
 pytestmark = pytest.mark.anyio
 
-_CONNECTIONS = "select count(*) from pg_stat_activity where application_name = 'photochanger'"
+_CONNECTIONS = "select count(*) from pg_stat_activity where application_name like 'photochanger %'"
 _POOL = 5
 _ADMIN = {"username": "admin", "password": "correct horse battery staple"}
 
