@@ -73,7 +73,7 @@ class Overview:
         today = _today(zone, now)
         slots, standings, newest, last = await asyncio.gather(
             self._slots.all(),
-            self._limits.standings(),
+            self._limits.health(),
             self._jobs.newest_results(now=now),
             self._jobs.last_jobs(since=now - LATELY),
         )
