@@ -19,11 +19,13 @@ from ..adapters.postgres import (
     PostgresAuditLog,
     PostgresFailureCounter,
     PostgresIngestRequestRepository,
+    PostgresJobLog,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
     PostgresProviderLimits,
+    PostgresResultIndex,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -54,6 +56,7 @@ from ..core.ports.audit_log import AuditLog
 from ..core.ports.clock import Clock
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.ingest_requests import IngestRequestRepository
+from ..core.ports.job_log import JobLog
 from ..core.ports.job_queue import JobQueue, JobSignals
 from ..core.ports.job_repository import JobRepository
 from ..core.ports.job_service import JobService
@@ -61,6 +64,7 @@ from ..core.ports.media_repository import MediaRepository
 from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
+from ..core.ports.result_index import ResultIndex
 from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
 from ..core.ports.settings_repository import SettingsRepository
 from ..core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -72,17 +76,19 @@ from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.jobs.completion import JobCompletion
 from ..core.services.jobs.end_watch import JobEndWatch
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
+from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
-from ..core.services.jobs.service import Jobs
+from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.disk_space import DiskSpace
-from ..core.services.media.service import Media
+from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
@@ -144,6 +150,8 @@ class PostgresAdapters(Provider):
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)
+    log = provide(PostgresJobLog, provides=JobLog)
+    results = provide(PostgresResultIndex, provides=ResultIndex)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
@@ -225,10 +233,11 @@ class CoreServices(Provider):
         repository: SettingsRepository,
         hasher: PasswordHasher,
         providers: ProviderRegistry,
+        keys: ProviderKeys,
         clock: Clock,
         settings: Settings,
     ) -> SettingsService:
-        return SettingsService(repository, hasher, providers, clock, defaults=settings.defaults)
+        return SettingsService(repository, hasher, providers, keys, clock, defaults=settings.defaults)
 
     @provide
     def provider_keys(
@@ -246,8 +255,16 @@ class CoreServices(Provider):
     auth = provide(AuthService)
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
-    job_service = provide(Jobs, provides=JobService)
-    media_service = provide(Media, provides=MediaService)
+    intake = provide(PhotoIntake)
+    completion = provide(JobCompletion)
+    jobs = provide(DefaultJobService)
+    media_service = provide(DefaultMediaService, provides=MediaService)
+
+    @provide
+    async def job_service(self, service: DefaultJobService) -> AsyncIterator[JobService]:
+        yield service
+        await service.close()
+
     rescue = provide(LateRescue)
     slot_service = provide(SlotService)
     template_service = provide(TemplateService)
@@ -292,14 +309,14 @@ class CoreServices(Provider):
     def inputs(
         self,
         settings: Settings,
-        jobs: JobService,
+        completion: JobCompletion,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
     ) -> JobInputsFactory:
         return JobInputsFactory(
-            jobs=jobs,
+            completion=completion,
             store=store,
             media=media,
             images=images,
@@ -339,7 +356,7 @@ class CoreServices(Provider):
     def pool(
         self,
         settings: Settings,
-        jobs: JobService,
+        completion: JobCompletion,
         queue: JobQueue,
         signals: JobSignals,
         processing: JobProcessor,
@@ -348,7 +365,7 @@ class CoreServices(Provider):
         telemetry: Telemetry,
     ) -> WorkerPool:
         return WorkerPool(
-            jobs=jobs,
+            completion=completion,
             queue=queue,
             signals=signals,
             processing=processing,

@@ -92,7 +92,7 @@ async def test_providers_come_by_id_whatever_the_order(install: Install) -> None
         ("make = lambda context: type('X', (), {'info': {'id': 'mine'}})()", "not a ProviderInfo but dict"),
         ("make = lambda context: Mine(context, id='other')", "is named 'mine', but its id is 'other'"),
         ("make = lambda context: Mine(context, operations=())", "it has no operations"),
-        ("make = lambda context: Mine(context, operations=({'id': 'draw'},))", "not all OperationInfo"),
+        ("make = lambda context: Mine(context, operations=({'id': 'draw'},))", "not all are OperationInfo"),
         ("make = lambda context: Mine(context, operations=Mine(context).info.operations * 2)", "have the same id"),
         ("make = lambda context: Mine(context, settings_schema=None)", "schema of draw is not a JSON object"),
         ("make = lambda context: Mine(context, settings_schema=[])", "schema of draw is not a JSON object"),

@@ -144,7 +144,7 @@ async def test_a_stored_key_that_cannot_be_opened_is_told_whether_it_is_used_or_
     broken = [finding for finding in found if finding.mend]
     assert [finding.part for finding in broken] == ["key of far", "key of uninstalled"]
     for finding in broken:
-        assert "PHOTOCHANGER_SECRET_KEY is another one" in finding.says
+        assert "PHOTOCHANGER_SECRET_KEY has changed" in finding.says
         assert "set-key" in (finding.mend or "")
     assert far.asked == []
 

@@ -42,7 +42,7 @@ BLINK = timedelta(milliseconds=1)
 
 def pool_of(world: World, *, concurrency: int = 2, lease: timedelta = LEASE, grace: timedelta = BLINK) -> WorkerPool:
     return WorkerPool(
-        jobs=world.jobs,
+        completion=world.completion,
         queue=world.queue,
         signals=world.signals,
         processing=world.processing,

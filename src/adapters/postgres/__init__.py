@@ -5,14 +5,17 @@ from .audit import PostgresAuditLog
 from .database import Database
 from .embedded.server import EmbeddedServer, EmbeddedServerError
 from .ingest_requests import PostgresIngestRequestRepository
-from .jobs import PostgresJobRepository
+from .jobs.log import PostgresJobLog
+from .jobs.queue import PostgresJobQueue
+from .jobs.repository import PostgresJobRepository
+from .jobs.results import PostgresResultIndex
 from .limits import PostgresProviderLimits
 from .login_failures import PostgresFailureCounter
+from .media import PostgresMediaRepository
 from .migrate import migrate, require_current_schema
 from .notifier import PostgresJobSignals
-from .queue import PostgresJobQueue
-from .repositories import PostgresMediaRepository, PostgresSettingsRepository
 from .secrets import PostgresSecretRepository
+from .settings import PostgresSettingsRepository
 from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService
@@ -40,11 +43,13 @@ __all__ = [
     "PostgresAuditLog",
     "PostgresFailureCounter",
     "PostgresIngestRequestRepository",
+    "PostgresJobLog",
     "PostgresJobQueue",
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
     "PostgresProviderLimits",
+    "PostgresResultIndex",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

@@ -29,7 +29,7 @@ from ...core.domain.provider_usage import (
     record_call,
 )
 from .database import Database
-from .queue_sql import LOCK_PLACES
+from .jobs.queue_sql import LOCK_PLACES
 from .schema import provider_usage
 
 _READ_USAGE = """

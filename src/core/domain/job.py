@@ -52,6 +52,10 @@ class JobSource(enum.StrEnum):
     LIBRARY = "library"
 
 
+GUEST_SOURCES = (JobSource.INGEST, JobSource.LIBRARY)
+"""The sources of jobs that a gallery shows."""
+
+
 class Result(msgspec.Struct, frozen=True):
     """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route."""
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from ..domain.audit import AuditEntry
 from ..domain.job import (
     Claim,
     Job,
@@ -66,12 +67,14 @@ class JobQueue(Protocol):
         with it. False: not yours."""
         ...
 
-    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        """End a job, by compare-and-set: result fields, log entry, statistics, wake-up; all or nothing.
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        """End a job by compare-and-set: outcome, log entry, statistics, audit entry, wake-up; all of it or nothing.
 
-        With a claim only while its attempt is the newest; without one (deadline, cancel) whoever holds it. Returns
-        False, and changes nothing, where someone was first. A job that ends without a result gives its idempotency
-        key back.
+        With a claim only while its attempt is the newest; without one (deadline, cancel) also while a worker has it.
+        Returns False, and changes nothing, where the job is finalized already; True where that was an earlier call
+        with this very result, whose answer was lost. A job that ends without a result loses its idempotency key.
         """
         ...
 

@@ -209,7 +209,7 @@ def test_a_key_that_another_secret_sealed_is_told_by_the_list_and_the_doctor(tmp
     assert key_of("openai", secret_key="t" * 32, **at)["state"] == "unreadable"
     doctor = run("doctor", secret_key="t" * 32, **at)
     assert doctor.returncode == 1
-    assert "MEND  key of openai: Its stored key cannot be opened: PHOTOCHANGER_SECRET_KEY is another" in doctor.stdout
+    assert "MEND  key of openai: Cannot decrypt the stored key: PHOTOCHANGER_SECRET_KEY has changed" in doctor.stdout
 
 
 def test_the_doctor_tells_of_a_secret_that_others_can_read(tmp_path: Path, postgres_url: str) -> None:
@@ -258,9 +258,9 @@ def test_a_key_is_asked_for_at_a_terminal_and_not_shown(tmp_path: Path, postgres
     [
         ("no-such", KEY, "There is no provider 'no-such' here; there are gemini, http, openai, turbotext."),
         ("local", KEY, "There is no provider 'local' here; there are"),
-        ("gemini", "", "A key has 1 to 4096 visible ASCII characters"),
-        ("gemini", f"{KEY}\nX-Evil: 1\n", "A key has 1 to 4096 visible ASCII characters"),
-        ("gemini", "x" * 70_000, "A key has 1 to 4096 visible ASCII characters"),
+        ("gemini", "", "Must be 1–4096 printable ASCII characters"),
+        ("gemini", f"{KEY}\nX-Evil: 1\n", "Must be 1–4096 printable ASCII characters"),
+        ("gemini", "x" * 70_000, "Must be 1–4096 printable ASCII characters"),
     ],
 )
 def test_what_cannot_be_set_ends_with_one_line(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from photochanger.core.domain.accounts import COMMAND_LINE, Identity, Permission
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.ports.job_repository import JobRepository
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.jobs.event_stream import EventStream
 from photochanger.entrypoints.http.api import events as events_module
@@ -158,13 +158,13 @@ async def test_a_service_that_stops_or_has_no_database_says_so_at_once(
     service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = await service.opened.container.get(EventStream)
-    jobs: Any = await service.opened.container.get(JobRepository)
+    log: Any = await service.opened.container.get(JobLog)
 
     async def away() -> int:
         raise QueueUnavailable("The database cannot be reached right now.")
 
     with monkeypatch.context() as outage:
-        outage.setattr(jobs, "last_event", away)
+        outage.setattr(log, "last_event", away)
         described(await admin("GET", "/api/events"), 503, "queue_unavailable")
     await feed.close()
     refused = await admin("GET", "/api/events")

@@ -73,7 +73,7 @@ async def test_a_late_picture_goes_to_the_gallery_and_the_job_stays_timed_out() 
     assert (rescued.state, rescued.failure_reason) == (JobState.TIMED_OUT, FailureReason.TIMEOUT)
     assert rescued.result is not None
     assert await world.content(rescued.result.file.key) == picture("late")
-    assert [found.id for found in await world.jobs.refresh_recent_results(job.slot_id)] == [job.id]
+    assert (await world.results.recent(job.slot_id, now=world.clock.now(), limit=10)).items == (rescued,)
     assert len(await world.log(job, LogEvent.RESCUED)) == 1
     assert rescued.result.expires_at == job.created_at + 60 * SECOND + timedelta(hours=72)
 

@@ -280,7 +280,7 @@ async def test_the_attempt_that_made_the_picture_is_logged_without_making_the_gu
     world = World()
     await world.slot()
     job = await world.submit()
-    world.records.append_logs = never
+    world.job_log.append = never
     await world.end(await world.start_work())
     assert (await world.jobs.get(job.id)).state is JobState.SUCCEEDED
 
@@ -290,7 +290,7 @@ async def test_the_log_of_a_test_job_is_complete_at_its_end() -> None:
     await world.slot("cloud", "local")
     job = await world.submit(source=JobSource.TEST)
     await world.end(await world.start_work())
-    events = [entry.event for entry in await world.records.logs(job.id)]
+    events = [entry.event for entry in await world.job_log.entries(job.id)]
     assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.ATTEMPT, LogEvent.ATTEMPT, LogEvent.FINALIZED]
 
 

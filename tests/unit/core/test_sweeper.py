@@ -127,7 +127,7 @@ async def test_inline_previews_that_nobody_fetched_go_after_five_minutes() -> No
     assert (await world.sweeper.sweep_expired()).previews == 0
     await world.clock.advance(MILLISECOND)
     assert (await world.sweeper.sweep_expired()).previews == 1
-    assert await world.records.preview(job.id) is None
+    assert await world.results.preview(job.id) is None
     assert len(await world.files(MediaKind.PREVIEWS)) == 2  # the stored ones last as long as the result
 
 

@@ -41,7 +41,7 @@ async def test_one_photo_takes_few_tasks_from_its_submission_to_its_answer() -> 
     world = World(ScriptedProvider("cloud"))
     await world.slot("cloud")
     pool = WorkerPool(
-        jobs=world.jobs,
+        completion=world.completion,
         queue=world.queue,
         signals=world.signals,
         processing=world.processing,

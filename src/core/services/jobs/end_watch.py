@@ -6,14 +6,14 @@ from ...domain.errors import JobNotFound, QueueUnavailable
 from ...domain.job import Job
 from ...ports.clock import Clock
 from ...ports.job_queue import JobSignals
-from ...ports.job_service import JobService
+from ...ports.job_repository import JobRepository
 from .service import POLL
 
 
 class JobEndWatch:
     """Watches a job that is being worked on."""
 
-    def __init__(self, jobs: JobService, signals: JobSignals, clock: Clock) -> None:
+    def __init__(self, jobs: JobRepository, signals: JobSignals, clock: Clock) -> None:
         self._jobs = jobs
         self._signals = signals
         self._clock = clock

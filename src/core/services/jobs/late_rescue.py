@@ -13,11 +13,13 @@ from ...domain.media import StoredPicture
 from ...domain.result_files import photo_key, preview_key
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.job_service import JobService
+from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
 from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService
+from ..support.concurrency import cancel_and_wait
+from .completion import JobCompletion
 
 _log = logging.getLogger("photochanger.processing")
 
@@ -26,10 +28,18 @@ class LateRescue:
     """Lets calls that were left behind at the end of their window finish, and keeps their pictures."""
 
     def __init__(
-        self, *, queue: JobQueue, jobs: JobService, store: MediaStore, settings: SettingsService, clock: Clock
+        self,
+        *,
+        queue: JobQueue,
+        jobs: JobRepository,
+        completion: JobCompletion,
+        store: MediaStore,
+        settings: SettingsService,
+        clock: Clock,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
+        self._completion = completion
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -49,14 +59,13 @@ class LateRescue:
             if await self._keep(job, made.picture):
                 _log.info("job %s got its picture after its window", job.id)
             else:
-                await self._jobs.discard_picture(made.picture)
+                await self._completion.discard_picture(made.picture)
         except (ProviderError, TimeoutError) as error:
             _log.info("no late picture for job %s: %s", job_id, error or "it took too long")
         except PhotoChangerError as error:
             _log.warning("a late picture of job %s is lost: %s", job_id, error.detail)
         finally:
-            call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
+            await cancel_and_wait(call)
 
     async def _keep(self, job: Job, picture: StoredPicture) -> bool:
         """Whether the picture is the job's now; what answered for it until then is removed."""

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from ...domain.deadlines import route_ends_at
 from ...domain.job import Claim, Job, JobSource
 from ...domain.slot import FailureAnswer
-from ...ports.job_service import JobService
 from ...ports.telemetry import Telemetry
 from ..routing.engine import RouteEngine
 from ..routing.inputs import JobInputsFactory
@@ -19,6 +18,7 @@ from ..routing.outcome import RouteOutcome
 from ..routing.recorder import AttemptRecorder
 from ..support.concurrency import BackgroundTasks
 from ..support.null_telemetry import NULL_TELEMETRY
+from .completion import JobCompletion
 from .end_watch import JobEndWatch
 from .late_rescue import LateRescue
 from .previews import Previews
@@ -31,7 +31,7 @@ class JobProcessor:
 
     def __init__(
         self,
-        jobs: JobService,
+        completion: JobCompletion,
         watch: JobEndWatch,
         inputs: JobInputsFactory,
         routes: RouteEngine,
@@ -41,7 +41,7 @@ class JobProcessor:
         *,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        self._jobs = jobs
+        self._completion = completion
         self._watch = watch
         self._inputs = inputs
         self._routes = routes
@@ -90,11 +90,11 @@ class JobProcessor:
     async def _complete(self, claim: Claim, outcome: RouteOutcome) -> Job | None:
         """End the job with the outcome of its route; None where it was ended elsewhere."""
         if (made := outcome.picture) is not None:
-            return await self._jobs.finalize_job(
+            return await self._completion.finalize_job(
                 claim, made.picture, provider_id=made.provider_id, operation_id=made.operation_id
             )
         if (failure := outcome.failure) is not None:
-            return await self._jobs.fail(
+            return await self._completion.fail(
                 claim.job,
                 failure.reason,
                 error_code=failure.code,

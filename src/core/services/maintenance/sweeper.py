@@ -23,6 +23,7 @@ from ...ports.job_queue import JobQueue
 from ...ports.job_repository import JobRepository
 from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
+from ...ports.result_index import ResultIndex
 from ...ports.slot_repository import TemplateRepository
 from ...ports.telemetry import Telemetry
 from ...ports.webhooks import WebhookOutbox
@@ -72,6 +73,7 @@ class Sweeper:
         *,
         queue: JobQueue,
         jobs: JobRepository,
+        results: ResultIndex,
         media: MediaRepository,
         templates: TemplateRepository,
         audit: AuditLog,
@@ -86,6 +88,7 @@ class Sweeper:
     ) -> None:
         self._queue = queue
         self._jobs = jobs
+        self._results = results
         self._media = media
         self._templates = templates
         self._audit = audit
@@ -128,7 +131,7 @@ class Sweeper:
             results=await _in_batches(self._purge_results),
             media_objects=await _in_batches(self._purge_media),
             previews=await _in_batches(
-                lambda: self._jobs.clear_previews(finalized_before=now - _PREVIEW_LIFE, limit=_BATCH)
+                lambda: self._results.clear_previews(finalized_before=now - _PREVIEW_LIFE, limit=_BATCH)
             ),
             audit_entries=await _in_batches(lambda: self._audit.prune(before=now - _AUDIT_LIFE, limit=_BATCH)),
             failure_counts=await self._failures.prune(now=now),
@@ -190,13 +193,13 @@ class Sweeper:
 
     async def _purge_results(self) -> int:
         now = self._clock.now()
-        jobs = await self._jobs.expired_results(now=now, limit=_BATCH)
+        jobs = await self._results.expired(now=now, limit=_BATCH)
         for job in jobs:
             if job.result is not None:
                 await self._store.delete(job.result.file.key)
                 await self._store.delete(preview_key(job.result.file.key))
                 await self._store.delete(photo_key(job.result.file.key))
-        await self._jobs.mark_purged([job.id for job in jobs], now=now)
+        await self._results.mark_purged([job.id for job in jobs], now=now)
         return len(jobs)
 
     async def _purge_media(self) -> int:

@@ -33,11 +33,12 @@ from ...ports.image_tool import ImageTool
 from ...ports.job_repository import JobRepository
 from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
+from ...ports.result_index import ResultIndex
 from ..settings.service import SettingsService
 from .upload import UploadReceiver
 
 
-class Media:
+class DefaultMediaService:
     """The MediaService port over the media store and the books about what lies in it."""
 
     def __init__(
@@ -46,6 +47,7 @@ class Media:
         store: MediaStore,
         media: MediaRepository,
         jobs: JobRepository,
+        results: ResultIndex,
         images: ImageTool,
         receiving: UploadReceiver,
         settings: SettingsService,
@@ -54,6 +56,7 @@ class Media:
         self._store = store
         self._media = media
         self._jobs = jobs
+        self._results = results
         self._images = images
         self._receiving = receiving
         self._settings = settings
@@ -155,7 +158,7 @@ class Media:
         preview = await self._images.preview(data)
         key = preview_key(result.file.key)
         stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
-        await self._jobs.store_preview(job.id, preview)
+        await self._results.store_preview(job.id, preview)
         return stored
 
     async def keep_photo(self, job: Job, photo: bytes) -> None:

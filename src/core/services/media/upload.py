@@ -14,6 +14,7 @@ from ...domain.media import (
 )
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
+from ..support.concurrency import TaskSet
 from .disk_space import DiskSpace
 
 SNIFF_BYTES = 32
@@ -30,10 +31,15 @@ class UploadReceiver:
         self._store = store
         self._images = images
         self._space = space
+        self._reads = TaskSet()
 
     async def require_room(self) -> None:
         """StorageUnavailable where the store is too full to take pictures in."""
         await self._space.require()
+
+    async def discard(self, photo: Photo) -> None:
+        """Remove a received picture."""
+        await self._store.delete(photo.file.key)
 
     async def receive(
         self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int, limits: ImageLimits
@@ -44,7 +50,7 @@ class UploadReceiver:
         ImageTooLarge, StorageUnavailable (before anything is read, where the store is nearly full).
         """
         await self.require_room()
-        arriving = _StreamingUpload(data, self._images, limits)
+        arriving = _StreamingUpload(data, self._images, limits, self._reads)
         try:
             stored = await self._store.put(kind, name, arriving.checked(), max_bytes=max_bytes)
             try:
@@ -63,11 +69,12 @@ class UploadReceiver:
 class _StreamingUpload:
     """A picture's bytes on their way into the store. What its start tells is read meanwhile."""
 
-    def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits) -> None:
+    def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits, reads: TaskSet) -> None:
         self._data = data
         self._images = images
         self._limits = limits
-        self._reading: asyncio.Future[ImageFacts | None] | None = None
+        self._reads = reads
+        self._reading: asyncio.Task[ImageFacts | None] | None = None
 
     async def checked(self) -> AsyncIterator[bytes]:
         """The same bytes, cut off before anything is kept if they do not begin like a picture, and as soon as its
@@ -86,13 +93,16 @@ class _StreamingUpload:
             if not sniffed:
                 self._require_picture(start)
             if len(start) >= _START_BYTES:
-                self._reading = asyncio.ensure_future(self._images.inspect_start(start, limits=self._limits))
+                self._reading = self._reads.start(self._read(start), name="header of an upload")
             yield chunk if sniffed else start
         if not start:
             raise UndecodableImage("The picture is empty: it has 0 bytes.")
         if len(start) < SNIFF_BYTES:
             self._require_picture(start)
             yield start
+
+    async def _read(self, start: bytes) -> ImageFacts | None:
+        return await self._images.inspect_start(start, limits=self._limits)
 
     async def facts(self) -> ImageFacts | None:
         """What the start told; None where the whole picture has to be looked at. ImageTooLarge."""

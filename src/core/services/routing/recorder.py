@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from ...domain.errors import QueueUnavailable
 from ...domain.job import Claim, LogEntry
-from ...ports.job_repository import JobRepository
+from ...ports.job_log import JobLog
 from ..support.concurrency import BackgroundTasks
 from .outcome import CallReport
 from .shared_limits import SharedLimits
@@ -18,8 +18,8 @@ _log = logging.getLogger("photochanger.routing")
 class AttemptRecorder:
     """Writes records; an outage of the database loses them with a warning."""
 
-    def __init__(self, jobs: JobRepository, limits: SharedLimits) -> None:
-        self._jobs = jobs
+    def __init__(self, log: JobLog, limits: SharedLimits) -> None:
+        self._entries = log
         self._limits = limits
         self._background = BackgroundTasks()
 
@@ -27,7 +27,7 @@ class AttemptRecorder:
         """Append attempts to the processing log, and report calls to the shared limits."""
         try:
             if attempts:
-                await self._jobs.append_logs(attempts)
+                await self._entries.append(attempts)
         except QueueUnavailable as error:
             for entry in attempts:
                 _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, entry.detail)

@@ -94,7 +94,7 @@ async def _answer(
         max_bytes=max_bytes,
         check_password=seen.check_password,
         receive_photo=lambda data: services.jobs.receive_photo(slot, data),
-        discard_photo=services.jobs.discard_photo,
+        discard_photo=lambda photo: services.store.delete(photo.file.key),
         watch=seen,
     )
     job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
@@ -105,7 +105,7 @@ async def _answer(
     if not job.state.finalized:
         answer = accepted_response(job, links, applied=preference.applied)
     else:
-        answer = await final_response(job, links, services.store, services.jobs)
+        answer = await final_response(job, links, services.store, services.results, services.clock)
     ended_without = job.state.finalized and job.result is None
     seen.answered(answer.status_code, problem_of_job(job) if ended_without else None)
     return answer

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.domain.deadlines import remaining
-from ...core.domain.errors import QueueFull
-from ...core.domain.job import (
+from ....core.domain.audit import AuditEntry
+from ....core.domain.deadlines import remaining
+from ....core.domain.errors import QueueFull
+from ....core.domain.job import (
     Claim,
     Job,
     JobSpec,
@@ -27,14 +28,16 @@ from ...core.domain.job import (
     replace_result,
     timed_out,
 )
-from .database import MemoryDatabase
+from ..audit import MemoryAuditLog
+from ..database import MemoryDatabase
 
 
 class MemoryJobQueue:
     """Jobs in a dictionary; time is the clock's that the database was given."""
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, audit: MemoryAuditLog) -> None:
         self._db = database
+        self._audit = audit
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         if job.idempotency_key is not None:
@@ -91,10 +94,17 @@ class MemoryJobQueue:
         self._db.keep(noted, LogEvent.REFERENCE, reference=reference)
         return True
 
-    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        job = self._db.jobs.get(job_id) if claim is None else self._claimed(claim)
-        if job is None or job.state.finalized:
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        job = self._db.jobs.get(job_id)
+        if job is None:
             return False
+        if job.state.finalized:
+            return outcome.result is not None and outcome.result == job.result
+        if claim is not None and self._claimed(claim) is None:
+            return False
+        self._audit.write(audit)
         self._db.end(job, outcome)
         return True
 

@@ -12,8 +12,9 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from ...core.domain.errors import JobNotFound, QueueFull
-from ...core.domain.job import (
+from ....core.domain.audit import AuditEntry
+from ....core.domain.errors import JobNotFound, QueueFull
+from ....core.domain.job import (
     SYNC_TIMEOUT_CODE,
     SYNC_TIMEOUT_DETAIL,
     Claim,
@@ -23,9 +24,9 @@ from ...core.domain.job import (
     QueueDepth,
     Result,
 )
-from ...core.domain.stats import outcome_of
+from ....core.domain.stats import outcome_of
+from ..database import Database
 from . import queue_sql
-from .database import Database
 from .rows import enqueue_item, finalize_item, job_from_row, stem
 
 _MAX_RETRY_SECONDS = 60
@@ -38,6 +39,15 @@ class _Statement(NamedTuple):
 
     sql: str
     parameters: dict[str, Any]
+
+
+class _End(NamedTuple):
+    """The end of a job on its way to the database."""
+
+    job_id: UUID
+    outcome: Outcome
+    claim: Claim | None
+    audit: AuditEntry | None
 
 
 class PostgresJobQueue:
@@ -84,8 +94,10 @@ class PostgresJobQueue:
         parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference, "entry": entry}
         return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
 
-    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        return bool(await self._finalizing.call((job_id, outcome, claim)))
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        return bool(await self._finalizing.call(_End(job_id, outcome, claim, audit)))
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         parameters = {
@@ -140,21 +152,20 @@ def _verdict(new: JobSpec, verdict: str, job_id: UUID, free_at: datetime | None)
     )
 
 
-async def _finalize_batch(
-    connection: Connection, batch: Sequence[tuple[UUID, Outcome, Claim | None]]
-) -> list[bool | Exception]:
-    items = [_finalize_item(place, *member) for place, member in enumerate(batch)]
+async def _finalize_batch(connection: Connection, batch: Sequence[_End]) -> list[bool | Exception]:
+    items = [_finalize_item(place, end) for place, end in enumerate(batch)]
     cursor = await connection.execute(queue_sql.FINALIZE, {"batch": msgspec.json.encode(items).decode()})
     done = {place for (place,) in await cursor.fetchall()}
     return [place in done for place in range(len(batch))]
 
 
-def _finalize_item(place: int, job_id: UUID, outcome: Outcome, claim: Claim | None) -> dict[str, Any]:
-    return finalize_item(outcome) | {
+def _finalize_item(place: int, end: _End) -> dict[str, Any]:
+    return finalize_item(end.outcome) | {
         "place": place,
-        "id": job_id,
-        "attempt": claim.attempt if claim else None,
-        "counted_as": outcome_of(outcome.failure_reason),
+        "id": end.job_id,
+        "attempt": end.claim.attempt if end.claim else None,
+        "counted_as": outcome_of(end.outcome.failure_reason),
+        "audit": end.audit,
     }
 
 

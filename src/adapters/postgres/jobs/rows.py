@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from sqlalchemy import Select
 
-from ...core.domain.job import Job, JobSpec, Outcome
+from ....core.domain.job import Job, JobSpec, Outcome
+from ..database import Database
 
 JOB_COLUMNS = """
     jobs.id, jobs.slot_id, jobs.source, jobs.created_at, jobs.expires_at, jobs.route, jobs.photo, jobs.access_token,
@@ -28,6 +30,13 @@ def job_from_row(row: Mapping[str, Any]) -> Job:
     """The job in a row with the columns of JOB_COLUMNS; each struct takes its own fields from the row."""
     ended = row["finalized_at"] is not None
     return msgspec.convert({**row, "spec": row, "outcome": row if ended else None}, Job)
+
+
+async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:
+    """The jobs that a query with JOB_COLUMNS finds. QueueUnavailable."""
+    async with database.begin() as connection:
+        rows = (await connection.execute(query)).mappings().all()
+    return [job_from_row(dict(row)) for row in rows]
 
 
 def enqueue_item(spec: JobSpec, max_active: int) -> dict[str, Any]:

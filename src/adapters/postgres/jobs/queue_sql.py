@@ -99,7 +99,8 @@ select id from noted
 # with it the end of the job.
 FINALIZE = """
 with given as (
-    select (item ->> 'place')::int as place, item ->> 'counted_as' as counted_as, fields.*
+    select (item ->> 'place')::int as place, item ->> 'counted_as' as counted_as,
+        nullif(item -> 'audit', 'null') as audit, fields.*
     from jsonb_array_elements(%(batch)s::jsonb) as item,
         jsonb_populate_record(null::photochanger.jobs, item) as fields
 ),
@@ -115,7 +116,12 @@ done as (
     where jobs.id = given.id and jobs.finalized_at is null
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
     returning given.place, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
-        given.attempt, given.provider_id, given.counted_as
+        given.attempt, given.provider_id, given.counted_as, given.audit
+),
+audited as (
+    insert into photochanger.audit_log
+    select entry.* from done, jsonb_populate_record(null::photochanger.audit_log, done.audit) as entry
+    where done.audit is not null
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)

@@ -8,17 +8,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, literal_column, not_, select, true, tuple_
 
-from ...core.domain.job import (
+from ....core.domain.job import (
     Job,
     JobFilter,
     JobOrder,
     JobSource,
     JobState,
 )
-from ...core.domain.pagination import Position
-from ...core.domain.slot_health import NOT_THE_SLOTS
+from ....core.domain.pagination import Page, Position
+from ....core.domain.slot_health import NOT_THE_SLOTS
+from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS
-from .schema import jobs, processing_logs, slots
 
 JOB: ColumnElement[Any] = literal_column(JOB_COLUMNS)
 """Everything that `job_from_row` needs."""
@@ -52,8 +52,13 @@ def find_jobs(wanted: JobFilter, *, order: JobOrder, limit: int, after: Position
     return query if after is None else query.where(place > (after.at, after.id))
 
 
-def position(job: Job, order: JobOrder) -> Position:
-    """Where a job stands in a list of this order. ValueError for one that has not ended in a list by ends."""
+def page(found: list[Job], *, limit: int, order: JobOrder) -> Page[Job]:
+    """A page of what a query for one job more than the page found."""
+    items = tuple(found[:limit])
+    return Page(items, _position(items[-1], order) if len(found) > limit else None)
+
+
+def _position(job: Job, order: JobOrder) -> Position:
     moment = job.finalized_at if order in _BY_END else job.created_at
     if moment is None:
         raise ValueError(f"job {job.id} has not ended")
