@@ -76,7 +76,7 @@ class Overview:
         today = _today(zone, now)
         slots, standings, newest, last = await asyncio.gather(
             self._slots.all(),
-            self._limits.standings(),
+            self._limits.health(),
             self._results.newest(now=now),
             self._jobs.last_jobs(since=now - LATELY),
         )
