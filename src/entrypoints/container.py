@@ -77,10 +77,12 @@ from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.jobs.completion import JobCompletion
+from ..core.services.jobs.end_watch import JobEndWatch
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_rescue import LateRescue
+from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
@@ -91,6 +93,9 @@ from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import Jitter, RouteEngine
+from ..core.services.routing.inputs import JobInputsFactory
+from ..core.services.routing.recorder import AttemptRecorder
+from ..core.services.routing.shared_limits import SharedLimits
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -105,6 +110,7 @@ from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
 from .worker.pool import PoolOptions, WorkerPool
@@ -270,7 +276,6 @@ class CoreServices(Provider):
     def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
         return Heartbeat(registry)
 
-    sweeper = provide(Sweeper)
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
@@ -301,51 +306,30 @@ class CoreServices(Provider):
         return random.random
 
     @provide
-    def routes(
-        self,
-        providers: ProviderRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
-        clock: Clock,
-        jitter: Jitter,
-        telemetry: Telemetry,
-    ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, jitter=jitter, telemetry=telemetry)
-
-    @provide
-    def processing(
+    def inputs(
         self,
         settings: Settings,
-        jobs: JobRepository,
-        log: JobLog,
         completion: JobCompletion,
-        queue: JobQueue,
-        signals: JobSignals,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
-        routes: RouteEngine,
-        rescue: LateRescue,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> JobProcessor:
-        return JobProcessor(
-            jobs=jobs,
-            log=log,
+    ) -> JobInputsFactory:
+        return JobInputsFactory(
             completion=completion,
-            queue=queue,
-            signals=signals,
             store=store,
             media=media,
             images=images,
             providers=providers,
-            routes=routes,
-            rescue=rescue,
-            clock=clock,
             public_base_url=settings.public_base_url,
-            telemetry=telemetry,
         )
+
+    shared_limits = provide(SharedLimits)
+    recorder = provide(AttemptRecorder)
+    route_engine = provide(RouteEngine)
+    job_end_watch = provide(JobEndWatch)
+    previews = provide(Previews)
+    processor = provide(JobProcessor)
 
     @provide
     def deliveries(
@@ -404,6 +388,5 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    return make_async_container(
-        PostgresAdapters(), LocalAdapters(), CoreServices(), given, start_scope=Scope.RUNTIME, lock_factory=None
-    )
+    providers = (PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), given)
+    return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

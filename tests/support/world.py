@@ -415,7 +415,8 @@ class World:
         """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
         claim = await self.claim()
         await self.run(self.processing.run(claim), within=within)
-        await self.run(self.processing.close(), within=SECOND)  # previews wait a moment
+        await self.clock.advance(SECOND)  # previews wait until the worker is idle
+        await self.run(self.processing.close())
         return await self.records.get(claim.job.id)
 
     async def files(self, kind: MediaKind | None = None) -> list[str]:

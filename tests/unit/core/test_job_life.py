@@ -126,46 +126,6 @@ async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
     assert len(await world.files(MediaKind.PREVIEWS)) == 2
 
 
-async def test_what_a_rush_left_behind_is_made_one_by_one_in_the_lulls_between_guests() -> None:
-    world = World()
-    await world.slot()
-    lull = timedelta(milliseconds=250)
-    for _ in range(3):
-        await world.submit()
-        await world.end(await world.start_work())
-    for made in range(1, 4):
-        await world.clock.advance(lull)
-        assert len(await world.files(MediaKind.PREVIEWS)) == made
-    await world.clock.advance(lull - timedelta(milliseconds=1))
-    await world.submit()
-    await world.end(await world.start_work())  # another guest: whoever made previews now would be in the way
-    await world.clock.advance(lull - timedelta(milliseconds=1))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 3
-    await world.clock.advance(timedelta(milliseconds=1))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 4
-
-
-async def test_a_preview_waits_for_a_lull_for_a_second_at_most() -> None:
-    world = World()
-    await world.slot()
-    for _ in range(8):
-        assert await world.files(MediaKind.PREVIEWS) == []
-        await world.submit()
-        await world.end(await world.start_work())
-        await world.clock.advance(timedelta(milliseconds=125))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 1
-
-
-async def test_what_is_left_of_a_rush_is_made_at_once_when_the_worker_stops() -> None:
-    world = World()
-    await world.slot()
-    for _ in range(3):
-        await world.submit()
-        await world.end(await world.start_work())
-    await world.run(world.processing.close(), within=timedelta(milliseconds=250))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 6
-
-
 async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_one() -> None:
     world = World(cloud := ScriptedProvider("cloud", Rejected("no"), picture("made")))
     await world.slot("cloud")
@@ -182,18 +142,6 @@ async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_
     assert kept.expires_at == job.result.expires_at
     await world.clock.advance(job.result.expires_at - world.clock.now())
     with pytest.raises(MediaExpired):
-        await world.media.job_photo(job.id)
-
-
-async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a rush: what may be held of the photos is less than one of them."""
-    monkeypatch.setattr("photochanger.core.services.jobs.processor._MAX_PHOTO_BYTES", 10)
-    world = World()
-    await world.slot()
-    await world.submit()
-    job = await world.work()
-    assert [name.rsplit(".", 1)[1] for name in await world.files(MediaKind.PREVIEWS)] == ["webp"]
-    with pytest.raises(MediaNotFound):
         await world.media.job_photo(job.id)
 
 

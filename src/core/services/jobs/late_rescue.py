@@ -16,7 +16,7 @@ from ...ports.job_queue import JobQueue
 from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
-from ..routing.attempt import RoutePicture
+from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService
 from ..support.concurrency import cancel_and_wait
 from .completion import JobCompletion
