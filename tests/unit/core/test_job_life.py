@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from photochanger.core.domain.accounts import Actor
@@ -196,7 +197,7 @@ async def test_an_answer_after_the_deadline_changes_nothing_and_its_file_is_remo
     claim = await world.claim()
     await world.run(world.jobs.wait(job.id), within=WINDOW)
     before, log = await world.jobs.get(job.id), await world.job_log.entries(job.id)
-    late = await world.result_files.store_picture(job, picture("late"), limits=world.providers.limits)
+    late = await world.pictures.store(job.id, picture("late"), limits=world.providers.limits)
     assert await world.files() == [str(late.file.key)]
     assert await world.completion.finalize_job(claim, late, provider_id="local", operation_id="enhance") is None
     assert await world.files() == []
@@ -377,8 +378,8 @@ async def test_of_two_workers_that_finalize_the_same_job_one_wins_and_one_file_s
     await world.clock.advance(11 * SECOND)
     newer = await world.claim("worker-2")
     assert (stale.attempt, newer.attempt) == (1, 2)
-    first = await world.result_files.store_picture(job, picture("first"), limits=world.providers.limits)
-    second = await world.result_files.store_picture(job, picture("second"), limits=world.providers.limits)
+    first = await world.pictures.store(job.id, picture("first"), limits=world.providers.limits)
+    second = await world.pictures.store(job.id, picture("second"), limits=world.providers.limits)
     assert first.file.key != second.file.key
     ends = await asyncio.gather(
         world.completion.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
@@ -425,14 +426,14 @@ async def test_a_worker_that_is_stopped_when_its_picture_is_stored_removes_it() 
     await world.slot()
     job = await world.submit()
     work = asyncio.ensure_future(world.processing.run(await world.claim()))
-    store_picture = world.result_files.store_picture
+    store = world.pictures.store
 
-    async def and_then_the_stop(job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        stored = await store_picture(job, data, limits=limits)
+    async def and_then_the_stop(job_id: UUID, data: bytes, *, limits: ImageLimits) -> StoredPicture:
+        stored = await store(job_id, data, limits=limits)
         work.cancel()
         return stored
 
-    world.result_files.store_picture = and_then_the_stop  # type: ignore[method-assign]
+    world.pictures.store = and_then_the_stop  # type: ignore[method-assign]
     with pytest.raises(asyncio.CancelledError):
         await world.end(work)
     assert (await world.jobs.get(job.id)).state is JobState.PROCESSING

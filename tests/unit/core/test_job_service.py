@@ -165,7 +165,7 @@ async def test_an_invalid_picture_leaves_no_file() -> None:
         (picture(width=10**5, height=10**5), ImageTooLarge),
     ):
         with pytest.raises(error):
-            await world.result_files.store_picture(job, data, limits=world.providers.limits)
+            await world.pictures.store(job.id, data, limits=world.providers.limits)
     assert await world.files(MediaKind.RESULTS) == []
 
 
@@ -175,7 +175,7 @@ async def test_a_picture_that_cannot_be_stored_raises_storage_unavailable() -> N
     job = await world.submit()
     world.store.trouble["put"] = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
-        await world.result_files.store_picture(job, picture(), limits=world.providers.limits)
+        await world.pictures.store(job.id, picture(), limits=world.providers.limits)
 
 
 # Cancelling

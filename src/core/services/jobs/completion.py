@@ -30,7 +30,7 @@ from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
 from ...ports.telemetry import Telemetry
-from ..media.results import ResultFiles
+from ..media.result_pictures import ResultPictures
 from ..settings.service import SettingsService
 from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
@@ -58,7 +58,7 @@ class JobCompletion:
         queue: JobQueue,
         store: MediaStore,
         media: MediaService,
-        pictures: ResultFiles,
+        pictures: ResultPictures,
         fallback: FailurePictures,
         settings: SettingsService,
         clock: Clock,
@@ -139,7 +139,7 @@ class JobCompletion:
         try:
             async with self._clock.timeout_at(job.expires_at):
                 data = await self._fallback.picture_for(job)
-                return await self._pictures.store_picture(job, data, limits=self._fallback.limits)
+                return await self._pictures.store(job.id, data, limits=self._fallback.limits)
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None
@@ -162,7 +162,7 @@ class JobCompletion:
         """
         if not await self._retry(job, lambda: self._queue.mark_finalized(job.id, outcome, claim=claim, audit=audit)):
             if outcome.result is not None:
-                await self._pictures.discard_picture(outcome.result.picture)
+                await self._pictures.discard(outcome.result.picture)
             return None
         self._telemetry.job_ended(job.slot_id, job.source, outcome.failure_reason)
         await self._clean_up(job)

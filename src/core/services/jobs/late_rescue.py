@@ -16,7 +16,7 @@ from ...ports.job_queue import JobQueue
 from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
-from ..media.results import ResultFiles
+from ..media.result_pictures import ResultPictures
 from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService
 from ..support.concurrency import cancel_and_wait
@@ -32,7 +32,7 @@ class LateRescue:
         *,
         queue: JobQueue,
         jobs: JobRepository,
-        pictures: ResultFiles,
+        pictures: ResultPictures,
         store: MediaStore,
         settings: SettingsService,
         clock: Clock,
@@ -58,7 +58,7 @@ class LateRescue:
             if await self._keep(job, made.picture):
                 _log.info("job %s got a late picture", job.id)
             else:
-                await self._pictures.discard_picture(made.picture)
+                await self._pictures.discard(made.picture)
         except (ProviderError, TimeoutError) as error:
             _log.info("no late picture for job %s: %s", job_id, error or "timeout")
         except PhotoChangerError as error:

@@ -28,7 +28,7 @@ from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, Rejected
-from ..media.results import ResultFiles
+from ..media.result_pictures import ResultPictures
 from ..providers.registry import ProviderRegistry
 from ..support.concurrency import TaskSet
 
@@ -46,7 +46,7 @@ class JobInputsFactory:
     def __init__(
         self,
         *,
-        pictures: ResultFiles,
+        pictures: ResultPictures,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
@@ -122,11 +122,11 @@ class JobInputs:
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """
-        return await self._services.pictures.store_picture(self._job, data, limits=self._services.providers.limits)
+        return await self._services.pictures.store(self._job.id, data, limits=self._services.providers.limits)
 
     async def discard_picture(self, picture: StoredPicture) -> None:
         """Remove a stored answer that the job does not end with."""
-        await self._services.pictures.discard_picture(picture)
+        await self._services.pictures.discard(picture)
 
     async def close(self) -> None:
         """Stop what is still being prepared."""

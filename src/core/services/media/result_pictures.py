@@ -1,9 +1,10 @@
-"""The files of results: verified and stored, or removed."""
+"""The files of pictures that may become the result of a job."""
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from ...domain.errors import UnsupportedMediaType
-from ...domain.job import Job
 from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredPicture, one_chunk
 from ...domain.result_files import result_name
 from ...ports.image_tool import ImageTool
@@ -12,22 +13,22 @@ from ..support.concurrency import gather_in_order
 from .upload import SNIFF_BYTES
 
 
-class ResultFiles:
-    """Stores pictures that may become results."""
+class ResultPictures:
+    """Stores verified pictures, and removes those that no job ends with."""
 
     def __init__(self, store: MediaStore, images: ImageTool) -> None:
         self._store = store
         self._images = images
 
-    async def store_picture(self, job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        """Verify and store the bytes of a picture that may become the job's result, both concurrently.
+    async def store(self, job_id: UUID, data: bytes, *, limits: ImageLimits) -> StoredPicture:
+        """Verify and store the bytes of a picture, both concurrently.
 
         Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """
         mime = self._images.sniff(data[:SNIFF_BYTES])
         if mime is None:
             raise UnsupportedMediaType("The content is not a picture.")
-        name = result_name(job.id, mime)
+        name = result_name(job_id, mime)
         try:
             picture, file = await gather_in_order(
                 self._images.verify(data, limits=limits),
@@ -38,6 +39,6 @@ class ResultFiles:
             raise
         return StoredPicture(file, picture.mime, picture.width, picture.height)
 
-    async def discard_picture(self, picture: StoredPicture) -> None:
+    async def discard(self, picture: StoredPicture) -> None:
         """Remove a stored picture that no job was finalized with."""
         await self._store.delete(picture.file.key)
