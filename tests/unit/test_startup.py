@@ -47,7 +47,7 @@ async def test_a_service_gets_an_administrator_whose_password_is_told(
         name, password = first.administrator
         assert await names(container) == [name] == ["admin"]
         print_initial_credentials(first)
-        said = f"The administrator admin has the password {password} - note it now, it is not shown again.\n"
+        said = f"Administrator: admin, password: {password} (shown only once)\n"
         assert capsys.readouterr().out == said
         assert password not in repr(first)
         print_initial_credentials(await seed(container))
