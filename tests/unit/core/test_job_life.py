@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction, AuditEntry
 from photochanger.core.domain.errors import (
     ImageTooLarge,
     JobFinalized,
@@ -309,6 +311,41 @@ async def test_a_job_that_has_ended_cannot_be_cancelled_and_stays_as_it_is() -> 
     with pytest.raises(JobFinalized):
         await world.jobs.cancel(job.id)
     assert await world.jobs.get(job.id) == job
+
+
+async def test_a_cancelled_job_has_its_audit_entry_and_a_second_cancel_has_none() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.jobs.cancel(job.id, by=Actor("ada", "10.0.0.7"))
+    with pytest.raises(JobFinalized):
+        await world.jobs.cancel(job.id, by=Actor("ada"))
+    (entry,) = (await world.audit.find(limit=10)).items
+    assert (entry.action, entry.actor, entry.address, entry.target, entry.detail) == (
+        AuditAction.JOB_CANCELLED,
+        "ada",
+        "10.0.0.7",
+        str(job.id),
+        {"slot_id": SLOT},
+    )
+
+
+async def test_a_job_goes_on_where_the_audit_entry_of_its_cancel_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+
+    def fail(entry: AuditEntry | None) -> None:
+        raise RuntimeError("the audit log cannot be written")
+
+    monkeypatch.setattr(world.audit, "write", fail)
+    with pytest.raises(RuntimeError):
+        await world.jobs.cancel(job.id, by=Actor("ada"))
+    assert await world.jobs.get(job.id) == job
+    monkeypatch.undo()
+    assert (await world.work()).state is JobState.SUCCEEDED
 
 
 async def test_every_end_counts_once() -> None:

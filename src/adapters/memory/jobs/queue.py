@@ -33,7 +33,7 @@ from ..database import MemoryDatabase
 
 
 class MemoryJobQueue:
-    """Jobs in a dictionary; time is the clock's that the database was given."""
+    """The jobs of a MemoryDatabase, by its clock."""
 
     def __init__(self, database: MemoryDatabase, audit: MemoryAuditLog) -> None:
         self._db = database
@@ -45,14 +45,12 @@ class MemoryJobQueue:
                 if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
                     return other
         now = self._db.clock.now()
-        if (ghost := self._abandoned_twin(job, now)) is not None:
-            return self._db.keep(msgspec.structs.replace(ghost, abandoned_at=None), LogEvent.JOINED)
+        if (twin := self._abandoned_twin(job, now)) is not None:
+            return self._db.keep(msgspec.structs.replace(twin, abandoned_at=None), LogEvent.JOINED)
         active = [other.expires_at for other in self._live() if other.expires_at > now]
         if len(active) >= max_active:
-            raise QueueFull(
-                f"All {max_active} places for active jobs are taken.",
-                retry_after=math.ceil(remaining(min(active, default=now), now).total_seconds()) or 1,
-            )
+            seconds = math.ceil(remaining(min(active, default=now), now).total_seconds()) or 1
+            raise QueueFull(f"The queue is full. Retry in {seconds} s.", retry_after=seconds)
         stored = self._db.keep(Job(spec=job), LogEvent.RECEIVED, source=str(job.source))
         self._db.wake("work")
         return stored
@@ -67,13 +65,13 @@ class MemoryJobQueue:
                 break
             provider = job.spec.first_provider
             most = (limits or {}).get(provider or "")
-            crowded = most is not None and self._db.permits_taken(provider or "") >= most
-            if not can_acquire(job, now) or (crowded and not _may_try_another(job, now)):
+            limited = most is not None and self._db.permits_taken(provider or "") >= most
+            if not can_acquire(job, now) or (limited and not _may_try_another(job, now)):
                 continue
             taken = acquire(job, worker, now=now, lease_until=now + lease)
             self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
             self._db.permits[job.id] = (
-                {(provider, 0)} if provider is not None and most is not None and not crowded else set()
+                {(provider, 0)} if provider is not None and most is not None and not limited else set()
             )
             claims.append(Claim(taken, taken.attempt))
         return claims
@@ -142,7 +140,7 @@ class MemoryJobQueue:
         )
 
     def _abandoned_twin(self, job: JobSpec, now: datetime) -> Job | None:
-        """The newest job of the same slot and photo whose client hung up, while it can still answer."""
+        """The newest job of the same slot and photo whose client disconnected and that can still answer."""
         found = [
             other
             for other in self._db.jobs.values()
@@ -158,7 +156,7 @@ class MemoryJobQueue:
         return [job for job in self._db.jobs.values() if not job.state.finalized]
 
     def _claimed(self, claim: Claim) -> Job | None:
-        """The job as it is now if this claim is still good for it."""
+        """The job if this claim is still valid."""
         job = self._db.jobs.get(claim.job.id)
         if job is None or job.state is not JobState.PROCESSING or job.attempt != claim.attempt:
             return None
@@ -166,5 +164,5 @@ class MemoryJobQueue:
 
 
 def _may_try_another(job: Job, now: datetime) -> bool:
-    """Whether a job whose first provider is crowded has waited long enough for it: there are other entries."""
+    """Whether a job whose first provider has no free permit may start with another entry."""
     return len(job.route.entries) > 1 and job.expires_at - now < (job.expires_at - job.created_at) / 2

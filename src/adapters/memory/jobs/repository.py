@@ -13,13 +13,13 @@ from ....core.domain.job import (
 )
 from ....core.domain.media import MediaKey
 from ....core.domain.pagination import Page, Position
-from ....core.domain.result_files import photo_key, preview_key
+from ....core.domain.result_files import result_keys
 from ....core.domain.slot_health import RecentOutcomes, last_jobs, tells_of_slot
 from ..database import MemoryDatabase
 
 
 class MemoryJobRepository:
-    """Job records and their logs, as the queue over the same database left them."""
+    """The jobs of a MemoryDatabase."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
@@ -33,7 +33,7 @@ class MemoryJobRepository:
         found = [
             (at, job.id, job)
             for job in self._db.jobs.values()
-            if wanted.holds(job) and (at := job.finalized_at if by_end else job.created_at) is not None
+            if wanted.matches(job) and (at := job.finalized_at if by_end else job.created_at) is not None
         ]
         found.sort(key=_place, reverse=newest_first)
         if after is not None:
@@ -43,11 +43,11 @@ class MemoryJobRepository:
         return Page(tuple(job for *_, job in page), Position(*_place(page[-1])) if len(found) > limit else None)
 
     async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
-        told: dict[str, list[Job]] = {}
+        by_slot: dict[str, list[Job]] = {}
         for job in self._db.jobs.values():
             if job.finalized_at is not None and job.finalized_at >= since and tells_of_slot(job):
-                told.setdefault(job.slot_id, []).append(job)
-        return {slot_id: last_jobs(jobs) for slot_id, jobs in told.items()}
+                by_slot.setdefault(job.slot_id, []).append(job)
+        return {slot_id: last_jobs(jobs) for slot_id, jobs in by_slot.items()}
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         kept_from = self._db.jobs_kept_from
@@ -75,8 +75,7 @@ class MemoryJobRepository:
             if not job.state.finalized:
                 needed.add(job.photo.file.key)
             if job.result is not None and job.result_purged_at is None:
-                key = job.result.file.key
-                needed |= {key, preview_key(key), photo_key(key)}
+                needed.update(result_keys(job.result.file.key))
         return needed & set(keys)
 
 

@@ -1,4 +1,4 @@
-"""The queries of the job lists. Conditions that follow from a filter are stated too: partial indexes serve by them."""
+"""Queries of job lists. They repeat conditions that follow from a filter, so that partial indexes can serve them."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS
 
 JOB: ColumnElement[Any] = literal_column(JOB_COLUMNS)
-"""Everything that `job_from_row` needs."""
+"""The columns for `job_from_row`."""
 
 _LIVE = {state for state in JobState if not state.finalized}
 _WITH_REASON = {JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED}
 _CLOCKS_DIFFER = timedelta(hours=1)
-"""A job ends after it began, by clocks that may differ a little: more than any two of them do."""
+"""Maximum difference of the clocks of a job's creation and end."""
 
 _BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
-"""No job is so old; what somebody asks for may be, up to where no earlier moment can be counted."""
+"""No job is older; a filter may be, down to `datetime.min`, which nothing can be subtracted from."""
 
 _BY_END = (JobOrder.ENDED_LAST, JobOrder.ENDED_FIRST)
 _NEWEST_FIRST = (JobOrder.NEWEST, JobOrder.ENDED_LAST)
 
 
-def find_jobs(wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None) -> Select[Any]:
-    """Up to `limit` jobs that the filter holds, in this order, after this position."""
+def find_jobs(filter: JobFilter, *, order: JobOrder, limit: int, after: Position | None) -> Select[Any]:
+    """Up to `limit` jobs that match the filter, in this order, after this position."""
     moment = jobs.c.finalized_at if order in _BY_END else jobs.c.created_at
-    query = select(JOB).select_from(jobs).where(*_conditions(wanted)).limit(limit)
+    query = select(JOB).select_from(jobs).where(*_conditions(filter)).limit(limit)
     if order in _BY_END:
         query = query.where(jobs.c.finalized_at.is_not(None))
-        if wanted.created_from is not None:
-            begun = max(wanted.created_from, _BEFORE_ALL)
+        if filter.created_from is not None:
+            begun = max(filter.created_from, _BEFORE_ALL)
             query = query.where(jobs.c.finalized_at >= begun - _CLOCKS_DIFFER)
-    place = tuple_(moment, jobs.c.id)
+    position = tuple_(moment, jobs.c.id)
     if order in _NEWEST_FIRST:
         query = query.order_by(moment.desc(), jobs.c.id.desc())
-        return query if after is None else query.where(place < (after.at, after.id))
+        return query if after is None else query.where(position < (after.at, after.id))
     query = query.order_by(moment, jobs.c.id)
-    return query if after is None else query.where(place > (after.at, after.id))
+    return query if after is None else query.where(position > (after.at, after.id))
 
 
 def page(found: list[Job], *, limit: int, order: JobOrder) -> Page[Job]:
@@ -68,14 +68,14 @@ def _position(job: Job, order: JobOrder) -> Position:
 def recent_results(
     slot_id: str, *, now: datetime, limit: int, sources: Collection[JobSource], after: Position | None
 ) -> Select[Any]:
-    """The slot's newest jobs with a result that holds."""
+    """The slot's newest jobs with a result that has not expired."""
     query = (
         select(JOB)
         .select_from(jobs)
         .where(
             jobs.c.slot_id == slot_id,
             jobs.c.source.in_([*sources]),
-            *_holding(now),
+            *_available(now),
         )
         .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
         .limit(limit)
@@ -84,11 +84,11 @@ def recent_results(
 
 
 def newest_results(*, now: datetime) -> Select[Any]:
-    """The first of those of each slot."""
+    """The first of these jobs of each slot."""
     newest = (
         select(JOB)
         .select_from(jobs)
-        .where(jobs.c.slot_id == slots.c.id, *_holding(now))
+        .where(jobs.c.slot_id == slots.c.id, *_available(now))
         .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
         .limit(1)
         .correlate(slots)
@@ -98,7 +98,7 @@ def newest_results(*, now: datetime) -> Select[Any]:
 
 
 def last_jobs(*, since: datetime) -> Select[Any]:
-    """How many jobs ended, got no picture, and got a fallback, by slot (see `core.overview`)."""
+    """Number of jobs that ended, that got no picture, and that got a fallback, by slot (see `RecentOutcomes`)."""
     fallback = func.coalesce(jobs.c.result["fallback"].as_boolean(), false())
     return (
         select(
@@ -118,7 +118,7 @@ def last_jobs(*, since: datetime) -> Select[Any]:
 
 
 def events(*, after: int, limit: int) -> Select[Any]:
-    """Log entries with a higher id, and whose they are."""
+    """Log entries with a higher id, with slot and source of their jobs."""
     return (
         select(processing_logs, jobs.c.slot_id, jobs.c.source)
         .join_from(processing_logs, jobs, jobs.c.id == processing_logs.c.job_id)
@@ -128,8 +128,8 @@ def events(*, after: int, limit: int) -> Select[Any]:
     )
 
 
-def _holding(now: datetime) -> list[ColumnElement[bool]]:
-    """Jobs whose result can still be had."""
+def _available(now: datetime) -> list[ColumnElement[bool]]:
+    """Conditions of a job whose result is available."""
     return [
         jobs.c.finalized_at.is_not(None),
         jobs.c.result_stem.is_not(None),
@@ -138,9 +138,9 @@ def _holding(now: datetime) -> list[ColumnElement[bool]]:
     ]
 
 
-def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    states = {*wanted.states}
+    states = {*filter.states}
     if states:
         found.append(jobs.c.state.in_([*states]))
         if states <= _LIVE:
@@ -149,14 +149,14 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
             found.append(jobs.c.finalized_at.is_not(None))
         if states <= _WITH_REASON:
             found.append(jobs.c.failure_reason.is_not(None))
-    if wanted.slot_id is not None:
-        found.append(jobs.c.slot_id == wanted.slot_id)
-    if wanted.failure_reason is not None:
-        found += [jobs.c.failure_reason == wanted.failure_reason, jobs.c.failure_reason.is_not(None)]
-    if wanted.source is not None:
-        found.append(jobs.c.source == wanted.source)
-    if wanted.created_from is not None:
-        found.append(jobs.c.created_at >= wanted.created_from)
-    if wanted.created_to is not None:
-        found.append(jobs.c.created_at < wanted.created_to)
+    if filter.slot_id is not None:
+        found.append(jobs.c.slot_id == filter.slot_id)
+    if filter.failure_reason is not None:
+        found += [jobs.c.failure_reason == filter.failure_reason, jobs.c.failure_reason.is_not(None)]
+    if filter.source is not None:
+        found.append(jobs.c.source == filter.source)
+    if filter.created_from is not None:
+        found.append(jobs.c.created_at >= filter.created_from)
+    if filter.created_to is not None:
+        found.append(jobs.c.created_at < filter.created_to)
     return found

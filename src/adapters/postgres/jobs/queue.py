@@ -1,10 +1,10 @@
-"""The JobQueue port on PostgreSQL: the statements of queue_sql on lanes that concurrent callers share."""
+"""The JobQueue port on PostgreSQL: the statements of queue_sql on batching connections that callers share."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,7 +25,6 @@ from ....core.domain.job import (
     Result,
 )
 from ....core.domain.stats import outcome_of
-from ...system_clock import SYSTEM_CLOCK
 from ..database import Database
 from . import queue_sql
 from .rows import enqueue_item, finalize_item, job_from_row, stem
@@ -36,14 +35,14 @@ Connection = psycopg.AsyncConnection[Any]
 
 
 class _Statement(NamedTuple):
-    """One of the queue's rarer statements on its way through the lane for those."""
+    """A statement of the queue with its parameters."""
 
     sql: str
     parameters: dict[str, Any]
 
 
 class _End(NamedTuple):
-    """The end of a job on its way to the database."""
+    """An end of a job to be written."""
 
     job_id: UUID
     outcome: Outcome
@@ -52,23 +51,23 @@ class _End(NamedTuple):
 
 
 class PostgresJobQueue:
-    """Lanes for what many callers do at once; everything else shares one more connection."""
+    """Batching connections for what many callers do concurrently; all other statements share one."""
 
     def __init__(self, database: Database) -> None:
-        self._enqueueing = database.lane(_enqueue_batch)
-        self._finalizing = database.lane(_finalize_batch)
-        self._acquiring = database.lane(_run_statements)
-        self._acquiring_within_limits = database.lane(_run_under_lock)
-        self._others = database.lane(_run_statements)
+        self._enqueueing = database.batcher(_enqueue_batch)
+        self._finalizing = database.batcher(_finalize_batch)
+        self._acquiring = database.batcher(_run_statements)
+        self._acquiring_within_limits = database.batcher(_run_under_lock)
+        self._others = database.batcher(_run_statements)
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
-        verdict = await self._enqueueing.call((job, max_active))
-        return verdict if isinstance(verdict, Job) else await self._get(verdict)
+        stored = await self._enqueueing.call((job, max_active))
+        return stored if isinstance(stored, Job) else await self._get(stored)
 
     async def _get(self, job_id: UUID) -> Job:
         rows = await self._others.call(_Statement(queue_sql.GET_JOBS, {"ids": [job_id]}))
         if not rows:
-            raise JobNotFound("There is no such job.")
+            raise JobNotFound("Job not found.")
         return job_from_row(rows[0])
 
     async def acquire(
@@ -132,37 +131,31 @@ class PostgresJobQueue:
 
 
 async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[JobSpec, int]]) -> list[Job | UUID | Exception]:
-    """For each its job as stored, the id of the job that does its work already, or QueueFull."""
-    items = msgspec.json.encode([enqueue_item(new, max_active) for new, max_active in batch]).decode()
+    """For each the stored job, the id of the existing job that does its work, or QueueFull."""
+    items = msgspec.json.encode([enqueue_item(spec, max_active) for spec, max_active in batch]).decode()
     cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
-    return [
-        _verdict(new, verdict, job_id, free_at)
-        for (new, _), (verdict, job_id, free_at) in zip(batch, await cursor.fetchall(), strict=True)
-    ]
+    return [_enqueued(spec, *row) for (spec, _), row in zip(batch, await cursor.fetchall(), strict=True)]
 
 
-def _verdict(new: JobSpec, verdict: str, job_id: UUID, free_at: datetime | None) -> Job | UUID | Exception:
+def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> Job | UUID | Exception:
     if verdict == "stored":
-        return Job(spec=new)
+        return Job(spec=spec)
     if verdict == "existing":
         return job_id
-    seconds = (free_at - SYSTEM_CLOCK.now()).total_seconds() if free_at else 1.0
-    return QueueFull(
-        "As many photos are being worked on as are allowed at once.",
-        retry_after=min(max(math.ceil(seconds), 1), _MAX_RETRY_SECONDS),
-    )
+    seconds = min(max(math.ceil(retry_after), 1), _MAX_RETRY_SECONDS)
+    return QueueFull(f"The queue is full. Retry in {seconds} s.", retry_after=seconds)
 
 
 async def _finalize_batch(connection: Connection, batch: Sequence[_End]) -> list[bool | Exception]:
-    items = [_finalize_item(place, end) for place, end in enumerate(batch)]
+    items = [_finalize_item(number, end) for number, end in enumerate(batch)]
     cursor = await connection.execute(queue_sql.FINALIZE, {"batch": msgspec.json.encode(items).decode()})
-    done = {place for (place,) in await cursor.fetchall()}
-    return [place in done for place in range(len(batch))]
+    done = {number for (number,) in await cursor.fetchall()}
+    return [number in done for number in range(len(batch))]
 
 
-def _finalize_item(place: int, end: _End) -> dict[str, Any]:
+def _finalize_item(number: int, end: _End) -> dict[str, Any]:
     return finalize_item(end.outcome) | {
-        "place": place,
+        "number": number,
         "id": end.job_id,
         "attempt": end.claim.attempt if end.claim else None,
         "counted_as": outcome_of(end.outcome.failure_reason),
@@ -171,7 +164,7 @@ def _finalize_item(place: int, end: _End) -> dict[str, Any]:
 
 
 async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
-    """The rows of each statement, one after the other."""
+    """Run statements one after the other; the rows of each."""
     answers = []
     async with connection.cursor(row_factory=dict_row) as cursor:
         for statement in batch:
@@ -181,7 +174,7 @@ async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -
 
 
 async def _run_under_lock(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
-    """The same under the lock of those who count calls under way."""
+    """Run statements under the lock for counting permits."""
     async with connection.transaction():
         await connection.execute(queue_sql.LOCK_PLACES)
         return await _run_statements(connection, batch)

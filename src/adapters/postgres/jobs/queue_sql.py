@@ -1,13 +1,16 @@
-"""The queue's statements by name. Each is one round trip and one transaction; batches travel as one JSON parameter."""
+"""The queue's statements. Each is one round trip and one transaction; a batch is one JSON parameter."""
 
 from __future__ import annotations
 
 from .rows import JOB_COLUMNS
 
-ENQUEUE = "select verdict, job_id, free_at from photochanger.enqueue(%(batch)s::jsonb)"
+ENQUEUE = """
+select verdict, job_id, coalesce(extract(epoch from free_at - clock_timestamp()), 1)::float8
+from photochanger.enqueue(%(batch)s::jsonb)
+"""
 
 LOCK_PLACES = "select pg_advisory_xact_lock(5093200003)"
-"""Held by whoever counts the calls under way and adds to them, before the statement that counts."""
+"""Held while permits are counted and taken."""
 
 GET_JOBS = f"select {JOB_COLUMNS} from photochanger.jobs where id = any(%(ids)s)"
 
@@ -94,12 +97,12 @@ select id from noted
 """
 
 # The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
-# is a subquery and no join, so that it looks by id, and only for what is not done: a join may choose to read the table.
-# The lock in `outbox` leaves out a webhook that is removed at this very moment: the reference to it would fail, and
-# with it the end of the job.
+# is a subquery, not a join, so that it reads by id, and only for ends that are not done: a join may scan the table.
+# The lock in `outbox` leaves out a webhook that is being removed concurrently: a reference to it would fail, and with
+# it the end of the job.
 FINALIZE = """
 with given as (
-    select (item ->> 'place')::int as place, item ->> 'counted_as' as counted_as,
+    select (item ->> 'number')::int as number, item ->> 'counted_as' as counted_as,
         nullif(item -> 'audit', 'null') as audit, fields.*
     from jsonb_array_elements(%(batch)s::jsonb) as item,
         jsonb_populate_record(null::photochanger.jobs, item) as fields
@@ -115,7 +118,7 @@ done as (
     from given
     where jobs.id = given.id and jobs.finalized_at is null
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
-    returning given.place, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
+    returning given.number, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
         given.attempt, given.provider_id, given.counted_as, given.audit
 ),
 audited as (
@@ -140,17 +143,17 @@ outbox as (
     where done.source <> 'test'
     for key share of webhooks
 ),
-told as (
+notified as (
     select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from done having count(*) > 0
 ),
 ours as (
-    select place from done
+    select number from done
     union all
-    select place from given
-    where place not in (select place from done)
+    select number from given
+    where number not in (select number from done)
         and result_stem = (select jobs.result_stem from photochanger.jobs where jobs.id = given.id)
 )
-select ours.place from ours left join told on true
+select ours.number from ours left join notified on true
 """
 
 RESCUE = """
@@ -177,10 +180,10 @@ logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
     select id, now(), 'released', jsonb_build_object('attempt', %(attempt)s::int) from released
 ),
-told as (
+notified as (
     select pg_notify('photochanger_work', '') from released
 )
-select released.id from released left join told on true
+select released.id from released left join notified on true
 """
 
 ABANDON = """
@@ -224,10 +227,10 @@ outbox as (
     where ended.source <> 'test'
     for key share of webhooks
 ),
-told as (
+notified as (
     select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from ended having count(*) > 0
 )
-select ended.* from ended left join told on true
+select ended.* from ended left join notified on true
 """
 
 DEPTH = """

@@ -166,11 +166,11 @@ class JobCompletion:
                 data = await self._fallback.picture_for(job)
                 return await self.store_picture(job, data, limits=self._fallback.limits)
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
-            _log.warning("failure answer of job %s could not be made: %s", job.id, error or "no time left")
+            _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None
         except Exception:
             # An error in a failure answer must not keep the job from ending and the client from an answer.
-            _log.exception("failure answer of job %s could not be made", job.id)
+            _log.exception("failure answer of job %s failed", job.id)
             return None
 
     async def _result(self, job: Job, picture: StoredPicture, *, fallback: bool) -> Result:

@@ -32,7 +32,7 @@ class PhotoIntake:
     async def _enabled(self, slot_id: str) -> Slot:
         slot = await self._slots.get(slot_id)
         if not slot.active or not slot.route.entries:
-            raise SlotDisabled(f"The slot {slot_id} is switched off.")
+            raise SlotDisabled(f"The slot {slot_id} is disabled.")
         return slot
 
     async def receive(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:

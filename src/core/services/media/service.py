@@ -1,4 +1,4 @@
-"""Files with public links: media objects for providers that fetch by URL, and the finished pictures of jobs."""
+"""Files with public links: media objects for providers that fetch by URL, and the results of jobs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from .upload import UploadReceiver
 
 
 class DefaultMediaService:
-    """The MediaService port over the media store and the books about what lies in it."""
+    """The MediaService port over the media store and the metadata repository."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class DefaultMediaService:
         self, data: AsyncIterator[bytes], *, mime: str, max_bytes: int, job: Job | None = None
     ) -> MediaObject:
         if mime not in MIME_EXTENSIONS:
-            raise UnsupportedMediaType("The file is not of a picture type that is accepted.")
+            raise UnsupportedMediaType("The file is not of an accepted picture type.")
         now = self._clock.now()
         settings = await self._settings.current()
         media_id = new_id(now)
@@ -93,7 +93,7 @@ class DefaultMediaService:
             max_bytes=settings.max_upload_bytes,
             limits=ImageLimits(max_pixels=settings.max_image_pixels),
         )
-        now = self._clock.now()  # a slow upload takes nothing from the link's life
+        now = self._clock.now()  # a slow upload does not shorten the life of the link
         return await self._add(
             MediaObject(
                 id=media_id,
@@ -128,9 +128,9 @@ class DefaultMediaService:
     async def public_media(self, media_id: UUID) -> PublicFile:
         media = await self._media.get(media_id)
         if media is None:
-            raise MediaNotFound("There is no such file.")
+            raise MediaNotFound("File not found.")
         if self._clock.now() >= media.expires_at:
-            raise MediaExpired("This file is no longer kept.")
+            raise MediaExpired("This file has expired.")
         return PublicFile(media.file, media.mime, media.expires_at, f"{media.id}.{MIME_EXTENSIONS[media.mime]}")
 
     async def public_result(self, job_id: UUID) -> PublicFile:
@@ -144,15 +144,11 @@ class DefaultMediaService:
             size = await self._store.size(key)
         except MediaNotFound:
             size = (await self.make_thumbnail(job)).size_bytes
-        # The thumbnail is made from the result alone, so the result's checksum identifies it too.
+        # The thumbnail is derived from the result alone, so the result's checksum identifies it too.
         file = StoredFile(key, size, f"thumbnail-{result.file.sha256}")
         return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-thumbnail.webp")
 
     async def make_thumbnail(self, job: Job) -> StoredFile:
-        """Make and store the thumbnail of a job's result, and offer it to the job as its inline preview.
-
-        MediaNotFound, MediaExpired, UndecodableImage, StorageUnavailable.
-        """
         result = public_result(job, self._clock.now())
         data = b"".join([chunk async for chunk in self._store.open(result.file.key)])
         preview = await self._images.preview(data)
@@ -174,7 +170,7 @@ class DefaultMediaService:
         try:
             size = await self._store.size(key)
         except MediaNotFound:
-            raise MediaNotFound("No copy of this job's photo was kept.") from None
+            raise MediaNotFound("This job has no preview of its photo.") from None
         file = StoredFile(key, size, f"photo-{result.file.sha256}")
         return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-photo.webp")
 
@@ -182,4 +178,4 @@ class DefaultMediaService:
         try:
             return await self._jobs.get(job_id)
         except JobNotFound:
-            raise MediaNotFound("There is no such picture.") from None
+            raise MediaNotFound("Picture not found.") from None

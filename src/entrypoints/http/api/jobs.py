@@ -147,7 +147,7 @@ async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
     if "token" in request.query_params:
         token = str(request.query_params["token"])
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
-            raise JobNotFound("There is no such job.")
+            raise JobNotFound("Job not found.")
         return personal_response(request, job_body(job, links))
     logs = await services.job_log.entries(job.id)
     return personal_response(request, job_detail(job, links, now=services.clock.now(), logs=logs))
@@ -185,7 +185,7 @@ def job_id_of(request: Request[Any, Any, Any]) -> UUID:
     try:
         return UUID(request.path_params["job_id"])
     except ValueError:
-        raise JobNotFound("There is no such job.") from None
+        raise JobNotFound("Job not found.") from None
 
 
 def _filter(query: JobQuery) -> JobFilter:
