@@ -178,7 +178,10 @@ def test_a_package_takes_its_own_variables(tmp_path: Path, site: Path, postgres_
     assert [one["base_url"] for one in listing["providers"] if one["id"] == "sepia-booth"] == ["http://booth.example"]
     without = run("providers", home=tmp_path, **settings)
     assert without.returncode == 2
-    assert without.stderr == "photochanger: PHOTOCHANGER_SEPIA_BOOTH_BASE_URL: is not a setting; check its spelling or unset it\n"
+    assert (
+        without.stderr
+        == "photochanger: PHOTOCHANGER_SEPIA_BOOTH_BASE_URL: is not a setting; check its spelling or unset it\n"
+    )
 
 
 def test_a_key_is_set_from_standard_input_sealed_and_forgotten(tmp_path: Path, postgres_url: str) -> None:

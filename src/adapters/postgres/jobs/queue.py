@@ -25,7 +25,6 @@ from ....core.domain.job import (
     Result,
 )
 from ....core.domain.stats import outcome_of
-from ...system_clock import SYSTEM_CLOCK
 from ..database import Database
 from . import queue_sql
 from .rows import enqueue_item, finalize_item, job_from_row, stem
