@@ -127,18 +127,6 @@ def test_a_database_error_is_reported_without_the_data(postgres_url: str, empty_
     assert rows(empty_url, SLOTS) == []
 
 
-def test_data_of_an_older_schema_is_brought_up_to_date(empty_url: str, postgres_server: EmbeddedServer) -> None:
-    name = f"older_{uuid4().hex}"
-    postgres_server.ensure_database(name)
-    older = postgres_server.url(name)
-    migrate(older, to="0004")
-    add_slot(older, 1, name="From before")
-    transfer(older, empty_url)
-    assert rows(empty_url, "select version_num from photochanger.alembic_version") == [("0004",)]
-    migrate(empty_url)
-    assert rows(empty_url, SLOTS) == [("slot-001", "From before")]
-
-
 def test_a_schema_of_the_future_is_refused(empty_url: str) -> None:
     with pytest.raises(TransferFailed, match="9999"):
         filling(empty_url, "9999").__enter__()

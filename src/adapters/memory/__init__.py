@@ -32,10 +32,10 @@ from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
 from .jobs.results import MemoryResultIndex
-from .limits import MemoryProviderLimits
 from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
+from .provider_limits import MemoryProviderLimits
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signing_keys import MemorySigningKeyRepository

@@ -28,7 +28,7 @@ from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from ...core.ports.clock import Clock
 
 Topic = UUID | Literal["work", "moved"]
-"""What a wake-up is for: the end of a job, work, or any of both."""
+"""A subject of wake-ups: the end of one job, new work, or any change."""
 
 
 class MemoryDatabase:
@@ -57,7 +57,7 @@ class MemoryDatabase:
             raise JobNotFound("Job not found.") from None
 
     def permits_taken(self, provider_id: str) -> int:
-        """Number of permits of the provider that are taken."""
+        """Number of permits of the provider that running jobs hold."""
         now = self.clock.now()
         return sum(
             provider_id == permit[0]
@@ -96,7 +96,7 @@ class MemoryDatabase:
         return ended
 
     def wake(self, topic: Topic) -> None:
-        """Wake the subscribers of this topic and those of any."""
+        """Wake the subscribers of this topic and those of any change."""
         for listener in (*self.listeners.get(topic, ()), *self.listeners.get("moved", ())):
             listener.set()
 
@@ -114,5 +114,5 @@ class MemoryDatabase:
 
 
 def held(job: Job, now: datetime) -> bool:
-    """Whether a worker has a valid lease on the job."""
+    """Whether a worker holds the job: an expired lease must not block the job itself."""
     return job.state is JobState.PROCESSING and job.lease_until is not None and job.lease_until > now

@@ -1,6 +1,8 @@
 """PostgreSQL: the queue and everything that is kept, in an external server or the embedded one."""
 
-from .admins import PostgresAdminRepository
+from .accounts.admins import PostgresAdminRepository
+from .accounts.login_failures import PostgresFailureCounter
+from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .database import Database
 from .embedded.server import EmbeddedServer, EmbeddedServerError
@@ -9,16 +11,14 @@ from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
-from .limits import PostgresProviderLimits
-from .login_failures import PostgresFailureCounter
 from .media import PostgresMediaRepository
 from .migrate import migrate, require_current_schema
 from .notifier import PostgresJobSignals
+from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
-from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
-from .stats import PostgresStatsService
+from .stats.service import PostgresStatsService
 from .templates import PostgresTemplateRepository
 from .transfer import (
     DatabaseImport,

@@ -92,7 +92,7 @@ async def list_providers(
 ) -> list[ListedProvider]:
     """The providers by id. QueueUnavailable."""
     states = await keys.states()
-    standings = await limits.standings()
+    standings = await limits.health()
     allowed = (await settings.current()).provider_limits
     return [
         ListedProvider(

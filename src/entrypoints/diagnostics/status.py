@@ -124,7 +124,7 @@ async def _workers(registry: WorkerRegistry) -> tuple[ShownWorker, ...]:
 
 async def _providers(limits: ProviderLimits, catalogue: ProviderRegistry) -> tuple[ShownProvider, ...]:
     infos = [provider.info for provider in catalogue.all()]
-    standings = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.standings()
+    standings = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.health()
     return tuple(
         ShownProvider(
             id=id,

@@ -126,7 +126,7 @@ def test_a_password_is_asked_for_twice_at_a_terminal_and_not_shown(tmp_path: Pat
 
 REFUSED = [
     (("add", "Ada Lovelace"), ADMIN_PASSWORD, "A user name has 1 to 64 of a-z, 0-9 and ._@-"),
-    (("add", "ada"), ADMIN_PASSWORD, "There is an administrator ada already."),
+    (("add", "ada"), ADMIN_PASSWORD, "The administrator ada already exists."),
     (("add", "grace"), "x" * 70_000, "A password has 8 to 1024 characters."),
     (("passwd", "grace"), ADMIN_PASSWORD, "There is no administrator of this name."),
     (("disable", "ada"), "", "It is the last administrator who may do everything"),

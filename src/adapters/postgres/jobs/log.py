@@ -28,7 +28,7 @@ class PostgresJobLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._appending = database.lane(_append_batch, durable=False)
+        self._appending = database.batcher(_append_batch, durable=False)
 
     async def append(self, entries: Collection[LogEntry]) -> None:
         await self._appending.call(entries)

@@ -54,11 +54,11 @@ class PostgresJobQueue:
     """Batching connections for what many callers do concurrently; all other statements share one."""
 
     def __init__(self, database: Database) -> None:
-        self._enqueueing = database.lane(_enqueue_batch)
-        self._finalizing = database.lane(_finalize_batch)
-        self._acquiring = database.lane(_run_statements)
-        self._acquiring_within_limits = database.lane(_run_under_lock)
-        self._others = database.lane(_run_statements)
+        self._enqueueing = database.batcher(_enqueue_batch)
+        self._finalizing = database.batcher(_finalize_batch)
+        self._acquiring = database.batcher(_run_statements)
+        self._acquiring_within_limits = database.batcher(_run_under_lock)
+        self._others = database.batcher(_run_statements)
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         stored = await self._enqueueing.call((job, max_active))

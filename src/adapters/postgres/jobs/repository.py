@@ -21,9 +21,9 @@ from ....core.domain.media import MediaKey, MediaKind
 from ....core.domain.pagination import Page, Position
 from ....core.domain.result_files import job_id_from_name
 from ....core.domain.slot_health import RecentOutcomes
-from .. import stats_sql
 from ..database import Database
 from ..schema import jobs
+from ..stats import sql as stats_sql
 from . import queries, queue_sql
 from .rows import fetch_jobs, job_from_row, stem
 
@@ -33,7 +33,7 @@ class PostgresJobRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_batch)
+        self._reading = database.batcher(_get_batch)
 
     async def get(self, job_id: UUID) -> Job:
         job: Job | None = await self._reading.call(job_id)

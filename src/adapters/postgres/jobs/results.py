@@ -29,7 +29,7 @@ class PostgresResultIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._answering = database.lane(_clear_batch, durable=False)
+        self._answering = database.batcher(_clear_batch, durable=False)
 
     async def recent(
         self,

@@ -18,7 +18,7 @@ from ...domain.slot_health import (
     SlotState,
     condition_of,
 )
-from ...domain.stats import ProviderStatusCache, figures_of
+from ...domain.stats import StatsSummary, figures_of
 from ...domain.time_ranges import (
     Period,
     TimeRange,
@@ -43,7 +43,7 @@ class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
     slot: Slot
     condition: SlotHealth
     last_result: Job | None
-    today: ProviderStatusCache
+    today: StatsSummary
 
 
 class Overview:
@@ -76,7 +76,7 @@ class Overview:
         today = _today(zone, now)
         slots, standings, newest, last = await asyncio.gather(
             self._slots.all(),
-            self._limits.standings(),
+            self._limits.health(),
             self._results.newest(now=now),
             self._jobs.last_jobs(since=now - LATELY),
         )

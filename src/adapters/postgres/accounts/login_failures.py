@@ -1,4 +1,4 @@
-"""The FailureCounter port on PostgreSQL: one row a key, counted in one statement by whoever comes."""
+"""The FailureCounter port on PostgreSQL: one row per key, counted in one statement."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import psycopg
 from sqlalchemy import case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.domain.accounts import MAX_FAILURES, WINDOW
-from .database import Database
-from .schema import password_failures as table
+from ....core.domain.accounts import MAX_FAILURES, WINDOW
+from ..database import Database
+from ..schema import password_failures as table
 
 _BLOCKED = """
 select key, since from photochanger.password_failures
@@ -20,23 +20,23 @@ where since > %(since)s and failures >= %(failures)s and (%(keys)s::text[] is nu
 """
 
 
-class _Question(NamedTuple):
-    """Who is blocked at this moment, of these keys or (None) of all."""
+class _Query(NamedTuple):
+    """A query for the blocked keys at a moment, among these or (None) all."""
 
     now: datetime
     keys: list[str] | None
 
 
 class PostgresFailureCounter:
-    """Counts of a minute; what has ended counts no more, whether or not it was pruned.
+    """Rows of `password_failures`. An expired count is ignored, pruned or not.
 
-    Rows are locked in the order of their keys, so that two calls that share some never wait for each other. Requests
-    wait for what is read, so reading has a lane.
+    Rows are locked in the order of their keys, so that two calls that share keys cannot deadlock. Requests wait for
+    what is read, so reads are batched.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_answer_questions)
+        self._reading = database.batcher(_blocked_of)
 
     async def failed(self, keys: Collection[str], *, now: datetime) -> None:
         if not keys:
@@ -59,7 +59,7 @@ class PostgresFailureCounter:
             await connection.execute(delete(table).where(table.c.key.in_(known)))
 
     async def blocked(self, *, now: datetime, keys: Collection[str] | None = None) -> Mapping[str, datetime]:
-        blocked: Mapping[str, datetime] = await self._reading.call(_Question(now, None if keys is None else [*keys]))
+        blocked: Mapping[str, datetime] = await self._reading.call(_Query(now, None if keys is None else [*keys]))
         return blocked
 
     async def prune(self, *, now: datetime) -> int:
@@ -68,12 +68,10 @@ class PostgresFailureCounter:
             return (await connection.execute(delete(table).where(table.c.key.in_(ended)))).rowcount
 
 
-async def _answer_questions(
-    connection: psycopg.AsyncConnection[Any], batch: Sequence[_Question]
-) -> list[dict[str, datetime]]:
+async def _blocked_of(connection: psycopg.AsyncConnection[Any], batch: Sequence[_Query]) -> list[dict[str, datetime]]:
     answers = []
-    for question in batch:
-        parameters = {"since": question.now - WINDOW, "failures": MAX_FAILURES, "keys": question.keys}
+    for query in batch:
+        parameters = {"since": query.now - WINDOW, "failures": MAX_FAILURES, "keys": query.keys}
         cursor = await connection.execute(_BLOCKED, parameters)
         answers.append({key: since + WINDOW for key, since in await cursor.fetchall()})
     return answers

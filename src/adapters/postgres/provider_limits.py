@@ -1,6 +1,6 @@
-"""The ProviderLimits port on PostgreSQL: the rules of the core, run under one lock that `acquire` takes as well.
+"""The ProviderLimits port on PostgreSQL: the rules of the core under one lock, which the queue's `acquire` takes too.
 
-Calls that come together travel together; a crash of the database server may lose the last second of what they noted.
+Concurrent calls share a batch; a crash of the database server may lose the last second of what they recorded.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ...core.domain.provider_usage import (
     ProviderLimit,
     Usage,
     admit_call,
+    health_of,
     record_call,
-    standing_of,
 )
 from .database import Database
 from .jobs.queue_sql import LOCK_PLACES
@@ -58,14 +58,14 @@ where jobs.id = changed.id and jobs.finalized_at is null
 _usages = msgspec.json.Decoder(Usage)
 
 
-class _Enter(NamedTuple):
+class _Acquire(NamedTuple):
     claim: Claim
     provider_id: str
     permit: str
     limit: ProviderLimit
 
 
-class _Leave(NamedTuple):
+class _Release(NamedTuple):
     claim: Claim
     provider_id: str
     permit: str
@@ -73,43 +73,43 @@ class _Leave(NamedTuple):
 
 
 class PostgresProviderLimits:
-    """Asking and reporting share a lane, so that what one caller does happens in that order."""
+    """Acquiring and releasing share a batcher, which keeps the order of one caller's calls."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls = database.lane(_run_batch, durable=False)
+        self._calls = database.batcher(_run_batch, durable=False)
 
     async def acquire(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
-        admission = await self._calls.call(_Enter(claim, provider_id, f"{provider_id}/{entry}", limit))
+        admission = await self._calls.call(_Acquire(claim, provider_id, f"{provider_id}/{entry}", limit))
         assert isinstance(admission, Admission)
         return admission
 
     async def release(self, claim: Claim, provider_id: str, *, entry: int, report: CallRecord) -> None:
-        await self._calls.call(_Leave(claim, provider_id, f"{provider_id}/{entry}", report))
+        await self._calls.call(_Release(claim, provider_id, f"{provider_id}/{entry}", report))
 
-    async def standings(self) -> dict[str, ProviderHealth]:
+    async def health(self) -> dict[str, ProviderHealth]:
         query = select(provider_usage.c.provider_id, provider_usage.c.usage, func.now().label("at"))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return {row.provider_id: standing_of(msgspec.convert(row.usage, Usage), now=row.at) for row in rows}
+        return {row.provider_id: health_of(msgspec.convert(row.usage, Usage), now=row.at) for row in rows}
 
 
 async def _run_batch(
-    connection: psycopg.AsyncConnection[Any], batch: Sequence[_Enter | _Leave]
+    connection: psycopg.AsyncConnection[Any], batch: Sequence[_Acquire | _Release]
 ) -> list[Admission | None]:
-    async with connection.pipeline() as pipeline, connection.transaction():
+    async with connection.pipeline() as pipeline:
         await connection.execute(LOCK_PLACES)
         usage = await connection.execute(_READ_USAGE, {"ids": [*{item.provider_id for item in batch}]})
         jobs = await connection.execute(_READ_PLACES)
         await pipeline.sync()
-        books = _LimitState(await usage.fetchall(), await jobs.fetchall())
-        answers = [books.take(item) for item in batch]
-        await books.write(connection)
+        state = _LimitState(await usage.fetchall(), await jobs.fetchall())
+        answers = [state.take(item) for item in batch]
+        await state.write(connection)
     return answers
 
 
 class _LimitState:
-    """Usage of the providers asked for and the places of all jobs under way, as they are under the lock."""
+    """Usage of the requested providers and the permits of all running jobs, as read under the lock."""
 
     def __init__(
         self, usage: Sequence[tuple[datetime, str | None, str]], jobs: Iterable[tuple[UUID, int, list[str]]]
@@ -125,17 +125,17 @@ class _LimitState:
         self._taken = Counter(permit.partition("/")[0] for places in self._places.values() for permit in places)
         self._changed: set[UUID] = set()
 
-    def take(self, item: _Enter | _Leave) -> Admission | None:
-        """Enter what is asked or reported; the admission where it was asked for."""
-        if isinstance(item, _Enter):
-            return self._enter(item)
-        self._leave(item)
+    def take(self, item: _Acquire | _Release) -> Admission | None:
+        """Apply one call; returns the admission for an acquisition."""
+        if isinstance(item, _Acquire):
+            return self._acquire(item)
+        self._release(item)
         return None
 
-    def _enter(self, item: _Enter) -> Admission:
+    def _acquire(self, item: _Acquire) -> Admission:
         if not self._is_newest(item.claim):
             return Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
-        self._give_back(item.claim.job.id, item.permit)
+        self._free_permit(item.claim.job.id, item.permit)
         self._usage[item.provider_id], admission = admit_call(
             self._usage.get(item.provider_id, Usage()),
             item.limit,
@@ -148,14 +148,14 @@ class _LimitState:
             self._changed.add(item.claim.job.id)
         return admission
 
-    def _leave(self, item: _Leave) -> None:
+    def _release(self, item: _Release) -> None:
         if self._is_newest(item.claim):
-            self._give_back(item.claim.job.id, item.permit)
+            self._free_permit(item.claim.job.id, item.permit)
         usage = self._usage.get(item.provider_id, Usage())
         self._usage[item.provider_id] = record_call(usage, item.report, now=self._now)
 
     async def write(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Store what is different from what was read."""
+        """Store what differs from what was read."""
         changed = {key: usage for key, usage in self._usage.items() if usage != self._read.get(key)}
         if changed:
             usages = [msgspec.json.encode(usage).decode() for usage in changed.values()]
@@ -167,7 +167,7 @@ class _LimitState:
     def _is_newest(self, claim: Claim) -> bool:
         return self._attempts.get(claim.job.id) == claim.attempt
 
-    def _give_back(self, job_id: UUID, permit: str) -> None:
+    def _free_permit(self, job_id: UUID, permit: str) -> None:
         if permit in self._places[job_id]:
             self._places[job_id].remove(permit)
             self._taken[permit.partition("/")[0]] -= 1

@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import delete, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.domain.audit import AuditEntry
-from ...core.ports.secrets import SigningKey
-from .audit import write_audit
-from .database import Database
-from .schema import signing_keys
+from ....core.domain.audit import AuditEntry
+from ....core.ports.secrets import SigningKey
+from ..audit import write_audit
+from ..database import Database
+from ..schema import signing_keys
 
 _LOCK = text("select pg_advisory_xact_lock(5093200006)")
 """Serializes rotations, so that of two at the same time the second retires the key of the first."""

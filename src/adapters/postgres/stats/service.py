@@ -1,4 +1,4 @@
-"""The StatsService port: sums by quarter hour, and the jobs that the finalizing statement noted since the last fold."""
+"""The StatsService port: sums by quarter hour, and the jobs finalized since the last fold."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
-from ...core.domain.job import FailureReason
-from ...core.domain.stats import (
+from ....core.domain.job import FailureReason
+from ....core.domain.stats import (
     BUCKET_BOUNDS_MS,
     StatsCell,
     StatsOutcome,
     outcome_of,
 )
-from . import stats_sql
-from .database import Database, unavailable
+from ..database import Database, unavailable
+from . import sql
 
 _BUCKETS = [*BUCKET_BOUNDS_MS]
 _DAY = timedelta(days=1)
@@ -26,7 +26,7 @@ _OUTCOMES = {str(outcome): outcome for outcome in StatsOutcome}
 
 
 class PostgresStatsService:
-    """Reads the sums of quarters, hours and days, and `stats_ended` with them; ADR 23 tells why there are so many."""
+    """Reads the sums of quarters, hours and days, and `stats_ended` (ADR 23)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,9 +50,9 @@ class PostgresStatsService:
         }
         if slot_id is None:
             parameters |= _pieces([parameters["first"], *(bound for bound in bounds if bound > parameters["first"])])
-        statement = stats_sql.ALL_CELLS if slot_id is None else stats_sql.SLOT_CELLS
+        statement = sql.ALL_CELLS if slot_id is None else sql.SLOT_CELLS
         async with self._database.begin() as connection:
-            await connection.exec_driver_sql(stats_sql.PLAN_FOR_THIS)
+            await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(statement, parameters)).all()
         return [
             StatsCell(period, provider_id, _OUTCOMES[outcome], bucket, count)
@@ -75,11 +75,11 @@ class PostgresStatsService:
             "marked": [*marks],
             "marks": [*marks.values()],
         }
-        # A mark may part a day, so sums of days and weeks are of no use with marks.
+        # A reset mark may split a day, so sums of days and weeks cannot be used with marks.
         parameters |= _spans(start, end) if not marks else _cut(start, end)
         async with self._database.begin() as connection:
-            await connection.exec_driver_sql(stats_sql.PLAN_FOR_THIS)
-            rows: Sequence[Any] = (await connection.exec_driver_sql(stats_sql.CELLS_BY_SLOT, parameters)).all()
+            await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
+            rows: Sequence[Any] = (await connection.exec_driver_sql(sql.CELLS_BY_SLOT, parameters)).all()
         found: dict[str, list[StatsCell]] = {}
         for id, provider, outcome, bucket, count in rows:
             found.setdefault(id, []).append(StatsCell(0, provider, _OUTCOMES[outcome], bucket, count))
@@ -88,9 +88,9 @@ class PostgresStatsService:
     async def fold(self, *, before: datetime, limit: int) -> int:
         parameters = {"before": before, "limit": limit, "buckets": _BUCKETS}
         async with self._database.begin() as connection:
-            if not (await connection.exec_driver_sql(stats_sql.TRY_LOCK)).scalar_one():
+            if not (await connection.exec_driver_sql(sql.TRY_LOCK)).scalar_one():
                 return 0
-            return int((await connection.exec_driver_sql(stats_sql.FOLD, parameters)).scalar_one())
+            return int((await connection.exec_driver_sql(sql.FOLD, parameters)).scalar_one())
 
     async def rebuild(self, *, before: datetime) -> int:
         outcomes = {"": outcome_of(None)} | {str(reason): outcome_of(reason) for reason in FailureReason}
@@ -103,28 +103,28 @@ class PostgresStatsService:
         with unavailable():
             async with connection:
                 await connection.execute("set statement_timeout to 0")
-                # Before the transaction, whose one view of the jobs and of what was noted must be from afterwards.
-                await connection.execute(stats_sql.LOCK_FOR_SESSION)
+                # Before the transaction: its snapshot of jobs and `stats_ended` must be taken under the lock.
+                await connection.execute(sql.LOCK_FOR_SESSION)
                 async with connection.transaction():
                     await connection.execute("set transaction isolation level repeatable read")
-                    kept = await (await connection.execute(stats_sql.KEPT_FROM)).fetchone()
+                    kept = await (await connection.execute(sql.KEPT_FROM)).fetchone()
                     assert kept is not None
                     parameters["kept_from"] = kept[0]
-                    for statement in stats_sql.FORGET:
+                    for statement in sql.FORGET:
                         await connection.execute(statement, parameters)
-                    settled = await (await connection.execute(stats_sql.COUNT_SETTLED, parameters)).fetchone()
+                    settled = await (await connection.execute(sql.COUNT_SETTLED, parameters)).fetchone()
                     assert settled is not None
-                    await connection.execute(stats_sql.COUNT_DAYS, parameters)
-                    await connection.execute(stats_sql.COUNT_SPANS, parameters)
-                    others = await connection.execute(stats_sql.COUNT_OTHERS, parameters)
+                    await connection.execute(sql.COUNT_DAYS, parameters)
+                    await connection.execute(sql.COUNT_SPANS, parameters)
+                    others = await connection.execute(sql.COUNT_OTHERS, parameters)
                     counted = int(settled[0]) + others.rowcount
-                # Closing would do it too, but only once the server has noticed.
-                await connection.execute(stats_sql.UNLOCK_FOR_SESSION)
+                # Closing the connection unlocks as well, but only once the server has noticed.
+                await connection.execute(sql.UNLOCK_FOR_SESSION)
                 return counted
 
 
 def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
-    """The days of 24 hours, the single hours and the hours to be cut that the periods between bounds are made of."""
+    """The days of 24 hours, whole hours and partial hours that the periods between bounds consist of."""
     days: list[datetime] = []
     hours: list[datetime] = []
     cut = {_hour(bound) for bound in bounds if bound != _hour(bound)}
@@ -140,7 +140,7 @@ def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
 
 
 def _spans(start: datetime, end: datetime) -> dict[str, list[datetime]]:
-    """The weeks and days of UTC in a range, and where the pieces before and after them begin and end."""
+    """The UTC weeks and days in a range, and the bounds of the pieces before and after them."""
     first = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = first if first == start else first + _DAY
     weeks: list[datetime] = []
@@ -159,7 +159,7 @@ def _spans(start: datetime, end: datetime) -> dict[str, list[datetime]]:
 
 
 def _cut(start: datetime, end: datetime) -> dict[str, list[datetime]]:
-    """The same, in quarters alone."""
+    """The same range in quarters only."""
     return {"weeks": [], "days": [], "starts": [start], "ends": [end]}
 
 

@@ -8,21 +8,20 @@ import msgspec
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ...core.domain.accounts import Admin, Permission
-from ...core.domain.audit import AuditEntry
-from ...core.domain.errors import AdminExists
-from ...core.ports.accounts import AdminEdit
-from .audit import write_audit
-from .database import Database
-from .schema import admins
+from ....core.domain.accounts import Admin, Permission
+from ....core.domain.audit import AuditEntry
+from ....core.domain.errors import AdminExists
+from ....core.ports.accounts import AdminEdit
+from ..audit import write_audit
+from ..database import Database
+from ..schema import admins
 
 _LOCK = text("select pg_advisory_xact_lock(5093200005)")
-"""Held by who adds or changes an administrator: the first one finds out exactly whether there is another, and of two
-changes the second sees what the first has done."""
+"""Serializes additions and changes of administrators, so that each sees the result of the one before."""
 
 
 class PostgresAdminRepository:
-    """Few rows, read whole."""
+    """Rows of `admins`, always read all."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,7 +36,7 @@ class PostgresAdminRepository:
         async with self._database.begin() as connection:
             await connection.execute(_LOCK)
             if await connection.scalar(change) is None:
-                raise AdminExists(f"There is an administrator {admin.username} already.")
+                raise AdminExists(f"The administrator {admin.username} already exists.")
             await write_audit(connection, audit)
 
     async def add_first(self, admin: Admin, *, audit: AuditEntry | None = None) -> bool:
@@ -50,7 +49,7 @@ class PostgresAdminRepository:
             return True
 
     async def change(self, edit: AdminEdit) -> None:
-        # Locked as well as _LOCK: a hash that is renewed meanwhile is waited for, or waits.
+        # Row locks in addition to _LOCK, against a concurrent `renew_hash`.
         everyone = select(admins).with_for_update()
         async with self._database.begin() as connection:
             await connection.execute(_LOCK)

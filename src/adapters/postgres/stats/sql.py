@@ -1,13 +1,13 @@
-"""The statements of statistics by name: reading cells, folding what was noted into sums, counting anew (ADR 23)."""
+"""The SQL of statistics: reading cells, folding finished jobs into sums, rebuilding the sums (ADR 23)."""
 
 from __future__ import annotations
 
-# Whoever folds, counts anew or prunes jobs holds this lock until the end of its transaction.
+# Folding, rebuilding and pruning jobs hold this lock until the end of their transaction.
 TRY_LOCK = "select pg_try_advisory_xact_lock(5093200004)"
 LOCK_FOR_SESSION = "select pg_advisory_lock(5093200004)"
 UNLOCK_FOR_SESSION = "select pg_advisory_unlock(5093200004)"
 
-# The plan for any range, which a prepared statement gets after some uses, is several times slower.
+# The generic plan, which a prepared statement gets after some uses, is several times slower.
 PLAN_FOR_THIS = "set local plan_cache_mode = force_custom_plan"
 
 SLOT_CELLS = """
@@ -26,7 +26,7 @@ where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
 """
 
-# Of all slots together: whole days of 24 hours, the hours that are left, and quarters of the hours that a bound cuts.
+# All slots together: whole days of 24 hours, the remaining hours, and quarters of the hours that a bound splits.
 ALL_CELLS = """
 select width_bucket(start, %(bounds)s::timestamptz[]) - 1 as period, provider_id, outcome, bucket,
     sum(count)::bigint as count
@@ -56,7 +56,7 @@ where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
 """
 
-# Of each slot apart: whole weeks and days of UTC, and quarters of the pieces of the range that are none.
+# By slot: whole UTC weeks and days, and quarters of the remaining pieces of the range.
 CELLS_BY_SLOT = """
 select counted.slot_id, provider_id, outcome, bucket, sum(count)::bigint as count
 from (
@@ -108,7 +108,7 @@ hours as (
 )
 """
 
-# Each hour begins a day, since each is midnight somewhere.
+# A day may begin at any hour: each is midnight in some time zone.
 _ADD_TO_DAYS = """
 days as (
     insert into photochanger.stats_days (start, provider_id, outcome, bucket, count)
@@ -175,7 +175,7 @@ where hour - earlier * interval '1 hour' > %(kept_from)s::timestamptz - interval
 group by 1, 2, 3, 4
 """
 
-# From the quarters, which also hold what ended in those days and weeks before the jobs that are kept.
+# From the quarters, which also count jobs of those days and weeks that were pruned.
 COUNT_SPANS = f"""
 insert into photochanger.stats_spans (slot_id, start, days, provider_id, outcome, bucket, count)
 select slot_id, {_SPAN_START.format("start")}, days, provider_id, outcome, bucket, sum(count)
