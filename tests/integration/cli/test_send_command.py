@@ -280,9 +280,7 @@ async def test_a_pause_longer_than_any_window_is_not_waited_for(studio: Studio) 
     ],
     ids=["a page", "a redirect", "a broken problem", "half a picture", "no HTTP"],
 )
-async def test_an_answer_without_a_picture_gives_a_one_line_error(
-    studio: Studio, said: bytes, expected: str
-) -> None:
+async def test_an_answer_without_a_picture_gives_a_one_line_error(studio: Studio, said: bytes, expected: str) -> None:
     async with answering(said) as stub:
         done = await studio.send(studio.photo(), url=stub.url)
     assert done.code == 1

@@ -39,7 +39,7 @@ def imported_by(code: str, *arguments: str) -> set[str]:
 def test_the_http_process_loads_no_image_library_and_no_sdk(tmp_path: Path) -> None:
     modules = imported_by(HTTP_PROCESS, str(tmp_path / "home"))
     assert "litestar" in modules
-    assert modules.isdisjoint(IMAGES | SDKS | {"rich", "httpx2", "opentelemetry.exporter"})
+    assert modules.isdisjoint(IMAGES | SDKS | {"rich", "httpx2", "opentelemetry.exporter", "alembic"})
 
 
 def test_send_loads_no_server() -> None:
