@@ -88,6 +88,7 @@ from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.disk_space import DiskSpace
+from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
@@ -257,6 +258,7 @@ class CoreServices(Provider):
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
     intake = provide(PhotoIntake)
+    result_pictures = provide(ResultPictures)
     completion = provide(JobCompletion)
     jobs = provide(DefaultJobService)
     media_service = provide(DefaultMediaService, provides=MediaService)
@@ -309,14 +311,14 @@ class CoreServices(Provider):
     def inputs(
         self,
         settings: Settings,
-        completion: JobCompletion,
+        pictures: ResultPictures,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
     ) -> JobInputsFactory:
         return JobInputsFactory(
-            completion=completion,
+            pictures=pictures,
             store=store,
             media=media,
             images=images,

@@ -1,4 +1,4 @@
-"""The JobSignals contract: nobody sleeps through what they wait for."""
+"""The JobSignals contract: no subscriber misses its wake-up."""
 
 from __future__ import annotations
 
