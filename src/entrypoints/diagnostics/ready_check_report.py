@@ -30,7 +30,6 @@ from .provider_listing import (
     ListedStanding,
     list_providers,
 )
-from .sample_photos import reference_photo
 
 _log = logging.getLogger("photochanger.ready_check")
 
@@ -124,7 +123,7 @@ class ReadyCheckStream:
     @asynccontextmanager
     async def lines(self, slots: Sequence[Slot]) -> AsyncIterator[AsyncIterator[Line]]:
         """Try these slots; the lines come as they are known. CheckRunning."""
-        photo = await asyncio.to_thread(reference_photo)
+        photo = await asyncio.to_thread(_reference_photo)
         async with self.check.checking(slots, photo) as found, aclosing(self._lines(slots, found)) as lines:
             yield lines
 
@@ -195,3 +194,9 @@ def _quota(listed: ListedProvider, slots: tuple[str, ...]) -> Quota:
 
 def _left(limit: int | None, used: int) -> int | None:
     return None if limit is None else max(limit - used, 0)
+
+
+def _reference_photo() -> bytes:
+    from .sample_photos import reference_photo  # loads the image libraries, which the HTTP process does not need
+
+    return reference_photo()
