@@ -10,6 +10,7 @@ import pytest
 from dishka import AsyncContainer
 from photochanger import Settings
 from photochanger.adapters.memory import memory_adapters
+from photochanger.core.ports.accounts import PasswordHasher
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.entrypoints.bootstrap import (
     InitialCredentials,
@@ -19,6 +20,8 @@ from photochanger.entrypoints.bootstrap import (
 )
 from photochanger.entrypoints.container import make_container
 
+from tests.support.world import SlowMarkedHasher
+
 pytestmark = pytest.mark.anyio
 
 PASSWORD = "a long enough password"
@@ -26,7 +29,8 @@ PASSWORD = "a long enough password"
 
 @asynccontextmanager
 async def started(home: Path, **settings: str) -> AsyncIterator[AsyncContainer]:
-    container = make_container(Settings(home=home, ingest_password=PASSWORD, **settings), memory_adapters())
+    adapters = memory_adapters() | {PasswordHasher: SlowMarkedHasher()}
+    container = make_container(Settings(home=home, ingest_password=PASSWORD, **settings), adapters)
     try:
         yield container
     finally:
