@@ -40,12 +40,12 @@ async def _run(settings: Settings, *, as_json: bool) -> bool:
 
 
 async def _print_json(report: ReadyCheckStream) -> bool:
-    import msgspec
+    from .diagnostics.ready_check_report import line_json
 
     ready = False
     async with report.lines(await report.slots()) as lines:
         async for line in lines:
-            click.echo(msgspec.json.encode(line).decode())
+            click.echo(line_json(line).decode())
             ready = _is_ready(line)
     return ready
 
@@ -53,14 +53,14 @@ async def _print_json(report: ReadyCheckStream) -> bool:
 async def _print_tables(report: ReadyCheckStream) -> bool:
     from rich.console import Console
 
-    from .diagnostics.ready_check_report import SlotChecked
+    from ..core.domain.slot_check import SlotCheck
     from .ready_check_table import as_tables
 
     found: list[Line] = []
     async with report.lines(await report.slots()) as lines:
         async for line in lines:
             found.append(line)
-            if isinstance(line, SlotChecked):
+            if isinstance(line, SlotCheck):
                 click.echo(f"{line.slot_id}: {line.outcome}", err=True)
     width = shutil.get_terminal_size(fallback=(_WIDTH, 1)).columns
     Console(width=width, highlight=False).print(as_tables(found))

@@ -15,6 +15,7 @@ from ..adapters.postgres import (
     EmbeddedServer,
     PostgresAdminRepository,
     PostgresAuditLog,
+    PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresIngestRequestRepository,
     PostgresJobQueue,
@@ -50,6 +51,7 @@ from ..core.ports.accounts import (
 )
 from ..core.ports.audit_log import AuditLog
 from ..core.ports.clock import Clock
+from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.ingest_requests import IngestRequestRepository
 from ..core.ports.job_queue import JobQueue, JobSignals
@@ -95,6 +97,8 @@ from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings, secret_key_file
+from .diagnostics.provider_listing import ProviderListing
+from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
@@ -132,6 +136,7 @@ class PostgresAdapters(Provider):
         async with PostgresJobSignals(database) as signals:
             yield signals
 
+    database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
     queue = provide(PostgresJobQueue, provides=JobQueue)
     limits = provide(PostgresProviderLimits, provides=ProviderLimits)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
@@ -257,6 +262,8 @@ class CoreServices(Provider):
     overview = provide(Overview)
     events = provide(EventStream)
     metrics = provide(MetricsCollector)
+    readiness = provide(Readiness)
+    provider_listing = provide(ProviderListing)
 
     @provide
     async def last_requests(

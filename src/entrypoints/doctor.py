@@ -7,18 +7,17 @@ from collections.abc import Awaitable, Callable
 
 from dishka import AsyncContainer
 
-from ..adapters.postgres import Database
 from ..core.domain.errors import PhotoChangerError
 from ..core.ports.slot_repository import SlotRepository
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
-from .bootstrap import readiness
 from .builtin_providers import Providers
 from .config import Settings
 from .container import make_container
 from .diagnostics import report as examination
 from .diagnostics.finding import Finding
 from .diagnostics.provider_checks import provider_findings
+from .diagnostics.readiness import Readiness
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -40,7 +39,7 @@ async def run_checks() -> list[Finding]:
 
 async def _parts(container: AsyncContainer) -> list[Finding]:
     try:
-        checks = (await readiness(container, database=await container.get(Database))).checks
+        checks = (await container.get(Readiness)).checks
     except (PhotoChangerError, OSError) as error:
         return [Finding("database", str(error), "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _MEND[part]) for part, check in checks.items()]
@@ -48,7 +47,7 @@ async def _parts(container: AsyncContainer) -> list[Finding]:
     if any(finding.mend for finding in findings if finding.part in ("database", "schema")):
         return findings
     findings += await examination.of_the_service(container)
-    findings.append(await examination.of_the_clocks(container, await container.get(Database)))
+    findings.append(await examination.of_the_clocks(container))
     return findings + await provider_findings(
         slots=await (await container.get(SlotRepository)).all(),
         catalogue=await container.get(ProviderRegistry),

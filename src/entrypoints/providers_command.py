@@ -13,8 +13,7 @@ from rich.table import Table
 
 from ..core.domain.accounts import COMMAND_LINE
 from ..core.domain.errors import PhotoChangerError
-from ..core.domain.provider_usage import ProviderLimit
-from ..core.ports.provider_limits import ProviderLimits
+from ..core.domain.provider_usage import ProviderHealth, ProviderLimit
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.settings.service import SettingsService
 from .builtin_providers import Providers
@@ -22,8 +21,7 @@ from .config import Settings
 from .diagnostics.provider_listing import (
     ListedKey,
     ListedProvider,
-    ListedStanding,
-    list_providers,
+    ProviderListing,
 )
 from .opened import opened
 
@@ -56,13 +54,7 @@ async def describe(settings: Settings) -> Listing:
     """The providers by id, with the state of their keys. QueueUnavailable."""
     async with opened(settings) as container:
         made = await container.get(Providers)
-        listed = await list_providers(
-            made.providers,
-            keys=await container.get(ProviderKeys),
-            limits=await container.get(ProviderLimits),
-            settings=await container.get(SettingsService),
-            base_urls=settings.provider_base_urls,
-        )
+        listed = await (await container.get(ProviderListing)).all()
         left_out = [SkippedPlugin(trouble.provider_id, trouble.package, trouble.says) for trouble in made.troubles]
         return Listing(tuple(listed), tuple(left_out))
 
@@ -133,7 +125,7 @@ def _said_of_key(key: ListedKey) -> str:
     }[key.state]
 
 
-def _said_of_standing(standing: ListedStanding | None) -> str:
+def _said_of_standing(standing: ProviderHealth | None) -> str:
     if standing is None:
         return "-"
     health = "" if standing.health is None else f"{standing.health:.0%} pictures\n"

@@ -9,12 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .diagnostics.ready_check_report import (
-    CheckFinished,
-    Line,
-    Quota,
-    SlotChecked,
-)
+from ..core.domain.slot_check import SlotCheck
+from .diagnostics.ready_check_report import CheckFinished, Line, Quota
 
 _WRONG = "bold red"
 _GOOD = "green"
@@ -22,7 +18,7 @@ _GOOD = "green"
 
 def as_tables(lines: Iterable[Line]) -> Group:
     """The slots by id, the providers, and one line that sums up."""
-    slots = sorted((line for line in lines if isinstance(line, SlotChecked)), key=lambda line: line.slot_id)
+    slots = sorted((line for line in lines if isinstance(line, SlotCheck)), key=lambda line: line.slot_id)
     parts: list[Table | Text] = [_slots(slots)]
     for line in lines:
         if isinstance(line, CheckFinished):
@@ -31,7 +27,7 @@ def as_tables(lines: Iterable[Line]) -> Group:
     return Group(*parts)
 
 
-def _slots(slots: list[SlotChecked]) -> Table | Text:
+def _slots(slots: list[SlotCheck]) -> Table | Text:
     if not slots:
         return Text("No slot is active")
     table = _table("Slot", "Name", "Outcome", "Seconds", "Made by", "Calls", "FieldError")
@@ -39,13 +35,13 @@ def _slots(slots: list[SlotChecked]) -> Table | Text:
         made_by = f"{slot.provider_id}/{slot.operation_id}" if slot.provider_id else "-"
         table.add_row(
             *(slot.slot_id, Text(slot.name), Text(slot.outcome, style=_GOOD if slot.ready else _WRONG)),
-            "-" if slot.latency_ms is None else f"{slot.latency_ms / 1000:.1f}",
+            "-" if slot.latency is None else f"{slot.latency.total_seconds():.1f}",
             *(Text(made_by), str(slot.calls), Text(_trouble(slot))),
         )
     return table
 
 
-def _trouble(slot: SlotChecked) -> str:
+def _trouble(slot: SlotCheck) -> str:
     told = [f"{trouble.provider_id}: {trouble.reason}" for trouble in slot.troubles]
     if slot.detail is not None:
         told.insert(0, slot.detail)

@@ -20,14 +20,12 @@ from .bootstrap import (
     freeze_gc,
     migrate_database,
     print_initial_credentials,
-    readiness,
     seed,
 )
 from .config import Settings
 from .container import make_container
-from .diagnostics.readiness import require_any_worker
+from .diagnostics.readiness import Readiness, require_any_worker
 from .http.app import create_http_app
-from .http.dependencies import HttpServices
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
 from .worker.supervisor import WorkerProcess
@@ -64,18 +62,16 @@ async def _serve_http(
 ) -> None:
     registry = await container.get(WorkerRegistry)
     check = partial(worker.check if worker else require_any_worker, registry)
-    database = await container.get(Database)
-    ready = await readiness(container, database=database, worker=check)
-    services = await HttpServices.from_container(container, readiness=ready, database=database)
+    (await container.get(Readiness)).include("worker", check)
     if worker is not None:
-        services.metrics.include(worker.families)
-    app = create_http_app(services)
+        (await container.get(MetricsCollector)).include(worker.families)
+    app = await create_http_app(container)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
     freeze_gc()
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    stopping = asyncio.create_task(_stop_when_told(server, stop, services.events))
+    stopping = asyncio.create_task(_stop_when_told(server, stop, await container.get(EventStream)))
     try:
         await server.serve(sockets=[listening])
     finally:

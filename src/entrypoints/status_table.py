@@ -7,15 +7,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ..core.domain.provider_usage import Breaker
-from .diagnostics.status import (
-    ShownDisk,
-    ShownFailure,
-    ShownProvider,
-    ShownQueue,
-    ShownWorker,
-    Status,
-)
+from ..core.domain.job import QueueDepth
+from ..core.domain.provider_usage import Breaker, ProviderHealth
+from ..core.domain.worker import WorkerStatus
+from .diagnostics.status import DiskStatus, FailedJob, Status
 
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
@@ -41,40 +36,41 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _queue(queue: ShownQueue) -> Text:
+def _queue(queue: QueueDepth) -> Text:
     waiting = ", ".join(f"{id} {count}" for id, count in sorted(queue.by_provider.items()))
     said = f"Queue: {queue.pending} pending, {queue.processing} processing"
     return Text(f"{said} ({waiting})" if waiting else said)
 
 
-def _disk(disk: ShownDisk) -> Text:
+def _disk(disk: DiskStatus) -> Text:
     if disk.free_bytes is None:
         return Text("Disk: the media store does not tell how much is free")
     said = f"Disk: {disk.free_bytes / _GIB:.1f} GiB free, floor {disk.floor_bytes / _GIB:.2f} GiB"
     return Text(said) if disk.enough else Text(f"{said}: no photo is taken", style=_WRONG)
 
 
-def _workers(workers: tuple[ShownWorker, ...]) -> Table | Text:
+def _workers(workers: tuple[WorkerStatus, ...]) -> Table | Text:
     if not workers:
         return Text("Workers: none", style=_WRONG)
     table = _table("Worker", "Host", "Process", "Jobs", "Version", "Heard of")
     for worker in workers:
-        heard = f"{age(worker.age_seconds)} ago" + (", silent" if worker.silent else "")
+        report = worker.report
+        heard = f"{age(worker.age.total_seconds())} ago" + (", silent" if worker.silent else "")
         table.add_row(
-            *(Text(worker.name), Text(worker.host), str(worker.pid), f"{worker.running} of {worker.concurrency}"),
-            *(Text(worker.version), Text(heard, style=_WRONG if worker.silent else "")),
+            *(Text(report.name), Text(report.host), str(report.pid), f"{report.running} of {report.concurrency}"),
+            *(Text(report.version), Text(heard, style=_WRONG if worker.silent else "")),
         )
     return table
 
 
-def _providers(providers: tuple[ShownProvider, ...]) -> Table | Text:
+def _providers(providers: dict[str, ProviderHealth]) -> Table | Text:
     if not providers:
         return Text("Providers: none but those of this machine")
     table = _table("Provider", "Breaker", "Pictures", "Calls a minute", "Calls today")
-    for provider in providers:
+    for id, provider in providers.items():
         closed = provider.breaker is Breaker.CLOSED
         table.add_row(
-            Text(provider.id),
+            Text(id),
             Text(provider.breaker.replace("_", "-"), style="" if closed else _WRONG),
             "-" if provider.health is None else f"{provider.health:.0%}",
             str(provider.calls_last_minute),
@@ -83,7 +79,7 @@ def _providers(providers: tuple[ShownProvider, ...]) -> Table | Text:
     return table
 
 
-def _failures(failures: tuple[ShownFailure, ...]) -> Table | Text:
+def _failures(failures: tuple[FailedJob, ...]) -> Table | Text:
     if not failures:
         return Text("Failures: none")
     table = _table("Failed job", "Slot", "Code", "Provider", "Ended")

@@ -8,7 +8,7 @@ from .ingest_requests import PostgresIngestRequestRepository
 from .jobs import PostgresJobRepository
 from .limits import PostgresProviderLimits
 from .login_failures import PostgresFailureCounter
-from .migrate import migrate, require_current_schema
+from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .queue import PostgresJobQueue
 from .repositories import PostgresMediaRepository, PostgresSettingsRepository
@@ -38,6 +38,7 @@ __all__ = [
     "EmbeddedServerError",
     "PostgresAdminRepository",
     "PostgresAuditLog",
+    "PostgresDatabaseStatus",
     "PostgresFailureCounter",
     "PostgresIngestRequestRepository",
     "PostgresJobQueue",

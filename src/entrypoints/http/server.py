@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import uvicorn
+from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .app import ASGIApp
 from .extensions import ABORT
 
 MAX_HEAD_BYTES = 64 * 1024

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get, post, put
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
@@ -14,9 +15,11 @@ from litestar.types import ASGIApp
 from ....core.domain.accounts import Permission
 from ....core.domain.job import Job
 from ....core.domain.slot import Slot, slot_document
+from ....core.ports.job_service import JobService
+from ....core.services.slots.service import SlotService
+from ...config import Settings
 from ..auth.access import actor_of
-from ..dependencies import HttpServices
-from ..protocol.etag import required_version, tagged_response, version_tag
+from ..protocol.etag import no_content, required_version, tagged_response, version_tag
 from ..protocol.json_body import read_json
 from ..protocol.links import UrlBuilder
 from ..protocol.query import read_query
@@ -35,7 +38,7 @@ class RecentResult(msgspec.Struct, kw_only=True):
 
 
 class SlotFilter(msgspec.Struct, frozen=True):
-    """Which slots a list holds."""
+    """The filters of the list."""
 
     provider_id: str | None = None
     operation_id: str | None = None
@@ -43,7 +46,7 @@ class SlotFilter(msgspec.Struct, frozen=True):
 
 
 def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
-    """The slot on the wire."""
+    """A slot as JSON."""
     return {
         "id": slot.id,
         **slot_document(slot),
@@ -55,7 +58,7 @@ def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
 
 
 def recent_result(job: Job, links: UrlBuilder) -> RecentResult:
-    """A job's result as lists of pictures tell of it."""
+    """The result of a job, for lists of results."""
     assert job.result is not None
     assert job.finalized_at is not None
     return RecentResult(
@@ -70,43 +73,56 @@ def recent_result(job: Job, links: UrlBuilder) -> RecentResult:
 
 
 @get("/api/slots", opt={"access": Permission.SLOTS_READ})
-async def list_slots(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The slots, or those that fit."""
-    services: HttpServices = request.app.state.services
+@inject
+async def list_slots(
+    request: Request[Any, Any, Any], slots: FromDishka[SlotService], config: FromDishka[Settings]
+) -> ASGIApp:
+    """The slots that match the filter."""
     wanted = read_query(request, SlotFilter)
-    found = await services.slots.list(**msgspec.structs.asdict(wanted))
-    links = UrlBuilder(request.scope, services.public_base_url)
+    found = await slots.list(**msgspec.structs.asdict(wanted))
+    links = UrlBuilder(request.scope, config.public_base_url)
     return tagged_response(request, {"items": [slot_body(slot, links) for slot in found]})
 
 
 @get("/api/slots/{slot_id:str}", opt={"access": Permission.SLOTS_READ})
-async def get_slot(request: Request[Any, Any, Any]) -> ASGIApp:
-    """One slot with its newest results."""
-    services: HttpServices = request.app.state.services
-    return await _answer(request, services, await services.slots.get(request.path_params["slot_id"]))
+@inject
+async def get_slot(
+    request: Request[Any, Any, Any],
+    slot_id: str,
+    slots: FromDishka[SlotService],
+    jobs: FromDishka[JobService],
+    config: FromDishka[Settings],
+) -> ASGIApp:
+    """A slot with its most recent results."""
+    return await _response(request, await slots.get(slot_id), jobs, config)
 
 
 @put("/api/slots/{slot_id:str}", opt={"access": Permission.SLOTS_WRITE})
-async def put_slot(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Store a slot; jobs that are under way keep what they began with."""
-    services: HttpServices = request.app.state.services
-    slot_id: str = request.path_params["slot_id"]
+@inject
+async def put_slot(
+    request: Request[Any, Any, Any],
+    slot_id: str,
+    slots: FromDishka[SlotService],
+    jobs: FromDishka[JobService],
+    config: FromDishka[Settings],
+) -> ASGIApp:
+    """Store a slot; active jobs keep the slot as it was when they were created."""
     version = required_version(request)
     document = await read_json(request)
-    slot = await services.slots.put(slot_id, document, expected_version=version, by=actor_of(request))
-    return await _answer(request, services, slot)
+    slot = await slots.put(slot_id, document, expected_version=version, by=actor_of(request))
+    return await _response(request, slot, jobs, config)
 
 
 @post("/api/slots/{slot_id:str}/reset_stats", opt={"access": Permission.SLOTS_WRITE})
-async def reset_stats(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Count the slot's statistics from now on."""
-    services: HttpServices = request.app.state.services
-    await services.slots.reset_stats(request.path_params["slot_id"], by=actor_of(request))
-    return ASGIResponse(status_code=204, headers={"Cache-Control": "no-store"})
+@inject
+async def reset_stats(request: Request[Any, Any, Any], slot_id: str, slots: FromDishka[SlotService]) -> ASGIApp:
+    """Restart the slot's statistics from now."""
+    await slots.reset_stats(slot_id, by=actor_of(request))
+    return no_content()
 
 
-async def _answer(request: Request[Any, Any, Any], services: HttpServices, slot: Slot) -> ASGIResponse:
-    links = UrlBuilder(request.scope, services.public_base_url)
-    recent = await services.jobs.refresh_recent_results(slot.id)
+async def _response(request: Request[Any, Any, Any], slot: Slot, jobs: JobService, config: Settings) -> ASGIResponse:
+    links = UrlBuilder(request.scope, config.public_base_url)
+    recent = await jobs.refresh_recent_results(slot.id)
     body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent]}
     return tagged_response(request, body, version=slot.version)
