@@ -121,6 +121,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def media_folder(self) -> Path:
         return self.media_root or self.home / "media"
 
+    @property
+    def secret_key_file(self) -> Path:
+        """Where the generated secret is kept if none is configured."""
+        return self.home / "secret.key"
+
     def __repr__(self) -> str:
         hidden = {"database_url", "ingest_password", "admin_password", "secret_key", "provider_keys"}
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
@@ -307,8 +312,3 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OTLP_ENDPOINT": ("otlp_endpoint", _service_url),
     "METRICS_PORT": ("metrics_port", _whole(0, 65535)),
 }
-
-
-def secret_key_file(settings: Settings) -> Path:
-    """Where the secret is kept that seals the keys of providers, for those who configure none."""
-    return settings.home / "secret.key"

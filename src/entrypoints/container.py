@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
@@ -84,7 +86,7 @@ from ..core.services.media.service import Media
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
-from ..core.services.routing.engine import RouteEngine
+from ..core.services.routing.engine import Jitter, RouteEngine
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -93,16 +95,17 @@ from ..core.services.slots.service import SlotService
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
+from ..core.services.support.concurrency import Supervisor
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
-from .config import Settings, secret_key_file
+from .config import Settings
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
-from .worker.pool import WorkerPool
+from .worker.pool import PoolOptions, WorkerPool
 from .worker.worker import Worker
 
 DATABASE = "photochanger"
@@ -115,25 +118,24 @@ class PostgresAdapters(Provider):
     scope = Scope.APP
 
     @provide
-    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+    async def database(self, settings: Settings, supervisor: Supervisor) -> AsyncIterator[Database]:
         if settings.database_url is not None:
             async with Database(settings.database_url) as database:
                 yield database
             return
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
-        watching = asyncio.create_task(server.keep_running())
         try:
-            await asyncio.to_thread(server.ensure_database, DATABASE)
-            async with Database(server.url(DATABASE)) as database:
-                yield database
+            async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
+                await asyncio.to_thread(server.ensure_database, DATABASE)
+                async with Database(server.url(DATABASE)) as database:
+                    yield database
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
             await asyncio.to_thread(server.close)
 
     @provide
-    async def signals(self, database: Database) -> AsyncIterator[JobSignals]:
-        async with PostgresJobSignals(database) as signals:
+    async def signals(self, database: Database, supervisor: Supervisor) -> AsyncIterator[JobSignals]:
+        signals = PostgresJobSignals(database)
+        async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
             yield signals
 
     database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
@@ -162,6 +164,7 @@ class LocalAdapters(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
+    supervisor = provide(Supervisor)
 
     @provide
     async def open_telemetry(self, settings: Settings) -> AsyncIterator[OpenTelemetry]:
@@ -192,7 +195,7 @@ class LocalAdapters(Provider):
     @provide
     def secret_box(self, settings: Settings) -> SecretBox:
         secret = settings.secret_key
-        return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+        return AesSecretBox(kept_secret(settings.secret_key_file) if secret is None else lambda: secret)
 
     @provide
     async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:
@@ -222,10 +225,11 @@ class CoreServices(Provider):
         repository: SettingsRepository,
         hasher: PasswordHasher,
         providers: ProviderRegistry,
+        keys: ProviderKeys,
         clock: Clock,
         settings: Settings,
     ) -> SettingsService:
-        return SettingsService(repository, hasher, providers, clock, defaults=settings.defaults)
+        return SettingsService(repository, hasher, providers, keys, clock, defaults=settings.defaults)
 
     @provide
     def provider_keys(
@@ -284,15 +288,20 @@ class CoreServices(Provider):
         return Retention(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
+    def jitter(self) -> Jitter:
+        return random.random
+
+    @provide
     def routes(
         self,
         providers: ProviderRegistry,
         limits: ProviderLimits,
         settings: SettingsService,
         clock: Clock,
+        jitter: Jitter,
         telemetry: Telemetry,
     ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
+        return RouteEngine(providers, limits, settings, clock, jitter=jitter, telemetry=telemetry)
 
     @provide
     def processing(
@@ -365,20 +374,23 @@ class CoreServices(Provider):
             processing=processing,
             providers=providers,
             settings=app_settings,
-            concurrency=settings.workers,
+            options=PoolOptions(concurrency=settings.workers),
             telemetry=telemetry,
         )
 
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
     """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
-    replaced = Provider(scope=Scope.APP)
-    for port, adapter in (adapters or {}).items():
-        replaced.provide(_constant(adapter), provides=port)
-    configured = Provider(scope=Scope.APP)
-    configured.provide(_constant(settings), provides=Settings)
-    return make_async_container(configured, PostgresAdapters(), LocalAdapters(), CoreServices(), replaced)
+    given = dict(adapters or {})
+    return _wiring(frozenset(given))({**given, Settings: settings}, asyncio.Lock, Scope.APP)
 
 
-def _constant(adapter: object) -> Callable[[], object]:
-    return lambda: adapter
+@lru_cache(maxsize=16)
+def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
+    """The compiled wiring in which these ports are given. It holds no objects: those belong to a container below it."""
+    given = Provider(scope=Scope.APP)
+    for port in (Settings, *replaced):
+        given.from_context(provides=port)
+    return make_async_container(
+        PostgresAdapters(), LocalAdapters(), CoreServices(), given, start_scope=Scope.RUNTIME, lock_factory=None
+    )

@@ -1,4 +1,4 @@
-"""The Provider contract as a pytest class: what the service relies on, whoever wrote the provider."""
+"""The Provider contract as a pytest class: what the service relies on in every provider."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class ProviderContract:
                 if provider.info.needs_key:
                     with pytest.raises(NotConfigured):
                         await self._process(provider, entry)
-                    assert await provider.diagnose([entry]), "doctor is told that the key is missing"
+                    assert await provider.diagnose([entry]), "diagnose reports the missing key"
                 else:
                     self._check(await self._process(provider, entry))
 

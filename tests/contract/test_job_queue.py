@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
-import msgspec
 import pytest
 from photochanger.core.domain.errors import QueueFull
 from photochanger.core.domain.job import (
     Job,
+    JobSpec,
     JobState,
     LogEvent,
-    NewJob,
 )
 
 from tests.support.builders import (
@@ -45,7 +44,7 @@ async def test_a_job_is_stored_as_it_was_handed_in(backend: SimpleNamespace) -> 
     new = new_job(idempotency_key="key", metadata=metadata, route=route("gemini", "local"), trace=trace)
     stored = await backend.queue.enqueue(new, max_active=MANY)
     assert stored.state is JobState.PENDING
-    assert {name: getattr(stored, name) for name in new.__struct_fields__} == msgspec.structs.asdict(new)
+    assert stored.spec == new
     assert await backend.jobs.get(new.id) == stored
 
 
@@ -157,7 +156,7 @@ async def test_a_job_that_timed_out_gives_its_key_back(backend: SimpleNamespace)
 # Clients that hang up
 
 
-def resent(job: Job, **overrides: object) -> NewJob:
+def resent(job: Job, **overrides: object) -> JobSpec:
     """The same photo on the same slot, as a client sends it that has hung up."""
     return new_job(slot_id=job.slot_id, photo=photo(sha256=job.photo.file.sha256), **overrides)
 

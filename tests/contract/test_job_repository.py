@@ -143,13 +143,15 @@ async def test_a_client_that_got_its_answer_does_not_count_as_hung_up(backend: S
 
 
 async def test_old_previews_are_cleared_in_batches_and_young_ones_stay(backend: SimpleNamespace) -> None:
-    old = [await ended_job(backend, finalized_at=NOW - HOUR, inline_preview=b"old") for _ in range(3)]
-    young = await ended_job(backend, finalized_at=NOW, inline_preview=b"young")
+    old = [await ended_job(backend, finalized_at=NOW - HOUR) for _ in range(3)]
+    young = await ended_job(backend, finalized_at=NOW)
+    for job in (*old, young):
+        assert await backend.jobs.store_preview(job.id, b"\x00young\xff" if job is young else b"old")
     await ended_job(backend, finalized_at=NOW - HOUR)
     cleared = [await backend.jobs.clear_previews(finalized_before=NOW, limit=2) for _ in range(3)]
     assert cleared == [2, 1, 0]
     assert [await backend.jobs.preview(job.id) for job in old] == [None] * 3
-    assert await backend.jobs.preview(young.id) == b"young"
+    assert await backend.jobs.preview(young.id) == b"\x00young\xff"
 
 
 # Files

@@ -17,7 +17,7 @@ from photochanger import Settings, create_app
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
-from photochanger.core.domain.job import Job, LogEntry, LogEvent
+from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
 from photochanger.core.domain.media import (
     ImageLimits,
     MediaKey,
@@ -185,7 +185,7 @@ class Service:
         job = self.database.jobs[UUID(job_id)]
         assert job.result is not None
         ended = msgspec.structs.replace(job.result, expires_at=job.created_at)
-        self.database.jobs[job.id] = msgspec.structs.replace(job, result=ended)
+        self.database.jobs[job.id] = replace_result(job, ended)
 
     async def call_noted(self, job_id: str) -> None:
         """Return once the processing log has the call that made the picture: it is noted after the guest's answer."""

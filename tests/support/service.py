@@ -91,7 +91,7 @@ def working(home: Path, **settings: str) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        yield next(line for line in process.stdout if "Figures are at" in line).split()[-1]
+        yield next(line for line in process.stdout if "Metrics are at" in line).split()[-1]
     finally:
         process.terminate()
         assert process.wait(60) == 0

@@ -22,7 +22,7 @@ from photochanger.core.ports.provider import ProviderRequest
 from photochanger.core.services.webhooks.delivery import WebhookDelivery
 from photochanger.entrypoints.worker import pool as worker
 from photochanger.entrypoints.worker.heartbeat import Heartbeat
-from photochanger.entrypoints.worker.pool import MAX_ATTEMPTS, WorkerPool
+from photochanger.entrypoints.worker.pool import MAX_ATTEMPTS, PoolOptions, WorkerPool
 from photochanger.entrypoints.worker.worker import Worker
 
 from tests.support.builders import webhook
@@ -48,9 +48,7 @@ def pool_of(world: World, *, concurrency: int = 2, lease: timedelta = LEASE, gra
         processing=world.processing,
         providers=world.providers,
         settings=world.settings,
-        concurrency=concurrency,
-        lease=lease,
-        grace=grace,
+        options=PoolOptions(concurrency=concurrency, lease=lease, grace=grace),
     )
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...core.ports.provider import Down
@@ -68,20 +67,6 @@ class SafeHttpClient:
 def fits_header(text: str) -> bool:
     """Whether a text can be a header's value. Whatever cannot must not be tried: the error would quote it."""
     return _HEADER_VALUE.fullmatch(text) is not None
-
-
-def retry_after(answer: HttpResponse) -> timedelta | None:
-    """What Retry-After says, as seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return timedelta(seconds=int(text[:9]))
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(moment - datetime.now(UTC), timedelta(0))
 
 
 def remark(text: str, *, secret: str | None, max_characters: int = 160) -> str:

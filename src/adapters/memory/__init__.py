@@ -77,6 +77,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     clock = clock or SystemClock()
     database = database or MemoryDatabase(clock)
     audit = MemoryAuditLog()
+    secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
     return {
         Clock: clock,
@@ -85,8 +86,8 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         JobSignals: MemoryJobSignals(database),
         JobRepository: MemoryJobRepository(database),
         SlotRepository: slots,
-        SettingsRepository: MemorySettingsRepository(audit),
-        SecretRepository: MemorySecretRepository(audit),
+        SettingsRepository: MemorySettingsRepository(audit, secrets),
+        SecretRepository: secrets,
         MediaRepository: MemoryMediaRepository(),
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),

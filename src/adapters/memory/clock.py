@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sized
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-_ROUNDS_TO_SETTLE = 100
+_MAX_TURNS = 100
 """How many turns of the event loop tasks get to react; more than any chain of awaits in the core is long."""
 
 
@@ -82,5 +82,10 @@ class FakeClock:
 
 
 async def _settle() -> None:
-    for _ in range(_ROUNDS_TO_SETTLE):
+    """Let tasks run until none of them can go on."""
+    # asyncio's own loops keep what is ready to run in `_ready`; other loops get all turns.
+    ready: Sized = getattr(asyncio.get_running_loop(), "_ready", (None,))
+    for _ in range(_MAX_TURNS):
         await asyncio.sleep(0)
+        if not ready:
+            return

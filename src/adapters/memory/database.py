@@ -20,7 +20,7 @@ from ...core.domain.job import (
     LogEntry,
     LogEvent,
     Outcome,
-    finalized,
+    finalize,
 )
 from ...core.domain.provider_usage import Usage
 from ...core.domain.stats import Ended, ended_job
@@ -89,14 +89,12 @@ class MemoryDatabase:
     def end(self, job: Job, outcome: Outcome) -> Job:
         """Finalize a live job: result fields, log entry, preview, statistics, webhook, wake-up."""
         ended = self.keep(
-            finalized(job, outcome),
+            finalize(job, outcome),
             LogEvent.FINALIZED,
             state=str(outcome.state),
             failure_reason=outcome.failure_reason and str(outcome.failure_reason),
             attempt=job.attempt,
         )
-        if outcome.inline_preview is not None:
-            self.previews[job.id] = outcome.inline_preview
         self.permits.pop(job.id, None)
         if (counted := ended_job(ended)) is not None:
             self.ended.append(counted)

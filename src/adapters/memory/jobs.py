@@ -16,6 +16,7 @@ from ...core.domain.job import (
     JobOrder,
     JobSource,
     LogEntry,
+    forget_idempotency_key,
 )
 from ...core.domain.media import MediaKey
 from ...core.domain.pagination import Page, Position
@@ -137,7 +138,7 @@ class MemoryJobRepository:
     async def mark_purged(self, job_ids: Collection[UUID], *, now: datetime) -> None:
         for job_id in job_ids:
             if (job := self._db.jobs.get(job_id)) is not None and job.result_purged_at is None:
-                self._db.jobs[job_id] = msgspec.structs.replace(job, result_purged_at=now, idempotency_key=None)
+                self._db.jobs[job_id] = msgspec.structs.replace(forget_idempotency_key(job), result_purged_at=now)
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         kept_from = self._db.jobs_kept_from

@@ -14,18 +14,18 @@ from ...core.domain.deadlines import remaining
 from ...core.domain.errors import QueueFull
 from ...core.domain.job import (
     Claim,
-    FailureReason,
     Job,
+    JobSpec,
     JobState,
     LogEvent,
-    NewJob,
     Outcome,
     QueueDepth,
     Result,
-    acquired,
+    acquire,
     can_acquire,
-    pending,
-    released,
+    release,
+    replace_result,
+    timed_out,
 )
 from .database import MemoryDatabase
 
@@ -36,7 +36,7 @@ class MemoryJobQueue:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         if job.idempotency_key is not None:
             for other in self._db.jobs.values():
                 if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
@@ -50,7 +50,7 @@ class MemoryJobQueue:
                 f"All {max_active} places for active jobs are taken.",
                 retry_after=math.ceil(remaining(min(active, default=now), now).total_seconds()) or 1,
             )
-        stored = self._db.keep(pending(job), LogEvent.RECEIVED, source=str(job.source))
+        stored = self._db.keep(Job(spec=job), LogEvent.RECEIVED, source=str(job.source))
         self._db.wake("work")
         return stored
 
@@ -62,12 +62,12 @@ class MemoryJobQueue:
         for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
             if len(claims) >= n:
                 break
-            provider = job.provider_of_first_entry
+            provider = job.spec.first_provider
             most = (limits or {}).get(provider or "")
             crowded = most is not None and self._db.permits_taken(provider or "") >= most
             if not can_acquire(job, now) or (crowded and not _may_try_another(job, now)):
                 continue
-            taken = acquired(job, worker, now=now, lease_until=now + lease)
+            taken = acquire(job, worker, now=now, lease_until=now + lease)
             self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
             self._db.permits[job.id] = (
                 {(provider, 0)} if provider is not None and most is not None and not crowded else set()
@@ -102,13 +102,13 @@ class MemoryJobQueue:
         job = self._db.jobs.get(job_id)
         if job is None or job.state is not JobState.TIMED_OUT or job.result != replaces:
             return False
-        self._db.keep(msgspec.structs.replace(job, result=result, result_purged_at=None), LogEvent.RESCUED)
+        self._db.keep(replace_result(job, result), LogEvent.RESCUED)
         return True
 
     async def release(self, claim: Claim) -> bool:
         if (job := self._claimed(claim)) is None:
             return False
-        self._db.keep(released(job), LogEvent.RELEASED, worker=job.worker, attempt=job.attempt)
+        self._db.keep(release(job), LogEvent.RELEASED, worker=job.worker, attempt=job.attempt)
         self._db.wake("work")
         return True
 
@@ -119,26 +119,19 @@ class MemoryJobQueue:
 
     async def release_expired(self, *, limit: int) -> list[Job]:
         now = self._db.clock.now()
-        outcome = Outcome(
-            state=JobState.TIMED_OUT,
-            finalized_at=now,
-            failure_reason=FailureReason.TIMEOUT,
-            error_code="sync_timeout",
-            error_detail="No picture was ready within the sync window.",
-        )
         over = [job for job in self._live() if job.expires_at <= now]
         over.sort(key=lambda job: (job.expires_at, job.id))
-        return [self._db.end(job, outcome) for job in over[:limit]]
+        return [self._db.end(job, timed_out(now)) for job in over[:limit]]
 
     async def depth(self) -> QueueDepth:
         live = self._live()
         return QueueDepth(
             pending=sum(job.state is JobState.PENDING for job in live),
             processing=sum(job.state is JobState.PROCESSING for job in live),
-            by_provider=dict(Counter(provider for job in live if (provider := job.provider_of_first_entry))),
+            by_provider=dict(Counter(provider for job in live if (provider := job.spec.first_provider))),
         )
 
-    def _abandoned_twin(self, job: NewJob, now: datetime) -> Job | None:
+    def _abandoned_twin(self, job: JobSpec, now: datetime) -> Job | None:
         """The newest job of the same slot and photo whose client hung up, while it can still answer."""
         found = [
             other

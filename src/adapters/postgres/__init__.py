@@ -8,11 +8,12 @@ from .ingest_requests import PostgresIngestRequestRepository
 from .jobs import PostgresJobRepository
 from .limits import PostgresProviderLimits
 from .login_failures import PostgresFailureCounter
+from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .queue import PostgresJobQueue
-from .repositories import PostgresMediaRepository, PostgresSettingsRepository
 from .secrets import PostgresSecretRepository
+from .settings import PostgresSettingsRepository
 from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
 from .stats import PostgresStatsService

@@ -17,10 +17,10 @@ from ...core.domain.job import (
 )
 from ...core.domain.pagination import Position
 from ...core.domain.slot_health import NOT_THE_SLOTS
-from . import queue_sql
+from .rows import JOB_COLUMNS
 from .schema import jobs, processing_logs, slots
 
-JOB: ColumnElement[Any] = literal_column(queue_sql.JOB_COLUMNS)
+JOB: ColumnElement[Any] = literal_column(JOB_COLUMNS)
 """Everything that `job_from_row` needs."""
 
 _LIVE = {state for state in JobState if not state.finalized}

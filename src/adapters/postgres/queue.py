@@ -14,19 +14,19 @@ from psycopg.rows import dict_row
 
 from ...core.domain.errors import JobNotFound, QueueFull
 from ...core.domain.job import (
+    SYNC_TIMEOUT_CODE,
+    SYNC_TIMEOUT_DETAIL,
     Claim,
     Job,
-    JobState,
-    NewJob,
+    JobSpec,
     Outcome,
     QueueDepth,
     Result,
-    pending,
 )
 from ...core.domain.stats import outcome_of
 from . import queue_sql
 from .database import Database
-from .rows import enqueue_item, job_from_row, stem
+from .rows import enqueue_item, finalize_item, job_from_row, stem
 
 _MAX_RETRY_SECONDS = 60
 
@@ -50,7 +50,7 @@ class PostgresJobQueue:
         self._acquiring_within_limits = database.lane(_run_under_lock)
         self._others = database.lane(_run_statements)
 
-    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         verdict = await self._enqueueing.call((job, max_active))
         return verdict if isinstance(verdict, Job) else await self._get(verdict)
 
@@ -105,7 +105,8 @@ class PostgresJobQueue:
         await self._others.call(_Statement(queue_sql.ABANDON, {"id": job_id}))
 
     async def release_expired(self, *, limit: int) -> list[Job]:
-        rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, {"limit": limit}))
+        parameters = {"limit": limit, "error_code": SYNC_TIMEOUT_CODE, "error_detail": SYNC_TIMEOUT_DETAIL}
+        rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, parameters))
         return [job_from_row(row) for row in rows]
 
     async def depth(self) -> QueueDepth:
@@ -117,7 +118,7 @@ class PostgresJobQueue:
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 
 
-async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[NewJob, int]]) -> list[Job | UUID | Exception]:
+async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[JobSpec, int]]) -> list[Job | UUID | Exception]:
     """For each its job as stored, the id of the job that does its work already, or QueueFull."""
     items = msgspec.json.encode([enqueue_item(new, max_active) for new, max_active in batch]).decode()
     cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
@@ -127,9 +128,9 @@ async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[NewJob, i
     ]
 
 
-def _verdict(new: NewJob, verdict: str, job_id: UUID, free_at: datetime | None) -> Job | UUID | Exception:
+def _verdict(new: JobSpec, verdict: str, job_id: UUID, free_at: datetime | None) -> Job | UUID | Exception:
     if verdict == "stored":
-        return pending(new)
+        return Job(spec=new)
     if verdict == "existing":
         return job_id
     seconds = (free_at - datetime.now(UTC)).total_seconds() if free_at else 1.0
@@ -149,23 +150,11 @@ async def _finalize_batch(
 
 
 def _finalize_item(place: int, job_id: UUID, outcome: Outcome, claim: Claim | None) -> dict[str, Any]:
-    result = outcome.result
-    return {
+    return finalize_item(outcome) | {
         "place": place,
         "id": job_id,
         "attempt": claim.attempt if claim else None,
-        "state": outcome.state,
-        "finalized_at": outcome.finalized_at,
-        "failure_reason": outcome.failure_reason,
-        "error_code": outcome.error_code,
-        "error_detail": outcome.error_detail,
-        "provider_id": outcome.provider_id,
-        "operation_id": outcome.operation_id,
-        "result": result,
-        "result_stem": stem(result.file.key.name) if result else None,
-        "result_expires_at": result.expires_at if result else None,
-        "preview": outcome.inline_preview,  # bytes are base64 in JSON
-        "outcome": outcome_of(outcome.failure_reason if outcome.state is not JobState.SUCCEEDED else None),
+        "counted_as": outcome_of(outcome.failure_reason),
     }
 
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-JOB_COLUMNS = """
-    jobs.id, jobs.slot_id, jobs.source, jobs.state, jobs.created_at, jobs.expires_at, jobs.route::text as route,
-    jobs.photo::text as photo, jobs.access_token, jobs.metadata::text as metadata, jobs.idempotency_key, jobs.trace,
-    jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.finalized_at, jobs.failure_reason,
-    jobs.error_code, jobs.error_detail, jobs.provider_id, jobs.operation_id, jobs.provider_job_reference,
-    jobs.provider_job_entry, jobs.result::text as result, jobs.result_purged_at, jobs.abandoned_at
-"""
+from .rows import JOB_COLUMNS
 
 ENQUEUE = "select verdict, job_id, free_at from photochanger.enqueue(%(batch)s::jsonb)"
 
@@ -105,26 +99,23 @@ select id from noted
 # with it the end of the job.
 FINALIZE = """
 with given as (
-    select *
-    from jsonb_to_recordset(%(batch)s::jsonb) as fields (
-        place int, id uuid, attempt int, state text, finalized_at timestamptz, failure_reason text, error_code text,
-        error_detail text, provider_id text, operation_id text, result jsonb, result_stem text,
-        result_expires_at timestamptz, preview text, outcome text
-    )
+    select (item ->> 'place')::int as place, item ->> 'counted_as' as counted_as, fields.*
+    from jsonb_array_elements(%(batch)s::jsonb) as item,
+        jsonb_populate_record(null::photochanger.jobs, item) as fields
 ),
 done as (
     update photochanger.jobs
     set state = given.state, finalized_at = given.finalized_at, failure_reason = given.failure_reason,
         error_code = given.error_code, error_detail = given.error_detail, provider_id = given.provider_id,
         operation_id = given.operation_id, result = given.result, result_stem = given.result_stem,
-        result_expires_at = given.result_expires_at, inline_preview = decode(given.preview, 'base64'),
+        result_expires_at = given.result_expires_at,
         idempotency_key = case when given.result is null then null else jobs.idempotency_key end,
         worker = null, lease_until = null
     from given
     where jobs.id = given.id and jobs.finalized_at is null
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
     returning given.place, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
-        given.attempt, given.provider_id, given.outcome
+        given.attempt, given.provider_id, given.counted_as
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
@@ -132,7 +123,7 @@ logged as (
 ),
 counted as (
     insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)
-    select slot_id, finalized_at, coalesce(provider_id, ''), outcome,
+    select slot_id, finalized_at, coalesce(provider_id, ''), counted_as,
         case when state = 'succeeded' then floor(extract(epoch from finalized_at - created_at) * 1000)::bigint end
     from done where source <> 'test'
 ),
@@ -206,9 +197,8 @@ with late as (
 ),
 ended as (
     update photochanger.jobs
-    set state = 'timed_out', finalized_at = now(), failure_reason = 'timeout', error_code = 'sync_timeout',
-        error_detail = 'No picture was ready within the sync window.', idempotency_key = null, worker = null,
-        lease_until = null
+    set state = 'timed_out', finalized_at = now(), failure_reason = 'timeout', error_code = %(error_code)s,
+        error_detail = %(error_detail)s, idempotency_key = null, worker = null, lease_until = null
     from late
     where jobs.id = late.id
     returning {JOB_COLUMNS}

@@ -1,61 +1,51 @@
-"""Between rows of `jobs` and the Job entity."""
+"""Between rows of `jobs` and the Job entity.
+
+The columns are named like the fields of JobSpec, Outcome and Job; a column that is not read or written by these names
+is derived from them (`route_provider`, `payload_key`, `sha256`, `result_stem`, `result_expires_at`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ...core.domain.job import (
-    FailureReason,
-    Job,
-    JobSource,
-    JobState,
-    NewJob,
-    Result,
-)
-from ...core.domain.media import Photo
-from ...core.domain.slot import Route
+from ...core.domain.job import Job, JobSpec, Outcome
 
-_routes = msgspec.json.Decoder(Route)
-_photos = msgspec.json.Decoder(Photo)
-_metadata = msgspec.json.Decoder(dict[str, str])
-_results = msgspec.json.Decoder(Result)
+JOB_COLUMNS = """
+    jobs.id, jobs.slot_id, jobs.source, jobs.created_at, jobs.expires_at, jobs.route, jobs.photo, jobs.access_token,
+    jobs.metadata, jobs.idempotency_key, jobs.trace,
+    jobs.state, jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.provider_job_reference,
+    jobs.provider_job_entry, jobs.result_purged_at, jobs.abandoned_at,
+    jobs.finalized_at, jobs.failure_reason, jobs.error_code, jobs.error_detail, jobs.provider_id, jobs.operation_id,
+    jobs.result
+"""
+"""What `job_from_row` needs: the columns of the spec, those of the job itself, those of its outcome."""
 
 
-def job_from_row(row: dict[str, Any]) -> Job:
-    """The job that a row with the columns of JOB_COLUMNS holds."""
-    fields = dict(row)
-    fields["source"] = JobSource(row["source"])
-    fields["state"] = JobState(row["state"])
-    fields["route"] = _routes.decode(row["route"])
-    fields["photo"] = _photos.decode(row["photo"])
-    fields["metadata"] = _metadata.decode(row["metadata"])
-    if row["failure_reason"] is not None:
-        fields["failure_reason"] = FailureReason(row["failure_reason"])
-    if row["result"] is not None:
-        fields["result"] = _results.decode(row["result"])
-    return Job(**fields)
+def job_from_row(row: Mapping[str, Any]) -> Job:
+    """The job in a row with the columns of JOB_COLUMNS; each struct takes its own fields from the row."""
+    ended = row["finalized_at"] is not None
+    return msgspec.convert({**row, "spec": row, "outcome": row if ended else None}, Job)
 
 
-def enqueue_item(new: NewJob, max_active: int) -> dict[str, Any]:
+def enqueue_item(spec: JobSpec, max_active: int) -> dict[str, Any]:
     """A new job as the enqueueing function reads it."""
-    return {
-        "id": new.id,
-        "slot_id": new.slot_id,
-        "source": new.source,
-        "created_at": new.created_at,
-        "expires_at": new.expires_at,
-        "route": new.route,
-        "route_provider": new.route.entries[0].provider_id if new.route.entries else "",
-        "photo": new.photo,
-        "payload_key": str(new.photo.file.key),
-        "sha256": new.photo.file.sha256,
-        "access_token": new.access_token,
-        "metadata": new.metadata,
-        "idempotency_key": new.idempotency_key,
-        "trace": new.trace,
+    return msgspec.structs.asdict(spec) | {
+        "route_provider": spec.first_provider or "",
+        "payload_key": str(spec.photo.file.key),
+        "sha256": spec.photo.file.sha256,
         "max_active": max_active,
+    }
+
+
+def finalize_item(outcome: Outcome) -> dict[str, Any]:
+    """The columns of an outcome as the finalizing statement reads them."""
+    result = outcome.result
+    return msgspec.structs.asdict(outcome) | {
+        "result_stem": stem(result.file.key.name) if result else None,
+        "result_expires_at": result.expires_at if result else None,
     }
 
 

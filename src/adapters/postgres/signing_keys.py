@@ -1,11 +1,11 @@
-"""The SigningKeyRepository port on PostgreSQL. A unique index lets at most one key be the one that is signed with."""
+"""The SigningKeyRepository port on PostgreSQL. A unique index allows one key that is not retired."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from datetime import datetime
 
 import msgspec
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ...core.domain.audit import AuditEntry
@@ -15,11 +15,11 @@ from .database import Database
 from .schema import signing_keys
 
 _LOCK = text("select pg_advisory_xact_lock(5093200006)")
-"""Held by who changes which key is signed with, so that of two at once the second retires the first one's."""
+"""Serializes rotations, so that of two at the same time the second retires the key of the first."""
 
 
 class PostgresSigningKeyRepository:
-    """A handful of rows."""
+    """Rows of `signing_keys`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,14 +35,12 @@ class PostgresSigningKeyRepository:
             await connection.execute(_LOCK)
             await connection.execute(change)
 
-    async def rotate(self, key: SigningKey, *, audit: AuditEntry | None = None) -> None:
+    async def rotate(self, key: SigningKey, *, retired_after: datetime | None, audit: AuditEntry | None = None) -> None:
         retire = update(signing_keys).where(signing_keys.c.retired_at.is_(None)).values(retired_at=key.created_at)
+        ended = true() if retired_after is None else signing_keys.c.retired_at <= retired_after
         async with self._database.begin() as connection:
             await connection.execute(_LOCK)
             await connection.execute(retire)
+            await connection.execute(delete(signing_keys).where(ended))
             await connection.execute(insert(signing_keys).values(msgspec.structs.asdict(key)))
             await write_audit(connection, audit)
-
-    async def remove(self, key_ids: Collection[str]) -> None:
-        async with self._database.begin() as connection:
-            await connection.execute(delete(signing_keys).where(signing_keys.c.id.in_(key_ids)))

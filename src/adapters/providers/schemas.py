@@ -19,7 +19,7 @@ def settings_schema(settings: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with every reference replaced by what it refers to; what stands beside a reference wins."""
+    """The schema with every reference replaced by its target; keys next to a reference win."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):

@@ -60,15 +60,15 @@ class HttpWebhookSender:
         return answer.status
 
     def check_url(self, url: str) -> None:
-        trouble = self._trouble_with(url)
-        if trouble is not None:
-            raise InvalidSettings(f"The webhook's URL cannot be used: {trouble}", (("url", trouble),))
+        problem = self._problem_of(url)
+        if problem is not None:
+            raise InvalidSettings(f"The webhook's URL cannot be used: {problem}", (("url", problem),))
 
     async def close(self) -> None:
         """Close every connection."""
         await self._http.close()
 
-    def _trouble_with(self, url: str) -> str | None:
+    def _problem_of(self, url: str) -> str | None:
         if len(url) > MAX_URL_CHARS:
             return f"It is longer than {MAX_URL_CHARS} characters."
         place = host_and_port(url)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from .media import Photo, StoredFile
+from .media import Photo, StoredFile, StoredPicture
 from .slot import Route
 
 
@@ -53,84 +53,52 @@ class JobSource(enum.StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The finished picture of a job. `fallback` is true where the failure answer made it, not the route."""
+    """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route."""
 
-    file: StoredFile
-    mime: str
-    width: int
-    height: int
+    picture: StoredPicture
     expires_at: datetime
     fallback: bool = False
 
-
-class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as it is handed to the queue. `access_token` opens the job's own link to whoever submitted it.
-
-    `trace` is the trace context (W3C `traceparent`) in which it was made, for the work on it to go on with.
-    """
-
-    id: UUID
-    slot_id: str
-    source: JobSource
-    created_at: datetime
-    expires_at: datetime
-    route: Route
-    photo: Photo
-    access_token: str
-    metadata: dict[str, str] = {}
-    idempotency_key: str | None = None
-    trace: str | None = None
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the queue knows it. `attempt` counts acquisitions and is the fencing token of the newest one.
-
-    `provider_job_reference` is a provider's own name of its work on the route entry number `provider_job_entry`.
-    """
-
-    id: UUID
-    slot_id: str
-    source: JobSource
-    state: JobState
-    created_at: datetime
-    expires_at: datetime
-    route: Route
-    photo: Photo
-    access_token: str
-    metadata: dict[str, str] = {}
-    idempotency_key: str | None = None
-    trace: str | None = None
-    attempt: int = 0
-    worker: str | None = None
-    lease_until: datetime | None = None
-    acquired_at: datetime | None = None
-    finalized_at: datetime | None = None
-    failure_reason: FailureReason | None = None
-    error_code: str | None = None
-    error_detail: str | None = None
-    provider_id: str | None = None
-    operation_id: str | None = None
-    provider_job_reference: str | None = None
-    provider_job_entry: int | None = None
-    result: Result | None = None
-    result_purged_at: datetime | None = None
-    abandoned_at: datetime | None = None
+    @property
+    def file(self) -> StoredFile:
+        return self.picture.file
 
     @property
-    def provider_of_first_entry(self) -> str | None:
-        """The provider that the route asks first; concurrency limits in `acquire` count by it."""
+    def mime(self) -> str:
+        return self.picture.mime
+
+    @property
+    def outcome(self) -> Literal["success", "fallback"]:
+        """The word for it in HTTP answers and webhooks."""
+        return "fallback" if self.fallback else "success"
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job is created with. `access_token` opens the job's own link to its client.
+
+    `trace` is the trace context (W3C `traceparent`) that the work on the job continues.
+    """
+
+    id: UUID
+    slot_id: str
+    source: JobSource
+    created_at: datetime
+    expires_at: datetime
+    route: Route
+    photo: Photo
+    access_token: str
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    trace: str | None = None
+
+    @property
+    def first_provider(self) -> str | None:
+        """The provider of the route's first entry; concurrency limits in `acquire` count by it."""
         return self.route.entries[0].provider_id if self.route.entries else None
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """A worker's right to work on a job: valid while `attempt` is the job's newest and the lease lasts."""
-
-    job: Job
-    attempt: int
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a job ends: the state, why, and the picture if there is one."""
+    """How a job ends: the state, the reason, and the picture if there is one."""
 
     state: JobState
     finalized_at: datetime
@@ -140,7 +108,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str | None = None
     operation_id: str | None = None
     result: Result | None = None
-    inline_preview: bytes | None = None
 
     def __post_init__(self) -> None:
         if not self.state.finalized:
@@ -149,6 +116,109 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a job has a failure reason exactly when it did not succeed")
         if self.state is JobState.SUCCEEDED and self.result is None:
             raise ValueError("a job that succeeded has a result")
+
+
+SYNC_TIMEOUT_CODE = "sync_timeout"
+SYNC_TIMEOUT_DETAIL = "No picture was ready within the sync window."
+"""Error code and text of a job that reached its deadline."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job in the queue. `attempt` counts acquisitions and is the fencing token of the newest one.
+
+    `provider_job_reference` is the provider's name of its work on the route entry number `provider_job_entry`.
+    """
+
+    spec: JobSpec
+    state: JobState = JobState.PENDING
+    attempt: int = 0
+    worker: str | None = None
+    lease_until: datetime | None = None
+    acquired_at: datetime | None = None
+    provider_job_reference: str | None = None
+    provider_job_entry: int | None = None
+    outcome: Outcome | None = None
+    result_purged_at: datetime | None = None
+    abandoned_at: datetime | None = None
+
+    @property
+    def id(self) -> UUID:
+        return self.spec.id
+
+    @property
+    def slot_id(self) -> str:
+        return self.spec.slot_id
+
+    @property
+    def source(self) -> JobSource:
+        return self.spec.source
+
+    @property
+    def created_at(self) -> datetime:
+        return self.spec.created_at
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.spec.expires_at
+
+    @property
+    def route(self) -> Route:
+        return self.spec.route
+
+    @property
+    def photo(self) -> Photo:
+        return self.spec.photo
+
+    @property
+    def access_token(self) -> str:
+        return self.spec.access_token
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return self.spec.metadata
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.spec.idempotency_key
+
+    @property
+    def trace(self) -> str | None:
+        return self.spec.trace
+
+    @property
+    def finalized_at(self) -> datetime | None:
+        return self.outcome.finalized_at if self.outcome else None
+
+    @property
+    def failure_reason(self) -> FailureReason | None:
+        return self.outcome.failure_reason if self.outcome else None
+
+    @property
+    def error_code(self) -> str | None:
+        return self.outcome.error_code if self.outcome else None
+
+    @property
+    def error_detail(self) -> str | None:
+        return self.outcome.error_detail if self.outcome else None
+
+    @property
+    def provider_id(self) -> str | None:
+        return self.outcome.provider_id if self.outcome else None
+
+    @property
+    def operation_id(self) -> str | None:
+        return self.outcome.operation_id if self.outcome else None
+
+    @property
+    def result(self) -> Result | None:
+        return self.outcome.result if self.outcome else None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A worker's right to work on a job: valid while `attempt` is the job's newest and the lease lasts."""
+
+    job: Job
+    attempt: int
 
 
 class LogEvent(enum.StrEnum):
@@ -238,20 +308,15 @@ class QueueDepth(msgspec.Struct, frozen=True):
         return self.pending + self.processing
 
 
-def pending(new: NewJob) -> Job:
-    """The job as it stands right after it was enqueued."""
-    return Job(state=JobState.PENDING, **{name: getattr(new, name) for name in new.__struct_fields__})
-
-
 def can_acquire(job: Job, now: datetime) -> bool:
-    """Whether a worker may take the job: it is live, its window lasts, and nobody holds a lease on it."""
+    """Whether a worker may take the job: not finalized, before its deadline, and without a valid lease."""
     if job.state.finalized or job.expires_at <= now:
         return False
     return job.state is JobState.PENDING or (job.lease_until is not None and job.lease_until <= now)
 
 
-def acquired(job: Job, worker: str, *, now: datetime, lease_until: datetime) -> Job:
-    """The job in a worker's hands; ValueError where `can_acquire` says no."""
+def acquire(job: Job, worker: str, *, now: datetime, lease_until: datetime) -> Job:
+    """Give the job to a worker; ValueError where `can_acquire` says no."""
     if not can_acquire(job, now):
         raise ValueError(f"job {job.id} cannot be acquired")
     return msgspec.structs.replace(
@@ -264,29 +329,41 @@ def acquired(job: Job, worker: str, *, now: datetime, lease_until: datetime) -> 
     )
 
 
-def released(job: Job) -> Job:
-    """The job handed back by its worker, free for the next one."""
+def release(job: Job) -> Job:
+    """Take the job from its worker, free for the next one."""
     return msgspec.structs.replace(job, state=JobState.PENDING, worker=None, lease_until=None)
 
 
-def finalized(job: Job, outcome: Outcome) -> Job:
-    """The job at its end; ValueError if it had ended before.
+def finalize(job: Job, outcome: Outcome) -> Job:
+    """End the job; ValueError if it is finalized already.
 
-    A job that ends without a picture gives its idempotency key back: the client's next try is a real one.
+    A job that ends without a picture loses its idempotency key, so that a retry of its client makes a new job.
     """
     if job.state.finalized:
         raise ValueError(f"job {job.id} is finalized already")
-    return msgspec.structs.replace(
-        job,
-        state=outcome.state,
-        finalized_at=outcome.finalized_at,
-        failure_reason=outcome.failure_reason,
-        error_code=outcome.error_code,
-        error_detail=outcome.error_detail,
-        provider_id=outcome.provider_id,
-        operation_id=outcome.operation_id,
-        result=outcome.result,
-        idempotency_key=job.idempotency_key if outcome.result is not None else None,
-        worker=None,
-        lease_until=None,
+    ended = msgspec.structs.replace(job, state=outcome.state, outcome=outcome, worker=None, lease_until=None)
+    return ended if outcome.result is not None else forget_idempotency_key(ended)
+
+
+def forget_idempotency_key(job: Job) -> Job:
+    """The job without its idempotency key, which another job can take then."""
+    return msgspec.structs.replace(job, spec=msgspec.structs.replace(job.spec, idempotency_key=None))
+
+
+def replace_result(job: Job, result: Result) -> Job:
+    """The finalized job with another picture; ValueError if it is not finalized."""
+    if job.outcome is None:
+        raise ValueError(f"job {job.id} is not finalized")
+    outcome = msgspec.structs.replace(job.outcome, result=result)
+    return msgspec.structs.replace(job, outcome=outcome, result_purged_at=None)
+
+
+def timed_out(at: datetime) -> Outcome:
+    """The outcome of a job that reached its deadline without a picture."""
+    return Outcome(
+        state=JobState.TIMED_OUT,
+        finalized_at=at,
+        failure_reason=FailureReason.TIMEOUT,
+        error_code=SYNC_TIMEOUT_CODE,
+        error_detail=SYNC_TIMEOUT_DETAIL,
     )

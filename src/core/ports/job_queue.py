@@ -11,7 +11,7 @@ from uuid import UUID
 from ..domain.job import (
     Claim,
     Job,
-    NewJob,
+    JobSpec,
     Outcome,
     QueueDepth,
     Result,
@@ -25,7 +25,7 @@ class JobQueue(Protocol):
     memory adapter was given).
     """
 
-    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
         Returns the job as stored, or the job that does this work already, and then stores nothing (its id differs from
@@ -67,11 +67,11 @@ class JobQueue(Protocol):
         ...
 
     async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        """End a job, by compare-and-set: result fields, log entry, preview, statistics, wake-up; all or nothing.
+        """End a job, by compare-and-set: result fields, log entry, statistics, wake-up; all or nothing.
 
         With a claim only while its attempt is the newest; without one (deadline, cancel) whoever holds it. Returns
         False, and changes nothing, where someone was first. A job that ends without a result gives its idempotency
-        key back. `inline_preview` of the outcome is stored with the job.
+        key back.
         """
         ...
 

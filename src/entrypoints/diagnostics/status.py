@@ -79,11 +79,6 @@ def status_body(status: Status) -> dict[str, Any]:
     }
 
 
-def json_text(status: Status) -> str:
-    """The status as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(status_body(status)), indent=2).decode()
-
-
 def _worker_body(worker: WorkerStatus) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(worker.report),

@@ -97,7 +97,9 @@ def contract_of(live: str) -> dict[str, Any]:
 
 
 _HOOKS = """
-import photos, schemathesis
+import schemathesis
+
+from tests.support import photos
 from hypothesis import strategies
 schemathesis.openapi.format("photo", strategies.sampled_from([photos.jpeg(32, 24), photos.png(16, 16)]))
 """
@@ -135,7 +137,7 @@ def test_hostile_requests_get_answers_of_the_contract(live: str, tmp_path: Path)
     (tmp_path / "schemathesis.toml").write_text(_CONFIG)
     login = httpx.post(f"{live}/api/login", json={"username": "admin", "password": ADMIN_PASSWORD})
     token = login.json()["access_token"]
-    found = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    found = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
     run = subprocess.run(
         (
             *(sys.executable, "-m", "schemathesis.cli", "run", "contract.yaml", "--url", live),

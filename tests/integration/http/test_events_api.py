@@ -176,7 +176,7 @@ async def test_two_hundred_listeners_are_told_and_cost_one_reader(service: Servi
     feed = await service.opened.container.get(EventStream)
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(listening(admin)) for _ in range(200)]
-        assert feed.listeners == 200
+        assert feed.subscribers == 200
         job_id = (await service.ingest()).headers["x-job-id"]
         told = await asyncio.gather(*(until(stream, "job", state="succeeded") for stream in streams))
         assert {data["job_id"] for data in told} == {job_id}
@@ -187,7 +187,7 @@ async def test_a_listener_that_hangs_up_is_forgotten(service: Service, admin: Ad
     feed = await service.opened.container.get(EventStream)
     async with listening(admin) as stream:
         await until(stream, "queue")
-        assert feed.listeners == 1
+        assert feed.subscribers == 1
     await _gone(feed)
 
 
@@ -204,9 +204,9 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     async with listening(admin) as stream:
         await until(stream, "queue")
-        assert feed.listeners == 2
+        assert feed.subscribers == 2
         big = "x" * 200_000
-        while feed.listeners == 2:
+        while feed.subscribers == 2:
             await service.log_noise(big)
             await until(stream, "job", event="attempt")
         await service.ingest()
@@ -218,5 +218,5 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
 async def _gone(feed: EventStream) -> None:
     """Return once nobody is listening; the server notices a hang-up when the connection says so."""
     async with asyncio.timeout(20):
-        while feed.listeners:  # noqa: ASYNC110 - the feed tells nobody that it is deserted
+        while feed.subscribers:  # noqa: ASYNC110 - the feed tells nobody that it is deserted
             await asyncio.sleep(0)

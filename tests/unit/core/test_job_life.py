@@ -79,7 +79,7 @@ async def test_a_photo_goes_in_and_a_picture_comes_out() -> None:
     )
     assert ended.result is not None
     assert await world.content(ended.result.file.key) == cloud.made(request)
-    assert (ended.result.mime, ended.result.width, ended.result.fallback) == ("image/jpeg", 1000, False)
+    assert (ended.result.mime, ended.result.picture.width, ended.result.fallback) == ("image/jpeg", 1000, False)
     assert ended.result.expires_at == ended.finalized_at + timedelta(hours=72)
     kept = ended.result.file.key
     assert await world.files() == sorted(str(key) for key in (kept, preview_key(kept), photo_key(kept)))

@@ -352,7 +352,7 @@ async def test_a_diagnosis_names_the_models_that_the_service_does_not_know(
         (gemini.bad_key(), "refuses the key"),
         (gemini.error(500, "INTERNAL", "Sorry."), "500"),
         (server.html(), "JSON"),
-        (server.reset, "broke off"),
+        (server.reset, "closed the connection"),
         (server.json_answer({"models": []}), "empty"),
         (server.json_answer({"models": "words"}), "another shape"),
         (server.json_answer([1]), "cannot be read"),

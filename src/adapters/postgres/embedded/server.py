@@ -116,8 +116,7 @@ class EmbeddedServer:
                     await end_of_process(int(lines[0]))
                 _log.error("the embedded PostgreSQL has ended and is started again")
                 await asyncio.to_thread(self._revive)
-            except Exception:
-                # Whatever it is: a watch that ended with it would leave the next end of the server unseen.
+            except (EmbeddedServerError, psycopg.Error, OSError, ValueError):  # ValueError: a pid file half written
                 _log.exception("the embedded PostgreSQL could not be started again")
                 await asyncio.sleep(_REVIVE_PAUSE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What can be set of the provider `http`, and the checks of it that no JSON Schema can express."""
+"""The settings of the provider `http`, and the checks that JSON Schema cannot express."""
 
 from __future__ import annotations
 

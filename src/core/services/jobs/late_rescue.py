@@ -61,8 +61,7 @@ class LateRescue:
     async def _keep(self, job: Job, picture: StoredPicture) -> bool:
         """Whether the picture is the job's now; what answered for it until then is removed."""
         retention = (await self._settings.current()).result_retention
-        fields = {name: getattr(picture, name) for name in picture.__struct_fields__}
-        result = Result(**fields, expires_at=result_expires_at(self._clock.now(), retention))
+        result = Result(picture, result_expires_at(self._clock.now(), retention))
         if not await self._queue.rescue(job.id, result, replaces=job.result):
             return False
         if job.result is not None:

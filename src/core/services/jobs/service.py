@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-import msgspec
-
 from ...domain.deadlines import (
     LEASE,
     expires_at,
@@ -26,18 +24,20 @@ from ...domain.errors import (
 )
 from ...domain.ids import new_id, new_secret
 from ...domain.job import (
+    SYNC_TIMEOUT_CODE,
+    SYNC_TIMEOUT_DETAIL,
     Claim,
     FailureReason,
     Job,
     JobFilter,
     JobOrder,
     JobSource,
+    JobSpec,
     JobState,
     LogEntry,
-    NewJob,
     Outcome,
     Result,
-    finalized,
+    finalize,
 )
 from ...domain.media import (
     ImageLimits,
@@ -82,17 +82,6 @@ _RETRY_PAUSE = timedelta(milliseconds=200)
 _STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
 _OF_GUESTS = (JobSource.INGEST, JobSource.LIBRARY)
 _ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR})
-
-
-class _Ending(msgspec.Struct, frozen=True):
-    """How a job is about to end; becomes an Outcome once its picture is stored."""
-
-    state: JobState
-    failure_reason: FailureReason | None = None
-    error_code: str | None = None
-    error_detail: str | None = None
-    provider_id: str | None = None
-    operation_id: str | None = None
 
 
 class Jobs:
@@ -163,7 +152,7 @@ class Jobs:
         try:
             settings = await self._settings.current()
             now = self._clock.now()
-            new = NewJob(
+            new = JobSpec(
                 id=new_id(now),
                 slot_id=slot.id,
                 source=source,
@@ -246,8 +235,8 @@ class Jobs:
         ended = await self.fail(
             job,
             FailureReason.TIMEOUT,
-            error_code="sync_timeout",
-            detail="No picture was ready within the sync window.",
+            error_code=SYNC_TIMEOUT_CODE,
+            detail=SYNC_TIMEOUT_DETAIL,
             claim=None,
         )
         return ended or await self._jobs.get(job.id)
@@ -285,8 +274,18 @@ class Jobs:
     async def finalize_job(
         self, claim: Claim, picture: StoredPicture, *, provider_id: str, operation_id: str
     ) -> Job | None:
-        ending = _Ending(JobState.SUCCEEDED, provider_id=provider_id, operation_id=operation_id)
-        return await _to_the_end(self._end(claim.job, ending, picture=picture, claim=claim))
+        async def succeed() -> Job | None:
+            result = await self._result(claim.job, picture, fallback=False)
+            outcome = Outcome(
+                state=JobState.SUCCEEDED,
+                finalized_at=self._clock.now(),
+                provider_id=provider_id,
+                operation_id=operation_id,
+                result=result,
+            )
+            return await self._end(claim.job, outcome, claim=claim)
+
+        return await _to_the_end(succeed())
 
     async def fail(
         self,
@@ -299,16 +298,23 @@ class Jobs:
         provider_id: str | None = None,
         operation_id: str | None = None,
     ) -> Job | None:
-        ending = _Ending(
-            _STATE_OF.get(reason, JobState.FAILED),
-            failure_reason=reason,
-            error_code=error_code,
-            error_detail=detail,
-            provider_id=provider_id,
-            operation_id=operation_id,
-        )
         picture = await self._fallback_picture(job) if reason in _ANSWERED_BY_FALLBACK else None
-        return await _to_the_end(self._end(job, ending, picture=picture, claim=claim))
+
+        async def end() -> Job | None:
+            result = await self._result(job, picture, fallback=True) if picture is not None else None
+            outcome = Outcome(
+                state=_STATE_OF.get(reason, JobState.FAILED),
+                finalized_at=self._clock.now(),
+                failure_reason=reason,
+                error_code=error_code,
+                error_detail=detail,
+                provider_id=provider_id,
+                operation_id=operation_id,
+                result=result,
+            )
+            return await self._end(job, outcome, claim=claim)
+
+        return await _to_the_end(end())
 
     async def _fallback_picture(self, job: Job) -> StoredPicture | None:
         """The failure answer where it is a picture; the job ends without one rather than not at all."""
@@ -326,29 +332,19 @@ class Jobs:
             _log.exception("failure answer of job %s could not be made", job.id)
             return None
 
-    async def _end(
-        self, job: Job, ending: _Ending, *, picture: StoredPicture | None, claim: Claim | None
-    ) -> Job | None:
+    async def _result(self, job: Job, picture: StoredPicture, *, fallback: bool) -> Result:
+        retention = (await self._through_outages(job, self._settings.current)).result_retention
+        return Result(picture, result_expires_at(self._clock.now(), retention), fallback)
+
+    async def _end(self, job: Job, outcome: Outcome, *, claim: Claim | None) -> Job | None:
         """Compare-and-set; the loser's picture is removed, the winner clears up after the job."""
-        result = None
-        if picture is not None:
-            retention = (await self._through_outages(job, self._settings.current)).result_retention
-            now = self._clock.now()
-            fields = {name: getattr(picture, name) for name in picture.__struct_fields__}
-            fallback = ending.failure_reason is not None
-            result = Result(**fields, expires_at=result_expires_at(now, retention), fallback=fallback)
-        outcome = Outcome(
-            finalized_at=self._clock.now(),
-            result=result,
-            **{name: getattr(ending, name) for name in ending.__struct_fields__},
-        )
         if not await self._mark_finalized(job, outcome, claim):
-            if picture is not None:
-                await self.discard_picture(picture)
+            if outcome.result is not None:
+                await self.discard_picture(outcome.result.picture)
             return None
-        self._telemetry.job_ended(job.slot_id, job.source, ending.failure_reason)
+        self._telemetry.job_ended(job.slot_id, job.source, outcome.failure_reason)
         await self._clear_up(job)
-        return finalized(job, outcome)
+        return finalize(job, outcome)
 
     async def _mark_finalized(self, job: Job, outcome: Outcome, claim: Claim | None) -> bool:
         """The compare-and-set, tried again while the queue is away and the window lasts.

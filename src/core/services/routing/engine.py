@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -62,6 +62,12 @@ from .attempt import (
 )
 
 
+class Jitter(Protocol):
+    """A number from 0 to 1, another one at each call."""
+
+    def __call__(self) -> float: ...
+
+
 class RouteEngine:
     """Runs routes. `jitter` gives a number from 0 to 1 for each pause."""
 
@@ -72,7 +78,7 @@ class RouteEngine:
         settings: SettingsService,
         clock: Clock,
         *,
-        jitter: Callable[[], float] = random.random,
+        jitter: Jitter = random.random,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._providers = providers
@@ -152,7 +158,7 @@ class RouteRun:
         limits: ProviderLimits,
         figures: ProviderStatusCache,
         clock: Clock,
-        jitter: Callable[[], float],
+        jitter: Jitter,
         telemetry: Telemetry,
         ends_at: datetime,
     ) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 _log = logging.getLogger("photochanger.tasks")
@@ -91,3 +92,88 @@ class BackgroundTasks(TaskSet):
         super()._ended(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("background task failed: %s", task.get_name(), exc_info=error)
+
+
+class Supervisor:
+    """Owner of the long-running loops of a process or of an `open` block.
+
+    An unforeseen error in a loop is logged with the loop's name and ends the `guard` block of the owner.
+    """
+
+    def __init__(self) -> None:
+        self._error: Exception | None = None
+        self._end: Callable[[], None] | None = None
+
+    @asynccontextmanager
+    async def guard(self, *, stop: Callable[[], None] | None = None) -> AsyncIterator[None]:
+        """End the block with the first unforeseen error of a supervised loop: by `stop`, else by cancelling the block.
+
+        Raises that error once the block has ended.
+        """
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._end = stop or (lambda: limit.reschedule(asyncio.get_running_loop().time()))
+                if self._error is not None:
+                    self._end()
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        finally:
+            self._end = None
+        if self._error is not None:
+            raise self._error
+
+    @asynccontextmanager
+    async def supervised(
+        self, loop: Coroutine[Any, Any, None], *, name: str, stop: Callable[[], None] | None = None
+    ) -> AsyncIterator[None]:
+        """Run a loop while the block lasts; cancel it at the end.
+
+        With `stop` the loop is stopped by that and waited for, unless the block was cancelled.
+        """
+        task = self.start(loop, name=name)
+        try:
+            try:
+                yield
+            except asyncio.CancelledError:
+                stop = None
+                raise
+            finally:
+                if stop is not None:
+                    stop()
+                    await asyncio.wait([task])
+        finally:
+            await cancel_and_wait(task)
+
+    def start(self, loop: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Start a loop; the caller cancels it in the end."""
+        task = asyncio.create_task(self._run(loop, name), name=name)
+        task.add_done_callback(lambda _: loop.close())  # for a task that was cancelled before its first step
+        return task
+
+    async def _run(self, loop: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await loop
+        except asyncio.CancelledError as error:
+            if _is_cancelling():
+                raise
+            self._fail(RuntimeError(f"{name} was cancelled by something that it awaited"), name, cause=error)
+        except Exception as error:
+            self._fail(error, name)
+
+    def _fail(self, error: Exception, name: str, *, cause: BaseException | None = None) -> None:
+        if cause is not None:
+            error.__cause__ = cause
+        if not hasattr(error, "__notes__"):  # else the owner of an inner loop has logged it
+            _log.error("%s failed: unforeseen error", name, exc_info=error)
+        error.add_note(f"raised in: {name}")
+        if self._error is None:
+            self._error = error
+            if self._end is not None:
+                self._end()
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

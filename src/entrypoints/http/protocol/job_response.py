@@ -92,17 +92,13 @@ def _result_body(job: Job, result: Result, links: UrlBuilder) -> ResultBody:
         url=links.result(job.id),
         thumbnail_url=links.thumbnail(job.id),
         mime=result.mime,
-        width=result.width,
-        height=result.height,
+        width=result.picture.width,
+        height=result.picture.height,
         size_bytes=result.file.size_bytes,
         sha256=result.file.sha256,
         expires_at=result.expires_at,
-        outcome=_outcome(result),
+        outcome=result.outcome,
     )
-
-
-def _outcome(result: Result) -> str:
-    return "fallback" if result.fallback else "success"
 
 
 def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIResponse:
@@ -133,7 +129,7 @@ async def final_response(job: Job, links: UrlBuilder, store: MediaStore, jobs: J
     first = await begin(stream)
     headers = {
         "X-Job-Id": str(job.id),
-        "X-PhotoChanger-Outcome": _outcome(result),
+        "X-PhotoChanger-Outcome": result.outcome,
         "Link": f'<{links.result(job.id)}>; rel="alternate"',
         "Cache-Control": "no-store",
     }

@@ -86,6 +86,6 @@ def _picture(job: Job, links: UrlBuilder) -> GalleryPicture:
         completed_at=job.finalized_at,
         expires_at=job.result.expires_at,
         mime=job.result.mime,
-        width=job.result.width,
-        height=job.result.height,
+        width=job.result.picture.width,
+        height=job.result.picture.height,
     )
