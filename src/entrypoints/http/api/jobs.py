@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -155,7 +156,7 @@ async def list_jobs(
 @inject
 async def get_job(
     request: Request[Any, Any, Any],
-    job_id: UUID,
+    job_id: FromPath[UUID],
     jobs: FromDishka[JobService],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
@@ -174,7 +175,9 @@ async def get_job(
 
 @get("/api/jobs/{job_id:str}/logs", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})
 @inject
-async def get_job_logs(request: Request[Any, Any, Any], job_id: UUID, jobs: FromDishka[JobService]) -> ASGIApp:
+async def get_job_logs(
+    request: Request[Any, Any, Any], job_id: FromPath[UUID], jobs: FromDishka[JobService]
+) -> ASGIApp:
     """The job's processing log, oldest entry first."""
     logs = await jobs.logs(job_id)
     return personal_response(request, {"items": [log_body(entry) for entry in logs]})
@@ -184,7 +187,7 @@ async def get_job_logs(request: Request[Any, Any, Any], job_id: UUID, jobs: From
 @inject
 async def cancel_job(
     request: Request[Any, Any, Any],
-    job_id: UUID,
+    job_id: FromPath[UUID],
     jobs: FromDishka[JobService],
     audit: FromDishka[AuditLog],
     config: FromDishka[Settings],
@@ -204,7 +207,7 @@ async def cancel_job(
 @inject
 async def get_job_photo(
     request: Request[Any, Any, Any],
-    job_id: UUID,
+    job_id: FromPath[UUID],
     media: FromDishka[MediaService],
     store: FromDishka[MediaStore],
     clock: FromDishka[Clock],

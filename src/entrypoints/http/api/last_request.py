@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -20,7 +21,7 @@ _EXPECTED = {"method": "POST", "password_field": PASSWORD_FIELD, "file_fields": 
 @get("/api/slots/{slot_id:str}/last-request", opt={"access": Permission.SLOTS_READ})
 @inject
 async def get_last_request(
-    request: Request[Any, Any, Any], slot_id: str, last_requests: FromDishka[LastRequestLog]
+    request: Request[Any, Any, Any], slot_id: FromPath[str], last_requests: FromDishka[LastRequestLog]
 ) -> ASGIApp:
     """The slot's last request; null if there was none lately."""
     last = await last_requests.get(slot_id)

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get, post, put
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
@@ -88,7 +89,7 @@ async def list_slots(
 @inject
 async def get_slot(
     request: Request[Any, Any, Any],
-    slot_id: str,
+    slot_id: FromPath[str],
     slots: FromDishka[SlotService],
     jobs: FromDishka[JobService],
     config: FromDishka[Settings],
@@ -101,7 +102,7 @@ async def get_slot(
 @inject
 async def put_slot(
     request: Request[Any, Any, Any],
-    slot_id: str,
+    slot_id: FromPath[str],
     slots: FromDishka[SlotService],
     jobs: FromDishka[JobService],
     config: FromDishka[Settings],
@@ -115,7 +116,9 @@ async def put_slot(
 
 @post("/api/slots/{slot_id:str}/reset_stats", opt={"access": Permission.SLOTS_WRITE})
 @inject
-async def reset_stats(request: Request[Any, Any, Any], slot_id: str, slots: FromDishka[SlotService]) -> ASGIApp:
+async def reset_stats(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], slots: FromDishka[SlotService]
+) -> ASGIApp:
     """Restart the slot's statistics from now."""
     await slots.reset_stats(slot_id, by=actor_of(request))
     return no_content()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -59,7 +60,9 @@ class GlobalStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start
 
 @get("/api/stats/{slot_id:str}", opt={"access": Permission.STATS_READ})
 @inject
-async def slot_stats(request: Request[Any, Any, Any], slot_id: str, stats: FromDishka[StatsQueries]) -> ASGIApp:
+async def slot_stats(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], stats: FromDishka[StatsQueries]
+) -> ASGIApp:
     """The statistics of a slot since their reset."""
     query = read_query(request, SlotStatsQuery)
     report = await stats.of_slot(slot_id, _asked(query))

@@ -12,6 +12,7 @@ import msgspec
 from anyio import to_thread
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, delete, get, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -172,7 +173,7 @@ async def list_templates(
 @inject
 async def get_template(
     request: Request[Any, Any, Any],
-    template_id: UUID,
+    template_id: FromPath[UUID],
     templates: FromDishka[TemplateService],
     store: FromDishka[MediaStore],
 ) -> ASGIApp:
@@ -186,7 +187,7 @@ async def get_template(
 @inject
 async def get_template_thumbnail(
     request: Request[Any, Any, Any],
-    template_id: UUID,
+    template_id: FromPath[UUID],
     templates: FromDishka[TemplateService],
     store: FromDishka[MediaStore],
 ) -> ASGIApp:
@@ -203,7 +204,7 @@ async def get_template_thumbnail(
 )
 @inject
 async def delete_template(
-    request: Request[Any, Any, Any], template_id: UUID, templates: FromDishka[TemplateService]
+    request: Request[Any, Any, Any], template_id: FromPath[UUID], templates: FromDishka[TemplateService]
 ) -> ASGIApp:
     """Remove a template. If slots use it, name its only binding or use `force`."""
     query = read_query(request, RemoveQuery)

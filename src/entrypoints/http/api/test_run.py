@@ -8,6 +8,7 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -65,7 +66,7 @@ class _TestForm:
 @inject
 async def test_run(
     request: Request[Any, Any, Any],
-    slot_id: str,
+    slot_id: FromPath[str],
     slots: FromDishka[SlotService],
     jobs: FromDishka[JobService],
     settings: FromDishka[SettingsService],

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, delete, get, post, put
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -64,14 +65,18 @@ class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 @get(_PATH, opt={"access": Permission.SLOTS_READ})
 @inject
-async def get_webhook(request: Request[Any, Any, Any], slot_id: str, webhooks: FromDishka[WebhookService]) -> ASGIApp:
+async def get_webhook(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
+) -> ASGIApp:
     """The slot's webhook, without its secret."""
     return personal_response(request, _body(await webhooks.get(slot_id)))
 
 
 @put(_PATH, opt={"access": Permission.SLOTS_WRITE})
 @inject
-async def put_webhook(request: Request[Any, Any, Any], slot_id: str, webhooks: FromDishka[WebhookService]) -> ASGIApp:
+async def put_webhook(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
+) -> ASGIApp:
     """Create or change the webhook; the response contains the secret if the webhook is new."""
     document = parse_fields(WebhookDocument, await read_json(request))
     webhook, secret = await webhooks.put(slot_id, document.url, by=actor_of(request))
@@ -81,7 +86,7 @@ async def put_webhook(request: Request[Any, Any, Any], slot_id: str, webhooks: F
 @post(f"{_PATH}/secret", opt={"access": Permission.SLOTS_WRITE})
 @inject
 async def rotate_webhook_secret(
-    request: Request[Any, Any, Any], slot_id: str, webhooks: FromDishka[WebhookService]
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
 ) -> ASGIApp:
     """Replace the signing secret."""
     webhook, secret = await webhooks.rotate_secret(slot_id, by=actor_of(request))
@@ -91,7 +96,7 @@ async def rotate_webhook_secret(
 @delete(_PATH, status_code=200, opt={"access": Permission.SLOTS_WRITE})
 @inject
 async def delete_webhook(
-    request: Request[Any, Any, Any], slot_id: str, webhooks: FromDishka[WebhookService]
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
 ) -> ASGIApp:
     """Remove the webhook."""
     await webhooks.remove(slot_id, by=actor_of(request))
@@ -117,7 +122,7 @@ async def list_deliveries(request: Request[Any, Any, Any], webhooks: FromDishka[
     opt={"access": Permission.SLOTS_WRITE, UNKNOWN_ID: WebhookNotFound("There is no such delivery.")},
 )
 @inject
-async def redeliver(delivery_id: UUID, webhooks: FromDishka[WebhookService]) -> ASGIApp:
+async def redeliver(delivery_id: FromPath[UUID], webhooks: FromDishka[WebhookService]) -> ASGIApp:
     """Repeat a delivery immediately."""
     return json_response(await webhooks.redeliver(delivery_id), status=202)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import InvalidRequest, PhotoChangerError
@@ -43,7 +44,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 @inject
 async def ingest(
     request: Request[Any, Any, Any],
-    slot_id: str,
+    slot_id: FromPath[str],
     auth: FromDishka[AuthService],
     jobs: FromDishka[JobService],
     settings: FromDishka[SettingsService],

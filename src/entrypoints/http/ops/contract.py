@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
@@ -44,7 +45,7 @@ async def docs(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @get("/docs/{asset:str}", opt={"access": PublicAccess.PUBLIC})
-async def docs_asset(request: Request[Any, Any, Any], asset: str) -> ASGIApp:
+async def docs_asset(request: Request[Any, Any, Any], asset: FromPath[str]) -> ASGIApp:
     """A script or style of the documentation page."""
     if asset not in _ASSETS:
         raise MediaNotFound("Not found.")

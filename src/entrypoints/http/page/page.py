@@ -14,6 +14,7 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
@@ -41,7 +42,7 @@ async def page(request: Request[Any, Any, Any]) -> ASGIApp:
 @get("/gallery/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
 @inject
 async def gallery_page(
-    request: Request[Any, Any, Any], slot_id: str, slots: FromDishka[SlotService], clock: FromDishka[Clock]
+    request: Request[Any, Any, Any], slot_id: FromPath[str], slots: FromDishka[SlotService], clock: FromDishka[Clock]
 ) -> ASGIApp:
     """The guests' page; status 404 if the slot's gallery is closed."""
     try:
@@ -52,7 +53,7 @@ async def gallery_page(
 
 
 @get("/ui/{version:str}/{path:path}", opt={"access": PublicAccess.PUBLIC})
-async def page_file(request: Request[Any, Any, Any], version: str, path: Path) -> ASGIApp:
+async def page_file(request: Request[Any, Any, Any], version: FromPath[str], path: FromPath[Path]) -> ASGIApp:
     """A script, style or picture of the page. Files of another version are not found: the page then reloads itself."""
     file = page_files().get(path.as_posix().lstrip("/"))
     if file is None or version != page_version():

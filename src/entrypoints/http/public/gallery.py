@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
@@ -52,7 +53,7 @@ class GalleryQuery(msgspec.Struct, frozen=True, kw_only=True):
 @inject
 async def get_gallery(
     request: Request[Any, Any, Any],
-    slot_id: str,
+    slot_id: FromPath[str],
     slots: FromDishka[SlotService],
     jobs: FromDishka[JobService],
     config: FromDishka[Settings],

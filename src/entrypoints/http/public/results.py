@@ -7,6 +7,7 @@ from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import HttpMethod, Request, route
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.ports.clock import Clock
@@ -22,7 +23,7 @@ _READ = [HttpMethod.GET, HttpMethod.HEAD]
 @inject
 async def get_result(
     request: Request[Any, Any, Any],
-    job_id: UUID,
+    job_id: FromPath[UUID],
     media: FromDishka[MediaService],
     store: FromDishka[MediaStore],
     clock: FromDishka[Clock],
@@ -35,7 +36,7 @@ async def get_result(
 @inject
 async def get_thumbnail(
     request: Request[Any, Any, Any],
-    job_id: UUID,
+    job_id: FromPath[UUID],
     media: FromDishka[MediaService],
     store: FromDishka[MediaStore],
     clock: FromDishka[Clock],
@@ -48,7 +49,7 @@ async def get_thumbnail(
 @inject
 async def get_media(
     request: Request[Any, Any, Any],
-    media_id: UUID,
+    media_id: FromPath[UUID],
     media: FromDishka[MediaService],
     store: FromDishka[MediaStore],
     clock: FromDishka[Clock],
