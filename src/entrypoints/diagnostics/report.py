@@ -30,7 +30,7 @@ async def findings(container: AsyncContainer) -> list[Finding]:
     return found + await configured_findings(
         slots=await (await container.get(SlotRepository)).all(),
         catalogue=await container.get(ProviderRegistry),
-        troubles=(await container.get(Providers)).skipped,
+        skipped=(await container.get(Providers)).skipped,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),
     )
