@@ -1,4 +1,4 @@
-"""The clock of the machine: what every process but a test runs on."""
+"""The clock of the machine, the only module that reads it."""
 
 from __future__ import annotations
 
@@ -22,3 +22,7 @@ class SystemClock:
 
     def timeout_at(self, moment: datetime) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout((moment - self.now()).total_seconds())
+
+
+SYSTEM_CLOCK = SystemClock()
+"""For adapters that measure real time whatever clock the core has: network timeouts, the start of a server."""

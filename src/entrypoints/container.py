@@ -20,11 +20,13 @@ from ..adapters.postgres import (
     PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresIngestRequestRepository,
+    PostgresJobLog,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
     PostgresProviderLimits,
+    PostgresResultIndex,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -56,6 +58,7 @@ from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.ingest_requests import IngestRequestRepository
+from ..core.ports.job_log import JobLog
 from ..core.ports.job_queue import JobQueue, JobSignals
 from ..core.ports.job_repository import JobRepository
 from ..core.ports.job_service import JobService
@@ -63,6 +66,7 @@ from ..core.ports.media_repository import MediaRepository
 from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
+from ..core.ports.result_index import ResultIndex
 from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
 from ..core.ports.settings_repository import SettingsRepository
 from ..core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -74,19 +78,26 @@ from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.jobs.completion import JobCompletion
+from ..core.services.jobs.end_watch import JobEndWatch
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
+from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_rescue import LateRescue
+from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
-from ..core.services.jobs.service import Jobs
+from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.disk_space import DiskSpace
-from ..core.services.media.service import Media
+from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import Jitter, RouteEngine
+from ..core.services.routing.inputs import JobInputsFactory
+from ..core.services.routing.recorder import AttemptRecorder
+from ..core.services.routing.shared_limits import SharedLimits
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -103,6 +114,7 @@ from .config import Settings
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
 from .worker.pool import PoolOptions, WorkerPool
@@ -144,6 +156,8 @@ class PostgresAdapters(Provider):
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)
+    log = provide(PostgresJobLog, provides=JobLog)
+    results = provide(PostgresResultIndex, provides=ResultIndex)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
@@ -247,8 +261,16 @@ class CoreServices(Provider):
     auth = provide(AuthService)
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
-    job_service = provide(Jobs, provides=JobService)
-    media_service = provide(Media, provides=MediaService)
+    intake = provide(PhotoIntake)
+    completion = provide(JobCompletion)
+    jobs = provide(DefaultJobService)
+    media_service = provide(DefaultMediaService, provides=MediaService)
+
+    @provide
+    async def job_service(self, service: DefaultJobService) -> AsyncIterator[JobService]:
+        yield service
+        await service.close()
+
     rescue = provide(LateRescue)
     slot_service = provide(SlotService)
     template_service = provide(TemplateService)
@@ -259,7 +281,6 @@ class CoreServices(Provider):
     def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
         return Heartbeat(registry)
 
-    sweeper = provide(Sweeper)
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
@@ -292,47 +313,30 @@ class CoreServices(Provider):
         return random.random
 
     @provide
-    def routes(
-        self,
-        providers: ProviderRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
-        clock: Clock,
-        jitter: Jitter,
-        telemetry: Telemetry,
-    ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, jitter=jitter, telemetry=telemetry)
-
-    @provide
-    def processing(
+    def inputs(
         self,
         settings: Settings,
-        jobs: JobService,
-        queue: JobQueue,
-        signals: JobSignals,
+        completion: JobCompletion,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
-        routes: RouteEngine,
-        rescue: LateRescue,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> JobProcessor:
-        return JobProcessor(
-            jobs=jobs,
-            queue=queue,
-            signals=signals,
+    ) -> JobInputsFactory:
+        return JobInputsFactory(
+            completion=completion,
             store=store,
             media=media,
             images=images,
             providers=providers,
-            routes=routes,
-            rescue=rescue,
-            clock=clock,
             public_base_url=settings.public_base_url,
-            telemetry=telemetry,
         )
+
+    shared_limits = provide(SharedLimits)
+    recorder = provide(AttemptRecorder)
+    route_engine = provide(RouteEngine)
+    job_end_watch = provide(JobEndWatch)
+    previews = provide(Previews)
+    processor = provide(JobProcessor)
 
     @provide
     def deliveries(
@@ -359,7 +363,7 @@ class CoreServices(Provider):
     def pool(
         self,
         settings: Settings,
-        jobs: JobService,
+        completion: JobCompletion,
         queue: JobQueue,
         signals: JobSignals,
         processing: JobProcessor,
@@ -368,7 +372,7 @@ class CoreServices(Provider):
         telemetry: Telemetry,
     ) -> WorkerPool:
         return WorkerPool(
-            jobs=jobs,
+            completion=completion,
             queue=queue,
             signals=signals,
             processing=processing,
@@ -391,6 +395,5 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    return make_async_container(
-        PostgresAdapters(), LocalAdapters(), CoreServices(), given, start_scope=Scope.RUNTIME, lock_factory=None
-    )
+    providers = (PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), given)
+    return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

@@ -60,7 +60,7 @@ async def test_a_full_queue_refuses_keeps_nothing_and_says_when_to_come_back(bac
         await backend.queue.enqueue(refused, max_active=1)
     assert error.value.retry_after >= 1
     assert (await backend.queue.depth()).active == 1
-    assert await backend.jobs.logs(refused.id) == []
+    assert await backend.log.entries(refused.id) == []
 
 
 async def test_the_bound_is_exact_under_200_concurrent_enqueues(backend: SimpleNamespace) -> None:
@@ -108,7 +108,7 @@ async def test_the_same_key_gives_the_existing_job_even_when_full(backend: Simpl
     first = await backend.queue.enqueue(new_job(idempotency_key="key"), max_active=1)
     second = new_job(idempotency_key="key")
     assert await backend.queue.enqueue(second, max_active=1) == first
-    assert await backend.jobs.logs(second.id) == []
+    assert await backend.log.entries(second.id) == []
 
 
 async def test_the_same_key_gives_the_job_as_it_is_now(backend: SimpleNamespace) -> None:
@@ -223,7 +223,7 @@ async def test_an_abandoned_job_past_its_deadline_is_not_joined(backend: SimpleN
 async def test_abandoning_a_job_that_does_not_exist_does_nothing(backend: SimpleNamespace) -> None:
     unknown = uuid4()
     await backend.queue.abandon(unknown)
-    assert await backend.jobs.logs(unknown) == []
+    assert await backend.log.entries(unknown) == []
 
 
 # Counting

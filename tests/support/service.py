@@ -21,7 +21,7 @@ PASSWORD = "a-test-password"
 _T = TypeVar("_T")
 
 
-def eventually(look: Callable[[], _T], *, seconds: float = 60) -> _T:
+def eventually(look: Callable[[], _T], *, seconds: float = 180) -> _T:
     """What `look` returns once that is true; the test fails when it never is. Looks often, waits for nothing else."""
     end = time.monotonic() + seconds
     while not (seen := look()):

@@ -10,10 +10,12 @@ from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter
 from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.media_repository import MediaRepository
 from photochanger.core.ports.provider_limits import ProviderLimits
+from photochanger.core.ports.result_index import ResultIndex
 from photochanger.core.ports.secrets import SecretRepository, SigningKeyRepository
 from photochanger.core.ports.settings_repository import SettingsRepository
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -27,6 +29,8 @@ BACKEND_PORTS: dict[str, type] = {
     "limits": ProviderLimits,
     "signals": JobSignals,
     "jobs": JobRepository,
+    "log": JobLog,
+    "results": ResultIndex,
     "slots": SlotRepository,
     "settings": SettingsRepository,
     "secrets": SecretRepository,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
 from photochanger.adapters.security import AesSecretBox
+from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.job import (
     Claim,
@@ -42,6 +43,7 @@ from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.clock import Clock
 from photochanger.core.ports.image_tool import ImageTool
 from photochanger.core.ports.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.job_service import JobService
@@ -55,6 +57,7 @@ from photochanger.core.ports.provider import (
     ProviderResult,
 )
 from photochanger.core.ports.provider_limits import ProviderLimits
+from photochanger.core.ports.result_index import ResultIndex
 from photochanger.core.ports.secrets import SecretBox, SecretRepository
 from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -64,6 +67,7 @@ from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.jobs.completion import JobCompletion
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
@@ -90,11 +94,13 @@ _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"H
 _TROUBLED: tuple[type, ...] = (
     FailureCounter,
     IngestRequestRepository,
+    JobLog,
     JobQueue,
     JobRepository,
     MediaRepository,
     MediaStore,
     ProviderLimits,
+    ResultIndex,
     SecretRepository,
     SettingsRepository,
     TemplateRepository,
@@ -314,6 +320,8 @@ class World:
         self.workers = self._get(WorkerRegistry)
         self.queue = self._get(JobQueue)
         self.records = self._get(JobRepository)
+        self.job_log = self._get(JobLog)
+        self.results = self._get(ResultIndex)
         self.settings_records = self._get(SettingsRepository)
         self.media_records = self._get(MediaRepository)
         self.template_records = self._get(TemplateRepository)
@@ -332,6 +340,7 @@ class World:
         self.auth = self._get(AuthService)
         self.space = self._get(DiskSpace)
         self.media = self._get(MediaService)
+        self.completion = self._get(JobCompletion)
         self.jobs = self._get(JobService)
         self.processing = self._get(JobProcessor)
         self.last_requests = self._get(LastRequestLog)
@@ -372,8 +381,13 @@ class World:
 
     async def claim(self, worker: str = "worker-1") -> Claim:
         """The next job, taken by a worker."""
-        (claim,) = await self.jobs.acquire_next_job(worker)
+        (claim,) = await self.claims(worker)
         return claim
+
+    async def claims(self, worker: str = "worker-1", *, n: int = 1) -> list[Claim]:
+        """Up to `n` jobs, taken by a worker."""
+        claims: list[Claim] = await self.queue.acquire(worker, n=n, lease=LEASE)
+        return claims
 
     async def start_work(self) -> asyncio.Task[None]:
         """A worker that has begun with the next job and got as far as it can without time passing."""
@@ -401,7 +415,8 @@ class World:
         """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
         claim = await self.claim()
         await self.run(self.processing.run(claim), within=within)
-        await self.run(self.processing.close(), within=SECOND)  # previews wait a moment
+        await self.clock.advance(SECOND)  # previews wait until the worker is idle
+        await self.run(self.processing.close())
         return await self.records.get(claim.job.id)
 
     async def files(self, kind: MediaKind | None = None) -> list[str]:
@@ -416,7 +431,7 @@ class World:
 
     async def log(self, job: Job, event: LogEvent) -> list[dict[str, Any]]:
         """What the processing log says of such events of the job."""
-        entries: list[LogEntry] = await self.records.logs(job.id)
+        entries: list[LogEntry] = await self.job_log.entries(job.id)
         return [entry.detail for entry in entries if entry.event is event]
 
     async def set_settings(self, **fields: Any) -> None:

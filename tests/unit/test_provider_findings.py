@@ -168,8 +168,8 @@ async def test_public_links_without_an_address_are_told() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (RouteEntry("gone", "draw"), "no operation 'draw' of a provider 'gone'"),
-        (RouteEntry("far", "paint"), "no operation 'paint' of a provider 'far'"),
+        (RouteEntry("gone", "draw"), "Unknown operation 'draw' of provider 'gone'"),
+        (RouteEntry("far", "paint"), "Unknown operation 'paint' of provider 'far'"),
         (RouteEntry("far", "draw", {"wrong": 1}), "wrong: There is no such setting."),
         (RouteEntry("far", "draw", {"wrong": "broken"}), "far failed: RuntimeError"),
     ],

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...core.ports.provider import Down
+from ..system_clock import SYSTEM_CLOCK
 from .address_guard import AddressGuard
 from .messages import HttpRequest, HttpResponse
 
@@ -38,7 +39,7 @@ class SafeHttpClient:
         Raises Down where the host cannot be reached, breaks off or has not answered whole by `until`; AddressRefused
         where the guard says no; AddressUnusable for an URL that is none; AnswerTooLarge past `max_bytes` of body.
         """
-        left = (until - datetime.now(UTC)).total_seconds()
+        left = (until - SYSTEM_CLOCK.now()).total_seconds()
         try:
             async with asyncio.timeout(left):
                 connections = await self._opened()

@@ -1,22 +1,24 @@
 """PostgreSQL: the queue and everything that is kept, in an external server or the embedded one."""
 
-from .admins import PostgresAdminRepository
+from .accounts.admins import PostgresAdminRepository
+from .accounts.login_failures import PostgresFailureCounter
+from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .database import Database
 from .embedded.server import EmbeddedServer, EmbeddedServerError
 from .ingest_requests import PostgresIngestRequestRepository
-from .jobs import PostgresJobRepository
-from .limits import PostgresProviderLimits
-from .login_failures import PostgresFailureCounter
+from .jobs.log import PostgresJobLog
+from .jobs.queue import PostgresJobQueue
+from .jobs.repository import PostgresJobRepository
+from .jobs.results import PostgresResultIndex
 from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
-from .queue import PostgresJobQueue
+from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
-from .signing_keys import PostgresSigningKeyRepository
 from .slots import PostgresSlotRepository
-from .stats import PostgresStatsService
+from .stats.service import PostgresStatsService
 from .templates import PostgresTemplateRepository
 from .transfer import (
     DatabaseImport,
@@ -42,11 +44,13 @@ __all__ = [
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
     "PostgresIngestRequestRepository",
+    "PostgresJobLog",
     "PostgresJobQueue",
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
     "PostgresProviderLimits",
+    "PostgresResultIndex",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

@@ -28,7 +28,7 @@ class PostgresMediaRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._of_jobs = database.lane(_get_media_of_jobs)
+        self._of_jobs = database.batcher(_get_media_of_jobs)
 
     async def add(self, media: MediaObject) -> None:
         values = {

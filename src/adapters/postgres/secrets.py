@@ -25,7 +25,7 @@ class PostgresSecretRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_batch)
+        self._reading = database.batcher(_get_batch)
 
     async def get(self, provider_id: str) -> StoredSecret | None:
         found: StoredSecret | None = await self._reading.call(provider_id)

@@ -27,7 +27,7 @@ class PostgresSettingsRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_settings)
+        self._reading = database.batcher(_get_settings)
 
     async def get(self) -> StoredSettings:
         row = await self._reading.call("settings")

@@ -11,7 +11,7 @@ import importlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core.domain.slot import RouteEntry
@@ -24,6 +24,7 @@ from ...core.ports.provider import (
     Unavailable,
 )
 from ..http_client.client import remark
+from ..system_clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     import httpx2
@@ -138,7 +139,7 @@ async def called(call: Awaitable[_T], *, until: datetime, to_error: Callable[[Ex
 
 def seconds_left(until: datetime) -> float:
     """How long it is until then; negative when it has passed."""
-    return (until - datetime.now(UTC)).total_seconds()
+    return (until - SYSTEM_CLOCK.now()).total_seconds()
 
 
 def error_from_transport(error: Exception) -> ProviderError | None:
@@ -187,7 +188,7 @@ async def diagnosed(
     """
     entries = [entry for entry in used if entry.provider_id == provider_id]
     try:
-        known = await ask(datetime.now(UTC) + DIAGNOSIS_TIME)
+        known = await ask(SYSTEM_CLOCK.now() + DIAGNOSIS_TIME)
     except NotConfigured as error:
         return [error.reason] if entries else []
     except ProviderError as error:

@@ -1,8 +1,8 @@
-"""Jobs: one photo on its way, the states it goes through, and the rules of going from one to the next.
+"""Jobs: the processing of one photo, its states, and the rules of their transitions.
 
     pending --acquire--> processing --> succeeded | timed_out | failed | cancelled
 
-A job is finalized exactly once; whoever comes later changes nothing.
+A job is finalized exactly once; later attempts to finalize it change nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .slot import Route
 
 
 class JobState(enum.StrEnum):
-    """Where a job is in its life."""
+    """State of a job."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -30,12 +30,12 @@ class JobState(enum.StrEnum):
 
     @property
     def finalized(self) -> bool:
-        """Whether nothing can change the job any more."""
+        """Whether the state is final."""
         return self not in (JobState.PENDING, JobState.PROCESSING)
 
 
 class FailureReason(enum.StrEnum):
-    """Why a job ended without the picture that its route should have made."""
+    """Why a job ended without a picture from its route."""
 
     TIMEOUT = "timeout"
     PROVIDER_ERROR = "provider_error"
@@ -45,11 +45,15 @@ class FailureReason(enum.StrEnum):
 
 
 class JobSource(enum.StrEnum):
-    """Who made a job."""
+    """What created a job."""
 
     INGEST = "ingest"
     TEST = "test"
     LIBRARY = "library"
+
+
+GUEST_SOURCES = (JobSource.INGEST, JobSource.LIBRARY)
+"""The sources of jobs that a gallery shows."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -222,7 +226,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class LogEvent(enum.StrEnum):
-    """What the processing log tells of a job."""
+    """Event in the processing log of a job."""
 
     RECEIVED = "received"
     ACQUIRED = "acquired"
@@ -236,7 +240,7 @@ class LogEvent(enum.StrEnum):
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """One append-only line of a job's processing log. `detail` holds plain JSON values, no secrets, no pictures."""
+    """Entry of a job's append-only processing log. `detail` holds plain JSON values, no secrets, no pictures."""
 
     job_id: UUID
     at: datetime
@@ -245,7 +249,7 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """A log entry as listeners hear of it. `id` rises with the order in which entries were written."""
+    """A log entry with what subscribers need to filter it. Ids ascend in the order of writing."""
 
     id: int
     entry: LogEntry
@@ -254,7 +258,7 @@ class JobEvent(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> JobState | None:
-        """The state that the job went to with this; None where it stayed what it was."""
+        """The state that the job entered with this event; None where the state did not change."""
         match self.entry.event:
             case LogEvent.RECEIVED | LogEvent.RELEASED:
                 return JobState.PENDING
@@ -266,7 +270,7 @@ class JobEvent(msgspec.Struct, frozen=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs a list holds; what is None or empty leaves nothing out. `created_to` is exclusive."""
+    """Conditions of a list of jobs; those that are None or empty do not apply. `created_to` is exclusive."""
 
     states: tuple[JobState, ...] = ()
     slot_id: str | None = None
@@ -275,8 +279,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_from: datetime | None = None
     created_to: datetime | None = None
 
-    def holds(self, job: Job) -> bool:
-        """Whether the job is in the list."""
+    def matches(self, job: Job) -> bool:
+        """Whether all conditions hold for the job."""
         return (
             (not self.states or job.state in self.states)
             and self.slot_id in (None, job.slot_id)
@@ -288,7 +292,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobOrder(enum.StrEnum):
-    """How a list of jobs is sorted. By `finalized_at` it holds those alone that have ended."""
+    """Order of a list of jobs. Lists by `finalized_at` contain only finalized jobs."""
 
     NEWEST = "-created_at"
     OLDEST = "created_at"
@@ -297,7 +301,7 @@ class JobOrder(enum.StrEnum):
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """How many live jobs there are, by state and by the provider that their route asks first."""
+    """Number of live jobs, by state and by the provider of their first route entry."""
 
     pending: int
     processing: int

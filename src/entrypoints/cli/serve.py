@@ -115,8 +115,9 @@ async def _sweep(settings: Settings, grace: timedelta) -> None:
     container = make_container(settings)
     try:
         sweeper = await container.get(Sweeper)
-        report = await sweeper.sweep_expired() + await sweeper.sweep_orphans(grace=grace)
+        report = await sweeper.sweep_expired()
+        report.update(await sweeper.sweep_orphans(grace=grace))
     finally:
         await container.close()
-    for name in report.__struct_fields__:
-        click.echo(f"{name.replace('_', ' ')}: {getattr(report, name)}")
+    for name, deleted in report.items():
+        click.echo(f"{name.replace('_', ' ')}: {deleted}")

@@ -80,7 +80,7 @@ class ProviderListing:
     async def all(self) -> list[ListedProvider]:
         """The providers by ID. QueueUnavailable."""
         states = await self._keys.states()
-        standings = await self._limits.standings()
+        health = await self._limits.health()
         limits = (await self._settings.current()).provider_limits
         return [
             ListedProvider(
@@ -90,7 +90,7 @@ class ProviderListing:
                 key=await self._key(provider, states.get(info.id)),
                 limits=limits.get(info.id, info.limit),
                 declared=info.limit,
-                standing=standings.get(info.id),
+                standing=health.get(info.id),
                 needs_public_url=info.needs_public_url,
                 on_this_machine=info.on_this_machine,
                 base_url=self._base_urls.get(info.id),

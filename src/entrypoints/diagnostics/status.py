@@ -96,7 +96,7 @@ def _provider_body(id: str, health: ProviderHealth) -> dict[str, Any]:
 
 async def _providers(limits: ProviderLimits, registry: ProviderRegistry) -> dict[str, ProviderHealth]:
     infos = [provider.info for provider in registry.all()]
-    known = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.standings()
+    known = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.health()
     return dict(sorted(known.items()))
 
 

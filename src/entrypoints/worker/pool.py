@@ -17,8 +17,8 @@ from ...core.domain.errors import PhotoChangerError, QueueUnavailable
 from ...core.domain.job import Claim, FailureReason
 from ...core.domain.trace_context import trace_id_of
 from ...core.ports.job_queue import JobQueue, JobSignals
-from ...core.ports.job_service import JobService
 from ...core.ports.telemetry import Fact, Telemetry
+from ...core.services.jobs.completion import JobCompletion
 from ...core.services.jobs.processor import JobProcessor
 from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
@@ -61,7 +61,7 @@ class WorkerPool:
     def __init__(
         self,
         *,
-        jobs: JobService,
+        completion: JobCompletion,
         queue: JobQueue,
         signals: JobSignals,
         processing: JobProcessor,
@@ -71,7 +71,7 @@ class WorkerPool:
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self.name = worker_name()
-        self._jobs = jobs
+        self._completion = completion
         self._queue = queue
         self._signals = signals
         self._processing = processing
@@ -167,7 +167,7 @@ class WorkerPool:
 
     async def _fail(self, claim: Claim) -> None:
         try:
-            await self._jobs.fail(
+            await self._completion.fail(
                 claim.job,
                 FailureReason.PROVIDER_ERROR,
                 error_code="provider_failed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ...core.services.support.concurrency import Supervisor
 from ...core.services.webhooks.delivery import WebhookDelivery
 from .heartbeat import Heartbeat
@@ -29,5 +31,6 @@ class Worker:
             supervisor.guard(),
             supervisor.supervised(self._heartbeat.run(self._pool), name="worker heartbeat"),
             supervisor.supervised(self._deliveries.run(), name="webhook delivery", stop=self._deliveries.stop),
+            supervisor.supervised(self._pool.run(), name="job pool") as jobs,
         ):
-            await self._pool.run()
+            await asyncio.wait([jobs])

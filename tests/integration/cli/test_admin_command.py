@@ -59,7 +59,7 @@ def test_administrators_are_added_listed_and_shut_out(tmp_path: Path, postgres_u
     at: dict[str, Any] = {"home": tmp_path, "database_url": postgres_url}
     assert listed(**at) == {}
     said = done("admin", "add", "Ada", stdin=f"{ADMIN_PASSWORD}\n", **at)
-    assert said == "The administrator ada is added.\n"
+    assert said == "Administrator ada added.\n"
     some = ("--permission", "jobs:read", "--permission", "stats:read")
     done("admin", "add", "grace", *some, stdin=ADMIN_PASSWORD, **at)
     added = listed(**at)
@@ -67,11 +67,11 @@ def test_administrators_are_added_listed_and_shut_out(tmp_path: Path, postgres_u
     assert added["grace"]["permissions"] == ["jobs:read", "stats:read"]
     assert added["grace"]["disabled_at"] is None
     assert "password_hash" not in added["ada"]
-    assert done("admin", "disable", "grace", **at) == "The administrator grace is disabled.\n"
+    assert done("admin", "disable", "grace", **at) == "Administrator grace disabled.\n"
     table = done("admin", "list", **at)
     for seen in ("ada", "everything", "enabled", "grace", "jobs:read", "disabled 2"):
         assert seen in table
-    assert done("admin", "enable", "grace", **at) == "The administrator grace is enabled.\n"
+    assert done("admin", "enable", "grace", **at) == "Administrator grace enabled.\n"
     assert listed(**at)["grace"]["disabled_at"] is None
     assert audit(postgres_url) == [
         ("admin_added", "command line", "ada"),
@@ -85,7 +85,7 @@ def test_a_new_password_is_another_hash_and_no_password_is_stored(tmp_path: Path
     at: dict[str, Any] = {"home": tmp_path, "database_url": postgres_url}
     done("admin", "add", "ada", stdin=ADMIN_PASSWORD, **at)
     ((before,),) = rows(postgres_url, "select password_hash from photochanger.admins")
-    assert done("admin", "passwd", "ada", stdin=f"{NEW_PASSWORD}\r\n", **at) == "The password of ada is changed.\n"
+    assert done("admin", "passwd", "ada", stdin=f"{NEW_PASSWORD}\r\n", **at) == "Password of ada changed.\n"
     ((after,),) = rows(postgres_url, "select password_hash from photochanger.admins")
     assert before.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert after.startswith("$argon2id$")
@@ -126,7 +126,7 @@ def test_a_password_is_asked_for_twice_at_a_terminal_and_not_shown(tmp_path: Pat
 
 REFUSED = [
     (("add", "Ada Lovelace"), ADMIN_PASSWORD, "A user name has 1 to 64 of a-z, 0-9 and ._@-"),
-    (("add", "ada"), ADMIN_PASSWORD, "There is an administrator ada already."),
+    (("add", "ada"), ADMIN_PASSWORD, "The administrator ada already exists."),
     (("add", "grace"), "x" * 70_000, "A password has 8 to 1024 characters."),
     (("passwd", "grace"), ADMIN_PASSWORD, "There is no administrator of this name."),
     (("disable", "ada"), "", "It is the last administrator who may do everything"),
@@ -206,7 +206,7 @@ def test_commands_are_taken_by_a_service_that_runs(tmp_path: Path, postgres_url:
 
         assert answer(PASSWORD) == 200
         said = done("ingest-password", stdin=f"{NEW_PASSWORD}\n", **at)
-        assert said == "The ingest password is changed; a running service takes it within a second.\n"
+        assert said == "Ingest password changed; a running service applies it within a second.\n"
         assert eventually(lambda: answer(PASSWORD) == 401)
         assert answer(NEW_PASSWORD) == 200
         assert service.stop() == 0

@@ -128,9 +128,9 @@ def test_the_table_says_the_same_to_people(tmp_path: Path, site: Path, postgres_
     settings = {"database_url": postgres_url, "openai_api_key": KEY, "turbotext_base_url": "http://127.0.0.1:9"}
     done = run("providers", home=tmp_path, site=site, **settings)
     assert done.returncode == 0, done.stderr
-    for said in ("sepia-booth", "duotone", "missing", "environment", "http://127.0.0.1:9", "2 at once"):
+    for said in ("sepia-booth", "duotone", "missing", "environment", "http://127.0.0.1:9", "2 concurrent"):
         assert said in done.stdout.replace("\n", " "), done.stdout
-    assert "Left out: old-booth of old-booth: it cannot be imported: RuntimeError" in done.stdout
+    assert "Skipped: old-booth of old-booth: it cannot be imported: RuntimeError" in done.stdout
     assert KEY not in done.stdout + done.stderr
 
 
@@ -153,7 +153,7 @@ def test_limits_are_set_and_given_back_and_health_is_told(tmp_path: Path, postgr
     assert rows(postgres_url, statement, usage) == [("turbotext",)]
     assert (turbotext()["standing"]["health"], turbotext()["standing"]["breaker"]) == (0.75, "half_open")
     table = run("providers", home=tmp_path, database_url=postgres_url).stdout
-    for said in ("75% pictures", "breaker half-open", "30 a minute"):
+    for said in ("75% success", "breaker half-open", "30 per minute"):
         assert said in table
     assert (
         run("providers", "set-limits", "turbotext", "--declared", home=tmp_path, database_url=postgres_url).returncode
@@ -168,7 +168,7 @@ def test_limits_are_set_and_given_back_and_health_is_told(tmp_path: Path, postgr
 def test_the_doctor_tells_of_the_broken_package(tmp_path: Path, site: Path, postgres_url: str) -> None:
     done = run("doctor", home=tmp_path, site=site, database_url=postgres_url)
     assert done.returncode == 1
-    assert "MEND  provider old-booth: left out, offered by the package old-booth" in done.stdout
+    assert "FIX  provider old-booth: left out, offered by the package old-booth" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -178,7 +178,10 @@ def test_a_package_takes_its_own_variables(tmp_path: Path, site: Path, postgres_
     assert [one["base_url"] for one in listing["providers"] if one["id"] == "sepia-booth"] == ["http://booth.example"]
     without = run("providers", home=tmp_path, **settings)
     assert without.returncode == 2
-    assert without.stderr == "photochanger: PHOTOCHANGER_SEPIA_BOOTH_BASE_URL: there is no such setting\n"
+    assert (
+        without.stderr
+        == "photochanger: PHOTOCHANGER_SEPIA_BOOTH_BASE_URL: is not a setting; check its spelling or unset it\n"
+    )
 
 
 def test_a_key_is_set_from_standard_input_sealed_and_forgotten(tmp_path: Path, postgres_url: str) -> None:
@@ -196,9 +199,9 @@ def test_a_key_is_set_from_standard_input_sealed_and_forgotten(tmp_path: Path, p
     assert KEY not in sealed
     assert stat.S_IMODE((tmp_path / "secret.key").stat().st_mode) == 0o600
     done = run("providers", "forget-key", "gemini", **at)
-    assert (done.returncode, done.stdout) == (0, "The key of gemini is removed.\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "Key of gemini deleted.\n"), done.stderr
     assert key_of("gemini", **at)["state"] == "environment"
-    assert run("providers", "forget-key", "gemini", **at).stdout == "No key of gemini was stored.\n"
+    assert run("providers", "forget-key", "gemini", **at).stdout == "No key of gemini is stored.\n"
 
 
 def test_a_key_that_another_secret_sealed_is_told_by_the_list_and_the_doctor(tmp_path: Path, postgres_url: str) -> None:
@@ -209,7 +212,7 @@ def test_a_key_that_another_secret_sealed_is_told_by_the_list_and_the_doctor(tmp
     assert key_of("openai", secret_key="t" * 32, **at)["state"] == "unreadable"
     doctor = run("doctor", secret_key="t" * 32, **at)
     assert doctor.returncode == 1
-    assert "MEND  key of openai: Cannot decrypt the stored key: PHOTOCHANGER_SECRET_KEY has changed" in doctor.stdout
+    assert "FIX  key of openai: Cannot decrypt the stored key: PHOTOCHANGER_SECRET_KEY has changed" in doctor.stdout
 
 
 def test_the_doctor_tells_of_a_secret_that_others_can_read(tmp_path: Path, postgres_url: str) -> None:
@@ -217,11 +220,11 @@ def test_the_doctor_tells_of_a_secret_that_others_can_read(tmp_path: Path, postg
     secret = tmp_path / "secret.key"
     assert "secret key" not in run("doctor", **at).stdout
     assert run("providers", "set-key", "openai", stdin=KEY, **at).returncode == 0
-    assert f"ok    secret key: kept in {secret}\n" in run("doctor", **at).stdout
+    assert f"ok   secret key: kept in {secret}\n" in run("doctor", **at).stdout
     secret.chmod(0o640)
     doctor = run("doctor", **at)
     assert doctor.returncode == 1
-    assert f"MEND  secret key: kept in {secret}, which others can read or write" in doctor.stdout
+    assert f"FIX  secret key: kept in {secret}, which others can read or write" in doctor.stdout
     assert f"Run `chmod 600 {secret}`." in doctor.stdout
     assert secret.read_text().strip() not in doctor.stdout + doctor.stderr
 
@@ -256,8 +259,8 @@ def test_a_key_is_asked_for_at_a_terminal_and_not_shown(tmp_path: Path, postgres
 @pytest.mark.parametrize(
     ("provider_id", "stdin", "said"),
     [
-        ("no-such", KEY, "There is no provider 'no-such' here; there are gemini, http, openai, turbotext."),
-        ("local", KEY, "There is no provider 'local' here; there are"),
+        ("no-such", KEY, "Unknown provider 'no-such'. Use one of: gemini, http, openai, turbotext."),
+        ("local", KEY, "Unknown provider 'local'. Use one of:"),
         ("gemini", "", "Must be 1–4096 printable ASCII characters"),
         ("gemini", f"{KEY}\nX-Evil: 1\n", "Must be 1–4096 printable ASCII characters"),
         ("gemini", "x" * 70_000, "Must be 1–4096 printable ASCII characters"),

@@ -125,7 +125,7 @@ async def test_a_full_queue_is_asked_again_after_its_pause(tmp_path: Path, studi
         service.provider.script = gate
         names = [studio.photo("a.jpg"), studio.photo("b.jpg", photos.png())]
         process = await studio.start(*names, "--at-once", "2", url=url_of(service))
-        seen = await read_until(process, b"queue_full, again in")
+        seen = await read_until(process, b"queue_full, retry in")
         gate.opened.set()
         done = await finished(process, seen)
         assert done.code == 0, done.out
@@ -183,7 +183,7 @@ async def test_an_output_folder_that_takes_no_files_costs_no_photo(
     studio.photo("letter.txt")
     done = await studio.send(studio.photo(), "--output", output, url=url_of(service))
     assert done.code == 2
-    assert done.errors.startswith(f"photochanger: --output: {output} takes no files")
+    assert done.errors.startswith(f"photochanger: --output: {output} is not writable")
     assert len(done.errors.splitlines()) == 1
     assert service.database.jobs == {}
 
@@ -209,7 +209,7 @@ async def test_on_a_terminal_the_password_is_asked_for_and_rows_move(service: Se
     assert process.stdin is not None
     await read_until(process, b"Ingest password")
     process.stdin.write(f"{PASSWORD}\n".encode())
-    seen = await read_until(process, b"waits for the picture")
+    seen = await read_until(process, b"waiting for the picture")
     gate.opened.set()
     done = await finished(process, seen)
     assert done.code == 0, done.out
@@ -220,12 +220,12 @@ async def test_on_a_terminal_the_password_is_asked_for_and_rows_move(service: Se
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"url": "host:8000"}, "--url: write it as"),
-        ({"url": "http://user:secret@host"}, "--url: a user name"),
-        ({"slot": "../x"}, "--slot: '../x' is no name of a slot"),
-        ({"field": "guest"}, "--field: write it as name=value"),
-        ({"field": "password=secret"}, "--field: password has its own place"),
-        ({"photo": "empty"}, "PHOTO: there are no pictures in empty"),
+        ({"url": "host:8000"}, "--url: must look like"),
+        ({"url": "http://user:secret@host"}, "--url: must not contain a user name"),
+        ({"slot": "../x"}, "--slot: '../x' is not the id of a slot"),
+        ({"field": "guest"}, "--field: must look like name=value"),
+        ({"field": "password=secret"}, "--field: password is a reserved field"),
+        ({"photo": "empty"}, "PHOTO: empty contains no pictures"),
     ],
 )
 async def test_a_call_that_cannot_work_says_what_to_mend(studio: Studio, changed: dict[str, str], told: str) -> None:
@@ -273,7 +273,7 @@ async def test_a_pause_longer_than_any_window_is_not_waited_for(studio: Studio) 
     ("said", "told"),
     [
         (answer(200, b"<html>", kind="text/html"), "200 not_a_picture: The answer is text/html, not a picture."),
-        (answer(308, Location="https://elsewhere/"), "308 http_308: The service is at another address: https://else"),
+        (answer(308, Location="https://elsewhere/"), "308 http_308: The service has moved to https://else"),
         (answer(502, b"{", kind=PROBLEM), "502 http_502: Bad Gateway."),
         (answer(200, PICTURE)[:-9], "connection_lost: "),
         (b"HELLO\r\n\r\n", "connection_lost: "),
@@ -292,7 +292,7 @@ async def test_a_server_that_says_nothing_is_given_up(studio: Studio) -> None:
     async with answering(NULL_TELEMETRY) as stub:
         done = await studio.send(studio.photo(), "--timeout", "0.2", url=stub.url)
     assert done.code == 1
-    assert "timed_out: The service said nothing for 0.2 s." in done.out
+    assert "timed_out: No answer within 0.2 s." in done.out
 
 
 async def test_a_server_that_is_away_is_told_in_one_line(studio: Studio) -> None:

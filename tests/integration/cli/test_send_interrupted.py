@@ -76,7 +76,7 @@ async def test_after_ctrl_c_the_report_says_what_came_back_what_was_under_way_an
 async def test_ctrl_c_ends_the_pause_before_another_try(studio: Studio) -> None:
     async with answering(answer(429, Retry_After="50")) as stub:
         process = await studio.start(studio.photo(), url=stub.url)
-        seen = await read_until(process, b"http_429, again in 50 s")
+        seen = await read_until(process, b"http_429, retry in 50 s")
         process.send_signal(signal.SIGINT)
         done = await finished(process, seen)
     assert done.code == 130
@@ -118,7 +118,7 @@ async def test_once_a_picture_cannot_be_saved_its_link_is_told_and_no_more_are_m
 async def test_a_proxy_that_cannot_be_used_is_told_in_one_line(studio: Studio, proxy: str) -> None:
     done = await studio.send(studio.photo(), url="http://127.0.0.1:9", http_proxy=proxy)
     assert done.code == 2
-    assert done.errors.startswith("photochanger: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: one of them is no http")
+    assert done.errors.startswith("photochanger: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: one of them is not the http")
     assert len(done.errors.splitlines()) == 1
     assert "secret" not in done.errors
 

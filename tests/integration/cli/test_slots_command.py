@@ -67,7 +67,7 @@ def test_slots_come_back_as_they_went_out(operator: Operator, tmp_path: Path) ->
     for name in ("all.yaml", "all.json"):
         path = tmp_path / name
         done = operator("export", str(path))
-        assert (done.returncode, done.stdout) == (0, f"15 slots are in {path}.\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, f"15 slots written to {path}.\n"), done.stderr
     assert json.loads((tmp_path / "all.json").read_text()) == yaml.safe_load((tmp_path / "all.yaml").read_text())
     before = operator.export()
     changes = {"prompt_fields": ["guest"], "late_rescue": True, "max_upload_bytes": 5000}
@@ -125,7 +125,7 @@ def test_everything_that_does_not_fit_in_any_slot_is_told_and_nothing_is_stored(
         done = operator("import", path, *options)
         assert (done.returncode, done.stdout) == (1, "")
         head, *lines = done.stderr.splitlines()
-        assert head == "photochanger: The file does not fit, and nothing was stored:"
+        assert head == "photochanger: The file is invalid; nothing was stored:"
         places = [line.split(": ")[0].strip() for line in lines]
         assert sorted(places) == [
             "slot-002.colour",
@@ -166,7 +166,7 @@ async def test_whoever_is_overtaken_is_told_how_far_it_went(
 
     monkeypatch.setattr(SlotService, "put", overtaken)
     settings = Settings(home=tmp_path, database_url=postgres_url)
-    with pytest.raises(VersionConflict, match=r"changed slot-002 .* Stored until then: slot-001\."):
+    with pytest.raises(VersionConflict, match=r"changed slot-002 .* Already stored: slot-001\."):
         await store(settings, {f"slot-00{number}": slot() for number in (3, 1, 2)})
     names = rows(postgres_url, "select name from photochanger.slots order by id limit 3")
     assert names == [("Wedding",), ("Oil painting",), ("Party frame",)]

@@ -34,5 +34,5 @@ def test_rebuild_brings_back_what_was_lost(postgres_url: str) -> None:
     environment = os.environ | {"PHOTOCHANGER_DATABASE_URL": postgres_url}
     command = [sys.executable, "-m", "photochanger", "stats", "rebuild"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "3 ended jobs are counted.\n"
+    assert done.stdout == "Statistics recomputed from 3 ended jobs.\n"
     assert asyncio.run(pictures(0)) == 3

@@ -157,8 +157,8 @@ def test_below_the_floor_photos_are_refused_before_they_are_read_and_readyz_says
             capture_output=True,
             text=True,
         )
-        assert "MEND  disk" in doctor.stdout
-        assert "ok    clock" in doctor.stdout
-        assert "ok    administrators" in doctor.stdout
-        assert "ok    workers" in doctor.stdout
+        assert "FIX  disk" in doctor.stdout
+        assert "ok   clock" in doctor.stdout
+        assert "ok   administrators" in doctor.stdout
+        assert "ok   workers" in doctor.stdout
     assert rows(postgres_url, "select count(*) from photochanger.jobs") == [(0,)]

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from photochanger.adapters.memory import (
     FakeClock,
+    MemoryAuditLog,
     MemoryDatabase,
+    MemoryJobLog,
     MemoryJobQueue,
-    MemoryJobRepository,
     MemoryJobSignals,
 )
 from photochanger.core.domain.errors import QueueUnavailable
@@ -40,7 +41,7 @@ SOON = timedelta(seconds=1)
 OUTAGE = QueueUnavailable("The database cannot be reached right now.")
 
 
-class Log(MemoryJobRepository):
+class Log(MemoryJobLog):
     """The job records, counting how often they are asked, with events that can be held back and an outage."""
 
     def __init__(self, database: MemoryDatabase) -> None:
@@ -82,7 +83,7 @@ class Booth:
         self.clock = FakeClock(datetime.now(UTC))
         database = MemoryDatabase(self.clock)
         self.log = Log(database)
-        self.queue = Queue(database)
+        self.queue = Queue(database, MemoryAuditLog())
         self.feed = EventStream(self.log, self.queue, MemoryJobSignals(database), self.clock, Supervisor())
 
     async def job(self) -> Job:

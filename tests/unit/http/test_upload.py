@@ -61,8 +61,8 @@ class Camera:
         file = StoredFile(MediaKey(MediaKind.PAYLOADS, "photo"), len(content), "0" * 64)
         return Photo(file, ImageFacts("image/jpeg", 1, 1))
 
-    async def discard_photo(self, photo: Photo) -> None:
-        del self.stored[photo.file.key.name]
+    async def delete(self, key: MediaKey) -> None:
+        del self.stored[key.name]
 
     async def send(self, *, max_bytes: int = 1_000_000, content_type: str = "multipart/form-data; boundary=b") -> Any:
         """The metadata of the form, once it is read."""
@@ -73,7 +73,7 @@ class Camera:
             content_length=None,
             scope={"state": {}},
         )
-        form = CameraForm(SLOT, address="192.0.2.7", jobs=services, auth=services)
+        form = CameraForm(SLOT, address="192.0.2.7", jobs=services, store=services, auth=services)
         await read_form(request, form, max_file_bytes=max_bytes - FORM_OVERHEAD_BYTES)
         return form.metadata
 

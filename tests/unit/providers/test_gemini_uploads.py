@@ -54,7 +54,7 @@ async def big_style(provider: GeminiProvider) -> ProviderResult:
 
 
 async def all_deleted(standin: GeminiStandIn, count: int = 1) -> None:
-    await asyncio.wait_for(standin.until(lambda: len(standin.deleted) == count), 20)
+    await asyncio.wait_for(standin.until(lambda: len(standin.deleted) == count), 60)
     assert standin.files == {}
 
 
@@ -96,7 +96,7 @@ async def test_an_upload_is_deleted_after_a_call_that_was_cancelled(
 ) -> None:
     standin.script(server.hang)
     call = asyncio.create_task(big_style(provider))
-    await asyncio.wait_for(standin.until(lambda: len(standin.calls()) == 1), 20)
+    await asyncio.wait_for(standin.until(lambda: len(standin.calls()) == 1), 60)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

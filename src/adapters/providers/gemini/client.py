@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import ssl
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -25,6 +25,7 @@ from ....core.ports.provider import (
     Rejected,
     Retryable,
 )
+from ...system_clock import SYSTEM_CLOCK
 from ..sdk import (
     called,
     error_from_transport,
@@ -118,7 +119,7 @@ class GeminiApi:
 
     async def delete(self, name: str) -> str | None:
         """Delete an upload; what is wrong where that failed. A file that never arrived counts as deleted."""
-        until = datetime.now(UTC) + _DELETION_TIME
+        until = SYSTEM_CLOCK.now() + _DELETION_TIME
         config = types.DeleteFileConfig(http_options=_time_limit(until))
         try:
             await called(

@@ -6,6 +6,7 @@ The SDK is loaded at the first call: requests are in `client`, the classificatio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection, Coroutine, Mapping
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from ....core.ports.provider import (
     ProviderResult,
     Rejected,
 )
+from ....core.services.support.concurrency import BackgroundTasks
 from ..schemas import settings_schema
 from ..sdk import Connection, diagnosed
 from .settings import DEFAULT_MODEL, EditSettings, IdentitySettings, StyleSettings
@@ -90,7 +92,7 @@ class GeminiProvider:
 
     def __init__(self, context: ProviderContext) -> None:
         self._connection: Connection[GeminiApi] = Connection(context, module=".gemini.client", service="Gemini")
-        self._deletions: set[asyncio.Task[None]] = set()
+        self._deletions = BackgroundTasks()
 
     @property
     def info(self) -> ProviderInfo:
@@ -134,11 +136,10 @@ class GeminiProvider:
 
     async def close(self) -> None:
         """Give deletions that are under way a few seconds, then close the connections."""
-        if self._deletions:
-            _, unfinished = await asyncio.wait(self._deletions, timeout=_CLOSING_TIME.total_seconds())
-            for deletion in unfinished:
-                deletion.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_TIME.total_seconds()):
+                await self._deletions.close()
+        await self._deletions.cancel()
         await self._connection.close()
 
     def _delete_in_background(self, deletion: Coroutine[Any, Any, str | None]) -> None:
@@ -146,9 +147,7 @@ class GeminiProvider:
             if error := await deletion:
                 _log.warning("deleting an uploaded picture at Gemini failed: %s", error)
 
-        task = asyncio.create_task(delete())
-        self._deletions.add(task)
-        task.add_done_callback(self._deletions.discard)
+        self._deletions.start(delete(), name="deletion of a picture at Gemini")
 
 
 def _parse(request: ProviderRequest) -> tuple[EditSettings | StyleSettings | IdentitySettings, list[Picture]]:

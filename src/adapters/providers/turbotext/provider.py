@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ....core.domain.errors import InvalidSettings
@@ -40,6 +40,7 @@ from ...http_client.messages import (
     HttpRequest,
     host_and_port,
 )
+from ...system_clock import SYSTEM_CLOCK
 from ..downloads import download
 from ..schemas import settings_schema
 from .client import TurbotextService, wrong_address
@@ -146,7 +147,7 @@ class TurbotextProvider:
         try:
             await self._key()
             page = HttpRequest(method="GET", url=f"{self._base_url}/")
-            until = datetime.now(UTC) + _DIAGNOSIS
+            until = SYSTEM_CLOCK.now() + _DIAGNOSIS
             answer = await self._api.exchange(page, until=until, max_bytes=_MAX_PAGE_BYTES)
         except AnswerTooLarge:
             return []  # It answers.
@@ -227,6 +228,6 @@ def _not_finished() -> ProviderError:
 
 async def _pause(pause: timedelta, until: datetime, *, instead: ProviderError) -> None:
     """Wait; where the window would end before, raise `instead` at once, so that another entry may use what is left."""
-    if datetime.now(UTC) + pause >= until:
+    if SYSTEM_CLOCK.now() + pause >= until:
         raise instead
     await asyncio.sleep(pause.total_seconds())

@@ -19,8 +19,8 @@ import msgspec
 from ...domain.errors import PhotoChangerError
 from ...domain.job import JobEvent, QueueDepth
 from ...ports.clock import Clock
+from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue, JobSignals
-from ...ports.job_repository import JobRepository
 from ..support.concurrency import Supervisor, cancel_and_wait
 
 _log = logging.getLogger("photochanger.events")
@@ -107,10 +107,8 @@ class Subscriber:
 class EventStream:
     """Sends the events of jobs to subscribers. An unforeseen error of its reader ends the owner of `supervisor`."""
 
-    def __init__(
-        self, jobs: JobRepository, queue: JobQueue, signals: JobSignals, clock: Clock, supervisor: Supervisor
-    ) -> None:
-        self._jobs = jobs
+    def __init__(self, log: JobLog, queue: JobQueue, signals: JobSignals, clock: Clock, supervisor: Supervisor) -> None:
+        self._job_log = log
         self._queue = queue
         self._signals = signals
         self._clock = clock
@@ -161,8 +159,8 @@ class EventStream:
 
     async def _begin(self) -> _SeenLog:
         if self._log is None:
-            log = _SeenLog(max(await self._jobs.last_event() - _LOOK_BACK, 0))
-            log.unseen(await self._jobs.events(after=log.low, limit=_BATCH), self._clock.monotonic())
+            log = _SeenLog(max(await self._job_log.last_event() - _LOOK_BACK, 0))
+            log.unseen(await self._job_log.events(after=log.low, limit=_BATCH), self._clock.monotonic())
             self._depth = None
             self._log, self._reading = log, self._supervisor.start(self._read(log), name="event stream")
         return self._log
@@ -175,8 +173,8 @@ class EventStream:
     async def _missed(self, after: int, log: _SeenLog) -> EventBatch:
         """Everything since, read for this subscriber alone."""
         low = log.low  # before the reading: what is seen after it is still in the buffer, and may never be sent
-        events = await self._jobs.events(after=after, limit=MAX_MISSED + 1)
-        if len(events) > MAX_MISSED or after > await self._jobs.last_event():
+        events = await self._job_log.events(after=after, limit=MAX_MISSED + 1)
+        if len(events) > MAX_MISSED or after > await self._job_log.last_event():
             return EventBatch(resume=low, reset=True)
         return EventBatch(resume=low, events=tuple(events))
 
@@ -184,7 +182,7 @@ class EventStream:
         with self._signals.any_change() as any_change:
             while True:
                 try:
-                    events = await self._jobs.events(after=log.low, limit=_BATCH)
+                    events = await self._job_log.events(after=log.low, limit=_BATCH)
                     depth = await self._queue.depth()
                 except PhotoChangerError as error:
                     _log.warning("event stream paused: %s", error.detail)

@@ -54,8 +54,9 @@ class PurgeService:
             if scope is PurgeScope.MEDIA_OBJECTS:
                 report = await self._sweeper.sweep_media_objects()
             else:
-                report = await self._sweeper.sweep_expired() + await self._sweeper.sweep_orphans()
+                report = await self._sweeper.sweep_expired()
+                report.update(await self._sweeper.sweep_orphans())
         except PhotoChangerError as error:
             _log.warning("purge aborted: %s", error.detail)
         else:
-            _log.info("purged: %s", report)
+            _log.info("purge done: %s", dict(+report))

@@ -24,6 +24,7 @@ from ...domain.slot_check import (
     without_job,
 )
 from ...ports.clock import Clock
+from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue
 from ...ports.job_service import JobService
 from ...ports.slot_repository import SlotRepository
@@ -44,6 +45,7 @@ class ReadyCheck:
         self,
         *,
         jobs: JobService,
+        log: JobLog,
         queue: JobQueue,
         slots: SlotRepository,
         workers: WorkerRegistry,
@@ -51,6 +53,7 @@ class ReadyCheck:
         clock: Clock,
     ) -> None:
         self._jobs = jobs
+        self._log = log
         self._queue = queue
         self._slots = slots
         self._workers = workers
@@ -127,6 +130,6 @@ class ReadyCheck:
             received = await self._jobs.receive_photo(slot, one_chunk(photo))
             job = await self._jobs.create(slot, received, source=JobSource.TEST)
             job = await self._jobs.wait(job.id, known=job)
-            return checked(slot, job, await self._jobs.logs(job.id))
+            return checked(slot, job, await self._log.entries(job.id))
         except PhotoChangerError as error:
             return without_job(slot, CheckOutcome.FAILED, code=error.code, detail=error.detail)

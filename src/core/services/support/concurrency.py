@@ -127,15 +127,15 @@ class Supervisor:
     @asynccontextmanager
     async def supervised(
         self, loop: Coroutine[Any, Any, None], *, name: str, stop: Callable[[], None] | None = None
-    ) -> AsyncIterator[None]:
-        """Run a loop while the block lasts; cancel it at the end.
+    ) -> AsyncIterator[asyncio.Task[None]]:
+        """Run a loop as a task while the block lasts; cancel it at the end.
 
         With `stop` the loop is stopped by that and waited for, unless the block was cancelled.
         """
         task = self.start(loop, name=name)
         try:
             try:
-                yield
+                yield task
             except asyncio.CancelledError:
                 stop = None
                 raise

@@ -14,7 +14,6 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.deadlines import remaining
 from ....core.domain.errors import InvalidRequest, JobNotFound
 from ....core.domain.job import (
@@ -26,8 +25,9 @@ from ....core.domain.job import (
     JobState,
     LogEntry,
 )
-from ....core.ports.audit_log import AuditLog
 from ....core.ports.clock import Clock
+from ....core.ports.job_log import JobLog
+from ....core.ports.job_repository import JobRepository
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
 from ....core.ports.media_store import MediaStore
@@ -48,7 +48,7 @@ from ..protocol.query import (
     several,
 )
 
-NO_JOB = JobNotFound("There is no such job.")
+NO_JOB = JobNotFound("Job not found.")
 
 
 class JobSummary(JobBody, kw_only=True):
@@ -139,7 +139,7 @@ def log_body(entry: LogEntry) -> LogBody:
 @inject
 async def list_jobs(
     request: Request[Any, Any, Any],
-    jobs: FromDishka[JobService],
+    jobs: FromDishka[JobRepository],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
@@ -158,6 +158,7 @@ async def get_job(
     request: Request[Any, Any, Any],
     job_id: FromPath[UUID],
     jobs: FromDishka[JobService],
+    job_log: FromDishka[JobLog],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
@@ -169,17 +170,20 @@ async def get_job(
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
             raise JobNotFound(NO_JOB.detail)
         return personal_response(request, job_body(job, links))
-    logs = await jobs.logs(job.id)
+    logs = await job_log.entries(job.id)
     return personal_response(request, job_detail(job, links, now=clock.now(), logs=logs))
 
 
 @get("/api/jobs/{job_id:str}/logs", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})
 @inject
 async def get_job_logs(
-    request: Request[Any, Any, Any], job_id: FromPath[UUID], jobs: FromDishka[JobService]
+    request: Request[Any, Any, Any],
+    job_id: FromPath[UUID],
+    jobs: FromDishka[JobService],
+    job_log: FromDishka[JobLog],
 ) -> ASGIApp:
     """The job's processing log, oldest entry first."""
-    logs = await jobs.logs(job_id)
+    logs = await job_log.entries((await jobs.get(job_id)).id)
     return personal_response(request, {"items": [log_body(entry) for entry in logs]})
 
 
@@ -189,18 +193,13 @@ async def cancel_job(
     request: Request[Any, Any, Any],
     job_id: FromPath[UUID],
     jobs: FromDishka[JobService],
-    audit: FromDishka[AuditLog],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
     """Cancel an active job and stop its provider call."""
-    job = await jobs.cancel(job_id)
-    now = clock.now()
-    await audit.append(
-        audit_entry(AuditAction.JOB_CANCELLED, actor_of(request), now=now, target=str(job.id), slot_id=job.slot_id)
-    )
+    job = await jobs.cancel(job_id, by=actor_of(request))
     links = UrlBuilder(request.scope, config.public_base_url)
-    return json_response(job_summary(job, links, now=now), status=202)
+    return json_response(job_summary(job, links, now=clock.now()), status=202)
 
 
 @get("/api/jobs/{job_id:str}/photo", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})

@@ -15,8 +15,10 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.job import Job
+from ....core.domain.result_files import RECENT_RESULTS
 from ....core.domain.slot import Slot, slot_document
-from ....core.ports.job_service import JobService
+from ....core.ports.clock import Clock
+from ....core.ports.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
 from ..auth.access import actor_of
@@ -91,11 +93,12 @@ async def get_slot(
     request: Request[Any, Any, Any],
     slot_id: FromPath[str],
     slots: FromDishka[SlotService],
-    jobs: FromDishka[JobService],
+    results: FromDishka[ResultIndex],
     config: FromDishka[Settings],
+    clock: FromDishka[Clock],
 ) -> ASGIApp:
     """A slot with its most recent results."""
-    return await _response(request, await slots.get(slot_id), jobs, config)
+    return _response(request, await slots.get(slot_id), await _recent(slot_id, results, clock), config)
 
 
 @put("/api/slots/{slot_id:str}", opt={"access": Permission.SLOTS_WRITE})
@@ -104,14 +107,15 @@ async def put_slot(
     request: Request[Any, Any, Any],
     slot_id: FromPath[str],
     slots: FromDishka[SlotService],
-    jobs: FromDishka[JobService],
+    results: FromDishka[ResultIndex],
     config: FromDishka[Settings],
+    clock: FromDishka[Clock],
 ) -> ASGIApp:
     """Store a slot; active jobs keep the slot as it was when they were created."""
     version = required_version(request)
     document = await read_json(request)
     slot = await slots.put(slot_id, document, expected_version=version, by=actor_of(request))
-    return await _response(request, slot, jobs, config)
+    return _response(request, slot, await _recent(slot_id, results, clock), config)
 
 
 @post("/api/slots/{slot_id:str}/reset_stats", opt={"access": Permission.SLOTS_WRITE})
@@ -124,8 +128,11 @@ async def reset_stats(
     return no_content()
 
 
-async def _response(request: Request[Any, Any, Any], slot: Slot, jobs: JobService, config: Settings) -> ASGIResponse:
+async def _recent(slot_id: str, results: ResultIndex, clock: Clock) -> tuple[Job, ...]:
+    return (await results.recent(slot_id, now=clock.now(), limit=RECENT_RESULTS)).items
+
+
+def _response(request: Request[Any, Any, Any], slot: Slot, recent: tuple[Job, ...], config: Settings) -> ASGIResponse:
     links = UrlBuilder(request.scope, config.public_base_url)
-    recent = await jobs.refresh_recent_results(slot.id)
     body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent]}
     return tagged_response(request, body, version=slot.version)

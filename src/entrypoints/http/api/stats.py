@@ -13,15 +13,15 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.stats import ProviderStatusCache
+from ....core.domain.stats import StatsSummary
 from ....core.domain.time_ranges import Period
 from ....core.services.stats.service import (
     PeriodFigures,
     SortBy,
     SortOrder,
-    StatsAsked,
     StatsQueries,
     StatsReport,
+    StatsRequest,
     ordered,
 )
 from ..protocol.etag import personal_response
@@ -65,7 +65,7 @@ async def slot_stats(
 ) -> ASGIApp:
     """The statistics of a slot since their reset."""
     query = read_query(request, SlotStatsQuery)
-    report = await stats.of_slot(slot_id, _asked(query))
+    report = await stats.of_slot(slot_id, _stats_request(query))
     body = {"slot_id": slot_id, "metrics": [_period(one) for one in report.periods]}
     return personal_response(request, _head(report) | body)
 
@@ -75,7 +75,7 @@ async def slot_stats(
 async def global_stats(request: Request[Any, Any, Any], stats: FromDishka[StatsQueries]) -> ASGIApp:
     """The statistics of all slots, sorted and paged."""
     query = read_query(request, GlobalStatsQuery)
-    report = await stats.of_all(_asked(query), slot_id=query.slot_id, provider_id=query.provider_id)
+    report = await stats.of_all(_stats_request(query), slot_id=query.slot_id, provider_id=query.provider_id)
     periods = ordered(report.periods, by=query.sort_by, order=query.sort_order)
     first = (query.page - 1) * query.page_size
     return personal_response(
@@ -91,8 +91,8 @@ async def global_stats(request: Request[Any, Any, Any], stats: FromDishka[StatsQ
     )
 
 
-def _asked(query: SlotStatsQuery | GlobalStatsQuery) -> StatsAsked:
-    return StatsAsked(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
+def _stats_request(query: SlotStatsQuery | GlobalStatsQuery) -> StatsRequest:
+    return StatsRequest(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
 
 
 def _head(report: StatsReport) -> dict[str, Any]:
@@ -118,13 +118,13 @@ def _period(one: PeriodFigures) -> dict[str, Any]:
     }
 
 
-def _providers(providers: Mapping[str, ProviderStatusCache]) -> list[dict[str, Any]]:
+def _providers(providers: Mapping[str, StatsSummary]) -> list[dict[str, Any]]:
     return [
         {"provider_id": provider_id or None, **msgspec.structs.asdict(figures)}
         for provider_id, figures in providers.items()
     ]
 
 
-def counts(figures: ProviderStatusCache) -> dict[str, Any]:
+def counts(figures: StatsSummary) -> dict[str, Any]:
     """The figures without latency."""
     return {name: value for name, value in msgspec.structs.asdict(figures).items() if name != "latency_ms"}

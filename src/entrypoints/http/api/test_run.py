@@ -21,7 +21,10 @@ from ....core.domain.job import JobSource
 from ....core.domain.media import Photo
 from ....core.domain.slot import Slot
 from ....core.ports.clock import Clock
+from ....core.ports.job_log import JobLog
+from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
+from ....core.ports.media_store import MediaStore
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.service import SlotService
 from ...config import Settings
@@ -38,9 +41,10 @@ SLOT_FIELD = "slot"
 class _TestForm:
     """The FormReader of a test run: the photo, and optionally the slot to test, as JSON."""
 
-    def __init__(self, jobs: JobService, slot: Slot) -> None:
+    def __init__(self, jobs: JobService, store: MediaStore, slot: Slot) -> None:
         self.document: dict[str, Any] | None = None
         self._jobs = jobs
+        self._store = store
         self._slot = slot
 
     async def field(self, name: str, text: str) -> None:
@@ -57,7 +61,7 @@ class _TestForm:
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:
-        await self._jobs.discard_photo(stored)
+        await self._store.delete(stored.file.key)
 
     def end(self) -> None: ...
 
@@ -69,13 +73,16 @@ async def test_run(
     slot_id: FromPath[str],
     slots: FromDishka[SlotService],
     jobs: FromDishka[JobService],
+    queue: FromDishka[JobQueue],
+    job_log: FromDishka[JobLog],
+    store: FromDishka[MediaStore],
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
     """Run a photo through the slot, even if it is inactive, and respond with the job at its end."""
     slot = await slots.get(slot_id)
-    form = _TestForm(jobs, slot)
+    form = _TestForm(jobs, store, slot)
     max_bytes = (await settings.current()).max_upload_bytes
     photo = await read_form(request, form, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
     try:
@@ -85,10 +92,10 @@ async def test_run(
             detail = "The route has no entries to test."
             raise InvalidSettings(detail, (("route", detail),))
     except BaseException:
-        await jobs.discard_photo(photo)
+        await store.delete(photo.file.key)
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
-    job = await wait_for(request.receive, job, jobs=jobs, clock=clock)
-    logs = await jobs.logs(job.id)
+    job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock)
+    logs = await job_log.entries(job.id)
     links = UrlBuilder(request.scope, config.public_base_url)
     return json_response(job_detail(job, links, now=clock.now(), logs=logs))

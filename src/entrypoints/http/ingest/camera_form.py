@@ -9,17 +9,19 @@ from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.media import Photo
 from ....core.domain.slot import Slot, is_field_name
 from ....core.ports.job_service import JobService
+from ....core.ports.media_store import MediaStore
 from ....core.services.auth.ingest_password import AuthService
 
 
 class CameraForm:
     """The FormReader of an ingest. A wrong password ends it at once, before the photo if it comes first."""
 
-    def __init__(self, slot: Slot, *, address: str, jobs: JobService, auth: AuthService) -> None:
+    def __init__(self, slot: Slot, *, address: str, jobs: JobService, store: MediaStore, auth: AuthService) -> None:
         self.metadata: dict[str, str] = {}
         self._slot = slot
         self._address = address
         self._jobs = jobs
+        self._store = store
         self._auth = auth
         self._authenticated = False
 
@@ -36,7 +38,7 @@ class CameraForm:
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:
-        await self._jobs.discard_photo(stored)
+        await self._store.delete(stored.file.key)
 
     def end(self) -> None:
         if not self._authenticated:

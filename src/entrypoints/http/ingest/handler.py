@@ -19,8 +19,10 @@ from ....core.domain.errors import InvalidRequest, PhotoChangerError
 from ....core.domain.job import Job
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
 from ....core.ports.clock import Clock
+from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
+from ....core.ports.result_index import ResultIndex
 from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
 from ....core.services.settings.service import SettingsService
@@ -47,6 +49,8 @@ async def ingest(
     slot_id: FromPath[str],
     auth: FromDishka[AuthService],
     jobs: FromDishka[JobService],
+    queue: FromDishka[JobQueue],
+    results: FromDishka[ResultIndex],
     settings: FromDishka[SettingsService],
     store: FromDishka[MediaStore],
     config: FromDishka[Settings],
@@ -61,16 +65,16 @@ async def ingest(
         await auth.check_throttle(address)
         slot = await jobs.admit(slot_id)
         logs.slot_id.set(slot.id)
-        form = CameraForm(slot, address=address, jobs=jobs, auth=auth)
+        form = CameraForm(slot, address=address, jobs=jobs, store=store, auth=auth)
         photo = await read_form(request, form, max_file_bytes=(await settings.current()).max_upload_bytes)
         job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key)
         logs.job_id.set(str(job.id))
-        job = await wait_for(request.receive, job, jobs=jobs, clock=clock, until=preference.until(job))
+        job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
         measured.outcome = ingest_outcome(job)
         links = UrlBuilder(request.scope, config.public_base_url)
         if not job.state.finalized:
             return accepted_response(job, links, applied=preference.applied)
-        return await final_response(job, links, store, jobs)
+        return await final_response(job, links, store, results, clock)
 
 
 class _Measured:

@@ -17,5 +17,5 @@ UNKNOWN_ID = "unknown_id"
 
 def handle_malformed_id(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
     """The response to a path parameter that does not fit its type: nothing else is validated by the framework."""
-    unknown: PhotoChangerError = request.route_handler.opt.get(UNKNOWN_ID) or MediaNotFound("There is no such file.")
+    unknown: PhotoChangerError = request.route_handler.opt.get(UNKNOWN_ID) or MediaNotFound("File not found.")
     return handle_domain_error(request, unknown)

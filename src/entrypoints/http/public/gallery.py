@@ -12,9 +12,9 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
-from ....core.domain.job import Job
+from ....core.domain.job import GUEST_SOURCES, Job
 from ....core.ports.clock import Clock
-from ....core.ports.job_service import JobService
+from ....core.ports.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
 from ..auth.access import PublicAccess
@@ -55,7 +55,7 @@ async def get_gallery(
     request: Request[Any, Any, Any],
     slot_id: FromPath[str],
     slots: FromDishka[SlotService],
-    jobs: FromDishka[JobService],
+    results: FromDishka[ResultIndex],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
@@ -64,10 +64,13 @@ async def get_gallery(
     try:
         slot = await slots.get(slot_id)
     except SlotNotFound:
-        raise MediaNotFound("There is no such gallery.") from None
-    if not slot.gallery_is_open(clock.now()):
-        raise MediaNotFound("There is no such gallery.")
-    page = await jobs.gallery(slot, limit=query.limit, after=position_of(query.cursor))
+        raise MediaNotFound("Gallery not found.") from None
+    now = clock.now()
+    if not slot.gallery_is_open(now):
+        raise MediaNotFound("Gallery not found.")
+    page = await results.recent(
+        slot.id, now=now, limit=query.limit, sources=GUEST_SOURCES, after=position_of(query.cursor)
+    )
     links = UrlBuilder(request.scope, config.public_base_url)
     body = {
         "title": slot.name,
