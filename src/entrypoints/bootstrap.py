@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from functools import partial
 
 import msgspec
 from dishka import AsyncContainer
 
-from ..adapters.postgres import Database, migrate, require_current_schema
+from ..adapters.postgres import Database, migrate
 from ..core.domain.slot import shipped_slots
-from ..core.ports.media_store import MediaStore
 from ..core.ports.slot_repository import SlotRepository
 from ..core.services.auth.admins import AdminService
-from ..core.services.media.disk_space import DiskSpace
 from ..core.services.settings.service import SettingsService
 from .config import Settings
-from .diagnostics.readiness import Check, Readiness
 
 
 def freeze_gc() -> None:
@@ -75,21 +71,3 @@ def print_initial_credentials(first: InitialCredentials) -> None:
 async def _seed_ingest(container: AsyncContainer, settings: Settings) -> str | None:
     await (await container.get(SlotRepository)).add_missing(shipped_slots())
     return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)
-
-
-async def readiness(container: AsyncContainer, *, database: Database | None, worker: Check | None = None) -> Readiness:
-    """The readiness checks of this process; `database` and `worker` only where it has them."""
-    checks: dict[str, Check] = {}
-    if database is not None:
-        checks["database"] = database.ping
-        checks["schema"] = partial(require_current_schema, database)
-    store, space = await container.get(MediaStore), await container.get(DiskSpace)
-
-    async def store_takes_photos() -> None:
-        await store.check()
-        await space.require()
-
-    checks["store"] = store_takes_photos
-    if worker is not None:
-        checks["worker"] = worker
-    return Readiness(checks)

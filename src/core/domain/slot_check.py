@@ -13,7 +13,7 @@ from .job import Job, LogEntry, LogEvent
 from .provider_usage import CallOutcome
 from .slot import Slot
 
-MAX_TROUBLES = 20
+MAX_FAILED_ATTEMPTS = 20
 
 NO_CALL = "blocked"
 """The classification of a call that was not made: a limit or a breaker was in its way."""
@@ -28,7 +28,7 @@ class CheckOutcome(enum.StrEnum):
     NOT_RUN = "not_run"
 
 
-class FieldError(msgspec.Struct, frozen=True, kw_only=True):
+class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """A call that made no picture, or was not made: by the number of the route entry, and why."""
 
     entry: int
@@ -59,7 +59,7 @@ class SlotCheck(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     code: str | None = None
     detail: str | None = None
-    troubles: tuple[FieldError, ...] = ()
+    troubles: tuple[FailedAttempt, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -93,7 +93,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
         code=None if made else job.error_code,
         detail=None if made else job.error_detail,
         troubles=tuple(
-            FieldError(
+            FailedAttempt(
                 entry=attempt["entry"],
                 provider_id=attempt["provider"],
                 operation_id=attempt["operation"],
@@ -102,7 +102,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
             )
             for attempt in attempts
             if not _is_picture(attempt)
-        )[-MAX_TROUBLES:],
+        )[-MAX_FAILED_ATTEMPTS:],
     )
 
 

@@ -185,6 +185,6 @@ def test_fields_are_bounded_and_the_password_hides_under_any_name() -> None:
 )
 def test_what_stood_in_the_way_is_named(fields: dict[str, Any], codes: list[str]) -> None:
     if "file" in fields:
-        file = ReceivedFile(field=fields["file"], filename="a.jpg", content_type=None, size_bytes=9, sniffed=None)
+        file = ReceivedFile(field=fields["file"], filename="a.jpg", content_type=None, size_bytes=9, sniffed_type=None)
         fields = fields | {"file": file}
     assert [finding.code for finding in findings(ingest_request(**fields))] == codes

@@ -21,7 +21,7 @@ from ....core.domain.errors import (
     TemplateInUse,
 )
 from ....core.domain.job import Job, JobState
-from .multipart import ClientGone
+from .body import ClientGone
 
 _log = logging.getLogger("photochanger.http")
 
