@@ -34,7 +34,7 @@ def as_tables(lines: Iterable[Line]) -> Group:
 def _slots(slots: list[SlotChecked]) -> Table | Text:
     if not slots:
         return Text("No slot is active")
-    table = _table("Slot", "Name", "Outcome", "Seconds", "Made by", "Calls", "FieldError")
+    table = _table("Slot", "Name", "Outcome", "Seconds", "Made by", "Calls", "Reason")
     for slot in slots:
         made_by = f"{slot.provider_id}/{slot.operation_id}" if slot.provider_id else "-"
         table.add_row(

@@ -125,7 +125,7 @@ def test_everything_that_does_not_fit_in_any_slot_is_told_and_nothing_is_stored(
         done = operator("import", path, *options)
         assert (done.returncode, done.stdout) == (1, "")
         head, *lines = done.stderr.splitlines()
-        assert head == "photochanger: The file does not fit, and nothing was stored:"
+        assert head == "photochanger: The file is not valid; nothing was stored:"
         places = [line.split(": ")[0].strip() for line in lines]
         assert sorted(places) == [
             "slot-002.colour",
@@ -135,7 +135,7 @@ def test_everything_that_does_not_fit_in_any_slot_is_told_and_nothing_is_stored(
             "slot-004",
             "slot-016",
         ]
-        assert "  slot-003.templates.0.media_id: There is no such template." in lines
+        assert "  slot-003.templates.0.media_id: Template not found." in lines
     assert operator.versions() == 15 * [1]
     assert operator.audit() == []
 
@@ -168,7 +168,7 @@ async def test_whoever_is_overtaken_is_told_how_far_it_went(
 
     monkeypatch.setattr(SlotService, "put", overtaken)
     settings = Settings(home=tmp_path, database_url=postgres_url)
-    with pytest.raises(VersionConflict, match=r"changed slot-002 .* Stored until then: slot-001\."):
+    with pytest.raises(VersionConflict, match=r"slot-002 has been modified.* Stored until then: slot-001\."):
         await store(settings, {f"slot-00{number}": slot() for number in (3, 1, 2)})
     names = rows(postgres_url, "select name from photochanger.slots order by id limit 3")
     assert names == [("Wedding",), ("Oil painting",), ("Party frame",)]

@@ -16,7 +16,7 @@ import msgspec
 from ...core.domain.errors import QueueUnavailable
 from ...core.domain.provider_usage import ProviderLimit
 from ...core.domain.slot import Slot
-from ...core.domain.slot_check import CheckOutcome, FieldError, SlotCheck
+from ...core.domain.slot_check import CheckOutcome, FailedAttempt, SlotCheck
 from ...core.ports.clock import Clock
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import ProviderKeys
@@ -67,7 +67,7 @@ class SlotChecked(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     code: str | None
     detail: str | None
-    troubles: tuple[FieldError, ...]
+    troubles: tuple[FailedAttempt, ...]
     job_id: UUID | None
 
 

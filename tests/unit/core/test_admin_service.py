@@ -98,7 +98,7 @@ async def test_the_last_who_may_do_everything_cannot_be_disabled() -> None:
     await process.admins.disable("joan", by=COMMAND_LINE)
     with pytest.raises(InvalidSettings) as refused:
         await process.admins.disable("ada", by=COMMAND_LINE)
-    assert [place for place, _ in refused.value.errors] == ["username"]
+    assert [error.field for error in refused.value.errors] == ["username"]
     await process.admins.disable("grace", by=COMMAND_LINE)
     await process.admins.enable("joan", by=COMMAND_LINE)
     await process.admins.disable("ada", by=COMMAND_LINE)
@@ -220,7 +220,7 @@ async def test_names_and_passwords_that_cannot_be_used_are_told_together(
     process = Process()
     with pytest.raises(InvalidSettings) as refused:
         await process.admins.add(username, password, by=COMMAND_LINE)
-    assert [place for place, _ in refused.value.errors] == places
+    assert [error.field for error in refused.value.errors] == places
     assert await process.admins.list() == []
     assert process.hasher.hashed == 0
 

@@ -151,7 +151,7 @@ async def refused(world: World, **document: Any) -> set[str]:
         await change(world, **document)
     assert await world.settings.describe() == before
     assert world.audit.entries == []
-    return {place for place, _ in error.value.errors}
+    return {one.field for one in error.value.errors}
 
 
 async def test_what_holds_is_shown_with_what_was_set_here_and_no_password() -> None:

@@ -22,7 +22,7 @@ from ....core.ports.provider import (
     Rejected,
 )
 from ...imaging.libvips import VipsError, open_shrunk
-from ..schemas import settings_schema
+from ..schemas import settings_schema, unknown_operation
 from .effects import (
     backgrounds,
     frames,
@@ -126,8 +126,7 @@ class LocalProvider:
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         operation = _OPERATIONS.get(operation_id)
         if operation is None:
-            detail = f"There is no operation {operation_id!r} here."
-            raise InvalidSettings(detail, (("operation_id", detail),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

@@ -14,6 +14,7 @@ import msgspec
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidSettings, QueueUnavailable
+from ...domain.field_errors import FieldError, FieldErrorCode
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured
 from ...ports.secrets import (
@@ -25,7 +26,8 @@ from ...ports.secrets import (
 )
 
 MAX_KEY_CHARS = 4096
-KEY_RULE = f"A key has 1 to {MAX_KEY_CHARS} visible ASCII characters in one line, with spaces only between them."
+BAD_KEY = FieldError("key", FieldErrorCode.KEY_FORMAT, {"max": MAX_KEY_CHARS})
+KEY_RULE = BAD_KEY.message
 
 _KEY = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _MAX_AGE = timedelta(seconds=1)
@@ -107,7 +109,7 @@ class ProviderKeys:
         InvalidSettings where it breaks KEY_RULE; SecretKeyUnavailable, QueueUnavailable.
         """
         if not is_key(key):
-            raise InvalidSettings(KEY_RULE, (("key", KEY_RULE),))
+            raise InvalidSettings([BAD_KEY])
         sealed = await asyncio.to_thread(self._box.seal, key, purpose=_purpose(provider_id))
         now = self._clock.now()
         secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=now, changed_by=by.name)

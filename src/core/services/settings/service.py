@@ -12,9 +12,10 @@ import msgspec
 from ...domain.accounts import FIRST_START, Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import VersionConflict
+from ...domain.field_errors import FieldError
 from ...domain.provider_usage import ProviderLimit
 from ...domain.settings import AppSettings, StoredPassword, StoredSettings
-from ...domain.validation import FieldError, refuse
+from ...domain.validation import refuse
 from ...ports.accounts import PasswordHasher
 from ...ports.clock import Clock
 from ...ports.settings_repository import SettingsRepository

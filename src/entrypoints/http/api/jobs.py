@@ -14,7 +14,8 @@ from litestar.types import ASGIApp
 from ....core.domain.accounts import Permission
 from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.deadlines import remaining
-from ....core.domain.errors import InvalidRequest, JobNotFound
+from ....core.domain.errors import JobNotFound, invalid_query
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import (
     FailureReason,
     Job,
@@ -193,12 +194,12 @@ def job_id_of(request: Request[Any, Any, Any]) -> UUID:
 
 def _filter(query: JobQuery) -> JobFilter:
     errors = tuple(
-        (name, "The moment needs a time zone, such as Z at its end.")
+        FieldError(name, FieldErrorCode.TIME_ZONE_REQUIRED)
         for name in ("created_from", "created_to")
         if (moment := getattr(query, name)) is not None and moment.tzinfo is None
     )
     if errors:
-        raise InvalidRequest("The query cannot be used: a moment has no time zone.", errors=errors)
+        raise invalid_query(errors)
     return JobFilter(
         states=several(query.state, JobState, name="state"),
         slot_id=query.slot_id,

@@ -9,7 +9,7 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.slot_health import SlotState
+from ....core.domain.slot_health import SlotIssueCode, SlotState
 from ....core.services.slots.overview import SlotSummary
 from ..dependencies import HttpServices
 from ..protocol.etag import tagged_response
@@ -25,6 +25,14 @@ class OverviewQuery(msgspec.Struct, frozen=True):
     tz: ZoneName = "UTC"
 
 
+class SlotReason(msgspec.Struct, frozen=True):
+    """Why a slot is not `active`: a code with parameters, and its English sentence."""
+
+    code: SlotIssueCode
+    params: dict[str, Any]
+    detail: str
+
+
 class SlotCard(msgspec.Struct, frozen=True, kw_only=True):
     """One slot at a glance; provider and operation are the first of its route."""
 
@@ -32,7 +40,7 @@ class SlotCard(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     active: bool
     state: SlotState
-    reasons: tuple[str, ...]
+    reasons: tuple[SlotReason, ...]
     provider_id: str | None
     operation_id: str | None
     ingest_url: str
@@ -58,7 +66,7 @@ def _card(glance: SlotSummary, links: UrlBuilder) -> SlotCard:
         name=slot.name,
         active=slot.active,
         state=glance.condition.state,
-        reasons=glance.condition.reasons,
+        reasons=tuple(SlotReason(one.code, one.params, one.message) for one in glance.condition.reasons),
         provider_id=None if first is None else first.provider_id,
         operation_id=None if first is None else first.operation_id,
         ingest_url=links.ingest(slot.id),

@@ -9,8 +9,8 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.validation import FieldError
-from ....core.services.providers.api_keys import KEY_RULE, is_key
+from ....core.domain.field_errors import FieldError, FieldErrorCode
+from ....core.services.providers.api_keys import BAD_KEY, is_key
 from ..auth.access import actor_of
 from ..dependencies import HttpServices
 from ..protocol.etag import expected_version, tagged_response, version_tag
@@ -45,15 +45,16 @@ async def put_settings(request: Request[Any, Any, Any]) -> ASGIApp:
 def _keys(given: object, services: HttpServices) -> tuple[dict[str, str | None], list[FieldError]]:
     """The keys by provider, and what is wrong with those that cannot be used."""
     if not isinstance(given, dict):
-        return {}, [("provider_keys", "It is an object.")]
+        return {}, [FieldError("provider_keys", FieldErrorCode.WRONG_TYPE, {"expected": "object"})]
     known = {provider.info.id for provider in services.catalogue.all() if not provider.info.on_this_machine}
     errors: list[FieldError] = []
     for provider_id, key in given.items():
         place = f"provider_keys.{provider_id[:64]}"
         if provider_id not in known:
-            errors.append((place, "There is no such provider here, or it takes no key."))
+            params = {"provider": provider_id[:64]}
+            errors.append(FieldError(place, FieldErrorCode.PROVIDER_NOT_CONFIGURABLE, params))
         elif key is not None and not (isinstance(key, str) and is_key(key)):
-            errors.append((place, KEY_RULE))
+            errors.append(FieldError(place, BAD_KEY.code, BAD_KEY.params))
     return given, errors
 
 

@@ -17,12 +17,13 @@ from litestar.types import ASGIApp
 from ....core.domain.accounts import Permission
 from ....core.domain.errors import (
     InvalidMultipart,
-    InvalidRequest,
     InvalidSettings,
     MissingField,
     PayloadTooLarge,
     TemplateNotFound,
+    invalid_query,
 )
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import MIME_EXTENSIONS, StoredFile, TemplateMedia
 from ..auth.access import actor_of
 from ..dependencies import HttpServices
@@ -107,9 +108,9 @@ class _TemplateForm:
     def end(self) -> None:
         if ("slot_id" in self.fields) != ("setting_key" in self.fields):
             missing = "setting_key" if "slot_id" in self.fields else "slot_id"
-            raise MissingField(missing, "A template is bound by slot_id and setting_key together.")
+            raise MissingField(missing, "slot_id and setting_key must be given together.")
         if self.fields.get("replace", "false") not in ("true", "false"):
-            raise InvalidSettings("replace: It is true or false.", (("replace", "It is true or false."),))
+            raise InvalidSettings([FieldError("replace", FieldErrorCode.WRONG_TYPE, {"expected": "boolean"})])
 
 
 @post("/api/template-media/register", opt={"access": Permission.MEDIA_WRITE})
@@ -180,7 +181,7 @@ async def delete_template(request: Request[Any, Any, Any]) -> ASGIApp:
     template_id, by = _id(request), actor_of(request)
     if (query.slot_id is None) != (query.setting_key is None):
         missing = "slot_id" if query.slot_id is None else "setting_key"
-        raise InvalidRequest("A binding has both parts.", errors=((missing, "A binding has both parts."),))
+        raise invalid_query([FieldError(missing, FieldErrorCode.REQUIRED)])
     if query.force:
         await services.templates.remove_bound(template_id, by=by)
     else:

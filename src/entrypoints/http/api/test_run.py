@@ -16,6 +16,7 @@ from ....core.domain.errors import (
     InvalidSettings,
     PayloadTooLarge,
 )
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import JobSource
 from ....core.domain.media import Photo
 from ....core.domain.slot import Slot
@@ -45,7 +46,8 @@ class _TestForm:
         try:
             self.document = json_object(text)
         except InvalidJson as error:
-            raise InvalidSettings(error.detail, ((SLOT_FIELD, error.detail),)) from None
+            invalid = FieldError(SLOT_FIELD, FieldErrorCode.INVALID, {"message": error.detail})
+            raise InvalidSettings([invalid]) from None
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         return await self._jobs.receive_photo(self._slot, data)
@@ -74,8 +76,7 @@ async def test_run(request: Request[Any, Any, Any]) -> ASGIApp:
         if form.document is not None:
             slot = await services.slots.check(slot.id, form.document)
         if not slot.route.entries:
-            told = "There is nothing to try: the route has no entry."
-            raise InvalidSettings(told, (("route", told),))
+            raise InvalidSettings([FieldError("route", FieldErrorCode.ROUTE_EMPTY)])
     except BaseException:
         await services.jobs.discard_photo(photo)
         raise

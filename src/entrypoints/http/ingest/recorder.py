@@ -28,7 +28,7 @@ from ....core.services.media.upload import SNIFF_BYTES
 from ..auth.access import address_of
 from ..dependencies import HttpServices
 from ..protocol.multipart import ClientGone
-from ..protocol.problems import Problem, problem_of, tell_http_error
+from ..protocol.problems import Problem, handle_http_error, problem_of
 
 
 class RequestRecorder:
@@ -137,7 +137,7 @@ class RequestRecorder:
 
 def tell_method_not_allowed(request: Request[Any, Any, Any], error: MethodNotAllowedException) -> Response[Problem]:
     """The answer to a wrong method; at the address of a slot's ingest it is what a camera's set-up may have wrong."""
-    answer = tell_http_error(request, error)
+    answer = handle_http_error(request, error)
     head, _, slot_id = request.url.path.rpartition("/")
     if head.endswith("/ingest"):  # below whatever address the app is mounted at
         RequestRecorder(request, request.app.state.services, slot_id).answered(answer.content.status, answer.content)
