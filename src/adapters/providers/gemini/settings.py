@@ -22,7 +22,7 @@ _PROMPT_CHARACTERS = 16_000
 
 
 class GeminiSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every operation can be told beside its prompt."""
+    """Settings that all operations share, apart from the prompt."""
 
     model: Annotated[
         str,
@@ -92,7 +92,7 @@ class IdentitySettings(GeminiSettings, frozen=True, kw_only=True, forbid_unknown
             description="The model sees the photo first, then the template `face`, then this text.",
         ),
     ] = (
-        "The first image is a photo of a guest, the second shows a scene with a person. Make the second image anew "
+        "The first image is a photo of a guest, the second shows a scene with a person. Recreate the second image "
         "with the guest in place of that person: take over the guest's face, hair, skin tone and age, so that friends "
         "recognize the guest at once, but keep the pose, clothing, lighting and surroundings of the second image. "
         "Change nothing else of the scene. Answer with the picture only."

@@ -48,7 +48,7 @@ class BackgroundMode(enum.StrEnum):
 
 
 class OutputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every operation can be told about the finished file."""
+    """Settings of the finished file that all operations share."""
 
     max_side: Annotated[
         int,

@@ -68,14 +68,14 @@ export function PromptFields({ fields, error, onChange }) {
 export function PromptPreview({ prompts, fields }) {
   const [samples, setSamples] = useState({});
   const used = fields.filter((name) => prompts.some(({ text }) => namedIn(text).includes(name)));
-  const used = prompts.filter(({ text }) => namedIn(text).length > 0);
-  if (used.length === 0) return html`<p class="soft">${t("noFieldsUsed")}</p>`;
+  const previewed = prompts.filter(({ text }) => namedIn(text).length > 0);
+  if (previewed.length === 0) return html`<p class="soft">${t("noFieldsUsed")}</p>`;
   return html`
     <div class="stack">
       <div class="settings">
         ${used.map((name) => html`<${Field} key=${name} id=${`sample-${name}`} label=${t("sample", { name })} control=${(attributes) => html`<input ...${attributes} type="text" maxlength="300" value=${samples[name] ?? ""} onInput=${(event) => setSamples({ ...samples, [name]: event.target.value })} />`} />`)}
       </div>
-      ${used.map(({ where, label, text }) => html`<figure key=${where + label} class="prompt-preview"><figcaption class="soft">${where} · ${providerText(label)}</figcaption><p>${pieces(text, fields, samples)}</p></figure>`)}
+      ${previewed.map(({ where, label, text }) => html`<figure key=${where + label} class="prompt-preview"><figcaption class="soft">${where} · ${providerText(label)}</figcaption><p>${pieces(text, fields, samples)}</p></figure>`)}
     </div>
   `;
 }
