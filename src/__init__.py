@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .core.ports.accounts import PasswordHasher
     from .core.ports.clock import Clock
     from .core.ports.image_tool import ImageTool
+    from .core.ports.job_log import JobLog
     from .core.ports.job_queue import JobQueue, JobSignals
     from .core.ports.job_repository import JobRepository
     from .core.ports.job_service import JobService
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .core.ports.media_store import MediaStore
     from .core.ports.provider import Provider, ProviderContext
     from .core.ports.provider_limits import ProviderLimits
+    from .core.ports.result_index import ResultIndex
     from .core.ports.secrets import SecretBox, SecretRepository
     from .core.ports.settings_repository import SettingsRepository
     from .core.ports.slot_repository import SlotRepository
@@ -45,6 +47,7 @@ _HOMES = {
     "core.ports.accounts": ("PasswordHasher",),
     "core.ports.clock": ("Clock",),
     "core.ports.image_tool": ("ImageTool",),
+    "core.ports.job_log": ("JobLog",),
     "core.ports.job_queue": ("JobQueue", "JobSignals"),
     "core.ports.job_repository": ("JobRepository",),
     "core.ports.job_service": ("JobService",),
@@ -53,6 +56,7 @@ _HOMES = {
     "core.ports.media_store": ("MediaStore",),
     "core.ports.provider": ("Provider", "ProviderContext"),
     "core.ports.provider_limits": ("ProviderLimits",),
+    "core.ports.result_index": ("ResultIndex",),
     "core.ports.secrets": ("SecretBox", "SecretRepository"),
     "core.ports.settings_repository": ("SettingsRepository",),
     "core.ports.slot_repository": ("SlotRepository",),
@@ -70,6 +74,7 @@ __all__ = [
     "ImageTool",
     "Job",
     "JobFailure",
+    "JobLog",
     "JobQueue",
     "JobRepository",
     "JobService",
@@ -85,6 +90,7 @@ __all__ = [
     "ProviderContext",
     "ProviderLimits",
     "QueueFull",
+    "ResultIndex",
     "Route",
     "RouteEntry",
     "SecretBox",

@@ -1,6 +1,6 @@
 """`python -m photochanger` is the `photochanger` command."""
 
-from .entrypoints.cli import main
+from .entrypoints.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,9 @@
-"""The clock of the machine: what every process but a test runs on."""
+"""The clock of the machine, the only module that reads it."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +14,15 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def monotonic(self) -> timedelta:
+        return timedelta(seconds=time.monotonic())
+
     async def sleep(self, duration: timedelta) -> None:
         await asyncio.sleep(duration.total_seconds())
 
     def timeout_at(self, moment: datetime) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout((moment - self.now()).total_seconds())
+
+
+SYSTEM_CLOCK = SystemClock()
+"""For adapters that measure real time whatever clock the core has: network timeouts, the start of a server."""

@@ -1,4 +1,4 @@
-"""Every provider of this process: those that come along and those of installed packages, each with its context."""
+"""All providers of this process, built-in and from installed packages, each with its context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..adapters.providers.turbotext.provider import TurbotextProvider
 from ..core.ports.provider import Provider, ProviderContext, ProviderFactory
 from ..core.services.providers.api_keys import ProviderKeys
 from .config import Settings
-from .provider_plugins import PluginError, load_providers
+from .provider_plugins import SkippedPlugin, load_providers
 
 _REMOTE: dict[str, ProviderFactory] = {
     "gemini": GeminiProvider,
@@ -20,14 +20,14 @@ _REMOTE: dict[str, ProviderFactory] = {
     "openai": OpenAIProvider,
     "turbotext": TurbotextProvider,
 }
-"""The providers that come along and ask other machines. What their calls need is loaded by their first call."""
+"""The built-in providers of remote services. Libraries that only their calls need are loaded by the first call."""
 
 
 class Providers(msgspec.Struct, frozen=True):
-    """What `make_providers` found. `troubles` are the installed packages that had to be left out."""
+    """The providers of this process, and the installed ones that could not be used."""
 
     providers: tuple[Provider, ...]
-    troubles: tuple[PluginError, ...] = ()
+    skipped: tuple[SkippedPlugin, ...] = ()
 
 
 class ServiceContext:
@@ -54,12 +54,12 @@ class ServiceContext:
 
 
 async def make_providers(settings: Settings, keys: ProviderKeys) -> Providers:
-    """Make them all; a package that does not fit is left out and told of."""
+    """Make all providers; invalid packages are skipped."""
 
     def context(provider_id: str) -> ProviderContext:
         return ServiceContext(provider_id, settings, keys)
 
     built_in: list[Provider] = [LocalProvider()]
     built_in += [factory(context(provider_id)) for provider_id, factory in _REMOTE.items()]
-    installed, troubles = await load_providers(context)
-    return Providers((*built_in, *installed), tuple(troubles))
+    installed, skipped = await load_providers(context)
+    return Providers((*built_in, *installed), tuple(skipped))

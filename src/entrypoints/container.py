@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
@@ -17,11 +19,13 @@ from ..adapters.postgres import (
     PostgresAuditLog,
     PostgresFailureCounter,
     PostgresIngestRequestRepository,
+    PostgresJobLog,
     PostgresJobQueue,
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
     PostgresProviderLimits,
+    PostgresResultIndex,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -52,6 +56,7 @@ from ..core.ports.audit_log import AuditLog
 from ..core.ports.clock import Clock
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.ingest_requests import IngestRequestRepository
+from ..core.ports.job_log import JobLog
 from ..core.ports.job_queue import JobQueue, JobSignals
 from ..core.ports.job_repository import JobRepository
 from ..core.ports.job_service import JobService
@@ -59,6 +64,7 @@ from ..core.ports.media_repository import MediaRepository
 from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
+from ..core.ports.result_index import ResultIndex
 from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
 from ..core.ports.settings_repository import SettingsRepository
 from ..core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -70,19 +76,26 @@ from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.jobs.completion import JobCompletion
+from ..core.services.jobs.end_watch import JobEndWatch
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
+from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_rescue import LateRescue
+from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
-from ..core.services.jobs.service import Jobs
+from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.disk_space import DiskSpace
-from ..core.services.media.service import Media
+from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
-from ..core.services.routing.engine import RouteEngine
+from ..core.services.routing.engine import Jitter, RouteEngine
+from ..core.services.routing.inputs import JobInputsFactory
+from ..core.services.routing.recorder import AttemptRecorder
+from ..core.services.routing.shared_limits import SharedLimits
 from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
@@ -91,14 +104,16 @@ from ..core.services.slots.service import SlotService
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
+from ..core.services.support.concurrency import Supervisor
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
-from .config import Settings, secret_key_file
+from .config import Settings
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
 from .worker.heartbeat import Heartbeat
-from .worker.pool import WorkerPool
+from .worker.pool import PoolOptions, WorkerPool
 from .worker.worker import Worker
 
 DATABASE = "photochanger"
@@ -111,25 +126,24 @@ class PostgresAdapters(Provider):
     scope = Scope.APP
 
     @provide
-    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+    async def database(self, settings: Settings, supervisor: Supervisor) -> AsyncIterator[Database]:
         if settings.database_url is not None:
             async with Database(settings.database_url) as database:
                 yield database
             return
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
-        watching = asyncio.create_task(server.keep_running())
         try:
-            await asyncio.to_thread(server.ensure_database, DATABASE)
-            async with Database(server.url(DATABASE)) as database:
-                yield database
+            async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
+                await asyncio.to_thread(server.ensure_database, DATABASE)
+                async with Database(server.url(DATABASE)) as database:
+                    yield database
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
             await asyncio.to_thread(server.close)
 
     @provide
-    async def signals(self, database: Database) -> AsyncIterator[JobSignals]:
-        async with PostgresJobSignals(database) as signals:
+    async def signals(self, database: Database, supervisor: Supervisor) -> AsyncIterator[JobSignals]:
+        signals = PostgresJobSignals(database)
+        async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
             yield signals
 
     queue = provide(PostgresJobQueue, provides=JobQueue)
@@ -137,6 +151,8 @@ class PostgresAdapters(Provider):
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)
+    log = provide(PostgresJobLog, provides=JobLog)
+    results = provide(PostgresResultIndex, provides=ResultIndex)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
@@ -157,6 +173,7 @@ class LocalAdapters(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
+    supervisor = provide(Supervisor)
 
     @provide
     async def open_telemetry(self, settings: Settings) -> AsyncIterator[OpenTelemetry]:
@@ -187,7 +204,7 @@ class LocalAdapters(Provider):
     @provide
     def secret_box(self, settings: Settings) -> SecretBox:
         secret = settings.secret_key
-        return AesSecretBox(kept_secret(secret_key_file(settings)) if secret is None else lambda: secret)
+        return AesSecretBox(kept_secret(settings.secret_key_file) if secret is None else lambda: secret)
 
     @provide
     async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:
@@ -217,10 +234,11 @@ class CoreServices(Provider):
         repository: SettingsRepository,
         hasher: PasswordHasher,
         providers: ProviderRegistry,
+        keys: ProviderKeys,
         clock: Clock,
         settings: Settings,
     ) -> SettingsService:
-        return SettingsService(repository, hasher, providers, clock, defaults=settings.defaults)
+        return SettingsService(repository, hasher, providers, keys, clock, defaults=settings.defaults)
 
     @provide
     def provider_keys(
@@ -238,8 +256,16 @@ class CoreServices(Provider):
     auth = provide(AuthService)
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
-    job_service = provide(Jobs, provides=JobService)
-    media_service = provide(Media, provides=MediaService)
+    intake = provide(PhotoIntake)
+    completion = provide(JobCompletion)
+    jobs = provide(DefaultJobService)
+    media_service = provide(DefaultMediaService, provides=MediaService)
+
+    @provide
+    async def job_service(self, service: DefaultJobService) -> AsyncIterator[JobService]:
+        yield service
+        await service.close()
+
     rescue = provide(LateRescue)
     slot_service = provide(SlotService)
     template_service = provide(TemplateService)
@@ -250,7 +276,6 @@ class CoreServices(Provider):
     def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
         return Heartbeat(registry)
 
-    sweeper = provide(Sweeper)
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
@@ -277,46 +302,34 @@ class CoreServices(Provider):
         return Retention(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
 
     @provide
-    def routes(
-        self,
-        providers: ProviderRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> RouteEngine:
-        return RouteEngine(providers, limits, settings, clock, telemetry=telemetry)
+    def jitter(self) -> Jitter:
+        return random.random
 
     @provide
-    def processing(
+    def inputs(
         self,
         settings: Settings,
-        jobs: JobService,
-        queue: JobQueue,
-        signals: JobSignals,
+        completion: JobCompletion,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
-        routes: RouteEngine,
-        rescue: LateRescue,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> JobProcessor:
-        return JobProcessor(
-            jobs=jobs,
-            queue=queue,
-            signals=signals,
+    ) -> JobInputsFactory:
+        return JobInputsFactory(
+            completion=completion,
             store=store,
             media=media,
             images=images,
             providers=providers,
-            routes=routes,
-            rescue=rescue,
-            clock=clock,
             public_base_url=settings.public_base_url,
-            telemetry=telemetry,
         )
+
+    shared_limits = provide(SharedLimits)
+    recorder = provide(AttemptRecorder)
+    route_engine = provide(RouteEngine)
+    job_end_watch = provide(JobEndWatch)
+    previews = provide(Previews)
+    processor = provide(JobProcessor)
 
     @provide
     def deliveries(
@@ -343,7 +356,7 @@ class CoreServices(Provider):
     def pool(
         self,
         settings: Settings,
-        jobs: JobService,
+        completion: JobCompletion,
         queue: JobQueue,
         signals: JobSignals,
         processing: JobProcessor,
@@ -352,26 +365,28 @@ class CoreServices(Provider):
         telemetry: Telemetry,
     ) -> WorkerPool:
         return WorkerPool(
-            jobs=jobs,
+            completion=completion,
             queue=queue,
             signals=signals,
             processing=processing,
             providers=providers,
             settings=app_settings,
-            concurrency=settings.workers,
+            options=PoolOptions(concurrency=settings.workers),
             telemetry=telemetry,
         )
 
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
     """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
-    replaced = Provider(scope=Scope.APP)
-    for port, adapter in (adapters or {}).items():
-        replaced.provide(_constant(adapter), provides=port)
-    configured = Provider(scope=Scope.APP)
-    configured.provide(_constant(settings), provides=Settings)
-    return make_async_container(configured, PostgresAdapters(), LocalAdapters(), CoreServices(), replaced)
+    given = dict(adapters or {})
+    return _wiring(frozenset(given))({**given, Settings: settings}, asyncio.Lock, Scope.APP)
 
 
-def _constant(adapter: object) -> Callable[[], object]:
-    return lambda: adapter
+@lru_cache(maxsize=16)
+def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
+    """The compiled wiring in which these ports are given. It holds no objects: those belong to a container below it."""
+    given = Provider(scope=Scope.APP)
+    for port in (Settings, *replaced):
+        given.from_context(provides=port)
+    providers = (PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), given)
+    return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

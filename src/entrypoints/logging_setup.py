@@ -1,4 +1,4 @@
-"""Logging set-up: one line per record for people, or one JSON object per line, both with what the work belongs to."""
+"""Logging set-up: one line or one JSON object per record, with the ids of request, job, slot and trace."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from datetime import UTC, datetime
 import msgspec
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id of the HTTP request that is being served, None outside of one."""
+"""The id of the current HTTP request; None outside of one."""
 
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
 slot_id: ContextVar[str | None] = ContextVar("slot_id", default=None)
 trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
-"""The trace that the work belongs to, None where it is in none."""
+"""The id of the current trace; None outside of one."""
 
 _IDS = {"request_id": request_id, "job_id": job_id, "slot_id": slot_id, "trace_id": trace_id}
 
 
 @contextmanager
 def correlated(**ids: str | None) -> Iterator[None]:
-    """Put these ids on every record of the block; the others are taken off, and all are as before once it ends."""
+    """Put exactly these ids on every record of the block."""
     tokens = [(variable, variable.set(ids.get(name))) for name, variable in _IDS.items()]
     try:
         yield
@@ -34,7 +34,7 @@ def correlated(**ids: str | None) -> Iterator[None]:
 
 
 def _ids(record: logging.LogRecord) -> dict[str, str]:
-    """What the record belongs to: as it says itself, else as the work says in which it was made."""
+    """The ids of a record: its own, else those of its context."""
     found = {name: getattr(record, name, None) or variable.get() for name, variable in _IDS.items()}
     return {name: str(value) for name, value in found.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""`photochanger serve`: the HTTP process, with its workers in a process of their own that is watched and replaced."""
+"""`photochanger serve`: the HTTP process, with its workers in a supervised process of their own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..adapters.postgres import Database
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
+from ..core.services.support.concurrency import Supervisor
 from .bootstrap import (
     freeze_gc,
     migrate_database,
@@ -35,26 +36,34 @@ from .worker.supervisor import WorkerProcess
 _log = logging.getLogger("photochanger.serve")
 
 STOP_GRACE = timedelta(seconds=25)
-"""How long requests that wait for their picture are held after the stop signal."""
+"""How long requests that wait for their picture go on after the stop signal."""
 
 
 async def serve(settings: Settings) -> None:
     """Run HTTP, the sweeper and the workers until SIGTERM or SIGINT.
 
-    Prints the address once it listens. Raises ConfigurationError, QueueUnavailable, StorageUnavailable at the start.
+    Prints the address once it listens. Raises ConfigurationError, QueueUnavailable, StorageUnavailable at the start,
+    and, once the service has been shut down for it, an unforeseen error of a background task.
     """
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     container = make_container(settings)
     try:
-        await migrate_database(container)
-        print_initial_credentials(await seed(container))
-        database = await container.get(Database)
-        worker = WorkerProcess(settings, database.url) if settings.workers else None
-        metrics = await container.get(MetricsCollector)
-        async with _running_worker(worker), _sweeping(container), metrics.kept_up():
-            await _serve_http(container, settings, worker, stop)
+        supervisor = await container.get(Supervisor)
+        async with supervisor.guard(stop=stop.set):
+            await migrate_database(container)
+            print_initial_credentials(await seed(container))
+            database = await container.get(Database)
+            worker = WorkerProcess(settings, database.url) if settings.workers else None
+            sweeper = await container.get(Sweeper)
+            metrics = await container.get(MetricsCollector)
+            async with (
+                _running(worker, supervisor),
+                supervisor.supervised(sweeper.run(), name="sweeper"),
+                metrics.kept_up(supervisor),
+            ):
+                await _serve_http(container, settings, worker, stop)
     finally:
         await container.close()
 
@@ -75,39 +84,21 @@ async def _serve_http(
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    stopping = asyncio.create_task(_stop_when_told(server, stop, services.events))
-    try:
+    supervisor = await container.get(Supervisor)
+    async with supervisor.supervised(_shut_down(server, stop, services.events), name="shutdown"):
         await server.serve(sockets=[listening])
-    finally:
-        stopping.cancel()
-        await asyncio.gather(stopping, return_exceptions=True)
 
 
-async def _stop_when_told(server: Server, stop: asyncio.Event, events: EventStream) -> None:
+async def _shut_down(server: Server, stop: asyncio.Event, events: EventStream) -> None:
     await stop.wait()
     server.should_exit = True
-    await events.close()  # answers that never end by themselves
+    await events.close()  # these responses never end by themselves
 
 
 @contextlib.asynccontextmanager
-async def _running_worker(worker: WorkerProcess | None) -> AsyncIterator[None]:
+async def _running(worker: WorkerProcess | None, supervisor: Supervisor) -> AsyncIterator[None]:
     if worker is None:
         yield
         return
-    running = asyncio.create_task(worker.run())
-    try:
+    async with supervisor.supervised(worker.run(), name="worker process", stop=worker.stop):
         yield
-    finally:
-        await worker.stop()
-        await running
-
-
-@contextlib.asynccontextmanager
-async def _sweeping(container: AsyncContainer) -> AsyncIterator[None]:
-    sweeper = await container.get(Sweeper)
-    task = asyncio.create_task(sweeper.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

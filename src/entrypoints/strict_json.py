@@ -1,4 +1,4 @@
-"""JSON from outside, read strictly: what could be understood in two ways, or nothing here can keep, is refused."""
+"""Strict JSON input: what is ambiguous, or cannot be stored, is refused."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ MAX_DEPTH = 32
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What a JSON text holds.
+    """Parse a JSON text.
 
-    InvalidJson for what is none, and for what the standard leaves open: repeated names, NaN and infinity, numbers too
-    large for them, half surrogates; also for NUL, which nothing here can keep, and for nesting beyond reason.
+    InvalidJson also for what the standard leaves open (duplicate names, NaN and infinity, numbers out of range, lone
+    surrogates), for NUL, which cannot be stored, and for nesting deeper than MAX_DEPTH.
     """
     try:
         value = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_number)
     except RecursionError:
-        raise InvalidJson(f"It is nested deeper than {MAX_DEPTH} levels.") from None
+        raise InvalidJson(f"Nested deeper than {MAX_DEPTH} levels.") from None
     except ValueError as error:
-        raise InvalidJson(f"It is not JSON: {error}.") from None
+        raise InvalidJson(f"Not JSON: {error}.") from None
     require_plain(value)
     return value
 
 
 def require_plain(value: Any) -> None:
-    """InvalidJson for what JSON has no way to say, and for texts and depths that nothing here takes."""
+    """Raise InvalidJson unless a value can be written as JSON and passes the checks of `parse_json`."""
     _check(value, depth=1)
 
 
@@ -36,29 +36,29 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for name, value in pairs:
         if name in names:
-            raise InvalidJson(f"The name {name[:64]!r} is there twice in one object.")
+            raise InvalidJson(f"Duplicate name {name[:64]!r} in one object.")
         names[name] = value
     return names
 
 
 def _no_number(text: str) -> NoReturn:
-    raise InvalidJson(f"{text} is not a number of JSON.")
+    raise InvalidJson(f"{text} is not a JSON number.")
 
 
 def _check(value: Any, *, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise InvalidJson(f"It is nested deeper than {MAX_DEPTH} levels.")
+        raise InvalidJson(f"Nested deeper than {MAX_DEPTH} levels.")
     match value:
         case None | bool() | int():
             return
         case float():
             if not math.isfinite(value):
-                raise InvalidJson("A number is too large, or none.")
+                raise InvalidJson("A number is out of range.")
         case str():
             if "\0" in value:
-                raise InvalidJson("A text holds the character NUL.")
+                raise InvalidJson("A text contains the character NUL.")
             if any("\ud800" <= character <= "\udfff" for character in value):
-                raise InvalidJson("A text holds half a surrogate pair.")
+                raise InvalidJson("A text contains a lone surrogate.")
         case dict():
             for name, inner in value.items():
                 _check(name, depth=depth)
@@ -67,4 +67,4 @@ def _check(value: Any, *, depth: int) -> None:
             for inner in value:
                 _check(inner, depth=depth + 1)
         case _:
-            raise InvalidJson(f"A value is none of JSON: {value!r:.64}.")
+            raise InvalidJson(f"Not a JSON value: {value!r:.64}.")

@@ -1,4 +1,4 @@
-"""The Provider contract as a pytest class: what the service relies on, whoever wrote the provider."""
+"""The Provider contract as a pytest class: what the service relies on in every provider."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from PIL import Image
 
+from ..adapters.system_clock import SYSTEM_CLOCK
 from ..core.domain.errors import InvalidSettings
 from ..core.domain.media import Picture
 from ..core.domain.slot import RouteEntry
@@ -28,6 +29,7 @@ from ..core.ports.provider import (
     ProviderRequest,
     ProviderResult,
 )
+from ..core.services.support.concurrency import TaskSet
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 _MAX_CONCURRENCY = 4
@@ -157,9 +159,10 @@ class ProviderContract:
 
     @pytest.mark.anyio
     async def test_a_cancelled_call_ends_and_the_next_one_works(self) -> None:
+        calls = TaskSet()
         async with self._open() as provider:
             for entry in self.entries:
-                call = asyncio.create_task(self._process(provider, entry))
+                call = calls.start(self._process(provider, entry), name="a provider call")
                 await asyncio.sleep(0)
                 assert not call.done(), "a call gives the event loop a turn"
                 call.cancel()
@@ -174,7 +177,7 @@ class ProviderContract:
                 if provider.info.needs_key:
                     with pytest.raises(NotConfigured):
                         await self._process(provider, entry)
-                    assert await provider.diagnose([entry]), "doctor is told that the key is missing"
+                    assert await provider.diagnose([entry]), "diagnose reports the missing key"
                 else:
                     self._check(await self._process(provider, entry))
 
@@ -224,7 +227,7 @@ class ProviderContract:
             operation_id=entry.operation_id,
             settings=entry.settings,
             photo=photo or self.photo(mime),
-            until=datetime.now(UTC) + self.patience,
+            until=SYSTEM_CLOCK.now() + self.patience,
             note_reference=self._note_reference,
             templates=templates,
             photo_url="https://photos.example/public/media/photo" if fetched else None,

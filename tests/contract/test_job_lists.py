@@ -1,4 +1,4 @@
-"""The lists of the JobRepository contract: jobs by filter and order, log entries of all jobs, galleries."""
+"""The lists of the JobRepository contract: jobs by filter and order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from photochanger.core.domain.job import (
     JobOrder,
     JobSource,
     JobState,
-    LogEntry,
-    LogEvent,
 )
 from photochanger.core.domain.pagination import Position
 
@@ -173,62 +171,3 @@ async def test_pages_keep_to_the_filter(backend: SimpleNamespace) -> None:
         await live_job(backend, age=n * MINUTE)
     wanted = JobFilter(slot_id="slot-003", states=(JobState.PENDING,))
     assert await everything(backend, wanted, JobOrder.NEWEST, limit=2) == [job.id for job in mine]
-
-
-# Log entries of all jobs
-
-
-async def test_entries_of_all_jobs_come_in_the_order_in_which_they_were_written(backend: SimpleNamespace) -> None:
-    assert (await backend.jobs.events(after=0, limit=10), await backend.jobs.last_event()) == ([], 0)
-    one = await live_job(backend, age=MINUTE)
-    two = await live_job(backend, slot_id="slot-002", source=JobSource.TEST)
-    (claim, *_) = await backend.queue.acquire("worker", n=1, lease=LEASE)
-    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-    await backend.jobs.append_logs([LogEntry(one.id, long_ago, LogEvent.ATTEMPT, {"ms": 1})])
-    await backend.queue.mark_finalized(one.id, outcome_failed(one), claim=claim)
-    told = await backend.jobs.events(after=0, limit=10)
-    assert [(event.entry.job_id, event.entry.event, event.state) for event in told] == [
-        (one.id, LogEvent.RECEIVED, JobState.PENDING),
-        (two.id, LogEvent.RECEIVED, JobState.PENDING),
-        (one.id, LogEvent.ACQUIRED, JobState.PROCESSING),
-        (one.id, LogEvent.ATTEMPT, None),
-        (one.id, LogEvent.FINALIZED, JobState.FAILED),
-    ]
-    assert [event.id for event in told] == sorted({event.id for event in told})
-    assert told[3].entry == LogEntry(one.id, long_ago, LogEvent.ATTEMPT, {"ms": 1})
-    assert [(event.slot_id, event.source) for event in told[:2]] == [
-        ("slot-001", JobSource.INGEST),
-        ("slot-002", JobSource.TEST),
-    ]
-    assert await backend.jobs.last_event() == told[-1].id
-
-
-async def test_entries_are_read_on_from_where_one_was(backend: SimpleNamespace) -> None:
-    for _ in range(5):
-        await live_job(backend)
-    told = await backend.jobs.events(after=0, limit=10)
-    assert await backend.jobs.events(after=told[1].id, limit=2) == told[2:4]
-    assert await backend.jobs.events(after=told[3].id, limit=10) == told[4:]
-    assert await backend.jobs.events(after=told[4].id, limit=10) == []
-    assert await backend.jobs.events(after=told[4].id + 1000, limit=10) == []
-
-
-# Results by source and page
-
-
-async def test_results_are_narrowed_by_source(backend: SimpleNamespace) -> None:
-    by_source = {source: await ended_job(backend, source=source) for source in JobSource}
-    for sources in ([JobSource.TEST], [JobSource.INGEST, JobSource.LIBRARY], []):
-        recent = await backend.jobs.recent_results("slot-001", now=NOW, limit=10, sources=sources)
-        assert {job.id for job in recent} == {by_source[source].id for source in sources}
-
-
-async def test_results_are_read_page_by_page_also_where_they_ended_together(backend: SimpleNamespace) -> None:
-    jobs = [await ended_job(backend, at=NOW - n // 3 * MINUTE) for n in range(7)]
-    wanted = sorted(((job.finalized_at, job.id) for job in jobs), reverse=True)
-    seen: list[tuple[datetime, UUID]] = []
-    after: Position | None = None
-    while page := await backend.jobs.recent_results("slot-001", now=NOW, limit=2, after=after):
-        seen += [(job.finalized_at, job.id) for job in page]
-        after = Position(*seen[-1])
-    assert seen == wanted

@@ -1,4 +1,4 @@
-"""What JobRepository tells of all slots together: each one's newest picture, and how its last jobs ended."""
+"""The JobRepository contract for the overview of all slots: how their last jobs ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from photochanger.core.domain.job import (
     JobSource,
     JobState,
 )
-from photochanger.core.domain.slot import shipped_slots
 from photochanger.core.domain.slot_health import RecentOutcomes
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def slots(backend: SimpleNamespace) -> None:
-    await backend.slots.add_missing(shipped_slots())
 
 
 async def picture(backend: SimpleNamespace, minutes: int, slot_id: str = "slot-001", **overrides: object) -> Job:
@@ -45,23 +39,7 @@ async def failure(backend: SimpleNamespace, reason: FailureReason, slot_id: str 
     assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
 
 
-@pytest.mark.usefixtures("slots")
-async def test_each_slot_has_its_newest_picture_that_can_be_had(backend: SimpleNamespace) -> None:
-    assert await backend.jobs.newest_results(now=NOON) == {}
-    await picture(backend, 1)
-    newest = await picture(backend, 3)
-    await picture(backend, 2)
-    await picture(backend, 4, result_expires_at=NOON + 5 * MINUTE)
-    purged = await picture(backend, 5)
-    other = await picture(backend, 0, "slot-015")
-    await failure(backend, FailureReason.TIMEOUT, "slot-002")
-    await backend.jobs.mark_purged([purged.id], now=NOON)
-    found = await backend.jobs.newest_results(now=NOON + 5 * MINUTE)
-    assert {slot_id: job.id for slot_id, job in found.items()} == {"slot-001": newest.id, "slot-015": other.id}
-    assert found["slot-001"] == await backend.jobs.get(newest.id)
-
-
-async def test_the_last_jobs_tell_of_pictures_failures_and_fallbacks(backend: SimpleNamespace) -> None:
+async def test_the_last_jobs_are_counted_as_pictures_failures_and_fallbacks(backend: SimpleNamespace) -> None:
     await picture(backend, -1)
     await picture(backend, 0)
     await picture(backend, 1, "slot-002")

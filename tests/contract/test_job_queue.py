@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
-import msgspec
 import pytest
 from photochanger.core.domain.errors import QueueFull
 from photochanger.core.domain.job import (
     Job,
+    JobSpec,
     JobState,
     LogEvent,
-    NewJob,
 )
 
 from tests.support.builders import (
@@ -45,7 +44,7 @@ async def test_a_job_is_stored_as_it_was_handed_in(backend: SimpleNamespace) -> 
     new = new_job(idempotency_key="key", metadata=metadata, route=route("gemini", "local"), trace=trace)
     stored = await backend.queue.enqueue(new, max_active=MANY)
     assert stored.state is JobState.PENDING
-    assert {name: getattr(stored, name) for name in new.__struct_fields__} == msgspec.structs.asdict(new)
+    assert stored.spec == new
     assert await backend.jobs.get(new.id) == stored
 
 
@@ -61,7 +60,7 @@ async def test_a_full_queue_refuses_keeps_nothing_and_says_when_to_come_back(bac
         await backend.queue.enqueue(refused, max_active=1)
     assert error.value.retry_after >= 1
     assert (await backend.queue.depth()).active == 1
-    assert await backend.jobs.logs(refused.id) == []
+    assert await backend.log.entries(refused.id) == []
 
 
 async def test_the_bound_is_exact_under_200_concurrent_enqueues(backend: SimpleNamespace) -> None:
@@ -109,7 +108,7 @@ async def test_the_same_key_gives_the_existing_job_even_when_full(backend: Simpl
     first = await backend.queue.enqueue(new_job(idempotency_key="key"), max_active=1)
     second = new_job(idempotency_key="key")
     assert await backend.queue.enqueue(second, max_active=1) == first
-    assert await backend.jobs.logs(second.id) == []
+    assert await backend.log.entries(second.id) == []
 
 
 async def test_the_same_key_gives_the_job_as_it_is_now(backend: SimpleNamespace) -> None:
@@ -157,7 +156,7 @@ async def test_a_job_that_timed_out_gives_its_key_back(backend: SimpleNamespace)
 # Clients that hang up
 
 
-def resent(job: Job, **overrides: object) -> NewJob:
+def resent(job: Job, **overrides: object) -> JobSpec:
     """The same photo on the same slot, as a client sends it that has hung up."""
     return new_job(slot_id=job.slot_id, photo=photo(sha256=job.photo.file.sha256), **overrides)
 
@@ -224,7 +223,7 @@ async def test_an_abandoned_job_past_its_deadline_is_not_joined(backend: SimpleN
 async def test_abandoning_a_job_that_does_not_exist_does_nothing(backend: SimpleNamespace) -> None:
     unknown = uuid4()
     await backend.queue.abandon(unknown)
-    assert await backend.jobs.logs(unknown) == []
+    assert await backend.log.entries(unknown) == []
 
 
 # Counting

@@ -12,11 +12,15 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.job import (
     Claim,
     FailureReason,
+    Job,
     JobState,
     LogEvent,
+    Outcome,
 )
 from photochanger.core.domain.slot import shipped_slots
 
@@ -65,7 +69,7 @@ async def test_a_claim_carries_worker_attempt_and_lease(backend: SimpleNamespace
     assert claim.job.acquired_at is not None
     assert claim.job.lease_until == claim.job.acquired_at + LEASE
     assert await backend.jobs.get(job.id) == claim.job
-    taken = (await backend.jobs.logs(job.id))[-1]
+    taken = (await backend.log.entries(job.id))[-1]
     assert taken.event is LogEvent.ACQUIRED
     assert (taken.detail["worker"], taken.detail["attempt"]) == ("worker-1", 1)
 
@@ -121,7 +125,7 @@ async def test_a_provider_at_its_limit_is_skipped_and_the_others_are_not(backend
         job = new_job(created_at=now - timedelta(seconds=age), route=route(provider, "openai"))
         await backend.queue.enqueue(job, max_active=MANY)
     first = await backend.queue.acquire("worker-1", n=4, lease=LEASE, limits={"gemini": 2, "openai": 0})
-    assert [claim.job.provider_of_first_entry for claim in first] == ["gemini", "gemini", "local", "local"]
+    assert [claim.job.spec.first_provider for claim in first] == ["gemini", "gemini", "local", "local"]
     assert await backend.queue.acquire("worker-2", n=4, lease=LEASE, limits={"gemini": 2}) == []
     assert len(await backend.queue.acquire("worker-2", n=4, lease=LEASE, limits={"gemini": 3})) == 1
 
@@ -230,16 +234,14 @@ async def test_a_released_job_can_be_taken_at_once(backend: SimpleNamespace) -> 
 # Ending
 
 
-async def test_an_ended_job_carries_its_outcome_preview_and_log(backend: SimpleNamespace) -> None:
+async def test_an_ended_job_carries_its_outcome_and_log(backend: SimpleNamespace) -> None:
     await backend.queue.enqueue(new_job(), max_active=MANY)
     claim = await take_one(backend)
-    outcome = outcome_succeeded(claim.job, inline_preview=b"\x00a small picture\xff")
+    outcome = outcome_succeeded(claim.job)
     assert await backend.queue.mark_finalized(claim.job.id, outcome, claim=claim)
     job = await backend.jobs.get(claim.job.id)
-    for name in ("state", "finalized_at", "failure_reason", "error_code", "provider_id", "operation_id", "result"):
-        assert getattr(job, name) == getattr(outcome, name), name
+    assert (job.state, job.outcome) == (outcome.state, outcome)
     assert (job.worker, job.lease_until) == (None, None)
-    assert await backend.jobs.preview(job.id) == b"\x00a small picture\xff"
     assert await events(backend, job.id) == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.FINALIZED]
 
 
@@ -250,7 +252,7 @@ async def test_a_failure_is_kept_with_its_reason(backend: SimpleNamespace) -> No
     ended = await backend.jobs.get(job.id)
     assert (ended.state, ended.failure_reason) == (JobState.CANCELLED, FailureReason.CANCELLED)
     assert (ended.error_code, ended.error_detail, ended.result) == ("x", outcome.error_detail, None)
-    assert await backend.jobs.preview(job.id) is None
+    assert await backend.results.preview(job.id) is None
 
 
 async def test_of_many_concurrent_finalizers_one_wins_and_its_outcome_stays(backend: SimpleNamespace) -> None:
@@ -281,12 +283,74 @@ async def test_a_late_answer_changes_nothing(backend: SimpleNamespace) -> None:
     await backend.queue.enqueue(new_job(), max_active=MANY)
     claim = await take_one(backend)
     await backend.queue.mark_finalized(claim.job.id, outcome_failed(claim.job), claim=None)
-    ended, log = await backend.jobs.get(claim.job.id), await backend.jobs.logs(claim.job.id)
-    late = outcome_succeeded(claim.job, inline_preview=b"late")
+    ended, log = await backend.jobs.get(claim.job.id), await backend.log.entries(claim.job.id)
+    late = outcome_succeeded(claim.job)
     assert not await backend.queue.mark_finalized(claim.job.id, late, claim=claim)
     assert await backend.jobs.get(claim.job.id) == ended
-    assert await backend.jobs.logs(claim.job.id) == log
-    assert await backend.jobs.preview(claim.job.id) is None
+    assert await backend.log.entries(claim.job.id) == log
+
+
+async def test_the_same_end_may_be_tried_again_after_its_answer_was_lost(backend: SimpleNamespace) -> None:
+    await backend.queue.enqueue(new_job(), max_active=MANY)
+    claim = await take_one(backend)
+    outcome = outcome_succeeded(claim.job)
+    assert await backend.queue.mark_finalized(claim.job.id, outcome, claim=claim)
+    ended, log = await backend.jobs.get(claim.job.id), await backend.log.entries(claim.job.id)
+    assert await backend.queue.mark_finalized(claim.job.id, outcome, claim=claim)
+    assert not await backend.queue.mark_finalized(claim.job.id, outcome_failed(claim.job), claim=None)
+    assert await backend.jobs.get(claim.job.id) == ended
+    assert await backend.log.entries(claim.job.id) == log
+
+
+def cancelled(job: Job) -> tuple[Outcome, AuditEntry]:
+    """The outcome of a cancelled job, and its audit entry."""
+    outcome = outcome_failed(job, state=JobState.CANCELLED, failure_reason=FailureReason.CANCELLED)
+    entry = audit_entry(
+        AuditAction.JOB_CANCELLED, Actor("ada", "10.0.0.7"), now=outcome.finalized_at, target=str(job.id), slot="1"
+    )
+    return outcome, entry
+
+
+async def test_an_end_is_written_with_its_audit_entry(backend: SimpleNamespace) -> None:
+    job = await backend.queue.enqueue(new_job(), max_active=MANY)
+    outcome, entry = cancelled(job)
+    assert await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=entry)
+    assert (await backend.audit.find(limit=10)).items == (entry,)
+    _, second = cancelled(job)
+    assert not await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=second)
+    assert (await backend.audit.find(limit=10)).items == (entry,)
+
+
+async def test_a_job_goes_on_where_the_audit_entry_of_its_end_cannot_be_written(
+    backend: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await backend.queue.enqueue(new_job(), max_active=MANY)
+    other = await backend.queue.enqueue(new_job(), max_active=MANY)
+    outcome, entry = cancelled(job)
+    await break_audit_log(backend, monkeypatch)
+    ends = await asyncio.gather(
+        backend.queue.mark_finalized(job.id, outcome, claim=None, audit=entry),
+        backend.queue.mark_finalized(other.id, outcome_failed(other), claim=None),
+        return_exceptions=True,
+    )
+    assert isinstance(ends[0], Exception)
+    assert ends[1] is True  # an end without an entry in the same batch is not affected
+    assert await backend.jobs.get(job.id) == job
+    assert await events(backend, job.id) == [LogEvent.RECEIVED]
+
+
+async def break_audit_log(backend: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every write of an audit entry fail."""
+    if hasattr(backend, "database"):
+        async with backend.database.begin() as connection:
+            await connection.exec_driver_sql("alter table photochanger.audit_log add check (false) not valid")
+        return
+
+    def fail(entry: AuditEntry | None) -> None:
+        if entry is not None:
+            raise RuntimeError("the audit log cannot be written")
+
+    monkeypatch.setattr(backend.audit, "write", fail)
 
 
 async def test_a_job_that_does_not_exist_cannot_be_ended(backend: SimpleNamespace) -> None:

@@ -57,21 +57,23 @@ async def test_of_processes_that_start_together_one_adds_its_key(backend: Simple
 async def test_a_new_key_retires_the_one_before_it_and_is_audited(backend: SimpleNamespace) -> None:
     one, two, told = key("one"), key("two", minutes=5), entry()
     await backend.signing_keys.add_first(one)
-    await backend.signing_keys.rotate(two, audit=told)
+    await backend.signing_keys.rotate(two, retired_after=NOW, audit=told)
     assert await backend.signing_keys.all() == [two, retired(one, by=two)]
     assert await audit_entries(backend) == [told]
 
 
-async def test_a_retired_key_stays_retired_since_when_it_was(backend: SimpleNamespace) -> None:
+async def test_a_retired_key_stays_retired_after_when_it_was(backend: SimpleNamespace) -> None:
     one, two, three = key("one"), key("two", minutes=5), key("three", minutes=9)
     for new in (one, two, three):
-        await backend.signing_keys.rotate(new)
+        await backend.signing_keys.rotate(new, retired_after=NOW)
     assert await backend.signing_keys.all() == [three, retired(two, by=three), retired(one, by=two)]
 
 
 async def test_of_many_that_rotate_at_once_one_key_is_signed_with_and_none_is_lost(backend: SimpleNamespace) -> None:
     await backend.signing_keys.add_first(key("first"))
-    rotations = [backend.signing_keys.rotate(key(f"key {n}", minutes=n + 1), audit=entry()) for n in range(8)]
+    rotations = [
+        backend.signing_keys.rotate(key(f"key {n}", minutes=n + 1), retired_after=NOW, audit=entry()) for n in range(8)
+    ]
     firsts = [backend.signing_keys.add_first(key(f"other first {n}", minutes=20)) for n in range(4)]
     await asyncio.gather(*rotations, *firsts)
     keys = await backend.signing_keys.all()
@@ -80,20 +82,20 @@ async def test_of_many_that_rotate_at_once_one_key_is_signed_with_and_none_is_lo
     assert len(await audit_entries(backend)) == 8
 
 
-async def test_removed_keys_are_gone_and_the_others_stay(backend: SimpleNamespace) -> None:
-    one, two, three = key("one"), key("two", minutes=5), key("three", minutes=9)
+async def test_rotating_removes_the_keys_that_retired_before(backend: SimpleNamespace) -> None:
+    one, two, three, four = (key(name, minutes=n * 5) for n, name in enumerate(("one", "two", "three", "four")))
     for new in (one, two, three):
-        await backend.signing_keys.rotate(new)
-    await backend.signing_keys.remove([])
-    await backend.signing_keys.remove(["one", "two", "no such key"])
+        await backend.signing_keys.rotate(new, retired_after=NOW)
+    await backend.signing_keys.rotate(four, retired_after=three.created_at)
+    assert await backend.signing_keys.all() == [four, retired(three, by=four)]
+
+
+async def test_revoking_removes_every_other_key(backend: SimpleNamespace) -> None:
+    one, two, three = key("one"), key("two", minutes=5), key("three", minutes=9)
+    for new in (one, two):
+        await backend.signing_keys.rotate(new, retired_after=NOW)
+    await backend.signing_keys.rotate(three, retired_after=None)
     assert await backend.signing_keys.all() == [three]
-
-
-async def test_a_key_can_be_the_first_one_again_once_the_others_are_gone(backend: SimpleNamespace) -> None:
-    await backend.signing_keys.add_first(key("one"))
-    await backend.signing_keys.remove(["one"])
-    await backend.signing_keys.add_first(key("two"))
-    assert await backend.signing_keys.all() == [key("two")]
 
 
 def test_a_signing_key_does_not_show_what_is_sealed() -> None:

@@ -298,7 +298,7 @@ async def test_counting_anew_changes_no_figure_of_a_slot(backend: SimpleNamespac
         await end(backend, THREE + hours * HOUR)
     await fold(backend)
     whole = {"start": THREE - 99 * HOUR, "end": LATER}
-    await backend.jobs.mark_purged([job.id for job in await kept(backend)], now=LATER)
+    await backend.results.mark_purged([job.id for job in await kept(backend)], now=LATER)
     assert await backend.jobs.prune(before=THREE + 3 * HOUR, limit=10) == 1
     await backend.stats.rebuild(before=LATER)
     await backend.stats.rebuild(before=THREE)

@@ -205,7 +205,7 @@ def test_the_embedded_database_serves_a_newcomer_who_sets_nothing(tmp_path: Path
         assert service.client().get("/readyz").json()["status"] == "ready"
         doctor = subprocess.run(command("doctor"), env=environment(tmp_path), capture_output=True, text=True)
         assert doctor.returncode == 0, doctor.stdout
-        assert "MEND" not in doctor.stdout
+        assert "FIX" not in doctor.stdout
         postmaster_pid = tmp_path / "postgres" / "data" / "postmaster.pid"
         assert postmaster_pid.exists()
         assert service.stop() == 0

@@ -159,7 +159,7 @@ async def test_a_server_that_cannot_be_started_again_at_once_is_tried_again(
     def only_the_third(place: Path) -> str:
         tried.append(place)
         if len(tried) < 3:
-            raise EmbeddedServerError("no room") if len(tried) == 1 else ValueError("unforeseen")
+            raise EmbeddedServerError("no room") if len(tried) == 1 else OSError("no memory")
         return launch(place)
 
     monkeypatch.setattr(embedded, "_launch", only_the_third)

@@ -22,7 +22,7 @@ from tests.support.service import (
 
 pytestmark = pytest.mark.anyio
 
-_CONNECTIONS = "select count(*) from pg_stat_activity where application_name = 'photochanger'"
+_CONNECTIONS = "select count(*) from pg_stat_activity where application_name like 'photochanger %'"
 _POOL = 5
 _ADMIN = {"username": "admin", "password": "correct horse battery staple"}
 
@@ -34,7 +34,7 @@ def settings(postgres_url: str) -> dict[str, str]:
 
 async def token_of(service: Service) -> dict[str, str]:
     """The header of an administrator who signed in."""
-    async with httpx.AsyncClient(base_url=service.address) as client:
+    async with httpx.AsyncClient(base_url=service.address, timeout=90) as client:
         answer = await client.post("/api/login", json=_ADMIN)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 

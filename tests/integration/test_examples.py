@@ -45,7 +45,7 @@ def test_the_mounting_example_serves_both_apps(tmp_path: Path) -> None:
         assert process.stdout is not None
         base = f"http://127.0.0.1:{process.stdout.readline().strip()}"
         eventually(lambda: answers(base))
-        assert "/photos" in httpx.get(base).text
+        assert "/photos" in httpx.get(base, timeout=60).text
         answer = httpx.post(
             f"{base}/photos/ingest/slot-001",
             data={"password": PASSWORD},
@@ -55,7 +55,7 @@ def test_the_mounting_example_serves_both_apps(tmp_path: Path) -> None:
         assert answer.status_code == 200
         link = answer.headers["link"].partition(";")[0].strip("<>")
         assert link.startswith(f"{base}/photos/public/results/")
-        assert httpx.get(link).content == answer.content
+        assert httpx.get(link, timeout=60).content == answer.content
     finally:
         process.terminate()
         process.wait(60)
@@ -101,6 +101,6 @@ def run_client(folder: Path, *arguments: str, **settings: str) -> subprocess.Com
 
 def answers(base: str) -> bool:
     try:
-        return httpx.get(base).status_code == 200
+        return httpx.get(base, timeout=60).status_code == 200
     except httpx.TransportError:
         return False

@@ -270,7 +270,7 @@ async def test_what_comes_and_goes_is_told_by_kind_and_size(tmp_path: Path) -> N
     kept = await store.put(MediaKind.RESULTS, "picture", one_chunk(b"12345"), max_bytes=5)
     assert await store.delete(kept.key)
     assert not await store.delete(kept.key)
-    assert telemetry.told == [
+    assert telemetry.records == [
         ("media_stored", {"kind": MediaKind.RESULTS, "size_bytes": 5}),
         ("media_removed", {"kind": MediaKind.RESULTS, "size_bytes": 5}),
     ]

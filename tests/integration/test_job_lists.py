@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-from photochanger.adapters.postgres import job_queries as job_lists
+from photochanger.adapters.postgres.jobs import queries as job_lists
 from photochanger.core.domain.job import (
     FailureReason,
     JobFilter,

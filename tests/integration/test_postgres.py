@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import psutil
 import psycopg
 import pytest
@@ -16,13 +17,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from photochanger.adapters.postgres import EmbeddedServer, migrate, require_current_schema
-from photochanger.adapters.postgres.migrate import SchemaOutdated
+from photochanger.adapters.postgres.migrate import HEAD, REVISIONS, SchemaOutdated
 from photochanger.adapters.postgres.schema import metadata
 from photochanger.core.domain.errors import QueueFull, QueueUnavailable
 from photochanger.core.domain.job import Job
-from photochanger.core.domain.slot import Route, shipped_slots
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.postgres_backend import open_backend
@@ -30,6 +32,15 @@ from tests.support.service import eventually
 
 pytestmark = pytest.mark.anyio
 LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def migrations() -> Config:
+    """The migrations as Alembic finds them."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(inspect.getfile(migrate)).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 async def test_the_bound_is_exact_across_two_processes_worth_of_connections(postgres_url: str) -> None:
@@ -157,26 +168,51 @@ async def test_a_database_without_the_schema_is_told_apart(postgres_server: Embe
             await require_current_schema(backend.database)
 
 
-async def test_the_schema_of_administration_can_be_taken_back_and_made_again(postgres_url: str) -> None:
+def test_the_revisions_are_those_of_the_migrations(migrations: Config) -> None:
+    scripts = ScriptDirectory.from_config(migrations)
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == [*REVISIONS]
+    assert scripts.get_current_head() == HEAD
+
+
+def test_every_revision_can_be_taken_back_and_made_again(postgres_url: str, migrations: Config) -> None:
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
+    with engine.connect() as connection:
+        migrations.attributes["connection"] = connection
+        command.downgrade(migrations, "base")
+        connection.commit()
+        left = connection.scalar(text("select count(*) from pg_tables where schemaname = 'photochanger'"))
+        assert left == 1, "alembic's own table"
+    migrate(postgres_url)
+    with psycopg.connect(postgres_url) as checking:
+        assert checking.execute("select count(*) from photochanger.app_settings").fetchone() == (1,)
+
+
+async def test_the_schema_of_a_newer_version_is_refused(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("update photochanger.alembic_version set version_num = '9999'")
+    with pytest.raises(SchemaOutdated, match="9999"):
+        await asyncio.to_thread(migrate, postgres_url)
     async with open_backend(postgres_url) as backend:
-        await backend.slots.add_missing(shipped_slots())
-        before = await backend.slots.all()
-        with create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
-            migrations = Config(attributes={"connection": connection})
-            folder = Path(inspect.getfile(migrate)).parent / "migrations"
-            migrations.set_main_option("script_location", str(folder))
-            migrations.set_main_option("path_separator", "os")
-            command.downgrade(migrations, "0004")
-            route = connection.execute(text("select route from photochanger.slots limit 1")).scalar_one()
-            assert msgspec.convert(route, Route).templates == ()
-            assert "templates" in route  # as the version before this schema wrote it
-            connection.commit()
-            with pytest.raises(SchemaOutdated, match="0004"):
-                await require_current_schema(backend.database)
-            command.upgrade(migrations, "head")
-            connection.commit()
-        await require_current_schema(backend.database)
-        assert await backend.slots.all() == before
+        with pytest.raises(SchemaOutdated, match="9999"):
+            await require_current_schema(backend.database)
+
+
+def test_alembic_is_imported_only_where_there_is_something_to_migrate(postgres_url: str) -> None:
+    script = """
+import asyncio, sys
+import photochanger.entrypoints.container
+from photochanger.adapters.postgres import Database, migrate, require_current_schema
+
+async def check():
+    async with Database(sys.argv[1]) as database:
+        await require_current_schema(database)
+
+migrate(sys.argv[1])
+asyncio.run(check())
+print([name for name in sys.modules if name.partition(".")[0] in ("alembic", "mako")])
+"""
+    done = subprocess.run([sys.executable, "-c", script, postgres_url], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(postgres_url: str) -> None:

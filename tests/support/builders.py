@@ -15,8 +15,8 @@ from photochanger.core.domain.job import (
     FailureReason,
     Job,
     JobSource,
+    JobSpec,
     JobState,
-    NewJob,
     Outcome,
     Result,
 )
@@ -27,6 +27,7 @@ from photochanger.core.domain.media import (
     MediaObject,
     Photo,
     StoredFile,
+    StoredPicture,
 )
 from photochanger.core.domain.result_files import result_name
 from photochanger.core.domain.slot import Route, RouteEntry
@@ -53,7 +54,7 @@ def route(*providers: str) -> Route:
     )
 
 
-def new_job(**overrides: Any) -> NewJob:
+def new_job(**overrides: Any) -> JobSpec:
     """A job of slot-001 with a whole window left, made now. `created_at` alone moves the deadline with it."""
     created_at = overrides.pop("created_at", datetime.now(UTC))
     fields: dict[str, Any] = {
@@ -67,15 +68,15 @@ def new_job(**overrides: Any) -> NewJob:
         "access_token": new_secret(),
         "metadata": {"guest": "Ada"},
     }
-    return NewJob(**fields | overrides)
+    return JobSpec(**fields | overrides)
 
 
-def expired_job(**overrides: Any) -> NewJob:
+def expired_job(**overrides: Any) -> JobSpec:
     """A job whose deadline has passed before anybody took it."""
     return new_job(created_at=datetime.now(UTC) - 2 * WINDOW, **overrides)
 
 
-def outcome_succeeded(job: NewJob | Job, **overrides: Any) -> Outcome:
+def outcome_succeeded(job: JobSpec | Job, **overrides: Any) -> Outcome:
     """The job's success, with a result file of its own."""
     finalized_at = overrides.pop("finalized_at", datetime.now(UTC))
     file = stored_file(MediaKind.RESULTS, result_name(job.id, "image/jpeg"))
@@ -85,12 +86,12 @@ def outcome_succeeded(job: NewJob | Job, **overrides: Any) -> Outcome:
         "finalized_at": finalized_at,
         "provider_id": "local",
         "operation_id": "enhance",
-        "result": Result(file, "image/jpeg", 3000, 2000, expires_at),
+        "result": Result(StoredPicture(file, "image/jpeg", 3000, 2000), expires_at),
     }
     return Outcome(**fields | overrides)
 
 
-def outcome_failed(job: NewJob | Job, **overrides: Any) -> Outcome:
+def outcome_failed(job: JobSpec | Job, **overrides: Any) -> Outcome:
     """The job's end without a picture, by its provider's fault unless said otherwise."""
     fields: dict[str, Any] = {
         "state": JobState.FAILED,

@@ -20,16 +20,22 @@ _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
     [
         "commands",
-        "photochanger.entrypoints.cli",
-        "photochanger.entrypoints.admin_command",
-        "photochanger.entrypoints.backup",
-        "photochanger.entrypoints.doctor",
-        "photochanger.entrypoints.move",
-        "photochanger.entrypoints.opened",
-        "photochanger.entrypoints.providers_command",
-        "photochanger.entrypoints.slots_command",
-        "photochanger.entrypoints.diagnostics.status",
-        "photochanger.entrypoints.status_table",
+        *(
+            f"photochanger.entrypoints.cli.{name}"
+            for name in (
+                "main",
+                "admin",
+                "backup",
+                "db_move",
+                "doctor",
+                "providers",
+                "serve",
+                "slots",
+                "stats",
+                "status",
+            )
+        ),
+        "photochanger.entrypoints.container",
     ]
 )
 
@@ -52,7 +58,7 @@ def run_command(*arguments: str, env: Mapping[str, str], stdin: str = "") -> sub
 
 
 def _command(arguments: tuple[str, ...], env: dict[str, str], paths: list[str]) -> None:
-    from photochanger.entrypoints.cli import main
+    from photochanger.entrypoints.cli.main import main
 
     os.environ.clear()
     os.environ.update(env)

@@ -103,6 +103,7 @@ def count(
 async def as_if_slow(service: Service, job_id: str, *durations: float) -> None:
     """Let the calls of an ended job have taken so many seconds, one after the other, and the job as long as they."""
     job = service.database.jobs[UUID(job_id)]
+    assert job.outcome is not None
 
     async def noted() -> bool:
         entries = [event.entry for event in service.database.events if event.entry.job_id == job.id]
@@ -123,5 +124,7 @@ async def as_if_slow(service: Service, job_id: str, *durations: float) -> None:
         elif entry.event is LogEvent.FINALIZED:
             ended_at = job.created_at + timedelta(seconds=sum(durations) + 0.4 + 0.6 * len(durations))
             entry = msgspec.structs.replace(entry, at=ended_at)
-            service.database.jobs[job.id] = msgspec.structs.replace(job, finalized_at=ended_at)
+            service.database.jobs[job.id] = msgspec.structs.replace(
+                job, outcome=msgspec.structs.replace(job.outcome, finalized_at=ended_at)
+            )
         events[place] = msgspec.structs.replace(event, entry=entry)

@@ -19,12 +19,16 @@ from photochanger.core.domain.webhook import Delivery
 from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.job_repository import JobRepository
+from photochanger.core.ports.secrets import SecretBox
 from photochanger.core.ports.slot_repository import SlotRepository
-from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
+from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from photochanger.core.services.webhooks.delivery import WebhookDelivery
 from photochanger.core.services.webhooks.service import WebhookService
+from photochanger.entrypoints.config import Settings
+from photochanger.entrypoints.container import make_container
 
 from tests.support.builders import new_job, outcome_succeeded
+from tests.support.wiring import get_now
 from tests.support.world import Troubled
 
 SECRET = "the secret of this service, which is long enough"
@@ -79,24 +83,21 @@ class Hooks:
     ) -> None:
         self.clock = clock or FakeClock()
         self.adapters = adapters or memory_adapters(self.clock)
-        self.slots = self.adapters[SlotRepository]
-        self.queue = self.adapters[JobQueue]
-        self.audit = self.adapters[AuditLog]
-        self.records: Any = Troubled(self.adapters[WebhookRepository])
-        self.outbox: Any = Troubled(self.adapters[WebhookOutbox])
-        self.jobs: Any = Troubled(self.adapters[JobRepository])
-        self.box: Any = Troubled(AesSecretBox(lambda: secret))
         self.receiver = ScriptedReceiver(*script)
-        self.service = WebhookService(self.records, self.outbox, self.slots, self.box, self.receiver, self.clock)
-        self.delivery = WebhookDelivery(
-            webhooks=self.records,
-            outbox=self.outbox,
-            jobs=self.jobs,
-            box=self.box,
-            sender=self.receiver,
-            clock=self.clock,
-            public_base_url=public_base_url,
-        )
+        replaced = self.adapters | {
+            port: Troubled(self.adapters[port]) for port in (WebhookRepository, WebhookOutbox, JobRepository)
+        }
+        replaced |= {SecretBox: Troubled(AesSecretBox(lambda: secret)), WebhookSender: self.receiver}
+        container = make_container(Settings(public_base_url=public_base_url), replaced)
+        self.slots = get_now(container, SlotRepository)
+        self.queue = get_now(container, JobQueue)
+        self.audit = get_now(container, AuditLog)
+        self.records = get_now(container, WebhookRepository)
+        self.outbox = get_now(container, WebhookOutbox)
+        self.jobs = get_now(container, JobRepository)
+        self.box = get_now(container, SecretBox)
+        self.service = get_now(container, WebhookService)
+        self.delivery = get_now(container, WebhookDelivery)
 
     def other_process(self, *script: Answer, secret: str = SECRET) -> Hooks:
         return Hooks(*script, secret=secret, adapters=self.adapters, clock=self.clock)
@@ -134,7 +135,7 @@ class Hooks:
     async def until(self, true: Callable[[], Any]) -> None:
         """Let tasks and threads get on until something is so, and then until they can do no more without time passing
         in this world."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not true():  # noqa: ASYNC110 - what is waited for is the state of other tasks
                 await asyncio.sleep(0)
         await self.clock.advance(timedelta(0))

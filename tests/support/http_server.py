@@ -17,7 +17,7 @@ from photochanger import Settings, create_app
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
-from photochanger.core.domain.job import Job, LogEntry, LogEvent
+from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
 from photochanger.core.domain.media import (
     ImageLimits,
     MediaKey,
@@ -26,6 +26,7 @@ from photochanger.core.domain.media import (
 )
 from photochanger.core.domain.slot import RouteEntry
 from photochanger.core.ports.accounts import PasswordHasher
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.media_store import MediaStore
 from photochanger.core.ports.provider import (
@@ -185,22 +186,22 @@ class Service:
         job = self.database.jobs[UUID(job_id)]
         assert job.result is not None
         ended = msgspec.structs.replace(job.result, expires_at=job.created_at)
-        self.database.jobs[job.id] = msgspec.structs.replace(job, result=ended)
+        self.database.jobs[job.id] = replace_result(job, ended)
 
     async def call_noted(self, job_id: str) -> None:
         """Return once the processing log has the call that made the picture: it is noted after the guest's answer."""
-        jobs: JobRepository = await self.opened.container.get(JobRepository)
+        log: JobLog = await self.opened.container.get(JobLog)
 
         async def noted() -> bool:
-            return LogEvent.ATTEMPT in {entry.event for entry in await jobs.logs(UUID(job_id))}
+            return LogEvent.ATTEMPT in {entry.event for entry in await log.entries(UUID(job_id))}
 
         await until(noted)
 
     async def log_noise(self, text: str) -> None:
         """A long line in the processing log of a job that ended long ago."""
         job = next(iter(self.database.jobs.values()), None) or await self.job((await self.ingest()).headers["x-job-id"])
-        jobs: JobRepository = await self.opened.container.get(JobRepository)
-        await jobs.append_logs([LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"remark": text})])
+        log: JobLog = await self.opened.container.get(JobLog)
+        await log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"remark": text})])
 
     async def change_slot(self, slot_id: str, **changes: Any) -> None:
         """Change fields of a slot's route, and `active`."""
@@ -264,7 +265,7 @@ async def running(app: Any) -> AsyncIterator[int]:
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Return once `look` says so, looking again after every turn of the loop; fails when it never does."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await look():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
             await asyncio.sleep(0)
 

@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.memory import FakeClock, memory_adapters
-from photochanger.adapters.security import AesSecretBox, JwtTokens
+from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE, Admin, Permission
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidCredentials, InvalidToken
-from photochanger.core.ports.accounts import AdminRepository, FailureCounter
+from photochanger.core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher
 from photochanger.core.ports.audit_log import AuditLog
-from photochanger.core.ports.secrets import SigningKeyRepository
+from photochanger.core.ports.secrets import SecretBox
 from photochanger.core.services.auth.admins import AdminService
-from photochanger.core.services.auth.login_throttle import LoginThrottle
 from photochanger.core.services.auth.signing_keys import SigningKeys
+from photochanger.entrypoints.config import Settings
+from photochanger.entrypoints.container import make_container
 
+from tests.support.wiring import get_now
 from tests.support.world import SlowMarkedHasher, Troubled
 
 PASSWORD = "correct horse"
@@ -30,21 +32,18 @@ class Process:
         self.clock: FakeClock = of.clock if of else FakeClock()
         adapters: Any = of.adapters if of else memory_adapters(self.clock)
         self.adapters = adapters
-        self.records: Any = Troubled(adapters[AdminRepository])
-        self.failures: Any = Troubled(adapters[FailureCounter])
-        self.audit: Any = adapters[AuditLog]
-        self.hasher = SlowMarkedHasher()
-        box = AesSecretBox(lambda: "the secret of this service, which is long enough")
-        self.keys = SigningKeys(adapters[SigningKeyRepository], box, self.clock)
-        self.admins = AdminService(
-            admins=self.records,
-            keys=self.keys,
-            tokens=JwtTokens(),
-            throttle=LoginThrottle(self.failures, self.clock),
-            hasher=self.hasher,
-            audit=self.audit,
-            clock=self.clock,
-        )
+        replaced = adapters | {port: Troubled(adapters[port]) for port in (AdminRepository, FailureCounter)}
+        replaced |= {
+            PasswordHasher: SlowMarkedHasher(),
+            SecretBox: AesSecretBox(lambda: "the secret of this service, which is long enough"),
+        }
+        container = make_container(Settings(), replaced)
+        self.records = get_now(container, AdminRepository)
+        self.failures = get_now(container, FailureCounter)
+        self.audit = get_now(container, AuditLog)
+        self.hasher = get_now(container, PasswordHasher)
+        self.keys = get_now(container, SigningKeys)
+        self.admins = get_now(container, AdminService)
 
     def another(self) -> Process:
         return Process(of=self)

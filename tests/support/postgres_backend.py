@@ -6,52 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-from photochanger.adapters.postgres import (
-    Database,
-    PostgresAdminRepository,
-    PostgresAuditLog,
-    PostgresFailureCounter,
-    PostgresIngestRequestRepository,
-    PostgresJobQueue,
-    PostgresJobRepository,
-    PostgresJobSignals,
-    PostgresMediaRepository,
-    PostgresProviderLimits,
-    PostgresSecretRepository,
-    PostgresSettingsRepository,
-    PostgresSigningKeyRepository,
-    PostgresSlotRepository,
-    PostgresStatsService,
-    PostgresTemplateRepository,
-    PostgresWebhookOutbox,
-    PostgresWebhookRepository,
-    PostgresWorkerRegistry,
-)
+from photochanger.adapters.postgres import Database
+from photochanger.entrypoints.config import Settings
+from photochanger.entrypoints.container import make_container
+
+from tests.support.wiring import BACKEND_PORTS, backend_of
 
 
 @asynccontextmanager
 async def open_backend(url: str) -> AsyncIterator[SimpleNamespace]:
     """Every adapter on one database, already listening."""
-    async with Database(url) as database, PostgresJobSignals(database) as signals:
-        await signals.wait_until_listening()
-        yield SimpleNamespace(
-            database=database,
-            queue=PostgresJobQueue(database),
-            limits=PostgresProviderLimits(database),
-            signals=signals,
-            jobs=PostgresJobRepository(database),
-            slots=PostgresSlotRepository(database),
-            settings=PostgresSettingsRepository(database),
-            secrets=PostgresSecretRepository(database),
-            media=PostgresMediaRepository(database),
-            stats=PostgresStatsService(database),
-            audit=PostgresAuditLog(database),
-            admins=PostgresAdminRepository(database),
-            failures=PostgresFailureCounter(database),
-            signing_keys=PostgresSigningKeyRepository(database),
-            templates=PostgresTemplateRepository(database),
-            webhooks=PostgresWebhookRepository(database),
-            outbox=PostgresWebhookOutbox(database),
-            workers=PostgresWorkerRegistry(database),
-            ingest_requests=PostgresIngestRequestRepository(database),
-        )
+    container = make_container(Settings(database_url=url))
+    try:
+        adapters = {port: await container.get(port) for port in BACKEND_PORTS.values()}
+        backend = backend_of(adapters, database=await container.get(Database))
+        await backend.signals.wait_until_listening()
+        yield backend
+    finally:
+        await container.close()

@@ -21,7 +21,7 @@ PASSWORD = "a-test-password"
 _T = TypeVar("_T")
 
 
-def eventually(look: Callable[[], _T], *, seconds: float = 60) -> _T:
+def eventually(look: Callable[[], _T], *, seconds: float = 180) -> _T:
     """What `look` returns once that is true; the test fails when it never is. Looks often, waits for nothing else."""
     end = time.monotonic() + seconds
     while not (seen := look()):
@@ -91,7 +91,7 @@ def working(home: Path, **settings: str) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        yield next(line for line in process.stdout if "Figures are at" in line).split()[-1]
+        yield next(line for line in process.stdout if "Metrics are at" in line).split()[-1]
     finally:
         process.terminate()
         assert process.wait(60) == 0

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
-from photochanger.core.domain.deadlines import DEFAULT_HISTORY
+from photochanger.adapters.security import AesSecretBox
+from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.job import (
     Claim,
@@ -37,13 +38,17 @@ from photochanger.core.domain.slot import (
     RouteEntry,
     Slot,
 )
-from photochanger.core.ports.accounts import FailureCounter
+from photochanger.core.ports.accounts import FailureCounter, PasswordHasher
 from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.clock import Clock
+from photochanger.core.ports.image_tool import ImageTool
 from photochanger.core.ports.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.job_repository import JobRepository
+from photochanger.core.ports.job_service import JobService
 from photochanger.core.ports.media_repository import MediaRepository
+from photochanger.core.ports.media_service import MediaService
 from photochanger.core.ports.media_store import MediaStore
 from photochanger.core.ports.provider import (
     OperationInfo,
@@ -52,29 +57,31 @@ from photochanger.core.ports.provider import (
     ProviderResult,
 )
 from photochanger.core.ports.provider_limits import ProviderLimits
-from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.ports.result_index import ResultIndex
+from photochanger.core.ports.secrets import SecretBox, SecretRepository
+from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.stats_service import StatsService
+from photochanger.core.ports.telemetry import Telemetry
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
-from photochanger.core.services.jobs.failure_answer import FailurePictures
-from photochanger.core.services.jobs.late_rescue import LateRescue
+from photochanger.core.services.jobs.completion import JobCompletion
 from photochanger.core.services.jobs.processor import JobProcessor
-from photochanger.core.services.jobs.service import Jobs
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
-from photochanger.core.services.media.service import Media
-from photochanger.core.services.media.upload import UploadReceiver
+from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry
-from photochanger.core.services.routing.engine import RouteEngine
+from photochanger.core.services.routing.engine import Jitter
 from photochanger.core.services.settings.service import SettingsService
 from photochanger.core.services.slots.last_request import LastRequestLog
 from photochanger.core.services.slots.ready_check import ReadyCheck
 from photochanger.core.services.slots.service import SlotService
 from photochanger.core.services.slots.templates import TemplateService
-from photochanger.core.services.stats.retention import Retention
+from photochanger.entrypoints.container import make_container
+
+from tests.support.wiring import get_now, settings_with
 
 T = TypeVar("T")
 
@@ -83,6 +90,22 @@ SLOT = "slot-001"
 FLOOR = 1024
 
 _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
+
+_TROUBLED: tuple[type, ...] = (
+    FailureCounter,
+    IngestRequestRepository,
+    JobLog,
+    JobQueue,
+    JobRepository,
+    MediaRepository,
+    MediaStore,
+    ProviderLimits,
+    ResultIndex,
+    SecretRepository,
+    SettingsRepository,
+    TemplateRepository,
+    WebhookOutbox,
+)
 
 Script = bytes | BaseException | Callable[[ProviderRequest], Awaitable[bytes]]
 """What a scripted provider does on one call: answer, raise, or whatever the function does."""
@@ -272,112 +295,62 @@ class World:
         jitter: Callable[[], float] = lambda: 1.0,
         public_base_url: str | None = "https://booth.example",
     ) -> None:
-        adapters: dict[type, Any] = memory_adapters(FakeClock())
-        self.clock = adapters[Clock]
-        self.signals = signals or adapters[JobSignals]
-        self.slots = adapters[SlotRepository]
-        self.stats = adapters[StatsService]
-        self.audit = adapters[AuditLog]
-        self.failures: Any = Troubled(adapters[FailureCounter])
-        self.webhooks = adapters[WebhookRepository]
-        self.outbox: Any = Troubled(adapters[WebhookOutbox])
-        self.workers = adapters[WorkerRegistry]
-        self.queue: Any = Troubled(adapters[JobQueue])
-        self.records: Any = Troubled(adapters[JobRepository])
-        self.settings_records: Any = Troubled(adapters[SettingsRepository])
-        self.media_records: Any = Troubled(adapters[MediaRepository])
-        self.template_records: Any = Troubled(adapters[TemplateRepository])
-        self.store: Any = Troubled(adapters[MediaStore])
-        self.limits: Any = Troubled(adapters[ProviderLimits])
-        self.telemetry = MemoryTelemetry()
-        self.images = TextImages()
-        self.hasher = SlowMarkedHasher()
+        memory: dict[type, Any] = memory_adapters(FakeClock())
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
-        self.providers = ProviderRegistry([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000))
-        self.settings = SettingsService(
-            self.settings_records, self.hasher, self.providers, self.clock, defaults=settings or AppSettings()
-        )
-        self.throttle = LoginThrottle(self.failures, self.clock)
-        self.auth = AuthService(self.settings, self.throttle, self.hasher, self.audit, self.clock)
-        self.space = DiskSpace(self.store, self.clock, floor_bytes=FLOOR)
-        receiving = UploadReceiver(self.store, self.images, self.space)
-        self.media = Media(
-            store=self.store,
-            media=self.media_records,
-            jobs=self.records,
-            images=self.images,
-            receiving=receiving,
-            settings=self.settings,
-            clock=self.clock,
-        )
-        self.jobs = Jobs(
-            queue=self.queue,
-            signals=self.signals,
-            jobs=self.records,
-            slots=self.slots,
-            store=self.store,
-            media=self.media,
-            images=self.images,
-            receiving=receiving,
-            fallback=FailurePictures(self.store, self.images, self.providers),
-            settings=self.settings,
-            clock=self.clock,
-            telemetry=self.telemetry,
-        )
-        self.processing = JobProcessor(
-            jobs=self.jobs,
-            queue=self.queue,
-            signals=self.signals,
-            store=self.store,
-            media=self.media,
-            images=self.images,
-            providers=self.providers,
-            routes=RouteEngine(
-                self.providers, self.limits, self.settings, self.clock, jitter=jitter, telemetry=self.telemetry
-            ),
-            rescue=LateRescue(
-                queue=self.queue, jobs=self.jobs, store=self.store, settings=self.settings, clock=self.clock
-            ),
-            clock=self.clock,
-            public_base_url=public_base_url,
-            telemetry=self.telemetry,
-        )
-        self.ingest_requests: Any = Troubled(adapters[IngestRequestRepository])
-        self.last_requests = LastRequestLog(self.ingest_requests, self.slots, self.settings, self.clock)
-        self.sweeper = Sweeper(
-            queue=self.queue,
-            jobs=self.records,
-            media=self.media_records,
-            templates=self.template_records,
-            audit=self.audit,
-            failures=self.failures,
-            outbox=self.outbox,
-            workers=self.workers,
-            history=Retention(jobs=self.records, stats=self.stats, clock=self.clock, kept=DEFAULT_HISTORY),
-            last_requests=self.last_requests,
-            store=self.store,
-            clock=self.clock,
-            telemetry=self.telemetry,
-        )
-        self.ready_check = ReadyCheck(
-            jobs=self.jobs,
-            queue=self.queue,
-            slots=self.slots,
-            workers=self.workers,
-            settings=self.settings,
-            clock=self.clock,
-        )
-        self.slot_service = SlotService(self.slots, self.template_records, self.providers, self.clock)
-        self.templates = TemplateService(
-            templates=self.template_records,
-            slots=self.slots,
-            store=self.store,
-            images=self.images,
-            receiving=receiving,
-            providers=self.providers,
-            settings=self.settings,
-            clock=self.clock,
-        )
+        adapters = memory | {port: Troubled(memory[port]) for port in _TROUBLED}
+        adapters |= {
+            JobSignals: signals or memory[JobSignals],
+            ImageTool: TextImages(),
+            PasswordHasher: SlowMarkedHasher(),
+            SecretBox: Troubled(AesSecretBox(lambda: "the secret of this service, which is long enough")),
+            ProviderRegistry: ProviderRegistry([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000)),
+            Jitter: jitter,
+            Telemetry: MemoryTelemetry(),
+        }
+        wanted = settings_with(settings, public_base_url=public_base_url, min_free_bytes=FLOOR)
+        self.container = make_container(wanted, adapters)
+        self.clock = self._get(Clock)
+        self.signals = self._get(JobSignals)
+        self.slots = self._get(SlotRepository)
+        self.stats = self._get(StatsService)
+        self.audit = self._get(AuditLog)
+        self.failures = self._get(FailureCounter)
+        self.webhooks = self._get(WebhookRepository)
+        self.outbox = self._get(WebhookOutbox)
+        self.workers = self._get(WorkerRegistry)
+        self.queue = self._get(JobQueue)
+        self.records = self._get(JobRepository)
+        self.job_log = self._get(JobLog)
+        self.results = self._get(ResultIndex)
+        self.settings_records = self._get(SettingsRepository)
+        self.media_records = self._get(MediaRepository)
+        self.template_records = self._get(TemplateRepository)
+        self.ingest_requests = self._get(IngestRequestRepository)
+        self.store = self._get(MediaStore)
+        self.limits = self._get(ProviderLimits)
+        self.telemetry = self._get(Telemetry)
+        self.images = self._get(ImageTool)
+        self.hasher = self._get(PasswordHasher)
+        self.providers = self._get(ProviderRegistry)
+        self.secrets = self._get(SecretRepository)
+        self.box = self._get(SecretBox)
+        self.keys = self._get(ProviderKeys)
+        self.settings = self._get(SettingsService)
+        self.throttle = self._get(LoginThrottle)
+        self.auth = self._get(AuthService)
+        self.space = self._get(DiskSpace)
+        self.media = self._get(MediaService)
+        self.completion = self._get(JobCompletion)
+        self.jobs = self._get(JobService)
+        self.processing = self._get(JobProcessor)
+        self.last_requests = self._get(LastRequestLog)
+        self.sweeper = self._get(Sweeper)
+        self.ready_check = self._get(ReadyCheck)
+        self.slot_service = self._get(SlotService)
+        self.templates = self._get(TemplateService)
+
+    def _get(self, type: Any) -> Any:
+        return get_now(self.container, type)
 
     async def slot(
         self,
@@ -408,8 +381,13 @@ class World:
 
     async def claim(self, worker: str = "worker-1") -> Claim:
         """The next job, taken by a worker."""
-        (claim,) = await self.jobs.acquire_next_job(worker)
+        (claim,) = await self.claims(worker)
         return claim
+
+    async def claims(self, worker: str = "worker-1", *, n: int = 1) -> list[Claim]:
+        """Up to `n` jobs, taken by a worker."""
+        claims: list[Claim] = await self.queue.acquire(worker, n=n, lease=LEASE)
+        return claims
 
     async def start_work(self) -> asyncio.Task[None]:
         """A worker that has begun with the next job and got as far as it can without time passing."""
@@ -437,7 +415,8 @@ class World:
         """Take the next job and work on it to its end; the job as it is then, previews and log entries written."""
         claim = await self.claim()
         await self.run(self.processing.run(claim), within=within)
-        await self.run(self.processing.close(), within=SECOND)  # previews wait a moment
+        await self.clock.advance(SECOND)  # previews wait until the worker is idle
+        await self.run(self.processing.close())
         return await self.records.get(claim.job.id)
 
     async def files(self, kind: MediaKind | None = None) -> list[str]:
@@ -452,14 +431,14 @@ class World:
 
     async def log(self, job: Job, event: LogEvent) -> list[dict[str, Any]]:
         """What the processing log says of such events of the job."""
-        entries: list[LogEntry] = await self.records.logs(job.id)
+        entries: list[LogEntry] = await self.job_log.entries(job.id)
         return [entry.detail for entry in entries if entry.event is event]
 
     async def set_settings(self, **fields: Any) -> None:
         """What an administrator stores over the defaults."""
         stored = await self.settings_records.get()
         changed = msgspec.structs.replace(stored, **fields)
-        await self.settings_records.save(changed, expected_version=stored.version)
+        await self.settings_records.save(SettingsUpdate(settings=changed), expected_version=stored.version)
 
 
 def _read(path: Path) -> bytes:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from photochanger.core.domain.errors import ConfigurationError
 from photochanger.core.domain.settings import AppSettings
@@ -80,59 +81,59 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
-        ("PORT", "http", "'http' is not a whole number"),
-        ("PORT", "-1", "not between 0 and 65535"),
-        ("PORT", "65536", "not between 0 and 65535"),
+        ("PORT", "http", "must be a whole number between 0 and 65535, not 'http'"),
+        ("PORT", "-1", "between 0 and 65535"),
+        ("PORT", "65536", "between 0 and 65535"),
         ("DATABASE_URL", "mysql://db/photos", "postgresql://"),
         ("DATABASE_URL", "postgresql://[db/photos", "postgresql://"),
-        ("WORKERS", "1.5", "not a whole number"),
-        ("WORKERS", "257", "not between 0 and 256"),
-        ("MAX_ACTIVE_JOBS", "0", "not between 1 and 10000"),
-        ("SYNC_RESPONSE_SECONDS", "9.99", "not between 10 and 60"),
-        ("SYNC_RESPONSE_SECONDS", "60.01", "not between 10 and 60"),
-        ("SYNC_RESPONSE_SECONDS", "nan", "not a number of seconds"),
-        ("SYNC_RESPONSE_SECONDS", "inf", "not a number of seconds"),
-        ("SYNC_RESPONSE_SECONDS", "48s", "not a number of seconds"),
-        ("RESULT_RETENTION_HOURS", "0", "not between 0.0166667 and 87600"),
-        ("RESULT_RETENTION_HOURS", "1e300", "not a number of hours"),
-        ("MAX_UPLOAD_BYTES", "64M", "not a whole number"),
-        ("MAX_UPLOAD_BYTES", "1023", "not between 1024 and"),
-        ("MAX_IMAGE_PIXELS", "0", "not between 1 and"),
+        ("WORKERS", "1.5", "must be a whole number"),
+        ("WORKERS", "257", "between 0 and 256"),
+        ("MAX_ACTIVE_JOBS", "0", "between 1 and 10000"),
+        ("SYNC_RESPONSE_SECONDS", "9.99", "between 10 and 60"),
+        ("SYNC_RESPONSE_SECONDS", "60.01", "between 10 and 60"),
+        ("SYNC_RESPONSE_SECONDS", "nan", "must be a number of seconds"),
+        ("SYNC_RESPONSE_SECONDS", "inf", "must be a number of seconds"),
+        ("SYNC_RESPONSE_SECONDS", "48s", "must be a number of seconds"),
+        ("RESULT_RETENTION_HOURS", "0", "between 0.0166667 and 87600"),
+        ("RESULT_RETENTION_HOURS", "1e300", "must be a number of hours"),
+        ("MAX_UPLOAD_BYTES", "64M", "must be a whole number"),
+        ("MAX_UPLOAD_BYTES", "1023", "between 1024 and"),
+        ("MAX_IMAGE_PIXELS", "0", "between 1 and"),
         ("PUBLIC_BASE_URL", "photos.example", "http://"),
         ("PUBLIC_BASE_URL", "ftp://photos.example", "http://"),
-        ("INGEST_PASSWORD", "1234567", "between 8 and 1024 characters"),
-        ("INGEST_PASSWORD", "x" * 1025, "between 8 and 1024 characters"),
-        ("ADMIN_USERNAME", "Ada Lovelace", "is no user name"),
+        ("INGEST_PASSWORD", "1234567", "must have 8 to 1024 characters"),
+        ("INGEST_PASSWORD", "x" * 1025, "must have 8 to 1024 characters"),
+        ("ADMIN_USERNAME", "Ada Lovelace", "must have 1 to 64 of a-z"),
         ("ADMIN_PASSWORD", "1234567", "8 to 1024 characters"),
         ("ADMIN_PASSWORD", "e\u0301" * 7, "8 to 1024 characters"),
-        ("CORS_ORIGINS", "*", "'*' is no origin"),
-        ("CORS_ORIGINS", "https://*.example", "is no origin"),
-        ("CORS_ORIGINS", "null", "'null' is no origin"),
-        ("CORS_ORIGINS", "studio.example", "is no origin"),
-        ("CORS_ORIGINS", "ftp://studio.example", "is no origin"),
-        ("CORS_ORIGINS", "https://studio.example/admin", "is no origin"),
-        ("CORS_ORIGINS", "https://studio.example?a", "is no origin"),
-        ("CORS_ORIGINS", "https://user@studio.example", "is no origin"),
-        ("CORS_ORIGINS", "https://studio.example:70000", "is no origin"),
-        ("CORS_ORIGINS", "https://", "is no origin"),
-        ("CORS_ORIGINS", "https://bücher.example", "is no origin"),
-        ("CORS_ORIGINS", "https://a example", "is no origin"),
-        ("CORS_ORIGINS", "https://a.example https://b.example", "is no origin"),
-        ("SECRET_KEY", "s" * 31, "between 32 and 4096 characters"),
-        ("SECRET_KEY", "s" * 4097, "between 32 and 4096 characters"),
-        ("GEMINI_API_KEY", "two\nlines", "visible ASCII characters on one line"),
+        ("CORS_ORIGINS", "*", "'*' is not an origin"),
+        ("CORS_ORIGINS", "https://*.example", "is not an origin"),
+        ("CORS_ORIGINS", "null", "'null' is not an origin"),
+        ("CORS_ORIGINS", "studio.example", "is not an origin"),
+        ("CORS_ORIGINS", "ftp://studio.example", "is not an origin"),
+        ("CORS_ORIGINS", "https://studio.example/admin", "is not an origin"),
+        ("CORS_ORIGINS", "https://studio.example?a", "is not an origin"),
+        ("CORS_ORIGINS", "https://user@studio.example", "is not an origin"),
+        ("CORS_ORIGINS", "https://studio.example:70000", "is not an origin"),
+        ("CORS_ORIGINS", "https://", "is not an origin"),
+        ("CORS_ORIGINS", "https://bücher.example", "is not an origin"),
+        ("CORS_ORIGINS", "https://a example", "is not an origin"),
+        ("CORS_ORIGINS", "https://a.example https://b.example", "is not an origin"),
+        ("SECRET_KEY", "s" * 31, "must have 32 to 4096 characters"),
+        ("SECRET_KEY", "s" * 4097, "must have 32 to 4096 characters"),
+        ("GEMINI_API_KEY", "two\nlines", "printable ASCII characters on one line"),
         ("OPENAI_API_KEY", "x" * 4097, "1–4096"),
         ("GEMINI_BASE_URL", "localhost:8080", "http://"),
         ("GEMINI_BASE_URL", "https://", "no host name"),
-        ("GEMINI_BASE_URL", "https://user@gate.example", "does not belong there"),
-        ("GEMINI_BASE_URL", "https://gate.example/?a=1", "does not belong there"),
+        ("GEMINI_BASE_URL", "https://user@gate.example", "must not contain"),
+        ("GEMINI_BASE_URL", "https://gate.example/?a=1", "must not contain"),
         ("PRIVATE_HOSTS", "10.0.0.0/33", "10.0.0.0/33"),
         ("PRIVATE_HOSTS", "10.0.0.1,renderer:0", "renderer:0"),
         ("PRIVATE_HOSTS", "renderer:65536", "renderer:65536"),
         ("PRIVATE_HOSTS", "http://renderer", "http://renderer"),
         ("PRIVATE_HOSTS", "10.0.1", "10.0.1"),
         ("PRIVATE_HOSTS", "10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2"),
-        ("LOG_FORMAT", "xml", "not one of console, json"),
+        ("LOG_FORMAT", "xml", "must be console or json, not 'xml'"),
     ],
 )
 def test_a_value_that_cannot_be_used_names_its_variable(variable: str, text: str, said: str) -> None:
@@ -163,14 +164,14 @@ def test_the_error_does_not_repeat_a_secret(variable: str, secret: str) -> None:
 
 
 def test_a_misspelt_variable_stops_the_start() -> None:
-    with pytest.raises(ConfigurationError, match="there is no such setting") as refused:
+    with pytest.raises(ConfigurationError, match="is not a setting") as refused:
         Settings.from_env({"PHOTOCHANGER_WORKRES": "4"})
     assert refused.value.variable == "PHOTOCHANGER_WORKRES"
 
 
 @pytest.mark.parametrize("name", ["NO_SUCH_API_KEY", "NO_SUCH_BASE_URL", "LOCAL_API_KEY", "API_KEY", "GEMINI_KEY"])
 def test_a_variable_of_a_provider_that_is_not_here_stops_the_start(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="there is no such setting") as refused:
+    with pytest.raises(ConfigurationError, match="is not a setting") as refused:
         Settings.from_env({f"PHOTOCHANGER_{name}": "https://s3cret.example"})
     assert refused.value.variable == f"PHOTOCHANGER_{name}"
     assert "s3cret" not in str(refused.value)
@@ -250,3 +251,13 @@ def test_what_is_configured_applies_until_something_is_stored() -> None:
     }
     assert Settings(**fields).defaults == AppSettings(**fields)  # type: ignore[arg-type]
     assert Settings().defaults == AppSettings()
+
+
+def test_each_variable_says_what_it_means() -> None:
+    described = {field.name: str(field.type) for field in msgspec.structs.fields(Settings)}
+    for name in described.keys() - {"provider_keys", "provider_base_urls"}:
+        assert "description='" in described[name], name
+
+
+def test_the_generated_secret_lies_in_the_data_folder() -> None:
+    assert Settings(home=Path("/srv")).secret_key_file == Path("/srv/secret.key")

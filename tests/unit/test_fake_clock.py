@@ -84,3 +84,15 @@ async def test_a_block_that_ended_in_time_is_not_touched_by_its_timeout() -> Non
     async with clock.timeout_at(clock.now() + SECOND):
         pass
     await clock.advance(2 * SECOND)
+
+
+async def test_setting_the_wall_clock_back_moves_neither_monotonic_time_nor_sleepers() -> None:
+    clock = FakeClock()
+    start, begin = clock.now(), clock.monotonic()
+    sleeper = asyncio.create_task(clock.sleep(2 * SECOND))
+    await clock.advance(SECOND)
+    clock.set_back(8 * SECOND)
+    assert clock.now() == start - 7 * SECOND
+    assert clock.monotonic() == begin + SECOND
+    await clock.advance(SECOND)
+    assert sleeper.done()

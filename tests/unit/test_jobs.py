@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
 from photochanger.core.domain.job import (
     FailureReason,
     Job,
     JobState,
     Outcome,
-    acquired,
+    acquire,
     can_acquire,
-    finalized,
-    pending,
-    released,
+    finalize,
+    release,
 )
 from photochanger.core.domain.stats import StatsOutcome, outcome_of
 
@@ -31,29 +29,29 @@ LEASE = timedelta(seconds=10)
 
 
 def fresh() -> Job:
-    return pending(new_job(created_at=NOW, idempotency_key="key"))
+    return Job(spec=new_job(created_at=NOW, idempotency_key="key"))
 
 
 def test_a_new_job_is_pending_and_keeps_every_field_it_was_made_with() -> None:
     new = new_job(created_at=NOW, idempotency_key="key")
-    job = pending(new)
+    job = Job(spec=new)
     assert job.state is JobState.PENDING
     assert job.attempt == 0
-    assert {name: getattr(job, name) for name in new.__struct_fields__} == msgspec.structs.asdict(new)
+    assert job.spec == new
 
 
 def test_acquiring_gives_the_next_attempt_a_worker_and_a_lease() -> None:
-    job = acquired(fresh(), "worker-1", now=NOW, lease_until=NOW + LEASE)
+    job = acquire(fresh(), "worker-1", now=NOW, lease_until=NOW + LEASE)
     assert (job.state, job.attempt, job.worker) == (JobState.PROCESSING, 1, "worker-1")
     assert (job.lease_until, job.acquired_at) == (NOW + LEASE, NOW)
 
 
 def test_a_job_is_not_acquired_while_its_lease_lasts_and_is_once_it_has_run_out() -> None:
-    job = acquired(fresh(), "worker-1", now=NOW, lease_until=NOW + LEASE)
+    job = acquire(fresh(), "worker-1", now=NOW, lease_until=NOW + LEASE)
     assert not can_acquire(job, NOW + LEASE - timedelta(microseconds=1))
     with pytest.raises(ValueError):
-        acquired(job, "worker-2", now=NOW, lease_until=NOW + LEASE)
-    again = acquired(job, "worker-2", now=NOW + LEASE, lease_until=NOW + 2 * LEASE)
+        acquire(job, "worker-2", now=NOW, lease_until=NOW + LEASE)
+    again = acquire(job, "worker-2", now=NOW + LEASE, lease_until=NOW + 2 * LEASE)
     assert (again.attempt, again.worker, again.acquired_at) == (2, "worker-2", NOW)
 
 
@@ -64,31 +62,31 @@ def test_nothing_is_acquired_from_its_deadline_on() -> None:
 
 
 def test_a_released_job_can_be_acquired_at_once() -> None:
-    job = released(acquired(fresh(), "worker-1", now=NOW, lease_until=NOW + LEASE))
+    job = release(acquire(fresh(), "worker-1", now=NOW, lease_until=NOW + LEASE))
     assert (job.state, job.worker, job.lease_until, job.attempt) == (JobState.PENDING, None, None, 1)
     assert can_acquire(job, NOW)
 
 
 def test_success_keeps_the_idempotency_key_and_failure_gives_it_back() -> None:
     job = fresh()
-    assert finalized(job, outcome_succeeded(job)).idempotency_key == "key"
-    assert finalized(job, outcome_failed(job)).idempotency_key is None
+    assert finalize(job, outcome_succeeded(job)).idempotency_key == "key"
+    assert finalize(job, outcome_failed(job)).idempotency_key is None
 
 
 def test_a_failure_that_is_answered_with_a_picture_keeps_the_idempotency_key() -> None:
     job = fresh()
     rescued = outcome_failed(job, result=outcome_succeeded(job).result)
-    assert finalized(job, rescued).idempotency_key == "key"
+    assert finalize(job, rescued).idempotency_key == "key"
 
 
 @pytest.mark.parametrize("end", [outcome_succeeded, outcome_failed])
 def test_a_job_ends_once(end) -> None:
-    job = finalized(fresh(), end(fresh()))
+    job = finalize(fresh(), end(fresh()))
     assert job.state.finalized
     assert job.lease_until is None
     assert not can_acquire(job, NOW)
     with pytest.raises(ValueError, match="finalized already"):
-        finalized(job, outcome_succeeded(job))
+        finalize(job, outcome_succeeded(job))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_an_outcome_that_contradicts_itself_cannot_be_made(state: JobState, reas
 
 
 def test_the_first_entry_of_the_route_names_the_provider_that_limits_count() -> None:
-    assert pending(new_job(route=route("gemini", "local"))).provider_of_first_entry == "gemini"
+    assert new_job(route=route("gemini", "local")).first_provider == "gemini"
 
 
 def test_every_failure_reason_counts_as_one_outcome() -> None:

@@ -73,6 +73,6 @@ async def test_an_installed_one_stands_beside_them_and_a_broken_one_is_told_of(
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **selection: found)
     made = await make_providers(SETTINGS, keys())
     assert made.providers[-1].info.id == "doubled"
-    assert [trouble.provider_id for trouble in made.troubles] == ["gone"]
+    assert [plugin.id for plugin in made.skipped] == ["gone"]
     for provider in made.providers:
         await provider.close()

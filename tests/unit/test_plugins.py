@@ -13,7 +13,7 @@ import pytest
 from photochanger.core.ports.provider import Provider, ProviderContext
 from photochanger.entrypoints.provider_plugins import (
     GROUP,
-    PluginError,
+    SkippedPlugin,
     installed_ids,
     load_providers,
 )
@@ -59,22 +59,22 @@ def context(provider_id: str) -> ProviderContext:
     return ContractContext(key=f"the key of {provider_id}")
 
 
-async def load(*found: EntryPoint) -> tuple[list[Provider], list[PluginError]]:
+async def load(*found: EntryPoint) -> tuple[list[Provider], list[SkippedPlugin]]:
     return await load_providers(context, found)
 
 
 async def test_a_provider_is_made_with_the_context_of_its_id(install: Install) -> None:
-    (provider,), troubles = await load(install("make = Mine"))
-    assert troubles == []
+    (provider,), skipped = await load(install("make = Mine"))
+    assert skipped == []
     assert provider.info.id == "mine"
     assert await provider.context.key() == "the key of mine"  # type: ignore[attr-defined]
 
 
 async def test_providers_come_by_id_whatever_the_order(install: Install) -> None:
     points = [install(f"make = lambda context: Mine(context, id={id!r})", name=id) for id in ("c", "a-2", "b")]
-    providers, troubles = await load(*points)
+    providers, skipped = await load(*points)
     assert [provider.info.id for provider in providers] == ["a-2", "b", "c"]
-    assert troubles == []
+    assert skipped == []
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ async def test_providers_come_by_id_whatever_the_order(install: Install) -> None
         ("def make(context): raise ValueError('no such model')", "its factory failed: ValueError: no such model"),
         ("def make(context): raise SystemExit", "its factory failed: SystemExit"),
         ("make = lambda context: None", "its `info` cannot be read: AttributeError"),
-        ("make = lambda context: type('X', (), {'info': {'id': 'mine'}})()", "no ProviderInfo but dict"),
+        ("make = lambda context: type('X', (), {'info': {'id': 'mine'}})()", "not a ProviderInfo but dict"),
         ("make = lambda context: Mine(context, id='other')", "is named 'mine', but its id is 'other'"),
-        ("make = lambda context: Mine(context, operations=())", "operations are none"),
-        ("make = lambda context: Mine(context, operations=({'id': 'draw'},))", "not all OperationInfo"),
-        ("make = lambda context: Mine(context, operations=Mine(context).info.operations * 2)", "have one id"),
-        ("make = lambda context: Mine(context, settings_schema=None)", "schema of draw is no JSON object"),
-        ("make = lambda context: Mine(context, settings_schema=[])", "schema of draw is no JSON object"),
-        ("make = lambda context: Mine(context, settings_schema={'a': (1, 2)})", "schema of draw is no JSON object"),
-        ("make = lambda context: Mine(context, settings_schema={'a': float('nan')})", "is no JSON object"),
-        ("make = lambda context: Mine(context, settings_schema={'a': object()})", "is no JSON object"),
+        ("make = lambda context: Mine(context, operations=())", "it has no operations"),
+        ("make = lambda context: Mine(context, operations=({'id': 'draw'},))", "not all are OperationInfo"),
+        ("make = lambda context: Mine(context, operations=Mine(context).info.operations * 2)", "have the same id"),
+        ("make = lambda context: Mine(context, settings_schema=None)", "schema of draw is not a JSON object"),
+        ("make = lambda context: Mine(context, settings_schema=[])", "schema of draw is not a JSON object"),
+        ("make = lambda context: Mine(context, settings_schema={'a': (1, 2)})", "schema of draw is not a JSON object"),
+        ("make = lambda context: Mine(context, settings_schema={'a': float('nan')})", "is not a JSON object"),
+        ("make = lambda context: Mine(context, settings_schema={'a': object()})", "is not a JSON object"),
         ("make = lambda context: Mine(context, max_concurrent='many')", "other types than it declares"),
         ("class Half(Mine):\n process = None\nmake = Half", "no method process"),
         ("class Half(Mine):\n diagnose = None\nmake = Half", "no method diagnose"),
@@ -106,34 +106,34 @@ async def test_providers_come_by_id_whatever_the_order(install: Install) -> None
 )
 async def test_a_broken_one_is_told_of_and_the_others_work(install: Install, code: str, said: str) -> None:
     good = install("make = lambda context: Mine(context, id='good')", name="good")
-    providers, (trouble,) = await load(install(code), good)
+    providers, (plugin,) = await load(install(code), good)
     assert [provider.info.id for provider in providers] == ["good"]
-    assert trouble.provider_id == "mine"
-    assert trouble.package.startswith("plugin_")
-    assert said in trouble.says
-    assert "\n" not in trouble.says
-    assert len(trouble.says) <= 300
+    assert plugin.id == "mine"
+    assert plugin.package.startswith("plugin_")
+    assert said in plugin.reason
+    assert "\n" not in plugin.reason
+    assert len(plugin.reason) <= 300
 
 
 @pytest.mark.parametrize("name", ["local", "gemini", "openai", "turbotext", "http"])
 async def test_the_name_of_a_provider_that_comes_along_is_taken(install: Install, name: str) -> None:
     point = install("raise AssertionError('it is not even imported')", name=name)
-    providers, (trouble,) = await load(point)
+    providers, (plugin,) = await load(point)
     assert providers == []
-    assert trouble.says == "its name is taken by a provider that comes along"
+    assert plugin.reason == "its name is that of a built-in provider"
 
 
 @pytest.mark.parametrize("name", ["Mine", "my_booth", "-mine", "mine-", "a--b", "1st", "my booth", "public", "x" * 65])
 async def test_a_name_that_makes_no_variable_of_its_own_is_refused(install: Install, name: str) -> None:
-    providers, (trouble,) = await load(install("raise AssertionError('it is not even imported')", name=name))
+    providers, (plugin,) = await load(install("raise AssertionError('it is not even imported')", name=name))
     assert providers == []
-    assert "its name is none for a provider" in trouble.says
+    assert "its name must consist of" in plugin.reason
 
 
 async def test_of_two_packages_with_one_name_the_first_holds(install: Install) -> None:
-    providers, (trouble,) = await load(install("make = Mine"), install("make = Mine"))
+    providers, (plugin,) = await load(install("make = Mine"), install("make = Mine"))
     assert len(providers) == 1
-    assert trouble.says == "another package offers a provider of the same name"
+    assert plugin.reason == "another package has a provider of the same name"
 
 
 async def test_what_is_left_out_is_logged_once_without_a_traceback(
@@ -144,7 +144,7 @@ async def test_what_is_left_out_is_logged_once_without_a_traceback(
     (record,) = [record for record in caplog.records if record.name == "photochanger.plugins"]
     assert record.levelno == logging.WARNING
     assert record.exc_info is None
-    assert f"the provider mine of {point.module} is left out: it cannot be imported" in record.getMessage()
+    assert f"provider mine of {point.module} skipped: it cannot be imported" in record.getMessage()
 
 
 async def test_the_packages_of_this_environment_are_looked_at(
@@ -158,8 +158,8 @@ async def test_the_packages_of_this_environment_are_looked_at(
         return points
 
     monkeypatch.setattr("importlib.metadata.entry_points", installed)
-    providers, troubles = await load_providers(context)
+    providers, skipped = await load_providers(context)
     assert [provider.info.id for provider in providers] == ["mine"]
-    assert sorted(trouble.provider_id for trouble in troubles) == ["Not an id", "gemini"]
+    assert sorted(plugin.id for plugin in skipped) == ["Not an id", "gemini"]
     assert installed_ids() == ["mine"]
     assert asked == [{"group": "photochanger.providers"}] * 2

@@ -28,7 +28,7 @@ from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.diagnostics.finding import Finding
 from photochanger.entrypoints.diagnostics.provider_checks import provider_findings
-from photochanger.entrypoints.provider_plugins import PluginError
+from photochanger.entrypoints.provider_plugins import SkippedPlugin
 
 from tests.support.world import Troubled
 
@@ -75,7 +75,7 @@ def slot(number: int, *entries: RouteEntry, active: bool = True) -> Slot:
 async def findings(
     *providers: Provider,
     slots: Collection[Slot] = (),
-    troubles: Collection[PluginError] = (),
+    troubles: Collection[SkippedPlugin] = (),
     secrets: SecretRepository | None = None,
     patience: timedelta = timedelta(minutes=1),
     **settings: Any,
@@ -145,7 +145,7 @@ async def test_a_stored_key_that_cannot_be_opened_is_told_whether_it_is_used_or_
     broken = [finding for finding in found if finding.mend]
     assert [finding.part for finding in broken] == ["key of far", "key of uninstalled"]
     for finding in broken:
-        assert "PHOTOCHANGER_SECRET_KEY is another one" in finding.says
+        assert "PHOTOCHANGER_SECRET_KEY has changed" in finding.says
         assert "set-key" in (finding.mend or "")
     assert far.asked == []
 
@@ -189,7 +189,7 @@ async def test_an_active_slot_without_a_route_is_told() -> None:
 
 
 async def test_a_package_that_was_left_out_is_told() -> None:
-    (found,) = await findings(troubles=(PluginError("booth", "photo-booths", "its factory failed: KeyError"),))
+    (found,) = await findings(troubles=(SkippedPlugin("booth", "photo-booths", "its factory failed: KeyError"),))
     assert found.part == "provider booth"
     assert "photo-booths: its factory failed: KeyError" in found.says
     assert found.mend

@@ -13,9 +13,9 @@ from photochanger.core.domain.stats import (
     BUCKET_BOUNDS_MS,
     NO_BUCKET,
     Latency,
-    ProviderStatusCache,
     StatsCell,
     StatsOutcome,
+    StatsSummary,
     bucket_of,
     by_provider,
     figures_of,
@@ -65,7 +65,7 @@ def test_what_is_beyond_the_buckets_is_held_to_their_ends() -> None:
 def test_without_pictures_there_is_no_latency() -> None:
     assert percentile({}, 0.5) is None
     cells = [StatsCell(0, "", StatsOutcome.TIMEOUTS, NO_BUCKET, 7)]
-    assert figures_of(cells) == ProviderStatusCache(timeouts=7, ingest_count=7)
+    assert figures_of(cells) == StatsSummary(timeouts=7, ingest_count=7)
 
 
 def test_providers_are_told_apart() -> None:

@@ -18,6 +18,13 @@ async def test_now_is_this_moment_in_utc() -> None:
     assert now.utcoffset() == timedelta(0)
 
 
+async def test_monotonic_time_goes_on() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+    await clock.sleep(timedelta(milliseconds=1))
+    assert clock.monotonic() > before
+
+
 @pytest.mark.parametrize("left", [timedelta(hours=-1), timedelta(0), timedelta(milliseconds=20)])
 async def test_a_block_is_cancelled_at_its_moment(left: timedelta) -> None:
     clock = SystemClock()

@@ -61,7 +61,7 @@ def signed(claims: object = CLAIMS, *, header: object = None, digest: str = "sha
 def refused(token: str, **options: Any) -> None:
     with pytest.raises(InvalidToken) as error:
         verify(token, **options)
-    assert error.value.detail == "The access token does not hold: it has ended, was changed, or was not made here."
+    assert error.value.detail == "The access token is not valid: it has expired or was not issued here. Sign in again."
     assert error.value.__cause__ is None
 
 

@@ -24,10 +24,10 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(
         nonlocal tries
         tries += 1
         if tries == 3:
-            await worker.stop()
+            worker.stop()
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", no_process_left)
     await worker.run()
     assert tries == 3
-    assert caplog.text.count("could not be started: Resource temporarily unavailable") == 3
+    assert caplog.text.count("starting the worker process failed: Resource temporarily unavailable") == 3

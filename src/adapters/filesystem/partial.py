@@ -1,6 +1,6 @@
-"""A file on its way into the store: written where nobody looks, checksummed on the way, shown whole or not at all.
+"""A file on its way into the store: written in a folder of its own, checksummed, published complete or not at all.
 
-Everything here blocks and is called in a thread.
+All methods block; call them in a thread.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+
+from ..atomic_file import publish
 
 
 class PartialFile:
@@ -22,36 +24,31 @@ class PartialFile:
 
     @property
     def sha256(self) -> str:
-        """The checksum of what was counted so far, in hex."""
+        """The checksum of the bytes counted so far, in hex."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Append, and count it in the checksum."""
+        """Append these bytes and count them in the checksum."""
         self.count(data)
         self._append(data)
 
     def count(self, data: bytes) -> None:
-        """Count these bytes in the checksum: for the last ones, while another thread publishes them."""
+        """Count these bytes in the checksum only: for the last ones, while another thread publishes them."""
         self._digest.update(data)
 
     def publish(self, rest: bytes, target: Path) -> None:
-        """Append the rest, make it durable and let it be seen under its name, in place of what was there.
+        """Append the rest, make the file durable and move it to `target`, which it replaces.
 
         The rest is not counted in the checksum.
         """
         descriptor = self._append(rest)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        publish(descriptor, self._path, target, replace=True)
+        self._path = target
         self._file = None
-        self._path = self._path.rename(target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        os.close(descriptor)
 
     def _append(self, data: bytes) -> int:
-        """The descriptor of the file, which is made on the first call."""
+        """Append these bytes; returns the descriptor of the file, which the first call creates."""
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         left = memoryview(data)
@@ -60,7 +57,7 @@ class PartialFile:
         return self._file
 
     def discard(self) -> None:
-        """Remove the file, published or not; does nothing where nothing was written."""
+        """Remove the file, published or not; does nothing if nothing was written."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

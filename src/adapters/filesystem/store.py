@@ -22,13 +22,13 @@ from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from .partial import PartialFile
 
 _CHUNK_BYTES = 128 * 1024
-"""The least that is worth a hop into a thread while a file arrives."""
+"""Minimum size of a write in a thread while a file arrives."""
 
 _MAX_WAITING_BYTES = 512 * 1024
-"""So much of a file waits at most while what came before it is written."""
+"""Maximum size that waits while earlier bytes are written."""
 
 _READ_BYTES = 512 * 1024
-"""What a reader gets at a time."""
+"""Size of one read."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ELOOP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -202,7 +202,7 @@ class FilesystemMediaStore:
         return os.pread(opened[0], count, start)
 
     def _open(self, key: MediaKey, opened: list[int]) -> None:
-        """Open the file itself: a link somebody put in its place is not followed."""
+        """Open the file itself; symbolic links are not followed."""
         try:
             opened.append(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         except OSError as error:
@@ -218,7 +218,7 @@ def _wanted(start: int, end: int | None) -> int:
 
 
 async def _discard(partial: PartialFile) -> None:
-    """Remove what an interrupted write left. What ended the write stays the news: trouble here is only logged."""
+    """Remove what an interrupted write left. A failure here is only logged: the write's own error matters."""
     try:
         await _in_thread(partial.discard)
     except StorageUnavailable as error:
@@ -238,9 +238,9 @@ def _begin(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> async
 async def _outcome(work: asyncio.Future[_T]) -> _T:
     if (cancelled := await _finished(work)) is not None:
         raise cancelled
-    trouble = work.exception()
-    if isinstance(trouble, OSError):
-        raise _unavailable(trouble) from trouble
+    error = work.exception()
+    if isinstance(error, OSError):
+        raise _unavailable(error) from error
     return work.result()
 
 

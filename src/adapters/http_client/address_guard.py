@@ -126,7 +126,7 @@ class AddressGuard:
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host that may be reached, to be connected to as they are: resolved once, never again.
 
-        A host may have forbidden addresses beside permitted ones (a machine in the local network has link-local
+        A host may have both forbidden and permitted addresses (a machine in the local network has link-local
         ones, too): those are left out. AddressRefused where none remains, HostUnknown where the name has none.
         """
         try:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...core.ports.provider import Down
+from ..system_clock import SYSTEM_CLOCK
 from .address_guard import AddressGuard
 from .messages import HttpRequest, HttpResponse
 
@@ -39,7 +39,7 @@ class SafeHttpClient:
         Raises Down where the host cannot be reached, breaks off or has not answered whole by `until`; AddressRefused
         where the guard says no; AddressUnusable for an URL that is none; AnswerTooLarge past `max_bytes` of body.
         """
-        left = (until - datetime.now(UTC)).total_seconds()
+        left = (until - SYSTEM_CLOCK.now()).total_seconds()
         try:
             async with asyncio.timeout(left):
                 connections = await self._opened()
@@ -68,20 +68,6 @@ class SafeHttpClient:
 def fits_header(text: str) -> bool:
     """Whether a text can be a header's value. Whatever cannot must not be tried: the error would quote it."""
     return _HEADER_VALUE.fullmatch(text) is not None
-
-
-def retry_after(answer: HttpResponse) -> timedelta | None:
-    """What Retry-After says, as seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return timedelta(seconds=int(text[:9]))
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(moment - datetime.now(UTC), timedelta(0))
 
 
 def remark(text: str, *, secret: str | None, max_characters: int = 160) -> str:

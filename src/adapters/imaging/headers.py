@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
-import pillow_heif
 
 from ...core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from ...core.domain.media import ImageFacts, ImageLimits
 from .libvips import VipsError, open_image
 from .sniffing import HEAD_BYTES, sniff
+
+if TYPE_CHECKING:
+    import pillow_heif
 
 HEIF_MIMES = frozenset({"image/heic", "image/heif"})
 
@@ -67,7 +69,16 @@ def undecodable(mime: str) -> UndecodableImage:
 
 
 def open_heif(source: bytes | Path) -> pillow_heif.HeifFile:
-    """A HEIC/HEIF file; pixels are decoded when they are asked for. ValueError, EOFError or RuntimeError if broken."""
+    """Open a HEIC/HEIF file; pixels are decoded on demand.
+
+    Raises ValueError, EOFError or RuntimeError for a damaged file, UnsupportedMediaType without the extra `heif`.
+    """
+    try:
+        import pillow_heif
+    except ModuleNotFoundError as error:
+        raise UnsupportedMediaType(
+            'HEIC/HEIF pictures need the extra "heif": pip install "photochanger[heif]".'
+        ) from error
     return pillow_heif.open_heif(source if isinstance(source, Path) else io.BytesIO(source), convert_hdr_to_8bit=True)
 
 

@@ -9,11 +9,13 @@ from ...core.ports.accounts import AdminRepository, FailureCounter
 from ...core.ports.audit_log import AuditLog
 from ...core.ports.clock import Clock
 from ...core.ports.ingest_requests import IngestRequestRepository
+from ...core.ports.job_log import JobLog
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.job_repository import JobRepository
 from ...core.ports.media_repository import MediaRepository
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
+from ...core.ports.result_index import ResultIndex
 from ...core.ports.secrets import SecretRepository, SigningKeyRepository
 from ...core.ports.settings_repository import SettingsRepository
 from ...core.ports.slot_repository import SlotRepository, TemplateRepository
@@ -26,12 +28,14 @@ from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
 from .ingest_requests import MemoryIngestRequestRepository
-from .jobs import MemoryJobRepository
-from .limits import MemoryProviderLimits
+from .jobs.log import MemoryJobLog
+from .jobs.queue import MemoryJobQueue
+from .jobs.repository import MemoryJobRepository
+from .jobs.results import MemoryResultIndex
 from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
-from .queue import MemoryJobQueue
+from .provider_limits import MemoryProviderLimits
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signing_keys import MemorySigningKeyRepository
@@ -48,12 +52,14 @@ __all__ = [
     "MemoryDatabase",
     "MemoryFailureCounter",
     "MemoryIngestRequestRepository",
+    "MemoryJobLog",
     "MemoryJobQueue",
     "MemoryJobRepository",
     "MemoryJobSignals",
     "MemoryMediaRepository",
     "MemoryMediaStore",
     "MemoryProviderLimits",
+    "MemoryResultIndex",
     "MemorySecretRepository",
     "MemorySettingsRepository",
     "MemorySigningKeyRepository",
@@ -76,15 +82,18 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     clock = clock or SystemClock()
     database = database or MemoryDatabase(clock)
     audit = MemoryAuditLog()
+    secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
     return {
         Clock: clock,
-        JobQueue: MemoryJobQueue(database),
+        JobQueue: MemoryJobQueue(database, audit),
         JobSignals: MemoryJobSignals(database),
         JobRepository: MemoryJobRepository(database),
+        JobLog: MemoryJobLog(database),
+        ResultIndex: MemoryResultIndex(database),
         SlotRepository: slots,
-        SettingsRepository: MemorySettingsRepository(audit),
-        SecretRepository: MemorySecretRepository(audit),
+        SettingsRepository: MemorySettingsRepository(audit, secrets),
+        SecretRepository: secrets,
         MediaRepository: MemoryMediaRepository(),
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),

@@ -23,7 +23,7 @@ class MemoryAdminRepository:
 
     async def add(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
         if admin.username in self._admins:
-            raise AdminExists(f"There is an administrator {admin.username} already.")
+            raise AdminExists(f"The administrator {admin.username} already exists.")
         self._admins[admin.username] = admin
         self._audit.write(audit)
 

@@ -15,7 +15,7 @@ class MemoryAuditLog:
         self.entries: list[AuditEntry] = []
 
     def write(self, entry: AuditEntry | None) -> None:
-        """Keep an entry, where there is one, with the change that it tells of."""
+        """Append an entry, if any, with the change that it records."""
         if entry is not None:
             self.entries.append(entry)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sized
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-_ROUNDS_TO_SETTLE = 100
+_MAX_TURNS = 100
 """How many turns of the event loop tasks get to react; more than any chain of awaits in the core is long."""
 
 
@@ -17,19 +17,27 @@ class FakeClock:
     """The Clock port with a time that only `advance` moves. Sleeps and timeouts fire in the order of their moments."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._now = now
+        self._zero = now
+        self._elapsed = timedelta(0)
         self._order = count()
-        self._alarms: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._alarms: list[tuple[timedelta, int, Callable[[], None]]] = []
 
     def now(self) -> datetime:
-        return self._now
+        return self._zero + self._elapsed
+
+    def monotonic(self) -> timedelta:
+        return self._elapsed
+
+    def set_back(self, duration: timedelta) -> None:
+        """Set the wall clock back, as an administrator or NTP may; `monotonic`, sleeps and timeouts do not notice."""
+        self._zero -= duration
 
     async def sleep(self, duration: timedelta) -> None:
         if duration <= timedelta(0):
             await asyncio.sleep(0)
             return
         awake = asyncio.get_running_loop().create_future()
-        self._at(self._now + duration, lambda: None if awake.done() else awake.set_result(None))
+        self._at(self._elapsed + duration, lambda: None if awake.done() else awake.set_result(None))
         await awake
 
     def timeout_at(self, moment: datetime) -> AbstractAsyncContextManager[object]:
@@ -40,18 +48,18 @@ class FakeClock:
 
         Tasks get their turns before, between and after; work in other threads is not waited for.
         """
-        until = self._now + duration
+        until = self._elapsed + duration
         await _settle()
         while self._alarms and self._alarms[0][0] <= until:
-            moment, _, fire = heapq.heappop(self._alarms)
-            self._now = max(self._now, moment)
+            due, _, fire = heapq.heappop(self._alarms)
+            self._elapsed = max(self._elapsed, due)
             fire()
             await _settle()
-        self._now = until
+        self._elapsed = until
         await _settle()
 
-    def _at(self, moment: datetime, fire: Callable[[], None]) -> None:
-        heapq.heappush(self._alarms, (moment, next(self._order), fire))
+    def _at(self, due: timedelta, fire: Callable[[], None]) -> None:
+        heapq.heappush(self._alarms, (due, next(self._order), fire))
 
     @asynccontextmanager
     async def _timeout_at(self, moment: datetime) -> AsyncIterator[object]:
@@ -62,10 +70,11 @@ class FakeClock:
                 if inside and not timeout.expired():
                     timeout.reschedule(asyncio.get_running_loop().time())
 
-            if moment <= self._now:
+            left = moment - self.now()
+            if left <= timedelta(0):
                 fire()
             else:
-                self._at(moment, fire)
+                self._at(self._elapsed + left, fire)
             try:
                 yield timeout
             finally:
@@ -73,5 +82,10 @@ class FakeClock:
 
 
 async def _settle() -> None:
-    for _ in range(_ROUNDS_TO_SETTLE):
+    """Let tasks run until none of them can go on."""
+    # asyncio's own loops keep what is ready to run in `_ready`; other loops get all turns.
+    ready: Sized = getattr(asyncio.get_running_loop(), "_ready", (None,))
+    for _ in range(_MAX_TURNS):
         await asyncio.sleep(0)
+        if not ready:
+            return

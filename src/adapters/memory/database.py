@@ -1,6 +1,6 @@
-"""What the queue, the job records and the statistics share: the rows of one database, kept in dictionaries.
+"""The rows that the memory adapters share, in dictionaries.
 
-No method awaits, so each runs whole before any other: that is all the locking there is.
+No method awaits, so each one is atomic.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...core.domain.job import (
     LogEntry,
     LogEvent,
     Outcome,
-    finalized,
+    finalize,
 )
 from ...core.domain.provider_usage import Usage
 from ...core.domain.stats import Ended, ended_job
@@ -28,11 +28,11 @@ from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from ...core.ports.clock import Clock
 
 Topic = UUID | Literal["work", "moved"]
-"""What is listened for: the end of a job, work, or anything."""
+"""A subject of wake-ups: the end of one job, new work, or any change."""
 
 
 class MemoryDatabase:
-    """The state behind the memory adapters of queue, signals, job records, statistics, provider limits and webhooks."""
+    """State of the memory adapters for queue, signals, job records, statistics, provider limits and webhooks."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -54,41 +54,39 @@ class MemoryDatabase:
         try:
             return self.jobs[job_id]
         except KeyError:
-            raise JobNotFound("There is no such job.") from None
+            raise JobNotFound("Job not found.") from None
 
     def permits_taken(self, provider_id: str) -> int:
-        """How many calls to the provider are under way or kept a place for."""
+        """Number of permits of the provider that running jobs hold."""
         now = self.clock.now()
         return sum(
-            provider_id == place[0]
+            provider_id == permit[0]
             for job_id, permits in self.permits.items()
             if held(self.jobs[job_id], now)
-            for place in permits
+            for permit in permits
         )
 
     def keep(self, job: Job, event: LogEvent, **detail: Any) -> Job:
-        """Store a job as it is now, with the log entry of what happened to it."""
+        """Store a job with a log entry for its change."""
         self.jobs[job.id] = job
         self.log(LogEntry(job.id, self.clock.now(), event, detail))
         return job
 
     def log(self, entry: LogEntry) -> None:
-        """Append an entry to the processing log, if its job exists."""
+        """Append an entry to the processing log if its job exists."""
         if (job := self.jobs.get(entry.job_id)) is not None:
             self.last_event += 1
             self.events.append(JobEvent(self.last_event, entry, job.slot_id, job.source))
 
     def end(self, job: Job, outcome: Outcome) -> Job:
-        """Finalize a live job: result fields, log entry, preview, statistics, webhook, wake-up."""
+        """Finalize a live job: outcome, log entry, statistics, webhook, wake-up."""
         ended = self.keep(
-            finalized(job, outcome),
+            finalize(job, outcome),
             LogEvent.FINALIZED,
             state=str(outcome.state),
             failure_reason=outcome.failure_reason and str(outcome.failure_reason),
             attempt=job.attempt,
         )
-        if outcome.inline_preview is not None:
-            self.previews[job.id] = outcome.inline_preview
         self.permits.pop(job.id, None)
         if (counted := ended_job(ended)) is not None:
             self.ended.append(counted)
@@ -98,7 +96,7 @@ class MemoryDatabase:
         return ended
 
     def wake(self, topic: Topic) -> None:
-        """Wake who listens for the end of this job or for work, and who listens for anything."""
+        """Wake the subscribers of this topic and those of any change."""
         for listener in (*self.listeners.get(topic, ()), *self.listeners.get("moved", ())):
             listener.set()
 
@@ -116,5 +114,5 @@ class MemoryDatabase:
 
 
 def held(job: Job, now: datetime) -> bool:
-    """Whether a worker works on the job: one whose lease has run out must not stand in its own way."""
+    """Whether a worker holds the job: an expired lease must not block the job itself."""
     return job.state is JobState.PROCESSING and job.lease_until is not None and job.lease_until > now

@@ -25,7 +25,7 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class MemoryMediaStore:
-    """Files as bytes in a dictionary. `room_bytes` is what it says of the space that is left, whatever lies in it."""
+    """Files as bytes in a dictionary. `room_bytes` is the free space that it reports, whatever it contains."""
 
     def __init__(self, clock: Clock, *, room_bytes: int | None = None) -> None:
         self.room_bytes = room_bytes
@@ -38,7 +38,7 @@ class MemoryMediaStore:
         async for chunk in data:
             content += chunk
             if len(content) > max_bytes:
-                raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
+                raise PayloadTooLarge(f"The file is larger than {max_bytes} bytes.")
         self._files[key] = (bytes(content), self._clock.now())
         return StoredFile(key, len(content), hashlib.sha256(content).hexdigest())
 
@@ -47,7 +47,7 @@ class MemoryMediaStore:
 
     async def open(self, key: MediaKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if start < 0 or (end is not None and end < 0):
-            raise ValueError("a range is counted from the start of the file")
+            raise ValueError("a range starts at 0 or later")
         content = self._content(key)
         stop = len(content) if end is None else min(end, len(content))
         for at in range(start, stop, _CHUNK_BYTES):
@@ -73,23 +73,23 @@ class MemoryMediaStore:
         return sum(len(content) for key, (content, _) in self._files.items() if key.kind is kind)
 
     async def remove_partial(self, *, older_than: datetime) -> int:
-        return 0  # an interrupted write leaves nothing
+        return 0  # an interrupted write leaves no partial file
 
     async def free_bytes(self) -> int | None:
         return self.room_bytes
 
     async def check(self) -> None:
-        """Memory can always be written."""
+        pass
 
     def _content(self, key: MediaKey) -> bytes:
         try:
             return self._files[key][0]
         except KeyError:
-            raise MediaNotFound(f"There is no file {key}.") from None
+            raise MediaNotFound(f"File {key} not found.") from None
 
 
 class MemoryMediaRepository:
-    """Media objects in a dictionary, and which of them were removed."""
+    """Media objects in a dictionary, and the ids of the removed ones."""
 
     def __init__(self) -> None:
         self._media: dict[UUID, MediaObject] = {}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.domain.audit import AuditEntry
-from ...core.ports.secrets import SecretState, StoredSecret
+from ...core.ports.secrets import KeyChange, SecretState, StoredSecret
 from .audit import MemoryAuditLog
 
 
@@ -23,12 +22,14 @@ class MemorySecretRepository:
             for provider_id, secret in sorted(self._secrets.items())
         ]
 
-    async def put(self, secret: StoredSecret, *, audit: AuditEntry | None = None) -> None:
-        self._secrets[secret.provider_id] = secret
-        self._audit.write(audit)
+    async def change(self, change: KeyChange) -> bool:
+        return self.write(change)
 
-    async def remove(self, provider_id: str, *, audit: AuditEntry | None = None) -> bool:
-        if self._secrets.pop(provider_id, None) is None:
+    def write(self, change: KeyChange) -> bool:
+        """Store or remove a key with its audit entry; False where there was none to remove."""
+        if change.secret is not None:
+            self._secrets[change.provider_id] = change.secret
+        elif self._secrets.pop(change.provider_id, None) is None:
             return False
-        self._audit.write(audit)
+        self._audit.write(change.audit)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from datetime import datetime
 
 import msgspec
 
@@ -25,13 +25,11 @@ class MemorySigningKeyRepository:
         if all(known.retired_at is not None for known in self._keys.values()):
             self._keys[key.id] = key
 
-    async def rotate(self, key: SigningKey, *, audit: AuditEntry | None = None) -> None:
-        for known in self._keys.values():
-            if known.retired_at is None:
-                self._keys[known.id] = msgspec.structs.replace(known, retired_at=key.created_at)
-        self._keys[key.id] = key
+    async def rotate(self, key: SigningKey, *, retired_after: datetime | None, audit: AuditEntry | None = None) -> None:
+        retired = [
+            msgspec.structs.replace(known, retired_at=known.retired_at or key.created_at)
+            for known in self._keys.values()
+        ]
+        kept = [known for known in retired if retired_after and known.retired_at and known.retired_at > retired_after]
+        self._keys = {known.id: known for known in (*kept, key)}
         self._audit.write(audit)
-
-    async def remove(self, key_ids: Collection[str]) -> None:
-        for key_id in key_ids:
-            self._keys.pop(key_id, None)

@@ -51,7 +51,7 @@ class MemorySlotRepository:
             return None
         for binding in slot.route.templates:
             if binding.media_id not in self.templates:
-                raise TemplateNotFound(f"There is no template {binding.media_id[:40]!r}.")
+                raise TemplateNotFound(f"Template {binding.media_id[:40]!r} does not exist.")
         return self.store(slot, audit)
 
     async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
@@ -78,7 +78,7 @@ class MemorySlotRepository:
 
 
 class MemoryTemplateRepository:
-    """Templates beside the slots that they are bound to."""
+    """Templates in a dictionary, bound in the slots of the SlotRepository."""
 
     def __init__(self, slots: MemorySlotRepository, database: MemoryDatabase) -> None:
         self._slots = slots
@@ -93,7 +93,7 @@ class MemoryTemplateRepository:
     ) -> None:
         slot = await self._slots.get(slot_id)
         if any(binding.setting_key == setting_key for binding in slot.route.templates):
-            raise BindingTaken(f"The slot {slot_id} has a template {setting_key} already.")
+            raise BindingTaken(f"The slot {slot_id} already has a template {setting_key}.")
         await self.add_replacing(template, slot_id=slot_id, setting_key=setting_key, audit=audit)
 
     async def add_replacing(
@@ -135,7 +135,7 @@ class MemoryTemplateRepository:
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
         template = self._slots.templates.pop(str(template_id), None)
         if template is None:
-            raise TemplateNotFound("There is no such template.")
+            raise TemplateNotFound("This template does not exist.")
         for slot_id in {slot for slot, _ in await self._bindings(template_id)}:
             slot = await self._slots.get(slot_id)
             self._slots.bind(slot, [kept for kept in slot.route.templates if kept.media_id != str(template_id)])

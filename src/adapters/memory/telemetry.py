@@ -1,4 +1,4 @@
-"""The Telemetry port in memory: what was told, in order, for tests that ask."""
+"""The Telemetry port in memory: every record in order, for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _current: ContextVar[MemorySpan | None] = ContextVar("current_span", default=Non
 
 
 class MemorySpan:
-    """The Span port; what it was told can be read."""
+    """The Span port; its facts can be read."""
 
     def __init__(self, name: str, trace_id: int, span_id: int, parent_id: int | None) -> None:
         self.name = name
@@ -39,15 +39,15 @@ class MemorySpan:
 
 
 class MemoryTelemetry:
-    """Keeps every figure as `(name, fields)` and every span."""
+    """Keeps every record as `(name, fields)` and every span."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.records: list[tuple[str, dict[str, Any]]] = []
         self.spans: list[MemorySpan] = []
 
     def of(self, name: str) -> list[dict[str, Any]]:
-        """The fields of everything that was told under this name."""
-        return [fields for told, fields in self.told if told == name]
+        """The fields of every record of this name."""
+        return [fields for recorded, fields in self.records if recorded == name]
 
     @contextmanager
     def span(self, name: str, facts: Mapping[str, Fact] | None = None, *, parent: str | None = None) -> Iterator[Span]:
@@ -73,25 +73,25 @@ class MemoryTelemetry:
         return None if span is None else f"00-{span.trace_id:032x}-{span.span_id:016x}-01"
 
     def answered(self, slot_id: str | None, outcome: IngestOutcome, *, took: timedelta) -> None:
-        self._tell("answered", slot_id=slot_id, outcome=outcome, took=took)
+        self._record("answered", slot_id=slot_id, outcome=outcome, took=took)
 
     def job_began(self, slot_id: str, *, waited: timedelta) -> None:
-        self._tell("job_began", slot_id=slot_id, waited=waited)
+        self._record("job_began", slot_id=slot_id, waited=waited)
 
     def job_ended(self, slot_id: str, source: JobSource, reason: FailureReason | None) -> None:
-        self._tell("job_ended", slot_id=slot_id, source=source, reason=reason)
+        self._record("job_ended", slot_id=slot_id, source=source, reason=reason)
 
     def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
-        self._tell("call_ended", provider_id=provider_id, verdict=verdict, took=took, call=call)
+        self._record("call_ended", provider_id=provider_id, verdict=verdict, took=took, call=call)
 
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
-        self._tell("media_stored", kind=kind, size_bytes=size_bytes)
+        self._record("media_stored", kind=kind, size_bytes=size_bytes)
 
     def media_removed(self, kind: MediaKind, size_bytes: int) -> None:
-        self._tell("media_removed", kind=kind, size_bytes=size_bytes)
+        self._record("media_removed", kind=kind, size_bytes=size_bytes)
 
     def swept(self, removed: Mapping[str, int]) -> None:
-        self._tell("swept", **removed)
+        self._record("swept", **removed)
 
-    def _tell(self, name: str, **fields: Any) -> None:
-        self.told.append((name, fields))
+    def _record(self, name: str, **fields: Any) -> None:
+        self.records.append((name, fields))

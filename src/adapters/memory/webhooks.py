@@ -1,4 +1,4 @@
-"""Webhooks and their outbox in memory; the queue over the same database puts deliveries there as it ends jobs."""
+"""Webhooks and their outbox in memory; the queue over the same database adds deliveries as it finalizes jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .database import MemoryDatabase
 
 
 class MemoryWebhookRepository:
-    """Webhooks by slot, in the queue's own database."""
+    """Webhooks by slot, in the queue's database."""
 
     def __init__(self, database: MemoryDatabase, slots: SlotRepository, audit: MemoryAuditLog | None = None) -> None:
         self._db = database
@@ -45,7 +45,7 @@ class MemoryWebhookRepository:
 
 
 class MemoryWebhookOutbox:
-    """Deliveries in a dictionary; one that was taken is due again at the end of its lease."""
+    """Deliveries in a dictionary; an acquired one is due again at the end of its lease."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database

@@ -9,7 +9,7 @@ from ...core.ports.clock import Clock
 
 
 class MemoryWorkerRegistry:
-    """Reports in a dictionary, each with the worker's start and the moment it was told."""
+    """Reports in a dictionary, each with the times of the worker's first and last heartbeat."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,21 +1,24 @@
 """PostgreSQL: the queue and everything that is kept, in an external server or the embedded one."""
 
-from .admins import PostgresAdminRepository
+from .accounts.admins import PostgresAdminRepository
+from .accounts.login_failures import PostgresFailureCounter
+from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .database import Database
 from .embedded.server import EmbeddedServer, EmbeddedServerError
 from .ingest_requests import PostgresIngestRequestRepository
-from .jobs import PostgresJobRepository
-from .limits import PostgresProviderLimits
-from .login_failures import PostgresFailureCounter
+from .jobs.log import PostgresJobLog
+from .jobs.queue import PostgresJobQueue
+from .jobs.repository import PostgresJobRepository
+from .jobs.results import PostgresResultIndex
+from .media import PostgresMediaRepository
 from .migrate import migrate, require_current_schema
 from .notifier import PostgresJobSignals
-from .queue import PostgresJobQueue
-from .repositories import PostgresMediaRepository, PostgresSettingsRepository
+from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
-from .signing_keys import PostgresSigningKeyRepository
+from .settings import PostgresSettingsRepository
 from .slots import PostgresSlotRepository
-from .stats import PostgresStatsService
+from .stats.service import PostgresStatsService
 from .templates import PostgresTemplateRepository
 from .transfer import (
     DatabaseImport,
@@ -40,11 +43,13 @@ __all__ = [
     "PostgresAuditLog",
     "PostgresFailureCounter",
     "PostgresIngestRequestRepository",
+    "PostgresJobLog",
     "PostgresJobQueue",
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
     "PostgresProviderLimits",
+    "PostgresResultIndex",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

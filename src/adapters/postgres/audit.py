@@ -1,4 +1,4 @@
-"""The AuditLog port on PostgreSQL, and the one statement that every audited change writes its entry with."""
+"""The AuditLog port on PostgreSQL, and the statement that writes the entry of an audited change."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .schema import audit_log
 
 
 async def write_audit(connection: AsyncConnection, entry: AuditEntry | None) -> None:
-    """Write an entry, where there is one, in the transaction of the change that it tells of."""
+    """Write an entry, if any, in the transaction of the change that it records."""
     if entry is not None:
         await connection.execute(insert(audit_log).values(msgspec.structs.asdict(entry)))
 
 
 class PostgresAuditLog:
-    """Rows that are written once and read page by page."""
+    """Rows of `audit_log`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,7 +1,7 @@
-"""Lanes: one connection each, on which calls that come together travel together.
+"""Batching: calls that arrive together travel together, over a few connections that all kinds of calls share.
 
-While one statement is under way, further calls gather and go in the next one. A lone call goes at once, so nothing
-waits for company; under load the cost of a round trip and of a durable commit is shared (ADR 0002).
+While one batch is under way, further calls of its kind gather and go in the next one. A lone call goes immediately;
+under load the cost of a round trip and of a durable commit is shared (ADR 0002).
 """
 
 from __future__ import annotations
@@ -12,96 +12,147 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from ...core.domain.errors import QueueUnavailable
+from ...core.services.support.concurrency import TaskSet
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Connection = psycopg.AsyncConnection[Any]
 
-_LARGEST_BATCH = 64
-_ANSWER_SECONDS = 12.0
-"""The most that one batch may take, connecting included: more than the statement timeout, less than any window."""
+_MAX_BATCH = 64
+_BATCH_TIMEOUT_SECONDS = 12.0
+"""Limit of one batch, connecting included, and of the wait for a connection before it: above the statement timeout,
+below any sync window."""
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
 
 
-class BatchingConnection(Generic[Item, Answer]):
+class SharedConnections:
+    """At most `size` connections, made when needed; each runs one batch at a time."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int) -> None:
+        self._connect = connect
+        self._permits = asyncio.Semaphore(size)
+        self._idle: list[Connection] = []
+
+    async def acquire(self) -> None:
+        """Wait for the right to use one connection. QueueUnavailable where none becomes free."""
+        try:
+            async with asyncio.timeout(_BATCH_TIMEOUT_SECONDS):
+                await self._permits.acquire()
+        except TimeoutError:
+            raise QueueUnavailable("All database connections are busy. Try again later.") from None
+
+    def release(self) -> None:
+        """Give that right back."""
+        self._permits.release()
+
+    async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Run `work` on a connection; once more on a new one where the connection turns out to be lost.
+
+        The caller has acquired. QueueUnavailable.
+        """
+        try:
+            async with asyncio.timeout(_BATCH_TIMEOUT_SECONDS):
+                if self._idle:
+                    try:
+                        return await self._use(self._idle.pop(), work)
+                    except psycopg.errors.QueryCanceled:
+                        raise
+                    except _LOST:
+                        pass
+                return await self._use(await self._connect(), work)
+        except (TimeoutError, *_LOST) as error:
+            raise QueueUnavailable("The database cannot be reached right now.") from error
+
+    async def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            await _close(self._idle.pop())
+
+    async def _use(self, connection: Connection, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Keep the connection afterwards, unless it was lost or a statement is still under way."""
+        try:
+            return await work(connection)
+        finally:
+            if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
+                self._idle.append(connection)
+            else:
+                await _close(connection)
+
+
+class Batcher(Generic[Item, Answer]):
     """Runs `work(connection, items)`, which returns one answer per item: a value, or an exception for that item alone.
 
-    `work` must be safe to repeat: where the connection breaks it is run once more on a new one.
+    One batch at a time. `work` must be safe to repeat: where the connection breaks it is run once more on a new one.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[psycopg.AsyncConnection[Any]]],
-        work: Callable[[psycopg.AsyncConnection[Any], Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        connections: SharedConnections,
+        work: Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
     ) -> None:
-        self._connect = connect
+        self._connections = connections
         self._work = work
-        self._connection: psycopg.AsyncConnection[Any] | None = None
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._tasks = TaskSet()
         self._runner: asyncio.Task[None] | None = None
 
     async def call(self, item: Item) -> Answer:
-        """The answer for this item. QueueUnavailable. Cancelling the caller does not undo what is under way."""
+        """The answer for this item. QueueUnavailable. Cancelling the caller does not undo a batch under way."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+            self._runner = self._tasks.start(self._run(), name="database batches")
         return await answer
 
     async def close(self) -> None:
-        """Finish what is under way, then let go of the connection."""
-        if self._runner is not None:
-            await asyncio.gather(self._runner, return_exceptions=True)
-        await self._disconnect()
+        """Wait for the batches under way."""
+        await self._tasks.close()
 
     async def _run(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:_LARGEST_BATCH], self._waiting[_LARGEST_BATCH:]
-            await self._run_batch(batch)
+            try:
+                await self._connections.acquire()
+            except QueueUnavailable as error:
+                waiting, self._waiting = self._waiting, []
+                _answer(waiting, [error] * len(waiting))
+                continue
+            try:
+                # Only now: what arrived while this waited for a connection travels along.
+                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+                await self._run_batch(batch)
+            finally:
+                self._connections.release()
 
     async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        items = [item for item, _ in batch]
+        answers: Sequence[Answer | Exception]
         try:
-            answers = await self._bounded([item for item, _ in batch])
+            answers = await self._connections.run(lambda connection: self._work(connection, items))
         except psycopg.Error as error:
-            if len(batch) > 1:  # only the one that caused it may suffer from it
+            if len(batch) > 1:  # only the item that caused the error fails
                 for member in batch:
                     await self._run_batch([member])
                 return
             answers = [error]
         except Exception as error:
             answers = [error] * len(batch)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+        _answer(batch, answers)
 
-    async def _bounded(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._on_a_connection(items)
-        except (TimeoutError, *_LOST) as error:
-            await self._disconnect()
-            raise QueueUnavailable("The database cannot be reached right now.") from error
 
-    async def _on_a_connection(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
-        connection = self._connection
-        if connection is not None and not connection.closed:
-            try:
-                return await self._work(connection, items)
-            except psycopg.errors.QueryCanceled:
-                raise
-            except _LOST:
-                await self._disconnect()
-        connection = self._connection = await self._connect()
-        return await self._work(connection, items)
+def _answer(batch: Sequence[tuple[Item, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await connection.close()
+
+async def _close(connection: Connection) -> None:
+    with contextlib.suppress(psycopg.Error, OSError):
+        await connection.close()

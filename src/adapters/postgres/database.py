@@ -1,9 +1,10 @@
-"""The way to the database: the pooled engine for everyday statements, plain connections for the hot path, one mapping
-of what can go wrong on the way."""
+"""Access to the database: a pooled engine for most statements, shared plain connections for the hot path, and one
+mapping of connection errors."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from datetime import datetime
 from types import TracebackType
@@ -17,29 +18,33 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from ...core.domain.errors import QueueUnavailable
-from .batching import BatchingConnection
+from .batching import Batcher, Connection, SharedConnections
 
 STATEMENT_TIMEOUT_SECONDS = 8
-"""Below every sync window, so that a stuck statement never outlives the request that needs it."""
+"""Below any sync window, so that a stuck statement ends before the request that needs it."""
 
 CONNECT_TIMEOUT_SECONDS = 5
-_POOL_SIZE = 5
+POOLED_CONNECTIONS = 3
+BATCHING_CONNECTIONS = 4
+MAX_CONNECTIONS = POOLED_CONNECTIONS + BATCHING_CONNECTIONS + 1
+"""The most that one process holds, LISTEN included; docs/deployment.md states it."""
 
 
 class Database:
-    """A PostgreSQL database by its URL. Connections are made when they are first needed."""
+    """A PostgreSQL database by its URL. At most MAX_CONNECTIONS connections, made when they are first needed."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine = create_async_engine(
             _sqlalchemy_url(url),
-            pool_size=_POOL_SIZE,
-            max_overflow=_POOL_SIZE,
+            pool_size=POOLED_CONNECTIONS,
+            max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT_SECONDS,
             pool_pre_ping=True,
             connect_args=_connect_arguments(),
         )
-        self._lanes: list[BatchingConnection[Any, Any]] = []
+        self._batching = SharedConnections(self.connect, size=BATCHING_CONNECTIONS)
+        self._batchers: list[Batcher[Any, Any]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,32 +55,32 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection."""
-        for lane in self._lanes:
-            await lane.close()
+        """Finish the batches under way and close every connection."""
+        for batcher in self._batchers:
+            await batcher.close()
+        await self._batching.close()
         await self._engine.dispose()
 
-    async def connect(self) -> psycopg.AsyncConnection[Any]:
-        """A connection of the caller's own, each statement its own transaction. QueueUnavailable."""
+    async def connect(self) -> Connection:
+        """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
         with unavailable():
             return await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_connect_arguments())
 
-    def lane(self, work: Any, *, durable: bool = True) -> BatchingConnection[Any, Any]:
-        """A lane of its own connection that runs `work` (see Lane) and is closed with the database.
+    def batcher(self, work: Any, *, durable: bool = True) -> Batcher[Any, Any]:
+        """A Batcher for `work` on the shared connections, closed with the database.
 
-        Where it is not durable, a crash of the database server may lose what was written in the last second; nothing
-        waits for the disk then.
+        Where it is not durable, each batch is one transaction that does not wait for the disk: a crash of the database
+        server may lose what was written in the last second.
         """
 
-        async def connect() -> psycopg.AsyncConnection[Any]:
-            connection = await self.connect()
-            if not durable:
-                await connection.execute("set synchronous_commit to off")
-            return connection
+        async def without_waiting(connection: Connection, items: Any) -> Any:
+            async with connection.pipeline(), connection.transaction():
+                await connection.execute("set local synchronous_commit to off")
+                return await work(connection, items)
 
-        lane: BatchingConnection[Any, Any] = BatchingConnection(connect, work)
-        self._lanes.append(lane)
-        return lane
+        batcher: Batcher[Any, Any] = Batcher(self._batching, work if durable else without_waiting)
+        self._batchers.append(batcher)
+        return batcher
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -85,7 +90,7 @@ class Database:
                 yield connection
 
     async def now(self) -> datetime:
-        """The moment by the database's clock. QueueUnavailable."""
+        """The time of the database's clock. QueueUnavailable."""
         async with self.begin() as connection:
             moment: datetime = (await connection.execute(text("select clock_timestamp()"))).scalar_one()
         return moment
@@ -98,7 +103,7 @@ class Database:
 
 @contextlib.contextmanager
 def unavailable() -> Any:
-    """Turn what a lost, refused or stuck connection raises into QueueUnavailable."""
+    """Raise QueueUnavailable in place of the errors of a lost, refused or stuck connection."""
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
@@ -112,7 +117,7 @@ def unavailable() -> Any:
 def _connect_arguments() -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "application_name": "photochanger",
+        "application_name": f"photochanger {os.getpid()}",
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS * 1000} -c timezone=UTC",
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -121,5 +126,5 @@ def _connect_arguments() -> dict[str, Any]:
 
 
 def _sqlalchemy_url(url: str) -> URL:
-    """The same address for SQLAlchemy, with psycopg as the driver."""
+    """The URL for SQLAlchemy, with psycopg as the driver."""
     return make_url(url).set(drivername="postgresql+psycopg")

@@ -1,4 +1,4 @@
-"""The IngestRequestRepository port on PostgreSQL: one row a slot, the request as a document in it."""
+"""The IngestRequestRepository port on PostgreSQL: one row per slot, the request as a JSON document."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class PostgresIngestRequestRepository:
         self._database = database
 
     async def put(self, request: IngestRequest) -> None:
-        told = {"received_at": request.received_at, "request": msgspec.to_builtins(request)}
-        change = insert(table).values(slot_id=request.slot_id, **told)
+        columns = {"received_at": request.received_at, "request": msgspec.to_builtins(request)}
+        change = insert(table).values(slot_id=request.slot_id, **columns)
         change = change.on_conflict_do_update(
-            index_elements=[table.c.slot_id], set_=told, where=table.c.received_at <= request.received_at
+            index_elements=[table.c.slot_id], set_=columns, where=table.c.received_at <= request.received_at
         )
         async with self._database.begin() as connection:
             await connection.execute(change)

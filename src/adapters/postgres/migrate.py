@@ -1,13 +1,10 @@
-"""Bringing the schema up to date, safely beside other processes that do the same at the same moment."""
+"""Bringing the schema up to date, safely while other processes do the same. Alembic is imported only for that."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -20,9 +17,17 @@ from .database import (
 )
 from .schema import SCHEMA
 
+REVISIONS = ("0001",)
+"""The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
+
+HEAD = REVISIONS[-1]
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001
 """The advisory lock that a migrating process holds; the enqueueing lock is another one."""
+
+_HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
+_REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
 
 
 class SchemaOutdated(QueueUnavailable):
@@ -31,8 +36,11 @@ class SchemaOutdated(QueueUnavailable):
     code = "schema_outdated"
 
 
-def migrate(url: str, *, to: str = "head") -> None:
-    """Run the steps that are missing up to this revision; blocks until others are through. QueueUnavailable."""
+def migrate(url: str, *, to: str = HEAD) -> None:
+    """Upgrade the schema to this revision; waits for other processes that migrate. Nothing to do where it is there.
+
+    SchemaOutdated where the schema is that of a newer version, QueueUnavailable.
+    """
     with unavailable():
         engine = create_engine(
             _sqlalchemy_url(url), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}
@@ -41,10 +49,14 @@ def migrate(url: str, *, to: str = "head") -> None:
             connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
             connection.commit()
             try:
-                connection.execute(text(f"create schema if not exists {SCHEMA}"))
-                connection.commit()
-                command.upgrade(_config(connection), to)
-                connection.commit()
+                current = connection.scalar(_HAS_REVISION) and connection.scalar(_REVISION)
+                if current and current not in REVISIONS:
+                    raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
+                if current != to:
+                    connection.execute(text(f"create schema if not exists {SCHEMA}"))
+                    connection.commit()
+                    _upgrade(connection, to)
+                    connection.commit()
             finally:
                 connection.rollback()
                 connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
@@ -52,23 +64,24 @@ def migrate(url: str, *, to: str = "head") -> None:
 
 
 def known_revision(revision: str) -> bool:
-    """Whether this version of PhotoChanger has the steps up to this revision."""
-    return any(script.revision == revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions())
+    """Whether this version of PhotoChanger can make the schema of this revision."""
+    return revision in REVISIONS
 
 
 async def require_current_schema(database: Database) -> None:
     """Return if the schema is this version's; SchemaOutdated, QueueUnavailable."""
     async with database.begin() as connection:
-        known = await connection.scalar(text("select to_regclass('photochanger.alembic_version')"))
-        current = known and await connection.scalar(text("select version_num from photochanger.alembic_version"))
-    needed = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-    if current != needed:
-        raise SchemaOutdated(f"The database schema is {current or 'missing'}; this version needs {needed}.")
+        current = await connection.scalar(_HAS_REVISION) and await connection.scalar(_REVISION)
+    if current != HEAD:
+        raise SchemaOutdated(f"The database schema is {current or 'missing'}; this version needs {HEAD}.")
 
 
-def _config(connection: Connection) -> Config:
+def _upgrade(connection: Connection, revision: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     options: dict[str, Any] = {"script_location": str(_MIGRATIONS), "path_separator": "os"}
     for name, value in options.items():
         config.set_main_option(name, value.replace("%", "%%"))
-    return config
+    command.upgrade(config, revision)

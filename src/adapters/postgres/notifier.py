@@ -1,6 +1,6 @@
 """The JobSignals port on LISTEN/NOTIFY: one connection per process, fanned out in memory.
 
-Wake-ups are hints. While the connection is away its listeners poll, and once it is back everybody is woken to look.
+Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 5.0
 
 Topic = UUID | Literal["work", "moved"]
-"""What is listened for: the end of a job, work, or anything."""
+"""What a subscription waits for: the end of a job, new work, or any change."""
 
 
 class _Subscription:
@@ -62,24 +62,12 @@ class _Subscription:
 
 
 class PostgresJobSignals:
-    """Listens from `__aenter__` to `__aexit__`, through every loss of the connection."""
+    """Wakes subscriptions while `listen` runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
-        self._task: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._listen())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def work(self) -> _Subscription:
         return _Subscription(self._listeners, "work")
@@ -91,10 +79,11 @@ class PostgresJobSignals:
         return _Subscription(self._listeners, job_id)
 
     async def wait_until_listening(self) -> None:
-        """Return as soon as wake-ups come in; for tests and measurements that need the signal, not the poll."""
+        """Return once wake-ups arrive; for tests and measurements that need the signal, not the poll."""
         await self._listening.wait()
 
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Receive wake-ups until cancelled, reconnecting after every loss of the connection."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -104,31 +93,31 @@ class PostgresJobSignals:
                         await connection.execute(f"listen {channel}")
                     pause = _FIRST_PAUSE_SECONDS
                     self._listening.set()
-                    self._wake_everybody()  # for what was missed while nobody listened
+                    self._wake_all()  # for what was missed meanwhile
                     async for notice in connection.notifies():
-                        self._tell(notice.channel, notice.payload)
+                        self._wake(notice.channel, notice.payload)
                 finally:
                     self._listening.clear()
                     with contextlib.suppress(psycopg.Error):
                         await connection.close()
             except (QueueUnavailable, psycopg.Error, OSError) as error:
-                _log.warning("wake-ups are away, listeners poll: %s", error)
+                _log.warning("LISTEN connection lost; polling: %s", error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
-    def _tell(self, channel: str, payload: str) -> None:
+    def _wake(self, channel: str, payload: str) -> None:
         try:
             topics: list[Topic] = ["work"] if channel == WORK_CHANNEL else [UUID(id) for id in payload.split(",")]
         except ValueError:
-            # Whoever may use the database may send here. Ending for it would leave everybody to their polls for good.
-            _log.warning("a wake-up came that names no job: somebody else sends on %s", channel)
-            self._wake_everybody()
+            # Any user of the database may send on this channel; that must not end the loop.
+            _log.warning("NOTIFY without a job id ignored: another program sends on %s", channel)
+            self._wake_all()
             return
         for topic in (*topics, "moved"):
             for subscription in self._listeners.get(topic, ()):
                 subscription.wake()
 
-    def _wake_everybody(self) -> None:
+    def _wake_all(self) -> None:
         for subscriptions in self._listeners.values():
             for subscription in subscriptions:
                 subscription.wake()

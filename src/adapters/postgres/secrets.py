@@ -1,4 +1,4 @@
-"""The SecretRepository port on PostgreSQL. What is stored is sealed already: the database never sees a key."""
+"""The SecretRepository port on PostgreSQL. Keys arrive sealed: the database never receives one in clear text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ...core.domain.audit import AuditEntry
-from ...core.ports.secrets import SecretState, StoredSecret
+from ...core.ports.secrets import KeyChange, SecretState, StoredSecret
 from .audit import write_audit
 from .database import Database
 from .schema import provider_secrets
@@ -21,11 +21,11 @@ _GET = "select * from photochanger.provider_secrets where provider_id = any(%(id
 
 
 class PostgresSecretRepository:
-    """Provider calls wait for the reading of their key, so that has a lane."""
+    """Rows of `provider_secrets`. Provider calls wait for their key, so reads are batched."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_batch)
+        self._reading = database.batcher(_get_batch)
 
     async def get(self, provider_id: str) -> StoredSecret | None:
         found: StoredSecret | None = await self._reading.call(provider_id)
@@ -38,21 +38,24 @@ class PostgresSecretRepository:
             rows = (await connection.execute(query)).mappings().all()
         return [SecretState(**row) for row in rows]
 
-    async def put(self, secret: StoredSecret, *, audit: AuditEntry | None = None) -> None:
-        values = msgspec.structs.asdict(secret)
-        change = upsert(provider_secrets).values(values)
-        change = change.on_conflict_do_update(index_elements=[provider_secrets.c.provider_id], set_=values)
+    async def change(self, change: KeyChange) -> bool:
         async with self._database.begin() as connection:
-            await connection.execute(change)
-            await write_audit(connection, audit)
+            return await write_key(connection, change)
 
-    async def remove(self, provider_id: str, *, audit: AuditEntry | None = None) -> bool:
-        change = delete(provider_secrets).where(provider_secrets.c.provider_id == provider_id)
-        async with self._database.begin() as connection:
-            if (await connection.execute(change)).rowcount == 0:
-                return False
-            await write_audit(connection, audit)
-            return True
+
+async def write_key(connection: AsyncConnection, change: KeyChange) -> bool:
+    """Store or remove a key with its audit entry, in the caller's transaction; False where there was none to remove."""
+    if change.secret is None:
+        removal = delete(provider_secrets).where(provider_secrets.c.provider_id == change.provider_id)
+        if (await connection.execute(removal)).rowcount == 0:
+            return False
+    else:
+        values = msgspec.structs.asdict(change.secret)
+        key = upsert(provider_secrets).values(values)
+        key = key.on_conflict_do_update(index_elements=[provider_secrets.c.provider_id], set_=values)
+        await connection.execute(key)
+    await write_audit(connection, change.audit)
+    return True
 
 
 async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[StoredSecret | None]:

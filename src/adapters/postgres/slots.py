@@ -1,4 +1,4 @@
-"""The SlotRepository port on PostgreSQL. What a slot has bound lies in `slot_templates`, beside the templates."""
+"""The SlotRepository port on PostgreSQL. The template bindings of slots are rows of `slot_templates`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .database import Database
 from .schema import slot_templates, slots
 
 LOCK_BINDINGS = text("select pg_advisory_xact_lock(5093200007)")
-"""Held by who changes what slots have bound: slots and templates are locked in both orders otherwise."""
+"""Serializes changes of bindings, which would otherwise lock slots and templates in either order."""
 
 _BINDINGS = """
 coalesce((
@@ -39,11 +39,11 @@ _ALL_SLOTS = select(slots, literal_column(_BINDINGS).label("templates")).order_b
 
 
 class PostgresSlotRepository:
-    """Every ingest reads its slot anew, so that reading has a lane."""
+    """Rows of `slots`. Every ingest reads its slot, so reads are batched."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reading = database.lane(_get_batch)
+        self._reading = database.batcher(_get_batch)
 
     async def get(self, slot_id: str) -> Slot:
         slot: Slot | None = None if "\0" in slot_id else await self._reading.call(slot_id)
@@ -99,7 +99,7 @@ class PostgresSlotRepository:
 
 
 async def _bind(connection: AsyncConnection, slot: Slot) -> None:
-    """Let the slot have these bindings and no others; TemplateNotFound."""
+    """Replace the bindings of the slot; TemplateNotFound."""
     await connection.execute(delete(slot_templates).where(slot_templates.c.slot_id == slot.id))
     rows = [
         {"slot_id": slot.id, "setting_key": binding.setting_key, "media_id": _template_id(binding)}
@@ -110,7 +110,7 @@ async def _bind(connection: AsyncConnection, slot: Slot) -> None:
             await connection.execute(insert(slot_templates), rows)
         except IntegrityError as error:
             if isinstance(error.orig, psycopg.errors.ForeignKeyViolation):
-                raise TemplateNotFound("The slot names a template that there is not.") from error
+                raise TemplateNotFound("The slot names a template that does not exist.") from error
             raise
 
 
@@ -118,7 +118,7 @@ def _template_id(binding: TemplateBinding) -> UUID:
     try:
         return UUID(binding.media_id)
     except ValueError:
-        raise TemplateNotFound(f"There is no template {binding.media_id[:40]!r}.") from None
+        raise TemplateNotFound(f"Template {binding.media_id[:40]!r} does not exist.") from None
 
 
 async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[str]) -> list[Slot | None]:

@@ -1,4 +1,4 @@
-"""The TemplateRepository port on PostgreSQL. Foreign keys keep a binding from naming a template that is gone."""
+"""The TemplateRepository port on PostgreSQL. A foreign key prevents bindings to templates that do not exist."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Bindings = tuple[tuple[str, str], ...]
 
 
 class PostgresTemplateRepository:
-    """Whoever binds or removes holds LOCK_BINDINGS."""
+    """Rows of `template_media` and `slot_templates`. Binding and removing hold LOCK_BINDINGS."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,7 @@ class PostgresTemplateRepository:
                 await connection.execute(bind)
             except IntegrityError as error:
                 if isinstance(error.orig, psycopg.errors.UniqueViolation):
-                    raise BindingTaken(f"The slot {slot_id} has a template {setting_key} already.") from error
+                    raise BindingTaken(f"The slot {slot_id} already has a template {setting_key}.") from error
                 raise
             await write_audit(connection, audit)
 
@@ -132,17 +132,17 @@ class PostgresTemplateRepository:
 
 
 async def _locked(connection: AsyncConnection, template_id: UUID) -> tuple[TemplateMedia, Bindings]:
-    """The template and its bindings; from now on nobody can bind it. TemplateNotFound."""
+    """The template and its bindings, locked against further bindings. TemplateNotFound."""
     await connection.execute(LOCK_BINDINGS)
     query = select(template_media).where(template_media.c.id == template_id)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise TemplateNotFound("There is no such template.")
+        raise TemplateNotFound("This template does not exist.")
     return _template(row), (await _bindings(connection, [template_id])).get(template_id, ())
 
 
 async def _slots_of_live_jobs(connection: AsyncConnection, template_id: UUID) -> list[str]:
-    """Whose jobs began with the template and have not ended."""
+    """The slots of unfinished jobs that use the template."""
     has_it = jobs.c.route["templates"].contains([{"media_id": str(template_id)}])
     query = select(jobs.c.slot_id).distinct().where(jobs.c.finalized_at.is_(None), has_it).order_by(jobs.c.slot_id)
     return [*await connection.scalars(query)]
@@ -156,7 +156,7 @@ async def _remove(connection: AsyncConnection, template_id: UUID, bindings: Bind
 
 
 async def _next_version(connection: AsyncConnection, slot_ids: Collection[str]) -> None:
-    """Count up the versions of slots whose bindings change; SlotNotFound."""
+    """Increment the versions of slots whose bindings change; SlotNotFound."""
     for slot_id in slot_ids:
         change = update(slots).where(slots.c.id == slot_id)
         change = change.values(version=slots.c.version + 1, updated_at=func.now())

@@ -1,6 +1,6 @@
-"""All rows of one database into a file or another database, as they were at one moment, by COPY.
+"""A snapshot of all rows, copied to a file or another database by COPY.
 
-PostgreSQL's own text form of rows is the same in every version, and no program of the server is needed for it.
+COPY's text format is the same in every version of PostgreSQL and needs no program of the server.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from .migrate import known_revision, migrate
 from .schema import SCHEMA
 
 _VERSION_TABLE = "alembic_version"
-_MADE_BY_MIGRATIONS = ("app_settings", "history")
-"""Tables that are not empty in a schema which nobody has used yet."""
+_FILLED_BY_MIGRATIONS = ("app_settings", "history")
+"""Tables that are not empty in a new schema."""
 
 
 class TargetNotEmpty(PhotoChangerError):
-    """Where the data is to go there is data already."""
+    """The target already contains data."""
 
     code = "target_not_empty"
 
 
 class TransferFailed(PhotoChangerError):
-    """The data did not arrive as it left, or this version cannot take it; the target holds none of it."""
+    """The data did not arrive completely, or this version cannot read it; nothing was stored in the target."""
 
     code = "transfer_failed"
 
 
 class TableShape(msgspec.Struct, frozen=True):
-    """A table and those of its columns that carry data."""
+    """A table and its columns, without generated ones."""
 
     name: str
     columns: tuple[str, ...]
 
 
 class Snapshot:
-    """All tables of a database at one moment; `tables` has those first that others refer to."""
+    """A consistent view of all tables; in `tables`, a table comes before those that refer to it."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -53,7 +53,7 @@ class Snapshot:
         self.rows: dict[str, int] = {}
 
     def copy(self, table: TableShape) -> Iterator[bytes]:
-        """The rows of a table in COPY's text form; `rows` tells how many they were once all were read."""
+        """The rows of a table in COPY's text format; sets their number in `rows` once all are read."""
         query = sql.SQL("copy (select {} from {}) to stdout").format(_columns(table), _table(table.name))
         with self._connection.cursor() as cursor:
             with cursor.copy(query) as copy:
@@ -63,13 +63,13 @@ class Snapshot:
 
 
 class DatabaseImport:
-    """A database that is filled in one transaction."""
+    """An import of rows in one transaction."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
     def fill(self, table: TableShape, chunks: Iterable[bytes]) -> None:
-        """Write rows in COPY's text form in place of what the migrations put there."""
+        """Replace the rows of a table by rows in COPY's text format."""
         self._connection.execute(sql.SQL("delete from {}").format(_table(table.name)))
         query = sql.SQL("copy {} ({}) from stdin").format(_table(table.name), _columns(table))
         with self._connection.cursor() as cursor, cursor.copy(query) as copy:
@@ -77,21 +77,21 @@ class DatabaseImport:
                 copy.write(chunk)
 
     def finish(self, rows: dict[str, int]) -> None:
-        """Let new rows be numbered after these, and compare what is there with what left. TransferFailed."""
+        """Set the sequences, and compare the number of rows with the source. TransferFailed."""
         for name, column in self._connection.execute(_NUMBERED, {"schema": SCHEMA}).fetchall():
             query = sql.SQL("select setval(pg_get_serial_sequence(%s, %s), max({0})) from {1} having count(*) > 0")
             self._connection.execute(query.format(sql.Identifier(column), _table(name)), (f"{SCHEMA}.{name}", column))
         for name, expected in rows.items():
             arrived = _count(self._connection, name)
             if arrived != expected:
-                raise TransferFailed(f"Of the {expected} rows of {name} {arrived} arrived.")
+                raise TransferFailed(f"Only {arrived} of {expected} rows of {name} arrived.")
 
 
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
-    """The tables as they are now, for as long as the block lasts, whatever others write.
+    """A snapshot of the tables that concurrent writes do not change, for the length of the block.
 
-    Raises QueueUnavailable, TransferFailed (the database refuses, or has no schema of ours).
+    QueueUnavailable, TransferFailed (a database error, or no schema of PhotoChanger).
     """
     with _connected(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -101,10 +101,9 @@ def snapshot(url: str) -> Iterator[Snapshot]:
 
 @contextmanager
 def filling(url: str, revision: str) -> Iterator[DatabaseImport]:
-    """An empty database with the schema of this revision, to be filled; committed at the end of the block.
+    """Create the schema of this revision in an empty database, for an import that the end of the block commits.
 
-    Raises TargetNotEmpty, TransferFailed (the database refuses, or the revision is a newer version's),
-    QueueUnavailable.
+    TargetNotEmpty, TransferFailed (a database error, or a revision of a newer version), QueueUnavailable.
     """
     require_known(revision)
     with _connected(url) as connection:
@@ -118,20 +117,20 @@ def filling(url: str, revision: str) -> Iterator[DatabaseImport]:
 
 
 def require_known(revision: str) -> None:
-    """TransferFailed where data of this revision is of a newer version than this one."""
+    """Raise TransferFailed if the revision is that of a newer version."""
     if not known_revision(revision):
-        raise TransferFailed(f"The data has the schema {revision}, which this version of PhotoChanger does not know.")
+        raise TransferFailed(f"The data has schema {revision}, which is newer than this version; update PhotoChanger.")
 
 
 def require_empty(url: str) -> None:
-    """TargetNotEmpty where the database has data of ours; QueueUnavailable."""
+    """Raise TargetNotEmpty if the database contains data of PhotoChanger. QueueUnavailable."""
     with _connected(url) as connection:
         _require_empty(connection)
 
 
 @contextmanager
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection without a limit on statements, whose block is one transaction."""
+    """A connection without a statement timeout; the block is one transaction."""
     try:
         with psycopg.connect(
             url,
@@ -141,21 +140,19 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
         ) as connection:
             yield connection
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise QueueUnavailable("The database cannot be reached right now.") from error
-    except psycopg.DatabaseError as error:  # its text may tell what stands in a row
-        raise TransferFailed(f"The database refused the transfer: {type(error).__name__}.") from error
+        raise QueueUnavailable("The database cannot be reached.") from error
+    except psycopg.DatabaseError as error:  # its text may contain values of a row
+        raise TransferFailed(f"The database reported an error: {type(error).__name__}.") from error
 
 
 def _require_empty(connection: psycopg.Connection[Any]) -> None:
     for table in _tables(connection):
-        if table.name not in _MADE_BY_MIGRATIONS and _count(connection, table.name):
-            raise TargetNotEmpty(
-                f"The database there has data of PhotoChanger already (in {table.name}); an empty one is needed."
-            )
+        if table.name not in _FILLED_BY_MIGRATIONS and _count(connection, table.name):
+            raise TargetNotEmpty(f"The database must be empty, but contains data of PhotoChanger (in {table.name}).")
 
 
 def _tables(connection: psycopg.Connection[Any]) -> Iterator[TableShape]:
-    """The tables of the schema, those first that others refer to."""
+    """The tables of the schema; each comes before those that refer to it."""
     shapes = {
         name: TableShape(name, tuple(columns))
         for name, columns in connection.execute(_SHAPES, {"schema": SCHEMA}).fetchall()

@@ -1,4 +1,4 @@
-"""Webhooks and their outbox on PostgreSQL. Deliveries come into the outbox by the statements that end jobs."""
+"""Webhooks and their outbox on PostgreSQL. The statements that finalize jobs add deliveries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _delivery = webhook_deliveries.c
 
 
 class PostgresWebhookRepository:
-    """One row for each slot that has a webhook; its deliveries go with it."""
+    """One row per slot with a webhook; its deliveries are deleted with it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,7 +58,7 @@ class PostgresWebhookRepository:
 
 
 class PostgresWebhookOutbox:
-    """Rows that are taken by pushing their `next_at` away: that is the lease, and it ends by itself."""
+    """Rows; acquiring one moves its `next_at` into the future, which is its lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

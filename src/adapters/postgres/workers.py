@@ -1,9 +1,10 @@
-"""The WorkerRegistry port on PostgreSQL: one row a worker process, every moment in it the database's own."""
+"""The WorkerRegistry port on PostgreSQL: one row per worker process, with the database's times."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -19,9 +20,9 @@ class PostgresWorkerRegistry:
         self._database = database
 
     async def heartbeat(self, report: WorkerReport) -> None:
-        told = {name: getattr(report, name) for name in report.__struct_fields__}
-        change = insert(table).values(**told, started_at=func.now(), seen_at=func.now())
-        change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**told, "seen_at": func.now()})
+        fields = msgspec.structs.asdict(report)
+        change = insert(table).values(**fields, started_at=func.now(), seen_at=func.now())
+        change = change.on_conflict_do_update(index_elements=[table.c.name], set_={**fields, "seen_at": func.now()})
         async with self._database.begin() as connection:
             await connection.execute(change)
 

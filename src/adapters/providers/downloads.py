@@ -1,4 +1,4 @@
-"""Pictures fetched from where a provider says they lie, bounded in bytes and time, and answers that are no pictures."""
+"""Downloads of pictures from addresses that a provider names, bounded in bytes and time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from ...core.ports.provider import (
     Unavailable,
 )
 from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressRefused
-from ..http_client.client import SafeHttpClient, retry_after
+from ..http_client.client import SafeHttpClient
 from ..http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
     HttpRequest,
     HttpResponse,
 )
+from ..http_client.retry_after import retry_after
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 """The most that is taken as a finished picture."""
@@ -32,14 +33,14 @@ async def download(http: SafeHttpClient, url: str, *, until: datetime, max_bytes
     """The picture at an URL that a provider named. Whether it is a whole picture is for the core to find out.
 
     Raises Retryable where something else than a picture is there (nothing, a page, JSON, a redirect: none is
-    followed), Down where its host is in trouble, Rejected where it is larger than `max_bytes`, Unavailable where the
+    followed), Down where its host fails, Rejected where it is larger than `max_bytes`, Unavailable where the
     host lies at an address that may not be reached.
     """
     request = HttpRequest(method="GET", url=url)
     try:
         answer = await http.exchange(request, until=until, max_bytes=max_bytes)
     except AddressUnusable as error:
-        raise Retryable("The provider names no http address for its picture.") from error
+        raise Retryable("The provider's picture address is not an http address.") from error
     except AddressRefused as error:
         raise Unavailable(
             f"The provider names a picture at {error.host}, which is not at a public address. Only what is listed in "
@@ -86,5 +87,5 @@ def _refuse(answer: HttpResponse) -> NoReturn:
     if 300 <= status < 400:
         raise Retryable(f"The address of the finished picture redirects ({status}); redirects are not followed.")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The host of the finished picture asks for patience (429).", after=retry_after(answer))
+        raise Retryable("The host of the finished picture limits requests (429).", after=retry_after(answer.headers))
     raise Retryable(f"The finished picture is not at its address ({status}).")

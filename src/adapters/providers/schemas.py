@@ -28,7 +28,7 @@ def unknown_operation(provider_id: str, operation_id: str) -> InvalidSettings:
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with every reference replaced by its target; keys next to a reference take precedence."""
+    """The schema with every reference replaced by its target; keys next to a reference win."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):

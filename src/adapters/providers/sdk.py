@@ -10,9 +10,8 @@ import asyncio
 import importlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core.domain.slot import RouteEntry
@@ -25,6 +24,7 @@ from ...core.ports.provider import (
     Unavailable,
 )
 from ..http_client.client import remark
+from ..system_clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     import httpx2
@@ -69,7 +69,7 @@ class Connection(Generic[_Api]):
                     return await self._made(key)
         except TimeoutError:
             pass
-        raise Retryable("The time was over before the service was asked.")
+        raise Retryable("The deadline passed before the service was called.")
 
     async def close(self) -> None:
         """Close every connection. A later `api` opens new ones."""
@@ -91,9 +91,9 @@ class Connection(Generic[_Api]):
         try:
             return await asyncio.to_thread(self._make, key, http)
         except Exception as error:
-            # Told by its kind alone and not chained: its text may hold the key.
+            # Only its type is reported, and it is not chained: its text may contain the key.
             kind = type(error).__name__
-        raise Unavailable(f"The SDK of {self._service} cannot be set up ({kind}).")
+        raise Unavailable(f"The SDK of {self._service} cannot be initialised ({kind}).")
 
     def _make(self, key: str, http: httpx2.AsyncClient) -> _Api:
         module = importlib.import_module(self._module, __package__)
@@ -112,16 +112,16 @@ def _make_http() -> httpx2.AsyncClient:
 def _quieten() -> None:
     """Let the SDKs and their HTTP library log warnings only, after they were loaded (openai sets a level then).
 
-    Below that they log URLs and headers of answers, and the address of an upload is as good as a key to it. Whoever
-    needs more for a while sets the level of these loggers afterwards.
+    Below that they log URLs and headers of answers, and the address of an upload is as good as a key to it. Set the
+    level of these loggers afterwards to see more.
     """
     for name in _TALKATIVE_LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))
 
 
-async def called(call: Awaitable[_T], *, until: datetime, trouble: Callable[[Exception], ProviderError]) -> _T:
-    """What the call brings by `until`. Down where it is not there by then; `trouble` names every other exception.
+async def called(call: Awaitable[_T], *, until: datetime, to_error: Callable[[Exception], ProviderError]) -> _T:
+    """What the call brings by `until`. Down where it is not there by then; `to_error` names every other exception.
 
     The exception that is raised is not chained to the one that it names.
     """
@@ -129,21 +129,21 @@ async def called(call: Awaitable[_T], *, until: datetime, trouble: Callable[[Exc
         async with asyncio.timeout(seconds_left(until)):
             return await call
     except TimeoutError:
-        named: ProviderError = Down("No whole answer came in the time that was left.")
+        named: ProviderError = Down("No complete answer arrived before the deadline.")
     except ProviderError:
         raise
     except Exception as error:
-        named = trouble(error)
+        named = to_error(error)
     raise named
 
 
 def seconds_left(until: datetime) -> float:
     """How long it is until then; negative when it has passed."""
-    return (until - datetime.now(UTC)).total_seconds()
+    return (until - SYSTEM_CLOCK.now()).total_seconds()
 
 
-def transport_trouble(error: Exception) -> ProviderError | None:
-    """What every service shares: the network, the time, an answer beyond all bounds. None for anything else."""
+def error_from_transport(error: Exception) -> ProviderError | None:
+    """Convert errors that all services share: network, timeout, oversized answer. None for any other."""
     from . import sdk_http
 
     kind = type(error).__name__
@@ -151,15 +151,15 @@ def transport_trouble(error: Exception) -> ProviderError | None:
         return Retryable(f"The answer is larger than {sdk_http.MAX_ANSWER_BYTES // 2**20} MiB.")
     if isinstance(error, sdk_http.TIMEOUTS):
         return Down(f"The service did not answer in time ({kind}).")
-    if isinstance(error, sdk_http.NETWORK_TROUBLE):
-        return Down(f"The service cannot be reached, or it broke off ({kind}).")
+    if isinstance(error, sdk_http.NETWORK_ERRORS):
+        return Down(f"The service cannot be reached or closed the connection ({kind}).")
     if isinstance(error, ValueError) and "json" in kind.lower():
-        return Down("The service answered with something else than JSON.")
+        return Down("The service answered with something other than JSON.")
     return None
 
 
-def said(text: Any, *, secret: str, max_characters: int = MAX_REMARK_CHARS) -> str:
-    """A service's own words, fit for a log: short, without the key and whatever looks like one. Empty for no text."""
+def scrubbed(text: Any, *, secret: str, max_characters: int = MAX_REMARK_CHARS) -> str:
+    """A service's own words for a log: shortened, without the key or anything like one. Empty if not text."""
     if not isinstance(text, str):
         return ""
     return _KEY_LIKE.sub("[key]", remark(text, secret=secret, max_characters=max_characters))
@@ -175,19 +175,6 @@ def duration(text: str) -> timedelta | None:
     return timedelta(seconds=min(seconds, 86_400.0))
 
 
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """What Retry-After says, in seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
-    text = headers.get("retry-after", "").strip()
-    if seconds := duration(f"{text}s"):
-        return seconds
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(moment - datetime.now(UTC), timedelta(0))
-
-
 async def diagnosed(
     ask: Callable[[datetime], Awaitable[Collection[str]]],
     used: Collection[RouteEntry],
@@ -195,16 +182,16 @@ async def diagnosed(
     provider_id: str,
     default_model: str,
 ) -> list[str]:
-    """A sentence for each thing to mend: the key, the service, or a model of these entries that it does not know.
+    """One sentence per problem: the key, the service, or a model of these entries that it does not know.
 
     `ask` brings the names of the models that the service has. Without a key and without entries nothing is missing.
     """
     entries = [entry for entry in used if entry.provider_id == provider_id]
     try:
-        known = await ask(datetime.now(UTC) + DIAGNOSIS_TIME)
+        known = await ask(SYSTEM_CLOCK.now() + DIAGNOSIS_TIME)
     except NotConfigured as error:
         return [error.reason] if entries else []
     except ProviderError as error:
-        return [f"Its models cannot be asked for: {error.reason}"]
+        return [f"Listing its models failed: {error.reason}"]
     models = sorted({str(entry.settings.get("model", default_model)) for entry in entries})
     return [f"The service does not know the model {model[:80]!r}." for model in models if model not in known]

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import httpx2
 
 MAX_ANSWER_BYTES = 96 * 1024 * 1024
-"""The most of one answer that is read: a picture of 64 MiB in base64, and room for what stands around it."""
+"""Maximum size of one answer: a picture of 64 MiB in base64 and its envelope."""
 
 TIMEOUTS = (httpx2.TimeoutException,)
-NETWORK_TROUBLE = (httpx2.RequestError,)
+NETWORK_ERRORS = (httpx2.RequestError,)
 
 _CONNECT_SECONDS = 5.0
-"""Longest time for making a connection: a host that is not there leaves the window to the rest of the route."""
+"""Connect timeout: an absent host must leave the window to the rest of the route."""
 
 _KEEP_ALIVE_SECONDS = 30.0
 _HEADERS = frozenset(
@@ -35,7 +35,7 @@ _HEADERS_START = "x-goog-upload-"
 
 
 class AnswerTooLarge(Exception):
-    """More came than any answer with a picture may have; the connection was given up."""
+    """The answer exceeds MAX_ANSWER_BYTES; the connection was closed."""
 
 
 class UploadBroken(Exception):
@@ -55,7 +55,7 @@ def make_http_client() -> httpx2.AsyncClient:
 
 
 class _BoundedTransport(httpx2.AsyncBaseTransport):
-    """Sends what is known to be needed, and reads no more than MAX_ANSWER_BYTES of an answer."""
+    """Sends only the needed headers, and reads at most MAX_ANSWER_BYTES of an answer."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self._inner = inner

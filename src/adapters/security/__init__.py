@@ -1,4 +1,4 @@
-"""Passwords on real hash functions, secrets under real encryption, tokens with real signatures."""
+"""Password hashes, encrypted secrets, signed tokens."""
 
 from .passwords import Argon2PasswordHasher
 from .secret_box import AesSecretBox

@@ -1,4 +1,4 @@
-"""Argon2id password hashes, computed off the event loop and never more than a few at once; bcrypt ones still verify."""
+"""Argon2id password hashes, computed in at most two threads; imported bcrypt hashes can be verified."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 TIME_COST = 3
 MEMORY_KIB = 64 * 1024
 PARALLELISM = 4
-"""Today's parameters: RFC 9106's second recommended set. Hashes made with others are outdated."""
+"""The second recommended parameter set of RFC 9106. Hashes with other parameters are outdated."""
 
 _MAX_CONCURRENCY = 2
 
 _BCRYPT_BYTES = 72
-"""All that bcrypt looks at. A longer password never matches: whatever comes after would be taken for right, and be
-hashed anew as the password."""
+"""bcrypt ignores the rest. A longer password never matches: any ending would be accepted, and rehashed as the
+password."""
 
 
 class Argon2PasswordHasher:
-    """The PasswordHasher port by pwdlib. Hashes of bcrypt that were brought along verify, and are outdated.
+    """The PasswordHasher port by pwdlib. Imported bcrypt hashes can be verified and are outdated.
 
-    At most two hashes are computed at a time: each takes 64 MiB, and a flood of wrong passwords must not take all.
+    At most two hashes are computed concurrently: each takes 64 MiB, and a flood of wrong passwords must not exhaust the
+    memory.
     """
 
     def __init__(self) -> None:
         self._hasher = Argon2Hasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=PARALLELISM)
-        self._brought_along = BcryptHasher()
+        self._bcrypt = BcryptHasher()
         self._threads = ThreadPoolExecutor(_MAX_CONCURRENCY, thread_name_prefix="passwords")
 
     async def hash(self, password: str) -> str:
@@ -42,22 +43,22 @@ class Argon2PasswordHasher:
         try:
             return not self._hasher.identify(hash) or self._hasher.check_needs_rehash(hash)
         except ValueError:
-            return True  # begins like a hash and is none
+            return True  # not a complete hash
 
     def _verify(self, password: bytes, hash: str) -> bool:
-        if not self._brought_along.identify(hash):
+        if not self._bcrypt.identify(hash):
             return self._hasher.verify(password, hash)
-        try:  # long ones as well: being wrong takes its time
-            matches = self._brought_along.verify(password[:_BCRYPT_BYTES], hash)
+        try:  # too long ones as well: the time must not depend on the password
+            matches = self._bcrypt.verify(password[:_BCRYPT_BYTES], hash)
         except ValueError:
-            return False  # looks like a hash and is none
+            return False  # not a complete hash
         return matches and len(password) <= _BCRYPT_BYTES
 
     async def close(self) -> None:
-        """Let running hashes end and give the threads back."""
+        """Wait for running hashes and stop the threads."""
         await asyncio.to_thread(self._threads.shutdown)
 
 
 def _encoded(password: str) -> bytes:
-    """UTF-8, also for what is no valid text (JSON lets half a surrogate pair through): wrong, but not an error."""
+    """UTF-8, also for lone surrogates, which JSON allows: a wrong password, not an error."""
     return password.encode("utf-8", "surrogatepass")

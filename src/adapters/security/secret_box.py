@@ -1,4 +1,4 @@
-"""Secrets sealed with AES-256-GCM under a key that HKDF-SHA256 makes of the service's own secret."""
+"""Secrets encrypted with AES-256-GCM under a key derived from the service's own secret by HKDF-SHA256."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...core.ports.secrets import SealBroken
 
 _VERSION = "v1"
 _LABEL = b"photochanger secret box v1"
-"""Separates this use of the secret from any other that may be made of it; a new format gets a new label."""
+"""Separates this use of the secret from others; a new format needs a new label."""
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
@@ -22,10 +22,10 @@ _TAG_BYTES = 16
 
 
 class AesSecretBox:
-    """The SecretBox port. `secret` is asked for the service's secret at the first use, once.
+    """The SecretBox port. `secret` returns the service's secret; it is called once, at the first use.
 
-    A sealed text is `v1.` and base64url of nonce, ciphertext and tag; the version and the purpose are authenticated.
-    Nonces are random, as NIST SP 800-38D, section 8.2.2 allows for up to 2^32 texts under one key.
+    A sealed text is `v1.` and base64url of nonce, ciphertext and tag; version and purpose are authenticated. Nonces are
+    random, as NIST SP 800-38D, section 8.2.2 allows for up to 2^32 texts under one key.
     """
 
     def __init__(self, secret: Callable[[], str]) -> None:
@@ -52,7 +52,7 @@ class AesSecretBox:
         return plain.decode("utf-8", "surrogatepass")
 
     def _aead(self) -> Any:
-        """The cipher; loading its library costs some milliseconds that only those who seal or open should pay."""
+        """The cipher; its library takes milliseconds to load, so the first use loads it."""
         with self._making:
             if self._cipher is None:
                 hashes = import_module("cryptography.hazmat.primitives.hashes")
@@ -69,14 +69,14 @@ def _parts(sealed: str) -> tuple[bytes, bytes]:
         data = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise _broken() from None
-    # Several texts decode to the same bytes; only the one that `seal` writes is taken.
+    # Several texts decode to the same bytes; only the one that `seal` writes is accepted.
     if version != _VERSION or len(data) < _NONCE_BYTES + _TAG_BYTES or base64.urlsafe_b64encode(data).decode() != text:
         raise _broken()
     return data[:_NONCE_BYTES], data[_NONCE_BYTES:]
 
 
 def _broken() -> SealBroken:
-    return SealBroken("The sealed text cannot be opened: another secret, another purpose, or it was changed.")
+    return SealBroken("Cannot decrypt the sealed text: the secret or the purpose differs, or the text was changed.")
 
 
 def _associated(purpose: str) -> bytes:
@@ -84,5 +84,5 @@ def _associated(purpose: str) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    """UTF-8, also for what is no valid text."""
+    """UTF-8, also for lone surrogates."""
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Access tokens as JSON Web Tokens, signed with HMAC-SHA256 and nothing else."""
+"""Access tokens: JSON Web Tokens signed with HMAC-SHA256; no other algorithm is accepted."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ISSUER = "photochanger"
 AUDIENCE = "photochanger-api"
 
 LEEWAY = timedelta(seconds=10)
-"""How far the clock of the process that issued a token may be ahead of ours."""
+"""How far the clock of the issuing process may be ahead."""
 
 _MAX_TOKEN_CHARS = 4096
-"""Ours have some 500; what is longer is not looked at."""
+"""Our tokens have about 500; longer ones are refused unread."""
 
 _LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
@@ -27,7 +27,7 @@ _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Claims(msgspec.Struct, frozen=True):
-    """What a token has to say, in the types it has to say it in."""
+    """The required claims of a token."""
 
     iss: str
     aud: str
@@ -39,13 +39,13 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 class JwtTokens:
-    """The TokenIssuer port by PyJWT. Times are whole seconds, as JWT has them."""
+    """The TokenIssuer port by PyJWT. Times have a resolution of one second, as in JWT."""
 
     def __init__(self) -> None:
-        import jwt  # with the cryptography behind it: a tenth of a second that only those who need tokens should pay
+        import jwt  # loads cryptography: a tenth of a second that only processes with tokens should pay
 
         self._jwt = jwt
-        # The library lets some of Python's own errors through.
+        # PyJWT lets some built-in errors through.
         self._no_token = (jwt.PyJWTError, ValueError, RecursionError)
 
     def issue(self, identity: Identity, *, key_id: str, secret: bytes) -> str:
@@ -75,7 +75,7 @@ class JwtTokens:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                # The times are judged below, by the clock that everything else goes by.
+                # Times are checked below, by our own clock.
                 options={"strict_aud": True, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
             claims = msgspec.convert(payload, _Claims)
@@ -86,7 +86,7 @@ class JwtTokens:
             raise _invalid()
         return Identity(
             username=claims.sub,
-            # One that is not known here is of another version of the service: it allows nothing here.
+            # Unknown permissions are those of another version; they are ignored.
             permissions=frozenset(permission for permission in Permission if permission in claims.permissions),
             issued_at=issued_at,
             expires_at=expires_at,
@@ -94,7 +94,7 @@ class JwtTokens:
         )
 
     def _header(self, token: str) -> dict[str, Any]:
-        """What the token says of itself, not yet believed; InvalidToken for what cannot be one of ours."""
+        """The unverified header of a token; InvalidToken if it cannot be ours."""
         if len(token) > _MAX_TOKEN_CHARS or not token.isascii():
             raise _invalid()
         try:
@@ -111,4 +111,4 @@ def _moment(seconds: int) -> datetime:
 
 
 def _invalid() -> InvalidToken:
-    return InvalidToken("The access token does not hold: it has ended, was changed, or was not made here.")
+    return InvalidToken("The access token is not valid: it has expired or was not issued here. Sign in again.")

@@ -120,7 +120,7 @@ class KeptExemplars:
 
 
 class RestartSafeCounters:
-    """What a process that may die and be replaced has told: its counters go on where the dead one's ended."""
+    """The metrics of a process that may be restarted: counters continue where the previous process ended."""
 
     def __init__(self) -> None:
         self._ended: list[MetricFamily] = []

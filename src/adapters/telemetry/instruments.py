@@ -121,7 +121,7 @@ JOBS_LIMIT = Instrument(
 WORKERS_ALIVE = Instrument(
     name="photochanger.workers.alive",
     kind=Kind.GAUGE,
-    help="Worker processes that have told of themselves lately, of all hosts.",
+    help="Worker processes with a recent heartbeat, on all hosts.",
 )
 BREAKER = Instrument(
     name="photochanger.provider.breaker.state",

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.provider_usage import CallOutcome
 from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
 from ...core.services.support.null_telemetry import NULL_SPAN
+from ..system_clock import SYSTEM_CLOCK
 from . import instruments
 from .aggregation import KeptExemplars, MetricFamily, families_of
 from .instruments import (
@@ -63,6 +64,7 @@ class OpenTelemetry:
         self._reading = threading.Lock()
         self._tracing: Tracing | None = None
         if otlp_endpoint is not None:
+            _require_exporter()
             base = otlp_endpoint.rstrip("/")
             readers.append(_periodic_export(f"{base}/v1/metrics"))
             self._tracing = Tracing(resource, f"{base}/v1/traces", export_seconds=_EXPORT_SECONDS)
@@ -74,7 +76,7 @@ class OpenTelemetry:
         self._provider = MeterProvider(readers, resource=resource, views=views, shutdown_on_exit=False)
         meter = self._provider.get_meter("photochanger")
         self._shown: dict[str, dict[tuple[str, ...], float]] = {}
-        self._swept_at: float | None = None
+        self._swept_at: timedelta | None = None
         for gauge in GAUGES:
             meter.create_observable_gauge(gauge.name, [self._observe(gauge)], gauge.unit, gauge.help)
         counters = [one for one in INSTRUMENTS if one.kind is Kind.COUNTER]
@@ -114,7 +116,7 @@ class OpenTelemetry:
         self._count(instruments.MEDIA_REMOVED, size_bytes, kind=kind.value)
 
     def swept(self, removed: Mapping[str, int]) -> None:
-        self._swept_at = time.monotonic()
+        self._swept_at = SYSTEM_CLOCK.monotonic()
         for what, count in removed.items():
             self._count(instruments.SWEPT, count, what=what)
 
@@ -148,11 +150,23 @@ class OpenTelemetry:
 
         def observe(options: CallbackOptions) -> Iterable[Observation]:
             if gauge is instruments.SWEEPER_LAG:
-                return [] if self._swept_at is None else [Observation(time.monotonic() - self._swept_at)]
+                if self._swept_at is None:
+                    return []
+                return [Observation((SYSTEM_CLOCK.monotonic() - self._swept_at).total_seconds())]
             shown = self._shown.get(gauge.name, {})
             return [Observation(value, dict(zip(gauge.labels, key, strict=True))) for key, value in shown.items()]
 
         return observe
+
+
+def _require_exporter() -> None:
+    """Raise ConfigurationError without the extra `otlp`."""
+    try:
+        import opentelemetry.exporter.otlp.proto.http  # noqa: F401 - only whether it is there
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "PHOTOCHANGER_OTLP_ENDPOINT", 'is set, but the extra "otlp" is missing: pip install "photochanger[otlp]"'
+        ) from error
 
 
 def _periodic_export(endpoint: str) -> Any:

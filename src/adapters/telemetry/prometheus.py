@@ -29,7 +29,7 @@ class _Registry:
 
 
 def exposition(families: Sequence[MetricFamily], accept: str) -> tuple[bytes, str]:
-    """The text and its content type: OpenMetrics, with exemplars, for whoever accepts it, else Prometheus' own."""
+    """The text and its content type: OpenMetrics with exemplars if accepted, else the Prometheus text format."""
     registry: Any = _Registry(families)
     if _OPENMETRICS in accept:
         from prometheus_client.openmetrics import exposition as openmetrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from ...core.domain.errors import InvalidSettings, WebhookUnreachable
 from ...core.domain.field_errors import FieldError, FieldErrorCode
@@ -22,6 +22,7 @@ from ..http_client.messages import (
     HttpRequest,
     host_and_port,
 )
+from ..system_clock import SYSTEM_CLOCK
 
 TIMEOUT = timedelta(seconds=10)
 """The most that one call may take, from the name to the end of the answer."""
@@ -49,7 +50,7 @@ class HttpWebhookSender:
         request = HttpRequest(method="POST", url=url, headers=headers, body=body)
         try:
             answer = await self._http.exchange(
-                request, until=datetime.now(UTC) + self._timeout, max_bytes=_MAX_ANSWER_BYTES
+                request, until=SYSTEM_CLOCK.now() + self._timeout, max_bytes=_MAX_ANSWER_BYTES
             )
         except AnswerTooLarge as error:
             return error.status

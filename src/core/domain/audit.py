@@ -1,4 +1,4 @@
-"""The audit log: who changed what when, and who tried to come in. Entries hold no secrets."""
+"""The audit log: who changed what and when, and who tried to log in. Entries contain no secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .ids import new_id
 
 
 class AuditAction(enum.StrEnum):
-    """What is told of."""
+    """The kinds of events."""
 
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
@@ -55,7 +55,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 def audit_entry(
     action: AuditAction, by: Actor, *, now: datetime, target: str | None = None, **detail: Any
 ) -> AuditEntry:
-    """The entry that tells of an action."""
+    """The entry that records an action."""
     return AuditEntry(
         id=new_id(now), at=now, action=action, actor=by.name, address=by.address, target=target, detail=detail
     )

@@ -88,7 +88,7 @@ SENTENCES: Mapping[FieldErrorCode, str] = {
     _C.HEADER_VALUE_FORMAT: "Must be printable ASCII, as it is sent in a header.",
     _C.HEDGE_WITHOUT_SECOND_ENTRY: "Hedging requires a second route entry.",
     _C.INVALID: "{message}",
-    _C.KEY_FORMAT: "Must be 1–{max} visible ASCII characters on one line; spaces are allowed only between them.",
+    _C.KEY_FORMAT: "Must be 1–{max} printable ASCII characters on one line, without spaces around them.",
     _C.LAST_ADMINISTRATOR: "The last administrator with all permissions cannot be disabled. Add another one first.",
     _C.LENGTH_OUT_OF_RANGE: "Must be {min} to {max} characters long.",
     _C.NAME_FORMAT: "Must be 1–{max} printable characters on one line.",

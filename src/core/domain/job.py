@@ -1,25 +1,25 @@
-"""Jobs: one photo on its way, the states it goes through, and the rules of going from one to the next.
+"""Jobs: the processing of one photo, its states, and the rules of their transitions.
 
     pending --acquire--> processing --> succeeded | timed_out | failed | cancelled
 
-A job is finalized exactly once; whoever comes later changes nothing.
+A job is finalized exactly once; later attempts to finalize it change nothing.
 """
 
 from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from .media import Photo, StoredFile
+from .media import Photo, StoredFile, StoredPicture
 from .slot import Route
 
 
 class JobState(enum.StrEnum):
-    """Where a job is in its life."""
+    """State of a job."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -30,12 +30,12 @@ class JobState(enum.StrEnum):
 
     @property
     def finalized(self) -> bool:
-        """Whether nothing can change the job any more."""
+        """Whether the state is final."""
         return self not in (JobState.PENDING, JobState.PROCESSING)
 
 
 class FailureReason(enum.StrEnum):
-    """Why a job ended without the picture that its route should have made."""
+    """Why a job ended without a picture from its route."""
 
     TIMEOUT = "timeout"
     PROVIDER_ERROR = "provider_error"
@@ -45,92 +45,64 @@ class FailureReason(enum.StrEnum):
 
 
 class JobSource(enum.StrEnum):
-    """Who made a job."""
+    """What created a job."""
 
     INGEST = "ingest"
     TEST = "test"
     LIBRARY = "library"
 
 
-class Result(msgspec.Struct, frozen=True):
-    """The finished picture of a job. `fallback` is true where the failure answer made it, not the route."""
+GUEST_SOURCES = (JobSource.INGEST, JobSource.LIBRARY)
+"""The sources of jobs that a gallery shows."""
 
-    file: StoredFile
-    mime: str
-    width: int
-    height: int
+
+class Result(msgspec.Struct, frozen=True):
+    """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route."""
+
+    picture: StoredPicture
     expires_at: datetime
     fallback: bool = False
 
-
-class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as it is handed to the queue. `access_token` opens the job's own link to whoever submitted it.
-
-    `trace` is the trace context (W3C `traceparent`) in which it was made, for the work on it to go on with.
-    """
-
-    id: UUID
-    slot_id: str
-    source: JobSource
-    created_at: datetime
-    expires_at: datetime
-    route: Route
-    photo: Photo
-    access_token: str
-    metadata: dict[str, str] = {}
-    idempotency_key: str | None = None
-    trace: str | None = None
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the queue knows it. `attempt` counts acquisitions and is the fencing token of the newest one.
-
-    `provider_job_reference` is a provider's own name of its work on the route entry number `provider_job_entry`.
-    """
-
-    id: UUID
-    slot_id: str
-    source: JobSource
-    state: JobState
-    created_at: datetime
-    expires_at: datetime
-    route: Route
-    photo: Photo
-    access_token: str
-    metadata: dict[str, str] = {}
-    idempotency_key: str | None = None
-    trace: str | None = None
-    attempt: int = 0
-    worker: str | None = None
-    lease_until: datetime | None = None
-    acquired_at: datetime | None = None
-    finalized_at: datetime | None = None
-    failure_reason: FailureReason | None = None
-    error_code: str | None = None
-    error_detail: str | None = None
-    provider_id: str | None = None
-    operation_id: str | None = None
-    provider_job_reference: str | None = None
-    provider_job_entry: int | None = None
-    result: Result | None = None
-    result_purged_at: datetime | None = None
-    abandoned_at: datetime | None = None
+    @property
+    def file(self) -> StoredFile:
+        return self.picture.file
 
     @property
-    def provider_of_first_entry(self) -> str | None:
-        """The provider that the route asks first; concurrency limits in `acquire` count by it."""
+    def mime(self) -> str:
+        return self.picture.mime
+
+    @property
+    def outcome(self) -> Literal["success", "fallback"]:
+        """The word for it in HTTP answers and webhooks."""
+        return "fallback" if self.fallback else "success"
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job is created with. `access_token` opens the job's own link to its client.
+
+    `trace` is the trace context (W3C `traceparent`) that the work on the job continues.
+    """
+
+    id: UUID
+    slot_id: str
+    source: JobSource
+    created_at: datetime
+    expires_at: datetime
+    route: Route
+    photo: Photo
+    access_token: str
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    trace: str | None = None
+
+    @property
+    def first_provider(self) -> str | None:
+        """The provider of the route's first entry; concurrency limits in `acquire` count by it."""
         return self.route.entries[0].provider_id if self.route.entries else None
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """A worker's right to work on a job: valid while `attempt` is the job's newest and the lease lasts."""
-
-    job: Job
-    attempt: int
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a job ends: the state, why, and the picture if there is one."""
+    """How a job ends: the state, the reason, and the picture if there is one."""
 
     state: JobState
     finalized_at: datetime
@@ -140,7 +112,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str | None = None
     operation_id: str | None = None
     result: Result | None = None
-    inline_preview: bytes | None = None
 
     def __post_init__(self) -> None:
         if not self.state.finalized:
@@ -151,8 +122,111 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a job that succeeded has a result")
 
 
+SYNC_TIMEOUT_CODE = "sync_timeout"
+SYNC_TIMEOUT_DETAIL = "No picture was ready within the sync window."
+"""Error code and text of a job that reached its deadline."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job in the queue. `attempt` counts acquisitions and is the fencing token of the newest one.
+
+    `provider_job_reference` is the provider's name of its work on the route entry number `provider_job_entry`.
+    """
+
+    spec: JobSpec
+    state: JobState = JobState.PENDING
+    attempt: int = 0
+    worker: str | None = None
+    lease_until: datetime | None = None
+    acquired_at: datetime | None = None
+    provider_job_reference: str | None = None
+    provider_job_entry: int | None = None
+    outcome: Outcome | None = None
+    result_purged_at: datetime | None = None
+    abandoned_at: datetime | None = None
+
+    @property
+    def id(self) -> UUID:
+        return self.spec.id
+
+    @property
+    def slot_id(self) -> str:
+        return self.spec.slot_id
+
+    @property
+    def source(self) -> JobSource:
+        return self.spec.source
+
+    @property
+    def created_at(self) -> datetime:
+        return self.spec.created_at
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.spec.expires_at
+
+    @property
+    def route(self) -> Route:
+        return self.spec.route
+
+    @property
+    def photo(self) -> Photo:
+        return self.spec.photo
+
+    @property
+    def access_token(self) -> str:
+        return self.spec.access_token
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return self.spec.metadata
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.spec.idempotency_key
+
+    @property
+    def trace(self) -> str | None:
+        return self.spec.trace
+
+    @property
+    def finalized_at(self) -> datetime | None:
+        return self.outcome.finalized_at if self.outcome else None
+
+    @property
+    def failure_reason(self) -> FailureReason | None:
+        return self.outcome.failure_reason if self.outcome else None
+
+    @property
+    def error_code(self) -> str | None:
+        return self.outcome.error_code if self.outcome else None
+
+    @property
+    def error_detail(self) -> str | None:
+        return self.outcome.error_detail if self.outcome else None
+
+    @property
+    def provider_id(self) -> str | None:
+        return self.outcome.provider_id if self.outcome else None
+
+    @property
+    def operation_id(self) -> str | None:
+        return self.outcome.operation_id if self.outcome else None
+
+    @property
+    def result(self) -> Result | None:
+        return self.outcome.result if self.outcome else None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A worker's right to work on a job: valid while `attempt` is the job's newest and the lease lasts."""
+
+    job: Job
+    attempt: int
+
+
 class LogEvent(enum.StrEnum):
-    """What the processing log tells of a job."""
+    """Event in the processing log of a job."""
 
     RECEIVED = "received"
     ACQUIRED = "acquired"
@@ -166,7 +240,7 @@ class LogEvent(enum.StrEnum):
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """One append-only line of a job's processing log. `detail` holds plain JSON values, no secrets, no pictures."""
+    """Entry of a job's append-only processing log. `detail` holds plain JSON values, no secrets, no pictures."""
 
     job_id: UUID
     at: datetime
@@ -175,7 +249,7 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """A log entry as listeners hear of it. `id` rises with the order in which entries were written."""
+    """A log entry with what subscribers need to filter it. Ids ascend in the order of writing."""
 
     id: int
     entry: LogEntry
@@ -184,7 +258,7 @@ class JobEvent(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> JobState | None:
-        """The state that the job went to with this; None where it stayed what it was."""
+        """The state that the job entered with this event; None where the state did not change."""
         match self.entry.event:
             case LogEvent.RECEIVED | LogEvent.RELEASED:
                 return JobState.PENDING
@@ -196,7 +270,7 @@ class JobEvent(msgspec.Struct, frozen=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs a list holds; what is None or empty leaves nothing out. `created_to` is exclusive."""
+    """Conditions of a list of jobs; those that are None or empty do not apply. `created_to` is exclusive."""
 
     states: tuple[JobState, ...] = ()
     slot_id: str | None = None
@@ -205,8 +279,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_from: datetime | None = None
     created_to: datetime | None = None
 
-    def holds(self, job: Job) -> bool:
-        """Whether the job is in the list."""
+    def matches(self, job: Job) -> bool:
+        """Whether all conditions hold for the job."""
         return (
             (not self.states or job.state in self.states)
             and self.slot_id in (None, job.slot_id)
@@ -218,7 +292,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobOrder(enum.StrEnum):
-    """How a list of jobs is sorted. By `finalized_at` it holds those alone that have ended."""
+    """Order of a list of jobs. Lists by `finalized_at` contain only finalized jobs."""
 
     NEWEST = "-created_at"
     OLDEST = "created_at"
@@ -227,7 +301,7 @@ class JobOrder(enum.StrEnum):
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """How many live jobs there are, by state and by the provider that their route asks first."""
+    """Number of live jobs, by state and by the provider of their first route entry."""
 
     pending: int
     processing: int
@@ -238,20 +312,15 @@ class QueueDepth(msgspec.Struct, frozen=True):
         return self.pending + self.processing
 
 
-def pending(new: NewJob) -> Job:
-    """The job as it stands right after it was enqueued."""
-    return Job(state=JobState.PENDING, **{name: getattr(new, name) for name in new.__struct_fields__})
-
-
 def can_acquire(job: Job, now: datetime) -> bool:
-    """Whether a worker may take the job: it is live, its window lasts, and nobody holds a lease on it."""
+    """Whether a worker may take the job: not finalized, before its deadline, and without a valid lease."""
     if job.state.finalized or job.expires_at <= now:
         return False
     return job.state is JobState.PENDING or (job.lease_until is not None and job.lease_until <= now)
 
 
-def acquired(job: Job, worker: str, *, now: datetime, lease_until: datetime) -> Job:
-    """The job in a worker's hands; ValueError where `can_acquire` says no."""
+def acquire(job: Job, worker: str, *, now: datetime, lease_until: datetime) -> Job:
+    """Give the job to a worker; ValueError where `can_acquire` says no."""
     if not can_acquire(job, now):
         raise ValueError(f"job {job.id} cannot be acquired")
     return msgspec.structs.replace(
@@ -264,29 +333,41 @@ def acquired(job: Job, worker: str, *, now: datetime, lease_until: datetime) -> 
     )
 
 
-def released(job: Job) -> Job:
-    """The job handed back by its worker, free for the next one."""
+def release(job: Job) -> Job:
+    """Take the job from its worker, free for the next one."""
     return msgspec.structs.replace(job, state=JobState.PENDING, worker=None, lease_until=None)
 
 
-def finalized(job: Job, outcome: Outcome) -> Job:
-    """The job at its end; ValueError if it had ended before.
+def finalize(job: Job, outcome: Outcome) -> Job:
+    """End the job; ValueError if it is finalized already.
 
-    A job that ends without a picture gives its idempotency key back: the client's next try is a real one.
+    A job that ends without a picture loses its idempotency key, so that a retry of its client makes a new job.
     """
     if job.state.finalized:
         raise ValueError(f"job {job.id} is finalized already")
-    return msgspec.structs.replace(
-        job,
-        state=outcome.state,
-        finalized_at=outcome.finalized_at,
-        failure_reason=outcome.failure_reason,
-        error_code=outcome.error_code,
-        error_detail=outcome.error_detail,
-        provider_id=outcome.provider_id,
-        operation_id=outcome.operation_id,
-        result=outcome.result,
-        idempotency_key=job.idempotency_key if outcome.result is not None else None,
-        worker=None,
-        lease_until=None,
+    ended = msgspec.structs.replace(job, state=outcome.state, outcome=outcome, worker=None, lease_until=None)
+    return ended if outcome.result is not None else forget_idempotency_key(ended)
+
+
+def forget_idempotency_key(job: Job) -> Job:
+    """The job without its idempotency key, which another job can take then."""
+    return msgspec.structs.replace(job, spec=msgspec.structs.replace(job.spec, idempotency_key=None))
+
+
+def replace_result(job: Job, result: Result) -> Job:
+    """The finalized job with another picture; ValueError if it is not finalized."""
+    if job.outcome is None:
+        raise ValueError(f"job {job.id} is not finalized")
+    outcome = msgspec.structs.replace(job.outcome, result=result)
+    return msgspec.structs.replace(job, outcome=outcome, result_purged_at=None)
+
+
+def timed_out(at: datetime) -> Outcome:
+    """The outcome of a job that reached its deadline without a picture."""
+    return Outcome(
+        state=JobState.TIMED_OUT,
+        finalized_at=at,
+        failure_reason=FailureReason.TIMEOUT,
+        error_code=SYNC_TIMEOUT_CODE,
+        error_detail=SYNC_TIMEOUT_DETAIL,
     )

@@ -1,4 +1,4 @@
-"""Files and pictures as the core sees them: what kinds there are, how they are named, and what is known of each."""
+"""Files and pictures: kinds, names, and metadata."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MIME_EXTENSIONS = {
     "image/heic": "heic",
     "image/heif": "heif",
 }
-"""The picture types that PhotoChanger takes in and gives out, with the file extension of each."""
+"""The accepted picture types with their file extensions."""
 
 _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
 
 
 class MediaKind(enum.StrEnum):
-    """The five sorts of stored files; each has a folder (or prefix) of its own."""
+    """Kind of a stored file; each has its own folder (or prefix)."""
 
     PAYLOADS = "payloads"
     RESULTS = "results"
@@ -33,27 +33,27 @@ class MediaKind(enum.StrEnum):
 
 
 class MediaKey(msgspec.Struct, frozen=True):
-    """Where a file lies in the media store. `name` is made by us, never taken from outside."""
+    """Key of a file in the media store. `name` is generated, never taken from a client."""
 
     kind: MediaKind
     name: str
 
     def __post_init__(self) -> None:
         if not _SAFE_NAME.match(self.name):
-            raise ValueError("a media name is made of a-z, 0-9, dot, dash and underscore")
+            raise ValueError("a media name consists of a-z, 0-9, dot, dash and underscore")
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
     @classmethod
     def parse(cls, text: str) -> MediaKey:
-        """The key that `str(key)` wrote; ValueError for anything else."""
+        """The inverse of `str(key)`; ValueError for any other text."""
         kind, _, name = text.partition("/")
         return cls(MediaKind(kind), name)
 
 
 class StoredFile(msgspec.Struct, frozen=True):
-    """A file that the media store holds whole."""
+    """A complete file in the media store."""
 
     key: MediaKey
     size_bytes: int
@@ -61,7 +61,7 @@ class StoredFile(msgspec.Struct, frozen=True):
 
 
 class ImageFacts(msgspec.Struct, frozen=True):
-    """What the header of a picture says. `width` and `height` are in pixels, as stored (before any rotation)."""
+    """Metadata from the header of a picture. `width` and `height` in pixels, before any rotation."""
 
     mime: str
     width: int
@@ -69,14 +69,14 @@ class ImageFacts(msgspec.Struct, frozen=True):
 
 
 class Photo(msgspec.Struct, frozen=True):
-    """A photo as received: the stored payload and what its header says."""
+    """A received photo: the stored payload and its header."""
 
     file: StoredFile
     facts: ImageFacts
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A picture in memory, known to decode: encoded bytes, their type and their size in pixels."""
+    """A verified picture in memory: encoded bytes, type, size in pixels."""
 
     data: bytes
     mime: str
@@ -88,7 +88,7 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class StoredPicture(msgspec.Struct, frozen=True):
-    """A picture that is known to decode and lies in the media store."""
+    """A verified picture in the media store."""
 
     file: StoredFile
     mime: str
@@ -97,16 +97,16 @@ class StoredPicture(msgspec.Struct, frozen=True):
 
 
 class ImageLimits(msgspec.Struct, frozen=True):
-    """The most that is accepted of a picture before anything of it is decoded."""
+    """Limits that the header of a picture must meet before it is decoded."""
 
     max_pixels: int
     max_frames: int = 64
 
 
 class PictureNeeds(msgspec.Struct, frozen=True):
-    """What a provider accepts: types in order of preference, and the most bytes and pixels.
+    """What a provider accepts: types in order of preference, and the maximum of bytes and pixels.
 
-    `quality` (1 to 100) is that of a photo which must be encoded anew; it goes down only where the bytes demand it.
+    `quality` (1 to 100) applies where a photo must be re-encoded; it is reduced only to meet `max_bytes`.
     """
 
     mimes: tuple[str, ...]
@@ -127,7 +127,7 @@ class MediaObject(msgspec.Struct, frozen=True):
 
 
 class TemplateMedia(msgspec.Struct, frozen=True, kw_only=True):
-    """A permanent picture for slots: style, background, frame, face. Its file is named after its id alone."""
+    """A permanent picture for slots: style, background, frame, face. Its file name is its id."""
 
     id: UUID
     file: StoredFile
@@ -140,5 +140,5 @@ class TemplateMedia(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def one_chunk(data: bytes) -> AsyncIterator[bytes]:
-    """Bytes in memory as the stream that a media store takes."""
+    """Bytes in memory as a stream for the media store."""
     yield data

@@ -1,4 +1,4 @@
-"""Results and what is given out by public link: names of files and the rule when a link has ended."""
+"""Files of results: their names, and the expiry of public links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECENT_RESULTS = 10
 
 
 class PublicFile(msgspec.Struct, frozen=True):
-    """A file as a public link gives it out, with the name that a browser saves it under."""
+    """A file behind a public link, with the name for saving it."""
 
     file: StoredFile
     mime: str
@@ -30,12 +30,12 @@ class PublicFile(msgspec.Struct, frozen=True):
 
 
 def result_name(job_id: UUID, mime: str) -> str:
-    """A name for a result that no other attempt uses, so that the loser of a race can delete its own file."""
+    """A name that no other attempt uses, so that an attempt that comes second can delete its own file."""
     return f"{job_id}-{secrets.token_hex(4)}.{MIME_EXTENSIONS[mime]}"
 
 
 def job_id_from_name(name: str) -> UUID | None:
-    """The job whose result, or its preview, bears this name; None for a name that no result has."""
+    """The job of a result or preview of this name; None for the name of any other file."""
     try:
         return UUID(name[:36])
     except ValueError:
@@ -43,26 +43,31 @@ def job_id_from_name(name: str) -> UUID | None:
 
 
 def preview_key(result: MediaKey) -> MediaKey:
-    """Where the preview of a result lies."""
+    """Key of the preview of a result."""
     return MediaKey(MediaKind.PREVIEWS, result.name.rsplit(".", 1)[0] + ".webp")
 
 
 def photo_key(result: MediaKey) -> MediaKey:
-    """Where a small copy of the photo lies that a result was made of: beside the result's preview, and as long."""
+    """Key of the preview of the photo that a result was made from; it is kept as long as the result."""
     return MediaKey(MediaKind.PREVIEWS, result.name.rsplit(".", 1)[0] + ".photo")
 
 
 def live_result(job: Job, now: datetime) -> Result:
-    """The job's result while its link holds; MediaNotFound if there never was one, MediaExpired after its time."""
+    """The job's result while its link is valid; MediaNotFound if it has none, MediaExpired after its expiry."""
     if job.result is None:
-        raise MediaNotFound("There is no picture of this job.")
+        raise MediaNotFound("This job has no picture.")
     if job.result_purged_at is not None or now >= job.result.expires_at:
-        raise MediaExpired("This picture is no longer kept.")
+        raise MediaExpired("This picture has expired.")
     return job.result
 
 
+def result_keys(result: MediaKey) -> tuple[MediaKey, MediaKey, MediaKey]:
+    """The keys of a result and of its two previews."""
+    return result, preview_key(result), photo_key(result)
+
+
 def public_result(job: Job, now: datetime) -> PublicFile:
-    """The finished picture of a job as its public link gives it out; MediaNotFound, MediaExpired."""
+    """The result of a job as its public link serves it; MediaNotFound, MediaExpired."""
     result = live_result(job, now)
     name = f"{job.slot_id}-{job.id}.{MIME_EXTENSIONS[result.mime]}"
     return PublicFile(result.file, result.mime, result.expires_at, name)

@@ -69,9 +69,9 @@ class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def over(self, defaults: AppSettings) -> AppSettings:
         """The defaults with the stored values applied."""
-        names = [name for name in self.__struct_fields__ if name != "version"]
-        set_here = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return msgspec.structs.replace(defaults, **set_here)
+        fields = msgspec.structs.asdict(self)
+        del fields["version"]
+        return msgspec.structs.replace(defaults, **{name: value for name, value in fields.items() if value is not None})
 
 
 class StoredPassword(msgspec.Struct, frozen=True):

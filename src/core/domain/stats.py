@@ -1,4 +1,4 @@
-"""Statistics as the core speaks of them: what is counted, how a job is sorted, and how counts of any range merge."""
+"""Statistics: how a job is counted, and how counts are summarized."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUCKET_BOUNDS_MS = tuple(round(50 * 1.14**step) for step in range(60))
 
 
 class StatsOutcome(enum.StrEnum):
-    """The five ways a job counts."""
+    """How a job is counted."""
 
     SUCCESS = "success"
     TIMEOUTS = "timeouts"
@@ -38,7 +38,7 @@ class StatsOutcome(enum.StrEnum):
 
 
 class StatsCell(msgspec.Struct, frozen=True, gc=False):
-    """How many jobs fell into one cell: period (its number in the question), provider ('': none), outcome, bucket."""
+    """Number of jobs in one cell: period (its number in the query), provider ('': none), outcome, bucket."""
 
     period: int
     provider_id: str
@@ -58,8 +58,8 @@ class Latency(msgspec.Struct, frozen=True):
     p99: int | None = None
 
 
-class ProviderStatusCache(msgspec.Struct, frozen=True, kw_only=True):
-    """How many jobs ended in each way, and how long the succeeded ones took."""
+class StatsSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Number of jobs by outcome, and how long the succeeded ones took."""
 
     success: int = 0
     timeouts: int = 0
@@ -123,23 +123,23 @@ def percentile(buckets: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def figures_of(cells: Iterable[StatsCell]) -> ProviderStatusCache:
-    """The figures of these cells together."""
+def figures_of(cells: Iterable[StatsCell]) -> StatsSummary:
+    """The summary of these cells."""
     counts = dict.fromkeys(StatsOutcome, 0)
     buckets: dict[int, int] = {}
     for cell in cells:
         counts[cell.outcome] += cell.count
         if cell.bucket != NO_BUCKET:
             buckets[cell.bucket] = buckets.get(cell.bucket, 0) + cell.count
-    return ProviderStatusCache(
+    return StatsSummary(
         **{str(outcome): count for outcome, count in counts.items()},
         ingest_count=sum(counts.values()),
         latency_ms=Latency(*(percentile(buckets, share) for share in (0.5, 0.95, 0.99))),
     )
 
 
-def by_provider(cells: Collection[StatsCell]) -> dict[str, ProviderStatusCache]:
-    """The same for each provider, by id; '' holds the jobs that ended without one."""
+def by_provider(cells: Collection[StatsCell]) -> dict[str, StatsSummary]:
+    """The summary for each provider, by id; '' is for jobs that ended without one."""
     sorted_out: dict[str, list[StatsCell]] = {}
     for cell in cells:
         sorted_out.setdefault(cell.provider_id, []).append(cell)

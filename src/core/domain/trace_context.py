@@ -42,7 +42,7 @@ def ingest_outcome(job: Job) -> IngestOutcome:
     if not job.state.finalized:
         return IngestOutcome.ACCEPTED
     if job.result is not None:
-        return IngestOutcome.FALLBACK if job.result.fallback else IngestOutcome.SUCCESS
+        return IngestOutcome(job.result.outcome)
     return IngestOutcome.PROVIDER_ERROR if job.failure_reason is None else IngestOutcome(job.failure_reason.value)
 
 

@@ -1,6 +1,6 @@
-"""Webhooks: who is told when a job of a slot has ended, what it is signed with, and how often it is tried.
+"""Webhooks: the receiver of a slot's ended jobs, the signature of a call, and its retries.
 
-The form of a call follows Standard Webhooks (https://www.standardwebhooks.com): `webhook-id`, `webhook-timestamp` and
+A call follows Standard Webhooks (https://www.standardwebhooks.com): `webhook-id`, `webhook-timestamp` and
 `webhook-signature`, which is HMAC-SHA256 over `id.timestamp.body`.
 """
 
@@ -23,18 +23,18 @@ PAUSES = (
     timedelta(hours=1),
     timedelta(hours=6),
 )
-"""How long to wait after each call that failed; after the last one the delivery is dead."""
+"""Pauses after failed calls; after the last one the delivery is dead."""
 
 SECRET_PREFIX = "whsec_"
-"""What a secret begins with when it is shown; the rest is base64 of the key's bytes."""
+"""Prefix of a secret as text; the rest is base64 of the key."""
 
 DELIVERED_LIFE = timedelta(days=7)
 DEAD_LIFE = timedelta(days=30)
-"""How long deliveries are remembered that arrived, and those that did not."""
+"""How long deliveries are kept after success and after failure."""
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a slot's ended jobs are told, and the sealed secret that such calls are signed with."""
+    """The receiver of a slot's ended jobs, and the sealed secret that signs the calls."""
 
     slot_id: str
     url: str
@@ -48,7 +48,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryState(enum.StrEnum):
-    """Where a delivery is: to be made, made, or given up."""
+    """State of a delivery: to be made, made, or given up."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -56,7 +56,7 @@ class DeliveryState(enum.StrEnum):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One ended job to be told of. `attempts` counts the calls made; `last_error` says how the last one failed."""
+    """The notification of one ended job. `attempts` counts the calls made; `last_error` is of the last failed one."""
 
     id: UUID
     slot_id: str
@@ -71,17 +71,17 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pause_after(attempts: int, *, pauses: Sequence[timedelta] = PAUSES) -> timedelta | None:
-    """How long to wait after so many calls that failed; None: for ever."""
+    """The pause after this many failed calls; None if there is no further attempt."""
     return pauses[attempts - 1] if attempts <= len(pauses) else None
 
 
 def secret_purpose(slot_id: str) -> str:
-    """What a sealed secret is bound to: that of one slot cannot be put in another's row."""
+    """The purpose that a sealed secret is bound to, so that it cannot be moved to another slot."""
     return f"webhook {slot_id}"
 
 
 def signed_headers(delivery_id: UUID, body: bytes, *, secret: str, key_id: str, at: datetime) -> dict[str, str]:
-    """The headers of a call that is made at this moment. ValueError for a secret that is none."""
+    """The headers of a call made at `at`. ValueError for an invalid secret."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     seconds = int(at.timestamp())
     mac = hmac.digest(key, f"{delivery_id}.{seconds}.".encode() + body, "sha256")

@@ -1,4 +1,4 @@
-"""Worker processes as the others see them: each tells of itself every few seconds, else it counts as gone."""
+"""Worker processes as others see them: by heartbeat, or silent."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-TELL_EVERY = timedelta(seconds=5)
-"""How often a worker process tells of itself."""
+HEARTBEAT_INTERVAL = timedelta(seconds=5)
 
-SILENT_AFTER = 3 * TELL_EVERY
-"""A worker that has not told of itself for so long counts as not working: two tellings may be lost on the way."""
+SILENT_AFTER = 3 * HEARTBEAT_INTERVAL
+"""Time without a heartbeat after which a worker counts as not working: two heartbeats may be lost."""
 
 FORGOTTEN_AFTER = timedelta(minutes=10)
 """How long a silent worker is still shown, so that an operator sees that one was lost."""
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker process tells of itself: `running` of at most `concurrency` jobs at this moment."""
+    """A heartbeat: the worker runs `running` of at most `concurrency` jobs now."""
 
     name: str
     host: str
@@ -28,7 +27,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's last report: since when it has told of itself, and how long ago it did so the last time."""
+    """A worker's last heartbeat, the times of its first and last one, and the age of the last one."""
 
     report: WorkerReport
     started_at: datetime
@@ -37,5 +36,5 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def silent(self) -> bool:
-        """Whether it is too long ago."""
+        """Whether the last heartbeat is too old."""
         return self.age >= SILENT_AFTER

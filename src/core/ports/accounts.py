@@ -1,4 +1,4 @@
-"""Passwords, tokens, administrators and the count of wrong tries, as the core needs them."""
+"""Passwords, tokens, administrators and failed logins, as the core needs them."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ class PasswordHasher(Protocol):
         ...
 
     def is_outdated(self, hash: str) -> bool:
-        """Whether the hash was made with weaker parameters than today's and should be made anew on the next success."""
+        """Whether the hash was made with weaker parameters than today's and should be replaced on the next success."""
         ...
 
 
 class TokenIssuer(Protocol):
-    """Access tokens: signed statements of who somebody is. No I/O; `secret` is the signing key of that id."""
+    """Access tokens: signed identities. No I/O; `secret` is the signing key of that id."""
 
     def issue(self, identity: Identity, *, key_id: str, secret: bytes) -> str:
-        """A token that says this."""
+        """A token for this identity."""
         ...
 
     def key_id(self, token: str) -> str:
-        """The id of the key that the token claims to be signed with, not yet believed. InvalidToken."""
+        """The id of the key that the token claims to be signed with, unverified. InvalidToken."""
         ...
 
     def verify(self, token: str, *, secret: bytes, now: datetime) -> Identity:
-        """What the token says, if it was signed with this secret, for this service, and holds now. InvalidToken."""
+        """The identity, if the token was signed with this secret for this service and is valid now. InvalidToken."""
         ...
 
 
 AdminEdit = Callable[[Mapping[str, Admin]], tuple[Admin, AuditEntry | None] | None]
-"""From the administrators by name one of them as they are to be, and what is told of it; None to leave all as it is."""
+"""Maps the administrators by name to the changed one and its audit entry; None changes nothing."""
 
 
 class AdminRepository(Protocol):
     """The administrators. Every method may raise QueueUnavailable. Audit entries are written with the change."""
 
     async def all(self) -> list[Admin]:
-        """Everyone, by name."""
+        """All administrators, by name."""
         ...
 
     async def add(self, admin: Admin, *, audit: AuditEntry | None = None) -> None:
@@ -58,14 +58,13 @@ class AdminRepository(Protocol):
         ...
 
     async def add_first(self, admin: Admin, *, audit: AuditEntry | None = None) -> bool:
-        """Add if there is nobody yet; False, and nothing happens, where there is."""
+        """Add if no administrator exists; False, and nothing changes, otherwise."""
         ...
 
     async def change(self, edit: AdminEdit) -> None:
-        """Store what `edit` makes of everyone as they are at this moment, and nothing where it makes nothing.
+        """Store what `edit` returns for the current administrators; nothing where it returns None or raises.
 
-        While it is asked nobody else changes an administrator, so that no change is lost and what it finds out about
-        the others holds. What it raises goes through, and nothing is stored.
+        No administrator changes while `edit` runs, so no change is lost and what it checks about the others stays true.
         """
         ...
 
@@ -75,24 +74,24 @@ class AdminRepository(Protocol):
 
 
 class FailureCounter(Protocol):
-    """Wrong passwords by key (an address, an account), counted by all processes together.
+    """Wrong passwords by key (an address, an account), counted across all processes.
 
-    A count begins with a key's first failure and ends `people.WINDOW` after it.
+    A count begins with a key's first failure and expires `accounts.WINDOW` later.
     Every method may raise QueueUnavailable.
     """
 
     async def failed(self, keys: Collection[str], *, now: datetime) -> None:
-        """Count one more failure of each of these keys."""
+        """Count one failure of each of these keys."""
         ...
 
     async def succeeded(self, keys: Collection[str]) -> None:
-        """Forget the failures of these keys."""
+        """Delete the counts of these keys."""
         ...
 
     async def blocked(self, *, now: datetime, keys: Collection[str] | None = None) -> Mapping[str, datetime]:
-        """Those of these keys (None: of all) that have failed MAX_FAILURES times, each with the end of its count."""
+        """Keys among these (None: all) with MAX_FAILURES failures, each with the time when its count expires."""
         ...
 
     async def prune(self, *, now: datetime) -> int:
-        """Forget the counts that have ended; returns how many."""
+        """Delete expired counts; returns how many."""
         ...

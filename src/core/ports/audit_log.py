@@ -10,7 +10,7 @@ from ..domain.pagination import Page, Position
 
 
 class AuditLog(Protocol):
-    """Security events, append-only. What belongs to a change is written with it (see above)."""
+    """Security events, append-only. The entry of a change is written with the change, by its repository."""
 
     async def append(self, entry: AuditEntry) -> None: ...
 
@@ -27,5 +27,5 @@ class AuditLog(Protocol):
         ...
 
     async def prune(self, *, before: datetime, limit: int) -> int:
-        """Forget up to `limit` entries from before a moment; returns how many."""
+        """Delete up to `limit` entries from before a moment; returns how many."""
         ...

@@ -14,6 +14,13 @@ class Clock(Protocol):
         """This moment, aware, in UTC."""
         ...
 
+    def monotonic(self) -> timedelta:
+        """Time since an arbitrary point, the same for the whole process; unaffected by changes of the wall clock.
+
+        For ages, pauses and leases inside a process. Deadlines and records use `now`.
+        """
+        ...
+
     async def sleep(self, duration: timedelta) -> None:
         """Return after `duration`."""
         ...

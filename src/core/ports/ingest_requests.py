@@ -1,4 +1,4 @@
-"""Where the last request of each slot is kept."""
+"""The last request of each slot."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class IngestRequestRepository(Protocol):
     """One request for each slot, the latest. Every method may raise QueueUnavailable."""
 
     async def put(self, request: IngestRequest) -> None:
-        """Keep the request in place of the slot's last one, unless that came in later."""
+        """Store the request as the slot's last one, unless the stored one was received later."""
         ...
 
     async def last(self, slot_id: str) -> IngestRequest | None:
-        """The slot's last request; None where none is kept."""
+        """The slot's last request; None where none is stored."""
         ...
 
     async def prune(self, *, received_before: datetime) -> int:
-        """Forget the requests that came in before this moment; returns how many."""
+        """Delete the requests received before this moment; returns how many."""
         ...

@@ -1,4 +1,4 @@
-"""The queue of jobs and its wake-ups: the port that decides who works on what, and who finalizes it."""
+"""The queue of jobs and its wake-ups. It decides which worker has a job, and who finalizes it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from ..domain.audit import AuditEntry
 from ..domain.job import (
     Claim,
     Job,
-    NewJob,
+    JobSpec,
     Outcome,
     QueueDepth,
     Result,
@@ -21,89 +22,90 @@ from ..domain.job import (
 class JobQueue(Protocol):
     """Jobs from `pending` to their end. Every method may raise QueueUnavailable.
 
-    Time is the queue's own where it decides about leases and deadlines (the database's now, or the clock that the
-    memory adapter was given).
+    Leases and deadlines are compared with the queue's own clock (the database's, or that of the memory adapter).
     """
 
-    async def enqueue(self, job: NewJob, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
-        Returns the job as stored, or the job that does this work already, and then stores nothing (its id differs from
-        `job.id`), even when the queue is full:
-        - a job of the same slot that holds the same idempotency key;
-        - a job of the same slot and the same photo (by checksum) whose client hung up, while it is live or has
-          succeeded and its deadline has not passed. A client waits for it again, so it is abandoned no more.
+        Returns the stored job. Stores nothing and returns an existing job (its id differs from `job.id`), even when the
+        queue is full, where one already does this work:
+        - a job of the same slot with the same idempotency key;
+        - a job of the same slot and photo (by checksum) whose client disconnected, while it is live or has succeeded
+          and its deadline has not passed. It is no longer abandoned then.
 
-        The bound holds exactly: under any number of concurrent calls at most `max_active` jobs are live, and no call
-        is refused while there is room. A job past its deadline that nobody has finalized yet counts no more.
-
-        Raises QueueFull when `max_active` jobs are live.
+        Raises QueueFull when `max_active` jobs are live. The bound is exact under concurrent calls. A job past its
+        deadline does not count, even if it is not finalized yet.
         """
         ...
 
     async def acquire(
         self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
     ) -> list[Claim]:
-        """Take up to `n` jobs, oldest first: pending ones, and processing ones whose lease has run out.
+        """Claim up to `n` jobs, oldest first: pending ones, and processing ones whose lease has expired.
 
-        Jobs past their deadline are skipped. `limits` bounds the calls under way by provider: a job whose first route
-        entry names a provider with no place left is skipped too, unless it has more entries and half its window is
-        gone; any other claim keeps a place at its first entry's provider, as if `ProviderLimits.enter` had been asked.
-        Two workers never get the same attempt of a job. Each claim carries the attempt number as fencing token and is
-        in the log.
+        Jobs past their deadline are skipped. `limits` is the maximum of concurrent calls by provider: a job whose first
+        route entry names a provider without a free permit is skipped too, unless it has more entries and half its
+        window has passed; any other claim holds a permit of its first entry's provider, as after
+        `ProviderLimits.acquire`. Two workers never get the same attempt of a job. Each claim carries the attempt number
+        as fencing token and is logged.
         """
         ...
 
     async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
-        """Prolong the leases of these claims from now on; returns the ids of the jobs that are still the caller's.
+        """Extend the leases of these claims from now on; returns the ids of the jobs whose claim is still valid.
 
-        A job is no longer the caller's once it is finalized, released or taken again.
+        A claim is invalid once its job is finalized, released or claimed again.
         """
         ...
 
     async def note_reference(self, claim: Claim, reference: str, *, entry: int) -> bool:
-        """Save a provider's own name of its work on the route entry of this number, so that a later attempt can go on
-        with it. False: not yours."""
+        """Save the provider's name of its work on the route entry of this number, for a later attempt to resume.
+
+        False where the claim is not valid any more.
+        """
         ...
 
-    async def mark_finalized(self, job_id: UUID, outcome: Outcome, *, claim: Claim | None) -> bool:
-        """End a job, by compare-and-set: result fields, log entry, preview, statistics, wake-up; all or nothing.
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        """End a job by compare-and-set: outcome, log entry, statistics, audit entry, wake-up; all of it or nothing.
 
-        With a claim only while its attempt is the newest; without one (deadline, cancel) whoever holds it. Returns
-        False, and changes nothing, where someone was first. A job that ends without a result gives its idempotency
-        key back. `inline_preview` of the outcome is stored with the job.
+        With a claim only while its attempt is the newest; without one (deadline, cancel) also while a worker has it.
+        Returns False, and changes nothing, where the job is finalized already; True where that was an earlier call
+        with this very result, whose answer was lost. A job that ends without a result loses its idempotency key.
         """
         ...
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
-        """Give a job that timed out the picture that came too late, with a log entry. It stays timed out.
+        """Store a late picture as the result of a timed-out job, with a log entry. The job stays timed out.
 
-        False, and nothing changes, where the job did not time out or its result is not `replaces` any more.
+        False, and nothing changes, where the job did not time out or its result is not `replaces`.
         """
         ...
 
     async def release(self, claim: Claim) -> bool:
-        """Hand a job back unfinished, so that another worker can take it at once. False: not yours any more."""
+        """Return a job to the queue, for another worker to claim; False where the claim is not valid any more."""
         ...
 
     async def abandon(self, job_id: UUID) -> None:
-        """Note that the client who waited has hung up; the job goes on. Nothing once the answer was sent."""
+        """Record that the waiting client disconnected; the job goes on. No effect once the answer was sent."""
         ...
 
     async def release_expired(self, *, limit: int) -> list[Job]:
-        """Finalize up to `limit` live jobs whose deadline has passed as timed out, and return them as they are now.
+        """Finalize up to `limit` live jobs past their deadline as timed out, and return them.
 
-        Safe to call from several processes at once: each job is returned to exactly one of them.
+        With concurrent callers each job is returned to exactly one of them.
         """
         ...
 
     async def depth(self) -> QueueDepth:
-        """How many live jobs there are."""
+        """The number of live jobs."""
         ...
 
 
 class Subscription(Protocol):
-    """An open ear for one kind of wake-up. Wake-ups between `__enter__` and `wait` are not lost."""
+    """A subscription to one kind of wake-up. Wake-ups between `__enter__` and `wait` are not lost."""
 
     def __enter__(self) -> Self: ...
 
@@ -112,15 +114,15 @@ class Subscription(Protocol):
     ) -> None: ...
 
     async def wait(self, timeout: timedelta) -> bool:
-        """Wait for the next wake-up: True when one came, False after `timeout`."""
+        """Wait for the next wake-up; False after `timeout`."""
         ...
 
 
 class JobSignals(Protocol):
-    """Wake-ups across processes. They are hints: a listener looks at the queue itself, and polls as a safety net."""
+    """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost."""
 
     def work(self) -> Subscription:
-        """Wakes when a job became free to be acquired."""
+        """Wakes when a job can be acquired."""
         ...
 
     def finalized(self, job_id: UUID) -> Subscription:
@@ -128,5 +130,5 @@ class JobSignals(Protocol):
         ...
 
     def any_change(self) -> Subscription:
-        """Wakes when something happened to any job: one became free to be acquired, or was finalized."""
+        """Wakes when any job can be acquired or was finalized."""
         ...

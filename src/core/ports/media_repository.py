@@ -16,7 +16,7 @@ class MediaRepository(Protocol):
     async def add(self, media: MediaObject) -> None: ...
 
     async def get(self, media_id: UUID) -> MediaObject | None:
-        """The media object, expired, removed or not; None if there never was one."""
+        """The media object, even if expired or removed; None for an unknown id."""
         ...
 
     async def of_job(self, job_id: UUID) -> list[MediaObject]: ...
@@ -24,9 +24,9 @@ class MediaRepository(Protocol):
     async def expired(self, *, now: datetime, limit: int) -> list[MediaObject]: ...
 
     async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
-        """Take the files out of the books; their links end now, and the ids stay known as expired."""
+        """Mark media objects as removed; their links expire now, and the ids stay known."""
         ...
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
-        """Those of these keys that belong to a media object which was not removed."""
+        """Those of these keys that belong to a media object that is not removed."""
         ...

@@ -1,4 +1,4 @@
-"""The media port: pictures under public links."""
+"""Pictures under public links."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from ..domain.result_files import PublicFile
 
 
 class MediaService(Protocol):
-    """Files with public links. The clock decides what has expired, whether or not the file still lies there."""
+    """Files with public links. A link expires by the clock, whether or not its file still exists."""
 
     async def register(
         self, data: AsyncIterator[bytes], *, mime: str, max_bytes: int, job: Job | None = None
     ) -> MediaObject:
-        """Store a temporary file and give it a public link that ends with its time to live, with its job at the
-        latest.
+        """Store a temporary file under a public link that expires after its time to live, at the latest with its job.
 
-        Raises UnsupportedMediaType for a type that is not accepted, PayloadTooLarge.
+        Raises UnsupportedMediaType, PayloadTooLarge.
         """
         ...
 
     async def register_upload(self, data: AsyncIterator[bytes]) -> MediaObject:
-        """The same for a picture from outside, whose type is told by its content.
+        """Store an uploaded picture, whose type is detected from its content, under a public link.
 
-        Raises PayloadTooLarge, UnsupportedMediaType, UndecodableImage, ImageTooLarge; nothing stays behind then.
+        Raises PayloadTooLarge, UnsupportedMediaType, UndecodableImage, ImageTooLarge; the file is not kept then.
         """
         ...
 
     async def remove(self, media_id: UUID) -> None:
-        """Remove a media object before its time; its link ends now."""
+        """Remove a media object; its link expires now."""
         ...
 
     async def drop(self, job_id: UUID) -> None:
-        """Remove the media objects that were registered for a job."""
+        """Remove the media objects of a job."""
         ...
 
     async def public_media(self, media_id: UUID) -> PublicFile:
@@ -44,26 +43,26 @@ class MediaService(Protocol):
         ...
 
     async def public_result(self, job_id: UUID) -> PublicFile:
-        """A job's finished picture by its link; MediaNotFound, MediaExpired."""
+        """A job's result by its link; MediaNotFound, MediaExpired."""
         ...
 
     async def public_thumbnail(self, job_id: UUID) -> PublicFile:
-        """A small WebP of the finished picture; made now if it is not there. MediaNotFound, MediaExpired."""
+        """The WebP thumbnail of a job's result, made on demand; MediaNotFound, MediaExpired."""
         ...
 
     async def keep_photo(self, job: Job, photo: bytes) -> None:
-        """Keep a small WebP of the photo that a job's result was made of, for as long as the result.
+        """Store a WebP thumbnail of the photo that a job's result was made from, for as long as the result.
 
-        `photo` is the photo as a provider took it. Raises MediaNotFound, MediaExpired, UndecodableImage.
+        `photo` is the photo as sent to a provider. Raises MediaNotFound, MediaExpired, UndecodableImage.
         """
         ...
 
     async def job_photo(self, job_id: UUID) -> PublicFile:
-        """That WebP, for those who may see jobs; JobNotFound, MediaNotFound where none was kept, MediaExpired."""
+        """The stored thumbnail of a job's photo; JobNotFound, MediaNotFound where there is none, MediaExpired."""
         ...
 
     async def make_thumbnail(self, job: Job) -> StoredFile:
-        """Make and store the thumbnail of a job's result, and offer it to the job as its inline preview.
+        """Make and store the thumbnail of a job's result, also as its inline preview while that is wanted.
 
         Raises MediaNotFound, MediaExpired, UndecodableImage.
         """

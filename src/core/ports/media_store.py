@@ -1,4 +1,4 @@
-"""Where files lie, and what can be done with pictures: the media store and the image tool."""
+"""The media store: files by key."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ class MediaStore(Protocol):
     """Files by key. Every method may raise StorageUnavailable (disk full, read-only, unreachable)."""
 
     async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
-        """Store a stream whole under a name that the caller made, and only then let it be seen.
+        """Store a stream under the caller's name; the file becomes visible only when it is complete.
 
-        Memory does not grow with the size. Whatever ends the call early (PayloadTooLarge past `max_bytes`, an error
-        from `data`, cancellation) leaves nothing behind. An existing file of that name is replaced in one step.
+        Memory does not grow with the size. A call that ends early (PayloadTooLarge past `max_bytes`, an error from
+        `data`, cancellation) leaves no file. An existing file of that name is replaced atomically.
         """
         ...
 
     async def size(self, key: MediaKey) -> int:
-        """Bytes of the file; MediaNotFound."""
+        """Size of the file in bytes; MediaNotFound."""
         ...
 
     def open(self, key: MediaKey, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to and without `end` in chunks; MediaNotFound before the first chunk.
+        """The bytes from `start` up to but excluding `end`, in chunks; MediaNotFound before the first chunk.
 
-        A file that is deleted while it is being read is read to its end.
+        A file that is deleted during the read is read to its end.
         """
         ...
 
     def local(self, key: MediaKey) -> AbstractAsyncContextManager[Path]:
-        """The file as a path on this machine, for as long as the block lasts; MediaNotFound."""
+        """The file as a local path, valid inside the block; MediaNotFound."""
         ...
 
     async def delete(self, key: MediaKey) -> bool:
-        """Remove the file; False if there was none."""
+        """Remove the file; False if it does not exist."""
         ...
 
     def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
-        """The files of a kind last written before a moment, for finding orphans."""
+        """Keys of a kind last written before a moment."""
         ...
 
     async def bytes_of(self, kind: MediaKind) -> int:
-        """Bytes of all files of a kind, looked at one by one: for once in a while, never for a request."""
+        """Total size in bytes of a kind. Reads every file's size: too slow for a request."""
         ...
 
     async def remove_partial(self, *, older_than: datetime) -> int:
-        """Remove what interrupted writes left behind before a moment; returns how many."""
+        """Remove the partial files of interrupted writes from before a moment; returns their number."""
         ...
 
     async def free_bytes(self) -> int | None:
-        """How many more bytes can be stored; None where the store has no bound that it could tell."""
+        """Free space in bytes; None where the store has no known bound."""
         ...
 
     async def check(self) -> None:
-        """Prove that a file can be written and read back; StorageUnavailable."""
+        """Write a file and read it back; StorageUnavailable."""
         ...

@@ -126,7 +126,7 @@ class Retryable(ProviderError):
 
 
 class Down(Retryable):
-    """The provider itself is in trouble: network, 5xx, no answer. Worth another try; many of them open its breaker."""
+    """The provider itself fails: network, 5xx, no answer. Retryable; several in a row open its circuit breaker."""
 
     verdict = "down"
 
@@ -191,7 +191,7 @@ class Provider(Protocol):
         ...
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Ask the service whether these entries of slots could be served; a sentence for each thing to mend.
+        """Ask the service whether these entries of slots could be served; one sentence per problem.
 
         Such as a key that is missing or refused, or a model that the service does not know. Never makes a picture.
         """

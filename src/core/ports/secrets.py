@@ -1,8 +1,7 @@
-"""Secrets at rest: the box that seals them, and where the sealed ones are kept."""
+"""Secrets at rest: the box that seals them, and the repositories of sealed secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -12,39 +11,39 @@ from ..domain.audit import AuditEntry
 from ..domain.errors import PhotoChangerError
 
 MIN_SECRET_CHARS = 32
-"""A secret that seals others is at least this long."""
+"""Minimum length of the secret that seals others."""
 
 
 class SealBroken(PhotoChangerError):
-    """A sealed text was made with another secret or for another purpose, was changed since, or is none at all."""
+    """The text is not sealed, was changed, or was sealed with another secret or for another purpose."""
 
     code = "seal_broken"
 
 
 class SecretKeyUnavailable(PhotoChangerError):
-    """The secret that seals can neither be read nor made."""
+    """The secret that seals can be neither read nor created."""
 
     code = "secret_key_unavailable"
 
 
 class SecretBox(Protocol):
-    """Authenticated encryption of short texts. Nothing of its secret is in `repr` or in an error.
+    """Authenticated encryption of short texts. Neither `repr` nor errors reveal the secret.
 
-    `purpose` says what the text is (such as `provider key gemini`) and has to be the same again: one sealed text
-    cannot stand in another's place. The first call may read a file; callers on an event loop use a thread.
+    `purpose` names the text (such as `provider key gemini`) and must be the same for sealing and opening, so that one
+    sealed text cannot replace another. The first call may read a file; callers on an event loop use a thread.
     """
 
     def seal(self, plain: str, *, purpose: str) -> str:
-        """The text as ASCII that only `open` can read; another one each time. SecretKeyUnavailable."""
+        """Encrypt the text to ASCII, differently on each call. SecretKeyUnavailable."""
         ...
 
     def open(self, sealed: str, *, purpose: str) -> str:
-        """What was sealed. SealBroken, SecretKeyUnavailable."""
+        """Decrypt a sealed text. SealBroken, SecretKeyUnavailable."""
         ...
 
 
 class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """The key of a provider as it is kept: sealed, with when and by whom it was set."""
+    """The sealed key of a provider, when it was set and by whom."""
 
     provider_id: str
     sealed: str
@@ -56,11 +55,19 @@ class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretState(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be shown of a StoredSecret."""
+    """The public part of a StoredSecret."""
 
     provider_id: str
     changed_at: datetime
     changed_by: str
+
+
+class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's key to store, or (None) to remove. The entry is written if that changes what is stored."""
+
+    provider_id: str
+    secret: StoredSecret | None
+    audit: AuditEntry | None = None
 
 
 class SecretRepository(Protocol):
@@ -69,20 +76,16 @@ class SecretRepository(Protocol):
     async def get(self, provider_id: str) -> StoredSecret | None: ...
 
     async def states(self) -> list[SecretState]:
-        """Whose secrets are kept, by provider id; without the secrets."""
+        """The public part of every stored key, by provider id."""
         ...
 
-    async def put(self, secret: StoredSecret, *, audit: AuditEntry | None = None) -> None:
-        """Keep this one, in place of the one that was there; the audit entry with it."""
-        ...
-
-    async def remove(self, provider_id: str, *, audit: AuditEntry | None = None) -> bool:
-        """Forget it, and write the audit entry; False, and no entry, where there was none."""
+    async def change(self, change: KeyChange) -> bool:
+        """Store or remove a key; False, and no audit entry, where there was none to remove."""
         ...
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed secret that access tokens are signed with. `retired_at`: none is signed with it any more."""
+    """A sealed secret that access tokens are signed with; after `retired_at` it only verifies."""
 
     id: str
     sealed: str
@@ -101,13 +104,12 @@ class SigningKeyRepository(Protocol):
         ...
 
     async def add_first(self, key: SigningKey) -> None:
-        """Keep this key if none is there that is not retired; nothing otherwise (another process was first)."""
+        """Store this key if every stored one is retired; do nothing otherwise (another process was first)."""
         ...
 
-    async def rotate(self, key: SigningKey, *, audit: AuditEntry | None = None) -> None:
-        """Keep this key and retire the others, at its `created_at`."""
-        ...
+    async def rotate(self, key: SigningKey, *, retired_after: datetime | None, audit: AuditEntry | None = None) -> None:
+        """Store this key, retire the others at its `created_at`, and remove those not retired after `retired_after`.
 
-    async def remove(self, key_ids: Collection[str]) -> None:
-        """Forget these keys: their tokens hold no more."""
+        None removes every other key, so that its tokens are revoked.
+        """
         ...

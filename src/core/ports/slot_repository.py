@@ -24,25 +24,24 @@ class SlotRepository(Protocol):
         ...
 
     async def add_missing(self, slots: Collection[Slot]) -> None:
-        """Store those whose id is not there yet; leave the others as they are."""
+        """Store the slots whose id does not exist yet; keep the others unchanged."""
         ...
 
     async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
         """Replace the slot if it still has this version; returns it with the next version and `updated_at` set.
 
         `stats_reset_at` stays what it was. None where the version differs. SlotNotFound; TemplateNotFound where a
-        template that it binds is not there.
+        template that it binds does not exist.
         """
         ...
 
     async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
-        """Note from when on the slot's statistics are counted; its version stays. SlotNotFound."""
+        """Set the time from which the slot's statistics count; its version stays. SlotNotFound."""
         ...
 
 
 class TemplateRepository(Protocol):
-    """Template media and the slots that they are bound to. The bindings are those of the slots: `SlotRepository`
-    reads and writes the same ones."""
+    """Template media and their bindings to slots, which are the bindings that `SlotRepository` reads and writes."""
 
     async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None: ...
 
@@ -55,7 +54,7 @@ class TemplateRepository(Protocol):
     async def add_replacing(
         self, template: TemplateMedia, *, slot_id: str, setting_key: str, audit: AuditEntry | None = None
     ) -> None:
-        """The same, in place of the one that is bound there, if one is; that one is kept. SlotNotFound."""
+        """Add a template and bind it in place of the one bound there, if any, which is kept. SlotNotFound."""
         ...
 
     async def get(self, template_id: UUID) -> TemplateMedia | None: ...
@@ -65,7 +64,7 @@ class TemplateRepository(Protocol):
     ) -> list[tuple[TemplateMedia, tuple[tuple[str, str], ...]]]:
         """The templates, newest first, each with all its bindings as pairs of slot id and setting key, sorted.
 
-        With `slot_id` or `setting_key` only those that have a binding which fits.
+        With `slot_id` or `setting_key` only those with a matching binding.
         """
         ...
 
@@ -80,10 +79,10 @@ class TemplateRepository(Protocol):
         ...
 
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
-        """The same, and its bindings with it; each slot that was bound to it gets its next version.
+        """Remove the record and its bindings; each slot that was bound to it gets its next version.
         TemplateNotFound."""
         ...
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
-        """Those of these keys that belong to a template: its file, and its thumbnail (same name, `.webp`)."""
+        """The keys among these that belong to a template: its file, and its thumbnail (same name, `.webp`)."""
         ...

@@ -1,4 +1,4 @@
-"""Statistics as a port: a query has no rule of its own, so adapters implement it straight."""
+"""The StatsService port: counts of finished jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..domain.stats import StatsCell
 
 
 class StatsService(Protocol):
-    """Counts of ended jobs, test runs left out. The queue notes each job in the finalizing transaction.
+    """Counts of finished jobs without test runs. The queue records each job in the finalizing transaction.
 
-    They outlive the jobs: what `JobRepository.prune` removes stays counted.
+    Jobs that `JobRepository.prune` removes stay counted.
     """
 
     async def cells(
@@ -47,15 +47,15 @@ class StatsService(Protocol):
         ...
 
     async def fold(self, *, before: datetime, limit: int) -> int:
-        """Add up to `limit` noted jobs that ended before a moment to the sums; returns how many. It changes no figure.
+        """Add up to `limit` recorded jobs that ended before a moment to the sums; returns how many. No count changes.
 
         Does nothing while a rebuild is under way. QueueUnavailable.
         """
         ...
 
     async def rebuild(self, *, before: datetime) -> int:
-        """Count all kept jobs anew in one transaction, sums for those that ended before a moment; returns how many.
+        """Recompute the counts from all retained jobs in one transaction; returns how many.
 
-        What was counted of jobs that are pruned since stays. Jobs may end meanwhile. QueueUnavailable.
+        Jobs that ended `before` go into the sums. Counts of pruned jobs stay. Jobs may end meanwhile. QueueUnavailable.
         """
         ...

@@ -1,4 +1,4 @@
-"""What the core tells of its work to those who watch the service: figures, and the spans of one job's trace."""
+"""Telemetry of the core: metrics, and the spans of a job's trace."""
 
 from __future__ import annotations
 
@@ -13,66 +13,65 @@ from ..domain.provider_usage import CallOutcome
 from ..domain.trace_context import IngestOutcome
 
 Fact = str | int | float
-"""What a span may hold: names and numbers that PhotoChanger made. Nothing from outside, no secret, no picture."""
+"""What a span may contain: names and numbers of PhotoChanger itself; no external text, no secret, no picture."""
 
 
 class Span(Protocol):
-    """A piece of work under way, as a trace shows it."""
+    """A span of a trace."""
 
     def rename(self, name: str) -> None:
-        """Give it the name that became known only later."""
+        """Set the name once it is known."""
         ...
 
     def note(self, facts: Mapping[str, Fact]) -> None:
-        """Add facts to it."""
+        """Add attributes."""
         ...
 
     def fail(self, why: str) -> None:
-        """Mark it as gone wrong; `why` is a code or a verdict, no text from outside."""
+        """Mark as failed; `why` is a code, never external text."""
         ...
 
 
 class Telemetry(Protocol):
-    """Takes what happens and keeps it for whoever looks. No method raises or waits; each costs microseconds."""
+    """Records what happens. No method raises or blocks; each takes microseconds."""
 
     def span(
         self, name: str, facts: Mapping[str, Fact] | None = None, *, parent: str | None = None
     ) -> AbstractContextManager[Span]:
-        """The work of the block as a span: a child of `parent`, where that is given, else of the span around it.
+        """A span around the block: a child of `parent` if given, else of the surrounding span.
 
-        `parent` is a trace context as `trace` gives it. What the block raises goes through and is not kept.
+        `parent` is a trace context as returned by `trace`. Exceptions of the block pass through and are not recorded.
         """
         ...
 
     def trace(self) -> str | None:
-        """The trace context of the work under way (W3C `traceparent`), to go on with elsewhere; None where there is
-        none."""
+        """The current trace context (W3C `traceparent`), to be continued elsewhere; None outside of a trace."""
         ...
 
     def answered(self, slot_id: str | None, outcome: IngestOutcome, *, took: timedelta) -> None:
-        """A camera's request has its answer. `slot_id` is None where the request named no slot that takes photos."""
+        """An ingest request was answered. `slot_id` is None where the request named no slot that takes photos."""
         ...
 
     def job_began(self, slot_id: str, *, waited: timedelta) -> None:
-        """A worker took the job for the first time, so long after it was made."""
+        """A worker acquired the job for the first time, `waited` after its creation."""
         ...
 
     def job_ended(self, slot_id: str, source: JobSource, reason: FailureReason | None) -> None:
-        """The job has ended: with its picture, where there is no reason. Told once for each job, in one process."""
+        """The job has ended; `reason` is None for success. Called once per job, in one process."""
         ...
 
     def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
-        """A call to a provider has ended; `call` counts a job's calls to one entry of its route, from 1."""
+        """A provider call has ended; `call` counts a job's calls to one entry of its route, from 1."""
         ...
 
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
-        """The media store holds a new file."""
+        """A file was added to the media store."""
         ...
 
     def media_removed(self, kind: MediaKind, size_bytes: int) -> None:
-        """The media store removed a file."""
+        """A file was deleted from the media store."""
         ...
 
     def swept(self, removed: Mapping[str, int]) -> None:
-        """A sweep went through to its end; how much it removed or ended, by the names of SweepReport."""
+        """A sweep has ended; `removed` counts what it removed or ended, by the names of its tasks."""
         ...

@@ -1,4 +1,4 @@
-"""Webhooks: where they are kept, the outbox of what is to be told, and the way out."""
+"""Webhooks: their repository, the outbox of deliveries, and the sender."""
 
 from __future__ import annotations
 
@@ -13,40 +13,39 @@ from ..domain.webhook import Delivery, DeliveryState, Webhook
 
 
 class WebhookRepository(Protocol):
-    """The webhooks, one for a slot at most. Every method may raise QueueUnavailable.
+    """The webhooks, at most one per slot. Every method may raise QueueUnavailable.
 
-    From the moment on that a slot has one, the queue puts a delivery into the outbox in the very transaction that
-    finalizes a job of the slot, unless the job is a test run.
+    While a slot has one, the queue adds a delivery to the outbox in the transaction that finalizes a job of the slot,
+    unless the job is a test run.
     """
 
     async def get(self, slot_id: str) -> Webhook | None: ...
 
     async def save(self, webhook: Webhook, *, audit: AuditEntry | None = None) -> None:
-        """Keep this one, in place of the slot's other. SlotNotFound."""
+        """Store the webhook, replacing the slot's previous one. SlotNotFound."""
         ...
 
     async def remove(self, slot_id: str, *, audit: AuditEntry | None = None) -> bool:
-        """Forget the slot's webhook and what was still to be delivered; False, and no entry, where there was none."""
+        """Delete the slot's webhook and its pending deliveries; False, without an audit entry, if there was none."""
         ...
 
 
 class WebhookOutbox(Protocol):
-    """What is to be told, until it was. Time is the queue's own. Every method may raise QueueUnavailable."""
+    """The deliveries. Times are those of the queue's clock. Every method may raise QueueUnavailable."""
 
     async def acquire(self, *, n: int, lease: timedelta, exclude_slots: Collection[str] = ()) -> list[Delivery]:
-        """Take up to `n` pending deliveries that are due, oldest first, with `attempts` counted up; none of the slots
-        `exclude_slots`.
+        """Take up to `n` due deliveries, oldest first and none of `exclude_slots`, and count up their `attempts`.
 
-        No two callers get the same one, until the lease ends: then it is due again.
+        A delivery belongs to one caller until its lease ends; then it is due again.
         """
         ...
 
     async def delivered(self, delivery: Delivery, *, status: int) -> None:
-        """Note that it arrived."""
+        """Record success."""
         ...
 
     async def failed(self, delivery: Delivery, *, error: str, status: int | None, again_in: timedelta | None) -> None:
-        """Note that it did not, and after how long to try again; None: it is dead."""
+        """Record a failed call and the pause before the next one; None: the delivery is dead."""
         ...
 
     async def find(
@@ -57,30 +56,29 @@ class WebhookOutbox(Protocol):
         slot_id: str | None = None,
         after: Position | None = None,
     ) -> Page[Delivery]:
-        """A page of deliveries, newest first (by `created_at`, then id), beginning after this position."""
+        """A page of deliveries after a position, newest first (by `created_at`, then id)."""
         ...
 
     async def retry_now(self, delivery_id: UUID) -> Delivery:
-        """Make a delivery that has ended pending and due, its attempts counted anew. WebhookNotFound where there is
-        none; one that is pending already becomes due."""
+        """Make a delivery due now; one that has ended becomes pending with its attempts reset. WebhookNotFound."""
         ...
 
     async def prune(self, *, delivered_before: datetime, dead_before: datetime, limit: int) -> int:
-        """Forget up to `limit` deliveries that ended before these moments; returns how many."""
+        """Delete up to `limit` deliveries that ended before these times; returns how many."""
         ...
 
 
 class WebhookSender(Protocol):
-    """The way to the receivers' machines."""
+    """HTTP calls to receivers."""
 
     async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """POST the body; the status of the answer, whatever it is. Redirects are not followed.
+        """POST the body; returns the status of the response. Redirects are not followed.
 
-        Raises WebhookUnreachable: no connection, no answer in time, an address that may not be reached.
+        Raises WebhookUnreachable: no connection, no response in time, an address that is not allowed.
         """
         ...
 
     def check_url(self, url: str) -> None:
-        """InvalidSettings for what is no http(s) URL with a host, or holds a password, or names a private address that
-        is not allowed, as far as that can be told without asking anybody."""
+        """InvalidSettings for anything but an http(s) URL with a host, without a password, and (as far as that is known
+        without a DNS query) without a private address that is not allowed."""
         ...

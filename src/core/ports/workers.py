@@ -1,4 +1,4 @@
-"""Where worker processes tell of themselves, for those who want to know whether anybody works."""
+"""The registry of worker processes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ..domain.worker import WorkerReport, WorkerStatus
 
 
 class WorkerRegistry(Protocol):
-    """The worker processes of all hosts. Time is the queue's own. Every method may raise QueueUnavailable."""
+    """The worker processes of all hosts. Times are those of the queue's clock. Methods may raise QueueUnavailable."""
 
     async def heartbeat(self, report: WorkerReport) -> None:
-        """Keep the report in place of the worker's last one; its first one is its start."""
+        """Store the report, replacing the worker's last one; the first one marks its start."""
         ...
 
     async def deregister(self, name: str) -> None:
-        """Forget the worker of this name; nothing where there is none."""
+        """Delete the worker, if it is known."""
         ...
 
     async def all(self) -> list[WorkerStatus]:
-        """Every worker that is known, by host and name, silent ones too."""
+        """All known workers, silent ones included, sorted by host and name."""
         ...
 
     async def prune(self, *, silent_for: timedelta) -> int:
-        """Forget the workers that have not told of themselves for at least so long; returns how many."""
+        """Delete the workers without a heartbeat for at least `silent_for`; returns how many."""
         ...

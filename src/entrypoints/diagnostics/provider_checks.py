@@ -18,7 +18,7 @@ from ...core.ports.provider import (
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
 from ..config import Settings, key_variable
-from ..provider_plugins import PluginError
+from ..provider_plugins import SkippedPlugin
 from .finding import Finding
 
 DIAGNOSIS = timedelta(seconds=15)
@@ -29,7 +29,7 @@ async def configured_findings(
     *,
     slots: Collection[Slot],
     catalogue: ProviderRegistry,
-    troubles: Collection[PluginError],
+    troubles: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
 ) -> list[Finding]:
@@ -42,7 +42,7 @@ async def provider_findings(
     *,
     slots: Collection[Slot],
     catalogue: ProviderRegistry,
-    troubles: Collection[PluginError],
+    troubles: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
     patience: timedelta = DIAGNOSIS,
@@ -58,15 +58,15 @@ async def provider_findings(
 async def _examined(
     slots: Collection[Slot],
     catalogue: ProviderRegistry,
-    troubles: Collection[PluginError],
+    troubles: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
 ) -> tuple[list[Finding], dict[str, tuple[Provider, list[RouteEntry]]]]:
     """The findings, and the providers whose services can be asked, with the entries that name them, by id."""
     findings = [
         Finding(
-            f"provider {trouble.provider_id}",
-            f"left out, offered by the package {trouble.package}: {trouble.says}",
+            f"provider {trouble.id}",
+            f"left out, offered by the package {trouble.package}: {trouble.reason}",
             "Update or remove the package.",
         )
         for trouble in troubles

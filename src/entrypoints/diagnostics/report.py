@@ -18,7 +18,7 @@ from ...core.services.media.disk_space import DiskSpace
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
 from ..builtin_providers import Providers
-from ..config import Settings, secret_key_file
+from ..config import Settings
 from . import service_checks as service_findings
 from .finding import Finding
 from .provider_checks import configured_findings
@@ -35,7 +35,7 @@ async def findings(container: AsyncContainer, *, database: Database | None) -> l
     return found + await configured_findings(
         slots=await (await container.get(SlotRepository)).all(),
         catalogue=await container.get(ProviderRegistry),
-        troubles=(await container.get(Providers)).troubles,
+        troubles=(await container.get(Providers)).skipped,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),
     )
@@ -78,7 +78,7 @@ async def _ingest_password(settings: SettingsRepository) -> Finding:
 
 def _secret_key(settings: Settings) -> list[Finding]:
     """Whether others on this machine can read the secret that seals keys; nothing where none is kept."""
-    file = secret_key_file(settings)
+    file = settings.secret_key_file
     if settings.secret_key is not None or not file.exists():
         return []
     open_to_others = file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)

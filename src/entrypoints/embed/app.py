@@ -1,4 +1,4 @@
-"""PhotoChanger inside another Python service: the same wiring without the command line, and a face of few names."""
+"""PhotoChanger inside another Python program: the same wiring without the command line, behind a small API."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ...core.ports.media_store import MediaStore
 from ...core.ports.slot_repository import SlotRepository
 from ...core.ports.stats_service import StatsService
 from ...core.services.maintenance.sweeper import Sweeper
+from ...core.services.support.concurrency import Supervisor
 from ..bootstrap import migrate_database, seed_quietly
 from ..config import Settings
 from ..container import make_container
@@ -46,8 +47,8 @@ class EmbeddedJobs:
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Hand in a photo: a path, its bytes, or any async stream of bytes. Raises what `JobService.submit` raises,
-        and OSError where a path cannot be read."""
+        """Submit a photo: a path, its bytes, or an async stream of bytes. Raises what `JobService.submit` raises, and
+        OSError for a path that cannot be read."""
         return await self.service.submit(
             slot_id,
             _stream(photo),
@@ -57,33 +58,33 @@ class EmbeddedJobs:
         )
 
     async def wait(self, job_id: UUID) -> Job:
-        """The job at its end: `state`, `result`, `failure_reason`, `error_code`. JobNotFound, QueueUnavailable."""
+        """Wait for the end of a job and return it. JobNotFound, QueueUnavailable."""
         return await self.service.wait(job_id)
 
     async def cancel(self, job_id: UUID) -> Job:
-        """Stop a job; one that has ended is returned as it is. JobNotFound."""
+        """Cancel a job; an ended one is returned unchanged. JobNotFound."""
         try:
             return await self.service.cancel(job_id)
         except JobFinalized:
             return await self.service.get(job_id)
 
     async def picture(self, job_id: UUID) -> bytes:
-        """The finished picture; MediaNotFound where the job has none, MediaExpired after its time."""
+        """The finished picture. MediaNotFound if the job has none, MediaExpired after its retention."""
         file = (await self._media.public_result(job_id)).file
         data = b"".join([chunk async for chunk in self._store.open(file.key)])
         if not data:
-            raise MediaNotFound("The picture of this job is gone.")
+            raise MediaNotFound("The picture of this job has been deleted.")
         return data
 
 
 class PhotoChanger:
-    """An open PhotoChanger. Make one with `PhotoChanger.open`.
+    """An open PhotoChanger. Create one with `PhotoChanger.open`.
 
     Attributes:
-        jobs: hand in photos, wait for them, fetch the pictures.
-        media, slots, stats: the same ports that the HTTP shell uses.
+        jobs: submit photos, wait for them, fetch the pictures.
+        media, slots, stats: the ports that the HTTP API uses as well.
         container: the wiring, for everything else by port type.
-        database: the PostgreSQL behind it; None with adapters that need none.
+        database: the PostgreSQL connection pool; None with adapters that need none.
     """
 
     def __init__(self, container: AsyncContainer, **parts: Any) -> None:
@@ -99,51 +100,52 @@ class PhotoChanger:
     async def open(
         cls, settings: Settings | None = None, *, adapters: Mapping[Any, object] | None = None
     ) -> AsyncIterator[PhotoChanger]:
-        """Start everything these settings ask for, workers included, and stop it at the end of the block.
+        """Start everything that the settings require, workers included, and stop it at the end of the block.
 
-        `adapters` maps port types to objects that stand behind them instead, such as `memory_adapters()`: without a
-        database and without files. Raises ConfigurationError, QueueUnavailable, StorageUnavailable.
+        `adapters` maps port types to objects that replace their implementation, such as `memory_adapters()`, which
+        need no database and no files. Raises ConfigurationError, QueueUnavailable, StorageUnavailable.
+
+        An unforeseen error of a background task (a worker, the sweeper, the LISTEN connection) cancels the block and is
+        raised from it.
         """
         settings = settings or Settings()
         container = make_container(settings, adapters)
         try:
-            database = None
-            if JobQueue not in (adapters or {}):
-                database = await container.get(Database)
-                await migrate_database(container)
-            await seed_quietly(container)
-            jobs = await container.get(JobService)
-            media = await container.get(MediaService)
-            store = await container.get(MediaStore)
-            app = cls(
-                container,
-                database=database,
-                jobs=EmbeddedJobs(jobs, media, store),
-                media=media,
-                slots=await container.get(SlotRepository),
-                stats=await container.get(StatsService),
-            )
-            async with _background(container, settings):
-                yield app
+            supervisor = await container.get(Supervisor)
+            async with supervisor.guard():
+                database = None
+                if JobQueue not in (adapters or {}):
+                    database = await container.get(Database)
+                    await migrate_database(container)
+                await seed_quietly(container)
+                jobs = await container.get(JobService)
+                media = await container.get(MediaService)
+                store = await container.get(MediaStore)
+                app = cls(
+                    container,
+                    database=database,
+                    jobs=EmbeddedJobs(jobs, media, store),
+                    media=media,
+                    slots=await container.get(SlotRepository),
+                    stats=await container.get(StatsService),
+                )
+                async with _background(container, supervisor, workers=settings.workers > 0):
+                    yield app
         finally:
             await container.close()
 
 
 @asynccontextmanager
-async def _background(container: AsyncContainer, settings: Settings) -> AsyncIterator[None]:
-    """The workers and the sweeper on the embedding service's own loop."""
-    worker = await container.get(Worker) if settings.workers else None
+async def _background(container: AsyncContainer, supervisor: Supervisor, *, workers: bool) -> AsyncIterator[None]:
+    """The sweeper and the workers on the event loop of the embedding program."""
     sweeper = await container.get(Sweeper)
-    sweeping = asyncio.create_task(sweeper.run())
-    working = asyncio.create_task(worker.run()) if worker else None
-    try:
-        yield
-    finally:
-        if worker is not None and working is not None:
-            worker.stop()
-            await working
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+    async with supervisor.supervised(sweeper.run(), name="sweeper"):
+        if not workers:
+            yield
+            return
+        worker = await container.get(Worker)
+        async with supervisor.supervised(worker.run(), name="worker", stop=worker.stop):
+            yield
 
 
 def _stream(photo: Path | str | bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""The ASGI app to mount into another service, or to run on its own."""
+"""The ASGI app, mounted into another app or run on its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from ...core.services.support.concurrency import Supervisor
 from ..bootstrap import readiness
 from ..config import Settings
 from ..http.app import ASGIApp, create_http_app
@@ -15,10 +16,10 @@ from .app import PhotoChanger
 
 
 class MountableApp:
-    """An ASGI app that opens PhotoChanger for as long as its lifespan lasts.
+    """An ASGI app that opens PhotoChanger for the length of its lifespan.
 
-    Run on its own, the ASGI server drives that lifespan. Mounted into another app, that app's lifespan has to: enter
-    `app.lifespan()` in it, since hosts do not pass theirs on to what they mount.
+    Run on its own, the ASGI server drives that lifespan. Mounted into another app, enter `app.lifespan()` in the
+    lifespan of that app: hosts do not pass theirs on to mounted apps.
     """
 
     def __init__(self, settings: Settings, adapters: Mapping[Any, object] | None) -> None:
@@ -29,7 +30,7 @@ class MountableApp:
 
     @property
     def opened(self) -> PhotoChanger:
-        """The PhotoChanger behind this app; RuntimeError outside of its lifespan."""
+        """The PhotoChanger of this app; RuntimeError outside of its lifespan."""
         if self._opened is None:
             raise RuntimeError("PhotoChanger is not open: enter `app.lifespan()` in the host's lifespan")
         return self._opened
@@ -49,7 +50,7 @@ class MountableApp:
             )
             self._http = create_http_app(services)
             try:
-                async with services.metrics.kept_up():
+                async with services.metrics.kept_up(await opened.container.get(Supervisor)):
                     yield opened
             finally:
                 self._opened = self._http = None

@@ -12,10 +12,14 @@ from ...adapters.postgres import Database
 from ...core.ports.audit_log import AuditLog
 from ...core.ports.clock import Clock
 from ...core.ports.image_tool import ImageTool
+from ...core.ports.job_log import JobLog
+from ...core.ports.job_queue import JobQueue
+from ...core.ports.job_repository import JobRepository
 from ...core.ports.job_service import JobService
 from ...core.ports.media_service import MediaService
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
+from ...core.ports.result_index import ResultIndex
 from ...core.ports.telemetry import Telemetry
 from ...core.services.auth.admins import AdminService
 from ...core.services.auth.ingest_password import AuthService
@@ -45,6 +49,10 @@ class HttpServices:
     use it."""
 
     jobs: JobService
+    queue: JobQueue
+    job_records: JobRepository
+    job_log: JobLog
+    results: ResultIndex
     media: MediaService
     auth: AuthService
     admins: AdminService
@@ -82,6 +90,10 @@ class HttpServices:
         settings = await container.get(Settings)
         return cls(
             jobs=await container.get(JobService),
+            queue=await container.get(JobQueue),
+            job_records=await container.get(JobRepository),
+            job_log=await container.get(JobLog),
+            results=await container.get(ResultIndex),
             media=await container.get(MediaService),
             auth=await container.get(AuthService),
             admins=await container.get(AdminService),

@@ -1,5 +1,5 @@
-"""What `/metrics` tells: the counts of this process and its workers, and how queue, workers, breakers and media store
-stand."""
+"""The content of `/metrics`: the counters of this process and its workers, and the state of queue, workers, circuit
+breakers and media store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
 from ...adapters.telemetry.instruments import (
@@ -31,22 +31,23 @@ from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.settings.service import SettingsService
+from ...core.services.support.concurrency import Supervisor
 
 _log = logging.getLogger("photochanger.metrics")
 
-LOOK_EVERY = timedelta(seconds=15)
-"""How often everything is looked at that is not counted, for those to whom figures are exported."""
+COLLECT_INTERVAL = timedelta(seconds=15)
+"""How often gauges are updated for exporters that push."""
 
-_FRESH = timedelta(seconds=1)
-"""A look so young serves further scrapes: anybody may scrape, and the database must not feel it."""
+_MAX_AGE = timedelta(seconds=1)
+"""Gauges of at most this age serve further scrapes: scraping is public and must not load the database."""
 
 _COLLECT_TIMEOUT = timedelta(seconds=2)
 _FROM_DATABASE = (JOBS_ACTIVE, JOBS_LIMIT, WORKERS_ALIVE, BREAKER)
-MEASURE_EVERY = timedelta(minutes=15)
+MEASURE_INTERVAL = timedelta(minutes=15)
 
 
 class MetricsCollector:
-    """The figures as one page. `include` adds processes that tell theirs to this one."""
+    """Collects the metrics of this process and of those added by `include`."""
 
     def __init__(
         self,
@@ -69,46 +70,44 @@ class MetricsCollector:
         self._store = store
         self._space = space
         self._others: list[Callable[[], Sequence[MetricFamily]]] = []
-        self._looked_at: datetime | None = None
-        self._looking = asyncio.Lock()
+        self._collected_at: timedelta | None = None
+        self._collecting = asyncio.Lock()
         self._measured: dict[str, float] = {}
 
     def include(self, families: Callable[[], Sequence[MetricFamily]]) -> None:
-        """Add what another process has counted."""
+        """Add the metrics of another process."""
         self._others.append(families)
 
     async def text(self, accept: str) -> tuple[bytes, str]:
-        """The page and its content type, by the Accept header. Figures that cannot be had now are left out."""
+        """The text and its content type, by the Accept header. Gauges that are unavailable now are left out."""
         await self.collect()
         return await asyncio.to_thread(lambda: exposition(self._families(), accept))
 
     @asynccontextmanager
-    async def kept_up(self) -> AsyncIterator[None]:
-        """Measure the media store and look at everything else, now and from time to time, while the block lasts."""
-        tasks = [asyncio.create_task(self._keep_measured()), asyncio.create_task(self._keep_looking())]
-        try:
+    async def kept_up(self, supervisor: Supervisor) -> AsyncIterator[None]:
+        """Measure the media store and collect everything else, now and regularly, while the block lasts."""
+        async with (
+            supervisor.supervised(self._measure_regularly(), name="media store measurement"),
+            supervisor.supervised(self._collect_regularly(), name="metrics collection"),
+        ):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def collect(self) -> None:
-        """See how queue, workers, breakers and media store stand."""
-        async with self._looking:
-            now = self._clock.now()
-            if self._looked_at is None or now - self._looked_at >= _FRESH:
-                await asyncio.gather(self._look_at_database(), self._look_at_room())
-                self._looked_at = self._clock.now()
+        """Update the gauges of queue, workers, circuit breakers and media store."""
+        async with self._collecting:
+            now = self._clock.monotonic()
+            if self._collected_at is None or now - self._collected_at >= _MAX_AGE:
+                await asyncio.gather(self._collect_database(), self._collect_disk_space())
+                self._collected_at = self._clock.monotonic()
             self._show_media()
 
     async def measure(self) -> None:
         """Measure the media store file by file. StorageUnavailable."""
         for kind in MediaKind:
-            moved = self._moved().get(kind, 0.0)  # what comes or goes meanwhile may count twice, until the next time
+            moved = self._moved().get(kind, 0.0)  # changes meanwhile may count twice, until the next measurement
             self._measured[kind] = await self._store.bytes_of(kind) - moved
 
-    async def _look_at_database(self) -> None:
+    async def _collect_database(self) -> None:
         try:
             async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
                 depth = await self._queue.depth()
@@ -116,7 +115,7 @@ class MetricsCollector:
                 standings = await self._limits.standings()
                 settings = await self._settings.current()
         except (PhotoChangerError, TimeoutError) as error:
-            _log.warning("queue, workers and breakers are missing in the figures: %s", error or "no answer in time")
+            _log.warning("metrics of queue, workers and circuit breakers missing: %s", error or "timeout")
             for gauge in _FROM_DATABASE:
                 self._telemetry.show(gauge, {})
             return
@@ -134,16 +133,16 @@ class MetricsCollector:
         }
         self._telemetry.show(BREAKER, states)
 
-    async def _look_at_room(self) -> None:
+    async def _collect_disk_space(self) -> None:
         try:
             async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
-                room = await self._space.room()
+                space = await self._space.room()
         except (PhotoChangerError, TimeoutError) as error:
-            _log.warning("the free space is missing in the figures: %s", error or "no answer in time")
+            _log.warning("metrics of the disk space missing: %s", error or "timeout")
             self._telemetry.show(MEDIA_FREE, {})
             return
-        self._telemetry.show(MEDIA_FREE, {} if room.free_bytes is None else {(): float(room.free_bytes)})
-        self._telemetry.show(MEDIA_FLOOR, {(): float(room.floor_bytes)})
+        self._telemetry.show(MEDIA_FREE, {} if space.free_bytes is None else {(): float(space.free_bytes)})
+        self._telemetry.show(MEDIA_FLOOR, {(): float(space.floor_bytes)})
 
     def _show_media(self) -> None:
         moved = self._moved()
@@ -153,7 +152,7 @@ class MetricsCollector:
         self._telemetry.show(MEDIA_BYTES, held)
 
     def _moved(self) -> dict[str, float]:
-        """Bytes written less bytes removed since the counters began, by kind."""
+        """Bytes written minus bytes deleted since the counters started, by kind."""
         families = self._families()
         stored = total(families, MEDIA_STORED.prometheus_name, "kind")
         removed = total(families, MEDIA_REMOVED.prometheus_name, "kind")
@@ -162,15 +161,15 @@ class MetricsCollector:
     def _families(self) -> list[MetricFamily]:
         return summed(self._telemetry.families(), *(families() for families in self._others))
 
-    async def _keep_looking(self) -> None:
+    async def _collect_regularly(self) -> None:
         while True:
             await self.collect()
-            await self._clock.sleep(LOOK_EVERY)
+            await self._clock.sleep(COLLECT_INTERVAL)
 
-    async def _keep_measured(self) -> None:
+    async def _measure_regularly(self) -> None:
         while True:
             try:
                 await self.measure()
             except PhotoChangerError as error:
-                _log.warning("the media store could not be measured: %s", error.detail)
-            await self._clock.sleep(MEASURE_EVERY)
+                _log.warning("measuring the media store failed: %s", error.detail)
+            await self._clock.sleep(MEASURE_INTERVAL)

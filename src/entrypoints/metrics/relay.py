@@ -1,4 +1,4 @@
-"""How a worker process hands out what it counts: to the service that started it, or to Prometheus on a port."""
+"""The metrics of a worker process: sent to the `serve` that started it, or served to Prometheus on a port."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from ...adapters.telemetry import MetricsServer, OpenTelemetry, encode_families
 from ...core.domain.errors import ConfigurationError
+from ...core.services.support.concurrency import Supervisor
 from ..config import PREFIX, Settings
 
 _log = logging.getLogger("photochanger.metrics")
@@ -19,15 +20,15 @@ _WRITE_SECONDS = 1.0
 
 
 def own_output() -> BinaryIO:
-    """Standard output for the figures alone: whatever else is printed goes to standard error from here on."""
+    """Reserve standard output for metrics; other output goes to standard error from now on."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return output
 
 
 @asynccontextmanager
-async def written_to(output: BinaryIO, telemetry: OpenTelemetry) -> AsyncIterator[None]:
-    """Write the figures there once a second if they changed, and at the end; closes the output."""
+async def written_to(output: BinaryIO, telemetry: OpenTelemetry, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Write the metrics once a second if they changed, and at the end; closes the output."""
     last = b""
 
     def write() -> None:
@@ -44,32 +45,30 @@ async def written_to(output: BinaryIO, telemetry: OpenTelemetry) -> AsyncIterato
                 await asyncio.sleep(_WRITE_SECONDS)
                 await asyncio.to_thread(write)
         except OSError as error:
-            _log.warning("figures cannot be handed to the service any more: %s", error.strerror)
+            _log.warning("writing metrics to the service failed: %s", error.strerror)
 
-    writing = asyncio.create_task(keep_writing())
     try:
-        yield
+        async with supervisor.supervised(keep_writing(), name="metrics relay"):
+            yield
     finally:
-        writing.cancel()
         try:
-            await asyncio.gather(writing, return_exceptions=True)
             write()
             output.close()
         except BrokenPipeError:
-            _log.info("the service that takes the figures is gone")  # and this process ends because of that
+            _log.info("the service that reads the metrics has ended")  # this process ends for the same reason
 
 
 @asynccontextmanager
 async def served(settings: Settings, telemetry: OpenTelemetry) -> AsyncIterator[None]:
-    """Serve the figures on the port that is set for that, if one is. ConfigurationError where it cannot be had."""
+    """Serve the metrics on the configured port, if any. ConfigurationError if it cannot be bound."""
     if settings.metrics_port is None:
         yield
         return
     try:
         server = MetricsServer(telemetry.families, host=settings.host, port=settings.metrics_port)
     except OSError as error:
-        raise ConfigurationError(PREFIX + "METRICS_PORT", f"cannot be listened on: {error.strerror}") from error
-    print(f"Figures are at http://{settings.host}:{server.port}/metrics", flush=True)
+        raise ConfigurationError(PREFIX + "METRICS_PORT", f"cannot be bound: {error.strerror}") from error
+    print(f"Metrics are at http://{settings.host}:{server.port}/metrics", flush=True)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""How a worker process tells of itself while it works, so that others know that somebody does."""
+"""The heartbeat of a worker: what shows other processes that it is alive."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from importlib.metadata import version
 from typing import Protocol
 
 from ...core.domain.errors import PhotoChangerError
-from ...core.domain.worker import TELL_EVERY, WorkerReport
+from ...core.domain.worker import HEARTBEAT_INTERVAL, WorkerReport
 from ...core.ports.workers import WorkerRegistry
 
 _log = logging.getLogger("photochanger.worker")
 
-_LEAVE_SECONDS = 5.0
-"""How long a worker that stops tries to take its row with it."""
+_DEREGISTER_SECONDS = 5.0
+"""How long a stopping worker tries to delete its row."""
 
 
-class Working(Protocol):
-    """What is told of: a worker's name, how many jobs it takes at most, and how many it has."""
+class Reporter(Protocol):
+    """What a heartbeat reports: a worker's name, its limit of concurrent jobs, and how many run."""
 
     name: str
 
@@ -33,33 +33,33 @@ class Working(Protocol):
 
 
 class Heartbeat:
-    """Tells of a worker from its own event loop: where that hangs, the worker is silent, as it should be."""
+    """Reports from the worker's own event loop, so that a hanging loop misses its heartbeats."""
 
-    def __init__(self, registry: WorkerRegistry, *, every: timedelta = TELL_EVERY) -> None:
+    def __init__(self, registry: WorkerRegistry, *, every: timedelta = HEARTBEAT_INTERVAL) -> None:
         self._registry = registry
         self._every = every
 
-    async def run(self, worker: Working) -> None:
-        """Tell now and every few seconds until cancelled, then leave. Trouble is logged and waited out."""
+    async def run(self, worker: Reporter) -> None:
+        """Report immediately and every few seconds until cancelled, then deregister. Outages are logged."""
         try:
             while True:
                 try:
                     await self._registry.heartbeat(_report(worker))
                 except PhotoChangerError as error:
-                    _log.warning("this worker could not tell of itself: %s", error.detail)
+                    _log.warning("worker heartbeat failed: %s", error.detail)
                 await asyncio.sleep(self._every.total_seconds())
         finally:
-            await self._leave(worker.name)
+            await self._deregister(worker.name)
 
-    async def _leave(self, name: str) -> None:
+    async def _deregister(self, name: str) -> None:
         try:
-            async with asyncio.timeout(_LEAVE_SECONDS):
+            async with asyncio.timeout(_DEREGISTER_SECONDS):
                 await self._registry.deregister(name)
         except (PhotoChangerError, TimeoutError):
-            _log.warning("this worker could not say that it is leaving; it is shown as silent for a while")
+            _log.warning("deregistering the worker failed; it is shown as silent until it expires")
 
 
-def _report(worker: Working) -> WorkerReport:
+def _report(worker: Reporter) -> WorkerReport:
     return WorkerReport(
         name=worker.name,
         host=socket.gethostname(),

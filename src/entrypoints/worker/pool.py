@@ -1,7 +1,4 @@
-"""Workers: a pool that takes jobs from the queue, works on several at once, and hands back what it cannot finish.
-
-Beside it the webhooks of jobs that have ended are delivered.
-"""
+"""The job pool of a worker: takes jobs from the queue, runs several concurrently, releases those it cannot finish."""
 
 from __future__ import annotations
 
@@ -13,16 +10,19 @@ import socket
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+
 from ...core.domain.deadlines import LEASE
 from ...core.domain.errors import PhotoChangerError, QueueUnavailable
 from ...core.domain.job import Claim, FailureReason
 from ...core.domain.trace_context import trace_id_of
 from ...core.ports.job_queue import JobQueue, JobSignals
-from ...core.ports.job_service import JobService
 from ...core.ports.telemetry import Fact, Telemetry
+from ...core.services.jobs.completion import JobCompletion
 from ...core.services.jobs.processor import JobProcessor
 from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
+from ...core.services.support.concurrency import BackgroundTasks, Supervisor, cancel_and_wait, race
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
 
@@ -31,73 +31,83 @@ _log = logging.getLogger("photochanger.worker")
 _POLL = timedelta(seconds=1)
 _OUTAGE_PAUSE = timedelta(seconds=1)
 MAX_ATTEMPTS = 5
-"""After this many attempts that ended in an unforeseen error the job is failed rather than handed back again."""
+"""After this many attempts that ended in an unforeseen error the job fails instead of being released again."""
 
 GRACE = timedelta(seconds=20)
-"""How long running jobs may go on after the stop signal before they are handed back."""
+
+
+class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a job pool.
+
+    Attributes:
+        concurrency: the most jobs that run at the same time.
+        lease: how long a job belongs to this worker without a renewal.
+        grace: how long running jobs may go on after the stop signal before they are released.
+    """
+
+    concurrency: int
+    lease: timedelta = LEASE
+    grace: timedelta = GRACE
 
 
 def worker_name() -> str:
-    """A name that no other worker has: host, process, chance."""
+    """A unique worker name: host, process id, random suffix."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class WorkerPool:
-    """Up to `concurrency` jobs at once on this event loop."""
+    """Runs jobs concurrently on this event loop."""
 
     def __init__(
         self,
         *,
-        jobs: JobService,
+        completion: JobCompletion,
         queue: JobQueue,
         signals: JobSignals,
         processing: JobProcessor,
         providers: ProviderRegistry,
         settings: SettingsService,
-        concurrency: int,
-        lease: timedelta = LEASE,
-        grace: timedelta = GRACE,
+        options: PoolOptions,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self.name = worker_name()
-        self._jobs = jobs
+        self._completion = completion
         self._queue = queue
         self._signals = signals
         self._processing = processing
         self._providers = providers
         self._settings = settings
-        self._concurrency = concurrency
-        self._lease = lease
-        self._grace = grace
+        self._options = options
         self._telemetry = telemetry
+        self._tasks = BackgroundTasks()
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._stopping = False
 
     @property
     def concurrency(self) -> int:
-        """The most jobs at once."""
-        return self._concurrency
+        """The most jobs that run at the same time."""
+        return self._options.concurrency
 
     @property
     def running(self) -> int:
-        """How many jobs are worked on at this moment."""
+        """How many jobs run now."""
         return len(self._running)
 
     def stop(self) -> None:
-        """Take nothing new; `run` returns when the running jobs are done or handed back."""
+        """Take no more jobs; `run` returns when the running jobs have ended or are released."""
         self._stopping = True
         self._changed.set()
 
     async def run(self) -> None:
-        """Work until `stop` is called. Cancellation stops at once: running jobs are handed back."""
-        renewing = asyncio.ensure_future(self._renew_leases())
+        """Work until `stop` is called. Cancellation releases running jobs immediately, and so does an unforeseen error
+        of the pool itself, which is raised."""
+        supervisor = Supervisor()
         try:
-            await self._take_jobs()
-            await self._finish(self._grace)
+            async with supervisor.guard(), supervisor.supervised(self._renew_leases(), name="lease renewal"):
+                await self._take_jobs()
+                await self._finish(self._options.grace)
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
             await self._finish(timedelta(0))
             await self._processing.close()
 
@@ -105,36 +115,28 @@ class WorkerPool:
         with self._signals.work() as work:
             while not self._stopping:
                 self._changed.clear()
-                free = self._concurrency - len(self._running)
+                free = self.concurrency - len(self._running)
                 claims: list[Claim] = []
                 if free > 0:
                     try:
-                        limits = self._providers.concurrency_limits(await self._settings.current())
-                        claims = await self._queue.acquire(self.name, n=free, lease=self._lease, limits=limits or None)
+                        claims = await self._acquire(free)
                     except QueueUnavailable as error:
-                        _log.warning("no job can be taken: %s", error.detail)
-                        await self._either(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()))
+                        _log.warning("acquiring jobs failed: %s", error.detail)
+                        await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
                         continue
                 for claim in claims:
                     self._start(claim)
                 if len(claims) < free:
-                    await self._either(work.wait(_POLL))
-                elif len(self._running) >= self._concurrency:
+                    await race(work.wait(_POLL), self._changed.wait())
+                elif len(self._running) >= self.concurrency:
                     await self._changed.wait()
 
-    async def _either(self, waiting: object) -> None:
-        """Wait for this, or until a job is done or the pool is to stop."""
-        first = asyncio.ensure_future(waiting)  # type: ignore[call-overload]
-        second = asyncio.ensure_future(self._changed.wait())
-        try:
-            await asyncio.wait({first, second}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (first, second):
-                task.cancel()
-            await asyncio.gather(first, second, return_exceptions=True)
+    async def _acquire(self, n: int) -> list[Claim]:
+        limits = self._providers.concurrency_limits(await self._settings.current())
+        return await self._queue.acquire(self.name, n=n, lease=self._options.lease, limits=limits or None)
 
     def _start(self, claim: Claim) -> None:
-        task = asyncio.create_task(self._work(claim), name=f"job {claim.job.id}")
+        task = self._tasks.start(self._work(claim), name=f"job {claim.job.id}")
         self._running[claim.job.id] = (claim, task)
 
     async def _work(self, claim: Claim) -> None:
@@ -150,62 +152,60 @@ class WorkerPool:
         try:
             await self._processing.run(claim)
         except asyncio.CancelledError:
-            await self._hand_back(claim)
+            await self._release(claim)
             raise
         except PhotoChangerError as error:
-            _log.warning("job %s is handed back: %s", claim.job.id, error.detail)
-            await self._hand_back(claim)
+            _log.warning("job %s released: %s", claim.job.id, error.detail)
+            await self._release(claim)
         except Exception:
-            # The job must not take the worker with it; another attempt within its window may do better.
-            _log.exception("job %s met an unforeseen error", claim.job.id)
-            await self._hand_back(claim) if claim.attempt < MAX_ATTEMPTS else await self._give_up(claim)
+            # The job must not end the worker; another attempt within its window may succeed.
+            _log.exception("job %s failed: unforeseen error", claim.job.id)
+            await self._release(claim) if claim.attempt < MAX_ATTEMPTS else await self._fail(claim)
         finally:
             self._running.pop(claim.job.id, None)
             self._changed.set()
 
-    async def _give_up(self, claim: Claim) -> None:
+    async def _fail(self, claim: Claim) -> None:
         try:
-            await self._jobs.fail(
+            await self._completion.fail(
                 claim.job,
                 FailureReason.PROVIDER_ERROR,
                 error_code="provider_failed",
-                detail="The job could not be worked on; the log of the service says why.",
+                detail="The job failed with an internal error; see the server log.",
                 claim=claim,
             )
         except PhotoChangerError as error:
-            _log.warning("job %s is left to its lease: %s", claim.job.id, error.detail)
+            _log.warning("job %s could not be failed; its lease will expire: %s", claim.job.id, error.detail)
 
-    async def _hand_back(self, claim: Claim) -> None:
+    async def _release(self, claim: Claim) -> None:
         try:
             await self._queue.release(claim)
         except PhotoChangerError as error:
-            _log.warning("job %s is left to its lease: %s", claim.job.id, error.detail)
+            _log.warning("job %s could not be released; its lease will expire: %s", claim.job.id, error.detail)
 
     async def _renew_leases(self) -> None:
-        """Keep the leases of running jobs; stop the work on those that are no longer ours."""
+        """Keep the leases of running jobs; cancel the work on those that belong to another worker by now."""
         while True:
-            await asyncio.sleep(self._lease.total_seconds() / 3)
+            await asyncio.sleep(self._options.lease.total_seconds() / 3)
             claims = [claim for claim, _ in self._running.values()]
             if not claims:
                 continue
             try:
-                ours = await self._queue.renew(claims, lease=self._lease)
+                ours = await self._queue.renew(claims, lease=self._options.lease)
             except QueueUnavailable as error:
-                _log.warning("leases could not be renewed: %s", error.detail)
+                _log.warning("lease renewal failed: %s", error.detail)
                 continue
             for claim in claims:
                 running = self._running.get(claim.job.id)
                 if claim.job.id not in ours and running is not None and running[0] is claim:
-                    _log.info("job %s is no longer ours", claim.job.id)
+                    _log.info("job %s cancelled: its lease was lost", claim.job.id)
                     running[1].cancel()
 
     async def _finish(self, grace: timedelta) -> None:
-        """Give the running jobs this long, then hand them back."""
+        """Wait for the running jobs for `grace`, then cancel and release them."""
         tasks = [task for _, task in self._running.values()]
         if not tasks:
             return
         if grace > timedelta(0):
             await asyncio.wait(tasks, timeout=grace.total_seconds())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)

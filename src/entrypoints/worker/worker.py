@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from ...core.services.support.concurrency import Supervisor
 from ...core.services.webhooks.delivery import WebhookDelivery
 from .heartbeat import Heartbeat
 from .pool import WorkerPool
 
 
 class Worker:
-    """All that a process does which works: jobs, beside them webhooks, and telling of itself. All stop together."""
+    """All background work on jobs in one process."""
 
     def __init__(self, pool: WorkerPool, deliveries: WebhookDelivery, heartbeat: Heartbeat) -> None:
         self._pool = pool
@@ -18,18 +19,18 @@ class Worker:
         self._heartbeat = heartbeat
 
     def stop(self) -> None:
-        """Take nothing new; `run` returns when what is under way has ended, or after its grace."""
+        """Take no more work; `run` returns when running work has ended, or after its grace."""
         self._pool.stop()
         self._deliveries.stop()
 
     async def run(self) -> None:
-        """Work until `stop` is called. Cancellation stops at once."""
-        telling = asyncio.create_task(self._heartbeat.run(self._pool))
-        delivering = asyncio.create_task(self._deliveries.run())
-        try:
-            await self._pool.run()
-            await delivering
-        finally:
-            delivering.cancel()
-            telling.cancel()
-            await asyncio.gather(delivering, telling, return_exceptions=True)
+        """Work until `stop` is called. Cancellation stops immediately, and so does an unforeseen error in any part,
+        which is raised."""
+        supervisor = Supervisor()
+        async with (
+            supervisor.guard(),
+            supervisor.supervised(self._heartbeat.run(self._pool), name="worker heartbeat"),
+            supervisor.supervised(self._deliveries.run(), name="webhook delivery", stop=self._deliveries.stop),
+            supervisor.supervised(self._pool.run(), name="job pool") as jobs,
+        ):
+            await asyncio.wait([jobs])

@@ -68,7 +68,7 @@ def live(tmp_path: Path) -> Iterator[str]:
 
 def contract_of(live: str) -> dict[str, Any]:
     """The contract narrowed to what opens doors here: the right password, and a job that has a picture."""
-    joined = httpx.post(f"{live}/ingest/slot-001", content=form(), headers={"Content-Type": FORM})
+    joined = httpx.post(f"{live}/ingest/slot-001", timeout=60, content=form(), headers={"Content-Type": FORM})
     assert joined.status_code == 200
     contract: dict[str, Any] = copy.deepcopy(yaml.safe_load(contract_path().read_text()))
     fields = contract["paths"]["/ingest/{slot_id}"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
@@ -97,7 +97,9 @@ def contract_of(live: str) -> dict[str, Any]:
 
 
 _HOOKS = """
-import photos, schemathesis
+import schemathesis
+
+from tests.support import photos
 from hypothesis import strategies
 schemathesis.openapi.format("photo", strategies.sampled_from([photos.jpeg(32, 24), photos.png(16, 16)]))
 """
@@ -133,9 +135,9 @@ def test_hostile_requests_get_answers_of_the_contract(live: str, tmp_path: Path)
     (tmp_path / "contract.yaml").write_text(yaml.safe_dump(contract_of(live)))
     (tmp_path / "hooks_of_this_run.py").write_text(_HOOKS)
     (tmp_path / "schemathesis.toml").write_text(_CONFIG)
-    login = httpx.post(f"{live}/api/login", json={"username": "admin", "password": ADMIN_PASSWORD})
+    login = httpx.post(f"{live}/api/login", timeout=60, json={"username": "admin", "password": ADMIN_PASSWORD})
     token = login.json()["access_token"]
-    found = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    found = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
     run = subprocess.run(
         (
             *(sys.executable, "-m", "schemathesis.cli", "run", "contract.yaml", "--url", live),

@@ -17,7 +17,7 @@ from photochanger.adapters.security import Argon2PasswordHasher
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Permission
 from photochanger.core.domain.settings import StoredPassword
 from photochanger.core.ports.accounts import AdminRepository, PasswordHasher
-from photochanger.core.ports.settings_repository import SettingsRepository
+from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.signing_keys import SigningKeys
 from photochanger.core.services.settings.service import SettingsService
@@ -141,9 +141,11 @@ async def test_passwords_that_were_brought_along_open_and_are_hashed_anew(tmp_pa
         old = brought_along("from elsewhere")
         await admins.change(lambda all_: (msgspec.structs.replace(all_[ADMIN], password_hash=old), None))
         now = datetime.now(UTC)
-        await settings.set_ingest_password(StoredPassword(brought_along("of the cameras"), now, "somebody"))
+        stored = await settings.get()
+        password = StoredPassword(brought_along("of the cameras"), now, "somebody")
+        await settings.save(SettingsUpdate(settings=stored, ingest_password=password), expected_version=stored.version)
         changes = await container.get(SettingsService)
-        await changes.change({}, expected_version=None, by=COMMAND_LINE)  # what was known before is forgotten
+        await changes.change({"max_active_jobs": 9}, expected_version=None, by=COMMAND_LINE)  # drops the cache
         for _ in range(2):
             assert (await (await sign_in(service, ADMIN, "from elsewhere")).get("/api/me"))["username"] == ADMIN
             assert (await service.post_form("slot-001", form(password="of the cameras"))).status_code == 200

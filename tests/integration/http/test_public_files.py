@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from photochanger.core.domain.job import replace_result
 from photochanger.core.domain.media import MediaKind, one_chunk
 
 from tests.support import photos
@@ -123,7 +124,7 @@ async def test_an_expired_result_is_410_although_its_file_still_lies_there(tmp_p
         job = await service.only_job()
         assert job.result is not None
         over = msgspec.structs.replace(job.result, expires_at=datetime.now(UTC) - timedelta(seconds=1))
-        service.database.jobs[job.id] = msgspec.structs.replace(job, result=over)
+        service.database.jobs[job.id] = replace_result(job, over)
         assert len(await service.files(MediaKind.RESULTS)) == 1
         for path in (link, f"{link}/thumbnail"):
             assert_problem(await service.client.get(path), 410, "expired")

@@ -115,7 +115,7 @@ async def test_both_languages_have_the_same_words(tab: Browsing) -> None:
     ]
     assert len(WORDS) > 1
     for path in WORDS:
-        address = main.replace("main.js", f"words/{path.name}")
+        address = main.replace("main.js", f"i18n/{path.name}")
         words = await tab.page.evaluate(f"() => import('{address}').then((module) => module.default)")
         assert words["en"].keys() == words["ru"].keys(), path.name
         for key, text in words["en"].items():

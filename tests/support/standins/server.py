@@ -215,6 +215,33 @@ class StandInServer:
             self._changed.notify_all()
 
 
+_HANG_SECONDS = 60
+"""Bounds a test that would wait for ever; no test depends on how soon something happens."""
+
+_WINDOWS_SECONDS = (0.1, 0.4, 1.6, 6.4, 25.6)
+
+
+async def end_of_window(
+    server: StandInServer, behaviour: Behaviour, attempt: Callable[[float], Awaitable[_T]], *, call: str = "call"
+) -> _T:
+    """The result of an attempt whose window of so many seconds ends while the behaviour keeps the client waiting.
+
+    The window grows until the attempt gets as far as that call, so that the result does not depend on the machine's
+    speed. Returns once the server has noticed that the client hung up.
+    """
+    server.script(*[behaviour] * len(_WINDOWS_SECONDS), call=call)
+    for seconds in _WINDOWS_SECONDS:
+        before = len(server.calls(call))
+        result = await attempt(seconds)
+        for _ in range(100):  # the server reads what was sent at the last moment
+            await asyncio.sleep(0)
+        if len(server.calls(call)) > before:
+            async with asyncio.timeout(_HANG_SECONDS):
+                await server.until(lambda: server.hang_ups == 1)
+            return result
+    raise AssertionError(f"{call} was not called within {_WINDOWS_SECONDS[-1]} s")
+
+
 # Behaviours that any service may show.
 
 

@@ -10,6 +10,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
 from photochanger.core.domain.settings import StoredPassword
+from photochanger.core.ports.settings_repository import SettingsUpdate
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
 
@@ -30,7 +31,9 @@ async def world_with_password(password: str = PASSWORD) -> World:
 async def rotate(world: World, password: str) -> None:
     """What the administrator does in another process."""
     hash = await world.hasher.hash(password)
-    await world.settings_records.set_ingest_password(StoredPassword(hash, world.clock.now(), "admin"))
+    stored = await world.settings_records.get()
+    update = SettingsUpdate(settings=stored, ingest_password=StoredPassword(hash, world.clock.now(), "admin"))
+    await world.settings_records.save(update, expected_version=stored.version)
 
 
 async def check(world: World, password: str = PASSWORD, *, address: str = HERE) -> None:

@@ -104,5 +104,5 @@ async def test_a_lost_log_entry_does_not_cost_the_picture() -> None:
     world = World()
     await world.slot()
     await world.submit()
-    world.records.trouble["append_logs"] = QueueUnavailable("away")
+    world.job_log.trouble["append"] = QueueUnavailable("away")
     assert (await world.work()).state is JobState.SUCCEEDED

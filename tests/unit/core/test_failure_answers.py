@@ -159,8 +159,8 @@ async def test_a_failure_answer_that_lost_the_race_is_removed() -> None:
     claim = await world.claim()
 
     async def meanwhile(request: ProviderRequest) -> bytes:
-        good = await world.jobs.store_picture(job, picture("good"), limits=world.providers.limits)
-        assert await world.jobs.finalize_job(claim, good, provider_id="cloud", operation_id="enhance")
+        good = await world.completion.store_picture(job, picture("good"), limits=world.providers.limits)
+        assert await world.completion.finalize_job(claim, good, provider_id="cloud", operation_id="enhance")
         return picture("branded")
 
     world.local.script.append(meanwhile)

@@ -155,3 +155,8 @@ async def test_a_job_that_is_cancelled_stops_both_calls() -> None:
     await world.jobs.cancel(job.id)
     await world.end(work, within=2 * SECOND)
     assert (cloud.stopped, other.stopped) == (1, 1)
+
+
+async def test_hedged_calls_share_the_photo() -> None:
+    world, _, _ = await hedged([hung], [slow(1)])
+    assert len(world.images.prepared) == 1

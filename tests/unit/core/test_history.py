@@ -28,7 +28,7 @@ async def test_a_sweep_forgets_jobs_whose_time_is_over_and_keeps_their_statistic
     await world.sweeper.sweep_expired()
     assert (await world.jobs.get(old.id)).id == old.id
     await world.clock.advance(2 * HOUR)
-    assert (await world.sweeper.sweep_expired()).old_jobs == 1
+    assert (await world.sweeper.sweep_expired())["old_jobs"] == 1
     with pytest.raises(JobNotFound):
         await world.jobs.get(old.id)
     assert (await world.jobs.get(kept.id)).id == kept.id

@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from photochanger.core.domain.accounts import Actor
+from photochanger.core.domain.audit import AuditAction, AuditEntry
 from photochanger.core.domain.errors import (
     ImageTooLarge,
     JobFinalized,
@@ -79,11 +81,11 @@ async def test_a_photo_goes_in_and_a_picture_comes_out() -> None:
     )
     assert ended.result is not None
     assert await world.content(ended.result.file.key) == cloud.made(request)
-    assert (ended.result.mime, ended.result.width, ended.result.fallback) == ("image/jpeg", 1000, False)
+    assert (ended.result.mime, ended.result.picture.width, ended.result.fallback) == ("image/jpeg", 1000, False)
     assert ended.result.expires_at == ended.finalized_at + timedelta(hours=72)
     kept = ended.result.file.key
     assert await world.files() == sorted(str(key) for key in (kept, preview_key(kept), photo_key(kept)))
-    events = [entry.event for entry in await world.records.logs(job.id)]
+    events = [entry.event for entry in await world.job_log.entries(job.id)]
     assert events.count(LogEvent.ATTEMPT) == 1  # written beside the job's end, before it or after
     events.remove(LogEvent.ATTEMPT)
     assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.FINALIZED]
@@ -107,10 +109,10 @@ async def test_the_preview_is_offered_to_the_job_and_dropped_when_the_answer_was
     await world.submit()
     job = await world.work()
     assert job.result is not None
-    preview = await world.records.preview(job.id)
+    preview = await world.results.preview(job.id)
     assert preview == await world.content(preview_key(job.result.file.key))
-    await world.jobs.clear_inline_preview(job.id)
-    assert await world.records.preview(job.id) is None
+    await world.results.clear_preview(job.id, answered_at=world.clock.now())
+    assert await world.results.preview(job.id) is None
 
 
 async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
@@ -122,46 +124,6 @@ async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
     assert await world.files(MediaKind.PREVIEWS) == []
     await world.clock.advance(SECOND)
     assert len(await world.files(MediaKind.PREVIEWS)) == 2
-
-
-async def test_what_a_rush_left_behind_is_made_one_by_one_in_the_lulls_between_guests() -> None:
-    world = World()
-    await world.slot()
-    lull = timedelta(milliseconds=250)
-    for _ in range(3):
-        await world.submit()
-        await world.end(await world.start_work())
-    for made in range(1, 4):
-        await world.clock.advance(lull)
-        assert len(await world.files(MediaKind.PREVIEWS)) == made
-    await world.clock.advance(lull - timedelta(milliseconds=1))
-    await world.submit()
-    await world.end(await world.start_work())  # another guest: whoever made previews now would be in the way
-    await world.clock.advance(lull - timedelta(milliseconds=1))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 3
-    await world.clock.advance(timedelta(milliseconds=1))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 4
-
-
-async def test_a_preview_waits_for_a_lull_for_a_second_at_most() -> None:
-    world = World()
-    await world.slot()
-    for _ in range(8):
-        assert await world.files(MediaKind.PREVIEWS) == []
-        await world.submit()
-        await world.end(await world.start_work())
-        await world.clock.advance(timedelta(milliseconds=125))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 1
-
-
-async def test_what_is_left_of_a_rush_is_made_at_once_when_the_worker_stops() -> None:
-    world = World()
-    await world.slot()
-    for _ in range(3):
-        await world.submit()
-        await world.end(await world.start_work())
-    await world.run(world.processing.close(), within=timedelta(milliseconds=250))
-    assert len(await world.files(MediaKind.PREVIEWS)) == 6
 
 
 async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_one() -> None:
@@ -183,18 +145,6 @@ async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_
         await world.media.job_photo(job.id)
 
 
-async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a rush: what may be held of the photos is less than one of them."""
-    monkeypatch.setattr("photochanger.core.services.jobs.processor._MAX_PHOTO_BYTES", 10)
-    world = World()
-    await world.slot()
-    await world.submit()
-    job = await world.work()
-    assert [name.rsplit(".", 1)[1] for name in await world.files(MediaKind.PREVIEWS)] == ["webp"]
-    with pytest.raises(MediaNotFound):
-        await world.media.job_photo(job.id)
-
-
 async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:
     world = World()
     await world.slot()
@@ -203,7 +153,7 @@ async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:
     world.store.trouble["put"] = StorageUnavailable("full")
     await world.clock.advance(SECOND)
     await world.end(work)
-    (job,) = await world.jobs.refresh_recent_results(SLOT)
+    (job,) = (await world.results.recent(SLOT, now=world.clock.now(), limit=10)).items
     assert job.state is JobState.SUCCEEDED
     assert await world.files(MediaKind.PREVIEWS) == []
 
@@ -222,7 +172,7 @@ async def test_at_the_deadline_whoever_waits_ends_the_job_although_no_worker_cam
     assert ended == await world.jobs.get(job.id)
     assert ended.finalized_at == job.expires_at
     await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
-    assert await world.jobs.acquire_next_job("worker-1") == []
+    assert await world.claims() == []
 
 
 async def test_at_the_deadline_the_worker_stops_the_provider_and_ends_the_job_although_nobody_waits() -> None:
@@ -245,13 +195,13 @@ async def test_an_answer_after_the_deadline_changes_nothing_and_its_file_is_remo
     job = await world.submit()
     claim = await world.claim()
     await world.run(world.jobs.wait(job.id), within=WINDOW)
-    before, log = await world.jobs.get(job.id), await world.records.logs(job.id)
-    late = await world.jobs.store_picture(job, picture("late"), limits=world.providers.limits)
+    before, log = await world.jobs.get(job.id), await world.job_log.entries(job.id)
+    late = await world.completion.store_picture(job, picture("late"), limits=world.providers.limits)
     assert await world.files() == [str(late.file.key)]
-    assert await world.jobs.finalize_job(claim, late, provider_id="local", operation_id="enhance") is None
+    assert await world.completion.finalize_job(claim, late, provider_id="local", operation_id="enhance") is None
     assert await world.files() == []
     assert await world.jobs.get(job.id) == before
-    assert await world.records.logs(job.id) == log
+    assert await world.job_log.entries(job.id) == log
 
 
 async def test_a_provider_that_cannot_be_stopped_and_answers_late_leaves_no_file() -> None:
@@ -363,6 +313,41 @@ async def test_a_job_that_has_ended_cannot_be_cancelled_and_stays_as_it_is() -> 
     assert await world.jobs.get(job.id) == job
 
 
+async def test_a_cancelled_job_has_its_audit_entry_and_a_second_cancel_has_none() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    await world.jobs.cancel(job.id, by=Actor("ada", "10.0.0.7"))
+    with pytest.raises(JobFinalized):
+        await world.jobs.cancel(job.id, by=Actor("ada"))
+    (entry,) = (await world.audit.find(limit=10)).items
+    assert (entry.action, entry.actor, entry.address, entry.target, entry.detail) == (
+        AuditAction.JOB_CANCELLED,
+        "ada",
+        "10.0.0.7",
+        str(job.id),
+        {"slot_id": SLOT},
+    )
+
+
+async def test_a_job_goes_on_where_the_audit_entry_of_its_cancel_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+
+    def fail(entry: AuditEntry | None) -> None:
+        raise RuntimeError("the audit log cannot be written")
+
+    monkeypatch.setattr(world.audit, "write", fail)
+    with pytest.raises(RuntimeError):
+        await world.jobs.cancel(job.id, by=Actor("ada"))
+    assert await world.jobs.get(job.id) == job
+    monkeypatch.undo()
+    assert (await world.work()).state is JobState.SUCCEEDED
+
+
 async def test_every_end_counts_once() -> None:
     world = World(ScriptedProvider("cloud", picture("good"), Rejected("no")))
     await world.slot("cloud")
@@ -392,12 +377,12 @@ async def test_of_two_workers_that_finalize_the_same_job_one_wins_and_one_file_s
     await world.clock.advance(11 * SECOND)
     newer = await world.claim("worker-2")
     assert (stale.attempt, newer.attempt) == (1, 2)
-    first = await world.jobs.store_picture(job, picture("first"), limits=world.providers.limits)
-    second = await world.jobs.store_picture(job, picture("second"), limits=world.providers.limits)
+    first = await world.completion.store_picture(job, picture("first"), limits=world.providers.limits)
+    second = await world.completion.store_picture(job, picture("second"), limits=world.providers.limits)
     assert first.file.key != second.file.key
     ends = await asyncio.gather(
-        world.jobs.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
-        world.jobs.finalize_job(newer, second, provider_id="local", operation_id="enhance"),
+        world.completion.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
+        world.completion.finalize_job(newer, second, provider_id="local", operation_id="enhance"),
     )
     assert ends[0] is None
     assert ends[1] == await world.jobs.get(job.id)
@@ -440,14 +425,14 @@ async def test_a_worker_that_is_stopped_just_when_its_picture_is_stored_takes_it
     await world.slot()
     job = await world.submit()
     work = asyncio.ensure_future(world.processing.run(await world.claim()))
-    store_picture = world.jobs.store_picture
+    store_picture = world.completion.store_picture
 
     async def and_then_the_stop(job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
         stored = await store_picture(job, data, limits=limits)
         work.cancel()
         return stored
 
-    world.jobs.store_picture = and_then_the_stop  # type: ignore[method-assign]
+    world.completion.store_picture = and_then_the_stop  # type: ignore[method-assign]
     with pytest.raises(asyncio.CancelledError):
         await world.end(work)
     assert (await world.jobs.get(job.id)).state is JobState.PROCESSING

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from photochanger.core.domain.errors import (
     ImageTooLarge,
-    JobNotFound,
     QueueFull,
     QueueUnavailable,
     SlotDisabled,
@@ -19,8 +18,6 @@ from photochanger.core.domain.errors import (
     UnsupportedMediaType,
 )
 from photochanger.core.domain.job import (
-    JobFilter,
-    JobOrder,
     JobSource,
     JobState,
     LogEvent,
@@ -31,7 +28,6 @@ from photochanger.core.ports.provider import Rejected
 
 from tests.support.world import (
     SECOND,
-    SLOT,
     ScriptedProvider,
     World,
     chunks,
@@ -116,7 +112,7 @@ async def test_a_photo_sent_again_joins_the_job_whose_client_hung_up() -> None:
     world = World(settings=AppSettings(max_active_jobs=1))
     await world.slot()
     ghost = await world.submit()
-    await world.jobs.abandon(ghost.id)
+    await world.queue.abandon(ghost.id)
     again = await world.submit()
     assert again.id == ghost.id
     assert await world.files() == [str(ghost.photo.file.key)]
@@ -129,10 +125,10 @@ async def test_a_photo_sent_again_gets_the_picture_that_was_finished_meanwhile_b
     world = World()
     await world.slot()
     ghost = await world.submit()
-    await world.jobs.abandon(ghost.id)
+    await world.queue.abandon(ghost.id)
     done = await world.work(within=SECOND)
     assert (await world.submit()).result == done.result
-    await world.jobs.abandon(ghost.id)
+    await world.queue.abandon(ghost.id)
     await world.clock.advance(WINDOW)
     assert (await world.submit()).id != ghost.id
 
@@ -169,7 +165,7 @@ async def test_a_picture_that_is_none_leaves_no_file() -> None:
         (picture(width=10**5, height=10**5), ImageTooLarge),
     ):
         with pytest.raises(error):
-            await world.jobs.store_picture(job, data, limits=world.providers.limits)
+            await world.completion.store_picture(job, data, limits=world.providers.limits)
     assert await world.files(MediaKind.RESULTS) == []
 
 
@@ -179,7 +175,7 @@ async def test_a_picture_that_cannot_be_stored_is_said_although_it_is_one() -> N
     job = await world.submit()
     world.store.trouble["put"] = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
-        await world.jobs.store_picture(job, picture(), limits=world.providers.limits)
+        await world.completion.store_picture(job, picture(), limits=world.providers.limits)
 
 
 # Cancelling
@@ -200,71 +196,12 @@ async def test_whoever_cancels_a_job_that_ends_at_that_moment_is_told_so() -> No
 # Lists and logs
 
 
-async def test_jobs_are_found_page_by_page() -> None:
-    world = World()
-    await world.slot()
-    await world.slot(id="slot-002")
-    made = []
-    for number in range(5):
-        made.append((await world.submit(picture(str(number)))).id)
-        await world.clock.advance(SECOND)
-    await world.submit(picture("other"), slot_id="slot-002")
-    wanted = JobFilter(slot_id=SLOT)
-    first = await world.jobs.find(wanted, limit=3)
-    rest = await world.jobs.find(wanted, limit=3, after=first.next)
-    assert [job.id for job in first.items + rest.items] == made[::-1]
-    assert rest.next is None
-    oldest = await world.jobs.find(wanted, order=JobOrder.OLDEST, limit=2)
-    assert [job.id for job in oldest.items] == made[:2]
-
-
-async def test_the_log_of_a_job_tells_its_life_and_there_is_none_of_no_job() -> None:
+async def test_the_log_of_a_job_has_its_whole_life() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
     await world.work()
-    events = [entry.event for entry in await world.jobs.logs(job.id)]
+    events = [entry.event for entry in await world.job_log.entries(job.id)]
     assert events[:2] == [LogEvent.RECEIVED, LogEvent.ACQUIRED]
     assert {LogEvent.ATTEMPT, LogEvent.FINALIZED} == {*events[2:]}
-    with pytest.raises(JobNotFound):
-        await world.jobs.logs(uuid4())
-
-
-# The gallery of a slot
-
-
-async def test_guests_see_the_pictures_of_guests_page_by_page_and_no_test_runs() -> None:
-    world = World(settings=AppSettings(result_retention=timedelta(hours=1)))
-    slot = await world.slot()
-    await world.slot(id="slot-002")
-    made = []
-    for number, source in enumerate([JobSource.INGEST, JobSource.TEST, JobSource.LIBRARY, JobSource.INGEST]):
-        await world.submit(picture(str(number)), source=source)
-        made.append((await world.work(within=timedelta(0))).id)
-    await world.submit(slot_id="slot-002")
-    await world.work(within=timedelta(0))
-    first = await world.jobs.gallery(slot, limit=2)
-    rest = await world.jobs.gallery(slot, limit=2, after=first.next)
-    assert [job.id for job in first.items] == [made[3], made[2]]
-    assert [job.id for job in rest.items] == [made[0]]
-    assert rest.next is None
-    assert (await world.jobs.gallery(slot, limit=3)).next is None
-    await world.clock.advance(timedelta(hours=1))
-    assert (await world.jobs.gallery(slot, limit=2)).items == ()
-
-
-async def test_the_newest_ten_results_of_a_slot_are_shown_while_they_last() -> None:
-    world = World(settings=AppSettings(result_retention=timedelta(hours=1)))
-    await world.slot()
-    await world.slot(id="slot-002")
-    made = []
-    for number in range(12):
-        await world.submit(picture(str(number)))
-        made.append((await world.work(within=timedelta(0))).id)
-    await world.submit(slot_id="slot-002")
-    await world.work(within=timedelta(0))
-    assert [job.id for job in await world.jobs.refresh_recent_results(SLOT)] == made[:1:-1]
-    await world.clock.advance(timedelta(hours=1) - 13 * SECOND + 5.5 * SECOND)  # one ended each second
-    assert [job.id for job in await world.jobs.refresh_recent_results(SLOT)] == made[:5:-1]
-    await world.clock.advance(timedelta(hours=1))
-    assert await world.jobs.refresh_recent_results(SLOT) == []
+    assert await world.job_log.entries(uuid4()) == []

@@ -110,7 +110,7 @@ async def test_the_clock_ends_it_before_the_sweeper_does() -> None:
     assert await world.last_requests.get("slot-001") is not None
     await world.clock.advance(SECOND)
     assert await world.last_requests.get("slot-001") is None
-    assert (await world.sweeper.sweep_expired()).last_requests == 1
+    assert (await world.sweeper.sweep_expired())["last_requests"] == 1
 
 
 async def test_it_is_not_kept_longer_than_results() -> None:

@@ -73,7 +73,7 @@ async def test_a_late_picture_goes_to_the_gallery_and_the_job_stays_timed_out() 
     assert (rescued.state, rescued.failure_reason) == (JobState.TIMED_OUT, FailureReason.TIMEOUT)
     assert rescued.result is not None
     assert await world.content(rescued.result.file.key) == picture("late")
-    assert [found.id for found in await world.jobs.refresh_recent_results(job.slot_id)] == [job.id]
+    assert (await world.results.recent(job.slot_id, now=world.clock.now(), limit=10)).items == (rescued,)
     assert len(await world.log(job, LogEvent.RESCUED)) == 1
     assert rescued.result.expires_at == job.created_at + 60 * SECOND + timedelta(hours=72)
 
@@ -153,3 +153,18 @@ async def test_a_job_in_time_is_nothing_special() -> None:
     ended = await at(world, job, 10)
     assert ended.state is JobState.SUCCEEDED
     assert await world.log(job, LogEvent.RESCUED) == []
+
+
+async def test_a_late_picture_that_arrives_while_the_failure_answer_is_made_keeps_its_file() -> None:
+    world, job = await begun(Late(46, picture("late")), failure_answer=FailureAnswer.ORIGINAL)
+    fail = world.completion.fail
+
+    async def slowly(*args: object, **kwargs: object) -> object:
+        await world.clock.sleep(2 * SECOND)
+        return await fail(*args, **kwargs)
+
+    world.completion.fail = slowly
+    rescued = await at(world, job, 60)
+    assert rescued.result is not None
+    assert not rescued.result.fallback
+    assert await world.content(rescued.result.file.key) == picture("late")

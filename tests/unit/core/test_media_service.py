@@ -203,7 +203,7 @@ async def test_a_result_is_given_out_while_the_clock_says_so() -> None:
 async def test_a_result_that_was_purged_has_expired() -> None:
     world = World()
     job = await done_job(world)
-    await world.records.mark_purged([job.id], now=world.clock.now())
+    await world.results.mark_purged([job.id], now=world.clock.now())
     with pytest.raises(MediaExpired):
         await world.media.public_result(job.id)
 
@@ -252,6 +252,6 @@ async def test_a_thumbnails_checksum_is_not_the_results() -> None:
 async def test_a_thumbnail_made_after_the_answer_does_not_come_back_as_inline_preview() -> None:
     world = World()
     job = await done_job(world)
-    await world.jobs.clear_inline_preview(job.id)
+    await world.results.clear_preview(job.id, answered_at=world.clock.now())
     await world.media.make_thumbnail(job)
-    assert await world.records.preview(job.id) is None
+    assert await world.results.preview(job.id) is None

@@ -14,7 +14,7 @@ from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.ports.provider import NotConfigured
-from photochanger.core.ports.secrets import SecretKeyUnavailable
+from photochanger.core.ports.secrets import KeyChange, SecretKeyUnavailable
 from photochanger.core.services.providers.api_keys import KeySource, KeyState, ProviderKeys
 
 from tests.support.world import SECOND, Troubled
@@ -84,7 +84,9 @@ async def test_what_is_stored_is_sealed_and_bound_to_its_provider() -> None:
     await keys.service.set("gemini", KEY, by=ADA)
     stored = await keys.records.inner.get("gemini")
     assert KEY not in stored.sealed
-    await keys.records.inner.put(type(stored)(**{**_fields(stored), "provider_id": "openai"}))
+    await keys.records.inner.change(
+        KeyChange(provider_id="openai", secret=type(stored)(**{**_fields(stored), "provider_id": "openai"}))
+    )
     with pytest.raises(NotConfigured):
         await keys.service.key("openai")
 
@@ -128,7 +130,7 @@ async def test_a_key_sealed_with_another_secret_says_what_to_do() -> None:
     keys = Keys()
     await keys.other_process("another secret, which is long enough as well").service.set("gemini", KEY, by=ADA)
     for _ in range(2):  # the second time from memory
-        with pytest.raises(NotConfigured, match="PHOTOCHANGER_SECRET_KEY is another one") as refused:
+        with pytest.raises(NotConfigured, match="PHOTOCHANGER_SECRET_KEY has changed") as refused:
             await keys.service.key("gemini")
         assert KEY not in refused.value.reason
     await keys.service.set("gemini", KEY, by=ADA)

@@ -43,7 +43,7 @@ async def working(world: World) -> AsyncIterator[None]:
         running: set[asyncio.Task[None]] = set()
         try:
             while True:
-                for claim in await world.jobs.acquire_next_job("w", n=8):
+                for claim in await world.claims("w", n=8):
                     running.add(asyncio.ensure_future(world.processing.run(claim)))
                 await world.clock.sleep(timedelta(milliseconds=100))
         finally:

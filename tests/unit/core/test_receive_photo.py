@@ -164,10 +164,3 @@ async def test_a_store_that_cannot_be_written_is_said() -> None:
     world.store.trouble["put"] = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
         await world.submit()
-
-
-async def test_a_received_photo_that_nobody_wants_can_be_let_go_of() -> None:
-    world = World()
-    photo = await world.jobs.receive_photo(await world.slot(), chunks(picture()))
-    await world.jobs.discard_photo(photo)
-    assert await world.files() == []

@@ -136,7 +136,7 @@ async def test_jobs_outlive_a_provider_that_is_away_for_half_a_minute() -> None:
     await world.slot("cloud")
     started = world.clock.now()
     jobs = [await world.submit(picture(str(number))) for number in range(50)]
-    claims = await world.jobs.acquire_next_job("worker-1", n=50)
+    claims = await world.claims("worker-1", n=50)
     works = [asyncio.ensure_future(world.processing.run(claim)) for claim in claims]
     for _ in range(48):
         await world.clock.advance(SECOND)
@@ -186,7 +186,7 @@ async def test_a_daily_limit_ends_the_entry_for_the_job() -> None:
     await world.submit()
     job = await world.work(within=timedelta(0))
     assert (job.failure_reason, len(cloud.calls)) == (FailureReason.PROVIDER_ERROR, 1)
-    assert "day" in (job.error_detail or "")
+    assert "Daily" in (job.error_detail or "")
 
 
 async def test_a_place_is_waited_for_and_taken_as_soon_as_it_is_free() -> None:
@@ -200,7 +200,7 @@ async def test_a_place_is_waited_for_and_taken_as_soon_as_it_is_free() -> None:
     await world.slot("cloud", "local")
     await world.submit(picture("1"))
     await world.submit(picture("2"))
-    first, second = await world.jobs.acquire_next_job("worker-1", n=2)
+    first, second = await world.claims("worker-1", n=2)
     works = [await world.start(world.processing.run(claim)) for claim in (first, second)]
     await world.clock.advance(5 * SECOND)
     assert len(cloud.calls) == 1
@@ -216,7 +216,7 @@ async def test_a_job_does_not_wait_for_a_place_until_it_is_too_late_for_its_fall
     await world.slot("cloud", "local")
     await world.submit(picture("1"))
     await world.submit(picture("2"))
-    first, second = await world.jobs.acquire_next_job("worker-1", n=2)
+    first, second = await world.claims("worker-1", n=2)
     holding = await world.start(world.processing.run(first))
     work = await world.start(world.processing.run(second))
     for _ in range(40):
@@ -261,7 +261,7 @@ async def test_many_jobs_at_once_read_the_figures_once() -> None:
     await world.slot("cloud")
     for number in range(20):
         await world.submit(picture(str(number)))
-    claims = await world.jobs.acquire_next_job("worker-1", n=20)
+    claims = await world.claims("worker-1", n=20)
     works = [asyncio.ensure_future(world.processing.run(claim)) for claim in claims]
     await world.clock.advance(SECOND)
     await asyncio.gather(*works)

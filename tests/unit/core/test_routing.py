@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from photochanger.core.domain.errors import InvalidSettings, StorageUnavailable
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
-from photochanger.core.domain.job import FailureReason, JobState, LogEvent
+from photochanger.core.domain.job import FailureReason, JobSource, JobState, LogEvent
 from photochanger.core.domain.media import MediaKey, MediaKind
 from photochanger.core.domain.provider_usage import ProviderLimit
 from photochanger.core.domain.settings import AppSettings
@@ -265,3 +265,67 @@ async def test_the_catalogue_knows_limits_and_closes_everyone() -> None:
     assert world.providers.concurrency_limits(allowed) == {"two": 4}
     await world.providers.close()
     assert (one.closed, two.closed, world.local.closed) == (1, 1, 1)
+
+
+async def test_attempts_that_fail_are_in_the_log_while_the_job_goes_on() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")), ScriptedProvider("other", never))
+    await world.slot("cloud", "other")
+    job = await world.submit()
+    work = await world.start_work()
+    assert [entry["classification"] for entry in await world.log(job, LogEvent.ATTEMPT)] == ["rejected"]
+    assert not work.done()
+    work.cancel()
+
+
+async def test_the_attempt_that_made_the_picture_is_logged_without_making_the_guest_wait() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    world.records.append_logs = never
+    await world.end(await world.start_work())
+    assert (await world.jobs.get(job.id)).state is JobState.SUCCEEDED
+
+
+async def test_the_log_of_a_test_job_is_complete_at_its_end() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked")))
+    await world.slot("cloud", "local")
+    job = await world.submit(source=JobSource.TEST)
+    await world.end(await world.start_work())
+    events = [entry.event for entry in await world.job_log.entries(job.id)]
+    assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.ATTEMPT, LogEvent.ATTEMPT, LogEvent.FINALIZED]
+
+
+async def test_the_call_of_a_job_that_was_cancelled_is_logged_and_reported() -> None:
+    world = World(ScriptedProvider("cloud", never, max_concurrent=1))
+    await world.slot("cloud")
+    job = await world.submit()
+    work = await world.start_work()
+    await world.jobs.cancel(job.id)
+    await world.end(work)
+    (attempt,) = await world.log(job, LogEvent.ATTEMPT)
+    assert attempt["classification"] == "cancelled"
+    assert world.limits.calls.count("release") == 1
+
+
+async def test_a_worker_that_stops_leaves_the_attempt_in_the_log_and_the_permit_free() -> None:
+    world = World(ScriptedProvider("cloud", never, max_concurrent=1))
+    await world.slot("cloud")
+    job = await world.submit()
+    work = await world.start_work()
+    work.cancel()
+    await world.run(world.processing.close())
+    (attempt,) = await world.log(job, LogEvent.ATTEMPT)
+    assert attempt["classification"] == "cancelled"
+    assert world.limits.calls.count("release") == 1
+
+
+async def test_a_pause_does_not_grow_when_the_clock_is_set_back() -> None:
+    cloud = ScriptedProvider("cloud", Retryable("limit", after=7 * SECOND))
+    world = World(cloud)
+    await world.slot("cloud")
+    await world.submit()
+    work = await world.start_work()
+    await world.clock.advance(SECOND)
+    world.clock.set_back(timedelta(hours=1))
+    await world.end(work, within=6 * SECOND)
+    assert len(cloud.calls) == 2

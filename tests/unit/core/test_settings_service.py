@@ -12,6 +12,7 @@ from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable, VersionConflict
 from photochanger.core.domain.provider_usage import ProviderLimit
 from photochanger.core.domain.settings import AppSettings, StoredPassword, StoredSettings
+from photochanger.core.ports.settings_repository import SettingsUpdate
 
 from tests.support.world import SECOND, ScriptedProvider, World
 
@@ -34,7 +35,7 @@ async def test_what_is_stored_goes_over_the_defaults_field_by_field() -> None:
     }
     for name, value in stored.items():
         world = World(settings=defaults)
-        await world.settings_records.save(StoredSettings(**{name: value}), expected_version=1)
+        await world.settings_records.save(SettingsUpdate(settings=StoredSettings(**{name: value})), expected_version=1)
         for field in stored:
             expected = value if field == name else getattr(defaults, field)
             assert getattr(await world.settings.current(), field) == expected, field
@@ -165,6 +166,7 @@ async def test_what_holds_is_shown_with_what_was_set_here_and_no_password() -> N
         "max_image_pixels": 100_000_000,
         "stored": [],
         "provider_limits": {},
+        "provider_keys": {},
         "ingest_password": {"changed_at": world.clock.now(), "changed_by": "first start"},
         "version": 1,
     }
@@ -339,7 +341,7 @@ async def test_writers_that_name_no_version_lose_nothing_of_each_other() -> None
     described = await world.settings.describe()
     assert described["stored"] == ["sync_response_seconds", "result_retention_hours", "max_active_jobs"]
     assert described["provider_limits"].keys() == {"cloud", "other"}
-    assert described["version"] == 6
+    assert described["version"] == 5
 
 
 async def test_a_change_with_a_version_may_be_of_several_kinds() -> None:

@@ -15,7 +15,7 @@ from photochanger.core.domain.trace_context import (
     trace_id_of,
 )
 from photochanger.core.ports.provider import Retryable
-from photochanger.core.services.maintenance.sweeper import EVERY
+from photochanger.core.services.maintenance.sweeper import INTERVAL
 
 from tests.support.world import (
     SECOND,
@@ -73,7 +73,7 @@ async def test_jobs_that_the_sweeper_ends_are_told_and_so_is_each_sweep() -> Non
     await world.submit()
     await world.clock.advance(timedelta(hours=1))
     sweeping = await world.start(world.sweeper.run())
-    await world.clock.advance(EVERY)
+    await world.clock.advance(INTERVAL)
     sweeping.cancel()
     assert [ended["reason"] for ended in world.telemetry.of("job_ended")] == [FailureReason.TIMEOUT]
     assert [sweep["jobs_timed_out"] for sweep in world.telemetry.of("swept")] == [1, 0]

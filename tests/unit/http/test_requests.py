@@ -15,7 +15,7 @@ from photochanger.core.domain.errors import (
     QueueUnavailable,
 )
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
-from photochanger.core.domain.job import pending
+from photochanger.core.domain.job import Job
 from photochanger.entrypoints.http.ingest.handler import _Preference
 from photochanger.entrypoints.http.protocol.links import UrlBuilder
 from photochanger.entrypoints.http.protocol.problems import problem_of
@@ -39,7 +39,7 @@ JOB_ID = UUID("01980000-0000-7000-8000-000000000000")
     ],
 )
 def test_a_preference_holds_the_request_so_long(headers: list[str], seconds: int, applied: str) -> None:
-    job = pending(new_job())
+    job = Job(spec=new_job())
     preference = _Preference(headers)
     assert preference.until(job) == job.created_at + timedelta(seconds=seconds)
     assert preference.applied == applied
@@ -49,7 +49,7 @@ def test_a_preference_holds_the_request_so_long(headers: list[str], seconds: int
     "headers", [[], [""], ["wait"], ["wait=ten"], ["wait=-1"], ["wait=²"], ["wait=48"], ["wait=999999"]]
 )
 def test_otherwise_the_request_is_held_until_the_deadline(headers: list[str]) -> None:
-    assert _Preference(headers).until(pending(new_job())) is None
+    assert _Preference(headers).until(Job(spec=new_job())) is None
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from email.utils import format_datetime
 import pytest
 from google.genai import types
 from photochanger.adapters.providers.gemini.errors import (
-    ACCOUNT_TROUBLE,
+    ACCOUNT_DISABLED,
     BLOCKS,
     REFUSALS,
-    WORTH_ANOTHER_TRY,
+    RETRYABLE_REASONS,
 )
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.core.ports.provider import (
@@ -83,9 +83,9 @@ async def test_an_answer_that_was_cut_but_has_its_picture_counts(
 
 def test_every_finish_reason_and_every_block_of_the_sdk_has_its_verdict() -> None:
     reasons = {member.value for member in types.FinishReason}
-    assert reasons <= REFUSALS | WORTH_ANOTHER_TRY | ACCOUNT_TROUBLE
-    assert not REFUSALS & WORTH_ANOTHER_TRY
-    assert not ACCOUNT_TROUBLE & (REFUSALS | WORTH_ANOTHER_TRY)
+    assert reasons <= REFUSALS | RETRYABLE_REASONS | ACCOUNT_DISABLED
+    assert not REFUSALS & RETRYABLE_REASONS
+    assert not ACCOUNT_DISABLED & (REFUSALS | RETRYABLE_REASONS)
     assert {member.value for member in types.BlockedReason} <= BLOCKS
 
 
@@ -102,7 +102,7 @@ async def test_a_picture_beside_a_refusal_does_not_count(provider: GeminiProvide
     assert type(await trouble_of(provider)) is Rejected
 
 
-@pytest.mark.parametrize("reason", [*sorted(WORTH_ANOTHER_TRY), "NEVER_HEARD_OF_IT"])
+@pytest.mark.parametrize("reason", [*sorted(RETRYABLE_REASONS), "NEVER_HEARD_OF_IT"])
 @pytest.mark.filterwarnings("ignore:NEVER_HEARD_OF_IT")
 async def test_no_picture_for_another_reason_is_worth_another_try_at_once(
     provider: GeminiProvider, standin: GeminiStandIn, reason: str
@@ -114,7 +114,7 @@ async def test_no_picture_for_another_reason_is_worth_another_try_at_once(
     assert reason in trouble.reason
 
 
-@pytest.mark.parametrize("reason", sorted(ACCOUNT_TROUBLE))
+@pytest.mark.parametrize("reason", sorted(ACCOUNT_DISABLED))
 async def test_an_account_that_is_shut_off_is_unavailable(
     provider: GeminiProvider, standin: GeminiStandIn, reason: str
 ) -> None:

@@ -193,7 +193,7 @@ async def test_a_picture_of_60_megabytes_comes_whole(service: TurbotextStandIn, 
 async def test_a_cancelled_call_stops_at_once(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
     service.script(hang, call="poll")
     task = asyncio.ensure_future(edited(turbotext))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await service.until(lambda: len(service.calls("poll")) == 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -289,7 +289,7 @@ async def test_calls_run_side_by_side(service: TurbotextStandIn, turbotext: Turb
     held = Held()
     service.script(held, call="create")
     first = asyncio.ensure_future(edited(turbotext))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await service.until(lambda: len(service.calls("create")) == 1)
         assert (await edited(turbotext)).data == service.picture
         held.release()

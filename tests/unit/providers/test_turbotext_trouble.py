@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -26,6 +25,7 @@ from tests.support.standins.server import (
     Behaviour,
     drip,
     empty,
+    end_of_window,
     flood,
     hang,
     html,
@@ -192,10 +192,11 @@ async def test_waiting_ends_with_the_window(
     service: TurbotextStandIn, turbotext: TurbotextProvider, behaviour: Behaviour, call: str
 ) -> None:
     service.picture = photos.png(200, 200)
-    service.script(behaviour, call=call)
-    assert isinstance(await trouble_of(turbotext, seconds=0.5), Down)
-    async with asyncio.timeout(20):
-        await service.until(lambda: service.hang_ups == 1)
+
+    async def attempt(seconds: float) -> ProviderError:
+        return await trouble_of(turbotext, seconds=seconds)
+
+    assert isinstance(await end_of_window(service, behaviour, attempt, call=call), Down)
 
 
 async def test_work_that_is_not_finished_in_the_window_leaves_the_rest_of_it_to_another_entry(

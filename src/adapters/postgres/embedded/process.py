@@ -8,7 +8,7 @@ import os
 
 
 async def end_of_process(pid: int) -> None:
-    """Return once the process has ended; at once where there is none."""
+    """Wait until the process has ended; returns immediately where it does not exist."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The PostgreSQL server that a wheel brings along, started in the data folder when no external one is configured.
+"""The PostgreSQL server from a wheel, started in the data folder when no external server is configured.
 
 `initdb` and `postgres` are run by this module, not by the wheel's own code: unix socket only, data folder 0700, as an
 unprivileged account when this process is root, and without widening any folder that is not ours (ADR 0003).
@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ import psycopg
 from psycopg import sql
 
 from ....core.domain.errors import QueueUnavailable
+from ...system_clock import SYSTEM_CLOCK
 from .process import end_of_process
 
 _log = logging.getLogger("photochanger.postgres")
@@ -41,9 +43,11 @@ _ROLE = "photochanger"
 _SHARED_COPIES = Path("/var/cache/photochanger")
 _ACCOUNTS = ("photochanger", "postgres", "nobody")
 _MAX_SOCKET_FOLDER_CHARS = 107 - len("/.s.PGSQL.5432") - 1
-_START_SECONDS = 60.0
-_STOP_SECONDS = 60.0
+_START_TIMEOUT = timedelta(seconds=60)
+_STOP_TIMEOUT = timedelta(seconds=60)
 _REVIVE_PAUSE_SECONDS = 1.0
+_RECOVERY_PAUSE_SECONDS = 0.05
+_POLL_PAUSE_SECONDS = 0.01
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "100",
@@ -63,9 +67,9 @@ class EmbeddedServerError(QueueUnavailable):
 class EmbeddedServer:
     """This process's share in the server of a data folder.
 
-    Every process that uses the server holds a shared lock on a file beside its data; the kernel lets go of it however
-    the process ends. Whoever leaves last stops the server. A server that lost all of its processes is taken over by
-    the next one.
+    Every process that uses the server holds a shared lock on a file next to its data, which the kernel releases
+    however the process ends. The last process to leave stops the server. The next process takes over a server that
+    lost all of its users.
     """
 
     def __init__(self, folder: Path, socket_folder: str, users: int) -> None:
@@ -100,7 +104,7 @@ class EmbeddedServer:
         return f"postgresql://{_ROLE}@/{database}?host={self._socket_folder}"
 
     def ensure_database(self, name: str) -> None:
-        """Create the database if it is not there; safe beside others that do the same."""
+        """Create the database unless it exists; safe while other processes do the same."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             known = connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone()
             if known is None:
@@ -108,17 +112,16 @@ class EmbeddedServer:
                     connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
     async def keep_running(self) -> None:
-        """Start the server again whenever it ends before `close`, until cancelled: at the same address, with all that
-        was committed. For whoever serves; those who come for a moment need no watch."""
+        """Restart the server whenever it ends before `close`, until cancelled: at the same address, with everything
+        that was committed. For services; short commands do not need it."""
         while True:
             try:
                 if lines := _pid_file(self._folder):
                     await end_of_process(int(lines[0]))
-                _log.error("the embedded PostgreSQL has ended and is started again")
+                _log.error("embedded PostgreSQL ended; restarting it")
                 await asyncio.to_thread(self._revive)
-            except Exception:
-                # Whatever it is: a watch that ended with it would leave the next end of the server unseen.
-                _log.exception("the embedded PostgreSQL could not be started again")
+            except (EmbeddedServerError, psycopg.Error, OSError, ValueError):  # ValueError: a pid file half written
+                _log.exception("embedded PostgreSQL restart failed")
                 await asyncio.sleep(_REVIVE_PAUSE_SECONDS)
 
     def _revive(self) -> None:
@@ -128,25 +131,25 @@ class EmbeddedServer:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep every other process away from the server for the length of the block.
+        """Keep every other process away from the server for the duration of the block; they wait.
 
-        Those that come meanwhile wait. EmbeddedServerError where somebody uses it already.
+        EmbeddedServerError where another process already uses it.
         """
         assert self._users is not None
         try:
-            with _locked(self._folder / "start.lock"):  # nobody joins between giving up the share and holding it all
+            with _locked(self._folder / "start.lock"):  # no process joins while the shared lock is exchanged
                 try:
                     fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise EmbeddedServerError(
-                        "A service or another command uses the embedded PostgreSQL right now; stop it first."
+                        "The embedded PostgreSQL is in use by a service or another command. Stop it first."
                     ) from None
             yield
         finally:
             fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Leave; the last one out stops the server. Calling it again does nothing."""
+        """Leave; the last process stops the server. Idempotent."""
         if self._users is None:
             return
         users, self._users = self._users, None
@@ -171,7 +174,7 @@ class EmbeddedServer:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file of ours for the length of the block."""
+    """Hold an exclusive lock on the file for the duration of the block."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -200,14 +203,14 @@ def _running(folder: Path) -> str | None:
     lines = _pid_file(folder)
     if len(lines) < 5 or not lines[4]:
         return None
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
+    while SYSTEM_CLOCK.monotonic() < deadline:
         try:
             with psycopg.connect(f"host={lines[4]} user={_ROLE} dbname=postgres", connect_timeout=5) as connection:
                 row = connection.execute("select system_identifier from pg_control_system()").fetchone()
             return lines[4] if row is not None and row[0] == _system_identifier(folder) else None
         except psycopg.errors.CannotConnectNow:
-            time.sleep(0.05)  # it recovers from a crash, or is about to end; both pass
+            time.sleep(_RECOVERY_PAUSE_SECONDS)  # it recovers from a crash or shuts down; both end
         except psycopg.OperationalError:
             return None
     return None
@@ -220,13 +223,13 @@ def _system_identifier(folder: Path) -> int:
 
 
 def _launch(folder: Path) -> str:
-    """Start the server, making its data first if there is none; returns its socket folder."""
+    """Start the server, creating its data if missing; returns its socket folder."""
     account = _account()
     programs = _programs(shared=account is not None)
     data = _data(folder)
     fresh = not (data / "PG_VERSION").exists()
     if fresh:
-        shutil.rmtree(data, ignore_errors=True)  # what a first start that was cut short has left
+        shutil.rmtree(data, ignore_errors=True)  # left by an interrupted first start
         data.mkdir(mode=0o700)
         if account is not None:
             os.chown(data, account.pw_uid, account.pw_gid)
@@ -234,7 +237,7 @@ def _launch(folder: Path) -> str:
     log = folder / "postgres.log"
     directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # The account may not enter the folders above the data, and need not: it gets the data folder by descriptor.
+        # The account may not enter the folders above the data; it gets the data folder by descriptor.
         place = f"/proc/self/fd/{directory}" if account is not None else str(data)
         with log.open("ab") as output:
             if fresh:
@@ -260,22 +263,22 @@ def _initialize(programs: Path, place: str, output: int, account: pwd.struct_pas
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **_as_account(account, directory)
     )
     if done.returncode:
-        raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be made; see postgres.log beside it.")
+        raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be created. See postgres.log next to it.")
 
 
 def _await_start(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
+    while SYSTEM_CLOCK.monotonic() < deadline:
         if process.poll() is not None:
             break
         lines = _pid_file(folder)
         if lines and lines[0].strip() == str(process.pid) and len(lines) >= 8 and lines[7].strip() == "ready":
             return
-        time.sleep(0.01)
+        time.sleep(_POLL_PAUSE_SECONDS)
     else:
         process.kill()
         process.wait()
-    # The folder of the socket stays: it is the address at which clients of before look for the server.
+    # The socket folder stays: existing clients look for the server at this address.
     tail = log.read_text(errors="replace").splitlines()[-5:]
     raise EmbeddedServerError("The embedded PostgreSQL did not start: " + " | ".join(tail))
 
@@ -289,11 +292,11 @@ def _stop(folder: Path) -> None:
     process = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(process, signal.SIGINT)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while _pid_file(folder)[:1] == lines[:1] and time.monotonic() < deadline:
+        deadline = SYSTEM_CLOCK.monotonic() + _STOP_TIMEOUT
+        while _pid_file(folder)[:1] == lines[:1] and SYSTEM_CLOCK.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # the parent of the server, where that is this process, must take its end
-            time.sleep(0.01)
+                os.waitpid(pid, os.WNOHANG)  # where this process is the server's parent, it must reap it
+            time.sleep(_POLL_PAUSE_SECONDS)
     finally:
         os.close(process)
     shutil.rmtree(socket_folder, ignore_errors=True)
@@ -306,7 +309,7 @@ def _account() -> pwd.struct_passwd | None:
     for name in _ACCOUNTS:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise EmbeddedServerError("PostgreSQL does not run as root, and there is no account to run it as.")
+    raise EmbeddedServerError("PostgreSQL cannot run as root, and no other account exists to run it as.")
 
 
 def _as_account(account: pwd.struct_passwd | None, directory: int) -> dict[str, Any]:
@@ -324,14 +327,14 @@ def _as_account(account: pwd.struct_passwd | None, directory: int) -> dict[str, 
 
 
 def _socket_folder(folder: Path, account: pwd.struct_passwd | None) -> str:
-    """A private folder for the socket: beside the data where that is short enough and can be entered."""
-    beside = folder / "socket"
-    if account is None and len(str(beside)) <= _MAX_SOCKET_FOLDER_CHARS:
-        beside.mkdir(mode=0o700, exist_ok=True)
-        return str(beside)
+    """A private folder for the socket: next to the data where that path is short enough and accessible."""
+    own = folder / "socket"
+    if account is None and len(str(own)) <= _MAX_SOCKET_FOLDER_CHARS:
+        own.mkdir(mode=0o700, exist_ok=True)
+        return str(own)
     owner = os.geteuid() if account is None else account.pw_uid
     record = folder / "socket.path"
-    # After a crash the server comes back at the same address, so that everybody who lost it finds it again.
+    # After a crash the server returns at the same address, so that its clients find it again.
     if record.exists() and _is_private(known := Path(record.read_text()), owner):
         return str(known)
     private = tempfile.mkdtemp(prefix="photochanger-pg-", dir="/tmp")
@@ -354,7 +357,8 @@ def _programs(*, shared: bool) -> Path:
     found = importlib.util.find_spec(_WHEEL)
     if found is None or found.origin is None:
         raise EmbeddedServerError(
-            f"The embedded PostgreSQL ({_DISTRIBUTION}) is not installed here; set PHOTOCHANGER_DATABASE_URL."
+            "PHOTOCHANGER_DATABASE_URL is not set, and the embedded PostgreSQL is not installed. "
+            'Set it, or run: pip install "photochanger[embedded]"'
         )
     packages = Path(found.origin).parent.parent
     return (_shared_copy(packages) if shared else packages) / _WHEEL / _INSTALL / "bin"
@@ -377,7 +381,7 @@ def _shared_copy(packages: Path) -> Path:
     for place in (_SHARED_COPIES, copy):
         facts = place.lstat()
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != 0 or facts.st_mode & 0o022:
-            raise EmbeddedServerError(f"{place} can be changed by others than root; remove it.")
+            raise EmbeddedServerError(f"{place} is writable by other accounts than root. Remove it.")
     return copy
 
 

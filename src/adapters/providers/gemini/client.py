@@ -1,4 +1,4 @@
-"""The Gemini API through google-genai: one request at a time, as the provider `gemini` needs them.
+"""The Gemini API through google-genai: the requests that the provider `gemini` makes.
 
 Loading this module loads the SDK, which takes about a second.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import ssl
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -25,14 +25,15 @@ from ....core.ports.provider import (
     Rejected,
     Retryable,
 )
+from ...system_clock import SYSTEM_CLOCK
 from ..sdk import (
     called,
-    said,
+    error_from_transport,
+    scrubbed,
     seconds_left,
-    transport_trouble,
 )
 from ..sdk_http import UploadBroken
-from .errors import blocked, status_trouble, without_picture
+from .errors import blocked, error_from_status, without_picture
 
 if TYPE_CHECKING:
     from .settings import EditSettings, IdentitySettings, StyleSettings
@@ -51,11 +52,11 @@ def make_api(key: str, *, base_url: str | None, http: httpx2.AsyncClient) -> Gem
 
 
 class GeminiApi:
-    """Raises what a Provider may raise, and nothing else but cancellation. Nothing is tried twice."""
+    """The Gemini API with one key. Raises only what a Provider may raise; retries nothing itself."""
 
     def __init__(self, key: str, *, base_url: str, http: httpx2.AsyncClient) -> None:
         self._key = key
-        # Everything that the SDK would take from the environment is said: backend, address, version, mode.
+        # Set everything that the SDK would otherwise take from the environment: backend, address, version, mode.
         self._client = genai.Client(
             vertexai=False,
             api_key=key,
@@ -64,7 +65,7 @@ class GeminiApi:
                 base_url=base_url,
                 api_version=API_VERSION,
                 httpx_async_client=http,
-                # Never used; given so that the SDK makes none with settings of the environment.
+                # Never used; passed so that the SDK does not create one with settings of the environment.
                 httpx_client=httpx2.Client(transport=httpx2.MockTransport(_no_blocking_calls), trust_env=False),
                 async_client_args={"ssl": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)},
             ),
@@ -92,7 +93,7 @@ class GeminiApi:
             response_modalities=["IMAGE"],
             image_config=_image_config(settings),
             temperature=settings.temperature,
-            # Each of these would make the SDK ask again by itself.
+            # Each of these would make the SDK retry by itself.
             automatic_continuation=False,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             http_options=_time_limit(until),
@@ -102,27 +103,29 @@ class GeminiApi:
             contents=types.Content(role="user", parts=[*parts, types.Part.from_text(text=settings.prompt)]),
             config=config,
         )
-        response = await called(call, until=until, trouble=lambda error: self._trouble(error, settings.model))
+        response = await called(
+            call, until=until, to_error=lambda error: self._to_provider_error(error, settings.model)
+        )
         return self._result(response, settings.model)
 
     async def upload(self, picture: Picture, name: str, *, until: datetime) -> str:
         """Upload a picture under a name of ours; its URI at the service."""
         config = types.UploadFileConfig(name=name, mime_type=picture.mime, http_options=_time_limit(until))
         call = self._client.aio.files.upload(file=io.BytesIO(picture.data), config=config)
-        file = await called(call, until=until, trouble=lambda error: self._trouble(error, None))
+        file = await called(call, until=until, to_error=lambda error: self._to_provider_error(error, None))
         if not file.uri or (file.state or types.FileState.ACTIVE) is not types.FileState.ACTIVE:
-            raise Retryable("Gemini took an uploaded picture, but does not have it ready.")
+            raise Retryable("Gemini accepted an uploaded picture but has not made it ready.")
         return file.uri
 
     async def delete(self, name: str) -> str | None:
         """Delete an upload; what is wrong where that failed. A file that never arrived counts as deleted."""
-        until = datetime.now(UTC) + _DELETION_TIME
+        until = SYSTEM_CLOCK.now() + _DELETION_TIME
         config = types.DeleteFileConfig(http_options=_time_limit(until))
         try:
             await called(
                 self._client.aio.files.delete(name=name, config=config),
                 until=until,
-                trouble=lambda error: _Gone("gone") if _is_gone(error) else self._trouble(error, None),
+                to_error=lambda error: _Gone("gone") if _is_gone(error) else self._to_provider_error(error, None),
             )
         except _Gone:
             return None
@@ -131,7 +134,7 @@ class GeminiApi:
         return None
 
     async def models(self, *, until: datetime) -> frozenset[str]:
-        """The names of the models, each with and without `models/`; so many pages of them as are sensible."""
+        """The names of the models, each with and without `models/`; at most 10 pages."""
         names: set[str] = set()
         token: str | None = None
         for _ in range(_MODEL_PAGES):
@@ -141,26 +144,26 @@ class GeminiApi:
             page = await called(
                 self._client.aio.models.list(config=config),
                 until=until,
-                trouble=lambda error: self._trouble(error, None),
+                to_error=lambda error: self._to_provider_error(error, None),
             )
             names |= {model.name for model in page.page if model.name}
             token = page.config.get("page_token")
             if not token:
                 break
         if not names:
-            raise Down("Gemini answered with a list of models that is empty.")
+            raise Down("Gemini answered with an empty list of models.")
         return frozenset(names | {name.removeprefix("models/") for name in names})
 
     def _result(self, response: types.GenerateContentResponse, model: str) -> ProviderResult:
-        """The picture of an answer, or what it means that there is none."""
+        """The picture of an answer; raises what its absence means."""
         feedback = response.prompt_feedback
         if feedback is not None and feedback.block_reason is not None:
-            raise blocked(self._said(feedback.block_reason.value))
+            raise blocked(self._scrubbed(feedback.block_reason.value))
         if not response.candidates and response.usage_metadata is None and response.response_id is None:
-            raise Down("Gemini answered with something else than an answer of its API.")
+            raise Down("Gemini answered with something other than its API's answer.")
         candidates = response.candidates or []
         reason = next((each.finish_reason.value for each in candidates if each.finish_reason is not None), "")
-        no_picture = without_picture(self._said(reason), self._words(candidates))
+        no_picture = without_picture(self._scrubbed(reason), self._words(candidates))
         if isinstance(no_picture, Rejected):
             raise no_picture
         drawn = [blob.data for blob in _pictures(candidates) if blob.data]
@@ -181,47 +184,47 @@ class GeminiApi:
             }
         )
         remarks: dict[str, Any] = {
-            "model": self._said(response.model_version or model),
-            "finish_reason": self._said(reason),
-            "response_id": self._said(response.response_id),
+            "model": self._scrubbed(response.model_version or model),
+            "finish_reason": self._scrubbed(reason),
+            "response_id": self._scrubbed(response.response_id),
             "usage": {name: count for name, count in counts.items() if count is not None},
         }
         return {name: value for name, value in remarks.items() if value}
 
     def _words(self, candidates: Sequence[types.Candidate]) -> str:
-        """What the model says instead of drawing. (The SDK drops `finishMessage`, the service's words about it.)"""
-        return self._said(" ".join(part.text for part in _parts(candidates) if part.text and not part.thought))
+        """What the model says instead of returning a picture (the SDK drops `finishMessage`)."""
+        return self._scrubbed(" ".join(part.text for part in _parts(candidates) if part.text and not part.thought))
 
-    def _trouble(self, error: Exception, model: str | None) -> ProviderError:
-        """What an exception of the SDK means. Only its kind and the service's own scrubbed words are told."""
+    def _to_provider_error(self, error: Exception, model: str | None) -> ProviderError:
+        """Convert an exception of the SDK. Only its type and the service's scrubbed words are kept."""
         if isinstance(error, errors.APIError):
-            return status_trouble(error.code, error.details, _headers(error), model=model, secret=self._key)
+            return error_from_status(error.code, error.details, _headers(error), model=model, secret=self._key)
         if isinstance(error, UploadBroken):
-            return self._upload_trouble(error)
+            return self._upload_error(error)
         if isinstance(error, errors.UnknownApiResponseError):
-            return Down("Gemini answered with something else than JSON.")
-        if shared := transport_trouble(error):
+            return Down("Gemini answered with something other than JSON.")
+        if shared := error_from_transport(error):
             return shared
         if isinstance(error, pydantic.ValidationError):
             return Retryable(f"Gemini's answer has another shape than its API has ({error.error_count()} differences).")
         return Retryable(f"Gemini's answer cannot be read ({type(error).__name__}).")
 
-    def _upload_trouble(self, error: UploadBroken) -> ProviderError:
+    def _upload_error(self, error: UploadBroken) -> ProviderError:
         if error.status in (401, 403):
             return NotConfigured(f"Gemini refuses the key for an upload ({error.status}).")
-        told = f"Gemini answered {error.status} to an upload."
-        return Down(told) if error.status >= 500 else Retryable(told)
+        message = f"Gemini answered {error.status} to an upload."
+        return Down(message) if error.status >= 500 else Retryable(message)
 
-    def _said(self, text: Any) -> str:
-        return said(text, secret=self._key)
+    def _scrubbed(self, text: Any) -> str:
+        return scrubbed(text, secret=self._key)
 
 
 class _Gone(ProviderError):
-    """There is no such file (any more)."""
+    """The file does not exist (any more)."""
 
 
 def _is_gone(error: Exception) -> bool:
-    # The service says 403 of a file that does not exist, so as not to tell which files others have.
+    # The service answers 403 for a file that does not exist, so as not to reveal other accounts' files.
     return isinstance(error, errors.APIError) and error.code in (403, 404)
 
 

@@ -1,4 +1,4 @@
-"""What the answers of the Gemini API mean: finish reasons, reasons of a block, and errors, each with its verdict.
+"""Classification of Gemini API answers: finish reasons, block reasons and errors, each with its classification.
 
 Facts are from the Gemini API's reference (`Candidate.finishReason`, `PromptFeedback.blockReason`) and its pages on
 rate limits and troubleshooting, error details from google.rpc's `error_details.proto`.
@@ -20,7 +20,8 @@ from ....core.ports.provider import (
     Retryable,
     Unavailable,
 )
-from ..sdk import duration, retry_after, said
+from ...http_client.retry_after import retry_after
+from ..sdk import duration, scrubbed
 
 REFUSALS = frozenset(
     {
@@ -37,9 +38,9 @@ REFUSALS = frozenset(
         "MODEL_ARMOR",
     }
 )
-"""Finish reasons that stay the same however often the same is asked."""
+"""Finish reasons that a retry of the same request does not change."""
 
-WORTH_ANOTHER_TRY = frozenset(
+RETRYABLE_REASONS = frozenset(
     {
         "FINISH_REASON_UNSPECIFIED",
         "STOP",
@@ -55,10 +56,10 @@ WORTH_ANOTHER_TRY = frozenset(
         "CONTINUATION",
     }
 )
-"""Finish reasons that say nothing against another try where no picture came. So does any reason that is not known."""
+"""Finish reasons that allow a retry when no picture came. An unknown reason counts as one of these."""
 
-ACCOUNT_TROUBLE = frozenset({"PUP_LIMITED_DISABLED"})
-"""Finish reasons that concern the account, whatever it asks."""
+ACCOUNT_DISABLED = frozenset({"PUP_LIMITED_DISABLED"})
+"""Finish reasons that concern the account, not the request."""
 
 BLOCKS = frozenset(
     {
@@ -72,7 +73,7 @@ BLOCKS = frozenset(
         "JAILBREAK",
     }
 )
-"""Reasons of a blocked prompt. All are final; so is any that is not known."""
+"""Reasons of a blocked prompt. All are final; so is an unknown one."""
 
 _CREDIT_GONE = re.compile(r"credits are depleted|spending cap|spend(?:ing)? limit", re.IGNORECASE)
 _LIMIT_ZERO = re.compile(r"\blimit: 0\b")
@@ -83,63 +84,62 @@ _BAD_KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 
 
 def without_picture(reason: str, words: str) -> ProviderError:
-    """What an answer without a picture means, by its finish reason (empty: none given); `words` are fit for a log."""
-    told = f" ({words})" if words else ""
+    """Classify an answer without a picture by its finish reason (empty: none given); `words` are already scrubbed."""
+    message = f" ({words})" if words else ""
     if reason in REFUSALS:
-        return Rejected(f"Gemini refuses: {reason}{told}.")
-    if reason in ACCOUNT_TROUBLE:
-        return Unavailable(f"Gemini serves this account no longer: {reason}{told}.")
-    return Retryable(f"Gemini answered without a picture: {reason or 'no finish reason'}{told}.")
+        return Rejected(f"Gemini refuses: {reason}{message}.")
+    if reason in ACCOUNT_DISABLED:
+        return Unavailable(f"Gemini has disabled this account: {reason}{message}.")
+    return Retryable(f"Gemini answered without a picture: {reason or 'no finish reason'}{message}.")
 
 
 def blocked(reason: str) -> ProviderError:
-    """What a blocked prompt means."""
+    """Classify a blocked prompt."""
     return Rejected(f"Gemini blocked the request: {reason}.")
 
 
-def status_trouble(
+def error_from_status(
     status: int, body: Any, headers: Mapping[str, str], *, model: str | None, secret: str
 ) -> ProviderError:
-    """What an answer with an error status means.
+    """Classify an answer with an error status.
 
-    `body` is its JSON, whatever that is; `headers` have their names in lower case; `model` was asked for, None where
-    none was.
+    `body` is its decoded JSON of any type; header names are in lower case; `model` is the one requested, or None.
     """
     error = _error_of(body)
     name = str(error.get("status", ""))[:40] if error else ""
-    # What is said of keys may hold parts of them.
-    words = "" if status in (401, 403) else said(error.get("message") if error else None, secret=secret)
-    told = f"Gemini answered {status}{f' {name}' if name else ''}{f': {words}' if words else ''}"
+    # Messages about keys may contain parts of them.
+    words = "" if status in (401, 403) else scrubbed(error.get("message") if error else None, secret=secret)
+    message = f"Gemini answered {status}{f' {name}' if name else ''}{f': {words}' if words else ''}"
     if status == 429:
-        return _rate_limit(told, error or {}, headers)
+        return _rate_limit(message, error or {}, headers)
     if status >= 500 or status == 408:
-        return Down(told)
+        return Down(message)
     if 300 <= status < 400:
-        return Unavailable(f"{told}: the address redirects, and redirects are not followed.")
+        return Unavailable(f"{message}: the address redirects, and redirects are not followed.")
     if error is None:
-        return Down(f"Gemini answered {status} with something else than an error of its API.")
+        return Down(f"Gemini answered {status} with something other than an error of its API.")
     if status in (401, 403) or _key_is_bad(error):
         return NotConfigured(f"Gemini refuses the key ({status}{f' {name}' if name else ''}).")
     if status == 404 and model is not None:
-        return Rejected(f"Gemini does not know the model {model[:80]!r}, or not for this: {told}")
+        return Rejected(f"Gemini does not know the model {model[:80]!r}, or not for this: {message}")
     if status == 400 and name == "FAILED_PRECONDITION":
-        return Unavailable(told)
+        return Unavailable(message)
     if status in (400, 413, 422):
-        return Rejected(told)
-    return Unavailable(told)
+        return Rejected(message)
+    return Unavailable(message)
 
 
-def _rate_limit(told: str, error: Mapping[str, Any], headers: Mapping[str, str]) -> ProviderError:
+def _rate_limit(summary: str, error: Mapping[str, Any], headers: Mapping[str, str]) -> ProviderError:
     message = str(error.get("message", ""))
     for violation in _violations(error):
         if "perday" in str(violation.get("quotaId", "")).lower():
-            return QuotaExhausted(f"{told} (the quota of the day is used up)")
+            return QuotaExhausted(f"{summary} (the quota of the day is used up)")
         if str(violation.get("quotaValue", "")) == "0":
-            return QuotaExhausted(f"{told} (the account has no quota for this)")
+            return QuotaExhausted(f"{summary} (the account has no quota for this)")
     if _LIMIT_ZERO.search(message) or _CREDIT_GONE.search(message):
-        return QuotaExhausted(told)
+        return QuotaExhausted(summary)
     after = next((_delay(detail) for detail in _details(error, _RETRY_INFO)), None)
-    return Retryable(told, after=retry_after(headers) if after is None else after)
+    return Retryable(summary, after=retry_after(headers) if after is None else after)
 
 
 def _error_of(body: Any) -> Mapping[str, Any] | None:

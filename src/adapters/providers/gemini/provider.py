@@ -1,11 +1,12 @@
 """The `gemini` provider: photos edited by Google's image models through the Gemini API, with Google's own SDK.
 
-The SDK is loaded at the first call; what is said to it and what its answers mean is in `gemini_api`.
+The SDK is loaded at the first call: requests are in `client`, the classification of answers in `errors`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection, Coroutine, Mapping
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from ....core.ports.provider import (
     ProviderResult,
     Rejected,
 )
+from ....core.services.support.concurrency import BackgroundTasks
 from ..schemas import settings_schema, unknown_operation
 from ..sdk import Connection, diagnosed
 from .settings import DEFAULT_MODEL, EditSettings, IdentitySettings, StyleSettings
@@ -36,14 +38,14 @@ if TYPE_CHECKING:
 
 
 INLINE_REQUEST_BYTES = 20_000_000
-"""The most of a request with its pictures in it, base64 and all (Gemini API, "Image understanding": 20 MB)."""
+"""Maximum size of a request including its pictures as base64 (Gemini API, "Image understanding": 20 MB)."""
 
 _ENVELOPE_BYTES = 8_192
-"""Room for what stands around prompt and pictures in a request."""
+"""Reserve for the JSON around prompt and pictures in a request."""
 
 _NEEDS = PictureNeeds(
     mimes=("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"),
-    # Fits into a request; only templates can make one so large that something must be uploaded.
+    # Fits into a request; only templates can make a request so large that something must be uploaded.
     max_bytes=14_000_000,
     # The models themselves scale down what is larger: more would only take longer to send.
     max_pixels=3072 * 3072,
@@ -86,11 +88,11 @@ _INFO = ProviderInfo(
 
 
 class GeminiProvider:
-    """A Provider that asks the Gemini API, each call once."""
+    """The Gemini provider; each call is one request."""
 
     def __init__(self, context: ProviderContext) -> None:
         self._connection: Connection[GeminiApi] = Connection(context, module=".gemini.client", service="Gemini")
-        self._deletions: set[asyncio.Task[None]] = set()
+        self._deletions = BackgroundTasks()
 
     @property
     def info(self) -> ProviderInfo:
@@ -103,12 +105,12 @@ class GeminiProvider:
         parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
-        """The finished picture, as Provider.process says; remarks name model, finish reason and tokens used.
+        """See Provider.process; the remarks name model, finish reason and tokens used.
 
         What does not fit into the request is uploaded first, and deleted at the service afterwards in any case,
-        without anybody waiting for that. The service deletes forgotten files itself after 48 hours.
+        in the background. The service deletes forgotten files itself after 48 hours.
         """
-        settings, pictures = _understood(request)
+        settings, pictures = _parse(request)
         api = await self._connection.api(until=request.until)
         to_upload = _beyond_inline(settings.prompt, pictures)
         names = {position: f"pc-{uuid4().hex}" for position in to_upload}
@@ -120,10 +122,10 @@ class GeminiProvider:
             return await api.generate(settings, pictures, uris, until=request.until)
         finally:
             for name in names.values():
-                self._meanwhile(api.delete(name))
+                self._delete_in_background(api.delete(name))
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """As Provider.diagnose says; asks for the list of models, for 10 seconds at most."""
+        """See Provider.diagnose; requests the list of models, within 10 s."""
 
         async def models(until: datetime) -> Collection[str]:
             api = await self._connection.api(until=until)
@@ -133,28 +135,25 @@ class GeminiProvider:
 
     async def close(self) -> None:
         """Give deletions that are under way a few seconds, then close the connections."""
-        if self._deletions:
-            _, unfinished = await asyncio.wait(self._deletions, timeout=_CLOSING_TIME.total_seconds())
-            for deletion in unfinished:
-                deletion.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_TIME.total_seconds()):
+                await self._deletions.close()
+        await self._deletions.cancel()
         await self._connection.close()
 
-    def _meanwhile(self, deletion: Coroutine[Any, Any, str | None]) -> None:
-        async def tell() -> None:
-            if trouble := await deletion:
-                _log.warning("an uploaded picture could not be deleted at Gemini: %s", trouble)
+    def _delete_in_background(self, deletion: Coroutine[Any, Any, str | None]) -> None:
+        async def delete() -> None:
+            if error := await deletion:
+                _log.warning("deleting an uploaded picture at Gemini failed: %s", error)
 
-        task = asyncio.create_task(tell())
-        self._deletions.add(task)
-        task.add_done_callback(self._deletions.discard)
+        self._deletions.start(delete(), name="deletion of a picture at Gemini")
 
 
-def _understood(request: ProviderRequest) -> tuple[EditSettings | StyleSettings | IdentitySettings, list[Picture]]:
+def _parse(request: ProviderRequest) -> tuple[EditSettings | StyleSettings | IdentitySettings, list[Picture]]:
     """The settings, and the pictures in the order in which the model sees them."""
     operation = _OPERATIONS.get(request.operation_id)
     if operation is None:
-        raise Rejected(f"There is no operation {request.operation_id!r} here.")
+        raise Rejected(f"Unknown operation {request.operation_id!r}.")
     try:
         settings = parse_fields(operation.settings, request.settings)
     except InvalidSettings as error:

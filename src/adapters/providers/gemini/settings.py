@@ -22,7 +22,7 @@ _PROMPT_CHARACTERS = 16_000
 
 
 class GeminiSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings that all operations share, apart from the prompt."""
+    """Settings of every operation in addition to its prompt."""
 
     model: Annotated[
         str,

@@ -30,7 +30,7 @@ from ...http_client.address_guard import (
     Resolver,
     resolve,
 )
-from ...http_client.client import SafeHttpClient, fits_header, retry_after
+from ...http_client.client import SafeHttpClient, fits_header
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
@@ -39,6 +39,7 @@ from ...http_client.messages import (
     Upload,
     host_and_port,
 )
+from ...http_client.retry_after import retry_after
 from ..downloads import MAX_PICTURE_BYTES, picture_of
 from ..schemas import settings_schema, unknown_operation
 from .settings import (
@@ -52,7 +53,7 @@ _OPERATION = "image_edit"
 _LOOK_UP_SECONDS = 5.0
 
 _NOT_NOW = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY)
-"""Refusals by a status below 500 that may pass by themselves."""
+"""Client-error statuses that may pass by themselves."""
 
 _INFO = ProviderInfo(
     id="http",
@@ -75,7 +76,7 @@ _INFO = ProviderInfo(
 
 
 class HttpProvider:
-    """A Provider for a service of the studio's own, wherever the slot's settings say that it is.
+    """The provider for a service of the studio's own, at the address of the slot's settings.
 
     The provider's key, where one is set, goes into the header that the settings name. Private addresses are reached
     only where the operator has listed them; `resolver` turns host names into addresses.
@@ -98,7 +99,7 @@ class HttpProvider:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """The picture of the answer; raises as the Provider port says."""
         if request.operation_id != _OPERATION:
-            raise Rejected(f"There is no operation {request.operation_id!r} here.")
+            raise Rejected(f"Unknown operation {request.operation_id!r}.")
         try:
             settings = parse_http_settings(request.settings)
         except InvalidSettings as error:
@@ -107,7 +108,7 @@ class HttpProvider:
         try:
             answer = await self._http.exchange(outgoing, until=request.until, max_bytes=MAX_PICTURE_BYTES)
         except AddressUnusable as error:
-            raise Rejected("The setting url is no address of a service.") from error
+            raise Rejected("The setting url is not an http address.") from error
         except AddressRefused as error:
             raise NotConfigured(_refused(error)) from error
         except AnswerTooLarge as error:
@@ -124,9 +125,9 @@ class HttpProvider:
         except ProviderError as error:
             sentences.append(error.reason)
         for entry in used:
-            trouble = await self._trouble_with(entry)
-            if trouble is not None and trouble not in sentences:
-                sentences.append(trouble)
+            problem = await self._problem_of(entry)
+            if problem is not None and problem not in sentences:
+                sentences.append(problem)
         return sentences
 
     async def close(self) -> None:
@@ -137,17 +138,19 @@ class HttpProvider:
         if not key:
             return None
         if not fits_header(key):
-            raise NotConfigured("The key of the provider http holds characters that no header can carry: set it anew.")
+            raise NotConfigured(
+                "The key of the provider http contains characters that no header can carry: set it again."
+            )
         return key
 
-    async def _trouble_with(self, entry: RouteEntry) -> str | None:
+    async def _problem_of(self, entry: RouteEntry) -> str | None:
         try:
             self.check_settings(entry.operation_id, entry.settings)
         except InvalidSettings as error:
             return error.detail
         place = host_and_port(entry.settings["url"])
         if place is None:
-            return "The setting url is no address of a service."
+            return "The setting url is not an http address."
         try:
             async with asyncio.timeout(_LOOK_UP_SECONDS):
                 await self._guard.addresses(*place)
@@ -191,13 +194,13 @@ def _refuse(answer: HttpResponse) -> NoReturn:
     """Raise what a status that is no success means. What else the service says may quote the photo: it is left out."""
     status = answer.status
     if status >= 500:
-        raise Down(f"The service is in trouble ({status}).")
+        raise Down(f"The service fails ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The service asks for patience (429).", after=retry_after(answer))
+        raise Retryable("The service limits requests (429).", after=retry_after(answer.headers))
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NotConfigured(f"The service refuses the key, or wants one ({status}).")
     if status in _NOT_NOW:
-        raise Retryable(f"The service cannot do it just now ({status}).")
+        raise Retryable(f"The service cannot serve the request now ({status}).")
     if status < 400:
         raise Rejected(f"The service redirects to another address ({status}), which is not followed.")
     raise Rejected(f"The service refuses the request ({status}).")

@@ -1,4 +1,4 @@
-"""Settings of the provider `http`, and the checks that a JSON Schema cannot express."""
+"""The settings of the provider `http`, and the checks that JSON Schema cannot express."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's API through its SDK: one request at a time, as the provider `openai` needs them.
+"""OpenAI's API through its SDK: the requests that the provider `openai` makes.
 
 Loading this module loads the SDK, which takes about half a second.
 """
@@ -26,11 +26,11 @@ from ....core.ports.provider import (
 )
 from ..sdk import (
     called,
-    said,
+    error_from_transport,
+    scrubbed,
     seconds_left,
-    transport_trouble,
 )
-from .errors import status_trouble
+from .errors import error_from_status
 
 if TYPE_CHECKING:
     from .settings import OpenAISettings
@@ -44,7 +44,7 @@ def make_api(key: str, *, base_url: str | None, http: httpx2.AsyncClient) -> Ope
 
 
 class OpenAIApi:
-    """Raises what a Provider may raise, and nothing else but cancellation. Nothing is tried twice."""
+    """OpenAI's API with one key. Raises only what a Provider may raise; retries nothing itself."""
 
     def __init__(self, key: str, *, base_url: str, http: httpx2.AsyncClient) -> None:
         self._key = key
@@ -53,7 +53,7 @@ class OpenAIApi:
             base_url=base_url,
             max_retries=0,
             http_client=http,
-            # Said here once more: else one of the variable OPENAI_CUSTOM_HEADERS would stand in its place.
+            # Set again here: OPENAI_CUSTOM_HEADERS of the environment would override it otherwise.
             default_headers={"Authorization": f"Bearer {key}"},
         )
 
@@ -75,21 +75,25 @@ class OpenAIApi:
             background=settings.background or openai.omit,
             timeout=_seconds(until),
         )
-        response = await called(call, until=until, trouble=lambda error: self._trouble(error, settings.model))
+        response = await called(
+            call, until=until, to_error=lambda error: self._to_provider_error(error, settings.model)
+        )
         if not isinstance(response, ImagesResponse):
-            # The SDK hands on what is no JSON object as it stands.
-            raise Down("OpenAI answered with something else than an answer of its API.")
+            # The SDK passes on whatever is not a JSON object.
+            raise Down("OpenAI answered with something other than its API's answer.")
         return await called(
             self._result(response, settings.model),
             until=until,
-            trouble=lambda error: self._trouble(error, settings.model),
+            to_error=lambda error: self._to_provider_error(error, settings.model),
         )
 
     async def models(self, *, until: datetime) -> frozenset[str]:
         """The names of the models that this key may use; the service lists them on one page."""
-        page = await called(self._listed(until), until=until, trouble=lambda error: self._trouble(error, None))
+        page = await called(
+            self._listed(until), until=until, to_error=lambda error: self._to_provider_error(error, None)
+        )
         if not page:
-            raise Down("OpenAI answered with a list of models that is empty.")
+            raise Down("OpenAI answered with an empty list of models.")
         return page
 
     async def _listed(self, until: datetime) -> frozenset[str]:
@@ -117,27 +121,27 @@ class OpenAIApi:
                 "total_tokens": usage.total_tokens,
             }
         )
-        # The SDK does not check what it gets: remarks take only what is of the type that it should be.
+        # The SDK does not validate answers: keep only values of the expected type.
         remarks: dict[str, Any] = {
-            "model": said(model, secret=self._key),
-            "size": said(response.size, secret=self._key),
-            "quality": said(response.quality, secret=self._key),
-            "response_id": said(response._request_id, secret=self._key),
+            "model": scrubbed(model, secret=self._key),
+            "size": scrubbed(response.size, secret=self._key),
+            "quality": scrubbed(response.quality, secret=self._key),
+            "response_id": scrubbed(response._request_id, secret=self._key),
             "usage": {name: count for name, count in counts.items() if isinstance(count, int)},
         }
         return {name: value for name, value in remarks.items() if value}
 
-    def _trouble(self, error: Exception, model: str | None) -> ProviderError:
-        """What an exception of the SDK means. Only its kind and the service's own scrubbed words are told."""
+    def _to_provider_error(self, error: Exception, model: str | None) -> ProviderError:
+        """Convert an exception of the SDK. Only its type and the service's scrubbed words are kept."""
         if isinstance(error, openai.APIStatusError):
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            return status_trouble(error.status_code, error.body, headers, model=model, secret=self._key)
+            return error_from_status(error.status_code, error.body, headers, model=model, secret=self._key)
         if isinstance(error, openai.APITimeoutError):
             return Down("OpenAI did not answer in time.")
         if isinstance(error, openai.APIConnectionError):
             kind = type(error.__cause__ or error).__name__
-            return Down(f"OpenAI cannot be reached, or it broke off ({kind}).")
-        if shared := transport_trouble(error):
+            return Down(f"OpenAI cannot be reached or closed the connection ({kind}).")
+        if shared := error_from_transport(error):
             return shared
         if isinstance(error, (openai.APIResponseValidationError, pydantic.ValidationError)):
             return Retryable("OpenAI's answer has another shape than its API has.")

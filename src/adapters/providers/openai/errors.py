@@ -1,4 +1,4 @@
-"""What the error answers of OpenAI's API mean, each with its verdict.
+"""Classification of the error answers of OpenAI's API.
 
 Facts are from OpenAI's API documentation ("Error codes", "Rate limits") and its guide to image generation.
 """
@@ -18,55 +18,56 @@ from ....core.ports.provider import (
     Retryable,
     Unavailable,
 )
-from ..sdk import duration, retry_after, said
+from ...http_client.retry_after import retry_after
+from ..sdk import duration, scrubbed
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
-"""Codes of an answer that the safety system has blocked."""
+"""Codes of answers that the safety system blocked."""
 
 QUOTA_GONE = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-"""Codes of an account that has to be paid for first; they come with status 400, 403 or 429."""
+"""Codes of an account without credit; they come with status 400, 403 or 429."""
 
 _LIMITED = ("requests", "tokens", "images")
 
 
-def status_trouble(
+def error_from_status(
     status: int, body: Any, headers: Mapping[str, str], *, model: str | None, secret: str
 ) -> ProviderError:
-    """What an answer with an error status means.
+    """Classify an answer with an error status.
 
-    `body` is the error of its JSON, or whatever came instead; `headers` have their names in lower case; `model` was
-    asked for, None where none was.
+    `body` is the error of its JSON, or what came instead; header names are in lower case; `model` is the one
+    requested, or None.
     """
     error = body if isinstance(body, dict) and not body.keys().isdisjoint({"message", "code", "type"}) else None
-    code = said(error.get("code") if error else None, secret=secret, max_characters=60)
-    # What is said of keys holds parts of them.
-    words = "" if status in (401, 403) else said(error.get("message") if error else None, secret=secret)
-    told = f"OpenAI answered {status}{f' {code}' if code else ''}{f': {words}' if words else ''}"
+    code = scrubbed(error.get("code") if error else None, secret=secret, max_characters=60)
+    # Messages about keys contain parts of them.
+    words = "" if status in (401, 403) else scrubbed(error.get("message") if error else None, secret=secret)
+    message = f"OpenAI answered {status}{f' {code}' if code else ''}{f': {words}' if words else ''}"
     if code in QUOTA_GONE:
-        return QuotaExhausted(told)
+        return QuotaExhausted(message)
     if status == 429:
-        return Retryable(told, after=_patience(headers))
+        return Retryable(message, after=_retry_delay(headers))
     if status >= 500 or status == 408:
-        return Down(told)
+        return Down(message)
     if 300 <= status < 400:
-        return Unavailable(f"{told}: the address redirects, and redirects are not followed.")
+        return Unavailable(f"{message}: the address redirects, and redirects are not followed.")
     if error is None:
-        return Down(f"OpenAI answered {status} with something else than an error of its API.")
+        return Down(f"OpenAI answered {status} with something other than an error of its API.")
     if status in (401, 403):
         return NotConfigured(f"OpenAI refuses the key ({status}{f' {code}' if code else ''}).")
     if status == 409:
-        return Retryable(told, after=_patience(headers))
+        return Retryable(message, after=_retry_delay(headers))
     if code in REFUSALS or "safety system" in words.lower():
-        return Rejected(f"OpenAI refuses: {told}")
+        return Rejected(f"OpenAI refuses: {message}")
     if code == "model_not_found" and model is not None:
-        return Rejected(f"OpenAI does not know the model {model[:80]!r}, or not for this key: {told}")
+        return Rejected(f"OpenAI does not know the model {model[:80]!r}, or not for this key: {message}")
     if status in (400, 413, 415, 422):
-        return Rejected(told)
-    return Unavailable(told)
+        return Rejected(message)
+    return Unavailable(message)
 
 
-def _patience(headers: Mapping[str, str]) -> timedelta | None:
-    """When to come back: by `retry-after-ms`, `Retry-After`, or when the limits that are used up are renewed."""
+def _retry_delay(headers: Mapping[str, str]) -> timedelta | None:
+    """The delay before a retry: by `retry-after-ms`, `Retry-After`, or the reset time of exhausted limits."""
     milliseconds = duration(f"{headers.get('retry-after-ms', '').strip()}ms")
     after = milliseconds if milliseconds is not None else retry_after(headers)
     if after is not None:

@@ -1,6 +1,6 @@
 """The `openai` provider: photos edited by OpenAI's image models, through the images edit endpoint of its own SDK.
 
-The SDK is loaded at the first call; what is said to it and what its answers mean is in `openai_api`.
+The SDK is loaded at the first call: requests are in `client`, the classification of answers in `errors`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _INFO = ProviderInfo(
 
 
 class OpenAIProvider:
-    """A Provider that asks OpenAI's images edit endpoint, each call once."""
+    """The OpenAI provider: the images edit endpoint, one request per call."""
 
     def __init__(self, context: ProviderContext) -> None:
         self._connection: Connection[OpenAIApi] = Connection(context, module=".openai.client", service="OpenAI")
@@ -71,7 +71,7 @@ class OpenAIProvider:
         _checked(operation_id, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
-        """The finished picture, as Provider.process says; remarks name model, size, quality and tokens used."""
+        """See Provider.process; the remarks name model, size, quality and tokens used."""
         try:
             settings = _checked(request.operation_id, request.settings)
         except InvalidSettings as error:
@@ -81,7 +81,7 @@ class OpenAIProvider:
         return await api.edit(settings, [request.photo, *templates], until=request.until)
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """As Provider.diagnose says; asks for the list of models, for 10 seconds at most."""
+        """See Provider.diagnose; requests the list of models, within 10 s."""
 
         async def models(until: datetime) -> Collection[str]:
             api = await self._connection.api(until=until)

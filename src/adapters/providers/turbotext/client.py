@@ -1,4 +1,4 @@
-"""The protocol of Turbotext: work is queued, asked for, and answered in JSON whose words decide what to do next."""
+"""The protocol of Turbotext: work is queued and polled; words in the JSON answer decide the next step."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from ....core.ports.provider import (
     Unavailable,
 )
 from ...http_client.address_guard import AddressRefused
-from ...http_client.client import SafeHttpClient, remark, retry_after
+from ...http_client.client import SafeHttpClient, remark
 from ...http_client.messages import (
     AddressUnusable,
     AnswerTooLarge,
     HttpRequest,
     HttpResponse,
 )
+from ...http_client.retry_after import retry_after
 
 _MAX_ANSWER_BYTES = 1024 * 1024
 _MAX_QUEUE_ID_CHARS = 128
@@ -40,7 +41,7 @@ _REJECTIONS = {
 
 
 class TurbotextService:
-    """One method of the service at its URL, asked with one key, until one moment.
+    """One method of the service at its URL, called with one key, until one deadline.
 
     Every question raises Down where the service is not there or answers something that is not its API's, Retryable
     for 429, NotConfigured where key or address are refused, Rejected for another refusal by status.
@@ -70,7 +71,7 @@ class TurbotextService:
         return None if answer.get("action") == "reconnect" else answer
 
     def picture_url(self, answer: Mapping[str, Any]) -> str:
-        """Where the picture of a result lies; what the service says instead is raised as in `process`."""
+        """The address of a result's picture; raises what the service says instead."""
         data = answer.get("data")
         about: Mapping[str, Any] = data if isinstance(data, dict) else {}
         if about.get("forbidden_content") is True:
@@ -106,16 +107,16 @@ class TurbotextService:
         word = error.strip() if isinstance(error, str) else ""
         if word.upper() == "LIMIT":
             return QuotaExhausted("The limit of the Turbotext account is used up (LIMIT).")
-        told = _REJECTIONS.get(word.lower())
-        if told is not None:
-            return Rejected(f"Turbotext refuses: {told} ({word.lower()}).")
+        reason = _REJECTIONS.get(word.lower())
+        if reason is not None:
+            return Rejected(f"Turbotext refuses: {reason} ({word.lower()}).")
         if not word:
             return Retryable("Turbotext refuses without saying why.")
         return Retryable(f"Turbotext refuses: {remark(word, secret=self._key)}")
 
 
 def wrong_address(error: AddressUnusable | AddressRefused) -> ProviderError:
-    """What to say where the service's own address cannot be used."""
+    """Classify an unusable address of the service itself."""
     if isinstance(error, AddressRefused):
         return Unavailable(f"The address of Turbotext cannot be used: {error}")
     return NotConfigured("PHOTOCHANGER_TURBOTEXT_BASE_URL is no http or https address.")
@@ -127,8 +128,8 @@ def _check_status(answer: HttpResponse) -> None:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NotConfigured(f"Turbotext refuses the key ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("Turbotext asks for patience (429).", after=retry_after(answer))
+        raise Retryable("Turbotext limits requests (429).", after=retry_after(answer.headers))
     if status >= 500:
-        raise Down(f"Turbotext is in trouble ({status}).")
+        raise Down(f"Turbotext fails ({status}).")
     if 300 <= status < 400:
         raise Unavailable(f"Turbotext redirects to another address ({status}), which is not followed.")

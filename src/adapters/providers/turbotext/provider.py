@@ -1,4 +1,4 @@
-"""The provider `turbotext`: work is queued by a form, asked for until it is done, and fetched from where it lies.
+"""The provider `turbotext`: work is queued by a form, polled until it is done, and downloaded.
 
 The service fetches photo and templates itself, so they need public links.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ....core.domain.errors import InvalidSettings
@@ -40,6 +40,7 @@ from ...http_client.messages import (
     HttpRequest,
     host_and_port,
 )
+from ...system_clock import SYSTEM_CLOCK
 from ..downloads import download
 from ..schemas import settings_schema, unknown_operation
 from .client import TurbotextService, wrong_address
@@ -48,13 +49,13 @@ from .operations import METHODS, Method
 DEFAULT_BASE_URL = "https://www.turbotext.ru"
 
 POLL_INTERVAL = timedelta(seconds=2.5)
-"""The service wants to be asked every two to three seconds."""
+"""The service asks for a poll every two to three seconds."""
 
 MAX_MISSES = 5
-"""So many questions in a row may go unanswered before work that is paid for is given up."""
+"""Polls in a row that may fail before paid work is given up."""
 
 MAX_DOWNLOADS = 4
-"""So often a finished picture is fetched before it is given up."""
+"""Attempts to download a finished picture."""
 
 _DIAGNOSIS = timedelta(seconds=10)
 _MAX_PAGE_BYTES = 4 * 1024 * 1024
@@ -85,10 +86,10 @@ _INFO = ProviderInfo(
 
 
 class TurbotextProvider:
-    """A Provider. Work that was queued for a job is gone on with by its reference, not queued (and paid for) again.
+    """A Provider. Work queued for a job is resumed by its reference, not queued (and paid for) again.
 
     It relies on being given `reference` for the first call of a resumed job only: where the service does not know it
-    any more, that call raises Retryable, and the next one, without a reference, queues anew.
+    any more, that call raises Retryable, and the next one, without a reference, queues the work again.
 
     Args:
         poll_interval: the pause between two questions for a result, or between two tries to fetch it.
@@ -125,7 +126,7 @@ class TurbotextProvider:
         """
         method = METHODS.get(request.operation_id)
         if method is None:
-            raise Rejected(f"There is no operation {request.operation_id!r} here.")
+            raise Rejected(f"Unknown operation {request.operation_id!r}.")
         url = f"{self._base_url}/api_ai/{method.name}"
         service = TurbotextService(self._api, url, key=await self._key(), until=request.until)
         queue_id = request.reference
@@ -145,10 +146,10 @@ class TurbotextProvider:
         try:
             await self._key()
             page = HttpRequest(method="GET", url=f"{self._base_url}/")
-            until = datetime.now(UTC) + _DIAGNOSIS
+            until = SYSTEM_CLOCK.now() + _DIAGNOSIS
             answer = await self._api.exchange(page, until=until, max_bytes=_MAX_PAGE_BYTES)
         except AnswerTooLarge:
-            return []  # It is there, and has much to say.
+            return []  # It answers.
         except (AddressUnusable, AddressRefused) as error:
             return [wrong_address(error).reason]
         except Down as error:
@@ -156,7 +157,7 @@ class TurbotextProvider:
         except ProviderError as error:
             return [error.reason]
         if answer.status >= 500:
-            return [f"Turbotext is in trouble: {self._base_url} answers {answer.status}."]
+            return [f"Turbotext fails: {self._base_url} answers {answer.status}."]
         return []
 
     async def close(self) -> None:
@@ -171,26 +172,26 @@ class TurbotextProvider:
                 "`photochanger providers set-key turbotext`."
             )
         if not fits_header(key):
-            raise NotConfigured("The key of Turbotext holds characters that no key has: set it anew.")
+            raise NotConfigured("The key of Turbotext contains invalid characters: set it again.")
         return key
 
     async def _result(self, service: TurbotextService, queue_id: str, until: datetime) -> Mapping[str, Any]:
         """What the service says of the work when it is finished, good or bad."""
         misses = 0
         while True:
-            pause, trouble = self._poll_interval, _not_finished()
+            pause, failure = self._poll_interval, _not_finished()
             try:
                 result = await service.result(queue_id)
             except Retryable as error:
                 misses += 1
                 if misses > MAX_MISSES:
                     raise
-                pause, trouble = max(pause, error.after or pause), error
+                pause, failure = max(pause, error.after or pause), error
             else:
                 misses = 0
                 if result is not None:
                     return result
-            await _pause(pause, until, instead=trouble)
+            await _pause(pause, until, instead=failure)
 
     async def _picture(self, url: str, until: datetime) -> bytes:
         for _ in range(MAX_DOWNLOADS - 1):
@@ -220,12 +221,12 @@ def _form(method: Method[Any], request: ProviderRequest) -> dict[str, str]:
 
 
 def _not_finished() -> ProviderError:
-    # Not Down: another try would queue (and pay for) the work anew, with even less time left for it.
+    # Not Down: another try would queue (and pay for) the work again, with even less time left for it.
     return Unavailable("Turbotext had not finished in the time that was left.")
 
 
 async def _pause(pause: timedelta, until: datetime, *, instead: ProviderError) -> None:
     """Wait; where the window would end before, raise `instead` at once, so that another entry may use what is left."""
-    if datetime.now(UTC) + pause >= until:
+    if SYSTEM_CLOCK.now() + pause >= until:
         raise instead
     await asyncio.sleep(pause.total_seconds())

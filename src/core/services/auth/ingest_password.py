@@ -1,4 +1,4 @@
-"""The ingest password of the cameras: who may hand in photos."""
+"""The ingest password, which authorizes cameras to send photos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..settings.service import SettingsService
 from .login_throttle import LoginThrottle
 
 _CAMERA = "camera"
-"""Who sends an ingest password, in the audit log: cameras have no names."""
+"""Actor of failed ingest passwords in the audit log: cameras have no names."""
 
 
 class AuthService:
@@ -48,16 +48,16 @@ class AuthService:
         if not self._is_known(password, stored):
             async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
                 await self._throttle.check_now(keys)
-                stored = await self._settings.ingest_password()  # whoever went first may have renewed the hash
+                stored = await self._settings.ingest_password()  # another request may have renewed the hash
                 if not self._is_known(password, stored) and not await self._verify(password, stored):
                     await self._throttle.failed(keys)
-                    await self._tell_of_failure(address)
-                    raise InvalidPassword("The ingest password is not right.")
+                    await self._record_failure(address)
+                    raise InvalidPassword("The ingest password is wrong.")
         await self._throttle.succeeded(keys)
 
     def was_right(self, text: str) -> bool:
-        """Whether the text is the ingest password that was right here the last time: for keeping it out of what is
-        shown. Asks nobody."""
+        """Whether the text is the ingest password last accepted by this process, to keep it out of what is shown.
+        No I/O."""
         return self._known is not None and hmac.compare_digest(self._known[1], self._digest(text))
 
     def _is_known(self, password: str, stored: StoredPassword | None) -> bool:
@@ -79,7 +79,7 @@ class AuthService:
         self._known = (stored.hash, self._digest(password))
         return True
 
-    async def _tell_of_failure(self, address: str) -> None:
+    async def _record_failure(self, address: str) -> None:
         by = Actor(_CAMERA, address)
         await self._audit.append(audit_entry(AuditAction.INGEST_PASSWORD_FAILED, by, now=self._clock.now()))
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -58,7 +57,7 @@ class SigningKeys:
         self._keys = RefreshingValue(self._read, clock, what="the signing keys")
         self._opened: dict[tuple[str, str], bytes | None] = {}
         self._making = asyncio.Lock()
-        self._searched_at: datetime | None = None
+        self._searched_at: timedelta | None = None
 
     def __repr__(self) -> str:
         return "SigningKeys()"
@@ -82,30 +81,19 @@ class SigningKeys:
         return key.secret
 
     async def rotate(self, *, by: Actor) -> str:
-        """Sign with a new key from now on; tokens that are out hold until they end. The id of the new key."""
-        key = await self._replace(by)
-        ended = self._clock.now() - TOKEN_LIFE
-        await self._remove(
-            old.id for old in await self._repository.all() if old.retired_at is not None and old.retired_at <= ended
-        )
-        return key.id
+        """Sign with a new key from now on; issued tokens stay valid until they expire. The id of the new key."""
+        return await self._replace(by, retired_after=self._clock.now() - TOKEN_LIFE)
 
     async def revoke(self, *, by: Actor) -> str:
-        """The same, and no token that is out holds any more."""
-        key = await self._replace(by, revoked=True)
-        await self._remove(old.id for old in await self._repository.all() if old.retired_at is not None)
-        return key.id
+        """Sign with a new key from now on and revoke every issued token. The id of the new key."""
+        return await self._replace(by, retired_after=None, revoked=True)
 
-    async def _replace(self, by: Actor, **detail: object) -> SigningKey:
+    async def _replace(self, by: Actor, *, retired_after: datetime | None, **detail: object) -> str:
         key, _ = await self._new()
-        await self._repository.rotate(key, audit=_audited(key, by, now=self._clock.now(), **detail))
+        audit = _audited(key, by, now=self._clock.now(), **detail)
+        await self._repository.rotate(key, retired_after=retired_after, audit=audit)
         self._keys.forget()
-        return key
-
-    async def _remove(self, key_ids: Iterable[str]) -> None:
-        if removed := list(key_ids):
-            await self._repository.remove(removed)
-            self._keys.forget()
+        return key.id
 
     async def _make(self) -> _Key:
         """A key where none can be used: the first one, or one in place of a key that cannot be opened."""
@@ -118,7 +106,7 @@ class SigningKeys:
                 " than it was made with. A new key is made, and everybody has to log in again"
             )
             audit = _audited(made, _SERVICE, now=self._clock.now(), reason="the key could not be opened")
-            await self._repository.rotate(made, audit=audit)
+            await self._repository.rotate(made, retired_after=self._clock.now() - TOKEN_LIFE, audit=audit)
             self._keys.forget()
             key = _current(await self._keys.get())
         return key or opened
@@ -133,7 +121,7 @@ class SigningKeys:
     def _may_search(self) -> bool:
         """Whether to look again for a key that is not known: another process may have made it a moment ago. A few
         times a second, since anybody can send a token with an id that they made up."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if self._searched_at is not None and now - self._searched_at < MAX_AGE / 4:
             return False
         self._searched_at = now

@@ -1,7 +1,8 @@
-"""What happens to jobs, told live to any number of listeners: one reader per process, and only while somebody listens.
+"""The live event stream of jobs: one reader per process for any number of subscribers, running only while there are
+some.
 
-The processing log is what is told, so a listener that was away can be told what it missed. Ids are given out before
-their rows can be seen; the reader therefore remembers up to where nothing is missing, and asks from there.
+Events are entries of the processing log, so a subscriber that reconnects gets what it missed. Ids are assigned before
+their rows become visible; the reader therefore remembers up to which id nothing is missing, and reads from there.
 """
 
 from __future__ import annotations
@@ -11,30 +12,31 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from ...domain.errors import PhotoChangerError
 from ...domain.job import JobEvent, QueueDepth
 from ...ports.clock import Clock
+from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue, JobSignals
-from ...ports.job_repository import JobRepository
+from ..support.concurrency import Supervisor, cancel_and_wait
 
 _log = logging.getLogger("photochanger.events")
 
 POLL = timedelta(milliseconds=500)
-"""How soon what nobody is woken for is seen: a job that was taken, a call that was made."""
+"""Polling interval for events without a wake-up: a job was acquired, a call was made."""
 
 GAP_LIFE = timedelta(seconds=10)
-"""How long an id that is missing is waited for: longer than any statement may take. Then its row was never written."""
+"""How long a missing id is waited for: longer than any statement may take. After that its row was never written."""
 
 MAX_MISSED = 1000
-"""So many events at most are told anew to a listener that was away."""
+"""The most missed events that are sent to a subscriber that reconnects."""
 
 _BATCH = 2000
 _MAX_ABOVE_A_GAP = _BATCH // 2
-"""A gap is given up before what lies above it fills whole readings: nothing new would be seen any more."""
+"""A gap is given up before the ids above it fill whole batches: else nothing new would be read."""
 
 _LOOK_BACK = 200
 _BUFFER = 256
@@ -43,13 +45,13 @@ _OUTAGE_PAUSE = timedelta(seconds=1)
 
 
 class EventBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a listener is told at once.
+    """What a subscriber gets in one step.
 
     Attributes:
-        resume: whoever has been told this has missed nothing if told on from here.
-        events: of jobs, by id as far as they could be seen.
-        depth: how many live jobs there are, where that changed.
-        reset: more was missed than is told anew: what is known should be read again.
+        resume: the id to reconnect from without missing anything.
+        events: of jobs, sorted by id as far as they were visible.
+        depth: the queue depth, if it changed.
+        reset: more was missed than is sent; the client must reload its state.
     """
 
     resume: int
@@ -59,15 +61,15 @@ class EventBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TooSlow(Exception):
-    """The listener did not take what it was told for too long, and is told no more."""
+    """The subscriber did not keep up and was dropped."""
 
 
 class StreamClosed(Exception):
-    """The service stops."""
+    """The service is shutting down."""
 
 
 class Subscriber:
-    """One listener's ear: a bounded buffer."""
+    """A bounded buffer of event batches."""
 
     def __init__(self) -> None:
         self._buffer: deque[EventBatch] = deque()
@@ -75,7 +77,7 @@ class Subscriber:
         self._woken = asyncio.Event()
 
     async def next(self) -> EventBatch:
-        """What happens next. TooSlow, StreamClosed."""
+        """The next batch. TooSlow, StreamClosed."""
         while self._ended is None:
             if self._buffer:
                 return self._buffer.popleft()
@@ -83,34 +85,35 @@ class Subscriber:
             await self._woken.wait()
         raise self._ended
 
-    def begin(self, told: EventBatch) -> None:
-        """Tell this before what came in meanwhile."""
-        self._buffer.appendleft(told)
+    def begin(self, batch: EventBatch) -> None:
+        """Put a batch before those that arrived meanwhile."""
+        self._buffer.appendleft(batch)
 
-    def publish(self, told: EventBatch) -> None:
-        """Put into the buffer; a listener whose buffer is full is let go."""
+    def publish(self, batch: EventBatch) -> None:
+        """Append a batch; a subscriber whose buffer is full is dropped."""
         if len(self._buffer) >= _BUFFER:
             self.end(TooSlow())
         else:
-            self._buffer.append(told)
+            self._buffer.append(batch)
         self._woken.set()
 
     def end(self, why: Exception) -> None:
-        """Tell nothing more."""
+        """Send nothing more; `next` raises `why`."""
         self._ended = self._ended or why
         self._buffer.clear()
         self._woken.set()
 
 
 class EventStream:
-    """Listeners come by `listen`; `close` ends all of them."""
+    """Sends the events of jobs to subscribers. An unforeseen error of its reader ends the owner of `supervisor`."""
 
-    def __init__(self, jobs: JobRepository, queue: JobQueue, signals: JobSignals, clock: Clock) -> None:
-        self._jobs = jobs
+    def __init__(self, log: JobLog, queue: JobQueue, signals: JobSignals, clock: Clock, supervisor: Supervisor) -> None:
+        self._job_log = log
         self._queue = queue
         self._signals = signals
         self._clock = clock
-        self._listeners: set[Subscriber] = set()
+        self._supervisor = supervisor
+        self._subscribers: set[Subscriber] = set()
         self._reading: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
         self._log: _SeenLog | None = None
@@ -118,59 +121,60 @@ class EventStream:
         self._closed = False
 
     @property
-    def listeners(self) -> int:
-        """How many listen right now."""
-        return len(self._listeners)
+    def subscribers(self) -> int:
+        """How many subscribers there are now."""
+        return len(self._subscribers)
 
     @asynccontextmanager
     async def listen(self, *, after: int | None = None) -> AsyncIterator[Subscriber]:
-        """An ear for as long as the block lasts. `after`: from where on it was told before; what it missed since comes
-        first, and an event may come twice. QueueUnavailable, StreamClosed."""
+        """A subscriber for the length of the block. QueueUnavailable, StreamClosed.
+
+        `after` is the `resume` of the last batch it got: what it missed comes first, and an event may come twice.
+        """
         if self._closed:
             raise StreamClosed
-        listener = Subscriber()
+        subscriber = Subscriber()
         try:
             async with self._ready:
                 log = await self._begin()
-            if self._closed:  # meanwhile: nobody would ever end this one
+            if self._closed:  # meanwhile: nothing would ever end this subscriber
                 raise StreamClosed
-            self._listeners.add(listener)
+            self._subscribers.add(subscriber)
             first = EventBatch(resume=log.low) if after is None else await self._missed(after, log)
             depth = await self._queue.depth()
             self._depth = self._depth or depth
-            listener.begin(msgspec.structs.replace(first, depth=depth))
-            yield listener
+            subscriber.begin(msgspec.structs.replace(first, depth=depth))
+            yield subscriber
         finally:
-            self._listeners.discard(listener)
-            if not self._listeners:
+            self._subscribers.discard(subscriber)
+            if not self._subscribers:
                 await self._stop_reading()
 
     async def close(self) -> None:
-        """Let every listener go; nobody is listened to any more."""
+        """End all subscribers and accept no more."""
         self._closed = True
-        for listener in self._listeners:
-            listener.end(StreamClosed())
+        for subscriber in self._subscribers:
+            subscriber.end(StreamClosed())
         await self._stop_reading()
 
     async def _begin(self) -> _SeenLog:
         if self._log is None:
-            log = _SeenLog(max(await self._jobs.last_event() - _LOOK_BACK, 0))
-            log.unseen(await self._jobs.events(after=log.low, limit=_BATCH), self._clock.now())
+            log = _SeenLog(max(await self._job_log.last_event() - _LOOK_BACK, 0))
+            log.unseen(await self._job_log.events(after=log.low, limit=_BATCH), self._clock.monotonic())
             self._depth = None
-            self._log, self._reading = log, asyncio.create_task(self._read(log))
+            self._log, self._reading = log, self._supervisor.start(self._read(log), name="event stream")
         return self._log
 
     async def _stop_reading(self) -> None:
         reading, self._reading, self._log = self._reading, None, None
         if reading is not None:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await cancel_and_wait(reading)
 
     async def _missed(self, after: int, log: _SeenLog) -> EventBatch:
-        """Everything since, read for this listener alone."""
-        low = log.low  # as it is before the reading: what is seen after it is still in the buffer, perhaps never told
-        events = await self._jobs.events(after=after, limit=MAX_MISSED + 1)
-        if len(events) > MAX_MISSED or after > await self._jobs.last_event():
+        """Everything since, read for this subscriber alone."""
+        low = log.low  # before the reading: what is seen after it is still in the buffer, and may never be sent
+        events = await self._job_log.events(after=after, limit=MAX_MISSED + 1)
+        if len(events) > MAX_MISSED or after > await self._job_log.last_event():
             return EventBatch(resume=low, reset=True)
         return EventBatch(resume=low, events=tuple(events))
 
@@ -178,43 +182,38 @@ class EventStream:
         with self._signals.any_change() as any_change:
             while True:
                 try:
-                    events = await self._jobs.events(after=log.low, limit=_BATCH)
+                    events = await self._job_log.events(after=log.low, limit=_BATCH)
                     depth = await self._queue.depth()
                 except PhotoChangerError as error:
-                    _log.warning("listeners are told nothing for now: %s", error.detail)
+                    _log.warning("event stream paused: %s", error.detail)
                     await self._clock.sleep(_OUTAGE_PAUSE)
                     continue
-                except Exception:
-                    # Whoever listens would hear heartbeats for ever and believe that nothing happens.
-                    _log.exception("listeners are told nothing for now, after an unforeseen error")
-                    await self._clock.sleep(_OUTAGE_PAUSE)
-                    continue
-                # Noted as seen only now that nothing can fail before it is told.
-                self._tell(log.unseen(events, self._clock.now()), depth, log)
+                # Recorded as seen only here, where nothing can fail before it is sent.
+                self._publish(log.unseen(events, self._clock.monotonic()), depth, log)
                 await any_change.wait(POLL)
-                await self._clock.sleep(_PAUSE)  # on a busy evening many wake-ups are one reading
+                await self._clock.sleep(_PAUSE)  # under load many wake-ups cost one reading
 
-    def _tell(self, events: Collection[JobEvent], depth: QueueDepth, log: _SeenLog) -> None:
+    def _publish(self, events: Collection[JobEvent], depth: QueueDepth, log: _SeenLog) -> None:
         changed = depth if depth != self._depth else None
         self._depth = depth
         if events or changed is not None:
-            told = EventBatch(resume=log.low, events=tuple(events), depth=changed)
-            for listener in tuple(self._listeners):
-                listener.publish(told)
+            batch = EventBatch(resume=log.low, events=tuple(events), depth=changed)
+            for subscriber in tuple(self._subscribers):
+                subscriber.publish(batch)
 
 
 class _SeenLog:
-    """Which ids were seen. `low`: every id up to it was seen, or will never be."""
+    """The ids that were seen. `low`: every id up to it was seen, or never will be."""
 
     def __init__(self, low: int) -> None:
         self.low = low
-        self._seen: dict[int, datetime] = {}
+        self._seen: dict[int, timedelta] = {}
 
-    def unseen(self, events: Collection[JobEvent], now: datetime) -> list[JobEvent]:
-        """Those that are new, noted as seen."""
+    def unseen(self, events: Collection[JobEvent], now: timedelta) -> list[JobEvent]:
+        """Record the events as seen; returns those that are new."""
         new = [event for event in events if event.id not in self._seen]
         self._seen.update((event.id, now) for event in new)
-        # Ids are given out in order: what is missing below one that was seen so long ago was never written.
+        # Ids are assigned in order: what is missing below an id that was seen long ago was never written.
         self._go_on(max((id for id, at in self._seen.items() if now - at >= GAP_LIFE), default=self.low))
         if len(self._seen) >= _MAX_ABOVE_A_GAP:
             self._go_on(min(self._seen))

@@ -1,4 +1,4 @@
-"""Failure answers that are pictures: the camera's photo itself, or the photo through a `local` operation."""
+"""Failure answers that are pictures: the photo itself, or the photo after a `local` operation."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ANYTHING = PictureNeeds(
 
 
 async def _no_reference(reference: str) -> None:
-    """A failure answer is made once and never resumed, so there is nothing to note."""
+    """Ignore the reference: a failure answer is never resumed."""
 
 
 class FailurePictures:
-    """Makes the picture of a failure answer."""
+    """Makes the pictures of failure answers."""
 
     def __init__(self, store: MediaStore, images: ImageTool, providers: ProviderRegistry) -> None:
         self._store = store
@@ -42,11 +42,11 @@ class FailurePictures:
 
     @property
     def limits(self) -> ImageLimits:
-        """The bounds that hold for the pictures made here."""
+        """Limits of the pictures made here."""
         return self._providers.limits
 
     async def picture_for(self, job: Job) -> bytes:
-        """The picture that answers for a failed job whose failure answer is one.
+        """The failure answer of a job whose failure answer is a picture.
 
         Raises what reading and preparing the photo raises, and ProviderError.
         """
@@ -69,7 +69,7 @@ class FailurePictures:
         return (await provider.process(request)).data
 
     async def _templates(self, job: Job, operation: OperationInfo) -> dict[str, Picture]:
-        """The slot's templates that the operation takes; one that is gone is left out: the answer is wanted now."""
+        """The slot's templates for the operation, without those that cannot be read: the answer is due now."""
         templates: dict[str, Picture] = {}
         for binding in job.route.templates:
             if binding.setting_key in operation.template_roles:
@@ -77,5 +77,5 @@ class FailurePictures:
                     async with self._store.local(MediaKey(MediaKind.TEMPLATES, binding.media_id)) as path:
                         templates[binding.setting_key] = await self._images.prepare(path, operation.needs)
                 except PhotoChangerError as error:
-                    _log.warning("the failure answer of job %s goes without a template: %s", job.id, error.detail)
+                    _log.warning("failure answer of job %s lacks a template: %s", job.id, error.detail)
         return templates

@@ -1,4 +1,4 @@
-"""Pictures that came too late for their guest: the call was paid for, so the gallery gets what it made."""
+"""Pictures that arrive after the sync window: the call was paid for, so the gallery gets its picture."""
 
 from __future__ import annotations
 
@@ -10,35 +10,44 @@ from ...domain.deadlines import LATE_RESCUE, result_expires_at
 from ...domain.errors import PhotoChangerError
 from ...domain.job import Job, JobState, Result
 from ...domain.media import StoredPicture
-from ...domain.result_files import photo_key, preview_key
+from ...domain.result_files import result_keys
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.job_service import JobService
+from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
-from ..routing.attempt import RoutePicture
+from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService
+from ..support.concurrency import cancel_and_wait
+from .completion import JobCompletion
 
 _log = logging.getLogger("photochanger.processing")
 
 
 class LateRescue:
-    """Lets calls that were left behind at the end of their window finish, and keeps their pictures."""
+    """Lets provider calls finish that were pending when their job timed out, and stores their pictures."""
 
     def __init__(
-        self, *, queue: JobQueue, jobs: JobService, store: MediaStore, settings: SettingsService, clock: Clock
+        self,
+        *,
+        queue: JobQueue,
+        jobs: JobRepository,
+        completion: JobCompletion,
+        store: MediaStore,
+        settings: SettingsService,
+        clock: Clock,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
+        self._completion = completion
         self._store = store
         self._settings = settings
         self._clock = clock
 
     async def rescue(self, job_id: UUID, call: asyncio.Future[RoutePicture]) -> None:
-        """Wait for the call, a minute past the job's deadline at most, and give its picture to the job that timed out.
+        """Wait for the call until a minute past the job's deadline, and give its picture to the timed-out job.
 
-        Whatever else became of the job, cancelled ones above all, the call is stopped. Never raises for the call's own
-        trouble.
+        The call is cancelled where the job ended in any other way. Failures of the call are logged, not raised.
         """
         try:
             job = await self._jobs.get(job_id)
@@ -47,26 +56,23 @@ class LateRescue:
             async with self._clock.timeout_at(job.expires_at + LATE_RESCUE):
                 made = await call
             if await self._keep(job, made.picture):
-                _log.info("job %s got its picture after its window", job.id)
+                _log.info("job %s got a late picture", job.id)
             else:
-                await self._jobs.discard_picture(made.picture)
+                await self._completion.discard_picture(made.picture)
         except (ProviderError, TimeoutError) as error:
-            _log.info("no late picture for job %s: %s", job_id, error or "it took too long")
+            _log.info("no late picture for job %s: %s", job_id, error or "timeout")
         except PhotoChangerError as error:
-            _log.warning("a late picture of job %s is lost: %s", job_id, error.detail)
+            _log.warning("late picture of job %s lost: %s", job_id, error.detail)
         finally:
-            call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
+            await cancel_and_wait(call)
 
     async def _keep(self, job: Job, picture: StoredPicture) -> bool:
-        """Whether the picture is the job's now; what answered for it until then is removed."""
+        """Whether the picture is the job's result now; an earlier failure answer is removed then."""
         retention = (await self._settings.current()).result_retention
-        fields = {name: getattr(picture, name) for name in picture.__struct_fields__}
-        result = Result(**fields, expires_at=result_expires_at(self._clock.now(), retention))
+        result = Result(picture, result_expires_at(self._clock.now(), retention))
         if not await self._queue.rescue(job.id, result, replaces=job.result):
             return False
         if job.result is not None:
-            await self._store.delete(job.result.file.key)
-            await self._store.delete(preview_key(job.result.file.key))
-            await self._store.delete(photo_key(job.result.file.key))
+            for key in result_keys(job.result.file.key):
+                await self._store.delete(key)
         return True

@@ -1,102 +1,45 @@
-"""The life of a job from the photo's first byte to the end, for whoever submits, waits, works or cancels."""
+"""The life of a job as its clients see it: create it from a photo, wait for its end, cancel it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 from uuid import UUID
 
-import msgspec
-
-from ...domain.deadlines import (
-    LEASE,
-    expires_at,
-    fallback_reserve,
-    result_expires_at,
-)
-from ...domain.errors import (
-    JobFinalized,
-    PhotoChangerError,
-    QueueUnavailable,
-    SlotDisabled,
-    UnsupportedMediaType,
-)
+from ...domain.accounts import Actor
+from ...domain.audit import AuditAction, AuditEntry, audit_entry
+from ...domain.deadlines import expires_at, fallback_reserve
+from ...domain.errors import JobFinalized, QueueUnavailable
 from ...domain.ids import new_id, new_secret
-from ...domain.job import (
-    Claim,
-    FailureReason,
-    Job,
-    JobFilter,
-    JobOrder,
-    JobSource,
-    JobState,
-    LogEntry,
-    NewJob,
-    Outcome,
-    Result,
-    finalized,
-)
-from ...domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    Photo,
-    StoredPicture,
-    one_chunk,
-)
-from ...domain.pagination import Page, Position
-from ...domain.result_files import RECENT_RESULTS, result_name
+from ...domain.job import FailureReason, Job, JobSource, JobSpec
+from ...domain.media import Photo
 from ...domain.slot import FailureAnswer, Slot
 from ...ports.clock import Clock
-from ...ports.image_tool import ImageTool
 from ...ports.job_queue import JobQueue, JobSignals
 from ...ports.job_repository import JobRepository
-from ...ports.media_service import MediaService
-from ...ports.media_store import MediaStore
-from ...ports.provider import ProviderError
-from ...ports.slot_repository import SlotRepository
 from ...ports.telemetry import Telemetry
-from ..media.upload import SNIFF_BYTES, UploadReceiver
 from ..settings.service import SettingsService
-from ..support.concurrency import gather_in_order
+from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
-from .failure_answer import FailurePictures
+from .completion import JobCompletion
+from .intake import PhotoIntake
 
 _log = logging.getLogger("photochanger.jobs")
 
-_T = TypeVar("_T")
-
 POLL = timedelta(seconds=1)
-"""How often a waiter looks at the job itself, in case a wake-up was lost."""
+"""Interval at which a waiter reads the job itself, in case a wake-up was lost."""
 
-FIRST_LOOK = timedelta(milliseconds=50)
-"""How soon a waiter looks who was told the job; the worker has the database to itself until then."""
+FIRST_POLL = timedelta(milliseconds=50)
+"""Delay of the first read of a waiter that already has the job; a wake-up may have come before it listened."""
 
-_LATEST_END = timedelta(seconds=1)
-"""How long past its deadline a waiter holds on for the job's end to be recorded."""
-
-_RETRY_PAUSE = timedelta(milliseconds=200)
-_STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
-_OF_GUESTS = (JobSource.INGEST, JobSource.LIBRARY)
-_ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR})
+_MAX_OVERRUN = timedelta(seconds=1)
+"""How long past the job's deadline a waiter waits for its end to be recorded."""
 
 
-class _Ending(msgspec.Struct, frozen=True):
-    """How a job is about to end; becomes an Outcome once its picture is stored."""
-
-    state: JobState
-    failure_reason: FailureReason | None = None
-    error_code: str | None = None
-    error_detail: str | None = None
-    provider_id: str | None = None
-    operation_id: str | None = None
-
-
-class Jobs:
-    """The JobService port over the queue, the repositories and the media store."""
+class DefaultJobService:
+    """The JobService port over the queue. Close it after its last call, before the queue."""
 
     def __init__(
         self,
@@ -104,12 +47,8 @@ class Jobs:
         queue: JobQueue,
         signals: JobSignals,
         jobs: JobRepository,
-        slots: SlotRepository,
-        store: MediaStore,
-        media: MediaService,
-        images: ImageTool,
-        receiving: UploadReceiver,
-        fallback: FailurePictures,
+        intake: PhotoIntake,
+        completion: JobCompletion,
         settings: SettingsService,
         clock: Clock,
         telemetry: Telemetry = NULL_TELEMETRY,
@@ -117,39 +56,22 @@ class Jobs:
         self._queue = queue
         self._signals = signals
         self._jobs = jobs
-        self._slots = slots
-        self._store = store
-        self._media = media
-        self._images = images
-        self._receiving = receiving
-        self._fallback = fallback
+        self._intake = intake
+        self._completion = completion
         self._settings = settings
         self._clock = clock
         self._telemetry = telemetry
-        self._endings: set[asyncio.Task[Job]] = set()
+        self._timeouts = TaskSet()
+
+    async def close(self) -> None:
+        """Wait for the ends of jobs that are still being recorded at their deadline."""
+        await self._timeouts.close()
 
     async def admit(self, slot_id: str) -> Slot:
-        slot, _ = await gather_in_order(self._enabled(slot_id), self._receiving.require_room())
-        return slot
-
-    async def _enabled(self, slot_id: str) -> Slot:
-        slot = await self._slots.get(slot_id)
-        if not slot.active or not slot.route.entries:
-            raise SlotDisabled(f"The slot {slot_id} is switched off.")
-        return slot
+        return await self._intake.admit(slot_id)
 
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
-        settings = await self._settings.current()
-        return await self._receiving.receive(
-            MediaKind.PAYLOADS,
-            str(new_id(self._clock.now())),
-            data,
-            max_bytes=min(slot.max_upload_bytes or settings.max_upload_bytes, settings.max_upload_bytes),
-            limits=ImageLimits(max_pixels=settings.max_image_pixels),
-        )
-
-    async def discard_photo(self, photo: Photo) -> None:
-        await self._store.delete(photo.file.key)
+        return await self._intake.receive(slot, data)
 
     async def create(
         self,
@@ -163,7 +85,7 @@ class Jobs:
         try:
             settings = await self._settings.current()
             now = self._clock.now()
-            new = NewJob(
+            spec = JobSpec(
                 id=new_id(now),
                 slot_id=slot.id,
                 source=source,
@@ -176,12 +98,12 @@ class Jobs:
                 idempotency_key=idempotency_key,
                 trace=self._telemetry.trace(),
             )
-            job = await self._queue.enqueue(new, max_active=settings.max_active_jobs)
+            job = await self._queue.enqueue(spec, max_active=settings.max_active_jobs)
         except BaseException:
-            await self.discard_photo(photo)
+            await self._intake.discard(photo)
             raise
-        if job.id != new.id:
-            await self.discard_photo(photo)
+        if job.id != spec.id:
+            await self._intake.discard(photo)
         return job
 
     async def submit(
@@ -203,23 +125,23 @@ class Jobs:
     async def wait(self, job_id: UUID, *, until: datetime | None = None, known: Job | None = None) -> Job:
         with self._signals.finalized(job_id) as ended:
             job = known or await self._jobs.get(job_id)
-            longest = FIRST_LOOK if known else POLL  # a wake-up may have come before anybody listened
-            take_over_at = _take_over_at(job)
+            pause = FIRST_POLL if known else POLL
+            time_out_at = _time_out_at(job)
             while not job.state.finalized:
                 now = self._clock.now()
                 if until is not None and until <= now:
                     return job
-                if take_over_at <= now:
+                if time_out_at <= now:
                     return await self._time_out(job)
-                wake_at = min(take_over_at, until or take_over_at)
-                await ended.wait(min(wake_at - now, longest))
-                longest = POLL
-                if self._clock.now() < take_over_at:  # from then on the compare-and-set tells who was first
+                wake_at = min(time_out_at, until or time_out_at)
+                await ended.wait(min(wake_at - now, pause))
+                pause = POLL
+                if self._clock.now() < time_out_at:  # from then on the compare-and-set decides
                     job = await self._reread(job)
             return job
 
     async def _reread(self, job: Job) -> Job:
-        """The job as it is now; as it was where the queue does not tell in time: ending it will find out."""
+        """The job as it is now, or as it was where the queue does not answer before its deadline."""
         try:
             async with self._clock.timeout_at(job.expires_at):
                 return await self._jobs.get(job.id)
@@ -227,213 +149,44 @@ class Jobs:
             return job
 
     async def _time_out(self, job: Job) -> Job:
-        """End the job at its deadline; where a hanging queue takes too long for that, the guest is not held by it."""
-        ending = asyncio.ensure_future(self._fail_by_timeout(job))
-        self._endings.add(ending)
-        ending.add_done_callback(self._ended)
+        """End the job at its deadline. The client does not wait longer than `_MAX_OVERRUN` for a slow queue."""
+        ending = self._timeouts.start(self._record_timeout(job), name=f"timeout of job {job.id}")
         try:
-            async with self._clock.timeout_at(job.expires_at + _LATEST_END):
+            async with self._clock.timeout_at(job.expires_at + _MAX_OVERRUN):
                 return await asyncio.shield(ending)
         except TimeoutError:
             raise QueueUnavailable("The job's end could not be recorded at its deadline.") from None
 
-    def _ended(self, ending: asyncio.Task[Job]) -> None:
-        self._endings.discard(ending)
-        if not ending.cancelled() and (error := ending.exception()) is not None:
-            _log.warning("a job's end at its deadline is left to the sweeper: %s", error)
-
-    async def _fail_by_timeout(self, job: Job) -> Job:
-        ended = await self.fail(
-            job,
-            FailureReason.TIMEOUT,
-            error_code="sync_timeout",
-            detail="No picture was ready within the sync window.",
-            claim=None,
-        )
-        return ended or await self._jobs.get(job.id)
-
-    async def abandon(self, job_id: UUID) -> None:
-        await self._queue.abandon(job_id)
-
-    async def acquire_next_job(
-        self, worker: str, *, n: int = 1, lease: timedelta | None = None, limits: Mapping[str, int] | None = None
-    ) -> list[Claim]:
-        return await self._queue.acquire(worker, n=n, lease=lease or LEASE, limits=limits)
-
-    async def store_picture(self, job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        mime = self._images.sniff(data[:SNIFF_BYTES])
-        if mime is None:
-            raise UnsupportedMediaType("The content is not a picture.")
-        name = result_name(job.id, mime)
-        # The store goes first: its threads wait for the disk, while the proof keeps a processor to itself.
-        storing = asyncio.ensure_future(self._store.put(MediaKind.RESULTS, name, one_chunk(data), max_bytes=len(data)))
-        verifying = asyncio.ensure_future(self._images.verify(data, limits=limits))
+    async def _record_timeout(self, job: Job) -> Job:
         try:
-            picture = await verifying
-            file = await storing
-        except BaseException:
-            for task in (verifying, storing):
-                task.cancel()
-            await asyncio.gather(verifying, storing, return_exceptions=True)
-            await self._store.delete(MediaKey(MediaKind.RESULTS, name))
+            return await self._completion.time_out(job) or await self._jobs.get(job.id)
+        except Exception as error:
+            _log.warning("timeout of job %s could not be recorded; left to the sweeper: %s", job.id, error)
             raise
-        return StoredPicture(file, picture.mime, picture.width, picture.height)
 
-    async def discard_picture(self, picture: StoredPicture) -> None:
-        await self._store.delete(picture.file.key)
-
-    async def finalize_job(
-        self, claim: Claim, picture: StoredPicture, *, provider_id: str, operation_id: str
-    ) -> Job | None:
-        ending = _Ending(JobState.SUCCEEDED, provider_id=provider_id, operation_id=operation_id)
-        return await _to_the_end(self._end(claim.job, ending, picture=picture, claim=claim))
-
-    async def fail(
-        self,
-        job: Job,
-        reason: FailureReason,
-        *,
-        error_code: str,
-        detail: str,
-        claim: Claim | None,
-        provider_id: str | None = None,
-        operation_id: str | None = None,
-    ) -> Job | None:
-        ending = _Ending(
-            _STATE_OF.get(reason, JobState.FAILED),
-            failure_reason=reason,
-            error_code=error_code,
-            error_detail=detail,
-            provider_id=provider_id,
-            operation_id=operation_id,
-        )
-        picture = await self._fallback_picture(job) if reason in _ANSWERED_BY_FALLBACK else None
-        return await _to_the_end(self._end(job, ending, picture=picture, claim=claim))
-
-    async def _fallback_picture(self, job: Job) -> StoredPicture | None:
-        """The failure answer where it is a picture; the job ends without one rather than not at all."""
-        if job.route.failure_answer is FailureAnswer.ERROR:
-            return None
-        try:
-            async with self._clock.timeout_at(job.expires_at):
-                data = await self._fallback.picture_for(job)
-                return await self.store_picture(job, data, limits=self._fallback.limits)
-        except (PhotoChangerError, ProviderError, TimeoutError) as error:
-            _log.warning("failure answer of job %s could not be made: %s", job.id, error or "no time left")
-            return None
-        except Exception:
-            # A mistake in a failure answer must not keep the job from ending and the guest from an answer.
-            _log.exception("failure answer of job %s could not be made", job.id)
-            return None
-
-    async def _end(
-        self, job: Job, ending: _Ending, *, picture: StoredPicture | None, claim: Claim | None
-    ) -> Job | None:
-        """Compare-and-set; the loser's picture is removed, the winner clears up after the job."""
-        result = None
-        if picture is not None:
-            retention = (await self._through_outages(job, self._settings.current)).result_retention
-            now = self._clock.now()
-            fields = {name: getattr(picture, name) for name in picture.__struct_fields__}
-            fallback = ending.failure_reason is not None
-            result = Result(**fields, expires_at=result_expires_at(now, retention), fallback=fallback)
-        outcome = Outcome(
-            finalized_at=self._clock.now(),
-            result=result,
-            **{name: getattr(ending, name) for name in ending.__struct_fields__},
-        )
-        if not await self._mark_finalized(job, outcome, claim):
-            if picture is not None:
-                await self.discard_picture(picture)
-            return None
-        self._telemetry.job_ended(job.slot_id, job.source, ending.failure_reason)
-        await self._clear_up(job)
-        return finalized(job, outcome)
-
-    async def _mark_finalized(self, job: Job, outcome: Outcome, claim: Claim | None) -> bool:
-        """The compare-and-set, tried again while the queue is away and the window lasts.
-
-        Where it stays unknown whether it happened, the result file is left: the sweeper removes it if no job owns it.
-        """
-
-        async def attempt() -> bool:
-            if await self._queue.mark_finalized(job.id, outcome, claim=claim):
-                return True
-            # An earlier try may have been carried out although its confirmation was lost: then the picture is owned.
-            return outcome.result is not None and (await self._jobs.get(job.id)).result == outcome.result
-
-        return await self._through_outages(job, attempt)
-
-    async def _through_outages(self, job: Job, call: Callable[[], Awaitable[_T]]) -> _T:
-        """What the call returns; tried again while the queue is away and the job's window lasts."""
-        while True:
-            try:
-                return await call()
-            except QueueUnavailable:
-                if self._clock.now() >= job.expires_at:
-                    raise
-                await self._clock.sleep(_RETRY_PAUSE)
-
-    async def _clear_up(self, job: Job) -> None:
-        """Remove what only the running job needed; what cannot be removed now is the sweeper's."""
-        try:
-            await self._store.delete(job.photo.file.key)
-            await self._media.drop(job.id)
-        except PhotoChangerError as error:
-            _log.warning("temporary files of job %s are left to the sweeper: %s", job.id, error.detail)
-
-    async def cancel(self, job_id: UUID) -> Job:
+    async def cancel(self, job_id: UUID, *, by: Actor | None = None) -> Job:
         job = await self._jobs.get(job_id)
         ended = None
         if not job.state.finalized:
-            ended = await self.fail(
-                job, FailureReason.CANCELLED, error_code="job_cancelled", detail="The job was cancelled.", claim=None
+            ended = await self._completion.fail(
+                job,
+                FailureReason.CANCELLED,
+                error_code="job_cancelled",
+                detail="The job was cancelled.",
+                claim=None,
+                audit=self._cancel_entry(job, by) if by is not None else None,
             )
         if ended is None:
-            raise JobFinalized("The job has ended already.")
+            raise JobFinalized("The job has already ended.")
         return ended
 
-    async def find(
-        self, wanted: JobFilter, *, order: JobOrder = JobOrder.NEWEST, limit: int = 50, after: Position | None = None
-    ) -> Page[Job]:
-        return await self._jobs.find(wanted, order=order, limit=limit, after=after)
-
-    async def logs(self, job_id: UUID) -> list[LogEntry]:
-        await self._jobs.get(job_id)
-        return await self._jobs.logs(job_id)
-
-    async def gallery(self, slot: Slot, *, limit: int, after: Position | None = None) -> Page[Job]:
-        found = await self._jobs.recent_results(
-            slot.id, now=self._clock.now(), limit=limit + 1, sources=_OF_GUESTS, after=after
-        )
-        page = tuple(found[:limit])
-        if len(found) <= limit:
-            return Page(page)
-        assert page[-1].finalized_at is not None
-        return Page(page, Position(page[-1].finalized_at, page[-1].id))
-
-    async def append_processing_logs(self, entries: Collection[LogEntry]) -> None:
-        await self._jobs.append_logs(entries)
-
-    async def refresh_recent_results(self, slot_id: str) -> list[Job]:
-        return await self._jobs.recent_results(slot_id, now=self._clock.now(), limit=RECENT_RESULTS)
-
-    async def clear_inline_preview(self, job_id: UUID) -> None:
-        await self._jobs.clear_preview(job_id, answered_at=self._clock.now())
+    def _cancel_entry(self, job: Job, by: Actor) -> AuditEntry:
+        now = self._clock.now()
+        return audit_entry(AuditAction.JOB_CANCELLED, by, now=now, target=str(job.id), slot_id=job.slot_id)
 
 
-def _take_over_at(job: Job) -> datetime:
-    """When a waiter ends the job itself: at the deadline, or a little before where it must still make a picture."""
+def _time_out_at(job: Job) -> datetime:
+    """When a waiter ends the job itself: at the deadline, or before it where a failure answer has to be made."""
     if job.route.failure_answer is FailureAnswer.ERROR:
         return job.expires_at
     return job.expires_at - fallback_reserve(job.expires_at - job.created_at) / 2
-
-
-async def _to_the_end(ending: Coroutine[Any, Any, Job | None]) -> Job | None:
-    """Run to its end even if the caller is cancelled meanwhile: a file and its row must not part in the middle."""
-    task = asyncio.ensure_future(ending)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

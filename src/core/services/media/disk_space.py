@@ -1,4 +1,4 @@
-"""The floor under the media store's free space: photos are refused while there is still room for what is under way."""
+"""The minimum of free disk space: below it photos are refused, so that running jobs can still store theirs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _MIB = 1024 * 1024
 
 
 class SpaceStatus(msgspec.Struct, frozen=True):
-    """How much space is left (None: the store cannot tell), and how much has to be."""
+    """Free space of the media store (None: unknown) and its minimum, in bytes."""
 
     free_bytes: int | None
     floor_bytes: int
 
     @property
     def enough(self) -> bool:
-        """Whether pictures may come in."""
+        """Whether pictures can be received."""
         return self.free_bytes is None or self.free_bytes >= self.floor_bytes
 
 
 class DiskSpace:
-    """Knows the room in the store, looked at once a second at most. `floor_bytes` 0 refuses nothing."""
+    """Free space of the media store, read at most once a second. `floor_bytes` 0 refuses nothing."""
 
     def __init__(self, store: MediaStore, clock: Clock, *, floor_bytes: int) -> None:
         self._floor_bytes = floor_bytes
@@ -35,18 +35,18 @@ class DiskSpace:
 
     @property
     def floor_bytes(self) -> int:
-        """How much has to be free."""
+        """Minimum of free bytes."""
         return self._floor_bytes
 
     async def room(self) -> SpaceStatus:
-        """The room there is; StorageUnavailable where the store cannot be asked."""
+        """The current space; StorageUnavailable where the store cannot be read."""
         return SpaceStatus(await self._free.get(), self._floor_bytes)
 
     async def require(self) -> None:
-        """StorageUnavailable where less than the floor is left."""
+        """Raise StorageUnavailable where less than the minimum is free."""
         room = await self.room()
         if room.free_bytes is not None and not room.enough:
             raise StorageUnavailable(
-                f"The media store is nearly full: {room.free_bytes // _MIB} MiB are free,"
-                f" and no photo is taken below {room.floor_bytes // _MIB} MiB."
+                f"The media store is nearly full: {room.free_bytes // _MIB} MiB free,"
+                f" {room.floor_bytes // _MIB} MiB required. Delete files or add disk space."
             )

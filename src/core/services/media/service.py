@@ -1,4 +1,4 @@
-"""Files with public links: media objects for providers that fetch by URL, and the finished pictures of jobs."""
+"""Files with public links: media objects for providers that fetch by URL, and the results of jobs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ from ...ports.image_tool import ImageTool
 from ...ports.job_repository import JobRepository
 from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
+from ...ports.result_index import ResultIndex
 from ..settings.service import SettingsService
 from .upload import UploadReceiver
 
 
-class Media:
-    """The MediaService port over the media store and the books about what lies in it."""
+class DefaultMediaService:
+    """The MediaService port over the media store and the metadata repository."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Media:
         store: MediaStore,
         media: MediaRepository,
         jobs: JobRepository,
+        results: ResultIndex,
         images: ImageTool,
         receiving: UploadReceiver,
         settings: SettingsService,
@@ -54,6 +56,7 @@ class Media:
         self._store = store
         self._media = media
         self._jobs = jobs
+        self._results = results
         self._images = images
         self._receiving = receiving
         self._settings = settings
@@ -63,7 +66,7 @@ class Media:
         self, data: AsyncIterator[bytes], *, mime: str, max_bytes: int, job: Job | None = None
     ) -> MediaObject:
         if mime not in MIME_EXTENSIONS:
-            raise UnsupportedMediaType("The file is not of a picture type that is accepted.")
+            raise UnsupportedMediaType("The file is not of an accepted picture type.")
         now = self._clock.now()
         settings = await self._settings.current()
         media_id = new_id(now)
@@ -90,7 +93,7 @@ class Media:
             max_bytes=settings.max_upload_bytes,
             limits=ImageLimits(max_pixels=settings.max_image_pixels),
         )
-        now = self._clock.now()  # a slow upload takes nothing from the link's life
+        now = self._clock.now()  # a slow upload does not shorten the life of the link
         return await self._add(
             MediaObject(
                 id=media_id,
@@ -125,9 +128,9 @@ class Media:
     async def public_media(self, media_id: UUID) -> PublicFile:
         media = await self._media.get(media_id)
         if media is None:
-            raise MediaNotFound("There is no such file.")
+            raise MediaNotFound("File not found.")
         if self._clock.now() >= media.expires_at:
-            raise MediaExpired("This file is no longer kept.")
+            raise MediaExpired("This file has expired.")
         return PublicFile(media.file, media.mime, media.expires_at, f"{media.id}.{MIME_EXTENSIONS[media.mime]}")
 
     async def public_result(self, job_id: UUID) -> PublicFile:
@@ -141,21 +144,17 @@ class Media:
             size = await self._store.size(key)
         except MediaNotFound:
             size = (await self.make_thumbnail(job)).size_bytes
-        # The thumbnail is made from the result alone, so the result's checksum identifies it too.
+        # The thumbnail is derived from the result alone, so the result's checksum identifies it too.
         file = StoredFile(key, size, f"thumbnail-{result.file.sha256}")
         return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-thumbnail.webp")
 
     async def make_thumbnail(self, job: Job) -> StoredFile:
-        """Make and store the thumbnail of a job's result, and offer it to the job as its inline preview.
-
-        MediaNotFound, MediaExpired, UndecodableImage, StorageUnavailable.
-        """
         result = public_result(job, self._clock.now())
         data = b"".join([chunk async for chunk in self._store.open(result.file.key)])
         preview = await self._images.preview(data)
         key = preview_key(result.file.key)
         stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
-        await self._jobs.store_preview(job.id, preview)
+        await self._results.store_preview(job.id, preview)
         return stored
 
     async def keep_photo(self, job: Job, photo: bytes) -> None:
@@ -171,7 +170,7 @@ class Media:
         try:
             size = await self._store.size(key)
         except MediaNotFound:
-            raise MediaNotFound("No copy of this job's photo was kept.") from None
+            raise MediaNotFound("This job has no preview of its photo.") from None
         file = StoredFile(key, size, f"photo-{result.file.sha256}")
         return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-photo.webp")
 
@@ -179,4 +178,4 @@ class Media:
         try:
             return await self._jobs.get(job_id)
         except JobNotFound:
-            raise MediaNotFound("There is no such picture.") from None
+            raise MediaNotFound("Picture not found.") from None

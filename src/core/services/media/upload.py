@@ -1,4 +1,4 @@
-"""The receiving of a picture from outside: into the store while it arrives, or refused and nothing of it is kept."""
+"""Uploads: a picture is stored while it arrives, or refused and not kept."""
 
 from __future__ import annotations
 
@@ -14,37 +14,43 @@ from ...domain.media import (
 )
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
+from ..support.concurrency import TaskSet
 from .disk_space import DiskSpace
 
 SNIFF_BYTES = 32
-"""So many first bytes tell the type of a picture."""
+"""Bytes needed to detect the image type."""
 
 _START_BYTES = 64 * 1024
-"""In so many first bytes a camera's JPEG has told its size; where it has not, the whole file is looked at."""
+"""Bytes in which a camera's JPEG has its size; where it does not, the whole file is inspected."""
 
 
 class UploadReceiver:
-    """Takes pictures in."""
+    """Receives pictures."""
 
     def __init__(self, store: MediaStore, images: ImageTool, space: DiskSpace) -> None:
         self._store = store
         self._images = images
         self._space = space
+        self._reads = TaskSet()
 
     async def require_room(self) -> None:
-        """StorageUnavailable where the store is too full to take pictures in."""
+        """Raise StorageUnavailable where the store has too little free space."""
         await self._space.require()
+
+    async def discard(self, photo: Photo) -> None:
+        """Remove a received picture."""
+        await self._store.delete(photo.file.key)
 
     async def receive(
         self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int, limits: ImageLimits
     ) -> Photo:
-        """Store a picture under a name that the caller made, and read its header; nothing is decoded.
+        """Store a picture under the caller's name and read its header; the picture is not decoded.
 
         Raises PayloadTooLarge, UnsupportedMediaType (as soon as the first bytes show it), UndecodableImage,
-        ImageTooLarge, StorageUnavailable (before anything is read, where the store is nearly full).
+        ImageTooLarge, StorageUnavailable (before the first read where the store is nearly full).
         """
         await self.require_room()
-        arriving = _StreamingUpload(data, self._images, limits)
+        arriving = _StreamingUpload(data, self._images, limits, self._reads)
         try:
             stored = await self._store.put(kind, name, arriving.checked(), max_bytes=max_bytes)
             try:
@@ -61,17 +67,18 @@ class UploadReceiver:
 
 
 class _StreamingUpload:
-    """A picture's bytes on their way into the store. What its start tells is read meanwhile."""
+    """The bytes of an upload. The header is read while the rest arrives."""
 
-    def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits) -> None:
+    def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits, reads: TaskSet) -> None:
         self._data = data
         self._images = images
         self._limits = limits
-        self._reading: asyncio.Future[ImageFacts | None] | None = None
+        self._reads = reads
+        self._reading: asyncio.Task[ImageFacts | None] | None = None
 
     async def checked(self) -> AsyncIterator[bytes]:
-        """The same bytes, cut off before anything is kept if they do not begin like a picture, and as soon as its
-        header announces too large a one."""
+        """Pass the bytes on. Raises UnsupportedMediaType before the first one where they are no picture, and
+        ImageTooLarge as soon as the header says so."""
         start = b""
         async for chunk in self._data:
             if self._reading is not None:
@@ -86,20 +93,23 @@ class _StreamingUpload:
             if not sniffed:
                 self._require_picture(start)
             if len(start) >= _START_BYTES:
-                self._reading = asyncio.ensure_future(self._images.inspect_start(start, limits=self._limits))
+                self._reading = self._reads.start(self._read(start), name="header of an upload")
             yield chunk if sniffed else start
         if not start:
-            raise UndecodableImage("The picture is empty: it has 0 bytes.")
+            raise UndecodableImage("The picture is empty (0 bytes).")
         if len(start) < SNIFF_BYTES:
             self._require_picture(start)
             yield start
 
+    async def _read(self, start: bytes) -> ImageFacts | None:
+        return await self._images.inspect_start(start, limits=self._limits)
+
     async def facts(self) -> ImageFacts | None:
-        """What the start told; None where the whole picture has to be looked at. ImageTooLarge."""
+        """The header; None where the whole picture has to be inspected. ImageTooLarge."""
         return await self._reading if self._reading is not None else None
 
     async def close(self) -> None:
-        """Wait until nothing is read any more; what went wrong counts as seen."""
+        """Wait for the reading of the header; its errors are dropped."""
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
 

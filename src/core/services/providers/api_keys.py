@@ -1,12 +1,13 @@
-"""The keys of providers as they are set right now: the stored one, sealed at rest, before the environment's."""
+"""API keys of providers: the stored one, sealed at rest, takes precedence over the environment's."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -14,14 +15,16 @@ import msgspec
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidSettings, QueueUnavailable
-from ...domain.field_errors import FieldError, FieldErrorCode
+from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured
 from ...ports.secrets import (
+    KeyChange,
     SealBroken,
     SecretBox,
     SecretKeyUnavailable,
     SecretRepository,
+    SecretState,
     StoredSecret,
 )
 
@@ -32,7 +35,7 @@ KEY_RULE = BAD_KEY.message
 _KEY = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _MAX_AGE = timedelta(seconds=1)
 _MAX_OUTAGE = timedelta(minutes=10)
-"""How long a key that is known is used while the database is away: guests are served through a restart of it."""
+"""How long a key that was read is used while the database is unavailable, so that a restart of it fails no photo."""
 
 
 class KeySource(enum.StrEnum):
@@ -43,7 +46,7 @@ class KeySource(enum.StrEnum):
 
 
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be shown of a provider's key; `changed_at` and `changed_by` are known of stored ones."""
+    """The public part of a provider's key; `changed_at` and `changed_by` are set for stored ones."""
 
     source: KeySource
     changed_at: datetime | None = None
@@ -51,32 +54,54 @@ class KeyState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last reading found. `trouble` is set where the stored key could not be opened.
+    """Result of the last read.
 
     Attributes:
-        read_at: when that was.
-        tried_at: when the repository was last asked, in vain or not.
+        read_at: when it was read, by the monotonic clock.
+        tried_at: when the repository was last asked, successfully or not.
+        error: why the stored key could not be decrypted.
     """
 
-    read_at: datetime
-    tried_at: datetime
+    read_at: timedelta
+    tried_at: timedelta
     stored: StoredSecret | None
     key: str | None = None
-    trouble: str | None = None
+    error: str | None = None
 
     def __repr__(self) -> str:
         return f"_Known(read {self.read_at})"
 
 
 def is_key(text: str) -> bool:
-    """Whether a text can be a key: it becomes the value of an HTTP header (see KEY_RULE)."""
+    """Whether the text obeys KEY_RULE: a key becomes the value of an HTTP header."""
     return len(text) <= MAX_KEY_CHARS and _KEY.fullmatch(text) is not None
 
 
-class ProviderKeys:
-    """Finds keys for the providers of this process and keeps those that are set while it runs.
+def read_keys(given: object, *, providers: Collection[str]) -> tuple[dict[str, str | None], list[FieldError]]:
+    """Keys by provider from a settings document (None: remove), and an error for each other entry.
 
-    A change made here holds at once, one made by another process after a second at most.
+    `providers` are the ids of those that take a key.
+    """
+    if not isinstance(given, Mapping):
+        return {}, [FieldError("provider_keys", FieldErrorCode.WRONG_TYPE, {"expected": "object"})]
+    keys: dict[str, str | None] = {}
+    errors: list[FieldError] = []
+    for provider_id, key in given.items():
+        place = below("provider_keys", provider_id[:64])
+        if provider_id not in providers:
+            params = {"provider": provider_id[:64]}
+            errors.append(FieldError(place, FieldErrorCode.PROVIDER_NOT_CONFIGURABLE, params))
+        elif key is not None and not (isinstance(key, str) and is_key(key)):
+            errors.append(FieldError(place, BAD_KEY.code, BAD_KEY.params))
+        else:
+            keys[provider_id] = key
+    return keys, errors
+
+
+class ProviderKeys:
+    """Finds keys for the providers of this process and stores those that are set at run time.
+
+    A change made in this process applies immediately, one made in another process within a second.
     """
 
     def __init__(
@@ -95,45 +120,73 @@ class ProviderKeys:
     async def key(self, provider_id: str) -> str | None:
         """The provider's key, at most a second old; None where neither is set.
 
-        While the database is away, what was known less than ten minutes ago is used.
-        Raises NotConfigured where the stored key cannot be opened; QueueUnavailable.
+        While the database is unavailable, a key read less than ten minutes ago is used.
+        Raises NotConfigured where the stored key cannot be decrypted; QueueUnavailable.
         """
         known = await self._read(provider_id)
-        if known.trouble is not None:
-            raise NotConfigured(known.trouble)
+        if known.error is not None:
+            raise NotConfigured(known.error)
         return self._environment.get(provider_id) if known.stored is None else known.key
 
     async def set(self, provider_id: str, key: str, *, by: Actor) -> None:
-        """Store a key; it goes before the environment's. Whether there is such a provider is the caller's to know.
+        """Store a key, which takes precedence over the environment's. The caller checks that the provider exists.
 
         InvalidSettings where it breaks KEY_RULE; SecretKeyUnavailable, QueueUnavailable.
         """
         if not is_key(key):
             raise InvalidSettings([BAD_KEY])
-        sealed = await asyncio.to_thread(self._box.seal, key, purpose=_purpose(provider_id))
-        now = self._clock.now()
-        secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=now, changed_by=by.name)
-        audit = audit_entry(AuditAction.PROVIDER_KEY_CHANGED, by, now=now, target=provider_id)
-        async with self._reading[provider_id]:
-            await self._repository.put(secret, audit=audit)
-            self._known.pop(provider_id, None)
+        (change,) = await self.prepare({provider_id: key}, by=by)
+        async with self.replacing([change]):
+            await self._repository.change(change)
 
     async def forget(self, provider_id: str, *, by: Actor) -> bool:
-        """Remove the stored key, so that the environment's holds again; False where none was stored."""
-        audit = audit_entry(AuditAction.PROVIDER_KEY_REMOVED, by, now=self._clock.now(), target=provider_id)
-        async with self._reading[provider_id]:
-            removed = await self._repository.remove(provider_id, audit=audit)
-            self._known.pop(provider_id, None)
-            return removed
+        """Remove the stored key, so that the environment's applies again; False where none was stored."""
+        (change,) = await self.prepare({provider_id: None}, by=by)
+        async with self.replacing([change]):
+            return await self._repository.change(change)
+
+    async def prepare(self, keys: Mapping[str, str | None], *, by: Actor) -> tuple[KeyChange, ...]:
+        """Seal these keys (None: remove the stored one) for a write of the caller's own. SecretKeyUnavailable."""
+        return tuple([await self._prepare(provider_id, key, by) for provider_id, key in sorted(keys.items())])
+
+    @contextlib.asynccontextmanager
+    async def replacing(self, changes: Sequence[KeyChange]) -> AsyncIterator[None]:
+        """Hold back readers of these keys while the block writes them, then drop what was read before."""
+        async with contextlib.AsyncExitStack() as stack:
+            for change in changes:
+                await stack.enter_async_context(self._reading[change.provider_id])
+            yield
+            for change in changes:
+                self._known.pop(change.provider_id, None)
 
     async def states(self) -> dict[str, KeyState]:
         """Where each key that is set comes from, by provider id. QueueUnavailable."""
         states = {provider_id: KeyState(source=KeySource.ENVIRONMENT) for provider_id in self._environment}
         for stored in await self._repository.states():
-            states[stored.provider_id] = KeyState(
-                source=KeySource.STORED, changed_at=stored.changed_at, changed_by=stored.changed_by
-            )
+            states[stored.provider_id] = _stored(stored)
         return dict(sorted(states.items()))
+
+    def states_after(self, states: Mapping[str, KeyState], changes: Sequence[KeyChange]) -> dict[str, KeyState]:
+        """What `states` returns once these changes are stored."""
+        after = dict(states)
+        for change in changes:
+            if change.secret is not None:
+                after[change.provider_id] = _stored(change.secret)
+            elif change.provider_id in self._environment:
+                after[change.provider_id] = KeyState(source=KeySource.ENVIRONMENT)
+            else:
+                after.pop(change.provider_id, None)
+        return dict(sorted(after.items()))
+
+    async def _prepare(self, provider_id: str, key: str | None, by: Actor) -> KeyChange:
+        now = self._clock.now()
+        if key is None:
+            audit = audit_entry(AuditAction.PROVIDER_KEY_REMOVED, by, now=now, target=provider_id)
+            return KeyChange(provider_id=provider_id, secret=None, audit=audit)
+        sealed = await asyncio.to_thread(self._box.seal, key, purpose=_purpose(provider_id))
+        secret = StoredSecret(provider_id=provider_id, sealed=sealed, changed_at=now, changed_by=by.name)
+        audit = audit_entry(AuditAction.PROVIDER_KEY_CHANGED, by, now=now, target=provider_id)
+        return KeyChange(provider_id=provider_id, secret=secret, audit=audit)
 
     async def _read(self, provider_id: str) -> _Known:
         if (fresh := self._fresh(provider_id)) is not None:
@@ -145,7 +198,7 @@ class ProviderKeys:
             try:
                 stored = await self._repository.get(provider_id)
             except QueueUnavailable:
-                now = self._clock.now()
+                now = self._clock.monotonic()
                 if before is None or now - before.read_at >= _MAX_OUTAGE:
                     raise
                 known = msgspec.structs.replace(before, tried_at=now)
@@ -156,28 +209,31 @@ class ProviderKeys:
 
     def _fresh(self, provider_id: str) -> _Known | None:
         known = self._known.get(provider_id)
-        return known if known and self._clock.now() - known.tried_at < _MAX_AGE else None
+        return known if known and self._clock.monotonic() - known.tried_at < _MAX_AGE else None
 
     async def _opened(self, stored: StoredSecret | None, before: _Known | None) -> _Known:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if stored is None:
             return _Known(read_at=now, tried_at=now, stored=None)
         if before is not None and before.stored == stored and before.key is not None:
             return msgspec.structs.replace(before, read_at=now, tried_at=now)
         key: str | None = None
-        trouble: str | None = None
+        failure: str | None = None
         try:
             key = await asyncio.to_thread(self._box.open, stored.sealed, purpose=_purpose(stored.provider_id))
         except SealBroken:
-            trouble = (
-                "Its stored key cannot be opened: PHOTOCHANGER_SECRET_KEY is another one than the key was stored"
-                " with. Set that one again, or set the key anew."
+            failure = (
+                "Cannot decrypt the stored key: PHOTOCHANGER_SECRET_KEY has changed. Restore it, or set the key again."
             )
         except SecretKeyUnavailable as error:
-            trouble = error.detail
-        return _Known(read_at=now, tried_at=now, stored=stored, key=key, trouble=trouble)
+            failure = error.detail
+        return _Known(read_at=now, tried_at=now, stored=stored, key=key, error=failure)
+
+
+def _stored(secret: StoredSecret | SecretState) -> KeyState:
+    return KeyState(source=KeySource.STORED, changed_at=secret.changed_at, changed_by=secret.changed_by)
 
 
 def _purpose(provider_id: str) -> str:
-    """What a sealed key is bound to: the key of one provider cannot be put in another's row."""
+    """What a sealed key is bound to: one provider's key cannot be opened from another provider's row."""
     return f"provider key {provider_id}"

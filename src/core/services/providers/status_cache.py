@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ...domain.provider_usage import ProviderHealth
 from ...ports.clock import Clock
@@ -19,13 +19,13 @@ class ProviderStatusCache:
         self._limits = limits
         self._clock = clock
         self._standings: dict[str, ProviderHealth] = {}
-        self._read_at: datetime | None = None
+        self._read_at: timedelta | None = None
         self._reading = asyncio.Lock()
 
     async def current(self) -> dict[str, ProviderHealth]:
         """By provider id; QueueUnavailable."""
         async with self._reading:
-            now = self._clock.now()
+            now = self._clock.monotonic()
             if self._read_at is None or now - self._read_at >= _MAX_AGE:
                 self._standings, self._read_at = await self._limits.standings(), now
         return self._standings

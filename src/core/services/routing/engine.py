@@ -1,383 +1,266 @@
-"""The route engine: runs the entries of a route inside what is left of the window (the policy is in `core.routes`)."""
+"""The route engine: choose an entry, admit the call, make it, and hedge, by the rules of `domain.route_policy`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any, Protocol
 
 from ...domain.deadlines import LATE_RESCUE
-from ...domain.errors import QueueUnavailable
-from ...domain.job import Claim
-from ...domain.media import PictureNeeds
+from ...domain.errors import (
+    ImageTooLarge,
+    MediaNotFound,
+    QueueUnavailable,
+    StorageUnavailable,
+    UndecodableImage,
+    UnsupportedMediaType,
+)
+from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
 from ...domain.prompts import filled
-from ...domain.provider_usage import (
-    Admission,
-    Breaker,
-    CallOutcome,
-    CallRecord,
-    LatencyPercentiles,
-    LimitKind,
-    ProviderHealth,
-    ProviderLimit,
-)
-from ...domain.route_policy import (
-    Budget,
-    EntryProgress,
-    back_off,
-    choose,
-    cut_at,
-    hedge_after,
-)
+from ...domain.provider_usage import CallOutcome, CallRecord, ProviderHealth
+from ...domain.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end
 from ...ports.clock import Clock
-from ...ports.provider import (
-    OperationInfo,
-    Provider,
-    ProviderError,
-    ProviderRequest,
-    QuotaExhausted,
-    Retryable,
-    Unavailable,
-)
-from ...ports.provider_limits import ProviderLimits
-from ...ports.telemetry import Telemetry
+from ...ports.job_queue import JobQueue
+from ...ports.provider import ProviderError, ProviderRequest
+from ...ports.telemetry import Span, Telemetry
 from ..providers.registry import ProviderRegistry
-from ..providers.status_cache import ProviderStatusCache
-from ..settings.service import SettingsService
+from ..support.concurrency import TaskSet, cancel_and_wait, race
 from ..support.null_telemetry import NULL_TELEMETRY
-from .attempt import (
-    TIMER_SLACK,
-    Attempt,
-    Hooks,
-    Materials,
-    ProviderCalls,
-    RoutePicture,
-    stopped,
-)
-
-
-class RouteEngine:
-    """Runs routes. `jitter` gives a number from 0 to 1 for each pause."""
-
-    def __init__(
-        self,
-        providers: ProviderRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
-        clock: Clock,
-        *,
-        jitter: Callable[[], float] = random.random,
-        telemetry: Telemetry = NULL_TELEMETRY,
-    ) -> None:
-        self._providers = providers
-        self._limits = limits
-        self._settings = settings
-        self._clock = clock
-        self._jitter = jitter
-        self._telemetry = telemetry
-        self._figures = ProviderStatusCache(limits, clock)
-
-    async def run(self, claim: Claim, materials: Materials, hooks: Hooks, *, ends_at: datetime) -> RoutePicture:
-        """The first picture that an entry makes.
-
-        Raises RouteExhausted when every entry gave up, TimeoutError when `ends_at` came first; what `materials`
-        raises (UndecodableImage, StorageUnavailable) goes through: another entry would not mend it.
-        """
-        run = RouteRun(
-            claim,
-            materials,
-            hooks,
-            providers=self._providers,
-            limits=self._limits,
-            figures=self._figures,
-            clock=self._clock,
-            jitter=self._jitter,
-            telemetry=self._telemetry,
-            ends_at=ends_at,
-        )
-        async with self._clock.timeout_at(ends_at):
-            await run.prepare(self._settings)
-            return await run.picture()
-
+from .attempt import TooSlow, make_picture
+from .entry_state import EntryState
+from .inputs import JobInputs
+from .outcome import CallReport, RouteFailure, RouteOutcome, RoutePicture
+from .recorder import AttemptRecorder
+from .shared_limits import SharedLimits
 
 _log = logging.getLogger("photochanger.routing")
 
-_Call = Callable[[int], Coroutine[Any, Any, RoutePicture]]
+_REFRESH_INTERVAL = timedelta(seconds=5)
+"""How often a call under way is compared with the usual latency, which the first calls of an evening do not know."""
 
-_LOOK_AGAIN = timedelta(seconds=5)
-"""How often a call under way is held against what is usual: the first pictures of an evening tell that only later."""
+_TIMER_SLACK = timedelta(milliseconds=50)
+"""How much too early a timer may fire."""
 
-_LIMITS_TIMEOUT = timedelta(seconds=2)
-"""A database that hangs costs a guest so much of his window, and not his call."""
-
-_T = TypeVar("_T")
-
-_BLOCKED = {
-    LimitKind.BREAKER: "The provider has failed too often in a row; it is given a pause.",
-    LimitKind.CONCURRENCY: "As many calls to the provider are under way as are allowed.",
-    LimitKind.PER_MINUTE: "The provider's calls of this minute are used up.",
-    LimitKind.PER_DAY: "The provider's calls of this day are used up.",
-}
+_MAX_REASON_CHARS = 500
 
 
-class RouteExhausted(Exception):
-    """No entry of the route made a picture; `reason` is the last entry's, `code` what the job ends with."""
+class Jitter(Protocol):
+    """Return a random number from 0 to 1."""
 
-    def __init__(
-        self, error: ProviderError, *, provider_id: str | None, operation_id: str | None, code: str = ProviderError.code
-    ) -> None:
-        super().__init__(error.reason)
-        self.reason = error.reason
-        self.code = code
-        self.provider_id = provider_id
-        self.operation_id = operation_id
+    def __call__(self) -> float: ...
 
 
-class RouteRun:
-    """One job's way through its route."""
+class RouteEngine:
+    """Runs the routes of claimed jobs. `jitter` varies the pauses."""
 
     def __init__(
         self,
-        claim: Claim,
-        materials: Materials,
-        hooks: Hooks,
-        *,
         providers: ProviderRegistry,
-        limits: ProviderLimits,
-        figures: ProviderStatusCache,
+        limits: SharedLimits,
+        recorder: AttemptRecorder,
+        queue: JobQueue,
         clock: Clock,
-        jitter: Callable[[], float],
-        telemetry: Telemetry,
-        ends_at: datetime,
+        *,
+        jitter: Jitter,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
+        self.providers = providers
+        self.limits = limits
+        self.recorder = recorder
+        self.queue = queue
+        self.clock = clock
+        self.jitter = jitter
+        self.telemetry = telemetry
+
+    async def run(
+        self, claim: Claim, inputs: JobInputs, *, ends_at: datetime, job_ended: Awaitable[None]
+    ) -> RouteOutcome:
+        """Call the entries until one makes a picture, all gave up, `ends_at` has come, or `job_ended` returns.
+
+        Attempts that fail are written to the processing log at once, in the background; those of test jobs, and the
+        one that made the picture, are left to the caller.
+        """
+        return await _Execution(self, claim, inputs, ends_at).run(job_ended)
+
+
+class _Execution:
+    """One run for one claim. Moments are those of `Clock.monotonic`, except the deadline."""
+
+    def __init__(self, engine: RouteEngine, claim: Claim, inputs: JobInputs, ends_at: datetime) -> None:
+        self._engine = engine
+        self._clock = engine.clock
         self._claim = claim
+        self._job = claim.job
         self._route = claim.job.route
-        self._materials = materials
-        self._hooks = hooks
-        self._limits = limits
-        self._figures = figures
-        self._clock = clock
-        self._jitter = jitter
-        self._ends_at = ends_at
+        self._inputs = inputs
+        self._deadline = ends_at
+        self._ends_at = self._clock.monotonic() + (ends_at - self._clock.now())
         self._window = ends_at - claim.job.created_at
-        self._attempts = ProviderCalls(
-            materials, hooks, clock, late_rescue=self._route.late_rescue, telemetry=telemetry
-        )
-        self._errors: dict[int, ProviderError] = {}
-        self._last: int | None = None
-        self._progress = [EntryProgress() for _ in self._route.entries]
-        self._paces: list[LatencyPercentiles | None] = [None for _ in self._route.entries]
-        self._sound = [False for _ in self._route.entries]
-        self._admissions = [False for _ in self._route.entries]
-        self._bounds: list[ProviderLimit] = [ProviderLimit() for _ in self._route.entries]
+        self._states = [EntryState(index, entry, engine.providers) for index, entry in enumerate(self._route.entries)]
+        self._last = next((state for state in reversed(self._states) if state.error is not None), None)
         self._resume_at = claim.job.provider_job_entry
-        self._offered = [self._find(providers, index) for index in range(len(self._route.entries))]
+        self._tasks = TaskSet()
+        self._calls: list[asyncio.Task[RoutePicture]] = []
+        self._attempts: list[LogEntry] = []
+        self._reports: list[CallReport] = []
 
-    def _find(self, providers: ProviderRegistry, index: int) -> tuple[Provider, OperationInfo] | None:
-        entry = self._route.entries[index]
+    async def run(self, job_ended: Awaitable[None]) -> RouteOutcome:
+        picture: RoutePicture | None = None
+        failure: RouteFailure | None = None
         try:
-            found = providers.find(entry.provider_id, entry.operation_id)
-        except ProviderError as error:
-            self._learn(index, error)
-            return None
-        self._bounds[index] = found[0].info.limit
-        return found
-
-    async def prepare(self, settings: SettingsService) -> None:
-        """Take in how the providers are doing, and what an administrator allows of them."""
-        if all(found is None or found[0].info.on_this_machine for found in self._offered):
-            return
-        first = next(operation for _, operation in filter(None, self._offered))
-        await self._while_the_photo_is_prepared(first.needs, self._look_around())
-        try:
-            allowed = (await settings.current()).provider_limits
-        except QueueUnavailable as error:
-            _log.warning("job %s goes by what providers declare themselves: %s", self._claim.job.id, error.detail)
-            return
-        for index, entry in enumerate(self._route.entries):
-            self._bounds[index] = allowed.get(entry.provider_id, self._bounds[index])
-
-    async def _while_the_photo_is_prepared(self, needs: PictureNeeds, asking: Coroutine[Any, Any, _T]) -> _T:
-        """What the asking says, once the photo is ready as well."""
-        preparing = asyncio.ensure_future(self._materials.photo(needs))
-        try:
-            return await asking
-        finally:
-            await asyncio.gather(preparing, return_exceptions=True)  # what went wrong is told by the next who asks
-
-    async def _look_around(self) -> None:
-        try:
-            standings = await self._told(self._figures.current())
-        except QueueUnavailable as error:
-            # They are hints: no guest is sent away for want of them.
-            _log.warning("job %s goes its route without the providers' figures: %s", self._claim.job.id, error.detail)
-            return
-        for index, entry in enumerate(self._route.entries):
-            standing = standings.get(entry.provider_id, ProviderHealth())
-            self._paces[index] = standing.pace.get(entry.operation_id)
-            self._sound[index] = standing.breaker is Breaker.CLOSED
-
-    async def picture(self) -> RoutePicture:
-        """The first picture; RouteExhausted. The caller bounds it to the window."""
-        return await self._lane(self._hedged if self._route.hedge else self._call)
-
-    async def _lane(self, call: _Call) -> RoutePicture:
-        """Ask one entry after the other until one makes the picture; RouteExhausted."""
-        while True:
-            index = await self._next()
-            self._change(index, busy=True)
-            try:
-                if await self._admitted(index):
-                    return await call(index)
-            except ProviderError as error:
-                self._learn(index, error)
-            finally:
-                self._change(index, busy=False)
-
-    async def _next(self) -> int:
-        """The entry to ask now, once its moment has come; RouteExhausted."""
-        resume_at, self._resume_at = self._resume_at, None
-        if resume_at is not None and resume_at < len(self._progress) and not self._progress[resume_at].over:
-            return resume_at
-        while (choice := choose(self._progress, self._paces, self._budget())) is not None:
-            now = self._clock.now()
-            if choice.at <= now:
-                return choice.index
-            await self._clock.sleep(choice.at - now)
-        raise self._exhausted()
-
-    async def _admitted(self, index: int) -> bool:
-        """Whether the entry may be asked now; where not, its progress says when to try again."""
-        provider, operation = self._found(index)
-        if provider.info.on_this_machine:
-            self._change(index, calls=self._progress[index].calls + 1)
-            return True
-        self._admissions[index] = not self._goes_without_asking(index)
-        if not self._admissions[index]:
-            self._change(index, calls=1)
-            return True
-        entering = self._limits.acquire(self._claim, provider.info.id, entry=index, limit=self._bounds[index])
-        try:
-            admission = await self._while_the_photo_is_prepared(operation.needs, self._told(entering))
-        except QueueUnavailable as error:
-            _log.warning("job %s asks %s without its limits: %s", self._claim.job.id, provider.info.id, error.detail)
-            admission = Admission()
-        if admission.granted:
-            self._change(index, calls=self._progress[index].calls + 1, deferred=False, crowded=False)
-        else:
-            self._wait_for(index, admission)
-        return admission.granted
-
-    async def _told(self, asking: Coroutine[Any, Any, _T]) -> _T:
-        """What the shared figures say; QueueUnavailable where they take longer than a guest should wait for them."""
-        try:
-            async with self._clock.timeout_at(self._clock.now() + _LIMITS_TIMEOUT):
-                return await asking
+            winner, picture = await race(self._picture_in_time(), job_ended)
+            if winner == 0 and picture is None:
+                failure = self._exhausted()
         except TimeoutError:
-            raise QueueUnavailable("The figures of the providers did not come in time.") from None
-
-    def _goes_without_asking(self, index: int) -> bool:
-        """Whether nothing could stand in the way of a first call: no limit, and a breaker that was closed just now."""
-        return self._sound[index] and self._bounds[index] == ProviderLimit() and not self._progress[index].calls
-
-    def _wait_for(self, index: int, admission: Admission) -> None:
-        block = admission.block
-        assert block is not None
-        error = QuotaExhausted(_BLOCKED[block]) if block is LimitKind.PER_DAY else Unavailable(_BLOCKED[block])
-        if str(self._errors.get(index)) != error.reason:
-            entry = self._route.entries[index]
-            self._hooks.note_attempt(
-                {"entry": index, "provider": entry.provider_id, "operation": entry.operation_id}
-                | {"classification": "blocked", "reason": error.reason}
-                | {"wait_ms": round(admission.wait.total_seconds() * 1000, 1)}
-            )
-        self._errors[index], self._last = error, index
-        self._change(
-            index,
-            ready_at=self._clock.now() + admission.wait,
-            deferred=block is LimitKind.BREAKER,
-            crowded=block is LimitKind.CONCURRENCY,
-            over=block is LimitKind.PER_DAY,
-        )
-
-    async def _call(self, index: int) -> RoutePicture:
-        """One call to the entry, and the report of it to the shared figures."""
-        provider, operation = self._found(index)
-        entry = self._route.entries[index]
-        started = self._clock.now()
-        nobody_knows = [None if other == index else pace for other, pace in enumerate(self._paces)]
-        until = cut_at(index, self._progress, nobody_knows, self._budget())
-        facts = {
-            "entry": index,
-            "call": self._progress[index].calls,
-            "provider": entry.provider_id,
-            "operation": entry.operation_id,
-        }
-        attempt = Attempt(
-            entry=entry,
-            provider=provider,
-            request=partial(self._request, index, operation, until=until),
-            facts=facts,
-            started=started,
-        )
-        verdict = CallOutcome.CANCELLED
-        try:
-            made = await self._attempts.make(
-                attempt, patience=partial(self._patience, index, started), ends_at=self._ends_at
-            )
-            verdict = CallOutcome.PICTURE
-        except ProviderError as error:
-            verdict = CallOutcome(error.verdict)
-            await self._report(index, verdict, self._clock.now() - started)
-            self._figures.forget()
+            detail = "No picture was ready within the sync window."
+            failure = RouteFailure(reason=FailureReason.TIMEOUT, code="sync_timeout", detail=detail)
+        except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
+            failure = RouteFailure(reason=FailureReason.INVALID_PHOTO, code=error.code, detail=error.detail)
+        except (StorageUnavailable, MediaNotFound) as error:
+            code = StorageUnavailable.code
+            failure = RouteFailure(reason=FailureReason.STORAGE_ERROR, code=code, detail=error.detail)
+        except BaseException:
+            await self._discard_calls()
+            self._engine.recorder.record_in_background(self._claim, self._attempts, self._reports)
             raise
-        finally:
-            if verdict is CallOutcome.PICTURE or verdict is CallOutcome.CANCELLED:
-                if verdict is CallOutcome.CANCELLED and self._hung(index, started):
-                    verdict = CallOutcome.TIMEOUT
-                self._hooks.afterwards(self._report(index, verdict, self._clock.now() - started))
-        return made
+        pending: tuple[asyncio.Task[RoutePicture], ...] = ()
+        if picture is None and self._route.late_rescue:
+            pending = tuple(call for call in self._calls if not call.done() or _made(call) is not None)
+        else:
+            await self._discard_calls(but=picture)
+        return RouteOutcome(
+            picture=picture,
+            failure=failure,
+            attempts=tuple(self._attempts),
+            reports=tuple(self._reports),
+            pending=pending,
+        )
 
-    async def _patience(self, index: int, started: datetime) -> None:
-        """Return when a call that began then is to be given up; never where all the window is its own."""
-        while True:
-            cut = cut_at(index, self._progress, self._paces, Budget(started, self._ends_at, self._window))
-            left = cut - self._clock.now() if cut < self._ends_at else _LOOK_AGAIN
-            if left <= timedelta(0):
-                return
-            await self._clock.sleep(min(left, _LOOK_AGAIN))
-            if self._paces[index] is None:
-                await self._look_around()
+    async def _picture_in_time(self) -> RoutePicture | None:
+        async with self._clock.timeout_at(self._deadline):
+            await self._prepare()
+            return await self._try_entries(hedge=self._route.hedge)
 
-    def _hung(self, index: int, started: datetime) -> bool:
-        """Whether a call that the window's end cut off had more time than such calls take."""
-        now, pace = self._clock.now(), self._paces[index]
-        return now >= self._ends_at - TIMER_SLACK and now - started >= (pace.p90 if pace else self._window / 2)
-
-    async def _report(self, index: int, verdict: CallOutcome, duration: timedelta) -> None:
-        provider, operation = self._found(index)
-        if provider.info.on_this_machine:
+    async def _prepare(self) -> None:
+        """Read the health and the limits of the route's providers, while the photo is prepared."""
+        remote = [state for state in self._states if state.remote]
+        if not remote:
             return
-        report = CallRecord(operation.id, verdict, duration, self._admissions[index])
-        try:
-            await self._told(self._limits.release(self._claim, provider.info.id, entry=index, report=report))
-        except QueueUnavailable as error:
-            _log.warning("a call to %s is missing in its figures: %s", provider.info.id, error.detail)
+        self._inputs.prepare_photo(remote[0].operation.needs)
+        await self._refresh_health()
+        allowed = await self._engine.limits.allowed(self._claim)
+        for state in remote:
+            state.limit = allowed.get(state.entry.provider_id, state.limit)
 
-    async def _request(self, index: int, operation: OperationInfo, *, until: datetime) -> ProviderRequest:
-        entry, job = self._route.entries[index], self._claim.job
+    async def _refresh_health(self) -> None:
+        health = await self._engine.limits.health(self._claim)
+        if health is not None:
+            for state in self._states:
+                state.learn_health(health.get(state.entry.provider_id, ProviderHealth()))
+
+    async def _try_entries(self, *, hedge: bool) -> RoutePicture | None:
+        """Call one entry after the other until one makes a picture; None where all gave up."""
+        while (state := await self._next()) is not None:
+            state.occupy()
+            try:
+                if await self._admit(state):
+                    return await (self._hedged(state) if hedge else self._call(state))
+            except ProviderError as error:
+                self._failed(state, error)
+            finally:
+                state.vacate()
+        return None
+
+    async def _next(self) -> EntryState | None:
+        """Return the entry to call now, once its moment has come; None where none is left."""
+        resume_at, self._resume_at = self._resume_at, None
+        if resume_at is not None and resume_at < len(self._states) and not self._states[resume_at].progress.over:
+            return self._states[resume_at]
+        while (choice := choose(self._progress(), self._budget())) is not None:
+            now = self._clock.monotonic()
+            if choice.at <= now:
+                return self._states[choice.index]
+            await self._clock.sleep(choice.at - now)
+        return None
+
+    async def _admit(self, state: EntryState) -> bool:
+        """Return whether the entry may be called now; where not, its progress says when to try again."""
+        counted = state.needs_admission
+        if state.remote:
+            photo = self._inputs.prepare_photo(state.operation.needs)
+            if counted:
+                admission = await self._engine.limits.admit(self._claim, state)
+                if not admission.granted:
+                    self._last = state
+                    if state.blocked(admission, self._clock.monotonic()):
+                        self._note(state, "blocked", str(state.error), wait_ms=_milliseconds(admission.wait))
+                    return False
+            await asyncio.wait([photo])  # its error is raised when the request is made
+        state.begin_call(counted=counted, at=self._clock.now(), moment=self._clock.monotonic())
+        return True
+
+    async def _call(self, state: EntryState) -> RoutePicture:
+        """Call the entry once: note the attempt, and report the call."""
+        with self._engine.telemetry.span("provider call", state.facts() | {"call": state.progress.calls}) as span:
+            call = self._tasks.start(self._make_picture(state), name=f"call of job {self._job.id}")
+            self._calls.append(call)
+            try:
+                made = await self._patiently(call, state)
+            except asyncio.CancelledError:
+                late = self._clock.monotonic() >= self._ends_at - _TIMER_SLACK
+                reason = "the window ended" if late else "another picture was first, or the job has ended"
+                self._note_call(state, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
+                self._report_later(state, CallOutcome.TIMEOUT if late and self._hung(state) else CallOutcome.CANCELLED)
+                raise
+            except ProviderError as error:
+                self._note_call(state, span, CallOutcome(error.verdict), error.reason)
+                if state.remote:
+                    await self._engine.limits.report(self._claim, self._report(state, CallOutcome(error.verdict)))
+                    self._engine.limits.forget_health()
+                raise
+            except Exception:  # the photo or the store failed, not the provider
+                self._report_later(state, CallOutcome.CANCELLED)
+                raise
+            self._note_call(state, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
+            self._report_later(state, CallOutcome.PICTURE)
+            return made
+
+    async def _patiently(self, call: asyncio.Task[RoutePicture], state: EntryState) -> RoutePicture:
+        """Return what the call makes; give it up where that takes too long. Cancellation leaves the call running."""
+        budget = Budget(state.started, self._ends_at, self._window)
+        while not call.done():
+            end, now = give_up_at(state.index, self._progress(), budget), self._clock.monotonic()
+            if end < self._ends_at and end <= now:
+                await cancel_and_wait(call)
+                raise TooSlow("The provider took far longer than usual, or longer than the time left allows.")
+            pause = min(end - now, _REFRESH_INTERVAL) if end < self._ends_at else _REFRESH_INTERVAL
+            try:
+                async with self._clock.timeout_at(self._clock.now() + pause):
+                    await asyncio.wait([call])
+            except TimeoutError:
+                if state.progress.pace is None:
+                    await race(asyncio.wait([call]), self._refresh_health())
+        return call.result()
+
+    def _hung(self, state: EntryState) -> bool:
+        """Whether a call that the end of the window cut off had more time than such calls take."""
+        pace = state.progress.pace
+        return self._duration(state) >= (pace.p90 if pace else self._window / 2)
+
+    async def _make_picture(self, state: EntryState) -> RoutePicture:
+        return await make_picture(state.provider, await self._request(state), self._inputs)
+
+    async def _request(self, state: EntryState) -> ProviderRequest:
+        job, entry, operation = self._job, state.entry, state.operation
+        resumes = state.index == job.provider_job_entry and state.progress.calls == 1
         links = None
-        photo = await self._materials.photo(operation.needs)
-        templates = await self._materials.templates(operation.needs)
-        if self._found(index)[0].info.needs_public_url:
-            links = await self._materials.links(operation.needs)
-        resumes = index == job.provider_job_entry and self._progress[index].calls == 1
+        photo = await self._inputs.photo(operation.needs)
+        templates = await self._inputs.templates(operation.needs)
+        if state.provider.info.needs_public_url:
+            links = await self._inputs.links(operation.needs)
         return ProviderRequest(
             job_id=job.id,
             operation_id=entry.operation_id,
@@ -386,79 +269,116 @@ class RouteRun:
             templates=templates,
             photo_url=links.photo if links else None,
             template_urls=links.templates if links else {},
-            until=self._ends_at + LATE_RESCUE if self._route.late_rescue else until,
-            note_reference=lambda reference: self._hooks.note_reference(reference, index),
+            until=self._until(state),
+            note_reference=partial(self._note_reference, state.index),
             reference=job.provider_job_reference if resumes else None,
         )
 
-    async def _hedged(self, index: int) -> RoutePicture:
-        """The same call; where it takes longer than usual, the next entry is asked beside it."""
-        first = asyncio.ensure_future(self._call(index))
-        second: asyncio.Future[RoutePicture] | None = None
+    def _until(self, state: EntryState) -> datetime:
+        if self._route.late_rescue:
+            return self._deadline + LATE_RESCUE
+        return self._deadline - (self._ends_at - latest_end(state.index, self._progress(), self._budget()))
+
+    async def _note_reference(self, index: int, reference: str) -> None:
         try:
-            patience = asyncio.ensure_future(self._clock.sleep(hedge_after(self._paces[index], self._window)))
-            await _first_done(first, patience)
-            await stopped(patience)
+            await self._engine.queue.note_reference(self._claim, reference, entry=index)
+        except QueueUnavailable as error:
+            # It is for the case that this worker dies; the call that was paid for goes on without it.
+            _log.warning("reference of job %s not saved: %s", self._job.id, error.detail)
+
+    async def _hedged(self, state: EntryState) -> RoutePicture | None:
+        """Call the entry; where that takes longer than usual, try the other entries at the same time."""
+        first = self._tasks.start(self._call(state), name=f"first call of job {self._job.id}")
+        second: asyncio.Task[RoutePicture | None] | None = None
+        try:
+            await race(asyncio.wait([first]), self._clock.sleep(hedge_after(state.progress.pace, self._window)))
             if first.done():
                 return first.result()
-            second = asyncio.ensure_future(self._lane(self._call))
-            return await self._first_picture(index, first, second)
-        finally:
-            await stopped(first)
-            if second is not None:
-                await stopped(second)
-
-    async def _first_picture(
-        self, index: int, first: asyncio.Future[RoutePicture], second: asyncio.Future[RoutePicture]
-    ) -> RoutePicture:
-        await _first_done(first, second)
-        if first.done():
+            second = self._tasks.start(self._try_entries(hedge=False), name=f"hedge of job {self._job.id}")
+            await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+            if not first.done():
+                return second.result() or await first
             try:
-                made = first.result()
+                return first.result()
             except ProviderError as error:
-                self._learn(index, error)  # the other lane may come back to this entry
+                self._failed(state, error)  # the second one may come back to this entry
                 return await second
+        finally:
+            await cancel_and_wait(first, *([second] if second else []))
+
+    async def _discard_calls(self, *, but: RoutePicture | None = None) -> None:
+        """Stop the calls that are under way, and remove the pictures of those that made one too late."""
+        await cancel_and_wait(*self._calls)
+        for call in self._calls:
+            if (made := _made(call)) is not None and made is not but:
+                await self._inputs.discard_picture(made.picture)
+
+    def _failed(self, state: EntryState, error: ProviderError) -> None:
+        self._last = state
+        state.failed(error, self._clock.monotonic(), chance=self._engine.jitter())
+
+    def _note_call(
+        self,
+        state: EntryState,
+        span: Span,
+        outcome: CallOutcome,
+        reason: str,
+        remarks: Mapping[str, Any] | None = None,
+    ) -> None:
+        call, provider_id, duration = state.progress.calls, state.entry.provider_id, self._duration(state)
+        self._engine.telemetry.call_ended(provider_id, outcome, took=duration, call=call)
+        _log.info("call %s to %s: %s after %.2f s", call, provider_id, outcome, duration.total_seconds())
+        span.note({"verdict": outcome.value})
+        if outcome is not CallOutcome.PICTURE:
+            span.fail(outcome.value)
+        facts = {"call": call, "started_at": state.started_at.isoformat(), "duration_ms": _milliseconds(duration)}
+        self._note(state, outcome, reason, **dict(remarks or {}) | facts)
+
+    def _note(self, state: EntryState, classification: str, reason: str, **facts: Any) -> None:
+        """Log an attempt: at once, unless the job is a test or the guest waits for the picture."""
+        facts |= state.facts() | {"classification": classification, "reason": reason[:_MAX_REASON_CHARS]}
+        facts["attempt"] = self._claim.attempt
+        entry = LogEntry(self._job.id, self._clock.now(), LogEvent.ATTEMPT, facts)
+        if self._job.source is JobSource.TEST or classification == CallOutcome.PICTURE:
+            self._attempts.append(entry)
         else:
-            try:
-                made = second.result()
-            except RouteExhausted:
-                return await first
-        self._attempts.won = True
-        return made
+            self._engine.recorder.record_in_background(self._claim, [entry])
 
-    def _learn(self, index: int, error: ProviderError) -> None:
-        """Note what an entry's call came to, and when it is worth asking again."""
-        self._errors[index], self._last = error, index
-        if isinstance(error, Retryable):
-            pause = error.after if error.after is not None else back_off(self._progress[index].calls, self._jitter())
-            self._change(index, busy=False, ready_at=self._clock.now() + pause)
-        else:
-            self._change(index, busy=False, over=True)
+    def _report_later(self, state: EntryState, outcome: CallOutcome) -> None:
+        if state.remote:
+            self._reports.append(self._report(state, outcome))
 
-    def _change(self, index: int, **changes: Any) -> None:
-        self._progress[index] = msgspec.structs.replace(self._progress[index], **changes)
+    def _report(self, state: EntryState, outcome: CallOutcome) -> CallReport:
+        record = CallRecord(state.entry.operation_id, outcome, self._duration(state), state.counted)
+        return CallReport(state.index, state.entry.provider_id, record)
 
-    def _budget(self) -> Budget:
-        return Budget(self._clock.now(), self._ends_at, self._window)
-
-    def _found(self, index: int) -> tuple[Provider, OperationInfo]:
-        found = self._offered[index]
-        assert found is not None, "an entry that nobody offers is over from the start"
-        return found
-
-    def _exhausted(self) -> RouteExhausted:
-        if self._last is None:
-            return RouteExhausted(Unavailable("The route has no entries."), provider_id=None, operation_id=None)
-        entry = self._route.entries[self._last]
-        codes = {error.code for error in self._errors.values()}
-        error = self._errors[self._last]
-        return RouteExhausted(
-            error,
-            code=codes.pop() if len(codes) == 1 else ProviderError.code,
-            provider_id=entry.provider_id,
-            operation_id=entry.operation_id,
+    def _exhausted(self) -> RouteFailure:
+        last, code = self._last, ProviderError.code
+        if last is None or last.error is None:
+            return RouteFailure(reason=FailureReason.PROVIDER_ERROR, code=code, detail="The route has no entries.")
+        codes = {state.error.code for state in self._states if state.error is not None}
+        return RouteFailure(
+            reason=FailureReason.PROVIDER_ERROR,
+            code=codes.pop() if len(codes) == 1 else code,
+            detail=last.error.reason,
+            provider_id=last.entry.provider_id,
+            operation_id=last.entry.operation_id,
         )
 
+    def _duration(self, state: EntryState) -> timedelta:
+        return self._clock.monotonic() - state.started
 
-async def _first_done(*tasks: asyncio.Future[Any]) -> None:
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    def _progress(self) -> list[EntryProgress]:
+        return [state.progress for state in self._states]
+
+    def _budget(self) -> Budget:
+        return Budget(self._clock.monotonic(), self._ends_at, self._window)
+
+
+def _made(call: asyncio.Task[RoutePicture]) -> RoutePicture | None:
+    """Return the picture of a call that has ended with one."""
+    return call.result() if call.done() and not call.cancelled() and call.exception() is None else None
+
+
+def _milliseconds(duration: timedelta) -> float:
+    return round(duration.total_seconds() * 1000, 1)

@@ -1,9 +1,13 @@
-"""What one job lends to the calls of its route: its photo and templates as a provider takes them, links to them, and a
-place for the pictures that come back."""
+"""What the calls of one job use: the photo and templates as a provider takes them, public links to them, and a place
+for the pictures that come back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
 
 from ...domain.errors import (
     ImageTooLarge,
@@ -21,51 +25,79 @@ from ...domain.media import (
     one_chunk,
 )
 from ...ports.image_tool import ImageTool
-from ...ports.job_service import JobService
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, Rejected
+from ..jobs.completion import JobCompletion
 from ..providers.registry import ProviderRegistry
-from .attempt import PublicLinks
+from ..support.concurrency import TaskSet
 
 
-class JobMaterials:
-    """The Materials of one job. Everything is made once for equal needs and shared between attempts."""
+class PublicLinks(msgspec.Struct, frozen=True):
+    """Where a provider fetches a photo, and the templates by setting key."""
+
+    photo: str
+    templates: Mapping[str, str]
+
+
+class JobInputsFactory:
+    """Makes the inputs of jobs; holds the services that they need."""
 
     def __init__(
         self,
-        job: Job,
         *,
-        jobs: JobService,
+        completion: JobCompletion,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
         public_base_url: str | None,
     ) -> None:
+        self.completion = completion
+        self.store = store
+        self.media = media
+        self.images = images
+        self.providers = providers
+        self.public_base_url = public_base_url
+
+    @asynccontextmanager
+    async def open(self, job: Job) -> AsyncIterator[JobInputs]:
+        """Yield the inputs of a job; at the end, stop what is still being prepared."""
+        inputs = JobInputs(job, self)
+        try:
+            yield inputs
+        finally:
+            await inputs.close()
+
+
+class JobInputs:
+    """The inputs of one job. Everything is made once for equal needs and shared between calls."""
+
+    def __init__(self, job: Job, services: JobInputsFactory) -> None:
         self._job = job
-        self._jobs = jobs
-        self._store = store
-        self._media = media
-        self._images = images
-        self._providers = providers
-        self._public_base_url = public_base_url
-        self._photos: dict[PictureNeeds, Picture] = {}
+        self._services = services
+        self._tasks = TaskSet()
+        self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
         self._templates: dict[PictureNeeds, Mapping[str, Picture]] = {}
         self._links: dict[PictureNeeds, PublicLinks] = {}
-        self._kept: list[StoredPicture] = []
 
-    async def photo(self, needs: PictureNeeds) -> Picture:
+    def prepare_photo(self, needs: PictureNeeds) -> asyncio.Task[Picture]:
+        """Begin to prepare the photo, unless that has begun."""
         if needs not in self._photos:
-            async with self._store.local(self._job.photo.file.key) as path:
-                self._photos[needs] = await self._images.prepare(path, needs)
+            self._photos[needs] = self._tasks.start(self._prepare_photo(needs), name=f"photo of job {self._job.id}")
         return self._photos[needs]
 
-    def taken_photo(self) -> Picture | None:
-        """The smallest form in which a provider took the photo; None where none did."""
-        return min(self._photos.values(), key=lambda picture: len(picture.data), default=None)
+    async def photo(self, needs: PictureNeeds) -> Picture:
+        """Return the photo within a provider's needs."""
+        return await asyncio.shield(self.prepare_photo(needs))
+
+    def smallest_photo(self) -> Picture | None:
+        """Return the smallest form in which a provider took the photo; None where none did."""
+        done = [task for task in self._photos.values() if task.done() and not task.cancelled() and not task.exception()]
+        return min((task.result() for task in done), key=lambda picture: len(picture.data), default=None)
 
     async def templates(self, needs: PictureNeeds) -> Mapping[str, Picture]:
+        """Return the slot's template pictures by setting key; Rejected where one is missing."""
         if needs not in self._templates:
             bindings = self._job.route.templates
             self._templates[needs] = {
@@ -74,10 +106,9 @@ class JobMaterials:
         return self._templates[needs]
 
     async def links(self, needs: PictureNeeds) -> PublicLinks:
-        if self._public_base_url is None:
-            raise NotConfigured(
-                "The provider fetches photos by public links; PHOTOCHANGER_PUBLIC_BASE_URL has to be set for that."
-            )
+        """Return public links to photo and templates, which end with the job; NotConfigured without a public URL."""
+        if self._services.public_base_url is None:
+            raise NotConfigured("The provider fetches photos by public links. Set PHOTOCHANGER_PUBLIC_BASE_URL.")
         if needs not in self._links:
             templates = await self.templates(needs)
             self._links[needs] = PublicLinks(
@@ -86,27 +117,34 @@ class JobMaterials:
             )
         return self._links[needs]
 
-    async def keep(self, data: bytes) -> StoredPicture:
-        picture = await self._jobs.store_picture(self._job, data, limits=self._providers.limits)
-        self._kept.append(picture)
-        return picture
+    async def store_picture(self, data: bytes) -> StoredPicture:
+        """Verify and store a provider's answer.
 
-    async def discard(self, *, but: StoredPicture | None) -> None:
-        """Remove the pictures that came back and ended nothing: too late, or second in a hedge."""
-        kept, self._kept = self._kept, []
-        for picture in kept:
-            if picture != but:
-                await self._jobs.discard_picture(picture)
+        Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
+        """
+        return await self._services.completion.store_picture(self._job, data, limits=self._services.providers.limits)
+
+    async def discard_picture(self, picture: StoredPicture) -> None:
+        """Remove a stored answer that the job does not end with."""
+        await self._services.completion.discard_picture(picture)
+
+    async def close(self) -> None:
+        """Stop what is still being prepared."""
+        await self._tasks.cancel()
+
+    async def _prepare_photo(self, needs: PictureNeeds) -> Picture:
+        async with self._services.store.local(self._job.photo.file.key) as path:
+            return await self._services.images.prepare(path, needs)
 
     async def _template(self, media_id: str, needs: PictureNeeds) -> Picture:
         try:
-            async with self._store.local(MediaKey(MediaKind.TEMPLATES, media_id)) as path:
-                return await self._images.prepare(path, needs)
+            async with self._services.store.local(MediaKey(MediaKind.TEMPLATES, media_id)) as path:
+                return await self._services.images.prepare(path, needs)
         except (MediaNotFound, UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             raise Rejected(f"The template {media_id} cannot be used: {error.detail}") from error
 
     async def _link(self, picture: Picture) -> str:
-        media = await self._media.register(
+        media = await self._services.media.register(
             one_chunk(picture.data), mime=picture.mime, max_bytes=len(picture.data), job=self._job
         )
-        return f"{self._public_base_url}/public/media/{media.id}"
+        return f"{self._services.public_base_url}/public/media/{media.id}"

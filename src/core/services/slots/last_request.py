@@ -1,4 +1,4 @@
-"""Keeps the last request of each slot, behind the answers: no guest waits for it, and losing one does no harm."""
+"""The last ingest request of each slot, stored in the background after the response; losing one does no harm."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ...ports.clock import Clock
 from ...ports.ingest_requests import IngestRequestRepository
 from ...ports.slot_repository import SlotRepository
 from ..settings.service import SettingsService
+from ..support.concurrency import BackgroundTasks
 
 _log = logging.getLogger("photochanger.ingest_requests")
 
 WRITE_EVERY = timedelta(seconds=1)
-"""How often the last request of one slot is written at most; those between two writings are never written."""
+"""Minimum time between two writes for one slot; requests in between are never written."""
 
 
 class LastRequestLog:
-    """The last request of each slot: noted by whoever answers it, read by administrators."""
+    """The last request of each slot: recorded by the ingest handler, read by administrators."""
 
     def __init__(
         self, requests: IngestRequestRepository, slots: SlotRepository, settings: SettingsService, clock: Clock
@@ -31,10 +32,11 @@ class LastRequestLog:
         self._settings = settings
         self._clock = clock
         self._unwritten: dict[str, IngestRequest] = {}
-        self._writing: dict[str, asyncio.Task[None]] = {}
+        self._tasks = BackgroundTasks()
+        self._writing: set[str] = set()
 
     def note(self, request: IngestRequest) -> None:
-        """Keep the request, later and in the background; returns at once. One to no slot is not kept."""
+        """Store the request in the background; returns immediately. Ignored unless it named a slot."""
         slot_id = request.slot_id
         if slot_id not in SLOT_IDS:
             return
@@ -42,24 +44,22 @@ class LastRequestLog:
         if waiting is None or waiting.received_at <= request.received_at:
             self._unwritten[slot_id] = request
         if slot_id not in self._writing:
-            self._writing[slot_id] = asyncio.ensure_future(self._write(slot_id))
+            self._writing.add(slot_id)
+            self._tasks.start(self._write(slot_id), name=f"last request of {slot_id}")
 
     async def get(self, slot_id: str) -> IngestRequest | None:
-        """The slot's last request, or None: none has come in, or too long ago. SlotNotFound, QueueUnavailable."""
+        """The slot's last request; None if there was none within its retention. SlotNotFound, QueueUnavailable."""
         await self._slots.get(slot_id)
         request = await self._requests.last(slot_id)
         return None if request is None or request.received_at < await self._kept_from() else request
 
     async def prune(self) -> int:
-        """Forget the requests that came in too long ago; returns how many. QueueUnavailable."""
+        """Delete requests past their retention; returns how many. QueueUnavailable."""
         return await self._requests.prune(received_before=await self._kept_from())
 
     async def close(self) -> None:
-        """Write what is still to be written, and stop."""
-        writing = [*self._writing.values()]
-        for task in writing:
-            task.cancel()
-        await asyncio.gather(*writing, return_exceptions=True)
+        """Write what is pending, and stop."""
+        await self._tasks.cancel()
         for slot_id in [*self._unwritten]:
             await self._put(self._unwritten.pop(slot_id))
 
@@ -76,10 +76,10 @@ class LastRequestLog:
                     raise
                 await self._clock.sleep(WRITE_EVERY)
         finally:
-            del self._writing[slot_id]
+            self._writing.discard(slot_id)
 
     async def _put(self, request: IngestRequest) -> None:
         try:
             await self._requests.put(request)
         except PhotoChangerError as error:
-            _log.debug("the last request of %s is lost: %s", request.slot_id, error.detail)
+            _log.debug("storing the last request of %s failed: %s", request.slot_id, error.detail)

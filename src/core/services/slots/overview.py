@@ -20,7 +20,7 @@ from ...domain.slot_health import (
     SlotState,
     condition_of,
 )
-from ...domain.stats import ProviderStatusCache, figures_of
+from ...domain.stats import StatsSummary, figures_of
 from ...domain.time_ranges import (
     Period,
     TimeRange,
@@ -31,6 +31,7 @@ from ...ports.clock import Clock
 from ...ports.job_repository import JobRepository
 from ...ports.provider import NotConfigured, Rejected
 from ...ports.provider_limits import ProviderLimits
+from ...ports.result_index import ResultIndex
 from ...ports.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService
 from ..providers.api_keys import ProviderKeys
@@ -44,7 +45,7 @@ class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
     slot: Slot
     condition: SlotHealth
     last_result: Job | None
-    today: ProviderStatusCache
+    today: StatsSummary
 
 
 class Overview:
@@ -56,6 +57,7 @@ class Overview:
         jobs: JobRepository,
         stats: StatsService,
         *,
+        results: ResultIndex,
         limits: ProviderLimits,
         keys: ProviderKeys,
         providers: ProviderRegistry,
@@ -64,6 +66,7 @@ class Overview:
         self._slots = slots
         self._jobs = jobs
         self._stats = stats
+        self._results = results
         self._limits = limits
         self._keys = keys
         self._providers = providers
@@ -76,7 +79,7 @@ class Overview:
         slots, standings, newest, last = await asyncio.gather(
             self._slots.all(),
             self._limits.standings(),
-            self._jobs.newest_results(now=now),
+            self._results.newest(now=now),
             self._jobs.last_jobs(since=now - LATELY),
         )
         marks = {slot.id: slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None}

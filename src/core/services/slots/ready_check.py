@@ -1,4 +1,4 @@
-"""The check before an event: a reference photo through every active slot, by the very way that guests' photos go."""
+"""The ready check before an event: sends a reference photo through every active slot, as a guest's photo."""
 
 from __future__ import annotations
 
@@ -24,25 +24,28 @@ from ...domain.slot_check import (
     without_job,
 )
 from ...ports.clock import Clock
+from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue
 from ...ports.job_service import JobService
 from ...ports.slot_repository import SlotRepository
 from ...ports.workers import WorkerRegistry
 from ..settings.service import SettingsService
+from ..support.concurrency import TaskSet
 
 MAX_CONCURRENCY = 3
-"""How many slots are tried at once at most; fewer where there are few workers, half of which are the guests'."""
+"""The most slots checked concurrently; fewer if there are few workers, half of which are left to the guests."""
 
 ROOM_POLL = timedelta(milliseconds=500)
 
 
 class ReadyCheck:
-    """Tries slots. One check at a time in each process."""
+    """Checks slots; at most one check per process at a time."""
 
     def __init__(
         self,
         *,
         jobs: JobService,
+        log: JobLog,
         queue: JobQueue,
         slots: SlotRepository,
         workers: WorkerRegistry,
@@ -50,6 +53,7 @@ class ReadyCheck:
         clock: Clock,
     ) -> None:
         self._jobs = jobs
+        self._log = log
         self._queue = queue
         self._slots = slots
         self._workers = workers
@@ -58,20 +62,20 @@ class ReadyCheck:
         self._running = False
 
     async def active_slots(self) -> list[Slot]:
-        """The slots that a check tries. QueueUnavailable."""
+        """The slots that a check covers. QueueUnavailable."""
         return [slot for slot in await self._slots.all() if slot.active]
 
     def require_idle(self) -> None:
-        """CheckRunning while a check is under way in this process."""
+        """CheckRunning while a check is running in this process."""
         if self._running:
-            raise CheckRunning("A readiness check is under way; wait for its end.")
+            raise CheckRunning("A ready check is running. Wait for its end.")
 
     @asynccontextmanager
     async def checking(self, slots: Sequence[Slot], photo: bytes) -> AsyncIterator[AsyncIterator[SlotCheck]]:
-        """What is found of each slot, as it is found. CheckRunning.
+        """The outcome of each slot, as soon as it is known. CheckRunning.
 
-        Never more than half of the free places in the queue are taken; a slot for which there is no room within a sync
-        window is not tried. Leaving early tries no further slot; jobs that were made go on to their own end.
+        At most half of the free capacity of the queue is used; a slot without capacity within a sync window is not
+        checked. Leaving the block early checks no further slot; created jobs run to their own end.
         """
         self.require_idle()
         self._running = True
@@ -82,15 +86,17 @@ class ReadyCheck:
             self._running = False
 
     async def _run(self, waiting: deque[Slot], photo: bytes) -> AsyncGenerator[SlotCheck]:
+        tasks = TaskSet()
         running: set[asyncio.Task[SlotCheck]] = set()
-        no_room_since = self._clock.now()
+        no_room_since = self._clock.monotonic()
         try:
             while waiting or running:
                 try:
                     while waiting and await self._has_room(running=len(running)):
-                        running.add(asyncio.ensure_future(self._check(waiting.popleft(), photo)))
-                    if not running and self._clock.now() - no_room_since >= await self._patience():
-                        raise QueueFull("There was no room for a test beside the guests' photos.", retry_after=60)
+                        slot = waiting.popleft()
+                        running.add(tasks.start(self._check(slot, photo), name=f"ready check of {slot.id}"))
+                    if not running and self._clock.monotonic() - no_room_since >= await self._timeout():
+                        raise QueueFull("The queue has no capacity for a test job.", retry_after=60)
                 except PhotoChangerError as error:
                     for slot in waiting:
                         yield without_job(slot, CheckOutcome.NOT_RUN, code=error.code, detail=error.detail)
@@ -99,23 +105,21 @@ class ReadyCheck:
                     done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
                         yield task.result()
-                    no_room_since = self._clock.now()
+                    no_room_since = self._clock.monotonic()
                 elif waiting:
                     await self._clock.sleep(ROOM_POLL)
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await tasks.cancel()
 
     async def _has_room(self, *, running: int) -> bool:
-        """Whether one more may be tried beside those that are. QueueUnavailable, WorkerMissing."""
-        places = sum(seen.report.concurrency for seen in await self._workers.all() if not seen.silent)
-        if not places:
-            raise WorkerMissing("No worker has told of itself lately; nobody would work on a photo.")
+        """Whether one more slot may be checked now. QueueUnavailable, WorkerMissing."""
+        permits = sum(worker.report.concurrency for worker in await self._workers.all() if not worker.silent)
+        if not permits:
+            raise WorkerMissing("No worker heartbeat in the last 15 s; jobs would not be processed.")
         free = (await self._settings.current()).max_active_jobs - (await self._queue.depth()).active
-        return running < min(MAX_CONCURRENCY, max(places // 2, 1), free // 2)
+        return running < min(MAX_CONCURRENCY, max(permits // 2, 1), free // 2)
 
-    async def _patience(self) -> timedelta:
+    async def _timeout(self) -> timedelta:
         return (await self._settings.current()).sync_response
 
     async def _check(self, slot: Slot, photo: bytes) -> SlotCheck:
@@ -126,6 +130,6 @@ class ReadyCheck:
             received = await self._jobs.receive_photo(slot, one_chunk(photo))
             job = await self._jobs.create(slot, received, source=JobSource.TEST)
             job = await self._jobs.wait(job.id, known=job)
-            return checked(slot, job, await self._jobs.logs(job.id))
+            return checked(slot, job, await self._log.entries(job.id))
         except PhotoChangerError as error:
             return without_job(slot, CheckOutcome.FAILED, code=error.code, detail=error.detail)

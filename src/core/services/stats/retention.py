@@ -1,4 +1,4 @@
-"""What is kept of ended jobs, and for how long: they are counted into sums, and forgotten when they are old."""
+"""Retention of ended jobs: they are added to the statistics, and deleted when they are old."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ...domain.stats import SETTLED_AFTER
 from ...ports.clock import Clock
 from ...ports.job_repository import JobRepository
 from ...ports.stats_service import StatsService
+from ..maintenance.task import BATCH
 
 _FOLD_BATCH = 5000
-_PRUNE_BATCH = 200
 
 
 class Retention:
-    """Keeps jobs and their logs for `kept`, and their statistics for ever."""
+    """Keeps jobs with their logs for `kept`, and their statistics for good. Methods may raise QueueUnavailable."""
 
     def __init__(self, *, jobs: JobRepository, stats: StatsService, clock: Clock, kept: timedelta) -> None:
         self._jobs = jobs
@@ -23,8 +23,14 @@ class Retention:
         self._clock = clock
         self._kept = kept
 
+    async def run(self) -> int:
+        """Delete old jobs and add ended ones to the statistics; returns how many were deleted."""
+        pruned = await self.prune()
+        await self.fold()
+        return pruned
+
     async def fold(self) -> None:
-        """Count the jobs that ended more than a minute ago into the sums. QueueUnavailable."""
+        """Add the jobs that ended more than a minute ago to the sums."""
         before = self._clock.now() - SETTLED_AFTER
         folded = _FOLD_BATCH
         while folded == _FOLD_BATCH:
@@ -32,14 +38,14 @@ class Retention:
             await asyncio.sleep(0)  # let requests through between batches
 
     async def prune(self) -> int:
-        """Forget the jobs that ended too long ago, with all that belongs to them; returns how many. QueueUnavailable.
+        """Delete the jobs that ended too long ago, with everything that belongs to them; returns how many.
 
-        The sums are by hours at the coarsest, so jobs are forgotten by whole hours: what can be counted anew from those
-        that are kept is whole.
+        Only whole hours are deleted, the coarsest unit of the sums, so that sums recomputed from the retained jobs are
+        complete.
         """
         before = (self._clock.now() - self._kept).replace(minute=0, second=0, microsecond=0)
         total = 0
-        while pruned := await self._jobs.prune(before=before, limit=_PRUNE_BATCH):
+        while pruned := await self._jobs.prune(before=before, limit=BATCH):
             total += pruned
             await asyncio.sleep(0)
         return total

@@ -11,8 +11,8 @@ import msgspec
 
 from ...domain.stats import (
     SETTLED_AFTER,
-    ProviderStatusCache,
     StatsCell,
+    StatsSummary,
     by_provider,
     figures_of,
 )
@@ -50,14 +50,14 @@ class SortBy(enum.StrEnum):
 
 
 class SortOrder(enum.StrEnum):
-    """Which end of a sorted list comes first."""
+    """Direction of sorting."""
 
     ASCENDING = "asc"
     DESCENDING = "desc"
 
 
-class StatsAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for, as `time_range` reads it."""
+class StatsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The requested range, as `time_range` reads it."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -70,40 +70,40 @@ class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     start: datetime
     end: datetime
-    figures: ProviderStatusCache
-    providers: dict[str, ProviderStatusCache]
+    figures: StatsSummary
+    providers: dict[str, StatsSummary]
 
 
 class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of a range, together and of every period in it, the empty ones included; by slot in reports of all."""
 
     range: TimeRange
-    summary: ProviderStatusCache
-    providers: dict[str, ProviderStatusCache]
-    slots: dict[str, ProviderStatusCache]
+    summary: StatsSummary
+    providers: dict[str, StatsSummary]
+    slots: dict[str, StatsSummary]
     last_reset_at: datetime | None
     periods: list[PeriodFigures]
 
 
 class StatsQueries:
-    """Answers questions from the counts that are kept, and has them counted anew."""
+    """Reports from the stored counts, and their recomputation."""
 
     def __init__(self, stats: StatsService, slots: SlotRepository, clock: Clock) -> None:
         self._stats = stats
         self._slots = slots
         self._clock = clock
 
-    async def of_slot(self, slot_id: str, asked: StatsAsked) -> StatsReport:
-        """What the slot did since its reset mark, at most 31 days. SlotNotFound, InvalidRequest, QueueUnavailable."""
+    async def of_slot(self, slot_id: str, asked: StatsRequest) -> StatsReport:
+        """Report on one slot since its reset mark, at most 31 days. SlotNotFound, InvalidRequest, QueueUnavailable."""
         range = self._range(asked, longest=MAX_RANGE_OF_SLOT)
         mark = (await self._slots.get(slot_id)).stats_reset_at
         cells = await self._stats.cells(range.bounds, slot_id=slot_id, since=mark)
         return _report(range, cells, mark)
 
     async def of_all(
-        self, asked: StatsAsked, *, slot_id: str | None = None, provider_id: str | None = None
+        self, asked: StatsRequest, *, slot_id: str | None = None, provider_id: str | None = None
     ) -> StatsReport:
-        """What all slots or this one did, at most 90 days, by all providers or this one; reset marks leave nothing out.
+        """Report on all slots or one, at most 90 days, by all providers or one; reset marks are ignored.
 
         `last_reset_at` is the newest mark of those slots. SlotNotFound, InvalidRequest, QueueUnavailable.
         """
@@ -122,10 +122,10 @@ class StatsQueries:
         return _report(range, cells, mark, slots={id: figures_of(found) for id, found in by_slot.items()})
 
     async def rebuild(self) -> int:
-        """Count all jobs that are kept anew; returns how many. QueueUnavailable."""
+        """Recompute statistics from all retained jobs; returns how many. QueueUnavailable."""
         return await self._stats.rebuild(before=self._clock.now() - SETTLED_AFTER)
 
-    def _range(self, asked: StatsAsked, *, longest: timedelta) -> TimeRange:
+    def _range(self, asked: StatsRequest, *, longest: timedelta) -> TimeRange:
         return time_range(
             asked.start,
             asked.end,
@@ -149,7 +149,7 @@ def ordered(periods: list[PeriodFigures], *, by: SortBy, order: SortOrder) -> li
 
 
 def _report(
-    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, ProviderStatusCache] = {}
+    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, StatsSummary] = {}
 ) -> StatsReport:
     sorted_out: dict[int, list[StatsCell]] = {}
     for cell in cells:

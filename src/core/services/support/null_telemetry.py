@@ -1,4 +1,4 @@
-"""Telemetry for those who watch nothing: every word of it goes nowhere."""
+"""Disabled telemetry."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ from ...domain.trace_context import IngestOutcome
 from ...ports.telemetry import Fact, Span
 
 
-class SilentSpan:
-    """The Span port for work that no trace shows."""
+class NullSpan:
+    """The Span port without a trace."""
 
-    def rename(self, name: str) -> None:
-        """Nobody asks."""
+    def rename(self, name: str) -> None: ...
 
-    def note(self, facts: Mapping[str, Fact]) -> None:
-        """Nobody asks."""
+    def note(self, facts: Mapping[str, Fact]) -> None: ...
 
-    def fail(self, why: str) -> None:
-        """Nobody asks."""
+    def fail(self, why: str) -> None: ...
 
 
 class NullTelemetry:
-    """The Telemetry port that keeps nothing."""
+    """The Telemetry port that records nothing."""
 
     @contextmanager
     def span(self, name: str, facts: Mapping[str, Fact] | None = None, *, parent: str | None = None) -> Iterator[Span]:
@@ -36,27 +33,20 @@ class NullTelemetry:
     def trace(self) -> str | None:
         return None
 
-    def answered(self, slot_id: str | None, outcome: IngestOutcome, *, took: timedelta) -> None:
-        """Nobody asks."""
+    def answered(self, slot_id: str | None, outcome: IngestOutcome, *, took: timedelta) -> None: ...
 
-    def job_began(self, slot_id: str, *, waited: timedelta) -> None:
-        """Nobody asks."""
+    def job_began(self, slot_id: str, *, waited: timedelta) -> None: ...
 
-    def job_ended(self, slot_id: str, source: JobSource, reason: FailureReason | None) -> None:
-        """Nobody asks."""
+    def job_ended(self, slot_id: str, source: JobSource, reason: FailureReason | None) -> None: ...
 
-    def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
-        """Nobody asks."""
+    def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None: ...
 
-    def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
-        """Nobody asks."""
+    def media_stored(self, kind: MediaKind, size_bytes: int) -> None: ...
 
-    def media_removed(self, kind: MediaKind, size_bytes: int) -> None:
-        """Nobody asks."""
+    def media_removed(self, kind: MediaKind, size_bytes: int) -> None: ...
 
-    def swept(self, removed: Mapping[str, int]) -> None:
-        """Nobody asks."""
+    def swept(self, removed: Mapping[str, int]) -> None: ...
 
 
-NULL_SPAN = SilentSpan()
+NULL_SPAN = NullSpan()
 NULL_TELEMETRY = NullTelemetry()

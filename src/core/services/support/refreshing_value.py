@@ -1,18 +1,18 @@
-"""A value that many ask for and that others may change: read at most once a second, and ahead of time where it is
-asked for often."""
+"""A cached value that is read at most once a second, and ahead of time where it is requested often."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from ...domain.errors import PhotoChangerError
 from ...ports.clock import Clock
+from .concurrency import BackgroundTasks
 
-_log = logging.getLogger("photochanger.fresh")
+_log = logging.getLogger("photochanger.cache")
 
 MAX_AGE = timedelta(seconds=1)
 
@@ -20,27 +20,26 @@ _T = TypeVar("_T")
 
 
 class RefreshingValue(Generic[_T]):
-    """What `read` returned, a second old at most. `what` names it in the log (`the settings`)."""
+    """What `read` returned, at most `MAX_AGE` old. `what` names it in the log (`the settings`)."""
 
     def __init__(self, read: Callable[[], Awaitable[_T]], clock: Clock, *, what: str) -> None:
         self._read = read
         self._clock = clock
         self._what = what
-        self._held: tuple[datetime, _T] | None = None
+        self._held: tuple[timedelta, _T] | None = None
         self._forgotten = 0
         self._reading = asyncio.Lock()
-        self._ahead: asyncio.Task[None] | None = None
+        self._ahead = BackgroundTasks()
 
     def __repr__(self) -> str:
-        return f"Fresh({self._what})"
+        return f"RefreshingValue({self._what})"
 
     async def get(self) -> _T:
-        """The value; whoever asks while it is read waits for that one reading. Raises what `read` raises."""
+        """The value. Concurrent callers share one reading. Raises what `read` raises."""
         if (held := self._fresh()) is not None:
             read_at, value = held
-            reads_ahead = self._ahead is not None and not self._ahead.done()
-            if self._clock.now() - read_at >= MAX_AGE / 2 and not reads_ahead:
-                self._ahead = asyncio.ensure_future(self._read_ahead())
+            if self._clock.monotonic() - read_at >= MAX_AGE / 2 and not self._ahead:
+                self._ahead.start(self._read_ahead(), name=f"refreshing {self._what}")
             return value
         async with self._reading:
             if (held := self._fresh()) is not None:
@@ -48,25 +47,25 @@ class RefreshingValue(Generic[_T]):
             return await self._read_now()
 
     def forget(self) -> None:
-        """The value was changed here: whoever asks from now on gets it as it is then."""
+        """Drop the value after a change in this process; a reading that is under way is not kept."""
         self._held = None
         self._forgotten += 1
 
     async def _read_ahead(self) -> None:
-        """Read anew before the value is too old, so that on a busy evening no guest waits for that."""
+        """Read before the value is too old, so that under load no request waits for it."""
         async with self._reading:
             try:
                 await self._read_now()
             except PhotoChangerError as error:
-                _log.info("%s could not be read ahead of time: %s", self._what, error.detail)
+                _log.info("refreshing %s failed: %s", self._what, error.detail)
 
     async def _read_now(self) -> _T:
         forgotten = self._forgotten
         value = await self._read()
         if forgotten == self._forgotten:  # else it may be from before the change
-            self._held = self._clock.now(), value
+            self._held = self._clock.monotonic(), value
         return value
 
-    def _fresh(self) -> tuple[datetime, _T] | None:
+    def _fresh(self) -> tuple[timedelta, _T] | None:
         held = self._held
-        return held if held is not None and self._clock.now() - held[0] < MAX_AGE else None
+        return held if held is not None and self._clock.monotonic() - held[0] < MAX_AGE else None

@@ -1,6 +1,6 @@
-"""Delivers what lies in the outbox: in every process that works on jobs, several calls at once, each noted at its end.
+"""Webhook delivery: makes the calls of the outbox, several concurrently, in every process that works on jobs.
 
-Whoever dies between a call and its note leaves the delivery to its lease, and it is made again: at least once.
+A process that dies between a call and its record leaves the delivery to its lease: delivery is at least once.
 """
 
 from __future__ import annotations
@@ -30,28 +30,29 @@ from ...ports.clock import Clock
 from ...ports.job_repository import JobRepository
 from ...ports.secrets import SealBroken, SecretBox, SecretKeyUnavailable
 from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
+from ..support.concurrency import BackgroundTasks, race
 
 _log = logging.getLogger("photochanger.webhooks")
 
 POLL = timedelta(seconds=1)
 MAX_CONCURRENCY = 16
-"""So many calls are under way at most."""
+"""The most calls at the same time."""
 
 SHARE = 4
-"""So many deliveries are taken at once, and none of a slot that has so many calls under way: a receiver that hangs
-holds fewer than twice as many calls, and the others find a free one."""
+"""The most deliveries acquired in one step, and the number of running calls from which on a slot gets no more: a
+hanging receiver occupies fewer than twice as many calls, which leaves free ones for the others."""
 
 LEASE = timedelta(seconds=60)
-"""Longer than a call and its note may take."""
+"""Longer than a call and its record may take."""
 
 GRACE = timedelta(seconds=15)
-"""How long calls that are under way may go on after the stop signal: longer than one may take."""
+"""How long running calls may go on after the stop signal: longer than one may take."""
 
 _MAX_ERROR_CHARS = 200
 
 
 class ResultPayload(msgspec.Struct, kw_only=True):
-    """The picture of a job that has ended. `outcome` is `success`, or `fallback` where the failure answer made it."""
+    """The picture of an ended job. `outcome` is `success`, or `fallback` for a picture of the failure answer."""
 
     url: str
     thumbnail_url: str
@@ -65,7 +66,7 @@ class ResultPayload(msgspec.Struct, kw_only=True):
 
 
 class JobPayload(msgspec.Struct, kw_only=True):
-    """What a receiver may know of a job that has ended: nothing of what guests have typed."""
+    """An ended job as shown to a receiver, without the guests' metadata."""
 
     job_id: UUID
     slot_id: str
@@ -79,7 +80,7 @@ class JobPayload(msgspec.Struct, kw_only=True):
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """The body of a call. `timestamp` is when the job ended, however late the call is."""
+    """The body of a call. `timestamp` is the end of the job, not the time of the call."""
 
     type: str
     timestamp: datetime | None
@@ -87,7 +88,7 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 class _Failed(Exception):
-    """The delivery did not succeed, and may be tried again."""
+    """The delivery failed and may be retried."""
 
     def __init__(self, error: str, *, status: int | None = None) -> None:
         super().__init__(error)
@@ -95,12 +96,12 @@ class _Failed(Exception):
         self.status = status
 
 
-class _Hopeless(_Failed):
-    """The delivery did not succeed and never will."""
+class _PermanentlyFailed(_Failed):
+    """The delivery failed and must not be retried."""
 
 
 class WebhookDelivery:
-    """Takes deliveries that are due and makes their calls. `pauses` follow each other after calls that failed."""
+    """Acquires due deliveries and makes their calls. `pauses` are the pauses after the first, second, … failed call."""
 
     def __init__(
         self,
@@ -122,21 +123,22 @@ class WebhookDelivery:
         self._clock = clock
         self._base = public_base_url or ""
         self._pauses = pauses
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._calls = BackgroundTasks()
+        self._slots: Counter[str] = Counter()
         self._changed = asyncio.Event()
         self._stopping = False
 
     def stop(self) -> None:
-        """Take nothing new; `run` returns when the calls that are under way have ended, or after their grace."""
+        """Acquire no more; `run` returns when the running calls have ended, or after their grace."""
         self._stopping = True
         self._changed.set()
 
     async def run(self) -> None:
-        """Deliver until `stop` is called; trouble is logged and waited out. Cancellation gives up running calls."""
+        """Deliver until `stop` is called; outages are logged and waited out. Cancellation abandons running calls."""
         try:
             while not self._stopping:
                 self._changed.clear()
-                n = min(MAX_CONCURRENCY - len(self._running), SHARE)
+                n = min(MAX_CONCURRENCY - len(self._calls), SHARE)
                 if n == 0:
                     await self._changed.wait()
                     continue
@@ -144,97 +146,72 @@ class WebhookDelivery:
                 for delivery in due:
                     self._start(delivery)
                 if len(due) < n:
-                    await self._sleep_or_change()
-            await self._finish(GRACE)
+                    await race(self._clock.sleep(POLL), self._changed.wait())
+            await self._finish()
         finally:
-            await self._finish(timedelta(0))
+            await self._calls.cancel()
 
     async def _due(self, n: int) -> list[Delivery]:
-        under_way = Counter(self._running.values())
+        busy = [slot_id for slot_id, calls in self._slots.items() if calls >= SHARE]
         try:
-            return await self._outbox.acquire(
-                n=n, lease=LEASE, exclude_slots=[slot_id for slot_id, calls in under_way.items() if calls >= SHARE]
-            )
+            return await self._outbox.acquire(n=n, lease=LEASE, exclude_slots=busy)
         except PhotoChangerError as error:
-            _log.warning("webhooks wait: %s", error.detail)
-        except Exception:
-            # Guests get their pictures from the same process: it must not end for this.
-            _log.exception("webhooks wait after an unforeseen error")
+            _log.warning("webhook delivery paused: %s", error.detail)
         return []
 
-    async def _sleep_or_change(self) -> None:
-        waiting = {
-            asyncio.ensure_future(self._clock.sleep(POLL)),
-            asyncio.ensure_future(self._changed.wait()),
-        }
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-
     def _start(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._deliver(delivery), name=f"delivery {delivery.id}")
-        self._running[task] = delivery.slot_id
-        task.add_done_callback(self._done)
+        self._slots[delivery.slot_id] += 1
+        call = self._calls.start(self._deliver(delivery), name=f"webhook delivery {delivery.id}")
+        call.add_done_callback(lambda _: self._ended(delivery.slot_id))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
+    def _ended(self, slot_id: str) -> None:
+        self._slots[slot_id] -= 1
+        self._slots += Counter()  # drops slots without calls
         self._changed.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("%s is left to its lease after an unforeseen error", task.get_name(), exc_info=error)
 
-    async def _finish(self, grace: timedelta) -> None:
-        """Give the calls under way this long, then give them up."""
-        tasks = {*self._running}
-        if not tasks:
-            return
-        if grace > timedelta(0):
-            try:
-                async with self._clock.timeout_at(self._clock.now() + grace):
-                    await asyncio.wait(tasks)
-            except TimeoutError:
-                _log.warning("%d webhook calls are given up and made again later", len(self._running))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _finish(self) -> None:
+        """Wait for the running calls for their grace."""
+        try:
+            async with self._clock.timeout_at(self._clock.now() + GRACE):
+                await self._calls.close()
+        except TimeoutError:
+            _log.warning("%d webhook calls cancelled; they will be retried", len(self._calls))
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
             webhook = await self._webhooks.get(delivery.slot_id)
             if webhook is None:
-                return  # it was removed meanwhile, and the delivery with it
+                return  # it was removed meanwhile, with its deliveries
             try:
                 status = await self._call(delivery, webhook)
             except _Failed as failure:
-                await self._note(delivery, failure)
+                await self._record(delivery, failure)
             except PhotoChangerError:
                 raise
             except Exception as error:
-                # The text of the error may hold the URL, which may be as good as a password: only the place is logged.
+                # The text of the error may contain the URL, which may be a secret: only the place is logged.
                 where = "".join(traceback.format_tb(error.__traceback__))
                 name = type(error).__name__
-                _log.error("delivery %s met an unforeseen error: %s\n%s", delivery.id, name, where)
-                await self._note(delivery, _Failed(f"The call met an unforeseen error ({name})."))
+                _log.error("webhook delivery %s failed: unforeseen error (%s)\n%s", delivery.id, name, where)
+                await self._record(delivery, _Failed(f"The call failed with an internal error ({name})."))
             else:
                 await self._outbox.delivered(delivery, status=status)
         except PhotoChangerError as error:
-            _log.warning("delivery %s is left to its lease: %s", delivery.id, error.detail)
+            _log.warning("webhook delivery %s not recorded; its lease will expire: %s", delivery.id, error.detail)
 
     async def _call(self, delivery: Delivery, webhook: Webhook) -> int:
-        """The status of a good answer. _Failed, _Hopeless."""
+        """The status of a successful response. _Failed, _PermanentlyFailed."""
         try:
             job = await self._jobs.get(delivery.job_id)
         except JobNotFound:
-            raise _Hopeless("The job is not kept any more.") from None
+            raise _PermanentlyFailed("The job has been deleted.") from None
         try:
             purpose = secret_purpose(webhook.slot_id)
             secret = await asyncio.to_thread(self._box.open, webhook.sealed_secret, purpose=purpose)
         except SealBroken:
             raise _Failed(
-                "The signing secret cannot be opened: PHOTOCHANGER_SECRET_KEY is another one than it was made with."
-                " Set that one again, or make a new signing secret."
+                "Cannot decrypt the signing secret: PHOTOCHANGER_SECRET_KEY has changed."
+                " Restore the old key, or create a new signing secret."
             ) from None
         except SecretKeyUnavailable as error:
             raise _Failed(error.detail) from error
@@ -247,18 +224,18 @@ class WebhookDelivery:
         if 200 <= status < 300:
             return status
         if status == HTTPStatus.GONE:
-            raise _Hopeless("The receiver answered 410: it is gone.", status=status)
+            raise _PermanentlyFailed("The receiver answered 410: it is gone.", status=status)
         if 300 <= status < 400:
             raise _Failed(f"The receiver answered {status}: redirects are not followed.", status=status)
         raise _Failed(f"The receiver answered {status}.", status=status)
 
-    async def _note(self, delivery: Delivery, failure: _Failed) -> None:
+    async def _record(self, delivery: Delivery, failure: _Failed) -> None:
         again_in = pause_after(delivery.attempts, pauses=self._pauses)
-        if isinstance(failure, _Hopeless):
+        if isinstance(failure, _PermanentlyFailed):
             again_in = None
         error = failure.error[:_MAX_ERROR_CHARS]
-        what = "is dead" if again_in is None else "failed and is tried again"
-        _log.warning("delivery %s of job %s %s: %s", delivery.id, delivery.job_id, what, error)
+        what = "failed for good" if again_in is None else "failed and will be retried"
+        _log.warning("webhook delivery %s of job %s %s: %s", delivery.id, delivery.job_id, what, error)
         await self._outbox.failed(delivery, error=error, status=failure.status, again_in=again_in)
 
     def _message(self, job: Job) -> Message:
@@ -286,10 +263,10 @@ class WebhookDelivery:
             url=url,
             thumbnail_url=f"{url}/thumbnail",
             mime=job.result.mime,
-            width=job.result.width,
-            height=job.result.height,
+            width=job.result.picture.width,
+            height=job.result.picture.height,
             size_bytes=job.result.file.size_bytes,
             sha256=job.result.file.sha256,
             expires_at=job.result.expires_at,
-            outcome="fallback" if job.result.fallback else "success",
+            outcome=job.result.outcome,
         )

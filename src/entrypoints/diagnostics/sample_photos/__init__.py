@@ -6,10 +6,10 @@ Only small originals are in the package (see CREDITS.md); they are enlarged and 
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
-import pillow_heif
 import pyvips
 from PIL import ExifTags, Image
 
@@ -26,11 +26,11 @@ class DemoPhoto(msgspec.Struct, frozen=True):
 
 
 def demo_photos(folder: Path) -> list[DemoPhoto]:
-    """Write the demo's photos into a folder, which is made if need be."""
+    """Write the demo's photos into a folder, created if missing. The HEIC photo needs the extra `heif`."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
         _turned(folder / "portrait.jpg"),
-        _heic(folder / "pavilion.heic"),
+        *([_heic(folder / "pavilion.heic")] if find_spec("pillow_heif") else []),
         _large(folder / "coffee.jpg"),
         _plain(folder / "cat.jpg"),
     ]
@@ -60,6 +60,8 @@ def _turned(path: Path) -> DemoPhoto:
 
 
 def _heic(path: Path) -> DemoPhoto:
+    import pillow_heif
+
     pillow_heif.from_pillow(_pillow(_enlarged("pavilion.jpg", 1920))).save(path, quality=80)
     return DemoPhoto("pavilion, HEIC", path)
 

@@ -113,7 +113,7 @@ class _Stream:
 
     async def _tell(self, listener: Subscriber, send: Send) -> None:
         await _write(send, f"retry: {_RECONNECT_MS}\n\n")
-        checked = self._services.clock.now()
+        checked = self._services.clock.monotonic()
         while True:
             left = (self._until - self._services.clock.now()).total_seconds()
             if left <= 0:
@@ -122,10 +122,10 @@ class _Stream:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(HEARTBEAT_SECONDS, left)):
                     told = await listener.next()
-            if self._services.clock.now() - checked >= timedelta(seconds=CHECK_SECONDS):
+            if self._services.clock.monotonic() - checked >= timedelta(seconds=CHECK_SECONDS):
                 if not await self._allowed():
                     return
-                checked = self._services.clock.now()
+                checked = self._services.clock.monotonic()
             await _write(send, ": still here\n\n" if told is None else _text(told, self._slot_id))
 
     async def _end(self, telling: asyncio.Task[None], scope: Any, send: Send) -> None:

@@ -12,7 +12,6 @@ from litestar import Request, get, post
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.deadlines import remaining
 from ....core.domain.errors import JobNotFound, invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
@@ -131,7 +130,7 @@ async def list_jobs(request: Request[Any, Any, Any]) -> ASGIApp:
     """A page of jobs."""
     services: HttpServices = request.app.state.services
     query = read_query(request, JobQuery)
-    page = await services.jobs.find(
+    page = await services.job_records.find(
         _filter(query), order=query.sort, limit=query.limit, after=position_of(query.cursor)
     )
     links = UrlBuilder(request.scope, services.public_base_url)
@@ -149,9 +148,9 @@ async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
     if "token" in request.query_params:
         token = str(request.query_params["token"])
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
-            raise JobNotFound("There is no such job.")
+            raise JobNotFound("Job not found.")
         return personal_response(request, job_body(job, links))
-    logs = await services.jobs.logs(job.id)
+    logs = await services.job_log.entries(job.id)
     return personal_response(request, job_detail(job, links, now=services.clock.now(), logs=logs))
 
 
@@ -159,7 +158,8 @@ async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
 async def get_job_logs(request: Request[Any, Any, Any]) -> ASGIApp:
     """Everything that happened to the job, oldest first."""
     services: HttpServices = request.app.state.services
-    logs = await services.jobs.logs(job_id_of(request))
+    job = await services.jobs.get(job_id_of(request))
+    logs = await services.job_log.entries(job.id)
     return personal_response(request, {"items": [log_body(entry) for entry in logs]})
 
 
@@ -167,11 +167,8 @@ async def get_job_logs(request: Request[Any, Any, Any]) -> ASGIApp:
 async def cancel_job(request: Request[Any, Any, Any]) -> ASGIApp:
     """End a live job and stop its provider call."""
     services: HttpServices = request.app.state.services
-    job = await services.jobs.cancel(job_id_of(request))
+    job = await services.jobs.cancel(job_id_of(request), by=actor_of(request))
     now = services.clock.now()
-    await services.audit.append(
-        audit_entry(AuditAction.JOB_CANCELLED, actor_of(request), now=now, target=str(job.id), slot_id=job.slot_id)
-    )
     links = UrlBuilder(request.scope, services.public_base_url)
     return json_response(job_summary(job, links, now=now), status=202)
 
@@ -189,7 +186,7 @@ def job_id_of(request: Request[Any, Any, Any]) -> UUID:
     try:
         return UUID(request.path_params["job_id"])
     except ValueError:
-        raise JobNotFound("There is no such job.") from None
+        raise JobNotFound("Job not found.") from None
 
 
 def _filter(query: JobQuery) -> JobFilter:

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.job import Job
+from ....core.domain.result_files import RECENT_RESULTS
 from ....core.domain.slot import Slot, slot_document
 from ..auth.access import actor_of
 from ..dependencies import HttpServices
@@ -107,6 +108,6 @@ async def reset_stats(request: Request[Any, Any, Any]) -> ASGIApp:
 
 async def _answer(request: Request[Any, Any, Any], services: HttpServices, slot: Slot) -> ASGIResponse:
     links = UrlBuilder(request.scope, services.public_base_url)
-    recent = await services.jobs.refresh_recent_results(slot.id)
-    body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent]}
+    recent = await services.results.recent(slot.id, now=services.clock.now(), limit=RECENT_RESULTS)
+    body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent.items]}
     return tagged_response(request, body, version=slot.version)

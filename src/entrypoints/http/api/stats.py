@@ -11,14 +11,14 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.stats import ProviderStatusCache
+from ....core.domain.stats import StatsSummary
 from ....core.domain.time_ranges import Period
 from ....core.services.stats.service import (
     PeriodFigures,
     SortBy,
     SortOrder,
-    StatsAsked,
     StatsReport,
+    StatsRequest,
     ordered,
 )
 from ..dependencies import HttpServices
@@ -90,8 +90,8 @@ async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
     )
 
 
-def _asked(query: SlotStatsQuery | GlobalStatsQuery) -> StatsAsked:
-    return StatsAsked(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
+def _asked(query: SlotStatsQuery | GlobalStatsQuery) -> StatsRequest:
+    return StatsRequest(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
 
 
 def _head(report: StatsReport) -> dict[str, Any]:
@@ -117,13 +117,13 @@ def _period(one: PeriodFigures) -> dict[str, Any]:
     }
 
 
-def _providers(providers: Mapping[str, ProviderStatusCache]) -> list[dict[str, Any]]:
+def _providers(providers: Mapping[str, StatsSummary]) -> list[dict[str, Any]]:
     return [
         {"provider_id": provider_id or None, **msgspec.structs.asdict(figures)}
         for provider_id, figures in providers.items()
     ]
 
 
-def counts(figures: ProviderStatusCache) -> dict[str, Any]:
+def counts(figures: StatsSummary) -> dict[str, Any]:
     """The figures without their latency."""
     return {name: value for name, value in msgspec.structs.asdict(figures).items() if name != "latency_ms"}

@@ -21,6 +21,7 @@ from ....core.domain.job import JobSource
 from ....core.domain.media import Photo
 from ....core.domain.slot import Slot
 from ....core.ports.job_service import JobService
+from ....core.ports.media_store import MediaStore
 from ..dependencies import HttpServices
 from ..protocol.disconnect import wait_for
 from ..protocol.etag import json_response
@@ -35,9 +36,10 @@ SLOT_FIELD = "slot"
 class _TestForm:
     """The FormReader of a test run: the photo, and the slot as it is to be tried, as JSON."""
 
-    def __init__(self, jobs: JobService, slot: Slot) -> None:
+    def __init__(self, jobs: JobService, store: MediaStore, slot: Slot) -> None:
         self.document: dict[str, Any] | None = None
         self._jobs = jobs
+        self._store = store
         self._slot = slot
 
     async def field(self, name: str, text: str) -> None:
@@ -53,7 +55,7 @@ class _TestForm:
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, kept: Photo) -> None:
-        await self._jobs.discard_photo(kept)
+        await self._store.delete(kept.file.key)
 
     def end(self) -> None:
         """The picture alone is enough."""
@@ -67,7 +69,7 @@ async def test_run(request: Request[Any, Any, Any]) -> ASGIApp:
     max_bytes = (await services.settings.current()).max_upload_bytes + FORM_OVERHEAD_BYTES
     if (request.content_length or 0) > max_bytes:
         raise PayloadTooLarge("The request is larger than is accepted.")
-    form = _TestForm(services.jobs, slot)
+    form = _TestForm(services.jobs, services.store, slot)
     content_type = request.headers.get("content-type", "")
     photo = await read_form(
         request.receive, content_type, max_bytes=max_bytes, reader=form, max_field_chars=MAX_JSON_BYTES
@@ -78,10 +80,10 @@ async def test_run(request: Request[Any, Any, Any]) -> ASGIApp:
         if not slot.route.entries:
             raise InvalidSettings([FieldError("route", FieldErrorCode.ROUTE_EMPTY)])
     except BaseException:
-        await services.jobs.discard_photo(photo)
+        await services.store.delete(photo.file.key)
         raise
     job = await services.jobs.create(slot, photo, source=JobSource.TEST)
     job = await wait_for(request.receive, services, job, None)
-    logs = await services.jobs.logs(job.id)
+    logs = await services.job_log.entries(job.id)
     links = UrlBuilder(request.scope, services.public_base_url)
     return json_response(job_detail(job, links, now=services.clock.now(), logs=logs))

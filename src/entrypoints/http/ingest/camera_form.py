@@ -23,7 +23,7 @@ class _CameraForm:
         self,
         check_password: Callable[[str], Awaitable[None]],
         receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
-        discard_photo: Callable[[Photo], Awaitable[None]],
+        discard_photo: Callable[[Photo], Awaitable[object]],
     ) -> None:
         self.metadata: dict[str, str] = {}
         self._check_password = check_password
@@ -58,7 +58,7 @@ async def read_camera_form(
     max_bytes: int,
     check_password: Callable[[str], Awaitable[None]],
     receive_photo: Callable[[AsyncIterator[bytes]], Awaitable[Photo]],
-    discard_photo: Callable[[Photo], Awaitable[None]],
+    discard_photo: Callable[[Photo], Awaitable[object]],
     watch: FormObserver = NULL_OBSERVER,
 ) -> tuple[Photo, dict[str, str]]:
     """The photo, already stored, and the metadata. A wrong password that comes first is refused at once.

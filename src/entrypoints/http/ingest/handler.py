@@ -36,7 +36,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take a photo, wait for its picture."""
     services: HttpServices = request.app.state.services
-    began = services.clock.now()
+    began = services.clock.monotonic()
     told = _Told()
     seen = RequestRecorder(request, services, request.path_params["slot_id"])
     try:
@@ -46,7 +46,7 @@ async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
         seen.failed(error)
         raise
     finally:
-        took = services.clock.now() - began
+        took = services.clock.monotonic() - began
         services.telemetry.answered(told.slot_id, told.outcome, took=took)
         _log.info("ingest: %s after %.2f s", told.outcome, took.total_seconds())
 
@@ -94,7 +94,7 @@ async def _answer(
         max_bytes=max_bytes,
         check_password=seen.check_password,
         receive_photo=lambda data: services.jobs.receive_photo(slot, data),
-        discard_photo=services.jobs.discard_photo,
+        discard_photo=lambda photo: services.store.delete(photo.file.key),
         watch=seen,
     )
     job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
@@ -105,7 +105,7 @@ async def _answer(
     if not job.state.finalized:
         answer = accepted_response(job, links, applied=preference.applied)
     else:
-        answer = await final_response(job, links, services.store, services.jobs)
+        answer = await final_response(job, links, services.store, services.results, services.clock)
     ended_without = job.state.finalized and job.result is None
     seen.answered(answer.status_code, problem_of_job(job) if ended_without else None)
     return answer

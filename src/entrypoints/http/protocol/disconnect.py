@@ -22,7 +22,7 @@ async def wait_for(receive: Receive, services: HttpServices, job: Job, until: da
         await asyncio.wait({waiting, hung_up}, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return waiting.result()
-        await services.jobs.abandon(job.id)
+        await services.queue.abandon(job.id)
         raise ClientGone
     finally:
         for task in (waiting, hung_up):

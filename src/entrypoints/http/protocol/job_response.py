@@ -15,8 +15,9 @@ from litestar.types import Receive, Send
 from ....core.domain.errors import PhotoChangerError
 from ....core.domain.job import Job, Result
 from ....core.domain.slot import ResponseMode
-from ....core.ports.job_service import JobService
+from ....core.ports.clock import Clock
 from ....core.ports.media_store import MediaStore
+from ....core.ports.result_index import ResultIndex
 from .file_response import StreamedResponse, begin
 from .links import UrlBuilder
 from .problems import problem_of_job, problem_response
@@ -92,17 +93,13 @@ def _result_body(job: Job, result: Result, links: UrlBuilder) -> ResultBody:
         url=links.result(job.id),
         thumbnail_url=links.thumbnail(job.id),
         mime=result.mime,
-        width=result.width,
-        height=result.height,
+        width=result.picture.width,
+        height=result.picture.height,
         size_bytes=result.file.size_bytes,
         sha256=result.file.sha256,
         expires_at=result.expires_at,
-        outcome=_outcome(result),
+        outcome=result.outcome,
     )
-
-
-def _outcome(result: Result) -> str:
-    return "fallback" if result.fallback else "success"
 
 
 def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIResponse:
@@ -124,7 +121,9 @@ def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIRespo
     return ASGIResponse(body=msgspec.json.encode(body), status_code=202, media_type="application/json", headers=headers)
 
 
-async def final_response(job: Job, links: UrlBuilder, store: MediaStore, jobs: JobService) -> ASGIResponse:
+async def final_response(
+    job: Job, links: UrlBuilder, store: MediaStore, results: ResultIndex, clock: Clock
+) -> ASGIResponse:
     """The picture of a job that has ended, or the problem that it ended with. MediaNotFound, StorageUnavailable."""
     result = job.result
     if result is None:
@@ -133,7 +132,7 @@ async def final_response(job: Job, links: UrlBuilder, store: MediaStore, jobs: J
     first = await begin(stream)
     headers = {
         "X-Job-Id": str(job.id),
-        "X-PhotoChanger-Outcome": _outcome(result),
+        "X-PhotoChanger-Outcome": result.outcome,
         "Link": f'<{links.result(job.id)}>; rel="alternate"',
         "Cache-Control": "no-store",
     }
@@ -150,17 +149,18 @@ async def final_response(job: Job, links: UrlBuilder, store: MediaStore, jobs: J
         after = f"\r\n--{boundary}--\r\n".encode()
         options["media_type"] = f"multipart/mixed; boundary={boundary}"
     length = len(before) + result.file.size_bytes + len(after)
-    return _Answer(stream, before + first, length=length, after=after, job=job, jobs=jobs, **options)
+    return _Answer(stream, before + first, length=length, after=after, job=job, results=results, clock=clock, **options)
 
 
 class _Answer(StreamedResponse):
     """The synchronous answer; once it is sent, nobody needs the inline preview any more."""
 
-    def __init__(self, *args: Any, after: bytes, job: Job, jobs: JobService, **options: Any) -> None:
+    def __init__(self, *args: Any, after: bytes, job: Job, results: ResultIndex, clock: Clock, **options: Any) -> None:
         super().__init__(*args, **options)
         self._after = after
         self._job = job
-        self._jobs = jobs
+        self._results = results
+        self._clock = clock
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
@@ -170,6 +170,6 @@ class _Answer(StreamedResponse):
 
     async def after_response(self) -> None:
         try:
-            await self._jobs.clear_inline_preview(self._job.id)
+            await self._results.clear_preview(self._job.id, answered_at=self._clock.now())
         except PhotoChangerError as error:
             _log.warning("the preview of job %s is left to the sweeper: %s", self._job.id, error.detail)

@@ -10,7 +10,7 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
-from ....core.domain.job import Job
+from ....core.domain.job import GUEST_SOURCES, Job
 from ..auth.access import PublicAccess
 from ..dependencies import HttpServices
 from ..protocol.etag import tagged_response
@@ -55,7 +55,13 @@ async def get_gallery(request: Request[Any, Any, Any]) -> ASGIApp:
         raise MediaNotFound("There is no such gallery.") from None
     if slot.gallery_open_until is None or slot.gallery_open_until <= services.clock.now():
         raise MediaNotFound("There is no such gallery.")
-    page = await services.jobs.gallery(slot, limit=query.limit, after=position_of(query.cursor))
+    page = await services.results.recent(
+        slot.id,
+        now=services.clock.now(),
+        limit=query.limit,
+        sources=GUEST_SOURCES,
+        after=position_of(query.cursor),
+    )
     links = UrlBuilder(request.scope, services.public_base_url)
     body = {
         "title": slot.name,
@@ -75,6 +81,6 @@ def _picture(job: Job, links: UrlBuilder) -> GalleryPicture:
         completed_at=job.finalized_at,
         expires_at=job.result.expires_at,
         mime=job.result.mime,
-        width=job.result.width,
-        height=job.result.height,
+        width=job.result.picture.width,
+        height=job.result.picture.height,
     )

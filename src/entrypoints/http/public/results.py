@@ -44,4 +44,4 @@ def _id(request: Request[Any, Any, Any], name: str) -> UUID:
     try:
         return UUID(request.path_params[name])
     except ValueError:
-        raise MediaNotFound("There is no such file.") from None
+        raise MediaNotFound("File not found.") from None

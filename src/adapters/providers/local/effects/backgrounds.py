@@ -47,7 +47,7 @@ def work(
 
 
 def _around(photo: pyvips.Image) -> pyvips.Image:
-    """How far from the middle, where somebody stands (head to the photo's lower edge): below 0.7 inside, 1 beside."""
+    """Distance from the middle, where a person stands (head to lower edge): below 0.7 inside, 1 outside."""
     width, height = photo.width, photo.height
     xy = pyvips.Image.xyz(width, height)
     # A standing figure is about as wide as 0.75 of the photo's shorter side, whatever the format.
@@ -92,7 +92,7 @@ def _backdrop_mask(photo: pyvips.Image, tolerance: int) -> pyvips.Image | None:
 
 
 def _rim(image: pyvips.Image) -> pyvips.Image:
-    """The strip along the upper edge, where nobody's head should be."""
+    """The strip along the upper edge, above people's heads."""
     return image.crop(0, 0, image.width, max(1, image.height // 16))
 
 

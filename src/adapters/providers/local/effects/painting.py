@@ -64,7 +64,7 @@ def _on_paper(washes: pyvips.Image) -> pyvips.Image:
 
 
 def patches(image: pyvips.Image, radius: float) -> pyvips.Image:
-    """Every pixel becomes the mean of the calmest neighbourhoods beside it: patches of one colour, sharp borders.
+    """Every pixel becomes the mean of its most uniform neighbourhoods: patches of one colour, sharp borders.
 
     Eight overlapping neighbourhoods around a pixel are weighed by how even they are (a smooth Kuwahara filter).
     """

@@ -48,7 +48,7 @@ class BackgroundMode(enum.StrEnum):
 
 
 class OutputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of the finished file that all operations share."""
+    """Settings of every operation about the finished file."""
 
     max_side: Annotated[
         int,

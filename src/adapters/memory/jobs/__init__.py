@@ -1,0 +1,1 @@
+"""Jobs in memory: the queue, the records, the processing log and the results."""

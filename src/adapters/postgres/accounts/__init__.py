@@ -1,0 +1,1 @@
+"""Administrators, login failures and signing keys."""

@@ -1,0 +1,1 @@
+"""Jobs in PostgreSQL: the queue, the records, the processing log and the results."""

@@ -1,0 +1,67 @@
+"""The JobLog port on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from sqlalchemy import func, select
+
+from ....core.domain.job import JobEvent, JobSource, LogEntry, LogEvent
+from ..database import Database
+from ..schema import processing_logs
+from . import queries
+
+_APPEND = """
+insert into photochanger.processing_logs (job_id, at, event, detail)
+select entries.job_id, entries.at, entries.event, entries.detail
+from jsonb_to_recordset(%(entries)s::jsonb) as entries (job_id uuid, at timestamptz, event text, detail jsonb)
+where exists (select from photochanger.jobs where jobs.id = entries.job_id)
+"""
+
+
+class PostgresJobLog:
+    """Rows of `processing_logs`. Entries are appended asynchronously to the disk: no caller waits for an fsync."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._appending = database.batcher(_append_batch, durable=False)
+
+    async def append(self, entries: Collection[LogEntry]) -> None:
+        await self._appending.call(entries)
+
+    async def entries(self, job_id: UUID) -> list[LogEntry]:
+        query = (
+            select(processing_logs)
+            .where(processing_logs.c.job_id == job_id)
+            .order_by(processing_logs.c.at, processing_logs.c.id)
+        )
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return [LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail) for row in rows]
+
+    async def events(self, *, after: int, limit: int) -> list[JobEvent]:
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(queries.events(after=after, limit=limit))).all()
+        return [
+            JobEvent(
+                row.id,
+                LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail),
+                row.slot_id,
+                JobSource(row.source),
+            )
+            for row in rows
+        ]
+
+    async def last_event(self) -> int:
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.max(processing_logs.c.id))) or 0
+
+
+async def _append_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[Collection[LogEntry]]) -> list[None]:
+    entries = [entry for member in batch for entry in member]
+    await connection.execute(_APPEND, {"entries": msgspec.json.encode(entries).decode()})
+    return [None] * len(batch)

@@ -1,0 +1,162 @@
+"""Queries of job lists. They repeat conditions that follow from a filter, so that partial indexes can serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, false, func, literal_column, not_, select, true, tuple_
+
+from ....core.domain.job import (
+    Job,
+    JobFilter,
+    JobOrder,
+    JobSource,
+    JobState,
+)
+from ....core.domain.pagination import Page, Position
+from ....core.domain.slot_health import NOT_THE_SLOTS
+from ..schema import jobs, processing_logs, slots
+from .rows import JOB_COLUMNS
+
+JOB: ColumnElement[Any] = literal_column(JOB_COLUMNS)
+"""The columns for `job_from_row`."""
+
+_LIVE = {state for state in JobState if not state.finalized}
+_WITH_REASON = {JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED}
+_CLOCKS_DIFFER = timedelta(hours=1)
+"""Maximum difference of the clocks of a job's creation and end."""
+
+_BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
+"""No job is older; a filter may be, down to `datetime.min`, which nothing can be subtracted from."""
+
+_BY_END = (JobOrder.ENDED_LAST, JobOrder.ENDED_FIRST)
+_NEWEST_FIRST = (JobOrder.NEWEST, JobOrder.ENDED_LAST)
+
+
+def find_jobs(filter: JobFilter, *, order: JobOrder, limit: int, after: Position | None) -> Select[Any]:
+    """Up to `limit` jobs that match the filter, in this order, after this position."""
+    moment = jobs.c.finalized_at if order in _BY_END else jobs.c.created_at
+    query = select(JOB).select_from(jobs).where(*_conditions(filter)).limit(limit)
+    if order in _BY_END:
+        query = query.where(jobs.c.finalized_at.is_not(None))
+        if filter.created_from is not None:
+            begun = max(filter.created_from, _BEFORE_ALL)
+            query = query.where(jobs.c.finalized_at >= begun - _CLOCKS_DIFFER)
+    position = tuple_(moment, jobs.c.id)
+    if order in _NEWEST_FIRST:
+        query = query.order_by(moment.desc(), jobs.c.id.desc())
+        return query if after is None else query.where(position < (after.at, after.id))
+    query = query.order_by(moment, jobs.c.id)
+    return query if after is None else query.where(position > (after.at, after.id))
+
+
+def page(found: list[Job], *, limit: int, order: JobOrder) -> Page[Job]:
+    """A page of what a query for one job more than the page found."""
+    items = tuple(found[:limit])
+    return Page(items, _position(items[-1], order) if len(found) > limit else None)
+
+
+def _position(job: Job, order: JobOrder) -> Position:
+    moment = job.finalized_at if order in _BY_END else job.created_at
+    if moment is None:
+        raise ValueError(f"job {job.id} has not ended")
+    return Position(moment, job.id)
+
+
+def recent_results(
+    slot_id: str, *, now: datetime, limit: int, sources: Collection[JobSource], after: Position | None
+) -> Select[Any]:
+    """The slot's newest jobs with a result that has not expired."""
+    query = (
+        select(JOB)
+        .select_from(jobs)
+        .where(
+            jobs.c.slot_id == slot_id,
+            jobs.c.source.in_([*sources]),
+            *_available(now),
+        )
+        .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
+        .limit(limit)
+    )
+    return query if after is None else query.where(tuple_(jobs.c.finalized_at, jobs.c.id) < (after.at, after.id))
+
+
+def newest_results(*, now: datetime) -> Select[Any]:
+    """The first of these jobs of each slot."""
+    newest = (
+        select(JOB)
+        .select_from(jobs)
+        .where(jobs.c.slot_id == slots.c.id, *_available(now))
+        .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
+        .limit(1)
+        .correlate(slots)
+        .lateral("newest")
+    )
+    return select(literal_column("newest.*")).select_from(slots.join(newest, true()))
+
+
+def last_jobs(*, since: datetime) -> Select[Any]:
+    """Number of jobs that ended, that got no picture, and that got a fallback, by slot (see `RecentOutcomes`)."""
+    fallback = func.coalesce(jobs.c.result["fallback"].as_boolean(), false())
+    return (
+        select(
+            jobs.c.slot_id,
+            func.count().label("ended"),
+            func.count().filter(jobs.c.failure_reason.is_not(None), not_(fallback)).label("failed"),
+            func.count().filter(fallback).label("fallbacks"),
+        )
+        .where(
+            jobs.c.finalized_at.is_not(None),
+            jobs.c.finalized_at >= since,
+            jobs.c.source != JobSource.TEST,
+            func.coalesce(jobs.c.failure_reason, "").not_in([*NOT_THE_SLOTS]),
+        )
+        .group_by(jobs.c.slot_id)
+    )
+
+
+def events(*, after: int, limit: int) -> Select[Any]:
+    """Log entries with a higher id, with slot and source of their jobs."""
+    return (
+        select(processing_logs, jobs.c.slot_id, jobs.c.source)
+        .join_from(processing_logs, jobs, jobs.c.id == processing_logs.c.job_id)
+        .where(processing_logs.c.id > after)
+        .order_by(processing_logs.c.id)
+        .limit(limit)
+    )
+
+
+def _available(now: datetime) -> list[ColumnElement[bool]]:
+    """Conditions of a job whose result is available."""
+    return [
+        jobs.c.finalized_at.is_not(None),
+        jobs.c.result_stem.is_not(None),
+        jobs.c.result_purged_at.is_(None),
+        jobs.c.result_expires_at > now,
+    ]
+
+
+def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    states = {*filter.states}
+    if states:
+        found.append(jobs.c.state.in_([*states]))
+        if states <= _LIVE:
+            found.append(jobs.c.finalized_at.is_(None))
+        elif not states & _LIVE:
+            found.append(jobs.c.finalized_at.is_not(None))
+        if states <= _WITH_REASON:
+            found.append(jobs.c.failure_reason.is_not(None))
+    if filter.slot_id is not None:
+        found.append(jobs.c.slot_id == filter.slot_id)
+    if filter.failure_reason is not None:
+        found += [jobs.c.failure_reason == filter.failure_reason, jobs.c.failure_reason.is_not(None)]
+    if filter.source is not None:
+        found.append(jobs.c.source == filter.source)
+    if filter.created_from is not None:
+        found.append(jobs.c.created_at >= filter.created_from)
+    if filter.created_to is not None:
+        found.append(jobs.c.created_at < filter.created_to)
+    return found

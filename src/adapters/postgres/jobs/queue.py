@@ -1,0 +1,180 @@
+"""The JobQueue port on PostgreSQL: the statements of queue_sql on batching connections that callers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from ....core.domain.audit import AuditEntry
+from ....core.domain.errors import JobNotFound, QueueFull
+from ....core.domain.job import (
+    SYNC_TIMEOUT_CODE,
+    SYNC_TIMEOUT_DETAIL,
+    Claim,
+    Job,
+    JobSpec,
+    Outcome,
+    QueueDepth,
+    Result,
+)
+from ....core.domain.stats import outcome_of
+from ..database import Database
+from . import queue_sql
+from .rows import enqueue_item, finalize_item, job_from_row, stem
+
+_MAX_RETRY_SECONDS = 60
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class _Statement(NamedTuple):
+    """A statement of the queue with its parameters."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+class _End(NamedTuple):
+    """An end of a job to be written."""
+
+    job_id: UUID
+    outcome: Outcome
+    claim: Claim | None
+    audit: AuditEntry | None
+
+
+class PostgresJobQueue:
+    """Batching connections for what many callers do concurrently; all other statements share one."""
+
+    def __init__(self, database: Database) -> None:
+        self._enqueueing = database.batcher(_enqueue_batch)
+        self._finalizing = database.batcher(_finalize_batch)
+        self._acquiring = database.batcher(_run_statements)
+        self._acquiring_within_limits = database.batcher(_run_under_lock)
+        self._others = database.batcher(_run_statements)
+
+    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
+        stored = await self._enqueueing.call((job, max_active))
+        return stored if isinstance(stored, Job) else await self._get(stored)
+
+    async def _get(self, job_id: UUID) -> Job:
+        rows = await self._others.call(_Statement(queue_sql.GET_JOBS, {"ids": [job_id]}))
+        if not rows:
+            raise JobNotFound("Job not found.")
+        return job_from_row(rows[0])
+
+    async def acquire(
+        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+    ) -> list[Claim]:
+        parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease}
+        if limits:
+            parameters["limits"] = msgspec.json.encode(limits).decode()
+            statement = _Statement(queue_sql.ACQUIRE_WITHIN_LIMITS, parameters)
+            rows = await self._acquiring_within_limits.call(statement)
+        else:
+            rows = await self._acquiring.call(_Statement(queue_sql.ACQUIRE, parameters))
+        return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
+
+    async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
+        parameters = {
+            "ids": [claim.job.id for claim in claims],
+            "attempts": [claim.attempt for claim in claims],
+            "lease": lease,
+        }
+        return {row["id"] for row in await self._others.call(_Statement(queue_sql.RENEW, parameters))}
+
+    async def note_reference(self, claim: Claim, reference: str, *, entry: int) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference, "entry": entry}
+        return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
+
+    async def mark_finalized(
+        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+    ) -> bool:
+        return bool(await self._finalizing.call(_End(job_id, outcome, claim, audit)))
+
+    async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
+        parameters = {
+            "id": job_id,
+            "result": msgspec.json.encode(result).decode(),
+            "stem": stem(result.file.key.name),
+            "expires_at": result.expires_at,
+            "replaces": stem(replaces.file.key.name) if replaces else None,
+        }
+        return bool(await self._others.call(_Statement(queue_sql.RESCUE, parameters)))
+
+    async def release(self, claim: Claim) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt}
+        return bool(await self._others.call(_Statement(queue_sql.RELEASE, parameters)))
+
+    async def abandon(self, job_id: UUID) -> None:
+        await self._others.call(_Statement(queue_sql.ABANDON, {"id": job_id}))
+
+    async def release_expired(self, *, limit: int) -> list[Job]:
+        parameters = {"limit": limit, "error_code": SYNC_TIMEOUT_CODE, "error_detail": SYNC_TIMEOUT_DETAIL}
+        rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, parameters))
+        return [job_from_row(row) for row in rows]
+
+    async def depth(self) -> QueueDepth:
+        by_state = dict.fromkeys(("pending", "processing"), 0)
+        by_provider: dict[str, int] = {}
+        for row in await self._others.call(_Statement(queue_sql.DEPTH, {})):
+            by_state[row["state"]] += row["held"]
+            by_provider[row["route_provider"]] = by_provider.get(row["route_provider"], 0) + row["held"]
+        return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
+
+
+async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[JobSpec, int]]) -> list[Job | UUID | Exception]:
+    """For each the stored job, the id of the existing job that does its work, or QueueFull."""
+    items = msgspec.json.encode([enqueue_item(spec, max_active) for spec, max_active in batch]).decode()
+    cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
+    return [_enqueued(spec, *row) for (spec, _), row in zip(batch, await cursor.fetchall(), strict=True)]
+
+
+def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> Job | UUID | Exception:
+    if verdict == "stored":
+        return Job(spec=spec)
+    if verdict == "existing":
+        return job_id
+    seconds = min(max(math.ceil(retry_after), 1), _MAX_RETRY_SECONDS)
+    return QueueFull(f"The queue is full. Retry in {seconds} s.", retry_after=seconds)
+
+
+async def _finalize_batch(connection: Connection, batch: Sequence[_End]) -> list[bool | Exception]:
+    items = [_finalize_item(number, end) for number, end in enumerate(batch)]
+    cursor = await connection.execute(queue_sql.FINALIZE, {"batch": msgspec.json.encode(items).decode()})
+    done = {number for (number,) in await cursor.fetchall()}
+    return [number in done for number in range(len(batch))]
+
+
+def _finalize_item(number: int, end: _End) -> dict[str, Any]:
+    return finalize_item(end.outcome) | {
+        "number": number,
+        "id": end.job_id,
+        "attempt": end.claim.attempt if end.claim else None,
+        "counted_as": outcome_of(end.outcome.failure_reason),
+        "audit": end.audit,
+    }
+
+
+async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
+    """Run statements one after the other; the rows of each."""
+    answers = []
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        for statement in batch:
+            await cursor.execute(statement.sql, statement.parameters)
+            answers.append(await cursor.fetchall() if cursor.description else [])
+    return answers
+
+
+async def _run_under_lock(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
+    """Run statements under the lock for counting permits."""
+    async with connection.transaction():
+        await connection.execute(queue_sql.LOCK_PLACES)
+        return await _run_statements(connection, batch)

@@ -1,0 +1,63 @@
+"""Between rows of `jobs` and the Job entity.
+
+The columns are named like the fields of JobSpec, Outcome and Job; a column that is not read or written by these names
+is derived from them (`route_provider`, `payload_key`, `sha256`, `result_stem`, `result_expires_at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select
+
+from ....core.domain.job import Job, JobSpec, Outcome
+from ..database import Database
+
+JOB_COLUMNS = """
+    jobs.id, jobs.slot_id, jobs.source, jobs.created_at, jobs.expires_at, jobs.route, jobs.photo, jobs.access_token,
+    jobs.metadata, jobs.idempotency_key, jobs.trace,
+    jobs.state, jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.provider_job_reference,
+    jobs.provider_job_entry, jobs.result_purged_at, jobs.abandoned_at,
+    jobs.finalized_at, jobs.failure_reason, jobs.error_code, jobs.error_detail, jobs.provider_id, jobs.operation_id,
+    jobs.result
+"""
+"""What `job_from_row` needs: the columns of the spec, those of the job itself, those of its outcome."""
+
+
+def job_from_row(row: Mapping[str, Any]) -> Job:
+    """The job in a row with the columns of JOB_COLUMNS; each struct takes its own fields from the row."""
+    ended = row["finalized_at"] is not None
+    return msgspec.convert({**row, "spec": row, "outcome": row if ended else None}, Job)
+
+
+async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:
+    """The jobs that a query with JOB_COLUMNS finds. QueueUnavailable."""
+    async with database.begin() as connection:
+        rows = (await connection.execute(query)).mappings().all()
+    return [job_from_row(dict(row)) for row in rows]
+
+
+def enqueue_item(spec: JobSpec, max_active: int) -> dict[str, Any]:
+    """A new job as the enqueueing function reads it."""
+    return msgspec.structs.asdict(spec) | {
+        "route_provider": spec.first_provider or "",
+        "payload_key": str(spec.photo.file.key),
+        "sha256": spec.photo.file.sha256,
+        "max_active": max_active,
+    }
+
+
+def finalize_item(outcome: Outcome) -> dict[str, Any]:
+    """The columns of an outcome as the finalizing statement reads them."""
+    result = outcome.result
+    return msgspec.structs.asdict(outcome) | {
+        "result_stem": stem(result.file.key.name) if result else None,
+        "result_expires_at": result.expires_at if result else None,
+    }
+
+
+def stem(name: str) -> str:
+    """A file name without its extension: what a result and its preview share."""
+    return name.rsplit(".", 1)[0]

@@ -1,0 +1,1 @@
+"""Statistics: the StatsService port and its SQL."""

@@ -1,0 +1,32 @@
+"""Maintenance of accounts: old audit entries and ended counts of wrong passwords are deleted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ...ports.accounts import FailureCounter
+from ...ports.audit_log import AuditLog
+from ...ports.clock import Clock
+from ..maintenance.task import BATCH, MaintenanceTask, in_batches
+
+_AUDIT_LIFE = timedelta(days=400)
+"""Retention of the audit log: more than a season and the one before it."""
+
+
+class AuthRetention:
+    """Deletes what is no longer needed to protect and trace accounts."""
+
+    def __init__(self, audit: AuditLog, failures: FailureCounter, clock: Clock) -> None:
+        self._audit = audit
+        self._failures = failures
+        self._clock = clock
+
+    def tasks(self) -> list[MaintenanceTask]:
+        return [
+            MaintenanceTask("audit_entries", self._delete_audit_entries),
+            MaintenanceTask("failure_counts", lambda: self._failures.prune(now=self._clock.now())),
+        ]
+
+    async def _delete_audit_entries(self) -> int:
+        before = self._clock.now() - _AUDIT_LIFE
+        return await in_batches(lambda: self._audit.prune(before=before, limit=BATCH))

@@ -1,0 +1,114 @@
+"""What one job knows of one entry of its route."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ...domain.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
+from ...domain.route_policy import EntryProgress, back_off
+from ...domain.slot import RouteEntry
+from ...ports.provider import OperationInfo, Provider, ProviderError, QuotaExhausted, Retryable, Unavailable
+from ..providers.registry import ProviderRegistry
+
+_BLOCKED = {
+    LimitKind.BREAKER: "The provider is failing; circuit breaker open.",
+    LimitKind.CONCURRENCY: "Provider concurrency limit reached.",
+    LimitKind.PER_MINUTE: "Provider rate limit of this minute reached.",
+    LimitKind.PER_DAY: "Daily provider limit reached.",
+}
+
+
+class EntryState:
+    """An entry with its provider, limits and progress; moments are those of `Clock.monotonic`.
+
+    Attributes:
+        error: of the last call or refused call.
+        counted: whether the shared limits admitted the last call; else its report counts it.
+        started_at, started: when the last call began, by the wall clock and by the monotonic clock.
+    """
+
+    started_at: datetime
+    started: timedelta
+
+    def __init__(self, index: int, entry: RouteEntry, providers: ProviderRegistry) -> None:
+        self.index = index
+        self.entry = entry
+        self.error: ProviderError | None = None
+        self.limit = ProviderLimit()
+        self.counted = False
+        self.progress = EntryProgress()
+        self._healthy = False
+        self._found: tuple[Provider, OperationInfo] | None = None
+        try:
+            self._found = providers.find(entry.provider_id, entry.operation_id)
+            self.limit = self._found[0].info.limit
+        except ProviderError as error:
+            self.error = error
+            self.progress = EntryProgress(over=True)
+
+    @property
+    def provider(self) -> Provider:
+        assert self._found is not None, "an entry without a provider is over from the start"
+        return self._found[0]
+
+    @property
+    def operation(self) -> OperationInfo:
+        assert self._found is not None, "an entry without a provider is over from the start"
+        return self._found[1]
+
+    @property
+    def remote(self) -> bool:
+        """Whether its calls leave this machine and so are subject to limits."""
+        return self._found is not None and not self._found[0].info.on_this_machine
+
+    @property
+    def needs_admission(self) -> bool:
+        """Whether the shared limits must be asked: not for the first call without limits and with a closed breaker."""
+        return self.remote and (not self._healthy or self.limit != ProviderLimit() or self.progress.calls > 0)
+
+    def facts(self) -> dict[str, str | int]:
+        """Return what logs and traces show of it."""
+        return {"entry": self.index, "provider": self.entry.provider_id, "operation": self.entry.operation_id}
+
+    def learn_health(self, health: ProviderHealth) -> None:
+        self._healthy = health.breaker is Breaker.CLOSED
+        self._change(pace=health.pace.get(self.entry.operation_id))
+
+    def occupy(self) -> None:
+        self._change(busy=True)
+
+    def vacate(self) -> None:
+        self._change(busy=False)
+
+    def begin_call(self, *, counted: bool, at: datetime, moment: timedelta) -> None:
+        self.counted, self.started_at, self.started = counted, at, moment
+        self._change(calls=self.progress.calls + 1, deferred=False, crowded=False)
+
+    def blocked(self, admission: Admission, now: timedelta) -> bool:
+        """Note a call that was not admitted; False where the last one was not admitted for the same reason."""
+        block = admission.block
+        assert block is not None
+        error = QuotaExhausted(_BLOCKED[block]) if block is LimitKind.PER_DAY else Unavailable(_BLOCKED[block])
+        is_new = str(self.error) != error.reason
+        self.error = error
+        self._change(
+            ready_at=now + admission.wait,
+            deferred=block is LimitKind.BREAKER,
+            crowded=block is LimitKind.CONCURRENCY,
+            over=block is LimitKind.PER_DAY,
+        )
+        return is_new
+
+    def failed(self, error: ProviderError, now: timedelta, *, chance: float) -> None:
+        """Note how a call failed, and when the next one is worthwhile; `chance` (0 to 1) varies the pause."""
+        self.error = error
+        if isinstance(error, Retryable):
+            pause = error.after if error.after is not None else back_off(self.progress.calls, chance)
+            self._change(busy=False, ready_at=now + pause)
+        else:
+            self._change(busy=False, over=True)
+
+    def _change(self, **changes: object) -> None:
+        self.progress = msgspec.structs.replace(self.progress, **changes)

@@ -1,0 +1,55 @@
+"""What a run of a route returns: a picture or a failure, and what is left to do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from ...domain.job import FailureReason, LogEntry
+from ...domain.media import StoredPicture
+from ...domain.provider_usage import CallRecord
+
+
+class RoutePicture(msgspec.Struct, frozen=True):
+    """A picture that an entry of a route made, already stored."""
+
+    picture: StoredPicture
+    provider_id: str
+    operation_id: str
+    remarks: dict[str, Any] = {}
+
+
+class RouteFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a route made no picture, as its job ends with it."""
+
+    reason: FailureReason
+    code: str
+    detail: str
+    provider_id: str | None = None
+    operation_id: str | None = None
+
+
+class CallReport(msgspec.Struct, frozen=True):
+    """A call that ended, for the shared limits."""
+
+    entry: int
+    provider_id: str
+    record: CallRecord
+
+
+class RouteOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a run. Neither picture nor failure: the job was ended elsewhere.
+
+    Attributes:
+        attempts: entries that are not in the processing log yet.
+        reports: calls that are not reported to the shared limits yet.
+        pending: calls still under way after the window, in a slot with late rescue; the caller owns them.
+    """
+
+    picture: RoutePicture | None = None
+    failure: RouteFailure | None = None
+    attempts: tuple[LogEntry, ...] = ()
+    reports: tuple[CallReport, ...] = ()
+    pending: tuple[asyncio.Task[RoutePicture], ...] = ()

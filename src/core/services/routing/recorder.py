@@ -1,0 +1,46 @@
+"""The records of a route's calls: attempts in the processing log, and reports to the shared limits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from ...domain.errors import QueueUnavailable
+from ...domain.job import Claim, LogEntry
+from ...ports.job_log import JobLog
+from ..support.concurrency import BackgroundTasks
+from .outcome import CallReport
+from .shared_limits import SharedLimits
+
+_log = logging.getLogger("photochanger.routing")
+
+
+class AttemptRecorder:
+    """Writes records; an outage of the database loses them with a warning."""
+
+    def __init__(self, log: JobLog, limits: SharedLimits) -> None:
+        self._job_log = log
+        self._limits = limits
+        self._background = BackgroundTasks()
+
+    async def record(self, claim: Claim, attempts: Collection[LogEntry], reports: Collection[CallReport] = ()) -> None:
+        """Append attempts to the processing log, and report calls to the shared limits."""
+        try:
+            if attempts:
+                await self._job_log.append(attempts)
+        except QueueUnavailable as error:
+            for entry in attempts:
+                _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, entry.detail)
+        for report in reports:
+            await self._limits.report(claim, report)
+
+    def record_in_background(
+        self, claim: Claim, attempts: Collection[LogEntry], reports: Collection[CallReport] = ()
+    ) -> None:
+        """Do the same without making the guest wait."""
+        if attempts or reports:
+            self._background.start(self.record(claim, attempts, reports), name=f"log of job {claim.job.id}")
+
+    async def close(self) -> None:
+        """Finish what is written in the background."""
+        await self._background.close()

@@ -1,0 +1,1 @@
+"""`photochanger send`: photos to a service over HTTP, pictures back."""

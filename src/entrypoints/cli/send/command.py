@@ -1,0 +1,331 @@
+"""`photochanger send`: send photos from any machine to a service, several at once, and save what comes back.
+
+Needs a URL and the ingest password, and nothing that a server needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+from rich.console import Console
+
+from ....core.domain.errors import ConfigurationError
+from ....core.domain.media import MIME_EXTENSIONS
+from ...config import PREFIX
+from .. import INTERRUPTED
+from ..runtime import MAX_INPUT_BYTES, run_async
+from ..tables import json_text, make_console, make_table
+from .client import (
+    Outcome,
+    Photo,
+    SendResult,
+    SendTarget,
+    make_client,
+    send_photo,
+)
+from .progress import failure_text, make_display
+from .response import printable
+
+_SUFFIXES = {*MIME_EXTENSIONS.values(), "jpeg", "jpe"}
+"""File name endings of the pictures in a folder; a file that is named itself is sent whatever its ending."""
+
+_SLOT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+_RESERVED_FIELDS = ("password", "fileToUpload", "file")
+_WHY_NOT_SENT = {
+    Outcome.PROBLEM: "Not sent, because the password was refused.",
+    Outcome.NOT_SAVED: "Not sent, because pictures cannot be saved.",
+}
+_WIDTH = 1000
+"""Columns of the table where it goes to no terminal, so that links are not broken."""
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Figures of all photos; times in milliseconds, None where no picture came back."""
+
+    photos: int
+    pictures: int
+    fallbacks: int
+    bytes_in: int
+    bytes_out: int
+    milliseconds: int
+    median: int | None
+    slowest: int | None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The results of all photos, in the order in which they were named."""
+
+    photos: tuple[SendResult, ...]
+    totals: Totals
+    interrupted: bool = False
+
+    @property
+    def all_pictures(self) -> bool:
+        return self.totals.pictures == self.totals.photos
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path))
+@click.option("--slot", required=True, help="Slot that processes the photos, such as slot-001.")
+@click.option("--url", required=True, help="Address of the service, such as http://host:8000.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("pictures"),
+    show_default=True,
+    help="Folder for the pictures.",
+)
+@click.option("--at-once", type=click.IntRange(1, 64), default=2, show_default=True, help="Photos sent concurrently.")
+@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Times to send each.")
+@click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Additional form field; may be repeated.")
+@click.option(
+    "--password-file",
+    type=click.File(encoding="utf-8"),
+    help="File that contains the ingest password; - is standard input.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=75.0,
+    show_default=True,
+    help="Seconds to wait for an answer: the sync window of the service plus time for the transfer.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output and progress to standard error.")
+def send(
+    photos: tuple[Path, ...],
+    slot: str,
+    url: str,
+    output: Path,
+    at_once: int,
+    repeat: int,
+    fields: tuple[str, ...],
+    password_file: TextIO | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Send photos to a service as a camera does, and save the pictures that come back.
+
+    PHOTO is a file, or a folder of pictures. The ingest password is read from --password-file or
+    PHOTOCHANGER_INGEST_PASSWORD, or prompted for; never from an argument, which other users of the machine could see.
+    The exit code is 0 only if every photo came back as a picture, and 130 after Ctrl-C, which keeps what came back.
+    """
+    chosen = photos_of(photos, repeat=repeat)
+    password = _ingest_password(password_file)
+    target = make_target(url, slot, password=password, fields=fields, timeout_seconds=timeout)
+    console = make_console(width=_WIDTH, stderr=as_json)
+    report = run_async(send_all(target, chosen, output=output, at_once=at_once, console=console))
+    if as_json:
+        click.echo(json_text(report))
+    else:
+        show(report, console)
+    if report.interrupted:
+        sys.exit(INTERRUPTED)
+    if not report.all_pictures:
+        sys.exit(1)
+
+
+def _ingest_password(file: TextIO | None) -> str:
+    """Read from the file, else from the environment, else prompt at a terminal. ConfigurationError."""
+    if file is not None:
+        try:
+            return file.read(MAX_INPUT_BYTES).rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ConfigurationError("--password-file", "is not UTF-8") from None
+    if password := os.environ.get(PREFIX + "INGEST_PASSWORD"):
+        return password
+    if not sys.stdin.isatty():
+        raise ConfigurationError(PREFIX + "INGEST_PASSWORD", "is not set; set it or pass --password-file")
+    return str(click.prompt("Ingest password", hide_input=True, err=True))
+
+
+def make_target(url: str, slot_id: str, *, password: str, fields: Iterable[str], timeout_seconds: float) -> SendTarget:
+    """Check where to send to. `fields` are written as name=value. ConfigurationError."""
+    if not password or not _encodable(password):
+        raise ConfigurationError("the password", "must be text, and not empty")
+    if not _SLOT.match(slot_id):
+        raise ConfigurationError("--slot", f"{printable(slot_id[:64])!r} is not the id of a slot")
+    address = f"{_base(url)}/ingest/{slot_id}"
+    named = dict(_field(text) for text in fields)
+    return SendTarget(address=address, password=password, fields=named, timeout_seconds=timeout_seconds)
+
+
+def photos_of(paths: Iterable[Path], *, repeat: int = 1) -> list[Photo]:
+    """The photos to send: named files, and the pictures of named folders; all `repeat` times. ConfigurationError."""
+    found = [(path, printable(str(path))) for named in paths for path in _files(named)]
+    marks = [""] if repeat == 1 else [f" #{number}" for number in range(1, repeat + 1)]
+    sendings = [(path, name + mark) for mark in marks for path, name in found]
+    return [Photo(path, name, number) for number, (path, name) in enumerate(sendings)]
+
+
+async def send_all(target: SendTarget, photos: list[Photo], *, output: Path, at_once: int, console: Console) -> Report:
+    """Send all photos, save the pictures in `output`, and show the progress on `console`. ConfigurationError.
+
+    The remaining photos are not sent once the password is refused (ten wrong ones would lock this address out), once a
+    picture cannot be saved (each costs something), or after the first Ctrl-C, which also stops photos in progress but
+    still produces the report. A second Ctrl-C ends the command.
+    """
+    await asyncio.to_thread(_prepare, output)
+    started = time.perf_counter()
+    waiting = iter(photos)
+    results: dict[int, SendResult] = {}
+    fatal: list[SendResult] = []
+    async with make_client(target, at_once=at_once) as http:
+        with _stopped_by_an_interrupt() as stop, make_display(console, len(photos)) as display:
+
+            async def work() -> None:
+                for photo in waiting:
+                    if fatal:
+                        result = _not_sent(photo, str(fatal[0].code), _WHY_NOT_SENT[fatal[0].outcome])
+                    elif stop.is_set():
+                        result = _not_sent(photo, "interrupted", "Not sent.")
+                    else:
+                        result = await send_photo(http, target, photo, output=output, progress=display, stop=stop)
+                    if result.status == 401 or result.outcome is Outcome.NOT_SAVED:
+                        fatal.append(result)
+                    display.ends(photo, result)
+                    results[photo.number] = result
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(at_once, len(photos))):
+                    group.create_task(work())
+    total = round((time.perf_counter() - started) * 1000)
+    ordered = tuple(results[photo.number] for photo in photos)
+    return Report(ordered, _totals(ordered, total), interrupted=stop.is_set())
+
+
+def _not_sent(photo: Photo, code: str, detail: str) -> SendResult:
+    return SendResult(photo=photo.name, outcome=Outcome.NOT_SENT, code=code, detail=detail)
+
+
+@contextlib.contextmanager
+def _stopped_by_an_interrupt() -> Iterator[asyncio.Event]:
+    """An event that the first Ctrl-C sets. Where Ctrl-C is ignored (in the background of a shell) it stays ignored."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C ends the command at once
+            loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print a table of all photos, the reason of each failure, and the totals."""
+    headings = ("photo", "outcome", "status", "bytes in", "bytes out", "ms", "public link", "file")
+    table = make_table(*headings, numbers=("bytes in", "bytes out", "ms"))
+    for sent in report.photos:
+        table.add_row(
+            sent.photo,
+            sent.outcome.replace("_", " "),
+            " ".join(str(part) for part in (sent.status, sent.code) if part is not None) or "-",
+            f"{sent.bytes_in:,}",
+            f"{sent.bytes_out:,}" if sent.bytes_out else "-",
+            "-" if sent.milliseconds is None else f"{sent.milliseconds:,}",
+            sent.link or "-",
+            sent.file or "-",
+        )
+    console.print(table)
+    for sent in report.photos:
+        if not sent.is_picture:
+            console.print(f"{sent.photo}: {failure_text(sent)}", soft_wrap=True)
+    console.print(_totals_text(report.totals), soft_wrap=True)
+
+
+def _base(url: str) -> str:
+    """The URL of the service without a final slash; a path prefix is kept. ConfigurationError."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigurationError("--url", "must look like http://host:8000 or https://host/prefix")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigurationError("--url", "must not contain a user name, password, query or fragment")
+    return url.rstrip("/")
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not _FIELD.match(name) or not _encodable(value):
+        raise ConfigurationError("--field", "must look like name=value, with a name of letters, digits and underscores")
+    if name in _RESERVED_FIELDS:
+        raise ConfigurationError("--field", f"{name} is a reserved field")
+    return name, value
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        if path.exists() and not path.is_file():
+            raise ConfigurationError("PHOTO", f"{printable(str(path))} is neither a file nor a folder")
+        yield path
+        return
+    inside = sorted(file for file in path.iterdir() if file.suffix.lower().removeprefix(".") in _SUFFIXES)
+    files = [file for file in inside if file.is_file()]
+    if not files:
+        raise ConfigurationError("PHOTO", f"{printable(str(path))} contains no pictures")
+    yield from files
+
+
+def _prepare(output: Path) -> None:
+    """Create the folder and check that it is writable, before any photo costs anything. ConfigurationError."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output, prefix=".photochanger-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        detail = f"{printable(str(output))} is not writable ({reason}); nothing was sent"
+        raise ConfigurationError("--output", detail) from error
+
+
+def _totals(photos: tuple[SendResult, ...], milliseconds: int) -> Totals:
+    outcomes = Counter(sent.outcome for sent in photos)
+    times = [sent.milliseconds for sent in photos if sent.is_picture and sent.milliseconds is not None]
+    return Totals(
+        photos=len(photos),
+        pictures=outcomes[Outcome.PICTURE] + outcomes[Outcome.FALLBACK],
+        fallbacks=outcomes[Outcome.FALLBACK],
+        bytes_in=sum(sent.bytes_in for sent in photos),
+        bytes_out=sum(sent.bytes_out for sent in photos),
+        milliseconds=milliseconds,
+        median=round(statistics.median(times)) if times else None,
+        slowest=max(times, default=None),
+    )
+
+
+def _totals_text(totals: Totals) -> str:
+    fallbacks = f" ({totals.fallbacks} by the failure answer)" if totals.fallbacks else ""
+    times = "" if totals.median is None else f"; median {totals.median:,} ms, slowest {totals.slowest:,} ms"
+    return (
+        f"{totals.pictures} of {totals.photos} photos came back as pictures{fallbacks}; {totals.bytes_in:,} bytes in, "
+        f"{totals.bytes_out:,} bytes out, {totals.milliseconds / 1000:,.1f} s in total{times}"
+    )

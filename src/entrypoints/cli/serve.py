@@ -1,0 +1,123 @@
+"""`photochanger serve`, `worker`, `migrate` and `sweep`: the service's own processes and its upkeep."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from ...core.domain.errors import ConfigurationError
+from ..config import Settings
+from .runtime import configured, run_async
+
+_STDIN = 0
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 lets the system choose.")
+@click.option("--workers", type=click.IntRange(0, 256), help="Concurrent jobs on this host; 0 runs no workers here.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve HTTP and run the workers in a separate process."""
+    from ..serve import serve as run
+
+    run_async(run(configured(host=host, port=port, workers=workers)))
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 256), help="Concurrent jobs of this process.")
+@click.option("--supervised", is_flag=True, hidden=True)
+def worker(workers: int | None, supervised: bool) -> None:
+    """Run workers without HTTP, on the database and media store of a `serve`."""
+    settings = configured(workers=workers)
+    if settings.workers == 0:
+        raise ConfigurationError("PHOTOCHANGER_WORKERS", "must be at least 1 for a worker process")
+    run_async(_work(settings, supervised=supervised))
+
+
+async def _work(settings: Settings, *, supervised: bool) -> None:
+    from ...adapters.telemetry import OpenTelemetry
+    from ...core.services.support.concurrency import Supervisor
+    from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
+    from ..container import make_container
+    from ..metrics.relay import own_output, served, written_to
+    from ..worker.worker import Worker
+
+    loop = asyncio.get_running_loop()
+    output = own_output() if supervised else None
+    container = make_container(settings)
+    try:
+        if not supervised:
+            await migrate_database(container)
+            print_initial_credentials(await seed(container))
+        supervisor = await container.get(Supervisor)
+        worker = await container.get(Worker)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, worker.stop)
+        if supervised:
+            threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
+        telemetry = await container.get(OpenTelemetry)
+        freeze_gc()
+        metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
+        async with supervisor.guard(stop=worker.stop), metrics:
+            await worker.run()
+    finally:
+        await container.close()
+
+
+def _stop_with_parent(loop: asyncio.AbstractEventLoop, worker: Any) -> None:
+    """Stop the worker when the parent process ends: it holds the other end of this process's standard input."""
+    while os.read(_STDIN, 4096):  # not `sys.stdin`: its lock would block the end of the interpreter
+        pass
+    loop.call_soon_threadsafe(worker.stop)
+
+
+@click.command()
+def migrate() -> None:
+    """Update the database schema to this version."""
+    run_async(_migrate(configured()))
+    click.echo("The schema is up to date.")
+
+
+async def _migrate(settings: Settings) -> None:
+    from ..bootstrap import migrate_database
+    from ..container import make_container
+
+    container = make_container(settings)
+    try:
+        await migrate_database(container)
+    finally:
+        await container.close()
+
+
+@click.command()
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    help="Minimum age in seconds of an orphaned file; protects uploads in progress.",
+)
+def sweep(grace: float) -> None:
+    """Delete expired and orphaned files now."""
+    run_async(_sweep(configured(), timedelta(seconds=grace)))
+
+
+async def _sweep(settings: Settings, grace: timedelta) -> None:
+    from ...core.services.maintenance.sweeper import Sweeper
+    from ..container import make_container
+
+    container = make_container(settings)
+    try:
+        sweeper = await container.get(Sweeper)
+        report = await sweeper.sweep_expired()
+        report.update(await sweeper.sweep_orphans(grace=grace))
+    finally:
+        await container.close()
+    for name, deleted in report.items():
+        click.echo(f"{name.replace('_', ' ')}: {deleted}")

@@ -1,0 +1,83 @@
+"""The JobLog contract."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+from photochanger.core.domain.job import JobSource, JobState, LogEntry, LogEvent
+
+from tests.support.builders import outcome_failed
+from tests.support.queue_steps import LEASE, live_job
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+async def test_entries_are_listed_as_written_oldest_first(backend: SimpleNamespace) -> None:
+    job = await live_job(backend)
+    start = datetime.now(UTC) + HOUR
+    detail = {"provider": "gemini", "ms": 12.5, "retry": True, "reasons": ["NO_IMAGE", None], "text": "ü “x” \\"}
+    entries = [
+        LogEntry(job.id, start, LogEvent.ATTEMPT, {"bytes": 2**40}),
+        LogEntry(job.id, start + timedelta(seconds=1), LogEvent.ATTEMPT, detail),
+    ]
+    await backend.log.append(entries)
+    assert (await backend.log.entries(job.id))[1:] == entries
+
+
+async def test_entries_of_unknown_jobs_are_dropped(backend: SimpleNamespace) -> None:
+    job, unknown = await live_job(backend), uuid4()
+    at = datetime.now(UTC) + HOUR
+    await backend.log.append([LogEntry(unknown, at, LogEvent.ATTEMPT), LogEntry(job.id, at, LogEvent.ATTEMPT)])
+    assert [entry.event for entry in await backend.log.entries(job.id)] == [LogEvent.RECEIVED, LogEvent.ATTEMPT]
+    assert await backend.log.entries(unknown) == []
+
+
+async def test_appending_nothing_does_nothing(backend: SimpleNamespace) -> None:
+    job = await live_job(backend)
+    await backend.log.append([])
+    assert len(await backend.log.entries(job.id)) == 1
+
+
+# Events
+
+
+async def test_events_of_all_jobs_come_in_the_order_of_their_writing(backend: SimpleNamespace) -> None:
+    assert (await backend.log.events(after=0, limit=10), await backend.log.last_event()) == ([], 0)
+    one = await live_job(backend, created_at=NOW - MINUTE, expires_at=NOW + HOUR)
+    two = await live_job(backend, slot_id="slot-002", source=JobSource.TEST)
+    (claim, *_) = await backend.queue.acquire("worker", n=1, lease=LEASE)
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    await backend.log.append([LogEntry(one.id, long_ago, LogEvent.ATTEMPT, {"ms": 1})])
+    await backend.queue.mark_finalized(one.id, outcome_failed(one), claim=claim)
+    found = await backend.log.events(after=0, limit=10)
+    assert [(event.entry.job_id, event.entry.event, event.state) for event in found] == [
+        (one.id, LogEvent.RECEIVED, JobState.PENDING),
+        (two.id, LogEvent.RECEIVED, JobState.PENDING),
+        (one.id, LogEvent.ACQUIRED, JobState.PROCESSING),
+        (one.id, LogEvent.ATTEMPT, None),
+        (one.id, LogEvent.FINALIZED, JobState.FAILED),
+    ]
+    assert [event.id for event in found] == sorted({event.id for event in found})
+    assert found[3].entry == LogEntry(one.id, long_ago, LogEvent.ATTEMPT, {"ms": 1})
+    assert [(event.slot_id, event.source) for event in found[:2]] == [
+        ("slot-001", JobSource.INGEST),
+        ("slot-002", JobSource.TEST),
+    ]
+    assert await backend.log.last_event() == found[-1].id
+
+
+async def test_events_are_read_from_an_id_on(backend: SimpleNamespace) -> None:
+    for _ in range(5):
+        await live_job(backend)
+    found = await backend.log.events(after=0, limit=10)
+    assert await backend.log.events(after=found[1].id, limit=2) == found[2:4]
+    assert await backend.log.events(after=found[3].id, limit=10) == found[4:]
+    assert await backend.log.events(after=found[4].id, limit=10) == []
+    assert await backend.log.events(after=found[4].id + 1000, limit=10) == []

@@ -1,0 +1,27 @@
+"""Rules of the source that no linter knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import photochanger
+import pytest
+
+SOURCE = Path(photochanger.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "only_in"),
+    [
+        (r"datetime\.(now|utcnow|today)\(|time\.(time|monotonic)(_ns)?\(", "adapters/system_clock.py"),
+    ],
+    ids=["the machine's clock"],
+)
+def test_code_stays_where_it_belongs(forbidden: str, only_in: str) -> None:
+    found = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if re.search(forbidden, path.read_text(encoding="utf-8"))
+    }
+    assert found == {only_in}
