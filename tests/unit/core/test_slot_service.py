@@ -112,7 +112,7 @@ async def test_slots_are_found_by_provider_and_operation_and_by_id_or_name() -> 
 
 
 @pytest.mark.parametrize("slot_id", ["slot-016", "", "slot-001\0", "x" * 5000])
-async def test_there_are_no_other_slots(slot_id: str) -> None:
+async def test_other_slots_are_not_found(slot_id: str) -> None:
     world = await strict_world()
     with pytest.raises(SlotNotFound):
         await world.slot_service.get(slot_id)
@@ -198,7 +198,7 @@ async def test_checking_stores_nothing() -> None:
     assert (await world.slot_service.get(SLOT)).name == "A slot"
 
 
-async def test_of_two_writers_one_wins_and_the_other_is_told() -> None:
+async def test_of_two_writers_one_wins_and_the_other_gets_a_conflict() -> None:
     world = await strict_world()
     writing = [world.slot_service.put(SLOT, document(name=f"Writer {n}"), expected_version=1, by=ADA) for n in range(3)]
     ends = await asyncio.gather(*writing, return_exceptions=True)
@@ -208,7 +208,7 @@ async def test_of_two_writers_one_wins_and_the_other_is_told() -> None:
     assert len(world.audit.entries) == 1
 
 
-async def test_a_change_made_from_an_old_version_is_told_first_whatever_it_says() -> None:
+async def test_a_version_conflict_is_reported_before_field_errors() -> None:
     world = await strict_world()
     stored = await world.slot_service.put(SLOT, document(), expected_version=1, by=ADA)
     for stale in (slot_document(stored), document(name="")):
@@ -216,7 +216,7 @@ async def test_a_change_made_from_an_old_version_is_told_first_whatever_it_says(
             await world.slot_service.put(SLOT, stale, expected_version=1, by=ADA)
 
 
-async def test_one_who_lost_the_race_at_the_last_moment_is_told_too() -> None:
+async def test_a_lost_race_while_saving_is_a_conflict_too() -> None:
     world = await strict_world()
     save = world.slots.save
 
@@ -254,7 +254,7 @@ async def test_jobs_under_way_keep_what_they_began_with() -> None:
     assert (await world.work()).route == job.route
 
 
-async def test_statistics_begin_anew_and_the_version_stays() -> None:
+async def test_a_reset_of_statistics_keeps_the_version() -> None:
     world = await strict_world()
     await world.slot_service.reset_stats(SLOT, by=ADA)
     slot = await world.slot_service.get(SLOT)
@@ -266,7 +266,7 @@ async def test_statistics_begin_anew_and_the_version_stays() -> None:
 # Refusing
 
 
-async def test_everything_that_does_not_fit_is_told_at_once_each_at_its_place() -> None:
+async def test_every_invalid_field_is_reported_at_once_with_its_path() -> None:
     world = await strict_world()
     (frame,) = await bound(world, "frame")
     found = await field_errors(
@@ -378,7 +378,7 @@ async def test_prompts_use_only_the_fields_that_are_allowed() -> None:
     await world.slot_service.check(SLOT, document(route=asks, prompt_fields=["guest", "table"]))
 
 
-async def test_there_are_at_most_thirty_two_prompt_fields() -> None:
+async def test_at_most_thirty_two_prompt_fields_are_allowed() -> None:
     world = await strict_world()
     names = [f"field_{number}" for number in range(33)]
     await world.slot_service.check(SLOT, document(prompt_fields=names[:32]))
@@ -412,7 +412,7 @@ async def test_a_document_full_of_templates_costs_few_questions() -> None:
     assert world.template_records.calls.count("get") <= 33
 
 
-async def test_a_template_that_is_removed_while_it_is_bound_is_told_of() -> None:
+async def test_a_template_removed_while_it_is_bound_is_a_field_error() -> None:
     world = await strict_world()
     (frame,) = await bound(world, "frame")
     save = world.slots.save

@@ -69,7 +69,7 @@ async def test_rotation_makes_another_secret_under_another_key_id() -> None:
     assert world.box.inner.open(second.sealed_secret, purpose=secret_purpose("slot-001")) == rotated
 
 
-async def test_a_removed_webhook_is_gone_with_what_was_to_be_told() -> None:
+async def test_removing_a_webhook_drops_its_deliveries() -> None:
     world = await hooks()
     await world.service.put("slot-001", URL, by=ADA)
     await world.end_job()
