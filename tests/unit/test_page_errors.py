@@ -8,10 +8,10 @@ from pathlib import Path
 
 import photochanger
 import pytest
-from photochanger.core.domain.field_errors import TYPES, FieldErrorCode, parameters
+from photochanger.core.domain.field_errors import TYPES, FieldErrorCode
 from photochanger.core.domain.provider_usage import CallOutcome
 from photochanger.core.domain.slot_check import NO_CALL
-from photochanger.core.domain.slot_health import ISSUE_SENTENCES, SlotIssueCode
+from photochanger.core.domain.slot_health import SlotIssueCode
 from photochanger.entrypoints.http.protocol.problems import STATUS
 
 TEXTS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n"
@@ -19,8 +19,8 @@ TEXTS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n"
 _KEY = re.compile(r'^    "?([\w-]+)"?: "(.+)",$', re.M)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
-FIELD_ERRORS = {str(code): parameters(code) for code in FieldErrorCode}
-SLOT_ISSUES = {str(code): tuple(_PARAMETER.findall(ISSUE_SENTENCES[code])) for code in SlotIssueCode}
+FIELD_ERRORS = {str(code): code.parameters for code in FieldErrorCode}
+SLOT_ISSUES = {str(code): code.parameters for code in SlotIssueCode}
 
 
 def texts(name: str, *, part: int = 0) -> dict[str, dict[str, str]]:

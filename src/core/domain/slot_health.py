@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from .field_errors import SentenceCode
 from .job import FailureReason, Job, JobSource
 
 LATELY = timedelta(minutes=15)
@@ -47,29 +48,20 @@ class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: int = 0
 
 
-class SlotIssueCode(enum.StrEnum):
+class SlotIssueCode(SentenceCode):
     """Why a slot is not `active`."""
 
-    CIRCUIT_OPEN = "circuit_open"
-    KEY_MISSING = "key_missing"
-    KEY_UNREADABLE = "key_unreadable"
-    OPERATION_UNKNOWN = "operation_unknown"
-    PHOTOS_FAILED = "photos_failed"
-    PHOTOS_WITH_FALLBACK = "photos_with_fallback"
-    PROVIDER_UNKNOWN = "provider_unknown"
-    ROUTE_EMPTY = "route_empty"
-
-
-ISSUE_SENTENCES: Mapping[SlotIssueCode, str] = {
-    SlotIssueCode.CIRCUIT_OPEN: "{provider} is failing; circuit breaker open.",
-    SlotIssueCode.KEY_MISSING: "{provider} has no key.",
-    SlotIssueCode.KEY_UNREADABLE: "Cannot decrypt the stored key of {provider}: PHOTOCHANGER_SECRET_KEY has changed.",
-    SlotIssueCode.OPERATION_UNKNOWN: "The provider {provider} has no operation {operation}.",
-    SlotIssueCode.PHOTOS_FAILED: "{count} of the last {total} photos got no picture.",
-    SlotIssueCode.PHOTOS_WITH_FALLBACK: "{count} of the last {total} photos got a fallback.",
-    SlotIssueCode.PROVIDER_UNKNOWN: "Unknown provider: {provider}.",
-    SlotIssueCode.ROUTE_EMPTY: "The route is empty.",
-}
+    CIRCUIT_OPEN = "circuit_open", "{provider} is failing; circuit breaker open."
+    KEY_MISSING = "key_missing", "{provider} has no key."
+    KEY_UNREADABLE = (
+        "key_unreadable",
+        "Cannot decrypt the stored key of {provider}: PHOTOCHANGER_SECRET_KEY has changed.",
+    )
+    OPERATION_UNKNOWN = "operation_unknown", "The provider {provider} has no operation {operation}."
+    PHOTOS_FAILED = "photos_failed", "{count} of the last {total} photos got no picture."
+    PHOTOS_WITH_FALLBACK = "photos_with_fallback", "{count} of the last {total} photos got a fallback."
+    PROVIDER_UNKNOWN = "provider_unknown", "Unknown provider: {provider}."
+    ROUTE_EMPTY = "route_empty", "The route is empty."
 
 
 class SlotIssue(msgspec.Struct, frozen=True):
@@ -81,7 +73,7 @@ class SlotIssue(msgspec.Struct, frozen=True):
     @property
     def message(self) -> str:
         """The English sentence of the code."""
-        return ISSUE_SENTENCES[self.code].format_map(self.params)
+        return self.code.message(self.params)
 
 
 class SlotHealth(msgspec.Struct, frozen=True):

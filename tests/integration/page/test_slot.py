@@ -311,9 +311,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     assert PASSWORD not in await page.content()
 
 
-async def test_a_reader_is_offered_nothing_else(
-    service: Service, admin: Administrator, chromium: Browser
-) -> None:
+async def test_a_reader_is_offered_nothing_else(service: Service, admin: Administrator, chromium: Browser) -> None:
     await admin.change_slot("slot-003", route=[FRAME, ENHANCE])
     token = await token_of(service, Permission.SLOTS_READ)
     headers = {"Authorization": f"Bearer {token}"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from photochanger.core.domain.slot_health import (
-    ISSUE_SENTENCES,
     RecentOutcomes,
     SlotIssue,
     SlotIssueCode,
@@ -56,7 +55,3 @@ def test_every_reason_is_reported() -> None:
         "2 of the last 40 photos got no picture.",
         "5 of the last 40 photos got a fallback.",
     ]
-
-
-def test_every_code_has_a_sentence() -> None:
-    assert set(ISSUE_SENTENCES) == set(SlotIssueCode)
