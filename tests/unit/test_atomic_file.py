@@ -22,9 +22,13 @@ def test_the_file_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("replace", [False, True])
 def test_an_error_in_the_block_leaves_nothing(tmp_path: Path, replace: bool) -> None:
-    with pytest.raises(ValueError), atomic_file(tmp_path / "a", replace=replace) as file:
-        file.write(b"half")
-        raise ValueError
+    def write_half() -> None:
+        with atomic_file(tmp_path / "a", replace=replace) as file:
+            file.write(b"half")
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        write_half()
     assert os.listdir(tmp_path) == []
 
 
