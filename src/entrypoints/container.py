@@ -17,6 +17,7 @@ from ..adapters.postgres import (
     EmbeddedServer,
     PostgresAdminRepository,
     PostgresAuditLog,
+    PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresIngestRequestRepository,
     PostgresJobLog,
@@ -54,6 +55,7 @@ from ..core.ports.accounts import (
 )
 from ..core.ports.audit_log import AuditLog
 from ..core.ports.clock import Clock
+from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.ingest_requests import IngestRequestRepository
 from ..core.ports.job_log import JobLog
@@ -110,6 +112,8 @@ from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
+from .diagnostics.provider_listing import ProviderListing
+from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
@@ -147,6 +151,7 @@ class PostgresAdapters(Provider):
         async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
             yield signals
 
+    database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
     queue = provide(PostgresJobQueue, provides=JobQueue)
     limits = provide(PostgresProviderLimits, provides=ProviderLimits)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
@@ -284,6 +289,8 @@ class CoreServices(Provider):
     overview = provide(Overview)
     events = provide(EventStream)
     metrics = provide(MetricsCollector)
+    readiness = provide(Readiness)
+    provider_listing = provide(ProviderListing)
 
     @provide
     async def last_requests(

@@ -220,8 +220,8 @@ def test_commands_are_taken_by_a_service_that_runs(tmp_path: Path, postgres_url:
     assert ("ingest_password_changed", "command line") in [(action, actor) for action, actor, _ in audit(postgres_url)]
 
 
-FIRST_ADMIN = re.compile(r"The administrator (\S+) has the password (\S+) - note it now, it is not shown again\.")
-FIRST_INGEST = re.compile(r"The ingest password is (\S+) - note it now, it is not shown again\.")
+FIRST_ADMIN = re.compile(r"Administrator: (\S+), password: (\S+) \(shown only once\)")
+FIRST_INGEST = re.compile(r"Ingest password: (\S+) \(shown only once\)")
 
 
 def test_the_first_start_prints_once_what_opens_the_door(tmp_path: Path, postgres_url: str) -> None:

@@ -116,7 +116,7 @@ def test_a_service_without_workers_is_ready_once_another_host_works_for_it(tmp_p
         answer = client.get("/readyz")
         assert answer.status_code == 503
         part = answer.json()["parts"]["worker"]
-        assert (part["ok"], "No worker runs here" in part["detail"]) == (False, True)
+        assert (part["ok"], "No worker heartbeat" in part["detail"]) == (False, True)
         environ = environment(tmp_path / "back", **at)
         worker = subprocess.Popen(command("worker"), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -135,7 +135,7 @@ def test_a_worker_that_is_alive_but_silent_is_not_ready(tmp_path: Path, postgres
         try:
             rows(postgres_url, "update photochanger.workers set seen_at = now() - interval '1 minute' returning name")
             part = client.get("/readyz").json()["parts"]["worker"]
-            assert (part["ok"], "has not told of itself" in part["detail"]) == (False, True)
+            assert (part["ok"], "missed its heartbeats" in part["detail"]) == (False, True)
         finally:
             process.resume()
         eventually(lambda: client.get("/readyz").status_code == 200)
