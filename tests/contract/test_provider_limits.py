@@ -163,19 +163,19 @@ async def test_failures_in_a_row_open_the_breaker_for_everybody(backend: SimpleN
         assert await acquire(backend, one, FREE) is None
         await backend.limits.release(one, "cloud", entry=0, report=DOWN)
     assert await acquire(backend, two, FREE) is LimitKind.BREAKER
-    standing = (await backend.limits.standings())["cloud"]
+    standing = (await backend.limits.health())["cloud"]
     assert (standing.breaker, standing.health) == (Breaker.OPEN, 0.0)
 
 
-async def test_standings_tell_calls_health_and_pace(backend: SimpleNamespace) -> None:
-    assert await backend.limits.standings() == {}
+async def test_standings_have_calls_health_and_latency(backend: SimpleNamespace) -> None:
+    assert await backend.limits.health() == {}
     (claim,) = await claims(backend, 1)
     for seconds in range(1, 11):
         assert await acquire(backend, claim, FREE) is None
         report = CallRecord("enhance", CallOutcome.PICTURE, timedelta(seconds=seconds))
         await backend.limits.release(claim, "cloud", entry=0, report=report)
     await backend.limits.release(claim, "cloud", entry=0, report=DOWN)
-    standing = (await backend.limits.standings())["cloud"]
+    standing = (await backend.limits.health())["cloud"]
     assert (standing.calls_last_minute, standing.calls_today) == (10, 10)
     assert standing.health == pytest.approx(10 / 11)
     pace = standing.pace["enhance"]

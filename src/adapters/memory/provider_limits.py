@@ -12,14 +12,14 @@ from ...core.domain.provider_usage import (
     ProviderLimit,
     Usage,
     admit_call,
+    health_of,
     record_call,
-    standing_of,
 )
 from .database import MemoryDatabase
 
 
 class MemoryProviderLimits:
-    """Usage by provider and the places of live jobs, in the queue's own database."""
+    """Usage by provider and permits by live job, in the queue's database."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
@@ -45,9 +45,9 @@ class MemoryProviderLimits:
         usage = self._db.usage.get(provider_id, Usage())
         self._db.usage[provider_id] = record_call(usage, report, now=self._db.clock.now())
 
-    async def standings(self) -> dict[str, ProviderHealth]:
+    async def health(self) -> dict[str, ProviderHealth]:
         now = self._db.clock.now()
-        return {provider_id: standing_of(usage, now=now) for provider_id, usage in self._db.usage.items()}
+        return {provider_id: health_of(usage, now=now) for provider_id, usage in self._db.usage.items()}
 
     def _is_newest(self, claim: Claim) -> bool:
         job = self._db.jobs.get(claim.job.id)

@@ -1,4 +1,4 @@
-"""The ProviderLimits port on PostgreSQL: the rules of the core, run under one lock that `acquire` takes as well.
+"""The ProviderLimits port on PostgreSQL: the rules of the core under one lock, which the queue's `acquire` takes too.
 
 Concurrent calls share a batch; a crash of the database server may lose the last second of what they recorded.
 """
@@ -25,8 +25,8 @@ from ...core.domain.provider_usage import (
     ProviderLimit,
     Usage,
     admit_call,
+    health_of,
     record_call,
-    standing_of,
 )
 from .database import Database
 from .jobs.queue_sql import LOCK_PLACES
@@ -87,11 +87,11 @@ class PostgresProviderLimits:
     async def release(self, claim: Claim, provider_id: str, *, entry: int, report: CallRecord) -> None:
         await self._calls.call(_Release(claim, provider_id, f"{provider_id}/{entry}", report))
 
-    async def standings(self) -> dict[str, ProviderHealth]:
+    async def health(self) -> dict[str, ProviderHealth]:
         query = select(provider_usage.c.provider_id, provider_usage.c.usage, func.now().label("at"))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return {row.provider_id: standing_of(msgspec.convert(row.usage, Usage), now=row.at) for row in rows}
+        return {row.provider_id: health_of(msgspec.convert(row.usage, Usage), now=row.at) for row in rows}
 
 
 async def _run_batch(
@@ -135,7 +135,7 @@ class _LimitState:
     def _acquire(self, item: _Acquire) -> Admission:
         if not self._is_newest(item.claim):
             return Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
-        self._give_back(item.claim.job.id, item.permit)
+        self._free_permit(item.claim.job.id, item.permit)
         self._usage[item.provider_id], admission = admit_call(
             self._usage.get(item.provider_id, Usage()),
             item.limit,
@@ -150,7 +150,7 @@ class _LimitState:
 
     def _release(self, item: _Release) -> None:
         if self._is_newest(item.claim):
-            self._give_back(item.claim.job.id, item.permit)
+            self._free_permit(item.claim.job.id, item.permit)
         usage = self._usage.get(item.provider_id, Usage())
         self._usage[item.provider_id] = record_call(usage, item.report, now=self._now)
 
@@ -167,7 +167,7 @@ class _LimitState:
     def _is_newest(self, claim: Claim) -> bool:
         return self._attempts.get(claim.job.id) == claim.attempt
 
-    def _give_back(self, job_id: UUID, permit: str) -> None:
+    def _free_permit(self, job_id: UUID, permit: str) -> None:
         if permit in self._places[job_id]:
             self._places[job_id].remove(permit)
             self._taken[permit.partition("/")[0]] -= 1

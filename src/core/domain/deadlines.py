@@ -1,4 +1,4 @@
-"""Every window and time-to-live formula, once. Durations are timedeltas, moments are aware datetimes."""
+"""The formulas of deadlines, windows and times to live."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ MAX_SYNC_RESPONSE = timedelta(seconds=60)
 DEFAULT_RESULT_RETENTION = timedelta(hours=72)
 
 DEFAULT_HISTORY = timedelta(days=400)
-"""How long ended jobs and their logs are kept: over a whole season and the one before it."""
+"""How long ended jobs and their logs are kept: a whole season and the one before it."""
 
 LEASE = timedelta(seconds=10)
-"""How long a worker may be silent before another may take its job; short against the window, so that it can."""
+"""How long a claim lasts without renewal; short compared with the window, so that another worker still has time."""
 
 LATE_RESCUE = timedelta(seconds=60)
-"""How long after its job's deadline a provider call may go on in a slot with late rescue."""
+"""How long after the deadline of its job a provider call may go on in a slot with late rescue."""
 
 ORPHAN_GRACE = timedelta(minutes=5)
-"""How old a file without an owner must be before it counts as an orphan: longer than any window and upload pause."""
+"""Minimum age of an orphaned file: longer than any window and upload pause."""
 
 
 def expires_at(created_at: datetime, sync_response: timedelta) -> datetime:
-    """The deadline of a job: fixed at creation, never moved."""
+    """Return the deadline of a job: fixed at creation, never moved. ValueError for a window that is not positive."""
     if sync_response <= timedelta(0):
-        raise ValueError("the sync window must be longer than nothing")
+        raise ValueError("the sync window must be positive")
     return created_at + sync_response
 
 
 def result_expires_at(finalized_at: datetime, retention: timedelta) -> datetime:
-    """When the public link of a result ends."""
+    """Return when the public link of a result ends."""
     return finalized_at + retention
 
 
 def media_expires_at(created_at: datetime, public_link_ttl: timedelta, job_expires_at: datetime | None) -> datetime:
-    """When a media object's public link ends: with its job at the latest."""
+    """Return when the public link of a media object ends: with its job at the latest."""
     own = created_at + public_link_ttl
     return own if job_expires_at is None else min(job_expires_at, own)
 
 
 def route_ends_at(expires_at: datetime, created_at: datetime) -> datetime:
-    """When the route must be done so that a failure answer that is a picture still makes the deadline."""
+    """Return when the route must end so that a picture as failure answer is ready at the deadline."""
     return expires_at - fallback_reserve(expires_at - created_at)
 
 
 def fallback_reserve(window: timedelta) -> timedelta:
-    """The part of the window kept for rendering a failure answer: a fifth, three seconds at most."""
+    """Return the part of the window kept for a picture as failure answer: a fifth, at most three seconds."""
     return min(window / 5, timedelta(seconds=3))
 
 
 def remaining(until: datetime, now: datetime) -> timedelta:
-    """What is left of a window; never negative."""
+    """Return the time left of a window; never negative."""
     return max(until - now, timedelta(0))

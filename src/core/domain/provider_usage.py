@@ -1,7 +1,7 @@
-"""What all workers together know of a provider: its calls of the last minute and of today, its breaker, its pace.
+"""The state of a provider that all workers share: calls of the last minute and of today, circuit breaker, latency.
 
-One `Usage` per provider, kept where every worker sees it; the functions here are its rules. An adapter runs them under
-a lock and stores what they return.
+There is one `Usage` per provider; the functions here are its rules. An adapter runs them under a lock and stores what
+they return.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 BREAKER_FAILURES = 5
-"""So many failures in a row open the breaker."""
+"""Failures in a row that open the breaker."""
 
 FIRST_PAUSE = timedelta(seconds=2)
 MAX_BREAKER_PAUSE = timedelta(seconds=10)
-"""How long an open breaker lets nobody through; doubles from the first to the longest. Short against the sync window:
-a provider that is back must be found in time for the guests who wait."""
+"""How long an open breaker admits no call; doubles from the first to the maximum. Short compared with the sync window:
+a provider that has recovered must be noticed in time for the waiting guests."""
 
 PROBE = timedelta(seconds=20)
-"""How long a half-open breaker waits for its probe before it lets another one through."""
+"""How long a half-open breaker waits for its probe before it admits another one."""
 
 PERMIT_POLL = timedelta(milliseconds=250)
-"""How soon to ask again where calls that are under way stand in the way."""
+"""The pause before asking again where the concurrency limit is reached."""
 
 _MINUTE_SECONDS = 60
 _REMEMBERED_VERDICTS = 50
 _REMEMBERED_DURATIONS = 64
 _MIN_DURATIONS = 10
-"""Fewer pictures than this tell nothing about what is usual."""
+"""Pictures needed to compute percentiles."""
 
 
 class ProviderLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider may be asked at most, by all workers of all hosts together; None: no limit."""
+    """Limits on calls to a provider, over all workers of all hosts; None: no limit."""
 
     max_concurrent: int | None = None
     per_minute: int | None = None
@@ -42,7 +42,7 @@ class ProviderLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Breaker(enum.StrEnum):
-    """Whether calls go through: all, none for a while, or one to see whether the provider is back."""
+    """Which calls a circuit breaker admits: all, none for a while, or one as a probe."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -50,7 +50,7 @@ class Breaker(enum.StrEnum):
 
 
 class LimitKind(enum.StrEnum):
-    """What stands in the way of a call."""
+    """Why a call is not admitted."""
 
     BREAKER = "breaker"
     CONCURRENCY = "concurrency"
@@ -59,7 +59,7 @@ class LimitKind(enum.StrEnum):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """Whether a call may go out now; where not, what is in the way and when it is worth asking again."""
+    """Whether a call is admitted; if not, why, and how long to wait before asking again."""
 
     block: LimitKind | None = None
     wait: timedelta = timedelta(0)
@@ -70,7 +70,7 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class CallOutcome(enum.StrEnum):
-    """How a call ended, as the processing log tells it."""
+    """How a call ended, as in the processing log."""
 
     PICTURE = "picture"
     RETRYABLE = "retryable"
@@ -84,8 +84,8 @@ class CallOutcome(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-_TROUBLE = frozenset({CallOutcome.DOWN, CallOutcome.TIMEOUT, CallOutcome.CRASHED})
-"""The provider itself is in trouble: these open the breaker."""
+_OUTAGES = frozenset({CallOutcome.DOWN, CallOutcome.TIMEOUT, CallOutcome.CRASHED})
+"""The provider itself is failing: these open the breaker."""
 
 _HEALTH = {
     CallOutcome.PICTURE: "1",
@@ -95,25 +95,37 @@ _HEALTH = {
     CallOutcome.CRASHED: "0",
     CallOutcome.QUOTA: "0",
 }
-"""What counts for the health figure; a refused photo or a missing key says nothing about the provider."""
+"""Outcomes that count for the health; a refused photo or a missing key says nothing about the provider."""
 
 
 class CallRecord(msgspec.Struct, frozen=True):
-    """What became of one call. `admit_call` is false where nobody was asked before it: then it is counted now."""
+    """How one call ended. `admitted` is false if it began without `admit_call`: it is counted at its end then."""
 
     operation_id: str
     verdict: CallOutcome
     duration: timedelta
-    admit_call: bool = True
+    admitted: bool = True
 
 
 class LatencyPercentiles(msgspec.Struct, frozen=True):
-    """How long an operation's pictures took lately, by percentile."""
+    """Percentiles of the latency of an operation's last pictures."""
 
-    p50: timedelta
-    p75: timedelta
-    p90: timedelta
+    p50_ms: int
+    p75_ms: int
+    p90_ms: int
     samples: int
+
+    @property
+    def p50(self) -> timedelta:
+        return timedelta(milliseconds=self.p50_ms)
+
+    @property
+    def p75(self) -> timedelta:
+        return timedelta(milliseconds=self.p75_ms)
+
+    @property
+    def p90(self) -> timedelta:
+        return timedelta(milliseconds=self.p90_ms)
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,10 +134,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seconds: calls of the last minute, as pairs of unix second and count, oldest first.
         day, calls_today: the UTC day that is counted, as its ordinal, and its calls.
-        failures: how many calls in a row met trouble.
-        open_until: set while the breaker is not closed; before it nobody goes through.
+        failures: calls in a row that failed because of the provider.
+        open_until: set while the breaker is not closed; no call is admitted before it.
         openings: how often in a row the breaker opened.
-        probe_until: while a probe is under way, until when it is waited for.
+        probe_until: until when a probe under way is waited for.
         verdicts: of the last calls, one digit each, newest last: 1 a picture, 0 none.
         durations_ms: of the last pictures by operation, newest last.
     """
@@ -142,7 +154,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How a provider is doing. `health`: the share of the last calls that made a picture, None before the first."""
+    """The health of a provider. `health`: the share of the last calls that made a picture, None before the first."""
 
     breaker: Breaker = Breaker.CLOSED
     open_until: datetime | None = None
@@ -153,9 +165,9 @@ class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def admit_call(usage: Usage, limit: ProviderLimit, *, now: datetime, permits_taken: int) -> tuple[Usage, Admission]:
-    """Whether one more call may go out at `now`, and the usage with it if so.
+    """Decide on one more call at `now`; return the usage that includes it if it is admitted.
 
-    `permits_taken`: how many calls to the provider are under way already, by whomever.
+    `permits_taken`: calls to the provider under way, by all workers.
     """
     usage = _today(usage, now)
     if usage.open_until is not None:
@@ -177,8 +189,8 @@ def admit_call(usage: Usage, limit: ProviderLimit, *, now: datetime, permits_tak
 
 
 def record_call(usage: Usage, report: CallRecord, *, now: datetime) -> Usage:
-    """The usage once a call has ended so."""
-    if not report.admit_call:
+    """Return the usage after the end of a call."""
+    if not report.admitted:
         usage = _counted(_today(usage, now), now)
     verdicts = (usage.verdicts + _HEALTH.get(report.verdict, ""))[-_REMEMBERED_VERDICTS:]
     usage = msgspec.structs.replace(usage, verdicts=verdicts)
@@ -186,15 +198,15 @@ def record_call(usage: Usage, report: CallRecord, *, now: datetime) -> Usage:
         duration_ms = round(report.duration.total_seconds() * 1000)
         known = (*usage.durations_ms.get(report.operation_id, ()), duration_ms)[-_REMEMBERED_DURATIONS:]
         usage = msgspec.structs.replace(usage, durations_ms=usage.durations_ms | {report.operation_id: known})
-    if report.verdict in _TROUBLE:
-        return _after_trouble(usage, now)
-    if report.verdict is CallOutcome.CANCELLED:  # tells nothing; if it was the probe, another one may go
+    if report.verdict in _OUTAGES:
+        return _after_failure(usage, now)
+    if report.verdict is CallOutcome.CANCELLED:  # says nothing; if it was the probe, another one is admitted
         return msgspec.structs.replace(usage, probe_until=None)
     return msgspec.structs.replace(usage, failures=0, open_until=None, openings=0, probe_until=None)
 
 
-def standing_of(usage: Usage, *, now: datetime) -> ProviderHealth:
-    """The figures that people and the route engine read."""
+def health_of(usage: Usage, *, now: datetime) -> ProviderHealth:
+    """Return the health that people and the route engine see."""
     usage = _today(usage, now)
     breaker = Breaker.CLOSED
     if usage.open_until is not None:
@@ -211,18 +223,18 @@ def standing_of(usage: Usage, *, now: datetime) -> ProviderHealth:
 
 
 def pace_of(durations_ms: Sequence[int]) -> LatencyPercentiles | None:
-    """The percentiles of these durations (nearest rank); None where they are too few to tell."""
+    """Return the percentiles of durations (nearest rank); None where there are too few."""
     if len(durations_ms) < _MIN_DURATIONS:
         return None
     ordered = sorted(durations_ms)
 
-    def rank(percent: int) -> timedelta:
-        return timedelta(milliseconds=ordered[-(-len(ordered) * percent // 100) - 1])
+    def rank(percent: int) -> int:
+        return ordered[-(-len(ordered) * percent // 100) - 1]
 
     return LatencyPercentiles(rank(50), rank(75), rank(90), len(ordered))
 
 
-def _after_trouble(usage: Usage, now: datetime) -> Usage:
+def _after_failure(usage: Usage, now: datetime) -> Usage:
     failures = usage.failures + 1
     half_open = usage.open_until is not None and now >= usage.open_until
     opens = half_open or (usage.open_until is None and failures >= BREAKER_FAILURES)
@@ -238,7 +250,7 @@ def _after_trouble(usage: Usage, now: datetime) -> Usage:
 
 
 def _today(usage: Usage, now: datetime) -> Usage:
-    """The usage without the calls that count no more."""
+    """Return the usage without the calls that no longer count."""
     oldest = int(now.timestamp()) - _MINUTE_SECONDS
     seconds = tuple(pair for pair in usage.seconds if pair[0] >= oldest)
     day = now.astimezone(UTC).date().toordinal()
@@ -247,7 +259,7 @@ def _today(usage: Usage, now: datetime) -> Usage:
 
 
 def _counted(usage: Usage, now: datetime) -> Usage:
-    """The usage with one more call."""
+    """Return the usage with one more call."""
     seconds = _one_more(usage.seconds, int(now.timestamp()))
     return msgspec.structs.replace(usage, seconds=seconds, calls_today=usage.calls_today + 1)
 

@@ -83,6 +83,10 @@ class Slot(msgspec.Struct, frozen=True):
     updated_at: datetime | None = None
     stats_reset_at: datetime | None = None
 
+    def gallery_is_open(self, now: datetime) -> bool:
+        """Whether guests can see the slot's gallery."""
+        return self.gallery_open_until is not None and self.gallery_open_until > now
+
 
 def slot_document(slot: Slot) -> dict[str, Any]:
     """The writable part of the slot as JSON (SPEC §4)."""

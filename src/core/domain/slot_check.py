@@ -13,7 +13,7 @@ from .job import Job, LogEntry, LogEvent
 from .provider_usage import CallOutcome
 from .slot import Slot
 
-MAX_TROUBLES = 20
+MAX_FAILED_ATTEMPTS = 20
 
 NO_CALL = "blocked"
 """The classification of a call that a limit or a circuit breaker prevented."""
@@ -102,7 +102,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
             )
             for attempt in attempts
             if not _is_picture(attempt)
-        )[-MAX_TROUBLES:],
+        )[-MAX_FAILED_ATTEMPTS:],
     )
 
 

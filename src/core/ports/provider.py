@@ -1,4 +1,4 @@
-"""Image services as the core sees them: what a provider declares of itself, is asked, and may answer."""
+"""The port to image services: what a provider declares, is asked to do, and may return."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..domain.slot import RouteEntry
 
 
 class OperationInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a provider can do.
+    """An operation of a provider.
 
     Attributes:
         settings_schema: the JSON Schema of its settings.
-        needs: what it accepts of a photo.
+        needs: the photos that it accepts.
         template_roles: the setting keys that take template media.
         prompts: the settings whose text may hold `{field}`, filled from the request's metadata.
     """
@@ -33,13 +33,13 @@ class OperationInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider declares of itself.
+    """The description of a provider.
 
     Attributes:
         needs_public_url: it fetches photo and templates by URL: requests carry `photo_url` and `template_urls`.
-        needs_key: it cannot be used without a secret.
-        on_this_machine: its calls leave this machine for nothing: no limit, no breaker, no health is kept of them.
-        max_concurrent, per_minute, per_day: its limits until an administrator sets others; None: no limit.
+        needs_key: it requires an API key.
+        on_this_machine: its calls never leave this machine: no limits, no circuit breaker, no health.
+        max_concurrent, per_minute, per_day: its default limits; None: no limit.
     """
 
     id: str
@@ -54,11 +54,11 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def limit(self) -> ProviderLimit:
-        """The limits that the provider declares itself."""
+        """The default limits."""
         return ProviderLimit(max_concurrent=self.max_concurrent, per_minute=self.per_minute, per_day=self.per_day)
 
     def operation(self, operation_id: str) -> OperationInfo | None:
-        """The operation of this id, None if there is none."""
+        """Return the operation with this id, or None."""
         return next((operation for operation in self.operations if operation.id == operation_id), None)
 
 
@@ -68,10 +68,11 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         settings: the entry's settings, prompts filled in.
         photo, templates: upright, without location metadata, within the operation's needs; templates by setting key.
-        photo_url, template_urls: public links to the same, for a provider that `needs_public_url`; gone with the job.
-        until: the moment after which an answer is worth nothing. The call is cancelled then.
-        reference: the provider's own name of earlier work on this very route entry, to be gone on with.
-        note_reference: saves such a name, so that another worker can go on when this one dies.
+        photo_url, template_urls: public links to the same, for a provider that `needs_public_url`; they end with the
+            job.
+        until: when the call is cancelled; a later answer is useless.
+        reference: the provider's id of earlier work on this route entry, to be resumed.
+        note_reference: saves such an id, so that another worker can resume when this one dies.
     """
 
     job_id: UUID
@@ -87,9 +88,9 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderResult(msgspec.Struct, frozen=True):
-    """What came back: bytes that claim to be a picture (the core verifies that) and the provider's own remarks.
+    """A provider's answer: a picture, which the core verifies, and remarks for the processing log.
 
-    Remarks go to the processing log: plain JSON values, no secrets, no picture bytes.
+    Remarks are plain JSON values without secrets and picture bytes.
     """
 
     data: bytes
@@ -103,8 +104,8 @@ class ProviderError(Exception):
     """Base of what a provider may raise. `reason` goes to the processing log: no secrets, no picture bytes.
 
     Attributes:
-        verdict: what the processing log calls it.
-        code: the code that a job ends with when nothing else was left to try.
+        verdict: its CallOutcome in the processing log.
+        code: the error code of a job that ends with it.
     """
 
     verdict: ClassVar[str] = "unavailable"
@@ -116,7 +117,7 @@ class ProviderError(Exception):
 
 
 class Retryable(ProviderError):
-    """Worth another try of the same entry: an answer without a picture, a rate limit. `after`: not sooner than that."""
+    """The entry may be retried: an answer without a picture, a rate limit. `after`: the minimum pause."""
 
     verdict = "retryable"
 
@@ -132,43 +133,43 @@ class Down(Retryable):
 
 
 class Rejected(ProviderError):
-    """Final for this entry: the provider will not do this, however often it is asked."""
+    """Final for this entry: the provider will not do this, also when retried."""
 
     verdict = "rejected"
 
 
 class Unavailable(ProviderError):
-    """The provider cannot be used now: go on with the next entry."""
+    """The provider cannot be used now; the route goes on with the next entry."""
 
 
 class QuotaExhausted(Unavailable):
-    """The account's quota is used up for longer than a job can wait."""
+    """The account's quota is exhausted for longer than a job can wait."""
 
     verdict = "quota"
 
 
 class NotConfigured(Unavailable):
-    """Something that the provider needs is not set: its key, the address of public links."""
+    """A setting that the provider requires is missing: its key, the address of public links."""
 
     verdict = "not_configured"
     code = "provider_not_configured"
 
 
 class ProviderContext(Protocol):
-    """What a provider gets from the service that it runs in; made for one provider."""
+    """What the service gives to one provider."""
 
     @property
     def base_url(self) -> str | None:
-        """Another address of the service than its own, where the operator set one."""
+        """The address that replaces the service's own, if the operator set one."""
         ...
 
     @property
     def private_hosts(self) -> tuple[str, ...]:
-        """Host names, addresses and networks (CIDR) that may be reached although they are private."""
+        """Private host names, addresses and networks (CIDR) that may be reached."""
         ...
 
     async def key(self) -> str | None:
-        """The provider's secret as it is set right now; None where it is not. NotConfigured if it cannot be read."""
+        """Return the provider's current API key; None if not set. Raises NotConfigured if it cannot be read."""
         ...
 
 
@@ -179,11 +180,11 @@ class Provider(Protocol):
     def info(self) -> ProviderInfo: ...
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
-        """Raise InvalidSettings, field by field, where the settings do not fit the operation's schema."""
+        """Raise InvalidSettings with the fields that do not fit the operation's schema."""
         ...
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
-        """Do the work once, without retries of its own: how often is the route's to decide.
+        """Do the work once, without retries: these are up to the route.
 
         Raises Retryable, Down, Rejected or Unavailable. Settings that do not fit are Rejected: a job's copy of them may
         be older than the provider. Cancellation stops the call.
@@ -198,9 +199,9 @@ class Provider(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         ...
 
 
 ProviderFactory = Callable[[ProviderContext], Provider]
-"""Makes a provider; what an entry point of the group `photochanger.providers` names."""
+"""Makes a provider; an entry point of the group `photochanger.providers` names one."""

@@ -1,4 +1,4 @@
-"""The limits, breakers and figures of providers, which hold across all workers of all hosts."""
+"""The limits, circuit breakers and health of providers, shared by all workers of all hosts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from ..domain.provider_usage import (
 
 
 class ProviderLimits(Protocol):
-    """Admits calls one by one and learns how they went. Every method may raise QueueUnavailable.
+    """Admits calls one by one and records how they ended, by the rules of `core.domain.provider_usage`.
 
-    Time is the same as the queue's. The rules are those of `core.providers`.
+    Its time is the queue's. Every method may raise QueueUnavailable.
     """
 
     async def acquire(self, claim: Claim, provider_id: str, *, entry: int, limit: ProviderLimit) -> Admission:
-        """Ask for one call to the provider, for the route entry of this number.
+        """Ask for one call to the provider, for the route entry of this index.
 
-        Where it is granted under a bound on concurrent calls, it counts as under way until `release`, the job's end, or
-        the end of the claim's lease, whatever comes first. A claim that is not the job's newest any more gets nothing.
-        A place that `acquire` kept for the job's first entry is used by it. The limits hold exactly: under any number
-        of concurrent calls no more are granted than `limit` allows.
+        A call admitted under a limit on concurrent calls holds a permit until `release`, the job's end, or the end of
+        the claim's lease, whichever comes first. A claim that is not the job's newest is not admitted. A permit that
+        the queue's `acquire` reserved for the job's first entry is used by it. The limits are exact: under any number
+        of concurrent calls no more are admitted than `limit` allows.
         """
         ...
 
     async def release(self, claim: Claim, provider_id: str, *, entry: int, report: CallRecord) -> None:
-        """Note that the call has ended, and how; its place is free again."""
+        """Record the end of a call and free its permit."""
         ...
 
-    async def standings(self) -> dict[str, ProviderHealth]:
-        """How each provider is doing that was ever asked, by its id."""
+    async def health(self) -> dict[str, ProviderHealth]:
+        """Return the health of every provider that was ever called, by its id."""
         ...

@@ -112,7 +112,7 @@ class MetricsCollector:
             async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
                 depth = await self._queue.depth()
                 workers = await self._workers.all()
-                standings = await self._limits.standings()
+                standings = await self._limits.health()
                 settings = await self._settings.current()
         except (PhotoChangerError, TimeoutError) as error:
             _log.warning("metrics of queue, workers and circuit breakers missing: %s", error or "timeout")

@@ -155,15 +155,15 @@ async def test_a_job_in_time_is_nothing_special() -> None:
     assert await world.log(job, LogEvent.RESCUED) == []
 
 
-async def test_a_late_picture_that_arrives_while_the_failure_answer_is_made_keeps_its_file() -> None:
+async def test_a_late_picture_that_arrives_while_the_job_ends_keeps_its_file() -> None:
     world, job = await begun(Late(46, picture("late")), failure_answer=FailureAnswer.ORIGINAL)
-    fail = world.completion.fail
+    finalize = world.queue.mark_finalized
 
     async def slowly(*args: object, **kwargs: object) -> object:
         await world.clock.sleep(2 * SECOND)
-        return await fail(*args, **kwargs)
+        return await finalize(*args, **kwargs)
 
-    world.completion.fail = slowly
+    world.queue.mark_finalized = slowly
     rescued = await at(world, job, 60)
     assert rescued.result is not None
     assert not rescued.result.fallback

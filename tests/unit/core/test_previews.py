@@ -188,11 +188,10 @@ async def test_previews_are_made_again_after_a_failure_and_after_stopping() -> N
 async def test_a_thumbnail_that_was_left_is_made_on_demand() -> None:
     world = World()
     await world.slot()
-    await world.submit()
+    job = await world.submit()
     await world.end(await world.start_work())
     await world.run(world.processing.close())
     assert await world.files(MediaKind.PREVIEWS) == []
-    (job,) = (await world.results.recent("slot-001", now=world.clock.now(), limit=1)).items
     file = await world.media.public_thumbnail(job.id)
     assert await world.content(file.file.key) == await world.results.preview(job.id)
 

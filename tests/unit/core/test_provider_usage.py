@@ -21,9 +21,9 @@ from photochanger.core.domain.provider_usage import (
     ProviderLimit,
     Usage,
     admit_call,
+    health_of,
     pace_of,
     record_call,
-    standing_of,
 )
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -48,7 +48,7 @@ def opened(now: datetime = NOW) -> Usage:
 
 
 def breaker(usage: Usage, now: datetime = NOW) -> Breaker:
-    return standing_of(usage, now=now).breaker
+    return health_of(usage, now=now).breaker
 
 
 def test_calls_of_a_minute_are_counted_and_leave_after_it() -> None:
@@ -91,7 +91,7 @@ def test_calls_of_a_day_come_back_at_midnight_in_utc() -> None:
 def test_a_full_provider_is_asked_again_soon() -> None:
     usage, refused = ask(Usage(), ProviderLimit(max_concurrent=3), taken=3)
     assert refused == Admission(LimitKind.CONCURRENCY, PERMIT_POLL)
-    assert standing_of(usage, now=NOW).calls_today == 0
+    assert health_of(usage, now=NOW).calls_today == 0
     assert ask(usage, ProviderLimit(max_concurrent=3), taken=2)[1].granted
 
 
@@ -161,21 +161,21 @@ def test_a_breaker_that_closed_starts_again_with_the_shortest_pause() -> None:
 
 
 def test_health_is_the_share_of_pictures_among_the_last_calls() -> None:
-    assert standing_of(Usage(), now=NOW).health is None
+    assert health_of(Usage(), now=NOW).health is None
     usage = told(told(told(Usage(), CallOutcome.PICTURE), CallOutcome.RETRYABLE), CallOutcome.REJECTED)
-    assert standing_of(usage, now=NOW).health == 0.5
+    assert health_of(usage, now=NOW).health == 0.5
     for _ in range(50):
         usage = told(usage, CallOutcome.PICTURE)
-    assert standing_of(usage, now=NOW).health == 1.0
+    assert health_of(usage, now=NOW).health == 1.0
 
 
 def test_pace_is_told_by_operation_from_enough_pictures_only() -> None:
     usage = Usage()
     for seconds in range(1, 10):
         usage = told(usage, CallOutcome.PICTURE, seconds=seconds)
-    assert standing_of(usage, now=NOW).pace == {}
+    assert health_of(usage, now=NOW).pace == {}
     usage = told(usage, CallOutcome.PICTURE, seconds=10)
-    pace = standing_of(usage, now=NOW).pace["edit"]
+    pace = health_of(usage, now=NOW).pace["edit"]
     assert (pace.p50, pace.p75, pace.p90, pace.samples) == (5 * SECOND, 8 * SECOND, 9 * SECOND, 10)
 
 
@@ -183,7 +183,7 @@ def test_pace_forgets_how_it_was_long_ago() -> None:
     usage = Usage()
     for seconds in [100] * 64 + [1] * 64:
         usage = told(usage, CallOutcome.PICTURE, seconds=seconds)
-    assert standing_of(usage, now=NOW).pace["edit"].p90 == SECOND
+    assert health_of(usage, now=NOW).pace["edit"].p90 == SECOND
 
 
 @given(st.lists(st.integers(min_value=0, max_value=60_000), min_size=10, max_size=64))
@@ -197,6 +197,6 @@ def test_percentiles_are_durations_that_happened_in_order(durations: list[int]) 
 
 
 def test_a_call_that_asked_nobody_is_counted_when_it_is_reported() -> None:
-    report = CallRecord("edit", CallOutcome.PICTURE, SECOND, admit_call=False)
-    standing = standing_of(record_call(Usage(), report, now=NOW), now=NOW)
+    report = CallRecord("edit", CallOutcome.PICTURE, SECOND, admitted=False)
+    standing = health_of(record_call(Usage(), report, now=NOW), now=NOW)
     assert (standing.calls_today, standing.calls_last_minute) == (1, 1)

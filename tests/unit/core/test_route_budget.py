@@ -253,7 +253,7 @@ async def test_a_first_call_asks_nobody_where_nothing_could_stand_in_its_way() -
     await world.submit()
     await world.work()
     assert world.limits.calls.count("acquire") == 1  # the second call
-    assert (await world.limits.standings())["cloud"].calls_today == 2
+    assert (await world.limits.health())["cloud"].calls_today == 2
 
 
 async def test_many_jobs_at_once_read_the_figures_once() -> None:
@@ -265,7 +265,7 @@ async def test_many_jobs_at_once_read_the_figures_once() -> None:
     works = [asyncio.ensure_future(world.processing.run(claim)) for claim in claims]
     await world.clock.advance(SECOND)
     await asyncio.gather(*works)
-    assert world.limits.calls.count("standings") == 1
+    assert world.limits.calls.count("health") == 1
 
 
 async def test_a_failure_makes_the_next_job_look_again() -> None:
@@ -288,7 +288,7 @@ async def test_a_database_that_hangs_costs_a_moment_and_not_the_call() -> None:
     async def hang(*args: object, **kwargs: object) -> None:
         await asyncio.get_running_loop().create_future()
 
-    world.limits.acquire = world.limits.standings = hang
+    world.limits.acquire = world.limits.health = hang
     ended = await world.work()
     assert (ended.state, len(cloud.calls)) == (JobState.SUCCEEDED, 1)
     assert ended.finalized_at == job.created_at + 4 * SECOND
@@ -311,7 +311,7 @@ async def test_the_pace_is_that_of_the_call_and_not_of_what_comes_after_it() -> 
     for number in range(10):
         await world.submit(picture(str(number)))
         await world.run(world.processing.run(await world.claim()), within=9 * SECOND)
-    assert (await world.limits.standings())["cloud"].pace["enhance"].p90 == 3 * SECOND
+    assert (await world.limits.health())["cloud"].pace["enhance"].p90 == 3 * SECOND
 
 
 async def test_what_happens_on_this_machine_asks_nobody() -> None:
@@ -331,7 +331,7 @@ async def test_every_call_is_reported() -> None:
     await world.slot("cloud")
     await world.submit()
     await world.work()
-    standing = (await world.limits.standings())["cloud"]
+    standing = (await world.limits.health())["cloud"]
     assert (standing.health, standing.calls_today) == (pytest.approx(1 / 3), 3)
 
 

@@ -281,7 +281,7 @@ async def test_the_attempt_that_made_the_picture_is_logged_without_making_the_gu
     world = World()
     await world.slot()
     job = await world.submit()
-    world.records.append_logs = never
+    world.job_log.append = never
     await world.end(await world.start_work())
     assert (await world.jobs.get(job.id)).state is JobState.SUCCEEDED
 

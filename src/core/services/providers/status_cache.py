@@ -1,4 +1,4 @@
-"""What this process knows of how the providers are doing: read at most every two seconds, however many jobs ask."""
+"""A cache of the health of all providers, however many jobs ask."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _MAX_AGE = timedelta(seconds=2)
 
 
 class ProviderStatusCache:
-    """The standings of all providers, a little old."""
+    """The health of all providers, at most two seconds old."""
 
     def __init__(self, limits: ProviderLimits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._standings: dict[str, ProviderHealth] = {}
+        self._health: dict[str, ProviderHealth] = {}
         self._read_at: timedelta | None = None
         self._reading = asyncio.Lock()
 
     async def current(self) -> dict[str, ProviderHealth]:
-        """By provider id; QueueUnavailable."""
+        """Return the health by provider id; QueueUnavailable."""
         async with self._reading:
             now = self._clock.monotonic()
             if self._read_at is None or now - self._read_at >= _MAX_AGE:
-                self._standings, self._read_at = await self._limits.standings(), now
-        return self._standings
+                self._health, self._read_at = await self._limits.health(), now
+        return self._health
 
     def forget(self) -> None:
-        """Something went wrong: the next one who asks is to know of it."""
+        """Read the health again the next time."""
         self._read_at = None

@@ -19,7 +19,7 @@ class AttemptRecorder:
     """Writes records; an outage of the database loses them with a warning."""
 
     def __init__(self, log: JobLog, limits: SharedLimits) -> None:
-        self._job_log = log
+        self._entries = log
         self._limits = limits
         self._background = BackgroundTasks()
 
@@ -27,7 +27,7 @@ class AttemptRecorder:
         """Append attempts to the processing log, and report calls to the shared limits."""
         try:
             if attempts:
-                await self._job_log.append(attempts)
+                await self._entries.append(attempts)
         except QueueUnavailable as error:
             for entry in attempts:
                 _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, entry.detail)

@@ -6,9 +6,9 @@ from typing import Any
 
 from litestar import Request
 
-from ....core.domain.errors import InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from ....core.domain.errors import InvalidJson, UnsupportedMediaType
 from ...strict_json import parse_json
-from .multipart import Chunks
+from .body import BodyChunks
 
 MAX_JSON_BYTES = 1024 * 1024
 
@@ -21,13 +21,9 @@ async def read_json(request: Request[Any, Any, Any], *, max_bytes: int = MAX_JSO
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedMediaType("The body must be JSON with `Content-Type: application/json`.")
-    if (request.content_length or 0) > max_bytes:
-        raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
     data = b""
-    async for chunk in Chunks(request.receive):
+    async for chunk in BodyChunks(request, max_bytes=max_bytes):
         data += chunk
-        if len(data) > max_bytes:
-            raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
     return json_object(data)
 
 

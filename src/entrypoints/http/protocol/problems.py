@@ -24,7 +24,7 @@ from ....core.domain.errors import (
 )
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import Job, JobState
-from .multipart import ClientGone
+from .body import ClientGone
 
 _log = logging.getLogger("photochanger.http")
 
