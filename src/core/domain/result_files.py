@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import NewType
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,9 @@ from .media import (
     MediaKind,
     StoredFile,
 )
+
+PublicBaseUrl = NewType("PublicBaseUrl", str)
+"""The configured address that public links start with."""
 
 RECENT_RESULTS = 10
 

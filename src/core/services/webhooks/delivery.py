@@ -100,8 +100,20 @@ class _PermanentlyFailed(_Failed):
     """The delivery failed and must not be retried."""
 
 
+class DeliveryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of deliveries.
+
+    Attributes:
+        public_base_url: the configured address that links in payloads start with.
+        pauses: the pauses after the first, second, … failed call.
+    """
+
+    public_base_url: str | None = None
+    pauses: Sequence[timedelta] = PAUSES
+
+
 class WebhookDelivery:
-    """Acquires due deliveries and makes their calls. `pauses` are the pauses after the first, second, … failed call."""
+    """Acquires due deliveries and makes their calls."""
 
     def __init__(
         self,
@@ -112,8 +124,7 @@ class WebhookDelivery:
         box: SecretBox,
         sender: WebhookSender,
         clock: Clock,
-        public_base_url: str | None = None,
-        pauses: Sequence[timedelta] = PAUSES,
+        options: DeliveryOptions,
     ) -> None:
         self._webhooks = webhooks
         self._outbox = outbox
@@ -121,8 +132,8 @@ class WebhookDelivery:
         self._box = box
         self._sender = sender
         self._clock = clock
-        self._base = public_base_url or ""
-        self._pauses = pauses
+        self._base = options.public_base_url or ""
+        self._pauses = options.pauses
         self._calls = BackgroundTasks()
         self._slots: Counter[str] = Counter()
         self._changed = asyncio.Event()
