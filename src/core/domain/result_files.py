@@ -24,6 +24,20 @@ PublicBaseUrl = NewType("PublicBaseUrl", str)
 RECENT_RESULTS = 10
 
 
+class ResultPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture of a job as JSON. `outcome`: `success`, or `fallback` for a picture of the failure answer."""
+
+    url: str
+    thumbnail_url: str
+    mime: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    expires_at: datetime
+    outcome: str
+
+
 class PublicFile(msgspec.Struct, frozen=True):
     """A file behind a public link, with the name for saving it."""
 
@@ -75,3 +89,20 @@ def public_result(job: Job, now: datetime) -> PublicFile:
     result = live_result(job, now)
     name = f"{job.slot_id}-{job.id}.{MIME_EXTENSIONS[result.mime]}"
     return PublicFile(result.file, result.mime, result.expires_at, name)
+
+
+def result_payload(job: Job, *, url: str) -> ResultPayload | None:
+    """The job's picture with its public link `url`; None if it has none."""
+    if job.result is None:
+        return None
+    return ResultPayload(
+        url=url,
+        thumbnail_url=f"{url}/thumbnail",
+        mime=job.result.mime,
+        width=job.result.picture.width,
+        height=job.result.picture.height,
+        size_bytes=job.result.file.size_bytes,
+        sha256=job.result.file.sha256,
+        expires_at=job.result.expires_at,
+        outcome=job.result.outcome,
+    )

@@ -18,6 +18,7 @@ import msgspec
 
 from ...domain.errors import JobNotFound, PhotoChangerError, WebhookUnreachable
 from ...domain.job import Job
+from ...domain.result_files import ResultPayload, result_payload
 from ...domain.webhook import (
     PAUSES,
     Delivery,
@@ -49,20 +50,6 @@ GRACE = timedelta(seconds=15)
 """How long running calls may go on after the stop signal: longer than one may take."""
 
 _MAX_ERROR_CHARS = 200
-
-
-class ResultPayload(msgspec.Struct, kw_only=True):
-    """The picture of an ended job. `outcome` is `success`, or `fallback` for a picture of the failure answer."""
-
-    url: str
-    thumbnail_url: str
-    mime: str
-    width: int
-    height: int
-    size_bytes: int
-    sha256: str
-    expires_at: datetime
-    outcome: str
 
 
 class JobPayload(msgspec.Struct, kw_only=True):
@@ -262,22 +249,6 @@ class WebhookDelivery:
                 error_code=job.error_code,
                 created_at=job.created_at,
                 finalized_at=job.finalized_at,
-                result=self._result(job),
+                result=result_payload(job, url=f"{self._base}/public/results/{job.id}"),
             ),
-        )
-
-    def _result(self, job: Job) -> ResultPayload | None:
-        if job.result is None:
-            return None
-        url = f"{self._base}/public/results/{job.id}"
-        return ResultPayload(
-            url=url,
-            thumbnail_url=f"{url}/thumbnail",
-            mime=job.result.mime,
-            width=job.result.picture.width,
-            height=job.result.picture.height,
-            size_bytes=job.result.file.size_bytes,
-            sha256=job.result.file.sha256,
-            expires_at=job.result.expires_at,
-            outcome=job.result.outcome,
         )
