@@ -14,6 +14,7 @@ serve: $(READY) $(CONTRACT)
 
 test: lint $(CONTRACT)
 	scripts/test-tools
+	$(BIN)/python -m compileall -q src  # once, and not in each process that a test starts
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 # Pictures of the page, taken by the tests that drive it; which of them are kept says docs/screenshots/.gitignore.

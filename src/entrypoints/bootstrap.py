@@ -1,4 +1,4 @@
-"""What every process does before it takes work, once per data folder: schema, shipped slots, first passwords."""
+"""First start of a process or data folder: schema, shipped slots, initial passwords."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from .config import Settings
 
 
 def freeze_gc() -> None:
-    """Let the garbage collector pass over what is there by now: it lives as long as the process.
+    """Exclude the objects that exist now from garbage collection: they live as long as the process.
 
-    A full collection, which stops everything meanwhile, took 50 ms with the modules in it; most of that is theirs.
+    A full collection, which stops the process, takes 50 ms with the imported modules in it.
     """
     gc.collect()
     gc.freeze()
 
 
 async def migrate_database(container: AsyncContainer) -> None:
-    """Bring the schema up to date; safe beside other processes that do the same."""
+    """Update the schema; safe in several processes at the same time."""
     database = await container.get(Database)
     await asyncio.to_thread(migrate, database.url)
 
 
 class InitialCredentials(msgspec.Struct, frozen=True):
-    """What was generated at a first start and is known to nobody yet: the ingest password, an administrator with a
-    password."""
+    """Credentials generated at the first start, to be shown once: ingest password, administrator and password."""
 
     ingest_password: str | None
     administrator: tuple[str, str] | None
@@ -43,7 +42,7 @@ class InitialCredentials(msgspec.Struct, frozen=True):
 
 
 async def seed(container: AsyncContainer) -> InitialCredentials:
-    """Add what a service needs and does not have yet: shipped slots, the ingest password, an administrator."""
+    """Add what is missing: shipped slots, the ingest password, an administrator."""
     settings = await container.get(Settings)
     ingest_password = await _seed_ingest(container, settings)
     admins = await container.get(AdminService)
@@ -53,8 +52,7 @@ async def seed(container: AsyncContainer) -> InitialCredentials:
 
 
 async def seed_quietly(container: AsyncContainer) -> None:
-    """The same where nobody reads what is printed: an administrator is added only if name and password are
-    configured."""
+    """As `seed`, without output: an administrator is added only if name and password are configured."""
     settings = await container.get(Settings)
     await _seed_ingest(container, settings)
     if settings.admin_username is not None and settings.admin_password is not None:
@@ -62,12 +60,12 @@ async def seed_quietly(container: AsyncContainer) -> None:
 
 
 def print_initial_credentials(first: InitialCredentials) -> None:
-    """Print what was generated: the only time that it can be read."""
+    """Print the generated credentials; they cannot be shown again."""
     if first.ingest_password is not None:
-        print(f"The ingest password is {first.ingest_password} - note it now, it is not shown again.", flush=True)
+        print(f"Ingest password: {first.ingest_password} (shown only once)", flush=True)
     if first.administrator is not None:
         name, password = first.administrator
-        print(f"The administrator {name} has the password {password} - note it now, it is not shown again.", flush=True)
+        print(f"Administrator: {name}, password: {password} (shown only once)", flush=True)
 
 
 async def _seed_ingest(container: AsyncContainer, settings: Settings) -> str | None:

@@ -92,6 +92,7 @@ from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.disk_space import DiskSpace, MinFreeBytes
+from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import EnvironmentKeys, ProviderKeys
@@ -283,6 +284,7 @@ class CoreServices(Provider):
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
     intake = provide(PhotoIntake)
+    result_pictures = provide(ResultPictures)
     completion = provide(JobCompletion)
     jobs = provide(DefaultJobService)
     media_service = provide(DefaultMediaService, provides=MediaService)

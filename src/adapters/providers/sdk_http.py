@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
+from ..http_client.guarded_transport import tls_context
+
 MAX_ANSWER_BYTES = 96 * 1024 * 1024
 """Maximum size of one answer: a picture of 64 MiB in base64 and its envelope."""
 
@@ -48,9 +50,8 @@ class UploadBroken(Exception):
 
 def make_http_client() -> httpx2.AsyncClient:
     """A client that takes nothing from the environment: neither proxies nor certificates nor headers."""
-    tls = httpx2.create_ssl_context(trust_env=False)
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=_KEEP_ALIVE_SECONDS)
-    transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+    transport = httpx2.AsyncHTTPTransport(verify=tls_context(), trust_env=False, limits=limits)
     return httpx2.AsyncClient(transport=_BoundedTransport(transport), trust_env=False)
 
 

@@ -145,3 +145,9 @@ def _quota(listed: ListedProvider, slots: tuple[str, ...]) -> Quota:
 
 def _left(limit: int | None, used: int) -> int | None:
     return None if limit is None else max(limit - used, 0)
+
+
+def _reference_photo() -> bytes:
+    from .sample_photos import reference_photo  # loads the image libraries, which the HTTP process does not need
+
+    return reference_photo()

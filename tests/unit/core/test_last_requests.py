@@ -121,7 +121,7 @@ async def test_it_is_not_kept_longer_than_results() -> None:
     assert await world.last_requests.get("slot-001") is None
 
 
-async def test_a_slot_without_requests_has_none_and_no_slot_is_told_so() -> None:
+async def test_a_slot_without_requests_has_none_and_an_unknown_slot_is_an_error() -> None:
     world = await made_world()
     assert await world.last_requests.get("slot-001") is None
     with pytest.raises(SlotNotFound):

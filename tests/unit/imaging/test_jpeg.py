@@ -49,7 +49,7 @@ async def test_no_damaged_picture_passes_that_a_decoder_would_refuse(
     chance = random.Random(20)
     tool = ImageTools()
     passed = refused = 0
-    for number in range(250):
+    for number in range(150):
         data = bytearray(whole)
         DAMAGES[number % len(DAMAGES)](chance, data)
         path = tmp_path / "damaged.jpg"
@@ -65,8 +65,8 @@ async def test_no_damaged_picture_passes_that_a_decoder_would_refuse(
             passed += 1
             assert is_decodable(bytes(data)), f"damage {number} of {options}"
     tool.close()
-    assert passed > 50
-    assert refused > 50
+    assert passed > 30
+    assert refused > 30
 
 
 def test_a_camera_s_jpeg_is_one_whole_scan() -> None:

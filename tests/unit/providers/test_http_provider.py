@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -25,6 +26,7 @@ from photochanger.core.ports.provider import (
     Retryable,
 )
 from photochanger.testing import ProviderContract
+from PIL import Image
 
 from tests.support import photos
 from tests.support.standins.calls import (
@@ -252,7 +254,8 @@ async def test_a_cancelled_call_stops_at_once(provider: HttpProvider, studio: St
 async def test_a_photo_and_a_picture_of_many_megabytes_go_through(
     provider: HttpProvider, studio: StudioStandIn
 ) -> None:
-    photo = Picture(photos.noise(3000, 2000), "image/png", 3000, 2000)
+    noise = Image.frombytes("RGB", (2400, 2000), random.Random(7).randbytes(2400 * 2000 * 3))
+    photo = Picture(photos.encoded(noise, "PNG", compress_level=0), "image/png", 2400, 2000)
     size = 60 * 1024 * 1024
     studio.script(flood(size, head=PHOTO.data, content_type="image/jpeg"))
     result = await changed(provider, studio, photo=photo, seconds=60)

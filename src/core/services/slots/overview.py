@@ -1,4 +1,4 @@
-"""All slots at a glance: their state, their newest picture, and what they did today."""
+"""The overview of all slots: health, newest picture, and today's statistics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from ..stats.service import MAX_RANGE_OF_SLOT
 
 
 class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot: `last_result` is the newest job whose picture can still be had, `today` counts from its reset mark."""
+    """One slot: `last_result` is the newest job whose picture still exists; `today` counts from the reset mark."""
 
     slot: Slot
     condition: SlotHealth
@@ -47,7 +47,7 @@ class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview:
-    """Looks at all slots together, in a number of questions that does not depend on how many slots there are."""
+    """Reads the state of all slots with a number of queries that does not depend on the number of slots."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Overview:
         self._clock = clock
 
     async def get(self, *, zone: str) -> list[SlotSummary]:
-        """Every slot by id; today begins at midnight in this IANA zone. InvalidRequest, QueueUnavailable."""
+        """Every slot, by id; today starts at midnight in this IANA time zone. InvalidRequest, QueueUnavailable."""
         now = self._clock.now()
         today = _today(zone, now)
         slots, standings, newest, last = await asyncio.gather(
@@ -130,7 +130,7 @@ class Overview:
 
 
 def _today(zone: str, now: datetime) -> TimeRange:
-    """From midnight to the end of this quarter hour."""
+    """From midnight to the end of the current quarter hour."""
     there = time_zone(zone)
     midnight = datetime.combine(now.astimezone(there).date(), time())
     # A range that ends now would be empty at midnight.
