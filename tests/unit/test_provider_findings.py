@@ -12,6 +12,7 @@ from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from photochanger.core.domain.slot import Route, RouteEntry, Slot
 from photochanger.core.ports.provider import (
@@ -51,7 +52,7 @@ class Far:
         if settings.get("wrong") == "broken":
             raise RuntimeError("a fault of the package")
         if "wrong" in settings:
-            raise InvalidSettings("The settings do not fit.", (("wrong", "There is no such setting."),))
+            raise InvalidSettings([FieldError("wrong", FieldErrorCode.UNKNOWN_FIELD)])
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         raise AssertionError("doctor makes no pictures")
@@ -170,7 +171,7 @@ async def test_public_links_without_an_address_are_told() -> None:
     [
         (RouteEntry("gone", "draw"), "Unknown operation 'draw' of provider 'gone'"),
         (RouteEntry("far", "paint"), "Unknown operation 'paint' of provider 'far'"),
-        (RouteEntry("far", "draw", {"wrong": 1}), "wrong: There is no such setting."),
+        (RouteEntry("far", "draw", {"wrong": 1}), "wrong: Unknown field."),
         (RouteEntry("far", "draw", {"wrong": "broken"}), "far failed: RuntimeError"),
     ],
 )

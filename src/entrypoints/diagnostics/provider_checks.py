@@ -120,8 +120,7 @@ def _slot(slot: Slot, catalogue: ProviderRegistry, settings: Settings) -> Findin
         except ProviderError as error:
             return Finding(slot.id, error.reason, "Change the slot's route, or install the provider's package.")
         except InvalidSettings as error:
-            wrong = "; ".join(f"{path}: {what}" for path, what in error.errors)
-            return Finding(slot.id, f"{error.detail} {wrong}", "Change the slot's settings.")
+            return Finding(slot.id, error.detail, "Change the slot's settings.")
         except Exception as error:  # a fault of a package must not end the checks
             return Finding(slot.id, f"{entry.provider_id} failed: {type(error).__name__}", "Update the package.")
         if provider.info.needs_public_url and settings.public_base_url is None:

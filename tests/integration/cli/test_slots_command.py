@@ -135,7 +135,7 @@ def test_all_errors_of_all_slots_are_reported_and_nothing_is_stored(operator: Op
             "slot-004",
             "slot-016",
         ]
-        assert "  slot-003.templates.0.media_id: There is no such template." in lines
+        assert "  slot-003.templates.0.media_id: Template not found." in lines
     assert operator.versions() == 15 * [1]
     assert operator.audit() == []
 
@@ -166,7 +166,7 @@ async def test_a_concurrent_change_stops_the_import_and_names_the_stored_slots(
 
     monkeypatch.setattr(SlotService, "put", overtaken)
     settings = Settings(home=tmp_path, database_url=postgres_url)
-    with pytest.raises(VersionConflict, match=r"changed slot-002 .* Already stored: slot-001\."):
+    with pytest.raises(VersionConflict, match=r"slot-002 has been modified.* Already stored: slot-001\."):
         await store(settings, {f"slot-00{number}": slot() for number in (3, 1, 2)})
     names = rows(postgres_url, "select name from photochanger.slots order by id limit 3")
     assert names == [("Wedding",), ("Oil painting",), ("Party frame",)]

@@ -53,7 +53,7 @@ async def test_a_change_is_seen_after_a_second_and_not_read_before() -> None:
     assert (await world.settings.current()).max_active_jobs == 7
 
 
-async def test_settings_are_refreshed_ahead_of_expiry_so_that_no_caller_waits() -> None:
+async def test_settings_are_refreshed_before_they_expire() -> None:
     world = World()
     await world.settings.current()
     await world.set_settings(max_active_jobs=7)
@@ -109,7 +109,7 @@ async def test_two_installations_get_different_passwords() -> None:
     assert await World().settings.ensure_ingest_password(None) != await World().settings.ensure_ingest_password(None)
 
 
-async def test_a_given_password_is_set_and_not_returned() -> None:
+async def test_a_configured_password_is_set_and_not_returned() -> None:
     world = World()
     await world.settings.ingest_password()  # looked at before the first start is through
     assert await world.settings.ensure_ingest_password("given by hand") is None
@@ -152,7 +152,7 @@ async def refused(world: World, **document: Any) -> set[str]:
         await change(world, **document)
     assert await world.settings.describe() == before
     assert world.audit.entries == []
-    return {place for place, _ in error.value.errors}
+    return {one.field for one in error.value.errors}
 
 
 async def test_what_holds_is_shown_with_what_was_set_here_and_no_password() -> None:
@@ -199,7 +199,7 @@ async def test_null_goes_back_to_the_default() -> None:
     assert (described["max_active_jobs"], described["stored"]) == (5, ["sync_response_seconds"])
 
 
-async def test_everything_out_of_bounds_is_reported_together_and_nothing_is_stored() -> None:
+async def test_every_value_out_of_bounds_is_reported_at_once_and_nothing_is_stored() -> None:
     world = World(ScriptedProvider("cloud"))
     assert await refused(
         world,
@@ -265,7 +265,7 @@ async def test_a_new_ingest_password_applies_immediately_unchanged_and_is_in_no_
     assert (recorded.action, recorded.actor, recorded.detail) == (AuditAction.INGEST_PASSWORD_CHANGED, "ada", {})
 
 
-async def test_limits_of_a_provider_are_set_and_reset_independently_of_others() -> None:
+async def test_limits_of_a_provider_are_set_and_removed_without_changing_others() -> None:
     world = World(ScriptedProvider("cloud"), ScriptedProvider("other"))
     await change(world, provider_limits={"cloud": {"max_concurrent": 2}, "other": {"per_minute": 5}})
     await change(world, provider_limits={"cloud": None})

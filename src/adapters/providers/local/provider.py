@@ -24,7 +24,7 @@ from ....core.ports.provider import (
     ProviderResult,
     Rejected,
 )
-from ..schemas import settings_schema
+from ..schemas import settings_schema, unknown_operation
 from .effects.settings import (
     BACKGROUND_ROLE,
     FRAME_ROLE,
@@ -87,8 +87,7 @@ class LocalProvider:
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         operation = _OPERATIONS.get(operation_id)
         if operation is None:
-            detail = f"There is no operation {operation_id!r} here."
-            raise InvalidSettings(detail, (("operation_id", detail),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

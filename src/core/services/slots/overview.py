@@ -15,6 +15,8 @@ from ...domain.slot_health import (
     LATELY,
     RecentOutcomes,
     SlotHealth,
+    SlotIssue,
+    SlotIssueCode,
     SlotState,
     condition_of,
 )
@@ -96,36 +98,42 @@ class Overview:
         ]
 
     def _condition(
-        self, slot: Slot, keyless: Mapping[str, str], standings: Mapping[str, ProviderHealth], last: RecentOutcomes
+        self,
+        slot: Slot,
+        keyless: Mapping[str, SlotIssue],
+        standings: Mapping[str, ProviderHealth],
+        last: RecentOutcomes,
     ) -> SlotHealth:
         if not slot.active:
             return SlotHealth(SlotState.OFF)
-        return condition_of([self._trouble(entry, keyless, standings) for entry in slot.route.entries], last)
+        return condition_of([self._issue(entry, keyless, standings) for entry in slot.route.entries], last)
 
-    def _trouble(
-        self, entry: RouteEntry, keyless: Mapping[str, str], standings: Mapping[str, ProviderHealth]
-    ) -> str | None:
-        """What keeps this entry from working right now."""
+    def _issue(
+        self, entry: RouteEntry, keyless: Mapping[str, SlotIssue], standings: Mapping[str, ProviderHealth]
+    ) -> SlotIssue | None:
+        """Why this entry cannot work now."""
         try:
             self._providers.find(entry.provider_id, entry.operation_id)
-        except Rejected as error:
-            return error.reason
+        except Rejected:
+            known = entry.provider_id in {provider.info.id for provider in self._providers.all()}
+            params = {"provider": entry.provider_id, "operation": entry.operation_id}
+            return SlotIssue(SlotIssueCode.OPERATION_UNKNOWN if known else SlotIssueCode.PROVIDER_UNKNOWN, params)
         standing = standings.get(entry.provider_id)
         if standing is not None and standing.breaker is Breaker.OPEN:
-            return f"{entry.provider_id} fails; it is left alone for a while."
+            return SlotIssue(SlotIssueCode.CIRCUIT_OPEN, {"provider": entry.provider_id})
         return keyless.get(entry.provider_id)
 
-    async def _keyless(self, used: set[str]) -> dict[str, str]:
-        """The providers among these that cannot be used for want of their key, and how that is said."""
-        found: dict[str, str] = {}
+    async def _keyless(self, used: set[str]) -> dict[str, SlotIssue]:
+        """The issue of each of these providers that lacks a usable key."""
+        found: dict[str, SlotIssue] = {}
         for provider in self._providers.all():
             id = provider.info.id
             if id in used and provider.info.needs_key:
                 try:
                     if await self._keys.key(id) is None:
-                        found[id] = f"{id} has no key."
-                except NotConfigured as error:
-                    found[id] = error.reason
+                        found[id] = SlotIssue(SlotIssueCode.KEY_MISSING, {"provider": id})
+                except NotConfigured:
+                    found[id] = SlotIssue(SlotIssueCode.KEY_UNREADABLE, {"provider": id})
         return found
 
 

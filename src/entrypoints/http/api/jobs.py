@@ -15,7 +15,8 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.deadlines import remaining
-from ....core.domain.errors import InvalidRequest, JobNotFound
+from ....core.domain.errors import JobNotFound, invalid_query
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import (
     FailureReason,
     Job,
@@ -217,12 +218,12 @@ async def get_job_photo(
 
 def _filter(query: JobQuery) -> JobFilter:
     errors = tuple(
-        (name, "Must have a time zone, such as a trailing Z.")
+        FieldError(name, FieldErrorCode.TIME_ZONE_REQUIRED)
         for name in ("created_from", "created_to")
         if (moment := getattr(query, name)) is not None and moment.tzinfo is None
     )
     if errors:
-        raise InvalidRequest("Invalid query: a time has no time zone.", errors=errors)
+        raise invalid_query(errors)
     return JobFilter(
         states=several(query.state, JobState, name="state"),
         slot_id=query.slot_id,

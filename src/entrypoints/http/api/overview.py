@@ -10,7 +10,7 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.slot_health import SlotState
+from ....core.domain.slot_health import SlotIssueCode, SlotState
 from ....core.services.slots.overview import Overview, SlotSummary
 from ...config import Settings
 from ..protocol.etag import tagged_response
@@ -26,6 +26,14 @@ class OverviewQuery(msgspec.Struct, frozen=True):
     tz: ZoneName = "UTC"
 
 
+class SlotReason(msgspec.Struct, frozen=True):
+    """Why a slot is not `active`: a code with parameters, and its English sentence."""
+
+    code: SlotIssueCode
+    params: dict[str, Any]
+    detail: str
+
+
 class SlotCard(msgspec.Struct, frozen=True, kw_only=True):
     """Summary of a slot; provider and operation are the first of its route."""
 
@@ -33,7 +41,7 @@ class SlotCard(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     active: bool
     state: SlotState
-    reasons: tuple[str, ...]
+    reasons: tuple[SlotReason, ...]
     provider_id: str | None
     operation_id: str | None
     ingest_url: str
@@ -61,7 +69,7 @@ def _card(summary: SlotSummary, links: UrlBuilder) -> SlotCard:
         name=slot.name,
         active=slot.active,
         state=summary.condition.state,
-        reasons=summary.condition.reasons,
+        reasons=tuple(SlotReason(one.code, one.params, one.message) for one in summary.condition.reasons),
         provider_id=None if first is None else first.provider_id,
         operation_id=None if first is None else first.operation_id,
         ingest_url=links.ingest(slot.id),

@@ -18,12 +18,13 @@ from litestar.types import ASGIApp
 from ....core.domain.accounts import Permission
 from ....core.domain.errors import (
     InvalidMultipart,
-    InvalidRequest,
     InvalidSettings,
     MissingField,
     PayloadTooLarge,
     TemplateNotFound,
+    invalid_query,
 )
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import MIME_EXTENSIONS, TemplateMedia
 from ....core.ports.media_store import MediaStore
 from ....core.services.settings.service import SettingsService
@@ -121,9 +122,9 @@ class _TemplateForm:
     def end(self) -> None:
         if ("slot_id" in self.fields) != ("setting_key" in self.fields):
             missing = "setting_key" if "slot_id" in self.fields else "slot_id"
-            raise MissingField(missing, "A binding requires slot_id and setting_key.")
+            raise MissingField(missing, "slot_id and setting_key must be given together.")
         if self.fields.get("replace", "false") not in ("true", "false"):
-            raise InvalidSettings("replace: Must be true or false.", (("replace", "Must be true or false."),))
+            raise InvalidSettings([FieldError("replace", FieldErrorCode.WRONG_TYPE, {"expected": "boolean"})])
 
 
 @post("/api/template-media/register", opt={"access": Permission.MEDIA_WRITE})
@@ -211,8 +212,7 @@ async def delete_template(
     by = actor_of(request)
     if (query.slot_id is None) != (query.setting_key is None):
         missing = "slot_id" if query.slot_id is None else "setting_key"
-        detail = "A binding requires slot_id and setting_key."
-        raise InvalidRequest(detail, errors=((missing, detail),))
+        raise invalid_query([FieldError(missing, FieldErrorCode.REQUIRED)])
     if query.force:
         await templates.remove_bound(template_id, by=by)
     else:

@@ -17,6 +17,7 @@ from ....core.domain.errors import (
     InvalidMultipart,
     InvalidSettings,
 )
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import JobSource
 from ....core.domain.media import Photo
 from ....core.domain.slot import Slot
@@ -55,7 +56,8 @@ class _TestForm:
         try:
             self.document = json_object(text)
         except InvalidJson as error:
-            raise InvalidSettings(error.detail, ((SLOT_FIELD, error.detail),)) from None
+            invalid = FieldError(SLOT_FIELD, FieldErrorCode.INVALID, {"message": error.detail})
+            raise InvalidSettings([invalid]) from None
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         return await self._jobs.receive_photo(self._slot, data)
@@ -89,8 +91,7 @@ async def test_run(
         if form.document is not None:
             slot = await slots.check(slot.id, form.document)
         if not slot.route.entries:
-            detail = "The route has no entries to test."
-            raise InvalidSettings(detail, (("route", detail),))
+            raise InvalidSettings([FieldError("route", FieldErrorCode.ROUTE_EMPTY)])
     except BaseException:
         await store.delete(photo.file.key)
         raise
