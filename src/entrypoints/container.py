@@ -47,6 +47,8 @@ from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
+from ..core.domain.result_files import PublicBaseUrl
+from ..core.domain.settings import AppSettings
 from ..core.ports.accounts import (
     AdminRepository,
     FailureCounter,
@@ -89,11 +91,11 @@ from ..core.services.jobs.processor import JobProcessor
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
-from ..core.services.media.disk_space import DiskSpace
+from ..core.services.media.disk_space import DiskSpace, MinFreeBytes
 from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
-from ..core.services.providers.api_keys import ProviderKeys
+from ..core.services.providers.api_keys import EnvironmentKeys, ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import Jitter, RouteEngine
 from ..core.services.routing.inputs import JobInputsFactory
@@ -105,10 +107,10 @@ from ..core.services.slots.overview import Overview
 from ..core.services.slots.ready_check import ReadyCheck
 from ..core.services.slots.service import SlotService
 from ..core.services.slots.templates import TemplateService
-from ..core.services.stats.retention import Retention
+from ..core.services.stats.retention import HistoryPeriod, Retention
 from ..core.services.stats.service import StatsQueries
 from ..core.services.support.concurrency import Supervisor
-from ..core.services.webhooks.delivery import WebhookDelivery
+from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
@@ -229,33 +231,52 @@ class LocalAdapters(Provider):
         await catalogue.close()
 
 
+class Options(Provider):
+    """Parts of the settings that single classes take, each by its own type."""
+
+    scope = Scope.APP
+
+    @provide
+    def defaults(self, settings: Settings) -> AppSettings:
+        return settings.defaults
+
+    @provide
+    def environment_keys(self, settings: Settings) -> EnvironmentKeys:
+        return EnvironmentKeys(settings.provider_keys)
+
+    @provide
+    def min_free_bytes(self, settings: Settings) -> MinFreeBytes:
+        return MinFreeBytes(settings.min_free_bytes)
+
+    @provide
+    def history(self, settings: Settings) -> HistoryPeriod:
+        return HistoryPeriod(settings.history)
+
+    @provide
+    def public_base_url(self, settings: Settings) -> PublicBaseUrl | None:
+        return None if settings.public_base_url is None else PublicBaseUrl(settings.public_base_url)
+
+    @provide
+    def delivery_options(self, settings: Settings) -> DeliveryOptions:
+        return DeliveryOptions(public_base_url=settings.public_base_url)
+
+    @provide
+    def pool_options(self, settings: Settings) -> PoolOptions:
+        return PoolOptions(concurrency=settings.workers)
+
+    @provide
+    def jitter(self) -> Jitter:
+        return random.random
+
+
 class CoreServices(Provider):
     """The services of the core over the ports."""
 
     scope = Scope.APP
 
-    @provide
-    def settings(
-        self,
-        repository: SettingsRepository,
-        hasher: PasswordHasher,
-        providers: ProviderRegistry,
-        keys: ProviderKeys,
-        clock: Clock,
-        settings: Settings,
-    ) -> SettingsService:
-        return SettingsService(repository, hasher, providers, keys, clock, defaults=settings.defaults)
-
-    @provide
-    def provider_keys(
-        self, repository: SecretRepository, box: SecretBox, clock: Clock, settings: Settings
-    ) -> ProviderKeys:
-        return ProviderKeys(repository, box, clock, environment=settings.provider_keys)
-
-    @provide
-    def space(self, store: MediaStore, clock: Clock, settings: Settings) -> DiskSpace:
-        return DiskSpace(store, clock, floor_bytes=settings.min_free_bytes)
-
+    settings = provide(SettingsService)
+    provider_keys = provide(ProviderKeys)
+    space = provide(DiskSpace)
     throttle = provide(LoginThrottle)
     signing_keys = provide(SigningKeys)
     admins = provide(AdminService)
@@ -306,33 +327,9 @@ class CoreServices(Provider):
         yield purges
         await purges.close()
 
-    @provide
-    def history(self, jobs: JobRepository, stats: StatsService, clock: Clock, settings: Settings) -> Retention:
-        return Retention(jobs=jobs, stats=stats, clock=clock, kept=settings.history)
+    history = provide(Retention)
 
-    @provide
-    def jitter(self) -> Jitter:
-        return random.random
-
-    @provide
-    def inputs(
-        self,
-        settings: Settings,
-        pictures: ResultPictures,
-        store: MediaStore,
-        media: MediaService,
-        images: ImageTool,
-        providers: ProviderRegistry,
-    ) -> JobInputsFactory:
-        return JobInputsFactory(
-            pictures=pictures,
-            store=store,
-            media=media,
-            images=images,
-            providers=providers,
-            public_base_url=settings.public_base_url,
-        )
-
+    inputs = provide(JobInputsFactory)
     shared_limits = provide(SharedLimits)
     recorder = provide(AttemptRecorder)
     route_engine = provide(RouteEngine)
@@ -340,49 +337,8 @@ class CoreServices(Provider):
     previews = provide(Previews)
     processor = provide(JobProcessor)
 
-    @provide
-    def deliveries(
-        self,
-        settings: Settings,
-        webhooks: WebhookRepository,
-        outbox: WebhookOutbox,
-        jobs: JobRepository,
-        box: SecretBox,
-        sender: WebhookSender,
-        clock: Clock,
-    ) -> WebhookDelivery:
-        return WebhookDelivery(
-            webhooks=webhooks,
-            outbox=outbox,
-            jobs=jobs,
-            box=box,
-            sender=sender,
-            clock=clock,
-            public_base_url=settings.public_base_url,
-        )
-
-    @provide
-    def pool(
-        self,
-        settings: Settings,
-        completion: JobCompletion,
-        queue: JobQueue,
-        signals: JobSignals,
-        processing: JobProcessor,
-        providers: ProviderRegistry,
-        app_settings: SettingsService,
-        telemetry: Telemetry,
-    ) -> WorkerPool:
-        return WorkerPool(
-            completion=completion,
-            queue=queue,
-            signals=signals,
-            processing=processing,
-            providers=providers,
-            settings=app_settings,
-            options=PoolOptions(concurrency=settings.workers),
-            telemetry=telemetry,
-        )
+    deliveries = provide(WebhookDelivery)
+    pool = provide(WorkerPool)
 
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
@@ -397,5 +353,5 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    providers = (PostgresAdapters(), LocalAdapters(), CoreServices(), Maintenance(), given)
+    providers = (PostgresAdapters(), LocalAdapters(), Options(), CoreServices(), Maintenance(), given)
     return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

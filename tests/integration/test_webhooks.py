@@ -29,7 +29,7 @@ from photochanger.adapters.webhooks import HttpWebhookSender
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery, DeliveryState
-from photochanger.core.services.webhooks.delivery import WebhookDelivery
+from photochanger.core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from photochanger.core.services.webhooks.service import Webhooks, WebhookService
 
 from tests.support import photos
@@ -263,7 +263,7 @@ async def test_pauses_are_those_that_the_delivery_was_given(postgres_url: str, r
             box=AesSecretBox(lambda: SECRET_KEY),
             sender=sender,
             clock=SystemClock(),
-            pauses=(MAX_CONCURRENCY, MAX_CONCURRENCY),
+            options=DeliveryOptions(pauses=(MAX_CONCURRENCY, MAX_CONCURRENCY)),
         )
         running = asyncio.create_task(delivery.run())
         ended = "select ended_at from photochanger.webhook_deliveries where ended_at is not null"

@@ -19,7 +19,7 @@ from photochanger.core.domain.job import FailureReason, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.webhook import DeliveryState
 from photochanger.core.ports.provider import ProviderRequest
-from photochanger.core.services.webhooks.delivery import WebhookDelivery
+from photochanger.core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from photochanger.entrypoints.worker import pool as worker
 from photochanger.entrypoints.worker.heartbeat import Heartbeat
 from photochanger.entrypoints.worker.pool import MAX_ATTEMPTS, PoolOptions, WorkerPool
@@ -326,6 +326,7 @@ async def worker_of(world: World, receiver: ScriptedReceiver, pool: WorkerPool) 
         box=box,
         sender=receiver,
         clock=world.clock,
+        options=DeliveryOptions(),
     )
     return Worker(pool, delivery, Heartbeat(world.workers))
 

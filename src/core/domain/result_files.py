@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import NewType
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,24 @@ from .media import (
     StoredFile,
 )
 
+PublicBaseUrl = NewType("PublicBaseUrl", str)
+"""The configured address that public links start with."""
+
 RECENT_RESULTS = 10
+
+
+class ResultPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture of a job as JSON. `outcome`: `success`, or `fallback` for a picture of the failure answer."""
+
+    url: str
+    thumbnail_url: str
+    mime: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    expires_at: datetime
+    outcome: str
 
 
 class PublicFile(msgspec.Struct, frozen=True):
@@ -71,3 +89,20 @@ def public_result(job: Job, now: datetime) -> PublicFile:
     result = live_result(job, now)
     name = f"{job.slot_id}-{job.id}.{MIME_EXTENSIONS[result.mime]}"
     return PublicFile(result.file, result.mime, result.expires_at, name)
+
+
+def result_payload(job: Job, *, url: str) -> ResultPayload | None:
+    """The job's picture with its public link `url`; None if it has none."""
+    if job.result is None:
+        return None
+    return ResultPayload(
+        url=url,
+        thumbnail_url=f"{url}/thumbnail",
+        mime=job.result.mime,
+        width=job.result.picture.width,
+        height=job.result.picture.height,
+        size_bytes=job.result.file.size_bytes,
+        sha256=job.result.file.sha256,
+        expires_at=job.result.expires_at,
+        outcome=job.result.outcome,
+    )

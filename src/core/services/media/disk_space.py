@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NewType
+
 import msgspec
 
 from ...domain.errors import StorageUnavailable
 from ...ports.clock import Clock
 from ...ports.media_store import MediaStore
 from ..support.refreshing_value import RefreshingValue
+
+MinFreeBytes = NewType("MinFreeBytes", int)
+"""Free space of the media store below which photos are refused; 0 refuses none."""
 
 _MIB = 1024 * 1024
 
@@ -27,7 +32,7 @@ class SpaceStatus(msgspec.Struct, frozen=True):
 class DiskSpace:
     """Free space of the media store, read at most once a second. `floor_bytes` 0 refuses nothing."""
 
-    def __init__(self, store: MediaStore, clock: Clock, *, floor_bytes: int) -> None:
+    def __init__(self, store: MediaStore, clock: Clock, *, floor_bytes: MinFreeBytes) -> None:
         self._floor_bytes = floor_bytes
         self._free: RefreshingValue[int | None] = RefreshingValue(
             store.free_bytes, clock, what="the free space of the media store"

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NewType
 
 import msgspec
 
@@ -27,6 +28,9 @@ from ...ports.secrets import (
     SecretState,
     StoredSecret,
 )
+
+EnvironmentKeys = NewType("EnvironmentKeys", dict[str, str])
+"""API keys from the environment, by provider ID."""
 
 MAX_KEY_CHARS = 4096
 BAD_KEY = FieldError("key", FieldErrorCode.KEY_FORMAT, {"max": MAX_KEY_CHARS})
@@ -105,7 +109,7 @@ class ProviderKeys:
     """
 
     def __init__(
-        self, repository: SecretRepository, box: SecretBox, clock: Clock, *, environment: Mapping[str, str]
+        self, repository: SecretRepository, box: SecretBox, clock: Clock, *, environment: EnvironmentKeys
     ) -> None:
         self._repository = repository
         self._box = box

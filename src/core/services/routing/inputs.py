@@ -24,6 +24,7 @@ from ...domain.media import (
     StoredPicture,
     one_chunk,
 )
+from ...domain.result_files import PublicBaseUrl
 from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
@@ -51,7 +52,7 @@ class JobInputsFactory:
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
-        public_base_url: str | None,
+        public_base_url: PublicBaseUrl | None,
     ) -> None:
         self.pictures = pictures
         self.store = store

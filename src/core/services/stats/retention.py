@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import NewType
 
 from ...domain.stats import SETTLED_AFTER
 from ...ports.clock import Clock
@@ -11,13 +12,16 @@ from ...ports.job_repository import JobRepository
 from ...ports.stats_service import StatsService
 from ..maintenance.task import BATCH
 
+HistoryPeriod = NewType("HistoryPeriod", timedelta)
+"""How long ended jobs and their logs are kept."""
+
 _FOLD_BATCH = 5000
 
 
 class Retention:
     """Keeps jobs with their logs for `kept`, and their statistics for good. Methods may raise QueueUnavailable."""
 
-    def __init__(self, *, jobs: JobRepository, stats: StatsService, clock: Clock, kept: timedelta) -> None:
+    def __init__(self, *, jobs: JobRepository, stats: StatsService, clock: Clock, kept: HistoryPeriod) -> None:
         self._jobs = jobs
         self._stats = stats
         self._clock = clock

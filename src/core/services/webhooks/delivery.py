@@ -18,6 +18,7 @@ import msgspec
 
 from ...domain.errors import JobNotFound, PhotoChangerError, WebhookUnreachable
 from ...domain.job import Job
+from ...domain.result_files import ResultPayload, result_payload
 from ...domain.webhook import (
     PAUSES,
     Delivery,
@@ -49,20 +50,6 @@ GRACE = timedelta(seconds=15)
 """How long running calls may go on after the stop signal: longer than one may take."""
 
 _MAX_ERROR_CHARS = 200
-
-
-class ResultPayload(msgspec.Struct, kw_only=True):
-    """The picture of an ended job. `outcome` is `success`, or `fallback` for a picture of the failure answer."""
-
-    url: str
-    thumbnail_url: str
-    mime: str
-    width: int
-    height: int
-    size_bytes: int
-    sha256: str
-    expires_at: datetime
-    outcome: str
 
 
 class JobPayload(msgspec.Struct, kw_only=True):
@@ -100,8 +87,20 @@ class _PermanentlyFailed(_Failed):
     """The delivery failed and must not be retried."""
 
 
+class DeliveryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of deliveries.
+
+    Attributes:
+        public_base_url: the configured address that links in payloads start with.
+        pauses: the pauses after the first, second, … failed call.
+    """
+
+    public_base_url: str | None = None
+    pauses: Sequence[timedelta] = PAUSES
+
+
 class WebhookDelivery:
-    """Acquires due deliveries and makes their calls. `pauses` are the pauses after the first, second, … failed call."""
+    """Acquires due deliveries and makes their calls."""
 
     def __init__(
         self,
@@ -112,8 +111,7 @@ class WebhookDelivery:
         box: SecretBox,
         sender: WebhookSender,
         clock: Clock,
-        public_base_url: str | None = None,
-        pauses: Sequence[timedelta] = PAUSES,
+        options: DeliveryOptions,
     ) -> None:
         self._webhooks = webhooks
         self._outbox = outbox
@@ -121,8 +119,8 @@ class WebhookDelivery:
         self._box = box
         self._sender = sender
         self._clock = clock
-        self._base = public_base_url or ""
-        self._pauses = pauses
+        self._base = options.public_base_url or ""
+        self._pauses = options.pauses
         self._calls = BackgroundTasks()
         self._slots: Counter[str] = Counter()
         self._changed = asyncio.Event()
@@ -251,22 +249,6 @@ class WebhookDelivery:
                 error_code=job.error_code,
                 created_at=job.created_at,
                 finalized_at=job.finalized_at,
-                result=self._result(job),
+                result=result_payload(job, url=f"{self._base}/public/results/{job.id}"),
             ),
-        )
-
-    def _result(self, job: Job) -> ResultPayload | None:
-        if job.result is None:
-            return None
-        url = f"{self._base}/public/results/{job.id}"
-        return ResultPayload(
-            url=url,
-            thumbnail_url=f"{url}/thumbnail",
-            mime=job.result.mime,
-            width=job.result.picture.width,
-            height=job.result.picture.height,
-            size_bytes=job.result.file.size_bytes,
-            sha256=job.result.file.sha256,
-            expires_at=job.result.expires_at,
-            outcome=job.result.outcome,
         )

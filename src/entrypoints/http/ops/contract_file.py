@@ -1,6 +1,6 @@
-"""Where the OpenAPI contract is: its YAML in a checkout's `openapi/`, its JSON, as built, beside this module.
+"""Location of the OpenAPI contract: the YAML in a checkout's `openapi/`, the JSON that setup.py builds in this folder.
 
-An installed package has both beside this module (setup.py).
+An installed package has both in this folder.
 """
 
 from __future__ import annotations

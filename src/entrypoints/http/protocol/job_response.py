@@ -13,7 +13,8 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
 from ....core.domain.errors import PhotoChangerError
-from ....core.domain.job import Job, Result
+from ....core.domain.job import Job
+from ....core.domain.result_files import ResultPayload, result_payload
 from ....core.domain.slot import ResponseMode
 from ....core.ports.clock import Clock
 from ....core.ports.media_store import MediaStore
@@ -23,20 +24,6 @@ from .links import UrlBuilder
 from .problems import problem_of_job, problem_response
 
 _log = logging.getLogger("photochanger.http")
-
-
-class ResultBody(msgspec.Struct, kw_only=True):
-    """A finished picture as JSON."""
-
-    url: str
-    thumbnail_url: str
-    mime: str
-    width: int
-    height: int
-    size_bytes: int
-    sha256: str
-    expires_at: datetime
-    outcome: str
 
 
 class JobBody(msgspec.Struct, kw_only=True):
@@ -55,7 +42,7 @@ class JobBody(msgspec.Struct, kw_only=True):
     attempt: int
     provider_id: str | None
     operation_id: str | None
-    result: ResultBody | None
+    result: ResultPayload | None
 
 
 class AcceptedBody(msgspec.Struct, kw_only=True):
@@ -84,21 +71,7 @@ def job_body(job: Job, links: UrlBuilder) -> JobBody:
         attempt=job.attempt,
         provider_id=job.provider_id,
         operation_id=job.operation_id,
-        result=_result_body(job, job.result, links) if job.result else None,
-    )
-
-
-def _result_body(job: Job, result: Result, links: UrlBuilder) -> ResultBody:
-    return ResultBody(
-        url=links.result(job.id),
-        thumbnail_url=links.thumbnail(job.id),
-        mime=result.mime,
-        width=result.picture.width,
-        height=result.picture.height,
-        size_bytes=result.file.size_bytes,
-        sha256=result.file.sha256,
-        expires_at=result.expires_at,
-        outcome=result.outcome,
+        result=result_payload(job, url=links.result(job.id)),
     )
 
 
