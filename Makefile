@@ -2,22 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CONTRACT := src/entrypoints/http/ops/photochanger.json
 
-.PHONY: demo serve test bench lint clean lock screenshots release-contract
+.PHONY: demo serve test bench lint contract clean lock screenshots release-contract
 
-demo: $(READY)
+demo: $(READY) $(CONTRACT)
 	$(BIN)/photochanger demo
 
-serve: $(READY)
+serve: $(READY) $(CONTRACT)
 	$(BIN)/photochanger serve
 
-test: lint
+test: lint $(CONTRACT)
 	scripts/test-tools
 	$(BIN)/python -m compileall -q src  # once, and not in each process that a test starts
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 # Pictures of the page, taken by the tests that drive it; which of them are kept says docs/screenshots/.gitignore.
-screenshots: $(READY)
+screenshots: $(READY) $(CONTRACT)
 	scripts/test-tools
 	PHOTOCHANGER_SCREENSHOTS=docs/screenshots $(BIN)/pytest -q -n 2 tests/integration/page $(ARGS)
 
@@ -27,11 +28,17 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The contract as JSON, which `/openapi.json` answers with.
+contract: $(CONTRACT)
+
+$(CONTRACT): openapi/photochanger.yaml setup.py | $(READY)
+	$(BIN)/python setup.py -q build_contract
+
 # Keeps the contract as it is now under its version, as the last step before a tag (ADR 21).
 release-contract: $(READY)
 	$(BIN)/python -m tests.support.contract_releases
 
-bench: $(READY)
+bench: $(READY) $(CONTRACT)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # New pins of the newest versions that fit; hashes, but no address to fetch from.
@@ -51,4 +58,4 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.p
 	touch $@
 
 clean:
-	rm -rf .venv .tools .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(CONTRACT) .venv .tools .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,23 +1,60 @@
-"""Finds the packages of `src`, which is the package `photochanger` itself, and puts the contract into the wheel."""
+"""Find the packages of `src`, which is the package `photochanger` itself, and add the OpenAPI contract to them.
 
+The service answers `GET /openapi.json` with a file that is built here, so that no process parses the YAML. A wheel
+contains both forms; an editable checkout keeps its YAML in `openapi/` and has the JSON beside the module that serves it
+(ignored by git). `python setup.py build_contract` builds that file again.
+"""
+
+import json
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Command, find_packages, setup
 from setuptools.command.build_py import build_py
 
 CONTRACT = Path("openapi/photochanger.yaml")
+SERVED_FROM = Path("entrypoints/http/ops")
+
+
+def write_json(target: Path) -> None:
+    """Write the contract as JSON."""
+    import yaml
+
+    contract = yaml.safe_load(CONTRACT.read_bytes())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps(contract, ensure_ascii=False, separators=(",", ":"), default=_date), "utf-8")
+    partial.replace(target)
+
+
+def _date(value: object) -> str:
+    return value.isoformat()  # type: ignore[attr-defined]
+
+
+class BuildContract(Command):
+    """Build the JSON form of the contract in the source tree."""
+
+    user_options = ()
+
+    def initialize_options(self) -> None: ...
+
+    def finalize_options(self) -> None: ...
+
+    def run(self) -> None:
+        write_json(Path("src") / SERVED_FROM / CONTRACT.with_suffix(".json").name)
 
 
 class BuildWithContract(build_py):
-    """Copies the OpenAPI contract beside the module that serves it."""
+    """Add both forms of the contract to a wheel, or the JSON form to an editable source tree."""
 
     def run(self) -> None:
         super().run()
-        if not self.editable_mode:
-            target = Path(self.build_lib, "photochanger/entrypoints/http/ops", CONTRACT.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(CONTRACT, target)
+        if self.editable_mode:
+            self.run_command("build_contract")
+            return
+        folder = Path(self.build_lib, "photochanger") / SERVED_FROM
+        write_json(folder / CONTRACT.with_suffix(".json").name)
+        shutil.copyfile(CONTRACT, folder / CONTRACT.name)
 
 
 setup(
@@ -28,5 +65,5 @@ setup(
         "photochanger.entrypoints.http.ops": ["docs/**/*"],
         "photochanger.entrypoints.http.page": ["static/**/*"],
     },
-    cmdclass={"build_py": BuildWithContract},
+    cmdclass={"build_contract": BuildContract, "build_py": BuildWithContract},
 )

@@ -20,7 +20,7 @@ from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from photochanger import Settings
-from photochanger.adapters.postgres import Database, EmbeddedServer
+from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from photochanger.core.domain.slot import Route, RouteEntry
 from photochanger.core.ports.provider import (
@@ -34,12 +34,10 @@ from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.bootstrap import (
     freeze_gc,
     migrate_database,
-    readiness,
     seed,
 )
 from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
-from photochanger.entrypoints.http.dependencies import HttpServices
 from photochanger.entrypoints.worker.worker import Worker
 
 from . import moody
@@ -102,8 +100,7 @@ async def prepare(settings: Settings) -> None:
 async def run_http(settings: Settings) -> None:
     """The HTTP process alone."""
     container = _container(settings)
-    ready = await readiness(container, database=await container.get(Database))
-    app = create_http_app(await HttpServices.from_container(container, readiness=ready))
+    app = await create_http_app(container)
     freeze_gc()
     await _serve(app)
     await container.close()

@@ -1,43 +1,38 @@
-"""What every process does before it takes work, once per data folder: schema, shipped slots, first passwords."""
+"""First start of a process or data folder: schema, shipped slots, initial passwords."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from functools import partial
 
 import msgspec
 from dishka import AsyncContainer
 
-from ..adapters.postgres import Database, migrate, require_current_schema
+from ..adapters.postgres import Database, migrate
 from ..core.domain.slot import shipped_slots
-from ..core.ports.media_store import MediaStore
 from ..core.ports.slot_repository import SlotRepository
 from ..core.services.auth.admins import AdminService
-from ..core.services.media.disk_space import DiskSpace
 from ..core.services.settings.service import SettingsService
 from .config import Settings
-from .diagnostics.readiness import Check, Readiness
 
 
 def freeze_gc() -> None:
-    """Let the garbage collector pass over what is there by now: it lives as long as the process.
+    """Exclude the objects that exist now from garbage collection: they live as long as the process.
 
-    A full collection, which stops everything meanwhile, took 50 ms with the modules in it; most of that is theirs.
+    A full collection, which stops the process, takes 50 ms with the imported modules in it.
     """
     gc.collect()
     gc.freeze()
 
 
 async def migrate_database(container: AsyncContainer) -> None:
-    """Bring the schema up to date; safe beside other processes that do the same."""
+    """Update the schema; safe in several processes at the same time."""
     database = await container.get(Database)
     await asyncio.to_thread(migrate, database.url)
 
 
 class InitialCredentials(msgspec.Struct, frozen=True):
-    """What was generated at a first start and is known to nobody yet: the ingest password, an administrator with a
-    password."""
+    """Credentials generated at the first start, to be shown once: ingest password, administrator and password."""
 
     ingest_password: str | None
     administrator: tuple[str, str] | None
@@ -47,7 +42,7 @@ class InitialCredentials(msgspec.Struct, frozen=True):
 
 
 async def seed(container: AsyncContainer) -> InitialCredentials:
-    """Add what a service needs and does not have yet: shipped slots, the ingest password, an administrator."""
+    """Add what is missing: shipped slots, the ingest password, an administrator."""
     settings = await container.get(Settings)
     ingest_password = await _seed_ingest(container, settings)
     admins = await container.get(AdminService)
@@ -57,8 +52,7 @@ async def seed(container: AsyncContainer) -> InitialCredentials:
 
 
 async def seed_quietly(container: AsyncContainer) -> None:
-    """The same where nobody reads what is printed: an administrator is added only if name and password are
-    configured."""
+    """As `seed`, without output: an administrator is added only if name and password are configured."""
     settings = await container.get(Settings)
     await _seed_ingest(container, settings)
     if settings.admin_username is not None and settings.admin_password is not None:
@@ -66,32 +60,14 @@ async def seed_quietly(container: AsyncContainer) -> None:
 
 
 def print_initial_credentials(first: InitialCredentials) -> None:
-    """Print what was generated: the only time that it can be read."""
+    """Print the generated credentials; they cannot be shown again."""
     if first.ingest_password is not None:
-        print(f"The ingest password is {first.ingest_password} - note it now, it is not shown again.", flush=True)
+        print(f"Ingest password: {first.ingest_password} (shown only once)", flush=True)
     if first.administrator is not None:
         name, password = first.administrator
-        print(f"The administrator {name} has the password {password} - note it now, it is not shown again.", flush=True)
+        print(f"Administrator: {name}, password: {password} (shown only once)", flush=True)
 
 
 async def _seed_ingest(container: AsyncContainer, settings: Settings) -> str | None:
     await (await container.get(SlotRepository)).add_missing(shipped_slots())
     return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)
-
-
-async def readiness(container: AsyncContainer, *, database: Database | None, worker: Check | None = None) -> Readiness:
-    """The checks of this process. `database` and `worker` are left out where there is none here."""
-    checks: dict[str, Check] = {}
-    if database is not None:
-        checks["database"] = database.ping
-        checks["schema"] = partial(require_current_schema, database)
-    store, space = await container.get(MediaStore), await container.get(DiskSpace)
-
-    async def store_takes_photos() -> None:
-        await store.check()
-        await space.require()
-
-    checks["store"] = store_takes_photos
-    if worker is not None:
-        checks["worker"] = worker
-    return Readiness(checks)

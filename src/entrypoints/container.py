@@ -17,6 +17,7 @@ from ..adapters.postgres import (
     EmbeddedServer,
     PostgresAdminRepository,
     PostgresAuditLog,
+    PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresIngestRequestRepository,
     PostgresJobLog,
@@ -54,6 +55,7 @@ from ..core.ports.accounts import (
 )
 from ..core.ports.audit_log import AuditLog
 from ..core.ports.clock import Clock
+from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.ingest_requests import IngestRequestRepository
 from ..core.ports.job_log import JobLog
@@ -88,6 +90,7 @@ from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.disk_space import DiskSpace
+from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.providers.api_keys import ProviderKeys
@@ -109,6 +112,8 @@ from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
+from .diagnostics.provider_listing import ProviderListing
+from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
@@ -146,6 +151,7 @@ class PostgresAdapters(Provider):
         async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
             yield signals
 
+    database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
     queue = provide(PostgresJobQueue, provides=JobQueue)
     limits = provide(PostgresProviderLimits, provides=ProviderLimits)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
@@ -257,6 +263,7 @@ class CoreServices(Provider):
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
     intake = provide(PhotoIntake)
+    result_pictures = provide(ResultPictures)
     completion = provide(JobCompletion)
     jobs = provide(DefaultJobService)
     media_service = provide(DefaultMediaService, provides=MediaService)
@@ -282,6 +289,8 @@ class CoreServices(Provider):
     overview = provide(Overview)
     events = provide(EventStream)
     metrics = provide(MetricsCollector)
+    readiness = provide(Readiness)
+    provider_listing = provide(ProviderListing)
 
     @provide
     async def last_requests(
@@ -309,14 +318,14 @@ class CoreServices(Provider):
     def inputs(
         self,
         settings: Settings,
-        completion: JobCompletion,
+        pictures: ResultPictures,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
     ) -> JobInputsFactory:
         return JobInputsFactory(
-            completion=completion,
+            pictures=pictures,
             store=store,
             media=media,
             images=images,

@@ -21,14 +21,12 @@ from .bootstrap import (
     freeze_gc,
     migrate_database,
     print_initial_credentials,
-    readiness,
     seed,
 )
 from .config import Settings
 from .container import make_container
-from .diagnostics.readiness import require_any_worker
+from .diagnostics.readiness import Readiness, require_any_worker
 from .http.app import create_http_app
-from .http.dependencies import HttpServices
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
 from .worker.supervisor import WorkerProcess
@@ -73,19 +71,18 @@ async def _serve_http(
 ) -> None:
     registry = await container.get(WorkerRegistry)
     check = partial(worker.check if worker else require_any_worker, registry)
-    database = await container.get(Database)
-    ready = await readiness(container, database=database, worker=check)
-    services = await HttpServices.from_container(container, readiness=ready, database=database)
+    (await container.get(Readiness)).include("worker", check)
     if worker is not None:
-        services.metrics.include(worker.families)
-    app = create_http_app(services)
+        (await container.get(MetricsCollector)).include(worker.families)
+    app = await create_http_app(container)
     server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
     freeze_gc()
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]
     print(f"PhotoChanger listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    events = await container.get(EventStream)
     supervisor = await container.get(Supervisor)
-    async with supervisor.supervised(_shut_down(server, stop, services.events), name="shutdown"):
+    async with supervisor.supervised(_shut_down(server, stop, events), name="shutdown"):
         await server.serve(sockets=[listening])
 
 

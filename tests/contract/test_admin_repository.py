@@ -35,7 +35,7 @@ async def audit_entries(backend: SimpleNamespace) -> list[AuditEntry]:
     return [*(await backend.audit.find(limit=100)).items]
 
 
-async def test_at_first_there_is_nobody(backend: SimpleNamespace) -> None:
+async def test_at_first_there_is_no_administrator(backend: SimpleNamespace) -> None:
     assert await backend.admins.all() == []
 
 
@@ -48,30 +48,30 @@ async def test_everyone_comes_back_as_added_by_name(backend: SimpleNamespace) ->
 
 
 async def test_a_name_is_given_once_and_the_second_is_not_audited(backend: SimpleNamespace) -> None:
-    first, told = admin("ada"), entry()
-    await backend.admins.add(first, audit=told)
+    first, recorded = admin("ada"), entry()
+    await backend.admins.add(first, audit=recorded)
     with pytest.raises(AdminExists):
         await backend.admins.add(admin("ada", password_hash="other"), audit=entry())
     assert await backend.admins.all() == [first]
-    assert await audit_entries(backend) == [told]
+    assert await audit_entries(backend) == [recorded]
 
 
-async def test_of_many_that_add_one_name_at_once_one_does(backend: SimpleNamespace) -> None:
+async def test_of_concurrent_additions_of_one_name_one_succeeds(backend: SimpleNamespace) -> None:
     adds = (backend.admins.add(admin("ada", password_hash=str(number)), audit=entry()) for number in range(8))
     ended = await asyncio.gather(*adds, return_exceptions=True)
     assert sorted(type(end) is AdminExists for end in ended) == [False] + [True] * 7
     assert len(await audit_entries(backend)) == 1
 
 
-async def test_the_first_one_is_added_only_where_there_is_nobody(backend: SimpleNamespace) -> None:
-    first, told = admin("ada"), entry()
-    assert await backend.admins.add_first(first, audit=told)
+async def test_the_first_one_is_added_only_where_none_exists(backend: SimpleNamespace) -> None:
+    first, recorded = admin("ada"), entry()
+    assert await backend.admins.add_first(first, audit=recorded)
     assert not await backend.admins.add_first(admin("bob"), audit=entry())
     assert await backend.admins.all() == [first]
-    assert await audit_entries(backend) == [told]
+    assert await audit_entries(backend) == [recorded]
 
 
-async def test_somebody_who_is_disabled_is_somebody(backend: SimpleNamespace) -> None:
+async def test_a_disabled_administrator_counts_as_existing(backend: SimpleNamespace) -> None:
     await backend.admins.add(admin("ada", disabled_at=LATER))
     assert not await backend.admins.add_first(admin("bob"))
 
@@ -84,7 +84,7 @@ async def test_of_processes_that_start_together_one_adds_its_first(backend: Simp
 
 
 async def test_a_first_one_that_comes_with_others_never_breaks(backend: SimpleNamespace) -> None:
-    """Whoever is first, the name is there once, and only the one that adds by name may be refused."""
+    """The name is stored once whichever is first, and only the addition by name may be refused."""
     firsts = [backend.admins.add_first(admin("ada")) for _ in range(4)]
     *added, end = await asyncio.gather(*firsts, backend.admins.add(admin("ada")), return_exceptions=True)
     assert added.count(True) + (end is None) == 1
@@ -99,17 +99,17 @@ async def test_a_changed_administrator_is_kept_whole_and_the_others_stay(backend
     changed = admin(
         "ada", password_hash="new", permissions=(Permission.STATS_READ,), tokens_from=LATER, disabled_at=LATER
     )
-    told = entry(AuditAction.ADMIN_DISABLED)
+    recorded = entry(AuditAction.ADMIN_DISABLED)
     seen: list[Mapping[str, Admin]] = []
 
     def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
         seen.append(everyone)
-        return changed, told
+        return changed, recorded
 
     await backend.admins.change(edit)
     assert seen == [{"ada": ada, "bob": bob}]
     assert await backend.admins.all() == [changed, bob]
-    assert await audit_entries(backend) == [told]
+    assert await audit_entries(backend) == [recorded]
 
 
 async def test_a_change_that_finds_nothing_to_change_leaves_all_as_it_is(backend: SimpleNamespace) -> None:
@@ -126,11 +126,11 @@ async def test_what_a_change_raises_goes_through_and_nothing_is_stored(backend: 
     await backend.admins.add(admin("ada"))
     with pytest.raises(AdminNotFound):
         await backend.admins.change(refuse)
-    await backend.admins.change(lambda everyone: (everyone["ada"], entry()))  # and nobody is kept waiting for it
+    await backend.admins.change(lambda everyone: (everyone["ada"], entry()))  # and does not block the next one
     assert await backend.admins.all() == [admin("ada")]
 
 
-async def test_of_changes_at_once_none_is_lost(backend: SimpleNamespace) -> None:
+async def test_concurrent_changes_are_all_kept(backend: SimpleNamespace) -> None:
     await backend.admins.add(admin("ada", password_hash="0"))
 
     def count_up(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:

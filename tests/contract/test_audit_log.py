@@ -23,8 +23,8 @@ BOB = Actor("bob")
 def entry(
     action: AuditAction = AuditAction.LOGIN, by: Actor = ADA, *, minutes: int = 0, id: int | None = None, **fields: Any
 ) -> AuditEntry:
-    told = audit_entry(action, by, now=NOW + timedelta(minutes=minutes), **fields)
-    return told if id is None else msgspec.structs.replace(told, id=UUID(int=id))
+    recorded = audit_entry(action, by, now=NOW + timedelta(minutes=minutes), **fields)
+    return recorded if id is None else msgspec.structs.replace(recorded, id=UUID(int=id))
 
 
 async def appended(backend: SimpleNamespace, *entries: AuditEntry) -> list[AuditEntry]:
@@ -37,17 +37,17 @@ async def found(backend: SimpleNamespace, **wanted: Any) -> list[AuditEntry]:
     return [*(await backend.audit.find(**{"limit": 100} | wanted)).items]
 
 
-async def test_at_first_nothing_is_told(backend: SimpleNamespace) -> None:
+async def test_at_first_nothing_is_recorded(backend: SimpleNamespace) -> None:
     page = await backend.audit.find(limit=10)
     assert (page.items, page.next) == ((), None)
 
 
 async def test_an_entry_comes_back_as_it_was_appended(backend: SimpleNamespace) -> None:
     detail = {"changed": {"name": ["“Ä”", None], "n": [1.5, {"deep": [True]}]}}
-    told = entry(AuditAction.SLOT_CHANGED, target="slot-001", **detail)
+    recorded = entry(AuditAction.SLOT_CHANGED, target="slot-001", **detail)
     bare = entry(AuditAction.PURGED, BOB)
-    await appended(backend, told, bare)
-    assert sorted(await found(backend), key=lambda one: one.id) == sorted([told, bare], key=lambda one: one.id)
+    await appended(backend, recorded, bare)
+    assert sorted(await found(backend), key=lambda one: one.id) == sorted([recorded, bare], key=lambda one: one.id)
 
 
 async def test_the_newest_come_first_however_they_were_appended(backend: SimpleNamespace) -> None:
@@ -117,7 +117,7 @@ async def test_only_entries_from_before_the_moment_are_pruned(backend: SimpleNam
     assert await backend.audit.prune(before=NOW, limit=10) == 0
 
 
-async def test_no_more_are_pruned_at_once_than_the_limit_says(backend: SimpleNamespace) -> None:
+async def test_pruning_stops_at_the_limit(backend: SimpleNamespace) -> None:
     await appended(backend, *(entry(id=number) for number in range(5)))
     later = NOW + timedelta(days=1)
     assert [await backend.audit.prune(before=later, limit=2) for _ in range(4)] == [2, 2, 1, 0]

@@ -46,7 +46,7 @@ async def test_failures_while_blocked_do_not_move_the_end(backend: SimpleNamespa
     assert await backend.failures.blocked(now=SOON) == {"account ada": NOW + WINDOW}
 
 
-async def test_counting_begins_anew_once_a_count_has_ended(backend: SimpleNamespace) -> None:
+async def test_an_expired_count_starts_again(backend: SimpleNamespace) -> None:
     await fail(backend, ["account ada"], MAX_FAILURES)
     again = NOW + WINDOW
     await fail(backend, ["account ada"], MAX_FAILURES - 1, at=again)
@@ -63,7 +63,7 @@ async def test_each_key_is_counted_by_itself(backend: SimpleNamespace) -> None:
     assert [*sorted(await backend.failures.blocked(now=NOW))] == ["account ada", "address 10.0.0.1"]
 
 
-async def test_only_the_keys_that_are_asked_for_are_told(backend: SimpleNamespace) -> None:
+async def test_only_the_requested_keys_are_returned(backend: SimpleNamespace) -> None:
     await fail(backend, ["account ada", "account bob"], MAX_FAILURES)
     asked = await backend.failures.blocked(now=NOW, keys=["account bob", "account carl"])
     assert asked == {"account bob": NOW + WINDOW}

@@ -29,7 +29,7 @@ async def test_a_request_is_read_back_whole(backend: SimpleNamespace) -> None:
         field_count=40,
         password=PasswordCheck.WRONG,
         file=ReceivedFile(
-            field="photo", filename="IMG.JPG", content_type="image/jpeg", size_bytes=7, sniffed="image/jpeg"
+            field="photo", filename="IMG.JPG", content_type="image/jpeg", size_bytes=7, sniffed_type="image/jpeg"
         ),
         complete=True,
         status=401,

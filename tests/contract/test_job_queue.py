@@ -153,15 +153,15 @@ async def test_a_job_that_timed_out_gives_its_key_back(backend: SimpleNamespace)
     assert again.id != late.id
 
 
-# Clients that hang up
+# Clients that disconnect
 
 
 def resent(job: Job, **overrides: object) -> JobSpec:
-    """The same photo on the same slot, as a client sends it that has hung up."""
+    """The same photo on the same slot, sent again after a disconnect."""
     return new_job(slot_id=job.slot_id, photo=photo(sha256=job.photo.file.sha256), **overrides)
 
 
-async def test_a_resent_photo_joins_the_job_whose_client_hung_up(backend: SimpleNamespace) -> None:
+async def test_a_resent_photo_joins_the_job_whose_client_disconnected(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=MANY)
     await backend.queue.abandon(job.id)
     assert (await backend.jobs.get(job.id)).abandoned_at is not None

@@ -1,4 +1,4 @@
-"""The JobSignals contract: nobody sleeps through what they wait for."""
+"""The JobSignals contract: no subscriber misses its wake-up."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_released_job_wakes_who_waits_for_work(backend: SimpleNamespace)
         assert await work.wait(LONG)
 
 
-async def test_a_finalized_job_wakes_everybody_who_waits_for_it(backend: SimpleNamespace) -> None:
+async def test_a_finalized_job_wakes_all_its_subscribers(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=10)
     with backend.signals.finalized(job.id) as one, backend.signals.finalized(job.id) as other:
         await backend.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None)
@@ -60,7 +60,7 @@ async def test_a_finalized_job_wakes_everybody_who_waits_for_it(backend: SimpleN
         assert await other.wait(LONG)
 
 
-async def test_the_end_of_another_job_wakes_nobody(backend: SimpleNamespace) -> None:
+async def test_the_end_of_another_job_wakes_no_subscriber(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=10)
     other = await backend.queue.enqueue(new_job(), max_active=10)
     with backend.signals.finalized(job.id) as mine, backend.signals.finalized(other.id) as theirs:
@@ -69,7 +69,7 @@ async def test_the_end_of_another_job_wakes_nobody(backend: SimpleNamespace) -> 
         assert not await mine.wait(SHORT)
 
 
-async def test_a_late_finalize_wakes_nobody(backend: SimpleNamespace) -> None:
+async def test_a_late_finalize_wakes_no_subscriber(backend: SimpleNamespace) -> None:
     job = await backend.queue.enqueue(new_job(), max_active=10)
     with backend.signals.finalized(job.id) as ended:
         await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)

@@ -126,7 +126,7 @@ async def test_a_file_on_its_way_is_not_seen(store: MediaStore) -> None:
 async def test_an_error_from_the_sender_leaves_nothing_and_goes_through(store: MediaStore, sent: int) -> None:
     async def breaking() -> AsyncIterator[bytes]:
         yield bytes(sent)
-        raise ConnectionResetError("the client hung up")
+        raise ConnectionResetError("the client disconnected")
 
     with pytest.raises(ConnectionResetError):
         await store.put(KIND, "photo", breaking(), max_bytes=2 * MIB)

@@ -167,7 +167,7 @@ async def test_failures_in_a_row_open_the_breaker_for_everybody(backend: SimpleN
     assert (standing.breaker, standing.health) == (Breaker.OPEN, 0.0)
 
 
-async def test_standings_tell_calls_health_and_pace(backend: SimpleNamespace) -> None:
+async def test_standings_have_calls_health_and_latency(backend: SimpleNamespace) -> None:
     assert await backend.limits.health() == {}
     (claim,) = await claims(backend, 1)
     for seconds in range(1, 11):

@@ -53,13 +53,13 @@ async def test_each_provider_has_its_own(backend: SimpleNamespace) -> None:
 
 async def test_the_last_one_put_holds(backend: SimpleNamespace) -> None:
     await put(backend, secret())
-    newer = secret(sealed="newer", changed_at=NOW + timedelta(days=1), changed_by="somebody else")
+    newer = secret(sealed="newer", changed_at=NOW + timedelta(days=1), changed_by="another admin")
     await put(backend, newer)
     assert await backend.secrets.get("gemini") == newer
     assert len(await backend.secrets.states()) == 1
 
 
-async def test_states_tell_who_and_when_by_provider_and_nothing_sealed(backend: SimpleNamespace) -> None:
+async def test_states_have_author_and_time_by_provider_and_nothing_sealed(backend: SimpleNamespace) -> None:
     for provider_id in ("turbotext", "a-booth", "gemini", "ab"):
         await put(backend, secret(provider_id, sealed="v1.hush", changed_by=f"the owner of {provider_id}"))
     states = await backend.secrets.states()
@@ -92,7 +92,7 @@ async def test_changes_are_written_with_their_audit_entries(backend: SimpleNames
     assert {entry.id for entry in (await backend.audit.find(limit=9)).items} == {entries[0].id, entries[1].id}
 
 
-async def test_of_many_that_put_at_once_one_holds_whole(backend: SimpleNamespace) -> None:
+async def test_of_concurrent_writes_one_is_stored_whole(backend: SimpleNamespace) -> None:
     stored = [secret(sealed=f"sealed {number}", changed_by=f"person {number}") for number in range(8)]
     await asyncio.gather(*(put(backend, one) for one in stored))
     assert await backend.secrets.get("gemini") in stored

@@ -1,4 +1,4 @@
-"""The SigningKeyRepository contract: sealed keys, of which at most one is signed with, whoever changes them at once."""
+"""The SigningKeyRepository contract: sealed keys, of which at most one is signed with, under concurrent changes."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ async def test_of_processes_that_start_together_one_adds_its_key(backend: Simple
 
 
 async def test_a_new_key_retires_the_one_before_it_and_is_audited(backend: SimpleNamespace) -> None:
-    one, two, told = key("one"), key("two", minutes=5), entry()
+    one, two, recorded = key("one"), key("two", minutes=5), entry()
     await backend.signing_keys.add_first(one)
-    await backend.signing_keys.rotate(two, retired_after=NOW, audit=told)
+    await backend.signing_keys.rotate(two, retired_after=NOW, audit=recorded)
     assert await backend.signing_keys.all() == [two, retired(one, by=two)]
-    assert await audit_entries(backend) == [told]
+    assert await audit_entries(backend) == [recorded]
 
 
 async def test_a_retired_key_stays_retired_after_when_it_was(backend: SimpleNamespace) -> None:
@@ -69,7 +69,7 @@ async def test_a_retired_key_stays_retired_after_when_it_was(backend: SimpleName
     assert await backend.signing_keys.all() == [three, retired(two, by=three), retired(one, by=two)]
 
 
-async def test_of_many_that_rotate_at_once_one_key_is_signed_with_and_none_is_lost(backend: SimpleNamespace) -> None:
+async def test_concurrent_rotations_leave_one_current_key_and_lose_none(backend: SimpleNamespace) -> None:
     await backend.signing_keys.add_first(key("first"))
     rotations = [
         backend.signing_keys.rotate(key(f"key {n}", minutes=n + 1), retired_after=NOW, audit=entry()) for n in range(8)

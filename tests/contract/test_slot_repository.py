@@ -1,4 +1,4 @@
-"""The SlotRepository contract: fifteen slots, and no write over somebody else's."""
+"""The SlotRepository contract: fifteen slots, and no lost update."""
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ async def test_adding_again_leaves_edited_slots_as_they_are(shipped: SimpleNames
     assert len(await shipped.slots.all()) == len(SLOT_IDS)
 
 
-def told() -> AuditEntry:
+def entry() -> AuditEntry:
     """The audit entry of a change."""
     return audit_entry(AuditAction.SLOT_CHANGED, COMMAND_LINE, now=datetime(2026, 5, 1, tzinfo=UTC))
 
 
 async def test_a_change_is_written_with_its_audit_entry_or_not_at_all(shipped: SimpleNamespace) -> None:
-    await shipped.slots.save(FULL, expected_version=1, audit=told())
-    await shipped.slots.save(FULL, expected_version=1, audit=told())
+    await shipped.slots.save(FULL, expected_version=1, audit=entry())
+    await shipped.slots.save(FULL, expected_version=1, audit=entry())
     assert len((await shipped.audit.find(limit=9)).items) == 1
 
 
@@ -139,7 +139,7 @@ async def test_a_template_that_is_none_cannot_be_bound(shipped: SimpleNamespace,
     before = await shipped.slots.get("slot-007")
     route = msgspec.structs.replace(FULL.route, templates=(TemplateBinding("style", media_id),))
     with pytest.raises(TemplateNotFound):
-        await shipped.slots.save(msgspec.structs.replace(FULL, route=route), expected_version=1, audit=told())
+        await shipped.slots.save(msgspec.structs.replace(FULL, route=route), expected_version=1, audit=entry())
     assert await shipped.slots.get("slot-007") == before
     assert not (await shipped.audit.find(limit=9)).items
 
@@ -161,7 +161,7 @@ async def test_added_slots_bring_their_bindings_and_those_that_are_there_keep_th
 async def test_a_refused_save_leaves_bindings_as_they_are(shipped: SimpleNamespace) -> None:
     saved = await shipped.slots.save(FULL, expected_version=1)
     bare = msgspec.structs.replace(FULL, route=msgspec.structs.replace(FULL.route, templates=()))
-    assert await shipped.slots.save(bare, expected_version=1, audit=told()) is None
+    assert await shipped.slots.save(bare, expected_version=1, audit=entry()) is None
     assert await shipped.slots.get("slot-007") == saved
     assert not (await shipped.audit.find(limit=9)).items
 
@@ -180,12 +180,12 @@ async def test_bindings_are_replaced_whole_and_read_by_key(shipped: SimpleNamesp
 
 async def test_a_reset_is_a_mark_that_later_saves_leave(shipped: SimpleNamespace) -> None:
     at = datetime(2026, 5, 1, tzinfo=UTC)
-    await shipped.slots.reset_stats("slot-007", at=at, audit=told())
+    await shipped.slots.reset_stats("slot-007", at=at, audit=entry())
     slot = await shipped.slots.get("slot-007")
     assert (slot.stats_reset_at, slot.version) == (at, 1)
     saved = await shipped.slots.save(FULL, expected_version=1)
     assert saved.stats_reset_at == at
     assert (await shipped.slots.get("slot-007")).stats_reset_at == at
     with pytest.raises(SlotNotFound):
-        await shipped.slots.reset_stats("slot-099", at=at, audit=told())
+        await shipped.slots.reset_stats("slot-099", at=at, audit=entry())
     assert len((await shipped.audit.find(limit=9)).items) == 1

@@ -1,4 +1,4 @@
-"""Random histories: whatever was folded, reset and counted anew in between, the figures are those of the jobs."""
+"""Random histories: after any folds, resets and rebuilds the counts are those of the jobs."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class Fold(msgspec.Struct, frozen=True):
 
 
 class Reset(msgspec.Struct, frozen=True):
-    """The slot's statistics begin anew where the last job in time ended, or this much later."""
+    """Reset the slot where the last job in time ended, or this much later."""
 
     slot_id: str
     after: timedelta
 
 
 class Rebuild(msgspec.Struct, frozen=True):
-    """Everything is counted anew."""
+    """Rebuild all counts."""
 
     before: timedelta
 
@@ -88,7 +88,7 @@ _histories = st.lists(_ends | _others, max_size=25)
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(history=_histories)
-async def test_the_sums_are_those_of_the_jobs_before_and_after_counting_anew(
+async def test_the_sums_are_those_of_the_jobs_before_and_after_rebuilding(
     backend: SimpleNamespace, history: Sequence[End | Fold | Reset | Rebuild]
 ) -> None:
     days = next(_DAYS)

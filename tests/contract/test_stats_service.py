@@ -211,7 +211,7 @@ async def test_what_ended_lately_is_left_to_a_later_fold(backend: SimpleNamespac
     assert await backend.stats.fold(before=THREE + MINUTE, limit=10) == 0
 
 
-async def test_counting_anew_changes_nothing(backend: SimpleNamespace) -> None:
+async def test_rebuilding_changes_nothing(backend: SimpleNamespace) -> None:
     await reset(backend, THREE + 5 * MINUTE)
     for minutes in (0, 6, 30, 90):
         await end(backend, THREE + minutes * MINUTE)
@@ -251,7 +251,9 @@ async def by_slot(backend: SimpleNamespace, start: datetime, end: datetime, **fi
     return {slot_id: sum(cell.count for cell in cells) for slot_id, cells in found.items()}
 
 
-async def test_slots_are_told_apart_over_days_and_pieces_of_days(backend: SimpleNamespace, settle: Settle) -> None:
+async def test_slots_are_counted_separately_over_days_and_pieces_of_days(
+    backend: SimpleNamespace, settle: Settle
+) -> None:
     midnight = THREE.replace(hour=0)
     for hours in (-25, -24, -1, 0, 23, 24, 71, 72):
         await end(backend, midnight + hours * HOUR, provider_id="gemini")
@@ -271,7 +273,7 @@ async def test_slots_are_told_apart_over_days_and_pieces_of_days(backend: Simple
     ]
 
 
-async def test_slots_are_told_apart_over_weeks(backend: SimpleNamespace, settle: Settle) -> None:
+async def test_slots_are_counted_separately_over_weeks(backend: SimpleNamespace, settle: Settle) -> None:
     monday = datetime(2026, 5, 4, tzinfo=UTC)
     for day in (-1, 0, 3, 6, 7, 13, 14):
         await end(backend, monday + day * 24 * HOUR)
@@ -281,7 +283,7 @@ async def test_slots_are_told_apart_over_weeks(backend: SimpleNamespace, settle:
         assert await by_slot(backend, start, stop) == {"slot-001": expected}, days
 
 
-async def test_slots_are_told_apart_from_their_marks_on(backend: SimpleNamespace, settle: Settle) -> None:
+async def test_slots_are_counted_separately_from_their_marks_on(backend: SimpleNamespace, settle: Settle) -> None:
     mark = THREE + 7 * MINUTE
     await reset(backend, mark)
     for at in (THREE, mark - timedelta(microseconds=1), mark, mark + 40 * HOUR):
@@ -293,7 +295,7 @@ async def test_slots_are_told_apart_from_their_marks_on(backend: SimpleNamespace
     assert await by_slot(backend, **whole) == {"slot-001": 4, "slot-002": 4}
 
 
-async def test_counting_anew_changes_no_figure_of_a_slot(backend: SimpleNamespace) -> None:
+async def test_rebuilding_changes_no_count_of_a_slot(backend: SimpleNamespace) -> None:
     for hours in (0, 5, 24, 30):
         await end(backend, THREE + hours * HOUR)
     await fold(backend)

@@ -51,7 +51,7 @@ def template(minute: int = 0) -> TemplateMedia:
     )
 
 
-def told() -> AuditEntry:
+def entry() -> AuditEntry:
     """The audit entry of a change."""
     return audit_entry(AuditAction.TEMPLATE_ADDED, COMMAND_LINE, now=NOW)
 
@@ -80,7 +80,7 @@ def _with(template: TemplateMedia, slot: Slot, setting_key: str = "frame") -> Sl
 
 async def test_a_template_comes_back_as_it_was(backend: SimpleNamespace) -> None:
     golden = template()
-    await backend.templates.add(golden, audit=told())
+    await backend.templates.add(golden, audit=entry())
     assert await backend.templates.get(golden.id) == golden
     assert await backend.templates.get(UUID(int=0)) is None
     assert await backend.templates.find() == [(golden, ())]
@@ -90,7 +90,7 @@ async def test_a_template_comes_back_as_it_was(backend: SimpleNamespace) -> None
 async def test_adding_and_binding_is_one_step_that_gives_the_slot_a_new_version(backend: SimpleNamespace) -> None:
     before = await backend.slots.get(SLOT)
     golden = template()
-    await backend.templates.add_bound(golden, slot_id=SLOT, setting_key="frame", audit=told())
+    await backend.templates.add_bound(golden, slot_id=SLOT, setting_key="frame", audit=entry())
     after = await backend.slots.get(SLOT)
     assert after.version == before.version + 1
     assert await bound(backend) == {"frame": str(golden.id)}
@@ -102,7 +102,7 @@ async def test_a_key_that_is_taken_leaves_everything_as_it_was(backend: SimpleNa
     await backend.templates.add_bound(first, slot_id=SLOT, setting_key="frame")
     before = await backend.slots.get(SLOT)
     with pytest.raises(BindingTaken):
-        await backend.templates.add_bound(second, slot_id=SLOT, setting_key="frame", audit=told())
+        await backend.templates.add_bound(second, slot_id=SLOT, setting_key="frame", audit=entry())
     assert await backend.slots.get(SLOT) == before
     assert await backend.templates.get(second.id) is None
     assert not (await backend.audit.find(limit=9)).items
@@ -111,7 +111,7 @@ async def test_a_key_that_is_taken_leaves_everything_as_it_was(backend: SimpleNa
 async def test_a_slot_that_there_is_not_leaves_nothing(backend: SimpleNamespace) -> None:
     for add in (backend.templates.add_bound, backend.templates.add_replacing):
         with pytest.raises(SlotNotFound):
-            await add(template(), slot_id="slot-099", setting_key="frame", audit=told())
+            await add(template(), slot_id="slot-099", setting_key="frame", audit=entry())
     assert await backend.templates.find() == []
     assert not (await backend.audit.find(limit=9)).items
 
@@ -119,12 +119,12 @@ async def test_a_slot_that_there_is_not_leaves_nothing(backend: SimpleNamespace)
 async def test_replacing_keeps_the_old_template(backend: SimpleNamespace) -> None:
     first, second = template(), template(1)
     for one in (first, second):
-        await backend.templates.add_replacing(one, slot_id=SLOT, setting_key="frame", audit=told())
+        await backend.templates.add_replacing(one, slot_id=SLOT, setting_key="frame", audit=entry())
     assert await bound(backend) == {"frame": str(second.id)}
     assert await backend.templates.find() == [(second, ((SLOT, "frame"),)), (first, ())]
 
 
-async def test_of_many_that_bind_the_same_key_at_once_one_wins(backend: SimpleNamespace) -> None:
+async def test_of_concurrent_bindings_of_one_key_one_wins(backend: SimpleNamespace) -> None:
     results = await asyncio.gather(
         *(backend.templates.add_bound(template(n), slot_id=SLOT, setting_key="frame") for n in range(4)),
         return_exceptions=True,
@@ -148,12 +148,12 @@ async def test_one_that_is_bound_is_not_removed_but_with_its_only_binding(backen
     golden = template()
     await backend.templates.add_bound(golden, slot_id=SLOT, setting_key="frame")
     with pytest.raises(TemplateInUse) as caught:
-        await backend.templates.remove(golden.id, audit=told())
+        await backend.templates.remove(golden.id, audit=entry())
     assert caught.value.slots == (SLOT,)
     with pytest.raises(TemplateInUse):
         await backend.templates.remove(golden.id, except_binding=(SLOT, "face"))
     before = await backend.slots.get(SLOT)
-    assert await backend.templates.remove(golden.id, except_binding=(SLOT, "frame"), audit=told()) == golden
+    assert await backend.templates.remove(golden.id, except_binding=(SLOT, "frame"), audit=entry()) == golden
     assert await bound(backend) == {}
     assert (await backend.slots.get(SLOT)).version == before.version + 1
     assert len((await backend.audit.find(limit=9)).items) == 1
@@ -167,12 +167,12 @@ async def test_one_that_a_live_job_began_with_is_not_removed_before_the_job_has_
     job = await backend.queue.enqueue(new_job(slot_id="slot-004", route=with_golden), max_active=9)
     await backend.queue.enqueue(new_job(), max_active=9)
     with pytest.raises(TemplateInUse) as caught:
-        await backend.templates.remove(golden.id, audit=told())
+        await backend.templates.remove(golden.id, audit=entry())
     assert caught.value.slots == ("slot-004",)
     assert await backend.templates.get(golden.id) == golden
     assert await backend.templates.remove(other.id) == other
     await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)
-    assert await backend.templates.remove(golden.id, audit=told()) == golden
+    assert await backend.templates.remove(golden.id, audit=entry()) == golden
     assert len((await backend.audit.find(limit=9)).items) == 1
 
 
@@ -197,10 +197,10 @@ async def test_one_that_is_bound_is_removed_by_force_with_all_its_bindings(backe
     assert await backend.templates.get(golden.id) is None
     for remove in (backend.templates.remove, backend.templates.remove_bound):
         with pytest.raises(TemplateNotFound):
-            await remove(golden.id, audit=told())
+            await remove(golden.id, audit=entry())
 
 
-async def test_binding_and_removing_at_once_leaves_no_binding_that_dangles(backend: SimpleNamespace) -> None:
+async def test_concurrent_binding_and_removing_leave_no_dangling_binding(backend: SimpleNamespace) -> None:
     for minute in range(5):
         golden = template(minute)
         await backend.templates.add(golden)
@@ -218,7 +218,7 @@ async def test_binding_and_removing_at_once_leaves_no_binding_that_dangles(backe
 
 
 @pytest.mark.parametrize("forced", [False, True])
-async def test_slots_that_bind_while_it_is_removed_either_have_it_or_are_told_that_it_is_gone(
+async def test_slots_that_bind_during_a_removal_either_have_the_template_or_fail(
     backend: SimpleNamespace, forced: bool
 ) -> None:
     remove = backend.templates.remove_bound if forced else backend.templates.remove

@@ -87,7 +87,7 @@ async def test_a_finalization_that_is_said_again_gives_no_second_delivery(backen
     assert (await only(backend)).job_id == job.id
 
 
-async def test_jobs_that_failed_and_jobs_that_ran_out_of_time_are_told_of_too(backend: SimpleNamespace) -> None:
+async def test_failed_and_timed_out_jobs_are_delivered_too(backend: SimpleNamespace) -> None:
     failed = await backend.queue.enqueue(new_job(), max_active=MANY)
     await backend.queue.mark_finalized(failed.id, outcome_failed(failed), claim=None)
     late = await backend.queue.enqueue(expired_job(), max_active=MANY)
@@ -95,7 +95,7 @@ async def test_jobs_that_failed_and_jobs_that_ran_out_of_time_are_told_of_too(ba
     assert {one.job_id for one in await all_of(backend)} == {failed.id, late.id}
 
 
-async def test_test_runs_and_slots_without_a_webhook_are_not_told_of(backend: SimpleNamespace) -> None:
+async def test_test_runs_and_slots_without_a_webhook_are_not_delivered(backend: SimpleNamespace) -> None:
     await ended_job(backend, source=JobSource.TEST)
     await ended_job(backend, slot_id="slot-002")
     await backend.queue.enqueue(expired_job(source=JobSource.TEST), max_active=MANY)
@@ -126,7 +126,7 @@ async def test_jobs_end_while_the_webhook_comes_and_goes(backend: SimpleNamespac
 # Taking
 
 
-async def test_taking_counts_the_attempt_and_keeps_everybody_else_off(backend: SimpleNamespace) -> None:
+async def test_acquiring_counts_the_attempt_and_excludes_others(backend: SimpleNamespace) -> None:
     await ended_job(backend)
     delivery = await taken(backend)
     assert (delivery.attempts, delivery.state) == (1, DeliveryState.PENDING)
@@ -232,7 +232,7 @@ async def test_notes_about_what_was_removed_change_nothing(backend: SimpleNamesp
 
 
 @pytest.mark.parametrize("end", ["delivered", "dead"])
-async def test_a_delivery_that_ended_is_tried_anew(backend: SimpleNamespace, end: str) -> None:
+async def test_an_ended_delivery_can_be_retried(backend: SimpleNamespace, end: str) -> None:
     await ended_job(backend)
     if end == "delivered":
         await backend.outbox.delivered(await taken(backend), status=200)

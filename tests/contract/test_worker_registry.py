@@ -17,16 +17,16 @@ HOUR = timedelta(hours=1)
 
 
 def report(name: str = "booth-1-abc", **fields: Any) -> WorkerReport:
-    told: dict[str, Any] = {"host": "booth", "pid": 4711, "concurrency": 4, "running": 1, "version": "1.2.3"}
-    return WorkerReport(name=name, **told | fields)
+    usual: dict[str, Any] = {"host": "booth", "pid": 4711, "concurrency": 4, "running": 1, "version": "1.2.3"}
+    return WorkerReport(name=name, **usual | fields)
 
 
-async def test_at_first_nobody_is_known(backend: SimpleNamespace) -> None:
+async def test_at_first_no_worker_is_known(backend: SimpleNamespace) -> None:
     assert await backend.workers.all() == []
     assert await backend.workers.prune(silent_for=timedelta(0)) == 0
 
 
-async def test_a_worker_is_known_as_it_told_of_itself(backend: SimpleNamespace) -> None:
+async def test_a_heartbeat_is_stored_as_it_was_sent(backend: SimpleNamespace) -> None:
     await backend.workers.heartbeat(report())
     (seen,) = await backend.workers.all()
     assert seen.report == report()
@@ -55,7 +55,7 @@ async def test_one_that_leaves_is_forgotten_and_the_others_stay(backend: SimpleN
     await backend.workers.heartbeat(report("one"))
     await backend.workers.heartbeat(report("two"))
     await backend.workers.deregister("one")
-    await backend.workers.deregister("nobody")
+    await backend.workers.deregister("unknown")
     assert [seen.report.name for seen in await backend.workers.all()] == ["two"]
 
 

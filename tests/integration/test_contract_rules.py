@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from photochanger.core.domain.field_errors import FieldErrorCode
+from photochanger.core.domain.slot_health import SlotIssueCode
 from photochanger.entrypoints.http.protocol.problems import STATUS
 
 from tests.support import contract_rules
@@ -64,6 +66,12 @@ def test_every_code_stands_at_the_status_that_the_service_answers_with() -> None
 
 def test_every_code_of_the_service_is_documented() -> None:
     assert contract_rules.undocumented_codes(CONTRACT, STATUS) == NEVER_DESCRIBED
+
+
+def test_the_contract_lists_the_codes_of_the_core() -> None:
+    schemas = CONTRACT["components"]["schemas"]
+    assert schemas["FieldError"]["properties"]["code"]["enum"] == [code.value for code in FieldErrorCode]
+    assert schemas["SlotReason"]["properties"]["code"]["enum"] == [code.value for code in SlotIssueCode]
 
 
 def test_released_contracts_lie_under_their_versions() -> None:

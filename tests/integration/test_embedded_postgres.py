@@ -150,9 +150,7 @@ async def test_a_server_that_is_killed_while_it_is_used_comes_back_by_itself(fol
 
 
 @pytest.mark.anyio
-async def test_a_server_that_cannot_be_started_again_at_once_is_tried_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_restart_of_the_server_is_retried(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = EmbeddedServer.start(folder)
     launch, tried = embedded._launch, []
 

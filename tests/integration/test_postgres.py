@@ -90,7 +90,7 @@ async def test_lost_connections_are_made_again(postgres_url: str) -> None:
             assert await work.wait(timedelta(seconds=30))
 
 
-async def test_a_wake_up_of_somebody_else_ends_no_listening(postgres_url: str) -> None:
+async def test_a_foreign_notification_ends_no_listening(postgres_url: str) -> None:
     async with open_backend(postgres_url) as backend:
         await backend.signals.wait_until_listening()
         job = await backend.queue.enqueue(new_job(), max_active=1)
@@ -101,7 +101,7 @@ async def test_a_wake_up_of_somebody_else_ends_no_listening(postgres_url: str) -
             assert await end.wait(timedelta(seconds=30))
 
 
-async def test_a_database_that_is_away_is_told_at_once_and_found_again(tmp_path: Path) -> None:
+async def test_an_unavailable_database_is_reported_immediately_and_found_again(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
     server = EmbeddedServer.start(folder)
     try:
@@ -151,7 +151,7 @@ async def test_finished_jobs_cost_the_hot_path_nothing(postgres_url: str) -> Non
     assert size[0] <= 16384
 
 
-def test_migrating_from_several_processes_at_once_is_safe(postgres_server: EmbeddedServer) -> None:
+def test_concurrent_migrations_are_safe(postgres_server: EmbeddedServer) -> None:
     postgres_server.ensure_database("together")
     url = postgres_server.url("together")
     with ThreadPoolExecutor(4) as starters:
@@ -161,7 +161,7 @@ def test_migrating_from_several_processes_at_once_is_safe(postgres_server: Embed
         assert connection.execute("select count(*) from photochanger.alembic_version").fetchone() == (1,)
 
 
-async def test_a_database_without_the_schema_is_told_apart(postgres_server: EmbeddedServer) -> None:
+async def test_a_database_without_the_schema_is_outdated(postgres_server: EmbeddedServer) -> None:
     postgres_server.ensure_database("bare")
     async with open_backend(postgres_server.url("bare")) as backend:
         with pytest.raises(SchemaOutdated, match="missing"):
@@ -216,7 +216,7 @@ print([name for name in sys.modules if name.partition(".")[0] in ("alembic", "ma
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(postgres_url: str) -> None:
-    # Not on the search path, the schema is told as the code tells it.
+    # With the schema off the search path its name is reflected as the code has it.
     options = {"options": "-c search_path=public"}
     engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"), connect_args=options)
     with engine.connect() as connection:

@@ -100,7 +100,7 @@ def test_a_target_that_was_migrated_and_never_used_counts_as_empty(postgres_url:
 
 
 def lose_a_row(source: str, target: str) -> None:
-    """A transfer that is told of one slot more than arrives."""
+    """A transfer with one row less than announced."""
     with snapshot(source) as tables, filling(target, tables.revision) as filled:
         for table in tables.tables:
             filled.fill(table, tables.copy(table))
@@ -120,10 +120,10 @@ def test_where_rows_are_missing_at_the_end_nothing_is_kept(postgres_url: str, em
     assert rows(empty_url, SLOTS) == []
 
 
-def test_what_the_database_refuses_is_told_without_the_data(postgres_url: str, empty_url: str) -> None:
-    with pytest.raises(TransferFailed, match="reported an error") as told:
+def test_a_database_error_is_reported_without_the_data(postgres_url: str, empty_url: str) -> None:
+    with pytest.raises(TransferFailed, match="reported an error") as error:
         break_a_row(postgres_url, empty_url)
-    assert "guest" not in str(told.value)
+    assert "guest" not in str(error.value)
     assert rows(empty_url, SLOTS) == []
 
 

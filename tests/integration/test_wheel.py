@@ -3,6 +3,7 @@ working where nothing else is."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from tests.support import dockerfile, photos
@@ -61,7 +63,14 @@ def test_every_module_and_data_file_of_src_is_in_the_wheel(wheel: Path) -> None:
     }
     assert expected - inside == set()
     assert "photochanger/py.typed" in inside
-    assert "photochanger/entrypoints/http/ops/photochanger.yaml" in inside
+
+
+def test_both_forms_of_the_contract_are_in_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        served = "photochanger/entrypoints/http/ops/photochanger"
+        text = files.read(f"{served}.yaml")
+        assert text == (ROOT / "openapi/photochanger.yaml").read_bytes()
+        assert json.loads(files.read(f"{served}.json")) == yaml.safe_load(text)
 
 
 def test_nothing_else_lands_at_the_top_of_site_packages(wheel: Path) -> None:

@@ -1,4 +1,4 @@
-"""`photochanger send` on another machine: a process of its own, its folder, and servers that answer as they are told.
+"""`photochanger send` on another machine: a process of its own, its folder, and servers with scripted answers.
 
 By itself the command hears Ctrl-C, also where the run of the tests does not: children of what a shell started in the
 background inherit that it is ignored.
@@ -120,7 +120,7 @@ def url_of(service: Service) -> str:
 
 
 class Stub:
-    """A server that answers as it is told, the last answer again and again; it keeps the heads of the requests."""
+    """A server with scripted answers, the last one repeated; it keeps the heads of the requests."""
 
     def __init__(self, *answers: bytes) -> None:
         self._answers = list(answers)
@@ -156,7 +156,7 @@ async def answering(*answers: bytes) -> AsyncIterator[Stub]:
 
 
 def answer(status: int, body: bytes = b"", *, kind: str = "image/jpeg", **headers: str) -> bytes:
-    told = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in told.items())]
+    fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -71,6 +71,7 @@ from photochanger.core.services.jobs.completion import JobCompletion
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
+from photochanger.core.services.media.result_pictures import ResultPictures
 from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.core.services.routing.engine import Jitter
@@ -340,6 +341,7 @@ class World:
         self.auth = self._get(AuthService)
         self.space = self._get(DiskSpace)
         self.media = self._get(MediaService)
+        self.pictures = self._get(ResultPictures)
         self.completion = self._get(JobCompletion)
         self.jobs = self._get(JobService)
         self.processing = self._get(JobProcessor)

@@ -1,4 +1,4 @@
-"""How workers tell of themselves, and what `/readyz` makes of it."""
+"""Worker heartbeats, and what `/readyz` concludes from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pool:
     running = 2
 
 
-async def telling(registry: Any) -> asyncio.Task[None]:
+async def start_heartbeat(registry: Any) -> asyncio.Task[None]:
     return asyncio.create_task(Heartbeat(registry, every=BLINK).run(Pool()))
 
 
@@ -43,13 +43,20 @@ async def until(world: World, look: Any) -> Any:
 
 
 def report(**fields: Any) -> WorkerReport:
-    told: dict[str, Any] = {"name": "w", "host": "booth", "pid": 7, "concurrency": 1, "running": 0, "version": "1"}
-    return WorkerReport(**told | fields)
+    usual: dict[str, Any] = {
+        "name": "w",
+        "host": "booth",
+        "pid": 7,
+        "concurrency": 1,
+        "running": 0,
+        "version": "1",
+    }
+    return WorkerReport(**usual | fields)
 
 
-async def test_a_worker_tells_who_it_is_and_what_it_does_and_takes_its_row_with_it() -> None:
+async def test_a_heartbeat_reports_the_worker_until_it_deregisters() -> None:
     world = World()
-    task = await telling(world.workers)
+    task = await start_heartbeat(world.workers)
     (seen,) = await until(world, world.workers.all)
     assert seen.report.name == "a-worker"
     assert {"host": seen.report.host, "pid": seen.report.pid} == HERE
@@ -60,11 +67,11 @@ async def test_a_worker_tells_who_it_is_and_what_it_does_and_takes_its_row_with_
     assert await world.workers.all() == []
 
 
-async def test_an_outage_of_the_database_silences_no_worker_for_good() -> None:
+async def test_the_heartbeat_goes_on_after_an_outage_of_the_database() -> None:
     world = World()
     registry: Any = Troubled(world.workers)
     registry.trouble["heartbeat"] = QueueUnavailable("away")
-    task = await telling(registry)
+    task = await start_heartbeat(registry)
     async with asyncio.timeout(60):
         while registry.calls.count("heartbeat") < 3:
             await world.clock.advance(timedelta(0))
@@ -77,10 +84,10 @@ async def test_an_outage_of_the_database_silences_no_worker_for_good() -> None:
     assert isinstance(ended, asyncio.CancelledError)
 
 
-async def test_our_worker_is_missing_until_it_has_told_and_when_it_falls_silent() -> None:
+async def test_our_worker_is_missing_before_its_first_heartbeat_and_when_it_is_silent() -> None:
     world = World()
     await world.workers.heartbeat(report(pid=8))
-    with pytest.raises(WorkerMissing, match="has not told"):
+    with pytest.raises(WorkerMissing, match="missed its heartbeats"):
         await require_worker(world.workers, host="booth", pid=7)
     await world.workers.heartbeat(report(name="ours"))
     await require_worker(world.workers, host="booth", pid=7)
@@ -91,14 +98,14 @@ async def test_our_worker_is_missing_until_it_has_told_and_when_it_falls_silent(
         await require_worker(world.workers, host="booth", pid=7)
 
 
-async def test_without_workers_of_our_own_any_that_tells_will_do() -> None:
+async def test_without_own_workers_any_live_worker_will_do() -> None:
     world = World()
-    with pytest.raises(WorkerMissing, match="No worker runs here"):
+    with pytest.raises(WorkerMissing, match="No worker heartbeat"):
         await require_any_worker(world.workers)
     await world.workers.heartbeat(report(host="far away"))
     await require_any_worker(world.workers)
     await world.clock.advance(SILENT_AFTER)
-    with pytest.raises(WorkerMissing, match="1 of them fell silent"):
+    with pytest.raises(WorkerMissing, match="1 workers have missed"):
         await require_any_worker(world.workers)
 
 

@@ -57,7 +57,7 @@ async def test_each_gets_its_own_key_and_address() -> None:
     assert "key of" not in repr(gemini)
 
 
-async def test_an_installed_one_stands_beside_them_and_a_broken_one_is_told_of(
+async def test_an_installed_plugin_is_added_and_a_broken_one_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "doubled_local.py").write_text(

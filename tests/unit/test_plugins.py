@@ -1,4 +1,4 @@
-"""Providers of installed packages: the good ones are made, and a broken one is told of and never stops a start."""
+"""Providers of installed packages: the good ones are made; a broken one is reported and never stops a start."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_providers_come_by_id_whatever_the_order(install: Install) -> None
         ("class Half(Mine):\n diagnose = None\nmake = Half", "no method diagnose"),
     ],
 )
-async def test_a_broken_one_is_told_of_and_the_others_work(install: Install, code: str, said: str) -> None:
+async def test_a_broken_plugin_is_reported_and_the_others_work(install: Install, code: str, said: str) -> None:
     good = install("make = lambda context: Mine(context, id='good')", name="good")
     providers, (plugin,) = await load(install(code), good)
     assert [provider.info.id for provider in providers] == ["good"]

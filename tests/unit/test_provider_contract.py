@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.domain.slot import RouteEntry
 from photochanger.core.ports.provider import (
@@ -60,9 +61,9 @@ class Good:
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != "draw":
-            raise InvalidSettings("No such operation.", (("operation_id", "No such operation."),))
+            raise InvalidSettings([FieldError("operation_id", FieldErrorCode.REQUIRED)])
         if unknown := sorted(set(settings) - {"size", "prompt"}):
-            raise InvalidSettings("They do not fit.", tuple((name, "There is no such setting.") for name in unknown))
+            raise InvalidSettings([FieldError(name, FieldErrorCode.UNKNOWN_FIELD) for name in unknown])
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         self.key = await self.context.key() or ""
@@ -163,7 +164,7 @@ class NamesNoField(Good):
         try:
             super().check_settings(operation_id, settings)
         except InvalidSettings as error:
-            raise InvalidSettings(error.detail, ()) from error
+            raise InvalidSettings((), detail=error.detail) from error
 
 
 class AnswersText(Good):

@@ -12,6 +12,7 @@ from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from photochanger.core.domain.slot import Route, RouteEntry, Slot
 from photochanger.core.ports.provider import (
@@ -51,7 +52,7 @@ class Far:
         if settings.get("wrong") == "broken":
             raise RuntimeError("a fault of the package")
         if "wrong" in settings:
-            raise InvalidSettings("The settings do not fit.", (("wrong", "There is no such setting."),))
+            raise InvalidSettings([FieldError("wrong", FieldErrorCode.UNKNOWN_FIELD)])
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         raise AssertionError("doctor makes no pictures")
@@ -74,9 +75,9 @@ def slot(number: int, *entries: RouteEntry, active: bool = True) -> Slot:
 async def findings(
     *providers: Provider,
     slots: Collection[Slot] = (),
-    troubles: Collection[SkippedPlugin] = (),
+    skipped: Collection[SkippedPlugin] = (),
     secrets: SecretRepository | None = None,
-    patience: timedelta = timedelta(minutes=1),
+    timeout: timedelta = timedelta(minutes=1),
     **settings: Any,
 ) -> list[Finding]:
     configured = Settings(**settings)
@@ -84,24 +85,24 @@ async def findings(
     return await provider_findings(
         slots=slots,
         catalogue=ProviderRegistry(providers, limits=ImageLimits(max_pixels=1000)),
-        troubles=troubles,
+        skipped=skipped,
         keys=ProviderKeys(secrets or MemorySecretRepository(), box, FakeClock(), environment=configured.provider_keys),
         settings=configured,
-        patience=patience,
+        timeout=timeout,
     )
 
 
-async def test_where_all_is_well_nothing_is_to_be_mended() -> None:
+async def test_where_all_is_well_nothing_needs_a_fix() -> None:
     far = Far(needs_key=True)
     entry = RouteEntry("far", "draw", {"size": 3})
     found = await findings(far, slots=[slot(1, entry)], provider_keys={"far": "k"})
-    assert found == [Finding("slot-001", "Slot 1: far/draw"), Finding("provider far", "answers")]
+    assert found == [Finding("slot-001", "Slot 1: far/draw"), Finding("provider far", "works")]
     assert far.asked == [[entry]]
 
 
 async def test_what_the_service_says_is_passed_on_sentence_by_sentence() -> None:
     found = await findings(Far("far", "The key is refused.", "There is no model m-9."), slots=[slot(1, entry())])
-    said = [finding.says for finding in found if finding.mend and finding.part == "provider far"]
+    said = [finding.says for finding in found if finding.fix and finding.part == "provider far"]
     assert said == ["The key is refused.", "There is no model m-9."]
 
 
@@ -123,9 +124,9 @@ async def test_a_provider_on_this_machine_is_not_asked() -> None:
 async def test_a_missing_key_names_the_command_and_the_variable_and_saves_the_call() -> None:
     far = Far("far-off", needs_key=True)
     found = await findings(far, slots=[slot(1, RouteEntry("far-off", "draw"))])
-    (missing,) = [finding for finding in found if finding.mend]
+    (missing,) = [finding for finding in found if finding.fix]
     assert missing.part == "key of far-off"
-    assert missing.mend == ("Run `photochanger providers set-key far-off`, or set PHOTOCHANGER_FAR_OFF_API_KEY.")
+    assert missing.fix == ("Run `photochanger providers set-key far-off`, or set PHOTOCHANGER_FAR_OFF_API_KEY.")
     assert far.asked == []
 
 
@@ -141,11 +142,11 @@ async def test_a_stored_key_that_cannot_be_opened_is_told_whether_it_is_used_or_
         await keys.set(provider_id, "sk-4711", by=COMMAND_LINE)
     far = Far(needs_key=True)
     found = await findings(far, slots=[slot(1, entry())], secrets=secrets)
-    broken = [finding for finding in found if finding.mend]
+    broken = [finding for finding in found if finding.fix]
     assert [finding.part for finding in broken] == ["key of far", "key of uninstalled"]
     for finding in broken:
         assert "PHOTOCHANGER_SECRET_KEY has changed" in finding.says
-        assert "set-key" in (finding.mend or "")
+        assert "set-key" in (finding.fix or "")
     assert far.asked == []
 
 
@@ -153,16 +154,16 @@ async def test_keys_that_cannot_be_read_are_a_finding_and_no_traceback() -> None
     away = Troubled(MemorySecretRepository())
     away.trouble["*"] = QueueUnavailable("The database is away.")
     found = await findings(Far(), slots=[slot(1, entry())], secrets=away)
-    assert Finding("keys of providers", "The database is away.", "Check that PostgreSQL runs.") in found
+    assert Finding("keys of providers", "The database is away.", "Check that PostgreSQL is running.") in found
 
 
 async def test_public_links_without_an_address_are_told() -> None:
     far = Far(needs_public_url=True)
     (told, _) = await findings(far, slots=[slot(1, entry())])
-    assert told.mend is not None
-    assert "PHOTOCHANGER_PUBLIC_BASE_URL" in told.mend
+    assert told.fix is not None
+    assert "PHOTOCHANGER_PUBLIC_BASE_URL" in told.fix
     (fine, _) = await findings(far, slots=[slot(1, entry())], public_base_url="https://photos.example")
-    assert fine.mend is None
+    assert fine.fix is None
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ async def test_public_links_without_an_address_are_told() -> None:
     [
         (RouteEntry("gone", "draw"), "Unknown operation 'draw' of provider 'gone'"),
         (RouteEntry("far", "paint"), "Unknown operation 'paint' of provider 'far'"),
-        (RouteEntry("far", "draw", {"wrong": 1}), "wrong: There is no such setting."),
+        (RouteEntry("far", "draw", {"wrong": 1}), "wrong: Unknown field."),
         (RouteEntry("far", "draw", {"wrong": "broken"}), "far failed: RuntimeError"),
     ],
 )
@@ -178,20 +179,20 @@ async def test_an_entry_that_cannot_be_used_is_told_with_its_slot(wrong: RouteEn
     found = await findings(Far(), slots=[slot(1, entry(), wrong), slot(2, entry())])
     by_part = {finding.part: finding for finding in found}
     assert said in by_part["slot-001"].says
-    assert by_part["slot-001"].mend
-    assert by_part["slot-002"].mend is None
+    assert by_part["slot-001"].fix
+    assert by_part["slot-002"].fix is None
 
 
 async def test_an_active_slot_without_a_route_is_told() -> None:
     (found,) = await findings(slots=[slot(1)])
-    assert found == Finding("slot-001", "Slot 1: active, but its route is empty", "Give the slot a route.")
+    assert found == Finding("slot-001", "Slot 1: active, but its route is empty", "Add a route to the slot.")
 
 
 async def test_a_package_that_was_left_out_is_told() -> None:
-    (found,) = await findings(troubles=(SkippedPlugin("booth", "photo-booths", "its factory failed: KeyError"),))
+    (found,) = await findings(skipped=(SkippedPlugin("booth", "photo-booths", "its factory failed: KeyError"),))
     assert found.part == "provider booth"
     assert "photo-booths: its factory failed: KeyError" in found.says
-    assert found.mend
+    assert found.fix
 
 
 async def test_services_that_hang_are_given_up_together_and_the_others_heard() -> None:
@@ -202,11 +203,11 @@ async def test_services_that_hang_are_given_up_together_and_the_others_heard() -
     for far in hanging:
         far.answer = never
     slots = [slot(number, RouteEntry(far.info.id, "draw")) for number, far in enumerate([*hanging, Far("fine")], 1)]
-    found = await findings(*hanging, Far("fine"), slots=slots, patience=timedelta(milliseconds=50))
+    found = await findings(*hanging, Far("fine"), slots=slots, timeout=timedelta(milliseconds=50))
     by_part = {finding.part: finding for finding in found}
-    assert by_part["provider fine"] == Finding("provider fine", "answers")
+    assert by_part["provider fine"] == Finding("provider fine", "works")
     for far in hanging:
-        assert by_part[f"provider {far.info.id}"].says == "no answer within 0.05 s"
+        assert by_part[f"provider {far.info.id}"].says == "no response within 0.05 s"
         assert len(far.asked) == 1
 
 

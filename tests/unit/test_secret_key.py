@@ -79,7 +79,7 @@ def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"x" * (MIN_SECRET_CHARS - 1), b"\xff" * 64])
-def test_a_file_that_holds_no_secret_is_told_and_not_replaced(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_a_secret_is_reported_and_not_replaced(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "secret.key"
     file.write_bytes(content)
     with pytest.raises(SecretKeyUnavailable, match=r"secret\.key"):
@@ -87,7 +87,7 @@ def test_a_file_that_holds_no_secret_is_told_and_not_replaced(tmp_path: Path, co
     assert file.read_bytes() == content
 
 
-def test_a_folder_that_cannot_be_is_told_without_its_path(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_without_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SecretKeyUnavailable) as refused:
         kept_secret(tmp_path / "file" / "secret.key")()

@@ -31,56 +31,56 @@ def seen(name: str, *, age: timedelta = SECOND) -> WorkerStatus:
 
 
 def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
-    assert service_findings.workers([]).mend is None
+    assert service_findings.workers([]).fix is None
     working = service_findings.workers([seen("one"), seen("two")])
-    assert (working.says, working.mend) == ("2 working", None)
+    assert (working.says, working.fix) == ("2 working", None)
     lost = service_findings.workers([seen("one"), seen("two", age=SILENT_AFTER)])
     assert lost.says.startswith("1 working")
     assert "two" in lost.says
-    assert lost.mend is not None
+    assert lost.fix is not None
 
 
 @pytest.mark.parametrize(
-    ("free", "says", "mends"),
+    ("free", "says", "needs_fix"),
     [
-        (None, "does not tell", False),
+        (None, "unknown", False),
         (100 * GIB, "100.0 GiB free", False),
         (GIB, "1.0 GiB", True),
         (1, "0.0 GiB", True),
     ],
 )
-async def test_the_disk_is_held_against_the_floor(free: int | None, says: str, mends: bool) -> None:
+async def test_the_disk_is_held_against_the_floor(free: int | None, says: str, needs_fix: bool) -> None:
     clock = SystemClock()
     space = DiskSpace(MemoryMediaStore(clock, room_bytes=free), clock, floor_bytes=GIB // 4)
     finding = await service_findings.disk(space)
     assert says in finding.says
-    assert (finding.mend is not None) is mends
+    assert (finding.fix is not None) is needs_fix
 
 
 @pytest.mark.parametrize("apart", [timedelta(0), SECOND, -SECOND])
 def test_a_clock_within_a_second_is_right(apart: timedelta) -> None:
-    assert service_findings.clock(NOW + apart, NOW, took=timedelta(0)).mend is None
+    assert service_findings.clock(NOW + apart, NOW, took=timedelta(0)).fix is None
 
 
 @pytest.mark.parametrize("apart", [1.2 * SECOND, -90 * SECOND])
-def test_a_clock_that_is_more_than_a_second_off_is_to_be_mended(apart: timedelta) -> None:
+def test_a_clock_that_is_more_than_a_second_off_needs_a_fix(apart: timedelta) -> None:
     finding = service_findings.clock(NOW + apart, NOW, took=timedelta(0))
     assert f"{abs(apart) / SECOND:.1f} s" in finding.says
-    assert finding.mend is not None
+    assert finding.fix is not None
 
 
 def test_the_time_that_the_question_took_is_no_difference() -> None:
-    assert service_findings.clock(NOW + 4 * SECOND, NOW, took=8 * SECOND).mend is None
+    assert service_findings.clock(NOW + 4 * SECOND, NOW, took=8 * SECOND).fix is None
 
 
 async def test_signing_keys_that_another_secret_sealed_are_named() -> None:
     ours, other = AesSecretBox(lambda: "a" * 40), AesSecretBox(lambda: "b" * 40)
     made = SigningKey(id="k1", sealed=ours.seal("00", purpose="signing key k1"), created_at=NOW)
-    assert (await service_findings.signing_keys([], ours)).mend is None
-    assert (await service_findings.signing_keys([made], ours)).mend is None
+    assert (await service_findings.signing_keys([], ours)).fix is None
+    assert (await service_findings.signing_keys([made], ours)).fix is None
     broken = await service_findings.signing_keys([made], other)
     assert "k1" in broken.says
-    assert broken.mend is not None
+    assert broken.fix is not None
 
 
 def test_somebody_must_be_able_to_log_in() -> None:
@@ -88,8 +88,8 @@ def test_somebody_must_be_able_to_log_in() -> None:
         told = {"username": "ada", "password_hash": "h", "permissions": frozenset(), "created_at": NOW}
         return Admin(**told | {"tokens_from": NOW} | fields)
 
-    assert service_findings.administrators([]).mend is not None
-    assert service_findings.administrators([admin(disabled_at=NOW)]).mend is not None
+    assert service_findings.administrators([]).fix is not None
+    assert service_findings.administrators([admin(disabled_at=NOW)]).fix is not None
     assert service_findings.administrators([admin(), admin(disabled_at=NOW)]).says == "1 of 2 can log in"
 
 
@@ -97,11 +97,11 @@ async def test_dead_deliveries_are_told_with_their_slots() -> None:
     world = World()
     await world.slot()
     await world.webhooks.save(webhook())
-    assert (await service_findings.webhooks(world.outbox)).mend is None
+    assert (await service_findings.webhooks(world.outbox)).fix is None
     await world.submit()
     await world.work()
     (delivery,) = await world.outbox.acquire(n=1, lease=SECOND)
     await world.outbox.failed(delivery, error="410 Gone", status=410, again_in=None)
     finding = await service_findings.webhooks(world.outbox)
-    assert finding.says == "1 deliveries of slot-001 were given up, the last one on: 410 Gone"
-    assert finding.mend is not None
+    assert finding.says == "1 deliveries of slot-001 failed for good; last error: 410 Gone"
+    assert finding.fix is not None

@@ -1,4 +1,4 @@
-"""What a first start sets up: everything where somebody reads what it prints, and only what is configured elsewhere."""
+"""What a first start sets up, with and without output that someone reads."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def names(container: AsyncContainer) -> list[str]:
     return [admin.username for admin in await (await container.get(AdminService)).list()]
 
 
-async def test_a_service_gets_an_administrator_whose_password_is_told(
+async def test_a_service_gets_an_administrator_whose_password_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with started(tmp_path) as container:
@@ -51,27 +51,27 @@ async def test_a_service_gets_an_administrator_whose_password_is_told(
         name, password = first.administrator
         assert await names(container) == [name] == ["admin"]
         print_initial_credentials(first)
-        said = f"The administrator admin has the password {password} - note it now, it is not shown again.\n"
+        said = f"Administrator: admin, password: {password} (shown only once)\n"
         assert capsys.readouterr().out == said
         assert password not in repr(first)
         print_initial_credentials(await seed(container))
         assert capsys.readouterr().out == ""
 
 
-async def test_a_configured_administrator_is_not_told(tmp_path: Path) -> None:
+async def test_a_configured_administrator_is_not_printed(tmp_path: Path) -> None:
     async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
         assert await seed(container) == InitialCredentials(None, None)
         assert await names(container) == ["ada"]
 
 
 @pytest.mark.parametrize("settings", [{}, {"admin_username": "ada"}, {"admin_password": PASSWORD}], ids=str)
-async def test_where_nobody_reads_along_no_administrator_is_made_up(tmp_path: Path, settings: dict[str, str]) -> None:
+async def test_without_output_no_administrator_is_generated(tmp_path: Path, settings: dict[str, str]) -> None:
     async with started(tmp_path, **settings) as container:
         await seed_quietly(container)
         assert await names(container) == []
 
 
-async def test_where_nobody_reads_along_a_configured_administrator_is_added(tmp_path: Path) -> None:
+async def test_without_output_a_configured_administrator_is_added(tmp_path: Path) -> None:
     async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
         await seed_quietly(container)
         assert await names(container) == ["ada"]

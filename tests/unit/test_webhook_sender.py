@@ -150,7 +150,7 @@ def test_public_addresses_can_be_used(url: str) -> None:
 def test_what_is_no_url_of_a_host_is_refused(url: str) -> None:
     with pytest.raises(InvalidSettings) as raised:
         HttpWebhookSender().check_url(url)
-    assert [place for place, _ in raised.value.errors] == ["url"]
+    assert [error.field for error in raised.value.errors] == ["url"]
 
 
 @pytest.mark.parametrize(

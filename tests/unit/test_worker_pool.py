@@ -312,7 +312,7 @@ async def test_each_pool_has_a_name_of_its_own() -> None:
     assert pool_of(world).name != pool_of(world).name
 
 
-# The pool and the deliveries of webhooks beside it
+# The pool together with webhook delivery
 
 
 async def worker_of(world: World, receiver: ScriptedReceiver, pool: WorkerPool) -> Worker:
@@ -330,7 +330,7 @@ async def worker_of(world: World, receiver: ScriptedReceiver, pool: WorkerPool) 
     return Worker(pool, delivery, Heartbeat(world.workers))
 
 
-async def test_a_worker_makes_pictures_tells_of_them_and_stops_both_together() -> None:
+async def test_a_worker_runs_jobs_and_deliveries_and_stops_both_together() -> None:
     world, receiver = World(), ScriptedReceiver()
     await world.slot()
     job = await world.submit()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...core.ports.accounts import AdminRepository, FailureCounter
 from ...core.ports.audit_log import AuditLog
 from ...core.ports.clock import Clock
+from ...core.ports.database import DatabaseStatus
 from ...core.ports.ingest_requests import IngestRequestRepository
 from ...core.ports.job_log import JobLog
 from ...core.ports.job_queue import JobQueue, JobSignals
@@ -86,6 +87,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     slots = MemorySlotRepository(clock, audit)
     return {
         Clock: clock,
+        DatabaseStatus: database,
         JobQueue: MemoryJobQueue(database, audit),
         JobSignals: MemoryJobSignals(database),
         JobRepository: MemoryJobRepository(database),

@@ -32,7 +32,7 @@ Topic = UUID | Literal["work", "moved"]
 
 
 class MemoryDatabase:
-    """State of the memory adapters for queue, signals, job records, statistics, provider limits and webhooks."""
+    """The DatabaseStatus port; the state behind queue, signals, job records, statistics, limits and webhooks."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -55,6 +55,14 @@ class MemoryDatabase:
             return self.jobs[job_id]
         except KeyError:
             raise JobNotFound("Job not found.") from None
+
+    async def ping(self) -> None: ...
+
+    async def require_current_schema(self) -> None: ...
+
+    async def now(self) -> datetime:
+        """The current time by this database's clock."""
+        return self.clock.now()
 
     def permits_taken(self, provider_id: str) -> int:
         """Number of permits of the provider that running jobs hold."""

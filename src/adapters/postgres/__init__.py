@@ -12,7 +12,7 @@ from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
 from .media import PostgresMediaRepository
-from .migrate import migrate, require_current_schema
+from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
@@ -41,6 +41,7 @@ __all__ = [
     "EmbeddedServerError",
     "PostgresAdminRepository",
     "PostgresAuditLog",
+    "PostgresDatabaseStatus",
     "PostgresFailureCounter",
     "PostgresIngestRequestRepository",
     "PostgresJobLog",

@@ -24,6 +24,9 @@ STATEMENT_TIMEOUT_SECONDS = 8
 """Below any sync window, so that a stuck statement ends before the request that needs it."""
 
 CONNECT_TIMEOUT_SECONDS = 5
+_POOL_TIMEOUT_SECONDS = 10
+"""Wait for a pooled connection: above the statement timeout, so that one slow statement fails no other request."""
+
 POOLED_CONNECTIONS = 3
 BATCHING_CONNECTIONS = 4
 MAX_CONNECTIONS = POOLED_CONNECTIONS + BATCHING_CONNECTIONS + 1
@@ -39,7 +42,7 @@ class Database:
             _sqlalchemy_url(url),
             pool_size=POOLED_CONNECTIONS,
             max_overflow=0,
-            pool_timeout=CONNECT_TIMEOUT_SECONDS,
+            pool_timeout=_POOL_TIMEOUT_SECONDS,
             pool_pre_ping=True,
             connect_args=_connect_arguments(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ async def require_current_schema(database: Database) -> None:
         current = await connection.scalar(_HAS_REVISION) and await connection.scalar(_REVISION)
     if current != HEAD:
         raise SchemaOutdated(f"The database schema is {current or 'missing'}; this version needs {HEAD}.")
+
+
+class PostgresDatabaseStatus:
+    """The DatabaseStatus port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ping(self) -> None:
+        await self._database.ping()
+
+    async def require_current_schema(self) -> None:
+        await require_current_schema(self._database)
+
+    async def now(self) -> datetime:
+        return await self._database.now()
 
 
 def _upgrade(connection: Connection, revision: str) -> None:

@@ -1,4 +1,4 @@
-"""Settings structs as self-contained JSON Schemas."""
+"""Settings structs as self-contained JSON Schemas, and the error of an unknown operation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from typing import Any
 
 import msgspec
 
+from ...core.domain.errors import InvalidSettings
+from ...core.domain.field_errors import FieldError, FieldErrorCode
+
 _REF_PREFIX = "#/$defs/"
 
 
 def settings_schema(settings: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON Schema of a settings struct, every definition in its place, so that it can be embedded anywhere."""
+    """The JSON Schema of a settings struct with every definition inlined, so that it can be embedded anywhere."""
     (schema,), definitions = msgspec.json.schema_components([settings], ref_template=_REF_PREFIX + "{name}")
     inlined = _inlined(schema, definitions)
     assert isinstance(inlined, dict)
     return inlined
+
+
+def unknown_operation(provider_id: str, operation_id: str) -> InvalidSettings:
+    """The error of settings for an operation that a provider does not have."""
+    params = {"provider": provider_id, "operation": operation_id[:64]}
+    return InvalidSettings([FieldError("operation_id", FieldErrorCode.OPERATION_UNKNOWN, params)])
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:

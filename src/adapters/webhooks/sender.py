@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from ...core.domain.errors import InvalidSettings, WebhookUnreachable
+from ...core.domain.field_errors import FieldError, FieldErrorCode
 from ...core.ports.provider import Down
 from ..http_client.address_guard import (
+    PRIVATE_HOSTS_VARIABLE,
     AddressGuard,
     AddressRefused,
     Resolver,
@@ -61,20 +63,15 @@ class HttpWebhookSender:
         return answer.status
 
     def check_url(self, url: str) -> None:
-        problem = self._problem_of(url)
-        if problem is not None:
-            raise InvalidSettings(f"The webhook's URL cannot be used: {problem}", (("url", problem),))
+        if len(url) > MAX_URL_CHARS:
+            raise InvalidSettings([FieldError("url", FieldErrorCode.TOO_LONG, {"max": MAX_URL_CHARS})])
+        place = host_and_port(url)
+        if place is None:
+            raise InvalidSettings([FieldError("url", FieldErrorCode.URL_FORMAT)])
+        if self._guard.plainly_refuses(*place):
+            params = {"host": AddressRefused(place[0]).host, "variable": PRIVATE_HOSTS_VARIABLE}
+            raise InvalidSettings([FieldError("url", FieldErrorCode.ADDRESS_NOT_PUBLIC, params)])
 
     async def close(self) -> None:
         """Close every connection."""
         await self._http.close()
-
-    def _problem_of(self, url: str) -> str | None:
-        if len(url) > MAX_URL_CHARS:
-            return f"It is longer than {MAX_URL_CHARS} characters."
-        place = host_and_port(url)
-        if place is None:
-            return "It has to be an http or https URL with a host, without a user name or password."
-        if self._guard.plainly_refuses(*place):
-            return str(AddressRefused(place[0]))
-        return None

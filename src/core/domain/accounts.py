@@ -1,4 +1,4 @@
-"""People: administrators, what they may do, who a request comes from, and how often wrong passwords may be tried."""
+"""Administrators, their permissions, the actor of a change, and the limits of wrong passwords."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+MAX_USERNAME_CHARS = 64
 MIN_PASSWORD_CHARS = 8
 MAX_PASSWORD_CHARS = 1024
 MAX_FAILURES = 10
 WINDOW = timedelta(seconds=60)
-"""So many wrong passwords within this window, then nothing more until the window has passed."""
+"""After MAX_FAILURES wrong passwords within this window, attempts are refused until it has passed."""
 
 TOKEN_LIFE = timedelta(hours=12)
-"""How long a token holds: an evening and the day before it."""
+"""Lifetime of a token: an evening and the day before it."""
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}\Z")
 
 
 class Permission(enum.StrEnum):
-    """What an administrator may do; each route of the administration API asks for one."""
+    """A permission of an administrator; each route of the administration API requires one."""
 
     SLOTS_READ = "slots:read"
     SLOTS_WRITE = "slots:write"
@@ -39,7 +40,7 @@ class Permission(enum.StrEnum):
 
 
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
-    """An administrator. Tokens issued before `tokens_from` hold no more."""
+    """An administrator. Tokens issued before `tokens_from` are revoked."""
 
     username: str
     password_hash: str
@@ -53,7 +54,7 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a token speaks for, what that allows, and until when."""
+    """The claims of a token: user, permissions, expiry."""
 
     username: str
     permissions: frozenset[Permission]
@@ -63,65 +64,65 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who changes something, and from which address where it came over the network."""
+    """The author of a change, with the network address if it came over HTTP."""
 
     name: str
     address: str | None = None
 
 
 COMMAND_LINE = Actor("command line")
-"""Whoever has a shell on the machine."""
+"""A person with a shell on the machine."""
 
 FIRST_START = Actor("first start")
 
 
 def normal_username(text: str) -> str | None:
-    """The name as it is kept: small letters, digits and `._@-`, 1 to 64 of them; None for what is no name."""
+    """The name in its stored form: 1 to 64 small letters, digits and `._@-`; None if the text is not a user name."""
     name = text.strip().lower()
     return name if _USERNAME.match(name) else None
 
 
 def normal_password(text: str) -> str:
-    """The same password however a keyboard composed its letters (NFC, as RFC 8265 has it)."""
+    """The password in NFC (RFC 8265), so that it does not depend on how a keyboard composes letters."""
     return unicodedata.normalize("NFC", text)
 
 
 def is_password(text: str) -> bool:
-    """Whether a password may be set: long enough to be one, short enough to be hashed."""
+    """Whether a password has an allowed length."""
     return MIN_PASSWORD_CHARS <= len(text) <= MAX_PASSWORD_CHARS
 
 
 def address_key(address: str) -> str:
-    """What wrong passwords of logins from an address are counted under."""
-    return f"address {_counted(address)}"
+    """The throttle key of failed logins from an address."""
+    return f"address {_host_part(address)}"
 
 
 def camera_key(address: str) -> str:
-    """What wrong ingest passwords from an address are counted under.
+    """The throttle key of wrong ingest passwords from an address.
 
-    By itself: cameras and people often share an address. Somebody who mistypes their own password must not stop the
-    cameras, and a camera's right password must not let whoever is behind it guess at logins without end.
+    Separate from logins, as cameras and people often share an address: a mistyped login must not stop the cameras, and
+    a camera's right password must not reset the count of failed logins.
     """
-    return f"camera {_counted(address)}"
+    return f"camera {_host_part(address)}"
 
 
 def account_key(username: str) -> str:
-    """What wrong passwords of an account are counted under."""
+    """The throttle key of failed logins to an account."""
     return f"account {(normal_username(username) or username)[:64]}"
 
 
 def seconds_left(until: datetime, now: datetime) -> int:
-    """Whole seconds for a Retry-After, one at least."""
+    """Whole seconds for a Retry-After, at least one."""
     return max(math.ceil((until - now).total_seconds()), 1)
 
 
 def allowed(claimed: Collection[str], held: Collection[Permission]) -> frozenset[Permission]:
-    """What a token may do: what it says, as far as its administrator still holds it."""
+    """The permissions of a token: the claimed ones that its administrator still has."""
     return frozenset(permission for permission in held if permission in claimed)
 
 
-def _counted(address: str) -> str:
-    """The address as far as it tells hosts apart: an IPv6 host has its whole /64 to itself."""
+def _host_part(address: str) -> str:
+    """The part of an address that identifies a host: the /64 of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

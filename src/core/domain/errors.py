@@ -1,6 +1,6 @@
-"""The errors that the core raises, each with a stable snake_case `code` that HTTP answers and logs carry.
+"""The errors that the core raises, each with a stable snake_case `code` that HTTP responses and logs carry.
 
-Messages are written for the person who reads the answer; they never contain secrets or picture bytes.
+Messages are written for the reader of the response; they never contain secrets or picture bytes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from .field_errors import FieldError
+
 
 class PhotoChangerError(Exception):
     """Base of every error that PhotoChanger raises on purpose.
 
     Attributes:
         code: stable snake_case name of the kind of error, the same in HTTP problems, logs and job rows.
-        detail: one sentence for the reader of the answer.
+        detail: one sentence for the reader of the response.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -27,7 +29,7 @@ class PhotoChangerError(Exception):
 
 
 class ConfigurationError(PhotoChangerError):
-    """A setting cannot be used; `variable` names it as the operator wrote it."""
+    """A configuration value is not valid; `variable` is the name of its environment variable or option."""
 
     code = "configuration_error"
 
@@ -37,59 +39,59 @@ class ConfigurationError(PhotoChangerError):
 
 
 class SlotNotFound(PhotoChangerError):
-    """There is no slot with this id."""
+    """No slot has this ID."""
 
     code = "slot_not_found"
 
 
 class SlotDisabled(PhotoChangerError):
-    """The slot exists, but its administrator has switched it off."""
+    """The slot exists but is switched off."""
 
     code = "slot_disabled"
 
 
 class InvalidSettings(PhotoChangerError):
-    """Settings do not fit their schema; `errors` pairs a field path with what is wrong there."""
+    """Settings do not fit their schema; `errors` names each field and the reason."""
 
     code = "invalid_settings"
 
-    def __init__(self, detail: str, errors: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(detail)
-        self.errors = errors
+    def __init__(self, errors: Collection[FieldError], *, detail: str | None = None) -> None:
+        super().__init__(detail or f"Invalid settings: {'; '.join(map(str, errors))}")
+        self.errors = tuple(errors)
 
 
 class InvalidPassword(PhotoChangerError):
-    """The ingest password is missing its match."""
+    """The ingest password is wrong."""
 
     code = "invalid_password"
 
 
 class InvalidCredentials(PhotoChangerError):
-    """User name and password do not belong together; which of them is wrong is not told."""
+    """The user name or the password is wrong; the response does not reveal which one."""
 
     code = "invalid_credentials"
 
 
 class InvalidToken(PhotoChangerError):
-    """The access token is missing, expired, revoked, or was not made here."""
+    """The access token is missing, expired, revoked, or not issued by this service."""
 
     code = "invalid_token"
 
 
 class PermissionDenied(PhotoChangerError):
-    """The token is good, but its owner may not do this."""
+    """The token is valid but lacks the permission."""
 
     code = "permission_denied"
 
 
 class CsrfRefused(PhotoChangerError):
-    """The session's cookie came with a request that a page of another origin may have caused."""
+    """A request with the session cookie may come from a page of another origin."""
 
     code = "csrf_refused"
 
 
 class TooManyAttempts(PhotoChangerError):
-    """Too many wrong passwords from one address; try again after `retry_after` seconds."""
+    """Too many wrong passwords from one address; retry after `retry_after` seconds."""
 
     code = "too_many_attempts"
 
@@ -105,23 +107,28 @@ class InvalidMultipart(PhotoChangerError):
 
 
 class InvalidRequest(PhotoChangerError):
-    """A header or parameter of the request cannot be used; `errors` pairs parameters with what is wrong there."""
+    """A header or parameter of the request is not valid; `errors` names each parameter and the reason."""
 
     code = "invalid_request"
 
-    def __init__(self, detail: str, *, errors: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, detail: str, *, errors: Collection[FieldError] = ()) -> None:
         super().__init__(detail)
-        self.errors = errors
+        self.errors = tuple(errors)
+
+
+def invalid_query(errors: Collection[FieldError]) -> InvalidRequest:
+    """InvalidRequest for these query parameters."""
+    return InvalidRequest(f"Invalid query: {'; '.join(map(str, errors))}", errors=errors)
 
 
 class InvalidJson(PhotoChangerError):
-    """The body is not JSON, or JSON that could be understood in two ways."""
+    """The body is not JSON, or is ambiguous JSON."""
 
     code = "invalid_json"
 
 
 class MissingField(PhotoChangerError):
-    """A field that the form needs is not in it."""
+    """A required form field is missing."""
 
     code = "missing_field"
 
@@ -131,13 +138,13 @@ class MissingField(PhotoChangerError):
 
 
 class PayloadTooLarge(PhotoChangerError):
-    """More bytes arrived than are accepted."""
+    """The request has more bytes than are accepted."""
 
     code = "payload_too_large"
 
 
 class UploadInterrupted(PhotoChangerError):
-    """The client stopped sending before the photo was whole."""
+    """The client stopped sending before the upload was complete."""
 
     code = "upload_interrupted"
 
@@ -149,19 +156,19 @@ class ImageTooLarge(PhotoChangerError):
 
 
 class UnsupportedMediaType(PhotoChangerError):
-    """The content is not a picture of a type that is accepted."""
+    """The content is not a picture of an accepted type."""
 
     code = "unsupported_media_type"
 
 
 class UndecodableImage(PhotoChangerError):
-    """The content starts like a picture but cannot be decoded whole."""
+    """The content starts like a picture but cannot be decoded completely."""
 
     code = "undecodable_image"
 
 
 class QueueFull(PhotoChangerError):
-    """As many jobs are active as are allowed; try again after `retry_after` seconds."""
+    """The queue is full; retry after `retry_after` seconds."""
 
     code = "queue_full"
 
@@ -171,37 +178,37 @@ class QueueFull(PhotoChangerError):
 
 
 class QueueUnavailable(PhotoChangerError):
-    """The queue (its database) cannot be reached right now."""
+    """The queue (its database) is unavailable."""
 
     code = "queue_unavailable"
 
 
 class StorageUnavailable(PhotoChangerError):
-    """The media store cannot be read or written right now."""
+    """The media store is unavailable."""
 
     code = "storage_unavailable"
 
 
 class MediaNotFound(PhotoChangerError):
-    """There is no such file, or never was."""
+    """The file does not exist."""
 
     code = "not_found"
 
 
 class MediaExpired(PhotoChangerError):
-    """The file existed, and its time is over."""
+    """The file has expired."""
 
     code = "expired"
 
 
 class JobNotFound(PhotoChangerError):
-    """There is no such job, or the link to it is not the right one."""
+    """The job does not exist, or the link to it is wrong."""
 
     code = "job_not_found"
 
 
 class JobFinalized(PhotoChangerError):
-    """The job has ended already; nothing can change it any more."""
+    """The job has already ended and cannot change."""
 
     code = "job_finalized"
 
@@ -213,25 +220,25 @@ class WorkerMissing(PhotoChangerError):
 
 
 class CheckRunning(PhotoChangerError):
-    """A readiness check is under way already."""
+    """A readiness check is already running."""
 
     code = "check_running"
 
 
 class VersionConflict(PhotoChangerError):
-    """Somebody changed it since it was read; read it again."""
+    """The object has been modified since it was read."""
 
     code = "version_conflict"
 
 
 class VersionRequired(PhotoChangerError):
-    """The change has to say which version it was made from (`If-Match`)."""
+    """The request must name the version it is based on (`If-Match`)."""
 
     code = "version_required"
 
 
 class TemplateInUse(PhotoChangerError):
-    """The template is bound to slots, or photos of theirs that are under way began with it; `slots` names them."""
+    """The template is bound to slots or used by their active jobs; `slots` names them."""
 
     code = "template_in_use"
 
@@ -241,48 +248,48 @@ class TemplateInUse(PhotoChangerError):
 
 
 def template_bound(slots: Collection[str]) -> TemplateInUse:
-    """The template of these slots."""
+    """TemplateInUse for a template that is bound to these slots."""
     return TemplateInUse(f"The template is bound to {', '.join(slots)}.", slots=tuple(slots))
 
 
 def template_under_way(slots: Collection[str]) -> TemplateInUse:
-    """The template of jobs of these slots that have not ended."""
-    told = f"Photos of {', '.join(slots)} that are under way began with the template; in a minute they have ended."
-    return TemplateInUse(told, slots=tuple(slots))
+    """TemplateInUse for a template that active jobs of these slots use."""
+    detail = f"Active jobs of {', '.join(slots)} use the template. Try again in a minute."
+    return TemplateInUse(detail, slots=tuple(slots))
 
 
 class BindingTaken(PhotoChangerError):
-    """The slot has a template of this setting key already, and nobody said to replace it."""
+    """The slot already has a template with this setting key."""
 
     code = "binding_taken"
 
 
 class TemplateNotFound(PhotoChangerError):
-    """There is no such template."""
+    """No template has this ID."""
 
     code = "template_not_found"
 
 
 class WebhookNotFound(PhotoChangerError):
-    """The slot has no webhook, or there is no such delivery."""
+    """The slot has no webhook, or the delivery does not exist."""
 
     code = "webhook_not_found"
 
 
 class AdminNotFound(PhotoChangerError):
-    """There is no administrator of this name."""
+    """No administrator has this name."""
 
     code = "admin_not_found"
 
 
 class AdminExists(PhotoChangerError):
-    """There is an administrator of this name already."""
+    """An administrator with this name already exists."""
 
     code = "admin_exists"
 
 
 class JobFailure(PhotoChangerError):
-    """A job ended without a picture; raised to whoever waited for it.
+    """A job ended without a picture; raised to the caller that waits for it.
 
     Attributes:
         job_id: the job.
@@ -296,31 +303,31 @@ class JobFailure(PhotoChangerError):
 
 
 class SyncTimeout(JobFailure):
-    """The window ended before a picture was there."""
+    """The sync window ended before a picture was ready."""
 
     code = "sync_timeout"
 
 
 class ProviderFailed(JobFailure):
-    """Every entry of the route gave up before the window ended."""
+    """Every entry of the route failed before the window ended."""
 
     code = "provider_failed"
 
 
 class JobCancelled(JobFailure):
-    """Somebody cancelled the job."""
+    """The job was cancelled."""
 
     code = "job_cancelled"
 
 
 class PhotoUndecodable(JobFailure):
-    """The worker found that the photo cannot be decoded whole."""
+    """The worker found that the photo cannot be decoded completely."""
 
     code = "undecodable_image"
 
 
 class PhotoTooLarge(JobFailure):
-    """The worker found that the photo decodes to more than is accepted."""
+    """The worker found that the photo has more pixels than are accepted."""
 
     code = "image_too_large"
 

@@ -63,13 +63,13 @@ class ReceivedField(msgspec.Struct, frozen=True):
 
 
 class ReceivedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of a form as far as it arrived; `sniffed` is the type that its first bytes show, None for no picture."""
+    """The file of a form as far as it arrived; `sniffed_type` is shown by its first bytes, None for no picture."""
 
     field: str
     filename: str | None
     content_type: str | None
     size_bytes: int
-    sniffed: str | None
+    sniffed_type: str | None
 
 
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Long lists page by page: a page begins after a position, so that what is added meanwhile moves nothing."""
+"""Long lists page by page: a page starts after a position, so that new items do not shift it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place in a list that is sorted by a moment and, within it, by id."""
+    """A position in a list that is sorted by time and then by ID."""
 
     at: datetime
     id: UUID
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Some of a list, and where the next page begins; None at the list's end."""
+    """A part of a list and the position of the next page; None at the end of the list."""
 
     items: tuple[T, ...]
     next: Position | None = None

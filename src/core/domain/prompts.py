@@ -1,4 +1,4 @@
-"""What guests wrote at the booth, put into prompts: only the fields that a slot allows, bounded, made harmless."""
+"""Placeholders in prompts, filled in from request metadata: allowed fields only, length-limited and escaped."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 MAX_CHARS = 200
-"""The most of one field that gets into a prompt."""
+"""Maximum length of one field in a prompt."""
 
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
 _HARMLESS = str.maketrans({"{": "(", "}": ")", "<": "(", ">": ")", "[": "(", "]": ")", '"': "'", "`": "'", "\\": "/"})
-"""What could end a quotation, open another field, or look like markup of a template becomes a look-alike."""
+"""Characters that could end a quotation, open a field, or look like markup are replaced by similar ones."""
 
 
 def filled(
     settings: Mapping[str, Any], prompts: Collection[str], *, fields: Collection[str], metadata: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The settings with every `{field}` in their prompts replaced by what the request said.
+    """The settings with every `{field}` in their prompts replaced by the request's metadata.
 
-    `prompts` names the settings that are prompts, `fields` the fields that may be used. A field that the request did
-    not have becomes nothing; braces around anything else stay as they are.
+    `prompts` names the settings that are prompts, `fields` the allowed fields. A field that the request does not have
+    becomes empty; other text in braces stays unchanged.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -35,7 +35,7 @@ def filled(
 
 
 def escaped(text: str) -> str:
-    """One line of at most MAX_CHARS characters without control characters, quotes that end, braces or brackets."""
+    """One line of at most MAX_CHARS characters without control characters, double quotes, braces or brackets."""
     plain = "".join(
         " " if char.isspace() else char
         for char in unicodedata.normalize("NFC", text[: 4 * MAX_CHARS])
@@ -45,5 +45,5 @@ def escaped(text: str) -> str:
 
 
 def unknown_fields(text: str, fields: Collection[str]) -> tuple[str, ...]:
-    """The names in braces that are not among the allowed fields, for whoever edits a slot."""
+    """The names in braces that are not allowed fields."""
     return tuple(dict.fromkeys(name for name in _FIELD.findall(text) if name not in fields))

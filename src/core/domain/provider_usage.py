@@ -110,10 +110,22 @@ class CallRecord(msgspec.Struct, frozen=True):
 class LatencyPercentiles(msgspec.Struct, frozen=True):
     """Percentiles of the latency of an operation's last pictures."""
 
-    p50: timedelta
-    p75: timedelta
-    p90: timedelta
+    p50_ms: int
+    p75_ms: int
+    p90_ms: int
     samples: int
+
+    @property
+    def p50(self) -> timedelta:
+        return timedelta(milliseconds=self.p50_ms)
+
+    @property
+    def p75(self) -> timedelta:
+        return timedelta(milliseconds=self.p75_ms)
+
+    @property
+    def p90(self) -> timedelta:
+        return timedelta(milliseconds=self.p90_ms)
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,8 +228,8 @@ def pace_of(durations_ms: Sequence[int]) -> LatencyPercentiles | None:
         return None
     ordered = sorted(durations_ms)
 
-    def rank(percent: int) -> timedelta:
-        return timedelta(milliseconds=ordered[-(-len(ordered) * percent // 100) - 1])
+    def rank(percent: int) -> int:
+        return ordered[-(-len(ordered) * percent // 100) - 1]
 
     return LatencyPercentiles(rank(50), rank(75), rank(90), len(ordered))
 

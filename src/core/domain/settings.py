@@ -25,22 +25,22 @@ COUNT_BOUNDS = {
     "max_upload_bytes": (1024, 1024 * MIB),
     "max_image_pixels": (1, 1_000_000_000),
 }
-"""From where to where each of these can be set, by the configuration and by an administrator."""
+"""The inclusive bounds of each setting, for the configuration and for administrators."""
 
 PROVIDER_BOUNDS = (1, 1_000_000)
-"""The same for each limit of a provider."""
+"""The inclusive bounds of each limit of a provider."""
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What applies right now.
+    """The effective settings.
 
     Attributes:
         sync_response: the sync window, how long an ingest request is held.
-        result_retention: how long results stay downloadable.
-        max_active_jobs: the bound on jobs that are pending or processing.
-        max_upload_bytes: the most bytes of one photo.
-        max_image_pixels: the most pixels of one photo.
-        provider_limits: what an administrator allows of providers, by id, in place of what they declare themselves.
+        result_retention: how long results can be downloaded.
+        max_active_jobs: maximum number of pending and processing jobs.
+        max_upload_bytes: maximum size of one photo in bytes.
+        max_image_pixels: maximum pixels of one photo.
+        provider_limits: limits set by an administrator, by provider ID, that replace the declared ones.
     """
 
     sync_response: timedelta = DEFAULT_SYNC_RESPONSE
@@ -52,12 +52,12 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def public_link_ttl(self) -> timedelta:
-        """`T_public_link_ttl`, which SPEC ties to the sync window."""
+        """Lifetime of a public media link: the sync window (SPEC)."""
         return self.sync_response
 
 
 class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator has set; None where the configured default applies. `version` counts the writes."""
+    """Settings stored by an administrator; None means the configured default. `version` counts the writes."""
 
     sync_response: timedelta | None = None
     result_retention: timedelta | None = None
@@ -68,14 +68,14 @@ class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
     def over(self, defaults: AppSettings) -> AppSettings:
-        """The defaults with everything set here put over them."""
+        """The defaults with the stored values applied."""
         fields = msgspec.structs.asdict(self)
         del fields["version"]
         return msgspec.structs.replace(defaults, **{name: value for name, value in fields.items() if value is not None})
 
 
 class StoredPassword(msgspec.Struct, frozen=True):
-    """The hash of the ingest password, when it was set and by whom."""
+    """The hash of the ingest password, and when and by whom it was set."""
 
     hash: str
     changed_at: datetime

@@ -1,4 +1,4 @@
-"""Slots: the fifteen fixed configurations that photos arrive on, and the route that each one takes."""
+"""Slots: the named configurations that receive photos, and their routes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import msgspec
 SLOT_COUNT = 15
 SLOT_IDS = tuple(f"slot-{number:03d}" for number in range(1, SLOT_COUNT + 1))
 
+MAX_FIELD_NAME_CHARS = 64
+
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
 class FailureAnswer(enum.StrEnum):
-    """What the waiting client gets where a route is exhausted or the window ends."""
+    """The answer to the waiting client when the route is exhausted or the window ends."""
 
     ERROR = "error"
     ORIGINAL = "original"
@@ -24,7 +26,7 @@ class FailureAnswer(enum.StrEnum):
 
 
 class ResponseMode(enum.StrEnum):
-    """The form of a synchronous answer: the bare picture, or multipart/mixed with a JSON part and the picture."""
+    """The form of a synchronous answer: the picture alone, or multipart/mixed with a JSON part and the picture."""
 
     IMAGE = "image"
     MULTIPART = "multipart"
@@ -46,14 +48,14 @@ class Branded(msgspec.Struct, frozen=True):
 
 
 class TemplateBinding(msgspec.Struct, frozen=True):
-    """A permanent picture bound to a slot under the name of a setting, such as `style` or `frame`."""
+    """A permanent picture bound to a slot by the name of a setting, such as `style` or `frame`."""
 
     setting_key: str
     media_id: str
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Everything of a slot that decides how a job runs; copied into the job, so that later edits do not touch it."""
+    """The part of a slot that decides how a job runs; copied into the job, so that later edits do not affect it."""
 
     entries: tuple[RouteEntry, ...]
     templates: tuple[TemplateBinding, ...] = ()
@@ -66,9 +68,9 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One slot. `version` counts its writes and makes its ETag; `max_upload_bytes` None means the service's bound.
+    """One slot. `version` counts its writes and makes its ETag; `max_upload_bytes` None means the service's limit.
 
-    `stats_reset_at`: from when on its statistics are counted, where an administrator said so; no part of the version.
+    `stats_reset_at`: start of its statistics after a reset; not part of the version.
     """
 
     id: str
@@ -81,9 +83,13 @@ class Slot(msgspec.Struct, frozen=True):
     updated_at: datetime | None = None
     stats_reset_at: datetime | None = None
 
+    def gallery_is_open(self, now: datetime) -> bool:
+        """Whether guests can see the slot's gallery."""
+        return self.gallery_open_until is not None and self.gallery_open_until > now
+
 
 def slot_document(slot: Slot) -> dict[str, Any]:
-    """The slot as JSON tells of it, in the parts that can be written (SPEC §4)."""
+    """The writable part of the slot as JSON (SPEC §4)."""
     route = msgspec.to_builtins(slot.route)
     entries = route.pop("entries")
     return {
@@ -97,13 +103,13 @@ def slot_document(slot: Slot) -> dict[str, Any]:
 
 
 def changed_fields(before: Slot, after: Slot) -> dict[str, tuple[Any, Any]]:
-    """What differs between two states of a slot, by field of its document: how it was, how it is."""
+    """The differences between two states of a slot, by field of its document: old and new value."""
     was, now = slot_document(before), slot_document(after)
     return {name: (was[name], now[name]) for name in now if was[name] != now[name]}
 
 
 def shipped_slots() -> tuple[Slot, ...]:
-    """The slots of a new installation: 001-004 work without any key, the others wait to be configured."""
+    """The slots of a new installation: 001-004 work without a key, the others have no route yet."""
 
     def local(operation_id: str, **settings: Any) -> Route:
         return Route(entries=(RouteEntry("local", operation_id, settings),))
@@ -120,5 +126,5 @@ def shipped_slots() -> tuple[Slot, ...]:
 
 
 def is_field_name(name: str) -> bool:
-    """Whether a form field's name can be kept as job metadata and used as `{name}` in prompts."""
+    """Whether a form field's name can be stored as job metadata and used as `{name}` in prompts."""
     return bool(_FIELD_NAME.match(name))

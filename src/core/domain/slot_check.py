@@ -1,4 +1,4 @@
-"""What a check before an event finds of each slot: whether a photo comes back as a picture, how soon, and why not."""
+"""The result of a readiness check of a slot: whether a photo becomes a picture, how fast, and why not."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .job import Job, LogEntry, LogEvent
 from .provider_usage import CallOutcome
 from .slot import Slot
 
-MAX_TROUBLES = 20
+MAX_FAILED_ATTEMPTS = 20
 
 NO_CALL = "blocked"
-"""The classification of a call that was not made: a limit or a breaker was in its way."""
+"""The classification of a call that a limit or a circuit breaker prevented."""
 
 
 class CheckOutcome(enum.StrEnum):
-    """How a slot did: its route made a picture, its failure answer did, neither did, or it was not tried."""
+    """The outcome for a slot: a picture of its route, one of its failure answer, none, or not tried."""
 
     PICTURE = "picture"
     FALLBACK = "fallback"
@@ -28,8 +28,8 @@ class CheckOutcome(enum.StrEnum):
     NOT_RUN = "not_run"
 
 
-class FieldError(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that made no picture, or was not made: by the number of the route entry, and why."""
+class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A call without a picture, or one that was prevented: the number of the route entry, and the reason."""
 
     entry: int
     provider_id: str
@@ -39,13 +39,13 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SlotCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What the check found of a slot.
+    """The result of the check for one slot.
 
     Attributes:
-        latency: from the job's creation to its end; None where there was no job.
-        entry: the number of the route entry that made the picture, 0 for the slot's first choice.
-        calls: how many calls to providers were made.
-        code, detail: why there is no picture of the route.
+        latency: from the creation of the job to its end; None without a job.
+        entry: the number of the route entry that made the picture; 0 is the first.
+        calls: number of calls to providers.
+        code, detail: why the route made no picture.
     """
 
     slot_id: str
@@ -59,21 +59,21 @@ class SlotCheck(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     code: str | None = None
     detail: str | None = None
-    troubles: tuple[FieldError, ...] = ()
+    troubles: tuple[FailedAttempt, ...] = ()
 
     @property
     def ready(self) -> bool:
-        """Whether guests' photos would come back as what the slot is for."""
+        """Whether the route makes pictures."""
         return self.outcome is CheckOutcome.PICTURE
 
 
 def without_job(slot: Slot, outcome: CheckOutcome, *, code: str, detail: str) -> SlotCheck:
-    """A slot for which no job was made or followed to its end."""
+    """The result for a slot without a finished job."""
     return SlotCheck(slot_id=slot.id, name=slot.name, outcome=outcome, code=code, detail=detail)
 
 
 def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
-    """What a job that has ended, with its processing log, says of the slot."""
+    """The result for a slot from a finished job and its processing log."""
     attempts = [entry.detail for entry in log if entry.event is LogEvent.ATTEMPT]
     if job.result is None:
         outcome = CheckOutcome.FAILED
@@ -93,7 +93,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
         code=None if made else job.error_code,
         detail=None if made else job.error_detail,
         troubles=tuple(
-            FieldError(
+            FailedAttempt(
                 entry=attempt["entry"],
                 provider_id=attempt["provider"],
                 operation_id=attempt["operation"],
@@ -102,7 +102,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
             )
             for attempt in attempts
             if not _is_picture(attempt)
-        )[-MAX_TROUBLES:],
+        )[-MAX_FAILED_ATTEMPTS:],
     )
 
 

@@ -1,20 +1,22 @@
-"""What a glance at a slot tells: whether it works, and why not, by its route and by how its last jobs ended."""
+"""The health of a slot: whether it works, and why not, from its route and its recent jobs."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
+from .field_errors import SentenceCode
 from .job import FailureReason, Job, JobSource
 
 LATELY = timedelta(minutes=15)
-"""How far back the jobs go that a slot is judged by."""
+"""The age of the oldest jobs that count for the health of a slot."""
 
 NOT_THE_SLOTS = frozenset({FailureReason.CANCELLED, FailureReason.INVALID_PHOTO})
-"""Why jobs end that tell nothing of their slot: somebody cancelled them, or the photo is none."""
+"""Failure reasons that say nothing about the slot: the job was cancelled, or the photo is not valid."""
 
 _MIN_FAILED = 3
 _FAILING_SHARE = 0.5
@@ -22,10 +24,10 @@ _DEGRADED_SHARE = 0.1
 
 
 class SlotState(enum.StrEnum):
-    """How a slot is doing.
+    """The health of a slot.
 
-    OFF: nobody can send photos to it. FAILING: most photos get no picture. DEGRADED: photos get a picture, but not
-    always the one that they should, or only by a fallback. ACTIVE: all is well.
+    OFF: it accepts no photos. FAILING: most photos get no picture. DEGRADED: some photos get no picture or only a
+    fallback. ACTIVE: healthy.
     """
 
     OFF = "off"
@@ -35,10 +37,10 @@ class SlotState(enum.StrEnum):
 
 
 class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True):
-    """How a slot's jobs ended that ended lately.
+    """The outcomes of the jobs of a slot that ended recently.
 
-    Test runs, cancelled jobs and photos that are none are not among them: they tell nothing of the slot. A job whose
-    failure answer was a picture is one of `fallbacks`; `failed` are those that got none.
+    Test runs, cancelled jobs and invalid photos are not counted: they say nothing about the slot. `fallbacks` counts
+    the jobs whose failure answer was a picture, `failed` those without any picture.
     """
 
     ended: int = 0
@@ -46,20 +48,48 @@ class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: int = 0
 
 
+class SlotIssueCode(SentenceCode):
+    """Why a slot is not `active`."""
+
+    CIRCUIT_OPEN = "circuit_open", "{provider} is failing; circuit breaker open."
+    KEY_MISSING = "key_missing", "{provider} has no key."
+    KEY_UNREADABLE = (
+        "key_unreadable",
+        "Cannot decrypt the stored key of {provider}: PHOTOCHANGER_SECRET_KEY has changed.",
+    )
+    OPERATION_UNKNOWN = "operation_unknown", "The provider {provider} has no operation {operation}."
+    PHOTOS_FAILED = "photos_failed", "{count} of the last {total} photos got no picture."
+    PHOTOS_WITH_FALLBACK = "photos_with_fallback", "{count} of the last {total} photos got a fallback."
+    PROVIDER_UNKNOWN = "provider_unknown", "Unknown provider: {provider}."
+    ROUTE_EMPTY = "route_empty", "The route is empty."
+
+
+class SlotIssue(msgspec.Struct, frozen=True):
+    """One reason why a slot is not `active`, as a code with parameters."""
+
+    code: SlotIssueCode
+    params: dict[str, Any] = {}
+
+    @property
+    def message(self) -> str:
+        """The English sentence of the code."""
+        return self.code.message(self.params)
+
+
 class SlotHealth(msgspec.Struct, frozen=True):
-    """A slot's state, and a short text for each thing that speaks against `active`."""
+    """A slot's state, and every reason why it is not `active`."""
 
     state: SlotState
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[SlotIssue, ...] = ()
 
 
 def tells_of_slot(job: Job) -> bool:
-    """Whether an ended job is one of those that a slot is judged by."""
+    """Whether a finished job counts for the health of its slot."""
     return job.source is not JobSource.TEST and job.failure_reason not in NOT_THE_SLOTS
 
 
 def last_jobs(jobs: Collection[Job]) -> RecentOutcomes:
-    """How these jobs of one slot ended, all of which tell of it."""
+    """The outcomes of these finished jobs of one slot, all of which count for its health."""
     return RecentOutcomes(
         ended=len(jobs),
         failed=sum(job.failure_reason is not None and not _has_fallback(job) for job in jobs),
@@ -71,23 +101,23 @@ def _has_fallback(job: Job) -> bool:
     return job.result is not None and job.result.fallback
 
 
-def condition_of(troubles: Sequence[str | None], last: RecentOutcomes) -> SlotHealth:
-    """How a slot that is switched on is doing.
+def condition_of(issues: Sequence[SlotIssue | None], last: RecentOutcomes) -> SlotHealth:
+    """The health of a slot that is switched on.
 
-    `troubles`: for each entry of its route, first to last, what keeps it from working right now; None: nothing.
+    `issues`: for each entry of its route, in order, why it cannot work now; None if it can.
     """
-    reasons = [trouble for trouble in troubles if trouble is not None]
-    if not troubles:
-        reasons.append("The route is empty.")
+    reasons = [issue for issue in issues if issue is not None]
+    if not issues:
+        reasons.append(SlotIssue(SlotIssueCode.ROUTE_EMPTY))
     missed = last.failed + last.fallbacks
     if last.failed:
-        reasons.append(f"{last.failed} of the last {last.ended} photos got no picture.")
+        reasons.append(SlotIssue(SlotIssueCode.PHOTOS_FAILED, {"count": last.failed, "total": last.ended}))
     if last.fallbacks:
-        reasons.append(f"{last.fallbacks} of the last {last.ended} photos got a fallback.")
-    if all(trouble is not None for trouble in troubles):
+        reasons.append(SlotIssue(SlotIssueCode.PHOTOS_WITH_FALLBACK, {"count": last.fallbacks, "total": last.ended}))
+    if all(issue is not None for issue in issues):
         return SlotHealth(SlotState.FAILING, tuple(reasons))
     if last.failed >= _MIN_FAILED and last.failed > last.ended * _FAILING_SHARE:
         return SlotHealth(SlotState.FAILING, tuple(reasons))
-    if troubles[0] is not None or missed > last.ended * _DEGRADED_SHARE:
+    if issues[0] is not None or missed > last.ended * _DEGRADED_SHARE:
         return SlotHealth(SlotState.DEGRADED, tuple(reasons))
     return SlotHealth(SlotState.ACTIVE)

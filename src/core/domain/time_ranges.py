@@ -1,6 +1,6 @@
-"""Ranges of time and the hours, days, weeks and months in them, as clocks and calendars of a time zone show them.
+"""Ranges of time and their hours, days, weeks and months on the clock and calendar of a time zone.
 
-Time is cut at whole quarter hours: every zone of today is a multiple of that away from UTC.
+Time is cut at whole quarter hours: the offset of every current zone is a multiple of that.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from .errors import InvalidRequest
+from .errors import InvalidRequest, invalid_query
+from .field_errors import FieldError, FieldErrorCode
 
 QUARTER = timedelta(minutes=15)
 _EARLIEST_YEAR, _LATEST_YEAR = 2000, 2199
 
 
 class Period(enum.StrEnum):
-    """What statistics are grouped by. A week begins on Monday."""
+    """The grouping of statistics. A week starts on Monday."""
 
     HOUR = "hour"
     DAY = "day"
@@ -30,7 +31,7 @@ class Period(enum.StrEnum):
 class TimeRange(msgspec.Struct, frozen=True, kw_only=True):
     """A range of time, cut into periods of a zone: from each of `bounds` (UTC, whole quarter hours) to the next.
 
-    The first and the last period are cut off where the range begins and ends.
+    The first and the last period are cut at the start and the end of the range.
     """
 
     zone: ZoneInfo
@@ -47,18 +48,17 @@ class TimeRange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def periods(self) -> list[tuple[datetime, datetime]]:
-        """The periods, oldest first: begin and end on the zone's clock."""
+        """The periods, oldest first: start and end on the zone's clock."""
         shown = [bound.astimezone(self.zone) for bound in self.bounds]
         return [*pairwise(shown)]
 
 
 def time_zone(name: str) -> ZoneInfo:
-    """The IANA time zone of this name; InvalidRequest where there is none."""
+    """The IANA time zone with this name; InvalidRequest if it does not exist."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones, or too long a one
-        told = "There is no such time zone; it is named like Europe/Berlin."
-        raise InvalidRequest(f"The query cannot be used: tz: {told}", errors=(("tz", told),)) from None
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones, or too long
+        raise _refused("tz", FieldErrorCode.TIME_ZONE_UNKNOWN) from None
 
 
 def time_range(
@@ -71,20 +71,25 @@ def time_range(
     longest: timedelta,
     usual: timedelta,
 ) -> TimeRange:
-    """The range between two moments, widened to whole quarter hours; a moment without an offset is the zone's.
+    """The range between two times, widened to whole quarter hours; a time without an offset is in the zone.
 
-    Without an end it ends now, without a start it is `usual` long. InvalidRequest where it is empty, longer than
-    `longest` on the zone's clock (a day with 25 hours is a day there), or in no year that calendars agree about.
+    Without an end it ends now, without a start it is `usual` long. InvalidRequest if it is empty, longer than
+    `longest` on the zone's clock (a day with 25 hours is one day), or outside the supported years.
     """
     given = {"from": start, "to": end}
-    if any(moment and not _EARLIEST_YEAR < moment.year < _LATEST_YEAR for moment in given.values()):
-        raise _refused({name: "The year cannot be counted in." for name, moment in given.items() if moment})
+    years = {"min": _EARLIEST_YEAR + 1, "max": _LATEST_YEAR - 1}
+    if outside := [
+        FieldError(name, FieldErrorCode.YEAR_OUT_OF_RANGE, years)
+        for name, moment in given.items()
+        if moment and not years["min"] <= moment.year <= years["max"]
+    ]:
+        raise invalid_query(outside)
     until = _ceiling(_in(zone, end or now))
     since = _floor(_in(zone, start)) if start else _floor(_wall_clock(until, zone, back=usual))
     if since >= until:
-        raise _refused({"to": "The range ends before it begins."})
+        raise _refused("to", FieldErrorCode.RANGE_EMPTY)
     if _clock(until, zone) - _clock(since, zone) - (QUARTER if end is None else timedelta(0)) > longest:
-        raise _refused({"from": f"The range is longer than {longest.days} days."})
+        raise _refused("from", FieldErrorCode.RANGE_TOO_LONG, days=longest.days)
     return TimeRange(zone=zone, period=period, bounds=_bounds(since, until, period, zone))
 
 
@@ -94,7 +99,7 @@ def _bounds(start: datetime, end: datetime, period: Period, zone: ZoneInfo) -> t
 
 
 def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Where the zone's clock strikes, or is put to another offset in between."""
+    """The full hours of the zone's clock, and its changes of offset."""
     bounds = []
     before: tuple[int, timedelta | None] | None = None
     for number in range(int((end - start) / QUARTER)):
@@ -108,7 +113,7 @@ def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> list[datetime]:
 
 
 def _days(start: datetime, end: datetime, period: Period, zone: ZoneInfo) -> list[datetime]:
-    """The midnights that begin such a period; a date that a zone left out begins none of its own."""
+    """The midnights that start such a period; a date that the zone skips starts none."""
     day, last = start.astimezone(zone).date(), end.astimezone(zone).date()
     bounds: list[datetime] = []
     while day <= last:
@@ -120,7 +125,7 @@ def _days(start: datetime, end: datetime, period: Period, zone: ZoneInfo) -> lis
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a date. Where the clock skips midnight it is the moment of the skip."""
+    """The first moment of a date. If the clock skips midnight it is the moment of the skip."""
     return _floor(datetime.combine(day, time(), zone).astimezone(UTC))
 
 
@@ -145,6 +150,5 @@ def _ceiling(moment: datetime) -> datetime:
     return floor if floor == moment else floor + QUARTER
 
 
-def _refused(errors: dict[str, str]) -> InvalidRequest:
-    told = "; ".join(f"{name}: {what}" for name, what in errors.items())
-    return InvalidRequest(f"The query cannot be used: {told}", errors=tuple(errors.items()))
+def _refused(field: str, code: FieldErrorCode, **params: int) -> InvalidRequest:
+    return invalid_query([FieldError(field, code, params)])

@@ -1,7 +1,8 @@
-"""Values from outside against a struct, field by field: whoever typed them is told everything that does not fit."""
+"""Values from outside against a struct, field by field, so that one answer names every field that does not fit."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
@@ -9,23 +10,42 @@ from typing import Any, TypeVar
 import msgspec
 
 from .errors import InvalidSettings
+from .field_errors import FieldError, FieldErrorCode, below
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 MAX_NAME_CHARS = 120
-"""The most of a name that people give to something."""
+"""The longest name of a slot or a template."""
 
 _JOINERS = "\u200c\u200d"
 """Format characters that names need: some scripts and many emoji are joined by them."""
 
-FieldError = tuple[str, str]
-"""Where something does not fit (`route.0.settings.look`), and what is wrong there."""
+_TYPES = {
+    "object": "object",
+    "array": "array",
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "uuid": "uuid",
+    "datetime": "date-time",
+    "null": "null",
+}
+"""msgspec's names of types, and ours."""
+
+_EXPECTED = re.compile(r"Expected `([a-z |]+)`, got `.*`\Z", re.S)
+_BOUND = re.compile(r"Expected `(?:int|float)` (>=|<=) (-?[0-9.e+-]+)\Z")
+_LENGTH = re.compile(r"Expected `(str|array|object)` of length (>=|<=) ([0-9]+)\Z")
+_PATTERN = re.compile(r"Expected `str` matching regex (?:'(.*)'|\"(.*)\")\Z", re.S)
+_MISSING = re.compile(r"Object missing required field `(.*)`\Z", re.S)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z", re.S)
+_PLACE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
 
 
 def parse_fields(kind: type[_T], values: Mapping[str, Any], *, ignored: Collection[str] = ()) -> _T:
-    """The values as a struct, defaults filled in. InvalidSettings names every field that does not fit.
+    """The values as a struct with defaults filled in. InvalidSettings names every field that does not fit.
 
-    `ignored` are fields that may be there and mean nothing, such as those that are only read.
+    `ignored` are fields that may be present and have no effect, such as read-only ones.
     """
     fields, errors = read_fields(kind, values, ignored=ignored)
     refuse(errors)
@@ -35,13 +55,12 @@ def parse_fields(kind: type[_T], values: Mapping[str, Any], *, ignored: Collecti
 def read_fields(
     kind: type[msgspec.Struct], values: object, *, at: str = "", ignored: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[FieldError]]:
-    """The fields that fit, and what is wrong with the others, for whoever can go on with some of them.
+    """The fields that fit, and the errors of the others, for callers that can use a part of them.
 
-    `at` is the place of the values themselves. Fields that are left out are not among them; their defaults are the
-    struct's to fill in.
+    `at` is the path of the values themselves. Fields that are left out are not returned; the struct fills in defaults.
     """
     if not isinstance(values, Mapping):
-        return {}, [(at, "It is an object.")]
+        return {}, [FieldError(at, FieldErrorCode.WRONG_TYPE, {"expected": "object"})]
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     parsed: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -49,14 +68,14 @@ def read_fields(
         field = fields.get(name)
         if field is None:
             if name not in ignored:
-                errors.append((below(at, str(name)[:64]), "There is no such setting."))
+                errors.append(FieldError(below(at, str(name)[:64]), FieldErrorCode.UNKNOWN_FIELD))
             continue
         try:
             parsed[field.name] = msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
-            errors.append(_located(below(at, name), str(error)))
+            errors.append(field_error(below(at, name), field.type, error))
     errors += [
-        (below(at, name), "This setting is needed.")
+        FieldError(below(at, name), FieldErrorCode.REQUIRED)
         for name, field in fields.items()
         if field.required and name not in values
     ]
@@ -64,20 +83,82 @@ def read_fields(
 
 
 def refuse(errors: Collection[FieldError]) -> None:
-    """InvalidSettings with all of these, if there are any."""
+    """Raise InvalidSettings with these errors, if there are any."""
     if errors:
-        told = "; ".join(f"{name}: {what}" for name, what in errors)
-        raise InvalidSettings(f"The settings do not fit: {told}", tuple(errors))
+        raise InvalidSettings(errors)
 
 
-def below(at: str, name: str) -> str:
-    """The place of a field of what lies at a place; either may be empty."""
-    return f"{at}.{name}" if at and name else at or name
+def field_error(field: str, kind: Any, error: msgspec.ValidationError) -> FieldError:
+    """What msgspec found wrong with the value of a field of this type.
+
+    This is the only place that reads msgspec's sentences; one that it does not know becomes `invalid`.
+    """
+    text = str(error)
+    if place := _PLACE.search(text):
+        text = text[: place.start()]
+        field += place[1].replace("[...]", "").replace("[", ".").replace("]", "")
+    if match := _MISSING.match(text):
+        return FieldError(below(field, match[1]), FieldErrorCode.REQUIRED)
+    if match := _UNKNOWN.match(text):
+        return FieldError(below(field, match[1][:64]), FieldErrorCode.UNKNOWN_FIELD)
+    code, params = _reason(text, kind)
+    return FieldError(field, code, params)
+
+
+def _reason(text: str, kind: Any) -> tuple[FieldErrorCode, dict[str, Any]]:
+    if match := _EXPECTED.match(text):
+        expected = [_TYPES[name] for name in match[1].split(" | ") if name in _TYPES]
+        if expected:
+            return FieldErrorCode.WRONG_TYPE, {"expected": expected[0]}
+    if match := _BOUND.match(text):
+        number = float(match[2])
+        bound = int(number) if number.is_integer() else number
+        return (
+            (FieldErrorCode.TOO_SMALL, {"min": bound})
+            if match[1] == ">="
+            else (FieldErrorCode.TOO_LARGE, {"max": bound})
+        )
+    if match := _LENGTH.match(text):
+        return _length(match[1], match[2], int(match[3]))
+    if match := _PATTERN.match(text):
+        return FieldErrorCode.PATTERN, {"pattern": match[1] or match[2]}
+    if text == "Invalid UUID":
+        return FieldErrorCode.WRONG_TYPE, {"expected": "uuid"}
+    if text == "Invalid RFC3339 encoded datetime":
+        return FieldErrorCode.WRONG_TYPE, {"expected": "date-time"}
+    if text == "Expected `datetime` with a timezone component":
+        return FieldErrorCode.TIME_ZONE_REQUIRED, {}
+    if text.startswith("Invalid enum value") and (allowed := _choices(msgspec.inspect.type_info(kind))):
+        return FieldErrorCode.NOT_ONE_OF, {"allowed": allowed}
+    return FieldErrorCode.INVALID, {"message": f"{text[:200]}."}
+
+
+def _length(kind: str, comparison: str, bound: int) -> tuple[FieldErrorCode, dict[str, Any]]:
+    if comparison == ">=":
+        return (FieldErrorCode.EMPTY, {}) if bound == 1 else (FieldErrorCode.TOO_SHORT, {"min": bound})
+    return FieldErrorCode.TOO_LONG if kind == "str" else FieldErrorCode.TOO_MANY, {"max": bound}
+
+
+def _choices(info: msgspec.inspect.Type) -> list[Any]:
+    """The values of the first enumeration or literal in a type; empty where it has none."""
+    match info:
+        case msgspec.inspect.EnumType(cls=cls):
+            return [member.value for member in cls]
+        case msgspec.inspect.LiteralType(values=values):
+            return list(values)
+        case msgspec.inspect.Metadata(type=inner):
+            return _choices(inner)
+        case msgspec.inspect.UnionType(types=types):
+            return next((found for inner in types if (found := _choices(inner))), [])
+        case msgspec.inspect.ListType(item_type=inner) | msgspec.inspect.VarTupleType(item_type=inner):
+            return _choices(inner)
+        case msgspec.inspect.DictType(value_type=inner):
+            return _choices(inner)
+    return []
 
 
 def visible_name(text: str) -> str:
-    """As much of a text as can be a name: what can be seen, in one line, at most MAX_NAME_CHARS; empty where nothing
-    can."""
+    """The part of a text that can serve as a name: printable, one line, at most MAX_NAME_CHARS; may be empty."""
     shown = "".join(character for character in text if _is_shown(character)).strip()[:MAX_NAME_CHARS].strip()
     return shown if any(unicodedata.category(character)[0] in "LNPS" for character in shown) else ""
 
@@ -85,12 +166,3 @@ def visible_name(text: str) -> str:
 def _is_shown(character: str) -> bool:
     category = unicodedata.category(character)
     return character in _JOINERS or (category[0] != "C" and category not in ("Zl", "Zp"))
-
-
-def _located(name: str, what: str) -> FieldError:
-    """msgspec ends its message with the place, as in `- at `$[0].provider_id``: that goes into the field's name."""
-    message, separator, place = what.rpartition(" - at `$")
-    if not separator:
-        return name, what
-    path = place.rstrip("`").replace("[...]", "").replace("[", ".").replace("]", "")
-    return name + path, message

@@ -9,18 +9,17 @@ from collections.abc import Awaitable, Callable
 import click
 from dishka import AsyncContainer
 
-from ...adapters.postgres import Database
 from ...core.domain.errors import PhotoChangerError
 from ...core.ports.slot_repository import SlotRepository
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
-from ..bootstrap import readiness
 from ..builtin_providers import Providers
 from ..config import Settings
 from ..container import make_container
 from ..diagnostics import report as examination
 from ..diagnostics.finding import Finding
 from ..diagnostics.provider_checks import provider_findings
+from ..diagnostics.readiness import Readiness
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -30,10 +29,10 @@ def doctor() -> None:
     """Check the configuration and say how to fix it; the exit code is 1 if something has to be fixed."""
     findings = asyncio.run(run_checks())
     for finding in findings:
-        click.echo(f"{'ok ' if finding.mend is None else 'FIX'}  {finding.part}: {finding.says}")
-        if finding.mend is not None:
-            click.echo(f"     {finding.mend}")
-    if any(finding.mend is not None for finding in findings):
+        click.echo(f"{'ok ' if finding.fix is None else 'FIX'}  {finding.part}: {finding.says}")
+        if finding.fix is not None:
+            click.echo(f"     {finding.fix}")
+    if any(finding.fix is not None for finding in findings):
         sys.exit(1)
 
 
@@ -54,19 +53,19 @@ async def run_checks() -> list[Finding]:
 
 async def _parts(container: AsyncContainer) -> list[Finding]:
     try:
-        checks = (await readiness(container, database=await container.get(Database))).checks
+        checks = (await container.get(Readiness)).checks
     except (PhotoChangerError, OSError) as error:
         return [Finding("database", str(error), "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _HOW_TO_FIX[part]) for part, check in checks.items()]
     findings += await examination.of_the_machine(container)
-    if any(finding.mend for finding in findings if finding.part in ("database", "schema")):
+    if any(finding.fix for finding in findings if finding.part in ("database", "schema")):
         return findings
     findings += await examination.of_the_service(container)
-    findings.append(await examination.of_the_clocks(container, await container.get(Database)))
+    findings.append(await examination.of_the_clocks(container))
     return findings + await provider_findings(
         slots=await (await container.get(SlotRepository)).all(),
         catalogue=await container.get(ProviderRegistry),
-        troubles=(await container.get(Providers)).skipped,
+        skipped=(await container.get(Providers)).skipped,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),
     )

@@ -10,9 +10,8 @@ from dishka import AsyncContainer
 
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import PhotoChangerError
-from ...core.domain.provider_usage import ProviderLimit
+from ...core.domain.provider_usage import ProviderHealth, ProviderLimit
 from ...core.domain.settings import PROVIDER_BOUNDS
-from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.settings.service import SettingsService
 from ..builtin_providers import Providers
@@ -20,8 +19,7 @@ from ..config import Settings
 from ..diagnostics.provider_listing import (
     ListedKey,
     ListedProvider,
-    ListedStanding,
-    list_providers,
+    ProviderListing,
 )
 from ..provider_plugins import SkippedPlugin
 from .runtime import MAX_INPUT_BYTES, configured, open_container, run_async
@@ -103,13 +101,7 @@ def set_limits(
 async def _list(settings: Settings) -> Listing:
     async with open_container(settings) as container:
         made = await container.get(Providers)
-        listed = await list_providers(
-            made.providers,
-            keys=await container.get(ProviderKeys),
-            limits=await container.get(ProviderLimits),
-            settings=await container.get(SettingsService),
-            base_urls=settings.provider_base_urls,
-        )
+        listed = await (await container.get(ProviderListing)).all()
         return Listing(tuple(listed), made.skipped)
 
 
@@ -167,7 +159,7 @@ def _key_text(key: ListedKey) -> str:
     }[key.state]
 
 
-def _health_text(standing: ListedStanding | None) -> str:
+def _health_text(standing: ProviderHealth | None) -> str:
     if standing is None:
         return "-"
     health = "" if standing.health is None else f"{standing.health:.0%} success\n"

@@ -6,19 +6,13 @@ import sys
 from collections.abc import Iterable
 
 import click
-import msgspec
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ...core.domain.slot_check import SlotCheck
 from ..config import Settings
-from ..diagnostics.ready_check_report import (
-    CheckFinished,
-    Line,
-    Quota,
-    ReadyCheckStream,
-    SlotChecked,
-)
+from ..diagnostics.ready_check_report import CheckFinished, Line, Quota, ReadyCheckStream, line_json
 from .runtime import configured, open_container, run_async
 from .tables import BAD, GOOD, make_console, make_table
 
@@ -46,8 +40,8 @@ async def _run(settings: Settings, *, as_json: bool) -> bool:
             async for line in lines:
                 found.append(line)
                 if as_json:
-                    click.echo(msgspec.json.encode(line).decode())
-                elif isinstance(line, SlotChecked):
+                    click.echo(line_json(line).decode())
+                elif isinstance(line, SlotCheck):
                     click.echo(f"{line.slot_id}: {line.outcome}", err=True)
     if not as_json:
         make_console(width=_WIDTH).print(as_tables(found))
@@ -57,7 +51,7 @@ async def _run(settings: Settings, *, as_json: bool) -> bool:
 
 def as_tables(lines: Iterable[Line]) -> Group:
     """The slots by id, the providers, and one summary line."""
-    slots = sorted((line for line in lines if isinstance(line, SlotChecked)), key=lambda line: line.slot_id)
+    slots = sorted((line for line in lines if isinstance(line, SlotCheck)), key=lambda line: line.slot_id)
     parts: list[Table | Text] = [_slots(slots)]
     for line in lines:
         if isinstance(line, CheckFinished):
@@ -66,19 +60,19 @@ def as_tables(lines: Iterable[Line]) -> Group:
     return Group(*parts)
 
 
-def _slots(slots: list[SlotChecked]) -> Table | Text:
+def _slots(slots: list[SlotCheck]) -> Table | Text:
     if not slots:
         return Text("No slot is active")
     table = make_table("Slot", "Name", "Outcome", "Seconds", "Made by", "Calls", "Problems")
     for slot in slots:
         made_by = f"{slot.provider_id}/{slot.operation_id}" if slot.provider_id else "-"
-        seconds = "-" if slot.latency_ms is None else f"{slot.latency_ms / 1000:.1f}"
+        seconds = "-" if slot.latency is None else f"{slot.latency.total_seconds():.1f}"
         outcome = Text(slot.outcome, style=GOOD if slot.ready else BAD)
         table.add_row(slot.slot_id, slot.name, outcome, seconds, made_by, str(slot.calls), _problems(slot))
     return table
 
 
-def _problems(slot: SlotChecked) -> str:
+def _problems(slot: SlotCheck) -> str:
     reasons = [f"{failed.provider_id}: {failed.reason}" for failed in slot.troubles]
     if slot.detail is not None:
         reasons.insert(0, slot.detail)

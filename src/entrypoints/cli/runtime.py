@@ -48,15 +48,17 @@ async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
         Database,
         require_current_schema,
     )
+    from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import migrate_database
     from ..container import make_container
 
     container = make_container(settings)
     try:
-        if settings.database_url is None:
-            await migrate_database(container)
-        else:
-            await require_current_schema(await container.get(Database))
-        yield container
+        async with (await container.get(Supervisor)).guard():
+            if settings.database_url is None:
+                await migrate_database(container)
+            else:
+                await require_current_schema(await container.get(Database))
+            yield container
     finally:
         await container.close()

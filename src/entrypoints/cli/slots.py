@@ -13,13 +13,13 @@ import msgspec
 
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import InvalidSettings, SlotNotFound, VersionConflict
+from ...core.domain.field_errors import FieldError, FieldErrorCode, below
 from ...core.domain.slot import (
     Slot,
     changed_fields,
     shipped_slots,
     slot_document,
 )
-from ...core.domain.validation import FieldError, below
 from ...core.ports.slot_repository import SlotRepository
 from ...core.services.slots.service import SlotService
 from ..config import Settings
@@ -131,16 +131,16 @@ async def _checked(service: SlotService, documents: Mapping[str, Any]) -> list[I
         try:
             before = await service.get(slot_id)
             if not isinstance(document, dict):
-                errors.append((slot_id, "Must be an object."))
+                errors.append(FieldError(slot_id, FieldErrorCode.WRONG_TYPE, {"expected": "object"}))
                 continue
             imports.append(Import(before, await service.check(slot_id, document)))
         except SlotNotFound:
-            errors.append((slot_id[:64], "Unknown slot."))
+            errors.append(FieldError(slot_id[:64], FieldErrorCode.SLOT_UNKNOWN, {"slot": slot_id[:64]}))
         except InvalidSettings as error:
-            errors += [(below(slot_id, place), what) for place, what in error.errors]
+            errors += [one.below(slot_id) for one in error.errors]
     if errors:
-        lines = "\n".join(_printable(f"  {place}: {what}") for place, what in errors)
-        raise InvalidSettings(f"The file is invalid; nothing was stored:\n{lines}", tuple(errors))
+        lines = "\n".join(_printable(f"  {error}") for error in errors)
+        raise InvalidSettings(errors, detail=f"The file is invalid; nothing was stored:\n{lines}")
     return imports
 
 

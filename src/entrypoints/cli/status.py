@@ -12,17 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ...core.domain.errors import PhotoChangerError
-from ...core.domain.provider_usage import Breaker
+from ...core.domain.job import QueueDepth
+from ...core.domain.provider_usage import Breaker, ProviderHealth
+from ...core.domain.worker import WorkerStatus
 from ..config import Settings
-from ..diagnostics.status import (
-    ShownDisk,
-    ShownFailure,
-    ShownProvider,
-    ShownQueue,
-    ShownWorker,
-    Status,
-    collect_status,
-)
+from ..diagnostics.status import DiskStatus, FailedJob, Status, collect_status, status_body
 from .runtime import configured, open_container, run_async
 from .tables import BAD, json_text, make_console, make_table
 
@@ -37,7 +31,7 @@ def status(once: bool, as_json: bool) -> None:
     """Show queue, workers, providers, disk and the last failures, refreshed every second until Ctrl-C."""
     settings = configured()
     if as_json:
-        click.echo(json_text(run_async(_collect(settings))))
+        click.echo(json_text(status_body(run_async(_collect(settings)))))
     elif once or not sys.stdout.isatty():
         make_console().print(as_tables(run_async(_collect(settings))))
     else:
@@ -76,40 +70,41 @@ def as_tables(status: Status) -> Group:
     )
 
 
-def _queue(queue: ShownQueue) -> Text:
+def _queue(queue: QueueDepth) -> Text:
     by_provider = ", ".join(f"{id} {count}" for id, count in sorted(queue.by_provider.items()))
     line = f"Queue: {queue.pending} pending, {queue.processing} processing"
     return Text(f"{line} ({by_provider})" if by_provider else line)
 
 
-def _disk(disk: ShownDisk) -> Text:
+def _disk(disk: DiskStatus) -> Text:
     if disk.free_bytes is None:
         return Text("Disk: free space unknown")
     line = f"Disk: {disk.free_bytes / _GIB:.1f} GiB free, minimum {disk.floor_bytes / _GIB:.2f} GiB"
     return Text(line) if disk.enough else Text(f"{line}: photos are refused", style=BAD)
 
 
-def _workers(workers: tuple[ShownWorker, ...]) -> Table | Text:
+def _workers(workers: tuple[WorkerStatus, ...]) -> Table | Text:
     if not workers:
         return Text("Workers: none", style=BAD)
     table = make_table("Worker", "Host", "Process", "Jobs", "Version", "Heartbeat")
     for worker in workers:
-        heartbeat = f"{_span(worker.age_seconds)} ago" + (", silent" if worker.silent else "")
+        report = worker.report
+        heartbeat = f"{_span(worker.age.total_seconds())} ago" + (", silent" if worker.silent else "")
         table.add_row(
-            *(worker.name, worker.host, str(worker.pid), f"{worker.running} of {worker.concurrency}", worker.version),
+            *(report.name, report.host, str(report.pid), f"{report.running} of {report.concurrency}", report.version),
             Text(heartbeat, style=BAD if worker.silent else ""),
         )
     return table
 
 
-def _providers(providers: tuple[ShownProvider, ...]) -> Table | Text:
+def _providers(providers: dict[str, ProviderHealth]) -> Table | Text:
     if not providers:
         return Text("Providers: only local ones")
     table = make_table("Provider", "Breaker", "Success", "Calls/min", "Calls today")
-    for provider in providers:
+    for id, provider in providers.items():
         closed = provider.breaker is Breaker.CLOSED
         table.add_row(
-            provider.id,
+            id,
             Text(provider.breaker.replace("_", "-"), style="" if closed else BAD),
             "-" if provider.health is None else f"{provider.health:.0%}",
             str(provider.calls_last_minute),
@@ -118,7 +113,7 @@ def _providers(providers: tuple[ShownProvider, ...]) -> Table | Text:
     return table
 
 
-def _failures(failures: tuple[ShownFailure, ...]) -> Table | Text:
+def _failures(failures: tuple[FailedJob, ...]) -> Table | Text:
     if not failures:
         return Text("Failures: none")
     table = make_table("Failed job", "Slot", "Code", "Provider", "Ended")

@@ -6,8 +6,8 @@ import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was seen of one part; `mend` says what to do, None where all is well."""
+    """The state of one part; `fix` says what to do, None if nothing is wrong."""
 
     part: str
     says: str
-    mend: str | None = None
+    fix: str | None = msgspec.field(default=None, name="mend")

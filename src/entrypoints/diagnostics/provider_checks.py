@@ -1,4 +1,4 @@
-"""What `doctor` finds about providers: packages, keys, the slots that use them, and what their services say."""
+"""Checks of providers: packages, keys, the slots that use them, and diagnoses of their services."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from ..config import Settings, key_variable
 from ..provider_plugins import SkippedPlugin
 from .finding import Finding
 
-DIAGNOSIS = timedelta(seconds=15)
-"""How long the services that slots use are listened to, all of them together."""
+DIAGNOSIS_TIMEOUT = timedelta(seconds=15)
+"""For the diagnoses of all services together."""
 
 
 async def configured_findings(
     *,
     slots: Collection[Slot],
     catalogue: ProviderRegistry,
-    troubles: Collection[SkippedPlugin],
+    skipped: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
 ) -> list[Finding]:
-    """Every finding about packages, stored keys and the active ones of these slots; no service is asked."""
-    findings, _ = await _examined(slots, catalogue, troubles, keys, settings)
+    """Findings on packages, stored keys and the active slots, without requests to providers' services."""
+    findings, _ = await _examined(slots, catalogue, skipped, keys, settings)
     return findings
 
 
@@ -42,34 +42,32 @@ async def provider_findings(
     *,
     slots: Collection[Slot],
     catalogue: ProviderRegistry,
-    troubles: Collection[SkippedPlugin],
+    skipped: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
-    patience: timedelta = DIAGNOSIS,
+    timeout: timedelta = DIAGNOSIS_TIMEOUT,
 ) -> list[Finding]:
-    """The same, and what the services say that the active slots use."""
-    findings, asked = await _examined(slots, catalogue, troubles, keys, settings)
-    answers = [_diagnosis(provider, entries, patience) for provider, entries in asked.values()]
-    for told in await asyncio.gather(*answers):
-        findings += told
-    return findings
+    """`configured_findings` and the diagnoses of the services that active slots use."""
+    findings, asked = await _examined(slots, catalogue, skipped, keys, settings)
+    diagnoses = [_diagnosis(provider, entries, timeout) for provider, entries in asked.values()]
+    return findings + [finding for found in await asyncio.gather(*diagnoses) for finding in found]
 
 
 async def _examined(
     slots: Collection[Slot],
     catalogue: ProviderRegistry,
-    troubles: Collection[SkippedPlugin],
+    skipped: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
 ) -> tuple[list[Finding], dict[str, tuple[Provider, list[RouteEntry]]]]:
-    """The findings, and the providers whose services can be asked, with the entries that name them, by id."""
+    """The findings, and by ID the providers whose services can be asked, with the route entries that use them."""
     findings = [
         Finding(
-            f"provider {trouble.id}",
-            f"left out, offered by the package {trouble.package}: {trouble.reason}",
+            f"provider {plugin.id}",
+            f"skipped, from the package {plugin.package}: {plugin.reason}",
             "Update or remove the package.",
         )
-        for trouble in troubles
+        for plugin in skipped
     ]
     active = [slot for slot in slots if slot.active]
     used = _used(active, catalogue)
@@ -81,7 +79,7 @@ async def _examined(
 
 
 def _used(slots: Collection[Slot], catalogue: ProviderRegistry) -> dict[str, tuple[Provider, list[RouteEntry]]]:
-    """The providers that these slots use, with the entries that name them, by id."""
+    """The providers that these slots use, by ID, with their route entries."""
     entries: defaultdict[str, list[RouteEntry]] = defaultdict(list)
     for slot in slots:
         for entry in slot.route.entries:
@@ -91,7 +89,7 @@ def _used(slots: Collection[Slot], catalogue: ProviderRegistry) -> dict[str, tup
 
 
 async def _key_findings(keys: ProviderKeys, used: Mapping[str, ProviderInfo]) -> dict[str, Finding]:
-    """What is wrong with the keys that are stored, or that used providers need, by provider id."""
+    """Problems of stored keys and of keys that used providers need, by provider ID."""
     findings: dict[str, Finding] = {}
     try:
         for provider_id in {*await keys.states(), *used}:
@@ -100,21 +98,21 @@ async def _key_findings(keys: ProviderKeys, used: Mapping[str, ProviderInfo]) ->
             try:
                 key = await keys.key(provider_id)
             except NotConfigured as error:
-                mend = f"Set PHOTOCHANGER_SECRET_KEY as it was, or run {command}."
-                findings[provider_id] = Finding(part, error.reason, mend)
+                fix = f"Restore PHOTOCHANGER_SECRET_KEY, or run {command}."
+                findings[provider_id] = Finding(part, error.reason, fix)
                 continue
             if key is None and used[provider_id].needs_key:
-                mend = f"Run {command}, or set {key_variable(provider_id)}."
-                findings[provider_id] = Finding(part, "missing, and an active slot uses this provider", mend)
+                fix = f"Run {command}, or set {key_variable(provider_id)}."
+                findings[provider_id] = Finding(part, "missing, and an active slot uses this provider", fix)
     except PhotoChangerError as error:
-        findings["keys"] = Finding("keys of providers", error.detail, "Check that PostgreSQL runs.")
+        findings["keys"] = Finding("keys of providers", error.detail, "Check that PostgreSQL is running.")
     return dict(sorted(findings.items()))
 
 
 def _slot(slot: Slot, catalogue: ProviderRegistry, settings: Settings) -> Finding:
-    """Whether every entry of the slot's route can be used as it is configured."""
+    """Whether every entry of the slot's route can be used as configured."""
     if not slot.route.entries:
-        return Finding(slot.id, f"{slot.name}: active, but its route is empty", "Give the slot a route.")
+        return Finding(slot.id, f"{slot.name}: active, but its route is empty", "Add a route to the slot.")
     for entry in slot.route.entries:
         try:
             provider, operation = catalogue.find(entry.provider_id, entry.operation_id)
@@ -122,26 +120,31 @@ def _slot(slot: Slot, catalogue: ProviderRegistry, settings: Settings) -> Findin
         except ProviderError as error:
             return Finding(slot.id, error.reason, "Change the slot's route, or install the provider's package.")
         except InvalidSettings as error:
-            wrong = "; ".join(f"{path}: {what}" for path, what in error.errors)
-            return Finding(slot.id, f"{error.detail} {wrong}", "Change the slot's settings.")
-        except Exception as error:  # a package's own fault must not end the examination
+            return Finding(slot.id, error.detail, "Change the slot's settings.")
+        except Exception as error:  # a fault of a package must not end the checks
             return Finding(slot.id, f"{entry.provider_id} failed: {type(error).__name__}", "Update the package.")
         if provider.info.needs_public_url and settings.public_base_url is None:
-            says = f"{entry.provider_id} fetches photos by public links, and no address of them is set"
-            return Finding(slot.id, says, "Set PHOTOCHANGER_PUBLIC_BASE_URL to an address that the internet reaches.")
+            says = f"{entry.provider_id} fetches photos by public links, which have no address"
+            return Finding(slot.id, says, "Set PHOTOCHANGER_PUBLIC_BASE_URL to an address reachable from the internet.")
     route = " then ".join(f"{entry.provider_id}/{entry.operation_id}" for entry in slot.route.entries)
     return Finding(slot.id, f"{slot.name}: {route}")
 
 
-async def _diagnosis(provider: Provider, entries: list[RouteEntry], patience: timedelta) -> list[Finding]:
-    """What the provider's service says about these entries."""
+async def _diagnosis(provider: Provider, entries: list[RouteEntry], timeout: timedelta) -> list[Finding]:
+    """The diagnosis of the provider's service for these entries."""
     part = f"provider {provider.info.id}"
-    mend = "Mend what it says, or change the slots that use it."
+    fix = "Fix the reported problem, or change the slots that use the provider."
     try:
-        async with asyncio.timeout(patience.total_seconds()):
+        async with asyncio.timeout(timeout.total_seconds()):
             sentences = await provider.diagnose(entries)
     except TimeoutError:
-        return [Finding(part, f"no answer within {patience.total_seconds():g} s", "Check the network and its address.")]
-    except Exception as error:  # a package's own fault must not end the examination
+        return [
+            Finding(
+                part,
+                f"no response within {timeout.total_seconds():g} s",
+                "Check the network and the provider's address.",
+            )
+        ]
+    except Exception as error:  # a fault of a package must not end the checks
         return [Finding(part, f"its diagnosis failed: {type(error).__name__}", "Update the package.")]
-    return [Finding(part, sentence, mend) for sentence in sentences] or [Finding(part, "answers")]
+    return [Finding(part, sentence, fix) for sentence in sentences] or [Finding(part, "works")]

@@ -1,35 +1,85 @@
-"""What must work before the service takes photos, as named checks that `/readyz` and `doctor` run."""
+"""What must work before the service takes photos, as named checks for `/readyz` and `doctor`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ...core.domain.errors import WorkerMissing
+from ...core.domain.errors import PhotoChangerError, WorkerMissing
+from ...core.ports.database import DatabaseStatus
+from ...core.ports.media_store import MediaStore
 from ...core.ports.workers import WorkerRegistry
+from ...core.services.media.disk_space import DiskSpace
+
+_log = logging.getLogger("photochanger.readiness")
+
+_TIMEOUT_SECONDS = 2.0
 
 Check = Callable[[], Awaitable[None]]
-"""Returns when the part works; raises a PhotoChangerError that says what is wrong."""
+"""Returns if the part works; raises a PhotoChangerError that says what is wrong."""
 
 
-class Readiness(msgspec.Struct, frozen=True):
-    """The checks by the name of the part: database, schema, store, worker."""
+class Part(msgspec.Struct, frozen=True):
+    """Whether a part works; `detail` says what is wrong if it does not."""
 
-    checks: Mapping[str, Check]
+    ok: bool
+    detail: str
+
+
+class Readiness:
+    """The checks of this process by part: database, schema, store, and what is included."""
+
+    def __init__(self, database: DatabaseStatus, store: MediaStore, space: DiskSpace) -> None:
+        self._store = store
+        self._space = space
+        self.checks: dict[str, Check] = {
+            "database": database.ping,
+            "schema": database.require_current_schema,
+            "store": self._require_store,
+        }
+
+    def include(self, part: str, check: Check) -> None:
+        """Add a check that only this process has."""
+        self.checks[part] = check
+
+    async def parts(self) -> dict[str, Part]:
+        """The state of each part; all are checked concurrently, for two seconds at most."""
+        errors = await asyncio.gather(*(_error_of(check) for check in self.checks.values()))
+        return {part: Part(error is None, error or "works") for part, error in zip(self.checks, errors, strict=True)}
+
+    async def _require_store(self) -> None:
+        await self._store.check()
+        await self._space.require()
 
 
 async def require_worker(registry: WorkerRegistry, *, host: str, pid: int) -> None:
-    """WorkerMissing unless the worker of this process has told of itself lately; QueueUnavailable."""
+    """Return if the worker of this process sends heartbeats; WorkerMissing, QueueUnavailable."""
     for worker in await registry.all():
         if (worker.report.host, worker.report.pid) == (host, pid) and not worker.silent:
             return
-    raise WorkerMissing("The worker process is running, but it has not told of itself lately.")
+    raise WorkerMissing("The worker is running but has missed its heartbeats.")
 
 
 async def require_any_worker(registry: WorkerRegistry) -> None:
-    """WorkerMissing unless some worker on any host has told of itself lately; QueueUnavailable."""
+    """Return if any worker on any host sends heartbeats; WorkerMissing, QueueUnavailable."""
     workers = await registry.all()
     if not any(not worker.silent for worker in workers):
-        lost = f"; {len(workers)} of them fell silent" if workers else ""
-        raise WorkerMissing(f"No worker runs here, and none elsewhere has told of itself lately{lost}.")
+        missing = f" {len(workers)} workers have missed their heartbeats." if workers else ""
+        raise WorkerMissing(f"No worker heartbeat in the last 15 s; jobs would not be processed.{missing}")
+
+
+async def _error_of(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await check()
+    except PhotoChangerError as error:
+        return error.detail
+    except TimeoutError:
+        return f"no response within {_TIMEOUT_SECONDS:g} s"
+    except Exception:
+        _log.exception("readiness check failed unexpectedly")
+        return "failed; see the server log"
+    return None

@@ -1,4 +1,4 @@
-"""The readiness check as it is told, line by line: what is tried, what was found of each slot, and of the providers."""
+"""The ready check as a stream of lines: the slots to test, the result of each, and the providers' quotas."""
 
 from __future__ import annotations
 
@@ -9,70 +9,38 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
-from uuid import UUID
 
 import msgspec
 
 from ...core.domain.errors import QueueUnavailable
-from ...core.domain.provider_usage import ProviderLimit
+from ...core.domain.provider_usage import ProviderHealth, ProviderLimit
 from ...core.domain.slot import Slot
-from ...core.domain.slot_check import CheckOutcome, FieldError, SlotCheck
+from ...core.domain.slot_check import SlotCheck
 from ...core.ports.clock import Clock
-from ...core.ports.provider_limits import ProviderLimits
-from ...core.services.providers.api_keys import ProviderKeys
-from ...core.services.providers.registry import ProviderRegistry
-from ...core.services.settings.service import SettingsService
 from ...core.services.slots.ready_check import ReadyCheck
-from ..config import Settings
-from .provider_listing import (
-    ListedKey,
-    ListedProvider,
-    ListedStanding,
-    list_providers,
-)
+from .provider_listing import ListedKey, ListedProvider, ProviderListing
 from .sample_photos import reference_photo
 
 _log = logging.getLogger("photochanger.ready_check")
 
-_MS = timedelta(milliseconds=1)
-
 
 class CheckedSlot(msgspec.Struct, frozen=True):
-    """A slot that is going to be tried."""
+    """A slot that will be tested."""
 
     slot_id: str
     name: str
 
 
 class CheckStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line: what is going to be tried."""
+    """The first line: the slots that will be tested."""
 
     kind: Literal["begin"] = "begin"
     at: datetime
     slots: tuple[CheckedSlot, ...]
 
 
-class SlotChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of one slot; SlotCheck tells what the fields are."""
-
-    kind: Literal["slot"] = "slot"
-    slot_id: str
-    name: str
-    ready: bool
-    outcome: CheckOutcome
-    latency_ms: int | None
-    provider_id: str | None
-    operation_id: str | None
-    entry: int | None
-    calls: int
-    code: str | None
-    detail: str | None
-    troubles: tuple[FieldError, ...]
-    job_id: UUID | None
-
-
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider of the slots that were tried: key, limits, and the calls that are left of them; None: no limit."""
+    """A provider of the tested slots: key, limits, and the remaining calls; None: no limit."""
 
     id: str
     title: str
@@ -81,13 +49,13 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     limits: ProviderLimit
     left_this_minute: int | None
     left_today: int | None
-    standing: ListedStanding | None
+    standing: ProviderHealth | None
 
 
 class CheckFinished(msgspec.Struct, frozen=True, kw_only=True):
-    """The last line: how many slots are ready, and how the providers stand then; None where that cannot be told.
+    """The last line: how many slots are ready, and the providers' quotas; None if they are unknown.
 
-    `ready`: there is an active slot, and all of them are.
+    `ready`: there is an active slot, and all active slots are ready.
     """
 
     kind: Literal["end"] = "end"
@@ -98,32 +66,38 @@ class CheckFinished(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[Quota, ...] | None
 
 
-Line = CheckStarted | SlotChecked | CheckFinished
+Line = CheckStarted | SlotCheck | CheckFinished
+
+
+def line_json(line: Line) -> bytes:
+    """A line as JSON, without a line break."""
+    if not isinstance(line, SlotCheck):
+        return msgspec.json.encode(line)
+    body = {"kind": "slot", "ready": line.ready, **msgspec.structs.asdict(line)}
+    latency: timedelta | None = body.pop("latency")
+    body["latency_ms"] = None if latency is None else round(latency / timedelta(milliseconds=1))
+    return msgspec.json.encode(body)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyCheckStream:
-    """Runs checks and tells of them."""
+    """Runs ready checks."""
 
     check: ReadyCheck
-    catalogue: ProviderRegistry
-    keys: ProviderKeys
-    limits: ProviderLimits
-    settings: SettingsService
+    providers: ProviderListing
     clock: Clock
-    configured: Settings
 
     def require_idle(self) -> None:
-        """CheckRunning while a check is under way in this process."""
+        """Return if no check is running in this process; CheckRunning."""
         self.check.require_idle()
 
     async def slots(self) -> list[Slot]:
-        """What a check tries: the active slots. QueueUnavailable."""
+        """The active slots, which a check tests. QueueUnavailable."""
         return await self.check.active_slots()
 
     @asynccontextmanager
     async def lines(self, slots: Sequence[Slot]) -> AsyncIterator[AsyncIterator[Line]]:
-        """Try these slots; the lines come as they are known. CheckRunning."""
+        """Test these slots; lines are yielded as they are known. CheckRunning."""
         photo = await asyncio.to_thread(reference_photo)
         async with self.check.checking(slots, photo) as found, aclosing(self._lines(slots, found)) as lines:
             yield lines
@@ -133,7 +107,7 @@ class ReadyCheckStream:
         ready = 0
         async for one in found:
             ready += one.ready
-            yield _slot_line(one)
+            yield one
         yield CheckFinished(
             at=self.clock.now(),
             ready=0 < ready == len(slots),
@@ -144,39 +118,15 @@ class ReadyCheckStream:
 
     async def _quotas(self, slots: Sequence[Slot]) -> tuple[Quota, ...] | None:
         try:
-            listed = await list_providers(
-                self.catalogue.all(),
-                keys=self.keys,
-                limits=self.limits,
-                settings=self.settings,
-                base_urls=self.configured.provider_base_urls,
-            )
+            listed = await self.providers.all()
         except QueueUnavailable as error:
-            _log.warning("the check cannot tell how the providers stand: %s", error.detail)
+            _log.warning("ready check: provider quotas unavailable: %s", error.detail)
             return None
         users = {
             one.id: tuple(slot.id for slot in slots if one.id in {entry.provider_id for entry in slot.route.entries})
             for one in listed
         }
         return tuple(_quota(one, users[one.id]) for one in listed if users[one.id])
-
-
-def _slot_line(one: SlotCheck) -> SlotChecked:
-    return SlotChecked(
-        slot_id=one.slot_id,
-        name=one.name,
-        ready=one.ready,
-        outcome=one.outcome,
-        latency_ms=None if one.latency is None else round(one.latency / _MS),
-        provider_id=one.provider_id,
-        operation_id=one.operation_id,
-        entry=one.entry,
-        calls=one.calls,
-        code=one.code,
-        detail=one.detail,
-        troubles=one.troubles,
-        job_id=one.job_id,
-    )
 
 
 def _quota(listed: ListedProvider, slots: tuple[str, ...]) -> Quota:
@@ -195,3 +145,9 @@ def _quota(listed: ListedProvider, slots: tuple[str, ...]) -> Quota:
 
 def _left(limit: int | None, used: int) -> int | None:
     return None if limit is None else max(limit - used, 0)
+
+
+def _reference_photo() -> bytes:
+    from .sample_photos import reference_photo  # loads the image libraries, which the HTTP process does not need
+
+    return reference_photo()

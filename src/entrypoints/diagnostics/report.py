@@ -1,4 +1,4 @@
-"""What can be found about a running service without getting in its way: for `doctor`, and for the page by HTTP."""
+"""Checks of a running service without side effects, for `doctor` and `GET /api/status`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import stat
 
 from dishka import AsyncContainer
 
-from ...adapters.postgres import Database
 from ...core.ports.accounts import AdminRepository
 from ...core.ports.clock import Clock
+from ...core.ports.database import DatabaseStatus
 from ...core.ports.secrets import SecretBox, SigningKeyRepository
 from ...core.ports.settings_repository import SettingsRepository
 from ...core.ports.slot_repository import SlotRepository
@@ -24,31 +24,26 @@ from .finding import Finding
 from .provider_checks import configured_findings
 
 
-async def findings(container: AsyncContainer, *, database: Database | None) -> list[Finding]:
-    """Everything but what the services of providers would say: nobody else is asked. QueueUnavailable.
-
-    `database`: the PostgreSQL behind it, whose clock is compared with this machine's; None where there is none.
-    """
-    found = [*await of_the_machine(container), *await of_the_service(container)]
-    if database is not None:
-        found.append(await of_the_clocks(container, database))
+async def findings(container: AsyncContainer) -> list[Finding]:
+    """All findings that need no request to a provider's service. QueueUnavailable."""
+    found = [*await of_the_machine(container), *await of_the_service(container), await of_the_clocks(container)]
     return found + await configured_findings(
         slots=await (await container.get(SlotRepository)).all(),
         catalogue=await container.get(ProviderRegistry),
-        troubles=(await container.get(Providers)).skipped,
+        skipped=(await container.get(Providers)).skipped,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),
     )
 
 
 async def of_the_machine(container: AsyncContainer) -> list[Finding]:
-    """What needs no database: the room for media, and who can read the secret."""
+    """Findings that need no database: free disk space, and permissions of the secret key."""
     disk = await service_findings.disk(await container.get(DiskSpace))
     return [disk, *_secret_key(await container.get(Settings))]
 
 
 async def of_the_service(container: AsyncContainer) -> list[Finding]:
-    """The ingest password, workers, administrators, signing keys and webhooks. QueueUnavailable."""
+    """Findings on ingest password, workers, administrators, signing keys and webhooks. QueueUnavailable."""
     keys = await (await container.get(SigningKeyRepository)).all()
     return [
         await _ingest_password(await container.get(SettingsRepository)),
@@ -59,10 +54,10 @@ async def of_the_service(container: AsyncContainer) -> list[Finding]:
     ]
 
 
-async def of_the_clocks(container: AsyncContainer, database: Database) -> Finding:
+async def of_the_clocks(container: AsyncContainer) -> Finding:
     """This machine's clock against the database's. QueueUnavailable."""
-    clock = await container.get(Clock)
-    await database.now()  # over a connection that is there already: a new one would count into the difference
+    clock, database = await container.get(Clock), await container.get(DatabaseStatus)
+    await database.now()  # opens a connection, whose time would count into the difference
     asked_at = clock.now()
     there = await database.now()
     here = clock.now()
@@ -77,7 +72,7 @@ async def _ingest_password(settings: SettingsRepository) -> Finding:
 
 
 def _secret_key(settings: Settings) -> list[Finding]:
-    """Whether others on this machine can read the secret that seals keys; nothing where none is kept."""
+    """Whether other users of this machine can read the secret key; nothing if it is not in a file."""
     file = settings.secret_key_file
     if settings.secret_key is not None or not file.exists():
         return []

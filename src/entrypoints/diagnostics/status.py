@@ -1,16 +1,18 @@
-"""What an operator sees at a glance: queue, workers, providers, disk, and what failed last."""
+"""Summary of a running service: queue, workers, providers, disk, and recent failures."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from dishka import AsyncContainer
 
 from ...core.domain.errors import StorageUnavailable
-from ...core.domain.job import JobFilter, JobOrder, JobState
-from ...core.domain.provider_usage import Breaker, ProviderHealth
+from ...core.domain.job import JobFilter, JobOrder, JobState, QueueDepth
+from ...core.domain.provider_usage import ProviderHealth
+from ...core.domain.worker import WorkerStatus
 from ...core.ports.clock import Clock
 from ...core.ports.job_queue import JobQueue
 from ...core.ports.job_repository import JobRepository
@@ -22,50 +24,16 @@ from ...core.services.providers.registry import ProviderRegistry
 LAST_FAILURES = 5
 
 
-class ShownQueue(msgspec.Struct, frozen=True):
-    """How many jobs are live, by state and by the provider that is asked first."""
-
-    pending: int
-    processing: int
-    by_provider: dict[str, int]
-
-
-class ShownWorker(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker process; `silent` says that it has not told of itself for too long."""
-
-    name: str
-    host: str
-    pid: int
-    running: int
-    concurrency: int
-    version: str
-    started_at: datetime
-    age_seconds: float
-    silent: bool
-
-
-class ShownProvider(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider of another machine; `health` is the share of its last calls that made a picture, None before the
-    first."""
-
-    id: str
-    breaker: Breaker
-    open_until: datetime | None
-    health: float | None
-    calls_last_minute: int
-    calls_today: int
-
-
-class ShownDisk(msgspec.Struct, frozen=True):
-    """The room in the media store in bytes; `free_bytes` is None where it cannot be told."""
+class DiskStatus(msgspec.Struct, frozen=True):
+    """Disk space of the media store in bytes; `free_bytes` is None if it is unknown."""
 
     free_bytes: int | None
     floor_bytes: int
     enough: bool
 
 
-class ShownFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that ended without a picture of a provider, and why."""
+class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that ended without a provider's picture, and why."""
 
     job_id: UUID
     slot_id: str
@@ -76,81 +44,75 @@ class ShownFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one moment."""
+    """The service at one moment; `providers` by ID, `disk` of the media store."""
 
     at: datetime
-    queue: ShownQueue
-    workers: tuple[ShownWorker, ...]
-    providers: tuple[ShownProvider, ...]
-    disk: ShownDisk
-    last_failures: tuple[ShownFailure, ...]
+    queue: QueueDepth
+    workers: tuple[WorkerStatus, ...]
+    providers: dict[str, ProviderHealth]
+    disk: DiskStatus
+    last_failures: tuple[FailedJob, ...]
 
 
 async def collect_status(container: AsyncContainer) -> Status:
-    """The service as it is now, by its database and media store. QueueUnavailable."""
+    """The service now, from its database and media store. QueueUnavailable."""
     now = (await container.get(Clock)).now()
-    depth = await (await container.get(JobQueue)).depth()
     return Status(
         at=now,
-        queue=ShownQueue(depth.pending, depth.processing, depth.by_provider),
-        workers=await _workers(await container.get(WorkerRegistry)),
+        queue=await (await container.get(JobQueue)).depth(),
+        workers=tuple(await (await container.get(WorkerRegistry)).all()),
         providers=await _providers(await container.get(ProviderLimits), await container.get(ProviderRegistry)),
         disk=await _disk(await container.get(DiskSpace)),
         last_failures=await _failures(await container.get(JobRepository), now),
     )
 
 
-def json_text(status: Status) -> str:
-    """For scripts."""
-    return msgspec.json.format(msgspec.json.encode(status), indent=2).decode()
+def status_body(status: Status) -> dict[str, Any]:
+    """The status as JSON objects."""
+    return {
+        "at": status.at,
+        "queue": status.queue,
+        "workers": [_worker_body(worker) for worker in status.workers],
+        "providers": [_provider_body(id, health) for id, health in status.providers.items()],
+        "disk": status.disk,
+        "last_failures": status.last_failures,
+    }
 
 
-async def _workers(registry: WorkerRegistry) -> tuple[ShownWorker, ...]:
-    return tuple(
-        ShownWorker(
-            name=seen.report.name,
-            host=seen.report.host,
-            pid=seen.report.pid,
-            running=seen.report.running,
-            concurrency=seen.report.concurrency,
-            version=seen.report.version,
-            started_at=seen.started_at,
-            age_seconds=round(seen.age.total_seconds(), 1),
-            silent=seen.silent,
-        )
-        for seen in await registry.all()
-    )
+def _worker_body(worker: WorkerStatus) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(worker.report),
+        "started_at": worker.started_at,
+        "age_seconds": round(worker.age.total_seconds(), 1),
+        "silent": worker.silent,
+    }
 
 
-async def _providers(limits: ProviderLimits, catalogue: ProviderRegistry) -> tuple[ShownProvider, ...]:
-    infos = [provider.info for provider in catalogue.all()]
-    standings = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.health()
-    return tuple(
-        ShownProvider(
-            id=id,
-            breaker=standing.breaker,
-            open_until=standing.open_until,
-            health=standing.health,
-            calls_last_minute=standing.calls_last_minute,
-            calls_today=standing.calls_today,
-        )
-        for id, standing in sorted(standings.items())
-    )
+def _provider_body(id: str, health: ProviderHealth) -> dict[str, Any]:
+    body = {"id": id, **msgspec.structs.asdict(health)}
+    del body["pace"]
+    return body
 
 
-async def _disk(space: DiskSpace) -> ShownDisk:
+async def _providers(limits: ProviderLimits, registry: ProviderRegistry) -> dict[str, ProviderHealth]:
+    infos = [provider.info for provider in registry.all()]
+    known = {info.id: ProviderHealth() for info in infos if not info.on_this_machine} | await limits.health()
+    return dict(sorted(known.items()))
+
+
+async def _disk(space: DiskSpace) -> DiskStatus:
     try:
         room = await space.room()
-    except StorageUnavailable:  # the store's own check says how; everything else can still be shown
-        return ShownDisk(None, space.floor_bytes, enough=False)
-    return ShownDisk(room.free_bytes, room.floor_bytes, room.enough)
+    except StorageUnavailable:  # the check of the store says why; everything else can be shown
+        return DiskStatus(None, space.floor_bytes, enough=False)
+    return DiskStatus(room.free_bytes, room.floor_bytes, room.enough)
 
 
-async def _failures(jobs: JobRepository, now: datetime) -> tuple[ShownFailure, ...]:
+async def _failures(jobs: JobRepository, now: datetime) -> tuple[FailedJob, ...]:
     wanted = JobFilter(states=(JobState.FAILED, JobState.TIMED_OUT))
     page = await jobs.find(wanted, order=JobOrder.ENDED_LAST, limit=LAST_FAILURES)
     return tuple(
-        ShownFailure(
+        FailedJob(
             job_id=job.id,
             slot_id=job.slot_id,
             code=job.error_code or str(job.failure_reason),

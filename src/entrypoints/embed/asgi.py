@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from ...core.services.jobs.event_stream import EventStream
 from ...core.services.support.concurrency import Supervisor
-from ..bootstrap import readiness
 from ..config import Settings
-from ..http.app import ASGIApp, create_http_app
-from ..http.dependencies import HttpServices
+from ..http.app import create_http_app
+from ..metrics.collector import MetricsCollector
 from .app import PhotoChanger
 
 
@@ -25,7 +25,7 @@ class MountableApp:
     def __init__(self, settings: Settings, adapters: Mapping[Any, object] | None) -> None:
         self._settings = settings
         self._adapters = adapters
-        self._http: ASGIApp | None = None
+        self._http: Any = None
         self._opened: PhotoChanger | None = None
 
     @property
@@ -43,18 +43,15 @@ class MountableApp:
     async def _lifespan(self) -> AsyncIterator[PhotoChanger]:
         async with PhotoChanger.open(self._settings, adapters=self._adapters) as opened:
             self._opened = opened
-            services = await HttpServices.from_container(
-                opened.container,
-                readiness=await readiness(opened.container, database=opened.database),
-                database=opened.database,
-            )
-            self._http = create_http_app(services)
+            metrics = await opened.container.get(MetricsCollector)
+            events = await opened.container.get(EventStream)
+            self._http = await create_http_app(opened.container)
             try:
-                async with services.metrics.kept_up(await opened.container.get(Supervisor)):
+                async with metrics.kept_up(await opened.container.get(Supervisor)):
                     yield opened
             finally:
                 self._opened = self._http = None
-                await services.events.close()
+                await events.close()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

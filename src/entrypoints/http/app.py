@@ -1,15 +1,23 @@
-"""The Litestar app: routes, the handlers of errors, and the edge around all of it."""
+"""The Litestar app: routes, exception handlers, dependencies, and the middleware around it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
+from dishka import AsyncContainer
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import State
-from litestar.exceptions import MethodNotAllowedException
+from litestar.exceptions import ValidationException
 from litestar.types import ASGIApp
 
+from ...core.ports.clock import Clock
+from ...core.ports.image_tool import ImageTool
+from ...core.ports.telemetry import Telemetry
+from ...core.services.auth.admins import AdminService
+from ...core.services.auth.ingest_password import AuthService
+from ...core.services.slots.last_request import LastRequestLog
+from ..config import Settings
 from .api.audit import list_audit
 from .api.events import events
 from .api.jobs import (
@@ -49,16 +57,16 @@ from .api.webhooks import (
     redeliver,
     rotate_webhook_secret,
 )
-from .auth.access import require_access
+from .auth.access import AccessGuard
 from .auth.login import (
     begin_session,
     end_session,
     login,
     me,
 )
-from .dependencies import HttpServices
+from .dependencies import resolve_dependencies, with_container
 from .ingest.handler import ingest
-from .ingest.recorder import tell_method_not_allowed
+from .ingest.recorder import RequestRecorder
 from .middleware import RequestMiddleware
 from .ops.contract import (
     docs,
@@ -69,7 +77,8 @@ from .ops.contract import (
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
-from .page.page import gallery_page, page, page_file
+from .page.page import gallery_page, page, page_file, page_files
+from .protocol.path_ids import handle_malformed_id
 from .protocol.problems import EXCEPTION_HANDLERS
 from .public.gallery import get_gallery
 from .public.results import get_media, get_result, get_thumbnail
@@ -133,24 +142,33 @@ ROUTES = [
 ]
 
 
-def create_http_app(services: HttpServices) -> ASGIApp:
-    """The HTTP shell over these services."""
+async def create_http_app(container: AsyncContainer) -> ASGIApp:
+    """The HTTP API over this container."""
+    settings = await container.get(Settings)
+    await resolve_dependencies(container, ROUTES)
+    await asyncio.to_thread(page_files)
     app = Litestar(
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
-        guards=[require_access],
-        cors_config=_cors(services.cors_origins),
-        exception_handlers={**EXCEPTION_HANDLERS, MethodNotAllowedException: tell_method_not_allowed},
+        guards=[AccessGuard(await container.get(AdminService), settings.public_base_url)],
+        cors_config=_cors(settings.cors_origins),
+        exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
         openapi_config=None,
         logging_config=None,
-        state=State({"services": services}),
         request_max_body_size=None,
         debug=False,
     )
-    return RequestMiddleware(app, drain_bytes=_DRAIN_BYTES, telemetry=services.telemetry)
+    recorder = RequestRecorder(
+        with_container(app, container),
+        last_requests=await container.get(LastRequestLog),
+        auth=await container.get(AuthService),
+        images=await container.get(ImageTool),
+        clock=await container.get(Clock),
+    )
+    return RequestMiddleware(recorder, drain_bytes=_DRAIN_BYTES, telemetry=await container.get(Telemetry))
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:
-    """What pages from elsewhere may do: nothing, unless the operator names where they come from."""
+    """What pages of these origins may do; pages of other origins may do nothing."""
     if not origins:
         return None
     return CORSConfig(
@@ -176,6 +194,3 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
         ],
         max_age=600,
     )
-
-
-__all__ = ["ROUTES", "ASGIApp", "create_http_app"]

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 ABORT = "photochanger.abort"
-"""The extension of the ASGI scope that cuts the request's connection."""
+"""The extension that cuts the request's connection."""

@@ -1,8 +1,8 @@
-"""The outermost layer: every answer's request id and security headers, and a polite end of early answers.
+"""The outermost layer: request IDs, security headers, tracing, and draining after early responses.
 
-A camera often sends its whole request before it reads. An answer that comes before the body was read is therefore
-followed by reading on for a while, to nowhere: a connection closed with unread bytes would be reset, and the reset
-would eat the answer.
+A camera often sends its whole request before it reads. After a response that is sent before the body was read, the body
+is therefore read and dropped for a while: closing a connection with unread bytes resets it, and the client would lose
+the response.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _SECURITY_HEADERS = [
     (b"x-frame-options", b"DENY"),
 ]
 _RESOURCE_POLICY = b"cross-origin-resource-policy"
-_FOR_ALL = "/public/"
-"""Pictures that other people's pages may show; nobody else's page may so much as show what a session opens."""
+_EMBEDDABLE = "/public/"
+"""The prefix of pictures that pages of other origins may show; they may not show anything else."""
 
 _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: their traces would bury the others."""
+"""Requested every few seconds by machines: their traces would bury the others."""
 
 _DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class RequestMiddleware:
-    """Wraps the app. `drain_bytes` is the most that is read to nowhere after an early answer."""
+    """Wraps the app. `drain_bytes`: how much of a body is read and dropped after an early response."""
 
     def __init__(self, app: ASGIApp, *, drain_bytes: int, telemetry: Telemetry = NULL_TELEMETRY) -> None:
         self._app = app
@@ -52,16 +52,16 @@ class RequestMiddleware:
         given = _header(scope, b"x-request-id")
         current = given if given is not None and _WELL_FORMED.match(given) else uuid.uuid4().hex.encode()
         telemetry = NULL_TELEMETRY if scope["path"] in _UNTRACED else self._telemetry
-        exchange = _Response(scope, receive, send, current, self._drain_bytes)
+        response = _Response(scope, receive, send, current, self._drain_bytes)
         parent = trace_context((_header(scope, b"traceparent") or b"").decode("latin-1"))
         with (
             telemetry.span("request", {"method": scope["method"]}, parent=parent) as span,
             correlated(request_id=current.decode(), trace_id=trace_id_of(telemetry.trace())),
         ):
             try:
-                await self._app(scope, exchange.receive, exchange.send)
+                await self._app(scope, response.receive, response.send)
             finally:
-                _describe(span, scope, exchange.status)
+                _describe(span, scope, response.status)
 
 
 class _Response:
@@ -72,15 +72,15 @@ class _Response:
         self._drain_bytes = drain_bytes
         self._unread = _expects_body(scope)
         root: str = scope.get("root_path", "")
-        self._for_all = scope["path"].removeprefix(root).startswith(_FOR_ALL)
+        self._embeddable = scope["path"].removeprefix(root).startswith(_EMBEDDABLE)
         self.status: int | None = None
-        """What was answered, once something was."""
+        """The status of the response, once it is sent."""
 
-        self._asked = False
+        self._started_reading = False
         self._waits_for_continue = (_header(scope, b"expect") or b"").lower() == b"100-continue"
 
     async def receive(self) -> Any:
-        self._asked = True
+        self._started_reading = True
         message: Any = await self._receive()
         if message["type"] != "http.request" or not message.get("more_body", False):
             self._unread = False
@@ -101,7 +101,7 @@ class _Response:
         names = {name.lower() for name, _ in message["headers"]}
         headers = [*message["headers"], (b"x-request-id", self._request_id)]
         headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
-        headers.append((_RESOURCE_POLICY, b"cross-origin" if self._for_all else b"same-origin"))
+        headers.append((_RESOURCE_POLICY, b"cross-origin" if self._embeddable else b"same-origin"))
         if _DEFAULT_POLICY[0] not in names:
             headers.append(_DEFAULT_POLICY)
         if self._unread:
@@ -110,7 +110,7 @@ class _Response:
 
     @property
     def _must_drain(self) -> bool:
-        return self._unread and (self._asked or not self._waits_for_continue)
+        return self._unread and (self._started_reading or not self._waits_for_continue)
 
     async def _drain(self) -> None:
         read = 0
@@ -119,11 +119,11 @@ class _Response:
                 while self._unread and read < self._drain_bytes:
                     read += len((await self.receive()).get("body", b""))
         except TimeoutError:
-            pass  # the client keeps the connection open without sending: it has had its answer
+            pass  # the client keeps the connection open without sending; it has its response
 
 
 def _describe(span: Span, scope: Any, status: int | None) -> None:
-    """What is known of the request at its end. Of its address only the template: it may hold the token of a job."""
+    """Describe the request at its end. Of its URL only the template: a URL may contain the token of a job."""
     if template := scope.get("path_template"):
         span.rename(f"{scope['method']} {template}")
         span.note({"route": template})

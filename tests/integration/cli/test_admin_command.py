@@ -145,13 +145,13 @@ def test_what_cannot_be_done_ends_with_one_line_and_changes_nothing(tmp_path: Pa
     assert audit(postgres_url) == [("admin_added", "command line", "ada")]
 
 
-def test_a_permission_that_there_is_not_is_told(tmp_path: Path, postgres_url: str) -> None:
+def test_an_unknown_permission_is_refused(tmp_path: Path, postgres_url: str) -> None:
     ended = run("admin", "add", "ada", "--permission", "jobs:all", home=tmp_path, database_url=postgres_url)
     assert ended.returncode == 2
     assert "jobs:read" in ended.stderr
 
 
-def test_a_password_in_another_encoding_is_told_in_one_line(tmp_path: Path, postgres_url: str) -> None:
+def test_a_password_in_another_encoding_gives_a_one_line_error(tmp_path: Path, postgres_url: str) -> None:
     env = environment(tmp_path, database_url=postgres_url)
     asked = command("admin", "add", "ada")
     ended = subprocess.run(asked, env=env, input=b"p\xe4ssw\xf6rter", capture_output=True, timeout=120)
@@ -220,8 +220,8 @@ def test_commands_are_taken_by_a_service_that_runs(tmp_path: Path, postgres_url:
     assert ("ingest_password_changed", "command line") in [(action, actor) for action, actor, _ in audit(postgres_url)]
 
 
-FIRST_ADMIN = re.compile(r"The administrator (\S+) has the password (\S+) - note it now, it is not shown again\.")
-FIRST_INGEST = re.compile(r"The ingest password is (\S+) - note it now, it is not shown again\.")
+FIRST_ADMIN = re.compile(r"Administrator: (\S+), password: (\S+) \(shown only once\)")
+FIRST_INGEST = re.compile(r"Ingest password: (\S+) \(shown only once\)")
 
 
 def test_the_first_start_prints_once_what_opens_the_door(tmp_path: Path, postgres_url: str) -> None:
@@ -261,7 +261,7 @@ def test_two_services_that_start_first_together_agree_and_tell_one_password(tmp_
     assert rows(postgres_url, "select username from photochanger.admins") == [("admin",)]
 
 
-def test_a_worker_that_is_started_first_prints_what_nobody_else_would(tmp_path: Path, postgres_url: str) -> None:
+def test_a_worker_that_starts_first_prints_the_initial_credentials(tmp_path: Path, postgres_url: str) -> None:
     with _started(tmp_path, "worker", database_url=postgres_url, ingest_password="") as worker:
         eventually(lambda: FIRST_ADMIN.search(worker.said()) or worker.ended())
         said = worker.said()

@@ -1,4 +1,4 @@
-"""`photochanger providers` beside installed packages: what it lists, and keys that come and go while a service runs."""
+"""`photochanger providers` with installed packages: the list, and keys set and deleted while a service runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.service import (
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "provider-package"
-KEY = "sk-a-key-that-nobody-should-see"
+KEY = "sk-a-key-that-must-stay-secret"
 KEY_TELLER = f"""
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.ports.provider import NotConfigured, OperationInfo, ProviderInfo, ProviderResult
@@ -53,7 +53,7 @@ class KeyTeller:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example package installed, and beside it one that fails when it is imported."""
+    """A folder with the example package installed, and one that fails when it is imported."""
     folder = tmp_path_factory.mktemp("packages")
     source = folder / "source"
     shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
@@ -100,7 +100,7 @@ def key_of(provider_id: str, **options: Any) -> dict[str, Any]:
     return next(one["key"] for one in listed(**options)["providers"] if one["id"] == provider_id)
 
 
-def test_an_installed_package_is_listed_and_a_broken_one_beside_it_left_out(
+def test_an_installed_package_is_listed_and_a_broken_one_is_skipped(
     tmp_path: Path, site: Path, postgres_url: str
 ) -> None:
     listing = listed(home=tmp_path, site=site, database_url=postgres_url)
@@ -134,7 +134,7 @@ def test_the_table_says_the_same_to_people(tmp_path: Path, site: Path, postgres_
     assert KEY not in done.stdout + done.stderr
 
 
-def test_limits_are_set_and_given_back_and_health_is_told(tmp_path: Path, postgres_url: str) -> None:
+def test_limits_are_set_and_restored_and_health_is_shown(tmp_path: Path, postgres_url: str) -> None:
     def turbotext() -> dict[str, Any]:
         found = listed(home=tmp_path, database_url=postgres_url)["providers"]
         return next(one for one in found if one["id"] == "turbotext")
@@ -204,7 +204,7 @@ def test_a_key_is_set_from_standard_input_sealed_and_forgotten(tmp_path: Path, p
     assert run("providers", "forget-key", "gemini", **at).stdout == "No key of gemini is stored.\n"
 
 
-def test_a_key_that_another_secret_sealed_is_told_by_the_list_and_the_doctor(tmp_path: Path, postgres_url: str) -> None:
+def test_list_and_doctor_report_a_key_encrypted_with_another_secret(tmp_path: Path, postgres_url: str) -> None:
     at: dict[str, Any] = {"home": tmp_path, "database_url": postgres_url}
     assert run("providers", "set-key", "openai", stdin=KEY, secret_key="s" * 32, **at).returncode == 0
     assert key_of("openai", secret_key="s" * 32, **at)["state"] == "stored"
@@ -277,7 +277,7 @@ def test_what_cannot_be_set_ends_with_one_line(
     assert rows(postgres_url, "select count(*) from photochanger.provider_secrets") == [(0,)]
 
 
-def test_a_database_without_the_schema_is_told_in_one_line(tmp_path: Path, postgres_server: EmbeddedServer) -> None:
+def test_a_database_without_the_schema_gives_a_one_line_error(tmp_path: Path, postgres_server: EmbeddedServer) -> None:
     postgres_server.ensure_database("bare_providers")
     done = run("providers", home=tmp_path, database_url=postgres_server.url("bare_providers"))
     assert done.returncode == 1

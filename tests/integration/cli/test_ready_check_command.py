@@ -1,4 +1,4 @@
-"""`photochanger ready-check` beside a real service: a slot that works, one whose provider has no key, and no worker."""
+"""`photochanger ready-check` with a real service: a slot that works, one whose provider has no key, and no worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ready_check(home: Path, *options: str, **settings: str) -> subprocess.Comple
     )
 
 
-def test_active_slots_are_tried_beside_a_running_service(tmp_path: Path, postgres_url: str) -> None:
+def test_active_slots_are_tested_through_a_running_service(tmp_path: Path, postgres_url: str) -> None:
     with serving(tmp_path, database_url=postgres_url) as service:
         with service.client() as client:
             eventually(lambda: client.get("/readyz").status_code == 200)

@@ -142,7 +142,7 @@ async def test_a_wrong_password_is_tried_once_and_never_shown(service: Service, 
     assert (await service.ingest()).status_code == 200, "the address is locked out"
 
 
-async def test_an_unknown_slot_is_told_by_code_and_detail(service: Service, studio: Studio) -> None:
+async def test_an_unknown_slot_is_reported_by_code_and_detail(service: Service, studio: Studio) -> None:
     done = await studio.send(studio.photo(), url=url_of(service), slot="slot-999")
     assert done.code == 1
     assert "404 slot_not_found: There is no slot" in done.out
@@ -218,7 +218,7 @@ async def test_on_a_terminal_the_password_is_asked_for_and_rows_move(service: Se
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [
         ({"url": "host:8000"}, "--url: must look like"),
         ({"url": "http://user:secret@host"}, "--url: must not contain a user name"),
@@ -228,12 +228,12 @@ async def test_on_a_terminal_the_password_is_asked_for_and_rows_move(service: Se
         ({"photo": "empty"}, "PHOTO: empty contains no pictures"),
     ],
 )
-async def test_a_call_that_cannot_work_says_what_to_mend(studio: Studio, changed: dict[str, str], told: str) -> None:
+async def test_an_invalid_call_says_how_to_fix_it(studio: Studio, changed: dict[str, str], expected: str) -> None:
     (studio.folder / "empty").mkdir()
     call = {"photo": studio.photo(), "field": "guest=Ada", "slot": "slot-001", "url": "http://127.0.0.1:9"} | changed
     done = await studio.send(call["photo"], "--field", call["field"], url=call["url"], slot=call["slot"])
     assert done.code == 2
-    assert done.errors.startswith(f"photochanger: {told}")
+    assert done.errors.startswith(f"photochanger: {expected}")
     assert "secret" not in done.errors
 
 
@@ -270,7 +270,7 @@ async def test_a_pause_longer_than_any_window_is_not_waited_for(studio: Studio) 
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "expected"),
     [
         (answer(200, b"<html>", kind="text/html"), "200 not_a_picture: The answer is text/html, not a picture."),
         (answer(308, Location="https://elsewhere/"), "308 http_308: The service has moved to https://else"),
@@ -280,11 +280,11 @@ async def test_a_pause_longer_than_any_window_is_not_waited_for(studio: Studio) 
     ],
     ids=["a page", "a redirect", "a broken problem", "half a picture", "no HTTP"],
 )
-async def test_an_answer_that_is_no_picture_is_told_in_one_line(studio: Studio, said: bytes, told: str) -> None:
+async def test_an_answer_without_a_picture_gives_a_one_line_error(studio: Studio, said: bytes, expected: str) -> None:
     async with answering(said) as stub:
         done = await studio.send(studio.photo(), url=stub.url)
     assert done.code == 1
-    assert len([line for line in done.out.splitlines() if line.startswith(f"IMG_0001.JPG: {told}")]) == 2
+    assert len([line for line in done.out.splitlines() if line.startswith(f"IMG_0001.JPG: {expected}")]) == 2
     assert studio.pictures() == []
 
 
@@ -295,7 +295,7 @@ async def test_a_server_that_says_nothing_is_given_up(studio: Studio) -> None:
     assert "timed_out: No answer within 0.2 s." in done.out
 
 
-async def test_a_server_that_is_away_is_told_in_one_line(studio: Studio) -> None:
+async def test_an_unreachable_server_gives_a_one_line_error(studio: Studio) -> None:
     async with answering(answer(200)) as stub:
         pass
     done = await studio.send(studio.photo(), url=stub.url)
@@ -304,7 +304,7 @@ async def test_a_server_that_is_away_is_told_in_one_line(studio: Studio) -> None
     assert done.errors == ""
 
 
-async def test_a_server_without_tls_is_told_in_one_line(service: Service, studio: Studio) -> None:
+async def test_a_server_without_tls_gives_a_one_line_error(service: Service, studio: Studio) -> None:
     done = await studio.send(studio.photo(), url=f"https://127.0.0.1:{service.port}")
     assert done.code == 1
     assert "IMG_0001.JPG: tls_failed: " in done.out

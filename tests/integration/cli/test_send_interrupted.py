@@ -96,7 +96,7 @@ async def test_ctrl_c_that_is_ignored_stays_so(service: Service, studio: Studio)
     assert not done.interrupted
 
 
-async def test_once_a_picture_cannot_be_saved_its_link_is_told_and_no_more_are_made(
+async def test_once_a_picture_cannot_be_saved_its_link_is_shown_and_no_more_are_made(
     service: Service, studio: Studio
 ) -> None:
     service.provider.script = gate = Gate()
@@ -115,7 +115,7 @@ async def test_once_a_picture_cannot_be_saved_its_link_is_told_and_no_more_are_m
 
 
 @pytest.mark.parametrize("proxy", ["http://user:secret@host:port", "ftp://user:secret@host", "socks5://127.0.0.1:9"])
-async def test_a_proxy_that_cannot_be_used_is_told_in_one_line(studio: Studio, proxy: str) -> None:
+async def test_an_invalid_proxy_gives_a_one_line_error(studio: Studio, proxy: str) -> None:
     done = await studio.send(studio.photo(), url="http://127.0.0.1:9", http_proxy=proxy)
     assert done.code == 2
     assert done.errors.startswith("photochanger: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: one of them is not the http")
@@ -123,7 +123,7 @@ async def test_a_proxy_that_cannot_be_used_is_told_in_one_line(studio: Studio, p
     assert "secret" not in done.errors
 
 
-async def test_certificates_that_cannot_be_read_are_told_by_their_variable(studio: Studio) -> None:
+async def test_unreadable_certificates_name_their_variable(studio: Studio) -> None:
     done = await studio.send(studio.photo(), url="https://127.0.0.1:9", SSL_CERT_FILE="nowhere.pem")
     assert done.code == 2
     assert done.errors == "photochanger: SSL_CERT_FILE, SSL_CERT_DIR: cannot be used: No such file or directory\n"

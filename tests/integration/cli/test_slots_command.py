@@ -83,9 +83,9 @@ def test_a_dry_run_tells_every_difference_and_changes_nothing(operator: Operator
     before = operator.export()
     before["slot-003"]["route"][0]["settings"] = {"caption": "\x1b[2J\u202e"}  # what a terminal would obey
     path = operator.write(slot_002=slot("New", hedge=False), slot_003=before["slot-003"], slot_004=before["slot-004"])
-    told = operator("import", path, "--dry-run")
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.splitlines() == [
+    done = operator("import", path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
         "slot-002",
         '  name: "Oil painting" -> "New"',
         '  route.0.settings.look: "oil" -> "comic"',
@@ -102,15 +102,15 @@ def test_an_import_is_in_the_audit_log(operator: Operator) -> None:
     done = operator("import", operator.write(slot_001=slot(), slot_002=slot()))
     assert done.returncode == 0, done.stderr
     assert operator.versions() == [2, 2, *13 * [1]]
-    told = operator.audit()
-    assert [entry[:3] for entry in told] == [
+    entries = operator.audit()
+    assert [entry[:3] for entry in entries] == [
         ("slot_changed", "command line", "slot-001"),
         ("slot_changed", "command line", "slot-002"),
     ]
-    assert told[0][3]["changed"]["name"] == ["Natural enhance", "Wedding"]
+    assert entries[0][3]["changed"]["name"] == ["Natural enhance", "Wedding"]
 
 
-def test_everything_that_does_not_fit_in_any_slot_is_told_and_nothing_is_stored(operator: Operator) -> None:
+def test_all_errors_of_all_slots_are_reported_and_nothing_is_stored(operator: Operator) -> None:
     template = {"setting_key": "frame", "media_id": NOWHERE}
     framed = {"provider_id": "local", "operation_id": "frame"}
     oily = {"provider_id": "local", "operation_id": "stylize", "settings": {"look": "oily"}}
@@ -135,7 +135,7 @@ def test_everything_that_does_not_fit_in_any_slot_is_told_and_nothing_is_stored(
             "slot-004",
             "slot-016",
         ]
-        assert "  slot-003.templates.0.media_id: There is no such template." in lines
+        assert "  slot-003.templates.0.media_id: Template not found." in lines
     assert operator.versions() == 15 * [1]
     assert operator.audit() == []
 
@@ -154,7 +154,7 @@ def test_what_is_no_file_of_slots_is_refused(operator: Operator, tmp_path: Path)
 
 
 @pytest.mark.anyio
-async def test_whoever_is_overtaken_is_told_how_far_it_went(
+async def test_a_concurrent_change_stops_the_import_and_names_the_stored_slots(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = SlotService.put
@@ -166,7 +166,7 @@ async def test_whoever_is_overtaken_is_told_how_far_it_went(
 
     monkeypatch.setattr(SlotService, "put", overtaken)
     settings = Settings(home=tmp_path, database_url=postgres_url)
-    with pytest.raises(VersionConflict, match=r"changed slot-002 .* Already stored: slot-001\."):
+    with pytest.raises(VersionConflict, match=r"slot-002 has been modified.* Already stored: slot-001\."):
         await store(settings, {f"slot-00{number}": slot() for number in (3, 1, 2)})
     names = rows(postgres_url, "select name from photochanger.slots order by id limit 3")
     assert names == [("Wedding",), ("Oil painting",), ("Party frame",)]

@@ -1,4 +1,4 @@
-"""`photochanger stats` beside a database that a service uses."""
+"""`photochanger stats` on a database that a service uses."""
 
 from __future__ import annotations
 

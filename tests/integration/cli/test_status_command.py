@@ -31,7 +31,7 @@ def status(home: Path, *options: str, **settings: str) -> str:
     return ended.stdout
 
 
-def told(home: Path, **settings: str) -> dict[str, Any]:
+def status_json(home: Path, **settings: str) -> dict[str, Any]:
     shown: dict[str, Any] = json.loads(status(home, "--json", **settings))
     return shown
 
@@ -44,7 +44,7 @@ def test_the_status_shows_workers_queue_disk_and_what_failed(tmp_path: Path, pos
             credentials = {"username": "admin", "password": signs_in["admin_password"]}
             token = client.post("/api/login", json=credentials).json()["access_token"]
         assert service.send(photos.jpeg(320, 240)).status_code == 200
-        shown = told(tmp_path, database_url=postgres_url)
+        shown = status_json(tmp_path, database_url=postgres_url)
         (worker,) = shown["workers"]
         (process,) = service.workers()
         assert (worker["pid"], worker["concurrency"], worker["silent"]) == (process.pid, 3, False)
@@ -58,7 +58,7 @@ def test_the_status_shows_workers_queue_disk_and_what_failed(tmp_path: Path, pos
             "update photochanger.jobs set state = 'failed', failure_reason = 'provider_error',"
             " error_code = 'provider_failed' returning id",
         )
-        shown = told(tmp_path, database_url=postgres_url)
+        shown = status_json(tmp_path, database_url=postgres_url)
         assert [job["code"] for job in shown["last_failures"]] == ["provider_failed"]
         with service.client() as client:
             by_http = client.get("/api/status", headers={"Authorization": f"Bearer {token}"}).json()
@@ -70,7 +70,7 @@ def test_the_status_shows_workers_queue_disk_and_what_failed(tmp_path: Path, pos
         assert worker["name"] in text
         assert "provider_failed" in text
         assert service.stop() == 0
-    assert told(tmp_path, database_url=postgres_url)["workers"] == []
+    assert status_json(tmp_path, database_url=postgres_url)["workers"] == []
 
 
 def read_to_the_end(terminal: int) -> None:
@@ -78,7 +78,7 @@ def read_to_the_end(terminal: int) -> None:
         try:
             os.read(terminal, 65536)
         except OSError as error:
-            if error.errno != errno.EIO:  # how Linux says that nobody writes to the terminal any more
+            if error.errno != errno.EIO:  # Linux's error once no process writes to the terminal
                 raise
             return
 
@@ -116,7 +116,7 @@ def test_a_service_without_workers_is_ready_once_another_host_works_for_it(tmp_p
         answer = client.get("/readyz")
         assert answer.status_code == 503
         part = answer.json()["parts"]["worker"]
-        assert (part["ok"], "No worker runs here" in part["detail"]) == (False, True)
+        assert (part["ok"], "No worker heartbeat" in part["detail"]) == (False, True)
         environ = environment(tmp_path / "back", **at)
         worker = subprocess.Popen(command("worker"), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -135,7 +135,7 @@ def test_a_worker_that_is_alive_but_silent_is_not_ready(tmp_path: Path, postgres
         try:
             rows(postgres_url, "update photochanger.workers set seen_at = now() - interval '1 minute' returning name")
             part = client.get("/readyz").json()["parts"]["worker"]
-            assert (part["ok"], "has not told of itself" in part["detail"]) == (False, True)
+            assert (part["ok"], "missed its heartbeats" in part["detail"]) == (False, True)
         finally:
             process.resume()
         eventually(lambda: client.get("/readyz").status_code == 200)
@@ -150,7 +150,7 @@ def test_below_the_floor_photos_are_refused_before_they_are_read_and_readyz_says
         assert int(refused.headers["retry-after"]) > 0
         store = client.get("/readyz").json()["parts"]["store"]
         assert (store["ok"], "nearly full" in store["detail"]) == (False, True)
-        assert told(tmp_path, database_url=postgres_url, min_free_bytes=HUGE)["disk"]["enough"] is False
+        assert status_json(tmp_path, database_url=postgres_url, min_free_bytes=HUGE)["disk"]["enough"] is False
         doctor = subprocess.run(
             command("doctor"),
             env=environment(tmp_path, database_url=postgres_url, min_free_bytes=HUGE),

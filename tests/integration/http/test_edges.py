@@ -14,6 +14,7 @@ from photochanger.adapters.memory import memory_adapters
 from photochanger.core.domain.errors import StorageUnavailable
 from photochanger.core.ports.media_service import MediaService
 
+from tests.support.administration import Administrator, described
 from tests.support.http_server import (
     FORM,
     PASSWORD,
@@ -45,6 +46,30 @@ async def test_an_unknown_address_is_a_problem(service: Service, path: str) -> N
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/public/results/{}", "not_found"),
+        ("GET", "/public/results/{}/thumbnail", "not_found"),
+        ("GET", "/public/media/{}", "not_found"),
+        ("GET", "/api/jobs/{}", "job_not_found"),
+        ("GET", "/api/jobs/{}?token=x", "job_not_found"),
+        ("GET", "/api/jobs/{}/logs", "job_not_found"),
+        ("GET", "/api/jobs/{}/photo", "job_not_found"),
+        ("POST", "/api/jobs/{}/cancel", "job_not_found"),
+        ("GET", "/api/template-media/{}", "template_not_found"),
+        ("GET", "/api/template-media/{}/thumbnail", "template_not_found"),
+        ("DELETE", "/api/template-media/{}", "template_not_found"),
+        ("POST", "/api/webhooks/deliveries/{}/redeliver", "webhook_not_found"),
+    ],
+)
+async def test_malformed_id_is_answered_like_an_unknown_one(
+    admin: Administrator, method: str, path: str, code: str
+) -> None:
+    for id in ("01980000-0000-7000-8000-000000000000", "01980000"):
+        described(await admin(method, path.format(id)), 404, code)
 
 
 @pytest.mark.parametrize(

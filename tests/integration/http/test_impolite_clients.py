@@ -10,7 +10,7 @@ import struct
 import pytest
 from photochanger.core.domain.media import MediaKind
 from photochanger.entrypoints.http import server
-from photochanger.entrypoints.http.protocol import multipart as forms
+from photochanger.entrypoints.http.protocol import body as bodies
 
 from tests.support import photos
 from tests.support.http_server import (
@@ -53,7 +53,7 @@ async def test_a_client_that_stops_half_way_leaves_nothing(service: Service, cap
 
 
 async def test_a_client_that_sends_nothing_more_is_told_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(bodies, "_IDLE_SECONDS", 0.2)
     monkeypatch.setattr("photochanger.entrypoints.http.middleware._DRAIN_SECONDS", 0.2)
     body = form(photos.jpeg(1600, 1200))
     reader, writer = await service.connect()
@@ -191,7 +191,7 @@ async def test_a_chunked_form_with_something_after_its_end_leaves_the_connection
 
 
 async def test_an_endless_head_is_cut_off(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 3600)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 3600)
     reader, writer = await service.connect()
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + (b"X-Filler: " + b"x" * 8000 + b"\r\n") * 20)
     with contextlib.suppress(ConnectionResetError):  # the rest of the head was not read
@@ -202,7 +202,7 @@ async def test_an_endless_head_is_cut_off(service: Service, monkeypatch: pytest.
 async def test_a_connection_that_never_asks_for_anything_is_closed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.1)
     reader, writer = await service.connect()
     writer.write(b"GET /healthz HT")
     assert await reader.read() == b""

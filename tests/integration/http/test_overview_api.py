@@ -85,9 +85,13 @@ async def test_the_state_says_what_is_wrong(service: Service, admin: Administrat
     states = [found[f"slot-{number:03d}"]["state"] for number in range(1, 6)]
     assert states == ["off", "failing", "degraded", "failing", "failing"]
     assert found["slot-001"]["reasons"] == []
-    assert "'gone'" in found["slot-003"]["reasons"][0]
-    assert (found["slot-004"]["provider_id"], found["slot-004"]["reasons"]) == (None, ["The route is empty."])
-    assert found["slot-005"]["reasons"] == ["3 of the last 3 photos got no picture."]
+    assert [reason["code"] for reason in found["slot-003"]["reasons"]] == ["provider_unknown"]
+    assert found["slot-003"]["reasons"][0]["params"]["provider"] == "gone"
+    empty = {"code": "route_empty", "params": {}, "detail": "The route is empty."}
+    assert (found["slot-004"]["provider_id"], found["slot-004"]["reasons"]) == (None, [empty])
+    failed = {"count": 3, "total": 3}
+    detail = "3 of the last 3 photos got no picture."
+    assert found["slot-005"]["reasons"] == [{"code": "photos_failed", "params": failed, "detail": detail}]
 
 
 async def test_statistics_of_all_tell_of_each_slot(service: Service, admin: Administrator) -> None:

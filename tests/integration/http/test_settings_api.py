@@ -108,7 +108,7 @@ async def test_writers_that_name_no_version_lose_nothing_of_each_other(admin: Ad
     assert (after["sync_response_seconds"], after["max_active_jobs"], after["result_retention_hours"]) == (33, 12, 5)
 
 
-async def test_a_new_ingest_password_holds_at_once_and_whoever_waits_goes_on(
+async def test_a_new_ingest_password_applies_immediately_and_waiting_requests_continue(
     service: Service, admin: Administrator
 ) -> None:
     gate = Gate()
@@ -186,7 +186,7 @@ async def test_bad_json_is_refused(admin: Administrator, content: bytes, status:
     described(await admin("PUT", "/api/settings", content=content, headers=headers), status, code)
 
 
-async def test_what_is_wrong_with_keys_is_told_with_all_that_is_wrong(admin: Administrator) -> None:
+async def test_invalid_keys_are_reported_with_all_other_errors(admin: Administrator) -> None:
     body = {"provider_keys": {"scripted": "", "nobody": "x"}, "sync_response_seconds": 9, "colour": "red"}
     problem = described(await admin("PUT", "/api/settings", json_body=body), 422, "invalid_settings")
     assert fields_of(problem) == {
@@ -197,7 +197,7 @@ async def test_what_is_wrong_with_keys_is_told_with_all_that_is_wrong(admin: Adm
     }
 
 
-async def test_the_providers_are_told_with_their_schemas(admin: Administrator) -> None:
+async def test_providers_are_listed_with_their_schemas(admin: Administrator) -> None:
     provider = await scripted(admin)
     assert provider["operations"][0]["settings_schema"] == {"type": "object"}
     assert provider["operations"][0]["mimes"] == ["image/jpeg", "image/png"]

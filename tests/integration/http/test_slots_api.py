@@ -18,7 +18,7 @@ from tests.support.http_server import Gate, Service
 pytestmark = pytest.mark.anyio
 
 
-async def test_there_are_fifteen_slots_to_list_and_to_search(admin: Administrator) -> None:
+async def test_fifteen_slots_are_listed_and_searched(admin: Administrator) -> None:
     items = (await admin.get("/api/slots"))["items"]
     assert [slot["id"] for slot in items] == [f"slot-{number:03d}" for number in range(1, 16)]
     assert [slot["id"] for slot in (await admin.get("/api/slots?search=OIL"))["items"]] == ["slot-002"]
@@ -81,7 +81,7 @@ async def test_a_change_says_what_it_was_made_from(admin: Administrator) -> None
     described(await admin("PUT", "/api/slots/slot-001", json_body=slot, headers=other), 400, "invalid_request")
 
 
-async def test_of_many_writers_one_wins_and_the_others_are_told(admin: Administrator) -> None:
+async def test_of_many_writers_one_wins_and_the_others_get_a_conflict(admin: Administrator) -> None:
     slot = await admin.get("/api/slots/slot-001")
 
     async def write(number: int) -> int:
@@ -93,7 +93,7 @@ async def test_of_many_writers_one_wins_and_the_others_are_told(admin: Administr
     assert len(await admin.audit("slot_changed")) == 1
 
 
-async def test_every_field_that_does_not_fit_is_named_and_nothing_is_stored(admin: Administrator) -> None:
+async def test_every_invalid_field_is_named_and_nothing_is_stored(admin: Administrator) -> None:
     before = await admin.get("/api/slots/slot-001")
     answer = await admin.change_slot(
         "slot-001",
@@ -210,7 +210,7 @@ async def test_a_test_run_of_no_picture_is_refused(admin: Administrator) -> None
     described(await admin.upload("/api/slots/slot-001/test-run", photos.jpeg(64, 48)[:200]), 422, "undecodable_image")
 
 
-async def test_statistics_begin_anew_with_a_mark(admin: Administrator) -> None:
+async def test_statistics_restart_at_the_reset(admin: Administrator) -> None:
     before = await admin.get("/api/slots/slot-001")
     answer = await admin("POST", "/api/slots/slot-001/reset_stats")
     assert (answer.status_code, answer.content) == (204, b"")

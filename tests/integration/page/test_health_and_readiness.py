@@ -38,7 +38,7 @@ async def test_health_tells_of_every_part_and_follows(tab: Browsing, service: Se
     await page.clock.install()
     await tab.open("/#/settings?tab=health")
     await tab.sign_in()
-    await expect(page.get_by_text("No photo has failed lately.")).to_be_visible()
+    await expect(page.get_by_text("No recent failures.")).to_be_visible()
     await expect(page.get_by_text("Media store: works")).to_be_visible()
     service.provider.script = refused
     assert (await service.ingest("slot-001")).status_code == 502
@@ -46,14 +46,14 @@ async def test_health_tells_of_every_part_and_follows(tab: Browsing, service: Se
     failure = page.get_by_role("listitem").filter(has_text="slot-001").filter(has_text="The provider failed")
     await expect(failure).to_be_visible()
     scripted = page.get_by_role("row").filter(has_text="scripted")
-    await expect(scripted).to_contain_text("Closed: calls go out")
+    await expect(scripted).to_contain_text("Closed: calls allowed")
     await expect(scripted.get_by_role("cell").last).to_have_text("1")
     assert await tab.violations() == []
     await tab.photograph("settings_health")
     await page.set_viewport_size(PHONE)
     assert not await tab.scrolls_sideways()
     assert await tab.violations() == []
-    await failure.get_by_role("link", name="Job").click()
+    await failure.get_by_role("link", name="").click()
     await expect(page).to_have_url(f"{tab.base_url}/#/jobs/{next(iter(service.database.jobs))}")
 
 
@@ -66,12 +66,12 @@ async def test_every_active_slot_is_tried_before_the_event(
     service.provider.script = gate
     await tab.open("/#/settings?tab=ready")
     await tab.sign_in()
-    await expect(page.get_by_text("one press, one table", exact=False)).to_be_visible()
+    await expect(page.get_by_text("one click, one table", exact=False)).to_be_visible()
     await page.get_by_role("button", name="Start the check").click()
     rows = page.get_by_role("row")
     await expect(page.get_by_text("3 of 4 slots checked")).to_be_visible(timeout=CHECKED_MS)
     await expect(rows.filter(has_text="Ready")).to_have_count(3)
-    await expect(rows.filter(has_text="Comic by AI")).to_contain_text("on its way")
+    await expect(rows.filter(has_text="Comic by AI")).to_contain_text("running…")
     assert await tab.violations() == []
     # A look elsewhere neither ends nor forgets it.
     await page.get_by_role("link", name="Account").click()
@@ -105,5 +105,5 @@ async def test_every_active_slot_is_tried_before_the_event(
     await expect(page.get_by_text("3 of 4 slots checked")).to_be_visible(timeout=CHECKED_MS)
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_text("The check was stopped.")).to_be_visible()
-    await expect(rows.filter(has_text="Comic by AI")).to_contain_text("not tried")
+    await expect(rows.filter(has_text="Comic by AI")).to_contain_text("not run")
     gate.opened.set()

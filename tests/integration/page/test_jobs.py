@@ -36,7 +36,7 @@ async def test_jobs_come_in_live_are_filtered_and_paged(tab: Browsing, service: 
     rows = page.locator("tbody tr")
     await named_slots(admin)
     await entered(tab, "/#/jobs")
-    await expect(page.get_by_text("No photo has come in yet.")).to_be_visible()
+    await expect(page.get_by_text("No photos yet.")).to_be_visible()
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
     assert await tab.violations() == []
     await pictured(service, "slot-005", "portrait")
@@ -58,13 +58,13 @@ async def test_jobs_come_in_live_are_filtered_and_paged(tab: Browsing, service: 
     await page.reload()
     await expect(rows).to_have_count(2)
     await page.get_by_label("Source").select_option("Test run")
-    await expect(page.get_by_text("No job fits these filters.")).to_be_visible()
+    await expect(page.get_by_text("No job matches these filters.")).to_be_visible()
     await page.get_by_role("button", name="Clear filters").click()
     await expect(rows).to_have_count(6)
     await page.get_by_label("Order").select_option("Oldest first")
     await expect(rows.nth(0)).to_contain_text("Pencil portraits")
     await page.get_by_label("From").fill("2100-01-01T00:00")
-    await expect(page.get_by_text("No job fits these filters.")).to_be_visible()
+    await expect(page.get_by_text("No job matches these filters.")).to_be_visible()
 
     await asyncio.gather(*(service.ingest("slot-002") for _ in range(32)))
     await tab.open("/#/jobs")
@@ -99,7 +99,7 @@ async def test_live_jobs_show_what_is_left_and_are_cancelled(
     await gate.held(2)
     await entered(tab, "/#/jobs")
     await expect(rows).to_have_count(6)
-    await expect(rows.nth(0)).to_contain_text("In the works")
+    await expect(rows.nth(0)).to_contain_text("Processing")
     await expect(rows.nth(0)).to_contain_text("left")
     await expect(page.locator(".job-thumbnail img")).to_have_count(3)
     await tab.photograph("jobs")
@@ -122,7 +122,7 @@ async def test_live_jobs_show_what_is_left_and_are_cancelled(
     await page.route("**/api/jobs/*/cancel", too_late)
     await rows.nth(1).get_by_role("button", name="Cancel").click()
     await dialog.get_by_role("button", name="Cancel the job").click()
-    await expect(page.get_by_text("The job had ended already.")).to_be_visible()
+    await expect(page.get_by_text("The job has already ended.")).to_be_visible()
     await expect(rows.nth(1)).to_contain_text("Done")
 
 
@@ -141,7 +141,7 @@ async def test_a_job_tells_everything_that_happened_to_it(
     await expect(lines).to_have_text(
         [
             re.compile("Received"),
-            re.compile("Taken up by a worker"),
+            re.compile("Started by a worker"),
             re.compile(r"\+0.4 .*Call 1 to scripted.*try again.*NO_IMAGE: the answer holds no picture.*6.4 sec"),
             re.compile(r"\+7.4 .*Call 2 to scripted.*Picture.*17.2 sec"),
             re.compile("Ended: Done"),
@@ -158,7 +158,7 @@ async def test_a_job_tells_everything_that_happened_to_it(
     assert (await (await download.value).path()).read_bytes().startswith(b"\xff\xd8")
     await page.get_by_role("button", name="Copy the job's id").click()
     await expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
-    await page.get_by_role("button", name="Look at the picture in full").click()
+    await page.get_by_role("button", name="View the full picture").click()
     await expect(page.get_by_role("dialog").get_by_role("img")).to_be_visible()
     assert await tab.violations() == []
     await page.keyboard.press("Escape")
@@ -177,23 +177,23 @@ async def test_a_job_tells_everything_that_happened_to_it(
     await page.keyboard.press("Escape")
     await service.expire_result(lucky)
     await page.reload()
-    await expect(page.get_by_text("The picture's time is over; it was deleted.")).to_be_visible()
+    await expect(page.get_by_text("The picture has expired and was deleted.")).to_be_visible()
 
     gate = service.provider.script = Gate()
     waiting = asyncio.create_task(service.ingest("slot-001"))
     await gate.held(1)
     running = next(job.id for job in service.database.jobs.values() if job.result is None)
     await tab.open(f"/#/jobs/{running}")
-    await expect(lines.last).to_contain_text("Under way for")
+    await expect(lines.last).to_contain_text("Running for")
     await expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     gate.opened.set()
     await waiting
     await expect(lines.last).to_contain_text("Ended: Done")
-    await expect(page.get_by_role("button", name="Look at the picture in full")).to_be_visible()
+    await expect(page.get_by_role("button", name="View the full picture")).to_be_visible()
     await expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     await expect(lines.filter(has_text="Call 1 to scripted")).to_have_count(1)
     await tab.open("/#/jobs/01980000-0000-7000-8000-000000000000")
-    await expect(page.get_by_text("There is no such job")).to_be_visible()
+    await expect(page.get_by_text("This job does not exist")).to_be_visible()
 
 
 async def test_jobs_on_a_russian_phone_that_may_only_look(

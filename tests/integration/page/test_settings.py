@@ -24,14 +24,14 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     page = tab.page
     await tab.open("/#/settings")
     await tab.sign_in()
-    waits = page.get_by_role("textbox", name="How long a guest waits")
+    waits = page.get_by_role("textbox", name="Maximum waiting time")
     await expect(waits).to_have_value("48")
     await expect(page.get_by_role("textbox", name="Largest file")).to_have_value("64")
     assert await tab.violations() == []
 
     # What does not fit is told at its field and nothing is sent.
     await waits.fill("75")
-    await page.get_by_role("textbox", name="Photos at once").fill("12")
+    await page.get_by_role("textbox", name="Photos in progress").fill("12")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("A number between 10 and 60.")).to_be_visible()
     await expect(waits).to_be_focused()
@@ -57,13 +57,13 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     await tab.photograph("settings")
 
     # Somebody else is faster: theirs is shown, what was typed stays, and the next attempt goes through.
-    await page.get_by_role("textbox", name="Photos at once").fill("20")
+    await page.get_by_role("textbox", name="Photos in progress").fill("20")
     await admin("PUT", "/api/settings", json_body={"sync_response_seconds": 55})
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("alert")).to_contain_text("How long a guest waits: now 55")
-    await expect(page.get_by_role("textbox", name="Photos at once")).to_have_value("20")
+    await expect(page.get_by_role("textbox", name="Photos in progress")).to_have_value("20")
     assert await tab.violations() == []
-    await page.get_by_role("button", name="Reset: How long a guest waits").click()
+    await page.get_by_role("button", name="Reset: Maximum waiting time").click()
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("alert")).to_have_count(0)
     await expect(waits).to_have_value("48")
@@ -223,12 +223,12 @@ async def test_what_is_not_allowed_is_not_offered(service: Service, chromium: Br
     async with browsing(chromium, f"http://127.0.0.1:{service.port}", extra_http_headers=sent) as tab:
         page = tab.page
         await tab.open("/#/settings")
-        await expect(page.get_by_role("textbox", name="How long a guest waits")).not_to_be_editable()
+        await expect(page.get_by_role("textbox", name="Maximum waiting time")).not_to_be_editable()
         await expect(page.get_by_role("button", name="Save")).to_have_count(0)
         await expect(page.get_by_role("link", name="Before the event")).to_have_count(0)
         await page.get_by_role("link", name="Passwords and keys").click()
         await expect(page.get_by_text("Who may see slots", exact=False)).to_be_visible()
         await expect(page.get_by_role("button", name="Change the password…")).to_have_count(0)
         await page.get_by_role("link", name="Storage").click()
-        await expect(page.get_by_role("heading", name="Remove now")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Delete now")).to_be_visible()
         await expect(page.get_by_role("button", name="Temporary links only")).to_have_count(0)

@@ -106,7 +106,7 @@ async def test_the_first_view_is_small(tab: Browsing) -> None:
 async def test_an_unknown_place_says_so(tab: Browsing) -> None:
     await tab.open("/#/nowhere")
     await tab.sign_in()
-    await expect(tab.page.get_by_text("There is no such page.")).to_be_visible()
+    await expect(tab.page.get_by_text("Page not found.")).to_be_visible()
 
 
 async def test_both_languages_have_the_same_words(tab: Browsing) -> None:

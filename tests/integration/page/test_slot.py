@@ -71,10 +71,10 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     await page.get_by_label("Style", exact=True).select_option("Polaroid")
     await page.get_by_label("Name", exact=True).fill("")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("A name has 1 to 120 characters")).to_be_visible()
+    await expect(page.get_by_text("Must be 1–120 printable characters")).to_be_visible()
     await expect(page.get_by_label("Name", exact=True)).to_be_focused()
-    await expect(step(page, 1).get_by_text("Expected `int` <= 15")).to_be_visible()
-    await expect(step(page, 1).get_by_text("{guest} is not among the prompt fields.")).to_be_visible()
+    await expect(step(page, 1).get_by_text("Must be at most 15.")).to_be_visible()
+    await expect(step(page, 1).get_by_text("{guest} is not one of the prompt fields.")).to_be_visible()
     await expect(page.get_by_label("Caption")).to_have_attribute("aria-invalid", "true")
     assert await tab.violations() == []
     await tab.photograph("slot_errors", whole=False)
@@ -86,12 +86,12 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     await page.get_by_role("button", name="Add", exact=True).click()
     await page.get_by_label("Sample for guest").fill('Zoë "<b>"')
     await expect(page.get_by_role("figure")).to_contain_text("Dear Zoë '(b)', (nothing)")
-    await page.get_by_role("radio", name="The photo, worked on here").check()
-    await page.get_by_label("Worked on by").select_option("Artistic look")
+    await page.get_by_role("radio", name="A branded photo").check()
+    await page.get_by_label("Branded by").select_option("Artistic look")
     await page.get_by_label("Look", exact=True).select_option("Sketch")
     await page.get_by_role("button", name="6 hours").click()
     await expect(page.get_by_text("Open until")).to_have_count(2)
-    await page.get_by_label("Keep pictures that come too late").check()
+    await page.get_by_label("Keep late pictures").check()
 
     role = page.get_by_role("region", name="Template: Frame")
     await role.get_by_role("button", name="Choose").click()
@@ -117,7 +117,7 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     await page.keyboard.press("Escape")
 
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Saved. New photos take these settings.")).to_be_visible()
+    await expect(page.get_by_text("Saved. New photos use these settings.")).to_be_visible()
     await expect(page.get_by_role("heading", name="<i>Ours</i>", level=1)).to_be_visible()
     stored = await admin.get("/api/slots/slot-003")
     (template,) = (await admin.get("/api/template-media"))["items"]
@@ -150,7 +150,7 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     await step(page, 3).get_by_label("Operation").select_option("Artistic look")
     await step(page, 3).get_by_label("Look", exact=True).select_option("Noir")
     await step(page, 1).get_by_label("Longest side", exact=True).fill("1200")
-    await page.get_by_label("Ask the second step as well").check()
+    await page.get_by_label("Also call the second step").check()
 
     await page.get_by_role("link", name="Jobs").click()
     leaving = page.get_by_role("dialog", name="Unsaved changes")
@@ -159,22 +159,22 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     await leaving.get_by_role("button", name="Stay here").click()
     await expect(step(page, 1).get_by_label("Longest side", exact=True)).to_have_value("1200")
 
-    await page.get_by_role("switch", name="Takes photos").click()
+    await page.get_by_role("switch", name="Accepts photos").click()
     await page.get_by_role("dialog").get_by_role("button", name="Switch off").click()
-    await expect(page.get_by_role("switch", name="Takes photos", checked=False)).to_be_visible()
+    await expect(page.get_by_role("switch", name="Accepts photos", checked=False)).to_be_visible()
     assert (await admin.get("/api/slots/slot-003"))["active"] is False
     await expect(step(page, 1).get_by_label("Longest side", exact=True)).to_have_value("1200")
 
     assert (await admin.change_slot("slot-003", name="Of another", late_rescue=True)).status_code == 200
     await page.get_by_role("button", name="Save").click()
-    conflict = page.get_by_role("dialog", name="Somebody else saved this slot meanwhile")
+    conflict = page.get_by_role("dialog", name="Somebody else has changed this slot")
     await expect(conflict.get_by_role("row", name="Name")).to_contain_text("Of another")
     await expect(conflict.get_by_role("row", name="Route")).to_contain_text("Look: noir")
-    await expect(conflict.get_by_role("row", name="Second step as well")).to_contain_text("Yes")
-    await expect(conflict.get_by_role("row", name="Takes photos")).to_have_count(0)
+    await expect(conflict.get_by_role("row", name="Hedging")).to_contain_text("Yes")
+    await expect(conflict.get_by_role("row", name="Accepts photos")).to_have_count(0)
     assert await tab.violations() == []
     await tab.photograph("slot_conflict", whole=False)
-    await conflict.get_by_role("button", name="Keep mine, save over").click()
+    await conflict.get_by_role("button", name="Overwrite with mine").click()
     await expect(conflict).to_be_hidden()
     stored = await admin.get("/api/slots/slot-003")
     noir = {"provider_id": "local", "operation_id": "stylize", "settings": {"look": "noir"}}
@@ -205,7 +205,7 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await step(page, 1).get_by_label("Look", exact=True).select_option("Oil")
     await step(page, 1).get_by_label("Longest side", exact=True).fill("900")
     await page.get_by_role("tab", name="Try it").click()
-    await expect(page.get_by_text("unsaved changes included")).to_be_visible()
+    await expect(page.get_by_text("including unsaved changes")).to_be_visible()
     await page.get_by_label("Choose a photo").set_input_files(portrait)
     outcome = page.get_by_role("region", name="Outcome")
     await expect(outcome.get_by_text("Done", exact=True)).to_be_visible()
@@ -232,7 +232,7 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await page.get_by_role("tab", name="Configuration").click()
     await step(page, 1).get_by_label("Provider").select_option("Scripted")
     await page.get_by_role("tab", name="Try it").click()
-    await page.get_by_role("button", name="Again with portrait.jpg").click()
+    await page.get_by_role("button", name="Try again with portrait.jpg").click()
     await expect(outcome.get_by_text("Failed", exact=True)).to_be_visible()
     await expect(outcome.get_by_role("listitem")).to_contain_text("Refused")
     await expect(outcome.get_by_role("listitem")).to_contain_text("This photo is refused for its hat.")
@@ -242,22 +242,22 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await page.get_by_role("tab", name="Configuration").click()
     await page.get_by_role("button", name="Remove: Scripted").click()
     await page.get_by_role("tab", name="Try it").click()
-    await page.get_by_role("button", name="Again with portrait.jpg").click()
-    await expect(page.get_by_role("alert")).to_contain_text("A slot that is active needs at least one entry.")
+    await page.get_by_role("button", name="Try again with portrait.jpg").click()
+    await expect(page.get_by_role("alert")).to_contain_text("An active slot needs at least one step.")
 
 
-async def test_pictures_come_live_and_a_camera_is_told_what_to_mend(
+async def test_pictures_come_live_and_a_camera_gets_help(
     tab: Browsing, service: Service, admin: Administrator, tmp_path: Path
 ) -> None:
     page = await opened(tab, "slot-003", "results")
     await expect(page.get_by_text("No pictures yet.")).to_be_visible()
     await page.get_by_role("tab", name="Connect").click()
-    await expect(page.get_by_text("Nothing came in during the last day.")).to_be_visible()
+    await expect(page.get_by_text("No request in the last 24 hours.")).to_be_visible()
     await page.get_by_role("tab", name="Results").click()
     await admin.change_slot("slot-003", route=[FRAME])
     for photo in demo_photos(tmp_path)[:3]:
         assert (await service.ingest("slot-003", photo=photo.path.read_bytes())).status_code == 200
-    pictures = page.get_by_role("button", name="Look at it")
+    pictures = page.get_by_role("button", name="View")
     await expect(pictures).to_have_count(3)
     await tab.photograph("slot_results", whole=False)
     await pictures.first.focus()
@@ -294,9 +294,9 @@ async def test_pictures_come_live_and_a_camera_is_told_what_to_mend(
     await page.get_by_role("button", name="Breeze Booth").click()
     await expect(page.get_by_text("The slot answers in the other way")).to_be_visible()
     await page.get_by_role("button", name="DSLR Remote Pro").click()
-    last = page.get_by_role("region", name="What came in last")
+    last = page.get_by_role("region", name="Last request")
     await service.ingest("slot-003", password="not the one")
-    await expect(last.get_by_text("The password is not right.")).to_be_visible()
+    await expect(last.get_by_text("The ingest password is wrong.")).to_be_visible()
     misnamed = part("guest", "<b>Zoë</b>") + part("password", PASSWORD) + part("photo", photos.jpeg(), filename="1.jpg")
     await service.post_form("slot-003", misnamed + END)
     await expect(last.get_by_text("The photo is in the field photo. Name the field fileToUpload")).to_be_visible()
@@ -307,13 +307,11 @@ async def test_pictures_come_live_and_a_camera_is_told_what_to_mend(
     await tab.photograph("slot_connect")
     answer = await service.ingest("slot-003")
     await expect(last.get_by_role("link", name=answer.headers["x-job-id"])).to_be_visible()
-    await expect(last.get_by_text("What to mend")).to_be_hidden()
+    await expect(last.get_by_text("How to fix it")).to_be_hidden()
     assert PASSWORD not in await page.content()
 
 
-async def test_whoever_may_only_read_is_offered_nothing_else(
-    service: Service, admin: Administrator, chromium: Browser
-) -> None:
+async def test_a_reader_is_offered_nothing_else(service: Service, admin: Administrator, chromium: Browser) -> None:
     await admin.change_slot("slot-003", route=[FRAME, ENHANCE])
     token = await token_of(service, Permission.SLOTS_READ)
     headers = {"Authorization": f"Bearer {token}"}
@@ -356,6 +354,6 @@ async def test_a_slot_is_changed_by_keyboard_alone(tab: Browsing, admin: Adminis
     await expect(step(page, 1)).to_contain_text("Natural enhance")
     await tab_to(page.get_by_role("button", name="Save"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Saved. New photos take these settings.")).to_be_visible()
+    await expect(page.get_by_text("Saved. New photos use these settings.")).to_be_visible()
     stored = await admin.get("/api/slots/slot-003")
     assert stored["route"] == [ENHANCE, FRAME | {"settings": {"caption": "Summer party", "border": 7}}]

@@ -60,7 +60,7 @@ async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Servic
     page = tab.page
     await named_slots(admin)
     await entered(tab, "/#/statistics")
-    await expect(page.get_by_text("No photo ended in this range.")).to_be_visible()
+    await expect(page.get_by_text("No photos in this range.")).to_be_visible()
     assert await tab.violations() == []
     season(service)
     await page.get_by_role("button", name="30 days").click()
@@ -86,8 +86,8 @@ async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Servic
     await tab.photograph("statistics_dark")
     assert await tab.violations() == []
 
-    await page.get_by_text("All figures, period by period").click()
-    table = page.get_by_role("region", name="All figures, period by period")
+    await page.get_by_text("All periods").click()
+    table = page.get_by_role("region", name="All periods")
     await expect(table.locator("tbody tr")).to_have_count(30)
     assert await tab.violations() == []
     await page.get_by_label("Grouped by").select_option("Month")
@@ -100,14 +100,14 @@ async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Servic
     await page.get_by_role("button", name="Custom").click()
     await page.get_by_label("From", exact=True).fill("2026-01-02")
     await page.get_by_label("To", exact=True).fill("2026-01-01")
-    await expect(page.get_by_text("The range ends before it begins.")).to_be_visible()
+    await expect(page.get_by_text("The range must end after it starts.")).to_be_visible()
     await page.get_by_label("From", exact=True).fill("2025-01-01")
     await expect(page.get_by_text("At most 90 days can be shown here.")).to_be_visible()
     await expect(page.get_by_label("From", exact=True)).to_have_value("2025-01-01")
     assert await tab.violations() == []
 
 
-async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
+async def test_a_slot_hour_by_hour_as_a_file_and_after_a_reset(
     tab: Browsing, service: Service, admin: Administrator
 ) -> None:
     page = tab.page
@@ -121,8 +121,8 @@ async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
     await page.get_by_label("Grouped by").select_option("Hour")
     await expect(tile(page, "Photos")).to_have_text("4")
     await expect(tile(page, "Success share")).to_have_text("75%")
-    await page.get_by_text("All figures, period by period").click()
-    rows = page.get_by_role("region", name="All figures, period by period").locator("tbody tr")
+    await page.get_by_text("All periods").click()
+    rows = page.get_by_role("region", name="All periods").locator("tbody tr")
     await expect(rows).to_have_count(25)
     twice = rows.filter(has_text=", 02:00")
     await expect(twice).to_have_text([re.compile(r"CEST\s*1100%"), re.compile(r"CET\s*250%")])
@@ -144,7 +144,7 @@ async def test_a_slot_hour_by_hour_as_a_file_and_counted_anew(
     await expect(dialog).to_contain_text("The history is kept")
     assert await tab.violations() == []
     await dialog.get_by_role("button", name="Reset the statistics").click()
-    await expect(page.get_by_text("No photo ended in this range.")).to_be_visible()
+    await expect(page.get_by_text("No photos in this range.")).to_be_visible()
     await expect(page.get_by_text("Counted since")).to_be_visible()
     await page.get_by_label("Slot", exact=True).select_option("All slots")
     await expect(tile(page, "Photos")).to_have_text("4")

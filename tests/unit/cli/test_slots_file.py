@@ -110,7 +110,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "expected"),
     [
         ("a.yaml", "", "Not an export of slots"),
         ("a.yaml", "[]", "Not an export of slots"),
@@ -154,9 +154,9 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_could_mislead_is_refused_with_what_is_wrong(
-    tmp_path: Path, name: str, text: str | bytes, told: str
+    tmp_path: Path, name: str, text: str | bytes, expected: str
 ) -> None:
-    with pytest.raises(SlotsFileRefused, match=told):
+    with pytest.raises(SlotsFileRefused, match=expected):
         read_file(written(tmp_path, text, name))
 
 

@@ -83,7 +83,7 @@ async def test_a_disabled_administrator_cannot_come_in_and_their_tokens_end() ->
     assert process.told(AuditAction.ADMIN_DISABLED, AuditAction.ADMIN_ENABLED) == [("grace", HERE, "ada")] * 2
 
 
-async def test_disabling_twice_is_told_once() -> None:
+async def test_disabling_twice_is_audited_once() -> None:
     process = await with_ada()
     await process.admins.add("grace", PASSWORD, by=COMMAND_LINE)
     for change in (process.admins.enable, process.admins.disable, process.admins.disable):
@@ -98,7 +98,7 @@ async def test_the_last_who_may_do_everything_cannot_be_disabled() -> None:
     await process.admins.disable("joan", by=COMMAND_LINE)
     with pytest.raises(InvalidSettings) as refused:
         await process.admins.disable("ada", by=COMMAND_LINE)
-    assert [place for place, _ in refused.value.errors] == ["username"]
+    assert [error.field for error in refused.value.errors] == ["username"]
     await process.admins.disable("grace", by=COMMAND_LINE)
     await process.admins.enable("joan", by=COMMAND_LINE)
     await process.admins.disable("ada", by=COMMAND_LINE)
@@ -152,7 +152,7 @@ async def test_a_token_of_one_who_was_added_a_moment_ago_elsewhere_holds() -> No
     assert (await other.admins.identify(await process.login("grace"))).username == "grace"
 
 
-async def test_a_token_for_nobody_does_not_hold() -> None:
+async def test_a_token_of_an_unknown_administrator_is_refused() -> None:
     process = await with_ada()
     token = await process.login()
     other = Process()
@@ -170,7 +170,7 @@ async def test_a_token_for_nobody_does_not_hold() -> None:
         await stranger.identify(token)
 
 
-async def test_identifying_asks_nobody_while_what_is_known_is_fresh() -> None:
+async def test_identify_uses_the_cached_administrators() -> None:
     process = await with_ada()
     token = await process.login()
     await process.admins.identify(token)
@@ -214,13 +214,13 @@ async def test_administrators_are_added_once_and_listed_by_name() -> None:
         (".", "", ["username", "password"]),
     ],
 )
-async def test_names_and_passwords_that_cannot_be_used_are_told_together(
+async def test_invalid_names_and_passwords_are_reported_together(
     username: str, password: str, places: list[str]
 ) -> None:
     process = Process()
     with pytest.raises(InvalidSettings) as refused:
         await process.admins.add(username, password, by=COMMAND_LINE)
-    assert [place for place, _ in refused.value.errors] == places
+    assert [error.field for error in refused.value.errors] == places
     assert await process.admins.list() == []
     assert process.hasher.hashed == 0
 
@@ -236,7 +236,7 @@ async def test_a_password_that_cannot_be_used_changes_nothing() -> None:
     assert process.told(AuditAction.ADMIN_PASSWORD_CHANGED) == [("command line", None, "ada")]
 
 
-async def test_nobody_of_that_name_is_said() -> None:
+async def test_an_unknown_administrator_is_not_found() -> None:
     process = await with_ada()
     changes: list[Callable[[], Awaitable[None]]] = [
         lambda: process.admins.set_password("grace", PASSWORD, by=COMMAND_LINE),
@@ -263,7 +263,7 @@ async def test_the_first_start_makes_an_administrator_and_tells_the_password_onc
     assert process.told(AuditAction.ADMIN_ADDED) == [("first start", None, "admin")]
 
 
-async def test_a_first_password_that_was_given_is_not_told() -> None:
+async def test_a_configured_first_password_is_not_returned() -> None:
     process = Process()
     assert await process.admins.ensure_first("Ada", PASSWORD) is None
     await process.admins.identify(await process.login())
@@ -277,7 +277,7 @@ async def test_of_processes_that_start_first_together_one_tells_its_password() -
     assert len(process.told(AuditAction.ADMIN_ADDED)) == 1
 
 
-async def test_an_outage_is_told_and_counts_as_no_failure() -> None:
+async def test_an_outage_is_raised_and_does_not_count_as_a_failed_login() -> None:
     process = await with_ada()
     token = await process.login()
     await process.clock.advance(SECOND)

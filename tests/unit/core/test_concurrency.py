@@ -94,6 +94,44 @@ async def test_gather_in_order_waits_for_the_second_where_the_first_failed() -> 
     assert ended == [True]
 
 
+async def test_gather_in_order_runs_both_concurrently() -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def meet(mine: asyncio.Event, other: asyncio.Event) -> str:
+        mine.set()
+        await other.wait()
+        return "met"
+
+    assert await gather_in_order(meet(first, second), meet(second, first)) == ("met", "met")
+
+
+async def test_gather_in_order_raises_the_first_error_although_the_second_failed_earlier() -> None:
+    second_failed = asyncio.Event()
+
+    async def first() -> None:
+        await second_failed.wait()
+        raise ValueError
+
+    async def second() -> None:
+        second_failed.set()
+        raise KeyError
+
+    with pytest.raises(ValueError):
+        await gather_in_order(first(), second())
+    with pytest.raises(KeyError):
+        await gather_in_order(value("here"), failure(KeyError()))
+
+
+async def test_gather_in_order_leaves_nothing_running_where_its_caller_is_cancelled() -> None:
+    first, second = Endless(), Endless()
+    waiting = asyncio.ensure_future(gather_in_order(first.run(), second.run()))
+    await turns()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (first.cancelled, second.cancelled) == (True, True)
+
+
 async def test_a_task_set_forgets_tasks_that_have_ended() -> None:
     tasks = TaskSet()
     task = tasks.start(value("made"), name="one")

@@ -59,7 +59,7 @@ async def test_the_branded_photo_answers_for_a_route_that_gave_up() -> None:
     assert await world.content(job.result.file.key) == world.local.made(request)
 
 
-async def test_the_branded_photo_bears_the_guests_words_and_the_slots_frame() -> None:
+async def test_the_branded_photo_has_the_clients_text_and_the_slots_frame() -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     await world.store.put(MediaKind.TEMPLATES, "golden", chunks(picture("golden")), max_bytes=1000)
     await world.slot(
@@ -76,7 +76,7 @@ async def test_the_branded_photo_bears_the_guests_words_and_the_slots_frame() ->
     assert {key: template.data for key, template in request.templates.items()} == {"frame": picture("golden")}
 
 
-async def test_a_template_that_is_gone_does_not_keep_the_branded_photo_from_the_guest() -> None:
+async def test_the_branded_photo_is_made_without_a_missing_template() -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     bound = (TemplateBinding("frame", "gone"),)
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=Branded("frame"), templates=bound)
@@ -112,12 +112,12 @@ async def test_the_route_stops_early_enough_for_a_failure_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [Unavailable("no font"), KeyError("size"), StorageUnavailable("full"), QueueUnavailable("away")]
+    "error", [Unavailable("no font"), KeyError("size"), StorageUnavailable("full"), QueueUnavailable("away")]
 )
-async def test_a_branded_photo_that_cannot_be_made_leaves_the_failure_as_it_is(trouble: BaseException) -> None:
+async def test_a_branded_photo_that_cannot_be_made_leaves_the_failure_as_it_is(error: BaseException) -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
-    world.local.script.append(trouble)
+    world.local.script.append(error)
     await world.submit()
     job = await world.work()
     await assert_ended(world, job, JobState.FAILED, FailureReason.PROVIDER_ERROR, "provider_failed")
@@ -125,7 +125,7 @@ async def test_a_branded_photo_that_cannot_be_made_leaves_the_failure_as_it_is(t
     assert await world.files() == []
 
 
-async def test_a_branded_photo_that_is_no_picture_is_not_given_out() -> None:
+async def test_an_invalid_branded_photo_is_not_returned() -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
     world.local.script.append(TORN)
@@ -134,7 +134,7 @@ async def test_a_branded_photo_that_is_no_picture_is_not_given_out() -> None:
     assert await world.files() == []
 
 
-async def test_a_branded_photo_that_takes_too_long_does_not_hold_the_answer_back() -> None:
+async def test_a_slow_branded_photo_does_not_delay_the_answer() -> None:
     world = World()
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
     world.local.script.append(never)
@@ -144,7 +144,7 @@ async def test_a_branded_photo_that_takes_too_long_does_not_hold_the_answer_back
     assert world.local.stopped == 1
 
 
-async def test_a_branded_operation_that_nobody_offers_leaves_the_failure_as_it_is() -> None:
+async def test_an_unknown_branded_operation_leaves_the_failure_as_it_is() -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, branded=Branded("sparkle"))
     await world.submit()
@@ -152,14 +152,14 @@ async def test_a_branded_operation_that_nobody_offers_leaves_the_failure_as_it_i
     assert (job.state, job.result) == (JobState.FAILED, None)
 
 
-async def test_a_failure_answer_that_lost_the_race_is_removed() -> None:
+async def test_a_failure_answer_that_comes_second_is_removed() -> None:
     world = World()
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)
     job = await world.submit()
     claim = await world.claim()
 
     async def meanwhile(request: ProviderRequest) -> bytes:
-        good = await world.completion.store_picture(job, picture("good"), limits=world.providers.limits)
+        good = await world.pictures.store(job.id, picture("good"), limits=world.providers.limits)
         assert await world.completion.finalize_job(claim, good, provider_id="cloud", operation_id="enhance")
         return picture("branded")
 

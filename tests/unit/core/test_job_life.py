@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from photochanger.core.domain.accounts import Actor
@@ -57,7 +58,7 @@ async def assert_ended(world: World, job: Job, state: JobState, reason: FailureR
     assert await world.files(MediaKind.PAYLOADS) == []
 
 
-async def test_a_photo_goes_in_and_a_picture_comes_out() -> None:
+async def test_a_photo_becomes_a_picture() -> None:
     world = World(cloud := ScriptedProvider("cloud"))
     await world.slot("cloud")
     photo = picture("ada")
@@ -86,7 +87,7 @@ async def test_a_photo_goes_in_and_a_picture_comes_out() -> None:
     kept = ended.result.file.key
     assert await world.files() == sorted(str(key) for key in (kept, preview_key(kept), photo_key(kept)))
     events = [entry.event for entry in await world.job_log.entries(job.id)]
-    assert events.count(LogEvent.ATTEMPT) == 1  # written beside the job's end, before it or after
+    assert events.count(LogEvent.ATTEMPT) == 1  # written concurrently with the job's end
     events.remove(LogEvent.ATTEMPT)
     assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.FINALIZED]
 
@@ -126,7 +127,7 @@ async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
     assert len(await world.files(MediaKind.PREVIEWS)) == 2
 
 
-async def test_a_small_copy_of_the_photo_stays_beside_the_result_where_there_is_one() -> None:
+async def test_a_preview_of_the_photo_is_kept_with_the_result() -> None:
     world = World(cloud := ScriptedProvider("cloud", Rejected("no"), picture("made")))
     await world.slot("cloud")
     await world.submit()
@@ -161,7 +162,7 @@ async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:
 # The deadline
 
 
-async def test_at_the_deadline_whoever_waits_ends_the_job_although_no_worker_came() -> None:
+async def test_at_the_deadline_a_waiter_ends_the_job_without_a_worker() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -175,7 +176,7 @@ async def test_at_the_deadline_whoever_waits_ends_the_job_although_no_worker_cam
     assert await world.claims() == []
 
 
-async def test_at_the_deadline_the_worker_stops_the_provider_and_ends_the_job_although_nobody_waits() -> None:
+async def test_at_the_deadline_the_worker_stops_the_provider_and_ends_the_job_without_a_waiter() -> None:
     world = World(cloud := ScriptedProvider("cloud", never))
     await world.slot("cloud")
     job = await world.submit()
@@ -196,7 +197,7 @@ async def test_an_answer_after_the_deadline_changes_nothing_and_its_file_is_remo
     claim = await world.claim()
     await world.run(world.jobs.wait(job.id), within=WINDOW)
     before, log = await world.jobs.get(job.id), await world.job_log.entries(job.id)
-    late = await world.completion.store_picture(job, picture("late"), limits=world.providers.limits)
+    late = await world.pictures.store(job.id, picture("late"), limits=world.providers.limits)
     assert await world.files() == [str(late.file.key)]
     assert await world.completion.finalize_job(claim, late, provider_id="local", operation_id="enhance") is None
     assert await world.files() == []
@@ -258,7 +259,7 @@ async def test_a_photo_that_does_not_decode_whole_fails_without_asking_a_provide
     assert job.result is None
 
 
-async def test_a_photo_that_decodes_to_too_much_fails_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_photo_that_decodes_to_too_many_pixels_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
 
     async def too_large(path: Path, needs: PictureNeeds) -> Picture:
@@ -271,7 +272,7 @@ async def test_a_photo_that_decodes_to_too_much_fails_so(monkeypatch: pytest.Mon
     await assert_ended(world, job, JobState.FAILED, FailureReason.INVALID_PHOTO, "image_too_large")
 
 
-async def test_a_store_that_fails_while_the_job_runs_ends_it_as_that() -> None:
+async def test_a_store_that_fails_while_the_job_runs_ends_it_as_a_storage_error() -> None:
     world = World()
     await world.slot()
     await world.submit()
@@ -280,7 +281,7 @@ async def test_a_store_that_fails_while_the_job_runs_ends_it_as_that() -> None:
     await assert_ended(world, job, JobState.FAILED, FailureReason.STORAGE_ERROR, "storage_unavailable")
 
 
-async def test_a_payload_that_is_gone_ends_the_job_as_the_stores_fault() -> None:
+async def test_a_missing_payload_ends_the_job_as_a_storage_error() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -299,7 +300,7 @@ async def test_cancelling_stops_the_provider_call_and_removes_the_payload() -> N
     assert await world.end(waiting) == cancelled == await world.jobs.get(job.id)
     await world.end(work)
     assert cloud.stopped == 1
-    assert cancelled.result is None  # who cancels wants no failure answer either
+    assert cancelled.result is None  # a cancelled job gets no failure answer
     await assert_ended(world, job, JobState.CANCELLED, FailureReason.CANCELLED, "job_cancelled")
 
 
@@ -377,8 +378,8 @@ async def test_of_two_workers_that_finalize_the_same_job_one_wins_and_one_file_s
     await world.clock.advance(11 * SECOND)
     newer = await world.claim("worker-2")
     assert (stale.attempt, newer.attempt) == (1, 2)
-    first = await world.completion.store_picture(job, picture("first"), limits=world.providers.limits)
-    second = await world.completion.store_picture(job, picture("second"), limits=world.providers.limits)
+    first = await world.pictures.store(job.id, picture("first"), limits=world.providers.limits)
+    second = await world.pictures.store(job.id, picture("second"), limits=world.providers.limits)
     assert first.file.key != second.file.key
     ends = await asyncio.gather(
         world.completion.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
@@ -420,19 +421,19 @@ async def test_a_worker_that_is_stopped_leaves_the_job_live_and_no_file_of_its_o
     assert await world.files() == [str(job.photo.file.key)]
 
 
-async def test_a_worker_that_is_stopped_just_when_its_picture_is_stored_takes_it_along() -> None:
+async def test_a_worker_that_is_stopped_when_its_picture_is_stored_removes_it() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
     work = asyncio.ensure_future(world.processing.run(await world.claim()))
-    store_picture = world.completion.store_picture
+    store = world.pictures.store
 
-    async def and_then_the_stop(job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        stored = await store_picture(job, data, limits=limits)
+    async def and_then_the_stop(job_id: UUID, data: bytes, *, limits: ImageLimits) -> StoredPicture:
+        stored = await store(job_id, data, limits=limits)
         work.cancel()
         return stored
 
-    world.completion.store_picture = and_then_the_stop  # type: ignore[method-assign]
+    world.pictures.store = and_then_the_stop  # type: ignore[method-assign]
     with pytest.raises(asyncio.CancelledError):
         await world.end(work)
     assert (await world.jobs.get(job.id)).state is JobState.PROCESSING

@@ -1,4 +1,4 @@
-"""What whoever submits sees: photos taken in or refused, jobs made or joined, ended and listed."""
+"""The JobService for clients that submit: photos accepted or refused, jobs created or joined, cancelled."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MILLISECOND = timedelta(milliseconds=1)
 # Who may come in
 
 
-async def test_a_slot_that_is_off_or_unknown_or_without_a_route_takes_nothing() -> None:
+async def test_a_slot_that_is_disabled_or_unknown_or_without_a_route_accepts_no_photo() -> None:
     world = World()
     await world.slot(id="slot-002", active=False)
     bare = await world.slot(id="slot-003")
@@ -61,7 +61,7 @@ async def test_a_slot_that_is_off_or_unknown_or_without_a_route_takes_nothing() 
 # Jobs made and joined
 
 
-async def test_a_job_says_where_it_came_from() -> None:
+async def test_a_job_has_its_source() -> None:
     world = World()
     slot = await world.slot()
     assert (await world.submit()).source is JobSource.LIBRARY
@@ -108,15 +108,15 @@ async def test_the_same_key_makes_a_new_job_after_a_failure() -> None:
     assert (await world.submit(idempotency_key="k")).id != first.id
 
 
-async def test_a_photo_sent_again_joins_the_job_whose_client_hung_up() -> None:
+async def test_a_photo_sent_again_joins_the_job_whose_client_disconnected() -> None:
     world = World(settings=AppSettings(max_active_jobs=1))
     await world.slot()
-    ghost = await world.submit()
-    await world.queue.abandon(ghost.id)
+    first = await world.submit()
+    await world.queue.abandon(first.id)
     again = await world.submit()
-    assert again.id == ghost.id
-    assert await world.files() == [str(ghost.photo.file.key)]
-    assert len(await world.log(ghost, LogEvent.JOINED)) == 1
+    assert again.id == first.id
+    assert await world.files() == [str(first.photo.file.key)]
+    assert len(await world.log(first, LogEvent.JOINED)) == 1
     with pytest.raises(QueueFull):
         await world.submit()  # it has a client again: a further one is another guest
 
@@ -124,13 +124,13 @@ async def test_a_photo_sent_again_joins_the_job_whose_client_hung_up() -> None:
 async def test_a_photo_sent_again_gets_the_picture_that_was_finished_meanwhile_but_only_before_the_deadline() -> None:
     world = World()
     await world.slot()
-    ghost = await world.submit()
-    await world.queue.abandon(ghost.id)
+    first = await world.submit()
+    await world.queue.abandon(first.id)
     done = await world.work(within=SECOND)
     assert (await world.submit()).result == done.result
-    await world.queue.abandon(ghost.id)
+    await world.queue.abandon(first.id)
     await world.clock.advance(WINDOW)
-    assert (await world.submit()).id != ghost.id
+    assert (await world.submit()).id != first.id
 
 
 async def test_a_full_queue_refuses_and_the_photo_is_removed() -> None:
@@ -143,7 +143,7 @@ async def test_a_full_queue_refuses_and_the_photo_is_removed() -> None:
     assert await world.files() == [str(first.photo.file.key)]
 
 
-async def test_a_queue_that_is_away_refuses_and_the_photo_is_removed() -> None:
+async def test_an_unavailable_queue_refuses_and_the_photo_is_removed() -> None:
     world = World()
     await world.slot()
     world.queue.trouble["enqueue"] = QueueUnavailable("away")
@@ -155,7 +155,7 @@ async def test_a_queue_that_is_away_refuses_and_the_photo_is_removed() -> None:
 # Ending
 
 
-async def test_a_picture_that_is_none_leaves_no_file() -> None:
+async def test_an_invalid_picture_leaves_no_file() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -165,23 +165,23 @@ async def test_a_picture_that_is_none_leaves_no_file() -> None:
         (picture(width=10**5, height=10**5), ImageTooLarge),
     ):
         with pytest.raises(error):
-            await world.completion.store_picture(job, data, limits=world.providers.limits)
+            await world.pictures.store(job.id, data, limits=world.providers.limits)
     assert await world.files(MediaKind.RESULTS) == []
 
 
-async def test_a_picture_that_cannot_be_stored_is_said_although_it_is_one() -> None:
+async def test_a_picture_that_cannot_be_stored_raises_storage_unavailable() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
     world.store.trouble["put"] = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
-        await world.completion.store_picture(job, picture(), limits=world.providers.limits)
+        await world.pictures.store(job.id, picture(), limits=world.providers.limits)
 
 
 # Cancelling
 
 
-async def test_whoever_cancels_a_job_that_ends_at_that_moment_is_told_so() -> None:
+async def test_one_of_concurrent_cancels_succeeds_and_the_others_raise() -> None:
     world = World()
     await world.slot()
     job = await world.submit()

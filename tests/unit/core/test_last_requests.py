@@ -121,7 +121,7 @@ async def test_it_is_not_kept_longer_than_results() -> None:
     assert await world.last_requests.get("slot-001") is None
 
 
-async def test_a_slot_without_requests_has_none_and_no_slot_is_told_so() -> None:
+async def test_a_slot_without_requests_has_none_and_an_unknown_slot_is_an_error() -> None:
     world = await made_world()
     assert await world.last_requests.get("slot-001") is None
     with pytest.raises(SlotNotFound):
@@ -185,6 +185,6 @@ def test_fields_are_bounded_and_the_password_hides_under_any_name() -> None:
 )
 def test_what_stood_in_the_way_is_named(fields: dict[str, Any], codes: list[str]) -> None:
     if "file" in fields:
-        file = ReceivedFile(field=fields["file"], filename="a.jpg", content_type=None, size_bytes=9, sniffed=None)
+        file = ReceivedFile(field=fields["file"], filename="a.jpg", content_type=None, size_bytes=9, sniffed_type=None)
         fields = fields | {"file": file}
     assert [finding.code for finding in findings(ingest_request(**fields))] == codes

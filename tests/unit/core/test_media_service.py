@@ -44,7 +44,7 @@ async def done_job(world: World):  # type: ignore[no-untyped-def]
 # Media objects
 
 
-async def test_a_registered_file_is_given_out_under_its_link() -> None:
+async def test_a_registered_file_is_served_under_its_link() -> None:
     world = World()
     media = await world.media.register(chunks(picture()), mime="image/png", max_bytes=1000)
     assert (media.created_at, media.job_id, media.file.key.name) == (world.clock.now(), None, f"{media.id}.png")
@@ -69,7 +69,7 @@ async def test_a_link_ends_with_its_time_to_live_or_with_its_job_whichever_is_so
     assert short.expires_at == world.clock.now() + 10 * SECOND
 
 
-async def test_a_link_that_has_ended_is_gone_although_the_file_still_lies_there() -> None:
+async def test_an_expired_link_is_gone_although_the_file_still_exists() -> None:
     world = World()
     media = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     await world.clock.advance(48 * SECOND - MILLISECOND)
@@ -83,14 +83,14 @@ async def test_a_link_that_has_ended_is_gone_although_the_file_still_lies_there(
         await world.media.public_media(media.id)
 
 
-async def test_a_link_that_never_was_is_not_found() -> None:
+async def test_an_unknown_link_is_not_found() -> None:
     world = World()
     for call in (world.media.public_media, world.media.public_result, world.media.public_thumbnail):
         with pytest.raises(MediaNotFound):
             await call(uuid4())
 
 
-async def test_nothing_is_kept_of_a_file_that_cannot_be_registered() -> None:
+async def test_a_file_that_cannot_be_registered_is_not_kept() -> None:
     world = World()
 
     async def interrupted() -> AsyncIterator[bytes]:
@@ -120,7 +120,7 @@ async def test_an_uploaded_picture_gets_a_link_whatever_it_is_called() -> None:
     assert await world.files() == [f"media/{media.id}"]
 
 
-async def test_a_slow_upload_takes_nothing_from_the_life_of_its_link() -> None:
+async def test_a_slow_upload_does_not_shorten_the_life_of_its_link() -> None:
     world = World()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -150,7 +150,7 @@ async def test_only_a_picture_within_bounds_becomes_a_media_object(data: bytes, 
     assert await world.files() == []
 
 
-async def test_nothing_is_kept_of_an_upload_that_cannot_be_put_in_the_books() -> None:
+async def test_an_upload_without_its_metadata_is_not_kept() -> None:
     world = World()
     world.media_records.trouble["add"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
@@ -158,7 +158,7 @@ async def test_nothing_is_kept_of_an_upload_that_cannot_be_put_in_the_books() ->
     assert await world.files() == []
 
 
-async def test_a_media_object_that_is_taken_back_has_expired() -> None:
+async def test_a_removed_media_object_has_expired() -> None:
     world = World()
     media, other = [await world.media.register_upload(chunks(picture())) for _ in range(2)]
     await world.media.remove(media.id)
@@ -185,7 +185,7 @@ async def test_dropping_a_jobs_files_ends_their_links_and_no_others() -> None:
 # Results
 
 
-async def test_a_result_is_given_out_while_the_clock_says_so() -> None:
+async def test_a_result_is_served_until_it_expires() -> None:
     world = World(settings=AppSettings(result_retention=timedelta(hours=1)))
     job = await done_job(world)
     public = await world.media.public_result(job.id)
@@ -208,7 +208,7 @@ async def test_a_result_that_was_purged_has_expired() -> None:
         await world.media.public_result(job.id)
 
 
-async def test_a_job_without_a_picture_has_no_result_to_give_out() -> None:
+async def test_a_job_without_a_picture_has_no_result() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -220,7 +220,7 @@ async def test_a_job_without_a_picture_has_no_result_to_give_out() -> None:
 # Thumbnails
 
 
-async def test_a_thumbnail_that_is_there_is_given_out_and_not_made_again() -> None:
+async def test_an_existing_thumbnail_is_not_made_again() -> None:
     world = World()
     job = await done_job(world)
     puts = world.store.calls.count("put")
@@ -232,7 +232,7 @@ async def test_a_thumbnail_that_is_there_is_given_out_and_not_made_again() -> No
     assert public.expires_at == job.result.expires_at
 
 
-async def test_a_thumbnail_that_is_not_there_is_made_on_demand() -> None:
+async def test_a_missing_thumbnail_is_made_on_demand() -> None:
     world = World()
     job = await done_job(world)
     before = await world.media.public_thumbnail(job.id)

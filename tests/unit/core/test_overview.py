@@ -1,15 +1,21 @@
-"""A slot's state: each rule alone, at its edge, and the order in which they go."""
+"""The health of a slot: each rule alone, at its bounds, and their order."""
 
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot_health import RecentOutcomes, SlotState, condition_of
+from photochanger.core.domain.slot_health import (
+    RecentOutcomes,
+    SlotIssue,
+    SlotIssueCode,
+    SlotState,
+    condition_of,
+)
 
-NO_KEY = "gemini has no key."
+NO_KEY = SlotIssue(SlotIssueCode.KEY_MISSING, {"provider": "gemini"})
 
 
 @pytest.mark.parametrize(
-    ("troubles", "last", "state"),
+    ("issues", "last", "state"),
     [
         ([None], RecentOutcomes(), SlotState.ACTIVE),
         ([None, NO_KEY], RecentOutcomes(), SlotState.ACTIVE),
@@ -30,17 +36,22 @@ NO_KEY = "gemini has no key."
     ],
 )
 def test_the_state_follows_from_the_route_and_the_last_jobs(
-    troubles: list[str | None], last: RecentOutcomes, state: SlotState
+    issues: list[SlotIssue | None], last: RecentOutcomes, state: SlotState
 ) -> None:
-    condition = condition_of(troubles, last)
+    condition = condition_of(issues, last)
     assert condition.state is state
     assert bool(condition.reasons) == (state is not SlotState.ACTIVE)
 
 
-def test_every_reason_is_told() -> None:
+def test_every_reason_is_reported() -> None:
     condition = condition_of([NO_KEY, None], RecentOutcomes(ended=40, failed=2, fallbacks=5))
     assert condition.reasons == (
         NO_KEY,
+        SlotIssue(SlotIssueCode.PHOTOS_FAILED, {"count": 2, "total": 40}),
+        SlotIssue(SlotIssueCode.PHOTOS_WITH_FALLBACK, {"count": 5, "total": 40}),
+    )
+    assert [reason.message for reason in condition.reasons] == [
+        "gemini has no key.",
         "2 of the last 40 photos got no picture.",
         "5 of the last 40 photos got a fallback.",
-    )
+    ]

@@ -243,7 +243,7 @@ async def test_what_cannot_be_a_header_is_refused_and_not_repeated(key: str) -> 
     keys = Keys()
     with pytest.raises(InvalidSettings) as refused:
         await keys.service.set("gemini", key, by=ADA)
-    assert [path for path, _ in refused.value.errors] == ["key"]
+    assert [error.field for error in refused.value.errors] == ["key"]
     assert keys.records.calls == []
     assert len(key.strip()) < 3 or key.strip() not in f"{refused.value.detail} {refused.value.errors}"
 

@@ -1,4 +1,4 @@
-"""Purges that an administrator begins: audited, one of a kind at a time, and never without a word where they fail."""
+"""Purges started by an administrator: audited, one per scope at a time, and their failures are logged."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ async def test_a_purge_of_media_objects_is_no_full_one() -> None:
     assert "release_expired" not in world.queue.calls
 
 
-@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only"), KeyError("a defect")])
+@pytest.mark.parametrize("error", [QueueUnavailable("away"), StorageUnavailable("read-only"), KeyError("a defect")])
 async def test_a_purge_that_fails_says_so_and_the_next_one_begins(
-    trouble: Exception, caplog: pytest.LogCaptureFixture
+    error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World()
     purges = purges_of(world)
-    world.queue.trouble["release_expired"] = trouble
+    world.queue.trouble["release_expired"] = error
     for _ in range(2):
         await purges.begin(PurgeScope.FULL, by=ADA)
         await purges.idle()

@@ -1,4 +1,4 @@
-"""The readiness check: every active slot is tried as a guest's photo would be, and guests keep their places."""
+"""The ready check: every active slot gets a photo as from a guest, and guests keep their share of the queue."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def employ(world: World, concurrency: int = 4) -> None:
-    """A worker process tells of itself."""
+    """A worker process sends a heartbeat."""
     await world.workers.heartbeat(
         WorkerReport(name="w", host="booth", pid=1, concurrency=concurrency, running=0, version="1")
     )
@@ -70,16 +70,16 @@ def by_slot(found: Iterable[SlotCheck]) -> dict[str, SlotCheck]:
     return {one.slot_id: one for one in found}
 
 
-async def test_each_active_slot_is_tried_and_told_of() -> None:
+async def test_each_active_slot_is_checked_and_reported() -> None:
     world = World(
         ScriptedProvider("good"),
-        ScriptedProvider("moody", Retryable("busy")),
+        ScriptedProvider("unreliable", Retryable("busy")),
         ScriptedProvider("bad", Rejected("not this one")),
         ScriptedProvider("worse", Rejected("nor this")),
     )
     await employ(world)
     await world.slot("good/enhance", id="slot-001")
-    await world.slot("moody", id="slot-002")
+    await world.slot("unreliable", id="slot-002")
     await world.slot("bad", "good", id="slot-003")
     await world.slot("worse", id="slot-004", failure_answer=FailureAnswer.ORIGINAL)
     await world.slot("good", id="slot-005", active=False)
@@ -149,7 +149,7 @@ async def test_without_a_worker_nothing_is_tried() -> None:
     assert (await world.queue.depth()).active == 0
 
 
-async def test_a_full_queue_is_waited_for_and_then_told() -> None:
+async def test_a_full_queue_is_waited_for_and_then_reported() -> None:
     world = World(settings=AppSettings(max_active_jobs=2))
     await employ(world)
     await world.slot()

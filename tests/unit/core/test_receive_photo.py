@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("size", [1, 7, 31, 32, 33, 1000])
-async def test_a_photo_is_stored_as_it_came_however_it_was_cut(size: int) -> None:
+async def test_a_photo_is_stored_unchanged_whatever_its_chunks(size: int) -> None:
     world = World()
     slot = await world.slot()
     photo = await world.jobs.receive_photo(slot, chunks(picture("ada"), size=size))
@@ -32,7 +32,7 @@ async def test_a_photo_is_stored_as_it_came_however_it_was_cut(size: int) -> Non
     assert len(head) >= 32
 
 
-async def test_a_photo_shorter_than_what_is_sniffed_is_still_looked_at() -> None:
+async def test_a_photo_shorter_than_the_sniffed_bytes_is_still_inspected() -> None:
     world = World()
     slot = await world.slot()
     tiny = b"PNG 1x1 a"
@@ -77,7 +77,7 @@ async def test_a_photo_that_announces_too_many_pixels_is_refused_while_it_arrive
     assert await world.files() == []
 
 
-async def test_a_large_photo_is_stored_whole_while_its_start_is_looked_at() -> None:
+async def test_a_large_photo_is_stored_while_its_header_is_read() -> None:
     world = World()
     slot = await world.slot()
     large = picture("ada" * 50_000)
@@ -86,7 +86,7 @@ async def test_a_large_photo_is_stored_whole_while_its_start_is_looked_at() -> N
     assert await world.content(photo.file.key) == large
 
 
-async def test_nothing_is_kept_of_an_empty_photo() -> None:
+async def test_an_empty_photo_is_not_kept() -> None:
     world = World()
     slot = await world.slot()
     with pytest.raises(UndecodableImage, match="0 bytes"):
@@ -130,7 +130,7 @@ async def test_a_photo_with_a_broken_header_is_not_kept() -> None:
     assert await world.files() == []
 
 
-async def test_nothing_is_kept_of_an_upload_that_stops_half_way() -> None:
+async def test_an_interrupted_upload_is_not_kept() -> None:
     world = World()
     slot = await world.slot()
 
@@ -143,7 +143,7 @@ async def test_nothing_is_kept_of_an_upload_that_stops_half_way() -> None:
     assert await world.files() == []
 
 
-async def test_nothing_is_kept_of_an_upload_whose_reader_is_cancelled() -> None:
+async def test_an_upload_whose_reader_is_cancelled_is_not_kept() -> None:
     world = World()
     slot = await world.slot()
 
@@ -158,7 +158,7 @@ async def test_nothing_is_kept_of_an_upload_whose_reader_is_cancelled() -> None:
     assert await world.files() == []
 
 
-async def test_a_store_that_cannot_be_written_is_said() -> None:
+async def test_a_store_that_cannot_be_written_raises_storage_unavailable() -> None:
     world = World()
     await world.slot()
     world.store.trouble["put"] = StorageUnavailable("full")

@@ -30,7 +30,7 @@ def budget(*, passed: float = 0) -> Budget:
 
 
 def pace(seconds: float) -> LatencyPercentiles:
-    return LatencyPercentiles(seconds * SECOND / 2, seconds * SECOND * 0.75, seconds * SECOND, 20)
+    return LatencyPercentiles(round(seconds * 500), round(seconds * 750), round(seconds * 1000), 20)
 
 
 def known(entry: EntryProgress, seconds: float) -> EntryProgress:

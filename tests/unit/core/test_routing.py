@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.errors import InvalidSettings, StorageUnavailable
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.job import FailureReason, JobSource, JobState, LogEvent
 from photochanger.core.domain.media import MediaKey, MediaKind
 from photochanger.core.domain.provider_usage import ProviderLimit
@@ -136,7 +137,7 @@ async def test_a_provider_that_crashes_goes_on_with_the_next_entry_and_tells_no_
 
 
 async def test_settings_that_do_not_fit_go_on_with_the_next_entry() -> None:
-    wrong = InvalidSettings("The look is unknown.", (("look", "unknown"),))
+    wrong = InvalidSettings([FieldError("look", FieldErrorCode.EMPTY)])
     world = World(ScriptedProvider("cloud", wrong))
     await world.slot("cloud", "local")
     job = await world.submit()

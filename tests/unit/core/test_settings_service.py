@@ -53,7 +53,7 @@ async def test_a_change_is_seen_after_a_second_and_not_read_before() -> None:
     assert (await world.settings.current()).max_active_jobs == 7
 
 
-async def test_settings_are_read_anew_before_they_are_too_old_so_that_nobody_waits() -> None:
+async def test_settings_are_refreshed_before_they_expire() -> None:
     world = World()
     await world.settings.current()
     await world.set_settings(max_active_jobs=7)
@@ -78,7 +78,7 @@ async def test_settings_that_cannot_be_read_ahead_hold_until_they_are_too_old() 
         await world.settings.current()
 
 
-async def test_many_that_ask_at_once_cost_one_reading() -> None:
+async def test_concurrent_readers_cost_one_read() -> None:
     world = World()
     await asyncio.gather(*(world.settings.current() for _ in range(50)), world.settings.ingest_password())
     assert world.settings_records.calls == ["get", "ingest_password"]
@@ -93,12 +93,12 @@ async def test_an_outage_is_said_and_over_when_it_is_over() -> None:
     assert await world.settings.current() == AppSettings()
 
 
-async def test_the_first_start_makes_a_password_once_and_tells_it_once() -> None:
+async def test_the_first_start_generates_a_password_once_and_returns_it_once() -> None:
     world = World()
-    told = await world.settings.ensure_ingest_password(None)
-    assert told is not None
-    assert len(told) >= 12
-    await world.auth.check_ingest_password(told, address="192.0.2.1")
+    password = await world.settings.ensure_ingest_password(None)
+    assert password is not None
+    assert len(password) >= 12
+    await world.auth.check_ingest_password(password, address="192.0.2.1")
     stored = await world.settings_records.ingest_password()
     assert await world.settings.ensure_ingest_password(None) is None
     assert await world.settings.ensure_ingest_password("another one") is None
@@ -109,14 +109,14 @@ async def test_two_installations_get_different_passwords() -> None:
     assert await World().settings.ensure_ingest_password(None) != await World().settings.ensure_ingest_password(None)
 
 
-async def test_a_password_that_was_given_is_set_and_not_told() -> None:
+async def test_a_configured_password_is_set_and_not_returned() -> None:
     world = World()
     await world.settings.ingest_password()  # looked at before the first start is through
     assert await world.settings.ensure_ingest_password("given by hand") is None
     await world.auth.check_ingest_password("given by hand", address="192.0.2.1")
 
 
-async def test_of_two_processes_at_their_first_start_only_the_one_that_set_it_tells_its_password() -> None:
+async def test_of_two_processes_at_their_first_start_only_the_one_that_set_the_password_returns_it() -> None:
     world = World()
     first_told = await world.settings.ensure_ingest_password(None)
     holds = await world.settings_records.ingest_password()
@@ -152,7 +152,7 @@ async def refused(world: World, **document: Any) -> set[str]:
         await change(world, **document)
     assert await world.settings.describe() == before
     assert world.audit.entries == []
-    return {place for place, _ in error.value.errors}
+    return {one.field for one in error.value.errors}
 
 
 async def test_what_holds_is_shown_with_what_was_set_here_and_no_password() -> None:
@@ -177,7 +177,7 @@ async def test_what_holds_is_shown_with_what_was_set_here_and_no_password() -> N
     assert (await World().settings.describe())["ingest_password"] is None
 
 
-async def test_a_change_holds_at_once_and_what_it_does_not_name_stays() -> None:
+async def test_a_change_applies_immediately_and_keeps_what_it_does_not_name() -> None:
     world = World(settings=AppSettings(max_active_jobs=5))
     await world.settings.current()
     await change(world, sync_response_seconds=10, result_retention_hours=0.5)
@@ -199,7 +199,7 @@ async def test_null_goes_back_to_the_default() -> None:
     assert (described["max_active_jobs"], described["stored"]) == (5, ["sync_response_seconds"])
 
 
-async def test_everything_out_of_bounds_is_told_at_once_and_nothing_is_stored() -> None:
+async def test_every_value_out_of_bounds_is_reported_at_once_and_nothing_is_stored() -> None:
     world = World(ScriptedProvider("cloud"))
     assert await refused(
         world,
@@ -250,7 +250,7 @@ async def test_what_is_no_ingest_password_is_refused(password: object) -> None:
     assert await refused(World(), ingest_password=password) == {"ingest_password"}
 
 
-async def test_a_new_ingest_password_holds_at_once_is_taken_as_it_is_and_is_in_no_log() -> None:
+async def test_a_new_ingest_password_applies_immediately_unchanged_and_is_in_no_log() -> None:
     world = World()
     await world.settings.ensure_ingest_password("open sesame")
     await world.settings.current()
@@ -261,11 +261,11 @@ async def test_a_new_ingest_password_holds_at_once_is_taken_as_it_is_and_is_in_n
     stored = await world.settings.ingest_password()
     assert stored is not None
     assert (stored.changed_at, stored.changed_by) == (world.clock.now(), "ada")
-    (told,) = world.audit.entries
-    assert (told.action, told.actor, told.detail) == (AuditAction.INGEST_PASSWORD_CHANGED, "ada", {})
+    (recorded,) = world.audit.entries
+    assert (recorded.action, recorded.actor, recorded.detail) == (AuditAction.INGEST_PASSWORD_CHANGED, "ada", {})
 
 
-async def test_limits_of_a_provider_are_set_and_taken_back_beside_those_of_others() -> None:
+async def test_limits_of_a_provider_are_set_and_removed_without_changing_others() -> None:
     world = World(ScriptedProvider("cloud"), ScriptedProvider("other"))
     await change(world, provider_limits={"cloud": {"max_concurrent": 2}, "other": {"per_minute": 5}})
     await change(world, provider_limits={"cloud": None})

@@ -189,9 +189,13 @@ async def test_a_key_that_cannot_be_opened_is_replaced_with_a_warning(caplog: py
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2
     assert lost in warnings[0]
-    assert "PHOTOCHANGER_SECRET_KEY is another one" in warnings[1]
+    assert "PHOTOCHANGER_SECRET_KEY has changed" in warnings[1]
     (entry,) = process.audit.entries
-    assert (entry.actor, entry.target, entry.detail) == ("service", key_id, {"reason": "the key could not be opened"})
+    assert (entry.actor, entry.target, entry.detail) == (
+        "service",
+        key_id,
+        {"reason": "the key could not be decrypted"},
+    )
 
 
 async def test_a_secret_that_is_not_to_be_had_is_said_and_nothing_is_made() -> None:
@@ -209,7 +213,7 @@ async def test_a_secret_that_is_not_to_be_had_is_said_and_nothing_is_made() -> N
     assert await process.stored() == {key_id}
 
 
-async def test_an_outage_is_told() -> None:
+async def test_an_outage_is_raised() -> None:
     process = Process()
     process.records.trouble["*"] = QueueUnavailable("away")
     for call in (

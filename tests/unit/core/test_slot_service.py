@@ -19,6 +19,7 @@ from photochanger.core.domain.errors import (
     TemplateNotFound,
     VersionConflict,
 )
+from photochanger.core.domain.field_errors import FieldErrorCode
 from photochanger.core.domain.slot import (
     Branded,
     FailureAnswer,
@@ -71,11 +72,11 @@ async def strict_world(*providers: ScriptedProvider, **route: Any) -> World:
     return world
 
 
-async def troubles(world: World, **fields: Any) -> dict[str, str]:
-    """What a document is refused for, by place."""
+async def field_errors(world: World, **fields: Any) -> dict[str, FieldErrorCode]:
+    """The codes a document is refused with, by field."""
     with pytest.raises(InvalidSettings) as refused:
         await world.slot_service.check(SLOT, document(**fields))
-    return dict(refused.value.errors)
+    return {error.field: error.code for error in refused.value.errors}
 
 
 async def bound(world: World, *setting_keys: str) -> list[dict[str, str]]:
@@ -111,7 +112,7 @@ async def test_slots_are_found_by_provider_and_operation_and_by_id_or_name() -> 
 
 
 @pytest.mark.parametrize("slot_id", ["slot-016", "", "slot-001\0", "x" * 5000])
-async def test_there_are_no_other_slots(slot_id: str) -> None:
+async def test_other_slots_are_not_found(slot_id: str) -> None:
     world = await strict_world()
     with pytest.raises(SlotNotFound):
         await world.slot_service.get(slot_id)
@@ -197,7 +198,7 @@ async def test_checking_stores_nothing() -> None:
     assert (await world.slot_service.get(SLOT)).name == "A slot"
 
 
-async def test_of_two_writers_one_wins_and_the_other_is_told() -> None:
+async def test_of_two_writers_one_wins_and_the_other_gets_a_conflict() -> None:
     world = await strict_world()
     writing = [world.slot_service.put(SLOT, document(name=f"Writer {n}"), expected_version=1, by=ADA) for n in range(3)]
     ends = await asyncio.gather(*writing, return_exceptions=True)
@@ -207,7 +208,7 @@ async def test_of_two_writers_one_wins_and_the_other_is_told() -> None:
     assert len(world.audit.entries) == 1
 
 
-async def test_a_change_made_from_an_old_version_is_told_first_whatever_it_says() -> None:
+async def test_a_version_conflict_is_reported_before_field_errors() -> None:
     world = await strict_world()
     stored = await world.slot_service.put(SLOT, document(), expected_version=1, by=ADA)
     for stale in (slot_document(stored), document(name="")):
@@ -215,7 +216,7 @@ async def test_a_change_made_from_an_old_version_is_told_first_whatever_it_says(
             await world.slot_service.put(SLOT, stale, expected_version=1, by=ADA)
 
 
-async def test_one_who_lost_the_race_at_the_last_moment_is_told_too() -> None:
+async def test_a_lost_race_while_saving_is_a_conflict_too() -> None:
     world = await strict_world()
     save = world.slots.save
 
@@ -253,7 +254,7 @@ async def test_jobs_under_way_keep_what_they_began_with() -> None:
     assert (await world.work()).route == job.route
 
 
-async def test_statistics_begin_anew_and_the_version_stays() -> None:
+async def test_a_reset_of_statistics_keeps_the_version() -> None:
     world = await strict_world()
     await world.slot_service.reset_stats(SLOT, by=ADA)
     slot = await world.slot_service.get(SLOT)
@@ -265,10 +266,10 @@ async def test_statistics_begin_anew_and_the_version_stays() -> None:
 # Refusing
 
 
-async def test_everything_that_does_not_fit_is_told_at_once_each_at_its_place() -> None:
+async def test_every_invalid_field_is_reported_at_once_with_its_path() -> None:
     world = await strict_world()
     (frame,) = await bound(world, "frame")
-    found = await troubles(
+    found = await field_errors(
         world,
         name=" ",
         active="yes",
@@ -314,26 +315,26 @@ async def test_everything_that_does_not_fit_is_told_at_once_each_at_its_place() 
         "gallery_open_until",
         "colour",
     }
-    assert found["route.5.settings.prompt"] == "{other} is not among the prompt fields."
+    assert found["route.5.settings.prompt"] == FieldErrorCode.PROMPT_FIELD_UNKNOWN
 
 
 async def test_nothing_follows_from_a_field_that_could_not_be_read() -> None:
     world = await strict_world()
     with pytest.raises(InvalidSettings) as refused:
         await world.slot_service.check(SLOT, document(route="local", hedge=True))
-    assert [place for place, _ in refused.value.errors] == ["route"]
+    assert [error.field for error in refused.value.errors] == ["route"]
 
 
 async def test_what_is_needed_is_asked_for() -> None:
     world = await strict_world()
     with pytest.raises(InvalidSettings) as refused:
         await world.slot_service.check(SLOT, {})
-    assert {place for place, _ in refused.value.errors} == {"name", "active", "route"}
+    assert {error.field for error in refused.value.errors} == {"name", "active", "route"}
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\u200d", "\u0301", "a\nb", "a\tb", "\u202eslot", "a\u2028b", "x" * 121])
 async def test_a_name_can_be_seen_and_is_one_line(name: str) -> None:
-    assert (await troubles(await strict_world(), name=name)).keys() == {"name"}
+    assert (await field_errors(await strict_world(), name=name)).keys() == {"name"}
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "Свадьба", "👩‍👩‍👧 Müller <b>&", "  Wedding  "])
@@ -345,15 +346,15 @@ async def test_any_visible_name_will_do(name: str) -> None:
 async def test_a_route_has_at_most_eight_entries_and_an_active_slot_at_least_one() -> None:
     world = await strict_world()
     await world.slot_service.check(SLOT, document(route=8 * [LOCAL]))
-    assert (await troubles(world, route=9 * [LOCAL])).keys() == {"route"}
-    assert (await troubles(world, route=50_000 * [entry("nobody")])).keys() > {"route"}
-    assert (await troubles(world, route=[])).keys() == {"route"}
+    assert (await field_errors(world, route=9 * [LOCAL])).keys() == {"route"}
+    assert (await field_errors(world, route=50_000 * [entry("nobody")])).keys() > {"route"}
+    assert (await field_errors(world, route=[])).keys() == {"route"}
     await world.slot_service.check(SLOT, document(route=[], active=False))
 
 
 async def test_hedging_needs_two_entries() -> None:
     world = await strict_world()
-    assert (await troubles(world, hedge=True)).keys() == {"hedge"}
+    assert (await field_errors(world, hedge=True)).keys() == {"hedge"}
     await world.slot_service.check(SLOT, document(hedge=True, route=[LOCAL, LOCAL]))
 
 
@@ -364,24 +365,24 @@ async def test_an_entry_of_a_provider_that_is_gone_may_stay_but_not_change() -> 
     route = msgspec.structs.replace(slot.route, entries=(RouteEntry("gone", "any", {"look": "old"}),))
     await world.slots.save(msgspec.structs.replace(slot, route=route), expected_version=1)
     await world.slot_service.check(SLOT, document(name="Another name", route=[LOCAL, old]))
-    assert (await troubles(world, route=[old | {"settings": {}}])).keys() == {"route.0.provider_id"}
-    assert (await troubles(world, route=[entry("other", "any", look="old")])).keys() == {"route.0.provider_id"}
+    assert (await field_errors(world, route=[old | {"settings": {}}])).keys() == {"route.0.provider_id"}
+    assert (await field_errors(world, route=[entry("other", "any", look="old")])).keys() == {"route.0.provider_id"}
 
 
 async def test_prompts_use_only_the_fields_that_are_allowed() -> None:
     world = await strict_world()
     asks = [entry(prompt="{guest} {table} {not a field}", look="{free}")]
-    assert (await troubles(world, route=asks, prompt_fields=["guest"])) == {
-        "route.0.settings.prompt": "{table} is not among the prompt fields."
+    assert (await field_errors(world, route=asks, prompt_fields=["guest"])) == {
+        "route.0.settings.prompt": FieldErrorCode.PROMPT_FIELD_UNKNOWN
     }
     await world.slot_service.check(SLOT, document(route=asks, prompt_fields=["guest", "table"]))
 
 
-async def test_there_are_at_most_thirty_two_prompt_fields() -> None:
+async def test_at_most_thirty_two_prompt_fields_are_allowed() -> None:
     world = await strict_world()
     names = [f"field_{number}" for number in range(33)]
     await world.slot_service.check(SLOT, document(prompt_fields=names[:32]))
-    assert (await troubles(world, prompt_fields=names)).keys() == {"prompt_fields"}
+    assert (await field_errors(world, prompt_fields=names)).keys() == {"prompt_fields"}
 
 
 async def test_templates_are_bound_once_each_to_what_an_operation_takes() -> None:
@@ -390,10 +391,10 @@ async def test_templates_are_bound_once_each_to_what_an_operation_takes() -> Non
     framed = [entry("local", "frame")]
     slot = await world.slot_service.check(SLOT, document(route=framed, templates=[frame]))
     assert slot.route.templates[0].media_id == frame["media_id"]
-    assert (await troubles(world, route=framed, templates=[hat])).keys() == {"templates.0.setting_key"}
-    assert (await troubles(world, route=framed, templates=[frame, frame])).keys() == {"templates.1.setting_key"}
+    assert (await field_errors(world, route=framed, templates=[hat])).keys() == {"templates.0.setting_key"}
+    assert (await field_errors(world, route=framed, templates=[frame, frame])).keys() == {"templates.1.setting_key"}
     missing = {"setting_key": "frame", "media_id": NOWHERE}
-    assert (await troubles(world, route=framed, templates=[missing])).keys() == {"templates.0.media_id"}
+    assert (await field_errors(world, route=framed, templates=[missing])).keys() == {"templates.0.media_id"}
 
 
 async def test_a_template_may_be_for_the_failure_answer_alone() -> None:
@@ -401,17 +402,17 @@ async def test_a_template_may_be_for_the_failure_answer_alone() -> None:
     (frame,) = await bound(world, "frame")
     await world.slot_service.check(SLOT, document(templates=[frame], branded={"operation_id": "frame"}))
     plain = {"operation_id": "enhance"}
-    assert (await troubles(world, templates=[frame], branded=plain)).keys() == {"templates.0.setting_key"}
+    assert (await field_errors(world, templates=[frame], branded=plain)).keys() == {"templates.0.setting_key"}
 
 
 async def test_a_document_full_of_templates_costs_few_questions() -> None:
     world = await strict_world()
     many = [{"setting_key": f"key-{number}", "media_id": str(UUID(int=number))} for number in range(5000)]
-    assert "templates" in await troubles(world, templates=many)
+    assert "templates" in await field_errors(world, templates=many)
     assert world.template_records.calls.count("get") <= 33
 
 
-async def test_a_template_that_is_removed_while_it_is_bound_is_told_of() -> None:
+async def test_a_template_removed_while_it_is_bound_is_a_field_error() -> None:
     world = await strict_world()
     (frame,) = await bound(world, "frame")
     save = world.slots.save
@@ -424,18 +425,18 @@ async def test_a_template_that_is_removed_while_it_is_bound_is_told_of() -> None
     with pytest.raises(InvalidSettings) as refused:
         await world.slot_service.put(SLOT, document(templates=[frame]), expected_version=1, by=ADA)
     assert isinstance(refused.value.__cause__, TemplateNotFound)
-    assert [place for place, _ in refused.value.errors] == ["templates"]
+    assert [error.field for error in refused.value.errors] == ["templates"]
 
 
 async def test_the_branded_answer_is_an_operation_of_this_machine() -> None:
     world = await strict_world(ScriptedProvider("cloud"))
-    assert (await troubles(world, branded={"operation_id": "teleport"})).keys() == {"branded.operation_id"}
-    assert (await troubles(world, branded={"settings": {}})).keys() == {"branded.operation_id"}
-    assert (await troubles(world, branded={"operation_id": "frame", "provider_id": "cloud"})).keys() == {
+    assert (await field_errors(world, branded={"operation_id": "teleport"})).keys() == {"branded.operation_id"}
+    assert (await field_errors(world, branded={"settings": {}})).keys() == {"branded.operation_id"}
+    assert (await field_errors(world, branded={"operation_id": "frame", "provider_id": "cloud"})).keys() == {
         "branded.provider_id"
     }
     wrong = {"operation_id": "frame", "settings": {"strength": 101}}
-    assert (await troubles(world, branded=wrong)).keys() == {"branded.settings.strength"}
+    assert (await field_errors(world, branded=wrong)).keys() == {"branded.settings.strength"}
 
 
 @pytest.mark.parametrize(("bytes_", "fits"), [(1023, False), (1024, True), (2**30, True), (2**30 + 1, False)])
@@ -444,7 +445,7 @@ async def test_a_slots_own_bound_on_photos_lies_within_the_services(bytes_: int,
     if fits:
         await world.slot_service.check(SLOT, document(max_upload_bytes=bytes_))
     else:
-        assert (await troubles(world, max_upload_bytes=bytes_)).keys() == {"max_upload_bytes"}
+        assert (await field_errors(world, max_upload_bytes=bytes_)).keys() == {"max_upload_bytes"}
 
 
 async def test_a_gallery_is_open_for_a_year_at_most_and_its_end_has_a_time_zone() -> None:
@@ -457,7 +458,7 @@ async def test_a_gallery_is_open_for_a_year_at_most_and_its_end_has_a_time_zone(
     # In UTC the year 1 of some zones is a year that PostgreSQL keeps and Python cannot read: the slot would be lost.
     early = ("0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z")
     for wrong in (late, *early, "2026-05-01T00:00:00", "9999-12-31T23:59:59-23:59", 7):
-        assert (await troubles(world, gallery_open_until=wrong)).keys() == {"gallery_open_until"}
+        assert (await field_errors(world, gallery_open_until=wrong)).keys() == {"gallery_open_until"}
     assert now.tzinfo is UTC
 
 

@@ -11,7 +11,7 @@ from photochanger.core.domain.slot import (
 )
 
 
-def test_there_are_fifteen_slots_and_the_first_four_work_without_a_key() -> None:
+def test_fifteen_slots_are_shipped_and_the_first_four_work_without_a_key() -> None:
     slots = shipped_slots()
     assert tuple(slot.id for slot in slots) == SLOT_IDS
     assert (len(SLOT_IDS), SLOT_IDS[0], SLOT_IDS[-1]) == (15, "slot-001", "slot-015")

@@ -1,4 +1,4 @@
-"""The sweeper removes what has expired or belongs to nobody, and never what is in use."""
+"""The sweeper deletes what has expired or has no owner, and never what is in use."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_there_is_nothing_to_do_in_a_fresh_world() -> None:
     assert await world.sweeper.sweep_orphans() == NOTHING
 
 
-async def test_jobs_that_nobody_waits_for_are_ended_at_their_deadline() -> None:
+async def test_abandoned_jobs_are_ended_at_their_deadline() -> None:
     world = World()
     await world.slot()
     pending = await world.submit(picture("1"))
@@ -117,7 +117,7 @@ async def test_expired_media_objects_go() -> None:
     assert await world.sweeper.sweep_expired() == NOTHING
 
 
-async def test_inline_previews_that_nobody_fetched_go_after_five_minutes() -> None:
+async def test_inline_previews_that_were_not_fetched_are_deleted_after_five_minutes() -> None:
     world = World()
     await world.slot()
     await world.submit()
@@ -281,13 +281,13 @@ async def test_orphans_are_looked_for_at_start() -> None:
     running.cancel()
 
 
-@pytest.mark.parametrize("trouble", [QueueUnavailable("away"), StorageUnavailable("read-only")])
-async def test_it_goes_on_after_an_outage(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("outage", [QueueUnavailable("away"), StorageUnavailable("read-only")])
+async def test_it_goes_on_after_an_outage(outage: Exception, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     await world.slot()
     job = await world.submit()
     await world.clock.advance(HOUR)
-    world.queue.trouble["release_expired"] = trouble
+    world.queue.trouble["release_expired"] = outage
     running = await world.start(world.sweeper.run())
     await world.clock.advance(3 * INTERVAL)
     assert (await world.jobs.get(job.id)).state is JobState.PENDING

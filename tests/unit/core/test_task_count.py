@@ -16,7 +16,7 @@ from tests.support.world import SECOND, ScriptedProvider, World
 
 pytestmark = pytest.mark.anyio
 
-MAX_TASKS_TO_ANSWER = 11
+MAX_TASKS_TO_ANSWER = 10
 MAX_TASKS_AFTERWARDS = 2
 """The record of the call, and the previews."""
 

@@ -68,7 +68,7 @@ async def bindings(world: World) -> list[tuple[str, str]]:
 # Adding
 
 
-async def test_a_template_is_kept_as_it_came_with_a_small_picture_beside_it() -> None:
+async def test_a_template_is_stored_unchanged_with_a_thumbnail() -> None:
     world = await framed_world()
     data = picture("gold", type="PNG", width=300, height=200)
     template = await add(world, data)
@@ -174,7 +174,7 @@ async def test_what_cannot_be_bound_is_not_kept(how: str) -> None:
         with pytest.raises(error) as refused:
             await bind(world, how, **place)
         if isinstance(refused.value, InvalidSettings):
-            assert [field for field, _ in refused.value.errors] == ["setting_key"]
+            assert [error.field for error in refused.value.errors] == ["setting_key"]
     assert "put" not in world.store.calls  # told before the picture was taken in
     assert (await bindings(world), await world.templates.list()) == ([], [])
 
@@ -245,7 +245,7 @@ async def test_a_template_without_its_file_is_not_there() -> None:
         await world.templates.thumbnail(template.id)
 
 
-async def test_there_is_nothing_to_do_with_a_template_that_never_was() -> None:
+async def test_an_unknown_template_is_not_found() -> None:
     world = await framed_world()
     calls: list[Callable[[], Awaitable[object]]] = [
         lambda: world.templates.get(NOBODY),
@@ -262,7 +262,7 @@ async def test_there_is_nothing_to_do_with_a_template_that_never_was() -> None:
 # Removing
 
 
-async def test_a_template_that_nobody_uses_goes_with_its_files() -> None:
+async def test_an_unused_template_is_removed_with_its_files() -> None:
     world = await framed_world()
     template = await add(world)
     await world.templates.remove(template.id, by=ADA)

@@ -1,4 +1,4 @@
-"""What whoever waits for a picture sees: waits that end in time, with or without wake-ups."""
+"""Waiting for a job: waits end in time, with or without wake-ups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class SilentSignals:
-    """JobSignals over a broken line: nobody is ever woken."""
+    """JobSignals that never wake a subscriber."""
 
     def __init__(self) -> None:
         self.world: World | None = None
@@ -72,7 +72,7 @@ async def test_waiting_for_a_job_that_has_ended_returns_at_once() -> None:
     assert await world.run(world.jobs.wait(job.id)) == job
 
 
-async def test_a_waiter_looks_for_itself_when_wake_ups_are_lost() -> None:
+async def test_a_waiter_polls_when_wake_ups_are_lost() -> None:
     world = silent_world()
     await world.slot()
     job = await world.submit()
@@ -101,7 +101,7 @@ async def test_a_shorter_wait_returns_the_live_job_and_leaves_it_alone() -> None
     assert (await world.work()).state is JobState.SUCCEEDED
 
 
-async def test_a_wait_that_has_no_time_at_all_looks_once() -> None:
+async def test_a_wait_without_time_reads_the_job_once() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -116,7 +116,7 @@ async def test_a_longer_wait_than_the_window_ends_with_the_window() -> None:
     assert ended.state is JobState.TIMED_OUT
 
 
-async def test_a_waiter_keeps_waiting_while_the_queue_is_away() -> None:
+async def test_a_waiter_keeps_waiting_while_the_queue_is_unavailable() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -129,7 +129,7 @@ async def test_a_waiter_keeps_waiting_while_the_queue_is_away() -> None:
     assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
 
 
-async def test_a_waiter_is_told_at_the_deadline_that_the_queue_is_away() -> None:
+async def test_an_unavailable_queue_raises_at_the_deadline() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -141,7 +141,7 @@ async def test_a_waiter_is_told_at_the_deadline_that_the_queue_is_away() -> None
         await world.end(waiting, within=MILLISECOND)
 
 
-async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() -> None:
+async def test_an_unavailable_queue_raises_at_the_deadline_also_with_a_failure_answer() -> None:
     world = World()
     await world.slot(failure_answer=FailureAnswer.ORIGINAL)
     job = await world.submit()
@@ -159,7 +159,7 @@ async def test_with_a_failure_answer_the_waiter_is_told_at_the_deadline_too() ->
     assert await world.files() == []
 
 
-async def test_a_waiter_who_was_told_the_job_looks_soon_in_case_the_wake_up_came_before_him() -> None:
+async def test_a_waiter_that_has_the_job_reads_it_soon_in_case_the_wake_up_came_first() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -168,7 +168,7 @@ async def test_a_waiter_who_was_told_the_job_looks_soon_in_case_the_wake_up_came
     assert ended.state is JobState.SUCCEEDED
 
 
-async def test_a_waiter_who_was_told_the_job_leaves_the_database_to_the_worker() -> None:
+async def test_a_waiter_that_has_the_job_does_not_read_it_at_once() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -178,7 +178,7 @@ async def test_a_waiter_who_was_told_the_job_leaves_the_database_to_the_worker()
     assert (await world.end(waiting)).state is JobState.SUCCEEDED
 
 
-async def test_a_look_at_the_job_that_the_deadline_cuts_off_is_the_end_of_the_window_and_no_outage() -> None:
+async def test_a_read_that_the_deadline_cuts_off_is_a_timeout_and_no_outage() -> None:
     world = World()
     await world.slot("cloud")
     job = await world.submit()
@@ -194,7 +194,7 @@ async def test_a_look_at_the_job_that_the_deadline_cuts_off_is_the_end_of_the_wi
     assert (ended.state, ended.finalized_at) == (JobState.TIMED_OUT, job.expires_at)
 
 
-async def test_a_queue_that_hangs_at_the_deadline_holds_nobody_and_the_job_still_ends() -> None:
+async def test_a_queue_that_hangs_at_the_deadline_delays_no_waiter_and_the_job_still_ends() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -246,7 +246,7 @@ async def test_a_waiter_that_is_cancelled_at_the_deadline_leaves_no_half_ended_j
     assert await world.files() == []
 
 
-async def test_there_is_no_waiting_for_a_job_that_does_not_exist() -> None:
+async def test_waiting_for_an_unknown_job_raises() -> None:
     world = World()
     for call in (world.jobs.wait, world.jobs.get, world.jobs.cancel):
         with pytest.raises(JobNotFound):

@@ -57,7 +57,7 @@ async def waiting() -> int:
 # What is sent
 
 
-async def test_the_end_of_a_job_is_told_signed_and_noted() -> None:
+async def test_the_end_of_a_job_is_delivered_signed_and_recorded() -> None:
     world = Hooks()
     secret = await world.set_up()
     await world.pass_time(timedelta(seconds=1.7))
@@ -105,7 +105,7 @@ async def test_the_end_of_a_job_is_told_signed_and_noted() -> None:
     assert (delivery.state, delivery.attempts, delivery.last_status) == (DeliveryState.DELIVERED, 1, 204)
 
 
-async def test_a_job_without_a_picture_is_told_with_why_and_nothing_of_the_guest() -> None:
+async def test_a_failed_job_is_delivered_with_its_reason_and_without_metadata() -> None:
     world = Hooks()
     await world.set_up()
     await world.end_job(failed, source=JobSource.LIBRARY, metadata={"guest": "Grace Hopper"})
@@ -122,7 +122,7 @@ async def test_a_job_without_a_picture_is_told_with_why_and_nothing_of_the_guest
     assert b"Hopper" not in call.body
 
 
-async def test_a_picture_of_the_failure_answer_is_told_as_such() -> None:
+async def test_a_picture_of_the_failure_answer_is_marked_as_fallback() -> None:
     world = Hooks()
     await world.set_up()
 
@@ -199,7 +199,7 @@ async def test_calls_that_fail_are_made_again_after_longer_and_longer_pauses_and
         ),
     ],
 )
-async def test_trouble_is_noted_briefly_and_the_next_call_succeeds(
+async def test_a_failure_is_recorded_briefly_and_the_next_call_succeeds(
     answer: Any, status: int | None, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -229,7 +229,7 @@ async def test_a_receiver_that_is_gone_is_not_asked_again_for_this_job() -> None
     assert await world.outbox.acquire(n=1, lease=LEASE) == []
 
 
-async def test_a_job_that_is_not_kept_any_more_cannot_be_told_of() -> None:
+async def test_the_delivery_of_a_deleted_job_is_dead() -> None:
     world = Hooks()
     await world.set_up()
     job = await world.end_job()
@@ -259,7 +259,7 @@ async def test_a_secret_that_cannot_be_opened_waits_for_the_right_key() -> None:
     assert (await world.only()).state is DeliveryState.DELIVERED
 
 
-async def test_a_secret_key_that_cannot_be_read_is_told_in_its_own_words() -> None:
+async def test_an_unreadable_secret_key_is_recorded_with_its_message() -> None:
     world = Hooks()
     await world.set_up()
     await world.end_job()
@@ -300,8 +300,8 @@ async def test_a_receiver_that_hangs_leaves_calls_to_the_others() -> None:
         jobs = {(await world.end_job(slot_id="slot-002")).id for _ in range(2 * MAX_CONCURRENCY)}
         await world.pass_time(POLL)
         await world.until(lambda: world.noted == len(jobs))
-    told = [call.message["data"] for call in world.receiver.calls[hanging:]]
-    assert {UUID(data["job_id"]) for data in told} == jobs
+    delivered = [call.message["data"] for call in world.receiver.calls[hanging:]]
+    assert {UUID(data["job_id"]) for data in delivered} == jobs
 
 
 async def test_calls_at_once_are_bounded_whatever_their_receivers() -> None:
@@ -333,15 +333,15 @@ async def test_a_process_that_dies_between_call_and_note_leaves_the_delivery_to_
     assert ((await world.only()).state, (await world.only()).attempts) == (DeliveryState.DELIVERED, 2)
 
 
-async def test_two_processes_tell_each_job_once() -> None:
+async def test_two_processes_deliver_each_job_once() -> None:
     one = Hooks()
     await one.set_up()
     jobs = [await one.end_job() for _ in range(40)]
     two = one.other_process()
     async with one.delivering(), two.delivering():
         await one.until(lambda: one.noted + two.noted == 40)
-    told = [call.message["data"]["job_id"] for call in (*one.receiver.calls, *two.receiver.calls)]
-    assert sorted(told) == sorted(str(job.id) for job in jobs)
+    delivered = [call.message["data"]["job_id"] for call in (*one.receiver.calls, *two.receiver.calls)]
+    assert sorted(delivered) == sorted(str(job.id) for job in jobs)
 
 
 async def test_a_webhook_that_is_removed_while_a_call_waits_its_turn_is_not_called() -> None:

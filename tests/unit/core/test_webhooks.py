@@ -10,6 +10,7 @@ import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, SlotNotFound, WebhookNotFound
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.slot import shipped_slots
 from photochanger.core.domain.webhook import DeliveryState, secret_purpose
 from photochanger.core.ports.secrets import SealBroken
@@ -68,7 +69,7 @@ async def test_rotation_makes_another_secret_under_another_key_id() -> None:
     assert world.box.inner.open(second.sealed_secret, purpose=secret_purpose("slot-001")) == rotated
 
 
-async def test_a_removed_webhook_is_gone_with_what_was_to_be_told() -> None:
+async def test_removing_a_webhook_drops_its_deliveries() -> None:
     world = await hooks()
     await world.service.put("slot-001", URL, by=ADA)
     await world.end_job()
@@ -96,7 +97,7 @@ async def test_each_call_says_whether_the_slot_or_its_webhook_is_missing() -> No
 
 async def test_a_url_that_cannot_be_used_changes_nothing() -> None:
     world = await hooks()
-    world.receiver.refusal = InvalidSettings("It cannot be used.", (("url", "It cannot be used."),))
+    world.receiver.refusal = InvalidSettings([FieldError("url", FieldErrorCode.URL_FORMAT)])
     with pytest.raises(InvalidSettings):
         await world.service.put("slot-001", "ftp://studio.example", by=ADA)
     with pytest.raises(WebhookNotFound):

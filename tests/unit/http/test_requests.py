@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from photochanger.core.domain.errors import (
     InvalidSettings,
+    MissingField,
     PhotoChangerError,
     QueueFull,
     QueueUnavailable,
 )
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.job import Job
 from photochanger.entrypoints.http.ingest.handler import _Preference
 from photochanger.entrypoints.http.protocol.links import UrlBuilder
@@ -81,9 +84,23 @@ def test_an_absent_queue_is_worth_another_try() -> None:
     assert told.retry_after is not None
 
 
-def test_wrong_settings_are_told_field_by_field() -> None:
-    told = problem_of(InvalidSettings("no", (("route[0].settings.look", "is not one of oil, comic"),)))
-    assert told.errors == [{"field": "route[0].settings.look", "detail": "is not one of oil, comic"}]
+def test_wrong_settings_are_reported_field_by_field() -> None:
+    error = FieldError("route.0.settings.look", FieldErrorCode.NOT_ONE_OF, {"allowed": ["oil", "comic"]})
+    body = msgspec.to_builtins(problem_of(InvalidSettings([error])))
+    assert body["detail"] == "Invalid settings: route.0.settings.look: Must be one of: oil, comic."
+    assert body["errors"] == [
+        {
+            "field": "route.0.settings.look",
+            "code": "not_one_of",
+            "params": {"allowed": ["oil", "comic"]},
+            "detail": "Must be one of: oil, comic.",
+        }
+    ]
+
+
+def test_a_missing_form_field_has_a_code() -> None:
+    body = msgspec.to_builtins(problem_of(MissingField("password", "The form has no field 'password'.")))
+    assert [(error["field"], error["code"]) for error in body["errors"]] == [("password", "required")]
 
 
 def test_an_error_without_a_status_is_an_internal_one() -> None:

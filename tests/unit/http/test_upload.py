@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,12 +22,15 @@ from photochanger.core.domain.media import (
     Photo,
     StoredFile,
 )
-from photochanger.entrypoints.http.ingest.camera_form import read_camera_form
-from photochanger.entrypoints.http.protocol import multipart as forms
-from photochanger.entrypoints.http.protocol.multipart import ClientGone
+from photochanger.core.domain.slot import Slot, shipped_slots
+from photochanger.entrypoints.http.ingest.camera_form import CameraForm
+from photochanger.entrypoints.http.protocol import body as bodies
+from photochanger.entrypoints.http.protocol.body import ClientGone
+from photochanger.entrypoints.http.protocol.multipart import FORM_OVERHEAD_BYTES, read_form
 
 pytestmark = pytest.mark.anyio
 
+SLOT = shipped_slots()[0]
 PICTURE = b"\r\n--a picture\r\n--"
 FORM = (
     b'--b\r\nContent-Disposition: form-data; name="guest"\r\n\r\nZo\xc3\xab\r\n'
@@ -36,7 +40,7 @@ FORM = (
 
 
 class Camera:
-    """A request body as the server hands it over, and the services that the reader calls."""
+    """A request body as the server delivers it, and the services that the form calls."""
 
     def __init__(self, messages: list[dict[str, Any]]) -> None:
         self._messages = messages
@@ -47,28 +51,31 @@ class Camera:
         self.read += 1
         return self._messages.pop(0)
 
-    async def check_password(self, password: str) -> None:
+    async def check_ingest_password(self, password: str, *, address: str) -> None:
         if password != "right":
-            raise InvalidPassword("The ingest password is not right.")
+            raise InvalidPassword("The ingest password is wrong.")
 
-    async def receive_photo(self, data: AsyncIterator[bytes]) -> Photo:
+    async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         content = b"".join([chunk async for chunk in data])
         self.stored["photo"] = content
         file = StoredFile(MediaKey(MediaKind.PAYLOADS, "photo"), len(content), "0" * 64)
         return Photo(file, ImageFacts("image/jpeg", 1, 1))
 
-    async def discard_photo(self, photo: Photo) -> None:
-        del self.stored[photo.file.key.name]
+    async def delete(self, key: MediaKey) -> None:
+        del self.stored[key.name]
 
     async def send(self, *, max_bytes: int = 1_000_000, content_type: str = "multipart/form-data; boundary=b") -> Any:
-        return await read_camera_form(
-            self.receive,
-            content_type,
-            max_bytes=max_bytes,
-            check_password=self.check_password,
-            receive_photo=self.receive_photo,
-            discard_photo=self.discard_photo,
+        """The metadata of the form, once it is read."""
+        services: Any = self
+        request: Any = SimpleNamespace(
+            receive=lambda: self.receive(),
+            headers={"content-type": content_type},
+            content_length=None,
+            scope={"state": {}},
         )
+        form = CameraForm(SLOT, address="192.0.2.7", jobs=services, store=services, auth=services)
+        await read_form(request, form, max_file_bytes=max_bytes - FORM_OVERHEAD_BYTES)
+        return form.metadata
 
 
 def body(data: bytes, *, size: int | None = None) -> list[dict[str, Any]]:
@@ -80,9 +87,9 @@ def body(data: bytes, *, size: int | None = None) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("size", [*range(1, 40), 64, 100, 1000])
-async def test_the_form_is_the_same_however_it_is_cut(size: int) -> None:
+async def test_form_is_the_same_for_any_chunk_size(size: int) -> None:
     camera = Camera(body(FORM, size=size))
-    _, metadata = await camera.send()
+    metadata = await camera.send()
     assert metadata == {"guest": "Zoë"}
     assert camera.stored == {"photo": PICTURE}
 
@@ -96,14 +103,14 @@ async def test_a_form_that_ends_too_early_leaves_nothing(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", range(0, len(FORM) - 6, 7))
-async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(length: int) -> None:
+async def test_a_client_that_disconnects_leaves_nothing(length: int) -> None:
     camera = Camera([*body(FORM[:length])[:-1], {"type": "http.disconnect"}])
     with pytest.raises(ClientGone):
         await camera.send()
     assert camera.stored == {}
 
 
-async def test_a_wrong_password_ends_the_reading_at_once() -> None:
+async def test_wrong_password_ends_the_reading_immediately() -> None:
     camera = Camera(body(FORM.replace(b"right", b"wrong"), size=100))
     with pytest.raises(InvalidPassword):
         await camera.send()
@@ -124,8 +131,8 @@ async def test_an_epilogue_counts_as_bytes_too() -> None:
     assert camera.stored == {}
 
 
-async def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "_IDLE_SECONDS", 0.001)
+async def test_an_upload_without_data_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "_IDLE_SECONDS", 0.001)
     camera = Camera(body(FORM[:200])[:-1])
     answers: Callable[[], Awaitable[dict[str, Any]]] = camera.receive
 
@@ -140,7 +147,7 @@ async def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.Monkey
     assert camera.stored == {}
 
 
-async def test_a_client_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upload_that_is_too_slow_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     camera = Camera(body(FORM, size=1))
     at_once: Callable[[], Awaitable[dict[str, Any]]] = camera.receive
 
@@ -148,11 +155,11 @@ async def test_a_client_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatc
         await asyncio.sleep(0)
         return await at_once()
 
-    async def time_runs_out(password: str) -> None:
-        monkeypatch.setattr(forms, "_SLOWEST_BYTES_PER_SECOND", -1e-6)
+    async def time_runs_out(password: str, *, address: str) -> None:
+        monkeypatch.setattr(bodies, "_MIN_BYTES_PER_SECOND", -1e-6)
 
     monkeypatch.setattr(camera, "receive", after_others_had_a_turn)
-    monkeypatch.setattr(camera, "check_password", time_runs_out)
+    monkeypatch.setattr(camera, "check_ingest_password", time_runs_out)
     with pytest.raises(UploadInterrupted, match="too slowly"):
         await camera.send()
     assert camera.stored == {}
@@ -166,7 +173,7 @@ async def test_a_client_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatc
 async def test_a_field_is_bounded_in_characters(value: str, fits: bool) -> None:
     camera = Camera(body(FORM.replace(b"Zo\xc3\xab", value.encode()), size=4096))
     if fits:
-        _, metadata = await camera.send()
+        metadata = await camera.send()
         assert metadata == {"guest": value}
     else:
         with pytest.raises(InvalidMultipart):

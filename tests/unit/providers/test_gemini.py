@@ -328,7 +328,7 @@ async def test_settings_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(InvalidSettings) as refused:
         provider.check_settings(operation_id, settings)
-    assert [name for name, _ in refused.value.errors] == [field]
+    assert [error.field for error in refused.value.errors] == [field]
 
 
 async def test_a_diagnosis_names_the_models_that_the_service_does_not_know(

@@ -77,7 +77,7 @@ async def test_settings_that_do_not_fit_are_named(
     whole = settings if field == "url" else {"url": f"{studio.url}/render", **settings}
     with pytest.raises(InvalidSettings) as raised:
         provider.check_settings("image_edit", whole)
-    assert [name for name, _ in raised.value.errors] == [field]
+    assert [error.field for error in raised.value.errors] == [field]
     with pytest.raises(Rejected):
         await provider.process(provider_request("image_edit", whole))
     assert studio.received == []

@@ -309,7 +309,7 @@ def test_every_wrong_setting_is_named() -> None:
     wrong = {"look": "cubist", "strength": 101, "mood": "merry", "max_side": 800}
     with pytest.raises(InvalidSettings) as caught:
         LocalProvider(threads=1).check_settings("stylize", wrong)
-    assert [field for field, _ in caught.value.errors] == ["look", "strength", "mood"]
+    assert [error.field for error in caught.value.errors] == ["look", "strength", "mood"]
 
 
 def test_the_shipped_slots_and_the_branded_answer_use_settings_that_fit() -> None:

@@ -264,7 +264,7 @@ async def test_settings_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(InvalidSettings) as refused:
         provider.check_settings("image_edit", settings)
-    assert [name for name, _ in refused.value.errors] == [field]
+    assert [error.field for error in refused.value.errors] == [field]
     with pytest.raises(Rejected):
         await provider.process(asked(settings))
 

@@ -265,7 +265,7 @@ async def test_settings_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(InvalidSettings) as raised:
         turbotext.check_settings(operation_id, settings)
-    assert [name for name, _ in raised.value.errors] == [field]
+    assert [error.field for error in raised.value.errors] == [field]
     with pytest.raises(Rejected):
         await turbotext.process(provider_request(operation_id, settings, **LINKS))
     assert service.received == []

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from photochanger.adapters.providers.schemas import settings_schema
+from photochanger.adapters.providers.schemas import settings_schema, unknown_operation
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.domain.slot import RouteEntry
@@ -74,7 +74,7 @@ class SepiaBooth:
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != _DUOTONE:
-            raise InvalidSettings("There is no such operation.", (("operation_id", "There is no such operation."),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_fields(DuotoneSettings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

@@ -29,7 +29,7 @@ from ....core.ports.provider import (
     Rejected,
 )
 from ....core.services.support.concurrency import BackgroundTasks
-from ..schemas import settings_schema
+from ..schemas import settings_schema, unknown_operation
 from ..sdk import Connection, diagnosed
 from .settings import DEFAULT_MODEL, EditSettings, IdentitySettings, StyleSettings
 
@@ -101,8 +101,7 @@ class GeminiProvider:
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         operation = _OPERATIONS.get(operation_id)
         if operation is None:
-            detail = f"There is no operation {operation_id!r} here."
-            raise InvalidSettings(detail, (("operation_id", detail),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

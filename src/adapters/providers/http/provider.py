@@ -41,7 +41,7 @@ from ...http_client.messages import (
 )
 from ...http_client.retry_after import retry_after
 from ..downloads import MAX_PICTURE_BYTES, picture_of
-from ..schemas import settings_schema
+from ..schemas import settings_schema, unknown_operation
 from .settings import (
     ROLES,
     Body,
@@ -93,8 +93,7 @@ class HttpProvider:
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != _OPERATION:
-            detail = f"There is no operation {operation_id!r} here."
-            raise InvalidSettings(detail, (("operation_id", detail),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_http_settings(settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

@@ -9,25 +9,25 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from ....core.domain.errors import InvalidSettings
-from ....core.domain.validation import parse_fields
+from ....core.domain.field_errors import FieldError, FieldErrorCode
+from ....core.domain.validation import parse_fields, refuse
 from ...http_client.client import fits_header
 from ...http_client.messages import host_and_port
 
 ROLES = ("style", "face", "frame")
-"""The templates that go along, as files of the form under these names, where the slot has them."""
+"""Templates of the slot that are sent along, as files of the form with these names."""
 
 FieldName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\[\]-]{1,64}$")]
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 _Value = Annotated[str, Meta(max_length=4000)]
 _HeaderValue = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,2000}$")]
 
-# A pattern of a JSON Schema lets a line break at the end through, which would start another header.
+# A pattern of a JSON Schema allows a line break at the end, which would start another header.
 _WHOLE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PREFIX = re.compile(r"[\x20-\x7e]*")
 
-# They belong to the connection or to the body that is made here; a service that got two of them could be misled.
-_OURS = frozenset(
+# These belong to the connection or to the body made here; duplicates could mislead a service.
+_RESERVED = frozenset(
     {
         "host",
         "content-length",
@@ -56,7 +56,7 @@ class Body(enum.StrEnum):
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the photo is sent, and how."""
+    """The address of the service and the form of the request."""
 
     url: Annotated[
         str,
@@ -115,51 +115,48 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def parse_http_settings(values: Mapping[str, Any]) -> HttpSettings:
     """The settings, defaults filled in. InvalidSettings names every field that does not fit."""
     settings = parse_fields(HttpSettings, values)
-    errors = tuple(_errors(settings))
-    if errors:
-        told = "; ".join(f"{name}: {what}" for name, what in errors)
-        raise InvalidSettings(f"The settings do not fit: {told}", errors)
+    refuse([*_errors(settings)])
     return settings
 
 
-def _errors(settings: HttpSettings) -> Iterator[tuple[str, str]]:
+def _errors(settings: HttpSettings) -> Iterator[FieldError]:
     if host_and_port(settings.url) is None:
-        yield "url", "This is no http or https address of a host, or it names a user (use the provider's key)."
-    if settings.key_header.lower() in _OURS:
-        yield "key_header", "This header is set by PhotoChanger itself."
+        yield FieldError("url", FieldErrorCode.URL_FORMAT)
+    if settings.key_header.lower() in _RESERVED:
+        yield FieldError("key_header", FieldErrorCode.HEADER_RESERVED)
     if not _WHOLE_NAME.fullmatch(settings.key_header):
-        yield "key_header", "This is no name of a header."
+        yield FieldError("key_header", FieldErrorCode.HEADER_NAME_FORMAT)
     if not _PREFIX.fullmatch(settings.key_prefix):
-        yield "key_prefix", "Only printable ASCII characters fit into a header."
+        yield FieldError("key_prefix", FieldErrorCode.HEADER_VALUE_FORMAT)
     yield from _header_errors(settings)
     yield from _field_errors(settings)
 
 
-def _header_errors(settings: HttpSettings) -> Iterator[tuple[str, str]]:
+def _header_errors(settings: HttpSettings) -> Iterator[FieldError]:
     seen: set[str] = set()
     for name, value in settings.headers.items():
         lower = name.lower()
-        if lower in _OURS:
-            yield f"headers.{name}", "This header is set by PhotoChanger itself."
+        if lower in _RESERVED:
+            yield FieldError(f"headers.{name}", FieldErrorCode.HEADER_RESERVED)
         elif lower in ("authorization", settings.key_header.lower()):
-            yield f"headers.{name}", "This header carries the provider's key."
+            yield FieldError(f"headers.{name}", FieldErrorCode.HEADER_CARRIES_KEY)
         elif lower in seen:
-            yield f"headers.{name}", "This header is there twice."
+            yield FieldError(f"headers.{name}", FieldErrorCode.DUPLICATE)
         elif not (_WHOLE_NAME.fullmatch(name) and fits_header(value)):
-            yield f"headers.{name}", "Only printable ASCII characters fit into a header."
+            yield FieldError(f"headers.{name}", FieldErrorCode.HEADER_VALUE_FORMAT)
         seen.add(lower)
 
 
-def _field_errors(settings: HttpSettings) -> Iterator[tuple[str, str]]:
-    """Names of the form must differ: two parts of one name are taken as a list, or the second is lost."""
+def _field_errors(settings: HttpSettings) -> Iterator[FieldError]:
+    """Names of form parts must differ: services take two parts of one name as a list, or lose the second."""
     taken = set(ROLES)
     if settings.file_field in taken:
-        yield "file_field", "This is the name of a template."
+        yield FieldError("file_field", FieldErrorCode.FORM_NAME_TAKEN)
     taken.add(settings.file_field)
     if settings.prompt_field in taken:
-        yield "prompt_field", "Another part of the form has this name."
+        yield FieldError("prompt_field", FieldErrorCode.FORM_NAME_TAKEN)
     if settings.prompt:
         taken.add(settings.prompt_field)
     for name in settings.fields:
         if name in taken:
-            yield f"fields.{name}", "Another part of the form has this name."
+            yield FieldError(f"fields.{name}", FieldErrorCode.FORM_NAME_TAKEN)

@@ -1,14 +1,17 @@
-"""The `local` provider: picture work on this machine, without a key, the same bytes for the same photo and settings."""
+"""The `local` provider: image processing on this machine; the same bytes for the same photo and settings.
+
+libvips is loaded by the first photo, in a thread: the HTTP process only needs the declarations.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import importlib
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
-import pyvips
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import Picture, PictureNeeds
@@ -21,19 +24,13 @@ from ....core.ports.provider import (
     ProviderResult,
     Rejected,
 )
-from ...imaging.libvips import VipsError, open_shrunk
-from ..schemas import settings_schema
-from .effects import (
-    backgrounds,
-    frames,
-    looks,
-    tone,
-)
+from ..schemas import settings_schema, unknown_operation
 from .effects.settings import (
+    BACKGROUND_ROLE,
+    FRAME_ROLE,
     BackgroundSettings,
     EnhanceSettings,
     FrameSettings,
-    OutputFormat,
     OutputSettings,
     StylizeSettings,
 )
@@ -41,58 +38,22 @@ from .effects.settings import (
 _NEEDS = PictureNeeds(
     mimes=("image/jpeg", "image/png", "image/webp"), max_bytes=256 * 1024 * 1024, max_pixels=200_000_000
 )
-_FRAME_ROLE = "frame"
-_BACKGROUND_ROLE = "background"
-_JPEG_QUALITY = 90
-_WEBP_QUALITY = 88
-
-_Settings = TypeVar("_Settings", bound=OutputSettings)
-_Templates = Mapping[str, Picture]
-_Made = tuple[pyvips.Image, dict[str, Any]]
 
 
-class _Operation(msgspec.Struct, Generic[_Settings], frozen=True, kw_only=True):
-    """An operation: how it presents itself, its settings, and the work, from a photo to a picture and remarks."""
+class _Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """The declaration of an operation; `processing` has its function."""
 
     title: str
-    settings: type[_Settings]
-    work: Callable[[pyvips.Image, _Settings, _Templates], _Made]
+    settings: type[OutputSettings]
     template_roles: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
 
 
-def _enhance(photo: pyvips.Image, settings: EnhanceSettings, templates: _Templates) -> _Made:
-    return tone.enhance(photo, settings), {}
-
-
-def _stylize(photo: pyvips.Image, settings: StylizeSettings, templates: _Templates) -> _Made:
-    return looks.stylize(photo, settings), {"look": str(settings.look)}
-
-
-def _frame(photo: pyvips.Image, settings: FrameSettings, templates: _Templates) -> _Made:
-    template = templates.get(_FRAME_ROLE)
-    if template is None:
-        return frames.draw(photo, settings), {"frame": str(settings.style)}
-    overlay = _opened(template, settings.max_side, "The frame picture")
-    return frames.overlay(photo, overlay, settings.fit), {"frame": "template"}
-
-
-def _background(photo: pyvips.Image, settings: BackgroundSettings, templates: _Templates) -> _Made:
-    template = templates.get(_BACKGROUND_ROLE)
-    backdrop = None if template is None else _without_alpha(_opened(template, settings.max_side, "The background"))
-    picture, mode = backgrounds.work(photo, settings, backdrop)
-    return picture, {"background": str(mode)}
-
-
-_OPERATIONS: Mapping[str, _Operation[Any]] = {
-    "enhance": _Operation(title="Natural enhance", settings=EnhanceSettings, work=_enhance),
-    "stylize": _Operation(title="Artistic look", settings=StylizeSettings, work=_stylize),
-    "frame": _Operation(
-        title="Frame", settings=FrameSettings, work=_frame, template_roles=(_FRAME_ROLE,), prompts=("caption",)
-    ),
-    "background": _Operation(
-        title="Background", settings=BackgroundSettings, work=_background, template_roles=(_BACKGROUND_ROLE,)
-    ),
+_OPERATIONS: Mapping[str, _Operation] = {
+    "enhance": _Operation(title="Natural enhance", settings=EnhanceSettings),
+    "stylize": _Operation(title="Artistic look", settings=StylizeSettings),
+    "frame": _Operation(title="Frame", settings=FrameSettings, template_roles=(FRAME_ROLE,), prompts=("caption",)),
+    "background": _Operation(title="Background", settings=BackgroundSettings, template_roles=(BACKGROUND_ROLE,)),
 }
 
 _INFO = ProviderInfo(
@@ -126,8 +87,7 @@ class LocalProvider:
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         operation = _OPERATIONS.get(operation_id)
         if operation is None:
-            detail = f"There is no operation {operation_id!r} here."
-            raise InvalidSettings(detail, (("operation_id", detail),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
@@ -140,7 +100,7 @@ class LocalProvider:
         except InvalidSettings as error:
             raise Rejected(error.detail) from error
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, _process, operation, settings, request.photo, request.templates
+            self._pool, _process, request.operation_id, settings, request.photo, request.templates
         )
         return await work
 
@@ -154,34 +114,8 @@ class LocalProvider:
 
 
 def _process(
-    operation: _Operation[OutputSettings], settings: OutputSettings, photo: Picture, templates: _Templates
+    operation_id: str, settings: OutputSettings, photo: Picture, templates: Mapping[str, Picture]
 ) -> ProviderResult:
-    image = _without_alpha(_opened(photo, settings.max_side, "The photo"))
-    picture, remarks = operation.work(image, settings, templates)
-    longest = max(picture.width, picture.height)
-    if longest > settings.max_side:
-        # A border makes the picture larger than the photo was.
-        picture = picture.copy_memory().resize(settings.max_side / longest, kernel="linear")
-    return ProviderResult(_encoded(picture, settings.output), remarks)
-
-
-def _opened(picture: Picture, max_side: int, name: str) -> pyvips.Image:
-    try:
-        return open_shrunk(picture, max_side=max_side).copy_memory()
-    except (VipsError, KeyError) as error:
-        raise Rejected(f"{name} cannot be decoded.") from error
-
-
-def _without_alpha(image: pyvips.Image) -> pyvips.Image:
-    return image.flatten(background=[255.0, 255.0, 255.0]).copy_memory() if image.hasalpha() else image
-
-
-def _encoded(picture: pyvips.Image, output: OutputFormat) -> bytes:
-    match output:
-        case OutputFormat.JPEG:
-            data = picture.jpegsave_buffer(Q=_JPEG_QUALITY, optimize_coding=True, keep="none")
-        case OutputFormat.WEBP:
-            data = picture.webpsave_buffer(Q=_WEBP_QUALITY, effort=3, keep="none")
-        case OutputFormat.PNG:
-            data = picture.pngsave_buffer(compression=4, keep="none")
-    return bytes(data)
+    processing = importlib.import_module(".processing", __package__)
+    result: ProviderResult = processing.process(operation_id, settings, photo, templates)
+    return result

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ....core.domain.errors import InvalidSettings
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import PictureNeeds
 from ....core.domain.slot import RouteEntry
-from ....core.domain.validation import parse_fields
+from ....core.domain.validation import parse_fields, refuse
 from ....core.ports.provider import (
     OperationInfo,
     ProviderContext,
@@ -21,7 +22,7 @@ from ....core.ports.provider import (
     ProviderResult,
     Rejected,
 )
-from ..schemas import settings_schema
+from ..schemas import settings_schema, unknown_operation
 from ..sdk import Connection, diagnosed
 from .settings import DEFAULT_MODEL, OpenAISettings
 
@@ -94,17 +95,18 @@ class OpenAIProvider:
 
 
 def _checked(operation_id: str, settings: Mapping[str, Any]) -> OpenAISettings:
-    """The settings, which fit together too. InvalidSettings says what does not."""
+    """The settings, checked together too. InvalidSettings."""
     if operation_id != _OPERATION:
-        detail = f"There is no operation {operation_id!r} here."
-        raise InvalidSettings(detail, (("operation_id", detail),))
+        raise unknown_operation(_INFO.id, operation_id)
     parsed = parse_fields(OpenAISettings, settings)
-    errors: list[tuple[str, str]] = []
+    errors: list[FieldError] = []
     if parsed.background == "transparent" and parsed.output_format == "jpeg":
-        errors.append(("background", "A transparent background needs png or webp as output_format."))
+        errors.append(
+            FieldError("background", FieldErrorCode.BACKGROUND_NOT_SUPPORTED, {"format": parsed.output_format})
+        )
     if parsed.output_compression is not None and parsed.output_format == "png":
-        errors.append(("output_compression", "Compression is for jpeg and webp, not for png."))
-    if errors:
-        told = "; ".join(f"{name}: {what}" for name, what in errors)
-        raise InvalidSettings(f"The settings do not fit: {told}", tuple(errors))
+        errors.append(
+            FieldError("output_compression", FieldErrorCode.COMPRESSION_NOT_SUPPORTED, {"format": parsed.output_format})
+        )
+    refuse(errors)
     return parsed

@@ -42,7 +42,7 @@ from ...http_client.messages import (
 )
 from ...system_clock import SYSTEM_CLOCK
 from ..downloads import download
-from ..schemas import settings_schema
+from ..schemas import settings_schema, unknown_operation
 from .client import TurbotextService, wrong_address
 from .operations import METHODS, Method
 
@@ -115,8 +115,7 @@ class TurbotextProvider:
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         method = METHODS.get(operation_id)
         if method is None:
-            detail = f"There is no operation {operation_id!r} here."
-            raise InvalidSettings(detail, (("operation_id", detail),))
+            raise unknown_operation(_INFO.id, operation_id)
         parse_fields(method.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

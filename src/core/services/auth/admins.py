@@ -1,4 +1,4 @@
-"""Administrators: who they are, how they come in, and what their tokens are worth."""
+"""Administrators: accounts, logins, and the validity of tokens."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 from ...domain.accounts import (
     FIRST_START,
     MAX_PASSWORD_CHARS,
+    MAX_USERNAME_CHARS,
     MIN_PASSWORD_CHARS,
     TOKEN_LIFE,
     Actor,
@@ -30,11 +31,11 @@ from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import (
     AdminNotFound,
     InvalidCredentials,
-    InvalidSettings,
     InvalidToken,
 )
+from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.ids import new_id
-from ...domain.validation import FieldError
+from ...domain.validation import refuse
 from ...ports.accounts import (
     AdminEdit,
     AdminRepository,
@@ -49,15 +50,19 @@ from .signing_keys import SigningKeys
 
 FIRST_USERNAME = "admin"
 
-USERNAME_RULE = "A user name has 1 to 64 of a-z, 0-9 and ._@-, and begins with a letter or a digit."
-PASSWORD_RULE = f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters."
+_BAD_USERNAME = FieldError("username", FieldErrorCode.USERNAME_FORMAT, {"max": MAX_USERNAME_CHARS})
+_BAD_PASSWORD = FieldError(
+    "password", FieldErrorCode.LENGTH_OUT_OF_RANGE, {"min": MIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS}
+)
+USERNAME_RULE = _BAD_USERNAME.message
+PASSWORD_RULE = _BAD_PASSWORD.message
 
 _UNKNOWN = "unknown"
-"""Who fails to log in, in the audit log: a name proves nothing yet."""
+"""The actor of a failed login in the audit log: the given name proves nothing."""
 
 _SECOND = timedelta(seconds=1)
 _TOKENS_AHEAD = timedelta(seconds=5)
-"""How far `tokens_from` may be ahead of the clock: less than what is let through when a token is read."""
+"""How far `tokens_from` may be ahead of the clock: less than the tolerance when a token is verified."""
 
 
 class AdminService:
@@ -85,12 +90,12 @@ class AdminService:
         self._slow = asyncio.Lock()
 
     async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
-        """A token and what it says. InvalidCredentials (whatever was wrong, in the same time), TooManyAttempts."""
+        """A new token and its claims. InvalidCredentials (after the same time for every cause), TooManyAttempts."""
         name = normal_username(username)
-        # What can be nobody's name is counted by its address alone: it may be a password in the wrong field.
+        # A text that cannot be a user name is counted by address alone: it may be a password in the wrong field.
         keys = [address_key(address)] + ([account_key(name)] if name is not None else [])
         await self._throttle.check(keys)
-        async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
+        async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs CPU
             await self._throttle.check_now(keys)
             now = self._clock.now()
             everyone = await self._read()
@@ -98,12 +103,12 @@ class AdminService:
             right = await self._is_right(password, admin, admin or _stand_in(username, everyone))
             if not right or admin is None or admin.disabled_at is not None:
                 await self._throttle.failed(keys)
-                tried = None if admin is None else admin.username  # other texts may be passwords
+                tried = None if admin is None else admin.username  # another text may be a password
                 await self._audit.append(self._entry(AuditAction.LOGIN_FAILED, Actor(_UNKNOWN, address), tried))
-                raise InvalidCredentials("The user name or the password is not right.")
+                raise InvalidCredentials("The user name or the password is wrong.")
             if self._hasher.is_outdated(admin.password_hash):
                 await self._renew_hash(admin, password)
-        # The address stays counted: whoever has one account could else guess at the others without end.
+        # The address stays counted: the owner of one account could otherwise guess the passwords of the others.
         await self._throttle.succeeded([account_key(admin.username)])
         key_id, secret = await self._keys.current()
         identity = _identity(admin, now)
@@ -112,33 +117,33 @@ class AdminService:
         return token, identity
 
     async def identify(self, token: str) -> Identity:
-        """Who a token speaks for. InvalidToken: it was not made here, has ended, or its administrator is disabled or
-        has another password since."""
+        """The identity that a token proves. InvalidToken: forged, expired, or its administrator was disabled or has a
+        new password."""
         secret = await self._keys.secret(self._tokens.key_id(token))
         identity = self._tokens.verify(token, secret=secret, now=self._clock.now())
         admin = (await self._known.get()).get(identity.username)
         if admin is None:
-            self._known.forget()  # it was signed here: its administrator was added a moment ago, in another process
+            self._known.forget()  # the signature is valid: another process may just have added the administrator
             admin = (await self._known.get()).get(identity.username)
         if admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from:
-            raise InvalidToken("The access token holds no more: its administrator was disabled or has a new password.")
+            raise InvalidToken("The access token is no longer valid; sign in again.")
         return msgspec.structs.replace(identity, permissions=allowed(identity.permissions, admin.permissions))
 
     async def list(self) -> list[Admin]:
-        """Everyone, by name."""
+        """All administrators, by name."""
         return await self._admins.all()
 
     async def add(
         self, username: str, password: str, *, permissions: Collection[Permission] = tuple(Permission), by: Actor
     ) -> Admin:
-        """AdminExists; InvalidSettings for a name or password that cannot be used."""
+        """Add an administrator. AdminExists; InvalidSettings for a name or password that is not allowed."""
         admin = await self._new(username, password, permissions)
-        await self._admins.add(admin, audit=self._told_of_new(admin, by))
+        await self._admins.add(admin, audit=self._added_entry(admin, by))
         self._known.forget()
         return admin
 
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
-        """Tokens from before hold no more. AdminNotFound, InvalidSettings."""
+        """Set a new password and revoke existing tokens. AdminNotFound, InvalidSettings."""
         _named(username, await self._read())
         hash = await self._hash(_checked_password(password))
 
@@ -150,21 +155,21 @@ class AdminService:
         await self._change(edit)
 
     async def disable(self, username: str, *, by: Actor) -> None:
-        """No login any more, and tokens end within a second. AdminNotFound."""
+        """Revoke login and tokens within a second. AdminNotFound; InvalidSettings for the last administrator."""
 
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
             admin = _named(username, everyone)
             if admin.disabled_at is not None:
                 return None
             if [name for name, one in everyone.items() if _can_do_all(one)] == [admin.username]:
-                _refuse([("username", "It is the last administrator who may do everything; add another one first.")])
+                refuse([FieldError("username", FieldErrorCode.LAST_ADMINISTRATOR)])
             disabled = msgspec.structs.replace(admin, disabled_at=self._clock.now())
             return disabled, self._entry(AuditAction.ADMIN_DISABLED, by, admin.username)
 
         await self._change(edit)
 
     async def enable(self, username: str, *, by: Actor) -> None:
-        """Login is possible again; tokens from before stay void. AdminNotFound."""
+        """Allow logins again; old tokens stay revoked. AdminNotFound."""
 
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
             admin = _named(username, everyone)
@@ -176,31 +181,31 @@ class AdminService:
         await self._change(edit)
 
     async def ensure_first(self, username: str | None, password: str | None) -> tuple[str, str] | None:
-        """At the first start: add an administrator (named `admin` unless said otherwise).
+        """Add an administrator at the first start (named `admin` by default).
 
-        Returns name and password where the password was generated, to be told once; None otherwise.
+        Returns name and password if the password was generated, to be shown once; None otherwise.
         """
         if await self._admins.all():
             return None
         chosen = password or secrets.token_urlsafe(12)
         admin = await self._new(username or FIRST_USERNAME, chosen, tuple(Permission))
-        added = await self._admins.add_first(admin, audit=self._told_of_new(admin, FIRST_START))
+        added = await self._admins.add_first(admin, audit=self._added_entry(admin, FIRST_START))
         self._known.forget()
         return (admin.username, chosen) if added and not password else None
 
     async def _is_right(self, password: str, admin: Admin | None, checked: Admin | None) -> bool:
-        """One slow hash whatever is wrong, so that the time tells nothing of which names there are.
+        """Verify with one slow hash in every case, so that the time does not reveal which user names exist.
 
-        `checked` is whose hash that is: where there is no such administrator, somebody else's.
+        `checked` is the administrator whose hash is used: another one's if the user does not exist.
         """
-        # Composing makes a text shorter, but not by so much; a megabyte is not looked at whole.
+        # Composing (NFC) shortens a text at most by this factor; a megabyte is not normalised completely.
         candidate = normal_password(password[: 4 * MAX_PASSWORD_CHARS])
-        looked_at = candidate[:MAX_PASSWORD_CHARS]
+        shortened = candidate[:MAX_PASSWORD_CHARS]
         if checked is None:
-            await self._hasher.hash(looked_at)
+            await self._hasher.hash(shortened)
             return False
-        matches = await self._hasher.verify(looked_at, checked.password_hash)
-        return matches and admin is not None and looked_at == candidate
+        matches = await self._hasher.verify(shortened, checked.password_hash)
+        return matches and admin is not None and shortened == candidate
 
     async def _renew_hash(self, admin: Admin, password: str) -> None:
         hash = await self._hasher.hash(normal_password(password))
@@ -215,10 +220,10 @@ class AdminService:
         password = normal_password(password)
         errors: list[FieldError] = []
         if name is None:
-            errors.append(("username", USERNAME_RULE))
+            errors.append(_BAD_USERNAME)
         if not is_password(password):
-            errors.append(("password", PASSWORD_RULE))
-        _refuse(errors)
+            errors.append(_BAD_PASSWORD)
+        refuse(errors)
         now = self._clock.now()
         return Admin(
             username=name or "",
@@ -236,14 +241,14 @@ class AdminService:
         return {admin.username: admin for admin in await self._admins.all()}
 
     def _after_tokens(self, admin: Admin) -> datetime:
-        """A moment after every token that was issued so far. Tokens know whole seconds only: it is the next one, and
-        tokens that are issued before it comes say that they were issued then."""
+        """A time after every token issued so far. Tokens have whole seconds only: it is the next second, and tokens
+        issued before it carry it as their time of issue."""
         next_second = self._clock.now().replace(microsecond=0) + _SECOND
         if next_second <= admin.tokens_from <= next_second + _TOKENS_AHEAD:
             return admin.tokens_from + _SECOND
         return next_second
 
-    def _told_of_new(self, admin: Admin, by: Actor) -> AuditEntry:
+    def _added_entry(self, admin: Admin, by: Actor) -> AuditEntry:
         return audit_entry(
             AuditAction.ADMIN_ADDED,
             by,
@@ -259,15 +264,15 @@ class AdminService:
 def _named(username: str, everyone: Mapping[str, Admin]) -> Admin:
     admin = everyone.get(normal_username(username) or "")
     if admin is None:
-        raise AdminNotFound("There is no administrator of this name.")
+        raise AdminNotFound("Administrator not found.")
     return admin
 
 
 def _stand_in(username: str, everyone: Mapping[str, Admin]) -> Admin | None:
-    """Whose hash is checked for a name that there is not; None where there is nobody at all.
+    """The administrator whose hash is verified for an unknown user name; None if there is no administrator.
 
-    Hashes with older parameters take another time than new ones. So those who are not there are spread over those who
-    are, by a secret that all processes share: such a name takes the time that one of the others takes, always the same.
+    Hashes with older parameters take a different time than new ones. Unknown names are therefore spread over the known
+    ones by a secret that all processes share: such a name always takes the time of the same known name.
     """
     known = sorted(everyone)
     if not known:
@@ -278,7 +283,7 @@ def _stand_in(username: str, everyone: Mapping[str, Admin]) -> Admin | None:
 
 
 def _identity(admin: Admin, now: datetime) -> Identity:
-    """What a token says that is issued for a login at this moment."""
+    """The claims of a token issued now."""
     issued_at = max(now.replace(microsecond=0), admin.tokens_from)
     return Identity(
         username=admin.username,
@@ -296,10 +301,5 @@ def _can_do_all(admin: Admin) -> bool:
 def _checked_password(password: str) -> str:
     normal = normal_password(password)
     if not is_password(normal):
-        _refuse([("password", PASSWORD_RULE)])
+        refuse([_BAD_PASSWORD])
     return normal
-
-
-def _refuse(errors: Collection[FieldError]) -> None:
-    if errors:
-        raise InvalidSettings(" ".join(what for _, what in errors), tuple(errors))

@@ -1,5 +1,4 @@
-"""The keys that access tokens are signed with: made when first needed, sealed at rest, rotated without ending a
-session."""
+"""The signing keys of access tokens: created when first needed, sealed at rest, rotated without ending sessions."""
 
 from __future__ import annotations
 
@@ -26,11 +25,11 @@ _log = logging.getLogger("photochanger.signing_keys")
 
 _SECRET_BYTES = 32
 _SERVICE = Actor("service")
-"""Who replaces a key that cannot be opened, in the audit log."""
+"""The actor in the audit log when a key that cannot be decrypted is replaced."""
 
 
 class _Key(msgspec.Struct, frozen=True):
-    """A key that can be used: its secret is not sealed any more."""
+    """A key with its decrypted secret."""
 
     id: str
     secret: bytes
@@ -40,12 +39,12 @@ class _Key(msgspec.Struct, frozen=True):
         return f"_Key({self.id})"
 
     def verifies(self, now: datetime) -> bool:
-        """Whether tokens that it signed may still hold: the last of them was made when it was retired."""
+        """Whether tokens signed with it may still be valid: the last one was issued when it was retired."""
         return self.retired_at is None or now < self.retired_at + TOKEN_LIFE
 
 
 class SigningKeys:
-    """Keys for new tokens and for those that are out. A change holds here at once, elsewhere within a second.
+    """Keys for new and issued tokens. A change takes effect in this process immediately, in others within a second.
 
     Methods may raise QueueUnavailable and SecretKeyUnavailable.
     """
@@ -63,7 +62,7 @@ class SigningKeys:
         return "SigningKeys()"
 
     async def current(self) -> tuple[str, bytes]:
-        """Id and secret of the key that tokens are signed with now; it is made if there is none."""
+        """Id and secret of the current key, which is created if there is none."""
         key = _current(await self._keys.get())
         if key is None:
             async with self._making:
@@ -71,13 +70,13 @@ class SigningKeys:
         return key.id, key.secret
 
     async def secret(self, key_id: str) -> bytes:
-        """The secret of the key of this id. InvalidToken where there is none, or its tokens have all ended."""
+        """The secret of the key with this id. InvalidToken for an unknown key, or one whose tokens have all expired."""
         key = (await self._keys.get()).get(key_id)
         if key is None and self._may_search():
             self._keys.forget()
             key = (await self._keys.get()).get(key_id)
         if key is None or not key.verifies(self._clock.now()):
-            raise InvalidToken("The access token was not signed here, or its key is no longer in use.")
+            raise InvalidToken("The access token is invalid or its signing key has expired; sign in again.")
         return key.secret
 
     async def rotate(self, *, by: Actor) -> str:
@@ -96,16 +95,16 @@ class SigningKeys:
         return key.id
 
     async def _make(self) -> _Key:
-        """A key where none can be used: the first one, or one in place of a key that cannot be opened."""
+        """Create a key: the first one, or one that replaces a key that cannot be decrypted."""
         made, opened = await self._new()
         await self._repository.add_first(made)
         self._keys.forget()
         if (key := _current(await self._keys.get())) is None:
             _log.warning(
-                "the key that access tokens are signed with cannot be opened: PHOTOCHANGER_SECRET_KEY is another one"
-                " than it was made with. A new key is made, and everybody has to log in again"
+                "signing key replaced: cannot decrypt it, because PHOTOCHANGER_SECRET_KEY has changed;"
+                " all administrators must sign in again"
             )
-            audit = _audited(made, _SERVICE, now=self._clock.now(), reason="the key could not be opened")
+            audit = _audited(made, _SERVICE, now=self._clock.now(), reason="the key could not be decrypted")
             await self._repository.rotate(made, retired_after=self._clock.now() - TOKEN_LIFE, audit=audit)
             self._keys.forget()
             key = _current(await self._keys.get())
@@ -119,8 +118,8 @@ class SigningKeys:
         return key, _Key(key_id, secret, None)
 
     def _may_search(self) -> bool:
-        """Whether to look again for a key that is not known: another process may have made it a moment ago. A few
-        times a second, since anybody can send a token with an id that they made up."""
+        """Whether to look for an unknown key again: another process may have created it just now. Limited to a few
+        times a second, since anyone can send a token with an invented id."""
         now = self._clock.monotonic()
         if self._searched_at is not None and now - self._searched_at < MAX_AGE / 4:
             return False
@@ -128,7 +127,7 @@ class SigningKeys:
         return True
 
     async def _read(self) -> dict[str, _Key]:
-        """Every key that can be opened, newest first."""
+        """Every key that can be decrypted, newest first."""
         stored = await self._repository.all()
         names = {(key.id, key.sealed) for key in stored}
         self._opened = {name: secret for name, secret in self._opened.items() if name in names}
@@ -146,12 +145,12 @@ class SigningKeys:
         try:
             return bytes.fromhex(self._box.open(key.sealed, purpose=_purpose(key.id)))
         except SealBroken:
-            _log.warning("the signing key %s cannot be opened: its tokens do not hold", key.id)
+            _log.warning("cannot decrypt signing key %s: its tokens are invalid", key.id)
             return None
 
 
 def opens(key: SigningKey, box: SecretBox) -> bool:
-    """Whether the key can be opened with this secret; blocks. SecretKeyUnavailable."""
+    """Whether the key can be decrypted with this secret; blocks. SecretKeyUnavailable."""
     try:
         box.open(key.sealed, purpose=_purpose(key.id))
     except SealBroken:
@@ -168,5 +167,5 @@ def _audited(key: SigningKey, by: Actor, *, now: datetime, **detail: object) -> 
 
 
 def _purpose(key_id: str) -> str:
-    """What a sealed key is bound to: it cannot be stored under another id."""
+    """The purpose that a sealed key is bound to, so that it cannot be stored under another id."""
     return f"signing key {key_id}"

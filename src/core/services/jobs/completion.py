@@ -1,4 +1,4 @@
-"""The end of a job: its picture is stored, its outcome is recorded by compare-and-set, and its files are removed."""
+"""The end of a job: its outcome is recorded by compare-and-set, and the files that it no longer needs are removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ...domain.audit import AuditEntry
 from ...domain.deadlines import result_expires_at
-from ...domain.errors import PhotoChangerError, QueueUnavailable, UnsupportedMediaType
+from ...domain.errors import PhotoChangerError, QueueUnavailable
 from ...domain.job import (
     SYNC_TIMEOUT_CODE,
     SYNC_TIMEOUT_DETAIL,
@@ -22,19 +22,17 @@ from ...domain.job import (
     Result,
     finalize,
 )
-from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredPicture, one_chunk
-from ...domain.result_files import result_name
+from ...domain.media import StoredPicture
 from ...domain.slot import FailureAnswer
 from ...ports.clock import Clock
-from ...ports.image_tool import ImageTool
 from ...ports.job_queue import JobQueue
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
 from ...ports.telemetry import Telemetry
-from ..media.upload import SNIFF_BYTES
+from ..media.result_pictures import ResultPictures
 from ..settings.service import SettingsService
-from ..support.concurrency import TaskSet, gather_in_order
+from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
 from .failure_answer import FailurePictures
 
@@ -60,7 +58,7 @@ class JobCompletion:
         queue: JobQueue,
         store: MediaStore,
         media: MediaService,
-        images: ImageTool,
+        pictures: ResultPictures,
         fallback: FailurePictures,
         settings: SettingsService,
         clock: Clock,
@@ -69,35 +67,12 @@ class JobCompletion:
         self._queue = queue
         self._store = store
         self._media = media
-        self._images = images
+        self._pictures = pictures
         self._fallback = fallback
         self._settings = settings
         self._clock = clock
         self._telemetry = telemetry
         self._ends = TaskSet()
-
-    async def store_picture(self, job: Job, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        """Verify and store the bytes of a picture that may become the job's result, both concurrently.
-
-        Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
-        """
-        mime = self._images.sniff(data[:SNIFF_BYTES])
-        if mime is None:
-            raise UnsupportedMediaType("The content is not a picture.")
-        name = result_name(job.id, mime)
-        try:
-            picture, file = await gather_in_order(
-                self._images.verify(data, limits=limits),
-                self._store.put(MediaKind.RESULTS, name, one_chunk(data), max_bytes=len(data)),
-            )
-        except BaseException:
-            await self._store.delete(MediaKey(MediaKind.RESULTS, name))
-            raise
-        return StoredPicture(file, picture.mime, picture.width, picture.height)
-
-    async def discard_picture(self, picture: StoredPicture) -> None:
-        """Remove a stored picture that no job was finalized with."""
-        await self._store.delete(picture.file.key)
 
     async def finalize_job(
         self, claim: Claim, picture: StoredPicture, *, provider_id: str, operation_id: str
@@ -164,7 +139,7 @@ class JobCompletion:
         try:
             async with self._clock.timeout_at(job.expires_at):
                 data = await self._fallback.picture_for(job)
-                return await self.store_picture(job, data, limits=self._fallback.limits)
+                return await self._pictures.store(job.id, data, limits=self._fallback.limits)
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None
@@ -187,7 +162,7 @@ class JobCompletion:
         """
         if not await self._retry(job, lambda: self._queue.mark_finalized(job.id, outcome, claim=claim, audit=audit)):
             if outcome.result is not None:
-                await self.discard_picture(outcome.result.picture)
+                await self._pictures.discard(outcome.result.picture)
             return None
         self._telemetry.job_ended(job.slot_id, job.source, outcome.failure_reason)
         await self._clean_up(job)

@@ -16,10 +16,10 @@ from ...ports.job_queue import JobQueue
 from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
+from ..media.result_pictures import ResultPictures
 from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService
 from ..support.concurrency import cancel_and_wait
-from .completion import JobCompletion
 
 _log = logging.getLogger("photochanger.processing")
 
@@ -32,14 +32,14 @@ class LateRescue:
         *,
         queue: JobQueue,
         jobs: JobRepository,
-        completion: JobCompletion,
+        pictures: ResultPictures,
         store: MediaStore,
         settings: SettingsService,
         clock: Clock,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
-        self._completion = completion
+        self._pictures = pictures
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -58,7 +58,7 @@ class LateRescue:
             if await self._keep(job, made.picture):
                 _log.info("job %s got a late picture", job.id)
             else:
-                await self._completion.discard_picture(made.picture)
+                await self._pictures.discard(made.picture)
         except (ProviderError, TimeoutError) as error:
             _log.info("no late picture for job %s: %s", job_id, error or "timeout")
         except PhotoChangerError as error:

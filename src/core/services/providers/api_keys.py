@@ -15,7 +15,7 @@ import msgspec
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidSettings, QueueUnavailable
-from ...domain.validation import FieldError, below
+from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured
 from ...ports.secrets import (
@@ -29,7 +29,8 @@ from ...ports.secrets import (
 )
 
 MAX_KEY_CHARS = 4096
-KEY_RULE = f"Must be 1–{MAX_KEY_CHARS} printable ASCII characters on one line, without spaces around them."
+BAD_KEY = FieldError("key", FieldErrorCode.KEY_FORMAT, {"max": MAX_KEY_CHARS})
+KEY_RULE = BAD_KEY.message
 
 _KEY = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _MAX_AGE = timedelta(seconds=1)
@@ -77,20 +78,21 @@ def is_key(text: str) -> bool:
 
 
 def read_keys(given: object, *, providers: Collection[str]) -> tuple[dict[str, str | None], list[FieldError]]:
-    """Keys by provider from a settings document (None: remove), and what is wrong with the others.
+    """Keys by provider from a settings document (None: remove), and an error for each other entry.
 
     `providers` are the ids of those that take a key.
     """
     if not isinstance(given, Mapping):
-        return {}, [("provider_keys", "Must be a JSON object.")]
+        return {}, [FieldError("provider_keys", FieldErrorCode.WRONG_TYPE, {"expected": "object"})]
     keys: dict[str, str | None] = {}
     errors: list[FieldError] = []
     for provider_id, key in given.items():
         place = below("provider_keys", provider_id[:64])
         if provider_id not in providers:
-            errors.append((place, "Unknown provider, or it takes no key."))
+            params = {"provider": provider_id[:64]}
+            errors.append(FieldError(place, FieldErrorCode.PROVIDER_NOT_CONFIGURABLE, params))
         elif key is not None and not (isinstance(key, str) and is_key(key)):
-            errors.append((place, KEY_RULE))
+            errors.append(FieldError(place, BAD_KEY.code, BAD_KEY.params))
         else:
             keys[provider_id] = key
     return keys, errors
@@ -132,7 +134,7 @@ class ProviderKeys:
         InvalidSettings where it breaks KEY_RULE; SecretKeyUnavailable, QueueUnavailable.
         """
         if not is_key(key):
-            raise InvalidSettings(KEY_RULE, (("key", KEY_RULE),))
+            raise InvalidSettings([BAD_KEY])
         (change,) = await self.prepare({provider_id: key}, by=by)
         async with self.replacing([change]):
             await self._repository.change(change)

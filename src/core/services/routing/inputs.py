@@ -28,7 +28,7 @@ from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, Rejected
-from ..jobs.completion import JobCompletion
+from ..media.result_pictures import ResultPictures
 from ..providers.registry import ProviderRegistry
 from ..support.concurrency import TaskSet
 
@@ -46,14 +46,14 @@ class JobInputsFactory:
     def __init__(
         self,
         *,
-        completion: JobCompletion,
+        pictures: ResultPictures,
         store: MediaStore,
         media: MediaService,
         images: ImageTool,
         providers: ProviderRegistry,
         public_base_url: str | None,
     ) -> None:
-        self.completion = completion
+        self.pictures = pictures
         self.store = store
         self.media = media
         self.images = images
@@ -122,11 +122,11 @@ class JobInputs:
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """
-        return await self._services.completion.store_picture(self._job, data, limits=self._services.providers.limits)
+        return await self._services.pictures.store(self._job.id, data, limits=self._services.providers.limits)
 
     async def discard_picture(self, picture: StoredPicture) -> None:
         """Remove a stored answer that the job does not end with."""
-        await self._services.completion.discard_picture(picture)
+        await self._services.pictures.discard(picture)
 
     async def close(self) -> None:
         """Stop what is still being prepared."""

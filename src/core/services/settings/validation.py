@@ -1,4 +1,4 @@
-"""What a change of the settings may say: the names that people write, their units and bounds."""
+"""Validation of a settings change: names on the wire, their units and bounds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from ...domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password
+from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...domain.provider_usage import ProviderLimit
 from ...domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, PROVIDER_BOUNDS
-from ...domain.validation import FieldError, below, read_fields
+from ...domain.validation import read_fields
 
 UNITS: Mapping[str, tuple[str, timedelta | None]] = {
     "sync_response_seconds": ("sync_response", timedelta(seconds=1)),
@@ -20,12 +21,12 @@ UNITS: Mapping[str, tuple[str, timedelta | None]] = {
     "max_upload_bytes": ("max_upload_bytes", None),
     "max_image_pixels": ("max_image_pixels", None),
 }
-"""The settings by the name that people write: the field of AppSettings, and the unit where it is a duration."""
+"""The settings by their name on the wire: the field of AppSettings, and the unit if it is a duration."""
 
 
 class SettingsChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change. `fields` are those of StoredSettings, None where the default is to hold again; limits are by
-    provider, None where those that it declares are to hold again."""
+    """A validated change. `fields` are those of StoredSettings, None to restore the default; limits are by provider,
+    None to restore those that the provider declares."""
 
     fields: dict[str, Any] = {}
     provider_limits: dict[str, ProviderLimit | None] = {}
@@ -36,7 +37,7 @@ class SettingsChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
-    """The types of what a change may name."""
+    """The types of the fields of a change."""
 
     sync_response_seconds: float | None = None
     result_retention_hours: float | None = None
@@ -50,45 +51,49 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 def read_change(
     document: Mapping[str, Any], *, providers: Collection[str], limited: Collection[str]
 ) -> tuple[SettingsChange, list[FieldError]]:
-    """The change that a document asks for, and everything about it that does not fit.
+    """The change that a document requests, and an error for each field that is not valid.
 
-    `providers` are those that take limits; `limited` those that have some: of them one may be gone, and its limits are
-    taken back all the same.
+    `providers` are those that take limits; `limited` those that have stored limits: the limits of a provider that is
+    no longer installed can still be removed.
     """
     given, errors = read_fields(_Document, document)
     fields: dict[str, Any] = {}
     for name in [name for name in UNITS if name in given]:
-        value, trouble = _bounded(name, given[name])
+        value, found = _bounded(name, given[name])
         fields[UNITS[name][0]] = value
-        errors += trouble
+        errors += found
     limits: dict[str, ProviderLimit | None] = {}
     for provider_id, document in given.get("provider_limits", {}).items():
         place = below("provider_limits", provider_id[:64])
         if provider_id not in providers and not (document is None and provider_id in limited):
-            errors.append((place, "There is no such provider here, or it takes no limits."))
+            params = {"provider": provider_id[:64]}
+            errors.append(FieldError(place, FieldErrorCode.PROVIDER_NOT_CONFIGURABLE, params))
         elif document is None:
             limits[provider_id] = None
         else:
-            limits[provider_id], trouble = _limit(document, place)
-            errors += trouble
+            limits[provider_id], found = _limit(document, place)
+            errors += found
     password = given.get("ingest_password")
     if password is not None and not is_password(password):
-        told = f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters."
-        errors.append(("ingest_password", told))
+        params = {"min": MIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS}
+        errors.append(FieldError("ingest_password", FieldErrorCode.LENGTH_OUT_OF_RANGE, params))
     return SettingsChange(fields=fields, provider_limits=limits, ingest_password=password), errors
 
 
 def shown(name: str, value: Any) -> Any:
-    """A setting in the unit of its name; whole numbers without a fraction."""
+    """A setting in the unit of its name; integers without a fraction."""
     unit = UNITS[name][1]
     if value is None or unit is None:
         return value
-    number = value / unit
-    return int(number) if number.is_integer() else number
+    return _number(value / unit)
+
+
+def _number(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else value
 
 
 def _bounded(name: str, value: float | int | None) -> tuple[Any, list[FieldError]]:
-    """The value as StoredSettings keeps it."""
+    """The value as StoredSettings stores it."""
     if value is None:
         return None, []
     field, unit = UNITS[name]
@@ -98,8 +103,8 @@ def _bounded(name: str, value: float | int | None) -> tuple[Any, list[FieldError
         low, high = COUNT_BOUNDS[field]
     else:
         low, high = (bound / unit for bound in DURATION_BOUNDS[field])
-    if not low <= value <= high:  # so that it is told of what is no number at all, too
-        return None, [(name, f"It is between {low:.15g} and {high:.15g}.")]
+    if not low <= value <= high:  # written so that NaN is refused too
+        return None, [FieldError(name, FieldErrorCode.OUT_OF_RANGE, {"min": _number(low), "max": _number(high)})]
     return value if unit is None else value * unit, []
 
 
@@ -107,7 +112,7 @@ def _limit(document: object, place: str) -> tuple[ProviderLimit, list[FieldError
     given, errors = read_fields(ProviderLimit, document, at=place)
     low, high = PROVIDER_BOUNDS
     errors += [
-        (below(place, name), f"It is between {low} and {high}, or null for no limit.")
+        FieldError(below(place, name), FieldErrorCode.OUT_OF_RANGE, {"min": low, "max": high})
         for name, bound in given.items()
         if bound is not None and not low <= bound <= high
     ]

@@ -1,4 +1,4 @@
-"""All slots at a glance: their state, their newest picture, and what they did today."""
+"""The overview of all slots: health, newest picture, and today's statistics."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ...domain.slot_health import (
     LATELY,
     RecentOutcomes,
     SlotHealth,
+    SlotIssue,
+    SlotIssueCode,
     SlotState,
     condition_of,
 )
@@ -38,7 +40,7 @@ from ..stats.service import MAX_RANGE_OF_SLOT
 
 
 class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot: `last_result` is the newest job whose picture can still be had, `today` counts from its reset mark."""
+    """One slot: `last_result` is the newest job whose picture still exists; `today` counts from the reset mark."""
 
     slot: Slot
     condition: SlotHealth
@@ -47,7 +49,7 @@ class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview:
-    """Looks at all slots together, in a number of questions that does not depend on how many slots there are."""
+    """Reads the state of all slots with a number of queries that does not depend on the number of slots."""
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class Overview:
         self._clock = clock
 
     async def get(self, *, zone: str) -> list[SlotSummary]:
-        """Every slot by id; today begins at midnight in this IANA zone. InvalidRequest, QueueUnavailable."""
+        """Every slot, by id; today starts at midnight in this IANA time zone. InvalidRequest, QueueUnavailable."""
         now = self._clock.now()
         today = _today(zone, now)
         slots, standings, newest, last = await asyncio.gather(
@@ -96,41 +98,47 @@ class Overview:
         ]
 
     def _condition(
-        self, slot: Slot, keyless: Mapping[str, str], standings: Mapping[str, ProviderHealth], last: RecentOutcomes
+        self,
+        slot: Slot,
+        keyless: Mapping[str, SlotIssue],
+        standings: Mapping[str, ProviderHealth],
+        last: RecentOutcomes,
     ) -> SlotHealth:
         if not slot.active:
             return SlotHealth(SlotState.OFF)
-        return condition_of([self._trouble(entry, keyless, standings) for entry in slot.route.entries], last)
+        return condition_of([self._issue(entry, keyless, standings) for entry in slot.route.entries], last)
 
-    def _trouble(
-        self, entry: RouteEntry, keyless: Mapping[str, str], standings: Mapping[str, ProviderHealth]
-    ) -> str | None:
-        """What keeps this entry from working right now."""
+    def _issue(
+        self, entry: RouteEntry, keyless: Mapping[str, SlotIssue], standings: Mapping[str, ProviderHealth]
+    ) -> SlotIssue | None:
+        """Why this entry cannot work now."""
         try:
             self._providers.find(entry.provider_id, entry.operation_id)
-        except Rejected as error:
-            return error.reason
+        except Rejected:
+            known = entry.provider_id in {provider.info.id for provider in self._providers.all()}
+            params = {"provider": entry.provider_id, "operation": entry.operation_id}
+            return SlotIssue(SlotIssueCode.OPERATION_UNKNOWN if known else SlotIssueCode.PROVIDER_UNKNOWN, params)
         standing = standings.get(entry.provider_id)
         if standing is not None and standing.breaker is Breaker.OPEN:
-            return f"{entry.provider_id} fails; it is left alone for a while."
+            return SlotIssue(SlotIssueCode.CIRCUIT_OPEN, {"provider": entry.provider_id})
         return keyless.get(entry.provider_id)
 
-    async def _keyless(self, used: set[str]) -> dict[str, str]:
-        """The providers among these that cannot be used for want of their key, and how that is said."""
-        found: dict[str, str] = {}
+    async def _keyless(self, used: set[str]) -> dict[str, SlotIssue]:
+        """The issue of each of these providers that lacks a usable key."""
+        found: dict[str, SlotIssue] = {}
         for provider in self._providers.all():
             id = provider.info.id
             if id in used and provider.info.needs_key:
                 try:
                     if await self._keys.key(id) is None:
-                        found[id] = f"{id} has no key."
-                except NotConfigured as error:
-                    found[id] = error.reason
+                        found[id] = SlotIssue(SlotIssueCode.KEY_MISSING, {"provider": id})
+                except NotConfigured:
+                    found[id] = SlotIssue(SlotIssueCode.KEY_UNREADABLE, {"provider": id})
         return found
 
 
 def _today(zone: str, now: datetime) -> TimeRange:
-    """From midnight to the end of this quarter hour."""
+    """From midnight to the end of the current quarter hour."""
     there = time_zone(zone)
     midnight = datetime.combine(now.astimezone(there).date(), time())
     # A range that ends now would be empty at midnight.

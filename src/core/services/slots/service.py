@@ -1,4 +1,4 @@
-"""The slots for those who configure them: found, checked whole, changed by compare-and-set."""
+"""Slots for administrators: find, validate completely, change by compare-and-set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ...domain.errors import (
     TemplateNotFound,
     VersionConflict,
 )
+from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.slot import Slot, changed_fields
 from ...domain.validation import refuse
 from ...ports.clock import Clock
@@ -22,14 +23,14 @@ from ...ports.slot_repository import SlotRepository, TemplateRepository
 from ..providers.registry import ProviderRegistry
 from .validation import broken_rules, read_document
 
-_MAX_TOLD_CHARS = 2000
-"""The most of one text that the audit log tells of a change."""
+_MAX_AUDIT_CHARS = 2000
+"""Maximum length of one text in an audit entry."""
 
 
 class SlotService:
-    """The slots, for those who configure them. Methods may also raise QueueUnavailable.
+    """Slots for administrators. Methods may also raise QueueUnavailable.
 
-    A document is a slot as JSON tells of it (see `core.slots.slot_document`); every write is checked whole.
+    A document is a slot as JSON (see `slot_document`); every write is validated completely.
     """
 
     def __init__(
@@ -43,49 +44,49 @@ class SlotService:
     async def list(
         self, *, provider_id: str | None = None, operation_id: str | None = None, search: str | None = None
     ) -> builtins.list[Slot]:
-        """The slots by id: those with a route entry of this provider and operation, whose id or name holds the text
-        (letters large or small)."""
+        """The slots by ID: those with a route entry of this provider and operation, and with this text in their ID or
+        name (case-insensitive)."""
         wanted = (search or "").casefold()
         return [
             slot
             for slot in await self._slots.all()
             if (wanted in slot.id.casefold() or wanted in slot.name.casefold())
-            and ((provider_id, operation_id) == (None, None) or _asks(slot, provider_id, operation_id))
+            and ((provider_id, operation_id) == (None, None) or _uses(slot, provider_id, operation_id))
         ]
 
     async def get(self, slot_id: str) -> Slot:
         """SlotNotFound."""
-        if "\0" in slot_id:  # no database can even look for it
-            raise SlotNotFound("There is no such slot.")
+        if "\0" in slot_id:  # PostgreSQL cannot compare with NUL
+            raise SlotNotFound("Slot not found.")
         return await self._slots.get(slot_id)
 
     async def check(self, slot_id: str, document: Mapping[str, Any]) -> Slot:
-        """The slot as it would be with this document; nothing is stored. SlotNotFound, InvalidSettings."""
+        """The slot with this document applied; nothing is stored. SlotNotFound, InvalidSettings."""
         return await self._checked(await self.get(slot_id), document)
 
     async def put(self, slot_id: str, document: Mapping[str, Any], *, expected_version: int, by: Actor) -> Slot:
-        """Store the slot; jobs that are under way keep what they began with.
+        """Store the slot; active jobs keep the configuration they started with.
 
         SlotNotFound, InvalidSettings (field by field), VersionConflict.
         """
         before = await self.get(slot_id)
         if before.version != expected_version:
-            raise _changed_meanwhile(slot_id)
+            raise _version_conflict(slot_id)
         slot = await self._checked(before, document)
-        changed = {name: _told([*values]) for name, values in changed_fields(before, slot).items()}
+        changed = {name: _shortened([*values]) for name, values in changed_fields(before, slot).items()}
         if not changed:
             return before
         audit = audit_entry(AuditAction.SLOT_CHANGED, by, now=self._clock.now(), target=slot_id, changed=changed)
         try:
             saved = await self._slots.save(slot, expected_version=expected_version, audit=audit)
-        except TemplateNotFound as error:  # removed since it was looked for
-            raise InvalidSettings(error.detail, (("templates", error.detail),)) from error
+        except TemplateNotFound as error:  # removed after the check
+            raise InvalidSettings([FieldError("templates", FieldErrorCode.TEMPLATE_NOT_FOUND)]) from error
         if saved is None:
-            raise _changed_meanwhile(slot_id)
+            raise _version_conflict(slot_id)
         return saved
 
     async def reset_stats(self, slot_id: str, *, by: Actor) -> None:
-        """Count the slot's statistics from now on; history is kept. SlotNotFound."""
+        """Restart the slot's statistics now; the history is kept. SlotNotFound."""
         await self.get(slot_id)
         now = self._clock.now()
         audit = audit_entry(AuditAction.STATS_RESET, by, now=now, target=slot_id)
@@ -94,35 +95,35 @@ class SlotService:
     async def _checked(self, before: Slot, document: Mapping[str, Any]) -> Slot:
         draft, errors = read_document(document)
         providers = {provider.info.id: provider for provider in self._providers.all()}
-        templates = {template_id for template_id in draft.template_ids() if await self._is_there(template_id)}
+        templates = {template_id for template_id in draft.template_ids() if await self._template_exists(template_id)}
         now = self._clock.now()
         errors += broken_rules(draft, before, providers=providers, templates=templates, now=now)
         refuse(errors)
         return draft.slot(before)
 
-    async def _is_there(self, template_id: UUID) -> bool:
+    async def _template_exists(self, template_id: UUID) -> bool:
         return await self._templates.get(template_id) is not None
 
 
-def _asks(slot: Slot, provider_id: str | None, operation_id: str | None) -> bool:
-    """Whether one entry of the slot's route is of this provider and this operation."""
+def _uses(slot: Slot, provider_id: str | None, operation_id: str | None) -> bool:
+    """Whether an entry of the slot's route has this provider and this operation."""
     return any(
         provider_id in (None, entry.provider_id) and operation_id in (None, entry.operation_id)
         for entry in slot.route.entries
     )
 
 
-def _told(value: Any) -> Any:
-    """A JSON value with its long texts cut."""
+def _shortened(value: Any) -> Any:
+    """A JSON value with long texts truncated."""
     match value:
         case str():
-            return value if len(value) <= _MAX_TOLD_CHARS else value[: _MAX_TOLD_CHARS - 1] + "…"
+            return value if len(value) <= _MAX_AUDIT_CHARS else value[: _MAX_AUDIT_CHARS - 1] + "…"
         case dict():
-            return {name: _told(inner) for name, inner in value.items()}
+            return {name: _shortened(inner) for name, inner in value.items()}
         case list() | tuple():
-            return [_told(inner) for inner in value]
+            return [_shortened(inner) for inner in value]
     return value
 
 
-def _changed_meanwhile(slot_id: str) -> VersionConflict:
-    return VersionConflict(f"Somebody changed {slot_id} since it was read; read it again.")
+def _version_conflict(slot_id: str) -> VersionConflict:
+    return VersionConflict(f"{slot_id} has been modified. Reload it and try again.")

@@ -1,4 +1,4 @@
-"""Template media: permanent pictures of administrators, proven when they come in, bound to slots, and removed."""
+"""Template media: permanent pictures of administrators, decoded on receipt, bound to slots, and removed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from ...ports.slot_repository import SlotRepository, TemplateRepository
 from ..media.upload import UploadReceiver
 from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService
-from .validation import no_such_role, steps_of, template_roles
+from .validation import steps_of, template_roles, unknown_role
 
 _log = logging.getLogger("photochanger.templates")
 
 _UNNAMED = "Template"
 
-_Books = Callable[[TemplateMedia, AuditEntry], Awaitable[None]]
+_Register = Callable[[TemplateMedia, AuditEntry], Awaitable[None]]
 
 
 class TemplateService:
@@ -68,40 +68,40 @@ class TemplateService:
         self._clock = clock
 
     async def add(self, data: AsyncIterator[bytes], *, name: str, by: Actor) -> TemplateMedia:
-        """Store a picture and its thumbnail, bound to nothing yet.
+        """Store a picture and its thumbnail, without a binding.
 
-        Raises PayloadTooLarge, UnsupportedMediaType, UndecodableImage, ImageTooLarge; nothing stays behind then.
+        Raises PayloadTooLarge, UnsupportedMediaType, UndecodableImage, ImageTooLarge; nothing is stored then.
         """
 
-        async def book(template: TemplateMedia, audit: AuditEntry) -> None:
+        async def register(template: TemplateMedia, audit: AuditEntry) -> None:
             await self._templates.add(template, audit=audit)
 
-        return await self._add(data, book, name=name, by=by)
+        return await self._add(data, register, name=name, by=by)
 
     async def add_bound(
         self, data: AsyncIterator[bytes], *, name: str, slot_id: str, setting_key: str, by: Actor
     ) -> TemplateMedia:
-        """`add` and bind to a slot, both or neither. Also raises SlotNotFound, BindingTaken, and InvalidSettings where
-        no entry of the slot's route takes a template under this key."""
+        """Add and bind to a slot, both or neither. Also raises SlotNotFound, BindingTaken, and InvalidSettings if no
+        entry of the slot's route uses a template with this key."""
         await self._require_role(slot_id, setting_key)
         if await self._templates.find(slot_id=slot_id, setting_key=setting_key):
-            raise BindingTaken(f"{slot_id} has a template as {setting_key!r} already.")
+            raise BindingTaken(f"{slot_id} already has a template {setting_key!r}. Replace it instead.")
 
-        async def book(template: TemplateMedia, audit: AuditEntry) -> None:
+        async def register(template: TemplateMedia, audit: AuditEntry) -> None:
             await self._templates.add_bound(template, slot_id=slot_id, setting_key=setting_key, audit=audit)
 
-        return await self._add(data, book, name=name, by=by, slot_id=slot_id, setting_key=setting_key)
+        return await self._add(data, register, name=name, by=by, slot_id=slot_id, setting_key=setting_key)
 
     async def add_replacing(
         self, data: AsyncIterator[bytes], *, name: str, slot_id: str, setting_key: str, by: Actor
     ) -> TemplateMedia:
-        """The same in place of what is bound there; that template is kept."""
+        """Add and bind in place of the current binding; the replaced template is kept."""
         await self._require_role(slot_id, setting_key)
 
-        async def book(template: TemplateMedia, audit: AuditEntry) -> None:
+        async def register(template: TemplateMedia, audit: AuditEntry) -> None:
             await self._templates.add_replacing(template, slot_id=slot_id, setting_key=setting_key, audit=audit)
 
-        return await self._add(data, book, name=name, by=by, slot_id=slot_id, setting_key=setting_key)
+        return await self._add(data, register, name=name, by=by, slot_id=slot_id, setting_key=setting_key)
 
     async def list(
         self, *, slot_id: str | None = None, setting_key: str | None = None
@@ -113,11 +113,11 @@ class TemplateService:
         """TemplateNotFound."""
         template = await self._templates.get(template_id)
         if template is None:
-            raise TemplateNotFound("There is no such template.")
+            raise TemplateNotFound("Template not found.")
         return template
 
     async def thumbnail(self, template_id: UUID) -> StoredFile:
-        """A small WebP of it; made now if it is not there. TemplateNotFound."""
+        """A small WebP of the template, created if it is missing. TemplateNotFound."""
         template = await self.get(template_id)
         key = _thumbnail_key(template_id)
         try:
@@ -126,40 +126,41 @@ class TemplateService:
             try:
                 size = await self._make_thumbnail(template_id)
             except MediaNotFound:
-                raise TemplateNotFound("The picture of this template is gone.") from None
-        # It is made from the picture alone, so the picture's checksum identifies it too.
+                raise TemplateNotFound("The picture of this template is missing.") from None
+        # The thumbnail depends on the picture alone, so the picture's checksum identifies it.
         return StoredFile(key, size, f"thumbnail-{template.file.sha256}")
 
     async def remove(self, template_id: UUID, *, except_binding: tuple[str, str] | None = None, by: Actor) -> None:
-        """Remove a template that no slot and no live job uses, with its files.
+        """Remove a template that no slot and no active job uses, with its files.
 
-        `except_binding` (slot id, setting key) names a binding that may go with it. TemplateNotFound, TemplateInUse.
+        `except_binding` (slot ID, setting key) is a binding that may be removed with it. TemplateNotFound,
+        TemplateInUse.
         """
         template = await self.get(template_id)
-        audit = self._told(AuditAction.TEMPLATE_REMOVED, by, template)
+        audit = self._audit_entry(AuditAction.TEMPLATE_REMOVED, by, template)
         await self._templates.remove(template_id, except_binding=except_binding, audit=audit)
-        await self._clear_up(template_id)
+        await self._delete_files(template_id)
 
     async def remove_bound(self, template_id: UUID, *, by: Actor) -> None:
-        """Remove it and its bindings, whatever uses it. TemplateNotFound."""
+        """Remove the template and its bindings even if it is in use. TemplateNotFound."""
         found = [pair for pair in await self._templates.find() if pair[0].id == template_id]
         if not found:
-            raise TemplateNotFound("There is no such template.")
+            raise TemplateNotFound("Template not found.")
         template, bindings = found[0]
         unbound = [builtins.list(binding) for binding in bindings]
-        audit = self._told(AuditAction.TEMPLATE_REMOVED, by, template, unbound=unbound)
+        audit = self._audit_entry(AuditAction.TEMPLATE_REMOVED, by, template, unbound=unbound)
         await self._templates.remove_bound(template_id, audit=audit)
-        await self._clear_up(template_id)
+        await self._delete_files(template_id)
 
     async def _add(
-        self, data: AsyncIterator[bytes], book: _Books, *, name: str, by: Actor, **bound: str
+        self, data: AsyncIterator[bytes], register: _Register, *, name: str, by: Actor, **bound: str
     ) -> TemplateMedia:
-        """Store the picture and its thumbnail, then put it in the books; without a place there both are removed."""
+        """Store the picture and its thumbnail, then register it; if that fails, remove both files."""
         template = await self._receive(data, name=name, by=by)
         try:
-            await book(template, self._told(AuditAction.TEMPLATE_ADDED, by, template, **bound))
+            await register(template, self._audit_entry(AuditAction.TEMPLATE_ADDED, by, template, **bound))
         except QueueUnavailable:
-            raise  # it may be in the books all the same; where it is not, the sweeper finds the files
+            raise  # it may be registered all the same; if not, the sweeper removes the files
         except Exception:
             await self._delete(template.id)
             raise
@@ -176,7 +177,7 @@ class TemplateService:
             limits=ImageLimits(max_pixels=settings.max_image_pixels),
         )
         try:
-            await self._make_thumbnail(template_id)  # also the proof that it can be decoded whole
+            await self._make_thumbnail(template_id)  # this also proves that the picture can be decoded completely
         except BaseException:
             await self._delete(template_id)
             raise
@@ -192,33 +193,33 @@ class TemplateService:
         )
 
     async def _make_thumbnail(self, template_id: UUID) -> int:
-        """Bytes of the thumbnail, once it is stored."""
+        """Create and store the thumbnail; its size in bytes."""
         data = b"".join([chunk async for chunk in self._store.open(_key(template_id))])
         small = await self._images.preview(data)
         key = _thumbnail_key(template_id)
         return (await self._store.put(key.kind, key.name, one_chunk(small), max_bytes=len(small))).size_bytes
 
     async def _require_role(self, slot_id: str, setting_key: str) -> None:
-        """SlotNotFound; InvalidSettings where nothing of the slot's takes a template under this key."""
-        if "\0" in slot_id:  # no database can even look for it
-            raise SlotNotFound("There is no such slot.")
+        """Raise SlotNotFound, or InvalidSettings if the slot's route uses no template with this key."""
+        if "\0" in slot_id:  # PostgreSQL cannot compare with NUL
+            raise SlotNotFound("Slot not found.")
         slot = await self._slots.get(slot_id)
         providers = {provider.info.id: provider for provider in self._providers.all()}
         roles = template_roles(steps_of(slot.route), providers)
         if setting_key not in roles:
-            refuse([("setting_key", no_such_role(setting_key, roles))])
+            refuse([unknown_role("setting_key", setting_key, roles)])
 
-    async def _clear_up(self, template_id: UUID) -> None:
+    async def _delete_files(self, template_id: UUID) -> None:
         try:
             await self._delete(template_id)
         except StorageUnavailable as error:
-            _log.warning("the files of template %s are left to the sweeper: %s", template_id, error.detail)
+            _log.warning("template %s: deleting its files failed, left to the sweeper: %s", template_id, error.detail)
 
     async def _delete(self, template_id: UUID) -> None:
         await self._store.delete(_key(template_id))
         await self._store.delete(_thumbnail_key(template_id))
 
-    def _told(self, action: AuditAction, by: Actor, template: TemplateMedia, **detail: object) -> AuditEntry:
+    def _audit_entry(self, action: AuditAction, by: Actor, template: TemplateMedia, **detail: object) -> AuditEntry:
         return audit_entry(action, by, now=self._clock.now(), target=str(template.id), name=template.name, **detail)
 
 

@@ -1,4 +1,4 @@
-"""What a slot may be: its document read field by field, and the rules between its fields. Nothing here asks anybody."""
+"""Validation of a slot: its document field by field, and the rules between its fields. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from uuid import UUID
 import msgspec
 
 from ...domain.errors import InvalidSettings
+from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...domain.prompts import unknown_fields
 from ...domain.settings import COUNT_BOUNDS
 from ...domain.slot import (
+    MAX_FIELD_NAME_CHARS,
     Branded,
     FailureAnswer,
     ResponseMode,
@@ -22,29 +24,23 @@ from ...domain.slot import (
     TemplateBinding,
     is_field_name,
 )
-from ...domain.validation import (
-    MAX_NAME_CHARS,
-    FieldError,
-    below,
-    read_fields,
-    visible_name,
-)
+from ...domain.validation import MAX_NAME_CHARS, read_fields, visible_name
 from ...ports.provider import Provider
 
 MAX_ENTRIES = 8
 MAX_TEMPLATES = 32
 MAX_PROMPT_FIELDS = 32
 MAX_GALLERY = timedelta(days=366)
-"""How far ahead a gallery may be opened: a mistyped year would leave guests' pictures open for long."""
+"""How far ahead a gallery may be opened: a mistyped year would leave guests' pictures public for years."""
 
 EARLIEST_GALLERY = datetime(2000, 1, 1, tzinfo=UTC)
-"""A gallery that was open until some day stays stored so; a year 1 can be stored in some zones and read in none."""
+"""Past dates stay stored; a date in year 1 can be stored in some time zones and read back in none."""
 
 READ_ONLY = frozenset({"id", "etag", "ingest_url", "recent_results", "updated_at", "stats_reset_at"})
-"""What whoever reads a slot finds beside its document and may send back: it changes nothing."""
+"""Read-only fields of a slot on the wire; a client may send them back, without effect."""
 
 BRANDING_PROVIDER = "local"
-"""Whose operations make the failure answer `branded`."""
+"""The provider whose operations make the failure answer `branded`."""
 
 _LOW_BYTES, _HIGH_BYTES = COUNT_BOUNDS["max_upload_bytes"]
 _NOTHING: dict[str, Any] = {"name": "", "active": False, "route": []}
@@ -53,7 +49,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class SlotDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be written of a slot. The parts of `route`, `templates` and `branded` are read one by one."""
+    """The writable part of a slot. The parts of `route`, `templates` and `branded` are read one by one."""
 
     name: str
     active: bool
@@ -80,12 +76,12 @@ class _Branded(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """As much of a slot's document as can be read.
+    """The readable part of a slot's document.
 
     Attributes:
-        document: its fields; those named in `unread` could not be read, and what stands there means nothing.
-        entries, bindings: the parts of `route` and `templates`, each None where it could not be read.
-        branded: the same of `branded`.
+        document: the fields; those named in `unread` could not be read and hold placeholders.
+        entries, bindings: the parts of `route` and `templates`, None for each that could not be read.
+        branded: the same for `branded`.
     """
 
     document: SlotDocument
@@ -95,11 +91,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     branded: Branded | None
 
     def template_ids(self) -> set[UUID]:
-        """The templates that it names."""
+        """The templates that the draft names."""
         return {binding.media_id for binding in self.bindings if binding is not None}
 
     def slot(self, before: Slot) -> Slot:
-        """The slot as it is to be; for a draft with which nothing is wrong."""
+        """The new state of the slot; only for a draft without errors."""
         given = self.document
         bindings = [
             TemplateBinding(binding.setting_key, str(binding.media_id))
@@ -127,7 +123,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_document(document: Mapping[str, Any]) -> tuple[Draft, list[FieldError]]:
-    """A document field by field, and everything of it that could not be read."""
+    """Read a document field by field; the draft, and an error for each field that could not be read."""
     given, errors = read_fields(SlotDocument, document, ignored=READ_ONLY)
     whole = SlotDocument(**_NOTHING | given)
     entries, entry_errors = _read_each(RouteEntry, whole.route[: MAX_ENTRIES + 1], at="route")
@@ -146,22 +142,22 @@ def read_document(document: Mapping[str, Any]) -> tuple[Draft, list[FieldError]]
 def broken_rules(
     draft: Draft, before: Slot, *, providers: Mapping[str, Provider], templates: Collection[UUID], now: datetime
 ) -> list[FieldError]:
-    """Every rule that the draft breaks, as far as it could be read.
+    """Every rule that the readable part of the draft breaks.
 
-    `templates` are those that there are. An entry of a provider that is not installed any more may stay as it is.
+    `templates` are the existing ones. An unchanged entry of a provider that is no longer installed is allowed.
     """
     return [
-        *_name_troubles(draft),
-        *_route_troubles(draft),
-        *(trouble for at, entry in _steps(draft) for trouble in _step_troubles(at, entry, draft, before, providers)),
-        *_template_troubles(draft, before, providers, templates),
-        *_prompt_field_troubles(draft),
-        *_gallery_troubles(draft, now),
+        *_name_errors(draft),
+        *_route_errors(draft),
+        *(error for at, entry in _steps(draft) for error in _step_errors(at, entry, draft, before, providers)),
+        *_template_errors(draft, before, providers, templates),
+        *_prompt_field_errors(draft),
+        *_gallery_errors(draft, now),
     ]
 
 
 def template_roles(entries: Collection[RouteEntry], providers: Mapping[str, Provider]) -> set[str]:
-    """The setting keys under which the operations of these entries take a template."""
+    """The setting keys with which the operations of these entries take a template."""
     found = (
         providers[entry.provider_id].info.operation(entry.operation_id)
         for entry in entries
@@ -171,7 +167,7 @@ def template_roles(entries: Collection[RouteEntry], providers: Mapping[str, Prov
 
 
 def steps_of(route: Route) -> list[RouteEntry]:
-    """Everything of a route that is asked for pictures: its entries, and what makes its branded failure answer."""
+    """Every step of a route that makes pictures: its entries, and the branded failure answer."""
     return [*route.entries, _branding(route.branded)]
 
 
@@ -180,116 +176,121 @@ def _branding(branded: Branded) -> RouteEntry:
 
 
 def _steps(draft: Draft) -> list[tuple[str, RouteEntry]]:
-    """The same of a draft, each with its place."""
+    """The same for a draft, each with its path."""
     steps = [(f"route.{number}", entry) for number, entry in enumerate(draft.entries) if entry is not None]
     return steps if draft.branded is None else [*steps, ("branded", _branding(draft.branded))]
 
 
-def _name_troubles(draft: Draft) -> list[FieldError]:
+def _name_errors(draft: Draft) -> list[FieldError]:
     name = draft.document.name.strip()
     if "name" in draft.unread or (name and visible_name(name) == name):
         return []
-    return [("name", f"A name has 1 to {MAX_NAME_CHARS} characters that can be seen, in one line.")]
+    return [FieldError("name", FieldErrorCode.NAME_FORMAT, {"max": MAX_NAME_CHARS})]
 
 
-def _route_troubles(draft: Draft) -> list[FieldError]:
+def _route_errors(draft: Draft) -> list[FieldError]:
     if "route" in draft.unread:
         return []
-    troubles: list[FieldError] = []
+    errors: list[FieldError] = []
     if len(draft.entries) > MAX_ENTRIES:
-        troubles.append(("route", f"A route has at most {MAX_ENTRIES} entries."))
+        errors.append(FieldError("route", FieldErrorCode.TOO_MANY, {"max": MAX_ENTRIES}))
     if draft.document.active and not draft.entries:
-        troubles.append(("route", "A slot that is active needs at least one entry."))
+        errors.append(FieldError("route", FieldErrorCode.ACTIVE_WITHOUT_ROUTE))
     if draft.document.hedge and len(draft.entries) < 2:
-        troubles.append(("hedge", "Hedging needs a second entry to ask as well."))
-    return troubles
+        errors.append(FieldError("hedge", FieldErrorCode.HEDGE_WITHOUT_SECOND_ENTRY))
+    return errors
 
 
-def _step_troubles(
+def _step_errors(
     at: str, entry: RouteEntry, draft: Draft, before: Slot, providers: Mapping[str, Provider]
 ) -> list[FieldError]:
     provider = providers.get(entry.provider_id)
     if provider is None:
         if entry in steps_of(before.route):
             return []
-        return [(below(at, "provider_id"), f"There is no provider {entry.provider_id[:64]!r} here.")]
+        params = {"provider": entry.provider_id[:64]}
+        return [FieldError(below(at, "provider_id"), FieldErrorCode.PROVIDER_UNKNOWN, params)]
     operation = provider.info.operation(entry.operation_id)
     if operation is None:
-        told = f"The provider {provider.info.id} has no operation {entry.operation_id[:64]!r}."
-        return [(below(at, "operation_id"), told)]
+        params = {"provider": provider.info.id, "operation": entry.operation_id[:64]}
+        return [FieldError(below(at, "operation_id"), FieldErrorCode.OPERATION_UNKNOWN, params)]
     at = below(at, "settings")
-    troubles: list[FieldError] = []
+    errors: list[FieldError] = []
     try:
         provider.check_settings(operation.id, entry.settings)
     except InvalidSettings as error:
-        troubles += [(below(at, place), what) for place, what in error.errors or (("", error.detail),)]
+        found = error.errors or (FieldError("", FieldErrorCode.INVALID, {"message": error.detail}),)
+        errors += [one.below(at) for one in found]
     if "prompt_fields" not in draft.unread:
-        troubles += [
-            (below(at, name), f"{{{field}}} is not among the prompt fields.")
+        errors += [
+            FieldError(below(at, name), FieldErrorCode.PROMPT_FIELD_UNKNOWN, {"field": field})
             for name in operation.prompts
             if isinstance(text := entry.settings.get(name), str)
             for field in unknown_fields(text, draft.document.prompt_fields)
         ]
-    return troubles
+    return errors
 
 
-def _template_troubles(
+def _template_errors(
     draft: Draft, before: Slot, providers: Mapping[str, Provider], templates: Collection[UUID]
 ) -> list[FieldError]:
     steps = [entry for _, entry in _steps(draft)]
     roles = template_roles(steps, providers)
     roles_known = "route" not in draft.unread and None not in (*draft.entries, draft.branded)
-    if any(step.provider_id not in providers for step in steps):  # what they take is not known here
+    if any(step.provider_id not in providers for step in steps):  # the roles of a missing provider are unknown
         roles |= {binding.setting_key for binding in before.route.templates}
-    troubles: list[FieldError] = []
+    errors: list[FieldError] = []
     if len(draft.bindings) > MAX_TEMPLATES:
-        troubles.append(("templates", f"A slot has at most {MAX_TEMPLATES} templates."))
+        errors.append(FieldError("templates", FieldErrorCode.TOO_MANY, {"max": MAX_TEMPLATES}))
     seen: set[str] = set()
     for number, binding in enumerate(draft.bindings):
         if binding is None:
             continue
-        place = f"templates.{number}"
+        key = f"templates.{number}.setting_key"
         if binding.setting_key in seen:
-            troubles.append((below(place, "setting_key"), "There is another template under this key."))
+            errors.append(FieldError(key, FieldErrorCode.DUPLICATE))
         seen.add(binding.setting_key)
         if roles_known and binding.setting_key not in roles:
-            troubles.append((below(place, "setting_key"), no_such_role(binding.setting_key, roles)))
+            errors.append(unknown_role(key, binding.setting_key, roles))
         if binding.media_id not in templates:
-            troubles.append((below(place, "media_id"), "There is no such template."))
-    return troubles
+            errors.append(FieldError(f"templates.{number}.media_id", FieldErrorCode.TEMPLATE_NOT_FOUND))
+    return errors
 
 
-def no_such_role(setting_key: str, roles: Collection[str]) -> str:
-    """Why a template cannot be bound under this key."""
-    taken = f"there are {', '.join(sorted(roles))}" if roles else "it takes none"
-    return f"No entry of the route takes a template as {setting_key[:64]!r}; {taken}."
+def unknown_role(field: str, setting_key: str, roles: Collection[str]) -> FieldError:
+    """The error of a template binding whose setting key no step of the route uses."""
+    if not roles:
+        return FieldError(field, FieldErrorCode.TEMPLATES_NOT_SUPPORTED)
+    params = {"role": setting_key[:64], "allowed": sorted(roles)}
+    return FieldError(field, FieldErrorCode.TEMPLATE_ROLE_UNKNOWN, params)
 
 
-def _prompt_field_troubles(draft: Draft) -> list[FieldError]:
+def _prompt_field_errors(draft: Draft) -> list[FieldError]:
     names = [] if "prompt_fields" in draft.unread else draft.document.prompt_fields
-    troubles: list[FieldError] = []
+    errors: list[FieldError] = []
     if len(names) > MAX_PROMPT_FIELDS:
-        troubles.append(("prompt_fields", f"There are at most {MAX_PROMPT_FIELDS}."))
+        errors.append(FieldError("prompt_fields", FieldErrorCode.TOO_MANY, {"max": MAX_PROMPT_FIELDS}))
     for number, name in enumerate(names[: MAX_PROMPT_FIELDS + 1]):
+        field = f"prompt_fields.{number}"
         if not is_field_name(name):
-            told = "A field's name is made of A-Z, a-z, 0-9 and _, at most 64, and begins with no digit."
-            troubles.append((f"prompt_fields.{number}", told))
+            errors.append(FieldError(field, FieldErrorCode.FIELD_NAME_FORMAT, {"max": MAX_FIELD_NAME_CHARS}))
         elif name in names[:number]:
-            troubles.append((f"prompt_fields.{number}", "This field is there already."))
-    return troubles
+            errors.append(FieldError(field, FieldErrorCode.DUPLICATE))
+    return errors
 
 
-def _gallery_troubles(draft: Draft, now: datetime) -> list[FieldError]:
-    until = None if "gallery_open_until" in draft.unread else draft.document.gallery_open_until
+def _gallery_errors(draft: Draft, now: datetime) -> list[FieldError]:
+    field = "gallery_open_until"
+    until = None if field in draft.unread else draft.document.gallery_open_until
     if until is None or EARLIEST_GALLERY <= until <= now + MAX_GALLERY:
         return []
     if until < EARLIEST_GALLERY:
-        return [("gallery_open_until", f"It is not before {EARLIEST_GALLERY:%Y}; null closes the gallery.")]
-    return [("gallery_open_until", f"A gallery can be open for {MAX_GALLERY.days} days from now at most.")]
+        return [FieldError(field, FieldErrorCode.TOO_EARLY, {"min": f"{EARLIEST_GALLERY:%Y-%m-%d}"})]
+    return [FieldError(field, FieldErrorCode.TOO_FAR_AHEAD, {"days": MAX_GALLERY.days})]
 
 
 def _read_each(kind: type[_T], items: Sequence[Any], *, at: str) -> tuple[tuple[_T | None, ...], list[FieldError]]:
-    """Each item as a struct, None where it is none, and everything that is wrong with them."""
+    """Each item as a struct or None, and the errors of all items."""
     read = [_read(kind, item, at=f"{at}.{number}") for number, item in enumerate(items)]
     return tuple(item for item, _ in read), [error for _, errors in read for error in errors]
 

@@ -1,4 +1,4 @@
-"""Webhooks of slots as administrators set them: where to tell of ended jobs, signed with a secret shown once."""
+"""Webhooks of slots as administrators set them: the receiver of finished jobs, with a signing secret shown once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SECRET_BYTES = 32
 
 
 class WebhookService:
-    """Webhooks of slots, and what became of their deliveries. Methods may also raise QueueUnavailable."""
+    """Webhooks of slots and their deliveries. Methods may also raise QueueUnavailable."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class WebhookService:
         self._clock = clock
 
     async def get(self, slot_id: str) -> Webhook:
-        """SlotNotFound, WebhookNotFound."""
+        """The slot's webhook. SlotNotFound, WebhookNotFound."""
         await self._slots.get(slot_id)
         webhook = await self._webhooks.get(slot_id)
         if webhook is None:
@@ -58,7 +58,7 @@ class WebhookService:
         return webhook
 
     async def put(self, slot_id: str, url: str, *, by: Actor) -> tuple[Webhook, str | None]:
-        """Tell this URL of the slot's ended jobs from now on; with the signing secret (`whsec_...`) if it was made now.
+        """Send the slot's finished jobs to this URL; also returns the signing secret (`whsec_...`) if it is new.
 
         SlotNotFound, InvalidSettings.
         """
@@ -66,17 +66,17 @@ class WebhookService:
         self._sender.check_url(url)
         known = await self._webhooks.get(slot_id)
         if known is None:
-            return await self._keep_with_new_secret(slot_id, url, by)
+            return await self._save_with_new_secret(slot_id, url, by)
         webhook = msgspec.structs.replace(known, url=url, changed_at=self._clock.now(), changed_by=by.name)
-        await self._keep(webhook, by)
+        await self._save(webhook, by)
         return webhook, None
 
     async def rotate_secret(self, slot_id: str, *, by: Actor) -> tuple[Webhook, str]:
-        """A new signing secret and key id; the old one is used no more. SlotNotFound, WebhookNotFound."""
-        return await self._keep_with_new_secret(slot_id, (await self.get(slot_id)).url, by)
+        """Replace the signing secret and its key ID. SlotNotFound, WebhookNotFound."""
+        return await self._save_with_new_secret(slot_id, (await self.get(slot_id)).url, by)
 
     async def remove(self, slot_id: str, *, by: Actor) -> None:
-        """SlotNotFound, WebhookNotFound."""
+        """Remove the webhook. SlotNotFound, WebhookNotFound."""
         entry = self._entry(AuditAction.WEBHOOK_REMOVED, await self.get(slot_id), by)
         if not await self._webhooks.remove(slot_id, audit=entry):
             raise WebhookNotFound(f"The slot {slot_id} has no webhook.")
@@ -93,10 +93,10 @@ class WebhookService:
         return await self._outbox.find(limit=limit, states=states, slot_id=slot_id, after=after)
 
     async def redeliver(self, delivery_id: UUID) -> Delivery:
-        """Try a delivery again, now. WebhookNotFound."""
+        """Retry a delivery now. WebhookNotFound."""
         return await self._outbox.retry_now(delivery_id)
 
-    async def _keep_with_new_secret(self, slot_id: str, url: str, by: Actor) -> tuple[Webhook, str]:
+    async def _save_with_new_secret(self, slot_id: str, url: str, by: Actor) -> tuple[Webhook, str]:
         secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
         sealed = await asyncio.to_thread(self._box.seal, secret, purpose=secret_purpose(slot_id))
         webhook = Webhook(
@@ -107,14 +107,14 @@ class WebhookService:
             changed_at=self._clock.now(),
             changed_by=by.name,
         )
-        await self._keep(webhook, by)
+        await self._save(webhook, by)
         return webhook, secret
 
-    async def _keep(self, webhook: Webhook, by: Actor) -> None:
+    async def _save(self, webhook: Webhook, by: Actor) -> None:
         await self._webhooks.save(webhook, audit=self._entry(AuditAction.WEBHOOK_CHANGED, webhook, by))
 
     def _entry(self, action: AuditAction, webhook: Webhook, by: Actor) -> AuditEntry:
-        """Names the host alone: the rest of an URL may be as good as a password."""
+        """Name the host only: the rest of the URL may be a secret."""
         return audit_entry(
             action,
             by,

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 from uuid import uuid4
 
 import httpx2
@@ -20,6 +20,7 @@ import msgspec
 
 from ....core.domain.errors import ConfigurationError
 from ....core.domain.media import MIME_EXTENSIONS
+from ....core.services.support.concurrency import race
 from .response import (
     Answer,
     job_id_of,
@@ -201,16 +202,10 @@ async def send_photo(
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T:
     """The result of `work`; it is cancelled if `stop` is set first. _Interrupted."""
-    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise _Interrupted
-        return doing.result()
-    finally:
-        for task in (doing, stopping):
-            task.cancel()
-        await asyncio.gather(doing, stopping, return_exceptions=True)
+    winner, result = await race(work, stop.wait())
+    if winner == 1:
+        raise _Interrupted
+    return cast(_T, result)
 
 
 class _Form:

@@ -1,6 +1,6 @@
-"""Photos for the demo, as cameras deliver them: one turned by EXIF with a place in it, one HEIC, one of 24 megapixels.
+"""Sample photos like those of cameras: one rotated by EXIF and with GPS data, one HEIC, one of 24 megapixels.
 
-Only small originals are in the package (see CREDITS.md); they are enlarged and encoded when the demo runs.
+The package contains only small originals (see CREDITS.md), which are enlarged and encoded when they are used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _QUALITY = 90
 
 
 class DemoPhoto(msgspec.Struct, frozen=True):
-    """A photo file and what is special about it, for the demo's table."""
+    """A photo file and its special feature, for the demo's table."""
 
     title: str
     path: Path
@@ -37,13 +37,13 @@ def demo_photos(folder: Path) -> list[DemoPhoto]:
 
 
 def reference_photo() -> bytes:
-    """A portrait as a camera delivers it, for trying slots: with a face, turned by EXIF, with a place in it."""
+    """A portrait for testing slots: with a face, rotated by EXIF, with GPS data."""
     with tempfile.TemporaryDirectory(prefix="photochanger-photo-") as folder:
         return _turned(Path(folder) / "portrait.jpg").path.read_bytes()
 
 
 def _turned(path: Path) -> DemoPhoto:
-    """Held upright while the camera stored it lying: the pixels are turned back only by whoever reads EXIF."""
+    """A portrait that the camera stored in landscape: only software that reads EXIF turns it upright."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     exif[ExifTags.Base.Make] = "PhotoChanger"

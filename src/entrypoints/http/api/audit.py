@@ -1,16 +1,17 @@
-"""`GET /api/audit`: who changed what when, and who tried to come in."""
+"""`GET /api/audit`: changes by administrators, and attempts to sign in."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.audit import AuditAction
-from ..dependencies import HttpServices
+from ....core.ports.audit_log import AuditLog
 from ..protocol.etag import personal_response
 from ..protocol.query import (
     DEFAULT_PAGE,
@@ -33,11 +34,11 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/api/audit", opt={"access": Permission.SETTINGS_READ})
-async def list_audit(request: Request[Any, Any, Any]) -> ASGIApp:
+@inject
+async def list_audit(request: Request[Any, Any, Any], audit: FromDishka[AuditLog]) -> ASGIApp:
     """A page of entries, newest first."""
-    services: HttpServices = request.app.state.services
     query = read_query(request, AuditQuery)
-    page = await services.audit.find(
+    page = await audit.find(
         limit=query.limit,
         action=query.action,
         actor=query.actor,

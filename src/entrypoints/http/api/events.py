@@ -1,4 +1,4 @@
-"""`GET /api/events`: what happens to jobs and how many are live, as Server-Sent Events (WHATWG HTML §9.2)."""
+"""`GET /api/events`: job events and queue depths as Server-Sent Events (WHATWG HTML §9.2)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,39 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ....core.domain.accounts import Permission
 from ....core.domain.errors import InvalidRequest, QueueUnavailable
 from ....core.domain.job import JobEvent
+from ....core.ports.clock import Clock
+from ....core.services.auth.admins import AdminService
 from ....core.services.jobs.event_stream import (
     EventBatch,
+    EventStream,
     StreamClosed,
     Subscriber,
     TooSlow,
 )
-from ..auth.access import identity_of, may_go_on
-from ..dependencies import HttpServices
+from ....core.services.support.concurrency import race
+from ...config import Settings
+from ..auth.access import identity_of, may_continue
 from ..extensions import ABORT
-from ..protocol.disconnect import hang_up
+from ..protocol.disconnect import disconnected
 from ..protocol.query import read_query
 
 _log = logging.getLogger("photochanger.http")
 
 HEARTBEAT_SECONDS = 15.0
-"""How often a comment is sent while nothing happens, so that proxies and listeners know the connection lives."""
+"""Interval of comments while nothing happens, so that proxies and clients see that the connection is alive."""
 
 SEND_SECONDS = 20.0
-"""How long a listener may keep a message from being sent before its connection is cut."""
+"""How long a client may delay a message before its connection is cut."""
 
 CHECK_SECONDS = 15.0
-"""How often it is looked whether the listener's token still holds: its administrator may have been disabled."""
+"""Interval of checks whether the client's token is still valid: its administrator may have been disabled."""
 
 _RECONNECT_MS = 2000
 _HEADERS = [
@@ -49,19 +54,28 @@ _HEADERS = [
 
 
 class EventQuery(msgspec.Struct, frozen=True):
-    """Which events are told: those of one slot, or all."""
+    """Which events to send: those of one slot, or all."""
 
     slot_id: str | None = None
 
 
 @get("/api/events", opt={"access": Permission.JOBS_READ})
-async def events(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Tell until the client hangs up, its token holds no more, or the service stops."""
-    services: HttpServices = request.app.state.services
+@inject
+async def events(
+    request: Request[Any, Any, Any],
+    stream: FromDishka[EventStream],
+    admins: FromDishka[AdminService],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """Send events until the client disconnects, its token becomes invalid, or the service shuts down."""
     slot_id = read_query(request, EventQuery).slot_id
     after = _last_event_id(request)
-    allowed = partial(may_go_on, request, Permission.JOBS_READ)
-    return _Stream(services, slot_id=slot_id, after=after, until=identity_of(request).expires_at, allowed=allowed)
+    allowed = partial(
+        may_continue, request, Permission.JOBS_READ, admins=admins, public_base_url=config.public_base_url
+    )
+    token = _Token(expires_at=identity_of(request).expires_at, allowed=allowed, clock=clock)
+    return _EventResponse(stream, slot_id=slot_id, after=after, token=token)
 
 
 def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
@@ -69,78 +83,72 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
     if not given:
         return None
     if not (given.isascii() and given.isdigit() and len(given) <= 18):
-        raise InvalidRequest("The Last-Event-ID is none that was given out here.")
+        raise InvalidRequest("The Last-Event-ID is not one of this service.")
     return int(given)
 
 
-class _Stream:
-    """The answer: an ASGI app that goes on for as long as there is somebody to tell."""
+class _Token:
+    """The validity of the client's token while the response lasts."""
 
-    def __init__(
-        self,
-        services: HttpServices,
-        *,
-        slot_id: str | None,
-        after: int | None,
-        until: datetime,
-        allowed: Callable[[], Awaitable[bool]],
-    ) -> None:
-        self._services = services
+    def __init__(self, *, expires_at: datetime, allowed: Callable[[], Awaitable[bool]], clock: Clock) -> None:
+        self._expires_at = expires_at
+        self._allowed = allowed
+        self._clock = clock
+        self._checked_at = clock.monotonic()
+
+    @property
+    def seconds_left(self) -> float:
+        return (self._expires_at - self._clock.now()).total_seconds()
+
+    async def is_valid(self) -> bool:
+        """Whether the token is still valid, checked every CHECK_SECONDS."""
+        if self._clock.monotonic() - self._checked_at < timedelta(seconds=CHECK_SECONDS):
+            return True
+        self._checked_at = self._clock.monotonic()
+        return await self._allowed()
+
+
+class _EventResponse:
+    """The response: an ASGI app that runs as long as the client stays connected."""
+
+    def __init__(self, stream: EventStream, *, slot_id: str | None, after: int | None, token: _Token) -> None:
+        self._stream = stream
         self._slot_id = slot_id
         self._after = after
-        self._until = until
-        self._allowed = allowed
+        self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._answer(scope, receive, send)
-        except StreamClosed as error:  # before the answer began; later it ends the answer
-            raise QueueUnavailable("The service stops.") from error
+            async with self._stream.listen(after=self._after) as subscriber:
+                await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
+                await race(self._send_all(subscriber, scope, send), disconnected(receive))
+        except StreamClosed as error:  # before the response began; later `_send_all` ends it
+            raise QueueUnavailable("The service is shutting down.") from error
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._services.events.listen(after=self._after) as listener:
-            await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-            telling = asyncio.ensure_future(self._tell(listener, send))
-            hanging_up = asyncio.ensure_future(hang_up(receive))
-            try:
-                await asyncio.wait({telling, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
-                if telling.done():
-                    await self._end(telling, scope, send)
-            finally:
-                for task in (telling, hanging_up):
-                    task.cancel()
-                await asyncio.gather(telling, hanging_up, return_exceptions=True)
-
-    async def _tell(self, listener: Subscriber, send: Send) -> None:
-        await _write(send, f"retry: {_RECONNECT_MS}\n\n")
-        checked = self._services.clock.monotonic()
-        while True:
-            left = (self._until - self._services.clock.now()).total_seconds()
-            if left <= 0:
-                return
-            told: EventBatch | None = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(HEARTBEAT_SECONDS, left)):
-                    told = await listener.next()
-            if self._services.clock.monotonic() - checked >= timedelta(seconds=CHECK_SECONDS):
-                if not await self._allowed():
-                    return
-                checked = self._services.clock.monotonic()
-            await _write(send, ": still here\n\n" if told is None else _text(told, self._slot_id))
-
-    async def _end(self, telling: asyncio.Task[None], scope: Any, send: Send) -> None:
-        """Close the answer; the connection of a listener that reads nothing is cut, since nothing gets through it."""
+    async def _send_all(self, subscriber: Subscriber, scope: Any, send: Send) -> None:
+        """Send events to the end. A client that does not read is cut off: nothing else gets through to it."""
         try:
-            telling.result()
+            await self._send_events(subscriber, send)
         except StreamClosed:
-            pass  # the service stops, which is nothing that the listener did
+            pass  # shutdown, which is not the client's fault
         except (TooSlow, TimeoutError):
-            _log.info("a listener to events was too slow and is let go")
+            _log.info("event stream client too slow; disconnected")
             abort = scope.get("extensions", {}).get(ABORT)
             if abort is not None:
                 abort()
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_events(self, subscriber: Subscriber, send: Send) -> None:
+        await _write(send, f"retry: {_RECONNECT_MS}\n\n")
+        while (seconds_left := self._token.seconds_left) > 0:
+            batch: EventBatch | None = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(HEARTBEAT_SECONDS, seconds_left)):
+                    batch = await subscriber.next()
+            if not await self._token.is_valid():
+                return
+            await _write(send, ": still here\n\n" if batch is None else _text(batch, self._slot_id))
 
 
 async def _write(send: Send, text: str) -> None:
@@ -148,18 +156,18 @@ async def _write(send: Send, text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
 
-def _text(told: EventBatch, slot_id: str | None) -> str:
-    """The messages as the stream carries them. The id goes with the last: before it, something may be missing."""
-    messages = [("job", _job_body(event)) for event in told.events if slot_id in (None, event.slot_id)]
-    if told.reset:
+def _text(batch: EventBatch, slot_id: str | None) -> str:
+    """The messages of the stream. The id belongs to the last one: before it, something may be missing."""
+    messages = [("job", _job_body(event)) for event in batch.events if slot_id in (None, event.slot_id)]
+    if batch.reset:
         messages.append(("reset", {}))
-    if told.depth is not None:
-        depth = told.depth
+    if batch.depth is not None:
+        depth = batch.depth
         body = {"pending": depth.pending, "processing": depth.processing, "active": depth.active}
         messages.append(("queue", body | {"by_provider": depth.by_provider}))
     lines = "".join(f"event: {kind}\ndata: {msgspec.json.encode(body).decode()}\n\n" for kind, body in messages)
-    # An id alone is a message too: without data it tells nothing, but is remembered (WHATWG HTML §9.2.6).
-    return f"{lines[:-1]}id: {told.resume}\n\n" if lines else f"id: {told.resume}\n\n"
+    # An id without data dispatches no event but is remembered (WHATWG HTML §9.2.6).
+    return f"{lines[:-1]}id: {batch.resume}\n\n" if lines else f"id: {batch.resume}\n\n"
 
 
 def _job_body(event: JobEvent) -> dict[str, Any]:

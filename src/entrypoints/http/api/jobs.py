@@ -1,4 +1,4 @@
-"""Jobs: lists for administrators, everything about one, and what became of it for whoever holds its own link."""
+"""Jobs: lists and details for administrators, and the outcome of one job for the holder of its link."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.deadlines import remaining
-from ....core.domain.errors import InvalidRequest, JobNotFound
+from ....core.domain.errors import JobNotFound, invalid_query
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import (
     FailureReason,
     Job,
@@ -23,12 +26,19 @@ from ....core.domain.job import (
     JobState,
     LogEntry,
 )
+from ....core.ports.clock import Clock
+from ....core.ports.job_log import JobLog
+from ....core.ports.job_repository import JobRepository
+from ....core.ports.job_service import JobService
+from ....core.ports.media_service import MediaService
+from ....core.ports.media_store import MediaStore
+from ...config import Settings
 from ..auth.access import PublicAccess, actor_of
-from ..dependencies import HttpServices
 from ..protocol.etag import json_response, personal_response
 from ..protocol.file_response import serve_file
 from ..protocol.job_response import JobBody, job_body
 from ..protocol.links import UrlBuilder
+from ..protocol.path_ids import UNKNOWN_ID
 from ..protocol.query import (
     DEFAULT_PAGE,
     Cursor,
@@ -39,11 +49,13 @@ from ..protocol.query import (
     several,
 )
 
+NO_JOB = JobNotFound("Job not found.")
+
 
 class JobSummary(JobBody, kw_only=True):
-    """A job in a list: with how long it waited, was worked on, and took in all, and what is left of its window.
+    """A job in a list, with its durations and what is left of its sync window.
 
-    `wait_ms`: until a worker took it; `processing_ms`: from then on; both until now while it is live.
+    `wait_ms`: until a worker acquired it; `processing_ms`: since then; both until now while it is active.
     """
 
     wait_ms: int
@@ -53,7 +65,7 @@ class JobSummary(JobBody, kw_only=True):
 
 
 class PhotoBody(msgspec.Struct, kw_only=True):
-    """The photo of a job as it was received."""
+    """The photo of a job as received."""
 
     mime: str
     width: int
@@ -63,7 +75,7 @@ class PhotoBody(msgspec.Struct, kw_only=True):
 
 
 class LogBody(msgspec.Struct, kw_only=True):
-    """A line of a job's processing log."""
+    """An entry of a job's processing log."""
 
     at: datetime
     event: str
@@ -71,7 +83,7 @@ class LogBody(msgspec.Struct, kw_only=True):
 
 
 class JobDetail(JobSummary, kw_only=True):
-    """Everything about one job."""
+    """A job with all its details."""
 
     photo: PhotoBody
     metadata: dict[str, str]
@@ -83,7 +95,7 @@ class JobDetail(JobSummary, kw_only=True):
 
 
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The filters of a list. `state` holds one state or several, with commas between them."""
+    """The filters of a list. `state` is one state or several, separated by commas."""
 
     state: str | None = None
     slot_id: str | None = None
@@ -97,12 +109,12 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def job_summary(job: Job, links: UrlBuilder, *, now: datetime) -> JobSummary:
-    """A job as a list tells of it."""
+    """A job for a list."""
     return JobSummary(**_summary(job, links, now))
 
 
 def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntry]) -> JobDetail:
-    """A job with everything that is known of it."""
+    """A job with all its details."""
     facts = job.photo.facts
     file = job.photo.file
     return JobDetail(
@@ -125,77 +137,93 @@ def log_body(entry: LogEntry) -> LogBody:
 
 
 @get("/api/jobs", opt={"access": Permission.JOBS_READ})
-async def list_jobs(request: Request[Any, Any, Any]) -> ASGIApp:
+@inject
+async def list_jobs(
+    request: Request[Any, Any, Any],
+    jobs: FromDishka[JobRepository],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
     """A page of jobs."""
-    services: HttpServices = request.app.state.services
     query = read_query(request, JobQuery)
-    page = await services.job_records.find(
-        _filter(query), order=query.sort, limit=query.limit, after=position_of(query.cursor)
-    )
-    links = UrlBuilder(request.scope, services.public_base_url)
-    now = services.clock.now()
+    page = await jobs.find(_filter(query), order=query.sort, limit=query.limit, after=position_of(query.cursor))
+    links = UrlBuilder(request.scope, config.public_base_url)
+    now = clock.now()
     items = [job_summary(job, links, now=now) for job in page.items]
     return personal_response(request, {"items": items, "next_cursor": cursor_of(page.next)})
 
 
-@get("/api/jobs/{job_id:str}", opt={"access": PublicAccess.JOB_LINK})
-async def get_job(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The job. With its own link's token what a guest may know; a wrong token is told the same as no such job."""
-    services: HttpServices = request.app.state.services
-    job = await services.jobs.get(job_id_of(request))
-    links = UrlBuilder(request.scope, services.public_base_url)
+@get("/api/jobs/{job_id:str}", opt={"access": PublicAccess.JOB_LINK, UNKNOWN_ID: NO_JOB})
+@inject
+async def get_job(
+    request: Request[Any, Any, Any],
+    job_id: FromPath[UUID],
+    jobs: FromDishka[JobService],
+    job_log: FromDishka[JobLog],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """The job: for the holder of its link what a guest may see. A wrong token is answered like an unknown job."""
+    job = await jobs.get(job_id)
+    links = UrlBuilder(request.scope, config.public_base_url)
     if "token" in request.query_params:
         token = str(request.query_params["token"])
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
-            raise JobNotFound("Job not found.")
+            raise JobNotFound(NO_JOB.detail)
         return personal_response(request, job_body(job, links))
-    logs = await services.job_log.entries(job.id)
-    return personal_response(request, job_detail(job, links, now=services.clock.now(), logs=logs))
+    logs = await job_log.entries(job.id)
+    return personal_response(request, job_detail(job, links, now=clock.now(), logs=logs))
 
 
-@get("/api/jobs/{job_id:str}/logs", opt={"access": Permission.JOBS_READ})
-async def get_job_logs(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Everything that happened to the job, oldest first."""
-    services: HttpServices = request.app.state.services
-    job = await services.jobs.get(job_id_of(request))
-    logs = await services.job_log.entries(job.id)
+@get("/api/jobs/{job_id:str}/logs", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})
+@inject
+async def get_job_logs(
+    request: Request[Any, Any, Any],
+    job_id: FromPath[UUID],
+    jobs: FromDishka[JobService],
+    job_log: FromDishka[JobLog],
+) -> ASGIApp:
+    """The job's processing log, oldest entry first."""
+    logs = await job_log.entries((await jobs.get(job_id)).id)
     return personal_response(request, {"items": [log_body(entry) for entry in logs]})
 
 
-@post("/api/jobs/{job_id:str}/cancel", opt={"access": Permission.JOBS_WRITE})
-async def cancel_job(request: Request[Any, Any, Any]) -> ASGIApp:
-    """End a live job and stop its provider call."""
-    services: HttpServices = request.app.state.services
-    job = await services.jobs.cancel(job_id_of(request), by=actor_of(request))
-    now = services.clock.now()
-    links = UrlBuilder(request.scope, services.public_base_url)
-    return json_response(job_summary(job, links, now=now), status=202)
+@post("/api/jobs/{job_id:str}/cancel", opt={"access": Permission.JOBS_WRITE, UNKNOWN_ID: NO_JOB})
+@inject
+async def cancel_job(
+    request: Request[Any, Any, Any],
+    job_id: FromPath[UUID],
+    jobs: FromDishka[JobService],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """Cancel an active job and stop its provider call."""
+    job = await jobs.cancel(job_id, by=actor_of(request))
+    links = UrlBuilder(request.scope, config.public_base_url)
+    return json_response(job_summary(job, links, now=clock.now()), status=202)
 
 
-@get("/api/jobs/{job_id:str}/photo", opt={"access": Permission.JOBS_READ})
-async def get_job_photo(request: Request[Any, Any, Any]) -> ASGIApp:
-    """A small WebP of the photo that the job's result was made of."""
-    services: HttpServices = request.app.state.services
-    file = await services.media.job_photo(job_id_of(request))
-    return await serve_file(request, services.store, file, now=services.clock.now())
-
-
-def job_id_of(request: Request[Any, Any, Any]) -> UUID:
-    """The job that the path names; JobNotFound for what is no id."""
-    try:
-        return UUID(request.path_params["job_id"])
-    except ValueError:
-        raise JobNotFound("Job not found.") from None
+@get("/api/jobs/{job_id:str}/photo", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})
+@inject
+async def get_job_photo(
+    request: Request[Any, Any, Any],
+    job_id: FromPath[UUID],
+    media: FromDishka[MediaService],
+    store: FromDishka[MediaStore],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """A small WebP of the job's photo."""
+    return await serve_file(request, store, await media.job_photo(job_id), now=clock.now())
 
 
 def _filter(query: JobQuery) -> JobFilter:
     errors = tuple(
-        (name, "The moment needs a time zone, such as Z at its end.")
+        FieldError(name, FieldErrorCode.TIME_ZONE_REQUIRED)
         for name in ("created_from", "created_to")
         if (moment := getattr(query, name)) is not None and moment.tzinfo is None
     )
     if errors:
-        raise InvalidRequest("The query cannot be used: a moment has no time zone.", errors=errors)
+        raise invalid_query(errors)
     return JobFilter(
         states=several(query.state, JobState, name="state"),
         slot_id=query.slot_id,
@@ -220,5 +248,5 @@ def _summary(job: Job, links: UrlBuilder, now: datetime) -> dict[str, Any]:
 
 
 def _ms(duration: timedelta) -> int:
-    """Whole milliseconds; never negative, whatever two clocks say."""
+    """Whole milliseconds; never negative, even if two clocks differ."""
     return max(round(duration / timedelta(milliseconds=1)), 0)

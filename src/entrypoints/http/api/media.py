@@ -1,4 +1,4 @@
-"""Media objects of other programs, and the purge of what is kept no more."""
+"""Media objects of other programs, and the purge of expired files."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.errors import InvalidMultipart, PayloadTooLarge
+from ....core.domain.errors import InvalidMultipart
 from ....core.domain.media import MediaObject
 from ....core.domain.validation import parse_fields
 from ....core.ports.media_service import MediaService
-from ....core.services.maintenance.purge import PurgeScope
+from ....core.services.maintenance.purge import PurgeScope, PurgeService
+from ....core.services.settings.service import SettingsService
+from ...config import Settings
 from ..auth.access import actor_of
-from ..dependencies import HttpServices
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import FORM_OVERHEAD_BYTES, read_form
+from ..protocol.multipart import read_form
 
 
 class MediaBody(msgspec.Struct, kw_only=True):
-    """A media object: its link ends at `expires_at`, and there is no way to prolong it."""
+    """A media object. Its link expires at `expires_at`, which cannot be extended."""
 
     id: UUID
     url: str
@@ -38,57 +40,57 @@ class MediaBody(msgspec.Struct, kw_only=True):
 
 
 class PurgeDocument(msgspec.Struct, frozen=True):
-    """What is to be purged."""
+    """What to purge."""
 
     scope: PurgeScope
 
 
 class _MediaForm:
-    """The FormReader of an upload: a picture and nothing else."""
+    """The FormReader of an upload: one picture and no fields."""
 
     def __init__(self, media: MediaService) -> None:
         self._media = media
 
     async def field(self, name: str, text: str) -> None:
-        raise InvalidMultipart(f"The form takes a picture alone, not {name[:64]!r}.")
+        raise InvalidMultipart(f"The form takes only a picture, not {name[:64]!r}.")
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> MediaObject:
         return await self._media.register_upload(data)
 
-    async def discard(self, kept: MediaObject) -> None:
-        await self._media.remove(kept.id)
+    async def discard(self, stored: MediaObject) -> None:
+        await self._media.remove(stored.id)
 
-    def end(self) -> None:
-        """The picture alone is enough."""
+    def end(self) -> None: ...
 
 
 @post("/api/media/register", opt={"access": Permission.MEDIA_WRITE})
-async def register_media(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Keep a picture for a while under a public link."""
-    services: HttpServices = request.app.state.services
-    max_bytes = (await services.settings.current()).max_upload_bytes + FORM_OVERHEAD_BYTES
-    if (request.content_length or 0) > max_bytes:
-        raise PayloadTooLarge("The request is larger than is accepted.")
-    form = _MediaForm(services.media)
-    content_type = request.headers.get("content-type", "")
-    media = await read_form(request.receive, content_type, max_bytes=max_bytes, reader=form)
-    link = UrlBuilder(request.scope, services.public_base_url).media(media.id)
+@inject
+async def register_media(
+    request: Request[Any, Any, Any],
+    media: FromDishka[MediaService],
+    settings: FromDishka[SettingsService],
+    config: FromDishka[Settings],
+) -> ASGIApp:
+    """Store a picture under a public link that expires."""
+    max_bytes = (await settings.current()).max_upload_bytes
+    stored = await read_form(request, _MediaForm(media), max_file_bytes=max_bytes)
+    link = UrlBuilder(request.scope, config.public_base_url).media(stored.id)
     body = MediaBody(
-        id=media.id,
+        id=stored.id,
         url=link,
-        mime=media.mime,
-        size_bytes=media.file.size_bytes,
-        sha256=media.file.sha256,
-        created_at=media.created_at,
-        expires_at=media.expires_at,
+        mime=stored.mime,
+        size_bytes=stored.file.size_bytes,
+        sha256=stored.file.sha256,
+        created_at=stored.created_at,
+        expires_at=stored.expires_at,
     )
     return json_response(body, status=201, headers={"Location": link})
 
 
 @post("/api/media/cache/purge", opt={"access": Permission.SETTINGS_WRITE})
-async def purge(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Begin to remove what has expired or lost its owner; nothing else is ever removed."""
-    services: HttpServices = request.app.state.services
+@inject
+async def purge(request: Request[Any, Any, Any], purges: FromDishka[PurgeService]) -> ASGIApp:
+    """Start to delete expired and orphaned files."""
     scope = parse_fields(PurgeDocument, await read_json(request)).scope
-    await services.purges.begin(scope, by=actor_of(request))
+    await purges.begin(scope, by=actor_of(request))
     return json_response({"scope": scope}, status=202)

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get, post, put
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
@@ -15,9 +17,12 @@ from ....core.domain.accounts import Permission
 from ....core.domain.job import Job
 from ....core.domain.result_files import RECENT_RESULTS
 from ....core.domain.slot import Slot, slot_document
+from ....core.ports.clock import Clock
+from ....core.ports.result_index import ResultIndex
+from ....core.services.slots.service import SlotService
+from ...config import Settings
 from ..auth.access import actor_of
-from ..dependencies import HttpServices
-from ..protocol.etag import required_version, tagged_response, version_tag
+from ..protocol.etag import no_content, required_version, tagged_response, version_tag
 from ..protocol.json_body import read_json
 from ..protocol.links import UrlBuilder
 from ..protocol.query import read_query
@@ -36,7 +41,7 @@ class RecentResult(msgspec.Struct, kw_only=True):
 
 
 class SlotFilter(msgspec.Struct, frozen=True):
-    """Which slots a list holds."""
+    """The filters of the list."""
 
     provider_id: str | None = None
     operation_id: str | None = None
@@ -44,7 +49,7 @@ class SlotFilter(msgspec.Struct, frozen=True):
 
 
 def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
-    """The slot on the wire."""
+    """A slot as JSON."""
     return {
         "id": slot.id,
         **slot_document(slot),
@@ -56,7 +61,7 @@ def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
 
 
 def recent_result(job: Job, links: UrlBuilder) -> RecentResult:
-    """A job's result as lists of pictures tell of it."""
+    """The result of a job, for lists of results."""
     assert job.result is not None
     assert job.finalized_at is not None
     return RecentResult(
@@ -71,43 +76,63 @@ def recent_result(job: Job, links: UrlBuilder) -> RecentResult:
 
 
 @get("/api/slots", opt={"access": Permission.SLOTS_READ})
-async def list_slots(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The slots, or those that fit."""
-    services: HttpServices = request.app.state.services
+@inject
+async def list_slots(
+    request: Request[Any, Any, Any], slots: FromDishka[SlotService], config: FromDishka[Settings]
+) -> ASGIApp:
+    """The slots that match the filter."""
     wanted = read_query(request, SlotFilter)
-    found = await services.slots.list(**msgspec.structs.asdict(wanted))
-    links = UrlBuilder(request.scope, services.public_base_url)
+    found = await slots.list(**msgspec.structs.asdict(wanted))
+    links = UrlBuilder(request.scope, config.public_base_url)
     return tagged_response(request, {"items": [slot_body(slot, links) for slot in found]})
 
 
 @get("/api/slots/{slot_id:str}", opt={"access": Permission.SLOTS_READ})
-async def get_slot(request: Request[Any, Any, Any]) -> ASGIApp:
-    """One slot with its newest results."""
-    services: HttpServices = request.app.state.services
-    return await _answer(request, services, await services.slots.get(request.path_params["slot_id"]))
+@inject
+async def get_slot(
+    request: Request[Any, Any, Any],
+    slot_id: FromPath[str],
+    slots: FromDishka[SlotService],
+    results: FromDishka[ResultIndex],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """A slot with its most recent results."""
+    return _response(request, await slots.get(slot_id), await _recent(slot_id, results, clock), config)
 
 
 @put("/api/slots/{slot_id:str}", opt={"access": Permission.SLOTS_WRITE})
-async def put_slot(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Store a slot; jobs that are under way keep what they began with."""
-    services: HttpServices = request.app.state.services
-    slot_id: str = request.path_params["slot_id"]
+@inject
+async def put_slot(
+    request: Request[Any, Any, Any],
+    slot_id: FromPath[str],
+    slots: FromDishka[SlotService],
+    results: FromDishka[ResultIndex],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """Store a slot; active jobs keep the slot as it was when they were created."""
     version = required_version(request)
     document = await read_json(request)
-    slot = await services.slots.put(slot_id, document, expected_version=version, by=actor_of(request))
-    return await _answer(request, services, slot)
+    slot = await slots.put(slot_id, document, expected_version=version, by=actor_of(request))
+    return _response(request, slot, await _recent(slot_id, results, clock), config)
 
 
 @post("/api/slots/{slot_id:str}/reset_stats", opt={"access": Permission.SLOTS_WRITE})
-async def reset_stats(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Count the slot's statistics from now on."""
-    services: HttpServices = request.app.state.services
-    await services.slots.reset_stats(request.path_params["slot_id"], by=actor_of(request))
-    return ASGIResponse(status_code=204, headers={"Cache-Control": "no-store"})
+@inject
+async def reset_stats(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], slots: FromDishka[SlotService]
+) -> ASGIApp:
+    """Restart the slot's statistics from now."""
+    await slots.reset_stats(slot_id, by=actor_of(request))
+    return no_content()
 
 
-async def _answer(request: Request[Any, Any, Any], services: HttpServices, slot: Slot) -> ASGIResponse:
-    links = UrlBuilder(request.scope, services.public_base_url)
-    recent = await services.results.recent(slot.id, now=services.clock.now(), limit=RECENT_RESULTS)
-    body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent.items]}
+async def _recent(slot_id: str, results: ResultIndex, clock: Clock) -> tuple[Job, ...]:
+    return (await results.recent(slot_id, now=clock.now(), limit=RECENT_RESULTS)).items
+
+
+def _response(request: Request[Any, Any, Any], slot: Slot, recent: tuple[Job, ...], config: Settings) -> ASGIResponse:
+    links = UrlBuilder(request.scope, config.public_base_url)
+    body = slot_body(slot, links) | {"recent_results": [recent_result(job, links) for job in recent]}
     return tagged_response(request, body, version=slot.version)

@@ -1,4 +1,4 @@
-"""`GET /api/stats/{slot_id}` and `GET /api/stats/global`: how jobs ended, period by period."""
+"""`GET /api/stats/{slot_id}` and `GET /api/stats/global`: outcomes of jobs by period."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -17,11 +19,11 @@ from ....core.services.stats.service import (
     PeriodFigures,
     SortBy,
     SortOrder,
+    StatsQueries,
     StatsReport,
     StatsRequest,
     ordered,
 )
-from ..dependencies import HttpServices
 from ..protocol.etag import personal_response
 from ..protocol.query import read_query
 
@@ -33,7 +35,7 @@ ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class SlotStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """What is asked about one slot."""
+    """The query about one slot."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -42,7 +44,7 @@ class SlotStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start":
 
 
 class GlobalStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """What is asked about all slots."""
+    """The query about all slots."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -57,24 +59,23 @@ class GlobalStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start
 
 
 @get("/api/stats/{slot_id:str}", opt={"access": Permission.STATS_READ})
-async def slot_stats(request: Request[Any, Any, Any]) -> ASGIApp:
-    """What one slot did, since its statistics were reset."""
-    services: HttpServices = request.app.state.services
+@inject
+async def slot_stats(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], stats: FromDishka[StatsQueries]
+) -> ASGIApp:
+    """The statistics of a slot since their reset."""
     query = read_query(request, SlotStatsQuery)
-    report = await services.statistics.of_slot(request.path_params["slot_id"], _asked(query))
-    return personal_response(
-        request,
-        _head(report)
-        | {"slot_id": request.path_params["slot_id"], "metrics": [_period(one) for one in report.periods]},
-    )
+    report = await stats.of_slot(slot_id, _stats_request(query))
+    body = {"slot_id": slot_id, "metrics": [_period(one) for one in report.periods]}
+    return personal_response(request, _head(report) | body)
 
 
 @get("/api/stats/global", opt={"access": Permission.STATS_READ})
-async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
-    """What all slots did, sorted and in pages."""
-    services: HttpServices = request.app.state.services
+@inject
+async def global_stats(request: Request[Any, Any, Any], stats: FromDishka[StatsQueries]) -> ASGIApp:
+    """The statistics of all slots, sorted and paged."""
     query = read_query(request, GlobalStatsQuery)
-    report = await services.statistics.of_all(_asked(query), slot_id=query.slot_id, provider_id=query.provider_id)
+    report = await stats.of_all(_stats_request(query), slot_id=query.slot_id, provider_id=query.provider_id)
     periods = ordered(report.periods, by=query.sort_by, order=query.sort_order)
     first = (query.page - 1) * query.page_size
     return personal_response(
@@ -90,7 +91,7 @@ async def global_stats(request: Request[Any, Any, Any]) -> ASGIApp:
     )
 
 
-def _asked(query: SlotStatsQuery | GlobalStatsQuery) -> StatsRequest:
+def _stats_request(query: SlotStatsQuery | GlobalStatsQuery) -> StatsRequest:
     return StatsRequest(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
 
 
@@ -125,5 +126,5 @@ def _providers(providers: Mapping[str, StatsSummary]) -> list[dict[str, Any]]:
 
 
 def counts(figures: StatsSummary) -> dict[str, Any]:
-    """The figures without their latency."""
+    """The figures without latency."""
     return {name: value for name, value in msgspec.structs.asdict(figures).items() if name != "latency_ms"}

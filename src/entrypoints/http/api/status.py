@@ -1,31 +1,32 @@
-"""`GET /api/status`: what `photochanger status` and `doctor` know of the running service."""
+"""`GET /api/status`: the same as `photochanger status` and `doctor` show of the running service."""
 
 from __future__ import annotations
 
 import asyncio
 from importlib.metadata import version
-from typing import Any
 
-import msgspec
-from litestar import Request, get
+from dishka import AsyncContainer
+from dishka.integrations.litestar import FromDishka, inject
+from litestar import get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ..dependencies import HttpServices
-from ..ops.health import parts_of
+from ...diagnostics.readiness import Readiness
+from ...diagnostics.report import findings
+from ...diagnostics.status import collect_status, status_body
 from ..protocol.etag import json_response
 
 
 @get("/api/status", opt={"access": Permission.SETTINGS_READ})
-async def status(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The service as it is now."""
-    services: HttpServices = request.app.state.services
-    parts, shown, findings = await asyncio.gather(parts_of(services.readiness), services.status(), services.findings())
+@inject
+async def status(readiness: FromDishka[Readiness], container: FromDishka[AsyncContainer]) -> ASGIApp:
+    """The current state of the service."""
+    parts, collected, found = await asyncio.gather(readiness.parts(), collect_status(container), findings(container))
     body = {
         "version": version("photochanger"),
         "ready": all(part.ok for part in parts.values()),
         "parts": parts,
-        **msgspec.structs.asdict(shown),
-        "findings": findings,
+        **status_body(collected),
+        "findings": found,
     }
     return json_response(body)

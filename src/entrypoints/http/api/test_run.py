@@ -1,12 +1,14 @@
-"""`POST /api/slots/{slot_id}/test-run`: a photo through the very pipeline that guests' photos take, with settings that
-need not be stored yet."""
+"""`POST /api/slots/{slot_id}/test-run`: a photo through the pipeline of guests' photos, with settings that may be
+unsaved."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
 
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
@@ -14,26 +16,31 @@ from ....core.domain.errors import (
     InvalidJson,
     InvalidMultipart,
     InvalidSettings,
-    PayloadTooLarge,
 )
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import JobSource
 from ....core.domain.media import Photo
 from ....core.domain.slot import Slot
+from ....core.ports.clock import Clock
+from ....core.ports.job_log import JobLog
+from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
-from ..dependencies import HttpServices
+from ....core.services.settings.service import SettingsService
+from ....core.services.slots.service import SlotService
+from ...config import Settings
 from ..protocol.disconnect import wait_for
 from ..protocol.etag import json_response
 from ..protocol.json_body import MAX_JSON_BYTES, json_object
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import FORM_OVERHEAD_BYTES, read_form
+from ..protocol.multipart import read_form
 from .jobs import job_detail
 
 SLOT_FIELD = "slot"
 
 
 class _TestForm:
-    """The FormReader of a test run: the photo, and the slot as it is to be tried, as JSON."""
+    """The FormReader of a test run: the photo, and optionally the slot to test, as JSON."""
 
     def __init__(self, jobs: JobService, store: MediaStore, slot: Slot) -> None:
         self.document: dict[str, Any] | None = None
@@ -43,46 +50,53 @@ class _TestForm:
 
     async def field(self, name: str, text: str) -> None:
         if name != SLOT_FIELD or self.document is not None:
-            raise InvalidMultipart(f"The form takes a picture and one field {SLOT_FIELD!r}, not {name[:64]!r}.")
+            raise InvalidMultipart(
+                f"The form must contain a picture and at most one field {SLOT_FIELD!r}, not {name[:64]!r}."
+            )
         try:
             self.document = json_object(text)
         except InvalidJson as error:
-            raise InvalidSettings(error.detail, ((SLOT_FIELD, error.detail),)) from None
+            invalid = FieldError(SLOT_FIELD, FieldErrorCode.INVALID, {"message": error.detail})
+            raise InvalidSettings([invalid]) from None
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         return await self._jobs.receive_photo(self._slot, data)
 
-    async def discard(self, kept: Photo) -> None:
-        await self._store.delete(kept.file.key)
+    async def discard(self, stored: Photo) -> None:
+        await self._store.delete(stored.file.key)
 
-    def end(self) -> None:
-        """The picture alone is enough."""
+    def end(self) -> None: ...
 
 
 @post("/api/slots/{slot_id:str}/test-run", opt={"access": Permission.SLOTS_WRITE})
-async def test_run(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Run a photo through the slot, active or not, and answer with the job at its end, picture or not."""
-    services: HttpServices = request.app.state.services
-    slot = await services.slots.get(request.path_params["slot_id"])
-    max_bytes = (await services.settings.current()).max_upload_bytes + FORM_OVERHEAD_BYTES
-    if (request.content_length or 0) > max_bytes:
-        raise PayloadTooLarge("The request is larger than is accepted.")
-    form = _TestForm(services.jobs, services.store, slot)
-    content_type = request.headers.get("content-type", "")
-    photo = await read_form(
-        request.receive, content_type, max_bytes=max_bytes, reader=form, max_field_chars=MAX_JSON_BYTES
-    )
+@inject
+async def test_run(
+    request: Request[Any, Any, Any],
+    slot_id: FromPath[str],
+    slots: FromDishka[SlotService],
+    jobs: FromDishka[JobService],
+    queue: FromDishka[JobQueue],
+    job_log: FromDishka[JobLog],
+    store: FromDishka[MediaStore],
+    settings: FromDishka[SettingsService],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """Run a photo through the slot, even if it is inactive, and respond with the job at its end."""
+    slot = await slots.get(slot_id)
+    form = _TestForm(jobs, store, slot)
+    max_bytes = (await settings.current()).max_upload_bytes
+    photo = await read_form(request, form, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
     try:
         if form.document is not None:
-            slot = await services.slots.check(slot.id, form.document)
+            slot = await slots.check(slot.id, form.document)
         if not slot.route.entries:
-            told = "There is nothing to try: the route has no entry."
-            raise InvalidSettings(told, (("route", told),))
+            raise InvalidSettings([FieldError("route", FieldErrorCode.ROUTE_EMPTY)])
     except BaseException:
-        await services.store.delete(photo.file.key)
+        await store.delete(photo.file.key)
         raise
-    job = await services.jobs.create(slot, photo, source=JobSource.TEST)
-    job = await wait_for(request.receive, services, job, None)
-    logs = await services.job_log.entries(job.id)
-    links = UrlBuilder(request.scope, services.public_base_url)
-    return json_response(job_detail(job, links, now=services.clock.now(), logs=logs))
+    job = await jobs.create(slot, photo, source=JobSource.TEST)
+    job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock)
+    logs = await job_log.entries(job.id)
+    links = UrlBuilder(request.scope, config.public_base_url)
+    return json_response(job_detail(job, links, now=clock.now(), logs=logs))

@@ -1,4 +1,4 @@
-"""Webhooks of slots, and what became of their deliveries."""
+"""Webhooks of slots, and their deliveries."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, delete, get, post, put
-from litestar.response.base import ASGIResponse
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.errors import WebhookNotFound
 from ....core.domain.validation import parse_fields
 from ....core.domain.webhook import DeliveryState, Webhook
+from ....core.services.webhooks.service import WebhookService
 from ..auth.access import actor_of
-from ..dependencies import HttpServices
-from ..protocol.etag import json_response, personal_response
+from ..protocol.etag import json_response, no_content, personal_response
 from ..protocol.json_body import read_json
+from ..protocol.path_ids import UNKNOWN_ID
 from ..protocol.query import (
     DEFAULT_PAGE,
     Cursor,
@@ -33,13 +35,13 @@ _PATH = "/api/slots/{slot_id:str}/webhook"
 
 
 class WebhookDocument(msgspec.Struct, frozen=True):
-    """Where to tell of ended jobs."""
+    """The URL that is called when jobs end."""
 
     url: str
 
 
 class WebhookBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A webhook as it may be shown; `secret` once, in the answer to the request that made it."""
+    """A webhook; `secret` only in the response to the request that created it."""
 
     slot_id: str
     url: str
@@ -53,7 +55,7 @@ class WebhookBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The filters of the list. `state` holds one state or several, with commas between them."""
+    """The filters of the list. `state` is one state or several, separated by commas."""
 
     state: str | None = None
     slot_id: str | None = None
@@ -62,43 +64,51 @@ class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get(_PATH, opt={"access": Permission.SLOTS_READ})
-async def get_webhook(request: Request[Any, Any, Any]) -> ASGIApp:
+@inject
+async def get_webhook(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
+) -> ASGIApp:
     """The slot's webhook, without its secret."""
-    services: HttpServices = request.app.state.services
-    return personal_response(request, _body(await services.webhooks.get(request.path_params["slot_id"])))
+    return personal_response(request, _body(await webhooks.get(slot_id)))
 
 
 @put(_PATH, opt={"access": Permission.SLOTS_WRITE})
-async def put_webhook(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Tell this URL from now on; the secret is in the answer if it was made now."""
-    services: HttpServices = request.app.state.services
+@inject
+async def put_webhook(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
+) -> ASGIApp:
+    """Create or change the webhook; the response contains the secret if the webhook is new."""
     document = parse_fields(WebhookDocument, await read_json(request))
-    webhook, secret = await services.webhooks.put(request.path_params["slot_id"], document.url, by=actor_of(request))
+    webhook, secret = await webhooks.put(slot_id, document.url, by=actor_of(request))
     return json_response(_body(webhook, secret))
 
 
 @post(f"{_PATH}/secret", opt={"access": Permission.SLOTS_WRITE})
-async def rotate_webhook_secret(request: Request[Any, Any, Any]) -> ASGIApp:
-    """A new signing secret."""
-    services: HttpServices = request.app.state.services
-    webhook, secret = await services.webhooks.rotate_secret(request.path_params["slot_id"], by=actor_of(request))
+@inject
+async def rotate_webhook_secret(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
+) -> ASGIApp:
+    """Replace the signing secret."""
+    webhook, secret = await webhooks.rotate_secret(slot_id, by=actor_of(request))
     return json_response(_body(webhook, secret))
 
 
 @delete(_PATH, status_code=200, opt={"access": Permission.SLOTS_WRITE})
-async def delete_webhook(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Tell nobody any more."""
-    services: HttpServices = request.app.state.services
-    await services.webhooks.remove(request.path_params["slot_id"], by=actor_of(request))
-    return ASGIResponse(status_code=204, headers={"Cache-Control": "no-store"})
+@inject
+async def delete_webhook(
+    request: Request[Any, Any, Any], slot_id: FromPath[str], webhooks: FromDishka[WebhookService]
+) -> ASGIApp:
+    """Remove the webhook."""
+    await webhooks.remove(slot_id, by=actor_of(request))
+    return no_content()
 
 
 @get("/api/webhooks/deliveries", opt={"access": Permission.SLOTS_READ})
-async def list_deliveries(request: Request[Any, Any, Any]) -> ASGIApp:
+@inject
+async def list_deliveries(request: Request[Any, Any, Any], webhooks: FromDishka[WebhookService]) -> ASGIApp:
     """A page of deliveries, newest first; `state=dead` is the dead-letter list."""
-    services: HttpServices = request.app.state.services
     query = read_query(request, DeliveryQuery)
-    page = await services.webhooks.deliveries(
+    page = await webhooks.deliveries(
         states=several(query.state, DeliveryState, name="state") or tuple(DeliveryState),
         slot_id=query.slot_id,
         limit=query.limit,
@@ -107,15 +117,14 @@ async def list_deliveries(request: Request[Any, Any, Any]) -> ASGIApp:
     return personal_response(request, {"items": page.items, "next_cursor": cursor_of(page.next)})
 
 
-@post("/api/webhooks/deliveries/{delivery_id:str}/redeliver", opt={"access": Permission.SLOTS_WRITE})
-async def redeliver(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Try a delivery again, now."""
-    services: HttpServices = request.app.state.services
-    try:
-        delivery_id = UUID(request.path_params["delivery_id"])
-    except ValueError:
-        raise WebhookNotFound("There is no such delivery.") from None
-    return json_response(await services.webhooks.redeliver(delivery_id), status=202)
+@post(
+    "/api/webhooks/deliveries/{delivery_id:str}/redeliver",
+    opt={"access": Permission.SLOTS_WRITE, UNKNOWN_ID: WebhookNotFound("There is no such delivery.")},
+)
+@inject
+async def redeliver(delivery_id: FromPath[UUID], webhooks: FromDishka[WebhookService]) -> ASGIApp:
+    """Repeat a delivery immediately."""
+    return json_response(await webhooks.redeliver(delivery_id), status=202)
 
 
 def _body(webhook: Webhook, secret: str | None = None) -> WebhookBody:

@@ -1,11 +1,13 @@
-"""`POST /api/login` gives a token for a name and a password, `POST /api/session` the same as a cookie for browsers;
-`GET /api/me` says whose it is."""
+"""`POST /api/login` exchanges name and password for a token, `POST /api/session` for a cookie with that token;
+`GET /api/me` describes the caller."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, delete, get, post
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
@@ -14,7 +16,10 @@ from ....core.domain.accounts import Actor, Identity
 from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.errors import InvalidToken
 from ....core.domain.validation import parse_fields
-from ..dependencies import HttpServices
+from ....core.ports.audit_log import AuditLog
+from ....core.ports.clock import Clock
+from ....core.services.auth.admins import AdminService
+from ...config import Settings
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
 from .access import PublicAccess, address_of, identity_of
@@ -24,7 +29,7 @@ _MAX_LOGIN_BYTES = 64 * 1024
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who wants to come in."""
+    """The body of a login."""
 
     username: Annotated[str, msgspec.Meta(max_length=1024)]
     password: str
@@ -34,7 +39,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class TokenBody(msgspec.Struct, kw_only=True):
-    """The token as RFC 6750 carries it."""
+    """The token in the form of RFC 6750."""
 
     access_token: str
     token_type: str = "bearer"
@@ -43,7 +48,7 @@ class TokenBody(msgspec.Struct, kw_only=True):
 
 
 class MeBody(msgspec.Struct, kw_only=True):
-    """Whose token it is."""
+    """The caller."""
 
     username: str
     permissions: list[str]
@@ -52,68 +57,79 @@ class MeBody(msgspec.Struct, kw_only=True):
 
 
 @post("/api/login", opt={"access": PublicAccess.PUBLIC})
-async def login(request: Request[Any, Any, Any]) -> ASGIApp:
-    """A token for an administrator."""
-    services: HttpServices = request.app.state.services
-    token, identity = await _logged_in(request)
+@inject
+async def login(request: Request[Any, Any, Any], admins: FromDishka[AdminService], clock: FromDishka[Clock]) -> ASGIApp:
+    """Create a token for an administrator."""
+    token, identity = await _log_in(request, admins)
     body = TokenBody(
         access_token=token,
-        expires_in_sec=_seconds_left(identity, services),
+        expires_in_sec=_seconds_left(identity, clock.now()),
         permissions=sorted(identity.permissions),
     )
     return json_response(body)
 
 
 @post("/api/session", opt={"access": PublicAccess.OWN_PAGE})
-async def begin_session(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The same token as a cookie that no script can read."""
-    services: HttpServices = request.app.state.services
-    token, identity = await _logged_in(request)
-    seconds = _seconds_left(identity, services)
-    cookie = new_session(request, token, seconds=seconds, public_base_url=services.public_base_url)
-    return json_response(_me(identity, services), headers={"Set-Cookie": cookie})
+@inject
+async def begin_session(
+    request: Request[Any, Any, Any],
+    admins: FromDishka[AdminService],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """Create a token and store it in a cookie that scripts cannot read."""
+    token, identity = await _log_in(request, admins)
+    now = clock.now()
+    seconds = _seconds_left(identity, now)
+    cookie = new_session(request, token, seconds=seconds, public_base_url=config.public_base_url)
+    return json_response(_me(identity, now), headers={"Set-Cookie": cookie})
 
 
 @delete("/api/session", status_code=200, opt={"access": PublicAccess.OWN_PAGE})
-async def end_session(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Take the cookie away, whatever it is worth still."""
-    services: HttpServices = request.app.state.services
-    session = session_of(request, services.public_base_url)
-    if session is not None and (identity := await _identified(session, services)) is not None:
+@inject
+async def end_session(
+    request: Request[Any, Any, Any],
+    admins: FromDishka[AdminService],
+    audit: FromDishka[AuditLog],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """Remove the cookie, whether or not it is still valid."""
+    session = session_of(request, config.public_base_url)
+    if session is not None and (identity := await _identified(session, admins)) is not None:
         by = Actor(identity.username, address_of(request))
-        entry = audit_entry(AuditAction.LOGOUT, by, now=services.clock.now(), target=identity.username)
-        await services.audit.append(entry)
-    headers = {"Set-Cookie": ended_session(request, services.public_base_url), "Cache-Control": "no-store"}
+        await audit.append(audit_entry(AuditAction.LOGOUT, by, now=clock.now(), target=identity.username))
+    headers = {"Set-Cookie": ended_session(request, config.public_base_url), "Cache-Control": "no-store"}
     return ASGIResponse(status_code=204, headers=headers)
 
 
 @get("/api/me", opt={"access": PublicAccess.ANY_TOKEN})
-async def me(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Who the token speaks for."""
-    return json_response(_me(identity_of(request), request.app.state.services))
+@inject
+async def me(request: Request[Any, Any, Any], clock: FromDishka[Clock]) -> ASGIApp:
+    """Describe the caller."""
+    return json_response(_me(identity_of(request), clock.now()))
 
 
-async def _logged_in(request: Request[Any, Any, Any]) -> tuple[str, Identity]:
-    services: HttpServices = request.app.state.services
+async def _log_in(request: Request[Any, Any, Any], admins: AdminService) -> tuple[str, Identity]:
     given = parse_fields(Credentials, await read_json(request, max_bytes=_MAX_LOGIN_BYTES))
-    return await services.admins.login(given.username, given.password, address=address_of(request))
+    return await admins.login(given.username, given.password, address=address_of(request))
 
 
-async def _identified(token: str, services: HttpServices) -> Identity | None:
+async def _identified(token: str, admins: AdminService) -> Identity | None:
     try:
-        return await services.admins.identify(token)
+        return await admins.identify(token)
     except InvalidToken:
         return None
 
 
-def _me(identity: Identity, services: HttpServices) -> MeBody:
+def _me(identity: Identity, now: datetime) -> MeBody:
     return MeBody(
         username=identity.username,
         permissions=sorted(identity.permissions),
         expires_at=identity.expires_at.isoformat(),
-        expires_in_sec=_seconds_left(identity, services),
+        expires_in_sec=_seconds_left(identity, now),
     )
 
 
-def _seconds_left(identity: Identity, services: HttpServices) -> int:
-    return max(int((identity.expires_at - services.clock.now()).total_seconds()), 0)
+def _seconds_left(identity: Identity, now: datetime) -> int:
+    return max(int((identity.expires_at - now).total_seconds()), 0)

@@ -1,31 +1,41 @@
-"""`POST /ingest/{slot_id}`: a photo comes in, and the same connection waits for the picture."""
+"""`POST /ingest/{slot_id}`: receive a photo and hold the connection until its picture is ready."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from ....core.domain.errors import InvalidRequest, PayloadTooLarge, PhotoChangerError
+from ....core.domain.errors import InvalidRequest, PhotoChangerError
 from ....core.domain.job import Job
-from ....core.domain.slot import Slot
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
-from ....core.services.support.concurrency import gather_in_order
+from ....core.ports.clock import Clock
+from ....core.ports.job_queue import JobQueue
+from ....core.ports.job_service import JobService
+from ....core.ports.media_store import MediaStore
+from ....core.ports.result_index import ResultIndex
+from ....core.ports.telemetry import Telemetry
+from ....core.services.auth.ingest_password import AuthService
+from ....core.services.settings.service import SettingsService
 from ... import logging_setup as logs
+from ...config import Settings
 from ..auth.access import PublicAccess, address_of
-from ..dependencies import HttpServices
+from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import FORM_OVERHEAD_BYTES, ClientGone
-from ..protocol.problems import STATUS, problem_of_job
-from .camera_form import read_camera_form
-from .recorder import RequestRecorder
+from ..protocol.multipart import read_form
+from ..protocol.problems import STATUS
+from .camera_form import CameraForm
 
 _log = logging.getLogger("photochanger.http")
 
@@ -33,93 +43,76 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
 @post("/ingest/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
-async def ingest(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Take a photo, wait for its picture."""
-    services: HttpServices = request.app.state.services
-    began = services.clock.monotonic()
-    told = _Told()
-    seen = RequestRecorder(request, services, request.path_params["slot_id"])
+@inject
+async def ingest(
+    request: Request[Any, Any, Any],
+    slot_id: FromPath[str],
+    auth: FromDishka[AuthService],
+    jobs: FromDishka[JobService],
+    queue: FromDishka[JobQueue],
+    results: FromDishka[ResultIndex],
+    settings: FromDishka[SettingsService],
+    store: FromDishka[MediaStore],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+    telemetry: FromDishka[Telemetry],
+) -> ASGIApp:
+    """Receive a photo and respond with its picture, a promise of it (202), or a problem."""
+    with _measured(clock, telemetry) as measured:
+        key = _idempotency_key(request)
+        preference = _Preference(request.headers.getall("prefer", []))
+        address = address_of(request)
+        await auth.check_throttle(address)
+        slot = await jobs.admit(slot_id)
+        logs.slot_id.set(slot.id)
+        form = CameraForm(slot, address=address, jobs=jobs, store=store, auth=auth)
+        photo = await read_form(request, form, max_file_bytes=(await settings.current()).max_upload_bytes)
+        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key)
+        logs.job_id.set(str(job.id))
+        job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
+        measured.outcome = ingest_outcome(job)
+        links = UrlBuilder(request.scope, config.public_base_url)
+        if not job.state.finalized:
+            return accepted_response(job, links, applied=preference.applied)
+        return await final_response(job, links, store, results, clock)
+
+
+class _Measured:
+    outcome = IngestOutcome.UNAVAILABLE
+
+
+@contextmanager
+def _measured(clock: Clock, telemetry: Telemetry) -> Iterator[_Measured]:
+    """Count and log the block as one ingest request with its outcome and duration."""
+    started = clock.monotonic()
+    measured = _Measured()
     try:
-        return await _answer(request, services, told, seen)
+        yield measured
     except BaseException as error:
-        told.outcome = _outcome_of(error)
-        seen.failed(error)
+        measured.outcome = _outcome_of(error)
         raise
     finally:
-        took = services.clock.monotonic() - began
-        services.telemetry.answered(told.slot_id, told.outcome, took=took)
-        _log.info("ingest: %s after %.2f s", told.outcome, took.total_seconds())
-
-
-class _Told:
-    """What is known of a request when it is answered."""
-
-    slot_id: str | None = None
-    outcome: IngestOutcome = IngestOutcome.UNAVAILABLE
-
-    def slot(self, slot: Slot) -> None:
-        self.slot_id = slot.id
-        logs.slot_id.set(slot.id)
-
-    def job(self, job: Job) -> None:
-        self.outcome = ingest_outcome(job)
+        took = clock.monotonic() - started
+        telemetry.answered(logs.slot_id.get(), measured.outcome, took=took)
+        _log.info("ingest: %s after %.2f s", measured.outcome, took.total_seconds())
 
 
 def _outcome_of(error: BaseException) -> IngestOutcome:
     if isinstance(error, ClientGone | asyncio.CancelledError):
         return IngestOutcome.GONE
-    at_fault = isinstance(error, PhotoChangerError) and STATUS.get(error.code, 500) < 500
-    return IngestOutcome.REFUSED if at_fault else IngestOutcome.UNAVAILABLE
-
-
-async def _answer(
-    request: Request[Any, Any, Any], services: HttpServices, told: _Told, seen: RequestRecorder
-) -> ASGIApp:
-    slot_id: str = request.path_params["slot_id"]
-    links = UrlBuilder(request.scope, services.public_base_url)
-    key = _idempotency_key(request)
-    preference = _Preference(request.headers.getall("prefer", []))
-    address = address_of(request)
-    _, (slot, settings) = await gather_in_order(
-        services.auth.check_throttle(address),
-        gather_in_order(services.jobs.admit(slot_id), services.settings.current()),
-    )
-    told.slot(slot)
-    max_bytes = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
-    if (request.content_length or 0) > max_bytes:
-        raise PayloadTooLarge("The request is larger than is accepted.")
-    photo, metadata = await read_camera_form(
-        request.receive,
-        request.headers.get("content-type", ""),
-        max_bytes=max_bytes,
-        check_password=seen.check_password,
-        receive_photo=lambda data: services.jobs.receive_photo(slot, data),
-        discard_photo=lambda photo: services.store.delete(photo.file.key),
-        watch=seen,
-    )
-    job = await services.jobs.create(slot, photo, metadata=metadata, idempotency_key=key)
-    logs.job_id.set(str(job.id))
-    seen.job_id = job.id
-    job = await wait_for(request.receive, services, job, preference.until(job))
-    told.job(job)
-    if not job.state.finalized:
-        answer = accepted_response(job, links, applied=preference.applied)
-    else:
-        answer = await final_response(job, links, services.store, services.results, services.clock)
-    ended_without = job.state.finalized and job.result is None
-    seen.answered(answer.status_code, problem_of_job(job) if ended_without else None)
-    return answer
+    refused = isinstance(error, PhotoChangerError) and STATUS.get(error.code, 500) < 500
+    return IngestOutcome.REFUSED if refused else IngestOutcome.UNAVAILABLE
 
 
 def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.match(key):
-        raise InvalidRequest("An Idempotency-Key has 1 to 255 visible ASCII characters.")
+        raise InvalidRequest("The Idempotency-Key must be 1 to 255 visible ASCII characters.")
     return key
 
 
 class _Preference:
-    """What the client prefers (RFC 7240): `respond-async`, `wait=N`; what is not understood is ignored."""
+    """The client's preference (RFC 7240): `respond-async` or `wait=N`; everything else is ignored."""
 
     def __init__(self, headers: list[str]) -> None:
         self.applied = ""
@@ -133,7 +126,7 @@ class _Preference:
                 self._wait, self.applied = timedelta(seconds=int(value)), f"wait={int(value)}"
 
     def until(self, job: Job) -> datetime | None:
-        """Until when to hold the request; None: until the job's deadline, whose answer is not a promise."""
+        """When to stop holding the request; None: at the job's deadline, when it ends with its final response."""
         if self._wait is None or job.created_at + self._wait >= job.expires_at:
             return None
         return job.created_at + self._wait

@@ -1,17 +1,18 @@
-"""What was seen of an ingest request while it was read, made into the slot's last request once it is answered."""
+"""Records each request to a slot's ingest address, with its response, as the slot's last request.
+
+An ASGI layer around the app: it observes the form while it is read, and the problem in the response.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request
-from litestar.exceptions import MethodNotAllowedException
-from litestar.response.base import Response
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from ....core.domain.errors import InvalidPassword, PhotoChangerError
 from ....core.domain.ingest_request import (
     CLIENT_GONE,
     MAX_DETAIL_CHARS,
@@ -24,124 +25,172 @@ from ....core.domain.ingest_request import (
     shown_fields,
     shown_headers,
 )
+from ....core.ports.clock import Clock
+from ....core.ports.image_tool import ImageTool
+from ....core.services.auth.ingest_password import AuthService
 from ....core.services.media.upload import SNIFF_BYTES
+from ....core.services.slots.last_request import LastRequestLog
+from ... import logging_setup as logs
 from ..auth.access import address_of
-from ..dependencies import HttpServices
-from ..protocol.multipart import ClientGone
-from ..protocol.problems import Problem, problem_of, tell_http_error
+from ..protocol.multipart import OBSERVER
+from ..protocol.problems import PROBLEM
+
+_PREFIX = "/ingest/"
 
 
 class RequestRecorder:
-    """The FormObserver of an ingest, with what became of the request. `note` gives it to whoever keeps it."""
+    """The ASGI app with recording of its ingest requests."""
 
-    def __init__(self, request: Request[Any, Any, Any], services: HttpServices, slot_id: str) -> None:
-        self._request = request
-        self._services = services
-        self._slot_id = slot_id
-        self._received_at = services.clock.now()
-        self._fields: list[tuple[str, str]] = []
-        self._field_count = 0
-        self._password: PasswordCheck | None = None
-        self._file: tuple[str, str | None, str | None] | None = None
-        self._head = b""
-        self._size_bytes = 0
-        self._complete = False
-        self.job_id: UUID | None = None
+    def __init__(
+        self, app: ASGIApp, *, last_requests: LastRequestLog, auth: AuthService, images: ImageTool, clock: Clock
+    ) -> None:
+        self._app = app
+        self._last_requests = last_requests
+        self._auth = auth
+        self._images = images
+        self._clock = clock
 
-    def field(self, name: str, text: str) -> None:
-        """A text field was read."""
-        if name == PASSWORD_FIELD:
-            self._password = self._password or PasswordCheck.GIVEN
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        slot_id = _slot_id(scope)
+        if slot_id is None:
+            await self._app(scope, receive, send)
             return
-        self._field_count += 1
-        if len(self._fields) < MAX_FIELDS:
-            self._fields.append((name, text))
+        form = _FormRecord()
+        response = _Response()
+        received_at = self._clock.now()
+        scope.setdefault("state", {})[OBSERVER] = form
 
-    def file(self, name: str, filename: str | None, content_type: str | None) -> None:
-        """A file begins."""
-        self._file = (name, filename, content_type)
+        def record() -> None:
+            request: Request[Any, Any, Any] = Request(scope)
+            self._last_requests.note(
+                IngestRequest(
+                    slot_id=slot_id,
+                    received_at=received_at,
+                    answered_at=self._clock.now(),
+                    address=bounded(address_of(request)),
+                    method=str(request.method),
+                    content_type=_bounded(request.headers.get("content-type")),
+                    headers=shown_headers(request.headers.multi_items()),
+                    fields=shown_fields(form.fields, is_password=self._auth.was_right),
+                    field_count=form.field_count,
+                    password=form.password_check(response.code),
+                    file=self._file(form),
+                    complete=form.is_complete,
+                    status=response.status,
+                    code=response.code,
+                    detail=response.detail,
+                    job_id=UUID(job_id) if (job_id := logs.job_id.get()) else None,
+                )
+            )
 
-    def chunk(self, data: bytes) -> None:
-        """More of the file was read."""
-        self._size_bytes += len(data)
-        if len(self._head) < SNIFF_BYTES:
-            self._head += data[: SNIFF_BYTES - len(self._head)]
+        async def send_recorded(message: Message) -> None:
+            if response.add(message):
+                record()
+            await send(message)
 
-    def complete(self) -> None:
-        """The form was read to its end."""
-        self._complete = True
-
-    async def check_password(self, password: str) -> None:
-        """The service's own check, with its outcome remembered. Raises what that raises."""
         try:
-            await self._services.auth.check_ingest_password(password, address=address_of(self._request))
-        except InvalidPassword:
-            self._password = PasswordCheck.WRONG
-            raise
-        self._password = PasswordCheck.RIGHT
+            await self._app(scope, receive, send_recorded)
+        finally:
+            if response.status is None:
+                record()
 
-    def answered(self, status: int, told: Problem | None = None) -> None:
-        """Note the request with its answer."""
-        code, detail = (None, None) if told is None else (told.code, bounded(told.detail, chars=MAX_DETAIL_CHARS))
-        self._note(status, code, detail)
-
-    def failed(self, error: BaseException) -> None:
-        """Note the request with what was raised instead of an answer."""
-        if isinstance(error, PhotoChangerError):
-            told = problem_of(error)
-            self.answered(told.status, told)
-        elif isinstance(error, ClientGone | asyncio.CancelledError):
-            self._note(None, CLIENT_GONE, None)
-        else:
-            self._note(500, "internal_error", None)
-
-    def _note(self, status: int | None, code: str | None, detail: str | None) -> None:
-        self._services.last_requests.note(self._seen(self._services.clock.now(), status, code, detail))
-
-    def _seen(self, now: datetime, status: int | None, code: str | None, detail: str | None) -> IngestRequest:
-        request = self._request
-        password = self._password
-        if password is None and self._complete:
-            password = PasswordCheck.MISSING
-        return IngestRequest(
-            slot_id=self._slot_id,
-            received_at=self._received_at,
-            answered_at=now,
-            address=bounded(address_of(request)),
-            method=request.method,
-            content_type=_bounded(request.headers.get("content-type")),
-            headers=shown_headers(request.headers.multi_items()),
-            fields=shown_fields(self._fields, is_password=self._services.auth.was_right),
-            field_count=self._field_count,
-            password=password,
-            file=self._seen_file(),
-            complete=self._complete,
-            status=status,
-            code=code,
-            detail=detail,
-            job_id=self.job_id,
-        )
-
-    def _seen_file(self) -> ReceivedFile | None:
-        if self._file is None:
+    def _file(self, form: _FormRecord) -> ReceivedFile | None:
+        if form.file_head is None:
             return None
-        field, filename, content_type = self._file
+        field, filename, content_type = form.file_head
         return ReceivedFile(
             field=bounded(field),
             filename=_bounded(filename),
             content_type=_bounded(content_type),
-            size_bytes=self._size_bytes,
-            sniffed=self._services.images.sniff(self._head),
+            size_bytes=form.size_bytes,
+            sniffed_type=self._images.sniff(form.start),
         )
 
 
-def tell_method_not_allowed(request: Request[Any, Any, Any], error: MethodNotAllowedException) -> Response[Problem]:
-    """The answer to a wrong method; at the address of a slot's ingest it is what a camera's set-up may have wrong."""
-    answer = tell_http_error(request, error)
-    head, _, slot_id = request.url.path.rpartition("/")
-    if head.endswith("/ingest"):  # below whatever address the app is mounted at
-        RequestRecorder(request, request.app.state.services, slot_id).answered(answer.content.status, answer.content)
-    return answer
+def _slot_id(scope: Any) -> str | None:
+    """The slot of a request to an ingest address; None for other requests, and for a browser's preflight."""
+    if scope["type"] != ScopeType.HTTP or scope["method"] == "OPTIONS":
+        return None
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path.removeprefix(_PREFIX).rstrip("/") if path.startswith(_PREFIX) else None
+
+
+class _FormRecord:
+    """The FormObserver of an ingest."""
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[str, str]] = []
+        self.field_count = 0
+        self.file_head: tuple[str, str | None, str | None] | None = None
+        self.start = b""
+        self.size_bytes = 0
+        self.is_complete = False
+        self._password: PasswordCheck | None = None
+
+    def field(self, name: str, text: str) -> None:
+        self._password_accepted()
+        if name == PASSWORD_FIELD:
+            self._password = PasswordCheck.GIVEN
+            return
+        self.field_count += 1
+        if len(self.fields) < MAX_FIELDS:
+            self.fields.append((name, text))
+
+    def file(self, name: str, filename: str | None, content_type: str | None) -> None:
+        self._password_accepted()
+        self.file_head = (name, filename, content_type)
+
+    def chunk(self, data: bytes) -> None:
+        self.size_bytes += len(data)
+        if len(self.start) < SNIFF_BYTES:
+            self.start += data[: SNIFF_BYTES - len(self.start)]
+
+    def complete(self) -> None:
+        self._password_accepted()
+        self.is_complete = True
+
+    def password_check(self, code: str | None) -> PasswordCheck | None:
+        """The outcome for the password, given the code of the problem in the response."""
+        if code == "invalid_password":
+            return PasswordCheck.WRONG
+        if self._password is None and self.is_complete:
+            return PasswordCheck.MISSING
+        return self._password
+
+    def _password_accepted(self) -> None:
+        """Note that reading went on: a form is read on only after a right password."""
+        if self._password is PasswordCheck.GIVEN:
+            self._password = PasswordCheck.RIGHT
+
+
+class _ProblemSummary(msgspec.Struct):
+    code: str
+    detail: str
+
+
+class _Response:
+    """What is recorded of the response; without one, the client was gone."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.code: str | None = CLIENT_GONE
+        self.detail: str | None = None
+        self._is_problem = False
+
+    def add(self, message: Any) -> bool:
+        """Add a message of the response; whether it was the first one of the body."""
+        if message["type"] == "http.response.start":
+            self.code = None
+            self._is_problem = (b"content-type", PROBLEM.encode()) in message["headers"]
+            self._status = message["status"]
+            return False
+        if message["type"] != "http.response.body" or self.status is not None:
+            return False
+        self.status = self._status
+        if self._is_problem and message["body"]:
+            problem = msgspec.json.decode(message["body"], type=_ProblemSummary)
+            self.code, self.detail = problem.code, bounded(problem.detail, chars=MAX_DETAIL_CHARS)
+        return True
 
 
 def _bounded(text: str | None) -> str | None:

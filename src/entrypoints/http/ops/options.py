@@ -1,4 +1,4 @@
-"""OPTIONS: what methods there are at an address. The framework's own answer names those alone that it met first."""
+"""OPTIONS: the methods of a path. The framework's own response lists only those of one handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..auth.access import PublicAccess
 
 
 def options_handlers(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
-    """One handler for each address of these; they have to be registered before them."""
+    """A handler for each path of these handlers; they must be registered before them."""
     methods: defaultdict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
     for handler in handlers:
         for path in handler.paths:

@@ -1,36 +1,33 @@
-"""A request waits for its job, and notices when its client hangs up."""
+"""Waiting for a job while watching for the client's disconnect."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 
 from litestar.types import Receive
 
 from ....core.domain.job import Job
-from ..dependencies import HttpServices
-from .multipart import ClientGone
+from ....core.ports.clock import Clock
+from ....core.ports.job_queue import JobQueue
+from ....core.ports.job_service import JobService
+from ....core.services.support.concurrency import race
+from .body import ClientGone
 
 
-async def wait_for(receive: Receive, services: HttpServices, job: Job, until: datetime | None) -> Job:
-    """The job at its end (or at `until`). A client that hangs up is noted, and its job goes on. ClientGone."""
-    if job.state.finalized or (until is not None and until <= services.clock.now()):
+async def wait_for(
+    receive: Receive, job: Job, *, jobs: JobService, queue: JobQueue, clock: Clock, until: datetime | None = None
+) -> Job:
+    """The job at its end, or at `until`. A client that disconnects is noted; its job continues. ClientGone."""
+    if job.state.finalized or (until is not None and until <= clock.now()):
         return job
-    waiting = asyncio.ensure_future(services.jobs.wait(job.id, until=until, known=job))
-    hung_up = asyncio.ensure_future(hang_up(receive))
-    try:
-        await asyncio.wait({waiting, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        await services.queue.abandon(job.id)
-        raise ClientGone
-    finally:
-        for task in (waiting, hung_up):
-            task.cancel()
-        await asyncio.gather(waiting, hung_up, return_exceptions=True)
+    _, waited = await race(jobs.wait(job.id, until=until, known=job), disconnected(receive))
+    if waited is not None:
+        return waited
+    await queue.abandon(job.id)
+    raise ClientGone
 
 
-async def hang_up(receive: Receive) -> None:
-    """Return once the client has hung up."""
+async def disconnected(receive: Receive) -> None:
+    """Return once the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

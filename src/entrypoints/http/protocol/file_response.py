@@ -1,4 +1,4 @@
-"""Stored files as answers: whole or in part, with ETag, and streamed chunk by chunk from the store."""
+"""Stored files as responses: whole or in part, with ETag, streamed from the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
 class StreamedResponse(ASGIResponse):
-    """An answer of known length whose body is a stream; the first chunk is fetched before anything is sent."""
+    """A response of known length whose body is a stream; the first chunk is read before anything is sent."""
 
     _should_set_content_length = False
 
@@ -39,19 +39,21 @@ class StreamedResponse(ASGIResponse):
 
 
 async def begin(stream: AsyncIterator[bytes]) -> bytes:
-    """The first chunk, so that a file that is gone is found out while another answer is still possible."""
+    """The first chunk: a missing file must be noticed while another response is still possible."""
     return await anext(stream, b"")
 
 
 async def serve_file(
     request: Request[Any, Any, Any], store: MediaStore, file: PublicFile, *, now: datetime
 ) -> ASGIResponse:
-    """A public file while its link holds, as `serve_stored` does."""
-    kept = {
+    """`serve_stored` for a public file, cacheable until its link expires."""
+    caching = {
         "Cache-Control": f"private, max-age={max(int((file.expires_at - now).total_seconds()), 0)}",
         "Expires": format_datetime(file.expires_at, usegmt=True),
     }
-    return await serve_stored(request, store, file.file, mime=file.mime, download_name=file.download_name, headers=kept)
+    return await serve_stored(
+        request, store, file.file, mime=file.mime, download_name=file.download_name, headers=caching
+    )
 
 
 async def serve_stored(
@@ -63,7 +65,7 @@ async def serve_stored(
     download_name: str,
     headers: dict[str, str],
 ) -> ASGIResponse:
-    """A stored file for GET and HEAD: 200, 206, 304 or 416 (RFC 9110). MediaNotFound where the store lost it."""
+    """A stored file for GET and HEAD: 200, 206, 304 or 416 (RFC 9110). MediaNotFound if the store has lost it."""
     etag = f'"{file.sha256}"'
     kind = "attachment" if request.query_params.get("download") == "1" else "inline"
     headers = {
@@ -99,7 +101,7 @@ _UNSATISFIABLE = (0, 0)
 
 
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
-    """The bytes that one range asks for, end exclusive; None where the header is not one range, to be ignored."""
+    """The requested range, end exclusive; None if the header is not a single range, which is ignored."""
     match = _RANGE.match(wanted.strip())
     if match is None or match.groups() == ("", ""):
         return None

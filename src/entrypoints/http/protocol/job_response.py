@@ -1,4 +1,4 @@
-"""A job becomes an answer: the picture, the promise of one (202), or the problem."""
+"""Responses for jobs: the picture, the promise of one (202), or the problem."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("photochanger.http")
 
 
 class ResultBody(msgspec.Struct, kw_only=True):
-    """A finished picture as JSON tells of it."""
+    """A finished picture as JSON."""
 
     url: str
     thumbnail_url: str
@@ -40,7 +40,7 @@ class ResultBody(msgspec.Struct, kw_only=True):
 
 
 class JobBody(msgspec.Struct, kw_only=True):
-    """A job as JSON tells of it."""
+    """A job as JSON."""
 
     job_id: UUID
     slot_id: str
@@ -59,7 +59,7 @@ class JobBody(msgspec.Struct, kw_only=True):
 
 
 class AcceptedBody(msgspec.Struct, kw_only=True):
-    """The promise of a picture: where to ask, and where it will be."""
+    """The promise of a picture: where to poll, and where the picture will be."""
 
     job_id: UUID
     state: str
@@ -69,7 +69,7 @@ class AcceptedBody(msgspec.Struct, kw_only=True):
 
 
 def job_body(job: Job, links: UrlBuilder) -> JobBody:
-    """Everything that whoever submitted the job may know of it."""
+    """What the submitter of the job may know of it."""
     return JobBody(
         job_id=job.id,
         slot_id=job.slot_id,
@@ -103,7 +103,7 @@ def _result_body(job: Job, result: Result, links: UrlBuilder) -> ResultBody:
 
 
 def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIResponse:
-    """202: the job goes on, and this is where to ask for it."""
+    """202: the job continues; poll its link."""
     body = AcceptedBody(
         job_id=job.id,
         state=job.state,
@@ -124,7 +124,7 @@ def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIRespo
 async def final_response(
     job: Job, links: UrlBuilder, store: MediaStore, results: ResultIndex, clock: Clock
 ) -> ASGIResponse:
-    """The picture of a job that has ended, or the problem that it ended with. MediaNotFound, StorageUnavailable."""
+    """The picture or the problem of a job that has ended. MediaNotFound, StorageUnavailable."""
     result = job.result
     if result is None:
         return problem_response(problem_of_job(job))
@@ -149,11 +149,13 @@ async def final_response(
         after = f"\r\n--{boundary}--\r\n".encode()
         options["media_type"] = f"multipart/mixed; boundary={boundary}"
     length = len(before) + result.file.size_bytes + len(after)
-    return _Answer(stream, before + first, length=length, after=after, job=job, results=results, clock=clock, **options)
+    return _PictureResponse(
+        stream, before + first, length=length, after=after, job=job, results=results, clock=clock, **options
+    )
 
 
-class _Answer(StreamedResponse):
-    """The synchronous answer; once it is sent, nobody needs the inline preview any more."""
+class _PictureResponse(StreamedResponse):
+    """The synchronous response; once it is sent, the inline preview is obsolete."""
 
     def __init__(self, *args: Any, after: bytes, job: Job, results: ResultIndex, clock: Clock, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -172,4 +174,4 @@ class _Answer(StreamedResponse):
         try:
             await self._results.clear_preview(self._job.id, answered_at=self._clock.now())
         except PhotoChangerError as error:
-            _log.warning("the preview of job %s is left to the sweeper: %s", self._job.id, error.detail)
+            _log.warning("preview of job %s not cleared, left to the sweeper: %s", self._job.id, error.detail)

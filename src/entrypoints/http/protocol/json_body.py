@@ -1,4 +1,4 @@
-"""JSON bodies as they come from outside: bounded, whole, and read strictly."""
+"""JSON bodies of requests: limited in size and parsed strictly."""
 
 from __future__ import annotations
 
@@ -6,34 +6,30 @@ from typing import Any
 
 from litestar import Request
 
-from ....core.domain.errors import InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from ....core.domain.errors import InvalidJson, UnsupportedMediaType
 from ...strict_json import parse_json
-from .multipart import Chunks
+from .body import BodyChunks
 
 MAX_JSON_BYTES = 1024 * 1024
 
 
 async def read_json(request: Request[Any, Any, Any], *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
-    """The object in the body.
+    """The JSON object in the body.
 
-    Raises UnsupportedMediaType, PayloadTooLarge, UploadInterrupted, InvalidJson (with what is wrong), ClientGone.
+    Raises UnsupportedMediaType, PayloadTooLarge, UploadInterrupted, InvalidJson, ClientGone.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise UnsupportedMediaType("The body has to be JSON: `Content-Type: application/json`.")
-    if (request.content_length or 0) > max_bytes:
-        raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
+        raise UnsupportedMediaType("The body must be JSON with `Content-Type: application/json`.")
     data = b""
-    async for chunk in Chunks(request.receive):
+    async for chunk in BodyChunks(request, max_bytes=max_bytes):
         data += chunk
-        if len(data) > max_bytes:
-            raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
     return json_object(data)
 
 
 def json_object(data: bytes | str) -> dict[str, Any]:
-    """The object that a JSON text holds; InvalidJson."""
+    """The object in a JSON text; InvalidJson."""
     value = parse_json(data)
     if not isinstance(value, dict):
-        raise InvalidJson("It has to be a JSON object.")
+        raise InvalidJson("Must be a JSON object.")
     return value

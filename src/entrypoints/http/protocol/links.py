@@ -1,4 +1,4 @@
-"""Public links: as the operator configured them, else as the request came in."""
+"""Public links: with the configured address, otherwise with the address of the request."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Errors as RFC 9457 problems: the one table from codes to statuses, and how each kind of exception is told."""
+"""Errors as RFC 9457 problems: the table from codes to statuses, and the exception handlers."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -17,11 +18,13 @@ from ....core.domain.errors import (
     InvalidRequest,
     InvalidSettings,
     InvalidToken,
+    MissingField,
     PhotoChangerError,
     TemplateInUse,
 )
+from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import Job, JobState
-from .multipart import ClientGone
+from .body import ClientGone
 
 _log = logging.getLogger("photochanger.http")
 
@@ -78,8 +81,17 @@ STATUS = {
 _RETRY_AFTER_UNAVAILABLE = 2
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One entry of `errors`: a field, a code with parameters to translate, and the English sentence."""
+
+    field: str
+    code: FieldErrorCode
+    params: dict[str, Any]
+    detail: str
+
+
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of an error answer."""
+    """The body of an error response."""
 
     type: str
     title: str
@@ -89,12 +101,12 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     job_id: str | None = None
     expires_at: datetime | None = None
     retry_after: int | None = None
-    errors: list[dict[str, str]] | None = None
+    errors: list[FieldProblem] | None = None
     slots: list[str] | None = None
 
 
 def problem(code: str, detail: str, **more: Any) -> Problem:
-    """A problem of this code; the status comes from the table."""
+    """A problem with this code; its status comes from the table."""
     status = STATUS[code]
     return Problem(
         type=f"urn:photochanger:problem:{code}",
@@ -107,22 +119,27 @@ def problem(code: str, detail: str, **more: Any) -> Problem:
 
 
 def problem_of(error: PhotoChangerError) -> Problem:
-    """What the core raised, as a problem; an error without a status of its own is an internal one."""
+    """An error of the core as a problem; an error without a status of its own is an internal one."""
     code = error.code if error.code in STATUS else "internal_error"
     more: dict[str, Any] = {"retry_after": getattr(error, "retry_after", None)}
     if STATUS[code] == 503:
         more["retry_after"] = _RETRY_AFTER_UNAVAILABLE
-    if (field := getattr(error, "field", None)) is not None:
-        more["errors"] = [{"field": field, "detail": error.detail}]
+    if isinstance(error, MissingField):
+        more["errors"] = field_problems([FieldError(error.field, FieldErrorCode.REQUIRED)])
     if isinstance(error, InvalidSettings | InvalidRequest) and error.errors:
-        more["errors"] = [{"field": path, "detail": what} for path, what in error.errors]
+        more["errors"] = field_problems(error.errors)
     if isinstance(error, TemplateInUse):
         more["slots"] = list(error.slots)
     return problem(code, error.detail, **more)
 
 
+def field_problems(errors: Iterable[FieldError]) -> list[FieldProblem]:
+    """The wire form of field errors."""
+    return [FieldProblem(error.field, error.code, error.params, error.message) for error in errors]
+
+
 def problem_of_job(job: Job) -> Problem:
-    """Why a job that has ended has no picture."""
+    """Why a finished job has no picture."""
     code = job.error_code if job.error_code in STATUS else "provider_failed"
     if job.state is JobState.CANCELLED:
         code = "job_cancelled"
@@ -132,21 +149,21 @@ def problem_of_job(job: Job) -> Problem:
     return problem(code, detail, job_id=str(job.id), expires_at=job.expires_at, **more)
 
 
-def problem_response(told: Problem, *, headers: dict[str, str] | None = None) -> ASGIResponse:
-    """The answer that carries a problem."""
+def problem_response(body: Problem, *, headers: dict[str, str] | None = None) -> ASGIResponse:
+    """The response with a problem as its body."""
     sent = {"Cache-Control": "no-store", **(headers or {})}
-    if told.retry_after is not None:
-        sent["Retry-After"] = str(told.retry_after)
-    if told.job_id is not None:
-        sent["X-Job-Id"] = told.job_id
-    return ASGIResponse(body=msgspec.json.encode(told), status_code=told.status, media_type=PROBLEM, headers=sent)
+    if body.retry_after is not None:
+        sent["Retry-After"] = str(body.retry_after)
+    if body.job_id is not None:
+        sent["X-Job-Id"] = body.job_id
+    return ASGIResponse(body=msgspec.json.encode(body), status_code=body.status, media_type=PROBLEM, headers=sent)
 
 
 class _ProblemResponse(Response[Problem]):
-    """The same for Litestar's exception handlers, which want a Response."""
+    """A problem for Litestar's exception handlers, which return a Response."""
 
-    def __init__(self, told: Problem, headers: dict[str, str] | None = None) -> None:
-        super().__init__(told, status_code=told.status, media_type=PROBLEM)
+    def __init__(self, body: Problem, headers: dict[str, str] | None = None) -> None:
+        super().__init__(body, status_code=body.status, media_type=PROBLEM)
         self._sent = headers
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> ASGIResponse:
@@ -166,19 +183,19 @@ def handle_disconnect(request: Request[Any, Any, Any], error: ClientGone) -> Res
 
 
 class _NoResponse(Response[None]):
-    """The answer to a client that is gone."""
+    """The empty response for a client that has disconnected."""
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
-        return nobody
+        return send_nothing
 
 
-def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    """What the framework raised, as a problem."""
+def handle_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """An exception of the framework as a problem."""
     if isinstance(error, NotFoundException):
-        return _ProblemResponse(problem("not_found", "There is nothing at this address."))
+        return _ProblemResponse(problem("not_found", "Not found."))
     if isinstance(error, MethodNotAllowedException):
-        told = problem("method_not_allowed", f"{request.method} is not possible at this address.")
-        return _ProblemResponse(told, dict(error.headers or {}))
+        not_allowed = problem("method_not_allowed", f"Method {request.method} is not allowed here.")
+        return _ProblemResponse(not_allowed, dict(error.headers or {}))
     if error.status_code >= 500:
         return handle_unexpected(request, error)
     status = error.status_code if error.status_code in (400, 413) else 400
@@ -188,16 +205,16 @@ def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
 
 def handle_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _ProblemResponse(problem("internal_error", "Something unforeseen went wrong; the service's log has it."))
+    return _ProblemResponse(problem("internal_error", "Internal error; see the server log (X-Request-Id)."))
 
 
-async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    """Say nothing: the client has hung up."""
+async def send_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send nothing: the client has disconnected."""
 
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {
     ClientGone: handle_disconnect,
     PhotoChangerError: handle_domain_error,
-    HTTPException: tell_http_error,
+    HTTPException: handle_http_error,
     Exception: handle_unexpected,
 }

@@ -1,4 +1,4 @@
-"""`GET /public/gallery/{slot_id}`: a slot's pictures for its guests, where and for as long as an administrator says."""
+"""`GET /public/gallery/{slot_id}`: a slot's pictures for its guests, while an administrator has the gallery open."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.domain.job import GUEST_SOURCES, Job
+from ....core.ports.clock import Clock
+from ....core.ports.result_index import ResultIndex
+from ....core.services.slots.service import SlotService
+from ...config import Settings
 from ..auth.access import PublicAccess
-from ..dependencies import HttpServices
 from ..protocol.etag import tagged_response
 from ..protocol.links import UrlBuilder
 from ..protocol.query import (
@@ -26,7 +31,7 @@ from ..protocol.query import (
 
 
 class GalleryPicture(msgspec.Struct, kw_only=True):
-    """A picture as guests see it: no names, no metadata."""
+    """A picture for guests: no names, no metadata."""
 
     thumbnail_url: str
     download_url: str
@@ -38,31 +43,35 @@ class GalleryPicture(msgspec.Struct, kw_only=True):
 
 
 class GalleryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page."""
+    """The position in the list."""
 
     limit: Limit = DEFAULT_PAGE
     cursor: Cursor | None = None
 
 
 @get("/public/gallery/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
-async def get_gallery(request: Request[Any, Any, Any]) -> ASGIApp:
-    """A page of pictures, newest first. A gallery that is closed is told the same as one that never was."""
-    services: HttpServices = request.app.state.services
+@inject
+async def get_gallery(
+    request: Request[Any, Any, Any],
+    slot_id: FromPath[str],
+    slots: FromDishka[SlotService],
+    results: FromDishka[ResultIndex],
+    config: FromDishka[Settings],
+    clock: FromDishka[Clock],
+) -> ASGIApp:
+    """A page of pictures, newest first. A closed gallery returns 404, as for a gallery that never existed."""
     query = read_query(request, GalleryQuery)
     try:
-        slot = await services.slots.get(request.path_params["slot_id"])
+        slot = await slots.get(slot_id)
     except SlotNotFound:
-        raise MediaNotFound("There is no such gallery.") from None
-    if slot.gallery_open_until is None or slot.gallery_open_until <= services.clock.now():
-        raise MediaNotFound("There is no such gallery.")
-    page = await services.results.recent(
-        slot.id,
-        now=services.clock.now(),
-        limit=query.limit,
-        sources=GUEST_SOURCES,
-        after=position_of(query.cursor),
+        raise MediaNotFound("Gallery not found.") from None
+    now = clock.now()
+    if not slot.gallery_is_open(now):
+        raise MediaNotFound("Gallery not found.")
+    page = await results.recent(
+        slot.id, now=now, limit=query.limit, sources=GUEST_SOURCES, after=position_of(query.cursor)
     )
-    links = UrlBuilder(request.scope, services.public_base_url)
+    links = UrlBuilder(request.scope, config.public_base_url)
     body = {
         "title": slot.name,
         "open_until": slot.gallery_open_until,

@@ -7,6 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+FRAME_ROLE = "frame"
+BACKGROUND_ROLE = "background"
+"""Roles of template pictures."""
+
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Colour = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}$", description="A colour as #RRGGBB.", examples=["#1A2B3C"])]
 

@@ -1,7 +1,7 @@
-/* The page of guests: a slot's pictures on their phones and on a screen in the hall. Nobody signs in. */
+/* The public gallery: a slot's pictures on guests' phones and on a screen at the event, without sign-in. */
 import { ROOT } from "./lib/api.js";
 import { html, render, useEffect } from "./lib/html.js";
-import { LANGUAGES, choose, language, say } from "./lib/language.js";
+import { LANGUAGES, choose, language, translator } from "./lib/language.js";
 import { useStore } from "./lib/store.js";
 import { useFeed } from "./pages/gallery/feed.js";
 import { Grid } from "./pages/gallery/grid.js";
@@ -9,10 +9,10 @@ import { Slideshow } from "./pages/gallery/slideshow.js";
 import { view } from "./pages/gallery/view.js";
 import { Viewer } from "./pages/gallery/viewer.js";
 import { Icon } from "./parts/icon.js";
-import { Empty, Loading, Trouble } from "./parts/states.js";
+import { Empty, Loading, ErrorNotice } from "./parts/states.js";
 import words from "./i18n/gallery.js";
 
-const t = say(words);
+const t = translator(words);
 const SLOT = decodeURIComponent(location.pathname.slice(`${ROOT}/gallery/`.length));
 
 function Gallery() {
@@ -22,10 +22,10 @@ function Gallery() {
   useEffect(() => {
     document.title = feed.title || t("closedTitle");
   }, [feed.title, code]);
-  if (feed.state === "loading") return feed.problem ? html`<main class="gallery"><${Trouble} problem=${feed.problem} /></main>` : html`<${Loading} />`;
+  if (feed.state === "loading") return feed.problem ? html`<main class="gallery"><${ErrorNotice} problem=${feed.problem} /></main>` : html`<${Loading} />`;
   if (feed.state === "closed") return html`<${Closed} />`;
   const { title, items, hasMore, more, problem } = feed;
-  // Guests scan it from another device: the address that pictures are reached by, which need not be this screen's.
+  // Guests scan it with another device: use the public address of the pictures, which may differ from this screen's.
   const link = `${items[0]?.base ?? location.origin + ROOT}/gallery/${encodeURIComponent(SLOT)}`;
   if (what.kind === "show") return html`<${Slideshow} key=${code} ...${{ title, items, link, hasMore, more }} />`;
   const index = what.kind === "picture" ? items.findIndex((one) => one.id === what.id) : -1;

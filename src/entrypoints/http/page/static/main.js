@@ -1,18 +1,18 @@
-/* The page of administrators: who is there, where they are, and the part that is shown for it. Parts are loaded when they are first wanted. */
-import { asksAgain, me, recognize } from "./lib/api.js";
+/* The administrators' page: session, routing, and lazily loaded pages. */
+import { signInRequired, me, restoreSession } from "./lib/api.js";
 import { Fragment, html, render, useEffect, useState } from "./lib/html.js";
-import { language, say } from "./lib/language.js";
+import { language, translator } from "./lib/language.js";
 import "./lib/live.js";
 import { route } from "./lib/route.js";
 import { useStore } from "./lib/store.js";
 import "./lib/theme.js";
 import { Shell } from "./parts/shell.js";
 import { SignInAgain, SignInPage } from "./parts/sign_in.js";
-import { Empty, Loading, Trouble } from "./parts/states.js";
+import { Empty, Loading, ErrorNotice } from "./parts/states.js";
 import { Toasts } from "./parts/toasts.js";
 import words from "./i18n/common.js";
 
-const t = say(words);
+const t = translator(words);
 
 const PLACES = {
   slots: { permission: "slots:read", list: () => import("./pages/slots.js"), one: () => import("./pages/slot.js") },
@@ -23,7 +23,7 @@ const PLACES = {
 
 function App() {
   const who = useStore(me);
-  const asks = useStore(asksAgain);
+  const signInAgain = useStore(signInRequired);
   const code = useStore(language);
   const { path } = useStore(route);
   useEffect(() => {
@@ -35,7 +35,7 @@ function App() {
   return html`
     <${Shell} place=${name}><${Place} key=${path.join("/")} name=${name} id=${path[1]} who=${who} /><//>
     <${Toasts} />
-    ${asks && html`<${SignInAgain} username=${who.username} />`}
+    ${signInAgain && html`<${SignInAgain} username=${who.username} />`}
   `;
 }
 
@@ -51,17 +51,17 @@ function Place({ name, id, who }) {
   }, []);
   if (!load) return html`<${Empty}>${t("notFound")}<//>`;
   if (!may) return html`<${Empty} icon="key">${t("notAllowed", { permission: place.permission })}<//>`;
-  // Files of an earlier version are gone after an upgrade, and a page that was left open asks for them.
-  if (failed) return html`<div class="trouble" role="alert"><p>${t("newVersion")}</p><button type="button" class="button" onClick=${() => location.reload()}>${t("reload")}</button></div>`;
+  // After an upgrade the files of the earlier version are gone, and an open page still requests them.
+  if (failed) return html`<div class="error-notice" role="alert"><p>${t("newVersion")}</p><button type="button" class="button" onClick=${() => location.reload()}>${t("reload")}</button></div>`;
   return part ? html`<${part} id=${id} />` : html`<${Loading} />`;
 }
 
 async function start() {
   const root = document.getElementById("app");
   try {
-    await recognize();
+    await restoreSession();
   } catch (problem) {
-    render(html`<${Trouble} problem=${problem} again=${start} />`, root);
+    render(html`<${ErrorNotice} problem=${problem} again=${start} />`, root);
     return;
   }
   render(html`<${App} />`, root);

@@ -1,4 +1,4 @@
-/* Words of two pictures beside each other. */
+/* Texts of the before/after comparison. */
 export default {
   en: {
     before: "Before",

@@ -132,10 +132,10 @@ const words = { en: Object.fromEntries(Object.keys(RUSSIAN).map((text) => [text,
 export default words;
 
 /** A text of a provider in the language of the moment. */
-export const tell = (text) => (Object.hasOwn(RUSSIAN, text) ? words[language.get()][text] : text);
+export const providerText = (text) => (Object.hasOwn(RUSSIAN, text) ? words[language.get()][text] : text);
 
 /** A value or key of a setting as a name: "guest_onto_template" becomes "Guest onto template". */
-export function tellValue(value) {
-  const text = tell(String(value)).replaceAll("_", " ");
+export function settingLabel(value) {
+  const text = providerText(String(value)).replaceAll("_", " ");
   return text.slice(0, 1).toLocaleUpperCase() + text.slice(1);
 }

@@ -1,15 +1,15 @@
-/* The public API, as this page calls it: with the session's cookie, and with a sign-in in place when the session has ended. */
+/* Client of the public API: with the session cookie, and a sign-in dialog when the session has ended. */
 import { store } from "./store.js";
 
 export const ROOT = document.documentElement.dataset.root;
 
-/** Who is signed in (`username`, `permissions`, `expires_at`), null for nobody, undefined before anybody knows. */
+/** The signed-in user (`username`, `permissions`, `expires_at`); null if signed out, undefined before it is known. */
 export const me = store(undefined);
 
-/** Whether the page asks for a password over what somebody is working at. */
-export const asksAgain = store(false);
+/** Whether the sign-in dialog is shown over the page. */
+export const signInRequired = store(false);
 
-/** What the API said instead of an answer (RFC 9457), or that there was no answer: then `status` is 0. */
+/** An error response of the API (RFC 9457); `status` is 0 if there was no response. */
 export class Problem extends Error {
   constructor(body) {
     super(body.detail ?? body.title ?? "");
@@ -19,27 +19,22 @@ export class Problem extends Error {
     this.retryAfter = body.retry_after ?? null;
     this.slots = body.slots ?? [];
   }
-
-  /** What is said of one field, or null. */
-  of(field) {
-    return this.errors.find((error) => error.field === field)?.detail ?? null;
-  }
 }
 
 /**
- * Ask the API. `query` holds parameters (null and undefined are left out), `json` or `form` (FormData) is the body.
- * Returns `{data, etag, status, headers}`; throws Problem, and an AbortError where `signal` says so.
+ * Send a request. `query` are parameters (null and undefined are left out), `json` or `form` (FormData) is the body.
+ * Returns `{data, etag, status, headers}`; throws Problem, or AbortError if `signal` aborts.
  */
-export async function ask(method, path, options = {}) {
-  const answer = await answered(method, path, options);
+export async function request(method, path, options = {}) {
+  const answer = await successfulResponse(method, path, options);
   const text = await answer.text();
   const data = isJson(answer) && text ? JSON.parse(text) : text;
   return { data, etag: answer.headers.get("etag"), status: answer.status, headers: answer.headers };
 }
 
-/** Ask for an answer of JSON lines, and call `onLine` with each of them as it comes. Throws as `ask` does. */
-export async function follow(method, path, onLine, { signal } = {}) {
-  const answer = await answered(method, path, { signal });
+/** Request JSON lines and call `onLine` with each one as it arrives. Throws like `request`. */
+export async function requestLines(method, path, onLine, { signal } = {}) {
+  const answer = await successfulResponse(method, path, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
@@ -56,39 +51,39 @@ export async function follow(method, path, onLine, { signal } = {}) {
   }
 }
 
-/** The answer's data alone. */
-export const get = async (path, options) => (await ask("GET", path, options)).data;
+/** GET, and return only the data. */
+export const get = async (path, options) => (await request("GET", path, options)).data;
 
-/** An address below the API for pictures and links. */
+/** The URL of a path of the API, for pictures and links. */
 export const address = (path, query = {}) => `${ROOT}${path}${queryText(query)}`;
 
 export async function signIn(username, password) {
-  const { data } = await ask("POST", "/api/session", { json: { username, password } });
+  const { data } = await request("POST", "/api/session", { json: { username, password } });
   me.set(data);
-  asksAgain.set(false);
+  signInRequired.set(false);
 }
 
 export async function signOut() {
-  await ask("DELETE", "/api/session");
+  await request("DELETE", "/api/session");
   me.set(null);
-  asksAgain.set(false);
+  signInRequired.set(false);
 }
 
-/** Find out whether the cookie of an earlier visit still holds. */
-export async function recognize() {
+/** Sign in with the cookie of an earlier visit, if it is still valid. */
+export async function restoreSession() {
   const answer = await send("GET", "/api/me", {});
   me.set(answer.ok ? await answer.json() : null);
 }
 
-/** The answer, if it is a good one; Problem for what it is instead. Waits for a sign-in where the session has ended. */
-async function answered(method, path, options) {
+/** The response if it is successful, else throws Problem. Waits for a sign-in if the session has ended. */
+async function successfulResponse(method, path, options) {
   for (;;) {
     const answer = await send(method, path, options);
     if (answer.ok) return answer;
     if (answer.status !== 401 || path === "/api/session" || !me.get()) {
       throw new Problem(isJson(answer) ? await answer.json() : { status: answer.status, detail: answer.statusText });
     }
-    await signedInAgain(options.signal);
+    await untilSignedIn(options.signal);
   }
 }
 
@@ -112,12 +107,12 @@ function queryText(query) {
   return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
 }
 
-/** Resolves once somebody has signed in again; what was being worked at stays as it is meanwhile. */
-function signedInAgain(signal) {
-  asksAgain.set(true);
+/** Resolves when the user has signed in again; the page keeps its state. */
+function untilSignedIn(signal) {
+  signInRequired.set(true);
   return new Promise((resolve, reject) => {
-    const forget = asksAgain.listen((asks) => {
-      if (asks) return;
+    const forget = signInRequired.listen((required) => {
+      if (required) return;
       forget();
       resolve();
     });

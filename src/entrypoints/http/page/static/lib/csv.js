@@ -1,7 +1,7 @@
-/* Tables as files for spreadsheets: RFC 4180, in UTF-8 with the mark that Excel knows it by. */
+/* CSV files for spreadsheets: RFC 4180, UTF-8 with the byte order mark that Excel needs. */
 
 const BYTE_ORDER_MARK = "\uFEFF";
-/** What spreadsheets take for the beginning of a formula. */
+/** Characters that start a formula in spreadsheets. */
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 function cell(value) {
@@ -11,10 +11,10 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** `rows` are lists of texts, numbers and nulls; text that a spreadsheet would run as a formula is marked as text. */
+/** `rows` are lists of texts, numbers and nulls; text that looks like a formula is escaped. */
 export const csv = (rows) => rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 
-/** Give the table to the reader as a file of this name. */
+/** Download the table as a file with this name. */
 export function saveCsv(name, rows) {
   const url = URL.createObjectURL(new Blob([BYTE_ORDER_MARK, csv(rows)], { type: "text/csv;charset=utf-8" }));
   const link = document.createElement("a");

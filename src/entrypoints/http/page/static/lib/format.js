@@ -1,22 +1,22 @@
-/* Dates, numbers and sizes as people of the browser's locale write them. */
+/* Dates, numbers and sizes in the locale of the page. */
 import { locale } from "./language.js";
 
 const date = (options) => (value) => (value === null ? "" : new Intl.DateTimeFormat(locale(), options).format(new Date(value)));
 
-/** `value` is an ISO moment or a Date. */
+/** `value` is an ISO date and time or a Date. */
 export const dateTime = date({ dateStyle: "medium", timeStyle: "short" });
 export const dateTimeExact = date({ dateStyle: "medium", timeStyle: "medium" });
 export const day = date({ dateStyle: "medium" });
 export const time = date({ timeStyle: "short" });
 export const timeExact = date({ timeStyle: "medium" });
 
-/** Whether the moment is of the day that it is here now. */
+/** Whether the time is on the current local day. */
 export const isToday = (value) => new Date(value).toDateString() === new Date().toDateString();
 
 export const number = (value, options) => new Intl.NumberFormat(locale(), options).format(value);
 export const percent = (share, digits = 0) => number(share, { style: "percent", maximumFractionDigits: digits });
 
-/** Milliseconds as seconds, or as they are below a tenth of one. */
+/** A duration in milliseconds as seconds, or as milliseconds below 100. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
   const unit = (value, name, digits) =>
@@ -39,7 +39,7 @@ const STEPS = [
   ["second", 1],
 ];
 
-/** How long ago, or in how long: "3 minutes ago". */
+/** Relative time: "3 minutes ago". */
 export function ago(value, now = Date.now()) {
   const seconds = (new Date(value).getTime() - now) / 1000;
   const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS.at(-1);

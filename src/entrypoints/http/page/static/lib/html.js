@@ -1,4 +1,4 @@
-/* What every part of the page draws with: Preact's elements in htm's templates, and the hooks. */
+/* Preact, its hooks, and htm templates for all components. */
 import { Fragment, createContext, h, render } from "../vendor/preact.js";
 import htm from "../vendor/htm.js";
 

@@ -1,53 +1,53 @@
-/* What happens to jobs, as it happens: one stream of events for the whole page, opened while somebody is signed in. */
-import { address, ask, me } from "./api.js";
+/* Live events of jobs: one event stream for the whole page, open while a user is signed in. */
+import { address, request, me } from "./api.js";
 import { useEffect, useRef } from "./html.js";
 import { store } from "./store.js";
 
-/** How the stream is: `off`, `connecting`, `live`. */
+/** State of the stream: `off`, `connecting`, `live`. */
 export const connection = store("off");
 
-/** How many jobs are under way: `{pending, processing, active, by_provider}`, or null before it was told. */
+/** Queue depth: `{pending, processing, active, by_provider}`, or null before the first event. */
 export const depth = store(null);
 
 const listeners = new Set();
 let source = null;
-let again = null;
+let retryTimer = null;
 
 function open() {
   connection.set("connecting");
   source = new EventSource(address("/api/events"));
   source.addEventListener("open", () => connection.set("live"));
-  source.addEventListener("job", (message) => tell("job", JSON.parse(message.data)));
-  source.addEventListener("reset", () => tell("reset", null));
+  source.addEventListener("job", (message) => publish("job", JSON.parse(message.data)));
+  source.addEventListener("reset", () => publish("reset", null));
   source.addEventListener("queue", (message) => depth.set(JSON.parse(message.data)));
   source.addEventListener("error", () => {
     connection.set("connecting");
-    // A browser gives up for good after an answer that is no stream: a session that has ended, a service that starts.
-    if (source.readyState === EventSource.CLOSED) again = setTimeout(reopen, 3000);
+    // The browser stops for good after a response that is not a stream: an ended session, a starting service.
+    if (source.readyState === EventSource.CLOSED) retryTimer = setTimeout(reopen, 3000);
   });
 }
 
 async function reopen() {
   close();
   try {
-    await ask("GET", "/api/me");
+    await request("GET", "/api/me");
   } catch (error) {
-    console.info("The service cannot be asked right now.", error);
+    console.info("the service is unavailable", error);
   }
   if (me.get()) {
     open();
-    tell("reset", null);
+    publish("reset", null);
   }
 }
 
 function close() {
-  clearTimeout(again);
+  clearTimeout(retryTimer);
   source?.close();
   source = null;
   connection.set("off");
 }
 
-function tell(kind, event) {
+function publish(kind, event) {
   for (const listener of [...listeners]) listener(kind, event);
 }
 
@@ -57,7 +57,7 @@ me.listen((who) => {
   if (!may && source !== null) close();
 });
 
-/** Call `listener(kind, event)` at each event: `job` with the line of its log, `reset` when more was missed than is told. */
+/** Call `listener(kind, event)` for each event: `job` with its log entry, `reset` if events were missed. */
 export function useLive(listener) {
   const current = useRef(listener);
   current.current = listener;

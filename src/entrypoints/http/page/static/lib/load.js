@@ -1,15 +1,15 @@
-/* Reading from the API while a part is shown. */
+/* Loading from the API while a component is shown. */
 import { Problem } from "./api.js";
 import { useCallback, useEffect, useRef, useState } from "./html.js";
 
 /**
- * What `read(signal)` resolves to, read when the part appears and whenever `deps` change.
- * Returns `{data, problem, busy, again}`: data stays while it is read again; `again()` reads once more, at most one at a time.
+ * The result of `read(signal)`, loaded when the component appears and whenever `deps` change.
+ * Returns `{data, problem, busy, again}`: data stays during a reload; `again()` reloads, one request at a time.
  */
 export function useLoad(read, deps = []) {
   const [state, setState] = useState({ data: null, problem: null, busy: true });
   const running = useRef(null);
-  const asked = useRef(false);
+  const queued = useRef(false);
 
   const start = useCallback(async () => {
     const control = new AbortController();
@@ -25,8 +25,8 @@ export function useLoad(read, deps = []) {
     } finally {
       if (running.current === control) {
         running.current = null;
-        if (asked.current) {
-          asked.current = false;
+        if (queued.current) {
+          queued.current = false;
           start();
         }
       }
@@ -34,20 +34,20 @@ export function useLoad(read, deps = []) {
   }, deps);
 
   useEffect(() => {
-    asked.current = false;
+    queued.current = false;
     start();
     return () => running.current?.abort();
   }, [start]);
 
   const again = useCallback(() => {
     if (running.current === null) start();
-    else asked.current = true;
+    else queued.current = true;
   }, [start]);
   return { ...state, again };
 }
 
-/** Call `act` every `ms` while the part is shown and the page is visible. */
-export function useEvery(ms, act) {
+/** Call `act` every `ms` while the component is shown and the page is visible. */
+export function useInterval(ms, act) {
   const current = useRef(act);
   current.current = act;
   useEffect(() => {

@@ -1,18 +1,18 @@
-/* What the window is like, for parts that are drawn in another shape on a phone. */
+/* Media queries for components with a different layout on a phone. */
 import { useEffect, useState } from "./html.js";
 
-/** Whether a media query holds, kept up to date. */
+/** Whether a media query matches, kept up to date. */
 export function useMedia(query) {
-  const [holds, setHolds] = useState(matchMedia(query).matches);
+  const [matches, setMatches] = useState(matchMedia(query).matches);
   useEffect(() => {
     const list = matchMedia(query);
-    const look = () => setHolds(list.matches);
+    const look = () => setMatches(list.matches);
     look();
     list.addEventListener("change", look);
     return () => list.removeEventListener("change", look);
   }, [query]);
-  return holds;
+  return matches;
 }
 
-/** As wide as style sheets ask for tables. */
+/** The width from which style sheets show tables. */
 export const WIDE = "(min-width: 1000px)";

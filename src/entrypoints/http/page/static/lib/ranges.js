@@ -1,6 +1,6 @@
-/* Ranges of time as the page of statistics asks for them, on the calendar of the browser's own time zone. */
+/* Ranges of the statistics page, in the browser's time zone. */
 
-/** The browser's time zone by its IANA name. */
+/** The IANA name of the browser's time zone. */
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export const RANGES = ["today", "24h", "7d", "30d", "90d", "custom"];
@@ -9,7 +9,7 @@ const LONGEST = { slot: 31, all: 90 };
 const GROUPS = { slot: ["hour", "day", "week"], all: ["day", "week", "month"] };
 const DAYS = { today: 1, "24h": 1, "7d": 7, "30d": 30, "90d": 90 };
 
-/** The beginning of the day so many days after `date`; such days have 23 hours or 25 when the clocks are changed. */
+/** Midnight `days` days after `date`; a day has 23 or 25 hours when the clock changes. */
 const midnight = (date, days = 0) => new Date(date.getFullYear(), date.getMonth(), date.getDate() + days);
 
 /** The local midnight of `2026-11-18`, or null. */
@@ -25,10 +25,10 @@ export const dayText = (date) =>
   [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 
 /**
- * What a query of the place asks for: `{slot, range, ranges, group, groups, from, to, problems}`. `from` and `to` are
- * Dates (`to` null: now) unless `problems` (by field: a key of words, and its values) says why there is nothing to ask.
+ * The range of a URL query: `{slot, range, ranges, group, groups, from, to, problems}`. `from` and `to` are
+ * Dates (`to` null: now) unless `problems` (by field: key of a text, and its values) is not empty.
  */
-export function asked(query, now = new Date()) {
+export function rangeFromQuery(query, now = new Date()) {
   const slot = query.slot ?? null;
   const kind = slot === null ? "all" : "slot";
   const ranges = RANGES.filter((name) => name === "custom" || DAYS[name] <= LONGEST[kind]);

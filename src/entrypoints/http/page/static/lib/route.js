@@ -1,4 +1,4 @@
-/* Where the page is: `#/slots/slot-001?tab=jobs` is the path ["slots", "slot-001"] and the query {tab: "jobs"}. */
+/* The route of the page: `#/slots/slot-001?tab=jobs` is the path ["slots", "slot-001"] and the query {tab: "jobs"}. */
 import { store } from "./store.js";
 
 function read() {
@@ -11,7 +11,7 @@ export const route = store(read());
 let here = location.hash;
 let guard = null;
 
-/** The address of a place in the page, for links. */
+/** The URL of a route, for links. */
 export function to(...path) {
   return `#/${path.map(encodeURIComponent).join("/")}`;
 }
@@ -20,7 +20,7 @@ export function go(...path) {
   location.hash = to(...path);
 }
 
-/** Change the query of this place without a new step in the browser's history; null and "" leave a parameter out. */
+/** Change the query without a new entry in the browser's history; null and "" remove a parameter. */
 export function setQuery(changes) {
   const { path, query } = route.get();
   const next = Object.fromEntries(Object.entries({ ...query, ...changes }).filter(([, value]) => value !== null && value !== ""));
@@ -30,7 +30,7 @@ export function setQuery(changes) {
   route.set({ path, query: next });
 }
 
-/** Ask `mayLeave()` (a promise of yes or no) before the page goes elsewhere, until the returned function is called. */
+/** Call `mayLeave()` (a promise of a boolean) before the route changes, until the returned function is called. */
 export function guardLeaving(mayLeave) {
   guard = mayLeave;
   return () => {

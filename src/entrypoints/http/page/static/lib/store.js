@@ -1,4 +1,4 @@
-/* A value that several parts of the page show: whoever uses it is drawn anew when it changes. */
+/* A value shared by several parts of the page, which are rendered again when it changes. */
 import { useEffect, useState } from "./html.js";
 
 export function store(value) {

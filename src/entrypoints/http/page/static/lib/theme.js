@@ -1,15 +1,15 @@
-/* Light or dark: as the system has it, until somebody chooses. */
-import { remember, remembered } from "./remembered.js";
+/* Light or dark theme: the system's until the user chooses. */
+import { savePreference, readPreference } from "./preferences.js";
 import { store } from "./store.js";
 
 export const THEMES = ["auto", "light", "dark"];
 
-const chosen = remembered("theme");
+const chosen = readPreference("theme");
 
 export const theme = store(THEMES.includes(chosen) ? chosen : "auto");
 
 export function chooseTheme(name) {
-  remember("theme", name);
+  savePreference("theme", name);
   theme.set(name);
 }
 

@@ -1,8 +1,8 @@
-/* Everything about one job, live while it goes on. */
+/* One job, live while it runs. */
 import { get, me } from "../lib/api.js";
 import { dateTimeExact, isToday, timeExact } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import { useLive } from "../lib/live.js";
 import { useLoad } from "../lib/load.js";
 import { WIDE, useMedia } from "../lib/media.js";
@@ -14,10 +14,10 @@ import { CancelButton, mayCancel } from "../parts/jobs_cancel.js";
 import { isLive, timed } from "../parts/jobs_feed.js";
 import { Window } from "../parts/jobs_times.js";
 import { Icon } from "../parts/icon.js";
-import { Empty, JobPill, Loading, Trouble } from "../parts/states.js";
+import { Empty, JobPill, Loading, ErrorNotice } from "../parts/states.js";
 import words from "../i18n/job.js";
 
-const t = say(words);
+const t = translator(words);
 
 export default function JobPage({ id }) {
   const { data: job, problem, again } = useLoad(async (signal) => timed(await get(`/api/jobs/${encodeURIComponent(id)}`, { signal })), [id]);
@@ -29,7 +29,7 @@ export default function JobPage({ id }) {
   if (problem?.status === 404) return html`${back}<${Empty} icon="jobs">${t("gone")}<//>`;
   return html`
     ${back}
-    ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
     ${job === null ? !problem && html`<${Loading} />` : html`<${Job} job=${job} slotName=${name} again=${again} />`}
   `;
 }

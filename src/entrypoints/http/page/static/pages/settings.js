@@ -1,12 +1,12 @@
-/* The settings and what else concerns the whole service, under tabs. */
+/* Settings and other pages of the whole service, as tabs. */
 import { get, me } from "../lib/api.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import { useLoad } from "../lib/load.js";
 import { route, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
-import { Loading, Trouble } from "../parts/states.js";
-import { KeepUnsaved } from "../parts/unsaved.js";
+import { Loading, ErrorNotice } from "../parts/states.js";
+import { UnsavedGuard } from "../parts/unsaved.js";
 import words from "../i18n/settings.js";
 import { Account } from "./settings/account.js";
 import { Audit } from "./settings/audit.js";
@@ -16,7 +16,7 @@ import { Secrets } from "./settings/secrets.js";
 import { Service } from "./settings/service.js";
 import { Storage } from "./settings/storage.js";
 
-const t = say(words);
+const t = translator(words);
 
 const TABS = {
   service: { part: Service, settings: true },
@@ -33,7 +33,7 @@ export default function Settings() {
   const who = useStore(me);
   const offered = Object.keys(TABS).filter((name) => !TABS[name].permission || who.permissions.includes(TABS[name].permission));
   const tab = offered.includes(query.tab) ? query.tab : offered[0];
-  // Kept here, so that a look at another tab loses nothing of what was typed.
+  // Kept here, so that input survives a change of tabs.
   const [draft, setDraft] = useState({});
   const loaded = useLoad(async (signal) => get("/api/settings", { signal }));
   const changed = Object.keys(draft).length > 0;
@@ -49,12 +49,12 @@ export default function Settings() {
         </a>
       `)}
     </nav>
-    ${needsSettings && loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${needsSettings && loaded.problem && html`<${ErrorNotice} problem=${loaded.problem} again=${loaded.again} />`}
     ${!needsSettings
       ? html`<${Part} key=${tab} />`
       : loaded.data === null
         ? !loaded.problem && html`<${Loading} />`
         : html`<${Part} key=${tab} settings=${loaded.data} again=${loaded.again} ...${{ draft, setDraft }} />`}
-    <${KeepUnsaved} changed=${changed} />
+    <${UnsavedGuard} changed=${changed} />
   `;
 }

@@ -1,19 +1,19 @@
-/* One slot: its head, its tabs, and the draft of its document that all of them share. */
-import { Problem, ask, get, me } from "../lib/api.js";
+/* One slot: head, tabs, and the draft that the tabs share. */
+import { Problem, request, get, me } from "../lib/api.js";
 import { html, useEffect, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { problemText } from "../lib/messages.js";
 import { useLoad } from "../lib/load.js";
 import { readProviders } from "../lib/providers.js";
 import { route, setQuery, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
-import { useLiveAgain } from "../lib/throttle.js";
+import { useLiveReload } from "../lib/live_reload.js";
 import { Icon } from "../parts/icon.js";
-import { Loading, Trouble } from "../parts/states.js";
+import { Loading, ErrorNotice } from "../parts/states.js";
 import { toast } from "../parts/toasts.js";
-import { KeepUnsaved } from "../parts/unsaved.js";
+import { UnsavedGuard } from "../parts/unsaved.js";
 import common from "../i18n/common.js";
 import words from "../i18n/slot.js";
-import { inOurWords } from "../i18n/told.js";
 import { Configuration } from "./slot/configuration.js";
 import { Conflict } from "./slot/conflict.js";
 import { Connect } from "./slot/connect.js";
@@ -22,17 +22,17 @@ import { Head } from "./slot/head.js";
 import { Results } from "./slot/results.js";
 import { TryIt } from "./slot/try_it.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 
 export default function Slot({ id }) {
   const { data, problem, again } = useLoad(async (signal) => {
     const [slot, providers] = await Promise.all([get(`/api/slots/${encodeURIComponent(id)}`, { signal }), readProviders(signal)]);
     return { slot, providers };
   }, [id]);
-  useLiveAgain((event) => event.slot_id === id && event.event === "finalized", again);
-  if (data === null) return problem ? html`<${Trouble} problem=${problem} again=${again} />` : html`<${Loading} />`;
-  return html`${problem && html`<${Trouble} problem=${problem} again=${again} />`}<${Work} id=${id} slot=${data.slot} providers=${data.providers} again=${again} />`;
+  useLiveReload((event) => event.slot_id === id && event.event === "finalized", again);
+  if (data === null) return problem ? html`<${ErrorNotice} problem=${problem} again=${again} />` : html`<${Loading} />`;
+  return html`${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}<${Work} id=${id} slot=${data.slot} providers=${data.providers} again=${again} />`;
 }
 
 function Work({ id, slot, providers, again }) {
@@ -42,7 +42,7 @@ function Work({ id, slot, providers, again }) {
   const tabs = ["configuration", ...(mayWrite ? ["try"] : []), "results", "connect"];
   const { query } = useStore(route);
   const tab = tabs.includes(query.tab) ? query.tab : tabs[0];
-  // All of one slot stay drawn, so that a photo that is being tried goes on while somebody looks at the settings.
+  // All tabs stay rendered, so that a test run continues while another tab is shown.
   const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}>${content}</div>`;
   return html`
     <a class="back" href=${to("slots")}><${Icon} name="left" size=${16} /> ${c("slots")}</a>
@@ -56,7 +56,7 @@ function Work({ id, slot, providers, again }) {
     ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
     ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}
     ${work.theirs && html`<${Conflict} fields=${differences(draft, draftOf(work.theirs))} mine=${documentOf(draft)} theirs=${work.theirs} providers=${providers} onMine=${work.saveOver} onTheirs=${work.takeTheirs} onClose=${work.lookAgain} />`}
-    <${KeepUnsaved} changed=${changed.length > 0} />
+    <${UnsavedGuard} changed=${changed.length > 0} />
   `;
 }
 
@@ -71,10 +71,10 @@ function onArrow(event, tabs, tab) {
 
 function SaveBar({ work }) {
   const { problem, busy, changed } = work;
-  const told = problem && (problem.code === "unreachable" ? c("unreachable") : problem.errors.length ? t("mend", { n: problem.errors.length }) : inOurWords(problem.message));
+  const text = problem && (problem.errors.length ? t("notSaved", { n: problem.errors.length }) : problemText(problem));
   return html`
     <div class="save-bar" role="region" aria-label=${t("unsaved")}>
-      <p class=${problem ? "save-wrong" : undefined} role="status">${problem ? html`<${Icon} name="alert" /> ${told}` : t("unsaved")}</p>
+      <p class=${problem ? "save-wrong" : undefined} role="status">${problem ? html`<${Icon} name="alert" /> ${text}` : t("unsaved")}</p>
       <div class="row">
         <button type="button" class="button" disabled=${busy || changed.length === 0} onClick=${work.discard}>${t("discard")}</button>
         <button type="button" class="button button-primary" disabled=${busy} onClick=${work.save}>${c("save")}</button>
@@ -83,7 +83,7 @@ function SaveBar({ work }) {
   `;
 }
 
-/** The draft of a slot, and everything that can become of it. */
+/** The draft of a slot with its actions. */
 function useDraft(id, slot, again) {
   const [base, setBase] = useState(slot);
   const [draft, setDraft] = useState(() => draftOf(slot));
@@ -98,13 +98,13 @@ function useDraft(id, slot, again) {
     setTheirs(null);
   };
   useEffect(() => {
-    // What somebody else saved is taken over at once where nothing is being worked at; else saving will tell of it.
+    // Take over changes of others while there are no unsaved changes; otherwise saving reports the conflict.
     if (slot.etag !== base.etag && changed.length === 0) take(slot);
   }, [slot]);
   const put = async (etag) => {
     setBusy(true);
     try {
-      const { data } = await ask("PUT", `/api/slots/${id}`, { json: documentOf(draft), headers: { "If-Match": etag } });
+      const { data } = await request("PUT", `/api/slots/${id}`, { json: documentOf(draft), headers: { "If-Match": etag } });
       take(data);
       again();
       toast(t("saved"));
@@ -141,7 +141,7 @@ function useDraft(id, slot, again) {
     takeTheirs: () => take(theirs),
     lookAgain: () => setTheirs(null),
     discard: () => take(base),
-    /** The slot was switched on or off: that is stored already, the rest of the draft is not. `from` is what it was made from. */
+    /** Adopt a stored change of `active`; the rest of the draft stays unsaved. `from` is the version it is based on. */
     adopt(next, from) {
       setDraft((before) => ({ ...before, active: next.active }));
       setBase((before) => (from === before.etag ? next : { ...before, active: next.active }));
@@ -150,7 +150,7 @@ function useDraft(id, slot, again) {
   };
 }
 
-/** What was said of a step or a template is said of its place: it is dropped when another may stand there. */
+/** The problem without errors of steps or templates that may have moved: their paths name positions. */
 function withoutMoved(problem, draft, part) {
   const moved = [];
   if (part.route && String(part.route.map(({ key }) => key)) !== String(draft.route.map(({ key }) => key))) moved.push("route");
@@ -160,7 +160,7 @@ function withoutMoved(problem, draft, part) {
   return left.length ? new Problem({ status: problem.status, code: problem.code, detail: problem.message, errors: left }) : null;
 }
 
-/** Bring what is wrong before the eyes of whoever saved. */
+/** Focus the first field with an error. */
 function showFirstError() {
   requestAnimationFrame(() => {
     document.getElementById("tab-configuration").click();

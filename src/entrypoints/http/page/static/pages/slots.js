@@ -1,21 +1,21 @@
-/* The slots at a glance: what each one does, whether it works, its last picture and its day so far. */
+/* Overview of all slots: operation, health, last picture, today's counts. */
 import { address, get } from "../lib/api.js";
 import { ago, percent } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { slotIssueText } from "../lib/messages.js";
 import { useLoad } from "../lib/load.js";
-import { found, readProviders } from "../lib/providers.js";
-import { remember, remembered } from "../lib/remembered.js";
+import { findOperation, readProviders } from "../lib/providers.js";
+import { savePreference, readPreference } from "../lib/preferences.js";
 import { to } from "../lib/route.js";
-import { useLiveAgain } from "../lib/throttle.js";
+import { useLiveReload } from "../lib/live_reload.js";
 import { CopyButton } from "../parts/copy.js";
 import { Icon } from "../parts/icon.js";
-import { Empty, Loading, SlotPill, Trouble } from "../parts/states.js";
-import { tell } from "../i18n/providers.js";
+import { Empty, Loading, SlotPill, ErrorNotice } from "../parts/states.js";
+import { providerText } from "../i18n/providers.js";
 import words from "../i18n/slots.js";
-import { inOurWords } from "../i18n/told.js";
 
-const t = say(words);
+const t = translator(words);
 const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export default function Slots() {
@@ -23,11 +23,11 @@ export default function Slots() {
     const [overview, providers] = await Promise.all([get("/api/overview", { query: { tz: zone() }, signal }), readProviders(signal)]);
     return { slots: overview.items, providers };
   });
-  useLiveAgain(() => true, again);
+  useLiveReload(() => true, again);
   const [search, setSearch] = useState("");
-  const [activeOnly, setActiveOnly] = useState(remembered("slots.active") === "yes");
+  const [activeOnly, setActiveOnly] = useState(readPreference("slots.active") === "yes");
   const onActiveOnly = (event) => {
-    remember("slots.active", event.target.checked ? "yes" : "no");
+    savePreference("slots.active", event.target.checked ? "yes" : "no");
     setActiveOnly(event.target.checked);
   };
   const cards = (data?.slots ?? []).map((slot) => ({ slot, does: whatItDoes(data.providers, slot) }));
@@ -40,18 +40,18 @@ export default function Slots() {
         <label class="check"><input type="checkbox" checked=${activeOnly} onChange=${onActiveOnly} /> ${t("activeOnly")}</label>
       </div>
     </div>
-    ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
     ${data === null && !problem && html`<${Loading} />`}
     ${data !== null && shown.length === 0 && html`<${Empty} icon="slots">${t("nothingFits")}<//>`}
     <ul class="grid slots">${shown.map(({ slot, does }) => html`<${Card} key=${slot.id} slot=${slot} does=${does} />`)}</ul>
   `;
 }
 
-/** What the first step of the slot's route is called, or null for a slot that has none. */
+/** The name of the first step of the slot's route, or null without a step. */
 function whatItDoes(providers, slot) {
   if (slot.provider_id === null) return null;
-  const { provider, operation } = found(providers, slot);
-  return `${tell(provider?.title ?? slot.provider_id)} · ${tell(operation?.title ?? slot.operation_id)}`;
+  const { provider, operation } = findOperation(providers, slot);
+  return `${providerText(provider?.title ?? slot.provider_id)} · ${providerText(operation?.title ?? slot.operation_id)}`;
 }
 
 const fits = (text, search) => search.toLocaleLowerCase().split(/\s+/).every((word) => text.toLocaleLowerCase().includes(word));
@@ -75,7 +75,7 @@ function Card({ slot, does }) {
         <${SlotPill} state=${slot.state} />
         ${!unused && html`<${Today} counts=${slot.today} />`}
       </div>
-      ${slot.active && slot.reasons.length > 0 && html`<ul class="slot-reasons" aria-label=${t("reasons")}>${slot.reasons.map((reason) => html`<li key=${reason}>${inOurWords(reason)}</li>`)}</ul>`}
+      ${slot.active && slot.reasons.length > 0 && html`<ul class="slot-reasons" aria-label=${t("reasons")}>${slot.reasons.map((reason) => html`<li key=${reason.detail}>${slotIssueText(reason)}</li>`)}</ul>`}
       ${!unused && html`<div class="slot-foot"><${CopyButton} text=${slot.ingest_url} label=${html`${t("copyAddress")}<span class="unseen"> ${slot.name}</span>`} /></div>`}
     </li>
   `;

@@ -1,24 +1,25 @@
-/* How jobs ended and how long they took, in a range of time, for all slots or one; all of it also as a file. */
-import { Problem, ask, get, me } from "../lib/api.js";
+/* Statistics of jobs in a range of time, for all slots or one, with CSV export. */
+import { Problem, request, get, me } from "../lib/api.js";
 import { saveCsv } from "../lib/csv.js";
 import { dateTime } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
-import { useEvery, useLoad } from "../lib/load.js";
-import { asked, dayText, zone } from "../lib/ranges.js";
+import { translator } from "../lib/language.js";
+import { problemText } from "../lib/messages.js";
+import { useInterval, useLoad } from "../lib/load.js";
+import { rangeFromQuery, dayText, zone } from "../lib/ranges.js";
 import { route, setQuery } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { Confirm } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
 import { useSlots } from "../parts/slot_names.js";
-import { Empty, Loading, Trouble } from "../parts/states.js";
+import { Empty, Loading, ErrorNotice } from "../parts/states.js";
 import { Charts, Tiles, periodNames } from "../parts/statistics_charts.js";
 import { Controls } from "../parts/statistics_controls.js";
 import { FiguresTable, OUTCOMES, shareOf } from "../parts/statistics_tables.js";
 import { toast } from "../parts/toasts.js";
 import words from "../i18n/statistics.js";
 
-const t = say(words);
+const t = translator(words);
 
 const PAGE_SIZE = 200;
 const REREAD_MS = 20_000;
@@ -26,11 +27,11 @@ const REREAD_MS = 20_000;
 export default function Statistics() {
   const { query } = useStore(route);
   const slots = useSlots();
-  const wanted = asked(query);
+  const wanted = rangeFromQuery(query);
   const { slot, group, range } = wanted;
   const key = JSON.stringify([slot, group, range, query.from, query.to]);
-  const { data, problem, busy, again } = useLoad((signal) => read(asked(query), signal), [key]);
-  useEvery(REREAD_MS, () => wanted.to === null && again());
+  const { data, problem, busy, again } = useLoad((signal) => read(rangeFromQuery(query), signal), [key]);
+  useInterval(REREAD_MS, () => wanted.to === null && again());
   const report = data?.report;
   const names = Object.fromEntries(slots.map((one) => [one.id, one.name]));
   return html`
@@ -42,12 +43,12 @@ export default function Statistics() {
       </div>
     </div>
     <${Controls} query=${query} wanted=${wanted} slots=${slots} problem=${problem} />
-    ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
     ${data === null ? busy && html`<${Loading} />` : report && html`<${Report} report=${report} group=${data.wanted.group} names=${names} />`}
   `;
 }
 
-/** The report of what is wanted with all its periods, or none where the range cannot be asked for. */
+/** The report of the range with all its periods; none if the range is not valid. */
 async function read(wanted, signal) {
   if (Object.keys(wanted.problems).length) return { wanted, report: null };
   const query = { from: wanted.from.toISOString(), to: wanted.to?.toISOString(), group_by: wanted.group, tz: zone() };
@@ -93,21 +94,21 @@ function Since({ report }) {
 }
 
 function Reset({ id, name, onDone }) {
-  const [asks, setAsks] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const reset = async () => {
-    setAsks(false);
+    setConfirming(false);
     try {
-      await ask("POST", `/api/slots/${encodeURIComponent(id)}/reset_stats`);
+      await request("POST", `/api/slots/${encodeURIComponent(id)}/reset_stats`);
       toast(t("resetDone", { name }));
       onDone();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      toast(error.message, "failed");
+      toast(problemText(error), "failed");
     }
   };
   return html`
-    <button type="button" class="button" onClick=${() => setAsks(true)}><${Icon} name="refresh" /> ${t("reset")}</button>
-    ${asks && html`<${Confirm} title=${t("resetTitle", { name })} text=${t("resetText")} yes=${t("resetYes")} dangerous onYes=${reset} onNo=${() => setAsks(false)} />`}
+    <button type="button" class="button" onClick=${() => setConfirming(true)}><${Icon} name="refresh" /> ${t("reset")}</button>
+    ${confirming && html`<${Confirm} title=${t("resetTitle", { name })} text=${t("resetText")} yes=${t("resetYes")} dangerous onYes=${reset} onNo=${() => setConfirming(false)} />`}
   `;
 }
 

@@ -1,4 +1,4 @@
-/* A chart of figures period by period, drawn by uPlot in the colours of the page. uPlot is loaded when it is first wanted. */
+/* A chart by period, drawn by uPlot in the colours of the page. uPlot is loaded on first use. */
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { useMedia } from "../lib/media.js";
 import { useStore } from "../lib/store.js";
@@ -25,7 +25,7 @@ function styled() {
   });
 }
 
-/** The colours that CSS variables stand for here and now: a canvas knows no variables. */
+/** The current values of CSS variables: a canvas cannot use variables. */
 function colours(element, names) {
   const probe = document.createElement("span");
   element.append(probe);
@@ -39,7 +39,7 @@ function colours(element, names) {
 
 /**
  * `series` are `{label, colour, values, total}` (colour: a CSS variable, a null value is a gap, total: what the legend says
- * until a period is pointed at), `labels` are the periods' on the axis and `names` in the legend, where `whole` stands for all of
+ * while no period is selected), `labels` are the periods on the axis, `names` those in the legend, `whole` the name of all of
  * them. `stacked` draws bars on
  * top of each other instead of lines. `format` writes a value, `top` is the end of the scale where it is known.
  */
@@ -84,7 +84,7 @@ export function Chart({ label, series, labels, names, whole, stacked, format, to
   `;
 }
 
-/** uPlot's columns: numbers of the periods, then the series; of bars each with those below it, the highest first. */
+/** uPlot's columns: period numbers, then the series; stacked bars as sums with the bars below, the highest first. */
 function dataOf(series, stacked) {
   const periods = series[0].values.map((_, index) => index);
   if (!stacked) return [periods, ...series.map((one) => one.values)];
@@ -121,7 +121,7 @@ function optionsOf(UPlot, { element, series, labels, stacked, format, top, onPoi
   };
 }
 
-/** Which periods are named on the axis: as many as there is room for. */
+/** The periods that are labelled on the axis: as many as fit. */
 function steps(count, width) {
   const step = Math.max(Math.ceil((count * LABEL_PX) / Math.max(width - LABEL_PX, LABEL_PX)), 1);
   return Array.from({ length: Math.ceil(count / step) }, (_, index) => index * step);

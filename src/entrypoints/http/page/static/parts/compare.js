@@ -1,11 +1,11 @@
-/* Before and after in one place, with a line between them that is moved by mouse, finger or arrow keys. */
+/* Before/after comparison with a divider that is moved by mouse, finger or arrow keys. */
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import words from "../i18n/compare.js";
 
-const t = say(words);
+const t = translator(words);
 
-/** `before` and `after` are addresses of pictures; `width` and `height` are those of `after`. */
+/** `before` and `after` are URLs of pictures; `width` and `height` are those of `after`. */
 export function Compare({ before, after, width, height }) {
   const [cut, setCut] = useState(50);
   const [undecoded, setUndecoded] = useState(false);

@@ -1,13 +1,13 @@
-/* A button that puts a text into the clipboard. */
+/* A button that copies a text to the clipboard. */
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import words from "../i18n/common.js";
 import { Icon } from "./icon.js";
 import { toast } from "./toasts.js";
 
-const t = say(words);
+const t = translator(words);
 
-/** The clipboard is there on secure addresses only; elsewhere a hidden field is copied from, as browsers did before. */
+/** The clipboard API exists on secure origins only; elsewhere a hidden field is copied. */
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = document.createElement("textarea");

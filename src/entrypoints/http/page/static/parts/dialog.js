@@ -1,12 +1,12 @@
-/* A window over the page, by the browser's own dialog: it keeps the focus inside and gives it back. */
+/* A modal dialog, by the browser's own element: it keeps the focus inside and restores it. */
 import { html, useEffect, useRef } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import words from "../i18n/common.js";
 import { Icon } from "./icon.js";
 
-const t = say(words);
+const t = translator(words);
 
-/** Shown for as long as it is drawn. `onClose` is called by Escape and the cross; without it only the content ends it. */
+/** Open while it is rendered. `onClose` is called by Escape and the close button; without it only the content closes it. */
 export function Dialog({ title, onClose, wide, children }) {
   const element = useRef(null);
   useEffect(() => {
@@ -29,7 +29,7 @@ export function Dialog({ title, onClose, wide, children }) {
   `;
 }
 
-/** A question with two answers. `dangerous` marks an answer that cannot be taken back. */
+/** A confirmation. `dangerous` marks an action that cannot be undone. */
 export function Confirm({ title, text, yes, no, dangerous, onYes, onNo }) {
   return html`
     <${Dialog} title=${title} onClose=${onNo}>

@@ -1,12 +1,12 @@
-/* A labelled control with its help and what is wrong with it, tied together for screen readers. */
+/* A labelled control with its help and error, linked for screen readers. */
 import { html } from "../lib/html.js";
 
 let last = 0;
 
-/** An id that no other element has. */
+/** A unique element ID. */
 export const newId = () => `field-${(last += 1)}`;
 
-/** `control(attributes)` draws the input with the attributes that tie it to its label, help and error. */
+/** `control(attributes)` renders the input with the attributes that link it to its label, help and error. */
 export function Field({ id, label, help, error, control }) {
   const described = [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(" ");
   const attributes = { id, "aria-describedby": described || undefined, "aria-invalid": error ? "true" : undefined };

@@ -1,4 +1,4 @@
-/* Small drawings beside words. They are never the only sign of anything: screen readers do not see them. */
+/* Decorative icons next to text. They never carry information alone: screen readers do not see them. */
 import { html } from "../lib/html.js";
 
 const PATHS = {

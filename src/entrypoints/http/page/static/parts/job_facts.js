@@ -1,28 +1,30 @@
-/* What is known of a job beside what happened to it: ids, times, its photo, and what came with it. */
+/* Facts of a job: IDs, times, photo, metadata. */
 import { bytes, dateTimeExact, duration } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { failureText } from "../lib/messages.js";
 import { to } from "../lib/route.js";
 import words from "../i18n/job.js";
 import jobsWords from "../i18n/jobs.js";
 import { CopyButton } from "./copy.js";
 
-const t = say(words);
-const jobs = say(jobsWords);
+const t = translator(words);
+const jobs = translator(jobsWords);
 
 const Fact = ({ name, children }) => (children === null || children === "" ? null : html`<dt>${name}</dt><dd>${children}</dd>`);
 
 const moment = (value) => (value === null ? null : html`<time datetime=${value}>${dateTimeExact(value)}</time>`);
 
 export function Facts({ job, slotName }) {
-  const failed = [job.failure_reason && jobs(`reason_${job.failure_reason}`), job.error_detail].filter(Boolean).join(": ");
+  const failed = job.failure_reason && jobs(`reason_${job.failure_reason}`);
+  const cause = job.error_code && failureText(job.error_code, job.error_detail);
   return html`
     <section class="card" aria-label=${t("facts")}>
       <h2>${t("facts")}</h2>
       <dl class="facts job-facts">
         <${Fact} name=${t("slot")}>${slotName ? html`<a href=${to("slots", job.slot_id)}>${slotName}</a>` : job.slot_id}<//>
         <${Fact} name=${t("source")}>${jobs(`source_${job.source}`)}<//>
-        <${Fact} name=${t("problem")}>${failed}<//>
+        <${Fact} name=${t("problem")}>${(failed ?? cause) && html`${[failed, cause].filter(Boolean).join(": ")}${job.error_detail && job.error_detail !== cause && html` <span class="soft" lang="en">${job.error_detail}</span>`}`}<//>
         <${Fact} name=${t("madeBy")}>${job.provider_id && `${job.provider_id} · ${job.operation_id}`}<//>
         <${Fact} name=${t("route")}>${job.route.map((entry) => `${entry.provider_id} · ${entry.operation_id}`).join(" → ")}<//>
         <${Fact} name=${t("attempt")}>${job.attempt > 1 ? job.attempt : null}<//>

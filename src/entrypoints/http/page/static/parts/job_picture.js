@@ -1,9 +1,9 @@
-/* The picture that a job came to: a look at it, in full, beside the photo, to take away, and until when it is there. */
+/* The picture of a job: preview, full view, comparison with the photo, download, expiry. */
 import { address } from "../lib/api.js";
 import { ago, bytes, dateTime } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
-import { useEvery } from "../lib/load.js";
+import { translator } from "../lib/language.js";
+import { useInterval } from "../lib/load.js";
 import commonWords from "../i18n/common.js";
 import words from "../i18n/job.js";
 import { Compare } from "./compare.js";
@@ -12,8 +12,8 @@ import { Icon } from "./icon.js";
 import { isLive } from "./jobs_feed.js";
 import { Empty } from "./states.js";
 
-const t = say(words);
-const common = say(commonWords);
+const t = translator(words);
+const common = translator(commonWords);
 
 export function JobPicture({ job }) {
   return html`
@@ -32,7 +32,7 @@ function Picture({ job, result }) {
   const [comparing, setComparing] = useState(false);
   const photo = usePhoto(job.job_id);
   const [now, setNow] = useState(Date.now());
-  useEvery(10_000, () => setNow(Date.now()));
+  useInterval(10_000, () => setNow(Date.now()));
   if (gone || new Date(result.expires_at) <= now) return html`<${Empty} icon="clock">${t("expired")}<//>`;
   const at = `/public/results/${job.job_id}`;
   return html`
@@ -62,7 +62,7 @@ function Picture({ job, result }) {
   `;
 }
 
-/** The address of the small copy of the photo, once it is known to be there: it is made after the guest's answer, and not of every job. */
+/** The URL of the photo's preview once it exists: it is made after the answer, and not for every job. */
 function usePhoto(jobId) {
   const [photo, setPhoto] = useState(null);
   useEffect(() => {

@@ -1,22 +1,23 @@
-/* Everything that happened to a job, one below the other, with calls and waits as bars on the scale of its window. */
+/* The log of a job as a timeline, with calls and waits as bars on the scale of its window. */
 import { dateTimeExact, duration } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { attemptText } from "../lib/messages.js";
 import commonWords from "../i18n/common.js";
 import words from "../i18n/job.js";
 import { isLive } from "./jobs_feed.js";
 import { seconds, useSince } from "./jobs_times.js";
 import { Pill } from "./states.js";
 
-const t = say(words);
-const common = say(commonWords);
+const t = translator(words);
+const common = translator(commonWords);
 
-const TONES = { picture: "good", retryable: "warn", down: "bad", timeout: "bad", rejected: "bad", quota: "warn", cancelled: "mute" };
+const TONES = { picture: "good", retryable: "warn", down: "bad", timeout: "bad", rejected: "bad", quota: "warn", blocked: "warn", cancelled: "mute" };
 const STATE_TONES = { succeeded: "good", timed_out: "bad", failed: "bad", cancelled: "warn" };
 
 const ms = (moment) => new Date(moment).getTime();
 
-/** The lines of the timeline: `{key, at, tone, text, under, pill, bar}`, in the order in which things began. Milliseconds since the beginning. */
+/** The lines of the timeline: `{key, at, tone, text, under, pill, bar}`, in order of their start. Times are milliseconds since the job was created. */
 export function lines(job, since) {
   const begin = ms(job.created_at);
   const found = job.logs.map((entry, index) => ({ key: index, ...(entry.event === "attempt" ? attempt(entry, begin) : event(entry, begin)) }));
@@ -42,16 +43,16 @@ function attempt(entry, begin) {
   const { detail } = entry;
   const from = Math.max((detail.started_at ? ms(detail.started_at) : ms(entry.at) - (detail.duration_ms ?? 0)) - begin, 0);
   const to = from + (detail.duration_ms ?? 0);
-  const verdict = detail.classification;
-  const tone = TONES[verdict] ?? "bad";
+  const { classification } = detail;
+  const tone = TONES[classification] ?? "bad";
   return {
     at: from,
     tone,
     text: t("call", { n: detail.call ?? "", provider: detail.provider ?? "?" }),
     under: [detail.operation, detail.entry > 0 && t("entry", { n: detail.entry + 1 }), duration(detail.duration_ms)].filter(Boolean).join(" · "),
-    pill: verdict && { tone, text: t(`verdict_${verdict}`) },
-    // Of a picture the reason is its type, which tells nothing here.
-    reason: verdict === "picture" ? null : detail.reason,
+    pill: classification && { tone, text: attemptText(classification) },
+    // The reason of a picture is only its type.
+    reason: classification === "picture" ? null : detail.reason,
     bar: { from, to },
   };
 }
@@ -78,7 +79,7 @@ export function Timeline({ job }) {
             <span class="timeline-dot" aria-hidden="true"></span>
             <div class="timeline-text">
               <p class="row"><strong>${line.text}</strong>${line.pill && html`<${Pill} tone=${line.pill.tone}>${line.pill.text}<//>`}</p>
-              ${line.reason && html`<p class="timeline-reason">${line.reason}</p>`}
+              ${line.reason && html`<p class="timeline-reason" lang="en">${line.reason}</p>`}
               ${line.under && html`<p class="soft timeline-under">${line.under}</p>`}
             </div>
             <div class="timeline-track" aria-hidden="true">

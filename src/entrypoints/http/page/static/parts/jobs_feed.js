@@ -1,4 +1,4 @@
-/* The list of jobs that is shown: read page by page, and kept up to date by live events without moving under the reader. */
+/* The list of jobs: read page by page, and updated by live events without moving what the user reads. */
 import { Problem, get } from "../lib/api.js";
 import { useEffect, useRef, useState } from "../lib/html.js";
 import { useLive } from "../lib/live.js";
@@ -9,14 +9,14 @@ const COALESCE_MS = 300;
 const AT_TOP_PX = 120;
 const NOTHING = { jobs: null, next: null, problem: null, busy: true, waiting: null, arrived: new Set() };
 
-/** The job with the moment at which its times were true, by this browser's own steady clock. */
+/** The job with the time at which it was read, on the browser's monotonic clock. */
 export const timed = (job) => ({ ...job, read_at: performance.now() });
 
 export const isLive = (job) => job.state === "pending" || job.state === "processing";
 
 /**
  * The jobs of this query. Returns `{jobs, next, problem, busy, arrived, waiting, more, again, showWaiting}`: `arrived`
- * holds the ids of those that came in live, `waiting` is null or the newest page, not yet shown because the reader looks
+ * has the IDs of jobs that arrived live; `waiting` is null or the newest page, not yet shown because the user looks
  * at older ones.
  */
 export function useJobs(query) {
@@ -66,7 +66,7 @@ function start(query, setState, shown) {
     setState((before) => ({ ...before, busy: true }));
     return reading(async () => {
       const further = await page(cursor);
-      // A list that was replaced meanwhile does not go on where this page begins.
+      // The list may have been replaced: then this page does not continue it.
       return (before) => before.next === cursor && { jobs: [...before.jobs, ...without(further.items, before.jobs)], next: further.next };
     });
   };
@@ -74,8 +74,8 @@ function start(query, setState, shown) {
     reading(async () => {
       const first = await page(null);
       const elsewhere = without(shown(), first.items).filter((job) => touched.has(job.job_id));
-      const anew = await Promise.all(elsewhere.map((job) => get(`/api/jobs/${job.job_id}`, { signal: control.signal })));
-      return (before) => refreshed(before, first, anew.map(timed), query);
+      const reread = await Promise.all(elsewhere.map((job) => get(`/api/jobs/${job.job_id}`, { signal: control.signal })));
+      return (before) => refreshed(before, first, reread.map(timed), query);
     });
   const live = coalesced(refresh);
   setState((before) => ({ ...before, busy: true, waiting: null }));
@@ -84,7 +84,7 @@ function start(query, setState, shown) {
     more,
     hear: (kind, event) => {
       if (kind === "job" && query.slot_id && event.slot_id !== query.slot_id) return;
-      live.ask(event?.job_id);
+      live.schedule(event?.job_id);
     },
     stop: () => {
       live.stop();
@@ -93,7 +93,7 @@ function start(query, setState, shown) {
   };
 }
 
-/** Calls `refresh` with the ids of touched jobs, soon after the first of them, one call at a time. */
+/** Calls `refresh` with the IDs of changed jobs, shortly after the first change, one call at a time. */
 function coalesced(refresh) {
   let timer = null;
   let running = false;
@@ -110,11 +110,11 @@ function coalesced(refresh) {
     running = false;
     if (touched.size) plan();
   };
-  const ask = (id) => {
+  const schedule = (id) => {
     touched.add(id);
     plan();
   };
-  return { ask, stop: () => clearTimeout(timer) };
+  return { schedule, stop: () => clearTimeout(timer) };
 }
 
 const without = (items, known) => {
@@ -122,9 +122,9 @@ const without = (items, known) => {
   return items.filter((job) => !ids.has(job.job_id));
 };
 
-function refreshed(before, first, anew, query) {
+function refreshed(before, first, reread, query) {
   if (before.jobs === null) return { jobs: first.items, next: first.next };
-  const known = new Map([...first.items, ...anew].map((job) => [job.job_id, job]));
+  const known = new Map([...first.items, ...reread].map((job) => [job.job_id, job]));
   const jobs = before.jobs.map((job) => known.get(job.job_id) ?? job);
   if (!(query.sort ?? "-").startsWith("-")) return { jobs };
   const watches = scrollY < AT_TOP_PX && !query.created_from && !query.created_to;
@@ -132,7 +132,7 @@ function refreshed(before, first, anew, query) {
   return { jobs, waiting: without(first.items, jobs).length ? first : null };
 }
 
-/** The newest page, and after it what was shown of older ones. Without a job in both there may be others in between. */
+/** The newest page followed by the older jobs already shown; only the newest page if they do not overlap. */
 function merged(before, page) {
   const known = new Set(before.jobs.map((job) => job.job_id));
   const fresh = page.items.filter((job) => !known.has(job.job_id)).map((job) => job.job_id);

@@ -1,14 +1,15 @@
-/* What a list of jobs is narrowed by. The place's query holds it, so a link shows the same. */
+/* Filters of the list of jobs, stored in the query of the URL, so that a link shows the same list. */
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { errorOf } from "../lib/messages.js";
 import { setQuery } from "../lib/route.js";
 import commonWords from "../i18n/common.js";
 import words from "../i18n/jobs.js";
 import { Field } from "./field.js";
 import { Icon } from "./icon.js";
 
-const t = say(words);
-const common = say(commonWords);
+const t = translator(words);
+const common = translator(commonWords);
 
 const STATES = ["pending", "processing", "succeeded", "timed_out", "failed", "cancelled"];
 const GROUPS = { "pending,processing": "stateLive", "timed_out,failed,cancelled": "stateTrouble" };
@@ -17,8 +18,8 @@ const SOURCES = ["ingest", "test", "library"];
 const ORDERS = { "": "sortNewest", created_at: "sortOldest", "-finalized_at": "sortEndedLast", finalized_at: "sortEndedFirst" };
 const NARROWING = ["state", "slot", "reason", "source", "from", "to"];
 
-/** What the API is asked for this query of the place. Moments are typed on the clock of this browser. */
-export function asked({ state, slot, reason, source, from, to, sort }) {
+/** The API query for this URL query. Times are entered in the browser's time zone. */
+export function filtersFromQuery({ state, slot, reason, source, from, to, sort }) {
   const moment = (text) => {
     const at = new Date(text ?? "");
     return Number.isNaN(at.getTime()) ? null : at.toISOString();
@@ -27,21 +28,21 @@ export function asked({ state, slot, reason, source, from, to, sort }) {
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value));
 }
 
-export const isNarrowed = (query) => NARROWING.some((name) => query[name]);
+export const hasFilters = (query) => NARROWING.some((name) => query[name]);
 
 const FIELD_OF = { state: "state", slot: "slot_id", reason: "failure_reason", source: "source", from: "created_from", to: "created_to", sort: "sort" };
 
-/** Takes all filters away; shown where there are any. */
+/** Clears all filters; shown if there are any. */
 export function ClearFilters({ query }) {
-  if (!isNarrowed(query)) return null;
+  if (!hasFilters(query)) return null;
   const onClick = () => setQuery(Object.fromEntries(NARROWING.map((name) => [name, null])));
   return html`<button type="button" class="button" onClick=${onClick}><${Icon} name="close" /> ${t("clear")}</button>`;
 }
 
-/** `slots` are those to choose from, `problem` is what the API said of the query. */
+/** `slots` are the choices; `problem` is the API's problem with the query, or null. */
 export function Filters({ query, slots, problem, wide }) {
   const set = NARROWING.filter((name) => query[name]).length;
-  const error = (name) => problem?.of(FIELD_OF[name]);
+  const error = (name) => errorOf(problem, FIELD_OF[name]);
   const choice = (name, label, options) => html`
     <${Field} id=${`jobs-${name}`} label=${label} error=${error(name)} control=${(attributes) => html`
       <select ...${attributes} value=${query[name] ?? ""} onChange=${(event) => setQuery({ [name]: event.target.value })}>

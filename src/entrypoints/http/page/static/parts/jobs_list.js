@@ -1,8 +1,8 @@
-/* Jobs one below the other: a table where there is room for it, cards on a phone. */
+/* The list of jobs: a table on wide screens, cards on a phone. */
 import { address } from "../lib/api.js";
 import { bytes, dateTimeExact, day, duration, isToday, timeExact } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import { to } from "../lib/route.js";
 import words from "../i18n/jobs.js";
 import { CancelButton, mayCancel } from "./jobs_cancel.js";
@@ -11,9 +11,9 @@ import { Window } from "./jobs_times.js";
 import { Icon } from "./icon.js";
 import { JobPill } from "./states.js";
 
-const t = say(words);
+const t = translator(words);
 
-/** The picture's thumbnail while there is one; its place is kept where there is none. */
+/** The picture's thumbnail, or an empty box of the same size. */
 export function Thumbnail({ job }) {
   const [broken, setBroken] = useState(false);
   const there = job.result !== null && new Date(job.result.expires_at) > Date.now() && !broken;
@@ -24,7 +24,7 @@ export function Thumbnail({ job }) {
   `;
 }
 
-/** Why there is no picture of the route, or that another one was sent instead. */
+/** Why the route made no picture, or that the failure answer was sent. */
 function Reason({ job }) {
   const texts = [];
   if (job.failure_reason) texts.push(t(`reason_${job.failure_reason}`));

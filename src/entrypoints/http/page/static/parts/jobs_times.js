@@ -1,20 +1,20 @@
-/* How much of a job's window is left, and how long it has taken so far, while it goes on. */
+/* Remaining time and elapsed time of a running job. */
 import { duration } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
-import { useEvery } from "../lib/load.js";
+import { translator } from "../lib/language.js";
+import { useInterval } from "../lib/load.js";
 import words from "../i18n/jobs.js";
 
-const t = say(words);
+const t = translator(words);
 
-/** Milliseconds since the job's times were read, counted on while it is shown. */
+/** Milliseconds since the job's times were read, updated while it is shown. */
 export function useSince(job, every = 500) {
   const [now, setNow] = useState(performance.now());
-  useEvery(every, () => setNow(performance.now()));
+  useInterval(every, () => setNow(performance.now()));
   return Math.max(now - job.read_at, 0);
 }
 
-/** Whole seconds, for what changes under the reader's eyes. */
+/** Whole seconds, for values that change while they are shown. */
 export const seconds = (ms) => duration(Math.max(Math.round(ms / 1000) * 1000, 0) || 0);
 
 export function Window({ job }) {

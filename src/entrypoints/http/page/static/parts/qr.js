@@ -1,10 +1,10 @@
-/* A QR code of a link, for the phone of whoever stands before the screen. */
+/* A QR code of a link, to scan with a phone. */
 import { html, useMemo } from "../lib/html.js";
 import qrcode from "../vendor/qrcode.js";
 
 const QUIET = 4;
 
-/** `label` says what the code leads to. Black on white in any colours of the page: cameras want it so. */
+/** `label` names the target. Black on white in every theme, as cameras require it. */
 export function QrCode({ text, label }) {
   const { side, path } = useMemo(() => drawn(text), [text]);
   return html`<svg class="qr" role="img" aria-label=${label} viewBox=${`0 0 ${side} ${side}`} shape-rendering="crispEdges"><rect width=${side} height=${side} fill="#fff" /><path d=${path} fill="#000" /></svg>`;

@@ -1,7 +1,8 @@
-/* What is around every page: the ways to the others, whether the page is live, language, colours, and the way out. */
+/* The frame of every page: navigation, connection state, language, theme, sign-out. */
 import { Problem, me, signOut } from "../lib/api.js";
 import { html } from "../lib/html.js";
-import { LANGUAGES, choose, language, say } from "../lib/language.js";
+import { LANGUAGES, choose, language, translator } from "../lib/language.js";
+import { problemText } from "../lib/messages.js";
 import { connection, depth } from "../lib/live.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
@@ -10,7 +11,7 @@ import words from "../i18n/common.js";
 import { Icon } from "./icon.js";
 import { toast } from "./toasts.js";
 
-const t = say(words);
+const t = translator(words);
 const PLACES = { slots: "slots:read", jobs: "jobs:read", statistics: "stats:read", settings: "settings:read" };
 
 export function Shell({ place, children }) {
@@ -56,7 +57,7 @@ function Menu({ username }) {
       await signOut();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      toast(error.code === "unreachable" ? t("unreachable") : error.message, "failed");
+      toast(problemText(error), "failed");
     }
   };
   return html`

@@ -1,14 +1,14 @@
-/* The form for name and password: as the whole page, or over the page when the session has ended meanwhile. */
+/* The sign-in form: as a page, or as a dialog when the session has ended. */
 import { Problem, signIn } from "../lib/api.js";
 import { html, useState } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import words from "../i18n/common.js";
 import { Dialog } from "./dialog.js";
 import { Field } from "./field.js";
 import { Icon } from "./icon.js";
-import { Trouble } from "./states.js";
+import { ErrorNotice } from "./states.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function SignInPage() {
   return html`
@@ -45,7 +45,7 @@ function Form({ username = "" }) {
     html`<input ...${attributes} name=${name} type=${type} autocomplete=${autocomplete} defaultValue=${value} required maxlength="1024" autofocus=${name === (username ? "password" : "username")} />`;
   return html`
     <form class="stack" method="post" onSubmit=${onSubmit}>
-      ${problem && html`<${Trouble} problem=${problem} />`}
+      ${problem && html`<${ErrorNotice} problem=${problem} />`}
       <${Field} id="username" label=${t("username")} control=${input("username", "text", "username", username)} />
       <${Field} id="password" label=${t("password")} control=${input("password", "password", "current-password", "")} />
       <button class="button button-primary" disabled=${busy}><${Icon} name="key" /> ${t("signIn")}</button>

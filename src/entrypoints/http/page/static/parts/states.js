@@ -1,28 +1,28 @@
-/* What is shown while something is loaded, when it failed, and the pills that tell a state. */
+/* Loading indicator, error notice, empty list, and state pills. */
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { fieldErrorText, problemText } from "../lib/messages.js";
 import words from "../i18n/common.js";
 import { Icon } from "./icon.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function Loading() {
   return html`<p class="loading" role="status"><span class="spinner" aria-hidden="true"></span>${t("loading")}</p>`;
 }
 
-/** What the API said went wrong, and a way to try once more. */
-export function Trouble({ problem, again }) {
-  const text = problem.code === "unreachable" ? t("unreachable") : problem.message;
+/** A problem as text, with its field errors and a button to retry. */
+export function ErrorNotice({ problem, again }) {
   return html`
-    <div class="trouble" role="alert">
+    <div class="error-notice" role="alert">
       <${Icon} name="alert" />
-      <p>${text}</p>
+      <div><p>${problemText(problem)}</p>${problem.errors.length > 0 && html`<ul>${problem.errors.map((error) => html`<li key=${error.field}><code>${error.field}</code> ${fieldErrorText(error)}</li>`)}</ul>`}</div>
       ${again && html`<button type="button" class="button" onClick=${again}>${t("tryAgain")}</button>`}
     </div>
   `;
 }
 
-/** Where a list holds nothing yet. */
+/** Placeholder of an empty list. */
 export function Empty({ icon = "photo", children }) {
   return html`<div class="empty"><${Icon} name=${icon} size=${32} /><p>${children}</p></div>`;
 }

@@ -1,12 +1,12 @@
-/* The figures of a range as tiles and charts. */
+/* Statistics of a range as tiles and charts. */
 import { duration, number, percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { locale, say } from "../lib/language.js";
+import { locale, translator } from "../lib/language.js";
 import words from "../i18n/statistics.js";
 import { Chart } from "./chart.js";
 import { OUTCOMES, shareOf } from "./statistics_tables.js";
 
-const t = say(words);
+const t = translator(words);
 
 const COLOURS = { success: "--good", timeouts: "--bad", provider_errors: "--accent", cancelled: "--line-strong", errors: "--warn" };
 
@@ -19,7 +19,7 @@ const FORMATS = {
   month: { short: { month: "short", year: "2-digit" }, long: { month: "long", year: "numeric" } },
 };
 
-/** What periods are called: on an axis, and in full. An hour that comes twice when clocks are changed has its zone with it. */
+/** Names of periods, short for the axis and in full. If the offset changes in the range, hours are shown with their zone. */
 export function periodNames(periods, group) {
   const { short, long } = FORMATS[group];
   const changed = group === "hour" && new Set(periods.map((one) => offset(one.period_start))).size > 1;

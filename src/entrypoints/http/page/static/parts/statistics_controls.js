@@ -1,22 +1,23 @@
-/* What statistics are asked for: slot, range and grouping. The place's query holds it all. */
+/* Choice of slot, range and grouping of statistics, stored in the query of the URL. */
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
+import { errorOf } from "../lib/messages.js";
 import { dayText } from "../lib/ranges.js";
 import { setQuery } from "../lib/route.js";
 import words from "../i18n/statistics.js";
 import { Field } from "./field.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function Controls({ query, wanted, slots, problem }) {
-  const said = (name) => (wanted.problems[name] ? t(...wanted.problems[name]) : problem?.of(name));
+  const errorText = (name) => (wanted.problems[name] ? t(...wanted.problems[name]) : errorOf(problem, name));
   const choice = (name, label, value, options, onChange, help) => html`
-    <${Field} id=${`statistics-${name}`} label=${label} help=${help} error=${problem?.of(name)} control=${(attributes) => html`
+    <${Field} id=${`statistics-${name}`} label=${label} help=${help} error=${errorOf(problem, name)} control=${(attributes) => html`
       <select ...${attributes} value=${value} onChange=${(event) => onChange(event.target.value)}>
         ${options.map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
       </select>`} />`;
   const day = (name, label) => html`
-    <${Field} id=${`statistics-${name}`} label=${label} error=${said(name)} control=${(attributes) => html`
+    <${Field} id=${`statistics-${name}`} label=${label} error=${errorText(name)} control=${(attributes) => html`
       <input ...${attributes} type="date" value=${query[name] ?? ""} max=${dayText(new Date())} onChange=${(event) => setQuery({ [name]: event.target.value })} />`} />`;
   return html`
     <section class="card statistics-controls" aria-label=${t("range")}>
@@ -33,7 +34,7 @@ export function Controls({ query, wanted, slots, problem }) {
   `;
 }
 
-/** An own range begins with the days that were shown; the grouping is that which goes with the new range. */
+/** A custom range starts with the days that were shown; the grouping is the default of the new range. */
 function rangeChange(name, wanted) {
   if (name !== "custom") return { range: name, from: null, to: null, group: null };
   const last = wanted.to === null ? new Date() : new Date(wanted.to.getTime() - 1);

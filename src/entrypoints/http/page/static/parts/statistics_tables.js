@@ -1,17 +1,17 @@
-/* Figures as tables: by slot, by provider, and period by period. */
+/* Statistics as tables: by slot, by provider, by period. */
 import { duration, number, percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import words from "../i18n/statistics.js";
 
-const t = say(words);
+const t = translator(words);
 
 export const OUTCOMES = ["success", "timeouts", "provider_errors", "cancelled", "errors"];
 
-/** The share of photos that became pictures; null where there were none. */
+/** The share of photos that became pictures; null without photos. */
 export const shareOf = (figures) => (figures.ingest_count === 0 ? null : figures.success / figures.ingest_count);
 
-/** `rows` are `{key, name, figures}`; `first` names what is in the first column. */
+/** `rows` are `{key, name, figures}`; `first` is the title of the first column. */
 export function FiguresTable({ title, first, rows }) {
   return html`
     <div class="scroll" tabindex="0" role="region" aria-label=${title}>

@@ -1,15 +1,15 @@
-/* Short messages of what was done, at the edge of the page; a screen reader says them. */
+/* Short notifications at the edge of the page, announced by screen readers. */
 import { html, useEffect } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { translator } from "../lib/language.js";
 import { store, useStore } from "../lib/store.js";
 import words from "../i18n/common.js";
 import { Icon } from "./icon.js";
 
-const t = say(words);
+const t = translator(words);
 const shown = store([]);
 let last = 0;
 
-/** Show a message; `kind` is `done` or `failed`. Failures stay until they are closed. */
+/** Show a notification; `kind` is `done` or `failed`. Failures stay until they are closed. */
 export function toast(text, kind = "done") {
   last += 1;
   shown.set([...shown.get().slice(-3), { id: last, text, kind }]);

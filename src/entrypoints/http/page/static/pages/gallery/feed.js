@@ -1,12 +1,12 @@
-/* The pictures of a gallery, newest first: the first page is asked for again and again, older ones when they are wanted. */
-import { Problem, ROOT, ask } from "../../lib/api.js";
+/* The pictures of a gallery, newest first: the first page is polled, older pages are loaded on demand. */
+import { Problem, ROOT, request } from "../../lib/api.js";
 import { useCallback, useEffect, useRef, useState } from "../../lib/html.js";
 
 const OPEN_MS = 5_000;
 const CLOSED_MS = 15_000;
 const NOTHING = { state: "loading", title: "", items: [], cursor: null, problem: null };
 
-/** A picture's addresses: `thumbnail`, `full` and `file` at this page's own host, `link` as guests reach it. */
+/** A picture's URLs: `thumbnail`, `full` and `file` on this page's host, `link` for guests. */
 function picture(item) {
   const at = item.download_url.lastIndexOf("/public/results/");
   const full = ROOT + item.download_url.slice(at);
@@ -25,7 +25,7 @@ function picture(item) {
   };
 }
 
-/** What is known, after the newest page has been read. Where the two have nothing in common, what is known is too old to be joined. */
+/** The feed with the newest page merged in; only the newest page if they do not overlap. */
 function joined(feed, page) {
   const newest = page.items.map(picture);
   const ids = new Set(newest.map((one) => one.id));
@@ -39,7 +39,7 @@ function joined(feed, page) {
   return { ...open, items: [...newest, ...older], cursor: feed.cursor };
 }
 
-/** `{state, title, items, problem, hasMore, more}`; state is `loading`, `open` or `closed`. Nothing is asked while nobody looks. */
+/** `{state, title, items, problem, hasMore, more}`; state is `loading`, `open` or `closed`. Polling pauses while the page is hidden. */
 export function useFeed(slotId) {
   const [feed, setFeed] = useState(NOTHING);
   const path = `/public/gallery/${encodeURIComponent(slotId)}`;
@@ -52,7 +52,7 @@ export function useFeed(slotId) {
     let looking = false;
     const look = async () => {
       try {
-        const answer = await ask("GET", path, { headers: etag.current ? { "If-None-Match": etag.current } : {}, signal: control.signal });
+        const answer = await request("GET", path, { headers: etag.current ? { "If-None-Match": etag.current } : {}, signal: control.signal });
         etag.current = answer.etag;
         setFeed((before) => joined(before, answer.data));
       } catch (error) {
@@ -87,7 +87,7 @@ export function useFeed(slotId) {
     if (feed.cursor === null || reading.current) return;
     reading.current = true;
     try {
-      const { data } = await ask("GET", path, { query: { cursor: feed.cursor } });
+      const { data } = await request("GET", path, { query: { cursor: feed.cursor } });
       setFeed((before) => {
         const known = new Set(before.items.map((one) => one.id));
         const added = data.items.map(picture).filter((one) => !known.has(one.id));

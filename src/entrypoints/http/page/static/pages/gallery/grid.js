@@ -1,9 +1,9 @@
-/* All pictures in rows that fill the width. Sizes are known beforehand, so nothing jumps when a picture comes. */
+/* All pictures in rows that fill the width. Sizes are known in advance, so that nothing jumps. */
 import { html, useEffect, useRef } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import words from "../../i18n/gallery.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function Grid({ items, hasMore, more }) {
   return html`
@@ -19,14 +19,14 @@ export function Grid({ items, hasMore, more }) {
 }
 
 function Thumbnail({ one, alt, soon }) {
-  // A thumbnail may be on its way still: then the picture itself does.
+  // The thumbnail may not exist yet: use the picture itself.
   const instead = (event) => {
     if (!event.target.src.endsWith(one.full)) event.target.src = one.full;
   };
   return html`<img src=${one.thumbnail} width=${one.width} height=${one.height} alt=${alt} loading=${soon ? "eager" : "lazy"} decoding="async" onError=${instead} />`;
 }
 
-/** Older pictures come by themselves at the end of the page, and by the button. */
+/** Older pictures load at the end of the page and by the button. */
 function More({ more }) {
   const button = useRef(null);
   useEffect(() => {

@@ -1,9 +1,9 @@
-/* Keys that steer what is shown, wherever the focus is. */
+/* Keyboard control, independent of the focus. */
 import { useEffect, useRef } from "../../lib/html.js";
 
 /**
- * Call `act(event)` at each key. It listens once and for good: a listener that is changed while the key is told to
- * others, because they draw the page anew, would never hear of it.
+ * Call `act(event)` for each key. The listener is registered once: a listener that is replaced while the event is
+ * dispatched to others, because they render the page again, would miss it.
  */
 export function useKeys(act) {
   const current = useRef(act);

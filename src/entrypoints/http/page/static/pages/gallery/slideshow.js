@@ -1,13 +1,13 @@
-/* The gallery on a screen in the hall: one picture after another, new ones first, and the way to it for phones in a corner. */
+/* The slideshow for a screen at the event: new pictures first, with a QR code of the gallery. */
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { Icon } from "../../parts/icon.js";
 import { QrCode } from "../../parts/qr.js";
 import words from "../../i18n/gallery.js";
 import { useKeys } from "./keys.js";
 import { backToAll } from "./view.js";
 
-const t = say(words);
+const t = translator(words);
 const EACH_MS = 6_000;
 const IDLE_MS = 3_000;
 
@@ -19,7 +19,7 @@ export function Slideshow({ title, items, link, hasMore, more }) {
   if (now) seen.current.add(now.id);
 
   const show = (next) => next && setShown({ now: next, before: now });
-  /** The newest that was not shown in this round: whatever comes in meanwhile is next. */
+  /** The newest picture not shown in this round: new arrivals are next. */
   const next = () => {
     const unseen = items.find((one) => !seen.current.has(one.id));
     if (unseen) return unseen;
@@ -78,7 +78,7 @@ async function fullScreen() {
   }
 }
 
-/** Whether the mouse and the keyboard have been left alone for a while. */
+/** Whether mouse and keyboard have been idle for a while. */
 function useIdle() {
   const [idle, setIdle] = useState(false);
   useEffect(() => {
@@ -99,7 +99,7 @@ function useIdle() {
   return idle;
 }
 
-/** Keep the screen from going dark, where the browser can; it forgets that whenever the page is hidden. */
+/** Hold a screen wake lock if the browser can; it is released whenever the page is hidden. */
 function useAwake() {
   useEffect(() => {
     if (!navigator.wakeLock) return undefined;

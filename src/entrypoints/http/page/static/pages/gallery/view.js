@@ -1,4 +1,4 @@
-/* What of the gallery is shown, by the address: `#picture=<id>` a picture, `#show` the slideshow, else all of them. */
+/* The view of the gallery by the URL: `#picture=<id>` a picture, `#show` the slideshow, else all pictures. */
 import { store } from "../../lib/store.js";
 
 function read() {
@@ -17,13 +17,13 @@ addEventListener("hashchange", () => {
   view.set(read());
 });
 
-/** Another picture in place of the one that is shown: the way back still leads to all of them. */
+/** Show another picture in place of the current one: back still leads to all pictures. */
 export function turnTo(id) {
   history.replaceState(null, "", `#picture=${id}`);
   view.set(read());
 }
 
-/** Back to all pictures, by the browser's own way back where that is where somebody came from. */
+/** Back to all pictures, by the browser's history if the user came from there. */
 export function backToAll() {
   if (steps > 0) {
     history.back();

@@ -1,6 +1,6 @@
-/* One picture, big: turned by swiping, arrows or buttons; taken along as a file, by sharing, or by a QR code. */
+/* One picture in full: swipe, arrows or buttons; download, share, or QR code. */
 import { html, useEffect, useRef, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Icon } from "../../parts/icon.js";
 import { QrCode } from "../../parts/qr.js";
@@ -8,7 +8,7 @@ import words from "../../i18n/gallery.js";
 import { useKeys } from "./keys.js";
 import { backToAll, turnTo } from "./view.js";
 
-const t = say(words);
+const t = translator(words);
 const SWIPE_PX = 50;
 
 export function Viewer({ items, index, hasMore, more }) {
@@ -58,7 +58,7 @@ export function Viewer({ items, index, hasMore, more }) {
   `;
 }
 
-/** The picture itself where the phone takes files, else its link. */
+/** Share the picture as a file if the phone can, else its link. */
 function Share({ one }) {
   const [failed, setFailed] = useState(false);
   const onClick = async () => {

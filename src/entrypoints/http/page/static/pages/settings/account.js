@@ -1,16 +1,17 @@
-/* Who is signed in, what that allows, and for how long. */
+/* The signed-in user: permissions and end of the session. */
 import { Problem, me, signOut } from "../../lib/api.js";
 import { ago, dateTime } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
+import { problemText } from "../../lib/messages.js";
 import { useStore } from "../../lib/store.js";
 import { Icon } from "../../parts/icon.js";
 import { toast } from "../../parts/toasts.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 const PERMISSIONS = ["slots:read", "slots:write", "jobs:read", "jobs:write", "stats:read", "media:read", "media:write", "settings:read", "settings:write"];
 
 export function Account() {
@@ -20,7 +21,7 @@ export function Account() {
       await signOut();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      toast(error.code === "unreachable" ? c("unreachable") : error.message, "failed");
+      toast(problemText(error), "failed");
     }
   };
   return html`

@@ -1,8 +1,8 @@
-/* Who did something, in words where it was no administrator by name. */
-import { say } from "../../lib/language.js";
+/* The author of a change, as text if it was not an administrator. */
+import { translator } from "../../lib/language.js";
 import words from "../../i18n/settings_audit.js";
 
-const t = say(words);
+const t = translator(words);
 const ACTORS = { "command line": "actor_command_line", "first start": "actor_first_start" };
 
 export const actorName = (actor) => (Object.hasOwn(ACTORS, actor) ? t(ACTORS[actor]) : actor);

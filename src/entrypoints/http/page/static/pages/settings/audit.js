@@ -1,25 +1,25 @@
-/* Who changed what when, and who tried to come in. */
+/* The audit log: changes and logins. */
 import { Problem, get } from "../../lib/api.js";
 import { dateTimeExact } from "../../lib/format.js";
 import { html, useEffect, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { useLoad } from "../../lib/load.js";
 import { route, setQuery } from "../../lib/route.js";
 import { useStore } from "../../lib/store.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
-import { Empty, Loading, Trouble } from "../../parts/states.js";
+import { Empty, Loading, ErrorNotice } from "../../parts/states.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings_audit.js";
 import { actorName } from "./actors.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 const known = (key) => Object.hasOwn(words.en, key);
 
 const ACTIONS = Object.keys(words.en).filter((key) => key.startsWith("action_")).map((key) => key.slice("action_".length));
 
-/** An action of a newer service has its own name at least. */
+/** An unknown action of a newer service is shown by its name. */
 const actionName = (action) => (known(`action_${action}`) ? t(`action_${action}`) : action);
 const fieldName = (name) => (known(`field_${name}`) ? t(`field_${name}`) : name);
 
@@ -28,7 +28,7 @@ export function Audit() {
   const action = query.action ?? "";
   const { data, problem, again } = useLoad((signal) => get("/api/audit", { query: { action }, signal }), [action]);
   const [more, setMore] = useState({ items: [], cursor: undefined, problem: null, busy: false });
-  // Another beginning makes the pages after it others too.
+  // A new first page invalidates the pages after it.
   useEffect(() => setMore({ items: [], cursor: undefined, problem: null, busy: false }), [data]);
   const cursor = more.cursor === undefined ? data?.next_cursor : more.cursor;
   const readMore = async () => {
@@ -54,7 +54,7 @@ export function Audit() {
         <${Field} id="audit-action" label=${t("show")} control=${control} />
         <button type="button" class="button" onClick=${again}><${Icon} name="refresh" /> ${t("refresh")}</button>
       </div>
-      ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+      ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
       ${data === null
         ? !problem && html`<${Loading} />`
         : entries.length === 0
@@ -65,7 +65,7 @@ export function Audit() {
               <tbody>${entries.map((one) => html`<${Entry} key=${one.id} one=${one} />`)}</tbody>
             </table>
           `}
-      ${more.problem && html`<${Trouble} problem=${more.problem} />`}
+      ${more.problem && html`<${ErrorNotice} problem=${more.problem} />`}
       ${cursor && html`<p class="audit-more"><button type="button" class="button" disabled=${more.busy} onClick=${readMore}>${c("more")}</button></p>`}
     </section>
   `;
@@ -82,7 +82,7 @@ function Entry({ one }) {
   `;
 }
 
-/** `changed` holds what each field was and is; anything else is a fact by its name. */
+/** `changed` has the old and the new value of each field; other entries are shown by name. */
 function Details({ detail }) {
   const { changed, ...facts } = detail;
   const rows = [

@@ -1,27 +1,29 @@
-/* How the service is at this moment: its parts, queue, workers, providers, room, and what went wrong or should be mended. */
+/* Health of the service: parts, queue, workers, providers, storage, recent failures, problems to fix. */
 import { get, me } from "../../lib/api.js";
 import { ago, dateTime, number, percent, timeExact } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
-import { useEvery, useLoad } from "../../lib/load.js";
+import { translator } from "../../lib/language.js";
+import { failureText } from "../../lib/messages.js";
+import { useInterval, useLoad } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
 import { Icon } from "../../parts/icon.js";
-import { Loading, Pill, Trouble } from "../../parts/states.js";
+import { Loading, Pill, ErrorNotice } from "../../parts/states.js";
 import words from "../../i18n/settings_health.js";
 import { Room } from "./storage.js";
 
-const t = say(words);
+const t = translator(words);
 const REFRESH_MS = 5_000;
 const known = (key, otherwise) => (Object.hasOwn(words.en, key) ? t(key) : otherwise);
 
 export function Health() {
   const { data, problem, again } = useLoad((signal) => get("/api/status", { signal }));
-  useEvery(REFRESH_MS, again);
-  if (data === null) return problem ? html`<${Trouble} problem=${problem} again=${again} />` : html`<${Loading} />`;
-  const mend = data.findings.filter((one) => one.mend !== null);
+  useInterval(REFRESH_MS, again);
+  if (data === null) return problem ? html`<${ErrorNotice} problem=${problem} again=${again} />` : html`<${Loading} />`;
+  const findings = data.findings.map(({ part, says, mend: fix }) => ({ part, says, fix }));
+  const failed = findings.filter((one) => one.fix !== null);
   return html`
     <div class="stack health">
-      ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+      ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
       <section class="card">
         <div class="row row-apart">
           <h2>${t("parts")}</h2>
@@ -29,10 +31,10 @@ export function Health() {
         </div>
         <ul class="health-parts">${Object.entries(data.parts).map(([name, part]) => html`<${Part} key=${name} name=${name} part=${part} />`)}</ul>
       </section>
-      ${mend.length > 0 && html`
+      ${failed.length > 0 && html`
         <section class="card">
-          <h2>${t("toMend", { n: mend.length })}</h2>
-          <ul class="health-findings" lang="en">${mend.map((one, index) => html`<li key=${index}><${Icon} name="alert" /><p><strong>${one.part}</strong>: ${one.says}. <span class="soft">${one.mend}</span></p></li>`)}</ul>
+          <h2>${t("toFix", { n: failed.length })}</h2>
+          <ul class="health-findings" lang="en">${failed.map((one, index) => html`<li key=${index}><${Icon} name="alert" /><p><strong>${one.part}</strong>: ${one.says}. <span class="soft">${one.fix}</span></p></li>`)}</ul>
         </section>
       `}
       <div class="grid health-grid">
@@ -42,7 +44,7 @@ export function Health() {
       </div>
       ${data.providers.length > 0 && html`<section class="card"><h2>${t("providers")}</h2><${Providers} providers=${data.providers} /></section>`}
       <section class="card"><h2>${t("failures")}</h2><${Failures} failures=${data.last_failures} /></section>
-      <${Fine} findings=${data.findings.filter((one) => one.mend === null)} />
+      <${HealthyParts} findings=${findings.filter((one) => one.fix === null)} />
     </div>
   `;
 }
@@ -81,7 +83,7 @@ function Workers({ workers }) {
   `;
 }
 
-/** Told by the service's own clock: this machine's may differ. */
+/** Ages come from the service's clock: the browser's may differ. */
 const since = (seconds) => ago(Date.now() - seconds * 1000);
 
 const BREAKER_TONES = { closed: "good", half_open: "warn", open: "bad" };
@@ -112,7 +114,7 @@ function Failures({ failures }) {
     <ul class="health-list">
       ${failures.map((one) => html`
         <li key=${one.job_id} class="row row-apart">
-          <span><strong>${one.slot_id}</strong> · ${known(`code_${one.code}`, one.code)}${one.provider_id && ` · ${one.provider_id}`}</span>
+          <span><strong>${one.slot_id}</strong> · ${failureText(one.code)}${one.provider_id && ` · ${one.provider_id}`}</span>
           <span><time class="soft" dateTime=${one.ended_at} title=${dateTime(one.ended_at)}>${since(one.age_seconds)}</time>${may && html` <a href=${to("jobs", one.job_id)}>${t("job")}<span class="unseen"> ${one.job_id}</span></a>`}</span>
         </li>
       `)}
@@ -120,7 +122,7 @@ function Failures({ failures }) {
   `;
 }
 
-function Fine({ findings }) {
+function HealthyParts({ findings }) {
   if (findings.length === 0) return null;
   return html`
     <details class="card health-fine">

@@ -1,23 +1,24 @@
-/* Another password for the cameras: typed twice, or made here and shown this once. */
-import { Problem, ask } from "../../lib/api.js";
+/* Change the ingest password: typed twice, or generated here and shown once. */
+import { Problem, request } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
+import { errorOf } from "../../lib/messages.js";
 import { CopyButton } from "../../parts/copy.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Field } from "../../parts/field.js";
-import { Trouble } from "../../parts/states.js";
+import { ErrorNotice } from "../../parts/states.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings_secrets.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 
-const LEAST = 8;
-/** Without the letters and digits that look alike: it is typed into cameras by hand. */
+const MIN_CHARS = 8;
+/** Without characters that look alike, as it is typed into cameras by hand. */
 const LETTERS = "abcdefghjkmnpqrstuvwxyz23456789";
 const LENGTH = 16;
 
-function made() {
+function generatedPassword() {
   const limit = 256 - (256 % LETTERS.length);
   const letters = [];
   while (letters.length < LENGTH) {
@@ -33,39 +34,39 @@ export function NewPassword({ onDone, onClose }) {
   const [errors, setErrors] = useState({});
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [holds, setHolds] = useState(null);
+  const [newPassword, setNewPassword] = useState(null);
 
   const onSubmit = async (event) => {
     event.preventDefault();
     const found = {};
-    if (own && [...typed.first].length < LEAST) found.first = t("tooShort", { least: LEAST });
+    if (own && [...typed.first].length < MIN_CHARS) found.first = t("tooShort", { least: MIN_CHARS });
     else if (own && typed.first !== typed.second) found.second = t("differ");
     setErrors(found);
     setProblem(null);
     if (Object.keys(found).length) return;
-    const password = own ? typed.first : made();
+    const password = own ? typed.first : generatedPassword();
     setBusy(true);
     try {
-      await ask("PUT", "/api/settings", { json: { ingest_password: password } });
-      setHolds(password);
+      await request("PUT", "/api/settings", { json: { ingest_password: password } });
+      setNewPassword(password);
       onDone();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      const told = error.of("ingest_password");
-      if (told && own) setErrors({ first: told });
+      const passwordError = errorOf(error, "ingest_password");
+      if (passwordError && own) setErrors({ first: passwordError });
       else setProblem(error);
     } finally {
       setBusy(false);
     }
   };
-  if (holds !== null) {
+  if (newPassword !== null) {
     return html`
       <${Dialog} title=${t("newPassword")} onClose=${onClose}>
         <div class="stack">
           <p>${t("holdsNow")}</p>
-          <p class="secret-once"><code>${holds}</code></p>
+          <p class="secret-once"><code>${newPassword}</code></p>
           <p class="soft">${t("shownOnce")}</p>
-          <div class="actions"><${CopyButton} text=${holds} /><button type="button" class="button button-primary" onClick=${onClose}>${t("noted")}</button></div>
+          <div class="actions"><${CopyButton} text=${newPassword} /><button type="button" class="button button-primary" onClick=${onClose}>${t("noted")}</button></div>
         </div>
       <//>
     `;
@@ -76,14 +77,14 @@ export function NewPassword({ onDone, onClose }) {
     <${Dialog} title=${t("newPassword")} onClose=${onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>
         <p class="notice">${t("stopsAtOnce")}</p>
-        ${problem && html`<${Trouble} problem=${problem} />`}
+        ${problem && html`<${ErrorNotice} problem=${problem} />`}
         <fieldset>
           <legend class="unseen">${t("newPassword")}</legend>
           <label class="check"><input type="radio" name="kind" checked=${!own} onChange=${() => setOwn(false)} /> ${t("makeOne")}</label>
           <label class="check"><input type="radio" name="kind" checked=${own} onChange=${() => setOwn(true)} /> ${t("typeOne")}</label>
         </fieldset>
         ${own && html`
-          <${Field} id="new-password" label=${t("password")} help=${t("passwordHelp", { least: LEAST })} error=${errors.first} control=${input("first")} />
+          <${Field} id="new-password" label=${t("password")} help=${t("passwordHelp", { least: MIN_CHARS })} error=${errors.first} control=${input("first")} />
           <${Field} id="new-password-again" label=${t("passwordAgain")} error=${errors.second} control=${input("second")} />
         `}
         <div class="actions">

@@ -1,20 +1,21 @@
-/* The keys of providers, and how much may be asked of each. */
-import { Problem, ask, get, me } from "../../lib/api.js";
+/* Keys and limits of providers. */
+import { Problem, request, get, me } from "../../lib/api.js";
 import { dateTime, number } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
+import { errorOf, problemText } from "../../lib/messages.js";
 import { useLoad } from "../../lib/load.js";
 import { Confirm, Dialog } from "../../parts/dialog.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
-import { Empty, Loading, Pill, Trouble } from "../../parts/states.js";
+import { Empty, Loading, Pill, ErrorNotice } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 
 const KEY_TONES = { stored: "good", environment: "good", missing: "warn", unreadable: "bad", not_needed: "mute" };
 const LIMITS = ["max_concurrent", "per_minute", "per_day"];
@@ -36,7 +37,7 @@ export function Providers({ settings, again }) {
   return html`
     <section class="card">
       <h2>${t("providers")}</h2>
-      ${problem && html`<${Trouble} problem=${problem} again=${reload} />`}
+      ${problem && html`<${ErrorNotice} problem=${problem} again=${reload} />`}
       ${!sees
         ? html`<p class="soft">${t("needsSlots")}</p>`
         : data === null
@@ -79,7 +80,7 @@ function Provider({ one, limited, open }) {
   `;
 }
 
-/** Sends a change; what the API says of `field` is told at the field, anything else above. */
+/** Send a change; field errors are shown at their fields, other problems above the form. */
 function useChange(done, onDone) {
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -87,7 +88,7 @@ function useChange(done, onDone) {
     setBusy(true);
     setProblem(null);
     try {
-      await ask("PUT", "/api/settings", { json });
+      await request("PUT", "/api/settings", { json });
       toast(done);
       onDone();
     } catch (error) {
@@ -103,7 +104,7 @@ function KeyForm({ one, onDone, onClose }) {
   const [key, setKey] = useState("");
   const [empty, setEmpty] = useState(false);
   const { problem, busy, send } = useChange(t("keySet"), onDone);
-  const told = problem?.of(`provider_keys.${one.id}`);
+  const keyError = errorOf(problem, `provider_keys.${one.id}`);
   const onSubmit = (event) => {
     event.preventDefault();
     setEmpty(key === "");
@@ -113,8 +114,8 @@ function KeyForm({ one, onDone, onClose }) {
   return html`
     <${Dialog} title=${t("keyOf", { provider: one.title })} onClose=${onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>
-        ${problem && !told && html`<${Trouble} problem=${problem} />`}
-        <${Field} id="provider-key" label=${t("key")} help=${t("keyHelp")} error=${empty ? t("keyEmpty") : told} control=${control} />
+        ${problem && !keyError && html`<${ErrorNotice} problem=${problem} />`}
+        <${Field} id="provider-key" label=${t("key")} help=${t("keyHelp")} error=${empty ? t("keyEmpty") : keyError} control=${control} />
         <div class="actions">
           <button type="button" class="button" onClick=${onClose}>${c("cancel")}</button>
           <button class="button button-primary" disabled=${busy}>${c("save")}</button>
@@ -126,7 +127,7 @@ function KeyForm({ one, onDone, onClose }) {
 
 function Forget({ one, onDone, onClose }) {
   const { problem, send } = useChange(t("keyForgotten"), onDone);
-  const text = html`${t("forgetText", { provider: one.title })} ${one.key.variable && t("forgetVariable", { variable: one.key.variable })} ${problem && html`<strong role="alert">${problem.message}</strong>`}`;
+  const text = html`${t("forgetText", { provider: one.title })} ${one.key.variable && t("forgetVariable", { variable: one.key.variable })} ${problem && html`<strong role="alert">${problemText(problem)}</strong>`}`;
   return html`<${Confirm} title=${t("forgetTitle")} text=${text} yes=${t("forgetKey")} dangerous=${true} onYes=${() => send({ provider_keys: { [one.id]: null } })} onNo=${onClose} />`;
 }
 
@@ -148,8 +149,8 @@ function LimitsForm({ one, limited, onDone, onClose }) {
     <${Dialog} title=${t("limitsOf", { provider: one.title })} onClose=${onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>
         <p class="soft">${t("limitsHelp")}</p>
-        ${problem && !LIMITS.some((name) => problem.of(place(name))) && html`<${Trouble} problem=${problem} />`}
-        ${LIMITS.map((name) => html`<${Field} key=${name} id=${`limit-${name}`} label=${t(name)} help=${t("declares", { value: limit(one.declared[name]) })} error=${errors[name] ?? problem?.of(place(name))} control=${control(name)} />`)}
+        ${problem && !LIMITS.some((name) => errorOf(problem, place(name))) && html`<${ErrorNotice} problem=${problem} />`}
+        ${LIMITS.map((name) => html`<${Field} key=${name} id=${`limit-${name}`} label=${t(name)} help=${t("declares", { value: limit(one.declared[name]) })} error=${errors[name] ?? errorOf(problem, place(name))} control=${control(name)} />`)}
         <div class="actions">
           ${limited && html`<button type="button" class="button" disabled=${busy} onClick=${() => send({ provider_limits: { [one.id]: null } })}>${t("asDeclared")}</button>`}
           <button type="button" class="button" onClick=${onClose}>${c("cancel")}</button>

@@ -1,19 +1,20 @@
-/* The readiness check before an event: every active slot is tried on a reference photo, in one table. */
-import { Problem, follow } from "../../lib/api.js";
+/* The readiness check before an event: a reference photo through every active slot. */
+import { Problem, requestLines } from "../../lib/api.js";
 import { dateTime, duration, number } from "../../lib/format.js";
-import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { html } from "../../lib/html.js";
+import { translator } from "../../lib/language.js";
+import { attemptText, failureText } from "../../lib/messages.js";
 import { to } from "../../lib/route.js";
 import { store, useStore } from "../../lib/store.js";
 import { Icon } from "../../parts/icon.js";
-import { Empty, Pill, Trouble } from "../../parts/states.js";
+import { Empty, Pill, ErrorNotice } from "../../parts/states.js";
 import words from "../../i18n/settings_ready.js";
 
-const t = say(words);
+const t = translator(words);
 
 const TONES = { picture: "good", fallback: "warn", failed: "bad", not_run: "mute" };
 
-/** The last check of this visit: a look at another tab neither ends nor forgets it. */
+/** The last check of this visit; it survives a change of tabs. */
 const check = store(null);
 let control = null;
 
@@ -23,7 +24,7 @@ async function start() {
   check.set(now);
   const put = (changes) => check.set((now = { ...now, ...changes }));
   try {
-    await follow("POST", "/api/ready-check", (line) => {
+    await requestLines("POST", "/api/ready-check", (line) => {
       if (line.kind === "begin") put({ at: line.at, slots: line.slots });
       if (line.kind === "slot") put({ found: { ...now.found, [line.slot_id]: line } });
       if (line.kind === "end") put({ end: line });
@@ -49,7 +50,7 @@ export function Ready() {
           ${now?.end && html`<button type="button" class="button" onClick=${() => print()}><${Icon} name="download" /> ${t("print")}</button>`}
         </div>
       </div>
-      ${now?.problem && html`<${Trouble} problem=${now.problem} />`}
+      ${now?.problem && html`<${ErrorNotice} problem=${now.problem} />`}
       ${now?.running && html`
         <div class="ready-progress">
           <p role="status">${now.slots.length ? t("progress", { done: number(done), all: number(now.slots.length) }) : t("begins")}</p>
@@ -98,8 +99,8 @@ function SlotRow({ slot, found, running }) {
       <td class="figure" data-label=${t("latency")}>${duration(found.latency_ms)}</td>
       <td data-label=${t("provider")}>${by || "–"}${found.entry > 0 && html` <span class="soft">${t("fallbackEntry", { n: found.entry + 1 })}</span>`}${found.calls > 1 && html` <span class="soft">${t("calls", { n: found.calls })}</span>`}</td>
       <td class="ready-reason" data-label=${t("reason")}>
-        ${found.detail || found.code ? html`<span lang="en">${found.detail ?? found.code}</span>` : found.troubles.length === 0 && "–"}
-        ${found.troubles.length > 0 && html`<ul class="ready-troubles" lang="en">${found.troubles.map((one, index) => html`<li key=${index}>${one.provider_id}: ${one.reason}</li>`)}</ul>`}
+        ${found.code ? html`<span>${failureText(found.code, found.detail)}</span>` : found.troubles.length === 0 && "–"}
+        ${found.troubles.length > 0 && html`<ul class="ready-attempts">${found.troubles.map((one, index) => html`<li key=${index}>${one.provider_id}: ${attemptText(one.classification)} <span class="soft" lang="en">${one.reason}</span></li>`)}</ul>`}
         ${found.job_id && !found.ready && html` <a href=${to("jobs", found.job_id)}>${t("job")}</a>`}
       </td>
     </tr>

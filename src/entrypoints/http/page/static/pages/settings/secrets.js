@@ -1,15 +1,15 @@
-/* Passwords and keys: they go in here and are never shown again. */
+/* Passwords and keys: write-only. */
 import { me } from "../../lib/api.js";
 import { dateTime } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { Icon } from "../../parts/icon.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
 import { NewPassword } from "./new_password.js";
 import { Providers } from "./providers.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function Secrets({ settings, again }) {
   const [changes, setChanges] = useState(false);

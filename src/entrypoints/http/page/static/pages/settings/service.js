@@ -1,19 +1,20 @@
-/* What applies to every photo: how long a guest waits, how long pictures stay, what is taken. */
-import { Problem, ask, me } from "../../lib/api.js";
+/* Settings of the whole service: time limit, retention, bounds of photos. */
+import { Problem, request, me } from "../../lib/api.js";
 import { number } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
+import { errorOf } from "../../lib/messages.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
-import { Pill, Trouble } from "../../parts/states.js";
+import { Pill, ErrorNotice } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 
-/** From where to where each can be set, in the unit that is shown; `factor` makes the API's unit of it, always a whole number then. */
+/** Bounds of each setting in the displayed unit; `factor` converts it to the API's unit, which is an integer then. */
 const FIELDS = {
   sync_response_seconds: { low: 10, high: 60, unit: "seconds" },
   result_retention_hours: { low: 0.02, high: 87_600, unit: "hours" },
@@ -25,15 +26,15 @@ const FIELDS = {
 const rounded = (value) => String(Math.round(value * 1000) / 1000);
 const shown = (name, value) => rounded(value / (FIELDS[name].factor ?? 1));
 
-/** What is wrong with a text, by the bounds that the API has too; null where nothing is. */
-function trouble(name, text) {
+/** The error of an input by the API's bounds, or null. */
+function boundsError(name, text) {
   const { low, high, whole } = FIELDS[name];
   const value = Number(text);
   if (text.trim() !== "" && value >= low && value <= high && (!whole || Number.isInteger(value))) return null;
   return t(whole ? "wholeBetween" : "between", { low: number(low, { maximumFractionDigits: 6 }), high: number(high) });
 }
 
-/** `draft` holds the texts that differ from what applies, null for those that go back to the configuration. */
+/** `draft` has the inputs that differ from the stored settings; null restores the configured default. */
 export function Service({ settings, again, draft, setDraft }) {
   const [problem, setProblem] = useState(null);
   const [checked, setChecked] = useState(false);
@@ -41,12 +42,12 @@ export function Service({ settings, again, draft, setDraft }) {
   const [theirs, setTheirs] = useState([]);
   const may = me.get().permissions.includes("settings:write");
   const names = Object.keys(FIELDS);
-  const wrong = Object.fromEntries(names.filter((name) => typeof draft[name] === "string").map((name) => [name, trouble(name, draft[name])]));
+  const wrong = Object.fromEntries(names.filter((name) => typeof draft[name] === "string").map((name) => [name, boundsError(name, draft[name])]));
 
   const change = (name, value) => {
     const { [name]: before, ...others } = draft;
     setDraft(value === undefined || value === shown(name, settings[name]) ? others : { ...others, [name]: value });
-    if (problem?.of(name)) setProblem(null);
+    if (errorOf(problem, name)) setProblem(null);
   };
   const onSubmit = async (event) => {
     event.preventDefault();
@@ -60,7 +61,7 @@ export function Service({ settings, again, draft, setDraft }) {
     setBusy(true);
     setProblem(null);
     try {
-      await ask("PUT", "/api/settings", { json, headers: { "If-Match": settings.etag } });
+      await request("PUT", "/api/settings", { json, headers: { "If-Match": settings.etag } });
       setDraft({});
       setTheirs([]);
       setChecked(false);
@@ -82,7 +83,7 @@ export function Service({ settings, again, draft, setDraft }) {
 
   return html`
     <form class="stack settings-form" noValidate onSubmit=${onSubmit}>
-      ${problem && problem.status !== 412 && !names.some((name) => problem.of(name)) && html`<${Trouble} problem=${problem} />`}
+      ${problem && problem.status !== 412 && !names.some((name) => errorOf(problem, name)) && html`<${ErrorNotice} problem=${problem} />`}
       ${problem?.status === 412 && html`
         <div class="notice" role="alert">
           <p>${t("changedMeanwhile")}</p>
@@ -90,7 +91,7 @@ export function Service({ settings, again, draft, setDraft }) {
         </div>
       `}
       <div class="card settings-fields">
-        ${names.map((name) => html`<${Setting} key=${name} ...${{ name, settings, may }} text=${draft[name]} error=${problem?.of(name) ?? (checked ? wrong[name] : null)} onChange=${(value) => change(name, value)} />`)}
+        ${names.map((name) => html`<${Setting} key=${name} ...${{ name, settings, may }} text=${draft[name]} error=${errorOf(problem, name) ?? (checked ? wrong[name] : null)} onChange=${(value) => change(name, value)} />`)}
       </div>
       ${may && html`
         <div class="actions settings-actions">

@@ -1,40 +1,39 @@
-/* The room that pictures have, and removing at once what would go by itself. */
-import { Problem, ask, get, me } from "../../lib/api.js";
+/* Storage space, and deletion of expired files now. */
+import { Problem, request, get, me } from "../../lib/api.js";
 import { bytes } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
-import { useEvery, useLoad } from "../../lib/load.js";
+import { translator } from "../../lib/language.js";
+import { problemText } from "../../lib/messages.js";
+import { useInterval, useLoad } from "../../lib/load.js";
 import { Confirm } from "../../parts/dialog.js";
 import { Icon } from "../../parts/icon.js";
-import { Pill, Trouble } from "../../parts/states.js";
+import { Pill, ErrorNotice } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
-import common from "../../i18n/common.js";
 import words from "../../i18n/settings.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
 const REFRESH_MS = 10_000;
 
 export function Storage() {
   const { data, problem, again } = useLoad(async (signal) => get("/api/status", { signal }));
-  const [asks, setAsks] = useState(null);
-  useEvery(REFRESH_MS, again);
+  const [confirming, setConfirming] = useState(null);
+  useInterval(REFRESH_MS, again);
   const may = me.get().permissions.includes("settings:write");
   const purge = async () => {
-    setAsks(null);
+    setConfirming(null);
     try {
-      await ask("POST", "/api/media/cache/purge", { json: { scope: asks } });
+      await request("POST", "/api/media/cache/purge", { json: { scope: confirming } });
       toast(t("purgeBegan"));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      toast(error.code === "unreachable" ? c("unreachable") : error.message, "failed");
+      toast(problemText(error), "failed");
     }
   };
   return html`
     <div class="stack">
       <section class="card">
         <h2>${t("room")}</h2>
-        ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+        ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
         ${data && html`<${Room} disk=${data.disk} />`}
         <p class="soft storage-note">${t("roomHelp")}</p>
       </section>
@@ -43,12 +42,12 @@ export function Storage() {
         <p>${t("purgeHelp")}</p>
         ${may && html`
           <div class="row storage-ways">
-            <button type="button" class="button" onClick=${() => setAsks("media_objects")}><${Icon} name="link" /> ${t("purge_media_objects")}</button>
-            <button type="button" class="button" onClick=${() => setAsks("full")}><${Icon} name="trash" /> ${t("purge_full")}</button>
+            <button type="button" class="button" onClick=${() => setConfirming("media_objects")}><${Icon} name="link" /> ${t("purge_media_objects")}</button>
+            <button type="button" class="button" onClick=${() => setConfirming("full")}><${Icon} name="trash" /> ${t("purge_full")}</button>
           </div>
         `}
       </section>
-      ${asks && html`<${Confirm} title=${t(`purge_${asks}`)} text=${t(`purgeText_${asks}`)} yes=${t("purgeNow")} onYes=${purge} onNo=${() => setAsks(null)} />`}
+      ${confirming && html`<${Confirm} title=${t(`purge_${confirming}`)} text=${t(`purgeText_${confirming}`)} yes=${t("purgeNow")} onYes=${purge} onNo=${() => setConfirming(null)} />`}
     </div>
   `;
 }

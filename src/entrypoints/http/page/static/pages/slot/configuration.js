@@ -1,25 +1,25 @@
-/* The form of a slot's document: route, templates, prompts, what guests get when nothing works, and the gallery. */
+/* The form of a slot: route, templates, prompts, failure answer, gallery. */
 import { bytes, dateTime, number } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
-import { found, rolesOf, sharedSettings } from "../../lib/providers.js";
+import { translator } from "../../lib/language.js";
+import { errorOf } from "../../lib/messages.js";
+import { findOperation, rolesOf, sharedSettings } from "../../lib/providers.js";
 import { Field } from "../../parts/field.js";
-import { tell } from "../../i18n/providers.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
-import { inOurWords } from "../../i18n/told.js";
 import { Gallery } from "./gallery.js";
 import { PromptFields, PromptPreview } from "./prompts.js";
 import { RouteEditor } from "./route.js";
 import { SchemaForm } from "./schema_form.js";
 import { TemplatePickers } from "./templates.js";
 
-const t = say(words);
+const t = translator(words);
 const BRANDING = "local";
 const MEGABYTE = 1024 * 1024;
 
-/** `change(part)` puts fields into the draft; `problem` is what the API said to the last try to save, or null. */
+/** `change(part)` updates the draft; `problem` is the problem of the last save, or null. */
 export function Configuration({ id, draft, providers, problem, readOnly, change }) {
-  const error = (field) => inOurWords(problem?.of(field) ?? null);
+  const error = (field) => errorOf(problem, field);
   const below = (prefix) => (problem?.errors ?? []).some(({ field }) => field.startsWith(`${prefix}.`));
   const branding = { provider_id: BRANDING, ...draft.branded };
   const allow = (name) => change({ prompt_fields: [...draft.prompt_fields, name] });
@@ -74,12 +74,12 @@ export function Check({ label, help, error, checked, onChange }) {
   `;
 }
 
-/** Every setting that may hold `{field}`, with its text: what is set, else its default. */
+/** Every setting that may contain `{field}`, with its text or default. */
 function promptsOf(draft, branding, providers) {
   const steps = draft.route.map((entry, place) => [t("step", { n: place + 1 }), entry]);
   const all = draft.failure_answer === "branded" ? [...steps, [t("failureAnswer"), branding]] : steps;
   return all.flatMap(([where, entry]) => {
-    const { operation } = found(providers, entry);
+    const { operation } = findOperation(providers, entry);
     return (operation?.prompts ?? []).map((name) => {
       const rule = operation.settings_schema.properties[name];
       return { where, label: rule.title ?? name, text: String(entry.settings[name] ?? rule.default ?? "") };
@@ -88,7 +88,7 @@ function promptsOf(draft, branding, providers) {
 }
 
 function FailureAnswer({ draft, branding, providers, error, onAllow, change }) {
-  const { provider, operation } = found(providers, branding);
+  const { provider, operation } = findOperation(providers, branding);
   const settings = branding.settings ?? {};
   return html`
     <section class="card stack">
@@ -98,20 +98,20 @@ function FailureAnswer({ draft, branding, providers, error, onAllow, change }) {
         ${["error", "original", "branded"].map((answer) => html`<label key=${answer} class="choice"><input type="radio" name="failure_answer" value=${answer} checked=${answer === draft.failure_answer} onChange=${() => change({ failure_answer: answer })} /><span><b>${t(`answer_${answer}`)}</b><small class="soft">${t(`answer_${answer}_help`)}</small></span></label>`)}
       </div>
       ${draft.failure_answer === "branded" && provider && html`
-        <${Field} id="branded-operation" label=${t("brandedBy")} error=${error("branded.operation_id") ?? error("branded")} control=${(attributes) => html`<select ...${attributes} onChange=${(event) => change({ branded: { operation_id: event.target.value, settings: {} } })}>${provider.operations.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === branding.operation_id}>${tell(one.title)}</option>`)}</select>`} />
+        <${Field} id="branded-operation" label=${t("brandedBy")} error=${error("branded.operation_id") ?? error("branded")} control=${(attributes) => html`<select ...${attributes} onChange=${(event) => change({ branded: { operation_id: event.target.value, settings: {} } })}>${provider.operations.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === branding.operation_id}>${providerText(one.title)}</option>`)}</select>`} />
         ${operation && html`<${SchemaForm} id="branded" schema=${operation.settings_schema} settings=${settings} prompts=${operation.prompts} fields=${draft.prompt_fields} last=${sharedSettings(provider)} onAllow=${onAllow} wrong=${(name) => error(`branded.settings.${name}`)} onChange=${(next) => change({ branded: { operation_id: branding.operation_id, settings: next } })} />`}
       `}
     </section>
   `;
 }
 
-/** The value of a field of the document in words, for comparing two versions. */
+/** The value of a field as text, to compare two versions. */
 export function described(name, value, providers) {
   if (value === null || value === undefined || value === "") return [t("notSet")];
   if (typeof value === "boolean") return [t(value ? "yes" : "no")];
   if (name === "route") return value.length ? value.map((entry, place) => `${place + 1}. ${entryText(entry, providers)}`) : [t("noSteps")];
   if (name === "branded") return [entryText({ provider_id: BRANDING, settings: {}, ...value }, providers)];
-  if (name === "templates") return value.length ? value.map(({ setting_key, media_id }) => `${tell(setting_key)}: …${media_id.slice(-12)}`) : [t("notSet")];
+  if (name === "templates") return value.length ? value.map(({ setting_key, media_id }) => `${providerText(setting_key)}: …${media_id.slice(-12)}`) : [t("notSet")];
   if (name === "prompt_fields") return value.length ? [value.join(", ")] : [t("notSet")];
   if (name === "failure_answer") return [t(`answer_${value}`)];
   if (name === "response_mode") return [t(`mode_${value}`)];
@@ -121,8 +121,8 @@ export function described(name, value, providers) {
 }
 
 function entryText(entry, providers) {
-  const { provider, operation } = found(providers, entry);
+  const { provider, operation } = findOperation(providers, entry);
   const rules = operation?.settings_schema.properties ?? {};
-  const settings = Object.entries(entry.settings ?? {}).map(([name, value]) => `${tell(rules[name]?.title ?? name)}: ${typeof value === "number" ? number(value) : tell(String(value))}`);
-  return [`${tell(provider?.title ?? entry.provider_id)} · ${tell(operation?.title ?? entry.operation_id)}`, ...settings].join("; ");
+  const settings = Object.entries(entry.settings ?? {}).map(([name, value]) => `${providerText(rules[name]?.title ?? name)}: ${typeof value === "number" ? number(value) : providerText(String(value))}`);
+  return [`${providerText(provider?.title ?? entry.provider_id)} · ${providerText(operation?.title ?? entry.operation_id)}`, ...settings].join("; ");
 }

@@ -1,11 +1,11 @@
-/* Somebody else saved the slot meanwhile: both versions beside each other, field by field, and the choice between them. */
+/* Conflict with another user's change: both versions field by field, and the choice between them. */
 import { html } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { Dialog } from "../../parts/dialog.js";
 import words from "../../i18n/slot.js";
 import { described } from "./configuration.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function Conflict({ fields, mine, theirs, providers, onMine, onTheirs, onClose }) {
   const lines = (name, version) => described(name, version[name], providers).map((line) => html`<span key=${line} class="line">${line}</span>`);

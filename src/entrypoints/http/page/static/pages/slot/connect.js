@@ -1,14 +1,14 @@
-/* How camera software is connected to a slot, field by field, and what it sent last where it does not work. */
+/* How to connect camera software to a slot, and the last request for troubleshooting. */
 import { get, me } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { useLoad } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
 import { CopyButton } from "../../parts/copy.js";
 import words from "../../i18n/connect.js";
 import { LastRequest } from "./last_request.js";
 
-const t = say(words);
+const t = translator(words);
 const ROOM_SECONDS = 12;
 const LONGEST_WINDOW = 60;
 

@@ -1,4 +1,4 @@
-/* A slot's document while somebody works at it: what can be written of it, and how two versions differ. */
+/* The editable draft of a slot's document, and the differences between two versions. */
 
 const FIELDS = [
   "name",
@@ -17,24 +17,24 @@ const FIELDS = [
 
 let last = 0;
 
-/** An entry of a route that stays the same one wherever it is moved to. */
+/** A route entry with a key that identifies it when it moves. */
 export function keyed(entry) {
   last += 1;
   return { ...entry, key: last };
 }
 
-/** A draft of the slot as the API tells of it. */
+/** A draft from a slot of the API. */
 export function draftOf(slot) {
   const draft = Object.fromEntries(FIELDS.map((name) => [name, slot[name]]));
   return { ...draft, route: slot.route.map(keyed) };
 }
 
-/** The draft as the API takes it. */
+/** The draft as a document for the API. */
 export function documentOf(draft) {
   return { ...draft, name: draft.name.trim(), route: draft.route.map(({ key, ...entry }) => entry) };
 }
 
-/** The fields in which two drafts differ, in their order on the page. */
+/** The fields that differ between two drafts, in the order of the page. */
 export function differences(one, other) {
   const [mine, theirs] = [documentOf(one), documentOf(other)];
   return FIELDS.filter((name) => canonical(mine[name]) !== canonical(theirs[name]));

@@ -1,7 +1,7 @@
-/* A place that a picture file can be dropped on. */
+/* A drop target for picture files. */
 import { useState } from "../../lib/html.js";
 
-/** `events` go onto the element, `over` is true while a file is held above it. Without `onFile` nothing can be dropped. */
+/** `events` are the handlers of the element, `over` is true while a file is dragged over it. Disabled without `onFile`. */
 export function useDrop(onFile) {
   const [over, setOver] = useState(false);
   if (!onFile) return { over: false, events: {} };

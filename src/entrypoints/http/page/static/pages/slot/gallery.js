@@ -1,7 +1,7 @@
-/* For how long the guests' gallery of a slot is open. */
+/* Opening time of a slot's gallery. */
 import { dateTime } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { CopyButton } from "../../parts/copy.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
@@ -10,10 +10,10 @@ import { Pill } from "../../parts/states.js";
 import { ROOT } from "../../lib/api.js";
 import words from "../../i18n/slot.js";
 
-const t = say(words);
+const t = translator(words);
 const HOUR = 3_600_000;
 
-/** `until` is an ISO moment or null. */
+/** `until` is an ISO date and time or null. */
 export function Gallery({ id, until, error, onChange }) {
   const open = until !== null && new Date(until).getTime() > Date.now();
   const address = `${location.origin}${ROOT}/gallery/${id}`;
@@ -39,7 +39,7 @@ export function Gallery({ id, until, error, onChange }) {
   `;
 }
 
-/** Six in the morning of the next day, on this browser's clock. */
+/** 6:00 of the next day in the browser's time zone. */
 function tomorrowMorning() {
   const moment = new Date();
   moment.setDate(moment.getDate() + 1);
@@ -47,7 +47,7 @@ function tomorrowMorning() {
   return moment;
 }
 
-/** A moment as the field for date and time holds it: of this browser's zone, without saying so. */
+/** A time as the value of a `datetime-local` input: local, without a zone. */
 function localText(value) {
   if (value === null) return "";
   const moment = new Date(value);

@@ -1,30 +1,30 @@
-/* The last request of a camera as it arrived, and what is to be mended about it. The password is never part of it. */
+/* The last request of a camera as received, and how to fix it. It never contains the password. */
 import { get } from "../../lib/api.js";
 import { ago, bytes, dateTimeExact } from "../../lib/format.js";
 import { html, useEffect } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
-import { useEvery, useLoad } from "../../lib/load.js";
+import { translator } from "../../lib/language.js";
+import { useInterval, useLoad } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
-import { useLiveAgain } from "../../lib/throttle.js";
+import { useLiveReload } from "../../lib/live_reload.js";
 import { Icon } from "../../parts/icon.js";
-import { Empty, Loading, Pill, Trouble } from "../../parts/states.js";
+import { Empty, Loading, Pill, ErrorNotice } from "../../parts/states.js";
 import words from "../../i18n/connect.js";
 
-const t = say(words);
-// A refused request makes no event, so it is asked for as well while somebody looks.
+const t = translator(words);
+// A refused request makes no event, so it is polled while the tab is shown.
 const LOOK_MS = 3000;
 
 export function LastRequest({ id, isShown }) {
   const { data, problem, again } = useLoad((signal) => get(`/api/slots/${id}/last-request`, { signal }), [id]);
-  useLiveAgain((event) => isShown && event.slot_id === id && event.source === "ingest", again);
-  useEvery(LOOK_MS, () => isShown && again());
+  useLiveReload((event) => isShown && event.slot_id === id && event.source === "ingest", again);
+  useInterval(LOOK_MS, () => isShown && again());
   useEffect(() => {
     if (isShown) again();
   }, [isShown]);
   return html`
     <section class="card stack" aria-label=${t("lastRequest")}>
       <div><h2>${t("lastRequest")}</h2><p class="soft">${t("lastRequestHelp")}</p></div>
-      ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+      ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
       ${data === null && !problem && html`<${Loading} />`}
       ${data && (data.request === null ? html`<${Empty} icon="clock">${t("noRequest")}<//>` : html`<${Seen} seen=${data.request} />`)}
     </section>
@@ -32,11 +32,11 @@ export function LastRequest({ id, isShown }) {
 }
 
 function Seen({ seen }) {
-  const answered = seen.status === null ? t("gone") : `${seen.status}${seen.code ? ` ${seen.code}` : ""}`;
+  const status = seen.status === null ? t("gone") : `${seen.status}${seen.code ? ` ${seen.code}` : ""}`;
   const good = seen.status !== null && seen.status < 300;
   return html`
-    <p class="row"><${Pill} tone=${good ? "good" : "bad"}>${answered}<//><span>${ago(seen.received_at)} <span class="soft">${dateTimeExact(seen.received_at)}</span></span></p>
-    ${seen.findings.length > 0 && html`<div class="findings"><h3><${Icon} name="alert" /> ${t("toMend")}</h3><ul>${seen.findings.map((finding) => html`<li key=${finding.code}>${told(finding, seen)}</li>`)}</ul></div>`}
+    <p class="row"><${Pill} tone=${good ? "good" : "bad"}>${status}<//><span>${ago(seen.received_at)} <span class="soft">${dateTimeExact(seen.received_at)}</span></span></p>
+    ${seen.findings.length > 0 && html`<div class="findings"><h3><${Icon} name="alert" /> ${t("toFix")}</h3><ul>${seen.findings.map((finding) => html`<li key=${finding.code}>${findingText(finding, seen)}</li>`)}</ul></div>`}
     <dl class="facts">
       <dt>${t("from")}</dt><dd><code>${seen.address}</code></dd>
       <dt>${t("request")}</dt><dd><code>${seen.method}</code>${seen.content_type && html`, <code>${seen.content_type}</code>`}</dd>
@@ -50,8 +50,8 @@ function Seen({ seen }) {
   `;
 }
 
-/** The finding in the language of the moment, where its words are here; else as the API says it. */
-function told({ code, detail }, seen) {
+/** The finding in the current language, or the API's sentence if its code is unknown. */
+function findingText({ code, detail }, seen) {
   const key = `finding_${code}`;
   if (!(key in words.en)) return detail;
   const secret = seen.fields.find(({ value }) => value === null)?.name ?? "";

@@ -1,9 +1,9 @@
-/* One finished picture as large as the window allows, with the others of its list at the arrow keys. */
+/* A finished picture in full size; the arrow keys show the others of the list. */
 import { address } from "../../lib/api.js";
 import { dateTimeExact } from "../../lib/format.js";
 import { html, useEffect, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
-import { useEvery } from "../../lib/load.js";
+import { translator } from "../../lib/language.js";
+import { useInterval } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
 import { CopyButton } from "../../parts/copy.js";
 import { Dialog } from "../../parts/dialog.js";
@@ -12,8 +12,8 @@ import { QrCode } from "../../parts/qr.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/slot.js";
 
-const t = say(words);
-const c = say(common);
+const t = translator(words);
+const c = translator(common);
 
 export function Lightbox({ results, place, onGo, onClose }) {
   const result = results[place];
@@ -54,10 +54,10 @@ export function Lightbox({ results, place, onGo, onClose }) {
   `;
 }
 
-/** What is left of a result's time, counted down. */
+/** Countdown to the expiry of a result. */
 function Expiry({ until }) {
   const [now, setNow] = useState(Date.now());
-  useEvery(1000, () => setNow(Date.now()));
+  useInterval(1000, () => setNow(Date.now()));
   const left = Math.max(Math.floor((new Date(until).getTime() - now) / 1000), 0);
   if (left === 0) return html`<span class="soft">${t("expired")}</span>`;
   const two = (value) => String(value).padStart(2, "0");

@@ -1,20 +1,20 @@
-/* Prompts with `{field}`: put a field in, see which are not allowed yet, and what a prompt becomes with what a guest wrote. */
+/* Prompts with `{field}`: insert a field, allow a field, preview with sample values. */
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { Field, newId } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
-import { tell } from "../../i18n/providers.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
 
-const t = say(words);
+const t = translator(words);
 const FIELD = /\{([A-Za-z_][A-Za-z0-9_]{0,63})\}/g;
 const MOST_CHARACTERS = 200;
 const HARMLESS = { "{": "(", "}": ")", "<": "(", ">": ")", "[": "(", "]": ")", '"': "'", "`": "'", "\\": "/" };
 
-/** The fields that a text names, each once. */
+/** The distinct fields in a text. */
 export const namedIn = (text) => [...new Set([...text.matchAll(FIELD)].map((match) => match[1]))];
 
-/** What the service makes of a guest's words before they come into a prompt: one short line without brackets and quotes. */
+/** A field value as the service inserts it into prompts: one short line without brackets and quotes. */
 const made = (text) =>
   text
     .normalize("NFC")
@@ -24,7 +24,7 @@ const made = (text) =>
     .slice(0, MOST_CHARACTERS)
     .trim();
 
-/** Below a prompt: the fields to put in at the cursor, and those in it that are not allowed yet. */
+/** Tools of a prompt: insert a field at the cursor, allow the fields that are used. */
 export function PromptTools({ id, text, fields, onAllow, onChange }) {
   const strange = namedIn(text).filter((name) => !fields.includes(name));
   const put = (name) => {
@@ -42,7 +42,7 @@ export function PromptTools({ id, text, fields, onAllow, onChange }) {
   `;
 }
 
-/** The names of the form's fields that prompts may use. */
+/** The form fields that prompts may use. */
 export function PromptFields({ fields, error, onChange }) {
   const [id] = useState(newId);
   const [typed, setTyped] = useState("");
@@ -64,18 +64,18 @@ export function PromptFields({ fields, error, onChange }) {
   `;
 }
 
-/** What each prompt becomes with words that somebody tries. `prompts` holds `{where, label, text}`. */
+/** Preview of each prompt with sample values. `prompts` are `{where, label, text}`. */
 export function PromptPreview({ prompts, fields }) {
   const [samples, setSamples] = useState({});
   const used = fields.filter((name) => prompts.some(({ text }) => namedIn(text).includes(name)));
-  const told = prompts.filter(({ text }) => namedIn(text).length > 0);
-  if (told.length === 0) return html`<p class="soft">${t("noFieldsUsed")}</p>`;
+  const previewed = prompts.filter(({ text }) => namedIn(text).length > 0);
+  if (previewed.length === 0) return html`<p class="soft">${t("noFieldsUsed")}</p>`;
   return html`
     <div class="stack">
       <div class="settings">
         ${used.map((name) => html`<${Field} key=${name} id=${`sample-${name}`} label=${t("sample", { name })} control=${(attributes) => html`<input ...${attributes} type="text" maxlength="300" value=${samples[name] ?? ""} onInput=${(event) => setSamples({ ...samples, [name]: event.target.value })} />`} />`)}
       </div>
-      ${told.map(({ where, label, text }) => html`<figure key=${where + label} class="prompt-preview"><figcaption class="soft">${where} · ${tell(label)}</figcaption><p>${pieces(text, fields, samples)}</p></figure>`)}
+      ${previewed.map(({ where, label, text }) => html`<figure key=${where + label} class="prompt-preview"><figcaption class="soft">${where} · ${providerText(label)}</figcaption><p>${pieces(text, fields, samples)}</p></figure>`)}
     </div>
   `;
 }

@@ -1,20 +1,20 @@
-/* The newest pictures of a slot, live; each big with its download, a QR code for the guest's phone, and how long it is kept. */
+/* The newest pictures of a slot, live; each with a full view, download, QR code and expiry. */
 import { address } from "../../lib/api.js";
 import { ago, bytes, time } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { to } from "../../lib/route.js";
 import { Empty } from "../../parts/states.js";
 import words from "../../i18n/slot.js";
 import { Lightbox } from "./lightbox.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function Results({ slot }) {
   const [open, setOpen] = useState(null);
   const results = slot.recent_results;
   const place = results.findIndex(({ job_id }) => job_id === open?.job_id);
-  // A picture that is being looked at stays, though newer ones push it off the list.
+  // The open picture stays even if newer ones push it off the list.
   const shown = place < 0 && open ? [open] : results;
   return html`
     <section class="stack" aria-label=${t("results")}>

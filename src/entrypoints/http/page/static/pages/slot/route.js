@@ -1,26 +1,26 @@
-/* The route of a slot: its steps in order, each an operation with its settings; moved by dragging or by buttons. */
+/* The route editor: steps in order, each an operation with settings; moved by dragging or buttons. */
 import { Fragment, html, useLayoutEffect, useRef, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
-import { found, sharedSettings } from "../../lib/providers.js";
+import { translator } from "../../lib/language.js";
+import { findOperation, sharedSettings } from "../../lib/providers.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
 import { Pill } from "../../parts/states.js";
-import { tell } from "../../i18n/providers.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
 import { keyed } from "./draft.js";
 import { SchemaForm } from "./schema_form.js";
 
-const t = say(words);
+const t = translator(words);
 const MOST = 8;
 
-/** `entries` are keyed; `error(field)` says what is wrong with a field of the document, `below(prefix)` whether anything there is. */
+/** `entries` have keys; `error(field)` is the error text of a field, `below(prefix)` whether a field below has an error. */
 export function RouteEditor({ entries, providers, fields, readOnly, error, below, onAllow, onChange }) {
   const [folded, setFolded] = useState(() => new Set(entries.slice(readOnly ? entries.length : 1).map(({ key }) => key)));
   const [dragged, setDragged] = useState(null);
   const held = useRef(null);
   const list = useRef(null);
   const focus = useRef(null);
-  // A button that was pressed moves with its step, and at an end it is gone: the focus goes along.
+  // The pressed button moves with its step and may disappear at an end: keep the focus.
   useLayoutEffect(() => {
     if (focus.current === null) return;
     const { key, name } = focus.current;
@@ -37,7 +37,7 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
   };
   const drag = (key) => {
     held.current = key;
-    // Drawn anew at once, the browser would take the dragged thing for gone and end the dragging.
+    // Rendering immediately would remove the dragged element, and the browser would end the drag.
     setTimeout(() => setDragged(held.current), 0);
   };
   const dragOver = (event, place) => {
@@ -45,7 +45,7 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
     if (from < 0) return;
     event.preventDefault();
     const { top, height } = event.currentTarget.getBoundingClientRect();
-    // Beyond the middle only: else a high step and a low one would change places to and fro.
+    // Only beyond the middle: otherwise a tall and a short step would swap back and forth.
     if (from < place ? event.clientY > top + height / 2 : event.clientY < top + height / 2) move(from, place);
   };
   const fold = (key) => setFolded((before) => (before.has(key) ? new Set([...before].filter((one) => one !== key)) : new Set([...before, key])));
@@ -93,9 +93,9 @@ export function RouteEditor({ entries, providers, fields, readOnly, error, below
 }
 
 function Step({ entry, place, count, providers, fields, open, error, onFold, onMove, onDrag, onAllow, onChange, onRemove }) {
-  const { provider, operation } = found(providers, entry);
+  const { provider, operation } = findOperation(providers, entry);
   const id = `step-${entry.key}`;
-  const name = `${tell(provider?.title ?? entry.provider_id)} · ${tell(operation?.title ?? entry.operation_id)}`;
+  const name = `${providerText(provider?.title ?? entry.provider_id)} · ${providerText(operation?.title ?? entry.operation_id)}`;
   return html`
     <div class="step-head">
       <span class="step-drag" draggable="true" title=${t("drag")} aria-hidden="true" onDragStart=${(event) => startDrag(event, onDrag)} onDragEnd=${() => onDrag(false)}><${Icon} name="drag" /></span>
@@ -135,8 +135,8 @@ function KeyPill({ provider }) {
 function Settings({ id, entry, provider, operation, providers, fields, error, onAllow, onChange }) {
   const choose = (change) => {
     const next = { ...entry, ...change };
-    const schema = found(providers, next).operation?.settings_schema.properties ?? {};
-    // What both operations know is kept, a prompt above all.
+    const schema = findOperation(providers, next).operation?.settings_schema.properties ?? {};
+    // Keep the settings that both operations have, such as the prompt.
     const kept = Object.entries(entry.settings).filter(([setting]) => setting in schema);
     onChange({ ...next, settings: Object.fromEntries(kept) });
   };
@@ -148,8 +148,8 @@ function Settings({ id, entry, provider, operation, providers, fields, error, on
   return html`
     <${Fragment}>
       <div class="settings">
-        <${Field} id=${`${id}-provider`} label=${t("provider")} error=${error("provider_id")} control=${(attributes) => html`<select ...${attributes} onChange=${onProvider}>${!provider && html`<option value=${entry.provider_id} selected disabled>${entry.provider_id}</option>`}${providers.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === entry.provider_id}>${tell(one.title)}</option>`)}</select>`} />
-        <${Field} id=${`${id}-operation`} label=${t("operation")} error=${error("operation_id")} control=${(attributes) => html`<select ...${attributes} disabled=${!provider} onChange=${(event) => choose({ operation_id: event.target.value })}>${!operation && html`<option value=${entry.operation_id} selected disabled>${entry.operation_id}</option>`}${(provider?.operations ?? []).map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === entry.operation_id}>${tell(one.title)}</option>`)}</select>`} />
+        <${Field} id=${`${id}-provider`} label=${t("provider")} error=${error("provider_id")} control=${(attributes) => html`<select ...${attributes} onChange=${onProvider}>${!provider && html`<option value=${entry.provider_id} selected disabled>${entry.provider_id}</option>`}${providers.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === entry.provider_id}>${providerText(one.title)}</option>`)}</select>`} />
+        <${Field} id=${`${id}-operation`} label=${t("operation")} error=${error("operation_id")} control=${(attributes) => html`<select ...${attributes} disabled=${!provider} onChange=${(event) => choose({ operation_id: event.target.value })}>${!operation && html`<option value=${entry.operation_id} selected disabled>${entry.operation_id}</option>`}${(provider?.operations ?? []).map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === entry.operation_id}>${providerText(one.title)}</option>`)}</select>`} />
       </div>
       ${error("settings") && html`<p class="error">${error("settings")}</p>`}
       ${operation && html`<${SchemaForm} id=${id} schema=${operation.settings_schema} settings=${entry.settings} prompts=${operation.prompts} fields=${fields} last=${sharedSettings(provider)} onAllow=${onAllow} wrong=${(name) => error(`settings.${name}`)} onChange=${(settings) => onChange({ ...entry, settings })} />`}

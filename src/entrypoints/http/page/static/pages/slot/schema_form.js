@@ -1,20 +1,20 @@
-/* A form made from the JSON Schema of an operation's settings: a control for each, its default where nothing is set. */
+/* A form from the JSON Schema of an operation's settings, with defaults. */
 import { number } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
 import { Field } from "../../parts/field.js";
-import { tell, tellValue } from "../../i18n/providers.js";
+import { providerText, settingLabel } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
 import { PromptTools } from "./prompts.js";
 
-const t = say(words);
+const t = translator(words);
 const COLOUR = "^#[0-9A-Fa-f]{6}$";
 const LONGEST_LINE = 200;
 const LONGEST_SLIDER = 10_000;
 
 /**
- * `settings` are the values that are set; `onChange(settings)` gets new ones. `wrong(name)` says what is wrong with one.
- * `prompts` names those that may hold `{field}`, `fields` the fields that may be used in them, `last` what comes at the end.
+ * `settings` are the values that are set; `onChange(settings)` receives new ones. `wrong(name)` is the error text of a setting.
+ * `prompts` names those that may contain `{field}`, `fields` the allowed fields, `last` the settings shown at the end.
  */
 export function SchemaForm({ id, schema, settings, prompts, fields, last, onAllow, wrong, onChange }) {
   const names = Object.keys(schema.properties ?? {});
@@ -33,7 +33,7 @@ export function SchemaForm({ id, schema, settings, prompts, fields, last, onAllo
   `;
 }
 
-/** The rule without the choice of "nothing", which `nullable` tells. */
+/** The rule without the alternative `null`, which becomes `nullable`. */
 function plain(rule) {
   const choices = rule.anyOf ?? rule.oneOf;
   if (!choices) return rule;
@@ -42,9 +42,9 @@ function plain(rule) {
 }
 
 function Setting({ id, name, rule, value, error, isPrompt, fields, onAllow, onChange }) {
-  const label = tell(rule.title ?? name);
+  const label = providerText(rule.title ?? name);
   const shown = value === undefined ? rule.default : value;
-  const help = [rule.description && tell(rule.description), defaultText(rule)].filter(Boolean).join(" ");
+  const help = [rule.description && providerText(rule.description), defaultText(rule)].filter(Boolean).join(" ");
   if (rule.type === "boolean") {
     return html`
       <div class=${error ? "field field-wrong" : "field"}>
@@ -68,7 +68,7 @@ const isLong = (rule, isPrompt) => rule.type === "string" && !rule.enum && !rule
 
 function defaultText(rule) {
   if (rule.default === undefined || rule.default === null || rule.default === "" || (rule.type === "string" && !rule.enum && String(rule.default).length > 60)) return "";
-  const value = typeof rule.default === "boolean" ? t(rule.default ? "yes" : "no") : isNumber(rule) ? number(rule.default) : rule.enum ? tellValue(rule.default) : rule.default;
+  const value = typeof rule.default === "boolean" ? t(rule.default ? "yes" : "no") : isNumber(rule) ? number(rule.default) : rule.enum ? settingLabel(rule.default) : rule.default;
   return t("default", { value });
 }
 
@@ -91,12 +91,12 @@ function Choice({ attributes, rule, shown, onChange }) {
   return html`
     <select ...${attributes} onChange=${onPick}>
       ${rule.nullable && html`<option value="" selected=${shown === null || shown === undefined}>${t("notSet")}</option>`}
-      ${values.map((value) => html`<option key=${value} value=${value} selected=${value === shown}>${tellValue(value)}</option>`)}
+      ${values.map((value) => html`<option key=${value} value=${value} selected=${value === shown}>${settingLabel(value)}</option>`)}
     </select>
   `;
 }
 
-/** A number with a slider beside it where both of its ends are known and near enough. */
+/** A number input, with a slider if both bounds are known and close enough. */
 function Amount({ attributes, rule, shown, label, onChange }) {
   const { minimum, maximum } = rule;
   const step = rule.multipleOf ?? (rule.type === "integer" ? 1 : "any");

@@ -1,22 +1,22 @@
-/* Try a slot with the settings as they stand here, saved or not: drop a photo, see what becomes of it and how long it took. */
-import { Problem, address, ask, me } from "../../lib/api.js";
+/* Test run of a slot with the current draft: drop a photo, see the picture and the time it took. */
+import { Problem, address, request, me } from "../../lib/api.js";
 import { bytes, duration } from "../../lib/format.js";
 import { html, useEffect, useRef, useState } from "../../lib/html.js";
-import { say } from "../../lib/language.js";
+import { translator } from "../../lib/language.js";
+import { attemptText, failureText, fieldErrorText } from "../../lib/messages.js";
 import { useLive } from "../../lib/live.js";
-import { useEvery } from "../../lib/load.js";
-import { found } from "../../lib/providers.js";
+import { useInterval } from "../../lib/load.js";
+import { findOperation } from "../../lib/providers.js";
 import { setQuery, to } from "../../lib/route.js";
 import { Compare } from "../../parts/compare.js";
 import { Icon } from "../../parts/icon.js";
-import { JobPill, Pill, Trouble } from "../../parts/states.js";
-import { tell } from "../../i18n/providers.js";
+import { JobPill, Pill, ErrorNotice } from "../../parts/states.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
-import { inOurWords } from "../../i18n/told.js";
 import { documentOf } from "./draft.js";
 import { useDrop } from "./drop.js";
 
-const t = say(words);
+const t = translator(words);
 
 export function TryIt({ id, draft, isChanged, providers }) {
   const [run, setRun] = useState(null);
@@ -32,7 +32,7 @@ export function TryIt({ id, draft, isChanged, providers }) {
     form.append("slot", JSON.stringify(documentOf(draft)));
     form.append("fileToUpload", file);
     try {
-      const { data } = await ask("POST", `/api/slots/${id}/test-run`, { form, signal: control.current.signal });
+      const { data } = await request("POST", `/api/slots/${id}/test-run`, { form, signal: control.current.signal });
       setRun({ file, job: data, before: photo.current });
     } catch (error) {
       if (error.name === "AbortError") setRun(null);
@@ -72,35 +72,35 @@ export function TryIt({ id, draft, isChanged, providers }) {
 
 function Progress({ slotId, began, providers, onStop }) {
   const [now, setNow] = useState(Date.now());
-  const [told, setTold] = useState(null);
-  useEvery(100, () => setNow(Date.now()));
+  const [status, setStatus] = useState(null);
+  useInterval(100, () => setNow(Date.now()));
   useLive((kind, event) => {
     if (kind !== "job" || event.slot_id !== slotId || event.source !== "test") return;
-    if (event.event === "received" || event.event === "acquired") setTold(t(`told_${event.event}`));
-    if (event.event === "attempt" && event.detail.classification !== "picture") setTold(t("toldFailed", { name: titleOf(providers, event.detail), reason: t(`verdict_${event.detail.classification}`) }));
+    if (event.event === "received" || event.event === "acquired") setStatus(t(`progress_${event.event}`));
+    if (event.event === "attempt" && event.detail.classification !== "picture") setStatus(t("progressFailed", { name: titleOf(providers, event.detail), reason: attemptText(event.detail.classification) }));
   });
   return html`
     <span class="spinner" aria-hidden="true"></span>
-    <p role="status">${told ?? t("uploadingPhoto")}</p>
+    <p role="status">${status ?? t("uploadingPhoto")}</p>
     <p class="try-time" aria-hidden="true">${duration(Math.max(now - began, 100))}</p>
     <button type="button" class="button" onClick=${onStop}>${t("stopWaiting")}</button>
   `;
 }
 
 function Refused({ problem }) {
-  if (problem.errors.length === 0) return html`<${Trouble} problem=${problem} />`;
+  if (problem.errors.length === 0) return html`<${ErrorNotice} problem=${problem} />`;
   return html`
-    <div class="trouble" role="alert">
+    <div class="error-notice" role="alert">
       <${Icon} name="alert" />
-      <div class="try-wrong"><p>${t("tryMend")}</p><ul>${problem.errors.map(({ field, detail }) => html`<li key=${field}><code>${field}</code> ${inOurWords(detail)}</li>`)}</ul></div>
+      <div class="try-wrong"><p>${t("cannotTry")}</p><ul>${problem.errors.map((error) => html`<li key=${error.field}><code>${error.field}</code> ${fieldErrorText(error)}</li>`)}</ul></div>
       <button type="button" class="button" onClick=${() => setQuery({ tab: "configuration" })}>${t("toConfiguration")}</button>
     </div>
   `;
 }
 
 function titleOf(providers, { provider, operation }) {
-  const known = found(providers, { provider_id: provider, operation_id: operation });
-  return `${tell(known.provider?.title ?? provider)} · ${tell(known.operation?.title ?? operation)}`;
+  const known = findOperation(providers, { provider_id: provider, operation_id: operation });
+  return `${providerText(known.provider?.title ?? provider)} · ${providerText(known.operation?.title ?? operation)}`;
 }
 
 function Outcome({ job, before, providers }) {
@@ -113,7 +113,7 @@ function Outcome({ job, before, providers }) {
         <span class="row"><${JobPill} state=${job.state} />${result?.outcome === "fallback" && html`<${Pill} tone="warn">${t("isFallback")}<//>`}</span>
       </div>
       <div class=${result ? "try-sides" : "stack"}>
-        ${result ? html`<${Compare} before=${before} after=${address(`/public/results/${job.job_id}`)} width=${result.width} height=${result.height} />` : html`<div class="trouble"><${Icon} name="alert" /><p>${job.error_detail ?? job.error_code}</p></div>`}
+        ${result ? html`<${Compare} before=${before} after=${address(`/public/results/${job.job_id}`)} width=${result.width} height=${result.height} />` : html`<div class="error-notice"><${Icon} name="alert" /><div><p>${failureText(job.error_code, job.error_detail)}</p>${job.error_detail && html`<p class="soft" lang="en">${job.error_detail}</p>`}</div></div>`}
         <div class="stack try-facts">
           <dl class="facts">
             <dt>${t("tookInAll")}</dt><dd>${duration(job.total_ms)} <span class="soft">${t("ofThatWaiting", { time: duration(job.wait_ms) })}</span></dd>
@@ -136,7 +136,7 @@ function AttemptList({ attempts, providers }) {
         <li key=${place}>
           <div class="row row-apart"><span><span class="soft">${t("step", { n: one.entry + 1 })}:</span> ${titleOf(providers, one)}</span><b>${duration(one.duration_ms)}</b></div>
           <span class="attempt-bar" aria-hidden="true" style=${{ width: `${Math.max((one.duration_ms / longest) * 100, 2)}%` }}></span>
-          <div class="attempt-end"><${Pill} tone=${one.classification === "picture" ? "good" : "bad"}>${t(`verdict_${one.classification}`)}<//>${one.classification !== "picture" && html`<span class="soft">${one.reason}</span>`}</div>
+          <div class="attempt-end"><${Pill} tone=${one.classification === "picture" ? "good" : "bad"}>${attemptText(one.classification)}<//>${one.classification !== "picture" && html`<span class="soft" lang="en">${one.reason}</span>`}</div>
         </li>
       `)}
     </ol>

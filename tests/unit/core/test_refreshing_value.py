@@ -1,4 +1,4 @@
-"""A value that many ask for: how often it is read, how old it may be, and that a change here is never missed."""
+"""A cached value: how often it is read, how old it may become, and that a change here is never missed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Source:
         self.clock = FakeClock()
         self.value = "old"
         self.reads = 0
-        self.trouble: Exception | None = None
+        self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.fresh = RefreshingValue(self.read, self.clock, what="the value")
@@ -33,8 +33,8 @@ class Source:
         self.reads += 1
         seen = self.value
         await self.gate.wait()
-        if self.trouble is not None:
-            raise self.trouble
+        if self.error is not None:
+            raise self.error
         return seen
 
 
@@ -60,7 +60,7 @@ async def test_many_that_ask_at_once_cost_one_reading() -> None:
     assert source.reads == 1
 
 
-async def test_after_half_a_second_it_is_read_ahead_and_nobody_waits() -> None:
+async def test_after_half_a_second_it_is_read_ahead_and_no_caller_waits() -> None:
     source = Source()
     await source.fresh.get()
     source.value = "new"
@@ -75,10 +75,10 @@ async def test_after_half_a_second_it_is_read_ahead_and_nobody_waits() -> None:
     assert source.reads == 2
 
 
-async def test_trouble_ahead_of_time_is_waited_out_and_told_when_the_value_is_too_old() -> None:
+async def test_an_error_ahead_of_time_is_raised_only_when_the_value_is_too_old() -> None:
     source = Source()
     await source.fresh.get()
-    source.trouble = QueueUnavailable("away")
+    source.error = QueueUnavailable("away")
     await source.clock.advance(SECOND / 2)
     assert await source.fresh.get() == "old"
     await source.clock.advance(SECOND / 4)
@@ -86,11 +86,11 @@ async def test_trouble_ahead_of_time_is_waited_out_and_told_when_the_value_is_to
     await source.clock.advance(SECOND / 4)
     with pytest.raises(QueueUnavailable):
         await source.fresh.get()
-    source.trouble = None
+    source.error = None
     assert await source.fresh.get() == "old"
 
 
-async def test_what_was_forgotten_is_read_anew_at_once() -> None:
+async def test_a_forgotten_value_is_read_again_immediately() -> None:
     source = Source()
     await source.fresh.get()
     source.value = "new"

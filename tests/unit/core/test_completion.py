@@ -1,4 +1,4 @@
-"""A job's end while the queue or the store is in trouble: nothing that was paid for is lost, nothing is left over."""
+"""The end of a job while the queue or the store fails: no paid picture is lost, no file is left over."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_result_outlives_a_short_outage_at_the_moment_of_finalizing() ->
     assert len(cloud.calls) == 1
 
 
-async def test_an_outage_that_outlives_the_window_is_said_and_not_waited_for() -> None:
+async def test_an_outage_longer_than_the_window_raises_at_the_deadline() -> None:
     world = World()
     await world.slot()
     await world.submit()
@@ -80,7 +80,7 @@ async def test_a_finalization_whose_confirmation_was_lost_keeps_its_picture() ->
     assert await world.files(MediaKind.PAYLOADS) == []
 
 
-async def test_a_payload_that_cannot_be_removed_now_does_not_spoil_the_success() -> None:
+async def test_a_payload_that_cannot_be_removed_does_not_fail_the_job() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
@@ -89,7 +89,7 @@ async def test_a_payload_that_cannot_be_removed_now_does_not_spoil_the_success()
     assert await world.files(MediaKind.PAYLOADS) == [str(job.photo.file.key)]  # the sweeper finds it
 
 
-async def test_media_objects_of_a_job_go_with_it() -> None:
+async def test_media_objects_of_a_job_are_removed_with_it() -> None:
     world = World()
     await world.slot()
     job = await world.submit()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def unread() -> AsyncIterator[bytes]:
-    """A photo that nobody may look at."""
+    """A photo that must not be read."""
     raise AssertionError("the photo was read")
     yield b""
 
@@ -35,7 +35,7 @@ async def world_with(room_bytes: int | None) -> World:
     return world
 
 
-async def test_below_the_floor_no_photo_is_taken_and_none_is_read() -> None:
+async def test_below_the_minimum_no_photo_is_accepted_or_read() -> None:
     world = await world_with(FLOOR - 1)
     with pytest.raises(StorageUnavailable, match="nearly full"):
         await world.jobs.admit(SLOT)
@@ -48,20 +48,20 @@ async def test_below_the_floor_no_photo_is_taken_and_none_is_read() -> None:
 
 
 @pytest.mark.parametrize("room_bytes", [FLOOR, None], ids=["at the floor", "unknown"])
-async def test_with_room_or_where_it_cannot_be_told_photos_are_taken(room_bytes: int | None) -> None:
+async def test_with_enough_or_unknown_space_photos_are_accepted(room_bytes: int | None) -> None:
     world = await world_with(room_bytes)
     await world.submit()
     assert (await world.work()).state is JobState.SUCCEEDED
 
 
-async def test_a_job_that_was_taken_in_gets_its_picture_although_the_disk_fills_up() -> None:
+async def test_an_accepted_job_gets_its_picture_although_the_disk_fills_up() -> None:
     world = await world_with(FLOOR)
     await world.submit()
     world.store.inner.room_bytes = 0
     assert (await world.work()).state is JobState.SUCCEEDED
 
 
-async def test_the_store_is_asked_once_a_second_at_most_and_room_that_was_made_is_seen() -> None:
+async def test_free_space_is_read_once_a_second_at_most() -> None:
     world = await world_with(FLOOR - 1)
     for _ in range(5):
         with pytest.raises(StorageUnavailable):
@@ -72,7 +72,7 @@ async def test_the_store_is_asked_once_a_second_at_most_and_room_that_was_made_i
     assert (await world.jobs.admit(SLOT)).id == SLOT
 
 
-async def test_a_floor_of_nothing_refuses_nothing() -> None:
+async def test_a_minimum_of_zero_refuses_nothing() -> None:
     world = await world_with(0)
     space = DiskSpace(world.store, world.clock, floor_bytes=0)
     await space.require()

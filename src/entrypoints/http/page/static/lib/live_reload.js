@@ -1,11 +1,11 @@
-/* Live events come in bursts; what they make a part read again is read at most once in a while. */
+/* Reload on live events, throttled: events come in bursts. */
 import { useLive } from "./live.js";
 import { useEffect, useRef } from "./html.js";
 
 const PAUSE_MS = 1000;
 
-/** Call `act` soon after an event for which `matters(event)` holds, and after events were missed; at most once a second. */
-export function useLiveAgain(matters, act) {
+/** Call `act` after an event for which `matters(event)` is true, and after missed events; at most once a second. */
+export function useLiveReload(matters, act) {
   const kept = useRef({ timer: null, last: 0 });
   const current = useRef(act);
   current.current = act;

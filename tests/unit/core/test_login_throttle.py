@@ -54,7 +54,7 @@ async def test_nine_failures_are_let_through_and_the_tenth_closes_the_door() -> 
     assert await seconds_to_wait(process.throttle.check_now([HERE])) == 60
 
 
-async def test_the_time_to_wait_is_told_in_whole_seconds_and_ends_with_the_window() -> None:
+async def test_the_time_to_wait_is_in_whole_seconds_and_ends_with_the_window() -> None:
     process = Process()
     await process.fail(HERE, times=1)
     await process.clock.advance(20 * SECOND)
@@ -69,7 +69,7 @@ async def test_the_time_to_wait_is_told_in_whole_seconds_and_ends_with_the_windo
         await one.throttle.check_now([HERE])
 
 
-async def test_any_key_that_is_blocked_blocks_and_the_longest_wait_is_told() -> None:
+async def test_any_blocked_key_blocks_and_the_longest_wait_counts() -> None:
     process = Process()
     await process.fail(HERE)
     await process.clock.advance(10 * SECOND)
@@ -160,7 +160,7 @@ async def test_memory_holds_what_the_last_windows_brought_and_no_more() -> None:
     assert len(process.throttle._refused) <= 100
 
 
-async def test_an_outage_is_told() -> None:
+async def test_an_outage_is_raised() -> None:
     process = Process()
     process.counter.trouble["*"] = QueueUnavailable("away")
     for call in (
