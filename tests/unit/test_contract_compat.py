@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.contract_compat import breaking_changes, version_troubles, without_texts
+from tests.support.contract_compat import breaking_changes, version_problems, without_texts
 
 Change = Callable[[Any], None]
 
@@ -307,28 +307,28 @@ def released(document: dict[str, Any], version: str) -> dict[str, Any]:
 )
 def test_a_breaking_change_needs_its_version(before: str, now: str, needed: str) -> None:
     broken = changed(BREAKING["an operation is removed"][0])
-    (trouble,) = version_troubles(released(CONTRACT, before), released(broken, now))
+    (trouble,) = version_problems(released(CONTRACT, before), released(broken, now))
     assert trouble == f"DELETE /photos/{{photo_id}} is gone (needs version {needed})"
 
 
 @pytest.mark.parametrize(("before", "now"), [("0.3.1", "0.4.0"), ("0.3.1", "1.0.0"), ("1.3.1", "2.0.0")])
 def test_a_breaking_change_is_fine_with_its_version(before: str, now: str) -> None:
     broken = changed(BREAKING["an operation is removed"][0])
-    assert version_troubles(released(CONTRACT, before), released(broken, now)) == []
+    assert version_problems(released(CONTRACT, before), released(broken, now)) == []
 
 
 def test_what_is_added_needs_a_higher_version() -> None:
     more = changed(HARMLESS["a path is added"])
-    assert version_troubles(CONTRACT, more) == ["the contract has changed, and its version is still 0.3.1"]
-    assert version_troubles(CONTRACT, released(more, "0.3.2")) == []
+    assert version_problems(CONTRACT, more) == ["the contract has changed, and its version is still 0.3.1"]
+    assert version_problems(CONTRACT, released(more, "0.3.2")) == []
 
 
 def test_a_text_may_change_without_a_version() -> None:
-    assert version_troubles(CONTRACT, changed(HARMLESS["a text changes"])) == []
+    assert version_problems(CONTRACT, changed(HARMLESS["a text changes"])) == []
 
 
 def test_a_version_never_goes_back() -> None:
-    assert version_troubles(CONTRACT, released(CONTRACT, "0.2.9")) == ["0.2.9 is older than 0.3.1"]
+    assert version_problems(CONTRACT, released(CONTRACT, "0.2.9")) == ["0.2.9 is older than 0.3.1"]
 
 
 def test_a_property_that_is_called_like_a_text_is_no_text() -> None:

@@ -14,7 +14,7 @@ from photochanger.core.domain.worker import FORGOTTEN_AFTER, SILENT_AFTER, Worke
 from photochanger.entrypoints.diagnostics.readiness import require_any_worker, require_worker
 from photochanger.entrypoints.worker.heartbeat import Heartbeat
 
-from tests.support.world import SECOND, Troubled, World
+from tests.support.world import SECOND, FaultInjector, World
 
 pytestmark = pytest.mark.anyio
 
@@ -69,16 +69,16 @@ async def test_a_heartbeat_reports_the_worker_until_it_deregisters() -> None:
 
 async def test_the_heartbeat_goes_on_after_an_outage_of_the_database() -> None:
     world = World()
-    registry: Any = Troubled(world.workers)
-    registry.trouble["heartbeat"] = QueueUnavailable("away")
+    registry: Any = FaultInjector(world.workers)
+    registry.faults["heartbeat"] = QueueUnavailable("away")
     task = await start_heartbeat(registry)
     async with asyncio.timeout(60):
         while registry.calls.count("heartbeat") < 3:
             await world.clock.advance(timedelta(0))
     assert await world.workers.all() == []
-    del registry.trouble["heartbeat"]
+    del registry.faults["heartbeat"]
     assert await until(world, world.workers.all)
-    registry.trouble["deregister"] = QueueUnavailable("away again")
+    registry.faults["deregister"] = QueueUnavailable("away again")
     task.cancel()
     (ended,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(ended, asyncio.CancelledError)

@@ -30,7 +30,7 @@ from photochanger.entrypoints.diagnostics.finding import Finding
 from photochanger.entrypoints.diagnostics.provider_checks import provider_findings
 from photochanger.entrypoints.provider_plugins import SkippedPlugin
 
-from tests.support.world import Troubled
+from tests.support.world import FaultInjector
 
 pytestmark = pytest.mark.anyio
 
@@ -151,8 +151,8 @@ async def test_a_stored_key_that_cannot_be_opened_is_told_whether_it_is_used_or_
 
 
 async def test_keys_that_cannot_be_read_are_a_finding_and_no_traceback() -> None:
-    away = Troubled(MemorySecretRepository())
-    away.trouble["*"] = QueueUnavailable("The database is away.")
+    away = FaultInjector(MemorySecretRepository())
+    away.faults["*"] = QueueUnavailable("The database is away.")
     found = await findings(Far(), slots=[slot(1, entry())], secrets=away)
     assert Finding("keys of providers", "The database is away.", "Check that PostgreSQL is running.") in found
 

@@ -20,7 +20,7 @@ from photochanger.entrypoints.bootstrap import (
 )
 from photochanger.entrypoints.container import make_container
 
-from tests.support.world import SlowMarkedHasher
+from tests.support.world import CountingHasher
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ PASSWORD = "a long enough password"
 
 @asynccontextmanager
 async def started(home: Path, **settings: str) -> AsyncIterator[AsyncContainer]:
-    adapters = memory_adapters() | {PasswordHasher: SlowMarkedHasher()}
+    adapters = memory_adapters() | {PasswordHasher: CountingHasher()}
     container = make_container(Settings(home=home, ingest_password=PASSWORD, **settings), adapters)
     try:
         yield container

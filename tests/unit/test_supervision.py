@@ -26,7 +26,7 @@ from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.metrics.relay import written_to
 from photochanger.entrypoints.worker.pool import PoolOptions, WorkerPool
 
-from tests.support.world import ScriptedProvider, Troubled, World, never
+from tests.support.world import FaultInjector, ScriptedProvider, World, never
 
 pytestmark = pytest.mark.anyio
 
@@ -48,8 +48,8 @@ async def opened(home: Path, adapters: Mapping[Any, object] | None = None) -> As
 
 def troubled(adapters: dict[type, object], port: type, method: str) -> dict[type, object]:
     """These adapters, one of which has a defect in a method."""
-    adapter = Troubled(adapters[port])
-    adapter.trouble[method] = TypeError("a defect")
+    adapter = FaultInjector(adapters[port])
+    adapter.faults[method] = TypeError("a defect")
     return {**adapters, port: adapter}
 
 
@@ -76,14 +76,14 @@ async def test_an_unforeseen_error_of_the_event_stream_ends_the_open_block(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     adapters = memory_adapters()
-    jobs = Troubled(adapters[JobLog])
+    jobs = FaultInjector(adapters[JobLog])
 
     async def subscribe() -> None:
         async with (
             opened(tmp_path, {**adapters, JobLog: jobs}) as app,
             (await app.container.get(EventStream)).listen(),
         ):
-            jobs.trouble["events"] = TypeError("a defect")
+            jobs.faults["events"] = TypeError("a defect")
             await asyncio.Event().wait()
 
     with pytest.raises(TypeError, match="a defect"):
@@ -151,7 +151,7 @@ async def test_an_unforeseen_error_of_lease_renewal_ends_the_pool_and_releases_i
     world = World(ScriptedProvider("cloud", never))
     await world.slot("cloud")
     job = await world.submit()
-    world.queue.trouble["renew"] = TypeError("a defect")
+    world.queue.faults["renew"] = TypeError("a defect")
     workers = WorkerPool(
         completion=world.completion,
         queue=world.queue,

@@ -210,10 +210,10 @@ async def test_work_on_a_job_that_is_no_longer_ours_is_stopped() -> None:
         await until(lambda: len(cloud.calls) == 1)
         taken = await world.queue.inner.acquire("thief", n=1, lease=LEASE)
         assert taken == []  # not while the lease lasts
-        world.queue.trouble["renew"] = QueueUnavailable("away")  # or the lease would be renewed on the way
+        world.queue.faults["renew"] = QueueUnavailable("away")  # or the lease would be renewed on the way
         await world.clock.advance(timedelta(milliseconds=30))
         (claim,) = await world.queue.inner.acquire("thief", n=1, lease=LEASE)
-        world.queue.trouble.clear()
+        world.queue.faults.clear()
         await until(lambda: cloud.stopped == 1)
         held = await world.jobs.get(job.id)
         assert (held.worker, held.attempt, claim.attempt) == ("thief", 2, 2)
@@ -226,10 +226,10 @@ async def test_leases_that_cannot_be_renewed_for_a_moment_stop_nothing() -> None
     await world.submit()
     async with at_work(world, pool_of(world, lease=BLINK)):
         await until(lambda: len(cloud.calls) == 1)
-        world.queue.trouble["renew"] = QueueUnavailable("away")
+        world.queue.faults["renew"] = QueueUnavailable("away")
         world.queue.calls.clear()
         await until(lambda: world.queue.calls.count("renew") >= 3)
-        world.queue.trouble.clear()
+        world.queue.faults.clear()
         world.queue.calls.clear()
         await until(lambda: world.queue.calls.count("renew") >= 2)
         assert cloud.stopped == 0
@@ -240,17 +240,17 @@ async def test_an_outage_of_the_queue_is_waited_out(monkeypatch: pytest.MonkeyPa
     world = World()
     await world.slot()
     job = await world.submit()
-    world.queue.trouble["acquire"] = QueueUnavailable("away")
+    world.queue.faults["acquire"] = QueueUnavailable("away")
     async with at_work(world, pool_of(world)) as running:
         await until(lambda: world.queue.calls.count("acquire") >= 3)
         assert not running.done()
-        world.queue.trouble.clear()
+        world.queue.faults.clear()
         assert (await world.run(world.jobs.wait(job.id))).state is JobState.SUCCEEDED
 
 
 async def test_a_pool_can_be_stopped_in_an_outage() -> None:
     world = World()
-    world.queue.trouble["*"] = QueueUnavailable("away")
+    world.queue.faults["*"] = QueueUnavailable("away")
     pool = pool_of(world)
     async with at_work(world, pool) as running:
         await until(lambda: "acquire" in world.queue.calls)
@@ -353,7 +353,7 @@ async def test_a_worker_runs_jobs_and_deliveries_and_stops_both_together() -> No
 async def test_a_worker_whose_pool_fails_delivers_no_more() -> None:
     world, receiver = World(), ScriptedReceiver()
     await world.slot()
-    world.queue.trouble["acquire"] = RuntimeError("a mistake of our own")
+    world.queue.faults["acquire"] = RuntimeError("a mistake of our own")
     worker = await worker_of(world, receiver, pool_of(world))
     with pytest.raises(RuntimeError):
         await worker.run()

@@ -80,7 +80,7 @@ async def test_a_disabled_administrator_cannot_come_in_and_their_tokens_end() ->
     await process.admins.enable("ada", by=Actor("grace", HERE))
     await process.refuses(token)  # tokens from before stay void
     await process.admins.identify(await process.login())
-    assert process.told(AuditAction.ADMIN_DISABLED, AuditAction.ADMIN_ENABLED) == [("grace", HERE, "ada")] * 2
+    assert process.audited(AuditAction.ADMIN_DISABLED, AuditAction.ADMIN_ENABLED) == [("grace", HERE, "ada")] * 2
 
 
 async def test_disabling_twice_is_audited_once() -> None:
@@ -88,7 +88,7 @@ async def test_disabling_twice_is_audited_once() -> None:
     await process.admins.add("grace", PASSWORD, by=COMMAND_LINE)
     for change in (process.admins.enable, process.admins.disable, process.admins.disable):
         await change("grace", by=COMMAND_LINE)
-    assert process.told(AuditAction.ADMIN_DISABLED, AuditAction.ADMIN_ENABLED) == [("command line", None, "grace")]
+    assert process.audited(AuditAction.ADMIN_DISABLED, AuditAction.ADMIN_ENABLED) == [("command line", None, "grace")]
 
 
 async def test_the_last_who_may_do_everything_cannot_be_disabled() -> None:
@@ -197,7 +197,7 @@ async def test_administrators_are_added_once_and_listed_by_name() -> None:
     assert [admin.username for admin in await process.admins.list()] == ["ada", "grace"]
     with pytest.raises(AdminExists):
         await process.admins.add("ADA", PASSWORD, by=COMMAND_LINE)
-    assert process.told(AuditAction.ADMIN_ADDED) == [("command line", None, "ada"), ("command line", None, "grace")]
+    assert process.audited(AuditAction.ADMIN_ADDED) == [("command line", None, "ada"), ("command line", None, "grace")]
     assert process.audit.entries[1].detail == {"permissions": ["stats:read"]}
 
 
@@ -231,9 +231,9 @@ async def test_a_password_that_cannot_be_used_changes_nothing() -> None:
     with pytest.raises(InvalidSettings):
         await process.admins.set_password("ada", "short", by=COMMAND_LINE)
     await process.admins.identify(token)
-    assert process.told(AuditAction.ADMIN_PASSWORD_CHANGED) == []
+    assert process.audited(AuditAction.ADMIN_PASSWORD_CHANGED) == []
     await process.admins.set_password("ada", "long enough", by=COMMAND_LINE)
-    assert process.told(AuditAction.ADMIN_PASSWORD_CHANGED) == [("command line", None, "ada")]
+    assert process.audited(AuditAction.ADMIN_PASSWORD_CHANGED) == [("command line", None, "ada")]
 
 
 async def test_an_unknown_administrator_is_not_found() -> None:
@@ -260,7 +260,7 @@ async def test_the_first_start_makes_an_administrator_and_tells_the_password_onc
     assert await process.admins.ensure_first(None, None) is None
     assert await process.admins.ensure_first("ada", PASSWORD) is None
     assert [admin.username for admin in await process.admins.list()] == ["admin"]
-    assert process.told(AuditAction.ADMIN_ADDED) == [("first start", None, "admin")]
+    assert process.audited(AuditAction.ADMIN_ADDED) == [("first start", None, "admin")]
 
 
 async def test_a_configured_first_password_is_not_returned() -> None:
@@ -274,23 +274,23 @@ async def test_of_processes_that_start_first_together_one_tells_its_password() -
     starts = [one.admins.ensure_first(None, None) for one in (process, *(process.another() for _ in range(4)))]
     (told,) = [told for told in await asyncio.gather(*starts) if told is not None]
     await process.login(*told)
-    assert len(process.told(AuditAction.ADMIN_ADDED)) == 1
+    assert len(process.audited(AuditAction.ADMIN_ADDED)) == 1
 
 
 async def test_an_outage_is_raised_and_does_not_count_as_a_failed_login() -> None:
     process = await with_ada()
     token = await process.login()
     await process.clock.advance(SECOND)
-    process.records.trouble["*"] = QueueUnavailable("away")
+    process.records.faults["*"] = QueueUnavailable("away")
     for _ in range(MAX_FAILURES + 2):
         with pytest.raises(QueueUnavailable):
             await process.login(password="wrong")
         with pytest.raises(QueueUnavailable):
             await process.admins.identify(token)
-    process.records.trouble.clear()
+    process.records.faults.clear()
     await process.login()
     other = process.another()
-    other.failures.trouble["*"] = QueueUnavailable("away")
+    other.failures.faults["*"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await other.login()
     assert other.hasher.verified == 0

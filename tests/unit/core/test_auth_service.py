@@ -200,11 +200,11 @@ async def test_renewing_a_hash_never_overwrites_a_rotated_password() -> None:
 
 async def test_an_outage_is_said_and_counts_as_no_failure() -> None:
     world = await world_with_password()
-    world.settings_records.trouble["*"] = QueueUnavailable("away")
+    world.settings_records.faults["*"] = QueueUnavailable("away")
     for _ in range(12):
         with pytest.raises(QueueUnavailable):
             await check(world)
-    world.settings_records.trouble.clear()
+    world.settings_records.faults.clear()
     await check(world)
 
 
@@ -270,10 +270,10 @@ async def test_each_wrong_password_is_told_of_and_never_shown() -> None:
 
 async def test_while_failures_cannot_be_counted_nobody_is_let_try() -> None:
     world = await world_with_password()
-    world.failures.trouble["*"] = QueueUnavailable("away")
+    world.failures.faults["*"] = QueueUnavailable("away")
     for password in ("wrong", PASSWORD):
         with pytest.raises(QueueUnavailable):
             await check(world, password)
     assert world.hasher.verified == 0
-    world.failures.trouble.clear()
+    world.failures.faults.clear()
     await check(world)

@@ -19,7 +19,7 @@ from photochanger.core.services.providers.status_cache import ProviderStatusCach
 from photochanger.core.services.support.refreshing_value import RefreshingValue
 
 from tests.support.logins import HERE, PASSWORD, with_ada
-from tests.support.world import SECOND, Troubled, World
+from tests.support.world import SECOND, FaultInjector, World
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def test_a_disabled_administrators_token_is_refused_within_a_second_of_the
 
 
 def _value(clock: FakeClock) -> tuple[Any, Callable[[], Awaitable[object]]]:
-    reads = Troubled(Reads())
+    reads = FaultInjector(Reads())
     return reads, RefreshingValue(reads.read, clock, what="the value").get
 
 
@@ -63,14 +63,14 @@ def _provider_status(clock: FakeClock) -> tuple[Any, Callable[[], Awaitable[obje
 
 
 def _provider_keys(clock: FakeClock) -> tuple[Any, Callable[[], Awaitable[object]]]:
-    records: Any = Troubled(MemorySecretRepository(memory_adapters(clock)[AuditLog]))
+    records: Any = FaultInjector(MemorySecretRepository(memory_adapters(clock)[AuditLog]))
     box = AesSecretBox(lambda: "the secret of this service, which is long enough")
     keys = ProviderKeys(records, box, clock, environment={})
     return records, lambda: keys.key("gemini")
 
 
 def _blocked_addresses(clock: FakeClock) -> tuple[Any, Callable[[], Awaitable[object]]]:
-    counter: Any = Troubled(memory_adapters(clock)[FailureCounter])
+    counter: Any = FaultInjector(memory_adapters(clock)[FailureCounter])
     throttle = LoginThrottle(counter, clock)
     return counter, lambda: throttle.check(["address 192.0.2.1"])
 

@@ -29,7 +29,7 @@ async def test_a_result_outlives_a_short_outage_at_the_moment_of_finalizing() ->
     async def then_the_database_goes(request: ProviderRequest) -> bytes:
         await world.clock.sleep(5 * SECOND)
         for adapter in (world.queue, world.records, world.settings_records, world.media_records):
-            adapter.trouble["*"] = QueueUnavailable("away")
+            adapter.faults["*"] = QueueUnavailable("away")
         return picture("paid for")
 
     cloud.script.append(then_the_database_goes)
@@ -39,7 +39,7 @@ async def test_a_result_outlives_a_short_outage_at_the_moment_of_finalizing() ->
     await world.clock.advance(9 * SECOND)
     assert not work.done()
     for adapter in (world.queue, world.records, world.settings_records, world.media_records):
-        adapter.trouble.clear()
+        adapter.faults.clear()
     await world.end(work, within=SECOND)
     ended = await world.jobs.get(job.id)
     assert ended.state is JobState.SUCCEEDED
@@ -52,7 +52,7 @@ async def test_an_outage_longer_than_the_window_raises_at_the_deadline() -> None
     world = World()
     await world.slot()
     await world.submit()
-    world.queue.trouble["mark_finalized"] = QueueUnavailable("away")
+    world.queue.faults["mark_finalized"] = QueueUnavailable("away")
     work = await world.start_work()
     with pytest.raises(QueueUnavailable):
         await world.end(work, within=WINDOW + SECOND)
@@ -84,7 +84,7 @@ async def test_a_payload_that_cannot_be_removed_does_not_fail_the_job() -> None:
     world = World()
     await world.slot()
     job = await world.submit()
-    world.store.trouble["delete"] = StorageUnavailable("read-only")
+    world.store.faults["delete"] = StorageUnavailable("read-only")
     assert (await world.work()).state is JobState.SUCCEEDED
     assert await world.files(MediaKind.PAYLOADS) == [str(job.photo.file.key)]  # the sweeper finds it
 
@@ -104,5 +104,5 @@ async def test_a_lost_log_entry_does_not_cost_the_picture() -> None:
     world = World()
     await world.slot()
     await world.submit()
-    world.job_log.trouble["append"] = QueueUnavailable("away")
+    world.job_log.faults["append"] = QueueUnavailable("away")
     assert (await world.work()).state is JobState.SUCCEEDED

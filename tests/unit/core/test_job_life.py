@@ -151,7 +151,7 @@ async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:
     await world.slot()
     await world.submit()
     work = await world.start_work()
-    world.store.trouble["put"] = StorageUnavailable("full")
+    world.store.faults["put"] = StorageUnavailable("full")
     await world.clock.advance(SECOND)
     await world.end(work)
     (job,) = (await world.results.recent(SLOT, now=world.clock.now(), limit=10)).items
@@ -276,7 +276,7 @@ async def test_a_store_that_fails_while_the_job_runs_ends_it_as_a_storage_error(
     world = World()
     await world.slot()
     await world.submit()
-    world.store.trouble["put"] = StorageUnavailable("the disk is full")
+    world.store.faults["put"] = StorageUnavailable("the disk is full")
     job = await world.work()
     await assert_ended(world, job, JobState.FAILED, FailureReason.STORAGE_ERROR, "storage_unavailable")
 

@@ -146,7 +146,7 @@ async def test_a_full_queue_refuses_and_the_photo_is_removed() -> None:
 async def test_an_unavailable_queue_refuses_and_the_photo_is_removed() -> None:
     world = World()
     await world.slot()
-    world.queue.trouble["enqueue"] = QueueUnavailable("away")
+    world.queue.faults["enqueue"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.submit()
     assert await world.files() == []
@@ -173,7 +173,7 @@ async def test_a_picture_that_cannot_be_stored_raises_storage_unavailable() -> N
     world = World()
     await world.slot()
     job = await world.submit()
-    world.store.trouble["put"] = StorageUnavailable("full")
+    world.store.faults["put"] = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
         await world.pictures.store(job.id, picture(), limits=world.providers.limits)
 

@@ -93,11 +93,11 @@ async def test_a_writing_that_the_end_of_the_process_stops_is_done_again() -> No
 
 async def test_a_database_that_is_away_costs_that_request_alone(caplog: pytest.LogCaptureFixture) -> None:
     world = await made_world()
-    world.ingest_requests.trouble["put"] = QueueUnavailable("away")
+    world.ingest_requests.faults["put"] = QueueUnavailable("away")
     noted(world, address="203.0.113.77")
     await world.clock.advance(5 * SECOND)
     assert not caplog.records
-    world.ingest_requests.trouble.clear()
+    world.ingest_requests.faults.clear()
     request = noted(world)
     await world.clock.advance(timedelta(0))
     assert await world.last_requests.get("slot-001") == request

@@ -133,7 +133,7 @@ async def test_a_late_picture_takes_the_place_of_the_failure_answer() -> None:
 async def test_a_database_that_is_away_loses_the_late_picture_and_leaves_no_file() -> None:
     world, job = await begun(Late(60, picture("late")))
     await at(world, job, 50)
-    world.queue.trouble["rescue"] = QueueUnavailable("away")
+    world.queue.faults["rescue"] = QueueUnavailable("away")
     assert (await at(world, job, 100)).result is None
     await world.run(world.sweeper.sweep_orphans(grace=timedelta(0)))
     assert await world.files() == []

@@ -13,7 +13,7 @@ from photochanger.core.domain.errors import QueueUnavailable, TooManyAttempts
 from photochanger.core.ports.accounts import FailureCounter
 from photochanger.core.services.auth.login_throttle import LoginThrottle
 
-from tests.support.world import SECOND, Troubled
+from tests.support.world import SECOND, FaultInjector
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ class Process:
 
     def __init__(self, counter: Any = None, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
-        self.counter: Any = Troubled(counter or memory_adapters(self.clock)[FailureCounter])
+        self.counter: Any = FaultInjector(counter or memory_adapters(self.clock)[FailureCounter])
         self.throttle = LoginThrottle(self.counter, self.clock)
 
     def another(self) -> Process:
@@ -162,7 +162,7 @@ async def test_memory_holds_what_the_last_windows_brought_and_no_more() -> None:
 
 async def test_an_outage_is_raised() -> None:
     process = Process()
-    process.counter.trouble["*"] = QueueUnavailable("away")
+    process.counter.faults["*"] = QueueUnavailable("away")
     for call in (
         process.throttle.check([HERE]),
         process.throttle.check_now([HERE]),
@@ -171,5 +171,5 @@ async def test_an_outage_is_raised() -> None:
     ):
         with pytest.raises(QueueUnavailable):
             await call
-    process.counter.trouble.clear()
+    process.counter.faults.clear()
     await process.throttle.check_now([HERE])

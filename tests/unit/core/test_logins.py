@@ -160,7 +160,7 @@ async def test_a_thousand_wrong_logins_cost_ten_hashes_and_the_rest_is_told_to_w
     kinds = [type(answer) for answer in answers]
     assert (kinds.count(InvalidCredentials), kinds.count(TooManyAttempts)) == (MAX_FAILURES, 1000 - MAX_FAILURES)
     assert process.hasher.verified == MAX_FAILURES
-    assert len(process.told(AuditAction.LOGIN_FAILED)) == MAX_FAILURES
+    assert len(process.audited(AuditAction.LOGIN_FAILED)) == MAX_FAILURES
 
 
 async def test_guessing_at_many_names_from_one_address_is_stopped() -> None:
@@ -219,8 +219,8 @@ async def test_logins_and_failures_are_in_the_audit_log_and_what_was_typed_is_no
     await process.fail(" ADA ", "s3cret-one")
     await process.fail("s3cret-two", "x", address=THERE)
     await process.fail("S3cret Three!", "x", address=THERE)
-    assert process.told(AuditAction.LOGIN) == [("ada", HERE, "ada")]
-    assert process.told(AuditAction.LOGIN_FAILED) == [
+    assert process.audited(AuditAction.LOGIN) == [("ada", HERE, "ada")]
+    assert process.audited(AuditAction.LOGIN_FAILED) == [
         ("unknown", HERE, "ada"),
         ("unknown", THERE, None),
         ("unknown", THERE, None),

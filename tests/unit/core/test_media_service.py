@@ -103,7 +103,7 @@ async def test_a_file_that_cannot_be_registered_is_not_kept() -> None:
         await world.media.register(interrupted(), mime="image/jpeg", max_bytes=1000)
     with pytest.raises(UnsupportedMediaType):
         await world.media.register(chunks(picture()), mime="text/html", max_bytes=1000)
-    world.media_records.trouble["add"] = QueueUnavailable("away")
+    world.media_records.faults["add"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     assert await world.files() == []
@@ -152,7 +152,7 @@ async def test_only_a_picture_within_bounds_becomes_a_media_object(data: bytes, 
 
 async def test_an_upload_without_its_metadata_is_not_kept() -> None:
     world = World()
-    world.media_records.trouble["add"] = QueueUnavailable("away")
+    world.media_records.faults["add"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.media.register_upload(chunks(picture()))
     assert await world.files() == []

@@ -17,7 +17,7 @@ from photochanger.core.ports.provider import NotConfigured
 from photochanger.core.ports.secrets import KeyChange, SecretKeyUnavailable
 from photochanger.core.services.providers.api_keys import KeySource, KeyState, ProviderKeys
 
-from tests.support.world import SECOND, Troubled
+from tests.support.world import SECOND, FaultInjector
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +35,8 @@ class Keys:
     def __init__(self, secret: str = SECRET, records: Any = None, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.audit = MemoryAuditLog()
-        self.records = Troubled(records or MemorySecretRepository(self.audit))
-        self.box: Any = Troubled(AesSecretBox(lambda: secret))
+        self.records = FaultInjector(records or MemorySecretRepository(self.audit))
+        self.box: Any = FaultInjector(AesSecretBox(lambda: secret))
         self.service = ProviderKeys(
             self.records, self.box, self.clock, environment={"gemini": ENVIRONMENT_KEY, "a-booth": "sk-booth"}
         )
@@ -140,10 +140,10 @@ async def test_a_key_sealed_with_another_secret_says_what_to_do() -> None:
 async def test_a_secret_that_is_not_to_be_had_is_said_and_found_again() -> None:
     keys = Keys()
     await keys.service.set("gemini", KEY, by=ADA)
-    keys.box.trouble["open"] = SecretKeyUnavailable("The secret cannot be read.")
+    keys.box.faults["open"] = SecretKeyUnavailable("The secret cannot be read.")
     with pytest.raises(NotConfigured, match=r"The secret cannot be read\."):
         await keys.service.key("gemini")
-    keys.box.trouble.clear()
+    keys.box.faults.clear()
     await keys.clock.advance(SECOND)
     assert await keys.service.key("gemini") == KEY
 
@@ -153,21 +153,21 @@ async def test_while_the_database_is_away_a_known_key_is_used_for_ten_minutes() 
     await keys.service.set("gemini", KEY, by=ADA)
     await keys.service.key("gemini")
     await keys.service.key("openai")
-    keys.records.trouble["get"] = QueueUnavailable("away")
+    keys.records.faults["get"] = QueueUnavailable("away")
     await keys.clock.advance(10 * MINUTE - MILLISECOND)
     assert await keys.service.key("gemini") == KEY
     assert await keys.service.key("openai") is None
     await keys.clock.advance(SECOND)
     with pytest.raises(QueueUnavailable):
         await keys.service.key("gemini")
-    keys.records.trouble.clear()
+    keys.records.faults.clear()
     assert await keys.service.key("gemini") == KEY
 
 
 async def test_while_the_database_is_away_it_is_asked_once_a_second_at_most() -> None:
     keys = Keys()
     await keys.service.key("gemini")
-    keys.records.trouble["get"] = QueueUnavailable("away")
+    keys.records.faults["get"] = QueueUnavailable("away")
     await keys.clock.advance(SECOND)
     keys.records.calls.clear()
     await asyncio.gather(*(keys.service.key("gemini") for _ in range(20)))
@@ -179,7 +179,7 @@ async def test_while_the_database_is_away_it_is_asked_once_a_second_at_most() ->
 
 async def test_an_outage_goes_through_where_nothing_is_known() -> None:
     keys = Keys()
-    keys.records.trouble["*"] = QueueUnavailable("away")
+    keys.records.faults["*"] = QueueUnavailable("away")
     for call in (
         keys.service.key("gemini"),
         keys.service.set("gemini", KEY, by=ADA),
@@ -193,7 +193,7 @@ async def test_an_outage_goes_through_where_nothing_is_known() -> None:
 async def test_a_key_that_could_not_be_stored_is_not_used_and_the_known_one_still_is() -> None:
     keys = Keys()
     await keys.service.key("gemini")
-    keys.records.trouble["*"] = QueueUnavailable("away")
+    keys.records.faults["*"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await keys.service.set("gemini", KEY, by=ADA)
     with pytest.raises(QueueUnavailable):

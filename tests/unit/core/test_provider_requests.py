@@ -153,7 +153,7 @@ async def test_a_reference_that_cannot_be_saved_costs_no_call() -> None:
     world = World(cloud := ScriptedProvider("cloud", notes))
     await world.slot("cloud")
     await world.submit()
-    world.queue.trouble["note_reference"] = QueueUnavailable("away")
+    world.queue.faults["note_reference"] = QueueUnavailable("away")
     assert (await world.work()).provider_id == "cloud"
     assert len(cloud.calls) == 1
 

@@ -46,12 +46,12 @@ async def test_a_purge_that_fails_says_so_and_the_next_one_begins(
 ) -> None:
     world = World()
     purges = purges_of(world)
-    world.queue.trouble["release_expired"] = error
+    world.queue.faults["release_expired"] = error
     for _ in range(2):
         await purges.begin(PurgeScope.FULL, by=ADA)
         await purges.idle()
     assert len([record for record in caplog.records if "purge" in record.message]) == 2
-    world.queue.trouble.clear()
+    world.queue.faults.clear()
     await purges.begin(PurgeScope.FULL, by=ADA)
     await purges.idle()
     assert world.queue.calls.count("release_expired") == 3

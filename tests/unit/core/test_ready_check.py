@@ -168,7 +168,7 @@ async def test_a_queue_that_goes_away_ends_what_is_left() -> None:
     world = World()
     await employ(world)
     await world.slot()
-    world.queue.trouble["depth"] = QueueUnavailable("away")
+    world.queue.faults["depth"] = QueueUnavailable("away")
     (one,) = await world.run(check(world))
     assert (one.outcome, one.code, one.detail) == (CheckOutcome.NOT_RUN, "queue_unavailable", "away")
 

@@ -161,6 +161,6 @@ async def test_an_upload_whose_reader_is_cancelled_is_not_kept() -> None:
 async def test_a_store_that_cannot_be_written_raises_storage_unavailable() -> None:
     world = World()
     await world.slot()
-    world.store.trouble["put"] = StorageUnavailable("full")
+    world.store.faults["put"] = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
         await world.submit()

@@ -242,7 +242,7 @@ async def test_a_database_that_is_away_costs_nobody_the_call() -> None:
     world = World(cloud := ScriptedProvider("cloud", Retryable("busy")))
     await world.slot("cloud")
     await world.submit()
-    world.limits.trouble["*"] = QueueUnavailable("away")
+    world.limits.faults["*"] = QueueUnavailable("away")
     assert (await world.work()).state is JobState.SUCCEEDED
     assert len(cloud.calls) == 2
 

@@ -68,7 +68,7 @@ async def test_settings_are_refreshed_before_they_expire() -> None:
 async def test_settings_that_cannot_be_read_ahead_hold_until_they_are_too_old() -> None:
     world = World()
     await world.settings.current()
-    world.settings_records.trouble["*"] = QueueUnavailable("away")
+    world.settings_records.faults["*"] = QueueUnavailable("away")
     await world.clock.advance(SECOND * 0.6)
     await world.settings.current()
     await world.clock.advance(SECOND * 0.3)
@@ -86,10 +86,10 @@ async def test_concurrent_readers_cost_one_read() -> None:
 
 async def test_an_outage_is_said_and_over_when_it_is_over() -> None:
     world = World()
-    world.settings_records.trouble["get"] = QueueUnavailable("away")
+    world.settings_records.faults["get"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.settings.current()
-    world.settings_records.trouble.clear()
+    world.settings_records.faults.clear()
     assert await world.settings.current() == AppSettings()
 
 

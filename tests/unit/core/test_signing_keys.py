@@ -17,7 +17,7 @@ from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.secrets import SecretKeyUnavailable, SigningKeyRepository
 from photochanger.core.services.auth.signing_keys import SigningKeys
 
-from tests.support.world import SECOND, Troubled
+from tests.support.world import SECOND, FaultInjector
 
 pytestmark = pytest.mark.anyio
 
@@ -33,9 +33,9 @@ class Process:
         self.clock: FakeClock = of.clock if of else FakeClock()
         adapters: Any = of.adapters if of else memory_adapters(self.clock)
         self.adapters = adapters
-        self.records: Any = Troubled(adapters[SigningKeyRepository])
+        self.records: Any = FaultInjector(adapters[SigningKeyRepository])
         self.audit = adapters[AuditLog]
-        self.box: Any = Troubled(AesSecretBox(lambda: secret))
+        self.box: Any = FaultInjector(AesSecretBox(lambda: secret))
         self.keys = SigningKeys(self.records, self.box, self.clock)
 
     def another(self, secret: str = SECRET) -> Process:
@@ -200,14 +200,14 @@ async def test_a_key_that_cannot_be_opened_is_replaced_with_a_warning(caplog: py
 
 async def test_a_secret_that_is_not_to_be_had_is_said_and_nothing_is_made() -> None:
     process = Process()
-    process.box.trouble["*"] = SecretKeyUnavailable("The secret cannot be read.")
+    process.box.faults["*"] = SecretKeyUnavailable("The secret cannot be read.")
     with pytest.raises(SecretKeyUnavailable):
         await process.keys.current()
     assert await process.stored() == set()
-    process.box.trouble.clear()
+    process.box.faults.clear()
     key_id, _ = await process.keys.current()
     other = process.another()
-    other.box.trouble["open"] = SecretKeyUnavailable("The secret cannot be read.")
+    other.box.faults["open"] = SecretKeyUnavailable("The secret cannot be read.")
     with pytest.raises(SecretKeyUnavailable):
         await other.keys.secret(key_id)
     assert await process.stored() == {key_id}
@@ -215,7 +215,7 @@ async def test_a_secret_that_is_not_to_be_had_is_said_and_nothing_is_made() -> N
 
 async def test_an_outage_is_raised() -> None:
     process = Process()
-    process.records.trouble["*"] = QueueUnavailable("away")
+    process.records.faults["*"] = QueueUnavailable("away")
     for call in (
         process.keys.current(),
         process.keys.secret("0a1b2c3d"),

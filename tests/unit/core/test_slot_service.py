@@ -465,7 +465,7 @@ async def test_a_gallery_is_open_for_a_year_at_most_and_its_end_has_a_time_zone(
 async def test_an_outage_is_said() -> None:
     world = await strict_world()
     (frame,) = await bound(world, "frame")
-    world.template_records.trouble["get"] = QueueUnavailable("away")
+    world.template_records.faults["get"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.slot_service.put(SLOT, document(templates=[frame]), expected_version=1, by=ADA)
     assert (await world.slot_service.get(SLOT)).version == 1

@@ -287,12 +287,12 @@ async def test_it_goes_on_after_an_outage(outage: Exception, caplog: pytest.LogC
     await world.slot()
     job = await world.submit()
     await world.clock.advance(HOUR)
-    world.queue.trouble["release_expired"] = outage
+    world.queue.faults["release_expired"] = outage
     running = await world.start(world.sweeper.run())
     await world.clock.advance(3 * INTERVAL)
     assert (await world.jobs.get(job.id)).state is JobState.PENDING
     assert len([record for record in caplog.records if "sweep incomplete" in record.message]) == 4
-    world.queue.trouble.clear()
+    world.queue.faults.clear()
     await world.clock.advance(INTERVAL)
     assert (await world.jobs.get(job.id)).state is JobState.TIMED_OUT
     running.cancel()
@@ -304,11 +304,11 @@ async def test_a_file_that_cannot_be_removed_now_is_removed_later() -> None:
     await world.submit()
     await world.work(within=timedelta(0))
     await world.clock.advance(2 * HOUR)
-    world.store.trouble["delete"] = StorageUnavailable("read-only")
+    world.store.faults["delete"] = StorageUnavailable("read-only")
     with pytest.raises(StorageUnavailable):
         await world.sweeper.sweep_expired()
     assert len(await world.files()) == 3
-    world.store.trouble.clear()
+    world.store.faults.clear()
     assert (await world.sweeper.sweep_expired())["results"] == 1
     assert await world.files() == []
 
@@ -320,9 +320,9 @@ async def test_a_task_that_fails_stops_no_other_task_and_its_error_is_raised(cap
     await world.work(within=timedelta(0))
     await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     await world.clock.advance(2 * HOUR)
-    world.media_records.trouble["expired"] = StorageUnavailable("read-only")
-    world.results.trouble["expired"] = TypeError("a defect")
-    world.failures.trouble["prune"] = KeyError("another defect")
+    world.media_records.faults["expired"] = StorageUnavailable("read-only")
+    world.results.faults["expired"] = TypeError("a defect")
+    world.failures.faults["prune"] = KeyError("another defect")
     await world.failures.failed(["account ada"], now=world.clock.now())
     with pytest.raises(TypeError):
         await world.sweeper.sweep_expired()
@@ -333,7 +333,7 @@ async def test_a_task_that_fails_stops_no_other_task_and_its_error_is_raised(cap
 
 async def test_a_sweep_ends_where_the_queue_is_unavailable() -> None:
     world = World()
-    world.results.trouble["expired"] = QueueUnavailable("away")
+    world.results.faults["expired"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.sweeper.sweep_expired()
     assert "prune" not in world.failures.calls

@@ -58,6 +58,8 @@ async def test_one_photo_takes_few_tasks_from_its_submission_to_its_answer() -> 
     with counted_tasks() as names:
         await world.clock.advance(timedelta(milliseconds=900))  # less than the pause between two looks at the queue
     pool_tasks = {"Event.wait", "_Listener.wait"}
-    assert len([name for name in names if name not in pool_tasks and "Troubled" not in name]) <= MAX_TASKS_AFTERWARDS
+    assert (
+        len([name for name in names if name not in pool_tasks and "FaultInjector" not in name]) <= MAX_TASKS_AFTERWARDS
+    )
     pool.stop()
     await world.end(running, within=SECOND)

@@ -144,7 +144,7 @@ async def test_nothing_stays_of_a_picture_whose_thumbnail_cannot_be_stored() -> 
 
 async def test_files_whose_place_in_the_books_is_unknown_are_left_to_the_sweeper() -> None:
     world = await framed_world()
-    world.template_records.trouble["add"] = QueueUnavailable("away")
+    world.template_records.faults["add"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await add(world)
     assert len(await world.files(MediaKind.TEMPLATES)) == 2
@@ -305,7 +305,7 @@ async def test_a_template_goes_whatever_uses_it_where_that_is_wanted_and_the_log
 async def test_files_that_cannot_be_removed_now_are_left_to_the_sweeper(caplog: pytest.LogCaptureFixture) -> None:
     world = await framed_world()
     template = await add(world)
-    world.store.trouble["delete"] = StorageUnavailable("read-only")
+    world.store.faults["delete"] = StorageUnavailable("read-only")
     await world.templates.remove(template.id, by=ADA)
     assert "left to the sweeper" in caplog.text
     with pytest.raises(TemplateNotFound):
@@ -315,7 +315,7 @@ async def test_files_that_cannot_be_removed_now_are_left_to_the_sweeper(caplog: 
 async def test_an_outage_leaves_a_template_as_it_was() -> None:
     world = await framed_world()
     template = await add(world)
-    world.template_records.trouble["remove"] = QueueUnavailable("away")
+    world.template_records.faults["remove"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.templates.remove(template.id, by=ADA)
     assert len(await world.files()) == 2

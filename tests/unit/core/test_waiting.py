@@ -121,10 +121,10 @@ async def test_a_waiter_keeps_waiting_while_the_queue_is_unavailable() -> None:
     await world.slot()
     job = await world.submit()
     waiting = await world.start(world.jobs.wait(job.id))
-    world.records.trouble["get"] = QueueUnavailable("away")
+    world.records.faults["get"] = QueueUnavailable("away")
     await world.clock.advance(10 * SECOND)
     assert not waiting.done()
-    world.records.trouble.clear()
+    world.records.faults.clear()
     await world.work()
     assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
 
@@ -134,7 +134,7 @@ async def test_an_unavailable_queue_raises_at_the_deadline() -> None:
     await world.slot()
     job = await world.submit()
     waiting = await world.start(world.jobs.wait(job.id))
-    world.records.trouble["*"] = world.queue.trouble["*"] = QueueUnavailable("away")
+    world.records.faults["*"] = world.queue.faults["*"] = QueueUnavailable("away")
     await world.clock.advance(WINDOW - MILLISECOND)
     assert not waiting.done()
     with pytest.raises(QueueUnavailable):
@@ -146,12 +146,12 @@ async def test_an_unavailable_queue_raises_at_the_deadline_also_with_a_failure_a
     await world.slot(failure_answer=FailureAnswer.ORIGINAL)
     job = await world.submit()
     waiting = await world.start(world.jobs.wait(job.id))
-    world.records.trouble["*"] = world.queue.trouble["*"] = QueueUnavailable("away")
+    world.records.faults["*"] = world.queue.faults["*"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.end(waiting, within=WINDOW + SECOND)
     assert (await world.files(MediaKind.RESULTS)) != []  # unknown whether a job owns it: the sweeper finds out
-    world.records.trouble.clear()
-    world.queue.trouble.clear()
+    world.records.faults.clear()
+    world.queue.faults.clear()
     await world.clock.advance(ORPHAN_GRACE)
     await world.sweeper.sweep_expired()
     await world.clock.advance(SECOND)

@@ -263,7 +263,7 @@ async def test_an_unreadable_secret_key_is_recorded_with_its_message() -> None:
     world = Hooks()
     await world.set_up()
     await world.end_job()
-    world.box.trouble["open"] = SecretKeyUnavailable("var/secret.key cannot be read.")
+    world.box.faults["open"] = SecretKeyUnavailable("var/secret.key cannot be read.")
     async with world.delivering():
         await world.until(lambda: world.noted)
     assert (await world.only()).last_error == "var/secret.key cannot be read."
@@ -362,13 +362,13 @@ async def test_an_outage_of_the_database_is_waited_out(method: str, caplog: pyte
     world = Hooks()
     await world.set_up()
     await world.end_job()
-    world.outbox.trouble[method] = QueueUnavailable("The database cannot be reached right now.")
+    world.outbox.faults[method] = QueueUnavailable("The database cannot be reached right now.")
     async with world.delivering() as running:
         await world.until(lambda: method in world.outbox.calls)
         await world.pass_time(POLL)
         assert not running.done()
         assert "The database cannot be reached right now." in caplog.text
-        world.outbox.trouble.clear()
+        world.outbox.faults.clear()
         in_vain = world.outbox.calls.count("delivered")
         await world.pass_time(LEASE + POLL)
         await world.until(lambda: world.outbox.calls.count("delivered") > in_vain)

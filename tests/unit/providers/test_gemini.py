@@ -36,9 +36,9 @@ from tests.support.standins.gemini_calls import (
     PHOTO,
     STYLE,
     asked,
+    error_of,
     large,
     sent_parts,
-    trouble_of,
 )
 from tests.support.standins.server import Answer, Behaviour
 
@@ -122,7 +122,7 @@ async def test_a_template_stands_between_photo_and_prompt(
 async def test_a_missing_template_is_refused_without_a_call(
     provider: GeminiProvider, standin: GeminiStandIn, operation_id: str, role: str
 ) -> None:
-    trouble = await trouble_of(provider, asked(operation_id, {}))
+    trouble = await error_of(provider, asked(operation_id, {}))
     assert type(trouble) is Rejected
     assert role in trouble.reason
     assert standin.received == []
@@ -159,13 +159,13 @@ async def test_a_call_never_outlives_its_time(
     await provider.process(asked())
 
     async def attempt(seconds: float) -> ProviderError:
-        return await trouble_of(provider, asked(within=timedelta(seconds=seconds)))
+        return await error_of(provider, asked(within=timedelta(seconds=seconds)))
 
     assert type(await server.end_of_window(standin, behaviour, attempt)) is Down
 
 
 async def test_without_time_the_service_is_not_asked(provider: GeminiProvider, standin: GeminiStandIn) -> None:
-    assert type(await trouble_of(provider, asked(within=timedelta(seconds=-1)))) is Retryable
+    assert type(await error_of(provider, asked(within=timedelta(seconds=-1)))) is Retryable
     assert standin.received == []
 
 
@@ -178,7 +178,7 @@ async def test_nobody_there_is_down() -> None:
     async with GeminiStandIn() as gone:
         url = gone.url
     provider = GeminiProvider(FixedContext(secret=KEY, base_url=url))
-    assert type(await trouble_of(provider)) is Down
+    assert type(await error_of(provider)) is Down
     await provider.close()
 
 
@@ -194,7 +194,7 @@ async def test_a_cancelled_call_ends_its_connection(provider: GeminiProvider, st
 
 async def test_an_answer_beyond_all_bounds_is_given_up(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     standin.script(server.flood(120 * 1024 * 1024, head=b'{"responseId": "'))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert "96 MiB" in trouble.reason
 
@@ -228,14 +228,14 @@ async def test_an_sdk_that_cannot_be_set_up_is_unavailable(standin: GeminiStandI
             pass
 
     provider = GeminiProvider(NoAddress(secret=KEY))
-    assert type(await trouble_of(provider)) is Unavailable
+    assert type(await error_of(provider)) is Unavailable
     await provider.close()
 
 
 async def test_without_a_key_nothing_is_asked(standin: GeminiStandIn) -> None:
     for key in (None, ""):
         provider = GeminiProvider(FixedContext(secret=key, base_url=standin.url))
-        assert type(await trouble_of(provider)) is NotConfigured
+        assert type(await error_of(provider)) is NotConfigured
         await provider.close()
     assert standin.received == []
 
@@ -244,7 +244,7 @@ async def test_a_changed_key_is_used_by_the_next_call(
     provider: GeminiProvider, context: FixedContext, standin: GeminiStandIn
 ) -> None:
     context.secret = "AIzaSy-wrong"
-    assert type(await trouble_of(provider)) is NotConfigured
+    assert type(await error_of(provider)) is NotConfigured
     context.secret = KEY
     await provider.process(asked())
     assert [call.headers["x-goog-api-key"] for call in standin.received] == ["AIzaSy-wrong", KEY]
@@ -254,7 +254,7 @@ async def test_a_key_that_no_header_can_carry_is_told_without_it(
     provider: GeminiProvider, context: FixedContext, standin: GeminiStandIn
 ) -> None:
     context.secret = "ключ-от-всего"
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert "ключ" not in trouble.reason
     assert standin.received == []
 
@@ -297,7 +297,7 @@ async def test_neither_key_nor_picture_gets_into_a_log(
         gemini.bad_key(), server.reset, gemini.content([{"inlineData": {"data": "!", "mimeType": "image/png"}}])
     )
     for _ in range(3):
-        await trouble_of(provider)
+        await error_of(provider)
     style = large(13_000_000)
     result = await provider.process(asked("style_transfer", {}, photo=large(7_000_000), templates={"style": style}))
     await provider.diagnose([])

@@ -30,7 +30,7 @@ from tests.support import photos
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.gemini import KEY, GeminiStandIn
-from tests.support.standins.gemini_calls import EDIT, asked, trouble_of
+from tests.support.standins.gemini_calls import EDIT, asked, error_of
 from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
@@ -71,7 +71,7 @@ async def test_of_several_pictures_the_last_that_is_no_thought_counts(
 async def test_a_thought_alone_is_no_picture(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     draft = {"mimeType": "image/png", "data": base64.b64encode(photos.png(16, 16)).decode()}
     standin.script(gemini.content([{"thought": True, "inlineData": draft}]))
-    assert type(await trouble_of(provider)) is Retryable
+    assert type(await error_of(provider)) is Retryable
 
 
 async def test_an_answer_that_was_cut_but_has_its_picture_counts(
@@ -92,14 +92,14 @@ def test_every_finish_reason_and_every_block_of_the_sdk_has_its_verdict() -> Non
 @pytest.mark.parametrize("reason", sorted(REFUSALS))
 async def test_a_refusal_is_final(provider: GeminiProvider, standin: GeminiStandIn, reason: str) -> None:
     standin.script(gemini.without_content(reason, "The model could not do that."))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Rejected
     assert reason in trouble.reason
 
 
 async def test_a_picture_beside_a_refusal_does_not_count(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     standin.script(gemini.drawn(reason="IMAGE_SAFETY"))
-    assert type(await trouble_of(provider)) is Rejected
+    assert type(await error_of(provider)) is Rejected
 
 
 @pytest.mark.parametrize("reason", [*sorted(RETRYABLE_REASONS), "NEVER_HEARD_OF_IT"])
@@ -108,7 +108,7 @@ async def test_no_picture_for_another_reason_is_worth_another_try_at_once(
     provider: GeminiProvider, standin: GeminiStandIn, reason: str
 ) -> None:
     standin.script(gemini.without_content(reason))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert trouble.after is None
     assert reason in trouble.reason
@@ -119,12 +119,12 @@ async def test_an_account_that_is_shut_off_is_unavailable(
     provider: GeminiProvider, standin: GeminiStandIn, reason: str
 ) -> None:
     standin.script(gemini.without_content(reason))
-    assert type(await trouble_of(provider)) is Unavailable
+    assert type(await error_of(provider)) is Unavailable
 
 
 async def test_words_instead_of_a_picture_are_told(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     standin.script(gemini.content([{"text": f"I cannot\nsee anyone. {KEY} {'iVBORw0' * 60}"}]))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert "I cannot see anyone." in trouble.reason
     assert "iVBOR" not in trouble.reason
@@ -135,7 +135,7 @@ async def test_words_instead_of_a_picture_are_told(provider: GeminiProvider, sta
 @pytest.mark.filterwarnings("ignore:NEVER_HEARD_OF_IT")
 async def test_a_blocked_request_is_final(provider: GeminiProvider, standin: GeminiStandIn, reason: str) -> None:
     standin.script(gemini.blocked(reason))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Rejected
     assert reason in trouble.reason
 
@@ -159,7 +159,7 @@ async def test_an_answer_in_the_wrong_shape_is_worth_another_try(
     provider: GeminiProvider, standin: GeminiStandIn, answer: Answer
 ) -> None:
     standin.script(answer)
-    assert type(await trouble_of(provider)) is Retryable
+    assert type(await error_of(provider)) is Retryable
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ async def test_a_service_in_trouble_is_down_and_asked_once(
     provider: GeminiProvider, standin: GeminiStandIn, behaviour: Behaviour | Answer
 ) -> None:
     standin.script(behaviour)
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Down
     assert "<" not in trouble.reason, "no page for people gets into the log"
     assert len(standin.received) == 1
@@ -199,7 +199,7 @@ async def test_a_429_names_when_to_come_back(
 ) -> None:
     quota = {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "quotaValue": "10"}
     standin.script(gemini.rate_limited(delay=delay, quota=quota, headers={"Retry-After": "7"}))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert trouble.after == timedelta(seconds=seconds)
     assert len(standin.received) == 1
@@ -215,7 +215,7 @@ async def test_a_429_without_details_goes_by_its_header(provider: GeminiProvider
     )
     waits = []
     for _ in range(4):
-        trouble = await trouble_of(provider)
+        trouble = await error_of(provider)
         assert type(trouble) is Retryable
         waits.append(trouble.after)
     assert waits[0] == timedelta(seconds=7)
@@ -237,7 +237,7 @@ async def test_a_quota_that_is_gone_for_long_is_told_apart(
     provider: GeminiProvider, standin: GeminiStandIn, answer: Answer
 ) -> None:
     standin.script(answer)
-    assert type(await trouble_of(provider)) is QuotaExhausted
+    assert type(await error_of(provider)) is QuotaExhausted
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ async def test_errors_have_their_verdicts(
     provider: GeminiProvider, standin: GeminiStandIn, answer: Answer, verdict: type[ProviderError]
 ) -> None:
     standin.script(answer)
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is verdict
     assert KEY[:20] not in trouble.reason
     assert len(standin.received) == 1
@@ -265,12 +265,12 @@ async def test_errors_have_their_verdicts(
 
 async def test_an_error_echoing_the_key_is_told_without_it(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     standin.script(gemini.error(400, "INVALID_ARGUMENT", f"Bad header {KEY} and {KEY[:18]}, see {FAR}."))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert "Bad header" in trouble.reason
     assert KEY[:10] not in trouble.reason
 
 
 async def test_an_unknown_model_is_refused_by_its_name(provider: GeminiProvider) -> None:
-    trouble = await trouble_of(provider, asked(settings=EDIT | {"model": "gemini-0-image"}))
+    trouble = await error_of(provider, asked(settings=EDIT | {"model": "gemini-0-image"}))
     assert type(trouble) is Rejected
     assert "'gemini-0-image'" in trouble.reason

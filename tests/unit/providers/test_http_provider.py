@@ -90,7 +90,7 @@ async def changed(
     )
 
 
-async def trouble_of(
+async def error_of(
     provider: HttpProvider, studio: StudioStandIn, settings: dict[str, Any] | None = None, **others: Any
 ) -> ProviderError:
     with pytest.raises(ProviderError) as raised:
@@ -167,7 +167,7 @@ async def test_a_key_that_no_header_can_carry_is_not_sent(
     provider: HttpProvider, studio: StudioStandIn, context: FixedContext, key: str
 ) -> None:
     context.secret = key
-    error = await trouble_of(provider, studio)
+    error = await error_of(provider, studio)
     assert type(error) is NotConfigured
     assert key not in error.reason
     assert studio.received == []
@@ -187,7 +187,7 @@ async def test_each_status_has_its_meaning(
     provider: HttpProvider, studio: StudioStandIn, status: int, kind: type[ProviderError]
 ) -> None:
     studio.script(Answer(status, photos.jpeg(8, 8), {"Location": f"{studio.url}/elsewhere"}))
-    error = await trouble_of(provider, studio)
+    error = await error_of(provider, studio)
     assert type(error) is kind
     assert str(status) in error.reason
     assert len(studio.received) == 1
@@ -196,7 +196,7 @@ async def test_each_status_has_its_meaning(
 async def test_a_429_names_when_to_come_back(provider: HttpProvider, studio: StudioStandIn) -> None:
     studio.script(Answer(429, b"", {"Retry-After": "3"}), Answer(429))
     for after in (timedelta(seconds=3), None):
-        error = await trouble_of(provider, studio)
+        error = await error_of(provider, studio)
         assert isinstance(error, Retryable)
         assert (type(error), error.after) == (Retryable, after)
 
@@ -217,7 +217,7 @@ async def test_a_good_status_without_a_picture_is_worth_another_try(
     provider: HttpProvider, studio: StudioStandIn, behaviour: Behaviour | Answer, reason: str
 ) -> None:
     studio.script(behaviour)
-    error = await trouble_of(provider, studio)
+    error = await error_of(provider, studio)
     assert type(error) is Retryable
     assert reason in error.reason
 
@@ -225,7 +225,7 @@ async def test_a_good_status_without_a_picture_is_worth_another_try(
 @pytest.mark.parametrize("behaviour", [reset, reset_midway, truncated])
 async def test_a_broken_connection_is_down(provider: HttpProvider, studio: StudioStandIn, behaviour: Behaviour) -> None:
     studio.script(behaviour)
-    assert type(await trouble_of(provider, studio)) is Down
+    assert type(await error_of(provider, studio)) is Down
     assert len(studio.received) == 1
     await changed(provider, studio)
 
@@ -235,7 +235,7 @@ async def test_waiting_ends_with_the_window(
     provider: HttpProvider, studio: StudioStandIn, behaviour: Behaviour
 ) -> None:
     async def attempt(seconds: float) -> ProviderError:
-        return await trouble_of(provider, studio, seconds=seconds)
+        return await error_of(provider, studio, seconds=seconds)
 
     assert type(await end_of_window(studio, behaviour, attempt)) is Down
 
@@ -265,7 +265,7 @@ async def test_a_photo_and_a_picture_of_many_megabytes_go_through(
 
 async def test_an_answer_that_is_too_large_is_refused(provider: HttpProvider, studio: StudioStandIn) -> None:
     studio.script(flood(10**12, head=PHOTO.data, content_type="image/jpeg"))
-    error = await trouble_of(provider, studio, seconds=60)
+    error = await error_of(provider, studio, seconds=60)
     assert (type(error), "64 MiB" in error.reason) == (Rejected, True)
 
 
@@ -273,7 +273,7 @@ async def test_an_answer_that_is_too_large_is_refused(provider: HttpProvider, st
 async def test_a_private_address_must_be_listed(studio: StudioStandIn, place: str) -> None:
     provider = HttpProvider(FixedContext())
     url = f"http://{place}:{studio.url.rpartition(':')[2]}/render"
-    error = await trouble_of(provider, studio, {"url": url})
+    error = await error_of(provider, studio, {"url": url})
     await provider.close()
     assert type(error) is NotConfigured
     assert f"add {place.strip('[]')} to PHOTOCHANGER_PRIVATE_HOSTS" in error.reason
@@ -322,7 +322,7 @@ async def test_neither_key_nor_pictures_reach_log_reason_or_repr(
     told = f"{caplog.text} {result!r} {provider!r} {provider.__dict__}"
     for status in (400, 401, 422, 500, 200):
         studio.script(Answer(status, echo, {"Content-Type": "text/plain"}))
-        error = await trouble_of(provider, studio, settings)
+        error = await error_of(provider, studio, settings)
         told += f"{error!r} {error.reason}"
     told += caplog.text
     for hidden in (KEY, "in-the-address", repr(PHOTO.data[300:310])[2:-1]):

@@ -34,9 +34,9 @@ from tests.support.standins.openai_calls import (
     PHOTO,
     STYLE,
     asked,
+    error_of,
     sent_files,
     sent_texts,
-    trouble_of,
 )
 from tests.support.standins.server import Answer, Behaviour
 
@@ -124,13 +124,13 @@ async def test_a_call_never_outlives_its_time(
     await provider.process(asked())
 
     async def attempt(seconds: float) -> ProviderError:
-        return await trouble_of(provider, asked(within=timedelta(seconds=seconds)))
+        return await error_of(provider, asked(within=timedelta(seconds=seconds)))
 
     assert type(await server.end_of_window(standin, behaviour, attempt)) is Down
 
 
 async def test_without_time_the_service_is_not_asked(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
-    assert type(await trouble_of(provider, asked(within=timedelta(seconds=-1)))) is Retryable
+    assert type(await error_of(provider, asked(within=timedelta(seconds=-1)))) is Retryable
     assert standin.received == []
 
 
@@ -138,7 +138,7 @@ async def test_nobody_there_is_down() -> None:
     async with OpenAIStandIn() as gone:
         url = gone.base_url
     provider = OpenAIProvider(FixedContext(secret=KEY, base_url=url))
-    assert type(await trouble_of(provider)) is Down
+    assert type(await error_of(provider)) is Down
     await provider.close()
 
 
@@ -154,7 +154,7 @@ async def test_a_cancelled_call_ends_its_connection(provider: OpenAIProvider, st
 
 async def test_an_answer_beyond_all_bounds_is_given_up(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
     standin.script(server.flood(120 * 1024 * 1024, head=b'{"data": [{"b64_json": "'))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert "96 MiB" in trouble.reason
 
@@ -167,7 +167,7 @@ async def test_a_picture_of_sixty_megabytes_is_taken(provider: OpenAIProvider, s
 async def test_without_a_key_nothing_is_asked(standin: OpenAIStandIn) -> None:
     for key in (None, ""):
         provider = OpenAIProvider(FixedContext(secret=key, base_url=standin.base_url))
-        assert type(await trouble_of(provider)) is NotConfigured
+        assert type(await error_of(provider)) is NotConfigured
         await provider.close()
     assert standin.received == []
 
@@ -176,7 +176,7 @@ async def test_a_changed_key_is_used_by_the_next_call(
     provider: OpenAIProvider, context: FixedContext, standin: OpenAIStandIn
 ) -> None:
     context.secret = "sk-wrong"
-    assert type(await trouble_of(provider)) is NotConfigured
+    assert type(await error_of(provider)) is NotConfigured
     context.secret = KEY
     await provider.process(asked())
     assert [call.headers["authorization"] for call in standin.received] == ["Bearer sk-wrong", f"Bearer {KEY}"]
@@ -230,7 +230,7 @@ async def test_neither_key_nor_picture_gets_into_a_log(
     result = await provider.process(asked(templates={"style": STYLE}))
     standin.script(openai.bad_key(KEY), server.reset, openai.data([{"b64_json": "!"}]))
     for _ in range(3):
-        await trouble_of(provider)
+        await error_of(provider)
     await provider.diagnose([])
     await provider.close()
     said = caplog.text + repr(result) + repr(provider) + repr(asked())

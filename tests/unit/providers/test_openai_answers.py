@@ -24,7 +24,7 @@ from photochanger.core.ports.provider import (
 from tests.support.standins import openai, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.openai import KEY, OpenAIStandIn
-from tests.support.standins.openai_calls import EDIT, asked, trouble_of
+from tests.support.standins.openai_calls import EDIT, asked, error_of
 from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,7 @@ async def test_an_answer_without_a_picture_is_worth_another_try_at_once(
     provider: OpenAIProvider, standin: OpenAIStandIn, answer: Answer
 ) -> None:
     standin.script(answer)
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert trouble.after is None
 
@@ -118,7 +118,7 @@ async def test_a_service_in_trouble_is_down_and_asked_once(
     provider: OpenAIProvider, standin: OpenAIStandIn, behaviour: Behaviour | Answer
 ) -> None:
     standin.script(behaviour)
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Down
     assert "<" not in trouble.reason, "no page for people gets into the log"
     assert len(standin.received) == 1
@@ -129,7 +129,7 @@ async def test_a_service_that_asks_for_another_try_gets_none_from_here(
     provider: OpenAIProvider, standin: OpenAIStandIn
 ) -> None:
     standin.script(openai.error(500, "Sorry.", headers={"x-should-retry": "true"}))
-    assert type(await trouble_of(provider)) is Down
+    assert type(await error_of(provider)) is Down
     assert len(standin.received) == 1
 
 
@@ -156,7 +156,7 @@ async def test_a_429_names_when_to_come_back(
     provider: OpenAIProvider, standin: OpenAIStandIn, headers: dict[str, str], seconds: float
 ) -> None:
     standin.script(openai.rate_limited(headers=headers))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Retryable
     assert trouble.after == timedelta(seconds=seconds)
     assert len(standin.received) == 1
@@ -168,7 +168,7 @@ async def test_a_429_may_name_a_date_or_nothing_or_nonsense(provider: OpenAIProv
         standin.script(openai.rate_limited(headers=headers))
     waits = []
     for _ in range(3):
-        trouble = await trouble_of(provider)
+        trouble = await error_of(provider)
         assert type(trouble) is Retryable
         waits.append(trouble.after)
     assert waits[0] is not None
@@ -182,7 +182,7 @@ async def test_an_account_without_money_is_told_apart(
     provider: OpenAIProvider, standin: OpenAIStandIn, status: int, code: str
 ) -> None:
     standin.script(openai.error(status, "You exceeded your current quota.", code=code))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is QuotaExhausted
     assert code in trouble.reason
 
@@ -192,7 +192,7 @@ async def test_a_refusal_of_the_safety_system_is_final(
     provider: OpenAIProvider, standin: OpenAIStandIn, code: str
 ) -> None:
     standin.script(openai.error(400, "Your request was rejected by the safety system.", code=code))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is Rejected
     assert "refuses" in trouble.reason
     assert code in trouble.reason
@@ -202,8 +202,8 @@ async def test_a_safety_message_without_a_code_is_a_refusal_too(
     provider: OpenAIProvider, standin: OpenAIStandIn
 ) -> None:
     standin.script(openai.error(403, "…"), openai.error(400, "Rejected as a result of our safety system."))
-    assert type(await trouble_of(provider)) is NotConfigured
-    trouble = await trouble_of(provider)
+    assert type(await error_of(provider)) is NotConfigured
+    trouble = await error_of(provider)
     assert type(trouble) is Rejected
     assert "refuses" in trouble.reason
 
@@ -225,7 +225,7 @@ async def test_errors_have_their_verdicts(
     provider: OpenAIProvider, standin: OpenAIStandIn, answer: Answer, verdict: type[ProviderError]
 ) -> None:
     standin.script(answer)
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is verdict
     assert KEY[:12] not in trouble.reason
     assert len(standin.received) == 1
@@ -233,7 +233,7 @@ async def test_errors_have_their_verdicts(
 
 async def test_a_refused_key_is_told_without_any_part_of_it(provider: OpenAIProvider, context: FixedContext) -> None:
     context.secret = "sk-proj-somebody-elses-key-0123456789"
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert type(trouble) is NotConfigured
     assert "invalid_api_key" in trouble.reason
     assert "sk-" not in trouble.reason
@@ -242,7 +242,7 @@ async def test_a_refused_key_is_told_without_any_part_of_it(provider: OpenAIProv
 
 async def test_an_error_echoing_the_key_is_told_without_it(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
     standin.script(openai.error(400, f"Bad header {KEY} and {KEY[:12]}***{KEY[-4:]}, see {FAR}. {'QUJD' * 90}"))
-    trouble = await trouble_of(provider)
+    trouble = await error_of(provider)
     assert "Bad header" in trouble.reason
     assert KEY[:8] not in trouble.reason
     assert KEY[-4:] not in trouble.reason
@@ -251,6 +251,6 @@ async def test_an_error_echoing_the_key_is_told_without_it(provider: OpenAIProvi
 
 
 async def test_an_unknown_model_is_refused_by_its_name(provider: OpenAIProvider) -> None:
-    trouble = await trouble_of(provider, asked(EDIT | {"model": "gpt-image-0"}))
+    trouble = await error_of(provider, asked(EDIT | {"model": "gpt-image-0"}))
     assert type(trouble) is Rejected
     assert "'gpt-image-0'" in trouble.reason

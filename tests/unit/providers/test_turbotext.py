@@ -40,8 +40,8 @@ from tests.support.standins.turbotext_calls import (
     TICK,
     context,
     edited,
+    error_of,
     service,
-    trouble_of,
     turbotext,
 )
 
@@ -161,7 +161,7 @@ async def test_the_service_may_fetch_the_pictures_by_their_links(
     service.script(fetch_pictures, fetch_pictures, call="create")
     link = f"{service.url}/download.php"
     assert (await edited(turbotext, photo_url=link)).data == service.picture
-    error = await trouble_of(turbotext, photo_url=f"{service.url}/nothing-here")
+    error = await error_of(turbotext, photo_url=f"{service.url}/nothing-here")
     assert (type(error), "url_error" in error.reason) == (Rejected, True)
 
 
@@ -178,7 +178,7 @@ async def test_a_saved_reference_is_gone_on_with_and_nothing_is_queued(
 async def test_a_reference_that_is_no_longer_known_is_worth_a_fresh_call(
     service: TurbotextStandIn, turbotext: TurbotextProvider
 ) -> None:
-    error = await trouble_of(turbotext, reference="99")
+    error = await error_of(turbotext, reference="99")
     assert type(error) is Retryable
     assert service.calls("create") == []
     assert (await edited(turbotext)).data == service.picture
@@ -206,7 +206,7 @@ async def test_without_a_key_nothing_is_asked(service: TurbotextStandIn, context
     turbotext = TurbotextProvider(context, poll_interval=TICK)
     for secret in (None, "", "line\nbreak", "schlüssel"):
         context.secret = secret
-        error = await trouble_of(turbotext)
+        error = await error_of(turbotext)
         assert type(error) is NotConfigured
         assert not secret or secret not in error.reason
     assert service.received == []
@@ -305,7 +305,7 @@ async def test_neither_key_nor_links_nor_pictures_reach_log_or_repr(
     result = await turbotext.process(request)
     echo = {"success": False, "error": f"no: Bearer {KEY} for {PHOTO_URL} {'/9j/4AAQ' * 30}"}
     service.script(json_answer(echo), call="create")
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     told = f"{caplog.text} {error!r} {error.reason} {result!r} {result.remarks} {turbotext!r} {turbotext.__dict__}"
     for hidden in (KEY, PHOTO_URL, "download.php", "/9j/4AAQ", "IHDR"):
         assert hidden not in told

@@ -39,8 +39,8 @@ from tests.support.standins.turbotext_calls import (
     TICK,
     context,
     edited,
+    error_of,
     service,
-    trouble_of,
     turbotext,
 )
 
@@ -67,7 +67,7 @@ async def test_each_word_of_refusal_has_its_meaning(
     service: TurbotextStandIn, turbotext: TurbotextProvider, word: str, kind: type[ProviderError], call: str
 ) -> None:
     service.script(refusing(word), call=call)
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     assert type(error) is kind
     assert word in error.reason
     assert len(service.calls("poll")) == (1 if call == "poll" else 0)
@@ -75,7 +75,7 @@ async def test_each_word_of_refusal_has_its_meaning(
 
 async def test_forbidden_content_is_final(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
     service.script(json_answer({"success": True, "error": "", "data": {"forbidden_content": True}}), call="poll")
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     assert (type(error), "forbidden content" in error.reason) == (Rejected, True)
 
 
@@ -95,7 +95,7 @@ async def test_finished_work_without_a_picture_is_worth_another_try(
     service: TurbotextStandIn, turbotext: TurbotextProvider, answer: dict[str, Any]
 ) -> None:
     service.script(json_answer(answer), call="poll")
-    assert type(await trouble_of(turbotext)) is Retryable
+    assert type(await error_of(turbotext)) is Retryable
 
 
 @pytest.mark.parametrize("queue_id", [None, True, "", 1.5, "x" * 129, "4\n7", [4711]])
@@ -104,7 +104,7 @@ async def test_a_queueid_that_is_none_is_worth_another_try(
 ) -> None:
     service.script(json_answer({"success": True, "queueid": queue_id}), call="create")
     references = References()
-    assert type(await trouble_of(turbotext, references=references)) is Retryable
+    assert type(await error_of(turbotext, references=references)) is Retryable
     assert references.noted == []
 
 
@@ -114,12 +114,12 @@ async def test_a_refused_key_is_a_matter_of_configuration(
     service: TurbotextStandIn, turbotext: TurbotextProvider, status: int, call: str
 ) -> None:
     service.script(json_answer({"error": f"your key {KEY} is wrong"}, status=status), call=call)
-    assert type(await trouble_of(turbotext)) is NotConfigured
+    assert type(await error_of(turbotext)) is NotConfigured
 
 
 async def test_a_429_names_when_to_come_back(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
     service.script(Answer(429, b"", {"Retry-After": "12"}), call="create")
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     assert isinstance(error, Retryable)
     assert (type(error), error.after) == (Retryable, timedelta(seconds=12))
 
@@ -128,7 +128,7 @@ async def test_a_429_while_waiting_that_is_longer_than_the_window_is_told_as_it_
     service: TurbotextStandIn, turbotext: TurbotextProvider
 ) -> None:
     service.script(Answer(429, b"", {"Retry-After": "120"}), call="poll")
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     assert isinstance(error, Retryable)
     assert (type(error), error.after) == (Retryable, timedelta(seconds=120))
 
@@ -144,7 +144,7 @@ async def test_a_service_that_gives_no_answer_of_its_api_is_down(
     service: TurbotextStandIn, turbotext: TurbotextProvider, behaviour: Behaviour | Answer
 ) -> None:
     service.script(behaviour, call="create")
-    assert type(await trouble_of(turbotext)) is Down
+    assert type(await error_of(turbotext)) is Down
     assert len(service.calls("create")) == 1
 
 
@@ -161,7 +161,7 @@ async def test_too_many_unanswered_questions_in_a_row_end_the_call(
     service: TurbotextStandIn, turbotext: TurbotextProvider
 ) -> None:
     service.script(*[Answer(502)] * (MAX_MISSES + 1), call="poll")
-    assert type(await trouble_of(turbotext)) is Down
+    assert type(await error_of(turbotext)) is Down
     assert len(service.calls("poll")) == MAX_MISSES + 1
 
 
@@ -176,13 +176,13 @@ async def test_a_finished_picture_is_fetched_again_where_that_fails(
 
 async def test_a_picture_that_never_comes_is_given_up(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
     service.script(*[Answer(410)] * MAX_DOWNLOADS, call="download")
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     assert (type(error), len(service.calls("download"))) == (Retryable, MAX_DOWNLOADS)
 
 
 async def test_a_picture_that_is_too_large_is_refused(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
     service.script(flood(65 * 1024 * 1024, head=service.picture, content_type="image/png"), call="download")
-    assert type(await trouble_of(turbotext, seconds=60)) is Rejected
+    assert type(await error_of(turbotext, seconds=60)) is Rejected
     assert len(service.calls("download")) == 1
 
 
@@ -194,7 +194,7 @@ async def test_waiting_ends_with_the_window(
     service.picture = photos.png(200, 200)
 
     async def attempt(seconds: float) -> ProviderError:
-        return await trouble_of(turbotext, seconds=seconds)
+        return await error_of(turbotext, seconds=seconds)
 
     assert isinstance(await end_of_window(service, behaviour, attempt, call=call), Down)
 
@@ -203,7 +203,7 @@ async def test_work_that_is_not_finished_in_the_window_leaves_the_rest_of_it_to_
     service: TurbotextStandIn, context: FixedContext
 ) -> None:
     turbotext = TurbotextProvider(context, poll_interval=timedelta(seconds=5))
-    error = await trouble_of(turbotext, seconds=4)
+    error = await error_of(turbotext, seconds=4)
     await turbotext.close()
     assert type(error) is Unavailable
     assert service.calls("poll") == []
@@ -217,7 +217,7 @@ async def test_a_picture_at_a_private_address_is_not_fetched(service: TurbotextS
     service.picture_url = f"http://{place}:{service.url.rpartition(':')[2]}/download.php?f=x.png"
     context = FixedContext(secret=KEY, base_url=service.url)
     careful = TurbotextProvider(context, poll_interval=TICK)
-    error = await trouble_of(careful)
+    error = await error_of(careful)
     await careful.close()
     assert (type(error), "PHOTOCHANGER_PRIVATE_HOSTS" in error.reason) == (Unavailable, True)
     assert service.calls("download") == []
@@ -225,7 +225,7 @@ async def test_a_picture_at_a_private_address_is_not_fetched(service: TurbotextS
 
 async def test_the_address_of_the_service_itself_does_not_allow_downloads_from_it(service: TurbotextStandIn) -> None:
     turbotext = TurbotextProvider(FixedContext(secret=KEY, base_url=service.url), poll_interval=TICK)
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     await turbotext.close()
     assert (type(error), len(service.calls("poll"))) == (Unavailable, 2)
     assert service.calls("download") == []
@@ -245,7 +245,7 @@ async def test_a_picture_behind_a_name_is_fetched_from_the_address_that_was_chec
     turbotext = TurbotextProvider(context, poll_interval=TICK, resolver=names)
     port = service.url.rpartition(":")[2]
     service.picture_url = f"http://inside.example:{port}/x.png"
-    assert type(await trouble_of(turbotext)) is Unavailable
+    assert type(await error_of(turbotext)) is Unavailable
     answers["pictures.example"] = ["127.0.0.1"]
     service.picture_url = f"http://pictures.example:{port}/download.php"
     assert (await edited(turbotext)).data == service.picture
@@ -258,7 +258,7 @@ async def test_a_redirect_to_a_private_address_is_not_followed(
 ) -> None:
     away = Answer(302, b"", {"Location": "http://127.0.0.1:1/secret.png"})
     service.script(*[away] * MAX_DOWNLOADS, call="download")
-    error = await trouble_of(turbotext)
+    error = await error_of(turbotext)
     assert (type(error), "redirects" in error.reason) == (Retryable, True)
 
 
@@ -266,5 +266,5 @@ async def test_a_service_that_redirects_is_not_followed(
     service: TurbotextStandIn, turbotext: TurbotextProvider
 ) -> None:
     service.script(Answer(301, b"", {"Location": f"{service.url}/elsewhere"}), call="create")
-    assert type(await trouble_of(turbotext)) is Unavailable
+    assert type(await error_of(turbotext)) is Unavailable
     assert len(service.received) == 1

@@ -43,7 +43,6 @@ class MoodyProvider:
         return ProviderResult(await self._mood(self._chance, request))
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Nothing to mend."""
         return []
 
     async def close(self) -> None:
@@ -52,9 +51,9 @@ class MoodyProvider:
 
 async def failing(chance: random.Random, request: ProviderRequest) -> bytes:
     """A picture after 0.2 to 0.4 s; in three of ten calls one of nine other things, a call that hangs among them."""
-    trouble, which, pause = chance.random() < FAILING_SHARE, chance.randrange(9), chance.uniform(0.2, 0.4)
+    fails, which, pause = chance.random() < FAILING_SHARE, chance.randrange(9), chance.uniform(0.2, 0.4)
     await asyncio.sleep(pause)
-    if not trouble:
+    if not fails:
         return request.photo.data
     match which:
         case 0:
