@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from photochanger.adapters.telemetry import (
@@ -27,7 +26,9 @@ from photochanger.core.domain.trace_context import IngestOutcome
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+from tests.support.dockerfile import ROOT
+
+DOCS = ROOT / "docs" / "metrics.md"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SECOND = timedelta(seconds=1)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.support.dockerfile import ROOT
+
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 
 
