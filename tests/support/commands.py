@@ -19,7 +19,7 @@ _SECONDS = 120
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
     [
-        "commands",
+        "tests.support.commands",
         *(
             f"photochanger.entrypoints.cli.{name}"
             for name in (
