@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(a) Ingest: client-seen milliseconds over the provider's time, beside a bare handler")
+    table = Table(title="(a) Ingest: client-seen milliseconds over the provider's time, next to a bare handler")
     for name in (
         "photo",
         "provider ms",
@@ -106,7 +106,7 @@ def _print_providers(console: Console, figures: dict[str, Any]) -> None:
 
 def _print_queue(console: Console, figures: dict[str, Any]) -> None:
     for name, title in (("empty", "empty table"), ("full", f"{figures['finished']:,} finished jobs in the table")):
-        table = Table(title=f"(b) Queue, {title}: jobs per second, beside hand-written SQL")
+        table = Table(title=f"(b) Queue, {title}: jobs per second, next to hand-written SQL")
         for column in ("step", "concurrent", "ours", "by hand", "ratio"):
             table.add_column(column, justify="right")
         for step in ("enqueue", "drain"):

@@ -62,8 +62,8 @@ counted as (
     select slot_id, finalized_at, 'local', 'success', floor(extract(epoch from finalized_at - created_at) * 1000)
     from done
 ),
-told as (select pg_notify('baseline_finalized', id::text) from done)
-select done.id from done left join told on true
+notified as (select pg_notify('baseline_finalized', id::text) from done)
+select done.id from done left join notified on true
 """
 
 
@@ -116,6 +116,6 @@ class BaselineQueue:
         return await (await self._connections[caller].execute(_FINALIZE, parameters)).fetchone() is not None
 
     async def listen(self, caller: int) -> psycopg.AsyncConnection[Any]:
-        """The caller's connection, told of new work from now on."""
+        """The caller's connection, listening for new work from now on."""
         await self._connections[caller].execute("listen baseline_work")
         return self._connections[caller]

@@ -1,4 +1,4 @@
-"""(a) What an ingest costs over its provider's time, beside a bare handler; (c) memory under concurrent uploads."""
+"""(a) What an ingest costs over its provider's time, next to a bare handler; (c) memory under concurrent uploads."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.worker.worker import Worker
 
-from . import moody
+from . import unreliable
 
 PASSWORD = "benchmark-password"
 DELAYS_MS = {"slot-005": 0, "slot-006": 500}
@@ -71,7 +71,6 @@ class FixedDelayProvider:
         return ProviderResult(request.photo.data)
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Nothing to mend."""
         return []
 
     async def close(self) -> None:
@@ -79,7 +78,9 @@ class FixedDelayProvider:
 
 
 def _container(settings: Settings) -> Any:
-    catalogue = ProviderRegistry([FixedDelayProvider(), *moody.providers()], limits=ImageLimits(max_pixels=100_000_000))
+    catalogue = ProviderRegistry(
+        [FixedDelayProvider(), *unreliable.providers()], limits=ImageLimits(max_pixels=100_000_000)
+    )
     return make_container(settings, {ProviderRegistry: catalogue})
 
 
@@ -90,7 +91,7 @@ async def prepare(settings: Settings) -> None:
     await seed(container)
     slots = await container.get(SlotRepository)
     delays = {id: Route(entries=(RouteEntry("delay", "wait", {"ms": ms}),)) for id, ms in DELAYS_MS.items()}
-    for slot_id, route in (delays | moody.ROUTES).items():
+    for slot_id, route in (delays | unreliable.ROUTES).items():
         slot = await slots.get(slot_id)
         changed = msgspec.structs.replace(slot, active=True, route=route)
         await slots.save(changed, expected_version=slot.version)

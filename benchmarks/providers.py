@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import local
 from typing import Any
 
-from . import moody
+from . import unreliable
 from .ingest import BOUNDARY, form, percentiles, photo_of, prepare
 from .processes import PASSWORD, database, process
 
@@ -40,13 +40,13 @@ def _measure(folder: Path, http: str, ingests: int) -> dict[str, Any]:
     small, large = form(photo_of(folder, 0.3)), form(photo_of(folder, 2))
     return {
         "failing": {
-            "one entry": _many(http, moody.ONE_ENTRY, small, ingests),
-            "two entries": _many(http, moody.TWO_ENTRIES, small, ingests),
+            "one entry": _many(http, unreliable.ONE_ENTRY, small, ingests),
+            "two entries": _many(http, unreliable.TWO_ENTRIES, small, ingests),
         },
         "answer_to_client_ms": percentiles([*_after_answers(http, large)]),
         "long_tail": {
-            "plain": _many(http, moody.TAILED, small, ingests),
-            "hedged": _many(http, moody.HEDGED, small, ingests),
+            "plain": _many(http, unreliable.TAILED, small, ingests),
+            "hedged": _many(http, unreliable.HEDGED, small, ingests),
         },
     }
 
@@ -81,9 +81,9 @@ def _after_answers(http: str, body: bytes) -> Iterator[float]:
     """Milliseconds from the provider's answer to the last byte at the client."""
     connection = HTTPConnection("127.0.0.1", int(http), timeout=120)
     for _ in range(_ANSWERS):
-        status, picture = _ingest(connection, moody.STAMPED, body)
+        status, picture = _ingest(connection, unreliable.STAMPED, body)
         assert status == 200, status
-        yield (time.time_ns() - moody.stamp_of(picture)) / 1e6
+        yield (time.time_ns() - unreliable.stamp_of(picture)) / 1e6
 
 
 def _ingest(connection: HTTPConnection, slot_id: str, body: bytes) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""(b) The queue beside hand-written SQL that does the same row work, in the same run, turn by turn."""
+"""(b) The queue next to hand-written SQL that does the same row work, in the same run, turn by turn."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.5
 
 
 def hand_in(client: httpx2.Client, slot_id: str, photo: Path, finished: Path) -> None:
-    """Nobody has to hold a connection: the answer is a link to the job, and the job has one to its picture."""
+    """No connection has to be held: the answer is a link to the job, and the job has one to its picture."""
     form = {"password": os.environ["PHOTOCHANGER_INGEST_PASSWORD"]}
     with photo.open("rb") as file:
         answer = client.post(

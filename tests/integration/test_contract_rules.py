@@ -14,7 +14,7 @@ from photochanger.core.domain.slot_health import SlotIssueCode
 from photochanger.entrypoints.http.protocol.problems import STATUS
 
 from tests.support import contract_rules
-from tests.support.contract_compat import version_of, version_troubles
+from tests.support.contract_compat import version_of, version_problems
 from tests.support.contract_releases import released, tags_without_their_contract
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
@@ -83,7 +83,7 @@ def test_released_contracts_lie_under_their_versions() -> None:
 
 def test_the_version_of_the_contract_tells_what_changed_since_the_last_release() -> None:
     last = max(RELEASED.values(), key=version_of)
-    found = version_troubles(last, CONTRACT)
+    found = version_problems(last, CONTRACT)
     assert not found, "\n".join(found)
 
 

@@ -23,7 +23,10 @@ from tests.support.service import (
 
 pytestmark = pytest.mark.anyio
 
-_CONNECTIONS = "select count(*) from pg_stat_activity where application_name like 'photochanger %'"
+_CONNECTIONS = """
+select count(*) from pg_stat_activity
+where datname = current_database() and starts_with(application_name, 'photochanger ')
+"""
 _ADMIN = {"username": "admin", "password": "correct horse battery staple"}
 
 

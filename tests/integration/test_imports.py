@@ -10,6 +10,9 @@ import photochanger
 
 _EACH_ALONE = """
 import gc, importlib, os, sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import find_spec
+from pathlib import Path
 
 names = sys.argv[1:]
 gc.disable()  # a collection in a child copies the pages of all that it shares
@@ -39,17 +42,30 @@ def all_foreign():
             importlib.import_module(name)
         except ImportError:
             pass  # reported below, by its own child
-    return " ".join(sorted({n.partition(".")[0] for n in sys.modules} - {"photochanger", "__main__"}))
+    return " ".join(sorted(name for name in sys.modules if name != "__main__" and not is_ours(name)))
+
+
+def is_ours(name):
+    return name.partition(".")[0] == "photochanger"
 
 
 # What is not ours is imported once, so that a child only pays for our own modules.
 for foreign in in_a_child(all_foreign).split():
     try:
         importlib.import_module(foreign)
-    except ImportError:
+    except Exception:
         pass  # a part of another package that cannot stand alone
 
-ours = [name for name in sys.modules if name.partition(".")[0] == "photochanger"]
+# Our modules are compiled once, but not run: a child only pays for running them.
+package = Path(find_spec("photochanger").origin).parent
+compiled = {}
+for path in package.rglob("*.py"):
+    parts = [part for part in path.relative_to(package).with_suffix("").parts if part != "__init__"]
+    compiled[".".join(["photochanger", *parts])] = compile(path.read_bytes(), path, "exec")
+read = SourceFileLoader.get_code
+SourceFileLoader.get_code = lambda loader, name: compiled[name] if name in compiled else read(loader, name)
+
+ours = [name for name in sys.modules if is_ours(name)]
 assert not ours, ours
 for name in names:
     said = in_a_child(lambda: importlib.import_module(name) and "")

@@ -58,9 +58,9 @@ class Administrator:
 
     async def upload(self, path: str, photo: bytes | None = None, **fields: str) -> httpx.Response:
         """A form with a picture and these fields."""
-        told = b"".join(part(name, value) for name, value in fields.items())
+        fields_part = b"".join(part(name, value) for name, value in fields.items())
         data = photos.jpeg(160, 120) if photo is None else photo
-        body = told + part("fileToUpload", data, filename="picture.jpg") + END
+        body = fields_part + part("fileToUpload", data, filename="picture.jpg") + END
         return await self("POST", path, content=body, headers={"Content-Type": FORM})
 
     async def change_slot(self, slot_id: str = "slot-001", **changes: Any) -> httpx.Response:

@@ -34,7 +34,7 @@ class Collector:
             for measured in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 self.metrics += [metric for scope in measured.scope_metrics for metric in scope.metrics]
         else:
-            raise AssertionError(f"nobody exports to {path}")
+            raise AssertionError(f"unexpected export to {path}")
 
     def named(self, name: str) -> list[Any]:
         """The spans of this name."""

@@ -39,7 +39,7 @@ def breaking_changes(old: Json, new: Json) -> list[str]:
     return [*_operations(place), *_webhooks(place)]
 
 
-def version_troubles(old: Json, new: Json) -> list[str]:
+def version_problems(old: Json, new: Json) -> list[str]:
     """What is wrong with the new version number by semantic versioning; empty where it fits what has changed.
 
     While the major number is 0, the minor one tells of breaking changes.
@@ -81,11 +81,11 @@ def without_texts(value: Any, *, inside: str = "") -> Any:
 def resolved(document: Json, value: Any) -> Any:
     """What a reference points to, or the value itself. KeyError where it points nowhere."""
     while isinstance(value, Mapping) and "$ref" in value:
-        beside = {name: item for name, item in value.items() if name != "$ref"}
+        siblings = {name: item for name, item in value.items() if name != "$ref"}
         target: Any = document
         for part in value["$ref"].removeprefix("#/").split("/"):
             target = target[part.replace("~1", "/").replace("~0", "~")]
-        value = {**target, **beside}
+        value = {**target, **siblings}
     return value
 
 

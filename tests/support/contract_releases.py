@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.contract_compat import version_of, version_troubles
+from tests.support.contract_compat import version_of, version_problems
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = "openapi/photochanger.yaml"
@@ -39,8 +39,8 @@ def release(root: Path) -> Path:
         if kept.read_bytes() != text:
             raise NotReleasable(f"{version} was released already, and as another contract: set a higher info.version")
         return kept
-    if others and (troubles := version_troubles(max(others.values(), key=version_of), contract)):
-        raise NotReleasable("\n".join(troubles))
+    if others and (problems := version_problems(max(others.values(), key=version_of), contract)):
+        raise NotReleasable("\n".join(problems))
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(text)
     return kept

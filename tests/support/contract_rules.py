@@ -186,11 +186,11 @@ def problems_under_the_wrong_status(document: Json, statuses: Mapping[str, int])
 
 def undocumented_codes(document: Json, statuses: Mapping[str, int]) -> set[str]:
     """Codes of the service that no answer documents."""
-    told: set[str] = set()
+    listed: set[str] = set()
     for _, _, response in responses(document):
         if PROBLEM in response.get("content", {}):
-            told |= set(codes(response, document))
-    return set(statuses) - told
+            listed |= set(codes(response, document))
+    return set(statuses) - listed
 
 
 def refusals_that_do_not_say_when_to_come_back(document: Json) -> Iterator[str]:
@@ -237,7 +237,7 @@ def _open_objects(document: Json, schema: Any, *, place: str = "", seen: frozens
 
 
 def json_bodies_without_an_example(document: Json) -> Iterator[str]:
-    """Whoever reads the contract sees what goes over the wire. (A problem's examples are its codes; the contract, which
+    """Readers of the contract see what goes over the wire. (A problem's examples are its codes; the contract, which
     is served too, is its own.)"""
     bodies = [(where, "request", operation.get("requestBody")) for where, operation, _ in operations(document)]
     bodies += [(f"webhook {name}", "request", hook["post"]["requestBody"]) for name, hook in _webhooks(document)]
@@ -266,8 +266,8 @@ def misfit(document: Json, component: str, value: Any) -> str | None:
     registry = Registry().with_resource(_URI, DRAFT202012.create_resource(document))
     schema = {"$ref": f"{_URI}#/components/schemas/{component}"}
     checker = Draft202012Validator(schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    trouble = best_match(checker.iter_errors(value))
-    return None if trouble is None else f"{trouble.json_path}: {trouble.message[:200]}"
+    mismatch = best_match(checker.iter_errors(value))
+    return None if mismatch is None else f"{mismatch.json_path}: {mismatch.message[:200]}"
 
 
 def wrong_examples(document: Json) -> Iterator[str]:
@@ -278,13 +278,13 @@ def wrong_examples(document: Json) -> Iterator[str]:
         schema = {"$ref": f"{_URI}#{schema_pointer}"}
         checker = Draft202012Validator(schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
         for name, value in _examples(document, holder):
-            trouble = best_match(checker.iter_errors(value))
-            if trouble is not None:
-                yield f"{pointer} {name}: {trouble.json_path}: {trouble.message[:200]}"
+            mismatch = best_match(checker.iter_errors(value))
+            if mismatch is not None:
+                yield f"{pointer} {name}: {mismatch.json_path}: {mismatch.message[:200]}"
 
 
 def _holders(value: Any, pointer: str = "", inside: str = "") -> Iterator[tuple[str, Json]]:
-    """Everything that has examples, with the pointer to it: schemas, and what has a schema beside its examples."""
+    """Everything that has examples, with the pointer to it: schemas, and what has a schema next to its examples."""
     if isinstance(value, list):
         for at, item in enumerate(value):
             yield from _holders(item, f"{pointer}/{at}")

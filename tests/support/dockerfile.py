@@ -161,7 +161,7 @@ def carry_out(stage: Stage, folder: Path, patterns: list[tuple[re.Pattern[str], 
             done = subprocess.run(("sh", "-c", command), cwd=here, env=environ, capture_output=True, text=True)
             assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         else:
-            assert step.word == "ENV", f"nobody knows here how to do {step.word}"
+            assert step.word == "ENV", f"unsupported step {step.word}"
 
 
 def _copy(source: str, target: Path, *, into: bool, patterns: list[tuple[re.Pattern[str], bool]]) -> None:

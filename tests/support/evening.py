@@ -118,9 +118,9 @@ async def as_if_slow(service: Service, job_id: str, *durations: float) -> None:
             continue
         if entry.event is LogEvent.ATTEMPT:
             seconds = left.pop(0)
-            told = entry.detail | {"started_at": began.isoformat(), "duration_ms": seconds * 1000}
+            detail = entry.detail | {"started_at": began.isoformat(), "duration_ms": seconds * 1000}
             began += timedelta(seconds=seconds + 0.6)
-            entry = msgspec.structs.replace(entry, at=began, detail=told)
+            entry = msgspec.structs.replace(entry, at=began, detail=detail)
         elif entry.event is LogEvent.FINALIZED:
             ended_at = job.created_at + timedelta(seconds=sum(durations) + 0.4 + 0.6 * len(durations))
             entry = msgspec.structs.replace(entry, at=ended_at)

@@ -29,7 +29,7 @@ from photochanger.entrypoints.container import make_container
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.wiring import get_now
-from tests.support.world import Troubled
+from tests.support.world import FaultInjector
 
 SECRET = "the secret of this service, which is long enough"
 URL = "https://studio.example/ended?key=hush"
@@ -85,9 +85,9 @@ class Hooks:
         self.adapters = adapters or memory_adapters(self.clock)
         self.receiver = ScriptedReceiver(*script)
         replaced = self.adapters | {
-            port: Troubled(self.adapters[port]) for port in (WebhookRepository, WebhookOutbox, JobRepository)
+            port: FaultInjector(self.adapters[port]) for port in (WebhookRepository, WebhookOutbox, JobRepository)
         }
-        replaced |= {SecretBox: Troubled(AesSecretBox(lambda: secret)), WebhookSender: self.receiver}
+        replaced |= {SecretBox: FaultInjector(AesSecretBox(lambda: secret)), WebhookSender: self.receiver}
         container = make_container(Settings(public_base_url=public_base_url), replaced)
         self.slots = get_now(container, SlotRepository)
         self.queue = get_now(container, JobQueue)

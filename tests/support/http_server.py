@@ -82,7 +82,7 @@ class ScriptedProvider:
         return ProviderResult(await self.script(request))
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Nothing to mend."""
+        """Return no findings."""
         return []
 
     async def close(self) -> None:
@@ -173,7 +173,7 @@ class Service:
         return await jobs.get(UUID(str(job_id)))
 
     async def only_job(self) -> Job:
-        """The one job there is; a client that hung up was told no id."""
+        """The one job there is; a client that hung up has no id."""
         (job,) = self.database.jobs.values()
         return job
 
@@ -222,7 +222,7 @@ class Service:
 async def serving(
     home: Path, *, adapters: Mapping[type, object] | None = None, **settings: Any
 ) -> AsyncIterator[Service]:
-    """The service on a free port; slots 001 to 004 go to the scripted provider, beside which there is `local`.
+    """The service on a free port; slots 001 to 004 go to the scripted provider; `local` is there too.
 
     `settings` as in Settings.
     """
@@ -266,7 +266,7 @@ async def running(app: Any) -> AsyncIterator[int]:
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Return once `look` says so, looking again after every turn of the loop; fails when it never does."""
     async with asyncio.timeout(60):
-        while not await look():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+        while not await look():  # noqa: ASYNC110 - what is looked at signals no change
             await asyncio.sleep(0)
 
 
@@ -284,8 +284,8 @@ END = f"--{BOUNDARY}--\r\n".encode()
 def form(photo: bytes | None = None, *, password: str = PASSWORD, **fields: str) -> bytes:
     """The camera's form: password, fields, photo."""
     data = photos.jpeg(160, 120) if photo is None else photo
-    told = b"".join(part(name, value) for name, value in fields.items())
-    return part("password", password) + told + part("fileToUpload", data, filename="IMG_0001.JPG") + END
+    fields_part = b"".join(part(name, value) for name, value in fields.items())
+    return part("password", password) + fields_part + part("fileToUpload", data, filename="IMG_0001.JPG") + END
 
 
 def head(slot_id: str, length: int, *, headers: Mapping[str, str] | None = None) -> bytes:

@@ -19,7 +19,7 @@ from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.container import make_container
 
 from tests.support.wiring import get_now
-from tests.support.world import SlowMarkedHasher, Troubled
+from tests.support.world import CountingHasher, FaultInjector
 
 PASSWORD = "correct horse"
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -32,9 +32,9 @@ class Process:
         self.clock: FakeClock = of.clock if of else FakeClock()
         adapters: Any = of.adapters if of else memory_adapters(self.clock)
         self.adapters = adapters
-        replaced = adapters | {port: Troubled(adapters[port]) for port in (AdminRepository, FailureCounter)}
+        replaced = adapters | {port: FaultInjector(adapters[port]) for port in (AdminRepository, FailureCounter)}
         replaced |= {
-            PasswordHasher: SlowMarkedHasher(),
+            PasswordHasher: CountingHasher(),
             SecretBox: AesSecretBox(lambda: "the secret of this service, which is long enough"),
         }
         container = make_container(Settings(), replaced)
@@ -64,7 +64,7 @@ class Process:
     async def stored(self, username: str = "ada") -> Admin:
         return next(admin for admin in await self.records.inner.all() if admin.username == username)
 
-    def told(self, *actions: AuditAction) -> list[tuple[str, str | None, str | None]]:
+    def audited(self, *actions: AuditAction) -> list[tuple[str, str | None, str | None]]:
         """Actor, address and target of the audit entries of these actions."""
         return [(entry.actor, entry.address, entry.target) for entry in self.audit.entries if entry.action in actions]
 

@@ -42,7 +42,7 @@ def program(name: str) -> str:
 
 
 def promtool(*arguments: str) -> None:
-    """Run promtool beside the rules; what it says is the failure."""
+    """Run promtool in the folder of the rules; what it says is the failure."""
     ended = subprocess.run([program("promtool"), *arguments], cwd=PROMETHEUS, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 

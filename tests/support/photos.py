@@ -111,7 +111,7 @@ def located(kind: str, width: int = 320, height: int = 240, *, orientation: int 
 
 
 def corners(width: int = 64, height: int = 48) -> Image.Image:
-    """Four quarters: red, green above blue, white. Whoever turns it wrongly shows other colours in the corners."""
+    """Four quarters: red, green above blue, white. A wrong turn shows other colours in the corners."""
     picture = Image.new("RGB", (width, height))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((0, 0, width // 2 - 1, height // 2 - 1), fill=(230, 20, 20))

@@ -1,4 +1,4 @@
-"""The core's services wired over the memory adapters, with a clock that stands still and trouble at will.
+"""The core's services wired over the memory adapters, with a clock that stands still and injected faults.
 
 Pictures of this world are short texts such as `JPEG 6000x4000 ada`: its image tool reads nothing else.
 """
@@ -92,7 +92,7 @@ FLOOR = 1024
 
 _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
 
-_TROUBLED: tuple[type, ...] = (
+_FAULTY_PORTS: tuple[type, ...] = (
     FailureCounter,
     IngestRequestRepository,
     JobLog,
@@ -228,15 +228,15 @@ async def never(request: ProviderRequest) -> bytes:
     return await asyncio.get_running_loop().create_future()
 
 
-class Troubled:
-    """An adapter with switches: a method named in `trouble` raises that instead of working ("*" names all).
+class FaultInjector:
+    """An adapter whose methods fail on demand: one named in `faults` raises that error ("*" names all).
 
     Every call takes a turn of the event loop, as a call to a real adapter does.
     """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
-        self.trouble: dict[str, BaseException] = {}
+        self.faults: dict[str, BaseException] = {}
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -258,12 +258,12 @@ class Troubled:
         return called_and_awaited if inspect.iscoroutinefunction(method) else called
 
     def _raise(self, name: str) -> None:
-        error = self.trouble.get(name) or self.trouble.get("*")
+        error = self.faults.get(name) or self.faults.get("*")
         if error is not None:
             raise error
 
 
-class SlowMarkedHasher:
+class CountingHasher:
     """A PasswordHasher that counts its calls; a hash tells its version and the password."""
 
     def __init__(self, version: int = 2) -> None:
@@ -298,12 +298,12 @@ class World:
     ) -> None:
         memory: dict[type, Any] = memory_adapters(FakeClock())
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
-        adapters = memory | {port: Troubled(memory[port]) for port in _TROUBLED}
+        adapters = memory | {port: FaultInjector(memory[port]) for port in _FAULTY_PORTS}
         adapters |= {
             JobSignals: signals or memory[JobSignals],
             ImageTool: TextImages(),
-            PasswordHasher: SlowMarkedHasher(),
-            SecretBox: Troubled(AesSecretBox(lambda: "the secret of this service, which is long enough")),
+            PasswordHasher: CountingHasher(),
+            SecretBox: FaultInjector(AesSecretBox(lambda: "the secret of this service, which is long enough")),
             ProviderRegistry: ProviderRegistry([self.local, *providers], limits=ImageLimits(max_pixels=100_000_000)),
             Jitter: jitter,
             Telemetry: MemoryTelemetry(),

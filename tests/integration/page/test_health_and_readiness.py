@@ -43,7 +43,9 @@ async def test_health_tells_of_every_part_and_follows(tab: Browsing, service: Se
     service.provider.script = refused
     assert (await service.ingest("slot-001")).status_code == 502
     await page.clock.fast_forward(5_000)
-    failure = page.get_by_role("listitem").filter(has_text="slot-001").filter(has_text="The provider failed")
+    failure = (
+        page.get_by_role("listitem").filter(has_text="slot-001").filter(has_text="No provider could make the picture.")
+    )
     await expect(failure).to_be_visible()
     scripted = page.get_by_role("row").filter(has_text="scripted")
     await expect(scripted).to_contain_text("Closed: calls allowed")

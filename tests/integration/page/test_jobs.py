@@ -142,7 +142,7 @@ async def test_a_job_tells_everything_that_happened_to_it(
         [
             re.compile("Received"),
             re.compile("Started by a worker"),
-            re.compile(r"\+0.4 .*Call 1 to scripted.*try again.*NO_IMAGE: the answer holds no picture.*6.4 sec"),
+            re.compile(r"\+0.4 .*Call 1 to scripted.*worth a retry.*NO_IMAGE: the answer holds no picture.*6.4 sec"),
             re.compile(r"\+7.4 .*Call 2 to scripted.*Picture.*17.2 sec"),
             re.compile("Ended: Done"),
         ]

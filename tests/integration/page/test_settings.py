@@ -42,7 +42,7 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     await page.get_by_role("link", name="Account").click()
     await page.get_by_role("link", name=re.compile("^Service")).click()
     await expect(waits).to_have_value("75")
-    await page.get_by_role("link", name="StatsQueries").click()
+    await page.get_by_role("link", name="Statistics").click()
     asks = page.get_by_role("dialog", name="Unsaved changes")
     assert await tab.violations() == []
     await asks.get_by_role("button", name="Stay here").click()
@@ -60,7 +60,7 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     await page.get_by_role("textbox", name="Photos in progress").fill("20")
     await admin("PUT", "/api/settings", json_body={"sync_response_seconds": 55})
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("alert")).to_contain_text("How long a guest waits: now 55")
+    await expect(page.get_by_role("alert")).to_contain_text("Maximum waiting time: now 55")
     await expect(page.get_by_role("textbox", name="Photos in progress")).to_have_value("20")
     assert await tab.violations() == []
     await page.get_by_role("button", name="Reset: Maximum waiting time").click()
@@ -144,7 +144,7 @@ async def key_is_set_and_forgotten(tab: Browsing) -> None:
     dialog = page.get_by_role("dialog", name="Key of Painter")
     await dialog.get_by_label("Key", exact=True).fill("ключ")
     await dialog.get_by_role("button", name="Save").click()
-    await expect(dialog.locator(".error")).to_contain_text("visible ASCII characters")
+    await expect(dialog.locator(".error")).to_contain_text("printable ASCII characters")
     assert await tab.violations() == []
     await dialog.get_by_label("Key", exact=True).fill("sk-secret-4711")
     await dialog.get_by_role("button", name="Save").click()

@@ -264,7 +264,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Picture 1 of 3")
     await expect(dialog.get_by_role("img", name="QR code of the picture's link")).to_be_visible()
-    await expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"Kept for 7[12]:\d\d:\d\d more"))
+    await expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"Expires in 7[12]:\d\d:\d\d"))
     assert await tab.violations() == []
     await tab.photograph("slot_picture", whole=False)
     newest, second, _ = (await admin.get("/api/slots/slot-003"))["recent_results"]

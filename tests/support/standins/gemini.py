@@ -239,8 +239,8 @@ def content(parts: Sequence[dict[str, Any]], *, reason: str = "STOP") -> Answer:
 
 def without_content(reason: str, message: str | None = None) -> Answer:
     """An answer whose candidate has a finish reason and no content."""
-    told = {} if message is None else {"finishMessage": message}
-    return candidates([{"finishReason": reason, "index": 0, **told}])
+    detail = {} if message is None else {"finishMessage": message}
+    return candidates([{"finishReason": reason, "index": 0, **detail}])
 
 
 def candidates(values: list[dict[str, Any]]) -> Answer:

@@ -43,7 +43,7 @@ def asked(
     )
 
 
-async def trouble_of(provider: GeminiProvider, request: ProviderRequest | None = None) -> ProviderError:
+async def error_of(provider: GeminiProvider, request: ProviderRequest | None = None) -> ProviderError:
     """What the provider raises; nothing of the SDK may hang on it, for a log would show that too."""
     with pytest.raises(ProviderError) as raised:
         await provider.process(request or asked())
@@ -59,5 +59,5 @@ def sent_parts(standin: GeminiStandIn) -> list[dict[str, Any]]:
 
 
 def large(size_bytes: int) -> Picture:
-    """A picture of about this size: what follows the end of a JPEG is nobody's business."""
+    """A picture of about this size: what follows the end of a JPEG is ignored."""
     return Picture(PHOTO.data + bytes(size_bytes), "image/jpeg", 320, 240)

@@ -96,7 +96,7 @@ class TurbotextStandIn(StandInServer):
         if request.method != wanted:
             return Answer(405)
         if wanted == "GET":
-            # Whoever fetches a finished picture has no business to show the key.
+            # The fetch of a finished picture must not carry the key.
             return Answer(400, b"a key is shown for nothing") if "authorization" in request.headers else None
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return json_answer({"success": False, "error": "auth"}, status=401)

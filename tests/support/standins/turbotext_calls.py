@@ -53,7 +53,7 @@ async def edited(turbotext: TurbotextProvider, **others: Any) -> ProviderResult:
     return await turbotext.process(provider_request("image_edit", PROMPT, **{**LINKS, **others}))
 
 
-async def trouble_of(turbotext: TurbotextProvider, **others: Any) -> ProviderError:
+async def error_of(turbotext: TurbotextProvider, **others: Any) -> ProviderError:
     with pytest.raises(ProviderError) as raised:
         await edited(turbotext, **others)
     assert KEY not in str(raised.value)

@@ -1,0 +1,77 @@
+"""What a first start sets up, with and without output that someone reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from dishka import AsyncContainer
+from photochanger import Settings
+from photochanger.adapters.memory import memory_adapters
+from photochanger.core.ports.accounts import PasswordHasher
+from photochanger.core.services.auth.admins import AdminService
+from photochanger.entrypoints.bootstrap import (
+    InitialCredentials,
+    print_initial_credentials,
+    seed,
+    seed_quietly,
+)
+from photochanger.entrypoints.container import make_container
+
+from tests.support.world import CountingHasher
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long enough password"
+
+
+@asynccontextmanager
+async def started(home: Path, **settings: str) -> AsyncIterator[AsyncContainer]:
+    adapters = memory_adapters() | {PasswordHasher: CountingHasher()}
+    container = make_container(Settings(home=home, ingest_password=PASSWORD, **settings), adapters)
+    try:
+        yield container
+    finally:
+        await container.close()
+
+
+async def names(container: AsyncContainer) -> list[str]:
+    return [admin.username for admin in await (await container.get(AdminService)).list()]
+
+
+async def test_a_service_gets_an_administrator_whose_password_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with started(tmp_path) as container:
+        first = await seed(container)
+        assert first.ingest_password is None
+        assert first.administrator is not None
+        name, password = first.administrator
+        assert await names(container) == [name] == ["admin"]
+        print_initial_credentials(first)
+        said = f"Administrator: admin, password: {password} (shown only once)\n"
+        assert capsys.readouterr().out == said
+        assert password not in repr(first)
+        print_initial_credentials(await seed(container))
+        assert capsys.readouterr().out == ""
+
+
+async def test_a_configured_administrator_is_not_printed(tmp_path: Path) -> None:
+    async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
+        assert await seed(container) == InitialCredentials(None, None)
+        assert await names(container) == ["ada"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"admin_username": "ada"}, {"admin_password": PASSWORD}], ids=str)
+async def test_without_output_no_administrator_is_generated(tmp_path: Path, settings: dict[str, str]) -> None:
+    async with started(tmp_path, **settings) as container:
+        await seed_quietly(container)
+        assert await names(container) == []
+
+
+async def test_without_output_a_configured_administrator_is_added(tmp_path: Path) -> None:
+    async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
+        await seed_quietly(container)
+        assert await names(container) == ["ada"]
