@@ -35,7 +35,7 @@ def ask(usage: Usage, limit: ProviderLimit = FREE, *, now: datetime = NOW, taken
     return admit_call(usage, limit, now=now, permits_taken=taken)
 
 
-def told(usage: Usage, verdict: CallOutcome, *, now: datetime = NOW, seconds: float = 3) -> Usage:
+def after_call(usage: Usage, verdict: CallOutcome, *, now: datetime = NOW, seconds: float = 3) -> Usage:
     return record_call(usage, CallRecord("edit", verdict, timedelta(seconds=seconds)), now=now)
 
 
@@ -43,7 +43,7 @@ def opened(now: datetime = NOW) -> Usage:
     """A breaker that has just opened."""
     usage = Usage()
     for _ in range(BREAKER_FAILURES):
-        usage = told(usage, CallOutcome.DOWN, now=now)
+        usage = after_call(usage, CallOutcome.DOWN, now=now)
     return usage
 
 
@@ -98,10 +98,10 @@ def test_a_full_provider_is_asked_again_soon() -> None:
 def test_the_breaker_opens_after_failures_in_a_row_and_not_before() -> None:
     usage = Usage()
     for _ in range(BREAKER_FAILURES - 1):
-        usage = told(usage, CallOutcome.DOWN)
+        usage = after_call(usage, CallOutcome.DOWN)
     assert breaker(usage) is Breaker.CLOSED
-    assert breaker(told(told(usage, CallOutcome.PICTURE), CallOutcome.DOWN)) is Breaker.CLOSED
-    usage = told(usage, CallOutcome.TIMEOUT)
+    assert breaker(after_call(after_call(usage, CallOutcome.PICTURE), CallOutcome.DOWN)) is Breaker.CLOSED
+    usage = after_call(usage, CallOutcome.TIMEOUT)
     assert breaker(usage) is Breaker.OPEN
     assert ask(usage)[1] == Admission(LimitKind.BREAKER, FIRST_PAUSE)
 
@@ -112,7 +112,7 @@ def test_the_breaker_opens_after_failures_in_a_row_and_not_before() -> None:
 def test_a_provider_that_answers_is_not_down(verdict: CallOutcome) -> None:
     usage = Usage()
     for _ in range(3 * BREAKER_FAILURES):
-        usage = told(usage, verdict)
+        usage = after_call(usage, verdict)
     assert breaker(usage) is Breaker.CLOSED
 
 
@@ -123,7 +123,7 @@ def test_one_probe_goes_through_a_half_open_breaker_and_its_picture_closes_it() 
     usage, probe = ask(usage, now=later)
     assert probe.granted
     assert ask(usage, now=later)[1] == Admission(LimitKind.BREAKER, PERMIT_POLL)
-    usage = told(usage, CallOutcome.PICTURE, now=later)
+    usage = after_call(usage, CallOutcome.PICTURE, now=later)
     assert breaker(usage, later) is Breaker.CLOSED
     assert ask(usage, now=later)[1].granted
 
@@ -136,45 +136,47 @@ def test_a_probe_that_fails_opens_the_breaker_for_longer_up_to_a_bound() -> None
         now = usage.open_until
         usage, probe = ask(usage, now=now)
         assert probe.granted
-        usage = told(usage, CallOutcome.DOWN, now=now)
+        usage = after_call(usage, CallOutcome.DOWN, now=now)
     assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, MAX_BREAKER_PAUSE, MAX_BREAKER_PAUSE]
 
 
 def test_calls_that_were_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
     usage = opened()
-    late = told(usage, CallOutcome.DOWN, now=NOW + SECOND)
+    late = after_call(usage, CallOutcome.DOWN, now=NOW + SECOND)
     assert late.open_until == usage.open_until
 
 
 def test_a_probe_that_was_stopped_lets_another_one_through_and_one_that_is_lost_does_too() -> None:
     later = NOW + FIRST_PAUSE
     usage, _ = ask(opened(), now=later)
-    assert ask(told(usage, CallOutcome.CANCELLED, now=later), now=later)[1].granted
+    assert ask(after_call(usage, CallOutcome.CANCELLED, now=later), now=later)[1].granted
     assert ask(usage, now=later + PROBE)[1].granted
 
 
 def test_a_breaker_that_closed_starts_again_with_the_shortest_pause() -> None:
-    usage = told(opened(), CallOutcome.PICTURE)
+    usage = after_call(opened(), CallOutcome.PICTURE)
     for _ in range(BREAKER_FAILURES):
-        usage = told(usage, CallOutcome.CRASHED)
+        usage = after_call(usage, CallOutcome.CRASHED)
     assert usage.open_until == NOW + FIRST_PAUSE
 
 
 def test_health_is_the_share_of_pictures_among_the_last_calls() -> None:
     assert health_of(Usage(), now=NOW).health is None
-    usage = told(told(told(Usage(), CallOutcome.PICTURE), CallOutcome.RETRYABLE), CallOutcome.REJECTED)
+    usage = after_call(
+        after_call(after_call(Usage(), CallOutcome.PICTURE), CallOutcome.RETRYABLE), CallOutcome.REJECTED
+    )
     assert health_of(usage, now=NOW).health == 0.5
     for _ in range(50):
-        usage = told(usage, CallOutcome.PICTURE)
+        usage = after_call(usage, CallOutcome.PICTURE)
     assert health_of(usage, now=NOW).health == 1.0
 
 
 def test_pace_is_told_by_operation_from_enough_pictures_only() -> None:
     usage = Usage()
     for seconds in range(1, 10):
-        usage = told(usage, CallOutcome.PICTURE, seconds=seconds)
+        usage = after_call(usage, CallOutcome.PICTURE, seconds=seconds)
     assert health_of(usage, now=NOW).pace == {}
-    usage = told(usage, CallOutcome.PICTURE, seconds=10)
+    usage = after_call(usage, CallOutcome.PICTURE, seconds=10)
     pace = health_of(usage, now=NOW).pace["edit"]
     assert (pace.p50, pace.p75, pace.p90, pace.samples) == (5 * SECOND, 8 * SECOND, 9 * SECOND, 10)
 
@@ -182,7 +184,7 @@ def test_pace_is_told_by_operation_from_enough_pictures_only() -> None:
 def test_pace_forgets_how_it_was_long_ago() -> None:
     usage = Usage()
     for seconds in [100] * 64 + [1] * 64:
-        usage = told(usage, CallOutcome.PICTURE, seconds=seconds)
+        usage = after_call(usage, CallOutcome.PICTURE, seconds=seconds)
     assert health_of(usage, now=NOW).pace["edit"].p90 == SECOND
 
 

@@ -88,7 +88,7 @@ async def test_what_a_rush_left_behind_is_made_one_by_one_in_the_lulls_between_g
         assert len(await world.files(MediaKind.PREVIEWS)) == made
     await world.clock.advance(lull - timedelta(milliseconds=1))
     await world.submit()
-    await world.end(await world.start_work())  # another guest: whoever made previews now would be in the way
+    await world.end(await world.start_work())  # another guest: previews are put off
     await world.clock.advance(lull - timedelta(milliseconds=1))
     assert len(await world.files(MediaKind.PREVIEWS)) == 3
     await world.clock.advance(timedelta(milliseconds=1))

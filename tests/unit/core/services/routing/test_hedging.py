@@ -1,4 +1,4 @@
-"""Hedged calls: a second one beside a slow one, the first picture wins, the other is stopped and leaves nothing."""
+"""Hedged calls: a second one next to a slow one, the first picture wins, the other is stopped and leaves nothing."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ async def test_both_failing_is_the_route_failing() -> None:
 async def test_a_quick_failure_is_retried_as_ever_and_the_retry_is_hedged_too() -> None:
     world, job, ended = await hedged([Retryable("busy"), hung], [slow(1)])
     assert (ended.provider_id, await seconds_taken(job, ended)) == ("other", 5.25)
-    told = await verdicts(world, job)
-    assert told[0] == ("cloud", "retryable")
+    calls = await verdicts(world, job)
+    assert calls[0] == ("cloud", "retryable")
 
 
 async def test_a_store_that_fails_ends_both() -> None:

@@ -78,8 +78,8 @@ async def test_without_a_public_address_such_a_provider_is_passed_over_with_a_hi
     assert ended.error_code == "provider_not_configured"
     assert "PHOTOCHANGER_PUBLIC_BASE_URL" in (ended.error_detail or "")
     assert cloud.calls == []
-    (told,) = await world.log(job, LogEvent.ATTEMPT)
-    assert told["classification"] == "not_configured"
+    (attempt,) = await world.log(job, LogEvent.ATTEMPT)
+    assert attempt["classification"] == "not_configured"
 
 
 async def test_others_are_given_no_links() -> None:

@@ -208,7 +208,7 @@ async def test_a_place_is_waited_for_and_taken_as_soon_as_it_is_free() -> None:
     await world.clock.advance(SECOND)
     assert all(work.done() for work in works)
     assert len(cloud.calls) == 2
-    assert len(await world.log(second.job, LogEvent.ATTEMPT)) == 2  # that it waited is told once
+    assert len(await world.log(second.job, LogEvent.ATTEMPT)) == 2  # the wait is logged once
 
 
 async def test_a_job_does_not_wait_for_a_place_until_it_is_too_late_for_its_fallback() -> None:
@@ -238,7 +238,7 @@ async def test_what_an_administrator_allows_holds_in_place_of_what_the_provider_
     assert (await world.work(within=timedelta(0))).provider_id == "local"
 
 
-async def test_a_database_that_is_away_costs_nobody_the_call() -> None:
+async def test_an_unavailable_database_costs_no_call() -> None:
     world = World(cloud := ScriptedProvider("cloud", Retryable("busy")))
     await world.slot("cloud")
     await world.submit()
@@ -247,7 +247,7 @@ async def test_a_database_that_is_away_costs_nobody_the_call() -> None:
     assert len(cloud.calls) == 2
 
 
-async def test_a_first_call_asks_nobody_where_nothing_could_stand_in_its_way() -> None:
+async def test_a_first_call_without_limits_is_not_admitted_separately() -> None:
     world = World(ScriptedProvider("cloud", Retryable("busy")))
     await world.slot("cloud")
     await world.submit()
@@ -314,7 +314,7 @@ async def test_the_pace_is_that_of_the_call_and_not_of_what_comes_after_it() -> 
     assert (await world.limits.health())["cloud"].pace["enhance"].p90 == 3 * SECOND
 
 
-async def test_what_happens_on_this_machine_asks_nobody() -> None:
+async def test_calls_on_this_machine_have_no_limits() -> None:
     world = World()
     await world.slot()
     await world.submit()
@@ -344,7 +344,7 @@ async def test_the_last_word_of_a_route_is_its_code_where_all_entries_agree() ->
 
 
 @pytest.mark.parametrize("last", [Rejected("blocked"), QuotaExhausted("used up"), Unavailable("closed")])
-async def test_a_route_that_gave_up_for_several_reasons_is_told_as_failed(last: Exception) -> None:
+async def test_a_route_that_gave_up_for_several_reasons_ends_as_failed(last: Exception) -> None:
     world = World(ScriptedProvider("one", NotConfigured("no key")), ScriptedProvider("two", last))
     await world.slot("one", "two")
     await world.submit()

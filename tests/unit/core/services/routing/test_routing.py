@@ -109,21 +109,21 @@ async def test_entries_are_tried_in_order_and_none_after_the_first_picture() -> 
     assert one.calls == []
 
 
-@pytest.mark.parametrize("entry", ["nobody", "cloud/levitate"])
-async def test_what_nobody_offers_goes_on_with_the_next_entry(entry: str) -> None:
+@pytest.mark.parametrize("entry", ["unknown", "cloud/levitate"])
+async def test_an_unknown_operation_goes_on_with_the_next_entry(entry: str) -> None:
     world = World(ScriptedProvider("cloud"))
     await world.slot(entry, "local")
     await world.submit()
     assert (await world.work()).provider_id == "local"
 
 
-async def test_a_route_that_nobody_offers_fails() -> None:
+async def test_a_route_of_unknown_providers_fails() -> None:
     world = World()
-    await world.slot("nobody")
+    await world.slot("unknown")
     await world.submit()
     job = await world.work()
-    assert (job.failure_reason, job.provider_id) == (FailureReason.PROVIDER_ERROR, "nobody")
-    assert "nobody" in (job.error_detail or "")
+    assert (job.failure_reason, job.provider_id) == (FailureReason.PROVIDER_ERROR, "unknown")
+    assert "unknown" in (job.error_detail or "")
 
 
 async def test_a_provider_that_crashes_goes_on_with_the_next_entry_and_tells_no_secret() -> None:
@@ -223,7 +223,7 @@ async def test_the_log_tells_every_call_with_its_verdict_and_its_time() -> None:
     assert done["model"] == "m-1"  # the provider's own remark
 
 
-async def test_the_photo_is_prepared_once_for_equal_needs_and_anew_for_others() -> None:
+async def test_the_photo_is_prepared_once_for_equal_needs_and_again_for_others() -> None:
     world = World(
         ScriptedProvider("one", Retryable("busy"), Rejected("no")),
         ScriptedProvider("two", Rejected("no")),
