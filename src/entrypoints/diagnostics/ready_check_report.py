@@ -19,7 +19,6 @@ from ...core.domain.slot_check import SlotCheck
 from ...core.ports.clock import Clock
 from ...core.services.slots.ready_check import ReadyCheck
 from .provider_listing import ListedKey, ListedProvider, ProviderListing
-from .sample_photos import reference_photo
 
 _log = logging.getLogger("photochanger.ready_check")
 
@@ -98,7 +97,7 @@ class ReadyCheckStream:
     @asynccontextmanager
     async def lines(self, slots: Sequence[Slot]) -> AsyncIterator[AsyncIterator[Line]]:
         """Test these slots; lines are yielded as they are known. CheckRunning."""
-        photo = await asyncio.to_thread(reference_photo)
+        photo = await asyncio.to_thread(_reference_photo)
         async with self.check.checking(slots, photo) as found, aclosing(self._lines(slots, found)) as lines:
             yield lines
 
