@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment in .venv from pinned and hashed requirements.
+# Every target installs what it needs: a virtual environment in .venv from pinned and hashed requirements.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,10 +14,10 @@ serve: $(READY) $(CONTRACT)
 
 test: lint $(CONTRACT)
 	scripts/test-tools
-	$(BIN)/python -m compileall -q src  # once, and not in each process that a test starts
+	$(BIN)/python -m compileall -q src  # once, instead of in each process that a test starts
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
-# Pictures of the page, taken by the tests that drive it; which of them are kept says docs/screenshots/.gitignore.
+# Screenshots of the page, taken by its browser tests; docs/screenshots/.gitignore lists those in the repository.
 screenshots: $(READY) $(CONTRACT)
 	scripts/test-tools
 	PHOTOCHANGER_SCREENSHOTS=docs/screenshots $(BIN)/pytest -q -n 2 tests/integration/page $(ARGS)
@@ -28,20 +28,20 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The contract as JSON, which `/openapi.json` answers with.
+# The contract as JSON, served at `/openapi.json`.
 contract: $(CONTRACT)
 
 $(CONTRACT): openapi/photochanger.yaml setup.py | $(READY)
 	$(BIN)/python setup.py -q build_contract
 
-# Keeps the contract as it is now under its version, as the last step before a tag (ADR 21).
+# Stores the current contract under its version, as the last step before a tag (ADR 21).
 release-contract: $(READY)
 	$(BIN)/python -m tests.support.contract_releases
 
 bench: $(READY) $(CONTRACT)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# New pins of the newest versions that fit; hashes, but no address to fetch from.
+# Pin the newest compatible versions; with hashes, without index addresses.
 lock: $(READY)
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
