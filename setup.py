@@ -1,7 +1,7 @@
 """Find the packages of `src`, which is the package `photochanger` itself, and add the OpenAPI contract to them.
 
 The service answers `GET /openapi.json` with a file that is built here, so that no process parses the YAML. A wheel
-contains both forms; an editable checkout keeps its YAML in `openapi/` and has the JSON beside the module that serves it
+contains both forms; an editable checkout keeps its YAML in `openapi/` and has the JSON next to its module
 (ignored by git). `python setup.py build_contract` builds that file again.
 """
 

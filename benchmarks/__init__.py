@@ -1,1 +1,1 @@
-"""What `make bench` runs: figures that are ratios to something simple measured in the same run."""
+"""What `make bench` runs: results relative to a simple baseline that is measured in the same run."""

@@ -19,7 +19,7 @@ _PARTS = ["ingest", "providers", "queue", "statistics"]
 
 
 def main() -> None:
-    """Run the parts that were asked for."""
+    """Run the selected parts."""
     arguments = _arguments()
     console = Console(width=140)
     figures: dict[str, Any] = {}
@@ -43,17 +43,17 @@ def main() -> None:
             _print_statistics(console, figures["statistics"])
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=2))
-        console.print(f"figures written to {arguments.json}")
+        console.print(f"results written to {arguments.json}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", default=_PARTS, help="some of: %(default)s; all by default")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
-    parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log that statistics are made of")
+    parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
 
@@ -128,7 +128,8 @@ def _print_statistics(console: Console, figures: dict[str, Any]) -> None:
     for question, row in figures["ms"].items():
         table.add_row(question, _three(row))
     console.print(table)
-    console.print(f"rows {figures['rows']}; noted and folded: {figures['filled_and_folded_per_s']:,} jobs per second")
+    rate = f"{figures['filled_and_folded_per_s']:,}"
+    console.print(f"rows {figures['rows']}; recorded and aggregated: {rate} jobs per second")
 
 
 def _three(values: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""The same row work by hand: psycopg, one connection per caller, one row per statement, no library in between.
+"""Baseline with hand-written SQL: psycopg, one connection per caller, one row per statement, no library in between.
 
 It keeps no bound on active jobs and batches nothing; every statement is its own durable transaction.
 """
@@ -68,26 +68,26 @@ select done.id from done left join notified on true
 
 
 class BaselineQueue:
-    """As many connections as there are callers; caller `n` uses connection `n`."""
+    """One connection per caller; caller `n` uses connection `n`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connections: list[psycopg.AsyncConnection[Any]] = []
 
     async def open(self, callers: int) -> None:
-        """Connect for this many callers."""
+        """Connect the callers."""
         while len(self._connections) < callers:
             connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, prepare_threshold=0)
             self._connections.append(connection)
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         for connection in self._connections:
             await connection.close()
         self._connections.clear()
 
     async def enqueue(self, caller: int, job: NewJob) -> None:
-        """One job, one log entry, one wake-up."""
+        """Store one job and one log entry, and notify."""
         await self._connections[caller].execute(
             _ENQUEUE,
             (
@@ -107,15 +107,15 @@ class BaselineQueue:
         )
 
     async def acquire(self, caller: int) -> Any:
-        """One job, or None."""
+        """Acquire one job; None if there is none."""
         return await (await self._connections[caller].execute(_ACQUIRE)).fetchone()
 
     async def finalize(self, caller: int, row: Any, result: bytes, stem: str) -> bool:
-        """The job's end, by compare-and-set."""
+        """Finalize the job by compare-and-set."""
         parameters = {"id": row[0], "attempt": row[2], "result": result.decode(), "stem": stem}
         return await (await self._connections[caller].execute(_FINALIZE, parameters)).fetchone() is not None
 
     async def listen(self, caller: int) -> psycopg.AsyncConnection[Any]:
-        """The caller's connection, listening for new work from now on."""
+        """The caller's connection, listening for new jobs."""
         await self._connections[caller].execute("listen baseline_work")
         return self._connections[caller]

@@ -1,4 +1,4 @@
-"""(a) What an ingest costs over its provider's time, next to a bare handler; (c) memory under concurrent uploads."""
+"""(a) Overhead of an ingest over its provider's time and a bare handler; (c) memory under concurrent uploads."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def form(photo: bytes) -> bytes:
 
 
 class Camera:
-    """A client that keeps its connection."""
+    """A client with a keep-alive connection."""
 
     def __init__(self, port: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
@@ -73,7 +73,7 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 async def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
-    """The overhead table and the memory figure."""
+    """Measure overhead and memory."""
     async with database(folder) as server:
         server.ensure_database("bench")
         settings = {
@@ -91,7 +91,7 @@ async def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
 
 
 def prepare(settings: dict[str, str]) -> None:
-    """The schema and the slots, by a process of its own."""
+    """Create the schema and the slots in a separate process."""
     subprocess.run(
         (sys.executable, "-m", "benchmarks.processes", "prepare"), env={**os.environ, **settings}, check=True
     )
@@ -113,7 +113,7 @@ def _overhead_rows(folder: Path, http: str, bare_http: str, rounds: int) -> Iter
             for number in range(-5, rounds if delay == 0 else max(rounds // 5, 20)):
                 status, milliseconds = ours.send(f"/ingest/{slot_id}", body)
                 assert status == 200, status
-                # It waits as well: what a machine and its timers need after half a second of idling is not ours.
+                # The baseline waits too: waking up after half a second of idling is the machine's cost, not ours.
                 status, bare_milliseconds = bare.send(f"/ingest/bare?wait_ms={delay}", body)
                 assert status == 200, status
                 if number >= 0:
@@ -133,7 +133,7 @@ def _overhead_rows(folder: Path, http: str, bare_http: str, rounds: int) -> Iter
 
 
 def _decoding(picture: bytes) -> float:
-    """Milliseconds at p50 of proving that the provider's answer is a picture, alone; they are part of the overhead."""
+    """Milliseconds at p50 of verifying the provider's answer alone; this is part of the overhead."""
 
     async def decode() -> list[float]:
         tools = ImageTools(threads=1)
@@ -149,7 +149,7 @@ def _decoding(picture: bytes) -> float:
 
 
 def _memory(folder: Path, http: str, pid: int) -> dict[str, Any]:
-    """The most resident memory of the HTTP process while 64 clients upload 6 MB each and wait.
+    """Peak resident memory of the HTTP process while 64 clients upload 6 MB each and wait.
 
     No worker runs meanwhile, so that all 64 are held; they are answered 202 at once by preference.
     """

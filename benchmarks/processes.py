@@ -1,4 +1,4 @@
-"""The processes that are measured: the HTTP shell, a worker with a provider of fixed delay, and a bare handler."""
+"""The measured processes: the HTTP process, a worker with a provider of fixed delay, and a bare handler."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ from . import unreliable
 
 PASSWORD = "benchmark-password"
 DELAYS_MS = {"slot-005": 0, "slot-006": 500}
-"""The slots that are measured, and how long their provider takes."""
+"""The measured slots, with the delay of their provider."""
 
 
 class FixedDelayProvider:
-    """Answers with the photo it was given, after a delay."""
+    """Returns the photo after a delay."""
 
     info = ProviderInfo(
         id="delay",
@@ -64,7 +64,7 @@ class FixedDelayProvider:
     )
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
-        """Any settings will do."""
+        """Accept any settings."""
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         await asyncio.sleep(request.settings["ms"] / 1000)
@@ -74,7 +74,7 @@ class FixedDelayProvider:
         return []
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources."""
 
 
 def _container(settings: Settings) -> Any:
@@ -85,7 +85,7 @@ def _container(settings: Settings) -> Any:
 
 
 async def prepare(settings: Settings) -> None:
-    """The schema, and the slots that are measured."""
+    """Create the schema and the measured slots."""
     container = _container(settings)
     await migrate_database(container)
     await seed(container)
@@ -99,7 +99,7 @@ async def prepare(settings: Settings) -> None:
 
 
 async def run_http(settings: Settings) -> None:
-    """The HTTP process alone."""
+    """Run the HTTP process."""
     container = _container(settings)
     app = await create_http_app(container)
     freeze_gc()
@@ -108,7 +108,7 @@ async def run_http(settings: Settings) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """The worker process alone."""
+    """Run the worker process."""
     container = _container(settings)
     worker = await container.get(Worker)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
@@ -135,7 +135,7 @@ async def _bare(
 
 
 async def run_bare() -> None:
-    """A handler that takes the same form, waits as long as the provider, and sends back the same bytes."""
+    """A handler that receives the same form, waits as long as the provider, and returns the same bytes."""
     await _serve(Litestar([_bare], request_max_body_size=None, openapi_config=None))
 
 
@@ -148,7 +148,7 @@ async def _serve(app: Any) -> None:
 
 @contextlib.contextmanager
 def process(role: str, settings: Mapping[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """One of the processes above by its role; yields the line it prints once it runs."""
+    """Start one of the processes above by its role; yields the line that it prints when it is ready."""
     started = subprocess.Popen(
         (sys.executable, "-m", "benchmarks.processes", role),
         env={**os.environ, **settings},
@@ -165,7 +165,7 @@ def process(role: str, settings: Mapping[str, str]) -> Iterator[tuple[str, subpr
 
 @contextlib.asynccontextmanager
 async def database(folder: Path) -> AsyncIterator[EmbeddedServer]:
-    """A server of its own for the run."""
+    """Start a PostgreSQL server for the run."""
     server = await asyncio.to_thread(EmbeddedServer.start, folder / "postgres")
     try:
         yield server

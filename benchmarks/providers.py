@@ -1,5 +1,5 @@
-"""(d) How many guests get their picture from providers that fail, (e) how soon after the provider's answer, and (f)
-what a hedge does for the slowest of them."""
+"""(d) Success rate with failing providers, (e) time from the provider's answer to the client's, and (f) the effect of a
+hedge on the slowest requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANSWERS = 100
 
 
 async def measure(folder: Path, *, ingests: int) -> dict[str, Any]:
-    """Every figure, over HTTP, with one worker process of so many hands as there are clients."""
+    """Measure everything over HTTP, with one worker process whose concurrency is the number of clients."""
     async with database(folder) as server:
         server.ensure_database("bench")
         settings = {

@@ -1,4 +1,4 @@
-"""(b) The queue next to hand-written SQL that does the same row work, in the same run, turn by turn."""
+"""(b) The queue compared with hand-written SQL that changes the same rows, alternating in one run."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ from .processes import database
 _LEASE = timedelta(seconds=60)
 _WAVE = 250
 _MAX_ACTIVE = 256
-"""A deep queue for a service whose default bound is 64; what stands in it is counted with every enqueue."""
+"""A deep queue for a service with a default maximum of 64; every enqueue counts its jobs."""
 
 _HISTORY_STEP = 20_000
 
-# The rows of a history have lived: they came in small and were updated, so their pages are as full as a service's.
+# History rows are inserted small and then updated, so that their pages are filled as in a real service.
 _HISTORY = (
     """
 insert into photochanger.jobs (
@@ -115,7 +115,7 @@ class _Ours:
         await asyncio.gather(*(caller() for _ in range(callers)))
 
     async def drain(self, count: int, callers: int) -> None:
-        """As a worker does it: take as many as there are hands free, finalize each on its own."""
+        """As a worker: acquire as many jobs as it has free capacity, finalize each separately."""
         taken, done, free = 0, 0, callers
         changed = asyncio.Event()
 
@@ -178,7 +178,7 @@ async def _rates(side: _Ours | _Baseline, jobs: int, callers: int) -> tuple[floa
 
 
 async def _pick_up(ours: _Ours, signals: PostgresJobSignals, baseline: BaselineQueue, runs: int) -> dict[str, Any]:
-    """Milliseconds from the call that enqueues to the claim in a waiting worker's hands, turn by turn."""
+    """Milliseconds from the enqueue call to the claim in a waiting worker, alternating."""
     own: list[float] = []
     plain: list[float] = []
     listener = await baseline.listen(0)
@@ -229,7 +229,7 @@ async def measure(
     finished: int = 1_000_000,
     rounds: int = 9,
 ) -> dict[str, Any]:
-    """Every figure of the queue, with an empty table and, turn by turn, with `finished` finished jobs in it."""
+    """Measure the queue with an empty table and, alternating, with `finished` finished jobs in it."""
     async with database(folder) as server:
         urls = {}
         for name in ("empty", "full"):
@@ -271,7 +271,7 @@ def _analyze(url: str) -> None:
 
 
 class _Table:
-    """One database under measurement, ours and by hand."""
+    """One measured database, with our queue and the baseline."""
 
     def __init__(self, url: str, concurrency: tuple[int, ...]) -> None:
         self._url = url
@@ -296,7 +296,7 @@ class _Table:
         await self._database.close()
 
     async def turn(self, jobs: int, callers: int, *, counts: bool) -> None:
-        """Ours, then by hand, whose connections are warm but open only now: two tables' would be too many."""
+        """Ours, then the baseline, with warmed-up connections that are opened only now: both tables' would be too many."""
         await self._by_hand.queue.open(callers)
         await _rates(self._by_hand, _WAVE, callers)
         for name, side in (("ours", self._ours), ("by_hand", self._by_hand)):
@@ -317,7 +317,7 @@ class _Table:
         return figures
 
     def kept_of(self, other: Self, step: str, callers: int) -> float:
-        """Our rate here by our rate in the other table, turn by turn; the median of the turns."""
+        """Median ratio of our rate here to our rate in the other table, over the alternating rounds."""
         turns = zip(self._rates[step, callers, "ours"], other._rates[step, callers, "ours"], strict=True)
         return statistics.median(here / there for here, there in turns)
 

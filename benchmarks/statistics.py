@@ -1,4 +1,4 @@
-"""Statistics over a long history: how long ninety days of all slots take to answer, and what folding costs."""
+"""Statistics over a long history: query time for ninety days of all slots, and the cost of aggregation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ select gen_random_uuid(), now() - number * %(every)s::interval, 'attempt', '{"ou
 from generate_series(%(from)s::bigint, %(to)s::bigint - 1) as number
 """
 
-# Two providers, some jobs that end without a picture, and latencies that lie around seven seconds with a long tail.
+# Two providers, some jobs that end without a picture, and latencies around seven seconds with a long tail.
 _ENDED = """
 insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)
 select 'slot-' || lpad((1 + number %% 15)::text, 3, '0'), now() - number * %(every)s::interval,
@@ -48,7 +48,7 @@ from generate_series(%(from)s::bigint, %(to)s::bigint - 1) as number
 
 
 async def measure(folder: Path, *, logs: int = 1_000_000, rounds: int = 40) -> dict[str, Any]:
-    """Milliseconds of each question with so many rows of the processing log, a fifth as many jobs, in 90 days."""
+    """Milliseconds of each query with `logs` rows of the processing log and a fifth as many jobs, in 90 days."""
     jobs = logs // _LOGS_OF_A_JOB
     async with database(folder) as server:
         server.ensure_database("statistics")

@@ -1,4 +1,4 @@
-"""Providers with moods, in the worker that is measured: one that fails in every way there is, one with a long tail."""
+"""Unreliable providers for the measured worker: one that fails in every possible way, one with a long latency tail."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ _NEEDS = PictureNeeds(("image/jpeg",), max_bytes=64 * 1024 * 1024, max_pixels=10
 
 
 class MoodyProvider:
-    """Behaves as `mood` decides, call by call, the same on each run."""
+    """Behaves as `behaviour` decides for each call, the same on each run."""
 
     def __init__(
-        self, id: str, mood: Callable[[random.Random, ProviderRequest], Awaitable[bytes]], *, seed: int
+        self, id: str, behaviour: Callable[[random.Random, ProviderRequest], Awaitable[bytes]], *, seed: int
     ) -> None:
         operation = OperationInfo(id=OPERATION, title="Edit", settings_schema={"type": "object"}, needs=_NEEDS)
         self.info = ProviderInfo(id=id, title=id, operations=(operation,))
-        self._mood = mood
+        self._behaviour = behaviour
         self._chance = random.Random(seed)
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
-        """Any settings will do."""
+        """Accept any settings."""
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
-        return ProviderResult(await self._mood(self._chance, request))
+        return ProviderResult(await self._behaviour(self._chance, request))
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
         return []
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources."""
 
 
 async def failing(chance: random.Random, request: ProviderRequest) -> bytes:
-    """A picture after 0.2 to 0.4 s; in three of ten calls one of nine other things, a call that hangs among them."""
+    """A picture after 0.2 to 0.4 s; in three of ten calls one of nine failures, including a hanging call."""
     fails, which, pause = chance.random() < FAILING_SHARE, chance.randrange(9), chance.uniform(0.2, 0.4)
     await asyncio.sleep(pause)
     if not fails:
@@ -85,20 +85,20 @@ async def long_tailed(chance: random.Random, request: ProviderRequest) -> bytes:
 
 
 async def stamped(chance: random.Random, request: ProviderRequest) -> bytes:
-    """The photo with the moment of this answer in a comment behind the start marker: see `stamp_of`."""
+    """The photo with the time of this answer in a comment after the start marker: see `stamp_of`."""
     moment = str(time.time_ns()).encode()
     start, rest = request.photo.data[:2], request.photo.data[2:]
     return start + b"\xff\xfe" + (len(moment) + 2).to_bytes(2, "big") + moment + rest
 
 
 def stamp_of(picture: bytes) -> int:
-    """The moment in a picture that `stamped` made, in nanoseconds of the system's clock."""
+    """The time in a picture made by `stamped`, in nanoseconds of the system clock."""
     length = int.from_bytes(picture[4:6], "big")
     return int(picture[6 : 4 + length])
 
 
 def providers() -> list[MoodyProvider]:
-    """All of them; twins fail independently of each other."""
+    """All unreliable providers; twins fail independently."""
     return [
         MoodyProvider("failing", failing, seed=1),
         MoodyProvider("failing-twin", failing, seed=2),

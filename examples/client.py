@@ -1,4 +1,4 @@
-"""The HTTP API from another program: hand in a photo, ask until its picture is there, fetch it; or watch the service.
+"""The HTTP API from another program: send a photo, poll until its picture is ready, download it; or watch the service.
 
 PHOTOCHANGER_INGEST_PASSWORD=… python examples/client.py http://127.0.0.1:8000 slot-002 photo.jpg finished.jpg
 PHOTOCHANGER_ADMIN_USERNAME=… PHOTOCHANGER_ADMIN_PASSWORD=… python examples/client.py http://127.0.0.1:8000 --admin
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.5
 
 
 def hand_in(client: httpx2.Client, slot_id: str, photo: Path, finished: Path) -> None:
-    """No connection has to be held: the answer is a link to the job, and the job has one to its picture."""
+    """Send a photo without a waiting request: the response links to the job, and the job to its picture."""
     form = {"password": os.environ["PHOTOCHANGER_INGEST_PASSWORD"]}
     with photo.open("rb") as file:
         answer = client.post(
@@ -35,7 +35,7 @@ def hand_in(client: httpx2.Client, slot_id: str, photo: Path, finished: Path) ->
 
 
 def watch(client: httpx2.Client) -> None:
-    """Log in, list the slots, and tell what happens until Ctrl-C; after a break it goes on where it was."""
+    """Log in, list the slots, and print events until Ctrl-C; after a reconnect no event is lost."""
     who = {name: os.environ[f"PHOTOCHANGER_ADMIN_{name.upper()}"] for name in ("username", "password")}
     token = check(client.post("api/login", json=who)).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
@@ -51,12 +51,12 @@ def watch(client: httpx2.Client) -> None:
                     if event.data:
                         print(event.event, event.data, flush=True)
         except httpx2.TransportError as error:
-            print(f"the connection broke: {error}", file=sys.stderr)
+            print(f"connection lost: {error}", file=sys.stderr)
         time.sleep(POLL_SECONDS)
 
 
 def check(answer: httpx2.Response) -> httpx2.Response:
-    """The answer if it is a good one; else the program ends with the code and the detail of the problem."""
+    """Return a successful response; otherwise exit with the code and detail of the problem."""
     if answer.is_success:
         return answer
     if not answer.headers["content-type"].startswith("application/problem+json"):

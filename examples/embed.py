@@ -1,6 +1,6 @@
-"""PhotoChanger inside another program: hand in a photo, wait, save the picture.
+"""PhotoChanger inside another program: submit a photo, wait, save the picture.
 
-python examples/embed.py photo.jpg finished.jpg            # nothing installed, nothing kept
+python examples/embed.py photo.jpg finished.jpg            # everything in memory
 python examples/embed.py photo.jpg finished.jpg ./var      # PostgreSQL and files in ./var
 """
 

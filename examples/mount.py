@@ -25,7 +25,7 @@ async def hello() -> str:
 
 @asgi("/photos", is_mount=True, copy_scope=True)
 async def photo_api(scope: Scope, receive: Receive, send: Send) -> None:
-    # Hosts that mount by the ASGI book set root_path themselves; links are made with it.
+    # Frameworks that follow the ASGI specification set root_path when mounting; links are built with it.
     await photos({**scope, "root_path": scope.get("root_path", "") + "/photos"}, receive, send)
 
 

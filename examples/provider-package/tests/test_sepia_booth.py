@@ -1,4 +1,4 @@
-"""The suite that every provider should pass, and what is this one's own."""
+"""The suite that every provider should pass, and tests of this provider."""
 
 from __future__ import annotations
 

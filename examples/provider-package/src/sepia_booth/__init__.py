@@ -1,4 +1,4 @@
-"""A provider in a package of its own: photos in two tones, as old prints have them."""
+"""A provider in a package: photos in two tones, like old prints."""
 
 from photochanger.core.ports.provider import ProviderContext
 
@@ -6,5 +6,5 @@ from .provider import SepiaBooth
 
 
 def make_provider(context: ProviderContext) -> SepiaBooth:
-    """What the entry point names. A provider that asks a service keeps the context: its key, its address."""
+    """Factory named by the entry point. A provider that calls a service keeps the context for its key and address."""
     return SepiaBooth()

@@ -1,4 +1,4 @@
-"""The provider: what it declares of itself, and the picture work, which runs in a thread."""
+"""The provider: its declaration, and the image processing, which runs in a thread."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TONES = {
 
 
 class DuotoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a slot can set; the JSON Schema and the checks both come from here."""
+    """Settings of a slot; the JSON Schema and the validation are derived from this struct."""
 
     print: Annotated[Print, msgspec.Meta(title="Print", description="The tones of the finished picture.")] = Print.SEPIA
     strength: Annotated[
@@ -66,7 +66,7 @@ _INFO = ProviderInfo(
 
 
 class SepiaBooth:
-    """A Provider without a service behind it: no key, no connections, nothing to close."""
+    """A provider without a remote service: no key, no connections, nothing to close."""
 
     @property
     def info(self) -> ProviderInfo:
@@ -78,7 +78,7 @@ class SepiaBooth:
         parse_fields(DuotoneSettings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
-        """The photo in two tones. Rejected where the settings do not fit or the photo cannot be read."""
+        """The photo in two tones. Rejected if the settings are invalid or the photo cannot be decoded."""
         try:
             self.check_settings(request.operation_id, request.settings)
         except InvalidSettings as error:
@@ -88,7 +88,7 @@ class SepiaBooth:
         return ProviderResult(data, {"print": str(settings.print)})
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        return []  # it needs nothing that could be missing
+        return []  # no requirements to check
 
     async def close(self) -> None:
         """Nothing is held."""
