@@ -296,7 +296,7 @@ class _Table:
         await self._database.close()
 
     async def turn(self, jobs: int, callers: int, *, counts: bool) -> None:
-        """Ours, then the baseline, with warmed-up connections that are opened only now: both tables' would be too many."""
+        """Ours, then the baseline, whose warmed-up connections are opened only now: both tables' would be too many."""
         await self._by_hand.queue.open(callers)
         await _rates(self._by_hand, _WAVE, callers)
         for name, side in (("ours", self._ours), ("by_hand", self._by_hand)):
