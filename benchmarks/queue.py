@@ -35,7 +35,7 @@ from photochanger.core.domain.media import (
     Photo,
     StoredFile,
 )
-from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from .baseline_queue import BaselineQueue
 from .ingest import percentiles

@@ -13,7 +13,7 @@ from photochanger.core.domain.job import (
     JobSource,
     JobState,
 )
-from photochanger.core.domain.slot_health import RecentOutcomes
+from photochanger.core.domain.slots.slot_health import RecentOutcomes
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 

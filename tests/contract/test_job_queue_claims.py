@@ -22,7 +22,7 @@ from photochanger.core.domain.job import (
     LogEvent,
     Outcome,
 )
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import (
     expired_job,

@@ -18,7 +18,7 @@ from photochanger.core.domain.job import (
     JobSource,
     JobState,
 )
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats import StatsCell, ended_job
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded

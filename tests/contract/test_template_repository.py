@@ -19,7 +19,7 @@ from photochanger.core.domain.errors import (
 )
 from photochanger.core.domain.ids import new_id
 from photochanger.core.domain.media import MediaKey, MediaKind, TemplateMedia
-from photochanger.core.domain.slot import Slot, TemplateBinding, shipped_slots
+from photochanger.core.domain.slots.slot import Slot, TemplateBinding, shipped_slots
 
 from tests.support.builders import (
     new_job,

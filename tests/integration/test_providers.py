@@ -17,7 +17,7 @@ import httpx
 import pytest
 from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresTemplateRepository
 from photochanger.core.domain.media import MediaKind, TemplateMedia
-from photochanger.core.domain.slot import (
+from photochanger.core.domain.slots.slot import (
     FailureAnswer,
     Route,
     RouteEntry,

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from photochanger.adapters.postgres import Database, PostgresSlotRepository
-from photochanger.core.domain.slot import Route, RouteEntry, Slot
+from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
 
 from tests.support import photos
 from tests.support.collector import Collector, collecting, facts

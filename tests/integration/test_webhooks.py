@@ -27,7 +27,7 @@ from photochanger.adapters.security import AesSecretBox
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.adapters.webhooks import HttpWebhookSender
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery, DeliveryState
 from photochanger.core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from photochanger.core.services.webhooks.service import Webhooks, WebhookService

@@ -30,7 +30,7 @@ from photochanger.core.domain.media import (
     StoredPicture,
 )
 from photochanger.core.domain.result_files import result_name
-from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.domain.webhook import Webhook
 
 WINDOW = timedelta(seconds=48)

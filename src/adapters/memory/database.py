@@ -22,7 +22,7 @@ from ...core.domain.job import (
     Outcome,
     finalize,
 )
-from ...core.domain.provider_usage import Usage
+from ...core.domain.routing.provider_usage import Usage
 from ...core.domain.stats import Ended, ended_job
 from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from ...core.ports.clock import Clock

@@ -18,7 +18,7 @@ from ...core.domain.errors import (
 )
 from ...core.domain.job import Job
 from ...core.domain.media import MediaKey, MediaKind, TemplateMedia
-from ...core.domain.slot import Route, Slot, TemplateBinding
+from ...core.domain.slots.slot import Route, Slot, TemplateBinding
 from ...core.ports.clock import Clock
 from .audit import MemoryAuditLog
 from .database import MemoryDatabase

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ...core.domain.slot import RouteEntry
+from ...core.domain.slots.slot import RouteEntry
 from ...core.ports.provider import (
     Down,
     NotConfigured,

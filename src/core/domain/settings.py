@@ -12,7 +12,7 @@ from .deadlines import (
     MAX_SYNC_RESPONSE,
     MIN_SYNC_RESPONSE,
 )
-from .provider_usage import ProviderLimit
+from .routing.provider_usage import ProviderLimit
 
 MIB = 1024 * 1024
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from ...core.domain.errors import InvalidSettings, PhotoChangerError
-from ...core.domain.slot import RouteEntry, Slot
+from ...core.domain.slots.slot import RouteEntry, Slot
 from ...core.ports.provider import (
     NotConfigured,
     Provider,

@@ -77,7 +77,12 @@ from .ops.contract import (
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
-from .page.page import gallery_page, page, page_file, page_files
+from .page.page import (
+    gallery_page,
+    page,
+    page_file,
+    page_files,
+)
 from .protocol.path_ids import handle_malformed_id
 from .protocol.problems import EXCEPTION_HANDLERS
 from .public.gallery import get_gallery

@@ -9,7 +9,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
+from ...adapters.telemetry import (
+    MetricFamily,
+    OpenTelemetry,
+    exposition,
+    summed,
+    total,
+)
 from ...adapters.telemetry.instruments import (
     BREAKER,
     JOBS_ACTIVE,
@@ -23,7 +29,7 @@ from ...adapters.telemetry.instruments import (
 )
 from ...core.domain.errors import PhotoChangerError
 from ...core.domain.media import MediaKind
-from ...core.domain.provider_usage import Breaker
+from ...core.domain.routing.provider_usage import Breaker
 from ...core.ports.clock import Clock
 from ...core.ports.job_queue import JobQueue
 from ...core.ports.media_store import MediaStore

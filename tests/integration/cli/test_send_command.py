@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from photochanger.core.domain.slot import FailureAnswer, ResponseMode
+from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
 
 from tests.support import photos
 from tests.support.http_server import (

@@ -17,7 +17,7 @@ from photochanger.adapters.security import Argon2PasswordHasher
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Permission
 from photochanger.core.domain.settings import StoredPassword
 from photochanger.core.ports.accounts import AdminRepository, PasswordHasher
-from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
+from photochanger.core.ports.repositories.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.signing_keys import SigningKeys
 from photochanger.core.services.settings.service import SettingsService

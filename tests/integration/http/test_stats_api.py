@@ -10,7 +10,7 @@ import pytest
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.job import FailureReason, JobSource
 from photochanger.core.ports.job_queue import JobQueue
-from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.ports.stats_service import StatsService
 
 from tests.support.administration import (

@@ -9,7 +9,7 @@ import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.errors import StorageUnavailable
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.domain.worker import WorkerReport
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.media_store import MediaStore

@@ -16,7 +16,7 @@ from ....core.domain.job import (
     JobState,
 )
 from ....core.domain.pagination import Page, Position
-from ....core.domain.slot_health import NOT_THE_SLOTS
+from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS
 

@@ -27,7 +27,12 @@ from ....core.domain.job import (
 from ....core.domain.stats import outcome_of
 from ..database import Database
 from . import queue_sql
-from .rows import enqueue_item, finalize_item, job_from_row, stem
+from .rows import (
+    enqueue_item,
+    finalize_item,
+    job_from_row,
+    stem,
+)
 
 _MAX_RETRY_SECONDS = 60
 

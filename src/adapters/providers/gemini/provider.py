@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import Picture, PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
     OperationInfo,
@@ -31,7 +31,12 @@ from ....core.ports.provider import (
 from ....core.services.support.concurrency import BackgroundTasks
 from ..schemas import settings_schema, unknown_operation
 from ..sdk import Connection, diagnosed
-from .settings import DEFAULT_MODEL, EditSettings, IdentitySettings, StyleSettings
+from .settings import (
+    DEFAULT_MODEL,
+    EditSettings,
+    IdentitySettings,
+    StyleSettings,
+)
 
 if TYPE_CHECKING:
     from .client import GeminiApi

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import MIME_EXTENSIONS, Picture, PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
     Down,
     NotConfigured,

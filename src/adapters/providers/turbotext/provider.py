@@ -12,7 +12,7 @@ from typing import Any
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
     Down,

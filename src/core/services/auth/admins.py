@@ -28,11 +28,7 @@ from ...domain.accounts import (
     normal_username,
 )
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
-from ...domain.errors import (
-    AdminNotFound,
-    InvalidCredentials,
-    InvalidToken,
-)
+from ...domain.errors import AdminNotFound, InvalidCredentials, InvalidToken
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.ids import new_id
 from ...domain.validation import refuse
@@ -42,8 +38,8 @@ from ...ports.accounts import (
     PasswordHasher,
     TokenIssuer,
 )
-from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
+from ...ports.repositories.audit_log import AuditLog
 from ..support.refreshing_value import RefreshingValue
 from .login_throttle import LoginThrottle
 from .signing_keys import SigningKeys

@@ -13,8 +13,8 @@ from ...domain.media import (
     Picture,
     PictureNeeds,
 )
-from ...domain.prompts import filled
-from ...domain.slot import FailureAnswer
+from ...domain.routing.prompts import filled
+from ...domain.slots.slot import FailureAnswer
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ...ports.provider import OperationInfo, ProviderRequest

@@ -30,10 +30,10 @@ from ...domain.result_files import (
 )
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
-from ...ports.job_repository import JobRepository
-from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
-from ...ports.result_index import ResultIndex
+from ...ports.repositories.job_repository import JobRepository
+from ...ports.repositories.media_repository import MediaRepository
+from ...ports.repositories.result_index import ResultIndex
 from ..settings.service import SettingsService
 from .upload import UploadReceiver
 

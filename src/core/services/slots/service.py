@@ -16,10 +16,10 @@ from ...domain.errors import (
     VersionConflict,
 )
 from ...domain.field_errors import FieldError, FieldErrorCode
-from ...domain.slot import Slot, changed_fields
+from ...domain.slots.slot import Slot, changed_fields
 from ...domain.validation import refuse
 from ...ports.clock import Clock
-from ...ports.slot_repository import SlotRepository, TemplateRepository
+from ...ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ..providers.registry import ProviderRegistry
 from .validation import broken_rules, read_document
 

@@ -23,7 +23,7 @@ from ...domain.time_ranges import (
     time_zone,
 )
 from ...ports.clock import Clock
-from ...ports.slot_repository import SlotRepository
+from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService
 
 MAX_RANGE_OF_SLOT = timedelta(days=31)

@@ -28,7 +28,7 @@ from ...domain.webhook import (
     signed_headers,
 )
 from ...ports.clock import Clock
-from ...ports.job_repository import JobRepository
+from ...ports.repositories.job_repository import JobRepository
 from ...ports.secrets import SealBroken, SecretBox, SecretKeyUnavailable
 from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..support.concurrency import BackgroundTasks, race

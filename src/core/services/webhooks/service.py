@@ -23,8 +23,8 @@ from ...domain.webhook import (
     secret_purpose,
 )
 from ...ports.clock import Clock
+from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.secrets import SecretBox
-from ...ports.slot_repository import SlotRepository
 from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 
 _SECRET_BYTES = 32

@@ -27,11 +27,11 @@ from ....core.domain.job import (
     LogEntry,
 )
 from ....core.ports.clock import Clock
-from ....core.ports.job_log import JobLog
-from ....core.ports.job_repository import JobRepository
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
 from ....core.ports.media_store import MediaStore
+from ....core.ports.repositories.job_log import JobLog
+from ....core.ports.repositories.job_repository import JobRepository
 from ...config import Settings
 from ..auth.access import PublicAccess, actor_of
 from ..protocol.etag import json_response, personal_response

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp
 from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.domain.job import GUEST_SOURCES, Job
 from ....core.ports.clock import Clock
-from ....core.ports.result_index import ResultIndex
+from ....core.ports.repositories.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
 from ..auth.access import PublicAccess

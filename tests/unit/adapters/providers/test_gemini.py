@@ -14,7 +14,7 @@ from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.gemini.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

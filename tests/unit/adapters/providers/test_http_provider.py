@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from photochanger.adapters.providers.http.provider import HttpProvider
 from photochanger.core.domain.media import Picture
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

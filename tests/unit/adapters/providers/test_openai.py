@@ -13,7 +13,7 @@ import pytest
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,

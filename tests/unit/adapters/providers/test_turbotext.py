@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.domain.errors import InvalidSettings
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     NotConfigured,
     Provider,

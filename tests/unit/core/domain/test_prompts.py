@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.domain.prompts import (
+from photochanger.core.domain.routing.prompts import (
     MAX_CHARS,
     escaped,
     filled,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot import (
+from photochanger.core.domain.slots.slot import (
     SLOT_IDS,
     FailureAnswer,
     is_field_name,

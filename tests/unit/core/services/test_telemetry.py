@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.job import FailureReason, JobSource, JobState
-from photochanger.core.domain.provider_usage import CallOutcome
-from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.routing.provider_usage import CallOutcome
+from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.domain.trace_context import (
     IngestOutcome,
     ingest_outcome,

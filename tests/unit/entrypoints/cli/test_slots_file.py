@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from photochanger.core.domain.slot import Slot, shipped_slots, slot_document
+from photochanger.core.domain.slots.slot import Slot, shipped_slots, slot_document
 from photochanger.entrypoints.cli.slots_file import (
     MAX_BYTES,
     SlotsFileRefused,

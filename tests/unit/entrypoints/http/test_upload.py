@@ -22,7 +22,7 @@ from photochanger.core.domain.media import (
     Photo,
     StoredFile,
 )
-from photochanger.core.domain.slot import Slot, shipped_slots
+from photochanger.core.domain.slots.slot import Slot, shipped_slots
 from photochanger.entrypoints.http.ingest.camera_form import CameraForm
 from photochanger.entrypoints.http.protocol import body as bodies
 from photochanger.entrypoints.http.protocol.body import ClientGone

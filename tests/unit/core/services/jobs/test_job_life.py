@@ -31,7 +31,7 @@ from photochanger.core.domain.media import (
     StoredPicture,
 )
 from photochanger.core.domain.result_files import photo_key, preview_key
-from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.domain.stats import figures_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable
 

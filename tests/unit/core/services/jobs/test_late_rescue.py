@@ -14,7 +14,7 @@ from photochanger.core.domain.job import (
     LogEvent,
 )
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 
 from tests.support.world import (

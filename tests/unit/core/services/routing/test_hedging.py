@@ -14,7 +14,7 @@ from photochanger.core.domain.job import (
     LogEvent,
 )
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.provider_usage import CallOutcome, CallRecord
+from photochanger.core.domain.routing.provider_usage import CallOutcome, CallRecord
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
 
 from tests.support.world import (

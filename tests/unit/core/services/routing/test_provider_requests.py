@@ -9,7 +9,7 @@ import pytest
 from photochanger.core.domain.errors import MediaExpired, QueueUnavailable
 from photochanger.core.domain.job import LogEvent
 from photochanger.core.domain.media import MediaKey, MediaKind
-from photochanger.core.domain.slot import (
+from photochanger.core.domain.slots.slot import (
     Route,
     RouteEntry,
     Slot,

@@ -13,7 +13,7 @@ from photochanger.core.domain.job import (
     JobState,
     LogEvent,
 )
-from photochanger.core.domain.provider_usage import (
+from photochanger.core.domain.routing.provider_usage import (
     BREAKER_FAILURES,
     CallOutcome,
     CallRecord,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot_health import (
+from photochanger.core.domain.slots.slot_health import (
     RecentOutcomes,
     SlotIssue,
     SlotIssueCode,

@@ -20,7 +20,7 @@ from photochanger.core.domain.errors import (
     VersionConflict,
 )
 from photochanger.core.domain.field_errors import FieldErrorCode
-from photochanger.core.domain.slot import (
+from photochanger.core.domain.slots.slot import (
     Branded,
     FailureAnswer,
     ResponseMode,

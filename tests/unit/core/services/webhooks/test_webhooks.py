@@ -11,7 +11,7 @@ from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, SlotNotFound, WebhookNotFound
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import DeliveryState, secret_purpose
 from photochanger.core.ports.secrets import SealBroken
 
