@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from alembic import context
+from photochanger.adapters.postgres.schema import SCHEMA, metadata
 from sqlalchemy import Connection
-
-from ..schema import SCHEMA, metadata
 
 connection: Connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, version_table_schema=SCHEMA, include_schemas=True)
