@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from photochanger.adapters.postgres import (
-    Database,
-    PostgresSlotRepository,
-    PostgresStatsService,
-    migrate,
-)
+from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresStatsService, migrate
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats import SETTLED_AFTER

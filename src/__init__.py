@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapters.memory import memory_adapters
-    from .core.domain.errors import (
-        ConfigurationError,
-        JobFailure,
-        PhotoChangerError,
-        QueueFull,
-    )
+    from .core.domain.errors import ConfigurationError, JobFailure, PhotoChangerError, QueueFull
     from .core.domain.job import FailureReason, Job, JobState
     from .core.domain.slots.slot import Route, RouteEntry, Slot
     from .core.ports.accounts import PasswordHasher

@@ -37,24 +37,14 @@ from ..adapters.postgres import (
     PostgresWebhookRepository,
     PostgresWorkerRegistry,
 )
-from ..adapters.security import (
-    AesSecretBox,
-    Argon2PasswordHasher,
-    JwtTokens,
-    kept_secret,
-)
+from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
 from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.domain.result_files import PublicBaseUrl
 from ..core.domain.settings import AppSettings
-from ..core.ports.accounts import (
-    AdminRepository,
-    FailureCounter,
-    PasswordHasher,
-    TokenIssuer,
-)
+from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
 from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool

@@ -7,12 +7,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from photochanger.core.domain.job import (
-    JobSource,
-    JobState,
-    LogEntry,
-    LogEvent,
-)
+from photochanger.core.domain.job import JobSource, JobState, LogEntry, LogEvent
 
 from tests.support.builders import outcome_failed
 from tests.support.queue_steps import LEASE, live_job

@@ -12,12 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobSource,
-    JobState,
-)
+from photochanger.core.domain.job import FailureReason, Job, JobSource, JobState
 from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats import StatsCell, ended_job
 

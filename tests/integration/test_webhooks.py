@@ -35,18 +35,8 @@ from photochanger.core.services.webhooks.service import Webhooks, WebhookService
 from tests.support import photos
 from tests.support.builders import new_job, outcome_succeeded, webhook
 from tests.support.postgres_backend import open_backend
-from tests.support.service import (
-    Service,
-    eventually,
-    rows,
-    serving,
-)
-from tests.support.standins.server import (
-    Answer,
-    Held,
-    Received,
-    StandInServer,
-)
+from tests.support.service import Service, eventually, rows, serving
+from tests.support.standins.server import Answer, Held, Received, StandInServer
 
 T = TypeVar("T")
 

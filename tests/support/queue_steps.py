@@ -7,12 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from photochanger.core.domain.job import (
-    Claim,
-    Job,
-    JobSource,
-    LogEvent,
-)
+from photochanger.core.domain.job import Claim, Job, JobSource, LogEvent
 
 from tests.support.builders import new_job, outcome_succeeded
 

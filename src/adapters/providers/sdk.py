@@ -15,14 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core.domain.slots.slot import RouteEntry
-from ...core.ports.provider import (
-    Down,
-    NotConfigured,
-    ProviderContext,
-    ProviderError,
-    Retryable,
-    Unavailable,
-)
+from ...core.ports.provider import Down, NotConfigured, ProviderContext, ProviderError, Retryable, Unavailable
 from ..http_client.client import remark
 from ..system_clock import SYSTEM_CLOCK
 

@@ -21,12 +21,7 @@ from ...core.services.support.null_telemetry import NULL_SPAN
 from ..system_clock import SYSTEM_CLOCK
 from . import instruments
 from .aggregation import KeptExemplars, MetricFamily, families_of
-from .instruments import (
-    GAUGES,
-    INSTRUMENTS,
-    Instrument,
-    Kind,
-)
+from .instruments import GAUGES, INSTRUMENTS, Instrument, Kind
 from .spans import Tracing
 
 if TYPE_CHECKING:

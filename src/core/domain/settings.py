@@ -6,12 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from .deadlines import (
-    DEFAULT_RESULT_RETENTION,
-    DEFAULT_SYNC_RESPONSE,
-    MAX_SYNC_RESPONSE,
-    MIN_SYNC_RESPONSE,
-)
+from .deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
 from .routing.provider_usage import ProviderLimit
 
 MIB = 1024 * 1024

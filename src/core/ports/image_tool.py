@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ..domain.media import (
-    ImageFacts,
-    ImageLimits,
-    Picture,
-    PictureNeeds,
-)
+from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 
 
 class ImageTool(Protocol):

@@ -16,12 +16,7 @@ from ...core.services.auth.admins import AdminService
 from ...core.services.auth.signing_keys import SigningKeys
 from ...core.services.settings.service import SettingsService
 from ..config import Settings
-from .runtime import (
-    MAX_INPUT_BYTES,
-    configured,
-    open_container,
-    run_async,
-)
+from .runtime import MAX_INPUT_BYTES, configured, open_container, run_async
 from .tables import json_text, make_console, make_table
 
 

@@ -28,13 +28,7 @@ from rich.table import Table
 from ...core.domain.media import MIME_EXTENSIONS
 from ..config import PREFIX
 from ..diagnostics.sample_photos import DemoPhoto, demo_photos
-from .send.client import (
-    Photo,
-    SendResult,
-    SendTarget,
-    make_client,
-    send_photo,
-)
+from .send.client import Photo, SendResult, SendTarget, make_client, send_photo
 from .send.progress import failure_text, make_display
 from .tables import BAD, make_console, make_table
 

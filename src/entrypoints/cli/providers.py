@@ -18,12 +18,7 @@ from ..builtin_providers import Providers
 from ..config import Settings
 from ..diagnostics.provider_listing import ListedKey, ListedProvider, ProviderListing
 from ..provider_plugins import SkippedPlugin
-from .runtime import (
-    MAX_INPUT_BYTES,
-    configured,
-    open_container,
-    run_async,
-)
+from .runtime import MAX_INPUT_BYTES, configured, open_container, run_async
 from .tables import json_text, make_console, make_table
 
 _BOUND = click.IntRange(*PROVIDER_BOUNDS)

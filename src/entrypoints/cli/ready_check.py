@@ -12,20 +12,9 @@ from rich.text import Text
 
 from ...core.domain.slots.slot_check import SlotCheck
 from ..config import Settings
-from ..diagnostics.ready_check_report import (
-    CheckFinished,
-    Line,
-    Quota,
-    ReadyCheckStream,
-    line_json,
-)
+from ..diagnostics.ready_check_report import CheckFinished, Line, Quota, ReadyCheckStream, line_json
 from .runtime import configured, open_container, run_async
-from .tables import (
-    BAD,
-    GOOD,
-    make_console,
-    make_table,
-)
+from .tables import BAD, GOOD, make_console, make_table
 
 _WIDTH = 140
 """Columns of the tables where they go to no terminal."""

@@ -43,12 +43,7 @@ def worker(workers: int | None, supervised: bool) -> None:
 async def _work(settings: Settings, *, supervised: bool) -> None:
     from ...adapters.telemetry import OpenTelemetry
     from ...core.services.support.concurrency import Supervisor
-    from ..bootstrap import (
-        freeze_gc,
-        migrate_database,
-        print_initial_credentials,
-        seed,
-    )
+    from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
     from ..container import make_container
     from ..metrics.relay import own_output, served, written_to
     from ..worker.worker import Worker

@@ -16,20 +16,9 @@ from ...core.domain.job import QueueDepth
 from ...core.domain.routing.provider_usage import Breaker, ProviderHealth
 from ...core.domain.worker import WorkerStatus
 from ..config import Settings
-from ..diagnostics.status import (
-    DiskStatus,
-    FailedJob,
-    Status,
-    collect_status,
-    status_body,
-)
+from ..diagnostics.status import DiskStatus, FailedJob, Status, collect_status, status_body
 from .runtime import configured, open_container, run_async
-from .tables import (
-    BAD,
-    json_text,
-    make_console,
-    make_table,
-)
+from .tables import BAD, json_text, make_console, make_table
 
 _INTERVAL_SECONDS = 1.0
 _GIB = 1024**3

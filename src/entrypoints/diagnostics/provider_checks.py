@@ -9,12 +9,7 @@ from datetime import timedelta
 
 from ...core.domain.errors import InvalidSettings, PhotoChangerError
 from ...core.domain.slots.slot import RouteEntry, Slot
-from ...core.ports.provider import (
-    NotConfigured,
-    Provider,
-    ProviderError,
-    ProviderInfo,
-)
+from ...core.ports.provider import NotConfigured, Provider, ProviderError, ProviderInfo
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
 from ..config import Settings, key_variable

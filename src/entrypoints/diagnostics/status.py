@@ -10,12 +10,7 @@ import msgspec
 from dishka import AsyncContainer
 
 from ...core.domain.errors import StorageUnavailable
-from ...core.domain.job import (
-    JobFilter,
-    JobOrder,
-    JobState,
-    QueueDepth,
-)
+from ...core.domain.job import JobFilter, JobOrder, JobState, QueueDepth
 from ...core.domain.routing.provider_usage import ProviderHealth
 from ...core.domain.worker import WorkerStatus
 from ...core.ports.clock import Clock

@@ -9,13 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from ...adapters.telemetry import (
-    MetricFamily,
-    OpenTelemetry,
-    exposition,
-    summed,
-    total,
-)
+from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
 from ...adapters.telemetry.instruments import (
     BREAKER,
     JOBS_ACTIVE,

@@ -22,12 +22,7 @@ from ...core.services.jobs.completion import JobCompletion
 from ...core.services.jobs.processor import JobProcessor
 from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
-from ...core.services.support.concurrency import (
-    BackgroundTasks,
-    Supervisor,
-    cancel_and_wait,
-    race,
-)
+from ...core.services.support.concurrency import BackgroundTasks, Supervisor, cancel_and_wait, race
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
 

@@ -16,14 +16,7 @@ import httpx
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import (
-    PASSWORD,
-    command,
-    environment,
-    eventually,
-    rows,
-    serving,
-)
+from tests.support.service import PASSWORD, command, environment, eventually, rows, serving
 
 ADMIN_PASSWORD = "a long enough password"
 NEW_PASSWORD = "another password, as long"

@@ -15,12 +15,7 @@ from photochanger.adapters.postgres import EmbeddedServer
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import (
-    Service,
-    environment,
-    rows,
-    serving,
-)
+from tests.support.service import Service, environment, rows, serving
 
 PHOTO = photos.jpeg(320, 240)
 

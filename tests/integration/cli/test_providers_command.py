@@ -18,13 +18,7 @@ from photochanger.adapters.postgres import EmbeddedServer
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import (
-    command,
-    environment,
-    eventually,
-    rows,
-    serving,
-)
+from tests.support.service import command, environment, eventually, rows, serving
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "provider-package"

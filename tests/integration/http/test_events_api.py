@@ -18,12 +18,7 @@ from photochanger.core.services.jobs.event_stream import EventStream
 from photochanger.entrypoints.http.api import events as events_module
 from photochanger.entrypoints.http.ops.contract_file import contract_path
 
-from tests.support.administration import (
-    ADMIN,
-    Administrator,
-    described,
-    listening,
-)
+from tests.support.administration import ADMIN, Administrator, described, listening
 from tests.support.contract_rules import misfit
 from tests.support.http_server import Gate, Service
 

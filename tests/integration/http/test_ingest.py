@@ -19,15 +19,7 @@ from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 
 from tests.support import photos
-from tests.support.http_server import (
-    END,
-    PASSWORD,
-    PICTURE,
-    Gate,
-    Service,
-    part,
-    serving,
-)
+from tests.support.http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving
 
 pytestmark = pytest.mark.anyio
 

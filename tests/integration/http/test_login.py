@@ -22,13 +22,7 @@ from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.signing_keys import SigningKeys
 from photochanger.core.services.settings.service import SettingsService
 
-from tests.support.administration import (
-    ADMIN,
-    ADMIN_PASSWORD,
-    described,
-    sign_in,
-    token_of,
-)
+from tests.support.administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
 from tests.support.http_server import Service, form, serving
 
 pytestmark = pytest.mark.anyio

@@ -17,12 +17,7 @@ from photochanger.core.ports.workers import WorkerRegistry
 
 from tests.support.administration import Administrator, sign_in, token_of
 from tests.support.builders import new_job, outcome_failed
-from tests.support.http_server import (
-    ADMIN_PASSWORD,
-    PASSWORD,
-    Service,
-    serving,
-)
+from tests.support.http_server import ADMIN_PASSWORD, PASSWORD, Service, serving
 
 pytestmark = pytest.mark.anyio
 

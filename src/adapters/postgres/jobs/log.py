@@ -10,12 +10,7 @@ import msgspec
 import psycopg
 from sqlalchemy import func, select
 
-from ....core.domain.job import (
-    JobEvent,
-    JobSource,
-    LogEntry,
-    LogEvent,
-)
+from ....core.domain.job import JobEvent, JobSource, LogEntry, LogEvent
 from ..database import Database
 from ..schema import processing_logs
 from . import queries

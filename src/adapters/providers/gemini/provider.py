@@ -31,12 +31,7 @@ from ....core.ports.provider import (
 from ....core.services.support.concurrency import BackgroundTasks
 from ..schemas import settings_schema, unknown_operation
 from ..sdk import Connection, diagnosed
-from .settings import (
-    DEFAULT_MODEL,
-    EditSettings,
-    IdentitySettings,
-    StyleSettings,
-)
+from .settings import DEFAULT_MODEL, EditSettings, IdentitySettings, StyleSettings
 
 if TYPE_CHECKING:
     from .client import GeminiApi

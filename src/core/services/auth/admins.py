@@ -32,12 +32,7 @@ from ...domain.errors import AdminNotFound, InvalidCredentials, InvalidToken
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.ids import new_id
 from ...domain.validation import refuse
-from ...ports.accounts import (
-    AdminEdit,
-    AdminRepository,
-    PasswordHasher,
-    TokenIssuer,
-)
+from ...ports.accounts import AdminEdit, AdminRepository, PasswordHasher, TokenIssuer
 from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
 from ..support.refreshing_value import RefreshingValue

@@ -6,13 +6,7 @@ import logging
 
 from ...domain.errors import PhotoChangerError
 from ...domain.job import Job
-from ...domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    Picture,
-    PictureNeeds,
-)
+from ...domain.media import ImageLimits, MediaKey, MediaKind, Picture, PictureNeeds
 from ...domain.routing.prompts import filled
 from ...domain.slots.slot import FailureAnswer
 from ...ports.image_tool import ImageTool

@@ -13,12 +13,7 @@ from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.deadlines import expires_at, fallback_reserve
 from ...domain.errors import JobFinalized, QueueUnavailable
 from ...domain.ids import new_id, new_secret
-from ...domain.job import (
-    FailureReason,
-    Job,
-    JobSource,
-    JobSpec,
-)
+from ...domain.job import FailureReason, Job, JobSource, JobSpec
 from ...domain.media import Photo
 from ...domain.slots.slot import FailureAnswer, Slot
 from ...ports.clock import Clock

@@ -5,13 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ...domain.errors import UnsupportedMediaType
-from ...domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    StoredPicture,
-    one_chunk,
-)
+from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredPicture, one_chunk
 from ...domain.result_files import result_name
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore

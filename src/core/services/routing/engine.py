@@ -18,23 +18,10 @@ from ...domain.errors import (
     UndecodableImage,
     UnsupportedMediaType,
 )
-from ...domain.job import (
-    Claim,
-    FailureReason,
-    JobSource,
-    LogEntry,
-    LogEvent,
-)
+from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
 from ...domain.routing.prompts import filled
 from ...domain.routing.provider_usage import CallOutcome, CallRecord, ProviderHealth
-from ...domain.routing.route_policy import (
-    Budget,
-    EntryProgress,
-    choose,
-    give_up_at,
-    hedge_after,
-    latest_end,
-)
+from ...domain.routing.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.provider import ProviderError, ProviderRequest
@@ -45,12 +32,7 @@ from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import TooSlow, make_picture
 from .entry_state import EntryState
 from .inputs import JobInputs
-from .outcome import (
-    CallReport,
-    RouteFailure,
-    RouteOutcome,
-    RoutePicture,
-)
+from .outcome import CallReport, RouteFailure, RouteOutcome, RoutePicture
 from .recorder import AttemptRecorder
 from .shared_limits import SharedLimits
 

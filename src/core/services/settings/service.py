@@ -22,12 +22,7 @@ from ...ports.secrets import KeyChange
 from ..providers.api_keys import KeyState, ProviderKeys, read_keys
 from ..providers.registry import ProviderRegistry
 from ..support.refreshing_value import RefreshingValue
-from .validation import (
-    UNITS,
-    SettingsChange,
-    read_change,
-    shown,
-)
+from .validation import UNITS, SettingsChange, read_change, shown
 
 
 class _Snapshot(msgspec.Struct, frozen=True):

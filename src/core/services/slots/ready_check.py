@@ -8,21 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 
-from ...domain.errors import (
-    CheckRunning,
-    PhotoChangerError,
-    QueueFull,
-    WorkerMissing,
-)
+from ...domain.errors import CheckRunning, PhotoChangerError, QueueFull, WorkerMissing
 from ...domain.job import JobSource
 from ...domain.media import one_chunk
 from ...domain.slots.slot import Slot
-from ...domain.slots.slot_check import (
-    CheckOutcome,
-    SlotCheck,
-    checked,
-    without_job,
-)
+from ...domain.slots.slot_check import CheckOutcome, SlotCheck, checked, without_job
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.job_service import JobService

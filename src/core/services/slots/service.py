@@ -9,12 +9,7 @@ from uuid import UUID
 
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
-from ...domain.errors import (
-    InvalidSettings,
-    SlotNotFound,
-    TemplateNotFound,
-    VersionConflict,
-)
+from ...domain.errors import InvalidSettings, SlotNotFound, TemplateNotFound, VersionConflict
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.slots.slot import Slot, changed_fields
 from ...domain.validation import refuse

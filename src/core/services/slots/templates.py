@@ -18,14 +18,7 @@ from ...domain.errors import (
     TemplateNotFound,
 )
 from ...domain.ids import new_id
-from ...domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    StoredFile,
-    TemplateMedia,
-    one_chunk,
-)
+from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredFile, TemplateMedia, one_chunk
 from ...domain.validation import refuse, visible_name
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool

@@ -15,13 +15,7 @@ from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import WebhookNotFound
 from ...domain.pagination import Page, Position
-from ...domain.webhook import (
-    SECRET_PREFIX,
-    Delivery,
-    DeliveryState,
-    Webhook,
-    secret_purpose,
-)
+from ...domain.webhook import SECRET_PREFIX, Delivery, DeliveryState, Webhook, secret_purpose
 from ...ports.clock import Clock
 from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.secrets import SecretBox

@@ -8,12 +8,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from .client import (
-    Outcome,
-    Photo,
-    ProgressListener,
-    SendResult,
-)
+from .client import Outcome, Photo, ProgressListener, SendResult
 
 
 class Display(ProgressListener, Protocol):

@@ -13,14 +13,7 @@ from ....core.domain.accounts import Permission
 from ....core.domain.audit import AuditAction
 from ....core.ports.repositories.audit_log import AuditLog
 from ..protocol.etag import personal_response
-from ..protocol.query import (
-    DEFAULT_PAGE,
-    Cursor,
-    Limit,
-    cursor_of,
-    position_of,
-    read_query,
-)
+from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
 
 
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,12 +11,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.ingest_request import (
-    FILE_FIELDS,
-    PASSWORD_FIELD,
-    IngestRequest,
-    findings,
-)
+from ....core.domain.ingest_request import FILE_FIELDS, PASSWORD_FIELD, IngestRequest, findings
 from ....core.services.slots.last_request import LastRequestLog
 from ..protocol.etag import personal_response
 

@@ -22,12 +22,7 @@ from ....core.ports.repositories.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
 from ..auth.access import actor_of
-from ..protocol.etag import (
-    no_content,
-    required_version,
-    tagged_response,
-    version_tag,
-)
+from ..protocol.etag import no_content, required_version, tagged_response, version_tag
 from ..protocol.json_body import read_json
 from ..protocol.links import UrlBuilder
 from ..protocol.query import read_query

@@ -20,14 +20,7 @@ from ...config import Settings
 from ..auth.access import PublicAccess
 from ..protocol.etag import tagged_response
 from ..protocol.links import UrlBuilder
-from ..protocol.query import (
-    DEFAULT_PAGE,
-    Cursor,
-    Limit,
-    cursor_of,
-    position_of,
-    read_query,
-)
+from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
 
 
 class GalleryPicture(msgspec.Struct, kw_only=True):

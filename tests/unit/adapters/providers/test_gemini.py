@@ -31,15 +31,7 @@ from tests.support import photos
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.gemini import KEY, GeminiStandIn
-from tests.support.standins.gemini_calls import (
-    EDIT,
-    PHOTO,
-    STYLE,
-    asked,
-    error_of,
-    large,
-    sent_parts,
-)
+from tests.support.standins.gemini_calls import EDIT, PHOTO, STYLE, asked, error_of, large, sent_parts
 from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio

@@ -29,13 +29,7 @@ from photochanger.testing import ProviderContract
 from PIL import Image
 
 from tests.support import photos
-from tests.support.standins.calls import (
-    FACE,
-    PHOTO,
-    STYLE,
-    FixedContext,
-    provider_request,
-)
+from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, provider_request
 from tests.support.standins.server import (
     Answer,
     Behaviour,
@@ -51,12 +45,7 @@ from tests.support.standins.server import (
     reset_midway,
     truncated,
 )
-from tests.support.standins.studio import (
-    Sent,
-    SentFile,
-    StudioStandIn,
-    mirrored,
-)
+from tests.support.standins.studio import Sent, SentFile, StudioStandIn, mirrored
 
 pytestmark = pytest.mark.anyio
 

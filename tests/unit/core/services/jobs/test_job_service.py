@@ -22,13 +22,7 @@ from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.provider import Rejected
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -17,13 +17,7 @@ from photochanger.core.domain.slots.slot_check import CheckOutcome, SlotCheck
 from photochanger.core.domain.worker import WorkerReport
 from photochanger.core.ports.provider import Rejected, Retryable
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 from photochanger.adapters.memory import FakeClock, MemorySecretRepository, memory_adapters
 from photochanger.adapters.security import AesSecretBox
-from photochanger.core.domain.accounts import (
-    COMMAND_LINE,
-    MAX_FAILURES,
-    WINDOW,
-    Actor,
-)
+from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, WINDOW, Actor
 from photochanger.core.domain.errors import InvalidToken, TooManyAttempts
 from photochanger.core.ports.accounts import FailureCounter
 from photochanger.core.ports.repositories.audit_log import AuditLog

@@ -6,12 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from photochanger.core.services.support.concurrency import (
-    BackgroundTasks,
-    TaskSet,
-    gather_in_order,
-    race,
-)
+from photochanger.core.services.support.concurrency import BackgroundTasks, TaskSet, gather_in_order, race
 
 pytestmark = pytest.mark.anyio
 

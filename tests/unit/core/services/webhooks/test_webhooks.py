@@ -15,12 +15,7 @@ from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import DeliveryState, secret_purpose
 from photochanger.core.ports.secrets import SealBroken
 
-from tests.support.hooks import (
-    ADA,
-    SECRET,
-    URL,
-    Hooks,
-)
+from tests.support.hooks import ADA, SECRET, URL, Hooks
 
 pytestmark = pytest.mark.anyio
 
