@@ -8,6 +8,7 @@ contains both forms; an editable checkout keeps its YAML in `openapi/` and has t
 import json
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, find_packages, setup
 from setuptools.command.build_py import build_py
@@ -34,7 +35,7 @@ def _date(value: object) -> str:
 class BuildContract(Command):
     """Build the JSON form of the contract in the source tree."""
 
-    user_options = ()
+    user_options: ClassVar[list[tuple[str, str, str]]] = []
 
     def initialize_options(self) -> None: ...
 

@@ -22,20 +22,11 @@ from litestar.params import Body
 from photochanger import Settings
 from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
-from photochanger.core.domain.slot import Route, RouteEntry
-from photochanger.core.ports.provider import (
-    OperationInfo,
-    ProviderInfo,
-    ProviderRequest,
-    ProviderResult,
-)
-from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.domain.slots.slot import Route, RouteEntry
+from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.services.providers.registry import ProviderRegistry
-from photochanger.entrypoints.bootstrap import (
-    freeze_gc,
-    migrate_database,
-    seed,
-)
+from photochanger.entrypoints.bootstrap import freeze_gc, migrate_database, seed
 from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.worker.worker import Worker

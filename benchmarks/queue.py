@@ -13,29 +13,11 @@ from typing import Any, Self
 
 import msgspec
 import psycopg
-from photochanger.adapters.postgres import (
-    Database,
-    PostgresJobQueue,
-    PostgresJobSignals,
-    migrate,
-)
+from photochanger.adapters.postgres import Database, PostgresJobQueue, PostgresJobSignals, migrate
 from photochanger.core.domain.ids import new_id
-from photochanger.core.domain.job import (
-    Claim,
-    JobSource,
-    JobState,
-    NewJob,
-    Outcome,
-    Result,
-)
-from photochanger.core.domain.media import (
-    ImageFacts,
-    MediaKey,
-    MediaKind,
-    Photo,
-    StoredFile,
-)
-from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.domain.job import Claim, JobSource, JobState, NewJob, Outcome, Result
+from photochanger.core.domain.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
+from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from .baseline_queue import BaselineQueue
 from .ingest import percentiles

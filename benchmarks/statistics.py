@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from photochanger.adapters.postgres import (
-    Database,
-    PostgresSlotRepository,
-    PostgresStatsService,
-    migrate,
-)
+from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresStatsService, migrate
 from photochanger.adapters.system_clock import SystemClock
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats import SETTLED_AFTER
 from photochanger.core.domain.time_ranges import Period
 from photochanger.core.services.stats.service import StatsAsked, StatsQueries

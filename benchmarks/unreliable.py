@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from photochanger.core.domain.media import PictureNeeds
-from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     OperationInfo,

@@ -10,30 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapters.memory import memory_adapters
-    from .core.domain.errors import (
-        ConfigurationError,
-        JobFailure,
-        PhotoChangerError,
-        QueueFull,
-    )
+    from .core.domain.errors import ConfigurationError, JobFailure, PhotoChangerError, QueueFull
     from .core.domain.job import FailureReason, Job, JobState
-    from .core.domain.slot import Route, RouteEntry, Slot
+    from .core.domain.slots.slot import Route, RouteEntry, Slot
     from .core.ports.accounts import PasswordHasher
     from .core.ports.clock import Clock
     from .core.ports.image_tool import ImageTool
-    from .core.ports.job_log import JobLog
     from .core.ports.job_queue import JobQueue, JobSignals
-    from .core.ports.job_repository import JobRepository
     from .core.ports.job_service import JobService
-    from .core.ports.media_repository import MediaRepository
     from .core.ports.media_service import MediaService
     from .core.ports.media_store import MediaStore
     from .core.ports.provider import Provider, ProviderContext
     from .core.ports.provider_limits import ProviderLimits
-    from .core.ports.result_index import ResultIndex
+    from .core.ports.repositories.job_log import JobLog
+    from .core.ports.repositories.job_repository import JobRepository
+    from .core.ports.repositories.media_repository import MediaRepository
+    from .core.ports.repositories.result_index import ResultIndex
+    from .core.ports.repositories.settings_repository import SettingsRepository
+    from .core.ports.repositories.slot_repository import SlotRepository
     from .core.ports.secrets import SecretBox, SecretRepository
-    from .core.ports.settings_repository import SettingsRepository
-    from .core.ports.slot_repository import SlotRepository
     from .core.ports.stats_service import StatsService
     from .entrypoints.config import Settings
     from .entrypoints.embed.app import PhotoChanger
@@ -43,23 +38,23 @@ _HOMES = {
     "adapters.memory": ("memory_adapters",),
     "core.domain.errors": ("ConfigurationError", "JobFailure", "PhotoChangerError", "QueueFull"),
     "core.domain.job": ("FailureReason", "Job", "JobState"),
-    "core.domain.slot": ("Route", "RouteEntry", "Slot"),
+    "core.domain.slots.slot": ("Route", "RouteEntry", "Slot"),
     "core.ports.accounts": ("PasswordHasher",),
     "core.ports.clock": ("Clock",),
     "core.ports.image_tool": ("ImageTool",),
-    "core.ports.job_log": ("JobLog",),
+    "core.ports.repositories.job_log": ("JobLog",),
     "core.ports.job_queue": ("JobQueue", "JobSignals"),
-    "core.ports.job_repository": ("JobRepository",),
+    "core.ports.repositories.job_repository": ("JobRepository",),
     "core.ports.job_service": ("JobService",),
-    "core.ports.media_repository": ("MediaRepository",),
+    "core.ports.repositories.media_repository": ("MediaRepository",),
     "core.ports.media_service": ("MediaService",),
     "core.ports.media_store": ("MediaStore",),
     "core.ports.provider": ("Provider", "ProviderContext"),
     "core.ports.provider_limits": ("ProviderLimits",),
-    "core.ports.result_index": ("ResultIndex",),
+    "core.ports.repositories.result_index": ("ResultIndex",),
     "core.ports.secrets": ("SecretBox", "SecretRepository"),
-    "core.ports.settings_repository": ("SettingsRepository",),
-    "core.ports.slot_repository": ("SlotRepository",),
+    "core.ports.repositories.settings_repository": ("SettingsRepository",),
+    "core.ports.repositories.slot_repository": ("SlotRepository",),
     "core.ports.stats_service": ("StatsService",),
     "entrypoints.config": ("Settings",),
     "entrypoints.embed.app": ("PhotoChanger",),

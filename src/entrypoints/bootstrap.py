@@ -9,8 +9,8 @@ import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, migrate
-from ..core.domain.slot import shipped_slots
-from ..core.ports.slot_repository import SlotRepository
+from ..core.domain.slots.slot import shipped_slots
+from ..core.ports.repositories.slot_repository import SlotRepository
 from ..core.services.auth.admins import AdminService
 from ..core.services.settings.service import SettingsService
 from .config import Settings

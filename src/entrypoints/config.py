@@ -15,21 +15,10 @@ from msgspec import Meta
 from msgspec.structs import FieldInfo
 
 from ..adapters.http_client.address_guard import AddressGuard
-from ..core.domain.accounts import (
-    MAX_PASSWORD_CHARS,
-    MIN_PASSWORD_CHARS,
-    is_password,
-    normal_password,
-    normal_username,
-)
+from ..core.domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password, normal_password, normal_username
 from ..core.domain.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
 from ..core.domain.errors import ConfigurationError
-from ..core.domain.settings import (
-    COUNT_BOUNDS,
-    DURATION_BOUNDS,
-    MIB,
-    AppSettings,
-)
+from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
 from .provider_plugins import BUILT_IN, installed_ids

@@ -37,41 +37,31 @@ from ..adapters.postgres import (
     PostgresWebhookRepository,
     PostgresWorkerRegistry,
 )
-from ..adapters.security import (
-    AesSecretBox,
-    Argon2PasswordHasher,
-    JwtTokens,
-    kept_secret,
-)
+from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
 from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.domain.result_files import PublicBaseUrl
 from ..core.domain.settings import AppSettings
-from ..core.ports.accounts import (
-    AdminRepository,
-    FailureCounter,
-    PasswordHasher,
-    TokenIssuer,
-)
-from ..core.ports.audit_log import AuditLog
+from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
 from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
-from ..core.ports.ingest_requests import IngestRequestRepository
-from ..core.ports.job_log import JobLog
 from ..core.ports.job_queue import JobQueue, JobSignals
-from ..core.ports.job_repository import JobRepository
 from ..core.ports.job_service import JobService
-from ..core.ports.media_repository import MediaRepository
 from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
-from ..core.ports.result_index import ResultIndex
+from ..core.ports.repositories.audit_log import AuditLog
+from ..core.ports.repositories.ingest_requests import IngestRequestRepository
+from ..core.ports.repositories.job_log import JobLog
+from ..core.ports.repositories.job_repository import JobRepository
+from ..core.ports.repositories.media_repository import MediaRepository
+from ..core.ports.repositories.result_index import ResultIndex
+from ..core.ports.repositories.settings_repository import SettingsRepository
+from ..core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
-from ..core.ports.settings_repository import SettingsRepository
-from ..core.ports.slot_repository import SlotRepository, TemplateRepository
 from ..core.ports.stats_service import StatsService
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender

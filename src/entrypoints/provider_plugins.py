@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..core.ports.provider import (
-    OperationInfo,
-    Provider,
-    ProviderContext,
-    ProviderInfo,
-)
+from ..core.ports.provider import OperationInfo, Provider, ProviderContext, ProviderInfo
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

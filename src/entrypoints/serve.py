@@ -17,12 +17,7 @@ from ..core.ports.workers import WorkerRegistry
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.support.concurrency import Supervisor
-from .bootstrap import (
-    freeze_gc,
-    migrate_database,
-    print_initial_credentials,
-    seed,
-)
+from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker

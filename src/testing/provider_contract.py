@@ -19,7 +19,7 @@ from PIL import Image
 from ..adapters.system_clock import SYSTEM_CLOCK
 from ..core.domain.errors import InvalidSettings
 from ..core.domain.media import Picture
-from ..core.domain.slot import RouteEntry
+from ..core.domain.slots.slot import RouteEntry
 from ..core.ports.provider import (
     NotConfigured,
     Provider,

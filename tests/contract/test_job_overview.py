@@ -7,13 +7,8 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobSource,
-    JobState,
-)
-from photochanger.core.domain.slot_health import RecentOutcomes
+from photochanger.core.domain.job import FailureReason, Job, JobSource, JobState
+from photochanger.core.domain.slots.slot_health import RecentOutcomes
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 

@@ -9,28 +9,10 @@ from uuid import uuid4
 
 import pytest
 from photochanger.core.domain.errors import QueueFull
-from photochanger.core.domain.job import (
-    Job,
-    JobSpec,
-    JobState,
-    LogEvent,
-)
+from photochanger.core.domain.job import Job, JobSpec, JobState, LogEvent
 
-from tests.support.builders import (
-    expired_job,
-    new_job,
-    outcome_failed,
-    outcome_succeeded,
-    photo,
-    route,
-)
-from tests.support.queue_steps import (
-    LEASE,
-    MANY,
-    NO_LEASE,
-    events,
-    take_one,
-)
+from tests.support.builders import expired_job, new_job, outcome_failed, outcome_succeeded, photo, route
+from tests.support.queue_steps import LEASE, MANY, NO_LEASE, events, take_one
 
 pytestmark = pytest.mark.anyio
 

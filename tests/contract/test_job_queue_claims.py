@@ -14,30 +14,11 @@ import msgspec
 import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
-from photochanger.core.domain.job import (
-    Claim,
-    FailureReason,
-    Job,
-    JobState,
-    LogEvent,
-    Outcome,
-)
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.job import Claim, FailureReason, Job, JobState, LogEvent, Outcome
+from photochanger.core.domain.slots.slot import shipped_slots
 
-from tests.support.builders import (
-    expired_job,
-    new_job,
-    outcome_failed,
-    outcome_succeeded,
-    route,
-)
-from tests.support.queue_steps import (
-    LEASE,
-    MANY,
-    NO_LEASE,
-    events,
-    take_one,
-)
+from tests.support.builders import expired_job, new_job, outcome_failed, outcome_succeeded, route
+from tests.support.queue_steps import LEASE, MANY, NO_LEASE, events, take_one
 
 pytestmark = pytest.mark.anyio
 

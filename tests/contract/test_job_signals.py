@@ -8,12 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.builders import (
-    expired_job,
-    new_job,
-    outcome_failed,
-    outcome_succeeded,
-)
+from tests.support.builders import expired_job, new_job, outcome_failed, outcome_succeeded
 
 pytestmark = pytest.mark.anyio
 

@@ -14,12 +14,7 @@ from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.adapters.memory import MemoryMediaStore
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.errors import MediaNotFound, PayloadTooLarge
-from photochanger.core.domain.media import (
-    MediaKey,
-    MediaKind,
-    StoredFile,
-    one_chunk,
-)
+from photochanger.core.domain.media import MediaKey, MediaKind, StoredFile, one_chunk
 from photochanger.core.ports.media_store import MediaStore
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from photochanger.core.domain.job import Claim
-from photochanger.core.domain.provider_usage import (
+from photochanger.core.domain.routing.provider_usage import (
     BREAKER_FAILURES,
     Breaker,
     CallOutcome,

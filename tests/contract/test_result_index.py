@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from photochanger.core.domain.job import JobSource
 from photochanger.core.domain.pagination import Position
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import outcome_failed, outcome_succeeded
 from tests.support.queue_steps import ended_job, live_job

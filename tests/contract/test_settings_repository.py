@@ -11,8 +11,8 @@ import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.settings import StoredPassword, StoredSettings
+from photochanger.core.ports.repositories.settings_repository import SettingsUpdate
 from photochanger.core.ports.secrets import KeyChange, StoredSecret
-from photochanger.core.ports.settings_repository import SettingsUpdate
 
 pytestmark = pytest.mark.anyio
 

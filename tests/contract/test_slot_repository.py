@@ -13,7 +13,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import SlotNotFound, TemplateNotFound
 from photochanger.core.domain.media import MediaKind, TemplateMedia
-from photochanger.core.domain.slot import (
+from photochanger.core.domain.slots.slot import (
     SLOT_IDS,
     Branded,
     FailureAnswer,

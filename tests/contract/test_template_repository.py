@@ -11,22 +11,12 @@ import msgspec
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
-from photochanger.core.domain.errors import (
-    BindingTaken,
-    SlotNotFound,
-    TemplateInUse,
-    TemplateNotFound,
-)
+from photochanger.core.domain.errors import BindingTaken, SlotNotFound, TemplateInUse, TemplateNotFound
 from photochanger.core.domain.ids import new_id
 from photochanger.core.domain.media import MediaKey, MediaKind, TemplateMedia
-from photochanger.core.domain.slot import Slot, TemplateBinding, shipped_slots
+from photochanger.core.domain.slots.slot import Slot, TemplateBinding, shipped_slots
 
-from tests.support.builders import (
-    new_job,
-    outcome_failed,
-    route,
-    stored_file,
-)
+from tests.support.builders import new_job, outcome_failed, route, stored_file
 
 pytestmark = pytest.mark.anyio
 

@@ -12,16 +12,10 @@ import pytest
 from photochanger.core.domain.errors import WebhookNotFound
 from photochanger.core.domain.job import Job, JobSource
 from photochanger.core.domain.pagination import Position
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery, DeliveryState
 
-from tests.support.builders import (
-    expired_job,
-    new_job,
-    outcome_failed,
-    outcome_succeeded,
-    webhook,
-)
+from tests.support.builders import expired_job, new_job, outcome_failed, outcome_succeeded, webhook
 from tests.support.queue_steps import LEASE, MANY, NO_LEASE
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import SlotNotFound
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import new_job, outcome_succeeded, webhook
 

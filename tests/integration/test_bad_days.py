@@ -12,16 +12,7 @@ import psutil
 from photochanger.adapters.postgres import EmbeddedServer, migrate
 
 from tests.support import photos
-from tests.support.service import (
-    PASSWORD,
-    Service,
-    command,
-    environment,
-    eventually,
-    job_states,
-    rows,
-    serving,
-)
+from tests.support.service import PASSWORD, Service, command, environment, eventually, job_states, rows, serving
 
 SLOW_SLOT = "slot-002"
 """Paints in oil: long enough to be caught in the middle of it."""

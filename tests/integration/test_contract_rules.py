@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from photochanger.core.domain.field_errors import FieldErrorCode
-from photochanger.core.domain.slot_health import SlotIssueCode
+from photochanger.core.domain.slots.slot_health import SlotIssueCode
 from photochanger.entrypoints.http.protocol.problems import STATUS
 
 from tests.support import contract_rules

@@ -14,12 +14,7 @@ import pytest
 from photochanger.adapters.postgres.database import MAX_CONNECTIONS
 
 from tests.support import photos
-from tests.support.service import (
-    PASSWORD,
-    Service,
-    rows,
-    serving,
-)
+from tests.support.service import PASSWORD, Service, rows, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,7 @@ import httpx
 import pytest
 
 from tests.support import photos
-from tests.support.service import (
-    PASSWORD,
-    environment,
-    eventually,
-    serving,
-)
+from tests.support.service import PASSWORD, environment, eventually, serving
 
 ROOT = Path(__file__).parents[2]
 

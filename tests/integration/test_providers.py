@@ -17,24 +17,13 @@ import httpx
 import pytest
 from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresTemplateRepository
 from photochanger.core.domain.media import MediaKind, TemplateMedia
-from photochanger.core.domain.slot import (
-    FailureAnswer,
-    Route,
-    RouteEntry,
-    Slot,
-    TemplateBinding,
-)
+from photochanger.core.domain.slots.slot import FailureAnswer, Route, RouteEntry, Slot, TemplateBinding
 from PIL import Image
 
 from tests.support import photos
 from tests.support.builders import stored_file
 from tests.support.relay import Relay
-from tests.support.service import (
-    Service,
-    eventually,
-    rows,
-    serving,
-)
+from tests.support.service import Service, eventually, rows, serving
 from tests.support.standins import gemini, openai, turbotext
 from tests.support.standins.server import (
     Answer,

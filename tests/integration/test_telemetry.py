@@ -11,14 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import photos
 from tests.support.collector import Collector, collecting, facts
-from tests.support.service import (
-    Service,
-    command,
-    environment,
-    eventually,
-    serving,
-    working,
-)
+from tests.support.service import Service, command, environment, eventually, serving, working
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"

@@ -12,23 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from photochanger.adapters.postgres import Database, PostgresSlotRepository
-from photochanger.core.domain.slot import Route, RouteEntry, Slot
+from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
 
 from tests.support import photos
 from tests.support.collector import Collector, collecting, facts
-from tests.support.service import (
-    PASSWORD,
-    Service,
-    eventually,
-    serving,
-)
+from tests.support.service import PASSWORD, Service, eventually, serving
 from tests.support.standins import gemini
-from tests.support.standins.server import (
-    Answer,
-    Received,
-    StandInServer,
-    json_answer,
-)
+from tests.support.standins.server import Answer, Received, StandInServer, json_answer
 
 ADMIN_PASSWORD = "correct-horse-battery-staple"
 WRONG_PASSWORD = "an-ingest-password-that-is-wrong"

@@ -7,14 +7,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from photochanger.adapters.postgres import (
-    EmbeddedServer,
-    TargetNotEmpty,
-    TransferFailed,
-    filling,
-    migrate,
-    snapshot,
-)
+from photochanger.adapters.postgres import EmbeddedServer, TargetNotEmpty, TransferFailed, filling, migrate, snapshot
 
 from tests.support.service import rows
 

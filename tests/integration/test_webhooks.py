@@ -27,26 +27,16 @@ from photochanger.adapters.security import AesSecretBox
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.adapters.webhooks import HttpWebhookSender
 from photochanger.core.domain.accounts import COMMAND_LINE
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery, DeliveryState
 from photochanger.core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
-from photochanger.core.services.webhooks.service import Webhooks, WebhookService
+from photochanger.core.services.webhooks.service import WebhookService
 
 from tests.support import photos
 from tests.support.builders import new_job, outcome_succeeded, webhook
 from tests.support.postgres_backend import open_backend
-from tests.support.service import (
-    Service,
-    eventually,
-    rows,
-    serving,
-)
-from tests.support.standins.server import (
-    Answer,
-    Held,
-    Received,
-    StandInServer,
-)
+from tests.support.service import Service, eventually, rows, serving
+from tests.support.standins.server import Answer, Held, Received, StandInServer
 
 T = TypeVar("T")
 
@@ -84,7 +74,7 @@ async def administered(database: Database) -> Any:
     await sender.close()
 
 
-def administer(url: str, work: Callable[[Webhooks], Awaitable[T]]) -> T:
+def administer(url: str, work: Callable[[WebhookService], Awaitable[T]]) -> T:
     """What an administrator does with webhooks."""
 
     async def run() -> T:

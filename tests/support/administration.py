@@ -16,13 +16,7 @@ from photochanger.core.ports.clock import Clock
 from photochanger.core.services.auth.signing_keys import SigningKeys
 
 from tests.support import photos
-from tests.support.http_server import (
-    ADMIN_PASSWORD,
-    END,
-    FORM,
-    Service,
-    part,
-)
+from tests.support.http_server import ADMIN_PASSWORD, END, FORM, Service, part
 
 ADMIN = "admin"
 

@@ -11,15 +11,7 @@ from uuid import uuid4
 from photochanger.core.domain.deadlines import DEFAULT_RESULT_RETENTION
 from photochanger.core.domain.ids import new_id, new_secret
 from photochanger.core.domain.ingest_request import IngestRequest
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobSource,
-    JobSpec,
-    JobState,
-    Outcome,
-    Result,
-)
+from photochanger.core.domain.job import FailureReason, Job, JobSource, JobSpec, JobState, Outcome, Result
 from photochanger.core.domain.media import (
     ImageFacts,
     MediaKey,
@@ -30,7 +22,7 @@ from photochanger.core.domain.media import (
     StoredPicture,
 )
 from photochanger.core.domain.result_files import result_name
-from photochanger.core.domain.slot import Route, RouteEntry
+from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.domain.webhook import Webhook
 
 WINDOW = timedelta(seconds=48)

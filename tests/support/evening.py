@@ -13,12 +13,7 @@ from photochanger.core.domain.stats import Ended, StatsOutcome, bucket_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
 
 from tests.support.administration import Administrator
-from tests.support.http_server import (
-    PICTURE,
-    Script,
-    Service,
-    until,
-)
+from tests.support.http_server import PICTURE, Script, Service, until
 
 MARKUP = "<b>Wedding</b> & oil"
 """A slot's name that must stay text."""

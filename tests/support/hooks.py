@@ -14,13 +14,13 @@ from photochanger.adapters.memory import FakeClock, memory_adapters
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.job import Job, Outcome
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import Delivery
-from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.job_queue import JobQueue
-from photochanger.core.ports.job_repository import JobRepository
+from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.job_repository import JobRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.ports.secrets import SecretBox
-from photochanger.core.ports.slot_repository import SlotRepository
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from photochanger.core.services.webhooks.delivery import WebhookDelivery
 from photochanger.core.services.webhooks.service import WebhookService

@@ -18,24 +18,14 @@ from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
-from photochanger.core.domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    PictureNeeds,
-)
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.accounts import PasswordHasher
-from photochanger.core.ports.job_log import JobLog
-from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.media_store import MediaStore
-from photochanger.core.ports.provider import (
-    OperationInfo,
-    ProviderInfo,
-    ProviderRequest,
-    ProviderResult,
-)
-from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
+from photochanger.core.ports.repositories.job_log import JobLog
+from photochanger.core.ports.repositories.job_repository import JobRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.services.maintenance.purge import PurgeService
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.embed.app import PhotoChanger

@@ -11,7 +11,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE, Admin, Permission
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidCredentials, InvalidToken
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher
-from photochanger.core.ports.audit_log import AuditLog
+from photochanger.core.ports.repositories.audit_log import AuditLog
 from photochanger.core.ports.secrets import SecretBox
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.signing_keys import SigningKeys

@@ -8,17 +8,17 @@ from typing import Any
 from dishka import AsyncContainer
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter
-from photochanger.core.ports.audit_log import AuditLog
-from photochanger.core.ports.ingest_requests import IngestRequestRepository
-from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
-from photochanger.core.ports.job_repository import JobRepository
-from photochanger.core.ports.media_repository import MediaRepository
 from photochanger.core.ports.provider_limits import ProviderLimits
-from photochanger.core.ports.result_index import ResultIndex
+from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.repositories.job_log import JobLog
+from photochanger.core.ports.repositories.job_repository import JobRepository
+from photochanger.core.ports.repositories.media_repository import MediaRepository
+from photochanger.core.ports.repositories.result_index import ResultIndex
+from photochanger.core.ports.repositories.settings_repository import SettingsRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.secrets import SecretRepository, SigningKeyRepository
-from photochanger.core.ports.settings_repository import SettingsRepository
-from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry

@@ -18,49 +18,28 @@ from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adap
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.domain.job import (
-    Claim,
-    Job,
-    LogEntry,
-    LogEvent,
-)
-from photochanger.core.domain.media import (
-    ImageFacts,
-    ImageLimits,
-    MediaKind,
-    Picture,
-    PictureNeeds,
-)
+from photochanger.core.domain.job import Claim, Job, LogEntry, LogEvent
+from photochanger.core.domain.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
 from photochanger.core.domain.settings import AppSettings
-from photochanger.core.domain.slot import (
-    FailureAnswer,
-    Route,
-    RouteEntry,
-    Slot,
-)
+from photochanger.core.domain.slots.slot import FailureAnswer, Route, RouteEntry, Slot
 from photochanger.core.ports.accounts import FailureCounter, PasswordHasher
-from photochanger.core.ports.audit_log import AuditLog
 from photochanger.core.ports.clock import Clock
 from photochanger.core.ports.image_tool import ImageTool
-from photochanger.core.ports.ingest_requests import IngestRequestRepository
-from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
-from photochanger.core.ports.job_repository import JobRepository
 from photochanger.core.ports.job_service import JobService
-from photochanger.core.ports.media_repository import MediaRepository
 from photochanger.core.ports.media_service import MediaService
 from photochanger.core.ports.media_store import MediaStore
-from photochanger.core.ports.provider import (
-    OperationInfo,
-    ProviderInfo,
-    ProviderRequest,
-    ProviderResult,
-)
+from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.provider_limits import ProviderLimits
-from photochanger.core.ports.result_index import ResultIndex
+from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.repositories.job_log import JobLog
+from photochanger.core.ports.repositories.job_repository import JobRepository
+from photochanger.core.ports.repositories.media_repository import MediaRepository
+from photochanger.core.ports.repositories.result_index import ResultIndex
+from photochanger.core.ports.repositories.settings_repository import SettingsRepository, SettingsUpdate
+from photochanger.core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.secrets import SecretBox, SecretRepository
-from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
-from photochanger.core.ports.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.telemetry import Telemetry
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository

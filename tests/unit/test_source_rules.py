@@ -15,8 +15,9 @@ SOURCE = Path(photochanger.__file__).parent
     ("forbidden", "only_in"),
     [
         (r"datetime\.(now|utcnow|today)\(|time\.(time|monotonic)(_ns)?\(", "adapters/system_clock.py"),
+        (r"(asyncio|loop)\.(create_task|ensure_future)\(", "core/services/support/concurrency.py"),
     ],
-    ids=["the machine's clock"],
+    ids=["the machine's clock", "tasks"],
 )
 def test_code_stays_where_it_belongs(forbidden: str, only_in: str) -> None:
     found = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import Provider, ProviderContext, ProviderRequest
 from photochanger.testing import ContractContext, ProviderContract, sample_picture
 from PIL import Image, ImageStat

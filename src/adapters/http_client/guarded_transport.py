@@ -16,13 +16,7 @@ import httpx2
 
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
-from .messages import (
-    AddressUnusable,
-    AnswerTooLarge,
-    HttpRequest,
-    HttpResponse,
-    host_and_port,
-)
+from .messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse, host_and_port
 
 _CONNECT_SECONDS = 5.0
 """Longest time for making a connection: a host that is not there leaves the window to the rest of the route."""

@@ -12,33 +12,11 @@ import pyvips
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ...core.domain.errors import UndecodableImage, UnsupportedMediaType
-from ...core.domain.media import (
-    ImageFacts,
-    ImageLimits,
-    Picture,
-    PictureNeeds,
-)
-from .encoding import (
-    PREVIEW_SIDE,
-    encode_preview,
-    encode_within,
-    size_within,
-)
-from .headers import (
-    HEIF_MIMES,
-    Header,
-    check_limits,
-    open_heif,
-    read_header,
-    undecodable,
-)
+from ...core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+from .encoding import PREVIEW_SIDE, encode_preview, encode_within, size_within
+from .headers import HEIF_MIMES, Header, check_limits, open_heif, read_header, undecodable
 from .jpeg import is_one_whole_scan
-from .libvips import (
-    VipsError,
-    as_srgb,
-    fit,
-    open_image,
-)
+from .libvips import VipsError, as_srgb, fit, open_image
 from .stripping import strip_jpeg, strip_png, strip_webp
 
 _STRIPPERS = {"image/jpeg": strip_jpeg, "image/png": strip_png, "image/webp": strip_webp}

@@ -10,12 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from ...core.domain.media import (
-    ImageFacts,
-    ImageLimits,
-    Picture,
-    PictureNeeds,
-)
+from ...core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 from .sniffing import sniff
 
 _T = TypeVar("_T")

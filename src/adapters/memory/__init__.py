@@ -6,20 +6,20 @@ All of it belongs to one event loop, and all of it is gone with the process.
 from __future__ import annotations
 
 from ...core.ports.accounts import AdminRepository, FailureCounter
-from ...core.ports.audit_log import AuditLog
 from ...core.ports.clock import Clock
 from ...core.ports.database import DatabaseStatus
-from ...core.ports.ingest_requests import IngestRequestRepository
-from ...core.ports.job_log import JobLog
 from ...core.ports.job_queue import JobQueue, JobSignals
-from ...core.ports.job_repository import JobRepository
-from ...core.ports.media_repository import MediaRepository
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
-from ...core.ports.result_index import ResultIndex
+from ...core.ports.repositories.audit_log import AuditLog
+from ...core.ports.repositories.ingest_requests import IngestRequestRepository
+from ...core.ports.repositories.job_log import JobLog
+from ...core.ports.repositories.job_repository import JobRepository
+from ...core.ports.repositories.media_repository import MediaRepository
+from ...core.ports.repositories.result_index import ResultIndex
+from ...core.ports.repositories.settings_repository import SettingsRepository
+from ...core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ...core.ports.secrets import SecretRepository, SigningKeyRepository
-from ...core.ports.settings_repository import SettingsRepository
-from ...core.ports.slot_repository import SlotRepository, TemplateRepository
 from ...core.ports.stats_service import StatsService
 from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
 from ...core.ports.workers import WorkerRegistry

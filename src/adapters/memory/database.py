@@ -12,17 +12,8 @@ from uuid import UUID
 
 from ...core.domain.errors import JobNotFound
 from ...core.domain.ids import new_id
-from ...core.domain.job import (
-    Job,
-    JobEvent,
-    JobSource,
-    JobState,
-    LogEntry,
-    LogEvent,
-    Outcome,
-    finalize,
-)
-from ...core.domain.provider_usage import Usage
+from ...core.domain.job import Job, JobEvent, JobSource, JobState, LogEntry, LogEvent, Outcome, finalize
+from ...core.domain.routing.provider_usage import Usage
 from ...core.domain.stats import Ended, ended_job
 from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from ...core.ports.clock import Clock

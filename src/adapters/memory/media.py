@@ -13,12 +13,7 @@ from uuid import UUID
 import msgspec
 
 from ...core.domain.errors import MediaNotFound, PayloadTooLarge
-from ...core.domain.media import (
-    MediaKey,
-    MediaKind,
-    MediaObject,
-    StoredFile,
-)
+from ...core.domain.media import MediaKey, MediaKind, MediaObject, StoredFile
 from ...core.ports.clock import Clock
 
 _CHUNK_BYTES = 256 * 1024

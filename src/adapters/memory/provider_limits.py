@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.domain.job import Claim, JobState
-from ...core.domain.provider_usage import (
+from ...core.domain.routing.provider_usage import (
     PERMIT_POLL,
     Admission,
     CallRecord,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...core.domain.settings import StoredPassword, StoredSettings
-from ...core.ports.settings_repository import SettingsUpdate
+from ...core.ports.repositories.settings_repository import SettingsUpdate
 from .audit import MemoryAuditLog
 from .secrets import MemorySecretRepository
 

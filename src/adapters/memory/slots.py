@@ -9,16 +9,10 @@ from uuid import UUID
 import msgspec
 
 from ...core.domain.audit import AuditEntry
-from ...core.domain.errors import (
-    BindingTaken,
-    SlotNotFound,
-    TemplateNotFound,
-    template_bound,
-    template_under_way,
-)
+from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
 from ...core.domain.job import Job
 from ...core.domain.media import MediaKey, MediaKind, TemplateMedia
-from ...core.domain.slot import Route, Slot, TemplateBinding
+from ...core.domain.slots.slot import Route, Slot, TemplateBinding
 from ...core.ports.clock import Clock
 from .audit import MemoryAuditLog
 from .database import MemoryDatabase

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
-from ...core.domain.provider_usage import CallOutcome
+from ...core.domain.routing.provider_usage import CallOutcome
 from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
 

@@ -13,7 +13,7 @@ from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import WebhookNotFound
 from ...core.domain.pagination import Page, Position
 from ...core.domain.webhook import Delivery, DeliveryState, Webhook
-from ...core.ports.slot_repository import SlotRepository
+from ...core.ports.repositories.slot_repository import SlotRepository
 from .audit import MemoryAuditLog
 from .database import MemoryDatabase
 

@@ -99,33 +99,47 @@ class Batcher(Generic[Item, Answer]):
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._tasks = TaskSet()
         self._runner: asyncio.Task[None] | None = None
+        self._called = asyncio.Event()
+        self._closing = False
 
     async def call(self, item: Item) -> Answer:
         """The answer for this item. QueueUnavailable. Cancelling the caller does not undo a batch under way."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
+        self._called.set()
         if self._runner is None or self._runner.done():
             self._runner = self._tasks.start(self._run(), name="database batches")
         return await answer
 
     async def close(self) -> None:
         """Wait for the batches under way."""
+        self._closing = True
+        self._called.set()
         await self._tasks.close()
 
     async def _run(self) -> None:
-        while self._waiting:
-            try:
-                await self._connections.acquire()
-            except QueueUnavailable as error:
-                waiting, self._waiting = self._waiting, []
-                _answer(waiting, [error] * len(waiting))
-                continue
-            try:
-                # Only now: what arrived while this waited for a connection travels along.
-                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
-                await self._run_batch(batch)
-            finally:
-                self._connections.release()
+        """Run batches until the end: one task for all calls, not one for each."""
+        while True:
+            while self._waiting:
+                await self._next_batch()
+            if self._closing:
+                return
+            self._called.clear()
+            await self._called.wait()
+
+    async def _next_batch(self) -> None:
+        try:
+            await self._connections.acquire()
+        except QueueUnavailable as error:
+            waiting, self._waiting = self._waiting, []
+            _answer(waiting, [error] * len(waiting))
+            return
+        try:
+            # Only now: what arrived while this waited for a connection travels along.
+            batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+            await self._run_batch(batch)
+        finally:
+            self._connections.release()
 
     async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         items = [item for item, _ in batch]

@@ -10,12 +10,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from ...core.domain.errors import QueueUnavailable
-from .database import (
-    CONNECT_TIMEOUT_SECONDS,
-    Database,
-    _sqlalchemy_url,
-    unavailable,
-)
+from .database import CONNECT_TIMEOUT_SECONDS, Database, _sqlalchemy_url, unavailable
 from .schema import SCHEMA
 
 REVISIONS = ("0001",)

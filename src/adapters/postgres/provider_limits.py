@@ -16,7 +16,7 @@ import psycopg
 from sqlalchemy import func, select
 
 from ...core.domain.job import Claim
-from ...core.domain.provider_usage import (
+from ...core.domain.routing.provider_usage import (
     PERMIT_POLL,
     Admission,
     CallRecord,

@@ -12,7 +12,7 @@ from sqlalchemy import update as update_row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.settings import StoredPassword, StoredSettings
-from ...core.ports.settings_repository import SettingsUpdate
+from ...core.ports.repositories.settings_repository import SettingsUpdate
 from .audit import write_audit
 from .database import Database
 from .schema import app_settings

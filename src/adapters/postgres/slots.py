@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import SlotNotFound, TemplateNotFound
-from ...core.domain.slot import Route, Slot, TemplateBinding
+from ...core.domain.slots.slot import Route, Slot, TemplateBinding
 from .audit import write_audit
 from .database import Database
 from .schema import slot_templates, slots

@@ -13,27 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.audit import AuditEntry
-from ...core.domain.errors import (
-    BindingTaken,
-    SlotNotFound,
-    TemplateNotFound,
-    template_bound,
-    template_under_way,
-)
-from ...core.domain.media import (
-    MediaKey,
-    MediaKind,
-    StoredFile,
-    TemplateMedia,
-)
+from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
+from ...core.domain.media import MediaKey, MediaKind, StoredFile, TemplateMedia
 from .audit import write_audit
 from .database import Database
-from .schema import (
-    jobs,
-    slot_templates,
-    slots,
-    template_media,
-)
+from .schema import jobs, slot_templates, slots, template_media
 from .slots import LOCK_BINDINGS
 
 Bindings = tuple[tuple[str, str], ...]

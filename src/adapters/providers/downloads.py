@@ -6,20 +6,10 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import NoReturn
 
-from ...core.ports.provider import (
-    Down,
-    Rejected,
-    Retryable,
-    Unavailable,
-)
+from ...core.ports.provider import Down, Rejected, Retryable, Unavailable
 from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressRefused
 from ..http_client.client import SafeHttpClient
-from ..http_client.messages import (
-    AddressUnusable,
-    AnswerTooLarge,
-    HttpRequest,
-    HttpResponse,
-)
+from ..http_client.messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse
 from ..http_client.retry_after import retry_after
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024

@@ -14,15 +14,8 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ...core.domain.slot import RouteEntry
-from ...core.ports.provider import (
-    Down,
-    NotConfigured,
-    ProviderContext,
-    ProviderError,
-    Retryable,
-    Unavailable,
-)
+from ...core.domain.slots.slot import RouteEntry
+from ...core.ports.provider import Down, NotConfigured, ProviderContext, ProviderError, Retryable, Unavailable
 from ..http_client.client import remark
 from ..system_clock import SYSTEM_CLOCK
 

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from .aggregation import (
-    MetricFamily,
-    RestartSafeCounters,
-    Sample,
-    decode_families,
-    encode_families,
-    summed,
-    total,
-)
+from .aggregation import MetricFamily, RestartSafeCounters, Sample, decode_families, encode_families, summed, total
 from .instruments import GAUGES, INSTRUMENTS, Instrument
 from .opentelemetry import OpenTelemetry
 from .prometheus import MetricsServer, exposition

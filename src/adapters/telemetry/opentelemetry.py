@@ -14,19 +14,14 @@ from typing import TYPE_CHECKING, Any
 from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
-from ...core.domain.provider_usage import CallOutcome
+from ...core.domain.routing.provider_usage import CallOutcome
 from ...core.domain.trace_context import IngestOutcome
 from ...core.ports.telemetry import Fact, Span
 from ...core.services.support.null_telemetry import NULL_SPAN
 from ..system_clock import SYSTEM_CLOCK
 from . import instruments
 from .aggregation import KeptExemplars, MetricFamily, families_of
-from .instruments import (
-    GAUGES,
-    INSTRUMENTS,
-    Instrument,
-    Kind,
-)
+from .instruments import GAUGES, INSTRUMENTS, Instrument, Kind
 from .spans import Tracing
 
 if TYPE_CHECKING:

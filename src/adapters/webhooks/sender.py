@@ -8,20 +8,9 @@ from datetime import timedelta
 from ...core.domain.errors import InvalidSettings, WebhookUnreachable
 from ...core.domain.field_errors import FieldError, FieldErrorCode
 from ...core.ports.provider import Down
-from ..http_client.address_guard import (
-    PRIVATE_HOSTS_VARIABLE,
-    AddressGuard,
-    AddressRefused,
-    Resolver,
-    resolve,
-)
+from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressGuard, AddressRefused, Resolver, resolve
 from ..http_client.client import SafeHttpClient
-from ..http_client.messages import (
-    AddressUnusable,
-    AnswerTooLarge,
-    HttpRequest,
-    host_and_port,
-)
+from ..http_client.messages import AddressUnusable, AnswerTooLarge, HttpRequest, host_and_port
 from ..system_clock import SYSTEM_CLOCK
 
 TIMEOUT = timedelta(seconds=10)

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from .media import Photo, StoredFile, StoredPicture
-from .slot import Route
+from .slots.slot import Route
 
 
 class JobState(enum.StrEnum):

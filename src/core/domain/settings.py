@@ -6,13 +6,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from .deadlines import (
-    DEFAULT_RESULT_RETENTION,
-    DEFAULT_SYNC_RESPONSE,
-    MAX_SYNC_RESPONSE,
-    MIN_SYNC_RESPONSE,
-)
-from .provider_usage import ProviderLimit
+from .deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
+from .routing.provider_usage import ProviderLimit
 
 MIB = 1024 * 1024
 

@@ -9,14 +9,7 @@ from typing import Protocol, Self
 from uuid import UUID
 
 from ..domain.audit import AuditEntry
-from ..domain.job import (
-    Claim,
-    Job,
-    JobSpec,
-    Outcome,
-    QueueDepth,
-    Result,
-)
+from ..domain.job import Claim, Job, JobSpec, Outcome, QueueDepth, Result
 
 
 class JobQueue(Protocol):

@@ -10,7 +10,7 @@ from uuid import UUID
 from ..domain.accounts import Actor
 from ..domain.job import Job, JobSource
 from ..domain.media import Photo
-from ..domain.slot import Slot
+from ..domain.slots.slot import Slot
 
 
 class JobService(Protocol):

@@ -8,11 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from ..domain.media import (
-    MediaKey,
-    MediaKind,
-    StoredFile,
-)
+from ..domain.media import MediaKey, MediaKind, StoredFile
 
 
 class MediaStore(Protocol):

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from ..domain.media import Picture, PictureNeeds
-from ..domain.provider_usage import ProviderLimit
-from ..domain.slot import RouteEntry
+from ..domain.routing.provider_usage import ProviderLimit
+from ..domain.slots.slot import RouteEntry
 
 
 class OperationInfo(msgspec.Struct, frozen=True, kw_only=True):

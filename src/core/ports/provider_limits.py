@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..domain.job import Claim
-from ..domain.provider_usage import (
-    Admission,
-    CallRecord,
-    ProviderHealth,
-    ProviderLimit,
-)
+from ..domain.routing.provider_usage import Admission, CallRecord, ProviderHealth, ProviderLimit
 
 
 class ProviderLimits(Protocol):

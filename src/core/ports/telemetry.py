@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..domain.job import FailureReason, JobSource
 from ..domain.media import MediaKind
-from ..domain.provider_usage import CallOutcome
+from ..domain.routing.provider_usage import CallOutcome
 from ..domain.trace_context import IngestOutcome
 
 Fact = str | int | float

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ...adapters.postgres import (
-    EmbeddedServer,
-    filling,
-    migrate,
-    snapshot,
-)
+from ...adapters.postgres import EmbeddedServer, filling, migrate, snapshot
 from ...core.domain.errors import ConfigurationError
 from ..config import PREFIX, Settings
 from ..container import DATABASE

@@ -10,7 +10,7 @@ import click
 from dishka import AsyncContainer
 
 from ...core.domain.errors import PhotoChangerError
-from ...core.ports.slot_repository import SlotRepository
+from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
 from ..builtin_providers import Providers

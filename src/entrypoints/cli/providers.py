@@ -10,17 +10,13 @@ from dishka import AsyncContainer
 
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import PhotoChangerError
-from ...core.domain.provider_usage import ProviderHealth, ProviderLimit
+from ...core.domain.routing.provider_usage import ProviderHealth, ProviderLimit
 from ...core.domain.settings import PROVIDER_BOUNDS
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.settings.service import SettingsService
 from ..builtin_providers import Providers
 from ..config import Settings
-from ..diagnostics.provider_listing import (
-    ListedKey,
-    ListedProvider,
-    ProviderListing,
-)
+from ..diagnostics.provider_listing import ListedKey, ListedProvider, ProviderListing
 from ..provider_plugins import SkippedPlugin
 from .runtime import MAX_INPUT_BYTES, configured, open_container, run_async
 from .tables import json_text, make_console, make_table

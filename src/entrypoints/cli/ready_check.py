@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ...core.domain.slot_check import SlotCheck
+from ...core.domain.slots.slot_check import SlotCheck
 from ..config import Settings
 from ..diagnostics.ready_check_report import CheckFinished, Line, Quota, ReadyCheckStream, line_json
 from .runtime import configured, open_container, run_async

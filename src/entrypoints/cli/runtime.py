@@ -44,10 +44,7 @@ async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
 
     The schema must be current; that of the embedded database is updated first. SchemaOutdated, QueueUnavailable.
     """
-    from ...adapters.postgres import (  # loaded here: `--help` and `send` need none of it
-        Database,
-        require_current_schema,
-    )
+    from ...adapters.postgres import Database, require_current_schema
     from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import migrate_database
     from ..container import make_container

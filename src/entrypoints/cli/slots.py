@@ -14,13 +14,8 @@ import msgspec
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import InvalidSettings, SlotNotFound, VersionConflict
 from ...core.domain.field_errors import FieldError, FieldErrorCode, below
-from ...core.domain.slot import (
-    Slot,
-    changed_fields,
-    shipped_slots,
-    slot_document,
-)
-from ...core.ports.slot_repository import SlotRepository
+from ...core.domain.slots.slot import Slot, changed_fields, shipped_slots, slot_document
+from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.services.slots.service import SlotService
 from ..config import Settings
 from .runtime import configured, open_container, run_async

@@ -11,7 +11,7 @@ import yaml
 
 from ...adapters.atomic_file import atomic_file
 from ...core.domain.errors import InvalidJson, PhotoChangerError
-from ...core.domain.slot import Slot, slot_document
+from ...core.domain.slots.slot import Slot, slot_document
 from ..strict_json import MAX_DEPTH, parse_json, require_plain
 
 MAX_BYTES = 1024 * 1024

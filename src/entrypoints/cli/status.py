@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ...core.domain.errors import PhotoChangerError
 from ...core.domain.job import QueueDepth
-from ...core.domain.provider_usage import Breaker, ProviderHealth
+from ...core.domain.routing.provider_usage import Breaker, ProviderHealth
 from ...core.domain.worker import WorkerStatus
 from ..config import Settings
 from ..diagnostics.status import DiskStatus, FailedJob, Status, collect_status, status_body

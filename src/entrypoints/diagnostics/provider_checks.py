@@ -8,13 +8,8 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from ...core.domain.errors import InvalidSettings, PhotoChangerError
-from ...core.domain.slot import RouteEntry, Slot
-from ...core.ports.provider import (
-    NotConfigured,
-    Provider,
-    ProviderError,
-    ProviderInfo,
-)
+from ...core.domain.slots.slot import RouteEntry, Slot
+from ...core.ports.provider import NotConfigured, Provider, ProviderError, ProviderInfo
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
 from ..config import Settings, key_variable

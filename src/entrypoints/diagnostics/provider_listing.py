@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ...core.domain.provider_usage import ProviderHealth, ProviderLimit
+from ...core.domain.routing.provider_usage import ProviderHealth, ProviderLimit
 from ...core.ports.provider import NotConfigured, OperationInfo, Provider
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import KeyState, ProviderKeys

@@ -13,9 +13,9 @@ from typing import Literal
 import msgspec
 
 from ...core.domain.errors import QueueUnavailable
-from ...core.domain.provider_usage import ProviderHealth, ProviderLimit
-from ...core.domain.slot import Slot
-from ...core.domain.slot_check import SlotCheck
+from ...core.domain.routing.provider_usage import ProviderHealth, ProviderLimit
+from ...core.domain.slots.slot import Slot
+from ...core.domain.slots.slot_check import SlotCheck
 from ...core.ports.clock import Clock
 from ...core.services.slots.ready_check import ReadyCheck
 from .provider_listing import ListedKey, ListedProvider, ProviderListing

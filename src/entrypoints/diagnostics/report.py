@@ -9,9 +9,9 @@ from dishka import AsyncContainer
 from ...core.ports.accounts import AdminRepository
 from ...core.ports.clock import Clock
 from ...core.ports.database import DatabaseStatus
+from ...core.ports.repositories.settings_repository import SettingsRepository
+from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.ports.secrets import SecretBox, SigningKeyRepository
-from ...core.ports.settings_repository import SettingsRepository
-from ...core.ports.slot_repository import SlotRepository
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace

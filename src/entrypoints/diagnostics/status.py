@@ -11,12 +11,12 @@ from dishka import AsyncContainer
 
 from ...core.domain.errors import StorageUnavailable
 from ...core.domain.job import JobFilter, JobOrder, JobState, QueueDepth
-from ...core.domain.provider_usage import ProviderHealth
+from ...core.domain.routing.provider_usage import ProviderHealth
 from ...core.domain.worker import WorkerStatus
 from ...core.ports.clock import Clock
 from ...core.ports.job_queue import JobQueue
-from ...core.ports.job_repository import JobRepository
 from ...core.ports.provider_limits import ProviderLimits
+from ...core.ports.repositories.job_repository import JobRepository
 from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.providers.registry import ProviderRegistry

@@ -19,7 +19,7 @@ from ...core.ports.job_queue import JobQueue
 from ...core.ports.job_service import JobService
 from ...core.ports.media_service import MediaService
 from ...core.ports.media_store import MediaStore
-from ...core.ports.slot_repository import SlotRepository
+from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.ports.stats_service import StatsService
 from ...core.services.maintenance.sweeper import Sweeper
 from ...core.services.support.concurrency import Supervisor

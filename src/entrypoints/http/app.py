@@ -20,60 +20,26 @@ from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
 from .api.audit import list_audit
 from .api.events import events
-from .api.jobs import (
-    cancel_job,
-    get_job,
-    get_job_logs,
-    get_job_photo,
-    list_jobs,
-)
+from .api.jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
 from .api.last_request import get_last_request
 from .api.media import purge, register_media
 from .api.overview import overview
 from .api.providers import list_providers
 from .api.ready_check import ready_check
 from .api.settings import get_settings, put_settings
-from .api.slots import (
-    get_slot,
-    list_slots,
-    put_slot,
-    reset_stats,
-)
+from .api.slots import get_slot, list_slots, put_slot, reset_stats
 from .api.stats import global_stats, slot_stats
 from .api.status import status
-from .api.templates import (
-    delete_template,
-    get_template,
-    get_template_thumbnail,
-    list_templates,
-    register_template,
-)
+from .api.templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .api.test_run import test_run
-from .api.webhooks import (
-    delete_webhook,
-    get_webhook,
-    list_deliveries,
-    put_webhook,
-    redeliver,
-    rotate_webhook_secret,
-)
+from .api.webhooks import delete_webhook, get_webhook, list_deliveries, put_webhook, redeliver, rotate_webhook_secret
 from .auth.access import AccessGuard
-from .auth.login import (
-    begin_session,
-    end_session,
-    login,
-    me,
-)
+from .auth.login import begin_session, end_session, login, me
 from .dependencies import resolve_dependencies, with_container
 from .ingest.handler import ingest
 from .ingest.recorder import RequestRecorder
 from .middleware import RequestMiddleware
-from .ops.contract import (
-    docs,
-    docs_asset,
-    openapi_json,
-    openapi_yaml,
-)
+from .ops.contract import docs, docs_asset, openapi_json, openapi_yaml
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers

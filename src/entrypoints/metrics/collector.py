@@ -23,7 +23,7 @@ from ...adapters.telemetry.instruments import (
 )
 from ...core.domain.errors import PhotoChangerError
 from ...core.domain.media import MediaKind
-from ...core.domain.provider_usage import Breaker
+from ...core.domain.routing.provider_usage import Breaker
 from ...core.ports.clock import Clock
 from ...core.ports.job_queue import JobQueue
 from ...core.ports.media_store import MediaStore

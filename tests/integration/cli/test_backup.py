@@ -15,12 +15,7 @@ from photochanger.adapters.postgres import EmbeddedServer
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import (
-    Service,
-    environment,
-    rows,
-    serving,
-)
+from tests.support.service import Service, environment, rows, serving
 
 PHOTO = photos.jpeg(320, 240)
 
@@ -169,7 +164,7 @@ def test_nothing_moves_while_a_service_runs_on_it(tmp_path: Path, postgres_serve
     with serving(home) as service:
         refused = run("db", "move", url, home=home)
         assert refused.returncode == 1
-        assert "stop it first" in refused.stderr
+        assert "Stop it first" in refused.stderr
         assert rows(url, "select to_regnamespace('photochanger')") == [(None,)]
         assert service.send(PHOTO).status_code == 200
 

@@ -6,13 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.support.service import (
-    command,
-    environment,
-    eventually,
-    rows,
-    serving,
-)
+from tests.support.service import command, environment, eventually, rows, serving
 
 
 def ready_check(home: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:

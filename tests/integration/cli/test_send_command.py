@@ -9,26 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from photochanger.core.domain.slot import FailureAnswer, ResponseMode
+from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
 
 from tests.support import photos
-from tests.support.http_server import (
-    PASSWORD,
-    PICTURE,
-    Gate,
-    Service,
-    serving,
-)
-from tests.support.sender import (
-    NULL_TELEMETRY,
-    Studio,
-    answer,
-    answering,
-    finished,
-    held,
-    read_until,
-    url_of,
-)
+from tests.support.http_server import PASSWORD, PICTURE, Gate, Service, serving
+from tests.support.sender import NULL_TELEMETRY, Studio, answer, answering, finished, held, read_until, url_of
 
 pytestmark = pytest.mark.anyio
 

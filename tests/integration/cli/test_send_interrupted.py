@@ -11,21 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support import photos
-from tests.support.http_server import (
-    PICTURE,
-    Gate,
-    Service,
-    serving,
-)
-from tests.support.sender import (
-    Studio,
-    answer,
-    answering,
-    finished,
-    held,
-    read_until,
-    url_of,
-)
+from tests.support.http_server import PICTURE, Gate, Service, serving
+from tests.support.sender import Studio, answer, answering, finished, held, read_until, url_of
 
 pytestmark = pytest.mark.anyio
 

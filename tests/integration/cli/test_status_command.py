@@ -13,13 +13,7 @@ from typing import Any
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import (
-    command,
-    environment,
-    eventually,
-    rows,
-    serving,
-)
+from tests.support.service import command, environment, eventually, rows, serving
 
 HUGE = str(1024**5)
 """More bytes than any disk here has."""

@@ -10,14 +10,7 @@ from photochanger.core.domain.accounts import Permission
 
 from tests.support.administration import Administrator, described, token_of
 from tests.support.api_routes import filled, routes
-from tests.support.http_server import (
-    END,
-    FORM,
-    PASSWORD,
-    Service,
-    part,
-    serving,
-)
+from tests.support.http_server import END, FORM, PASSWORD, Service, part, serving
 
 pytestmark = pytest.mark.anyio
 

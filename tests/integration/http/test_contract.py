@@ -23,13 +23,7 @@ from photochanger.entrypoints.http.ops.contract_file import contract_path
 from photochanger.entrypoints.http.protocol.problems import STATUS
 from photochanger.entrypoints.http.protocol.query import cursor_of
 
-from tests.support.http_server import (
-    ADMIN_PASSWORD,
-    FORM,
-    PASSWORD,
-    form,
-    serving,
-)
+from tests.support.http_server import ADMIN_PASSWORD, FORM, PASSWORD, form, serving
 
 _SERVED = ("photochanger.core.", "photochanger.adapters.")
 """Where errors are raised that requests may meet; the command line has some of its own."""

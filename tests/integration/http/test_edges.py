@@ -15,14 +15,7 @@ from photochanger.core.domain.errors import StorageUnavailable
 from photochanger.core.ports.media_service import MediaService
 
 from tests.support.administration import Administrator, described
-from tests.support.http_server import (
-    FORM,
-    PASSWORD,
-    Service,
-    form,
-    running,
-    serving,
-)
+from tests.support.http_server import FORM, PASSWORD, Service, form, running, serving
 
 pytestmark = pytest.mark.anyio
 

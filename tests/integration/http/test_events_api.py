@@ -12,18 +12,13 @@ import yaml
 from photochanger.core.domain.accounts import COMMAND_LINE, TOKEN_LIFE, Identity
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.ports.clock import Clock
-from photochanger.core.ports.job_log import JobLog
+from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.jobs.event_stream import EventStream
 from photochanger.entrypoints.http.api import events as events_module
 from photochanger.entrypoints.http.ops.contract_file import contract_path
 
-from tests.support.administration import (
-    ADMIN,
-    Administrator,
-    described,
-    listening,
-)
+from tests.support.administration import ADMIN, Administrator, described, listening
 from tests.support.contract_rules import misfit
 from tests.support.http_server import Gate, Service
 

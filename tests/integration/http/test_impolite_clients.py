@@ -13,16 +13,7 @@ from photochanger.entrypoints.http import server
 from photochanger.entrypoints.http.protocol import body as bodies
 
 from tests.support import photos
-from tests.support.http_server import (
-    END,
-    PICTURE,
-    Gate,
-    Service,
-    form,
-    head,
-    part,
-    until,
-)
+from tests.support.http_server import END, PICTURE, Gate, Service, form, head, part, until
 
 pytestmark = pytest.mark.anyio
 

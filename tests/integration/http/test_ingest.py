@@ -14,20 +14,12 @@ import pytest
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.domain.job import JobState
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.slot import FailureAnswer, ResponseMode
+from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 
 from tests.support import photos
-from tests.support.http_server import (
-    END,
-    PASSWORD,
-    PICTURE,
-    Gate,
-    Service,
-    part,
-    serving,
-)
+from tests.support.http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving
 
 pytestmark = pytest.mark.anyio
 

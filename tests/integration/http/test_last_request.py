@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 
 from tests.support import photos
 from tests.support.administration import Administrator, described
-from tests.support.http_server import (
-    END,
-    PASSWORD,
-    Service,
-    part,
-    until,
-)
+from tests.support.http_server import END, PASSWORD, Service, part, until
 
 pytestmark = pytest.mark.anyio
 

@@ -17,18 +17,12 @@ from photochanger.adapters.security import Argon2PasswordHasher
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Permission
 from photochanger.core.domain.settings import StoredPassword
 from photochanger.core.ports.accounts import AdminRepository, PasswordHasher
-from photochanger.core.ports.settings_repository import SettingsRepository, SettingsUpdate
+from photochanger.core.ports.repositories.settings_repository import SettingsRepository, SettingsUpdate
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.signing_keys import SigningKeys
 from photochanger.core.services.settings.service import SettingsService
 
-from tests.support.administration import (
-    ADMIN,
-    ADMIN_PASSWORD,
-    described,
-    sign_in,
-    token_of,
-)
+from tests.support.administration import ADMIN, ADMIN_PASSWORD, described, sign_in, token_of
 from tests.support.http_server import Service, form, serving
 
 pytestmark = pytest.mark.anyio

@@ -11,13 +11,7 @@ from photochanger.core.domain.media import MediaKind
 
 from tests.support import photos
 from tests.support.administration import Administrator, described, fields_of
-from tests.support.http_server import (
-    END,
-    FORM,
-    Gate,
-    Service,
-    part,
-)
+from tests.support.http_server import END, FORM, Gate, Service, part
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
-from photochanger.core.domain.provider_usage import Breaker
+from photochanger.core.domain.routing.provider_usage import Breaker
 from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.provider import ProviderRequest, Rejected

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.job import FailureReason
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.job_queue import JobQueue
-from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 
 from tests.support.administration import Administrator, described
 from tests.support.builders import new_job, outcome_failed

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 
 from tests.support.http_server import Service
 

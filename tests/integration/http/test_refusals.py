@@ -10,16 +10,7 @@ import pytest
 from photochanger.core.domain.media import MediaKind
 
 from tests.support import photos
-from tests.support.http_server import (
-    END,
-    FORM,
-    PASSWORD,
-    Gate,
-    Service,
-    form,
-    part,
-    serving,
-)
+from tests.support.http_server import END, FORM, PASSWORD, Gate, Service, form, part, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -12,13 +12,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, TOKEN_
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
-from tests.support.administration import (
-    ADMIN,
-    ADMIN_PASSWORD,
-    Administrator,
-    described,
-    sign_in,
-)
+from tests.support.administration import ADMIN, ADMIN_PASSWORD, Administrator, described, sign_in
 from tests.support.api_routes import filled, routes
 from tests.support.http_server import Service, serving
 

@@ -10,12 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.administration import Administrator, described, fields_of
-from tests.support.http_server import (
-    PASSWORD,
-    Gate,
-    Service,
-    form,
-)
+from tests.support.http_server import PASSWORD, Gate, Service, form
 
 pytestmark = pytest.mark.anyio
 

@@ -22,9 +22,9 @@ from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.ports.accounts import PasswordHasher
-from photochanger.core.ports.audit_log import AuditLog
+from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.settings_repository import SettingsRepository
 from photochanger.core.ports.secrets import SecretBox, SecretRepository
-from photochanger.core.ports.settings_repository import SettingsRepository
 from sqlalchemy import Engine, event
 
 from tests.support.administration import Administrator, token_of

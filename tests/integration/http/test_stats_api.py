@@ -10,15 +10,10 @@ import pytest
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.job import FailureReason, JobSource
 from photochanger.core.ports.job_queue import JobQueue
-from photochanger.core.ports.slot_repository import SlotRepository
+from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.ports.stats_service import StatsService
 
-from tests.support.administration import (
-    Administrator,
-    described,
-    fields_of,
-    token_of,
-)
+from tests.support.administration import Administrator, described, fields_of, token_of
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 from tests.support.http_server import Service
 

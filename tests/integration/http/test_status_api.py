@@ -9,7 +9,7 @@ import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.errors import StorageUnavailable
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.domain.worker import WorkerReport
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.media_store import MediaStore
@@ -17,12 +17,7 @@ from photochanger.core.ports.workers import WorkerRegistry
 
 from tests.support.administration import Administrator, sign_in, token_of
 from tests.support.builders import new_job, outcome_failed
-from tests.support.http_server import (
-    ADMIN_PASSWORD,
-    PASSWORD,
-    Service,
-    serving,
-)
+from tests.support.http_server import ADMIN_PASSWORD, PASSWORD, Service, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.administration import (
-    Administrator,
-    described,
-    fields_of,
-    sign_in,
-)
+from tests.support.administration import Administrator, described, fields_of, sign_in
 from tests.support.http_server import Service, serving, until
 from tests.support.standins.server import Answer, Received, StandInServer
 

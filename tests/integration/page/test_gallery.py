@@ -9,7 +9,7 @@ from pathlib import Path
 
 import photochanger
 import pytest
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from playwright.async_api import Browser, expect
 
 from tests.support import photos

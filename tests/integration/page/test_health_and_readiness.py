@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 from playwright.async_api import expect
 

@@ -11,15 +11,7 @@ from playwright.async_api import Browser, Route, expect
 
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import PHONE, Browsing, browsing
-from tests.support.evening import (
-    MARKUP,
-    as_if_slow,
-    demo_photo,
-    named_slots,
-    pictured,
-    refused,
-    second_time_lucky,
-)
+from tests.support.evening import MARKUP, as_if_slow, demo_photo, named_slots, pictured, refused, second_time_lucky
 from tests.support.http_server import Gate, Service, until
 
 pytestmark = pytest.mark.anyio

@@ -17,12 +17,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.support import photos
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import Browsing, browsing
-from tests.support.http_server import (
-    END,
-    PASSWORD,
-    Service,
-    part,
-)
+from tests.support.http_server import END, PASSWORD, Service, part
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,7 @@ import pytest
 from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.ports.provider import ProviderError, ProviderResult
 
-from tests.support.standins.calls import (
-    FACE,
-    STYLE,
-    FixedContext,
-    provider_request,
-)
+from tests.support.standins.calls import FACE, STYLE, FixedContext, provider_request
 from tests.support.standins.turbotext import KEY, TurbotextStandIn
 
 PHOTO_URL = "https://booth.example/public/media/photo-0198.jpg"

@@ -14,13 +14,7 @@ import yaml
 from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.config import Settings
 
-from tests.support.compose_file import (
-    DEPLOY,
-    compose,
-    example_settings,
-    services,
-    settings_of,
-)
+from tests.support.compose_file import DEPLOY, compose, example_settings, services, settings_of
 
 ROOT = DEPLOY.parent
 SCHEMA = json.loads((ROOT / "tests/vendored/compose-spec.json").read_text())

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.dockerfile import (
-    ROOT,
-    faults,
-    ignores,
-    left_out,
-    parse,
-)
+from tests.support.dockerfile import ROOT, faults, ignores, left_out, parse
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PATTERNS = ignores((ROOT / ".dockerignore").read_text())

@@ -11,12 +11,7 @@ from uuid import uuid4
 
 import pytest
 from photochanger.core.ports.provider import Provider, ProviderContext
-from photochanger.entrypoints.provider_plugins import (
-    GROUP,
-    SkippedPlugin,
-    installed_ids,
-    load_providers,
-)
+from photochanger.entrypoints.provider_plugins import GROUP, SkippedPlugin, installed_ids, load_providers
 from photochanger.testing import ContractContext
 
 pytestmark = pytest.mark.anyio

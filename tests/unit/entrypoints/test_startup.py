@@ -12,12 +12,7 @@ from photochanger import Settings
 from photochanger.adapters.memory import memory_adapters
 from photochanger.core.ports.accounts import PasswordHasher
 from photochanger.core.services.auth.admins import AdminService
-from photochanger.entrypoints.bootstrap import (
-    InitialCredentials,
-    print_initial_credentials,
-    seed,
-    seed_quietly,
-)
+from photochanger.entrypoints.bootstrap import InitialCredentials, print_initial_credentials, seed, seed_quietly
 from photochanger.entrypoints.container import make_container
 
 from tests.support.world import CountingHasher

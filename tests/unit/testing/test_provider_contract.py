@@ -13,7 +13,7 @@ import pytest
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import PictureNeeds
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     NotConfigured,
     OperationInfo,

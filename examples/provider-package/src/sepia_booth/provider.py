@@ -12,15 +12,9 @@ import msgspec
 from photochanger.adapters.providers.schemas import settings_schema, unknown_operation
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import PictureNeeds
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.domain.validation import parse_fields
-from photochanger.core.ports.provider import (
-    OperationInfo,
-    ProviderInfo,
-    ProviderRequest,
-    ProviderResult,
-    Rejected,
-)
+from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
 from PIL import Image, ImageOps
 
 _DUOTONE = "duotone"

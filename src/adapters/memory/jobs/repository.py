@@ -6,15 +6,11 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from ....core.domain.job import (
-    Job,
-    JobFilter,
-    JobOrder,
-)
+from ....core.domain.job import Job, JobFilter, JobOrder
 from ....core.domain.media import MediaKey
 from ....core.domain.pagination import Page, Position
 from ....core.domain.result_files import result_keys
-from ....core.domain.slot_health import RecentOutcomes, last_jobs, tells_of_slot
+from ....core.domain.slots.slot_health import RecentOutcomes, last_jobs, tells_of_slot
 from ..database import MemoryDatabase
 
 

@@ -8,15 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, literal_column, not_, select, true, tuple_
 
-from ....core.domain.job import (
-    Job,
-    JobFilter,
-    JobOrder,
-    JobSource,
-    JobState,
-)
+from ....core.domain.job import Job, JobFilter, JobOrder, JobSource, JobState
 from ....core.domain.pagination import Page, Position
-from ....core.domain.slot_health import NOT_THE_SLOTS
+from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS
 

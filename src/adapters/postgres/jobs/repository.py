@@ -12,15 +12,11 @@ from psycopg.rows import dict_row
 from sqlalchemy import bindparam, func, select
 
 from ....core.domain.errors import JobNotFound
-from ....core.domain.job import (
-    Job,
-    JobFilter,
-    JobOrder,
-)
+from ....core.domain.job import Job, JobFilter, JobOrder
 from ....core.domain.media import MediaKey, MediaKind
 from ....core.domain.pagination import Page, Position
 from ....core.domain.result_files import job_id_from_name
-from ....core.domain.slot_health import RecentOutcomes
+from ....core.domain.slots.slot_health import RecentOutcomes
 from ..database import Database
 from ..schema import jobs
 from ..stats import sql as stats_sql

@@ -17,21 +17,9 @@ from google import genai
 from google.genai import errors, types
 
 from ....core.domain.media import Picture
-from ....core.ports.provider import (
-    Down,
-    NotConfigured,
-    ProviderError,
-    ProviderResult,
-    Rejected,
-    Retryable,
-)
+from ....core.ports.provider import Down, NotConfigured, ProviderError, ProviderResult, Rejected, Retryable
 from ...system_clock import SYSTEM_CLOCK
-from ..sdk import (
-    called,
-    error_from_transport,
-    scrubbed,
-    seconds_left,
-)
+from ..sdk import called, error_from_transport, scrubbed, seconds_left
 from ..sdk_http import UploadBroken
 from .errors import blocked, error_from_status, without_picture
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import Picture, PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
     OperationInfo,

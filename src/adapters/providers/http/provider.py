@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import MIME_EXTENSIONS, Picture, PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
     Down,
     NotConfigured,
@@ -31,23 +31,11 @@ from ...http_client.address_guard import (
     resolve,
 )
 from ...http_client.client import SafeHttpClient, fits_header
-from ...http_client.messages import (
-    AddressUnusable,
-    AnswerTooLarge,
-    HttpRequest,
-    HttpResponse,
-    Upload,
-    host_and_port,
-)
+from ...http_client.messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse, Upload, host_and_port
 from ...http_client.retry_after import retry_after
 from ..downloads import MAX_PICTURE_BYTES, picture_of
 from ..schemas import settings_schema, unknown_operation
-from .settings import (
-    ROLES,
-    Body,
-    HttpSettings,
-    parse_http_settings,
-)
+from .settings import ROLES, Body, HttpSettings, parse_http_settings
 
 _OPERATION = "image_edit"
 _LOOK_UP_SECONDS = 5.0

@@ -10,12 +10,7 @@ import pyvips
 from ....core.domain.media import Picture
 from ....core.ports.provider import ProviderResult, Rejected
 from ...imaging.libvips import VipsError, open_shrunk
-from .effects import (
-    backgrounds,
-    frames,
-    looks,
-    tone,
-)
+from .effects import backgrounds, frames, looks, tone
 from .effects.settings import (
     BACKGROUND_ROLE,
     FRAME_ROLE,

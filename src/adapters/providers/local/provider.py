@@ -15,15 +15,9 @@ import msgspec
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import Picture, PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
-from ....core.ports.provider import (
-    OperationInfo,
-    ProviderInfo,
-    ProviderRequest,
-    ProviderResult,
-    Rejected,
-)
+from ....core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
 from ..schemas import settings_schema, unknown_operation
 from .effects.settings import (
     BACKGROUND_ROLE,

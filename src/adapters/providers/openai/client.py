@@ -18,18 +18,8 @@ import pydantic
 from openai.types import ImagesResponse
 
 from ....core.domain.media import MIME_EXTENSIONS, Picture
-from ....core.ports.provider import (
-    Down,
-    ProviderError,
-    ProviderResult,
-    Retryable,
-)
-from ..sdk import (
-    called,
-    error_from_transport,
-    scrubbed,
-    seconds_left,
-)
+from ....core.ports.provider import Down, ProviderError, ProviderResult, Retryable
+from ..sdk import called, error_from_transport, scrubbed, seconds_left
 from .errors import error_from_status
 
 if TYPE_CHECKING:

@@ -9,15 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from ....core.ports.provider import (
-    Down,
-    NotConfigured,
-    ProviderError,
-    QuotaExhausted,
-    Rejected,
-    Retryable,
-    Unavailable,
-)
+from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.retry_after import retry_after
 from ..sdk import duration, scrubbed
 

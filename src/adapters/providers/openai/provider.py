@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields, refuse
 from ....core.ports.provider import (
     OperationInfo,

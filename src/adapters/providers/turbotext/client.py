@@ -9,23 +9,10 @@ from typing import Any
 
 import msgspec
 
-from ....core.ports.provider import (
-    Down,
-    NotConfigured,
-    ProviderError,
-    QuotaExhausted,
-    Rejected,
-    Retryable,
-    Unavailable,
-)
+from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.address_guard import AddressRefused
 from ...http_client.client import SafeHttpClient, remark
-from ...http_client.messages import (
-    AddressUnusable,
-    AnswerTooLarge,
-    HttpRequest,
-    HttpResponse,
-)
+from ...http_client.messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse
 from ...http_client.retry_after import retry_after
 
 _MAX_ANSWER_BYTES = 1024 * 1024

@@ -12,7 +12,7 @@ from typing import Any
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
-from ....core.domain.slot import RouteEntry
+from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
     Down,
@@ -27,19 +27,9 @@ from ....core.ports.provider import (
     Retryable,
     Unavailable,
 )
-from ...http_client.address_guard import (
-    AddressGuard,
-    AddressRefused,
-    Resolver,
-    resolve,
-)
+from ...http_client.address_guard import AddressGuard, AddressRefused, Resolver, resolve
 from ...http_client.client import SafeHttpClient, fits_header
-from ...http_client.messages import (
-    AddressUnusable,
-    AnswerTooLarge,
-    HttpRequest,
-    host_and_port,
-)
+from ...http_client.messages import AddressUnusable, AnswerTooLarge, HttpRequest, host_and_port
 from ...system_clock import SYSTEM_CLOCK
 from ..downloads import download
 from ..schemas import settings_schema, unknown_operation

@@ -12,8 +12,8 @@ from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidPassword
 from ...domain.settings import StoredPassword
 from ...ports.accounts import PasswordHasher
-from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
+from ...ports.repositories.audit_log import AuditLog
 from ..settings.service import SettingsService
 from .login_throttle import LoginThrottle
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ...ports.accounts import FailureCounter
-from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
+from ...ports.repositories.audit_log import AuditLog
 from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 
 _AUDIT_LIFE = timedelta(days=400)

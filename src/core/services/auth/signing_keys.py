@@ -13,12 +13,7 @@ from ...domain.accounts import TOKEN_LIFE, Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import InvalidToken
 from ...ports.clock import Clock
-from ...ports.secrets import (
-    SealBroken,
-    SecretBox,
-    SigningKey,
-    SigningKeyRepository,
-)
+from ...ports.secrets import SealBroken, SecretBox, SigningKey, SigningKeyRepository
 from ..support.refreshing_value import MAX_AGE, RefreshingValue
 
 _log = logging.getLogger("photochanger.signing_keys")

@@ -23,7 +23,7 @@ from ...domain.job import (
     finalize,
 )
 from ...domain.media import StoredPicture
-from ...domain.slot import FailureAnswer
+from ...domain.slots.slot import FailureAnswer
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.media_service import MediaService

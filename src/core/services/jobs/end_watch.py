@@ -6,7 +6,7 @@ from ...domain.errors import JobNotFound, QueueUnavailable
 from ...domain.job import Job
 from ...ports.clock import Clock
 from ...ports.job_queue import JobSignals
-from ...ports.job_repository import JobRepository
+from ...ports.repositories.job_repository import JobRepository
 from .service import POLL
 
 

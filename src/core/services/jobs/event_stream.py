@@ -19,8 +19,8 @@ import msgspec
 from ...domain.errors import PhotoChangerError
 from ...domain.job import JobEvent, QueueDepth
 from ...ports.clock import Clock
-from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue, JobSignals
+from ...ports.repositories.job_log import JobLog
 from ..support.concurrency import Supervisor, cancel_and_wait
 
 _log = logging.getLogger("photochanger.events")

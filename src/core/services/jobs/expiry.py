@@ -8,7 +8,7 @@ from ...domain.result_files import photo_key, preview_key
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.media_store import MediaStore
-from ...ports.result_index import ResultIndex
+from ...ports.repositories.result_index import ResultIndex
 from ...ports.telemetry import Telemetry
 from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 from ..support.null_telemetry import NULL_TELEMETRY

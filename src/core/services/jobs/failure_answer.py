@@ -6,15 +6,9 @@ import logging
 
 from ...domain.errors import PhotoChangerError
 from ...domain.job import Job
-from ...domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    Picture,
-    PictureNeeds,
-)
-from ...domain.prompts import filled
-from ...domain.slot import FailureAnswer
+from ...domain.media import ImageLimits, MediaKey, MediaKind, Picture, PictureNeeds
+from ...domain.routing.prompts import filled
+from ...domain.slots.slot import FailureAnswer
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ...ports.provider import OperationInfo, ProviderRequest

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from ...domain.errors import SlotDisabled
 from ...domain.ids import new_id
 from ...domain.media import ImageLimits, MediaKind, Photo
-from ...domain.slot import Slot
+from ...domain.slots.slot import Slot
 from ...ports.clock import Clock
-from ...ports.slot_repository import SlotRepository
+from ...ports.repositories.slot_repository import SlotRepository
 from ..media.upload import UploadReceiver
 from ..settings.service import SettingsService
 from ..support.concurrency import gather_in_order

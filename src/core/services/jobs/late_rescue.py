@@ -13,9 +13,9 @@ from ...domain.media import StoredPicture
 from ...domain.result_files import result_keys
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.job_repository import JobRepository
 from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
+from ...ports.repositories.job_repository import JobRepository
 from ..media.result_pictures import ResultPictures
 from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ...domain.deadlines import route_ends_at
 from ...domain.job import Claim, Job, JobSource
-from ...domain.slot import FailureAnswer
+from ...domain.slots.slot import FailureAnswer
 from ...ports.telemetry import Telemetry
 from ..routing.engine import RouteEngine
 from ..routing.inputs import JobInputsFactory

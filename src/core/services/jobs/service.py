@@ -15,10 +15,10 @@ from ...domain.errors import JobFinalized, QueueUnavailable
 from ...domain.ids import new_id, new_secret
 from ...domain.job import FailureReason, Job, JobSource, JobSpec
 from ...domain.media import Photo
-from ...domain.slot import FailureAnswer, Slot
+from ...domain.slots.slot import FailureAnswer, Slot
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue, JobSignals
-from ...ports.job_repository import JobRepository
+from ...ports.repositories.job_repository import JobRepository
 from ...ports.telemetry import Telemetry
 from ..settings.service import SettingsService
 from ..support.concurrency import TaskSet

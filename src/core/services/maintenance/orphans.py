@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from ...domain.deadlines import ORPHAN_GRACE
 from ...domain.media import MediaKey, MediaKind
 from ...ports.clock import Clock
-from ...ports.job_repository import JobRepository
-from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
-from ...ports.slot_repository import TemplateRepository
+from ...ports.repositories.job_repository import JobRepository
+from ...ports.repositories.media_repository import MediaRepository
+from ...ports.repositories.slot_repository import TemplateRepository
 from .task import BATCH
 
 _InUse = Callable[[Collection[MediaKey]], Awaitable[set[MediaKey]]]

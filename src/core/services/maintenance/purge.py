@@ -9,8 +9,8 @@ import logging
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import PhotoChangerError
-from ...ports.audit_log import AuditLog
 from ...ports.clock import Clock
+from ...ports.repositories.audit_log import AuditLog
 from ..support.concurrency import BackgroundTasks
 from .sweeper import Sweeper
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...ports.clock import Clock
-from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
+from ...ports.repositories.media_repository import MediaRepository
 from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 
 

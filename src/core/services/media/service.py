@@ -6,34 +6,17 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from ...domain.deadlines import media_expires_at
-from ...domain.errors import (
-    JobNotFound,
-    MediaExpired,
-    MediaNotFound,
-    UnsupportedMediaType,
-)
+from ...domain.errors import JobNotFound, MediaExpired, MediaNotFound, UnsupportedMediaType
 from ...domain.ids import new_id
 from ...domain.job import Job
-from ...domain.media import (
-    MIME_EXTENSIONS,
-    ImageLimits,
-    MediaKind,
-    MediaObject,
-    StoredFile,
-    one_chunk,
-)
-from ...domain.result_files import (
-    PublicFile,
-    photo_key,
-    preview_key,
-    public_result,
-)
+from ...domain.media import MIME_EXTENSIONS, ImageLimits, MediaKind, MediaObject, StoredFile, one_chunk
+from ...domain.result_files import PublicFile, photo_key, preview_key, public_result
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
-from ...ports.job_repository import JobRepository
-from ...ports.media_repository import MediaRepository
 from ...ports.media_store import MediaStore
-from ...ports.result_index import ResultIndex
+from ...ports.repositories.job_repository import JobRepository
+from ...ports.repositories.media_repository import MediaRepository
+from ...ports.repositories.result_index import ResultIndex
 from ..settings.service import SettingsService
 from .upload import UploadReceiver
 

@@ -6,12 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ...domain.errors import UndecodableImage, UnsupportedMediaType
-from ...domain.media import (
-    ImageFacts,
-    ImageLimits,
-    MediaKind,
-    Photo,
-)
+from ...domain.media import ImageFacts, ImageLimits, MediaKind, Photo
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ..support.concurrency import TaskSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from ...domain.provider_usage import ProviderHealth
+from ...domain.routing.provider_usage import ProviderHealth
 from ...ports.clock import Clock
 from ...ports.provider_limits import ProviderLimits
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from ...domain.errors import (
-    ImageTooLarge,
-    InvalidSettings,
-    StorageUnavailable,
-    UndecodableImage,
-    UnsupportedMediaType,
-)
+from ...domain.errors import ImageTooLarge, InvalidSettings, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.media import StoredPicture
 from ...ports.provider import (
     Down,

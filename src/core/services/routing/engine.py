@@ -19,9 +19,9 @@ from ...domain.errors import (
     UnsupportedMediaType,
 )
 from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
-from ...domain.prompts import filled
-from ...domain.provider_usage import CallOutcome, CallRecord, ProviderHealth
-from ...domain.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end
+from ...domain.routing.prompts import filled
+from ...domain.routing.provider_usage import CallOutcome, CallRecord, ProviderHealth
+from ...domain.routing.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.provider import ProviderError, ProviderRequest

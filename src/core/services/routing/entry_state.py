@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ...domain.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
-from ...domain.route_policy import EntryProgress, back_off
-from ...domain.slot import RouteEntry
+from ...domain.routing.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
+from ...domain.routing.route_policy import EntryProgress, back_off
+from ...domain.slots.slot import RouteEntry
 from ...ports.provider import OperationInfo, Provider, ProviderError, QuotaExhausted, Retryable, Unavailable
 from ..providers.registry import ProviderRegistry
 

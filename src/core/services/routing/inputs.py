@@ -9,21 +9,9 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from ...domain.errors import (
-    ImageTooLarge,
-    MediaNotFound,
-    UndecodableImage,
-    UnsupportedMediaType,
-)
+from ...domain.errors import ImageTooLarge, MediaNotFound, UndecodableImage, UnsupportedMediaType
 from ...domain.job import Job
-from ...domain.media import (
-    MediaKey,
-    MediaKind,
-    Picture,
-    PictureNeeds,
-    StoredPicture,
-    one_chunk,
-)
+from ...domain.media import MediaKey, MediaKind, Picture, PictureNeeds, StoredPicture, one_chunk
 from ...domain.result_files import PublicBaseUrl
 from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService

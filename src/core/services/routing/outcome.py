@@ -9,7 +9,7 @@ import msgspec
 
 from ...domain.job import FailureReason, LogEntry
 from ...domain.media import StoredPicture
-from ...domain.provider_usage import CallRecord
+from ...domain.routing.provider_usage import CallRecord
 
 
 class RoutePicture(msgspec.Struct, frozen=True):

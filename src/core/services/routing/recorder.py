@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from ...domain.errors import QueueUnavailable
 from ...domain.job import Claim, LogEntry
-from ...ports.job_log import JobLog
+from ...ports.repositories.job_log import JobLog
 from ..support.concurrency import BackgroundTasks
 from .outcome import CallReport
 from .shared_limits import SharedLimits

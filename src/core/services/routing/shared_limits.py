@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ...domain.errors import QueueUnavailable
 from ...domain.job import Claim
-from ...domain.provider_usage import Admission, ProviderHealth, ProviderLimit
+from ...domain.routing.provider_usage import Admission, ProviderHealth, ProviderLimit
 from ...ports.clock import Clock
 from ...ports.provider_limits import ProviderLimits
 from ..providers.status_cache import ProviderStatusCache

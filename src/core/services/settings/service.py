@@ -12,13 +12,13 @@ import msgspec
 from ...domain.accounts import FIRST_START, Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import VersionConflict
-from ...domain.provider_usage import ProviderLimit
+from ...domain.routing.provider_usage import ProviderLimit
 from ...domain.settings import AppSettings, StoredPassword, StoredSettings
 from ...domain.validation import refuse
 from ...ports.accounts import PasswordHasher
 from ...ports.clock import Clock
+from ...ports.repositories.settings_repository import SettingsRepository, SettingsUpdate
 from ...ports.secrets import KeyChange
-from ...ports.settings_repository import SettingsRepository, SettingsUpdate
 from ..providers.api_keys import KeyState, ProviderKeys, read_keys
 from ..providers.registry import ProviderRegistry
 from ..support.refreshing_value import RefreshingValue

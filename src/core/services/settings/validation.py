@@ -10,7 +10,7 @@ import msgspec
 
 from ...domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password
 from ...domain.field_errors import FieldError, FieldErrorCode, below
-from ...domain.provider_usage import ProviderLimit
+from ...domain.routing.provider_usage import ProviderLimit
 from ...domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, PROVIDER_BOUNDS
 from ...domain.validation import read_fields
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from ...domain.errors import PhotoChangerError
 from ...domain.ingest_request import IngestRequest, life
-from ...domain.slot import SLOT_IDS
+from ...domain.slots.slot import SLOT_IDS
 from ...ports.clock import Clock
-from ...ports.ingest_requests import IngestRequestRepository
-from ...ports.slot_repository import SlotRepository
+from ...ports.repositories.ingest_requests import IngestRequestRepository
+from ...ports.repositories.slot_repository import SlotRepository
 from ..settings.service import SettingsService
 from ..support.concurrency import BackgroundTasks
 

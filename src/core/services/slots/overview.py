@@ -9,9 +9,9 @@ from datetime import datetime, time
 import msgspec
 
 from ...domain.job import Job
-from ...domain.provider_usage import Breaker, ProviderHealth
-from ...domain.slot import RouteEntry, Slot
-from ...domain.slot_health import (
+from ...domain.routing.provider_usage import Breaker, ProviderHealth
+from ...domain.slots.slot import RouteEntry, Slot
+from ...domain.slots.slot_health import (
     LATELY,
     RecentOutcomes,
     SlotHealth,
@@ -21,18 +21,13 @@ from ...domain.slot_health import (
     condition_of,
 )
 from ...domain.stats import StatsSummary, figures_of
-from ...domain.time_ranges import (
-    Period,
-    TimeRange,
-    time_range,
-    time_zone,
-)
+from ...domain.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
-from ...ports.job_repository import JobRepository
 from ...ports.provider import NotConfigured, Rejected
 from ...ports.provider_limits import ProviderLimits
-from ...ports.result_index import ResultIndex
-from ...ports.slot_repository import SlotRepository
+from ...ports.repositories.job_repository import JobRepository
+from ...ports.repositories.result_index import ResultIndex
+from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService
 from ..providers.api_keys import ProviderKeys
 from ..providers.registry import ProviderRegistry

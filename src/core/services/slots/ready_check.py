@@ -8,26 +8,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 
-from ...domain.errors import (
-    CheckRunning,
-    PhotoChangerError,
-    QueueFull,
-    WorkerMissing,
-)
+from ...domain.errors import CheckRunning, PhotoChangerError, QueueFull, WorkerMissing
 from ...domain.job import JobSource
 from ...domain.media import one_chunk
-from ...domain.slot import Slot
-from ...domain.slot_check import (
-    CheckOutcome,
-    SlotCheck,
-    checked,
-    without_job,
-)
+from ...domain.slots.slot import Slot
+from ...domain.slots.slot_check import CheckOutcome, SlotCheck, checked, without_job
 from ...ports.clock import Clock
-from ...ports.job_log import JobLog
 from ...ports.job_queue import JobQueue
 from ...ports.job_service import JobService
-from ...ports.slot_repository import SlotRepository
+from ...ports.repositories.job_log import JobLog
+from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.workers import WorkerRegistry
 from ..settings.service import SettingsService
 from ..support.concurrency import TaskSet

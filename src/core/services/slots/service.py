@@ -9,17 +9,12 @@ from uuid import UUID
 
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
-from ...domain.errors import (
-    InvalidSettings,
-    SlotNotFound,
-    TemplateNotFound,
-    VersionConflict,
-)
+from ...domain.errors import InvalidSettings, SlotNotFound, TemplateNotFound, VersionConflict
 from ...domain.field_errors import FieldError, FieldErrorCode
-from ...domain.slot import Slot, changed_fields
+from ...domain.slots.slot import Slot, changed_fields
 from ...domain.validation import refuse
 from ...ports.clock import Clock
-from ...ports.slot_repository import SlotRepository, TemplateRepository
+from ...ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ..providers.registry import ProviderRegistry
 from .validation import broken_rules, read_document
 

@@ -18,19 +18,12 @@ from ...domain.errors import (
     TemplateNotFound,
 )
 from ...domain.ids import new_id
-from ...domain.media import (
-    ImageLimits,
-    MediaKey,
-    MediaKind,
-    StoredFile,
-    TemplateMedia,
-    one_chunk,
-)
+from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredFile, TemplateMedia, one_chunk
 from ...domain.validation import refuse, visible_name
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
-from ...ports.slot_repository import SlotRepository, TemplateRepository
+from ...ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ..media.upload import UploadReceiver
 from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService

@@ -11,9 +11,9 @@ import msgspec
 
 from ...domain.errors import InvalidSettings
 from ...domain.field_errors import FieldError, FieldErrorCode, below
-from ...domain.prompts import unknown_fields
+from ...domain.routing.prompts import unknown_fields
 from ...domain.settings import COUNT_BOUNDS
-from ...domain.slot import (
+from ...domain.slots.slot import (
     MAX_FIELD_NAME_CHARS,
     Branded,
     FailureAnswer,

@@ -8,7 +8,7 @@ from typing import NewType
 
 from ...domain.stats import SETTLED_AFTER
 from ...ports.clock import Clock
-from ...ports.job_repository import JobRepository
+from ...ports.repositories.job_repository import JobRepository
 from ...ports.stats_service import StatsService
 from ..maintenance.task import BATCH
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ...domain.job import FailureReason, JobSource
 from ...domain.media import MediaKind
-from ...domain.provider_usage import CallOutcome
+from ...domain.routing.provider_usage import CallOutcome
 from ...domain.trace_context import IngestOutcome
 from ...ports.telemetry import Fact, Span
 

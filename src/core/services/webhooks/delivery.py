@@ -19,16 +19,9 @@ import msgspec
 from ...domain.errors import JobNotFound, PhotoChangerError, WebhookUnreachable
 from ...domain.job import Job
 from ...domain.result_files import ResultPayload, result_payload
-from ...domain.webhook import (
-    PAUSES,
-    Delivery,
-    Webhook,
-    pause_after,
-    secret_purpose,
-    signed_headers,
-)
+from ...domain.webhook import PAUSES, Delivery, Webhook, pause_after, secret_purpose, signed_headers
 from ...ports.clock import Clock
-from ...ports.job_repository import JobRepository
+from ...ports.repositories.job_repository import JobRepository
 from ...ports.secrets import SealBroken, SecretBox, SecretKeyUnavailable
 from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..support.concurrency import BackgroundTasks, race

@@ -15,16 +15,10 @@ from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.errors import WebhookNotFound
 from ...domain.pagination import Page, Position
-from ...domain.webhook import (
-    SECRET_PREFIX,
-    Delivery,
-    DeliveryState,
-    Webhook,
-    secret_purpose,
-)
+from ...domain.webhook import SECRET_PREFIX, Delivery, DeliveryState, Webhook, secret_purpose
 from ...ports.clock import Clock
+from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.secrets import SecretBox
-from ...ports.slot_repository import SlotRepository
 from ...ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 
 _SECRET_BYTES = 32

@@ -21,17 +21,7 @@ import msgspec
 from ....core.domain.errors import ConfigurationError
 from ....core.domain.media import MIME_EXTENSIONS
 from ....core.services.support.concurrency import race
-from .response import (
-    Answer,
-    job_id_of,
-    one_line,
-    pause_of,
-    picture_of,
-    printable,
-    problem_of,
-    safe_stem,
-    save_picture,
-)
+from .response import Answer, job_id_of, one_line, pause_of, picture_of, printable, problem_of, safe_stem, save_picture
 
 MAX_TRIES = 3
 """How often a photo is sent while the service answers that it is full."""

@@ -30,14 +30,7 @@ from ...config import PREFIX
 from .. import INTERRUPTED
 from ..runtime import MAX_INPUT_BYTES, run_async
 from ..tables import json_text, make_console, make_table
-from .client import (
-    Outcome,
-    Photo,
-    SendResult,
-    SendTarget,
-    make_client,
-    send_photo,
-)
+from .client import Outcome, Photo, SendResult, SendTarget, make_client, send_photo
 from .progress import failure_text, make_display
 from .response import printable
 

@@ -11,16 +11,9 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.audit import AuditAction
-from ....core.ports.audit_log import AuditLog
+from ....core.ports.repositories.audit_log import AuditLog
 from ..protocol.etag import personal_response
-from ..protocol.query import (
-    DEFAULT_PAGE,
-    Cursor,
-    Limit,
-    cursor_of,
-    position_of,
-    read_query,
-)
+from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
 
 
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,13 +20,7 @@ from ....core.domain.errors import InvalidRequest, QueueUnavailable
 from ....core.domain.job import JobEvent
 from ....core.ports.clock import Clock
 from ....core.services.auth.admins import AdminService
-from ....core.services.jobs.event_stream import (
-    EventBatch,
-    EventStream,
-    StreamClosed,
-    Subscriber,
-    TooSlow,
-)
+from ....core.services.jobs.event_stream import EventBatch, EventStream, StreamClosed, Subscriber, TooSlow
 from ....core.services.support.concurrency import race
 from ...config import Settings
 from ..auth.access import identity_of, may_continue

@@ -17,21 +17,13 @@ from ....core.domain.accounts import Permission
 from ....core.domain.deadlines import remaining
 from ....core.domain.errors import JobNotFound, invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
-from ....core.domain.job import (
-    FailureReason,
-    Job,
-    JobFilter,
-    JobOrder,
-    JobSource,
-    JobState,
-    LogEntry,
-)
+from ....core.domain.job import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState, LogEntry
 from ....core.ports.clock import Clock
-from ....core.ports.job_log import JobLog
-from ....core.ports.job_repository import JobRepository
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
 from ....core.ports.media_store import MediaStore
+from ....core.ports.repositories.job_log import JobLog
+from ....core.ports.repositories.job_repository import JobRepository
 from ...config import Settings
 from ..auth.access import PublicAccess, actor_of
 from ..protocol.etag import json_response, personal_response
@@ -39,15 +31,7 @@ from ..protocol.file_response import serve_file
 from ..protocol.job_response import JobBody, job_body
 from ..protocol.links import UrlBuilder
 from ..protocol.path_ids import UNKNOWN_ID
-from ..protocol.query import (
-    DEFAULT_PAGE,
-    Cursor,
-    Limit,
-    cursor_of,
-    position_of,
-    read_query,
-    several,
-)
+from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query, several
 
 NO_JOB = JobNotFound("Job not found.")
 

@@ -10,7 +10,7 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.slot_health import SlotIssueCode, SlotState
+from ....core.domain.slots.slot_health import SlotIssueCode, SlotState
 from ....core.services.slots.overview import Overview, SlotSummary
 from ...config import Settings
 from ..protocol.etag import tagged_response

@@ -11,7 +11,7 @@ from litestar import Request, post
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ....core.domain.accounts import Permission
-from ....core.domain.slot import Slot
+from ....core.domain.slots.slot import Slot
 from ....core.services.support.concurrency import TaskSet, race
 from ...diagnostics.ready_check_report import Line, ReadyCheckStream, line_json
 from ..protocol.disconnect import disconnected

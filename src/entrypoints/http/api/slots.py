@@ -16,9 +16,9 @@ from litestar.types import ASGIApp
 from ....core.domain.accounts import Permission
 from ....core.domain.job import Job
 from ....core.domain.result_files import RECENT_RESULTS
-from ....core.domain.slot import Slot, slot_document
+from ....core.domain.slots.slot import Slot, slot_document
 from ....core.ports.clock import Clock
-from ....core.ports.result_index import ResultIndex
+from ....core.ports.repositories.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
 from ..auth.access import actor_of

@@ -12,20 +12,16 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.errors import (
-    InvalidJson,
-    InvalidMultipart,
-    InvalidSettings,
-)
+from ....core.domain.errors import InvalidJson, InvalidMultipart, InvalidSettings
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import JobSource
 from ....core.domain.media import Photo
-from ....core.domain.slot import Slot
+from ....core.domain.slots.slot import Slot
 from ....core.ports.clock import Clock
-from ....core.ports.job_log import JobLog
 from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
+from ....core.ports.repositories.job_log import JobLog
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.service import SlotService
 from ...config import Settings

@@ -21,15 +21,7 @@ from ..auth.access import actor_of
 from ..protocol.etag import json_response, no_content, personal_response
 from ..protocol.json_body import read_json
 from ..protocol.path_ids import UNKNOWN_ID
-from ..protocol.query import (
-    DEFAULT_PAGE,
-    Cursor,
-    Limit,
-    cursor_of,
-    position_of,
-    read_query,
-    several,
-)
+from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query, several
 
 _PATH = "/api/slots/{slot_id:str}/webhook"
 

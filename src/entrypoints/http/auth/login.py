@@ -16,8 +16,8 @@ from ....core.domain.accounts import Actor, Identity
 from ....core.domain.audit import AuditAction, audit_entry
 from ....core.domain.errors import InvalidToken
 from ....core.domain.validation import parse_fields
-from ....core.ports.audit_log import AuditLog
 from ....core.ports.clock import Clock
+from ....core.ports.repositories.audit_log import AuditLog
 from ....core.services.auth.admins import AdminService
 from ...config import Settings
 from ..protocol.etag import json_response

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from ....core.domain.errors import InvalidMultipart, MissingField
 from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.media import Photo
-from ....core.domain.slot import Slot, is_field_name
+from ....core.domain.slots.slot import Slot, is_field_name
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.services.auth.ingest_password import AuthService

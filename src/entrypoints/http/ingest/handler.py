@@ -22,7 +22,7 @@ from ....core.ports.clock import Clock
 from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
-from ....core.ports.result_index import ResultIndex
+from ....core.ports.repositories.result_index import ResultIndex
 from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
 from ....core.services.settings.service import SettingsService

@@ -15,10 +15,10 @@ from litestar.types import Receive, Send
 from ....core.domain.errors import PhotoChangerError
 from ....core.domain.job import Job
 from ....core.domain.result_files import ResultPayload, result_payload
-from ....core.domain.slot import ResponseMode
+from ....core.domain.slots.slot import ResponseMode
 from ....core.ports.clock import Clock
 from ....core.ports.media_store import MediaStore
-from ....core.ports.result_index import ResultIndex
+from ....core.ports.repositories.result_index import ResultIndex
 from .file_response import StreamedResponse, begin
 from .links import UrlBuilder
 from .problems import problem_of_job, problem_response

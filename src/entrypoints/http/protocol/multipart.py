@@ -11,11 +11,7 @@ from typing import Any, Protocol, TypeVar
 from litestar import Request
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from ....core.domain.errors import (
-    InvalidMultipart,
-    MissingField,
-    UndecodableImage,
-)
+from ....core.domain.errors import InvalidMultipart, MissingField, UndecodableImage
 from ....core.domain.ingest_request import FILE_FIELDS
 from .body import BodyChunks
 

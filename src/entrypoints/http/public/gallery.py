@@ -14,20 +14,13 @@ from litestar.types import ASGIApp
 from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.domain.job import GUEST_SOURCES, Job
 from ....core.ports.clock import Clock
-from ....core.ports.result_index import ResultIndex
+from ....core.ports.repositories.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
 from ..auth.access import PublicAccess
 from ..protocol.etag import tagged_response
 from ..protocol.links import UrlBuilder
-from ..protocol.query import (
-    DEFAULT_PAGE,
-    Cursor,
-    Limit,
-    cursor_of,
-    position_of,
-    read_query,
-)
+from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
 
 
 class GalleryPicture(msgspec.Struct, kw_only=True):

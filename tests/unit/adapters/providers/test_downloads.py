@@ -20,13 +20,7 @@ from photochanger.adapters.http_client.guarded_transport import GuardedTransport
 from photochanger.adapters.http_client.messages import HttpRequest, HttpResponse
 from photochanger.adapters.http_client.retry_after import retry_after
 from photochanger.adapters.providers.downloads import download
-from photochanger.core.ports.provider import (
-    Down,
-    ProviderError,
-    Rejected,
-    Retryable,
-    Unavailable,
-)
+from photochanger.core.ports.provider import Down, ProviderError, Rejected, Retryable, Unavailable
 
 from tests.support import photos
 from tests.support.standins.server import (

@@ -14,7 +14,7 @@ from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.gemini.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
@@ -31,15 +31,7 @@ from tests.support import photos
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.gemini import KEY, GeminiStandIn
-from tests.support.standins.gemini_calls import (
-    EDIT,
-    PHOTO,
-    STYLE,
-    asked,
-    error_of,
-    large,
-    sent_parts,
-)
+from tests.support.standins.gemini_calls import EDIT, PHOTO, STYLE, asked, error_of, large, sent_parts
 from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio

@@ -9,12 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 from google.genai import types
-from photochanger.adapters.providers.gemini.errors import (
-    ACCOUNT_DISABLED,
-    BLOCKS,
-    REFUSALS,
-    RETRYABLE_REASONS,
-)
+from photochanger.adapters.providers.gemini.errors import ACCOUNT_DISABLED, BLOCKS, REFUSALS, RETRYABLE_REASONS
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.core.ports.provider import (
     Down,

@@ -7,23 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
-from photochanger.core.ports.provider import (
-    Down,
-    NotConfigured,
-    ProviderError,
-    ProviderResult,
-    Retryable,
-)
+from photochanger.core.ports.provider import Down, NotConfigured, ProviderError, ProviderResult, Retryable
 
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.gemini import KEY, GeminiStandIn
-from tests.support.standins.gemini_calls import (
-    PHOTO,
-    asked,
-    large,
-    sent_parts,
-)
+from tests.support.standins.gemini_calls import PHOTO, asked, large, sent_parts
 from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from photochanger.adapters.providers.http.provider import HttpProvider
 from photochanger.core.domain.media import Picture
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
@@ -29,13 +29,7 @@ from photochanger.testing import ProviderContract
 from PIL import Image
 
 from tests.support import photos
-from tests.support.standins.calls import (
-    FACE,
-    PHOTO,
-    STYLE,
-    FixedContext,
-    provider_request,
-)
+from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, provider_request
 from tests.support.standins.server import (
     Answer,
     Behaviour,
@@ -51,12 +45,7 @@ from tests.support.standins.server import (
     reset_midway,
     truncated,
 )
-from tests.support.standins.studio import (
-    Sent,
-    SentFile,
-    StudioStandIn,
-    mirrored,
-)
+from tests.support.standins.studio import Sent, SentFile, StudioStandIn, mirrored
 
 pytestmark = pytest.mark.anyio
 

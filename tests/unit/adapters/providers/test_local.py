@@ -13,7 +13,7 @@ import pytest
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
-from photochanger.core.domain.slot import Branded, shipped_slots
+from photochanger.core.domain.slots.slot import Branded, shipped_slots
 from photochanger.core.ports.provider import ProviderRequest, ProviderResult, Rejected
 from PIL import Image, ImageDraw, ImageStat
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from photochanger.adapters.providers.local.provider import LocalProvider
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import Provider, ProviderContext
 from photochanger.testing import ProviderContract
 

@@ -13,7 +13,7 @@ import pytest
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
-from photochanger.core.domain.slot import RouteEntry
+from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
@@ -28,16 +28,7 @@ from photochanger.testing import ProviderContract
 from tests.support.standins import openai, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.openai import KEY, OpenAIStandIn
-from tests.support.standins.openai_calls import (
-    EDIT,
-    FACE,
-    PHOTO,
-    STYLE,
-    asked,
-    error_of,
-    sent_files,
-    sent_texts,
-)
+from tests.support.standins.openai_calls import EDIT, FACE, PHOTO, STYLE, asked, error_of, sent_files, sent_texts
 from tests.support.standins.server import Answer, Behaviour
 
 pytestmark = pytest.mark.anyio

@@ -11,25 +11,12 @@ import jsonschema
 import pytest
 from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.domain.errors import InvalidSettings
-from photochanger.core.domain.slot import RouteEntry
-from photochanger.core.ports.provider import (
-    NotConfigured,
-    Provider,
-    ProviderContext,
-    Rejected,
-    Retryable,
-)
+from photochanger.core.domain.slots.slot import RouteEntry
+from photochanger.core.ports.provider import NotConfigured, Provider, ProviderContext, Rejected, Retryable
 from photochanger.testing import ProviderContract
 
 from tests.support.standins.calls import FixedContext, References, provider_request
-from tests.support.standins.server import (
-    Answer,
-    Held,
-    Received,
-    flood,
-    hang,
-    json_answer,
-)
+from tests.support.standins.server import Answer, Held, Received, flood, hang, json_answer
 from tests.support.standins.turbotext import KEY, TurbotextStandIn, fetch_pictures
 from tests.support.standins.turbotext_calls import (
     FACE_URL,

@@ -35,14 +35,7 @@ from tests.support.standins.server import (
     truncated,
 )
 from tests.support.standins.turbotext import KEY, TurbotextStandIn, refusing
-from tests.support.standins.turbotext_calls import (
-    TICK,
-    context,
-    edited,
-    error_of,
-    service,
-    turbotext,
-)
+from tests.support.standins.turbotext_calls import TICK, context, edited, error_of, service, turbotext
 
 pytestmark = pytest.mark.anyio
 

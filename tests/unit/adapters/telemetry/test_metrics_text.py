@@ -21,7 +21,7 @@ from photochanger.adapters.telemetry.aggregation import Exemplar, Sample
 from photochanger.adapters.telemetry.instruments import JOBS_ACTIVE, Kind
 from photochanger.core.domain.job import FailureReason, JobSource
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.provider_usage import CallOutcome
+from photochanger.core.domain.routing.provider_usage import CallOutcome
 from photochanger.core.domain.trace_context import IngestOutcome
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse

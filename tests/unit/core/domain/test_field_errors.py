@@ -12,12 +12,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 from photochanger.core.domain.errors import InvalidSettings
-from photochanger.core.domain.field_errors import (
-    TYPES,
-    FieldError,
-    FieldErrorCode,
-    below,
-)
+from photochanger.core.domain.field_errors import TYPES, FieldError, FieldErrorCode, below
 from photochanger.core.domain.validation import parse_fields, read_fields
 
 

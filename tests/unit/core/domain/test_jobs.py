@@ -5,24 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobState,
-    Outcome,
-    acquire,
-    can_acquire,
-    finalize,
-    release,
-)
+from photochanger.core.domain.job import FailureReason, Job, JobState, Outcome, acquire, can_acquire, finalize, release
 from photochanger.core.domain.stats import StatsOutcome, outcome_of
 
-from tests.support.builders import (
-    new_job,
-    outcome_failed,
-    outcome_succeeded,
-    route,
-)
+from tests.support.builders import new_job, outcome_failed, outcome_succeeded, route
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=10)

@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.domain.prompts import (
-    MAX_CHARS,
-    escaped,
-    filled,
-    unknown_fields,
-)
+from photochanger.core.domain.routing.prompts import MAX_CHARS, escaped, filled, unknown_fields
 
 
 def fill(prompt: str, *, fields: tuple[str, ...] = ("guest",), **metadata: str) -> str:

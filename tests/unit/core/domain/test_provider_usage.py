@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.domain.provider_usage import (
+from photochanger.core.domain.routing.provider_usage import (
     BREAKER_FAILURES,
     FIRST_PAUSE,
     MAX_BREAKER_PAUSE,

@@ -7,8 +7,8 @@ from datetime import timedelta
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.domain.provider_usage import LatencyPercentiles
-from photochanger.core.domain.route_policy import (
+from photochanger.core.domain.routing.provider_usage import LatencyPercentiles
+from photochanger.core.domain.routing.route_policy import (
     MAX_CALLS,
     Budget,
     Choice,

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot import (
-    SLOT_IDS,
-    FailureAnswer,
-    is_field_name,
-    shipped_slots,
-)
+from photochanger.core.domain.slots.slot import SLOT_IDS, FailureAnswer, is_field_name, shipped_slots
 
 
 def test_fifteen_slots_are_shipped_and_the_first_four_work_without_a_key() -> None:

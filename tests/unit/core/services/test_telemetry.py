@@ -6,24 +6,13 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.job import FailureReason, JobSource, JobState
-from photochanger.core.domain.provider_usage import CallOutcome
-from photochanger.core.domain.slot import FailureAnswer
-from photochanger.core.domain.trace_context import (
-    IngestOutcome,
-    ingest_outcome,
-    trace_context,
-    trace_id_of,
-)
+from photochanger.core.domain.routing.provider_usage import CallOutcome
+from photochanger.core.domain.slots.slot import FailureAnswer
+from photochanger.core.domain.trace_context import IngestOutcome, ingest_outcome, trace_context, trace_id_of
 from photochanger.core.ports.provider import Retryable
 from photochanger.core.services.maintenance.sweeper import INTERVAL
 
-from tests.support.world import (
-    SECOND,
-    SLOT,
-    ScriptedProvider,
-    World,
-    never,
-)
+from tests.support.world import SECOND, SLOT, ScriptedProvider, World, never
 
 pytestmark = pytest.mark.anyio
 

@@ -9,14 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from photochanger.entrypoints.cli.send.response import (
-    Answer,
-    pause_of,
-    picture_of,
-    problem_of,
-    safe_stem,
-    save_picture,
-)
+from photochanger.entrypoints.cli.send.response import Answer, pause_of, picture_of, problem_of, safe_stem, save_picture
 
 PICTURE = bytes(range(256)) + b"\r\n\r\r\n\n--edge\n" + bytes(range(255, -1, -1))
 

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from photochanger.core.domain.slot import Slot, shipped_slots, slot_document
-from photochanger.entrypoints.cli.slots_file import (
-    MAX_BYTES,
-    SlotsFileRefused,
-    as_json,
-    as_yaml,
-    read_file,
-    write_file,
-)
+from photochanger.core.domain.slots.slot import Slot, shipped_slots, slot_document
+from photochanger.entrypoints.cli.slots_file import MAX_BYTES, SlotsFileRefused, as_json, as_yaml, read_file, write_file
 
 TEXTS = [
     "",

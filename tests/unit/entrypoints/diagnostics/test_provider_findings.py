@@ -14,14 +14,8 @@ from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
-from photochanger.core.domain.slot import Route, RouteEntry, Slot
-from photochanger.core.ports.provider import (
-    OperationInfo,
-    Provider,
-    ProviderInfo,
-    ProviderRequest,
-    ProviderResult,
-)
+from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
+from photochanger.core.ports.provider import OperationInfo, Provider, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.secrets import SecretRepository
 from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry

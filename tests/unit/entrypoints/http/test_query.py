@@ -15,12 +15,7 @@ from photochanger.core.domain.pagination import Position
 from photochanger.entrypoints.http.api.jobs import JobQuery
 from photochanger.entrypoints.http.api.templates import RemoveQuery
 from photochanger.entrypoints.http.protocol.etag import expected_version, matches, required_version
-from photochanger.entrypoints.http.protocol.query import (
-    cursor_of,
-    position_of,
-    read_query,
-    several,
-)
+from photochanger.entrypoints.http.protocol.query import cursor_of, position_of, read_query, several
 
 
 def request(*pairs: tuple[str, str], **headers: str) -> Any:

@@ -15,14 +15,8 @@ from photochanger.core.domain.errors import (
     PayloadTooLarge,
     UploadInterrupted,
 )
-from photochanger.core.domain.media import (
-    ImageFacts,
-    MediaKey,
-    MediaKind,
-    Photo,
-    StoredFile,
-)
-from photochanger.core.domain.slot import Slot, shipped_slots
+from photochanger.core.domain.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
+from photochanger.core.domain.slots.slot import Slot, shipped_slots
 from photochanger.entrypoints.http.ingest.camera_form import CameraForm
 from photochanger.entrypoints.http.protocol import body as bodies
 from photochanger.entrypoints.http.protocol.body import ClientGone

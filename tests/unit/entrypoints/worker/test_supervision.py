@@ -15,9 +15,9 @@ from photochanger.adapters.memory import memory_adapters
 from photochanger.adapters.postgres import Database, EmbeddedServer
 from photochanger.adapters.telemetry import OpenTelemetry
 from photochanger.core.domain.job import JobState
-from photochanger.core.ports.job_log import JobLog
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.media_store import MediaStore
+from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.webhooks import WebhookOutbox
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.jobs.event_stream import EventStream

@@ -27,13 +27,7 @@ from photochanger.entrypoints.worker.worker import Worker
 
 from tests.support.builders import webhook
 from tests.support.hooks import ScriptedReceiver
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pyvips
 
-from . import (
-    canvas,
-    drawing,
-    film,
-    painting,
-)
+from . import canvas, drawing, film, painting
 from .settings import Look, StylizeSettings
 
 _LOOKS: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {

@@ -10,29 +10,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 from photochanger.adapters.security import JwtTokens
-from photochanger.core.domain.accounts import (
-    COMMAND_LINE,
-    MAX_FAILURES,
-    Actor,
-    Permission,
-)
+from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Actor, Permission
 from photochanger.core.domain.audit import AuditAction
-from photochanger.core.domain.errors import (
-    AdminExists,
-    AdminNotFound,
-    InvalidSettings,
-    InvalidToken,
-    QueueUnavailable,
-)
+from photochanger.core.domain.errors import AdminExists, AdminNotFound, InvalidSettings, InvalidToken, QueueUnavailable
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
 
-from tests.support.logins import (
-    HERE,
-    PASSWORD,
-    Process,
-    with_ada,
-)
+from tests.support.logins import HERE, PASSWORD, Process, with_ada
 from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidPassword, QueueUnavailable, TooManyAttempts
 from photochanger.core.domain.settings import StoredPassword
-from photochanger.core.ports.settings_repository import SettingsUpdate
+from photochanger.core.ports.repositories.settings_repository import SettingsUpdate
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
 

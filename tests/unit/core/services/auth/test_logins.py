@@ -6,22 +6,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from photochanger.core.domain.accounts import (
-    COMMAND_LINE,
-    MAX_FAILURES,
-    TOKEN_LIFE,
-    Permission,
-)
+from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, TOKEN_LIFE, Permission
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidCredentials, TooManyAttempts
 
-from tests.support.logins import (
-    HERE,
-    PASSWORD,
-    THERE,
-    Process,
-    with_ada,
-)
+from tests.support.logins import HERE, PASSWORD, THERE, Process, with_ada
 from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio

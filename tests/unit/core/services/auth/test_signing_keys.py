@@ -13,7 +13,7 @@ from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE, TOKEN_LIFE
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidToken, QueueUnavailable
-from photochanger.core.ports.audit_log import AuditLog
+from photochanger.core.ports.repositories.audit_log import AuditLog
 from photochanger.core.ports.secrets import SecretKeyUnavailable, SigningKeyRepository
 from photochanger.core.services.auth.signing_keys import SigningKeys
 

@@ -10,13 +10,7 @@ from photochanger.core.domain.job import JobState
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.ports.provider import ProviderRequest
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

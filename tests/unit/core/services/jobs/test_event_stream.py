@@ -16,12 +16,7 @@ from photochanger.adapters.memory import (
     MemoryJobSignals,
 )
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.domain.job import (
-    Job,
-    JobEvent,
-    LogEvent,
-    QueueDepth,
-)
+from photochanger.core.domain.job import Job, JobEvent, LogEvent, QueueDepth
 from photochanger.core.services.jobs import event_stream as event_stream
 from photochanger.core.services.jobs.event_stream import (
     POLL,

@@ -8,18 +8,10 @@ import pytest
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.domain.job import FailureReason, Job, JobState
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.slot import Branded, FailureAnswer, TemplateBinding
+from photochanger.core.domain.slots.slot import Branded, FailureAnswer, TemplateBinding
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable
 
-from tests.support.world import (
-    SECOND,
-    TORN,
-    ScriptedProvider,
-    World,
-    chunks,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -17,22 +17,12 @@ from photochanger.core.domain.errors import (
     UndecodableImage,
     UnsupportedMediaType,
 )
-from photochanger.core.domain.job import (
-    JobSource,
-    JobState,
-    LogEvent,
-)
+from photochanger.core.domain.job import JobSource, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.provider import Rejected
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -7,23 +7,12 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobState,
-    LogEvent,
-)
+from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 
-from tests.support.world import (
-    SECOND,
-    TORN,
-    ScriptedProvider,
-    World,
-    picture,
-)
+from tests.support.world import SECOND, TORN, ScriptedProvider, World, picture
 
 pytestmark = pytest.mark.anyio
 

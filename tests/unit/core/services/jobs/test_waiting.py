@@ -13,7 +13,7 @@ from photochanger.core.domain.deadlines import ORPHAN_GRACE
 from photochanger.core.domain.errors import JobNotFound, QueueUnavailable
 from photochanger.core.domain.job import Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.slot import FailureAnswer
+from photochanger.core.domain.slots.slot import FailureAnswer
 
 from tests.support.world import SECOND, World
 

@@ -16,14 +16,7 @@ from photochanger.core.domain.webhook import DEAD_LIFE, DELIVERED_LIFE, Delivery
 from photochanger.core.services.maintenance.sweeper import INTERVAL, SweepReport
 
 from tests.support.builders import webhook
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    chunks,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, chunks, never, picture
 
 pytestmark = pytest.mark.anyio
 

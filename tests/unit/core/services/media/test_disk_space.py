@@ -10,14 +10,7 @@ from photochanger.core.domain.errors import StorageUnavailable
 from photochanger.core.domain.job import JobState
 from photochanger.core.services.media.disk_space import DiskSpace
 
-from tests.support.world import (
-    FLOOR,
-    SECOND,
-    SLOT,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import FLOOR, SECOND, SLOT, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

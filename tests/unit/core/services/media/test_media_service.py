@@ -22,13 +22,7 @@ from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.result_files import preview_key
 from photochanger.core.domain.settings import AppSettings
 
-from tests.support.world import (
-    SECOND,
-    SLOT,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import SECOND, SLOT, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -7,23 +7,12 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.errors import StorageUnavailable
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobState,
-    LogEvent,
-)
+from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.provider_usage import CallOutcome, CallRecord
+from photochanger.core.domain.routing.provider_usage import CallOutcome, CallRecord
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -9,23 +9,10 @@ import pytest
 from photochanger.core.domain.errors import MediaExpired, QueueUnavailable
 from photochanger.core.domain.job import LogEvent
 from photochanger.core.domain.media import MediaKey, MediaKind
-from photochanger.core.domain.slot import (
-    Route,
-    RouteEntry,
-    Slot,
-    TemplateBinding,
-)
+from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot, TemplateBinding
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
 
-from tests.support.world import (
-    SECOND,
-    SLOT,
-    ScriptedProvider,
-    World,
-    chunks,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, SLOT, ScriptedProvider, World, chunks, never, picture
 
 pytestmark = pytest.mark.anyio
 

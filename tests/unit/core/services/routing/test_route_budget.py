@@ -7,18 +7,8 @@ from datetime import timedelta
 
 import pytest
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.domain.job import (
-    FailureReason,
-    Job,
-    JobState,
-    LogEvent,
-)
-from photochanger.core.domain.provider_usage import (
-    BREAKER_FAILURES,
-    CallOutcome,
-    CallRecord,
-    ProviderLimit,
-)
+from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
+from photochanger.core.domain.routing.provider_usage import BREAKER_FAILURES, CallOutcome, CallRecord, ProviderLimit
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
@@ -29,13 +19,7 @@ from photochanger.core.ports.provider import (
     Unavailable,
 )
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -9,25 +9,12 @@ from photochanger.core.domain.errors import InvalidSettings, StorageUnavailable
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.job import FailureReason, JobSource, JobState, LogEvent
 from photochanger.core.domain.media import MediaKey, MediaKind
-from photochanger.core.domain.provider_usage import ProviderLimit
+from photochanger.core.domain.routing.provider_usage import ProviderLimit
 from photochanger.core.domain.settings import AppSettings
-from photochanger.core.domain.slot import TemplateBinding
-from photochanger.core.ports.provider import (
-    ProviderRequest,
-    Rejected,
-    Retryable,
-    Unavailable,
-)
+from photochanger.core.domain.slots.slot import TemplateBinding
+from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable, Unavailable
 
-from tests.support.world import (
-    SECOND,
-    TORN,
-    ScriptedProvider,
-    World,
-    chunks,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, TORN, ScriptedProvider, World, chunks, never, picture
 
 pytestmark = pytest.mark.anyio
 

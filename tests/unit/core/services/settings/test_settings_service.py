@@ -10,9 +10,9 @@ import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable, VersionConflict
-from photochanger.core.domain.provider_usage import ProviderLimit
+from photochanger.core.domain.routing.provider_usage import ProviderLimit
 from photochanger.core.domain.settings import AppSettings, StoredPassword, StoredSettings
-from photochanger.core.ports.settings_repository import SettingsUpdate
+from photochanger.core.ports.repositories.settings_repository import SettingsUpdate
 
 from tests.support.world import SECOND, ScriptedProvider, World
 

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from photochanger.core.domain.slot_health import (
-    RecentOutcomes,
-    SlotIssue,
-    SlotIssueCode,
-    SlotState,
-    condition_of,
-)
+from photochanger.core.domain.slots.slot_health import RecentOutcomes, SlotIssue, SlotIssueCode, SlotState, condition_of
 
 NO_KEY = SlotIssue(SlotIssueCode.KEY_MISSING, {"provider": "gemini"})
 

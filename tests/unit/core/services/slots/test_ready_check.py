@@ -12,18 +12,12 @@ from photochanger.core.domain.errors import CheckRunning, QueueUnavailable
 from photochanger.core.domain.job import JobSource
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.settings import AppSettings
-from photochanger.core.domain.slot import FailureAnswer
-from photochanger.core.domain.slot_check import CheckOutcome, SlotCheck
+from photochanger.core.domain.slots.slot import FailureAnswer
+from photochanger.core.domain.slots.slot_check import CheckOutcome, SlotCheck
 from photochanger.core.domain.worker import WorkerReport
 from photochanger.core.ports.provider import Rejected, Retryable
 
-from tests.support.world import (
-    SECOND,
-    ScriptedProvider,
-    World,
-    never,
-    picture,
-)
+from tests.support.world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
 

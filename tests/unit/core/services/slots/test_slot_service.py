@@ -20,23 +20,10 @@ from photochanger.core.domain.errors import (
     VersionConflict,
 )
 from photochanger.core.domain.field_errors import FieldErrorCode
-from photochanger.core.domain.slot import (
-    Branded,
-    FailureAnswer,
-    ResponseMode,
-    RouteEntry,
-    Slot,
-    slot_document,
-)
+from photochanger.core.domain.slots.slot import Branded, FailureAnswer, ResponseMode, RouteEntry, Slot, slot_document
 from photochanger.core.domain.validation import parse_fields
 
-from tests.support.world import (
-    SLOT,
-    ScriptedProvider,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import SLOT, ScriptedProvider, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

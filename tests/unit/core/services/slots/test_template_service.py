@@ -27,13 +27,7 @@ from photochanger.core.domain.errors import (
 from photochanger.core.domain.media import MediaKey, MediaKind, TemplateMedia
 from photochanger.core.domain.settings import AppSettings
 
-from tests.support.world import (
-    SLOT,
-    TORN,
-    World,
-    chunks,
-    picture,
-)
+from tests.support.world import SLOT, TORN, World, chunks, picture
 
 pytestmark = pytest.mark.anyio
 

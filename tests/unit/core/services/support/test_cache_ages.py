@@ -11,7 +11,7 @@ from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, WINDOW, Actor
 from photochanger.core.domain.errors import InvalidToken, TooManyAttempts
 from photochanger.core.ports.accounts import FailureCounter
-from photochanger.core.ports.audit_log import AuditLog
+from photochanger.core.ports.repositories.audit_log import AuditLog
 from photochanger.core.services.auth.login_throttle import LoginThrottle
 from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.core.services.providers.api_keys import ProviderKeys

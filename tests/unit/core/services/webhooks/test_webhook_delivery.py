@@ -17,21 +17,10 @@ from photochanger.core.domain.errors import QueueUnavailable, WebhookUnreachable
 from photochanger.core.domain.job import Job, JobSource, Outcome
 from photochanger.core.domain.webhook import PAUSES, DeliveryState
 from photochanger.core.ports.secrets import SecretKeyUnavailable
-from photochanger.core.services.webhooks.delivery import (
-    GRACE,
-    LEASE,
-    MAX_CONCURRENCY,
-    POLL,
-    SHARE,
-)
+from photochanger.core.services.webhooks.delivery import GRACE, LEASE, MAX_CONCURRENCY, POLL, SHARE
 
 from tests.support.builders import outcome_failed, outcome_succeeded
-from tests.support.hooks import (
-    ADA,
-    URL,
-    Call,
-    Hooks,
-)
+from tests.support.hooks import ADA, URL, Call, Hooks
 from tests.support.world import SECOND
 
 pytestmark = pytest.mark.anyio

@@ -11,16 +11,11 @@ from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, SlotNotFound, WebhookNotFound
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
-from photochanger.core.domain.slot import shipped_slots
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.webhook import DeliveryState, secret_purpose
 from photochanger.core.ports.secrets import SealBroken
 
-from tests.support.hooks import (
-    ADA,
-    SECRET,
-    URL,
-    Hooks,
-)
+from tests.support.hooks import ADA, SECRET, URL, Hooks
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import photochanger
 import pytest
 from photochanger.core.domain.field_errors import TYPES, FieldErrorCode
-from photochanger.core.domain.provider_usage import CallOutcome
-from photochanger.core.domain.slot_check import NO_CALL
-from photochanger.core.domain.slot_health import SlotIssueCode
+from photochanger.core.domain.routing.provider_usage import CallOutcome
+from photochanger.core.domain.slots.slot_check import NO_CALL
+from photochanger.core.domain.slots.slot_health import SlotIssueCode
 from photochanger.entrypoints.http.protocol.problems import STATUS
 
 TEXTS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n"

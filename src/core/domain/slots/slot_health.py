@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from .field_errors import SentenceCode
-from .job import FailureReason, Job, JobSource
+from ..field_errors import SentenceCode
+from ..job import FailureReason, Job, JobSource
 
 LATELY = timedelta(minutes=15)
 """The age of the oldest jobs that count for the health of a slot."""

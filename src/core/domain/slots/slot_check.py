@@ -9,8 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from .job import Job, LogEntry, LogEvent
-from .provider_usage import CallOutcome
+from ..job import Job, LogEntry, LogEvent
+from ..routing.provider_usage import CallOutcome
 from .slot import Slot
 
 MAX_FAILED_ATTEMPTS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from ..domain.ingest_request import IngestRequest
+from ...domain.ingest_request import IngestRequest
 
 
 class IngestRequestRepository(Protocol):

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..domain.job import Job, JobSource
-from ..domain.pagination import Page, Position
+from ...domain.job import Job, JobSource
+from ...domain.pagination import Page, Position
 
 
 class ResultIndex(Protocol):

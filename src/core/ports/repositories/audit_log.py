@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from ..domain.audit import AuditEntry
-from ..domain.pagination import Page, Position
+from ...domain.audit import AuditEntry
+from ...domain.pagination import Page, Position
 
 
 class AuditLog(Protocol):

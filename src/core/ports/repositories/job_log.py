@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
-from ..domain.job import JobEvent, LogEntry
+from ...domain.job import JobEvent, LogEntry
 
 
 class JobLog(Protocol):

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..domain.audit import AuditEntry
-from ..domain.media import MediaKey, TemplateMedia
-from ..domain.slot import Slot
+from ...domain.audit import AuditEntry
+from ...domain.media import MediaKey, TemplateMedia
+from ...domain.slots.slot import Slot
 
 
 class SlotRepository(Protocol):

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import msgspec
 
-from ..domain.audit import AuditEntry
-from ..domain.settings import StoredPassword, StoredSettings
-from .secrets import KeyChange
+from ...domain.audit import AuditEntry
+from ...domain.settings import StoredPassword, StoredSettings
+from ..secrets import KeyChange
 
 
 class SettingsUpdate(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..domain.media import MediaKey, MediaObject
+from ...domain.media import MediaKey, MediaObject
 
 
 class MediaRepository(Protocol):

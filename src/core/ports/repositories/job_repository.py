@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..domain.job import Job, JobFilter, JobOrder
-from ..domain.media import MediaKey
-from ..domain.pagination import Page, Position
-from ..domain.slot_health import RecentOutcomes
+from ...domain.job import Job, JobFilter, JobOrder
+from ...domain.media import MediaKey
+from ...domain.pagination import Page, Position
+from ...domain.slots.slot_health import RecentOutcomes
 
 
 class JobRepository(Protocol):

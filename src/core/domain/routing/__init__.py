@@ -1,0 +1,1 @@
+"""Routes: policy of calls, prompts, provider usage and limits."""

@@ -1,0 +1,1 @@
+"""Slots: entity, checks before an event, health."""

@@ -1,0 +1,1 @@
+"""Stored records: one port per kind."""
