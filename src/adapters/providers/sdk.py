@@ -39,8 +39,8 @@ _STEP_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 class Connection(Generic[_Api]):
     """The SDK of one service with one HTTP client, made when first needed and kept until `close`.
 
-    `module` is imported relative to this one and offers `make_api(key, base_url=..., http=...)`. Its return value is made
-    again when the key has changed; the HTTP client and its connections stay. For use on one event loop.
+    `module` is imported relative to this one and offers `make_api(key, base_url=..., http=...)`, which is called again
+    when the key has changed; the HTTP client and its connections stay. For use on one event loop.
     """
 
     def __init__(self, context: ProviderContext, *, module: str, service: str) -> None:
