@@ -4,22 +4,52 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from photochanger.adapters.postgres import EmbeddedServer, migrate
+from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos
-from tests.support.service import PASSWORD, Service, command, environment, eventually, job_states, rows, serving
+from tests.support.service import (
+    HANG_SECONDS,
+    PASSWORD,
+    Service,
+    command,
+    environment,
+    eventually,
+    job_states,
+    rows,
+    serving,
+    set_slot,
+)
+from tests.support.standins.server import Held, hang
+from tests.support.standins.studio import StudioStandIn
 
-SLOW_SLOT = "slot-002"
-"""Paints in oil: long enough to be caught in the middle of it."""
+PHOTO = photos.jpeg(320, 240)
+STUDIO_SLOT, OIL_SLOT = "slot-005", "slot-002"
 
 
-def large_photo() -> bytes:
-    return photos.jpeg(3600, 2400)
+@pytest.fixture
+def studio() -> Iterator[StudioStandIn]:
+    """An image service whose calls a test can hold: a job is in the middle for as long as the test wants."""
+    with StudioStandIn().running_in_thread() as running:
+        yield running
+
+
+def settings_of(tmp_path: Path, url: str) -> dict[str, str]:
+    """What every process of a service with a studio needs."""
+    return {"database_url": url, "media_root": str(tmp_path / "media"), "private_hosts": "127.0.0.1"}
+
+
+def use_studio(url: str, studio: StudioStandIn) -> None:
+    """Let the studio make the pictures of its slot."""
+    entry = RouteEntry("http", "image_edit", {"url": f"{studio.url}/render"})
+    set_slot(url, STUDIO_SLOT, Route(entries=(entry,)))
 
 
 def files_below(folder: Path) -> list[str]:
@@ -27,7 +57,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def is_picture(answer: httpx.Response) -> bool:
-    return answer.status_code == 200 and answer.content[:3] == b"\xff\xd8\xff"
+    return answer.status_code == 200 and answer.content.startswith((b"\xff\xd8\xff", b"\x89PNG"))
 
 
 def attempts(url: str) -> int:
@@ -35,11 +65,14 @@ def attempts(url: str) -> int:
 
 
 def test_a_worker_killed_in_mid_job_is_replaced_and_the_job_finished_in_its_window(
-    tmp_path: Path, postgres_url: str
+    tmp_path: Path, postgres_url: str, studio: StudioStandIn
 ) -> None:
-    with serving(tmp_path, database_url=postgres_url) as service, ThreadPoolExecutor(1) as cameras:
-        answer = cameras.submit(service.send, large_photo(), SLOW_SLOT)
-        eventually(lambda: job_states(postgres_url) == ["processing"])
+    studio.script(hang)
+    settings = settings_of(tmp_path, postgres_url)
+    with serving(tmp_path, **settings) as service, ThreadPoolExecutor(1) as cameras:
+        use_studio(postgres_url, studio)
+        answer = cameras.submit(service.send, PHOTO, STUDIO_SLOT)
+        eventually(studio.calls)
         for worker in service.workers():
             worker.kill()
         assert is_picture(answer.result())
@@ -54,7 +87,7 @@ def test_the_whole_service_killed_and_started_again_loses_no_job_and_leaves_no_f
 ) -> None:
     with serving(tmp_path, database_url=postgres_url) as service:
         for _ in range(3):
-            answer = service.send(photos.jpeg(1600, 1200), SLOW_SLOT, Prefer="respond-async")
+            answer = service.send(photos.jpeg(1600, 1200), OIL_SLOT, Prefer="respond-async")
             assert answer.status_code == 202
         service.kill()
     (tmp_path / "media" / ".partial" / "half-written").write_bytes(b"what a kill leaves behind")
@@ -76,31 +109,36 @@ def test_the_whole_service_killed_and_started_again_loses_no_job_and_leaves_no_f
     assert {Path(name).stem for name in left if name.startswith("results")} == results
 
 
-def test_postgresql_stopped_and_started_while_requests_wait_ends_in_pictures_or_503(tmp_path: Path) -> None:
+def test_postgresql_stopped_and_started_while_requests_wait_ends_in_pictures_or_503(
+    tmp_path: Path, studio: StudioStandIn
+) -> None:
     folder = tmp_path / "database"
     server = EmbeddedServer.start(folder)
     server.ensure_database("days")
     url = server.url("days")
     migrate(url)
+    held = Held()
+    studio.script(*[held] * 4)
     try:
-        with serving(tmp_path, database_url=url, sync_response_seconds="30") as service:
-            photo = photos.jpeg(2400, 1600)
+        with serving(tmp_path, **settings_of(tmp_path, url)) as service:
+            use_studio(url, studio)
             with ThreadPoolExecutor(4) as cameras:
-                waiting = [cameras.submit(service.send, photo, SLOW_SLOT) for _ in range(4)]
-                eventually(lambda: "processing" in job_states(url))
+                waiting = [cameras.submit(service.send, photos.jpeg(320 + n, 240), STUDIO_SLOT) for n in range(4)]
+                eventually(studio.calls)
                 postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
                 psutil.Process(postmaster).send_signal(signal.SIGQUIT)
-                psutil.wait_procs([psutil.Process(postmaster)] if psutil.pid_exists(postmaster) else [], timeout=30)
-                refused = service.send(photo)
+                eventually(lambda: not psutil.pid_exists(postmaster))
+                refused = service.send(PHOTO)
                 assert refused.status_code == 503
                 assert refused.json()["code"] == "queue_unavailable"
                 assert refused.headers["retry-after"]
                 again = EmbeddedServer.start(folder)
                 try:
                     assert again.url("days") == url
+                    held.release()
                     for answer in (future.result() for future in waiting):
                         assert is_picture(answer) or answer.status_code == 503
-                    assert is_picture(eventually(lambda: answered(service, photo)))
+                    assert is_picture(eventually(lambda: answered(service, PHOTO)))
                 finally:
                     again.close()
             assert service.stop() == 0
@@ -113,16 +151,23 @@ def answered(service: Service, photo: bytes) -> httpx.Response | None:
     return answer if answer.status_code == 200 else None
 
 
-def test_two_workers_beside_a_service_without_any_share_the_work(tmp_path: Path, postgres_url: str) -> None:
-    settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
+def test_two_workers_beside_a_service_without_any_share_the_work(
+    tmp_path: Path, postgres_url: str, studio: StudioStandIn
+) -> None:
+    held = Held()
+    studio.script(held, held)
+    settings = settings_of(tmp_path, postgres_url)
     with serving(tmp_path, "--workers", "0", **settings) as service:
+        use_studio(postgres_url, studio)
         workers = [
             subprocess.Popen(command("worker", "--workers", "1"), env=environment(tmp_path, **settings))
             for _ in range(2)
         ]
         try:
             with ThreadPoolExecutor(6) as cameras:
-                sent = [cameras.submit(service.send, photos.jpeg(1200 + n, 800), SLOW_SLOT) for n in range(6)]
+                sent = [cameras.submit(service.send, photos.jpeg(320 + n, 240), STUDIO_SLOT) for n in range(6)]
+                eventually(lambda: len(studio.calls()) == 2)  # each has one job at a time
+                held.release()
                 assert all(is_picture(future.result()) for future in sent)
             names = rows(
                 postgres_url,
@@ -131,38 +176,53 @@ def test_two_workers_beside_a_service_without_any_share_the_work(tmp_path: Path,
             assert names == [(2,)]
             assert not service.workers()
         finally:
+            held.release()
             for worker in workers:
                 worker.send_signal(signal.SIGTERM)
-            codes = [worker.wait(60) for worker in workers]
+            codes = [worker.wait(HANG_SECONDS) for worker in workers]
         assert codes == [0, 0]
         assert service.stop() == 0
 
 
-def test_the_stop_signal_lets_the_waiting_request_have_its_picture(tmp_path: Path, postgres_url: str) -> None:
-    with serving(tmp_path, database_url=postgres_url) as service, ThreadPoolExecutor(1) as cameras:
-        answer = cameras.submit(service.send, large_photo(), SLOW_SLOT)
-        eventually(lambda: job_states(postgres_url) == ["processing"])
-        assert service.stop() == 0
+def test_the_stop_signal_lets_the_waiting_request_have_its_picture(
+    tmp_path: Path, postgres_url: str, studio: StudioStandIn
+) -> None:
+    held = Held()
+    studio.script(held)
+    settings = settings_of(tmp_path, postgres_url)
+    with serving(tmp_path, **settings) as service, ThreadPoolExecutor(1) as cameras:
+        use_studio(postgres_url, studio)
+        answer = cameras.submit(service.send, PHOTO, STUDIO_SLOT)
+        eventually(studio.calls)
+        service.process.send_signal(signal.SIGTERM)
+        held.release()
         assert is_picture(answer.result())
+        assert service.process.wait(HANG_SECONDS) == 0
 
 
-def test_a_worker_finishes_its_job_after_the_stop_signal_and_exits_cleanly(tmp_path: Path, postgres_url: str) -> None:
-    settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
+def test_a_worker_finishes_its_job_after_the_stop_signal_and_exits_cleanly(
+    tmp_path: Path, postgres_url: str, studio: StudioStandIn
+) -> None:
+    held = Held()
+    studio.script(held)
+    settings = settings_of(tmp_path, postgres_url)
     with serving(tmp_path, "--workers", "0", **settings) as service, ThreadPoolExecutor(1) as cameras:
-        answer = cameras.submit(service.send, large_photo(), SLOW_SLOT)
+        use_studio(postgres_url, studio)
+        answer = cameras.submit(service.send, PHOTO, STUDIO_SLOT)
         worker = subprocess.Popen(command("worker", "--workers", "1"), env=environment(tmp_path, **settings))
-        eventually(lambda: job_states(postgres_url) == ["processing"])
+        eventually(studio.calls)
         worker.send_signal(signal.SIGTERM)
+        held.release()
         assert is_picture(answer.result())
-        assert worker.wait(60) == 0
+        assert worker.wait(HANG_SECONDS) == 0
 
 
 def test_workers_of_a_killed_service_do_not_outlive_it(tmp_path: Path, postgres_url: str) -> None:
     with serving(tmp_path, database_url=postgres_url) as service:
         workers = eventually(service.workers)
         service.process.kill()
-        service.process.wait(30)
-        gone, alive = psutil.wait_procs(workers, timeout=60)
+        service.process.wait(HANG_SECONDS)
+        gone, alive = psutil.wait_procs(workers, timeout=HANG_SECONDS)
         assert gone
         assert not alive
 

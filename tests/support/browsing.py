@@ -24,6 +24,26 @@ PHONE = {"width": 390, "height": 844}
 
 _AXE = Path(__file__).parents[1] / "integration/page/vendor/axe.min.js"
 _SCREENSHOTS = os.environ.get("PHOTOCHANGER_SCREENSHOTS")
+_HOLD_TIMERS = """
+(() => {
+  const [set, clear] = [window.setTimeout.bind(window), window.clearTimeout.bind(window)];
+  const held = new Map();
+  let time = 0, last = 1_000_000_000;
+  window.setTimeout = (call, delay = 0, ...args) => {
+    if (delay < 1_000) return set(call, delay, ...args);
+    held.set(++last, { call, delay, args, at: time + delay });
+    return last;
+  };
+  window.clearTimeout = (id) => void (held.delete(id) || clear(id));
+  window.heldDelays = () => [...held.values()].map((timer) => timer.delay);
+  window.passTime = (duration) => {
+    time += duration;
+    for (const [id, timer] of [...held].sort((a, b) => a[1].at - b[1].at)) {
+      if (timer.at <= time && held.delete(id)) timer.call(...timer.args);
+    }
+  };
+})()
+"""
 _QUIET = [
     "--disable-gpu",
     "--disable-quic",
@@ -56,6 +76,20 @@ class Browsing:
         await self.page.get_by_label(re.compile("User name|Имя пользователя")).fill(username)
         await self.page.get_by_label(re.compile("Password|Пароль")).fill(password)
         await self.page.get_by_role("button", name=re.compile("Sign in|Войти")).click()
+
+    async def hold_timers(self) -> None:
+        """On pages opened from now on, timers of a second and more wait for `pass_time`, whatever the machine's speed.
+
+        Playwright's clock either goes on by itself or stops also the short timers that drawing needs.
+        """
+        await self.page.add_init_script(_HOLD_TIMERS)
+
+    async def pass_time(self, milliseconds: int, *, timers: tuple[int, ...] = ()) -> None:
+        """Let this time pass for the timers that are held, once there are some with these delays."""
+        await self.page.wait_for_function(
+            "(delays) => delays.every((delay) => heldDelays().includes(delay))", arg=list(timers)
+        )
+        await self.page.evaluate("(duration) => passTime(duration)", milliseconds)
 
     async def violations(self) -> list[str]:
         """What axe-core finds that is serious or worse on the page as it is now."""

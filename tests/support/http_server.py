@@ -228,7 +228,7 @@ async def serving(
     app = create_app(Settings(home=home, ingest_password=PASSWORD, **signs_in, **settings), adapters=behind)
     async with app.lifespan() as opened, running(app) as port:
         limits = httpx.Limits(max_connections=None)
-        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=limits)
+        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=180, limits=limits)
         service = Service(opened, provider=provider, database=database, port=port, client=client)
         for slot_id in ("slot-001", "slot-002", "slot-003", "slot-004"):
             await service.change_slot(slot_id, entries=(RouteEntry("scripted", "any"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -9,19 +10,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import msgspec
 import psutil
 import psycopg
+from photochanger.adapters.postgres import Database, PostgresSlotRepository
+from photochanger.core.domain.slots.slot import Route, Slot
+from psycopg.types.json import Jsonb
 
 PASSWORD = "a-test-password"
+
+HANG_SECONDS = 180
+"""Bounds a test that would wait for ever; no test depends on how soon something happens."""
+
+LONG_WINDOW = timedelta(hours=1)
+"""A sync window that no machine is too slow for. The configuration takes a minute at most, the core any length."""
 
 _T = TypeVar("_T")
 
 
-def eventually(look: Callable[[], _T], *, seconds: float = 180) -> _T:
+def eventually(look: Callable[[], _T], *, seconds: float = HANG_SECONDS) -> _T:
     """What `look` returns once that is true; the test fails when it never is. Looks often, waits for nothing else."""
     end = time.monotonic() + seconds
     while not (seen := look()):
@@ -39,7 +51,7 @@ class Service:
         self.log = log
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=90)
+        return httpx.Client(base_url=self.address, timeout=HANG_SECONDS)
 
     def send(self, photo: bytes, slot_id: str = "slot-001", **headers: str) -> httpx.Response:
         """Hand in a photo as a camera does."""
@@ -64,12 +76,12 @@ class Service:
         for worker in workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
-        self.process.wait(30)
+        self.process.wait(HANG_SECONDS)
 
     def stop(self) -> int:
         """The stop signal; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(90)
+        return self.process.wait(HANG_SECONDS)
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
@@ -94,13 +106,18 @@ def working(home: Path, **settings: str) -> Iterator[str]:
         yield next(line for line in process.stdout if "Metrics are at" in line).split()[-1]
     finally:
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(HANG_SECONDS) == 0
 
 
 @contextlib.contextmanager
 def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
-    """A service on a free port, stopped at the end if the test has not done so."""
+    """A service on a free port, stopped at the end if the test has not done so.
+
+    A database that is given has been migrated. Its window is LONG_WINDOW, unless the test sets one.
+    """
     home.mkdir(parents=True, exist_ok=True)
+    if "database_url" in settings and "sync_response_seconds" not in settings:
+        set_window(settings["database_url"], LONG_WINDOW)
     log = home / "service.log"
     with log.open("a") as output:
         process = subprocess.Popen(
@@ -118,10 +135,30 @@ def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     finally:
         if process.poll() is None:  # with its stop signal, so that nothing that it started outlives it
             process.terminate()
-            process.wait(90)
+            process.wait(HANG_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
     assert "Fatal Python error" not in log.read_text(), "a process of the service did not end as it should"
+
+
+def set_window(url: str, window: timedelta) -> None:
+    """Let every job from now on have this sync window, also one longer than an administrator may set."""
+    stored = msgspec.to_builtins({"sync_response": window})
+    with psycopg.connect(url, autocommit=True) as connection:
+        changed = connection.execute("update photochanger.app_settings set settings = settings || %s", (Jsonb(stored),))
+        assert changed.rowcount == 1
+
+
+def set_slot(url: str, slot_id: str, route: Route) -> None:
+    """Give a slot this route, as an administrator does."""
+
+    async def save() -> None:
+        async with Database(url) as database:
+            slots = PostgresSlotRepository(database)
+            version = (await slots.get(slot_id)).version
+            assert await slots.save(Slot(slot_id, slot_id, True, route), expected_version=version)
+
+    asyncio.run(save())
 
 
 def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from photochanger.adapters.memory.jobs.queue import MemoryJobQueue
+from photochanger.core.domain.errors import QueueFull
+from photochanger.core.domain.job import Job, JobSpec
 from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
 
 from tests.support import photos
@@ -104,9 +108,25 @@ async def test_as_many_photos_as_allowed_are_under_way_at_once(service: Service,
     assert done.totals["pictures"] == 3
 
 
-async def test_a_full_queue_is_asked_again_after_its_pause(tmp_path: Path, studio: Studio) -> None:
+async def test_a_full_queue_is_asked_again_after_its_pause(
+    tmp_path: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = Gate()
-    async with serving(tmp_path / "home", max_active_jobs=1, sync_response=timedelta(seconds=5)) as service:
+    enqueue, refused = MemoryJobQueue.enqueue, list[JobSpec]()
+
+    async def enqueue_or_refuse_once(queue: MemoryJobQueue, job: JobSpec, *, max_active: int) -> Job:
+        """A full queue asks for a short pause; whenever the retry comes, it is taken once there is room."""
+        while True:
+            try:
+                return await enqueue(queue, job, max_active=max_active)
+            except QueueFull:
+                if not refused:
+                    refused.append(job)
+                    raise QueueFull("The queue is full. Retry in 1 s.", retry_after=1) from None
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(MemoryJobQueue, "enqueue", enqueue_or_refuse_once)
+    async with serving(tmp_path / "home", max_active_jobs=1, sync_response=timedelta(hours=1)) as service:
         service.provider.script = gate
         names = [studio.photo("a.jpg"), studio.photo("b.jpg", photos.png())]
         process = await studio.start(*names, "--at-once", "2", url=url_of(service))
@@ -115,6 +135,7 @@ async def test_a_full_queue_is_asked_again_after_its_pause(tmp_path: Path, studi
         done = await finished(process, seen)
         assert done.code == 0, done.out
         assert len(studio.pictures()) == len(service.database.jobs) == 2
+        assert len(refused) == 1
 
 
 async def test_a_wrong_password_is_tried_once_and_never_shown(service: Service, studio: Studio) -> None:

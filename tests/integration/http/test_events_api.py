@@ -195,7 +195,15 @@ async def test_a_listener_that_hangs_up_is_forgotten(service: Service, admin: Ad
 async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
     service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_module, "SEND_SECONDS", 2.0)
+    write, listeners, impatient = events_module._write, list[Any](), False
+
+    async def write_with_limit(send: Any, text: str) -> None:
+        if send not in listeners:
+            listeners.append(send)
+        monkeypatch.setattr(events_module, "SEND_SECONDS", 0.1 if impatient and send is listeners[0] else 60.0)
+        await write(send, text)
+
+    monkeypatch.setattr(events_module, "_write", write_with_limit)
     feed = await service.opened.container.get(EventStream)
     reader, writer = await service.connect()
     writer.write(
@@ -203,9 +211,13 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
     )
     await writer.drain()
     writer.transport.pause_reading()  # type: ignore[attr-defined]
+    async with asyncio.timeout(60):
+        while not listeners:  # noqa: ASYNC110 - the server does not signal that a response has begun
+            await asyncio.sleep(0)
     async with listening(admin) as stream:
         await until(stream, "queue")
         assert feed.subscribers == 2
+        impatient = True
         big = "x" * 200_000
         while feed.subscribers == 2:
             await service.log_noise(big)

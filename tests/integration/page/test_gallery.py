@@ -22,6 +22,8 @@ pytestmark = pytest.mark.anyio
 LOOKS = ("watercolor", "vintage", "comic", "oil")
 DEMO = Path(photochanger.__file__).parent / "entrypoints/diagnostics/sample_photos"
 GALLERY = "/gallery/slot-001"
+LOOK_MS, SLIDE_MS = 5_000, 6_000
+"""Between two looks at the feed, and the time of one picture in the slideshow."""
 
 
 async def open_gallery(admin: Administrator, *, title: str = "Anna & <b>Ben</b>") -> None:
@@ -157,7 +159,7 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
     url = f"http://127.0.0.1:{service.port}"
     async with browsing(chromium, url) as tab:
         page = tab.page
-        await page.clock.install()
+        await tab.hold_timers()
         await tab.open(GALLERY)
         await expect(page.get_by_role("listitem")).to_have_count(16)
         await all_shown(tab)
@@ -169,19 +171,20 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
         await expect(page.get_by_role("img", name="QR code of the link to this gallery")).to_be_visible()
         assert await tab.violations() == []
         await tab.photograph("gallery_slideshow", whole=False)
-        await page.clock.fast_forward(6_000)
+        await tab.pass_time(6_000, timers=(LOOK_MS, SLIDE_MS))
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-2]}")
+        await tab.pass_time(0, timers=(LOOK_MS, SLIDE_MS))  # the look at the feed has ended
 
         # What comes in meanwhile is next; a pause holds, keys turn.
         jobs += await painted(service, ["portrait"], look="oil")
-        await page.clock.fast_forward(6_000)
+        await tab.pass_time(6_000, timers=(LOOK_MS, SLIDE_MS))
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-4]}")
         await expect(now).to_have_attribute("alt", "Picture 4")  # the third, until the new one is known
-        await page.clock.fast_forward(6_000)
+        await tab.pass_time(6_000, timers=(LOOK_MS, SLIDE_MS))
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-1]}")
         await page.keyboard.press("Space")
         await expect(page.get_by_role("button", name="Go on")).to_be_visible()
-        await page.clock.fast_forward(60_000)
+        await tab.pass_time(60_000)
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-1]}")
         await page.keyboard.press("ArrowRight")
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-2]}")

@@ -168,7 +168,7 @@ class StandInServer:
             thread.join()
             loop.close()
 
-    def run(self, work: Coroutine[Any, Any, _T], *, seconds: float = 30) -> _T:
+    def run(self, work: Coroutine[Any, Any, _T], *, seconds: float = 180) -> _T:
         """From a test without an event loop: do this on the server's, such as `run(server.until(...))`."""
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
@@ -215,7 +215,7 @@ class StandInServer:
             self._changed.notify_all()
 
 
-_HANG_SECONDS = 60
+_HANG_SECONDS = 180
 """Bounds a test that would wait for ever; no test depends on how soon something happens."""
 
 _WINDOWS_SECONDS = (0.1, 0.4, 1.6, 6.4, 25.6)
@@ -230,6 +230,11 @@ async def end_of_window(
     speed. Returns once the server has noticed that the client hung up.
     """
     server.script(*[behaviour] * len(_WINDOWS_SECONDS), call=call)
+    calls_before, hang_ups_before = len(server.calls(call)), server.hang_ups
+
+    def all_hung_up() -> bool:  # of earlier attempts too, whose calls may come late
+        return server.hang_ups - hang_ups_before == len(server.calls(call)) - calls_before
+
     for seconds in _WINDOWS_SECONDS:
         before = len(server.calls(call))
         result = await attempt(seconds)
@@ -237,7 +242,7 @@ async def end_of_window(
             await asyncio.sleep(0)
         if len(server.calls(call)) > before:
             async with asyncio.timeout(_HANG_SECONDS):
-                await server.until(lambda: server.hang_ups == 1)
+                await server.until(all_hung_up)
             return result
     raise AssertionError(f"{call} was not called within {_WINDOWS_SECONDS[-1]} s")
 
@@ -309,20 +314,23 @@ async def truncated(exchange: Exchange) -> None:
 
 
 def drip(seconds: float = 0.05) -> Behaviour:
-    """The good answer byte by byte with pauses: it never stops to come and is never whole in time."""
+    """The good answer byte by byte with pauses, but for the last one: it is never whole, however long one waits."""
 
     async def behave(exchange: Exchange) -> None:
         answer = exchange.good()
         exchange.writer.write(head_of(answer, len(answer.body)))
         gone = asyncio.ensure_future(exchange.client_gone())
         try:
-            for value in answer.body:
+            for value in answer.body[:-1]:
                 if gone.done():
                     return
                 exchange.writer.write(bytes([value]))
                 await exchange.writer.drain()
                 # The pause is the behaviour itself, nothing waits for it.
                 await asyncio.sleep(seconds)
+            await gone
+        except ConnectionError:
+            await gone  # it counts the hang-up that a write has met first
         finally:
             gone.cancel()
 
