@@ -12,7 +12,7 @@ from tests.support.builders import expired_job, new_job, outcome_failed, outcome
 
 pytestmark = pytest.mark.anyio
 
-LONG = timedelta(seconds=30)
+LONG = timedelta(minutes=2)
 SHORT = timedelta(milliseconds=50)
 LEASE = timedelta(seconds=30)
 

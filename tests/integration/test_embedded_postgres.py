@@ -76,7 +76,7 @@ def test_it_starts_answers_and_stops(folder: Path) -> None:
             assert connection.execute("select current_database()").fetchone() == ("photos",)
     assert not is_running(folder)
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(server.url("photos"), connect_timeout=5)
+        psycopg.connect(server.url("photos"), connect_timeout=120)
 
 
 def test_the_data_is_private_and_no_folder_above_it_is_widened(folder: Path) -> None:

@@ -19,7 +19,6 @@ from photochanger.adapters.postgres import Database, PostgresTemplateRepository
 from photochanger.core.domain.media import MediaKind, TemplateMedia
 from photochanger.core.domain.slots.slot import FailureAnswer, Route, RouteEntry, TemplateBinding
 from PIL import Image
-from psycopg.types.json import Jsonb
 
 from tests.support import photos
 from tests.support.builders import stored_file
@@ -45,13 +44,6 @@ ONE, FALLBACK, OPENAI, TURBOTEXT, STUDIO = (f"slot-{number:03d}" for number in r
 WINDOWS_SECONDS = (10, 20, 40, 80)
 GEMINI = RouteEntry("gemini", "image_edit", {"prompt": "An oil painting of {guest}"})
 LOCAL = RouteEntry("local", "stylize", {"look": "oil"})
-
-
-def be_quick(url: str, entry: RouteEntry) -> None:
-    """Record so many quick calls that one of some seconds is given up as lost, long before the window ends."""
-    usage = {"durations_ms": {entry.operation_id: [1000] * 10}}
-    query = "insert into photochanger.provider_usage (provider_id, usage) values (%s, %s) returning provider_id"
-    assert rows(url, query, entry.provider_id, Jsonb(usage))
 
 
 def add_template(url: str, template_id: UUID) -> None:
@@ -206,16 +198,16 @@ def test_whatever_goes_wrong_once_is_tried_again_within_the_window(stage: Stage)
 
 @pytest.mark.parametrize("behaviour", [hang, drip()], ids=["hang", "slow drip"])
 def test_a_service_that_never_ends_its_answer_costs_the_first_choice_and_not_the_picture(
-    stage: Stage, behaviour: Behaviour
+    tmp_path: Path, postgres_url: str, behaviour: Behaviour
 ) -> None:
-    be_quick(stage.url, GEMINI)
-    stage.gemini.script(behaviour)
-    answer = stage.service.send(PHOTO, FALLBACK)
-    picture_of(answer)
-    (provider, verdict), last = attempts(stage.url, answer)
-    assert provider == "gemini"
-    assert verdict in ("timeout", "down")  # the engine and the client give up at the same moment
-    assert last == ("local", "picture")
+    with staged(tmp_path, postgres_url, sync_response_seconds="60") as stage:
+        stage.gemini.script(behaviour)
+        answer = stage.service.send(PHOTO, FALLBACK)
+        picture_of(answer)
+        (provider, verdict), last = attempts(stage.url, answer)
+        assert provider == "gemini"
+        assert verdict in ("timeout", "down")  # the engine and the client give up at the same moment
+        assert last == ("local", "picture")
 
 
 def test_a_wait_longer_than_the_window_means_the_next_entry_at_once(stage: Stage) -> None:

@@ -125,7 +125,7 @@ class Prometheus:
     """A running Prometheus, asked by its HTTP API."""
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=30)
+        self._client = httpx.Client(base_url=address, timeout=180)
 
     def ready(self) -> bool:
         """Whether it answers questions."""
@@ -191,4 +191,4 @@ def scraping(folder: Path, *, service: str, worker: str | None = None) -> Iterat
         assert complaints == []
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(180)

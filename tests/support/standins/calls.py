@@ -45,7 +45,7 @@ def provider_request(
     operation_id: str,
     settings: Mapping[str, Any] | None = None,
     *,
-    seconds: float = 30,
+    seconds: float = 180,
     references: References | None = None,
     **others: Any,
 ) -> ProviderRequest:

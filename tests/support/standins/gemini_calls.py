@@ -30,7 +30,7 @@ def asked(
     *,
     photo: Picture = PHOTO,
     templates: Mapping[str, Picture] | None = None,
-    within: timedelta = timedelta(seconds=30),
+    within: timedelta = timedelta(minutes=3),
 ) -> ProviderRequest:
     return ProviderRequest(
         job_id=UUID(int=1),

@@ -170,7 +170,7 @@ async def fetch_pictures(exchange: Exchange) -> None:
 
 def _leads_to_picture(link: str) -> bool:
     try:
-        with urllib.request.urlopen(link, timeout=10) as answer, Image.open(io.BytesIO(answer.read())) as picture:
+        with urllib.request.urlopen(link, timeout=180) as answer, Image.open(io.BytesIO(answer.read())) as picture:
             picture.load()
     except (OSError, UnidentifiedImageError):
         return False

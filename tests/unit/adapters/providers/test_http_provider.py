@@ -247,14 +247,14 @@ async def test_a_photo_and_a_picture_of_many_megabytes_go_through(
     photo = Picture(photos.encoded(noise, "PNG", compress_level=0), "image/png", 2400, 2000)
     size = 60 * 1024 * 1024
     studio.script(flood(size, head=PHOTO.data, content_type="image/jpeg"))
-    result = await changed(provider, studio, photo=photo, seconds=60)
+    result = await changed(provider, studio, photo=photo)
     assert len(result.data) == len(PHOTO.data) + size
     assert studio.sent()[0].files["file"].data == photo.data
 
 
 async def test_an_answer_that_is_too_large_is_refused(provider: HttpProvider, studio: StudioStandIn) -> None:
     studio.script(flood(10**12, head=PHOTO.data, content_type="image/jpeg"))
-    error = await error_of(provider, studio, seconds=60)
+    error = await error_of(provider, studio)
     assert (type(error), "64 MiB" in error.reason) == (Rejected, True)
 
 

@@ -42,7 +42,7 @@ class Defective:
 
 @asynccontextmanager
 async def opened(home: Path, adapters: Mapping[Any, object] | None = None) -> AsyncIterator[PhotoChanger]:
-    async with asyncio.timeout(30), PhotoChanger.open(Settings(home=home), adapters=adapters) as app:
+    async with asyncio.timeout(120), PhotoChanger.open(Settings(home=home), adapters=adapters) as app:
         yield app
 
 
@@ -101,7 +101,7 @@ async def test_an_unforeseen_error_of_the_metrics_ends_the_mounted_app(
 ) -> None:
     app = create_app(Settings(home=tmp_path), adapters=troubled(memory_adapters(), port, method))
     with pytest.raises(TypeError, match="a defect"):
-        async with asyncio.timeout(30), app.lifespan():
+        async with asyncio.timeout(120), app.lifespan():
             await asyncio.Event().wait()
     assert f"{loop} failed: unforeseen error" in caplog.text
 
@@ -139,7 +139,7 @@ async def test_an_unforeseen_error_of_the_watch_over_the_embedded_postgresql_end
         await asyncio.Event().wait()
 
     with pytest.raises(TypeError, match="a defect"):
-        async with asyncio.timeout(30), supervisor.guard():
+        async with asyncio.timeout(120), supervisor.guard():
             await use_database()
     await container.close()
     assert "embedded PostgreSQL watch failed: unforeseen error" in caplog.text
@@ -162,7 +162,7 @@ async def test_an_unforeseen_error_of_lease_renewal_ends_the_pool_and_releases_i
         options=PoolOptions(concurrency=1, lease=BLINK),
     )
     with pytest.raises(TypeError, match="a defect"):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await workers.run()
     assert (await world.jobs.get(job.id)).state is JobState.PENDING
     assert "lease renewal failed: unforeseen error" in caplog.text
@@ -175,6 +175,6 @@ async def test_an_unforeseen_error_of_the_metrics_relay_ends_the_worker(
     supervisor, telemetry = Supervisor(), cast(OpenTelemetry, Defective())
     output = (tmp_path / "metrics").open("wb")
     with pytest.raises(TypeError, match="a defect"):
-        async with asyncio.timeout(30), supervisor.guard(), written_to(output, telemetry, supervisor):
+        async with asyncio.timeout(120), supervisor.guard(), written_to(output, telemetry, supervisor):
             await asyncio.Event().wait()
     assert "metrics relay failed: unforeseen error" in caplog.text
