@@ -125,9 +125,9 @@ def test_postgresql_stopped_and_started_while_requests_wait_ends_in_pictures_or_
             with ThreadPoolExecutor(4) as cameras:
                 waiting = [cameras.submit(service.send, photos.jpeg(320 + n, 240), STUDIO_SLOT) for n in range(4)]
                 eventually(studio.calls)
-                postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-                psutil.Process(postmaster).send_signal(signal.SIGQUIT)
-                eventually(lambda: not psutil.pid_exists(postmaster))
+                postmaster = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+                postmaster.send_signal(signal.SIGQUIT)
+                postmaster.wait(HANG_SECONDS)  # this process is its parent and must reap it
                 refused = service.send(PHOTO)
                 assert refused.status_code == 503
                 assert refused.json()["code"] == "queue_unavailable"
