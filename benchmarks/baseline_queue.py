@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from photochanger.core.domain.job import NewJob
+from photochanger.core.domain.job import JobSpec
 
 _ENQUEUE = """
 with job as (
@@ -86,7 +86,7 @@ class BaselineQueue:
             await connection.close()
         self._connections.clear()
 
-    async def enqueue(self, caller: int, job: NewJob) -> None:
+    async def enqueue(self, caller: int, job: JobSpec) -> None:
         """Store one job and one log entry, and notify."""
         await self._connections[caller].execute(
             _ENQUEUE,

@@ -15,8 +15,8 @@ import msgspec
 import psycopg
 from photochanger.adapters.postgres import Database, PostgresJobQueue, PostgresJobSignals, migrate
 from photochanger.core.domain.ids import new_id
-from photochanger.core.domain.job import Claim, JobSource, JobState, NewJob, Outcome, Result
-from photochanger.core.domain.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
+from photochanger.core.domain.job import Claim, JobSource, JobSpec, JobState, Outcome, Result
+from photochanger.core.domain.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile, StoredPicture
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from .baseline_queue import BaselineQueue
@@ -60,10 +60,10 @@ where finalized_at is null
 )
 
 
-def _job(number: int) -> NewJob:
+def _job(number: int) -> JobSpec:
     now = datetime.now(UTC)
     job_id = new_id(now)
-    return NewJob(
+    return JobSpec(
         id=job_id,
         slot_id=f"slot-{1 + number % 15:03d}",
         source=JobSource.INGEST,
@@ -80,14 +80,14 @@ def _job(number: int) -> NewJob:
 
 def _result(stem: str) -> Result:
     file = StoredFile(MediaKey(MediaKind.RESULTS, f"{stem}.jpg"), 1_000_000, "0" * 64)
-    return Result(file, "image/jpeg", 2000, 1500, datetime.now(UTC) + timedelta(hours=72))
+    return Result(StoredPicture(file, "image/jpeg", 2000, 1500), datetime.now(UTC) + timedelta(hours=72))
 
 
 class _Ours:
     def __init__(self, database: Database) -> None:
         self.queue = PostgresJobQueue(database)
 
-    async def enqueue(self, jobs: list[NewJob], callers: int) -> None:
+    async def enqueue(self, jobs: list[JobSpec], callers: int) -> None:
         left = iter(jobs)
 
         async def caller() -> None:
@@ -127,7 +127,7 @@ class _Baseline:
     def __init__(self, url: str) -> None:
         self.queue = BaselineQueue(url)
 
-    async def enqueue(self, jobs: list[NewJob], callers: int) -> None:
+    async def enqueue(self, jobs: list[JobSpec], callers: int) -> None:
         left = iter(jobs)
 
         async def caller(number: int) -> None:
@@ -265,7 +265,7 @@ class _Table:
         self._by_hand = _Baseline(url)
 
     async def __aenter__(self) -> Self:
-        await self._signals.__aenter__()
+        self._listening = asyncio.create_task(self._signals.listen())
         await self._signals.wait_until_listening()
         await self.turn(1500, 4, counts=False)
         await asyncio.to_thread(_analyze, self._url)  # a service has statistics after its first seconds
@@ -274,7 +274,8 @@ class _Table:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._signals.__aexit__(kind, error, trace)
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
         await self._database.close()
 
     async def turn(self, jobs: int, callers: int, *, counts: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats import SETTLED_AFTER
 from photochanger.core.domain.time_ranges import Period
-from photochanger.core.services.stats.service import StatsAsked, StatsQueries
+from photochanger.core.services.stats.service import StatsQueries, StatsRequest
 from photochanger.entrypoints.bootstrap import freeze_gc
 
 from .ingest import percentiles
@@ -82,17 +83,17 @@ async def _questions(service: StatsQueries, rounds: int) -> dict[str, dict[str, 
     end = datetime.now(UTC)
     start = end - timedelta(days=_DAYS) + timedelta(minutes=15)
 
-    def asked(zone: str, period: Period = Period.DAY) -> StatsAsked:
-        return StatsAsked(start=start, end=end, period=period, zone=zone)
+    def asked(zone: str, period: Period = Period.DAY) -> StatsRequest:
+        return StatsRequest(start=start, end=end, period=period, zone=zone)
 
-    questions = {
+    questions: dict[str, Callable[[], Awaitable[object]]] = {
         "90 days of all slots, UTC": lambda: service.of_all(asked("UTC")),
         "90 days of all slots, Berlin": lambda: service.of_all(asked("Europe/Berlin")),
         "90 days of all slots, Kathmandu": lambda: service.of_all(asked("Asia/Kathmandu")),
         "90 days of all slots, by month": lambda: service.of_all(asked("Europe/Berlin", Period.MONTH)),
         "90 days of one slot": lambda: service.of_all(asked("Europe/Berlin"), slot_id="slot-001"),
         "31 days of one slot, by day": lambda: service.of_slot(
-            "slot-001", StatsAsked(start=end - timedelta(days=30), end=end, zone="Europe/Berlin")
+            "slot-001", StatsRequest(start=end - timedelta(days=30), end=end, zone="Europe/Berlin")
         ),
     }
     figures = {}
