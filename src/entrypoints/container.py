@@ -68,6 +68,7 @@ from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSende
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
+from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.jobs.completion import JobCompletion
@@ -268,6 +269,7 @@ class CoreServices(Provider):
     provider_keys = provide(ProviderKeys)
     space = provide(DiskSpace)
     throttle = provide(LoginThrottle)
+    known_addresses = provide(KnownAddresses)
     signing_keys = provide(SigningKeys)
     admins = provide(AdminService)
     auth = provide(AuthService)

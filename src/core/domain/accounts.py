@@ -94,7 +94,7 @@ def is_password(text: str) -> bool:
 
 def address_key(address: str) -> str:
     """The throttle key of failed logins from an address."""
-    return f"address {_host_part(address)}"
+    return f"address {host_part(address)}"
 
 
 def camera_key(address: str) -> str:
@@ -103,7 +103,7 @@ def camera_key(address: str) -> str:
     Separate from logins, as cameras and people often share an address: a mistyped login must not stop the cameras, and
     a camera's right password must not reset the count of failed logins.
     """
-    return f"camera {_host_part(address)}"
+    return f"camera {host_part(address)}"
 
 
 def account_key(username: str) -> str:
@@ -121,7 +121,7 @@ def allowed(claimed: Collection[str], held: Collection[Permission]) -> frozenset
     return frozenset(permission for permission in held if permission in claimed)
 
 
-def _host_part(address: str) -> str:
+def host_part(address: str) -> str:
     """The part of an address that identifies a host: the /64 of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
