@@ -27,7 +27,7 @@ class CameraForm:
 
     async def field(self, name: str, text: str) -> None:
         if name == PASSWORD_FIELD:
-            await self._auth.check_ingest_password(text, address=self._address)
+            await self._auth.check_ingest_password(text, slot=self._slot, address=self._address)
             self._authenticated = True
         elif not is_field_name(name):
             raise InvalidMultipart(f"The field name {name[:64]!r} is not valid.")

@@ -45,7 +45,7 @@ class Camera:
         self.read += 1
         return self._messages.pop(0)
 
-    async def check_ingest_password(self, password: str, *, address: str) -> None:
+    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> None:
         if password != "right":
             raise InvalidPassword("The ingest password is wrong.")
 
@@ -149,7 +149,7 @@ async def test_an_upload_that_is_too_slow_is_interrupted(monkeypatch: pytest.Mon
         await asyncio.sleep(0)
         return await at_once()
 
-    async def time_runs_out(password: str, *, address: str) -> None:
+    async def time_runs_out(password: str, *, slot: Slot, address: str) -> None:
         monkeypatch.setattr(bodies, "_MIN_BYTES_PER_SECOND", -1e-6)
 
     monkeypatch.setattr(camera, "receive", after_others_had_a_turn)
