@@ -16,7 +16,7 @@ _log = logging.getLogger("photochanger.failed_passwords")
 
 PERIOD = timedelta(minutes=1)
 MAX_ENTRIES = 10
-"""Entries per period with an address; what exceeds them is one entry with the number of attempts."""
+"""Entries of an action per period with an address; what exceeds them is one entry with the number of attempts."""
 
 
 class FailureLog:
@@ -34,7 +34,7 @@ class FailureLog:
         if not self._tasks:
             self._tasks.start(self._end_period(), name="sum of failed passwords")
         key = (action, site_part(by.address or ""), target)
-        if key in self._recorded or len(self._recorded) >= MAX_ENTRIES:
+        if key in self._recorded or sum(recorded is action for recorded, *_ in self._recorded) >= MAX_ENTRIES:
             kind = (action, by.name)
             self._further[kind] = self._further.get(kind, 0) + 1
             return

@@ -71,9 +71,15 @@ class AuthService:
         if right:
             self._attempts.succeeded(address)
             return
+        await self.missing_password(address)
+        raise InvalidPassword("The ingest password is wrong.")
+
+    async def missing_password(self, address: str) -> None:
+        """Count a form without a right password as a failure of its address. TooManyAttempts, QueueUnavailable."""
         by = Actor(_CAMERA, address)
         refused = await self._attempts.failed(camera_keys(address), AuditAction.INGEST_PASSWORD_FAILED, by)
-        raise refused or InvalidPassword("The ingest password is wrong.")
+        if refused is not None:
+            raise refused
 
     def was_right(self, text: str, slot_id: str) -> bool:
         """Whether the text is the slot's or the service's ingest password, as `expect` found them, to keep it out of

@@ -18,9 +18,9 @@ _Queues = OrderedDict[str, deque[asyncio.Future[None]]]
 class WaitingLine:
     """Lets one caller through at a time: preferred addresses first, then each address in turn.
 
-    At most `size` callers wait, at most `share` from one address (an IPv6 /48) that is not preferred. In a full line a
-    newcomer takes the place of the last caller of the address with the most places, if that has more than its own
-    address would have; a preferred one takes it in any case.
+    At most `size` callers wait, at most `share` from one address (an IPv6 /48), or half of the line from a preferred
+    one. In a full line a newcomer takes the place of the last caller of the address with the most places, if that has
+    more than its own address would have; a preferred one takes it in any case.
     """
 
     def __init__(self, *, size: int, share: int) -> None:
@@ -64,8 +64,8 @@ class WaitingLine:
             raise
 
     def _make_room(self, site: str, *, preferred: bool, share: int) -> None:
-        own = len(self._others.get(site, ()))
-        if not preferred and own >= share:
+        own = len((self._preferred if preferred else self._others).get(site, ()))
+        if own >= (max(share, self._size // 2) if preferred else share):
             raise _full()
         if len(self) < self._size:
             return

@@ -142,6 +142,17 @@ async def test_wrong_passwords_are_refused_for_the_rest_of_the_minute() -> None:
     await world.fail()
 
 
+async def test_a_missing_password_counts_as_a_wrong_one() -> None:
+    world = await camera_world()
+    for _ in range(MAX_FAILURES):
+        await world.auth.missing_password(HERE)
+    with pytest.raises(TooManyAttempts):
+        await world.auth.missing_password(HERE)
+    await refused(world)
+    await world.check()
+    assert [entry.action for entry in world.audit.entries] == [AuditAction.INGEST_PASSWORD_FAILED]
+
+
 async def test_failures_that_are_a_minute_apart_do_not_add_up() -> None:
     world = await camera_world()
     for _ in range(3):

@@ -85,6 +85,15 @@ async def test_a_flood_from_many_addresses_writes_a_bounded_number_of_entries() 
         assert entries[-1] == (LOGIN, None, None, 1000 - MAX_ENTRIES)
 
 
+async def test_a_flood_at_the_cameras_hides_no_login() -> None:
+    recorded = Recorded()
+    for number in range(100):
+        await recorded.fail(f"10.0.0.{number}", action=INGEST)
+    recorded.take()
+    await recorded.fail("192.0.2.1", target="ada")
+    assert recorded.take() == [(LOGIN, "192.0.2.1", "ada", None)]
+
+
 async def test_the_sum_is_written_at_the_end_of_the_process() -> None:
     recorded = Recorded()
     await recorded.fail("192.0.2.1", times=3)

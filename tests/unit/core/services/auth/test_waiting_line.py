@@ -120,6 +120,18 @@ async def test_a_preferred_newcomer_finds_a_place_unless_all_that_wait_are_prefe
     assert callers.served == ["a", "known 0", "known 1"]
 
 
+async def test_a_preferred_address_gets_half_of_the_line() -> None:
+    callers = Callers(size=8, share=1)
+    for number in range(6):
+        await callers.come(f"known {number}", "a", preferred=True)
+    assert callers.refused == ["known 5"]  # one is inside, four wait
+    await callers.come("other", "b")
+    await callers.come("another known", "c", preferred=True)
+    await callers.go_on(7)
+    assert callers.served[1:3] == ["known 1", "another known"]
+    assert callers.served[-1] == "other"
+
+
 async def test_a_caller_that_leaves_gives_its_place_and_its_turn_away() -> None:
     callers = Callers()
     first, second, third = [await callers.come(name, name) for name in "abc"]
