@@ -21,6 +21,7 @@ QUICK_CALLS = 3
 over the window, so that a provider that is back after a while still makes the picture."""
 
 _FIRST_PAUSE = timedelta(milliseconds=250)
+_MAX_PAUSE = timedelta(seconds=20)
 
 _RESERVE = timedelta(seconds=6)
 """Time kept for a fallback of unknown latency; at most a fifth of the window."""
@@ -137,7 +138,7 @@ def retry_at(index: int, entries: Sequence[EntryProgress], budget: Budget, chanc
     room = budget.left - (_unknown_need(budget) if entry.pace is None else entry.pace.p90)
     if later := [other for other in _callable_in_time(entries, budget) if other > index]:
         room = min(room - _reserve(index, later, entries, budget), budget.left - budget.window / 2)
-    pause = room / (MAX_CALLS - entry.calls)
+    pause = min(room / (MAX_CALLS - entry.calls), _MAX_PAUSE)
     return budget.now + max(quick, pause * (0.9 + chance / 10))
 
 
