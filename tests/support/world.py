@@ -117,14 +117,8 @@ class TextImages:
         self.sniffed.append(head)
         return _TYPES.get(head.split(b" ")[0])
 
-    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
-        return self._facts(_read(path), limits)
-
-    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
-        try:
-            return self._facts(start, limits)
-        except UndecodableImage:
-            return None
+    def header(self, *, limits: ImageLimits) -> TextHeader:
+        return TextHeader(self, limits)
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         self.prepared.append(needs)
@@ -139,7 +133,7 @@ class TextImages:
         self._whole(data, ImageLimits(10**9))
         return b"WEBP 512x341 small " + data
 
-    def _facts(self, data: bytes, limits: ImageLimits) -> ImageFacts:
+    def facts(self, data: bytes, limits: ImageLimits) -> ImageFacts:
         try:
             type, size, _ = data.split(b" ", 2)
             facts = ImageFacts(_TYPES[type], *(int(side) for side in size.split(b"x")))
@@ -152,10 +146,33 @@ class TextImages:
         return facts
 
     def _whole(self, data: bytes, limits: ImageLimits) -> Picture:
-        facts = self._facts(data, limits)
+        facts = self.facts(data, limits)
         if b"torn" in data:
             raise UndecodableImage("The picture is not whole.")
         return Picture(data, facts.mime, facts.width, facts.height)
+
+
+class TextHeader:
+    """The HeaderReader port for the pictures of this world."""
+
+    def __init__(self, images: TextImages, limits: ImageLimits) -> None:
+        self.mime: str | None = None
+        self._images = images
+        self._limits = limits
+        self._start = b""
+
+    def feed(self, data: bytes) -> None:
+        if self.mime is None:
+            self._start += data
+            if len(self._start) >= 32:
+                mime = self._images.sniff(self._start)
+                if mime is None:
+                    raise UnsupportedMediaType("This is no picture.")
+                self.facts()
+                self.mime = mime
+
+    def facts(self) -> ImageFacts:
+        return self._images.facts(self._start, self._limits)
 
 
 class ScriptedProvider:

@@ -162,7 +162,7 @@ class UnsupportedMediaType(PhotoChangerError):
 
 
 class UndecodableImage(PhotoChangerError):
-    """The content starts like a picture but cannot be decoded completely."""
+    """The content starts like a picture but cannot be decoded completely, or its structure is beyond the bounds."""
 
     code = "undecodable_image"
 

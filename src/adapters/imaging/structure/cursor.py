@@ -1,0 +1,63 @@
+"""A forward-only position in bytes that may still be arriving."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+Waiting = Generator[None, None, _T]
+"""A computation that yields where it needs bytes that have not arrived."""
+
+
+class Cursor:
+    """The bytes from a position on. What was read or skipped is not kept, nor waited for in memory.
+
+    Parsers are generators that move a cursor and yield where it needs more; `feed` and `end` bring that. Over bytes in
+    memory nothing is copied but what is taken.
+
+    Attributes:
+        block: the bytes at hand.
+        at: the position in `block`; beyond its end while bytes are skipped.
+        is_final: no more bytes follow `block`.
+    """
+
+    def __init__(self, block: bytes = b"", *, is_final: bool = False) -> None:
+        self.block = block
+        self.at = 0
+        self.is_final = is_final
+        self._start = 0
+
+    @property
+    def position(self) -> int:
+        """Offset from the start of the picture."""
+        return self._start + self.at
+
+    @property
+    def size(self) -> int:
+        """Bytes that have arrived."""
+        return self._start + len(self.block)
+
+    def feed(self, data: bytes) -> None:
+        """Append bytes."""
+        used = min(self.at, len(self.block))
+        self.block = self.block[used:] + data if used < len(self.block) else data
+        self.at -= used
+        self._start += used
+
+    def skip(self, count: int) -> None:
+        """Move on, also beyond what has arrived."""
+        self.at += count
+
+    def skip_to(self, position: int) -> None:
+        """Move on to an offset from the start of the picture."""
+        self.at = position - self._start
+
+    def take(self, count: int) -> Waiting[bytes]:
+        """The next bytes; fewer only at the end of the picture."""
+        while len(self.block) - self.at < count and not self.is_final:
+            yield
+        taken = self.block[self.at : self.at + count]
+        self.at += len(taken)
+        return taken
