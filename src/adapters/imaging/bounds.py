@@ -28,7 +28,7 @@ MAX_HEIF_BOXES = 3_000
 """A photo of 200 megapixels in tiles of 512 x 512 has 800 items, each of them a box."""
 
 MAX_HEIF_META_BYTES = 8 * 1024 * 1024
-MAX_HEIF_REFERENCES = 20_000
+MAX_HEIF_REFERENCES = 10_000
 """References and associations between items, and extents of their data."""
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024

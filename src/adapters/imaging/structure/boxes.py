@@ -78,9 +78,9 @@ class BoxReader:
     def count_references(self, count: int) -> None:
         """Count entries of tables. UndecodableImage for too many in the file."""
         self._references += count
-        self._found.steps += count
         if self._references > MAX_HEIF_REFERENCES:
             raise too_many(self._found.mime, "references", MAX_HEIF_REFERENCES)
+        self._found.steps += count
 
 
 def numbers(table: bytes, size: int) -> list[int]:

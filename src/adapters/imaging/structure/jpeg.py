@@ -96,7 +96,7 @@ class _Walk:
         """Walk over a segment, and the coded pixels behind it; False where it is not whole."""
         length = int.from_bytes((yield from self._cursor.take(2)), "big")
         end = start + 2 + length
-        if length < 2:
+        if length < 2 or (self._cursor.is_final and end > self._cursor.size):
             return False
         start_of_data = yield from self._cursor.take(min(length - 2, 16))
         if marker in _SOF_MARKERS:
@@ -119,7 +119,7 @@ class _Walk:
                 self._found.keep(start, end)
         else:
             self._found.keep(start, end)
-        return not (self._cursor.is_final and end > self._cursor.size)
+        return True
 
     def _scan(self, start: int, *, components: int) -> Waiting[bool]:
         """Walk over the coded pixels of a scan to the next marker."""
@@ -130,6 +130,8 @@ class _Walk:
             raise too_many(_MIME, "scans", MAX_JPEG_SCANS)
         if self._scans == 1 and self._is_sequential and components == self._components:
             self._is_one_scan = self._found.is_enough = True
+            if not self._cursor.is_final:
+                yield
         if not (yield from self._find_end_of_scan()):
             return False
         self._found.keep(start, self._cursor.position)
