@@ -42,7 +42,7 @@ class StreamedHeader:
             self._begin()
         found = self._found
         assert found is not None
-        if self._walk is not None and not found.width:
+        if self._walk is not None:
             self._cursor.is_final = True
             self._go_on(found)
         if not found.width:

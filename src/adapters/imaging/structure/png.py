@@ -40,8 +40,8 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
         end = start + 12 + length
         found.steps += 1
-        if len(head) < 8:
-            return
+        if len(head) < 8 or kind == b"IEND":
+            break
         if length > _MAX_CHUNK_BYTES or (found.width == 0) != (kind == b"IHDR"):
             raise undecodable(_MIME)
         if kind in _DATA:
@@ -71,15 +71,16 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
             case b"eXIf" if not exif_seen:
                 exif_seen = True
                 found.orientation = orientation_of((yield from cursor.take(min(length, MAX_EXIF_BYTES))))
-            case b"IEND":
-                found.keep(start, end)
-                found.is_whole = not cursor.is_final or end <= cursor.size
-                return
             case _ if kind in _SMALL and length <= MAX_PNG_SMALL_CHUNK_BYTES:
                 found.keep(start, end)
             case b"PLTE":
                 raise undecodable(_MIME)
         cursor.skip_to(end)
+    if not data_chunks:
+        raise undecodable(_MIME)
+    if kind == b"IEND":
+        found.keep(start, end)
+        found.is_whole = not cursor.is_final or end <= cursor.size
 
 
 def is_usable_profile(chunk: bytes) -> bool:

@@ -22,7 +22,7 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
     found.keep(0, _RIFF_BYTES)
     container_end = 8 + int.from_bytes(head[4:8], "little")
     chunks = frames = 0
-    exif_seen = is_extended = False
+    exif_seen = is_extended = has_pixels = False
     while (start := cursor.position) + 8 <= container_end:
         head = yield from cursor.take(8)
         kind, length = head[:4], int.from_bytes(head[4:], "little")
@@ -30,7 +30,7 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
         chunks += 1
         found.steps += 1
         if len(head) < 8:
-            return
+            break
         if chunks > MAX_WEBP_CHUNKS:
             raise too_many(_MIME, "chunks", MAX_WEBP_CHUNKS)
         if start + 8 + length > container_end:
@@ -50,16 +50,20 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
                     found.require_size(*size)
                 else:
                     found.found_size(*size)
+                has_pixels = True
             case b"ANIM" | b"ANMF":
                 found.is_still = False
                 frames += kind == b"ANMF"
                 found.found_frames(frames)
+                has_pixels = has_pixels or frames > 0
             case b"EXIF" if not exif_seen:
                 exif_seen = True
                 found.orientation = orientation_of((yield from cursor.take(min(length, MAX_EXIF_BYTES))))
         if kind in _KEPT or (kind == b"ICCP" and length <= MAX_PROFILE_BYTES):
             found.keep(start, end)
         cursor.skip_to(end)
+    if not has_pixels:
+        raise undecodable(_MIME)
     while cursor.size < container_end and not cursor.is_final:
         yield
     found.is_whole = cursor.size >= container_end
