@@ -37,7 +37,7 @@ def facts_of(tool: ImageTool, data: bytes, limits: ImageLimits, *, size: int = 6
     """What the header says of a picture that arrives in pieces of `size`."""
     header = tool.header(limits=limits)
     for at in range(0, len(data), size):
-        header.feed(data[at : at + size])
+        list(header.feed(data[at : at + size]))
     return header.facts()
 
 
@@ -48,7 +48,7 @@ async def test_the_type_comes_from_the_content(tool: ImageTool, kind: str, size:
     assert tool.sniff(data[:32]) == KINDS[kind]
     header = tool.header(limits=LIMITS)
     assert header.mime is None
-    header.feed(data[:64])
+    list(header.feed(data[:64]))
     assert header.mime == KINDS[kind]
     assert facts_of(tool, data, LIMITS, size=size) == ImageFacts(KINDS[kind], 320, 240)
 
@@ -96,7 +96,7 @@ async def test_more_pixels_than_allowed_are_refused_as_soon_as_they_show(tool: I
     data = photos.located(kind)
     header = tool.header(limits=ImageLimits(max_pixels=320 * 240 - 1))
     with pytest.raises(ImageTooLarge):
-        header.feed(data[:2_000])
+        list(header.feed(data[:2_000]))
     with pytest.raises(ImageTooLarge):
         await tool.verify(data, limits=ImageLimits(max_pixels=320 * 240 - 1))
 

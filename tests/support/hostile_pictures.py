@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from . import photos
+from tests.support import photos
 
 TEXT_BYTES = 49_900_000
 """Just under what a PNG decoder takes for one text."""

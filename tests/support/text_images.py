@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
@@ -66,7 +67,7 @@ class TextHeader:
         self._limits = limits
         self._start = b""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> Iterator[None]:
         if self.mime is None:
             self._start += data
             if len(self._start) >= 32:
@@ -75,6 +76,7 @@ class TextHeader:
                     raise UnsupportedMediaType("This is no picture.")
                 self.facts()
                 self.mime = mime
+        yield
 
     def facts(self) -> ImageFacts:
         return self._images.facts(self._start, self._limits)

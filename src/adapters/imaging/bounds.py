@@ -24,11 +24,11 @@ MAX_PNG_SMALL_CHUNK_BYTES = 1_024
 
 MAX_WEBP_CHUNKS = 1_000
 
-MAX_HEIF_BOXES = 3_000
+MAX_HEIF_BOXES = 2_000
 """A photo of 200 megapixels in tiles of 512 x 512 has 800 items, each of them a box."""
 
 MAX_HEIF_META_BYTES = 8 * 1024 * 1024
-MAX_HEIF_REFERENCES = 10_000
+MAX_HEIF_REFERENCES = 8_000
 """References and associations between items, and extents of their data."""
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
@@ -40,6 +40,9 @@ MAX_EXIF_BYTES = 64 * 1024
 UPLOAD_STEPS = 10_000
 """Work on the structure of an upload on the event loop, in steps of one or two microseconds. The rest of an unusual
 file is walked through before it is decoded, in a thread."""
+
+READS_PER_TURN = 500
+"""Reads of an upload after which other tasks run: about a millisecond."""
 
 SCANNED_BYTES_PER_STEP = 128
 """Coded pixels that are searched for the next marker: as much work as a step, in the worst case."""

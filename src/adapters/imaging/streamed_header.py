@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...core.domain.media import ImageFacts, ImageLimits
-from .bounds import UPLOAD_STEPS, undecodable
+from .bounds import READS_PER_TURN, UPLOAD_STEPS, undecodable
 from .checked import HEIF_MIMES
 from .heif import require_heif
 from .sniffing import HEAD_BYTES
@@ -28,40 +30,43 @@ class StreamedHeader:
         """The work so far, see `Findings`."""
         return self._found.steps if self._found is not None else 0
 
-    def feed(self, data: bytes) -> None:
-        if self._found is None:
-            self._cursor.feed(data)
-            if len(self._cursor.block) >= HEAD_BYTES:
-                self._begin()
-        elif self._walk is not None:
-            self._cursor.feed(data)
-            self._go_on(self._found)
+    def feed(self, data: bytes) -> Iterator[None]:
+        if self._found is not None and self._walk is None:
+            return
+        self._cursor.feed(data)
+        if self._found is None and len(self._cursor.block) >= HEAD_BYTES:
+            self._begin()
+        if self._found is not None:
+            yield from self._go_on(self._found)
 
     def facts(self) -> ImageFacts:
-        if self._found is None:
-            self._begin()
-        found = self._found
-        assert found is not None
+        found = self._found or self._begin()
         if self._walk is not None:
             self._cursor.is_final = True
-            self._go_on(found)
+            for _ in self._go_on(found):
+                raise AssertionError("a parser waited for more than all bytes")
         if not found.width:
             raise undecodable(found.mime)
         return ImageFacts(found.mime, found.width, found.height)
 
-    def _begin(self) -> None:
+    def _begin(self) -> Findings:
         mime = type_of(self._cursor.block)
         if mime in HEIF_MIMES:
             require_heif()
         self._found = Findings(mime, self._limits)
         self._walk = walk(self._cursor, self._found)
-        self._go_on(self._found)
+        return self._found
 
-    def _go_on(self, found: Findings) -> None:
+    def _go_on(self, found: Findings) -> Iterator[None]:
         """Walk through what has arrived, until nothing more is to be found, or enough was done for it."""
-        assert self._walk is not None
-        is_done = next(self._walk, self) is self
-        if is_done or found.is_enough or (found.width and found.steps > UPLOAD_STEPS):
-            self._walk.close()
-            self._walk = None
-            self._cursor = Cursor()
+        while self._walk is not None:
+            self._cursor.budget = READS_PER_TURN
+            is_done = next(self._walk, self) is self
+            if is_done or found.is_enough or (found.width and found.steps > UPLOAD_STEPS):
+                self._walk.close()
+                self._walk = None
+                self._cursor = Cursor()
+            elif self._cursor.budget >= 0:
+                return  # it waits for more bytes
+            else:
+                yield

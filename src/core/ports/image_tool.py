@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 class HeaderReader(Protocol):
     """The header of one picture that is arriving, read on the event loop without decoding anything.
 
-    The work is bounded, whatever arrives: a millisecond for 64 KiB, and some ten milliseconds for the whole picture.
+    The work is bounded, whatever arrives: some ten milliseconds for a whole picture.
     """
 
     @property
@@ -19,8 +20,8 @@ class HeaderReader(Protocol):
         """The MIME type by content; None before enough bytes have arrived (64, or all)."""
         ...
 
-    def feed(self, data: bytes) -> None:
-        """The next bytes of the picture; at most 64 KiB at once.
+    def feed(self, data: bytes) -> Iterator[None]:
+        """Look at the next bytes of the picture; yields after each millisecond or so, for other tasks to run.
 
         Raises as soon as it shows UnsupportedMediaType, UndecodableImage (also for a structure beyond the bounds, which
         the error names), ImageTooLarge (pixels or frames).

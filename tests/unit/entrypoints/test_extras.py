@@ -33,11 +33,11 @@ async def test_a_heic_photo_is_refused_with_the_name_of_the_extra(
     tools = ImageTools()
     try:
         with pytest.raises(UnsupportedMediaType, match=r"photochanger\[heif\]"):
-            tools.header(limits=ImageLimits(10**6)).feed(path.read_bytes())
+            list(tools.header(limits=ImageLimits(10**6)).feed(path.read_bytes()))
         with pytest.raises(UnsupportedMediaType, match=r"photochanger\[heif\]"):
             await tools.prepare(path, PictureNeeds(("image/jpeg",), 10**6, 10**6))
         header = tools.header(limits=ImageLimits(10**6))
-        header.feed(photos.jpeg(64, 48))
+        list(header.feed(photos.jpeg(64, 48)))
         assert header.facts().mime == "image/jpeg"
     finally:
         tools.close()

@@ -14,19 +14,21 @@ Waiting = Generator[None, None, _T]
 class Cursor:
     """The bytes from a position on. What was read or skipped is not kept, nor waited for in memory.
 
-    Parsers are generators that move a cursor and yield where it needs more; `feed` and `end` bring that. Over bytes in
-    memory nothing is copied but what is taken.
+    Parsers are generators that move a cursor and yield where it needs more bytes, or a pause. Over bytes in memory
+    nothing is copied but what is taken, and nothing yields.
 
     Attributes:
         block: the bytes at hand.
         at: the position in `block`; beyond its end while bytes are skipped.
         is_final: no more bytes follow `block`.
+        budget: work until the next pause; set by what drives a parser.
     """
 
     def __init__(self, block: bytes = b"", *, is_final: bool = False) -> None:
         self.block = block
         self.at = 0
         self.is_final = is_final
+        self.budget = 0
         self._start = 0
 
     @property
@@ -56,7 +58,8 @@ class Cursor:
 
     def take(self, count: int) -> Waiting[bytes]:
         """The next bytes; fewer only at the end of the picture."""
-        while len(self.block) - self.at < count and not self.is_final:
+        self.budget -= 1
+        while (self.budget < 0 or len(self.block) - self.at < count) and not self.is_final:
             yield
         taken = self.block[self.at : self.at + count]
         self.at += len(taken)

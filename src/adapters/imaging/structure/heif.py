@@ -60,14 +60,19 @@ class _Walk:
         yield from self._reader.number(infos, 4 if version else 2)
         while (box := (yield from self._reader.next_box(infos.end))) is not None:
             if box.kind == b"infe":
-                version, flags = yield from self._reader.full_box(box)
-                if version >= 2:
-                    item = yield from self._reader.number(box, 4 if version > 2 else 2)
-                    yield from self._reader.number(box, 2)
-                    kind_at = self._reader.cursor.position
-                    kind = (yield from self._reader.number(box, 4)).to_bytes(4, "big")
-                    self._items.add(item, kind, kind_at=kind_at, is_hidden=bool(flags & 1))
+                yield from self._item_info(box)
             self._reader.leave(box)
+
+    def _item_info(self, box: Box) -> Waiting[None]:
+        """Read the type of an item; versions below 2 have none and occur in no picture."""
+        head = yield from self._reader.data(box, 12)
+        if head[0] < 2:
+            return
+        id_size = 4 if head[0] > 2 else 2
+        if id_size == 4:
+            head += yield from self._reader.data(box, 2)
+        item, kind = int.from_bytes(head[4 : 4 + id_size], "big"), head[-4:]
+        self._items.add(item, kind, kind_at=box.body + len(head) - 4, is_hidden=bool(head[3] & 1))
 
     def _references(self, references: Box) -> Waiting[None]:
         version, _ = yield from self._reader.full_box(references)

@@ -30,7 +30,8 @@ _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 _SCAN = b"\xff\xda"
 _SLICE_BYTES = 64 * 1024
-"""As much as is searched at once: the interpreter runs nothing else meanwhile."""
+_SLICE_BUDGET = 500
+"""As much as is searched at once, since the interpreter runs nothing else meanwhile, and what it counts of a budget."""
 
 
 def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
@@ -150,6 +151,11 @@ class _Walk:
             if until == len(cursor.block):
                 if cursor.is_final:
                     return False
+                cursor.budget = max(cursor.budget, 0)  # what it waits for is bytes
+                yield
+                continue
+            cursor.budget -= _SLICE_BUDGET
+            if cursor.budget < 0 and not cursor.is_final:
                 yield
 
     def _broken(self, start: int) -> Waiting[None]:

@@ -14,9 +14,6 @@ from .disk_space import DiskSpace
 SNIFF_BYTES = 32
 """Bytes needed to detect the image type."""
 
-_FED_BYTES = 64 * 1024
-"""As much of a chunk is looked at before other tasks run."""
-
 
 class UploadReceiver:
     """Receives pictures."""
@@ -57,10 +54,8 @@ async def _checked(data: AsyncIterator[bytes], header: HeaderReader) -> AsyncIte
     """Pass the bytes on, the first ones once they show a picture. Raises what reading the header raises."""
     start = b""
     async for chunk in data:
-        for at in range(0, len(chunk), _FED_BYTES):
-            if at:
-                await asyncio.sleep(0)
-            header.feed(chunk[at : at + _FED_BYTES])
+        for _ in header.feed(chunk):
+            await asyncio.sleep(0)
         if header.mime is None:
             start += chunk
         elif start:

@@ -164,7 +164,7 @@ async def main():
     def header():
         reader = tools.header(limits=limits)
         for at in range(0, len(data), 65536):
-            reader.feed(data[at : at + 65536])
+            list(reader.feed(data[at : at + 65536]))
         reader.facts()
     async def shrink():
         await asyncio.to_thread(lambda: open_shrunk(Picture(data, "image/png", 32, 32), max_side=16).copy_memory())

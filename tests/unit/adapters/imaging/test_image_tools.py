@@ -161,7 +161,7 @@ async def main():
     tools, limits, path = ImageTools(threads=1), ImageLimits(max_pixels=100_000_000), Path({str(bomb)!r})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        tools.header(limits=limits).feed(path.read_bytes())
+        list(tools.header(limits=limits).feed(path.read_bytes()))
         raise SystemExit("was not refused")
     except ImageTooLarge:
         pass
@@ -191,9 +191,9 @@ async def test_a_png_whose_announced_size_is_a_lie_is_undecodable(tools: ImageTo
     header = bytearray(data[16:29])
     header[0:4] = (4000).to_bytes(4, "big")
     lie = data[:8] + photos.png_chunk(b"IHDR", bytes(header)) + data[33:]
-    header = tools.header(limits=LIMITS)
-    header.feed(lie)
-    assert header.facts().width == 4000
+    reader = tools.header(limits=LIMITS)
+    list(reader.feed(lie))
+    assert reader.facts().width == 4000
     with pytest.raises(UndecodableImage):
         await tools.verify(lie, limits=LIMITS)
 
@@ -219,4 +219,4 @@ async def test_errors_hold_neither_paths_nor_bytes(tools: ImageTools, file: Path
     assert str(file) not in caught.value.detail
     assert photos.GPS_MARK not in caught.value.detail
     with pytest.raises(ImageTooLarge, match="100x100"):
-        tools.header(limits=ImageLimits(max_pixels=9_999)).feed(photos.jpeg(100, 100))
+        list(tools.header(limits=ImageLimits(max_pixels=9_999)).feed(photos.jpeg(100, 100)))

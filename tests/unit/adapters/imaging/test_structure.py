@@ -104,7 +104,7 @@ def arriving(data: bytes, sizes: list[int]) -> ImageFacts:
     at = 0
     while at < len(data):
         size = sizes[at % len(sizes)]
-        header.feed(data[at : at + size])
+        list(header.feed(data[at : at + size]))
         at += size
     return header.facts()
 
@@ -147,7 +147,7 @@ def test_work_and_memory_are_bounded_by_the_size_and_by_a_constant(data: bytes) 
         header = StreamedHeader(LIMITS)
         try:
             for at in range(0, len(data), 16_384):
-                header.feed(data[at : at + 16_384])
+                list(header.feed(data[at : at + 16_384]))
             header.facts()
         except PORT_ERRORS:
             pass
