@@ -40,9 +40,9 @@ class StreamedHeader:
             yield from self._go_on(self._found)
 
     def facts(self) -> ImageFacts:
+        self._cursor.end()
         found = self._found or self._begin()
         if self._walk is not None:
-            self._cursor.is_final = True
             for _ in self._go_on(found):
                 raise AssertionError("a parser waited for more than all bytes")
         if not found.width:

@@ -30,6 +30,9 @@ class Cursor:
         self.is_final = is_final
         self.budget = 0
         self._start = 0
+        self._pieces: list[bytes] = []
+        self._pieces_bytes = 0
+        self._needed = 0
 
     @property
     def position(self) -> int:
@@ -39,14 +42,25 @@ class Cursor:
     @property
     def size(self) -> int:
         """Bytes that have arrived."""
-        return self._start + len(self.block)
+        return self._start + len(self.block) + self._pieces_bytes
 
     def feed(self, data: bytes) -> None:
-        """Append bytes."""
-        used = min(self.at, len(self.block))
-        self.block = self.block[used:] + data if used < len(self.block) else data
-        self.at -= used
-        self._start += used
+        """Append bytes; they are put aside while a parser needs more of them at once."""
+        if self.at >= len(self.block) and not self._pieces:
+            self._start += len(self.block)
+            self.at -= len(self.block)
+            self.block = data
+            return
+        self._pieces.append(data)
+        self._pieces_bytes += len(data)
+        if len(self.block) - self.at + self._pieces_bytes >= self._needed:
+            self._join()
+
+    def end(self) -> None:
+        """Note that no more bytes follow."""
+        if self._pieces:
+            self._join()
+        self.is_final = True
 
     def skip(self, count: int) -> None:
         """Move on, also beyond what has arrived."""
@@ -60,7 +74,21 @@ class Cursor:
         """The next bytes; fewer only at the end of the picture."""
         self.budget -= 1
         while (self.budget < 0 or len(self.block) - self.at < count) and not self.is_final:
+            self._needed = count
             yield
         taken = self.block[self.at : self.at + count]
         self.at += len(taken)
         return taken
+
+    def more(self) -> Waiting[None]:
+        """Wait for more bytes than are at hand."""
+        self.budget = max(self.budget, 0)
+        self._needed = 0
+        yield
+
+    def _join(self) -> None:
+        self.block = b"".join([self.block[self.at :], *self._pieces])
+        self._start += self.at
+        self.at = 0
+        self._pieces.clear()
+        self._pieces_bytes = 0

@@ -151,8 +151,7 @@ class _Walk:
             if until == len(cursor.block):
                 if cursor.is_final:
                     return False
-                cursor.budget = max(cursor.budget, 0)  # what it waits for is bytes
-                yield
+                yield from cursor.more()
                 continue
             cursor.budget -= _SLICE_BUDGET
             if cursor.budget < 0 and not cursor.is_final:
@@ -164,7 +163,7 @@ class _Walk:
             raise undecodable(_MIME)
         self._found.is_enough = True
         while not self._cursor.is_final:  # over bytes in memory it is; of an upload, this much was enough
-            yield
+            yield from self._cursor.more()
         cursor = self._cursor
         # Whatever a decoder makes of the rest, it finds no more scans than there are markers of such.
         at = max(start - (cursor.size - len(cursor.block)), 0)

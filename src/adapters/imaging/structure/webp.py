@@ -65,7 +65,7 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
     if not has_pixels:
         raise undecodable(_MIME)
     while cursor.size < container_end and not cursor.is_final:
-        yield
+        yield from cursor.more()
     found.is_whole = cursor.size >= container_end
 
 

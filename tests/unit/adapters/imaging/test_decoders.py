@@ -134,6 +134,15 @@ async def test_no_decoder_sees_a_picture_beyond_the_bounds(
     assert decoded == []
 
 
+async def test_a_heic_of_more_pixels_than_it_says_is_not_decoded(tools: ImageTools) -> None:
+    data = bytearray(photos.heic(1_200, 800))
+    at = data.index(b"ispe") + 8
+    assert data[at : at + 8] == hostile.numbers(1_200, 800, size=4)
+    data[at : at + 8] = hostile.numbers(64, 48, size=4)
+    with pytest.raises(UndecodableImage):
+        await tools.verify(bytes(data), limits=LIMITS)
+
+
 def test_only_the_imaging_adapter_decodes_what_comes_from_outside() -> None:
     found = set()
     for path in SOURCE.rglob("*.py"):

@@ -175,6 +175,22 @@ def test_a_picture_may_be_cut_off_at_any_byte(number: int) -> None:
         assert outcome(lambda kept=kept: in_memory(data[:kept])) in (whole, UndecodableImage, UnsupportedMediaType)
 
 
+def test_bytes_that_are_waited_for_are_not_copied_for_each_of_them() -> None:
+    cursor = Cursor(b"ab")
+    cursor.budget = 10
+    waiting = cursor.take(1_000)
+    next(waiting)
+    for _ in range(997):
+        cursor.feed(b"x")
+        next(waiting)
+    assert (cursor.block, cursor.size) == (b"ab", 999)
+    cursor.feed(b"yz")
+    with pytest.raises(StopIteration) as ended:
+        next(waiting)
+    assert ended.value.value == b"ab" + b"x" * 997 + b"y"
+    assert (cursor.position, cursor.size) == (1_000, 1_001)
+
+
 @given(
     SIDES,
     SIDES,
