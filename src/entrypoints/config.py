@@ -207,7 +207,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _text(
             _host_patterns,
-            "Hosts under which the service answers, in addition to loopback and that of `public_base_url`.",
+            "Further hosts under which the service answers, such as booth.example, *.booth.example.",
         ),
     ] = ()
     ingest_password: Annotated[

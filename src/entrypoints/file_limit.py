@@ -26,6 +26,13 @@ def raise_file_limit() -> int:
     return file_limit()
 
 
+def attainable_file_limit() -> int:
+    """The limit that a service gets which is started as this process was."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY in (soft, hard)
+    return max(file_limit(), _LESS_THAN_UNLIMITED[0]) if unlimited else hard
+
+
 def file_limit() -> int:
     """How many files this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

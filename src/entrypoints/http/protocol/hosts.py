@@ -27,7 +27,8 @@ ANY = "*"
 
 def parse_host_pattern(text: str) -> str:
     """A host name, an address, `*.domain` or `*`, in lower case; ValueError."""
-    entry = text.strip().lower().removesuffix(".")
+    entry = text.strip().lower()
+    entry = entry if entry == "*." else entry.removesuffix(".")
     bare = entry[1:-1] if entry.startswith("[") and entry.endswith("]") else entry
     try:
         return str(ipaddress.ip_address(bare))
@@ -77,19 +78,25 @@ class AllowedHosts:
 
 
 def allowed_hosts(configured: Iterable[str], *, public_base_url: str | None, bound: str) -> AllowedHosts:
-    """The hosts of a service that listens on `bound`.
+    """The hosts of a service that listens on `bound`: those configured, loopback, the host of the public address, and
+    the bound address.
 
-    Loopback and the host of the public address always; beyond them those configured, else the bound address. A service
-    that listens on all addresses of the machine answers under its host name and under any address: behind a port that
-    a container publishes it cannot know them.
+    A service that listens on all addresses of the machine answers under the machine's name and under any address:
+    behind a port that a container publishes it cannot know which are its own.
     """
     patterns = {"localhost", *configured}
     if public_base_url is not None and (host := urlsplit(public_base_url).hostname):
-        patterns.add(parse_host_pattern(host))
-    if configured:
-        return AllowedHosts(patterns)
-    if bound in ("", "0.0.0.0", "::"):
-        name = socket.gethostname().lower().partition(".")[0]
-        own = {socket.gethostname().lower(), *(name + domain for domain in _LOCAL_DOMAINS)} if name else set()
-        return AllowedHosts(patterns | own, any_address=True)
-    return AllowedHosts(patterns | {bound.lower()})
+        patterns.add(_as_in_requests(host))
+    if bound not in ("", "0.0.0.0", "::"):
+        return AllowedHosts(patterns | {bound.lower()})
+    own = socket.gethostname().lower()
+    label = own.partition(".")[0]
+    return AllowedHosts(patterns | {own, *(label + domain for domain in _LOCAL_DOMAINS)} - {""}, any_address=True)
+
+
+def _as_in_requests(host: str) -> str:
+    """A host name as clients send it: in ASCII."""
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
