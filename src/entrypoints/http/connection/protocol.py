@@ -114,11 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         size = len(data)
         while data and not self._is_deaf:
             try:
-                self.parser.feed_data(data)
-                break
-            except httptools.HttpParserUpgrade as offer:
-                data = data[offer.args[0] :]
-                self._go_on_without_upgrade()
+                data = self._feed(data)
             except httptools.HttpParserError:
                 self._refuse(self._refused or "The request is not valid HTTP/1.1.")
         if self._in_head and not self._is_deaf:
@@ -126,6 +122,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes = self._head_bytes + size if was_in_head and heads == self._heads else 0
             if self._head_bytes > self._limits.head_bytes:
                 self._refuse(self._head_too_large)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse; return what is left after the head of a request that offers an upgrade."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._go_on_without_upgrade()
+            return data[offer.args[0] :]
+        return b""
 
     # What the server does with the connection
 
