@@ -92,7 +92,7 @@ async def test_run(
         await store.delete(photo.file.key)
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
-    job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock)
+    job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock)
     logs = await job_log.entries(job.id)
     links = UrlBuilder(request.scope, config.public_base_url)
     return json_response(job_detail(job, links, now=clock.now(), logs=logs))

@@ -69,7 +69,7 @@ async def ingest(
         photo = await read_form(request, form, max_file_bytes=(await settings.current()).max_upload_bytes)
         job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key)
         logs.job_id.set(str(job.id))
-        job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
+        job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
         measured.outcome = ingest_outcome(job)
         links = UrlBuilder(request.scope, config.public_base_url)
         if not job.state.finalized:

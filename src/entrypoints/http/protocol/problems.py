@@ -72,6 +72,7 @@ STATUS = {
     "provider_not_configured": 502,
     "webhook_unreachable": 502,
     "queue_unavailable": 503,
+    "too_many_connections": 503,
     "schema_outdated": 503,
     "storage_unavailable": 503,
     "worker_missing": 503,
