@@ -6,12 +6,15 @@ It holds what people typed and where they were, so it is bounded, kept for a sho
 from __future__ import annotations
 
 import enum
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+
+from .slots.slot import MAX_FIELD_NAME_CHARS
 
 MAX_FIELDS = 32
 MAX_VALUE_CHARS = 200
@@ -25,6 +28,8 @@ MAX_AGE = timedelta(hours=24)
 
 PASSWORD_FIELD = "password"
 FILE_FIELDS = ("fileToUpload", "file")
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 
 _SHOWN_HEADERS = frozenset(
     {
@@ -133,6 +138,17 @@ def bounded(text: str, *, chars: int = MAX_VALUE_CHARS) -> str:
     if kept.isprintable():
         return kept
     return "".join("\N{REPLACEMENT CHARACTER}" if _is_unshowable(character) else character for character in kept)
+
+
+def metadata_name(field: str) -> str | None:
+    """The name under which a form field is kept as metadata (`guest[first name]` as `guest_first_name`); None if
+    nothing of its name can be kept. Linear in the first characters of the name."""
+    name = _NOT_IN_NAMES.sub("_", field[: 4 * MAX_FIELD_NAME_CHARS])
+    if name != field:
+        name = name.strip("_")
+    if not name:
+        return None
+    return (name if not name[0].isdigit() else f"_{name}")[:MAX_FIELD_NAME_CHARS]
 
 
 def findings(request: IngestRequest) -> tuple[Finding, ...]:

@@ -22,6 +22,7 @@ from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
+from ....core.services.media.disk_space import DiskSpace
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.service import SlotService
 from ...config import Settings
@@ -61,7 +62,7 @@ class _TestForm:
     async def discard(self, stored: Photo) -> None:
         await self._store.delete(stored.file.key)
 
-    def end(self) -> None: ...
+    async def end(self) -> None: ...
 
 
 @post("/api/slots/{slot_id:str}/test-run", opt={"access": Permission.SLOTS_WRITE})
@@ -74,6 +75,7 @@ async def test_run(
     queue: FromDishka[JobQueue],
     job_log: FromDishka[JobLog],
     store: FromDishka[MediaStore],
+    space: FromDishka[DiskSpace],
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
@@ -82,7 +84,8 @@ async def test_run(
     slot = await slots.get(slot_id)
     form = _TestForm(jobs, store, slot)
     max_bytes = (await settings.current()).max_upload_bytes
-    photo = await read_form(request, form, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
+    async with space.reserve(request.content_length or 0) as room:
+        photo = await read_form(request, form, room=room, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
     try:
         if form.document is not None:
             slot = await slots.check(slot.id, form.document)
