@@ -138,11 +138,12 @@ class UploadBudget:
         while not self._fits(upload, size_bytes, limit := await self._limit(), after_evictions=False):
             while not self._fits(upload, size_bytes, limit, after_evictions=True):
                 oldest = self._oldest(include_known=upload.from_known)
-                if oldest is upload:
+                if oldest is not None and oldest is not upload:
+                    self._evict(oldest)
+                elif any(other.verifying for other in self._uploads):
+                    break  # those are about to leave
+                else:
                     raise _refusal("It is the oldest of too many")
-                if oldest is None:
-                    break
-                self._evict(oldest)
             await self._change(give_up_at)
         if upload.evicted:
             raise _refusal("It gave way to others")

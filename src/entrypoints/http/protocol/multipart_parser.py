@@ -7,6 +7,7 @@ bytes give the same parts however they are cut. Work is linear, memory is bounde
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -21,8 +22,9 @@ MAX_HEAD_BYTES = 8 * 1024
 MAX_HEADERS = 32
 MAX_PREAMBLE_BYTES = 16 * 1024
 MAX_BOUNDARY_CHARS = 200
-_MAX_PADDING = 256
-_BLANKS = b" \t"
+
+_TAIL = rb"(?:(?P<closing>--)|[ \t]{0,256}\r?\n|(?P<unknown>-?\Z|[ \t]{0,256}\r?\Z))"
+"""What follows a boundary; with anything else it is content that looks like one."""
 
 
 class PartHead(msgspec.Struct, frozen=True):
@@ -47,11 +49,10 @@ class _State(enum.Enum):
 
 
 class _Tail(enum.Enum):
-    """What follows a boundary in the content: it is one of these only if the line ends there."""
+    """What follows a boundary."""
 
-    NEXT = enum.auto()
+    PART = enum.auto()
     CLOSING = enum.auto()
-    CONTENT = enum.auto()
     UNKNOWN = enum.auto()
 
 
@@ -75,6 +76,9 @@ class MultipartParser:
 
     def __init__(self, boundary: bytes, *, max_parts: int) -> None:
         self._dashes = b"--" + boundary
+        self._line = b"\n" + self._dashes
+        self._boundary = re.compile(re.escape(self._dashes) + _TAIL)
+        self._boundary_line = re.compile(re.escape(self._line) + _TAIL)
         self._max_parts = max_parts
         self._parts = 0
         self._state = _State.PREAMBLE
@@ -140,22 +144,19 @@ class MultipartParser:
     def _find_boundary(self, data: bytes, at: int) -> tuple[int, int, _Tail]:
         """Where the content ends that is known, where to go on from, and what is there; UNKNOWN: more bytes decide."""
         if self._line_start:
-            if len(data) - at < len(self._dashes):
-                if self._dashes.startswith(data[at:]):
-                    return at, at, _Tail.UNKNOWN
-            elif data.startswith(self._dashes, at):
-                after, tail = _tail(data, at + len(self._dashes))
-                if tail is not _Tail.CONTENT:
-                    return at, at if tail is _Tail.UNKNOWN else after, tail
-        search = at
-        while (found := data.find(b"\n" + self._dashes, search)) >= 0:
-            after, tail = _tail(data, found + 1 + len(self._dashes))
-            if tail is not _Tail.CONTENT:
-                end = found - (self._strip_cr and found > at and data[found - 1] == 0x0D)
-                return end, end if tail is _Tail.UNKNOWN else after, tail
-            search = found + 1
-        known = max(len(data) - len(self._dashes) - 1, at)  # the rest may be CR, LF and the start of a boundary
-        return known, known, _Tail.UNKNOWN
+            if len(data) - at < len(self._dashes) and self._dashes.startswith(data[at:]):
+                return at, at, _Tail.UNKNOWN
+            if (match := self._boundary.match(data, at)) is not None:
+                tail = _tail(match)
+                return at, at if tail is _Tail.UNKNOWN else match.end(), tail
+        found = data.find(self._line, at)  # much faster than the expression, which photos never need
+        match = self._boundary_line.search(data, found) if found >= 0 else None
+        if match is None:
+            known = max(len(data) - len(self._line), at)  # the rest may be CR, LF and the start of a boundary
+            return known, known, _Tail.UNKNOWN
+        end, tail = match.start(), _tail(match)
+        end -= self._strip_cr and end > at and data[end - 1] == 0x0D
+        return end, end if tail is _Tail.UNKNOWN else match.end(), tail
 
     def _read_head(self, data: bytes, at: int) -> tuple[int, PartHead | None]:
         """Read whole lines; the head once it has ended."""
@@ -182,21 +183,8 @@ class MultipartParser:
             raise InvalidMultipart(f"The headers of a part of the form exceed {MAX_HEAD_BYTES} bytes.")
 
 
-def _tail(data: bytes, at: int) -> tuple[int, _Tail]:
-    """What follows the boundary that ends here, and where that ends."""
-    if data.startswith(b"--", at):
-        return at + 2, _Tail.CLOSING
-    end = at
-    while end < len(data) and end - at < _MAX_PADDING and data[end] in _BLANKS:
-        end += 1
-    following = data[end : end + 2]
-    if following[:1] == b"\n":
-        return end + 1, _Tail.NEXT
-    if following == b"\r\n":
-        return end + 2, _Tail.NEXT
-    if following in (b"", b"\r") or (following == b"-" and end == at):
-        return end, _Tail.UNKNOWN
-    return end, _Tail.CONTENT
+def _tail(match: re.Match[bytes]) -> _Tail:
+    return {None: _Tail.PART, "closing": _Tail.CLOSING, "unknown": _Tail.UNKNOWN}[match.lastgroup]
 
 
 def _head(lines: list[bytes]) -> PartHead:
