@@ -23,6 +23,12 @@ MaxUnauthenticatedBytes = NewType("MaxUnauthenticatedBytes", int)
 """Bytes that all uploads whose password is not known yet may hold together."""
 
 MAX_UPLOADS_PER_ADDRESS = 2
+MAX_BYTES_PER_SECOND = 32 * 1024 * 1024
+"""How fast the uploads of strangers may arrive together, so that they leave the processor to the others."""
+
+BURST = timedelta(seconds=1)
+"""What strangers may send at once before they are slowed down: a photo that comes alone is not."""
+
 MAX_WAIT = timedelta(seconds=5)
 """How long an upload waits for room before it is refused."""
 
@@ -103,6 +109,9 @@ class UploadBudget:
         """Bytes of uploads from known and from unknown addresses, and how many of them are of evicted ones."""
 
         self._by_address: dict[str, int] = {}
+        self._paid_until = timedelta(0)
+        """When what strangers have sent would have arrived at their maximum speed; monotonic."""
+
         self._changed = asyncio.Event()
 
     @property
@@ -135,6 +144,9 @@ class UploadBudget:
         give_up_at = self._clock.monotonic() + MAX_WAIT
         if upload not in self._uploads:
             await self._begin(upload, give_up_at)
+        if not upload.from_known:
+            await self._pace(size_bytes)
+        give_up_at = self._clock.monotonic() + MAX_WAIT
         while not self._fits(upload, size_bytes, limit := await self._limit(), after_evictions=False):
             while not self._fits(upload, size_bytes, limit, after_evictions=True):
                 oldest = self._oldest(include_known=upload.from_known)
@@ -189,6 +201,13 @@ class UploadBudget:
             raise _refusal("It is larger than all of them may be")
         self._by_address[host] = self._by_address.get(host, 0) + 1
         self._uploads[upload] = None
+
+    async def _pace(self, size_bytes: int) -> None:
+        """Wait until strangers may have sent that much."""
+        now = self._clock.monotonic()
+        self._paid_until = max(self._paid_until, now) + timedelta(seconds=size_bytes / MAX_BYTES_PER_SECOND)
+        if self._paid_until - now > BURST:
+            await self._clock.sleep(self._paid_until - now - BURST)
 
     async def _limit(self) -> int:
         spare = await self.space.spare_bytes()

@@ -12,7 +12,13 @@ from photochanger.adapters.memory import FakeClock, MemoryMediaStore
 from photochanger.core.domain.errors import InvalidPassword, StorageUnavailable, TooManyUploads
 from photochanger.core.services.auth.known_addresses import KnownAddresses
 from photochanger.core.services.media.disk_space import DiskSpace, MinFreeBytes
-from photochanger.core.services.media.upload_budget import MAX_WAIT, MaxUnauthenticatedBytes, Upload, UploadBudget
+from photochanger.core.services.media.upload_budget import (
+    MAX_BYTES_PER_SECOND,
+    MAX_WAIT,
+    MaxUnauthenticatedBytes,
+    Upload,
+    UploadBudget,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -280,6 +286,25 @@ async def test_camera_never_lacks_the_space_that_strangers_hold() -> None:
         refused = client("192.0.2.98", size_bytes=1)
         assert not await refused.authenticate()
         assert isinstance(refused.error, StorageUnavailable)
+
+
+async def test_strangers_are_slowed_down_together_and_known_addresses_are_not() -> None:
+    booth = Booth()
+    booth.known.note("192.0.2.99")
+    much = MaxUnauthenticatedBytes(100 * MAX_BYTES_PER_SECOND)
+    booth.budget = UploadBudget(booth.space, booth.known, booth.clock, max_bytes=much)
+    first, second, camera = (booth.client(address) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.99"))
+    assert await first.send(MAX_BYTES_PER_SECOND)
+    assert not await second.send(MAX_BYTES_PER_SECOND)
+    assert await camera.send(MAX_BYTES_PER_SECOND)
+    await booth.settle(timedelta(milliseconds=999))
+    assert booth.budget.held_bytes == 2 * MAX_BYTES_PER_SECOND
+    await booth.settle(timedelta(milliseconds=1))
+    assert booth.budget.held_bytes == 3 * MAX_BYTES_PER_SECOND
+    await booth.settle(timedelta(seconds=10))
+    assert await first.send(MAX_BYTES_PER_SECOND)
+    for client in (first, second, camera):
+        await client.hang_up()
 
 
 async def test_error_of_the_block_is_not_changed() -> None:
