@@ -151,6 +151,11 @@ def metadata_name(field: str) -> str | None:
     return (name if not name[0].isdigit() else f"_{name}")[:MAX_FIELD_NAME_CHARS]
 
 
+def is_file_field(name: str) -> bool:
+    """Whether this is where the photo belongs; some forms mark a list of files by brackets."""
+    return name.removesuffix("[]") in FILE_FIELDS
+
+
 def findings(request: IngestRequest) -> tuple[Finding, ...]:
     """What stood in the way of the request, the likeliest cause first; nothing where it was answered well."""
     if request.code is None:
@@ -179,7 +184,7 @@ def _of_the_file(request: IngestRequest) -> Iterable[Finding]:
     if request.file is None:
         if request.complete:
             yield Finding("file_missing", f"The form has no photo; expected a file in a field {expected}.")
-    elif request.file.field not in FILE_FIELDS:
+    elif not is_file_field(request.file.field):
         yield Finding("file_field_wrong", f"The photo is in a field {request.file.field!r}; expected {expected}.")
     elif not request.file.size_bytes and request.complete:
         yield Finding("file_empty", "The photo has 0 bytes.")

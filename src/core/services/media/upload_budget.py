@@ -193,11 +193,11 @@ class UploadBudget:
 
     async def _begin(self, upload: Upload, give_up_at: timedelta) -> None:
         """Admit a further upload of its address. TooManyUploads."""
-        host = host_part(upload.address)
+        host, limit = host_part(upload.address), await self._limit()
         while not (known := upload.address in self._known) and self._by_address.get(host, 0) >= MAX_UPLOADS_PER_ADDRESS:
             await self._change(give_up_at)
         upload.from_known = known
-        if upload.size_bytes > self._share(upload, await self._limit()):
+        if upload.size_bytes > self._share(upload, limit):
             raise _refusal("It is larger than all of them may be")
         self._by_address[host] = self._by_address.get(host, 0) + 1
         self._uploads[upload] = None

@@ -25,7 +25,7 @@ from ..auth.access import actor_of
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, read_form
 
 
 class MediaBody(msgspec.Struct, kw_only=True):
@@ -75,7 +75,7 @@ async def register_media(
 ) -> ASGIApp:
     """Store a picture under a public link that expires."""
     max_bytes = (await settings.current()).max_upload_bytes
-    async with space.reserve(request.content_length or 0) as room:
+    async with space.reserve(announced_bytes(request, max_bytes)) as room:
         stored = await read_form(request, _MediaForm(media), room=room, max_file_bytes=max_bytes)
     link = UrlBuilder(request.scope, config.public_base_url).media(stored.id)
     body = MediaBody(

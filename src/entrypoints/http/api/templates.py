@@ -35,7 +35,7 @@ from ..auth.access import actor_of
 from ..protocol.etag import json_response, no_content, tagged_response
 from ..protocol.file_response import serve_stored
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, read_form
 from ..protocol.path_ids import UNKNOWN_ID
 from ..protocol.query import read_query
 
@@ -140,7 +140,7 @@ async def register_template(
     """Store a picture and, if the form names a binding, bind it to the slot: both or neither."""
     max_bytes = (await settings.current()).max_upload_bytes
     form = _TemplateForm(max_bytes)
-    async with space.reserve(request.content_length or 0) as room:
+    async with space.reserve(announced_bytes(request, max_bytes)) as room:
         spooled = await read_form(request, form, room=room, max_file_bytes=max_bytes)
     by = actor_of(request)
     name = form.fields.get("name", "")

@@ -30,7 +30,7 @@ from ..protocol.disconnect import wait_for
 from ..protocol.etag import json_response
 from ..protocol.json_body import MAX_JSON_BYTES, json_object
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, read_form
 from .jobs import job_detail
 
 SLOT_FIELD = "slot"
@@ -84,7 +84,7 @@ async def test_run(
     slot = await slots.get(slot_id)
     form = _TestForm(jobs, store, slot)
     max_bytes = (await settings.current()).max_upload_bytes
-    async with space.reserve(request.content_length or 0) as room:
+    async with space.reserve(announced_bytes(request, max_bytes)) as room:
         photo = await read_form(request, form, room=room, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
     try:
         if form.document is not None:

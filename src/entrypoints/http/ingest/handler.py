@@ -35,7 +35,7 @@ from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import observer_of, read_form
+from ..protocol.multipart import announced_bytes, observer_of, read_form
 from ..protocol.problems import STATUS
 from .camera_form import CameraForm
 from .credentials import offered_password
@@ -70,7 +70,7 @@ async def ingest(
         slot = await jobs.admit(slot_id)
         logs.slot_id.set(slot.id)
         max_bytes = (await settings.current()).max_upload_bytes
-        async with budget.upload(address, size_bytes=request.content_length or 0) as upload:
+        async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
             form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth)
             if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
                 observer_of(request).field(PASSWORD_FIELD, "")

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from litestar import Request
 
 from ....core.domain.errors import InvalidMultipart, MissingField, UndecodableImage
-from ....core.domain.ingest_request import FILE_FIELDS
+from ....core.domain.ingest_request import FILE_FIELDS, is_file_field
 from .body import BodyChunks
 from .charsets import decode
 from .multipart_parser import Event, MultipartParser, PartHead, boundary_of
@@ -109,6 +109,11 @@ def observer_of(request: Request[Any, Any, Any]) -> FormObserver:
     return observer
 
 
+def announced_bytes(request: Request[Any, Any, Any], max_file_bytes: int) -> int:
+    """The size of the form as its request announces it, 0 for none; at most what is read of it."""
+    return min(request.content_length or 0, max_file_bytes + FORM_OVERHEAD_BYTES)
+
+
 async def read_form(
     request: Request[Any, Any, Any],
     reader: FormReader[T],
@@ -168,14 +173,14 @@ class _Files(Generic[T]):
         data = _content(head, events)
         start = await anext(data, None)
         if start is None:
-            if self._empty is None and _is_picture_field(head.name):
+            if self._empty is None and is_file_field(head.name):
                 self._empty = head
             if not self._observed:
                 self._observer.file(head.name, head.filename, head.content_type)
             return
         self._observed = True
         self._observer.file(head.name, head.filename, head.content_type)
-        if not _is_picture_field(head.name):
+        if not is_file_field(head.name):
             raise MissingField(
                 FILE_FIELDS[0], f"The picture is in a field {head.name[:64]!r}, not in {FILE_FIELDS[0]!r}."
             )
@@ -254,12 +259,7 @@ def _transfer_decoded(data: bytes, encoding: str) -> bytes:
 
 
 def _is_file(head: PartHead) -> bool:
-    return head.filename is not None or _is_picture_field(head.name)
-
-
-def _is_picture_field(name: str) -> bool:
-    """Whether this is where the picture belongs; some forms mark a list of files by brackets."""
-    return name.removesuffix("[]") in FILE_FIELDS
+    return head.filename is not None or is_file_field(head.name)
 
 
 async def _content(head: PartHead, events: Events) -> AsyncIterator[bytes]:
