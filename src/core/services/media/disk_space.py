@@ -52,7 +52,7 @@ class SpaceReservation:
         self.closed = False
 
     async def reserve(self, size_bytes: int) -> None:
-        """Promise that this upload may have so many bytes in all; StorageUnavailable."""
+        """Promise this upload its total size; StorageUnavailable."""
         await self._space.promise(self, max(size_bytes, self.written_bytes))
 
     async def take(self, size_bytes: int) -> None:
@@ -119,7 +119,7 @@ class DiskSpace:
             reservation.close(kept=kept)
 
     async def promise(self, reservation: SpaceReservation, size_bytes: int) -> None:
-        """Promise an upload so many bytes in all; StorageUnavailable."""
+        """Promise an upload its total size; StorageUnavailable."""
         spare = await self.spare_bytes()
         already = reservation.reserved_bytes or 0
         if spare is not None and size_bytes - already > spare:

@@ -140,7 +140,7 @@ class UploadBudget:
             upload.space.close(kept=kept)
 
     async def take(self, upload: Upload, size_bytes: int) -> None:
-        """Wait for room for so many bytes; older uploads give way. TooManyUploads."""
+        """Wait for room for these bytes; older uploads give way. TooManyUploads."""
         give_up_at = self._clock.monotonic() + MAX_WAIT
         if upload not in self._uploads:
             await self._begin(upload, give_up_at)
