@@ -177,6 +177,16 @@ class QueueFull(PhotoChangerError):
         self.retry_after = retry_after
 
 
+class TooManyUploads(PhotoChangerError):
+    """There is no room for a further upload whose password is not known yet; retry after `retry_after` seconds."""
+
+    code = "too_many_uploads"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class QueueUnavailable(PhotoChangerError):
     """The queue (its database) is unavailable."""
 
