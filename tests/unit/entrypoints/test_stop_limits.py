@@ -1,4 +1,4 @@
-"""The parts of a stop fit into each other, and all of them into what service managers are told to wait."""
+"""The parts of a stop fit into each other, and all of them into the time that a service manager waits."""
 
 from __future__ import annotations
 
