@@ -123,6 +123,12 @@ WORKERS_ALIVE = Instrument(
     kind=Kind.GAUGE,
     help="Worker processes with a recent heartbeat, on all hosts.",
 )
+WORKERS_REPLACED = Instrument(
+    name="photochanger.workers.replaced",
+    kind=Kind.COUNTER,
+    help="Worker processes of a service that ended or were killed without a stop, and were replaced.",
+    labels=("cause",),
+)
 BREAKER = Instrument(
     name="photochanger.provider.breaker.state",
     kind=Kind.GAUGE,
@@ -148,6 +154,22 @@ MEDIA_FLOOR = Instrument(
     unit="By",
     help="No photo is taken while less than this is free in the media store.",
 )
+CONNECTIONS_OPEN = Instrument(
+    name="photochanger.connections.open",
+    kind=Kind.GAUGE,
+    help="Connections of clients that are open.",
+)
+CONNECTIONS_LIMIT = Instrument(
+    name="photochanger.connections.limit",
+    kind=Kind.GAUGE,
+    help="How many connections of clients may be open at once.",
+)
+CONNECTIONS_ENDED = Instrument(
+    name="photochanger.connections.ended",
+    kind=Kind.COUNTER,
+    help="Connections of clients that the server refused or cut, by why.",
+    labels=("reason",),
+)
 
 GAUGES = (
     SWEEPER_LAG,
@@ -158,6 +180,8 @@ GAUGES = (
     MEDIA_BYTES,
     MEDIA_FREE,
     MEDIA_FLOOR,
+    CONNECTIONS_OPEN,
+    CONNECTIONS_LIMIT,
 )
 INSTRUMENTS = (
     INGEST_DURATION,
@@ -168,5 +192,7 @@ INSTRUMENTS = (
     MEDIA_STORED,
     MEDIA_REMOVED,
     SWEPT,
+    CONNECTIONS_ENDED,
+    WORKERS_REPLACED,
     *GAUGES,
 )
