@@ -90,9 +90,9 @@ class AdminService:
     async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
         """A new token and its claims. InvalidCredentials (for every cause alike), TooManyAttempts.
 
-        Wrong passwords are counted by address and not by account, so that no failures lock an administrator out; a right
-        one is accepted also from an address whose wrong ones are refused. TooManyAttempts concerns a right one only
-        where the waiting line for the slow hash is full.
+        Wrong passwords are counted by address and not by account, so that they lock no administrator out. A right one
+        is accepted also from an address whose wrong ones are refused; TooManyAttempts concerns it only where the
+        waiting line for the slow hash is full.
         """
         now = self._clock.now()
         everyone = await self._read()
