@@ -14,7 +14,9 @@ from dishka import AsyncContainer
 from ..adapters.postgres import Database
 from ..adapters.telemetry import OpenTelemetry
 from ..core.ports.clock import Clock
+from ..core.ports.telemetry import Telemetry
 from ..core.ports.workers import WorkerRegistry
+from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.support.concurrency import Supervisor
@@ -22,8 +24,13 @@ from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, s
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker
+from .file_limit import file_limit, raise_file_limit
 from .http.app import create_http_app
+from .http.connection.limits import limits_for
+from .http.connection.places import OWN_ADDRESSES, Places
 from .http.listening import bound_socket, listen
+from .http.protocol.forwarded import TrustedProxies
+from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
 from .process_guard import ProcessGuard
@@ -39,6 +46,7 @@ async def serve(settings: Settings, guard: ProcessGuard) -> None:
     and, once the service has been shut down for it, an unforeseen error of a background task.
     """
     async with guard.running():
+        raise_file_limit()
         stop = asyncio.Event()
         guard.on_stop(stop.set)
         with bound_socket(settings.host, settings.port) as listening:
@@ -95,8 +103,15 @@ async def _serve_http(service: _Service, worker: WorkerProcess | None, listening
     (await container.get(Readiness)).include("worker", check)
     if worker is not None:
         (await container.get(MetricsCollector)).include(worker.families)
-    app = await create_http_app(container)
-    server = make_server(app, stop_grace=HTTP_GRACE, host=settings.host, port=settings.port)
+    hosts = allowed_hosts(settings.allowed_hosts, public_base_url=settings.public_base_url, bound=settings.host)
+    app = await create_http_app(container, hosts=hosts)
+    places = Places(
+        limits_for(file_limit()),
+        known=await container.get(KnownAddresses),
+        shared=TrustedProxies((*settings.trusted_proxies, *OWN_ADDRESSES)),
+        telemetry=await container.get(Telemetry),
+    )
+    server = make_server(app, stop_grace=HTTP_GRACE, host=settings.host, port=settings.port, places=places)
     freeze_gc()
     events = await container.get(EventStream)
     manager = ServiceManager()

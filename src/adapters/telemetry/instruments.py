@@ -154,6 +154,22 @@ MEDIA_FLOOR = Instrument(
     unit="By",
     help="No photo is taken while less than this is free in the media store.",
 )
+CONNECTIONS_OPEN = Instrument(
+    name="photochanger.connections.open",
+    kind=Kind.GAUGE,
+    help="Connections of clients that are open.",
+)
+CONNECTIONS_LIMIT = Instrument(
+    name="photochanger.connections.limit",
+    kind=Kind.GAUGE,
+    help="How many connections of clients may be open at once.",
+)
+CONNECTIONS_ENDED = Instrument(
+    name="photochanger.connections.ended",
+    kind=Kind.COUNTER,
+    help="Connections of clients that the server refused or cut, by why.",
+    labels=("reason",),
+)
 
 GAUGES = (
     SWEEPER_LAG,
@@ -164,6 +180,8 @@ GAUGES = (
     MEDIA_BYTES,
     MEDIA_FREE,
     MEDIA_FLOOR,
+    CONNECTIONS_OPEN,
+    CONNECTIONS_LIMIT,
 )
 INSTRUMENTS = (
     INGEST_DURATION,
@@ -175,5 +193,6 @@ INSTRUMENTS = (
     MEDIA_REMOVED,
     SWEPT,
     WORKERS_REPLACED,
+    CONNECTIONS_ENDED,
     *GAUGES,
 )

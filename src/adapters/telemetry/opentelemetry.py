@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ...core.domain.connections import ConnectionEnd
 from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
@@ -118,6 +119,13 @@ class OpenTelemetry:
     def worker_replaced(self, cause: str) -> None:
         """A worker process was replaced: it `ended` by itself, or was killed because it was `silent`."""
         self._count(instruments.WORKERS_REPLACED, 1, cause=cause)
+
+    def connection_ended(self, reason: ConnectionEnd) -> None:
+        self._count(instruments.CONNECTIONS_ENDED, 1, reason=reason.value)
+
+    def connections_open(self, count: int, *, limit: int) -> None:
+        self.show(instruments.CONNECTIONS_OPEN, {(): float(count)})
+        self.show(instruments.CONNECTIONS_LIMIT, {(): float(limit)})
 
     def show(self, gauge: Instrument, values: Mapping[tuple[str, ...], float]) -> None:
         """What a gauge is now, by the values of its labels; empty takes it away until it is known again."""
