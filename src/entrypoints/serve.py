@@ -45,8 +45,8 @@ async def serve(settings: Settings, guard: ProcessGuard) -> None:
     Prints the address once it listens. Raises ConfigurationError, QueueUnavailable, StorageUnavailable at the start,
     and, once the service has been shut down for it, an unforeseen error of a background task.
     """
-    raise_file_limit()
     async with guard.running():
+        raise_file_limit()
         stop = asyncio.Event()
         guard.on_stop(stop.set)
         with bound_socket(settings.host, settings.port) as listening:
