@@ -175,6 +175,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     min_free_bytes: Annotated[
         int, Meta(ge=0, le=1024**5, description="Photos are refused while the media store has less free space.")
     ] = 256 * MIB
+    max_unauthenticated_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB, le=1024**4, description="Bytes that all uploads together may hold before their password is known."
+        ),
+    ] = 256 * MIB
     workers: Annotated[int, Meta(ge=0, le=256, description="Concurrent jobs of this host; 0 runs no workers here.")] = 4
     history: Annotated[
         timedelta,

@@ -67,6 +67,8 @@ from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.admins import AdminService
+from ..core.services.auth.attempts import Attempts
+from ..core.services.auth.failure_log import FailureLog
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
@@ -86,6 +88,7 @@ from ..core.services.media.disk_space import DiskSpace, MinFreeBytes
 from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
+from ..core.services.media.upload_budget import MaxUnauthenticatedBytes, UploadBudget
 from ..core.services.providers.api_keys import EnvironmentKeys, ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import Jitter, RouteEngine
@@ -101,6 +104,7 @@ from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import HistoryPeriod, Retention
 from ..core.services.stats.service import StatsQueries
 from ..core.services.support.concurrency import Supervisor
+from ..core.services.support.passwords import Passwords
 from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
@@ -240,6 +244,10 @@ class Options(Provider):
         return MinFreeBytes(settings.min_free_bytes)
 
     @provide
+    def max_unauthenticated_bytes(self, settings: Settings) -> MaxUnauthenticatedBytes:
+        return MaxUnauthenticatedBytes(settings.max_unauthenticated_bytes)
+
+    @provide
     def history(self, settings: Settings) -> HistoryPeriod:
         return HistoryPeriod(settings.history)
 
@@ -268,11 +276,29 @@ class CoreServices(Provider):
     settings = provide(SettingsService)
     provider_keys = provide(ProviderKeys)
     space = provide(DiskSpace)
+    upload_budget = provide(UploadBudget)
+    passwords = provide(Passwords)
     throttle = provide(LoginThrottle)
     known_addresses = provide(KnownAddresses)
+    attempts = provide(Attempts)
+
+    @provide
+    async def failure_log(self, audit: AuditLog, clock: Clock) -> AsyncIterator[FailureLog]:
+        failure_log = FailureLog(audit, clock)
+        yield failure_log
+        await failure_log.close()
+
     signing_keys = provide(SigningKeys)
     admins = provide(AdminService)
-    auth = provide(AuthService)
+
+    @provide
+    async def auth(
+        self, settings: SettingsService, slots: SlotRepository, passwords: Passwords, attempts: Attempts
+    ) -> AsyncIterator[AuthService]:
+        auth = AuthService(settings, slots, passwords, attempts)
+        yield auth
+        await auth.close()
+
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
     intake = provide(PhotoIntake)

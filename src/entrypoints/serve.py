@@ -19,7 +19,7 @@ from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.support.concurrency import Supervisor
-from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
+from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, recognise_cameras, seed
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker
@@ -55,6 +55,7 @@ async def serve(settings: Settings) -> None:
         async with supervisor.guard(stop=stop.set):
             await migrate_database(container)
             print_initial_credentials(await seed(container))
+            await recognise_cameras(container)
             database = await container.get(Database)
             worker = WorkerProcess(settings, database.url) if settings.workers else None
             sweeper = await container.get(Sweeper)

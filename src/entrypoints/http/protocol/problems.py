@@ -65,6 +65,7 @@ STATUS = {
     "version_required": 428,
     "queue_full": 429,
     "too_many_attempts": 429,
+    "too_many_uploads": 429,
     "internal_error": 500,
     "seal_broken": 500,
     "secret_key_unavailable": 500,
