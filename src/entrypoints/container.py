@@ -134,6 +134,7 @@ class PostgresAdapters(Provider):
                 yield database
             return
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        supervisor.at_forced_end(server.close)
         try:
             async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
                 await asyncio.to_thread(server.ensure_database, DATABASE)
