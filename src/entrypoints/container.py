@@ -27,6 +27,7 @@ from ..adapters.postgres import (
     PostgresMediaRepository,
     PostgresProviderLimits,
     PostgresResultIndex,
+    PostgresRevokedTokens,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -44,7 +45,7 @@ from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.domain.result_files import PublicBaseUrl
 from ..core.domain.settings import AppSettings
-from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
+from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
@@ -70,6 +71,7 @@ from ..core.services.auth.admins import AdminService
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
+from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.jobs.completion import JobCompletion
 from ..core.services.jobs.end_watch import JobEndWatch
@@ -158,6 +160,7 @@ class PostgresAdapters(Provider):
     admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
     audit = provide(PostgresAuditLog, provides=AuditLog)
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
+    revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
     signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
     templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
     webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
@@ -271,6 +274,7 @@ class CoreServices(Provider):
     throttle = provide(LoginThrottle)
     known_addresses = provide(KnownAddresses)
     signing_keys = provide(SigningKeys)
+    signed_out = provide(SignedOut)
     admins = provide(AdminService)
     auth = provide(AuthService)
     fallback = provide(FailurePictures)

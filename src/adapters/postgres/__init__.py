@@ -2,6 +2,7 @@
 
 from .accounts.admins import PostgresAdminRepository
 from .accounts.login_failures import PostgresFailureCounter
+from .accounts.revoked_tokens import PostgresRevokedTokens
 from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .database import Database
@@ -51,6 +52,7 @@ __all__ = [
     "PostgresMediaRepository",
     "PostgresProviderLimits",
     "PostgresResultIndex",
+    "PostgresRevokedTokens",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

@@ -7,7 +7,7 @@ import ipaddress
 import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,6 +21,12 @@ WINDOW = timedelta(seconds=60)
 
 TOKEN_LIFE = timedelta(hours=12)
 """Lifetime of a token: an evening and the day before it."""
+
+IDLE_LIMIT = timedelta(hours=2)
+"""A browser session ends after this time without use."""
+
+RENEWED_AFTER = timedelta(minutes=1)
+"""A session is renewed by the first use after this time: its end is exact to a minute without a write per request."""
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}\Z")
 
@@ -54,13 +60,30 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The claims of a token: user, permissions, expiry."""
+    """The claims of a token: user, permissions, expiry.
+
+    A browser session is a token that is issued again while it is used: `token_id`, `issued_at` and `expires_at` stay,
+    `idle_until` moves. Other tokens have no `idle_until`.
+    """
 
     username: str
     permissions: frozenset[Permission]
     issued_at: datetime
     expires_at: datetime
     token_id: str
+    idle_until: datetime | None = None
+
+    @property
+    def valid_until(self) -> datetime:
+        """When this token ends: by its expiry or, for a session, without further use."""
+        return self.expires_at if self.idle_until is None else min(self.expires_at, self.idle_until)
+
+
+class Revocations(msgspec.Struct, frozen=True):
+    """Revoked tokens: the expiry by token id, and until when (database time) they are complete."""
+
+    expiries: Mapping[str, datetime]
+    as_of: datetime
 
 
 class Actor(msgspec.Struct, frozen=True):

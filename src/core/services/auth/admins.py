@@ -12,9 +12,11 @@ import msgspec
 
 from ...domain.accounts import (
     FIRST_START,
+    IDLE_LIMIT,
     MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
     MIN_PASSWORD_CHARS,
+    RENEWED_AFTER,
     TOKEN_LIFE,
     Actor,
     Admin,
@@ -37,6 +39,7 @@ from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
 from ..support.refreshing_value import RefreshingValue
 from .login_throttle import LoginThrottle
+from .signed_out import SignedOut
 from .signing_keys import SigningKeys
 
 FIRST_USERNAME = "admin"
@@ -68,10 +71,12 @@ class AdminService:
         throttle: LoginThrottle,
         hasher: PasswordHasher,
         audit: AuditLog,
+        signed_out: SignedOut,
         clock: Clock,
     ) -> None:
         self._admins = admins
         self._keys = keys
+        self._signed_out = signed_out
         self._tokens = tokens
         self._throttle = throttle
         self._hasher = hasher
@@ -80,8 +85,11 @@ class AdminService:
         self._known = RefreshingValue(self._read, clock, what="the administrators")
         self._slow = asyncio.Lock()
 
-    async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
-        """A new token and its claims. InvalidCredentials (after the same time for every cause), TooManyAttempts."""
+    async def login(self, username: str, password: str, *, address: str, session: bool = False) -> tuple[str, Identity]:
+        """A new token and its claims; that of a browser session ends without use (`renewed`).
+
+        InvalidCredentials (after the same time for every cause), TooManyAttempts.
+        """
         name = normal_username(username)
         # A text that cannot be a user name is counted by address alone: it may be a password in the wrong field.
         keys = [address_key(address)] + ([account_key(name)] if name is not None else [])
@@ -101,24 +109,45 @@ class AdminService:
                 await self._renew_hash(admin, password)
         # The address stays counted: the owner of one account could otherwise guess the passwords of the others.
         await self._throttle.succeeded([account_key(admin.username)])
-        key_id, secret = await self._keys.current()
-        identity = _identity(admin, now)
-        token = self._tokens.issue(identity, key_id=key_id, secret=secret)
+        identity = _identity(admin, now, session=session)
+        token = await self._issue(identity)
         await self._audit.append(self._entry(AuditAction.LOGIN, Actor(admin.username, address), admin.username))
         return token, identity
 
     async def identify(self, token: str) -> Identity:
-        """The identity that a token proves. InvalidToken: forged, expired, or its administrator was disabled or has a
-        new password."""
+        """The identity that a token proves. InvalidToken: forged, expired, not used for too long, signed out, or its
+        administrator was disabled or has a new password."""
         secret = await self._keys.secret(self._tokens.key_id(token))
         identity = self._tokens.verify(token, secret=secret, now=self._clock.now())
         admin = (await self._known.get()).get(identity.username)
         if admin is None:
             self._known.forget()  # the signature is valid: another process may just have added the administrator
             admin = (await self._known.get()).get(identity.username)
-        if admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from:
+        ended = admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from
+        if admin is None or ended or await self._signed_out.includes(identity.token_id):
             raise InvalidToken("The access token is no longer valid; sign in again.")
         return msgspec.structs.replace(identity, permissions=allowed(identity.permissions, admin.permissions))
+
+    async def renewed(self, identity: Identity) -> str | None:
+        """The token with which a browser session goes on after this use; None if it needs no new one yet."""
+        now = self._clock.now()
+        if identity.idle_until is None or now < identity.idle_until - IDLE_LIMIT + RENEWED_AFTER:
+            return None
+        return await self._issue(msgspec.structs.replace(identity, idle_until=now + IDLE_LIMIT))
+
+    async def sign_out(self, identity: Identity, *, everywhere: bool = False, by: Actor) -> None:
+        """Revoke this token or, `everywhere`, all tokens of its administrator; other processes know within a second."""
+        entry = self._entry(AuditAction.LOGOUT, by, identity.username)
+        if not everywhere:
+            await self._signed_out.add(identity, audit=entry)
+            return
+
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+            admin = _named(identity.username, everyone)
+            audited = msgspec.structs.replace(entry, detail={"everywhere": True})
+            return msgspec.structs.replace(admin, tokens_from=self._after_tokens(admin)), audited
+
+        await self._change(edit)
 
     async def list(self) -> list[Admin]:
         """All administrators, by name."""
@@ -183,6 +212,10 @@ class AdminService:
         added = await self._admins.add_first(admin, audit=self._added_entry(admin, FIRST_START))
         self._known.forget()
         return (admin.username, chosen) if added and not password else None
+
+    async def _issue(self, identity: Identity) -> str:
+        key_id, secret = await self._keys.current()
+        return self._tokens.issue(identity, key_id=key_id, secret=secret)
 
     async def _is_right(self, password: str, admin: Admin | None, checked: Admin | None) -> bool:
         """Verify with one slow hash in every case, so that the time does not reveal which user names exist.
@@ -273,7 +306,7 @@ def _stand_in(username: str, everyone: Mapping[str, Admin]) -> Admin | None:
     return everyone[known[int.from_bytes(place) % len(known)]]
 
 
-def _identity(admin: Admin, now: datetime) -> Identity:
+def _identity(admin: Admin, now: datetime, *, session: bool) -> Identity:
     """The claims of a token issued now."""
     issued_at = max(now.replace(microsecond=0), admin.tokens_from)
     return Identity(
@@ -282,6 +315,7 @@ def _identity(admin: Admin, now: datetime) -> Identity:
         issued_at=issued_at,
         expires_at=issued_at + TOKEN_LIFE,
         token_id=str(new_id(now)),
+        idle_until=issued_at + IDLE_LIMIT if session else None,
     )
 
 

@@ -11,9 +11,15 @@ from litestar.handlers import BaseRouteHandler
 from ....core.domain.accounts import Actor, Identity, Permission
 from ....core.domain.errors import InvalidToken, PermissionDenied, QueueUnavailable
 from ....core.services.auth.admins import AdminService
-from .session_cookie import require_same_origin, session_of
+from .session_cookie import keep_session, require_same_origin, session_of
 
 _SCHEME = "bearer "
+_BACKGROUND_HEADER = "x-photochanger-background"
+"""Sent by a page that is not visible: what it loads by itself is no use of the session."""
+
+_USE_DESTINATIONS = frozenset({"", "empty", "document"})
+"""`Sec-Fetch-Dest` of requests that may be a person's; pictures come with a page that was requested before them."""
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Safe methods (RFC 9110 §9.2.1), which need no proof of the request's origin."""
 
@@ -70,6 +76,8 @@ class AccessGuard:
         if isinstance(needed, Permission) and needed not in identity.permissions:
             raise PermissionDenied(f"This requires the permission {needed}.")
         connection.scope["state"]["identity"] = identity
+        if session is not None and _is_use(connection, handler) and (token := await self._admins.renewed(identity)):
+            keep_session(connection, token, identity=identity, public_base_url=self._public_base_url)
 
 
 async def may_continue(
@@ -104,6 +112,16 @@ def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
 def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """The client's address."""
     return connection.client.host if connection.client else "unknown"
+
+
+def _is_use(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> bool:
+    """Whether a person may have caused the request: the idle limit counts from there."""
+    headers = connection.headers
+    return (
+        not handler.opt.get("in_background", False)
+        and _BACKGROUND_HEADER not in headers
+        and headers.get("sec-fetch-dest", "") in _USE_DESTINATIONS
+    )
 
 
 def _session(connection: ASGIConnection[Any, Any, Any, Any], public_base_url: str | None) -> str | None:

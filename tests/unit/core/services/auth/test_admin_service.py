@@ -13,8 +13,10 @@ from photochanger.adapters.security import JwtTokens
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Actor, Permission
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import AdminExists, AdminNotFound, InvalidSettings, InvalidToken, QueueUnavailable
+from photochanger.core.ports.accounts import RevokedTokens
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.auth.signed_out import SignedOut
 
 from tests.support.logins import HERE, PASSWORD, Process, with_ada
 from tests.support.world import SECOND
@@ -148,6 +150,7 @@ async def test_a_token_of_an_unknown_administrator_is_refused() -> None:
         throttle=LoginThrottle(other.failures, other.clock),
         hasher=other.hasher,
         audit=other.audit,
+        signed_out=SignedOut(other.adapters[RevokedTokens], other.clock),
         clock=other.clock,
     )
     with pytest.raises(InvalidToken):
