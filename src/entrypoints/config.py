@@ -20,6 +20,7 @@ from ..core.domain.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, D
 from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
+from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -66,6 +67,12 @@ def _service_url(text: str) -> str:
 def _password(text: str) -> str:
     if not is_password(normal_password(text)):
         raise ValueError(f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters")
+    return text
+
+
+def _admin_password(text: str) -> str:
+    for error in password_errors(text, username=None):
+        raise ValueError(error.message[0].lower() + error.message[1:].removesuffix("."))
     return text
 
 
@@ -187,7 +194,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
     admin_password: Annotated[
-        str | None, _text(_password, "Password of that administrator; None generates one.", secret=True)
+        str | None, _text(_admin_password, "Password of that administrator; None generates one.", secret=True)
     ] = None
     cors_origins: Annotated[
         tuple[str, ...], _text(_origins, "Origins whose pages may use the API, separated by commas.")
@@ -231,7 +238,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             for name, field in _VARIABLES.items()
             if (text := texts.pop(name, "")).strip()
         }
-        return cls(**values | _provider_settings(texts))
+        settings = cls(**values | _provider_settings(texts))
+        if settings.admin_password and password_errors(settings.admin_password, username=settings.admin_username):
+            raise ConfigurationError(PREFIX + "ADMIN_PASSWORD", "must not be the user name")
+        return settings
 
     @property
     def defaults(self) -> AppSettings:

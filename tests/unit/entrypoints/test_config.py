@@ -43,7 +43,7 @@ MIB = 1024 * 1024
         ("INGEST_PASSWORD", "12345678", "ingest_password", "12345678"),
         ("INGEST_PASSWORD", "x" * 1024, "ingest_password", "x" * 1024),
         ("ADMIN_USERNAME", " Ada@Booth ", "admin_username", "ada@booth"),
-        ("ADMIN_PASSWORD", "pässwört", "admin_password", "pässwört"),
+        ("ADMIN_PASSWORD", "pässwörter", "admin_password", "pässwörter"),
         ("CORS_ORIGINS", "https://studio.example", "cors_origins", ("https://studio.example",)),
         (
             "CORS_ORIGINS",
@@ -104,8 +104,9 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
         ("INGEST_PASSWORD", "1234567", "must have 8 to 1024 characters"),
         ("INGEST_PASSWORD", "x" * 1025, "must have 8 to 1024 characters"),
         ("ADMIN_USERNAME", "Ada Lovelace", "must have 1 to 64 of a-z"),
-        ("ADMIN_PASSWORD", "1234567", "8 to 1024 characters"),
-        ("ADMIN_PASSWORD", "e\u0301" * 7, "8 to 1024 characters"),
+        ("ADMIN_PASSWORD", "ninechars", "10 to 1024 characters"),
+        ("ADMIN_PASSWORD", "e\u0301" * 9, "10 to 1024 characters"),
+        ("ADMIN_PASSWORD", "1234567890", "one of the most common passwords"),
         ("CORS_ORIGINS", "*", "'*' is not an origin"),
         ("CORS_ORIGINS", "https://*.example", "is not an origin"),
         ("CORS_ORIGINS", "null", "'null' is not an origin"),
@@ -144,6 +145,12 @@ def test_a_value_that_cannot_be_used_names_its_variable(variable: str, text: str
     assert str(refused.value).startswith(f"{name}: ")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_password_of_the_first_administrator_must_not_be_the_name() -> None:
+    given = {"PHOTOCHANGER_ADMIN_USERNAME": "grace.hopper", "PHOTOCHANGER_ADMIN_PASSWORD": "Grace.Hopper"}
+    with pytest.raises(ConfigurationError, match="PHOTOCHANGER_ADMIN_PASSWORD: must not be the user name"):
+        Settings.from_env(given)
 
 
 @pytest.mark.parametrize(

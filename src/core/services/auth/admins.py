@@ -15,7 +15,6 @@ from ...domain.accounts import (
     IDLE_LIMIT,
     MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
-    MIN_PASSWORD_CHARS,
     RENEWED_AFTER,
     TOKEN_LIFE,
     Actor,
@@ -25,7 +24,6 @@ from ...domain.accounts import (
     account_key,
     address_key,
     allowed,
-    is_password,
     normal_password,
     normal_username,
 )
@@ -38,6 +36,7 @@ from ...ports.accounts import AdminEdit, AdminRepository, PasswordHasher, TokenI
 from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
 from ..support.refreshing_value import RefreshingValue
+from .admin_password import password_errors
 from .login_throttle import LoginThrottle
 from .signed_out import SignedOut
 from .signing_keys import SigningKeys
@@ -45,11 +44,6 @@ from .signing_keys import SigningKeys
 FIRST_USERNAME = "admin"
 
 _BAD_USERNAME = FieldError("username", FieldErrorCode.USERNAME_FORMAT, {"max": MAX_USERNAME_CHARS})
-_BAD_PASSWORD = FieldError(
-    "password", FieldErrorCode.LENGTH_OUT_OF_RANGE, {"min": MIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS}
-)
-USERNAME_RULE = _BAD_USERNAME.message
-PASSWORD_RULE = _BAD_PASSWORD.message
 
 _UNKNOWN = "unknown"
 """The actor of a failed login in the audit log: the given name proves nothing."""
@@ -165,7 +159,8 @@ class AdminService:
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
         """Set a new password and revoke existing tokens. AdminNotFound, InvalidSettings."""
         _named(username, await self._read())
-        hash = await self._hash(_checked_password(password))
+        refuse(password_errors(password, username=username))
+        hash = await self._hash(normal_password(password))
 
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
             admin = _named(username, everyone)
@@ -245,9 +240,7 @@ class AdminService:
         errors: list[FieldError] = []
         if name is None:
             errors.append(_BAD_USERNAME)
-        if not is_password(password):
-            errors.append(_BAD_PASSWORD)
-        refuse(errors)
+        refuse(errors + password_errors(password, username=username))
         now = self._clock.now()
         return Admin(
             username=name or "",
@@ -321,10 +314,3 @@ def _identity(admin: Admin, now: datetime, *, session: bool) -> Identity:
 
 def _can_do_all(admin: Admin) -> bool:
     return admin.disabled_at is None and set(admin.permissions) == set(Permission)
-
-
-def _checked_password(password: str) -> str:
-    normal = normal_password(password)
-    if not is_password(normal):
-        refuse([_BAD_PASSWORD])
-    return normal

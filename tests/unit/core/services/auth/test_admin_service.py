@@ -195,9 +195,11 @@ async def test_administrators_are_added_once_and_listed_by_name() -> None:
         ("Ada Lovelace", PASSWORD, ["username"]),
         ("x" * 65, PASSWORD, ["username"]),
         ("ada\0", PASSWORD, ["username"]),
-        ("ada", "seven77", ["password"]),
+        ("ada", "nine 9999", ["password"]),
+        ("ada", "Qwertyuiop", ["password"]),
+        ("ada.lovelace", "Ada.Lovelace", ["password"]),
         ("ada", "x" * 1025, ["password"]),
-        ("ada", "e\u0301" * 7, ["password"]),
+        ("ada", "e\u0301" * 9, ["password"]),
         (".", "", ["username", "password"]),
     ],
 )
