@@ -27,6 +27,8 @@ from .provider_plugins import BUILT_IN, installed_ids
 PREFIX = "PHOTOCHANGER_"
 
 _MAX_SECRET_CHARS = 4096
+_MIN_TOKEN_CHARS = 24
+_TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{_MIN_TOKEN_CHARS},1024}}")
 _KEY = "API_KEY"
 _BASE_URL = "BASE_URL"
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
@@ -86,6 +88,12 @@ def _username(text: str) -> str:
 def _secret_key(text: str) -> str:
     if not MIN_SECRET_CHARS <= len(text) <= _MAX_SECRET_CHARS:
         raise ValueError(f"must have {MIN_SECRET_CHARS} to {_MAX_SECRET_CHARS} characters")
+    return text
+
+
+def _metrics_token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"must have {_MIN_TOKEN_CHARS} to 1024 of A-Z, a-z, 0-9 and ._~+/=-")
     return text
 
 
@@ -213,11 +221,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _text(_service_url, "Base URL of the OTLP/HTTP collector for traces and metrics; None exports none."),
     ] = None
     metrics_port: (
-        Annotated[
-            int, Meta(ge=0, le=65535, description="Port where a `worker` serves Prometheus metrics; 0: a free one.")
-        ]
+        Annotated[int, Meta(ge=0, le=65535, description="Port of its own for Prometheus metrics; 0: a free one.")]
         | None
     ) = None
+    metrics_host: Annotated[str, Meta(description="Address to serve that port on.")] = "127.0.0.1"
+    metrics_token: Annotated[
+        str | None,
+        _text(_metrics_token, "Bearer token for `/metrics` at the HTTP address; None serves none there.", secret=True),
+    ] = None
 
     provider_keys: dict[str, str] = {}
     """By provider id, from PHOTOCHANGER_<ID>_API_KEY; a key stored by an administrator takes precedence."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
 
-from ..adapters.filesystem import FilesystemMediaStore
+from ..adapters.filesystem import MEDIA_MARKS, FilesystemMediaStore
 from ..adapters.imaging import ImageTools
 from ..adapters.postgres import (
     Database,
@@ -107,6 +107,7 @@ from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
+from .data_folder import close_folder, close_home
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
@@ -131,6 +132,7 @@ class PostgresAdapters(Provider):
             async with Database(settings.database_url) as database:
                 yield database
             return
+        close_home(settings.home)
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
         try:
             async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
@@ -187,6 +189,10 @@ class LocalAdapters(Provider):
 
     @provide
     def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
+        if settings.media_root is None:
+            close_home(settings.home)
+        else:
+            close_folder(settings.media_root, marks=MEDIA_MARKS, variable="MEDIA_ROOT")
         return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide

@@ -24,6 +24,7 @@ from .diagnostics.readiness import Readiness, require_any_worker
 from .http.app import create_http_app
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
+from .metrics.relay import served
 from .worker.supervisor import WorkerProcess
 
 _log = logging.getLogger("photochanger.serve")
@@ -55,6 +56,7 @@ async def serve(settings: Settings) -> None:
                 _running(worker, supervisor),
                 supervisor.supervised(sweeper.run(), name="sweeper"),
                 metrics.kept_up(supervisor),
+                served(settings, metrics),
             ):
                 await _serve_http(container, settings, worker, stop)
     finally:

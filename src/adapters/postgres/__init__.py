@@ -6,7 +6,8 @@ from .accounts.revoked_tokens import PostgresRevokedTokens
 from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .database import Database
-from .embedded.server import EmbeddedServer, EmbeddedServerError
+from .embedded.programs import EmbeddedServerError
+from .embedded.server import EmbeddedServer
 from .ingest_requests import PostgresIngestRequestRepository
 from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue

@@ -115,9 +115,14 @@ async def create_http_app(container: AsyncContainer) -> ASGIApp:
     settings = await container.get(Settings)
     await resolve_dependencies(container, ROUTES)
     await asyncio.to_thread(page_files)
+    guard = AccessGuard(
+        await container.get(AdminService),
+        public_base_url=settings.public_base_url,
+        metrics_token=settings.metrics_token,
+    )
     app = Litestar(
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
-        guards=[AccessGuard(await container.get(AdminService), settings.public_base_url)],
+        guards=[guard],
         before_send=[send_kept_session],
         cors_config=_cors(settings.cors_origins),
         exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
