@@ -22,12 +22,12 @@ class FolderNotPrivate(PermissionError):
     """Other accounts can use the folder, and it cannot be closed safely; the text says what to do."""
 
 
-def make_private(folder: Path, *, marks: Collection[str] | None = None) -> None:
+def make_private(folder: Path, *, marks: Collection[str] | None = None, usual: Collection[str] = ()) -> None:
     """Make the folder if it is missing, with mode 0700, and close it to other accounts if it is open to them.
 
-    A folder is closed only where it is certainly this service's: it is empty but for logs, or contains one of `marks`
-    (None: it is certain without them). FolderNotPrivate for any other one: closing a home or
-    a web site's folder would harm what else uses it. OSError.
+    A folder is closed only where it is certainly this service's: it contains one of `marks` (None: it is certain
+    without them), or nothing but logs and `usual` names. FolderNotPrivate for any other one: closing a home or a web
+    site's folder would harm what else uses it. OSError.
     """
     try:
         facts = folder.stat()
@@ -44,7 +44,7 @@ def make_private(folder: Path, *, marks: Collection[str] | None = None) -> None:
             f"{folder} belongs to another account and is open to others (mode {mode}); name a folder below it, such as "
             f"{folder / 'photochanger'}"
         )
-    if marks is not None and not _is_ours(folder, marks):
+    if marks is not None and not _is_ours(folder, marks, usual):
         raise FolderNotPrivate(
             f"{folder} is open to other accounts (mode {mode}) and contains other files; name a folder of its own, "
             f"or run: chmod 700 {folder}"
@@ -68,7 +68,7 @@ def _make(folder: Path) -> None:
         each.mkdir(mode=0o700, exist_ok=True)
 
 
-def _is_ours(folder: Path, marks: Collection[str]) -> bool:
+def _is_ours(folder: Path, marks: Collection[str], usual: Collection[str]) -> bool:
     with os.scandir(folder) as entries:
-        others = next((entry for entry in entries if not entry.name.endswith(_LOG)), None)
-    return others is None or any((folder / mark).exists() for mark in marks)
+        strange = next((entry for entry in entries if not entry.name.endswith(_LOG) and entry.name not in usual), None)
+    return strange is None or any((folder / mark).exists() for mark in marks)

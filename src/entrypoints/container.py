@@ -10,7 +10,7 @@ from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
 
-from ..adapters.filesystem import MEDIA_MARKS, FilesystemMediaStore
+from ..adapters.filesystem import FilesystemMediaStore
 from ..adapters.imaging import ImageTools
 from ..adapters.postgres import (
     Database,
@@ -107,7 +107,7 @@ from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
-from .data_folder import close_folder, close_home
+from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
@@ -191,9 +191,8 @@ class LocalAdapters(Provider):
     def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
         if settings.media_root is None:
             close_home(settings.home)
-        else:
-            close_folder(settings.media_root, marks=MEDIA_MARKS, variable="MEDIA_ROOT")
-        return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
+        with naming("MEDIA_ROOT"):
+            return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
     def images(self) -> Iterator[ImageTool]:

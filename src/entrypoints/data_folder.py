@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..adapters.private_folder import HOME_MARKS, FolderNotPrivate, make_private
@@ -12,12 +13,14 @@ from .config import PREFIX
 
 def close_home(home: Path) -> None:
     """Make the data folder if it is missing, for this account alone. ConfigurationError, OSError."""
-    close_folder(home, marks=HOME_MARKS, variable="HOME")
+    with naming("HOME"):
+        make_private(home, marks=HOME_MARKS)
 
 
-def close_folder(folder: Path, *, marks: Collection[str], variable: str) -> None:
-    """As `make_private`, with the variable that names the folder in the error. ConfigurationError, OSError."""
+@contextlib.contextmanager
+def naming(variable: str) -> Iterator[None]:
+    """Raise ConfigurationError, with the variable that names the folder, for one that cannot be closed."""
     try:
-        make_private(folder, marks=marks)
+        yield
     except FolderNotPrivate as error:
         raise ConfigurationError(PREFIX + variable, str(error)) from error

@@ -1,5 +1,5 @@
 """The media store on a folder of this machine."""
 
-from .store import MEDIA_MARKS, FilesystemMediaStore
+from .store import FilesystemMediaStore
 
-__all__ = ["MEDIA_MARKS", "FilesystemMediaStore"]
+__all__ = ["FilesystemMediaStore"]

@@ -23,8 +23,6 @@ from ..private_folder import FolderNotPrivate, make_private
 from .partial import PartialFile
 
 _PARTIAL = ".partial"
-MEDIA_MARKS = (_PARTIAL,)
-"""Names by which the root of a media store is recognised (`make_private`)."""
 
 _CHUNK_BYTES = 128 * 1024
 """Minimum size of a write in a thread while a file arrives."""
@@ -61,7 +59,7 @@ class FilesystemMediaStore:
         self._telemetry = telemetry
         self._partial = root / _PARTIAL
         try:
-            make_private(root, marks=MEDIA_MARKS)
+            make_private(root, marks=[_PARTIAL], usual=[*MediaKind])
             for folder in (self._partial, *(root / kind for kind in MediaKind)):
                 make_private(folder)
         except FolderNotPrivate:

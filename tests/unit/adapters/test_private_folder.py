@@ -49,6 +49,16 @@ def test_a_log_that_was_begun_before_the_first_start_is_no_sign_of_others(folder
     assert mode(folder) == 0o700
 
 
+def test_a_folder_with_usual_names_alone_is_closed(folder: Path) -> None:
+    (folder / "results").mkdir()
+    make_private(folder, marks=MARKS, usual=["results"])
+    assert mode(folder) == 0o700
+    (folder / "index.html").touch()
+    folder.chmod(0o755)
+    with pytest.raises(FolderNotPrivate):
+        make_private(folder, marks=MARKS, usual=["results"])
+
+
 @pytest.mark.parametrize("known", MARKS)
 def test_a_folder_of_the_service_is_closed(folder: Path, known: str, caplog: pytest.LogCaptureFixture) -> None:
     (folder / known).touch()
