@@ -27,6 +27,7 @@ from ..adapters.postgres import (
     PostgresMediaRepository,
     PostgresProviderLimits,
     PostgresResultIndex,
+    PostgresRevokedTokens,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -44,7 +45,7 @@ from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.domain.result_files import PublicBaseUrl
 from ..core.domain.settings import AppSettings
-from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
+from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
@@ -72,6 +73,7 @@ from ..core.services.auth.failure_log import FailureLog
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
+from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.jobs.completion import JobCompletion
 from ..core.services.jobs.end_watch import JobEndWatch
@@ -109,6 +111,7 @@ from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
+from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
@@ -133,6 +136,7 @@ class PostgresAdapters(Provider):
             async with Database(settings.database_url) as database:
                 yield database
             return
+        close_home(settings.home)
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
         supervisor.at_forced_end(server.close)
         try:
@@ -163,6 +167,7 @@ class PostgresAdapters(Provider):
     admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
     audit = provide(PostgresAuditLog, provides=AuditLog)
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
+    revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
     signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
     templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
     webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
@@ -189,7 +194,10 @@ class LocalAdapters(Provider):
 
     @provide
     def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
-        return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
+        if settings.media_root is None:
+            close_home(settings.home)
+        with naming("MEDIA_ROOT"):
+            return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
     def images(self) -> Iterator[ImageTool]:
@@ -290,6 +298,7 @@ class CoreServices(Provider):
         await failure_log.close()
 
     signing_keys = provide(SigningKeys)
+    signed_out = provide(SignedOut)
     admins = provide(AdminService)
 
     @provide

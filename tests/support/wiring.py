@@ -7,7 +7,7 @@ from typing import Any
 
 from dishka import AsyncContainer
 from photochanger.core.domain.settings import AppSettings
-from photochanger.core.ports.accounts import AdminRepository, FailureCounter
+from photochanger.core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
@@ -39,6 +39,7 @@ BACKEND_PORTS: dict[str, type] = {
     "audit": AuditLog,
     "admins": AdminRepository,
     "failures": FailureCounter,
+    "revoked_tokens": RevokedTokens,
     "signing_keys": SigningKeyRepository,
     "templates": TemplateRepository,
     "webhooks": WebhookRepository,

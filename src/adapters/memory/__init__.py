@@ -5,7 +5,7 @@ All of it belongs to one event loop, and all of it is gone with the process.
 
 from __future__ import annotations
 
-from ...core.ports.accounts import AdminRepository, FailureCounter
+from ...core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from ...core.ports.clock import Clock
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.job_queue import JobQueue, JobSignals
@@ -37,6 +37,7 @@ from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
 from .provider_limits import MemoryProviderLimits
+from .revoked_tokens import MemoryRevokedTokens
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signing_keys import MemorySigningKeyRepository
@@ -61,6 +62,7 @@ __all__ = [
     "MemoryMediaStore",
     "MemoryProviderLimits",
     "MemoryResultIndex",
+    "MemoryRevokedTokens",
     "MemorySecretRepository",
     "MemorySettingsRepository",
     "MemorySigningKeyRepository",
@@ -103,6 +105,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         AuditLog: audit,
         AdminRepository: MemoryAdminRepository(audit),
         FailureCounter: MemoryFailureCounter(),
+        RevokedTokens: MemoryRevokedTokens(clock, audit),
         SigningKeyRepository: MemorySigningKeyRepository(audit),
         TemplateRepository: MemoryTemplateRepository(slots, database),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),

@@ -217,6 +217,15 @@ password_failures = Table(
 )
 Index("password_failures_since", password_failures.c.since)
 
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("expires_at", _moment, nullable=False),
+    Column("revoked_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
+)
+Index("revoked_tokens_revoked_at", revoked_tokens.c.revoked_at)
+
 webhooks = Table(
     "webhooks",
     metadata,

@@ -81,6 +81,8 @@ class FieldErrorCode(SentenceCode):
     NOT_ONE_OF = "not_one_of", "Must be one of: {allowed}."
     OPERATION_UNKNOWN = "operation_unknown", "The provider {provider} has no operation {operation}."
     OUT_OF_RANGE = "out_of_range", "Must be between {min} and {max}."
+    PASSWORD_IS_USERNAME = "password_is_username", "Must not be the user name."
+    PASSWORD_TOO_COMMON = "password_too_common", "Is one of the most common passwords. Choose another one."
     PATTERN = "pattern", "Must match the pattern {pattern}."
     PROMPT_FIELD_UNKNOWN = "prompt_field_unknown", "{{field}} is not one of the prompt fields."
     PROVIDER_NOT_CONFIGURABLE = (

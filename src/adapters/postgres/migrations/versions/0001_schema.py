@@ -159,6 +159,13 @@ create table photochanger.password_failures (
 ) with (fillfactor = 50);
 create index password_failures_since on photochanger.password_failures (since);
 
+create table photochanger.revoked_tokens (
+    token_id text primary key,
+    expires_at timestamptz not null,
+    revoked_at timestamptz not null default clock_timestamp()
+);
+create index revoked_tokens_revoked_at on photochanger.revoked_tokens (revoked_at);
+
 create table photochanger.template_media (
     id uuid primary key,
     media_key text not null,
