@@ -7,6 +7,7 @@ from .audit import PostgresAuditLog
 from .database import Database
 from .embedded.server import EmbeddedServer, EmbeddedServerError
 from .ingest_requests import PostgresIngestRequestRepository
+from .jobs.guest_data import PostgresGuestData
 from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
@@ -43,6 +44,7 @@ __all__ = [
     "PostgresAuditLog",
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
+    "PostgresGuestData",
     "PostgresIngestRequestRepository",
     "PostgresJobLog",
     "PostgresJobQueue",
