@@ -62,10 +62,15 @@ class _ConsoleFormatter(logging.Formatter):
         return super().format(record) + (f" [{shown}]" if shown else "")
 
 
+def make_formatter(log_format: str) -> logging.Formatter:
+    """The formatter of `console` or `json`."""
+    return _JsonFormatter() if log_format == "json" else _ConsoleFormatter()
+
+
 def set_up_logging(log_format: str) -> None:
     """Send the records of this process to standard error in the chosen format (`console` or `json`)."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
+    handler.setFormatter(make_formatter(log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for chatty in ("alembic", "httpx", "httpx2", "pyvips", "uvicorn.error", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from ...core.domain.errors import ConfigurationError
+from ...core.domain.outside_text import cut
 
 PRIVATE_HOSTS_VARIABLE = "PHOTOCHANGER_PRIVATE_HOSTS"
 
@@ -31,6 +32,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,62}[a-z0-9_])?)*\Z"
 )
+_MAX_NAME_CHARS = 253
 _SHOWN_CHARACTERS = 80
 
 
@@ -51,7 +53,8 @@ class AddressRefused(Exception):
 
 def shown(host: str) -> str:
     """A host name that came from outside, fit for a sentence in a log."""
-    visible = "".join(character if character.isprintable() else "?" for character in host)
+    start = cut(host, _SHOWN_CHARACTERS + 1)
+    visible = "".join(character if character.isprintable() else "?" for character in start)
     return visible if len(visible) <= _SHOWN_CHARACTERS else visible[:_SHOWN_CHARACTERS] + "…"
 
 
@@ -193,6 +196,8 @@ def _network(text: str) -> IPNetwork | None:
 
 
 def _name(entry: str, text: str) -> str:
+    if len(text) > _MAX_NAME_CHARS:
+        raise _unusable(entry)
     try:
         name = _plain_name(text.encode("idna").decode())
     except UnicodeError as error:

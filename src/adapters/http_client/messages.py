@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+MAX_URL_CHARS = 8192
+"""The longest URL that is used; signed links to pictures have some thousand characters."""
+
+_MAX_HOST_CHARS = 253
+
 
 class Upload(msgspec.Struct, frozen=True):
     """One file of a multipart form."""
@@ -67,7 +72,7 @@ class AnswerTooLarge(Exception):
 
 def host_and_port(url: str) -> tuple[str, int] | None:
     """Where an http or https URL leads; None where it is none, or names a user."""
-    if not url.isprintable() or " " in url:
+    if len(url) > MAX_URL_CHARS or not url.isprintable() or " " in url:
         return None
     try:
         parts = urlsplit(url)
@@ -75,5 +80,7 @@ def host_and_port(url: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        return None
+    if len(parts.hostname) > _MAX_HOST_CHARS:
         return None
     return parts.hostname, port

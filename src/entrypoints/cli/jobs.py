@@ -20,7 +20,7 @@ from .runtime import configured, open_container, run_async
 _PAGE = 200
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType[datetime]):
     """A date, or a date and time, by ISO 8601; without a zone it is that of this machine."""
 
     name = "moment"
