@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
+from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
 PREFIX = "PHOTOCHANGER_"
@@ -118,6 +120,21 @@ def _hosts(text: str) -> tuple[str, ...]:
     return entries
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    return tuple(_network(entry) for entry in _list(text))
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address or network; write it as 10.0.0.7 or 10.0.0.0/24") from None
+
+
+def _host_patterns(text: str) -> tuple[str, ...]:
+    return tuple(parse_host_pattern(entry) for entry in _list(text))
+
+
 def _list(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
@@ -158,6 +175,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     min_free_bytes: Annotated[
         int, Meta(ge=0, le=1024**5, description="Photos are refused while the media store has less free space.")
     ] = 256 * MIB
+    max_unauthenticated_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB, le=1024**4, description="Bytes that all uploads together may hold before their password is known."
+        ),
+    ] = 256 * MIB
     workers: Annotated[int, Meta(ge=0, le=256, description="Concurrent jobs of this host; 0 runs no workers here.")] = 4
     history: Annotated[
         timedelta,
@@ -180,6 +203,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_base_url: Annotated[
         str | None, _text(_url("http", "https"), "Start of public links; None takes it from the request.")
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        _text(
+            _networks, "Addresses and networks (CIDR) of proxies whose forwarded addresses and schemes are believed."
+        ),
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        _text(
+            _host_patterns,
+            "Further hosts under which the service answers, such as booth.example, *.booth.example.",
+        ),
+    ] = ()
     ingest_password: Annotated[
         str | None, _text(_password, "Ingest password of the first start; None generates one.", secret=True)
     ] = None

@@ -90,6 +90,7 @@ from ..core.services.media.disk_space import DiskSpace, MinFreeBytes
 from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
+from ..core.services.media.upload_budget import MaxUnauthenticatedBytes, UploadBudget
 from ..core.services.providers.api_keys import EnvironmentKeys, ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import Jitter, RouteEngine
@@ -245,6 +246,10 @@ class Options(Provider):
         return MinFreeBytes(settings.min_free_bytes)
 
     @provide
+    def max_unauthenticated_bytes(self, settings: Settings) -> MaxUnauthenticatedBytes:
+        return MaxUnauthenticatedBytes(settings.max_unauthenticated_bytes)
+
+    @provide
     def history(self, settings: Settings) -> HistoryPeriod:
         return HistoryPeriod(settings.history)
 
@@ -273,6 +278,7 @@ class CoreServices(Provider):
     settings = provide(SettingsService)
     provider_keys = provide(ProviderKeys)
     space = provide(DiskSpace)
+    upload_budget = provide(UploadBudget)
     throttle = provide(LoginThrottle)
     known_addresses = provide(KnownAddresses)
     signing_keys = provide(SigningKeys)

@@ -13,7 +13,9 @@ from functools import partial
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
+from ..core.ports.telemetry import Telemetry
 from ..core.ports.workers import WorkerRegistry
+from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.support.concurrency import Supervisor
@@ -21,7 +23,12 @@ from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, s
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker
+from .file_limit import file_limit, raise_file_limit
 from .http.app import create_http_app
+from .http.connection.limits import limits_for
+from .http.connection.places import OWN_ADDRESSES, Places
+from .http.protocol.forwarded import TrustedProxies
+from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
 from .worker.supervisor import WorkerProcess
@@ -38,6 +45,7 @@ async def serve(settings: Settings) -> None:
     Prints the address once it listens. Raises ConfigurationError, QueueUnavailable, StorageUnavailable at the start,
     and, once the service has been shut down for it, an unforeseen error of a background task.
     """
+    raise_file_limit()
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
@@ -69,8 +77,15 @@ async def _serve_http(
     (await container.get(Readiness)).include("worker", check)
     if worker is not None:
         (await container.get(MetricsCollector)).include(worker.families)
-    app = await create_http_app(container)
-    server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port)
+    hosts = allowed_hosts(settings.allowed_hosts, public_base_url=settings.public_base_url, bound=settings.host)
+    app = await create_http_app(container, hosts=hosts)
+    places = Places(
+        limits_for(file_limit()),
+        known=await container.get(KnownAddresses),
+        shared=TrustedProxies((*settings.trusted_proxies, *OWN_ADDRESSES)),
+        telemetry=await container.get(Telemetry),
+    )
+    server = make_server(app, stop_grace=STOP_GRACE, host=settings.host, port=settings.port, places=places)
     freeze_gc()
     listening = server.config.bind_socket()
     host, port = listening.getsockname()[:2]

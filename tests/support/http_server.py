@@ -26,9 +26,15 @@ from photochanger.core.ports.provider import OperationInfo, ProviderInfo, Provid
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
 from photochanger.core.ports.repositories.slot_repository import SlotRepository
+from photochanger.core.ports.telemetry import Telemetry
+from photochanger.core.services.auth.known_addresses import KnownAddresses
 from photochanger.core.services.maintenance.purge import PurgeService
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.embed.app import PhotoChanger
+from photochanger.entrypoints.file_limit import file_limit
+from photochanger.entrypoints.http.connection.limits import ConnectionLimits, limits_for
+from photochanger.entrypoints.http.connection.places import OWN_ADDRESSES, Places
+from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 from photochanger.entrypoints.http.server import make_server
 
 from tests.support import photos
@@ -128,12 +134,14 @@ class Service:
         database: MemoryDatabase,
         port: int,
         client: httpx.AsyncClient,
+        places: Places,
     ) -> None:
         self.opened = opened
         self.provider = provider
         self.database = database
         self.port = port
         self.client = client
+        self.places = places
 
     async def ingest(
         self,
@@ -210,11 +218,15 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def serving(
-    home: Path, *, adapters: Mapping[type, object] | None = None, **settings: Any
+    home: Path,
+    *,
+    adapters: Mapping[type, object] | None = None,
+    limits: ConnectionLimits | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """The service on a free port; slots 001 to 004 go to the scripted provider; `local` is there too.
 
-    `settings` as in Settings.
+    `settings` as in Settings. `limits`: of connections; None: those of the limit on open files.
     """
     provider = ScriptedProvider()
     clock = SystemClock()
@@ -226,10 +238,10 @@ async def serving(
     behind |= adapters or {}
     signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}
     app = create_app(Settings(home=home, ingest_password=PASSWORD, **signs_in, **settings), adapters=behind)
-    async with app.lifespan() as opened, running(app) as port:
-        limits = httpx.Limits(max_connections=None)
-        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=180, limits=limits)
-        service = Service(opened, provider=provider, database=database, port=port, client=client)
+    async with app.lifespan() as opened, running(app, places := await _places(opened, limits)) as port:
+        unbounded = httpx.Limits(max_connections=None)
+        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=180, limits=unbounded)
+        service = Service(opened, provider=provider, database=database, port=port, client=client, places=places)
         for slot_id in ("slot-001", "slot-002", "slot-003", "slot-004"):
             await service.change_slot(slot_id, entries=(RouteEntry("scripted", "any"),))
         async with client:
@@ -240,11 +252,23 @@ async def serving(
                     provider.script.opened.set()  # a worker gives running jobs their grace before it stops
 
 
+async def _places(opened: PhotoChanger, limits: ConnectionLimits | None) -> Places:
+    """The places for connections as `photochanger serve` wires them."""
+    container = opened.container
+    return Places(
+        limits or limits_for(file_limit()),
+        known=await container.get(KnownAddresses),
+        shared=TrustedProxies((*(await container.get(Settings)).trusted_proxies, *OWN_ADDRESSES)),
+        telemetry=await container.get(Telemetry),
+    )
+
+
 @contextlib.asynccontextmanager
-async def running(app: Any) -> AsyncIterator[int]:
+async def running(app: Any, places: Places | None = None) -> AsyncIterator[int]:
     """The port on which this app is served, by the server of production."""
-    server = make_server(app, stop_grace=timedelta(seconds=10))
+    server = make_server(app, stop_grace=timedelta(seconds=10), places=places)
     listening = server.config.bind_socket()
+    listening.listen()  # connections wait from now on, not only once the server has started
     serves = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield listening.getsockname()[1]

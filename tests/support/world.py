@@ -10,16 +10,14 @@ import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.deadlines import LEASE
-from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.job import Claim, Job, LogEntry, LogEvent
-from photochanger.core.domain.media import ImageFacts, ImageLimits, MediaKind, Picture, PictureNeeds
+from photochanger.core.domain.media import ImageLimits, MediaKind, PictureNeeds
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.domain.slots.slot import FailureAnswer, Route, RouteEntry, Slot
 from photochanger.core.ports.accounts import FailureCounter, PasswordHasher
@@ -63,6 +61,7 @@ from photochanger.core.services.slots.service import SlotService
 from photochanger.core.services.slots.templates import TemplateService
 from photochanger.entrypoints.container import make_container
 
+from tests.support.text_images import TextImages
 from tests.support.wiring import get_now, settings_with
 
 T = TypeVar("T")
@@ -70,8 +69,6 @@ T = TypeVar("T")
 SECOND = timedelta(seconds=1)
 SLOT = "slot-001"
 FLOOR = 1024
-
-_TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
 
 _FAULTY_PORTS: tuple[type, ...] = (
     FailureCounter,
@@ -107,58 +104,6 @@ async def chunks(data: bytes, *, size: int = 16) -> AsyncIterator[bytes]:
     """Bytes as they arrive from outside."""
     for at in range(0, len(data), size):
         yield data[at : at + size]
-
-
-class TextImages:
-    """The ImageTool port for the pictures of this world."""
-
-    def __init__(self) -> None:
-        self.sniffed: list[bytes] = []
-        self.prepared: list[PictureNeeds] = []
-
-    def sniff(self, head: bytes) -> str | None:
-        self.sniffed.append(head)
-        return _TYPES.get(head.split(b" ")[0])
-
-    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
-        return self._facts(_read(path), limits)
-
-    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
-        try:
-            return self._facts(start, limits)
-        except UndecodableImage:
-            return None
-
-    async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
-        self.prepared.append(needs)
-        return self._whole(_read(path), ImageLimits(needs.max_pixels))
-
-    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
-        for _ in range(10):  # decoding takes longer than writing
-            await asyncio.sleep(0)
-        return self._whole(data, limits)
-
-    async def preview(self, data: bytes) -> bytes:
-        self._whole(data, ImageLimits(10**9))
-        return b"WEBP 512x341 small " + data
-
-    def _facts(self, data: bytes, limits: ImageLimits) -> ImageFacts:
-        try:
-            type, size, _ = data.split(b" ", 2)
-            facts = ImageFacts(_TYPES[type], *(int(side) for side in size.split(b"x")))
-        except KeyError:
-            raise UnsupportedMediaType("This is no picture.") from None
-        except ValueError:
-            raise UndecodableImage("The header is not whole.") from None
-        if facts.width * facts.height > limits.max_pixels:
-            raise ImageTooLarge("There are too many pixels.")
-        return facts
-
-    def _whole(self, data: bytes, limits: ImageLimits) -> Picture:
-        facts = self._facts(data, limits)
-        if b"torn" in data:
-            raise UndecodableImage("The picture is not whole.")
-        return Picture(data, facts.mime, facts.width, facts.height)
 
 
 class ScriptedProvider:
@@ -425,7 +370,3 @@ class World:
         stored = await self.settings_records.get()
         changed = msgspec.structs.replace(stored, **fields)
         await self.settings_records.save(SettingsUpdate(settings=changed), expected_version=stored.version)
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()

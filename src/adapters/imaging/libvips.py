@@ -8,12 +8,12 @@ global thing set here is libvips' operation cache: off, because it would keep fi
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pyvips
 
 from ...core.domain.media import Picture
+from .checked import ANY_SIZE, CheckedPicture, check
 
 pyvips.cache_set_max(0)
 
@@ -24,32 +24,34 @@ if logging.getLogger("pyvips").level == logging.NOTSET:
 VipsError = pyvips.Error
 """What libvips raises for anything it cannot do; its text may hold file paths, so it is not for answers."""
 
-_LOADERS = {"image/jpeg": "jpegload", "image/png": "pngload", "image/webp": "webpload"}
+_LOADERS = {"image/jpeg": "jpegload_buffer", "image/png": "pngload_buffer", "image/webp": "webpload_buffer"}
 
 
-def open_image(source: bytes | Path, mime: str, **options: Any) -> pyvips.Image:
-    """A lazy libvips image over an encoded picture; only the header is read now.
+def open_image(picture: CheckedPicture, **options: Any) -> pyvips.Image:
+    """A lazy libvips image over a picture that was checked; only the header is read now.
 
-    `source` stays untouched and must outlive the image. A picture that ends too early raises VipsError when its
-    pixels are read. KeyError for a type that libvips does not decode here (HEIC).
+    The picture must outlive the image. One that ends too early raises VipsError when its pixels are read. KeyError for
+    a type that libvips does not decode here (HEIC).
     """
-    loader = _LOADERS[mime]
-    options = {"fail_on": "truncated"} | options
-    if isinstance(source, Path):
-        return pyvips.Operation.call(loader, str(source), **options)
-    return pyvips.Operation.call(f"{loader}_buffer", source, **options)
+    image = pyvips.Operation.call(_LOADERS[picture.mime], picture.data, **{"fail_on": "truncated"} | options)
+    if picture.orientation != 1:
+        image = image.copy()
+        image.set_type(pyvips.GValue.gint_type, "orientation", picture.orientation)
+    return image
 
 
 def open_shrunk(picture: Picture, *, max_side: int) -> pyvips.Image:
     """A picture as 8-bit sRGB (alpha kept), upright, its longest side at most `max_side`; never enlarged.
 
-    Reads as few of a JPEG's coefficients as that size needs.
+    Reads as few of a JPEG's coefficients as that size needs. Raises VipsError or KeyError as `open_image` does, and
+    PhotoChangerError where the picture is beyond the bounds.
     """
-    longest = max(picture.width, picture.height)
+    checked = check(picture.data, ANY_SIZE)
+    longest = max(checked.width, checked.height)
     options: dict[str, Any] = {"access": "sequential"}
-    if picture.mime == "image/jpeg":
+    if checked.mime == "image/jpeg":
         options["shrink"] = next((shrink for shrink in (8, 4, 2) if longest / shrink >= max_side), 1)
-    return fit(as_srgb(open_image(picture.data, picture.mime, **options)), max_side, max_side)
+    return fit(as_srgb(open_image(checked, **options)), max_side, max_side)
 
 
 def as_srgb(image: pyvips.Image) -> pyvips.Image:

@@ -1,4 +1,4 @@
-"""The ImageTool port. Every method runs in a small thread pool, where the first call loads the image libraries."""
+"""The ImageTool port. What decodes runs in a small thread pool, where the first call loads the image libraries."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from ...core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+from ...core.domain.media import ImageLimits, Picture, PictureNeeds
 from .sniffing import sniff
+from .streamed_header import StreamedHeader
 
 _T = TypeVar("_T")
 
@@ -29,13 +30,8 @@ class ImageTools:
     def sniff(self, head: bytes) -> str | None:
         return sniff(head)
 
-    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
-        return await self._run(lambda operations: operations.inspect(path, limits))
-
-    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
-        if sniff(start) != "image/jpeg":  # the other types tell only further on how many frames they have
-            return None
-        return await self._run(lambda operations: operations.inspect_start(start, limits))
+    def header(self, *, limits: ImageLimits) -> StreamedHeader:
+        return StreamedHeader(limits)
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         return await self._run(lambda operations: operations.prepare(path, needs))

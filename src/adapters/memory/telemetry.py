@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
+from ...core.domain.connections import ConnectionEnd
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.routing.provider_usage import CallOutcome
@@ -92,6 +93,12 @@ class MemoryTelemetry:
 
     def swept(self, removed: Mapping[str, int]) -> None:
         self._record("swept", **removed)
+
+    def connection_ended(self, reason: ConnectionEnd) -> None:
+        self._record("connection_ended", reason=reason)
+
+    def connections_open(self, count: int, *, limit: int) -> None:
+        self._record("connections_open", count=count, limit=limit)
 
     def _record(self, name: str, **fields: Any) -> None:
         self.records.append((name, fields))

@@ -148,6 +148,22 @@ MEDIA_FLOOR = Instrument(
     unit="By",
     help="No photo is taken while less than this is free in the media store.",
 )
+CONNECTIONS_OPEN = Instrument(
+    name="photochanger.connections.open",
+    kind=Kind.GAUGE,
+    help="Connections of clients that are open.",
+)
+CONNECTIONS_LIMIT = Instrument(
+    name="photochanger.connections.limit",
+    kind=Kind.GAUGE,
+    help="How many connections of clients may be open at once.",
+)
+CONNECTIONS_ENDED = Instrument(
+    name="photochanger.connections.ended",
+    kind=Kind.COUNTER,
+    help="Connections of clients that the server refused or cut, by why.",
+    labels=("reason",),
+)
 
 GAUGES = (
     SWEEPER_LAG,
@@ -158,6 +174,8 @@ GAUGES = (
     MEDIA_BYTES,
     MEDIA_FREE,
     MEDIA_FLOOR,
+    CONNECTIONS_OPEN,
+    CONNECTIONS_LIMIT,
 )
 INSTRUMENTS = (
     INGEST_DURATION,
@@ -168,5 +186,6 @@ INSTRUMENTS = (
     MEDIA_STORED,
     MEDIA_REMOVED,
     SWEPT,
+    CONNECTIONS_ENDED,
     *GAUGES,
 )

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ...core.domain.connections import ConnectionEnd
 from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
@@ -114,6 +115,13 @@ class OpenTelemetry:
         self._swept_at = SYSTEM_CLOCK.monotonic()
         for what, count in removed.items():
             self._count(instruments.SWEPT, count, what=what)
+
+    def connection_ended(self, reason: ConnectionEnd) -> None:
+        self._count(instruments.CONNECTIONS_ENDED, 1, reason=reason.value)
+
+    def connections_open(self, count: int, *, limit: int) -> None:
+        self.show(instruments.CONNECTIONS_OPEN, {(): float(count)})
+        self.show(instruments.CONNECTIONS_LIMIT, {(): float(limit)})
 
     def show(self, gauge: Instrument, values: Mapping[tuple[str, ...], float]) -> None:
         """What a gauge is now, by the values of its labels; empty takes it away until it is known again."""

@@ -162,7 +162,7 @@ class UnsupportedMediaType(PhotoChangerError):
 
 
 class UndecodableImage(PhotoChangerError):
-    """The content starts like a picture but cannot be decoded completely."""
+    """The content starts like a picture but cannot be decoded completely, or its structure is beyond the bounds."""
 
     code = "undecodable_image"
 
@@ -171,6 +171,16 @@ class QueueFull(PhotoChangerError):
     """The queue is full; retry after `retry_after` seconds."""
 
     code = "queue_full"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class TooManyUploads(PhotoChangerError):
+    """There is no room for a further upload whose password is not known yet; retry after `retry_after` seconds."""
+
+    code = "too_many_uploads"
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)

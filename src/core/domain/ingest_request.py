@@ -6,12 +6,15 @@ It holds what people typed and where they were, so it is bounded, kept for a sho
 from __future__ import annotations
 
 import enum
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+
+from .slots.slot import MAX_FIELD_NAME_CHARS
 
 MAX_FIELDS = 32
 MAX_VALUE_CHARS = 200
@@ -25,6 +28,8 @@ MAX_AGE = timedelta(hours=24)
 
 PASSWORD_FIELD = "password"
 FILE_FIELDS = ("fileToUpload", "file")
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 
 _SHOWN_HEADERS = frozenset(
     {
@@ -135,6 +140,22 @@ def bounded(text: str, *, chars: int = MAX_VALUE_CHARS) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if _is_unshowable(character) else character for character in kept)
 
 
+def metadata_name(field: str) -> str | None:
+    """The name under which a form field is kept as metadata (`guest[first name]` as `guest_first_name`); None if
+    nothing of its name can be kept. Linear in the first characters of the name."""
+    name = _NOT_IN_NAMES.sub("_", field[: 4 * MAX_FIELD_NAME_CHARS])
+    if name != field:
+        name = name.strip("_")
+    if not name:
+        return None
+    return (name if not name[0].isdigit() else f"_{name}")[:MAX_FIELD_NAME_CHARS]
+
+
+def is_file_field(name: str) -> bool:
+    """Whether this is where the photo belongs; some forms mark a list of files by brackets."""
+    return name.removesuffix("[]") in FILE_FIELDS
+
+
 def findings(request: IngestRequest) -> tuple[Finding, ...]:
     """What stood in the way of the request, the likeliest cause first; nothing where it was answered well."""
     if request.code is None:
@@ -163,7 +184,7 @@ def _of_the_file(request: IngestRequest) -> Iterable[Finding]:
     if request.file is None:
         if request.complete:
             yield Finding("file_missing", f"The form has no photo; expected a file in a field {expected}.")
-    elif request.file.field not in FILE_FIELDS:
+    elif not is_file_field(request.file.field):
         yield Finding("file_field_wrong", f"The photo is in a field {request.file.field!r}; expected {expected}.")
     elif not request.file.size_bytes and request.complete:
         yield Finding("file_empty", "The photo has 0 bytes.")

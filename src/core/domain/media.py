@@ -61,7 +61,7 @@ class StoredFile(msgspec.Struct, frozen=True):
 
 
 class ImageFacts(msgspec.Struct, frozen=True):
-    """Metadata from the header of a picture. `width` and `height` in pixels, before any rotation."""
+    """Metadata from the header of a picture. `width` and `height` in pixels, before any rotation that EXIF asks for."""
 
     mime: str
     width: int

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 
 
+class HeaderReader(Protocol):
+    """The header of one picture that is arriving, read on the event loop without decoding anything.
+
+    The work is bounded, whatever arrives: some ten milliseconds for a whole picture.
+    """
+
+    @property
+    def mime(self) -> str | None:
+        """The MIME type by content; None before enough bytes have arrived (64, or all)."""
+        ...
+
+    def feed(self, data: bytes) -> Iterator[None]:
+        """Look at the next bytes of the picture; yields after each millisecond or so, for other tasks to run.
+
+        Raises as soon as it shows UnsupportedMediaType, UndecodableImage (also for a structure beyond the bounds, which
+        the error names), ImageTooLarge (pixels or frames).
+        """
+        ...
+
+    def facts(self) -> ImageFacts:
+        """Type and dimensions, once all has arrived. Raises what `feed` raises."""
+        ...
+
+
 class ImageTool(Protocol):
-    """Everything that is done to pictures outside of providers. Never blocks the event loop."""
+    """Everything that is done to pictures outside of providers. Never blocks the event loop.
+
+    Before a decoder sees a picture, its structure is walked through within bounds, and what its pixels do not need is
+    left out: no method decodes text, metadata or a picture beyond the bounds (UndecodableImage, ImageTooLarge).
+    """
 
     def sniff(self, head: bytes) -> str | None:
         """The MIME type by content, from the first bytes (at least 32 where there are as many), None if unknown."""
         ...
 
-    async def inspect(self, path: Path, *, limits: ImageLimits) -> ImageFacts:
-        """Type and dimensions from the header alone; nothing is decoded.
-
-        Raises UnsupportedMediaType, UndecodableImage (no usable header), ImageTooLarge (pixels or frames).
-        """
-        ...
-
-    async def inspect_start(self, start: bytes, *, limits: ImageLimits) -> ImageFacts | None:
-        """The same from the first bytes of a picture that is still arriving; None where those do not tell it all.
-
-        Raises ImageTooLarge. Whatever else is wrong is for `inspect` to say.
-        """
+    def header(self, *, limits: ImageLimits) -> HeaderReader:
+        """A reader for the header of one picture that is about to arrive."""
         ...
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol
 
+from ..domain.connections import ConnectionEnd
 from ..domain.job import FailureReason, JobSource
 from ..domain.media import MediaKind
 from ..domain.routing.provider_usage import CallOutcome
@@ -74,4 +75,12 @@ class Telemetry(Protocol):
 
     def swept(self, removed: Mapping[str, int]) -> None:
         """A sweep has ended; `removed` counts what it removed or ended, by the names of its tasks."""
+        ...
+
+    def connection_ended(self, reason: ConnectionEnd) -> None:
+        """The server refused or cut a client's connection."""
+        ...
+
+    def connections_open(self, count: int, *, limit: int) -> None:
+        """This many connections of clients are open now, of at most `limit`."""
         ...

@@ -45,9 +45,11 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
     from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
     from ..container import make_container
+    from ..file_limit import raise_file_limit
     from ..metrics.relay import own_output, served, written_to
     from ..worker.worker import Worker
 
+    raise_file_limit()
     loop = asyncio.get_running_loop()
     output = own_output() if supervised else None
     container = make_container(settings)

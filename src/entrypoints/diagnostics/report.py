@@ -19,6 +19,7 @@ from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
 from ..builtin_providers import Providers
 from ..config import Settings
+from ..file_limit import attainable_file_limit
 from . import service_checks as service_findings
 from .finding import Finding
 from .provider_checks import configured_findings
@@ -37,9 +38,9 @@ async def findings(container: AsyncContainer) -> list[Finding]:
 
 
 async def of_the_machine(container: AsyncContainer) -> list[Finding]:
-    """Findings that need no database: free disk space, and permissions of the secret key."""
+    """Findings that need no database: free disk space, open files, and permissions of the secret key."""
     disk = await service_findings.disk(await container.get(DiskSpace))
-    return [disk, *_secret_key(await container.get(Settings))]
+    return [disk, service_findings.open_files(attainable_file_limit()), *_secret_key(await container.get(Settings))]
 
 
 async def of_the_service(container: AsyncContainer) -> list[Finding]:

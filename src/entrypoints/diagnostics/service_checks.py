@@ -14,12 +14,16 @@ from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKey
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.services.auth.signing_keys import opens
 from ...core.services.media.disk_space import DiskSpace
+from ..http.connection.limits import limits_for
 from .finding import Finding
 
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """Deadlines are set by this machine's clock and enforced by the database's; a larger difference shortens them."""
 
 _MANY = 100
+_FEW_CONNECTIONS = 200
+"""Cameras, browsers (six connections each) and guests of a small studio."""
+
 _GIB = 1024**3
 
 
@@ -50,6 +54,17 @@ async def disk(space: DiskSpace) -> Finding:
         return Finding("disk", says, "Free up space: photos are refused below PHOTOCHANGER_MIN_FREE_BYTES.")
     tight = room.free_bytes < max(2 * room.floor_bytes, 2 * _GIB)
     return Finding("disk", says, "Free up space soon." if tight else None)
+
+
+def open_files(limit: int) -> Finding:
+    """The limit on open files, from which the bound on connections follows."""
+    bounds = limits_for(limit)
+    says = (
+        f"{limit} can be open: {bounds.total} connections, {bounds.reserve} of them for addresses that authenticated, "
+        f"{bounds.per_address} for any other address"
+    )
+    fix = "Raise the limit to 4096 or more: LimitNOFILE= of systemd, nofile in limits.conf, ulimits of the container."
+    return Finding("open files", says, fix if bounds.total < _FEW_CONNECTIONS else None)
 
 
 def clock(here: datetime, there: datetime, *, took: timedelta) -> Finding:

@@ -44,6 +44,9 @@ from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
 from .page.page import gallery_page, page, page_file, page_files
+from .protocol.content_encoding import refuse_encoded_body
+from .protocol.forwarded import TrustedProxies
+from .protocol.hosts import AllowedHosts, allowed_hosts
 from .protocol.path_ids import handle_malformed_id
 from .protocol.problems import EXCEPTION_HANDLERS
 from .public.gallery import get_gallery
@@ -109,14 +112,17 @@ ROUTES = [
 ]
 
 
-async def create_http_app(container: AsyncContainer) -> ASGIApp:
-    """The HTTP API over this container."""
+async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | None = None) -> ASGIApp:
+    """The HTTP API over this container. `hosts`: None allows those that are configured, else all: inside another app,
+    that app decides."""
     settings = await container.get(Settings)
+    if hosts is None and settings.allowed_hosts:
+        hosts = allowed_hosts(settings.allowed_hosts, public_base_url=settings.public_base_url, bound=settings.host)
     await resolve_dependencies(container, ROUTES)
     await asyncio.to_thread(page_files)
     app = Litestar(
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
-        guards=[AccessGuard(await container.get(AdminService), settings.public_base_url)],
+        guards=[refuse_encoded_body, AccessGuard(await container.get(AdminService), settings.public_base_url)],
         cors_config=_cors(settings.cors_origins),
         exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
         openapi_config=None,
@@ -131,7 +137,13 @@ async def create_http_app(container: AsyncContainer) -> ASGIApp:
         images=await container.get(ImageTool),
         clock=await container.get(Clock),
     )
-    return RequestMiddleware(recorder, drain_bytes=_DRAIN_BYTES, telemetry=await container.get(Telemetry))
+    return RequestMiddleware(
+        recorder,
+        drain_bytes=_DRAIN_BYTES,
+        telemetry=await container.get(Telemetry),
+        proxies=TrustedProxies(settings.trusted_proxies),
+        hosts=hosts,
+    )
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

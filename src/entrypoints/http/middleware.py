@@ -1,4 +1,5 @@
-"""The outermost layer: request IDs, security headers, tracing, and draining after early responses.
+"""The outermost layer: the client behind proxies, the requested host, request IDs, security headers, tracing, errors
+that nothing else has answered, and draining after early responses.
 
 A camera often sends its whole request before it reads. After a response that is sent before the body was read, the body
 is therefore read and dropped for a while: closing a connection with unread bytes resets it, and the client would lose
@@ -8,47 +9,57 @@ the response.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from ...core.domain.trace_context import trace_context, trace_id_of
 from ...core.ports.telemetry import Span, Telemetry
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
+from .extensions import connection_of
+from .protocol.forwarded import TrustedProxies, apply_forwarded
+from .protocol.hosts import AllowedHosts
+from .protocol.problems import problem, problem_response
+from .protocol.security_headers import security_headers
+
+_log = logging.getLogger("photochanger.http")
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _DRAIN_SECONDS = 5.0
-_SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-]
-_RESOURCE_POLICY = b"cross-origin-resource-policy"
-_EMBEDDABLE = "/public/"
-"""The prefix of pictures that pages of other origins may show; they may not show anything else."""
+_RETRY_AFTER_SECONDS = 2
 
 _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Requested every few seconds by machines: their traces would bury the others."""
-
-_DEFAULT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class RequestMiddleware:
     """Wraps the app. `drain_bytes`: how much of a body is read and dropped after an early response."""
 
-    def __init__(self, app: ASGIApp, *, drain_bytes: int, telemetry: Telemetry = NULL_TELEMETRY) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        drain_bytes: int,
+        telemetry: Telemetry = NULL_TELEMETRY,
+        proxies: TrustedProxies | None = None,
+        hosts: AllowedHosts | None = None,
+    ) -> None:
         self._app = app
         self._telemetry = telemetry
         self._drain_bytes = drain_bytes
+        self._proxies = proxies or TrustedProxies()
+        self._hosts = hosts or AllowedHosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        scope = cast(HTTPScope, apply_forwarded(scope, self._proxies))
         given = _header(scope, b"x-request-id")
         current = given if given is not None and _WELL_FORMED.match(given) else uuid.uuid4().hex.encode()
         telemetry = NULL_TELEMETRY if scope["path"] in _UNTRACED else self._telemetry
@@ -59,9 +70,26 @@ class RequestMiddleware:
             correlated(request_id=current.decode(), trace_id=trace_id_of(telemetry.trace())),
         ):
             try:
-                await self._app(scope, response.receive, response.send)
+                await self._answer(scope, response)
             finally:
                 _describe(span, scope, response.status)
+
+    async def _answer(self, scope: Any, response: _Response) -> None:
+        """Answer by the app, or by a problem where the app does not: no server may add an answer of its own."""
+        if (refusal := self._hosts.refusal(scope)) is not None:
+            await response.refuse("invalid_request", refusal)
+            return
+        try:
+            await self._app(scope, response.receive, response.send)
+        except asyncio.CancelledError:  # the server does not wait longer for its end
+            await response.refuse("queue_unavailable", "The service is shutting down.", _RETRY_AFTER_SECONDS)
+            raise
+        except Exception:
+            if response.status is not None:
+                raise
+            _log.exception("%s failed", scope["method"])
+        if response.status is None and not response.is_disconnected:
+            await response.refuse("internal_error", "Internal error; see the server log (X-Request-Id).")
 
 
 class _Response:
@@ -71,10 +99,12 @@ class _Response:
         self._request_id = current
         self._drain_bytes = drain_bytes
         self._unread = _expects_body(scope)
-        root: str = scope.get("root_path", "")
-        self._embeddable = scope["path"].removeprefix(root).startswith(_EMBEDDABLE)
+        self._scope = scope
         self.status: int | None = None
         """The status of the response, once it is sent."""
+
+        self.is_disconnected = False
+        """The app has seen that the client disconnected."""
 
         self._started_reading = False
         self._waits_for_continue = (_header(scope, b"expect") or b"").lower() == b"100-continue"
@@ -84,6 +114,8 @@ class _Response:
         message: Any = await self._receive()
         if message["type"] != "http.request" or not message.get("more_body", False):
             self._unread = False
+        if message["type"] == "http.disconnect":
+            self.is_disconnected = True
         return message
 
     async def send(self, message: Message) -> None:
@@ -97,13 +129,21 @@ class _Response:
         else:
             await self._send(message)
 
+    async def refuse(self, code: str, detail: str, retry_after: int | None = None) -> None:
+        """Send a problem, if no response has begun."""
+        if self.status is None:
+            body = problem(code, detail, retry_after=retry_after)
+            await problem_response(body)(self._scope, self.receive, self.send)
+
     def _start(self, message: Any) -> Any:
-        names = {name.lower() for name, _ in message["headers"]}
+        given = {name.lower(): value for name, value in message["headers"]}
         headers = [*message["headers"], (b"x-request-id", self._request_id)]
-        headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
-        headers.append((_RESOURCE_POLICY, b"cross-origin" if self._embeddable else b"same-origin"))
-        if _DEFAULT_POLICY[0] not in names:
-            headers.append(_DEFAULT_POLICY)
+        headers += security_headers(
+            self._scope["path"].removeprefix(self._scope.get("root_path", "")),
+            secure=self._scope["scheme"] == "https",
+            page=given.get(b"content-type", b"").startswith(b"text/html"),
+            given=given,
+        )
         if self._unread:
             headers.append((b"connection", b"close"))
         return {**message, "headers": headers}
@@ -113,9 +153,13 @@ class _Response:
         return self._unread and (self._started_reading or not self._waits_for_continue)
 
     async def _drain(self) -> None:
-        read = 0
+        connection = connection_of(self._scope)
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
+                if connection is not None:
+                    await connection.discard(self._drain_bytes)
+                    return
+                read = 0
                 while self._unread and read < self._drain_bytes:
                     read += len((await self.receive()).get("body", b""))
         except TimeoutError:

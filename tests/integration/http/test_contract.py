@@ -67,6 +67,7 @@ def contract_of(live: str) -> dict[str, Any]:
     contract: dict[str, Any] = copy.deepcopy(yaml.safe_load(contract_path().read_text()))
     fields = contract["paths"]["/ingest/{slot_id}"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     fields["properties"]["password"] = {"const": PASSWORD}
+    fields["required"] = ["password", "fileToUpload"]
     fields["properties"]["fileToUpload"]["format"] = "photo"
     parameters = contract["components"]["parameters"]
     parameters["PublicJobId"]["schema"] = {"type": "string", "enum": [joined.headers["x-job-id"]]}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 
 import pytest
 from photochanger.core.domain.media import MediaKind
-from photochanger.entrypoints.http import server
 from photochanger.entrypoints.http.protocol import body as bodies
 
 from tests.support import photos
@@ -178,25 +176,6 @@ async def test_a_chunked_form_with_something_after_its_end_leaves_the_connection
         status, headers, picture = await answer_of(reader)
         assert (status, picture) == (200, PICTURE)
         assert headers.get("connection") != "close"
-    writer.close()
-
-
-async def test_an_endless_head_is_cut_off(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 3600)
-    reader, writer = await service.connect()
-    writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + (b"X-Filler: " + b"x" * 8000 + b"\r\n") * 20)
-    with contextlib.suppress(ConnectionResetError):  # the rest of the head was not read
-        assert not (await reader.read()).startswith(b"HTTP/1.1 2")
-    writer.close()
-
-
-async def test_a_connection_that_never_asks_for_anything_is_closed(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.1)
-    reader, writer = await service.connect()
-    writer.write(b"GET /healthz HT")
-    assert await reader.read() == b""
     writer.close()
 
 

@@ -124,3 +124,15 @@ async def test_a_client_that_hangs_up_is_seen(service: Service, admin: Administr
     request = await seen(admin, "slot-001", status=None)
     assert (request["code"], codes(request)) == ("client_gone", ["client_gone"])
     assert request["complete"] is False
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_password_in_the_header_is_reported_too(service: Service, admin: Administrator, right: bool) -> None:
+    body = part("other", "", filename="") + part("fileToUpload", JPEG, filename="a.jpg") + END
+    headers = {"Authorization": f"Bearer {PASSWORD if right else 'wrong'}"}
+    status = 200 if right else 401
+    assert (await service.post_form("slot-001", body, headers=headers)).status_code == status
+    request = await seen(admin, "slot-001", status=status)
+    assert request["password"] == ("right" if right else "wrong")
+    assert request["file"]["field"] == "fileToUpload"
+    assert codes(request) == ([] if right else ["password_wrong"])

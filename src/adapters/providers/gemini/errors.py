@@ -132,7 +132,7 @@ def _rate_limit(summary: str, error: Mapping[str, Any], headers: Mapping[str, st
     if _LIMIT_ZERO.search(message) or _CREDIT_GONE.search(message):
         return QuotaExhausted(summary)
     after = next((_delay(detail) for detail in _details(error, _RETRY_INFO)), None)
-    return Retryable(summary, after=retry_after(headers) if after is None else after)
+    return Retryable(summary, after=retry_after(headers, message) if after is None else after)
 
 
 def _error_of(body: Any) -> Mapping[str, Any] | None:

@@ -184,7 +184,7 @@ def _refuse(answer: HttpResponse) -> NoReturn:
     if status >= 500:
         raise Down(f"The service fails ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The service limits requests (429).", after=retry_after(answer.headers))
+        raise Retryable("The service limits requests (429).", after=retry_after(answer.headers, answer.body))
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NotConfigured(f"The service refuses the key, or wants one ({status}).")
     if status in _NOT_NOW:

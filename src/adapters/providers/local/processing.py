@@ -7,6 +7,7 @@ from typing import Any
 
 import pyvips
 
+from ....core.domain.errors import PhotoChangerError
 from ....core.domain.media import Picture
 from ....core.ports.provider import ProviderResult, Rejected
 from ...imaging.libvips import VipsError, open_shrunk
@@ -43,7 +44,7 @@ def process(operation_id: str, settings: OutputSettings, photo: Picture, templat
 def _opened(picture: Picture, max_side: int, name: str) -> pyvips.Image:
     try:
         return open_shrunk(picture, max_side=max_side).copy_memory()
-    except (VipsError, KeyError) as error:
+    except (VipsError, KeyError, PhotoChangerError) as error:
         raise Rejected(f"{name} cannot be decoded.") from error
 
 

@@ -38,7 +38,7 @@ def error_from_status(
     if code in QUOTA_GONE:
         return QuotaExhausted(message)
     if status == 429:
-        return Retryable(message, after=_retry_delay(headers))
+        return Retryable(message, after=_retry_delay(headers, error))
     if status >= 500 or status == 408:
         return Down(message)
     if 300 <= status < 400:
@@ -48,7 +48,7 @@ def error_from_status(
     if status in (401, 403):
         return NotConfigured(f"OpenAI refuses the key ({status}{f' {code}' if code else ''}).")
     if status == 409:
-        return Retryable(message, after=_retry_delay(headers))
+        return Retryable(message, after=_retry_delay(headers, error))
     if code in REFUSALS or "safety system" in words.lower():
         return Rejected(f"OpenAI refuses: {message}")
     if code == "model_not_found" and model is not None:
@@ -58,10 +58,11 @@ def error_from_status(
     return Unavailable(message)
 
 
-def _retry_delay(headers: Mapping[str, str]) -> timedelta | None:
-    """The delay before a retry: by `retry-after-ms`, `Retry-After`, or the reset time of exhausted limits."""
+def _retry_delay(headers: Mapping[str, str], error: Mapping[str, Any] | None) -> timedelta | None:
+    """The delay before a retry: by `retry-after-ms`, `Retry-After`, the message, or the reset time of exhausted
+    limits."""
     milliseconds = duration(f"{headers.get('retry-after-ms', '').strip()}ms")
-    after = milliseconds if milliseconds is not None else retry_after(headers)
+    after = milliseconds if milliseconds is not None else retry_after(headers, str((error or {}).get("message", "")))
     if after is not None:
         return after
     resets = {kind: duration(headers.get(f"x-ratelimit-reset-{kind}", "").strip()) for kind in _LIMITED}

@@ -116,7 +116,7 @@ def _check_status(answer: HttpResponse) -> None:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NotConfigured(f"Turbotext refuses the key ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("Turbotext limits requests (429).", after=retry_after(answer.headers))
+        raise Retryable("Turbotext limits requests (429).", after=retry_after(answer.headers, answer.body))
     if status >= 500:
         raise Down(f"Turbotext fails ({status}).")
     if 300 <= status < 400:

@@ -16,8 +16,12 @@ from .provider_usage import LatencyPercentiles
 MAX_CALLS = 5
 """Calls to one route entry of one job."""
 
+QUICK_CALLS = 3
+"""Calls to an entry that follow each other quickly, for failures of a second or two. The calls that are left are spread
+over the window, so that a provider that is back after a while still makes the picture."""
+
 _FIRST_PAUSE = timedelta(milliseconds=250)
-_MAX_PAUSE = timedelta(seconds=4)
+_MAX_PAUSE = timedelta(seconds=20)
 
 _RESERVE = timedelta(seconds=6)
 """Time kept for a fallback of unknown latency; at most a fifth of the window."""
@@ -117,8 +121,25 @@ def hedge_after(pace: LatencyPercentiles | None, window: timedelta) -> timedelta
 def back_off(calls: int, chance: float) -> timedelta:
     """Return the pause after the given number of calls: doubled with each call, times a factor of 0.5 to 1 by `chance`
     (0 to 1)."""
-    whole = min(_FIRST_PAUSE * (1 << calls - 1), _MAX_PAUSE)
-    return whole * (0.5 + chance / 2)
+    return _FIRST_PAUSE * (1 << calls - 1) * (0.5 + chance / 2)
+
+
+def retry_at(index: int, entries: Sequence[EntryProgress], budget: Budget, chance: float) -> timedelta:
+    """Return when to call this entry again, which failed at `budget.now`.
+
+    The last call comes early enough for its usual latency; where an entry after it could make the picture, also for
+    that one, and in the first half of the window. Each pause is shortened by up to half, a long one by up to a tenth,
+    by `chance` (0 to 1).
+    """
+    entry = entries[index]
+    quick = back_off(entry.calls, chance)
+    if entry.calls < QUICK_CALLS or entry.calls >= MAX_CALLS:
+        return budget.now + quick
+    room = budget.left - (_unknown_need(budget) if entry.pace is None else entry.pace.p90)
+    if later := [other for other in _callable_in_time(entries, budget) if other > index]:
+        room = min(room - _reserve(index, later, entries, budget), budget.left - budget.window / 2)
+    pause = min(room / (MAX_CALLS - entry.calls), _MAX_PAUSE)
+    return budget.now + max(quick, pause * (0.9 + chance / 10))
 
 
 def _callable_in_time(entries: Sequence[EntryProgress], budget: Budget) -> list[int]:
@@ -147,5 +168,9 @@ def _usual(entry: EntryProgress, budget: Budget) -> timedelta:
 def _reserve(index: int, others: Collection[int], entries: Sequence[EntryProgress], budget: Budget) -> timedelta:
     """Return what the quickest of the others that come after this entry needs; zero if none does."""
     later = [entries[other].pace for other in others if other > index]
-    unknown = min(_RESERVE, budget.window / 5)
-    return min((unknown if pace is None else pace.p90 for pace in later), default=timedelta(0))
+    return min((_unknown_need(budget) if pace is None else pace.p90 for pace in later), default=timedelta(0))
+
+
+def _unknown_need(budget: Budget) -> timedelta:
+    """Return the time kept for a call of unknown latency."""
+    return min(_RESERVE, budget.window / 5)

@@ -55,6 +55,11 @@ class AuthService:
                     raise InvalidPassword("The ingest password is wrong.")
         await self._throttle.succeeded(keys)
 
+    async def missing_password(self, address: str) -> None:
+        """Count a form without a password as a failure of its address; QueueUnavailable."""
+        await self._throttle.failed((camera_key(address),))
+        await self._record_failure(address)
+
     def was_right(self, text: str) -> bool:
         """Whether the text is the ingest password last accepted by this process, to keep it out of what is shown.
         No I/O."""

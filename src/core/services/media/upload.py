@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ...domain.errors import UndecodableImage, UnsupportedMediaType
-from ...domain.media import ImageFacts, ImageLimits, MediaKind, Photo
-from ...ports.image_tool import ImageTool
+from ...domain.errors import UndecodableImage
+from ...domain.media import ImageLimits, MediaKind, Photo
+from ...ports.image_tool import HeaderReader, ImageTool
 from ...ports.media_store import MediaStore
-from ..support.concurrency import TaskSet
 from .disk_space import DiskSpace
 
 SNIFF_BYTES = 32
 """Bytes needed to detect the image type."""
-
-_START_BYTES = 64 * 1024
-"""Bytes in which a camera's JPEG has its size; where it does not, the whole file is inspected."""
 
 
 class UploadReceiver:
@@ -26,7 +22,6 @@ class UploadReceiver:
         self._store = store
         self._images = images
         self._space = space
-        self._reads = TaskSet()
 
     async def require_room(self) -> None:
         """Raise StorageUnavailable where the store has too little free space."""
@@ -45,69 +40,31 @@ class UploadReceiver:
         ImageTooLarge, StorageUnavailable (before the first read where the store is nearly full).
         """
         await self.require_room()
-        arriving = _StreamingUpload(data, self._images, limits, self._reads)
+        header = self._images.header(limits=limits)
+        stored = await self._store.put(kind, name, _checked(data, header), max_bytes=max_bytes)
         try:
-            stored = await self._store.put(kind, name, arriving.checked(), max_bytes=max_bytes)
-            try:
-                facts = await arriving.facts()
-                if facts is None:
-                    async with self._store.local(stored.key) as path:
-                        facts = await self._images.inspect(path, limits=limits)
-            except BaseException:
-                await self._store.delete(stored.key)
-                raise
-        finally:
-            await arriving.close()
+            facts = header.facts()
+        except BaseException:
+            await self._store.delete(stored.key)
+            raise
         return Photo(stored, facts)
 
 
-class _StreamingUpload:
-    """The bytes of an upload. The header is read while the rest arrives."""
-
-    def __init__(self, data: AsyncIterator[bytes], images: ImageTool, limits: ImageLimits, reads: TaskSet) -> None:
-        self._data = data
-        self._images = images
-        self._limits = limits
-        self._reads = reads
-        self._reading: asyncio.Task[ImageFacts | None] | None = None
-
-    async def checked(self) -> AsyncIterator[bytes]:
-        """Pass the bytes on. Raises UnsupportedMediaType before the first one where they are no picture, and
-        ImageTooLarge as soon as the header says so."""
-        start = b""
-        async for chunk in self._data:
-            if self._reading is not None:
-                if self._reading.done():
-                    self._reading.result()
-                yield chunk
-                continue
-            sniffed = len(start) >= SNIFF_BYTES
+async def _checked(data: AsyncIterator[bytes], header: HeaderReader) -> AsyncIterator[bytes]:
+    """Pass the bytes on, the first ones once they show a picture. Raises what reading the header raises."""
+    start = b""
+    async for chunk in data:
+        for _ in header.feed(chunk):
+            await asyncio.sleep(0)
+        if header.mime is None:
             start += chunk
-            if not sniffed and len(start) < SNIFF_BYTES:
-                continue
-            if not sniffed:
-                self._require_picture(start)
-            if len(start) >= _START_BYTES:
-                self._reading = self._reads.start(self._read(start), name="header of an upload")
-            yield chunk if sniffed else start
+        elif start:
+            yield start + chunk
+            start = b""
+        else:
+            yield chunk
+    if header.mime is None:
         if not start:
             raise UndecodableImage("The picture is empty (0 bytes).")
-        if len(start) < SNIFF_BYTES:
-            self._require_picture(start)
-            yield start
-
-    async def _read(self, start: bytes) -> ImageFacts | None:
-        return await self._images.inspect_start(start, limits=self._limits)
-
-    async def facts(self) -> ImageFacts | None:
-        """The header; None where the whole picture has to be inspected. ImageTooLarge."""
-        return await self._reading if self._reading is not None else None
-
-    async def close(self) -> None:
-        """Wait for the reading of the header; its errors are dropped."""
-        if self._reading is not None:
-            await asyncio.gather(self._reading, return_exceptions=True)
-
-    def _require_picture(self, start: bytes) -> None:
-        if self._images.sniff(start) is None:
-            raise UnsupportedMediaType("The file is not a JPEG, PNG, WebP or HEIC picture.")
+        header.facts()
+        yield start

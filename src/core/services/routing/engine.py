@@ -21,10 +21,10 @@ from ...domain.errors import (
 from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
 from ...domain.routing.prompts import filled
 from ...domain.routing.provider_usage import CallOutcome, CallRecord, ProviderHealth
-from ...domain.routing.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end
+from ...domain.routing.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end, retry_at
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.provider import ProviderError, ProviderRequest
+from ...ports.provider import ProviderError, ProviderRequest, Retryable
 from ...ports.telemetry import Span, Telemetry
 from ..providers.registry import ProviderRegistry
 from ..support.concurrency import TaskSet, cancel_and_wait, race
@@ -319,7 +319,11 @@ class _Execution:
 
     def _failed(self, state: EntryState, error: ProviderError) -> None:
         self._last = state
-        state.failed(error, self._clock.monotonic(), chance=self._engine.jitter())
+        if isinstance(error, Retryable) and error.after is not None:
+            again = self._clock.monotonic() + error.after
+        else:
+            again = retry_at(state.index, self._progress(), self._budget(), self._engine.jitter())
+        state.failed(error, retry_at=again)
 
     def _note_call(
         self,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ...domain.routing.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
-from ...domain.routing.route_policy import EntryProgress, back_off
+from ...domain.routing.route_policy import EntryProgress
 from ...domain.slots.slot import RouteEntry
 from ...ports.provider import OperationInfo, Provider, ProviderError, QuotaExhausted, Retryable, Unavailable
 from ..providers.registry import ProviderRegistry
@@ -101,12 +101,11 @@ class EntryState:
         )
         return is_new
 
-    def failed(self, error: ProviderError, now: timedelta, *, chance: float) -> None:
-        """Note how a call failed, and when the next one is worthwhile; `chance` (0 to 1) varies the pause."""
+    def failed(self, error: ProviderError, *, retry_at: timedelta) -> None:
+        """Note how a call failed; `retry_at` is the moment of the next one, where one is worthwhile."""
         self.error = error
         if isinstance(error, Retryable):
-            pause = error.after if error.after is not None else back_off(self.progress.calls, chance)
-            self._change(busy=False, ready_at=now + pause)
+            self._change(busy=False, ready_at=retry_at)
         else:
             self._change(busy=False, over=True)
 

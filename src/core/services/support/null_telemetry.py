@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
+from ...domain.connections import ConnectionEnd
 from ...domain.job import FailureReason, JobSource
 from ...domain.media import MediaKind
 from ...domain.routing.provider_usage import CallOutcome
@@ -46,6 +47,10 @@ class NullTelemetry:
     def media_removed(self, kind: MediaKind, size_bytes: int) -> None: ...
 
     def swept(self, removed: Mapping[str, int]) -> None: ...
+
+    def connection_ended(self, reason: ConnectionEnd) -> None: ...
+
+    def connections_open(self, count: int, *, limit: int) -> None: ...
 
 
 NULL_SPAN = NullSpan()

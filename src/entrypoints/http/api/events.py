@@ -24,7 +24,7 @@ from ....core.services.jobs.event_stream import EventBatch, EventStream, StreamC
 from ....core.services.support.concurrency import race
 from ...config import Settings
 from ..auth.access import identity_of, may_continue
-from ..extensions import ABORT
+from ..extensions import connection_of
 from ..protocol.disconnect import disconnected
 from ..protocol.query import read_query
 
@@ -127,9 +127,8 @@ class _EventResponse:
             pass  # shutdown, which is not the client's fault
         except (TooSlow, TimeoutError):
             _log.info("event stream client too slow; disconnected")
-            abort = scope.get("extensions", {}).get(ABORT)
-            if abort is not None:
-                abort()
+            if (connection := connection_of(scope)) is not None:
+                connection.abort()
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

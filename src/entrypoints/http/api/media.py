@@ -18,13 +18,14 @@ from ....core.domain.media import MediaObject
 from ....core.domain.validation import parse_fields
 from ....core.ports.media_service import MediaService
 from ....core.services.maintenance.purge import PurgeScope, PurgeService
+from ....core.services.media.disk_space import DiskSpace
 from ....core.services.settings.service import SettingsService
 from ...config import Settings
 from ..auth.access import actor_of
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, read_form
 
 
 class MediaBody(msgspec.Struct, kw_only=True):
@@ -60,7 +61,7 @@ class _MediaForm:
     async def discard(self, stored: MediaObject) -> None:
         await self._media.remove(stored.id)
 
-    def end(self) -> None: ...
+    async def end(self) -> None: ...
 
 
 @post("/api/media/register", opt={"access": Permission.MEDIA_WRITE})
@@ -68,12 +69,14 @@ class _MediaForm:
 async def register_media(
     request: Request[Any, Any, Any],
     media: FromDishka[MediaService],
+    space: FromDishka[DiskSpace],
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
 ) -> ASGIApp:
     """Store a picture under a public link that expires."""
     max_bytes = (await settings.current()).max_upload_bytes
-    stored = await read_form(request, _MediaForm(media), max_file_bytes=max_bytes)
+    async with space.reserve(announced_bytes(request, max_bytes)) as room:
+        stored = await read_form(request, _MediaForm(media), room=room, max_file_bytes=max_bytes)
     link = UrlBuilder(request.scope, config.public_base_url).media(stored.id)
     body = MediaBody(
         id=stored.id,

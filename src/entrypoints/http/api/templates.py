@@ -27,6 +27,7 @@ from ....core.domain.errors import (
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import MIME_EXTENSIONS, TemplateMedia
 from ....core.ports.media_store import MediaStore
+from ....core.services.media.disk_space import DiskSpace
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.templates import TemplateService
 from ...config import Settings
@@ -34,7 +35,7 @@ from ..auth.access import actor_of
 from ..protocol.etag import json_response, no_content, tagged_response
 from ..protocol.file_response import serve_stored
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, read_form
 from ..protocol.path_ids import UNKNOWN_ID
 from ..protocol.query import read_query
 
@@ -119,7 +120,7 @@ class _TemplateForm:
     async def discard(self, stored: IO[bytes]) -> None:
         stored.close()
 
-    def end(self) -> None:
+    async def end(self) -> None:
         if ("slot_id" in self.fields) != ("setting_key" in self.fields):
             missing = "setting_key" if "slot_id" in self.fields else "slot_id"
             raise MissingField(missing, "slot_id and setting_key must be given together.")
@@ -132,13 +133,15 @@ class _TemplateForm:
 async def register_template(
     request: Request[Any, Any, Any],
     templates: FromDishka[TemplateService],
+    space: FromDishka[DiskSpace],
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
 ) -> ASGIApp:
     """Store a picture and, if the form names a binding, bind it to the slot: both or neither."""
     max_bytes = (await settings.current()).max_upload_bytes
     form = _TemplateForm(max_bytes)
-    spooled = await read_form(request, form, max_file_bytes=max_bytes)
+    async with space.reserve(announced_bytes(request, max_bytes)) as room:
+        spooled = await read_form(request, form, room=room, max_file_bytes=max_bytes)
     by = actor_of(request)
     name = form.fields.get("name", "")
     try:

@@ -22,6 +22,7 @@ from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
+from ....core.services.media.disk_space import DiskSpace
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.service import SlotService
 from ...config import Settings
@@ -29,7 +30,7 @@ from ..protocol.disconnect import wait_for
 from ..protocol.etag import json_response
 from ..protocol.json_body import MAX_JSON_BYTES, json_object
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, read_form
 from .jobs import job_detail
 
 SLOT_FIELD = "slot"
@@ -61,7 +62,7 @@ class _TestForm:
     async def discard(self, stored: Photo) -> None:
         await self._store.delete(stored.file.key)
 
-    def end(self) -> None: ...
+    async def end(self) -> None: ...
 
 
 @post("/api/slots/{slot_id:str}/test-run", opt={"access": Permission.SLOTS_WRITE})
@@ -74,6 +75,7 @@ async def test_run(
     queue: FromDishka[JobQueue],
     job_log: FromDishka[JobLog],
     store: FromDishka[MediaStore],
+    space: FromDishka[DiskSpace],
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
@@ -82,7 +84,8 @@ async def test_run(
     slot = await slots.get(slot_id)
     form = _TestForm(jobs, store, slot)
     max_bytes = (await settings.current()).max_upload_bytes
-    photo = await read_form(request, form, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
+    async with space.reserve(announced_bytes(request, max_bytes)) as room:
+        photo = await read_form(request, form, room=room, max_file_bytes=max_bytes, max_field_chars=MAX_JSON_BYTES)
     try:
         if form.document is not None:
             slot = await slots.check(slot.id, form.document)
@@ -92,7 +95,7 @@ async def test_run(
         await store.delete(photo.file.key)
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
-    job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock)
+    job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock)
     logs = await job_log.entries(job.id)
     links = UrlBuilder(request.scope, config.public_base_url)
     return json_response(job_detail(job, links, now=clock.now(), logs=logs))

@@ -4,42 +4,78 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ....core.domain.errors import InvalidMultipart, MissingField
-from ....core.domain.ingest_request import PASSWORD_FIELD
+from ....core.domain.errors import InvalidPassword, MissingField
+from ....core.domain.ingest_request import PASSWORD_FIELD, metadata_name
 from ....core.domain.media import Photo
-from ....core.domain.slots.slot import Slot, is_field_name
+from ....core.domain.slots.slot import Slot
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.services.auth.ingest_password import AuthService
+from ....core.services.media.upload_budget import Upload
 
 
 class CameraForm:
     """The FormReader of an ingest. A wrong password ends it at once, before the photo if it comes first."""
 
-    def __init__(self, slot: Slot, *, address: str, jobs: JobService, store: MediaStore, auth: AuthService) -> None:
+    def __init__(self, slot: Slot, *, upload: Upload, jobs: JobService, store: MediaStore, auth: AuthService) -> None:
         self.metadata: dict[str, str] = {}
         self._slot = slot
-        self._address = address
+        self._upload = upload
         self._jobs = jobs
         self._store = store
         self._auth = auth
-        self._authenticated = False
+        self._offered: str | None = None
+        """The password of the request's header, while it is not known whether it is right."""
+
+    async def offer(self, password: str) -> None:
+        """Offer the password of the request's header.
+
+        One that was accepted before counts at once. Any other may be meant for a proxy on the way: it is checked where
+        the photo begins, or the form's own password is wrong.
+        """
+        self._offered = password
+        if self._auth.was_right(password):
+            await self._check_offered()
 
     async def field(self, name: str, text: str) -> None:
-        if name == PASSWORD_FIELD:
-            await self._auth.check_ingest_password(text, address=self._address)
-            self._authenticated = True
-        elif not is_field_name(name):
-            raise InvalidMultipart(f"The field name {name[:64]!r} is not valid.")
-        else:
-            self.metadata[name] = text
+        kept = metadata_name(name)
+        if kept == PASSWORD_FIELD:
+            if not self._upload.authenticated:
+                await self._check_password(text)
+        elif kept is not None and (kept == name or kept not in self.metadata):
+            self.metadata[kept] = text
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
+        await self._check_offered()
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:
         await self._store.delete(stored.file.key)
 
-    def end(self) -> None:
-        if not self._authenticated:
+    async def end(self) -> None:
+        await self._check_offered()
+        if not self._upload.authenticated:
+            await self._auth.missing_password(self._upload.address)
             raise MissingField(PASSWORD_FIELD, f"The form has no field {PASSWORD_FIELD!r}.")
+
+    async def _check_password(self, text: str) -> None:
+        if not text and self._offered is not None:
+            await self._check_offered()
+            return
+        try:
+            await self._check(text)
+        except InvalidPassword:
+            if self._offered is None:
+                raise
+            await self._check_offered()
+
+    async def _check_offered(self) -> None:
+        """Check the header's password if that is still needed. InvalidPassword, TooManyAttempts, QueueUnavailable."""
+        offered, self._offered = self._offered, None
+        if offered is not None and not self._upload.authenticated:
+            await self._check(offered)
+
+    async def _check(self, password: str) -> None:
+        with self._upload.verification():
+            await self._auth.check_ingest_password(password, address=self._upload.address)
+        await self._upload.authenticate()

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import InvalidRequest, PhotoChangerError
+from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.job import Job
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
 from ....core.ports.clock import Clock
@@ -25,6 +26,7 @@ from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.result_index import ResultIndex
 from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
+from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
 from ... import logging_setup as logs
 from ...config import Settings
@@ -34,9 +36,10 @@ from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response
 from ..protocol.links import UrlBuilder
-from ..protocol.multipart import read_form
+from ..protocol.multipart import announced_bytes, observer_of, read_form
 from ..protocol.problems import STATUS
 from .camera_form import CameraForm
+from .credentials import offered_password
 
 _log = logging.getLogger("photochanger.http")
 
@@ -55,6 +58,7 @@ async def ingest(
     results: FromDishka[ResultIndex],
     settings: FromDishka[SettingsService],
     store: FromDishka[MediaStore],
+    budget: FromDishka[UploadBudget],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
     telemetry: FromDishka[Telemetry],
@@ -67,11 +71,16 @@ async def ingest(
         await auth.check_throttle(address)
         slot = await jobs.admit(slot_id)
         logs.slot_id.set(slot.id)
-        form = CameraForm(slot, address=address, jobs=jobs, store=store, auth=auth)
-        photo = await read_form(request, form, max_file_bytes=(await settings.current()).max_upload_bytes)
+        max_bytes = (await settings.current()).max_upload_bytes
+        async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
+            form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth)
+            if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
+                observer_of(request).field(PASSWORD_FIELD, "")
+                await form.offer(offered)
+            photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
         job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key)
         logs.job_id.set(str(job.id))
-        job = await wait_for(request.receive, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
+        job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
         measured.outcome = ingest_outcome(job)
         links = UrlBuilder(request.scope, config.public_base_url)
         if not job.state.finalized:

@@ -22,6 +22,7 @@ from ....core.domain.ingest_request import (
     PasswordCheck,
     ReceivedFile,
     bounded,
+    metadata_name,
     shown_fields,
     shown_headers,
 )
@@ -129,7 +130,7 @@ class _FormRecord:
 
     def field(self, name: str, text: str) -> None:
         self._password_accepted()
-        if name == PASSWORD_FIELD:
+        if metadata_name(name) == PASSWORD_FIELD:
             self._password = PasswordCheck.GIVEN
             return
         self.field_count += 1

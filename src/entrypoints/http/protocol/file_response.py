@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 from litestar import Request
 from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Send
+from litestar.types import Receive, Scope, Send
 
 from ....core.domain.media import StoredFile
 from ....core.domain.result_files import PublicFile
 from ....core.ports.media_store import MediaStore
+from ..extensions import ClientConnection, connection_of
 from .etag import matches
 
 MAX_CACHED = timedelta(minutes=1)
@@ -28,17 +29,36 @@ class StreamedResponse(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, stream: AsyncIterator[bytes], first: bytes, *, length: int, **options: object) -> None:
+    def __init__(
+        self, stream: AsyncIterator[bytes], first: bytes, *, length: int, last: bytes = b"", **options: object
+    ) -> None:
         super().__init__(content_length=length, **options)  # type: ignore[arg-type]
         self.headers["content-length"] = str(length)
         self._stream = stream
         self._first = first
+        self._last = last
+        self._connection: ClientConnection | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._connection = connection_of(scope)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self._stream, AsyncGenerator):
+                await self._stream.aclose()  # its descriptor, also after a response that was cut
+
+    @property
+    def is_cut(self) -> bool:
+        """The connection was closed before the response ended."""
+        return self._connection is not None and self._connection.is_closing
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
         async for chunk in self._stream:
+            if self.is_cut:
+                return  # the rest would be read for nothing
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": self._last, "more_body": False})
 
 
 async def begin(stream: AsyncIterator[bytes]) -> bytes:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Send
 
 from ....core.domain.errors import PhotoChangerError
 from ....core.domain.job import Job
@@ -123,25 +122,18 @@ async def final_response(
         options["media_type"] = f"multipart/mixed; boundary={boundary}"
     length = len(before) + result.file.size_bytes + len(after)
     return _PictureResponse(
-        stream, before + first, length=length, after=after, job=job, results=results, clock=clock, **options
+        stream, before + first, length=length, last=after, job=job, results=results, clock=clock, **options
     )
 
 
 class _PictureResponse(StreamedResponse):
     """The synchronous response; once it is sent, the inline preview is obsolete."""
 
-    def __init__(self, *args: Any, after: bytes, job: Job, results: ResultIndex, clock: Clock, **options: Any) -> None:
+    def __init__(self, *args: Any, job: Job, results: ResultIndex, clock: Clock, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._after = after
         self._job = job
         self._results = results
         self._clock = clock
-
-    async def send_body(self, send: Send, receive: Receive) -> None:
-        await send({"type": "http.response.body", "body": self._first, "more_body": True})
-        async for chunk in self._stream:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": self._after, "more_body": False})
 
     async def after_response(self) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from photochanger.adapters.imaging import ImageTools
-from photochanger.adapters.imaging.jpeg import is_one_whole_scan
+from photochanger.adapters.imaging.checked import ANY_SIZE, check
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from PIL import Image
@@ -69,6 +69,10 @@ async def test_no_damaged_picture_passes_that_a_decoder_would_refuse(
     assert refused > 30
 
 
+def is_one_whole_scan(data: bytes) -> bool:
+    return check(data, ANY_SIZE).is_one_scan
+
+
 def test_a_camera_s_jpeg_is_one_whole_scan() -> None:
     assert is_one_whole_scan(photos.jpeg(64, 48))
     assert is_one_whole_scan(photos.encoded(photos.scene(64, 48).convert("L"), "JPEG"))
@@ -78,6 +82,12 @@ def test_a_progressive_jpeg_has_more_scans() -> None:
     assert not is_one_whole_scan(photos.encoded(photos.scene(64, 48), "JPEG", progressive=True))
 
 
-@pytest.mark.parametrize("kept", [1, 2, 3, 10, 300, -2, -1])
+@pytest.mark.parametrize("kept", [1, 2, 3, 10, 300])
+def test_the_start_of_a_jpeg_is_none(kept: int) -> None:
+    with pytest.raises((UndecodableImage, UnsupportedMediaType)):
+        check(photos.jpeg(64, 48)[:kept], ANY_SIZE)
+
+
+@pytest.mark.parametrize("kept", [800, -2, -1])
 def test_a_jpeg_without_its_end_is_not_whole(kept: int) -> None:
     assert not is_one_whole_scan(photos.jpeg(64, 48)[:kept])

@@ -40,6 +40,15 @@ def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
     assert lost.fix is not None
 
 
+def test_the_limit_on_files_and_what_follows_from_it_are_shown() -> None:
+    enough = service_findings.open_files(1024)
+    assert enough.says.startswith("1024 can be open: 448 connections, 112 of them")
+    assert enough.fix is None
+    few = service_findings.open_files(256)
+    assert few.says.startswith("256 can be open: 64 connections")
+    assert few.fix is not None
+
+
 @pytest.mark.parametrize(
     ("free", "says", "needs_fix"),
     [

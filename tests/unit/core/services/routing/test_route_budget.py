@@ -133,6 +133,45 @@ async def test_jobs_outlive_a_provider_that_is_away_for_half_a_minute() -> None:
     await world.run(world.processing.close(), within=10 * SECOND)
 
 
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (Down("HTTP 503"), 20),
+        (Retryable("limits requests (429)"), 15),
+        (Retryable("try again in 12s", after=12 * SECOND), 12),
+    ],
+)
+async def test_a_provider_that_fails_at_once_and_is_back_within_the_window_makes_the_picture(
+    error: Retryable, seconds: int
+) -> None:
+    async def away(request: ProviderRequest) -> bytes:
+        if world.clock.now() - job.created_at < seconds * SECOND:
+            raise error
+        await world.clock.sleep(8 * SECOND)
+        return picture("at last")
+
+    world = World(cloud := ScriptedProvider("cloud", *[away] * 5))
+    await world.slot("cloud")
+    job = await world.submit()
+    assert (await world.work()).state is JobState.SUCCEEDED
+    assert len(cloud.calls) <= 5
+
+
+async def test_retries_stop_in_time_for_a_fallback_of_known_duration() -> None:
+    async def other_call(request: ProviderRequest) -> bytes:
+        await world.clock.sleep(8 * SECOND)
+        return picture("other")
+
+    failing = ScriptedProvider("cloud", *[Retryable("busy")] * 9)
+    world = World(failing, ScriptedProvider("other", other_call))
+    await world.slot("cloud", "other")
+    await usual(world, "other", 8)
+    await world.set_settings(sync_response=10 * SECOND)
+    await world.submit()
+    ended = await world.work()
+    assert (ended.state, ended.provider_id) == (JobState.SUCCEEDED, "other")
+
+
 async def test_a_rate_limit_that_ends_within_the_window_is_waited_for() -> None:
     world = World(ScriptedProvider("cloud", per_minute=1))
     await world.slot("cloud", "local")
@@ -253,10 +292,10 @@ async def test_many_jobs_at_once_read_the_figures_once() -> None:
 
 
 async def test_a_failure_makes_the_next_job_look_again() -> None:
-    world = World(cloud := ScriptedProvider("cloud", *[Down("HTTP 503")] * 5))
+    world = World(cloud := ScriptedProvider("cloud", *[Down("HTTP 503", after=timedelta(0))] * 5))
     await world.slot("cloud", "local")
     await world.submit(picture("1"))
-    await world.run(world.processing.run(await world.claim()), within=4 * SECOND)
+    await world.run(world.processing.run(await world.claim()), within=SECOND)
     cloud.calls.clear()
     job = await world.submit(picture("2"))
     await world.run(world.processing.run(await world.claim()))

@@ -37,16 +37,18 @@ async def start_times(world: World, cloud: ScriptedProvider) -> list[timedelta]:
     return times
 
 
-async def test_back_off_doubles_from_call_to_call() -> None:
+async def test_back_off_doubles_and_then_the_calls_are_spread_over_the_window() -> None:
     cloud = ScriptedProvider("cloud", *[Retryable("busy")] * 4)
     times = await start_times(World(cloud, jitter=lambda: 1.0), cloud)
-    assert times == [timedelta(milliseconds=ms) for ms in (0, 250, 750, 1750, 3750)]
+    assert times == [timedelta(milliseconds=ms) for ms in (0, 250, 750, 20750, 40750)]
 
 
-async def test_chance_takes_up_to_half_of_a_pause() -> None:
+async def test_chance_takes_up_to_half_of_a_pause_and_a_tenth_of_a_long_one() -> None:
     cloud = ScriptedProvider("cloud", *[Retryable("busy")] * 4)
     times = await start_times(World(cloud, jitter=lambda: 0.0), cloud)
-    assert times == [timedelta(milliseconds=ms) for ms in (0, 125, 375, 875, 1875)]
+    assert times[:3] == [timedelta(milliseconds=ms) for ms in (0, 125, 375)]
+    assert times[3] - times[2] == 18 * SECOND
+    assert times[4] - times[3] == 18 * SECOND
 
 
 async def test_a_provider_is_not_asked_before_the_time_it_named() -> None:

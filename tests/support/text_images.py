@@ -1,0 +1,86 @@
+"""The ImageTool port for pictures that are short texts such as `JPEG 6000x4000 ada`: see `world`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
+from photochanger.core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+
+_TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
+
+
+class TextImages:
+    """The ImageTool port for the pictures of this world."""
+
+    def __init__(self) -> None:
+        self.sniffed: list[bytes] = []
+        self.prepared: list[PictureNeeds] = []
+
+    def sniff(self, head: bytes) -> str | None:
+        self.sniffed.append(head)
+        return _TYPES.get(head.split(b" ")[0])
+
+    def header(self, *, limits: ImageLimits) -> TextHeader:
+        return TextHeader(self, limits)
+
+    async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
+        self.prepared.append(needs)
+        return self._whole(_read(path), ImageLimits(needs.max_pixels))
+
+    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        for _ in range(10):  # decoding takes longer than writing
+            await asyncio.sleep(0)
+        return self._whole(data, limits)
+
+    async def preview(self, data: bytes) -> bytes:
+        self._whole(data, ImageLimits(10**9))
+        return b"WEBP 512x341 small " + data
+
+    def facts(self, data: bytes, limits: ImageLimits) -> ImageFacts:
+        try:
+            type, size, _ = data.split(b" ", 2)
+            facts = ImageFacts(_TYPES[type], *(int(side) for side in size.split(b"x")))
+        except KeyError:
+            raise UnsupportedMediaType("This is no picture.") from None
+        except ValueError:
+            raise UndecodableImage("The header is not whole.") from None
+        if facts.width * facts.height > limits.max_pixels:
+            raise ImageTooLarge("There are too many pixels.")
+        return facts
+
+    def _whole(self, data: bytes, limits: ImageLimits) -> Picture:
+        facts = self.facts(data, limits)
+        if b"torn" in data:
+            raise UndecodableImage("The picture is not whole.")
+        return Picture(data, facts.mime, facts.width, facts.height)
+
+
+class TextHeader:
+    """The HeaderReader port for the pictures of this world."""
+
+    def __init__(self, images: TextImages, limits: ImageLimits) -> None:
+        self.mime: str | None = None
+        self._images = images
+        self._limits = limits
+        self._start = b""
+
+    def feed(self, data: bytes) -> Iterator[None]:
+        if self.mime is None:
+            self._start += data
+            if len(self._start) >= 32:
+                mime = self._images.sniff(self._start)
+                if mime is None:
+                    raise UnsupportedMediaType("This is no picture.")
+                self.facts()
+                self.mime = mime
+        yield
+
+    def facts(self) -> ImageFacts:
+        return self._images.facts(self._start, self._limits)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
