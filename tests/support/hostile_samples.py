@@ -16,6 +16,7 @@ from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
 from photochanger.core.domain.job import Job, JobState
 from photochanger.core.domain.slots.slot import shipped_slots
+from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 
 from tests.support.builders import new_job, outcome_failed
 
@@ -90,9 +91,10 @@ def _ingest_request(text: str) -> IngestRequest:
     )
 
 
-def _scope(text: str) -> Any:
+def _scope(text: str, *, peer: str | None = None) -> Any:
     value = text.encode("latin-1", "replace")
     names = ("cookie", "host", "origin", "referer", "authorization", "sec-fetch-site", "if-none-match", "range")
+    names += ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "content-type", "prefer")
     return {
         "type": "http",
         "method": "POST",
@@ -102,7 +104,7 @@ def _scope(text: str) -> Any:
         "query_string": value,
         "scheme": "http",
         "server": ("127.0.0.1", 80),
-        "client": (text, 7),
+        "client": (peer or text, 7),
         "headers": [(name.encode(), value) for name in names],
         "state": {},
     }
@@ -131,6 +133,9 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "dict[str, str]": [headers],
         "dict[str, str] | None": [headers],
         "Mapping[str, Any]": [_answer(text)],
+        "Mapping[str, Any] | None": [_answer(text)],
+        "entrypoints.http.protocol.forwarded.TrustedProxies": [TrustedProxies(["127.0.0.0/8"])],
+        "TrustedProxies": [TrustedProxies(["127.0.0.0/8"])],
         "dict[str, object]": [_answer(text)],
         "Collection[str]": [(text, "guest", "prompt")],
         "Iterable[str]": [(text, "guest", "prompt")],
@@ -153,7 +158,10 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "int | bytes": [7],
         "Slot": [shipped_slots()[0]],
         "list[core.domain.media.Picture]": [[]],
-        "Scope": [_scope(text)],
+        "Scope": [_scope(text), _scope(text, peer="127.0.0.1")],
+        "list[bytes]": [[encoded] * 3],
+        "dict[bytes, list[bytes]]": [{key: [encoded] for key in (b"x-forwarded-for", b"x-forwarded-proto")}],
+        "Iterable[tuple[bytes, bytes]]": [[(b"x-forwarded-for", encoded), (b"forwarded", encoded)]],
         "litestar.connection.base.ASGIConnection[Any, Any, Any, Any]": [ASGIConnection(_scope(text))],
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
