@@ -19,6 +19,7 @@ from ..adapters.postgres import (
     PostgresAuditLog,
     PostgresDatabaseStatus,
     PostgresFailureCounter,
+    PostgresGuestData,
     PostgresIngestRequestRepository,
     PostgresJobLog,
     PostgresJobQueue,
@@ -55,6 +56,7 @@ from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.repositories.audit_log import AuditLog
+from ..core.ports.repositories.guest_data import GuestData
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.job_log import JobLog
 from ..core.ports.repositories.job_repository import JobRepository
@@ -77,8 +79,10 @@ from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.jobs.completion import JobCompletion
 from ..core.services.jobs.end_watch import JobEndWatch
+from ..core.services.jobs.erasure import GuestErasure
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
+from ..core.services.jobs.guest_files import GuestFiles
 from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
@@ -161,6 +165,7 @@ class PostgresAdapters(Provider):
     jobs = provide(PostgresJobRepository, provides=JobRepository)
     log = provide(PostgresJobLog, provides=JobLog)
     results = provide(PostgresResultIndex, provides=ResultIndex)
+    guests = provide(PostgresGuestData, provides=GuestData)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
@@ -323,6 +328,8 @@ class CoreServices(Provider):
         await service.close()
 
     rescue = provide(LateRescue)
+    guest_files = provide(GuestFiles)
+    erasure = provide(GuestErasure)
     slot_service = provide(SlotService)
     template_service = provide(TemplateService)
     webhook_service = provide(WebhookService)

@@ -11,6 +11,7 @@ from photochanger.core.ports.accounts import AdminRepository, FailureCounter, Re
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
@@ -31,6 +32,7 @@ BACKEND_PORTS: dict[str, type] = {
     "jobs": JobRepository,
     "log": JobLog,
     "results": ResultIndex,
+    "guests": GuestData,
     "slots": SlotRepository,
     "settings": SettingsRepository,
     "secrets": SecretRepository,

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from ...core.domain.errors import ConfigurationError
+from ...core.domain.outside_text import cut
 from .host_names import is_address, normal_host
 
 PRIVATE_HOSTS_VARIABLE = "PHOTOCHANGER_PRIVATE_HOSTS"
@@ -48,7 +49,8 @@ class AddressRefused(Exception):
 
 def shown(host: str) -> str:
     """A host name that came from outside, fit for a sentence in a log."""
-    visible = "".join(character if character.isprintable() else "?" for character in host)
+    start = cut(host, _SHOWN_CHARACTERS + 1)
+    visible = "".join(character if character.isprintable() else "?" for character in start)
     return visible if len(visible) <= _SHOWN_CHARACTERS else visible[:_SHOWN_CHARACTERS] + "…"
 
 

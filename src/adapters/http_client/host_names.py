@@ -14,6 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 MAX_HOST_CHARS = 1024
 """Longer names are refused before anything looks at them; a name has 253 characters at most."""
 
+MAX_URL_CHARS = 8192
+"""The longest URL that is used; signed links to pictures have some thousand characters."""
+
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
 )
@@ -49,7 +52,7 @@ def is_address(name: str) -> bool:
 
 def normal_url(url: str) -> str | None:
     """An http or https URL with its host in the normal form; None for any other text, and where it names a user."""
-    if not url.isprintable() or " " in url or "\\" in url:
+    if len(url) > MAX_URL_CHARS or not url.isprintable() or " " in url or "\\" in url:
         return None
     try:
         parts = urlsplit(url)

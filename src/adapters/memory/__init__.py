@@ -12,6 +12,7 @@ from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.repositories.audit_log import AuditLog
+from ...core.ports.repositories.guest_data import GuestData
 from ...core.ports.repositories.ingest_requests import IngestRequestRepository
 from ...core.ports.repositories.job_log import JobLog
 from ...core.ports.repositories.job_repository import JobRepository
@@ -29,6 +30,7 @@ from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
 from .ingest_requests import MemoryIngestRequestRepository
+from .jobs.guest_data import MemoryGuestData
 from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
@@ -53,6 +55,7 @@ __all__ = [
     "MemoryAuditLog",
     "MemoryDatabase",
     "MemoryFailureCounter",
+    "MemoryGuestData",
     "MemoryIngestRequestRepository",
     "MemoryJobLog",
     "MemoryJobQueue",
@@ -87,6 +90,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     audit = MemoryAuditLog()
     secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
+    media = MemoryMediaRepository()
     return {
         Clock: clock,
         DatabaseStatus: database,
@@ -98,7 +102,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         SlotRepository: slots,
         SettingsRepository: MemorySettingsRepository(audit, secrets),
         SecretRepository: secrets,
-        MediaRepository: MemoryMediaRepository(),
+        MediaRepository: media,
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
         ProviderLimits: MemoryProviderLimits(database),
@@ -111,5 +115,6 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: MemoryWorkerRegistry(clock),
-        IngestRequestRepository: MemoryIngestRequestRepository(),
+        IngestRequestRepository: MemoryIngestRequestRepository(database),
+        GuestData: MemoryGuestData(database, media, audit),
     }

@@ -9,6 +9,7 @@ from .database import Database
 from .embedded.programs import EmbeddedServerError
 from .embedded.server import EmbeddedServer
 from .ingest_requests import PostgresIngestRequestRepository
+from .jobs.guest_data import PostgresGuestData
 from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
@@ -45,6 +46,7 @@ __all__ = [
     "PostgresAuditLog",
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
+    "PostgresGuestData",
     "PostgresIngestRequestRepository",
     "PostgresJobLog",
     "PostgresJobQueue",

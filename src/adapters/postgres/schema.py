@@ -107,6 +107,8 @@ jobs = Table(
     Column("abandoned_at", _moment),
     Column("answered_at", _moment),
     Column("inline_preview", LargeBinary),
+    Column("erased_at", _moment),
+    Column("forgotten_at", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -123,6 +125,12 @@ Index(
 )
 Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
 Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
+Index(
+    "jobs_without_result",
+    jobs.c.finalized_at,
+    postgresql_where=text("finalized_at IS NOT NULL AND result_stem IS NULL AND forgotten_at IS NULL"),
+)
+Index("jobs_erased", jobs.c.erased_at, postgresql_where=text("erased_at IS NOT NULL AND forgotten_at IS NULL"))
 Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
 Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
 

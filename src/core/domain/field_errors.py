@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import msgspec
 
+from .outside_text import cut
+
 TYPES: Mapping[str, str] = {
     "object": "a JSON object",
     "array": "a list",
@@ -146,7 +148,7 @@ def below(place: str, name: str) -> str:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
+        return cut(", ".join(cut(str(item)) for item in value))
     if isinstance(value, float):
         return f"{value:.15g}"
-    return TYPES.get(value, str(value)) if name == "expected" else str(value)
+    return cut(TYPES.get(value, str(value)) if name == "expected" else str(value))

@@ -23,7 +23,7 @@ from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
 from .api.audit import list_audit
 from .api.events import events
-from .api.jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
+from .api.jobs import cancel_job, erase_job, get_job, get_job_logs, get_job_photo, list_jobs
 from .api.last_request import get_last_request
 from .api.media import purge, register_media
 from .api.overview import overview
@@ -94,6 +94,7 @@ ROUTES = [
     get_job_logs,
     get_job_photo,
     cancel_job,
+    erase_job,
     events,
     list_audit,
     status,
