@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from dishka import AsyncContainer
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
 from litestar.exceptions import ValidationException
-from litestar.types import ASGIApp
+from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp, Guard
 
 from ...core.ports.clock import Clock
 from ...core.ports.image_tool import ImageTool
@@ -128,7 +131,7 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
     )
     app = Litestar(
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
-        guards=[refuse_encoded_body, guard],
+        guards=[_guard(guard)],
         before_send=[send_kept_session],
         cors_config=_cors(settings.cors_origins),
         exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
@@ -151,6 +154,16 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         proxies=TrustedProxies(settings.trusted_proxies),
         hosts=hosts,
     )
+
+
+def _guard(access: AccessGuard) -> Guard:
+    """One guard of all routes: Litestar copies the handler for each."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        refuse_encoded_body(connection)
+        await access(connection, handler)
+
+    return guard
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ...domain.audit import WRONG_PASSWORDS
 from ...ports.accounts import FailureCounter, RevokedTokens
 from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
@@ -14,6 +15,9 @@ _AUDIT_LIFE = timedelta(days=400)
 
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How much later than its expiry a revoked token is forgotten: another host's clock may be behind."""
+
+_FAILURE_LIFE = timedelta(days=30)
+"""Retention of wrong passwords, which anonymous requests cause."""
 
 
 class AuthRetention:
@@ -28,6 +32,7 @@ class AuthRetention:
     def tasks(self) -> list[MaintenanceTask]:
         return [
             MaintenanceTask("audit_entries", self._delete_audit_entries),
+            MaintenanceTask("failed_passwords", self._delete_failures),
             MaintenanceTask("failure_counts", lambda: self._failures.prune(now=self._clock.now())),
             MaintenanceTask(
                 "revoked_tokens", lambda: self._revoked.prune(before=self._clock.now() - _CLOCK_DIFFERENCE)
@@ -37,3 +42,7 @@ class AuthRetention:
     async def _delete_audit_entries(self) -> int:
         before = self._clock.now() - _AUDIT_LIFE
         return await in_batches(lambda: self._audit.prune(before=before, limit=BATCH))
+
+    async def _delete_failures(self) -> int:
+        before = self._clock.now() - _FAILURE_LIFE
+        return await in_batches(lambda: self._audit.prune(before=before, limit=BATCH, actions=WRONG_PASSWORDS))
