@@ -13,11 +13,11 @@ from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 _AUDIT_LIFE = timedelta(days=400)
 """Retention of the audit log: more than a season and the one before it."""
 
-_FAILURE_LIFE = timedelta(days=30)
-"""Retention of wrong passwords, which anonymous requests cause."""
-
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How much later than its expiry a revoked token is forgotten: another host's clock may be behind."""
+
+_FAILURE_LIFE = timedelta(days=30)
+"""Retention of wrong passwords, which anonymous requests cause."""
 
 
 class AuthRetention:
