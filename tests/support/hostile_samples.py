@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
-from photochanger.core.domain.accounts import Actor, Permission
+from photochanger.core.domain.accounts import Actor, Identity, Permission
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
 from photochanger.core.domain.job import Job, JobState
@@ -115,6 +115,13 @@ def _job(text: str) -> Job:
     return Job(spec=spec, state=JobState.FAILED, outcome=outcome_failed(spec, error_detail=text))
 
 
+def _identity(text: str) -> Identity:
+    now = datetime.now(UTC)
+    return Identity(
+        username=text, permissions=frozenset(), issued_at=now, expires_at=now + timedelta(hours=1), token_id=text
+    )
+
+
 def samples(text: str) -> dict[Any, list[Any]]:
     """Values by the annotation of a parameter."""
     pairs = [(text, text), ("user-agent", text), ("password", text), ("guest", text)]
@@ -154,6 +161,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "Callable[[str], bool]": [lambda _: False],
         "Job": [_job(text)],
         "Actor": [Actor(text, text)],
+        "Identity": [_identity(text)],
         "Collection[core.domain.accounts.Permission]": [tuple(Permission)],
         "int | bytes": [7],
         "Slot": [shipped_slots()[0]],
