@@ -12,10 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 
 HOST = "127.0.0.1"
 STRANGERS = tuple(f"127.0.0.{number}" for number in range(2, 251))
-"""The camera is 127.0.0.1."""
+"""Those of strangers; the camera has another one."""
 
 _PAUSE_SECONDS = 0.1
 """Between two connections of a stranger, so that the generator takes little of the machine."""
+
+PATIENCE_SECONDS = 75.0
+"""When a client hangs up."""
 
 _SMALL_BUFFER = 4096
 _SPARE_DESCRIPTORS = 200
@@ -78,12 +81,12 @@ class Wire:
             await asyncio.sleep(0.5)
 
 
-def post(port: int, request: bytes, address: str) -> int | None:
-    """The status of one request from this address, without a crowd; None where the connection ended without one."""
+def post(port: int, request: bytes, address: str, *, patience: float = PATIENCE_SECONDS) -> int | None:
+    """The status of one request from this address, without a crowd; None where none came in time."""
 
     async def answered() -> int | None:
-        with contextlib.suppress(OSError):
-            async with connected(port, address) as connection:
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            async with asyncio.timeout(patience), connected(port, address) as connection:
                 return await Wire(connection, lambda: None).post(request)
         return None
 
@@ -109,7 +112,7 @@ class Crowd:
     """Strangers that repeat an attack, each from its address, until the crowd is sent away or the rounds are over."""
 
     def __init__(
-        self, port: int, attack: Attack, *, strangers: int, addresses: Sequence[str] = STRANGERS, rounds: int = 1_000
+        self, port: int, attack: Attack, *, strangers: int, addresses: Sequence[str] = STRANGERS, rounds: int
     ) -> None:
         self.answers: Counter[int | None] = Counter()
         """How the connections ended: by a status, or None for closed or refused ones."""

@@ -18,6 +18,9 @@ from tests.support.service import PASSWORD
 
 WRONG = "not-the-password"
 FEW, MANY = 16, 1_100
+ENDLESS = 1_000
+"""More rounds than any test lasts."""
+
 SLOW_SECONDS = 1.0
 """Between two bytes of a slow client."""
 
@@ -31,7 +34,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     attack: Callable[[str], Attack]
     strangers: int
     addresses: Sequence[str] = STRANGERS
-    rounds: int = 1_000
+    rounds: int = ENDLESS
     reads: bool = False
 
 
@@ -93,7 +96,7 @@ def pictures() -> dict[str, list[Scenario]]:
                 name=f"{what}, {which}",
                 attack=_posting(partial(_form, file, after=password)),
                 strangers=strangers,
-                rounds=4,
+                rounds=2,
             )
             for which, password in passwords.items()
         ]
@@ -109,7 +112,7 @@ def large_forms(*, addresses: Sequence[str] = STRANGERS) -> list[Scenario]:
             attack=_posting(partial(_form, _large_photo, before=before, after=after, chunked=chunked)),
             strangers=FEW,
             addresses=addresses,
-            rounds=2,
+            rounds=1,
         )
         for which, before, after, chunked in (
             ("no password", None, None, True),

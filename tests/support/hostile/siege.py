@@ -6,7 +6,7 @@ from tests.support import photos
 from tests.support.hostile import files
 from tests.support.hostile.camera import Camera, Shot
 from tests.support.hostile.crowd import Crowd
-from tests.support.hostile.scenarios import Scenario
+from tests.support.hostile.scenarios import ENDLESS, Scenario
 from tests.support.hostile.target import LARGE_SLOT, MEMORY_LIMIT, MIB, Target
 from tests.support.service import PASSWORD
 
@@ -27,6 +27,8 @@ def besiege(target: Target, scenario: Scenario) -> Crowd:
     )
     with crowd.around():
         during = camera.shoot(SHOTS)
+        if scenario.rounds != ENDLESS:
+            crowd.finish()
     assert_answered(*first, *during, *camera.shoot(1))
     assert target.watch.peak_memory <= MEMORY_LIMIT, (
         f"{target.watch.peak_memory // MIB} MiB; the most of each process: {target.watch.memory_by_process()}"
