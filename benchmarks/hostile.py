@@ -21,7 +21,6 @@ from tests.support.hostile.crowd import STRANGERS, Crowd, post
 from tests.support.hostile.scenarios import ENDLESS, WRONG, Scenario
 from tests.support.hostile.siege import assert_answered, large_result
 from tests.support.hostile.target import MIB, Target, limited
-from tests.support.service import PASSWORD
 
 from .ingest import percentiles
 
