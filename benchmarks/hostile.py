@@ -3,11 +3,11 @@ and the work for one request that is refused."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -27,6 +27,9 @@ from .ingest import percentiles
 ADMIN_PASSWORD = "an-administrators-password"
 
 _REFUSED = 40
+_KIND_SECONDS = 30.0
+"""Requests of one kind that are sent one after the other, and the time after which there are no more."""
+
 _AT_ONCE = 16
 _IDLE_SECONDS = 5.0
 _FREE_BYTES = 700 * MIB
@@ -65,7 +68,7 @@ def measure(folder: Path, *, shots: int, only: str) -> dict[str, Any]:
 def _scenarios() -> list[Scenario]:
     return [
         Scenario(name="nobody", attack=scenarios.connections()[0].attack, strangers=0),
-        *chain.from_iterable(scenarios.pictures().values()),
+        *itertools.chain.from_iterable(scenarios.pictures().values()),
         *scenarios.large_forms(),
         *scenarios.connections(),
         *scenarios.wrong_passwords(),
@@ -146,40 +149,39 @@ def _refused(target: Target) -> list[dict[str, Any]]:
         "many scans, no password": files.form(files.many_scans()),
     }
     idle = _cpu_of(target, lambda: time.sleep(_IDLE_SECONDS)) / _IDLE_SECONDS
-    rows = []
-    for kind, body in kinds.items():
-        request = files.request(body)
-        count = _REFUSED if len(body) < 10 * MIB else _REFUSED // 4
-        addresses = STRANGERS[:count]
-        _settled(target)
-        target.watch.reset()
-        before = target.watch.peak_memory
-        statuses: list[int | None] = []
+    return [_refusal(target, kind, files.request(body), idle) for kind, body in kinds.items()]
 
-        def in_turn(request: bytes = request, addresses: tuple[str, ...] = addresses) -> None:
-            statuses.extend(post(target.port, request, address) for address in addresses)  # noqa: B023
 
-        started = time.perf_counter()
-        used = _cpu_of(target, in_turn) - idle * (time.perf_counter() - started)
-        one = target.watch.peak_memory - before
-        _settled(target)
-        target.watch.reset()
-        before = target.watch.peak_memory
-        with ThreadPoolExecutor(_AT_ONCE) as clients:
-            at_once = list(
-                clients.map(lambda address: post(target.port, request, address), STRANGERS[100 : 100 + _AT_ONCE])  # noqa: B023
-            )
-        rows.append(
-            {
-                "request": kind,
-                "cpu_ms": round(used / count * 1000, 1),
-                "memory_mib": round(one / MIB, 1),
-                "memory_of_each_at_once_mib": round((target.watch.peak_memory - before) / MIB / _AT_ONCE, 1),
-                "answers": sorted({str(status) for status in (*statuses, *at_once)}),
-            }
-        )
-        print(rows[-1], flush=True)
-    return rows
+def _refusal(target: Target, kind: str, request: bytes, idle: float) -> dict[str, Any]:
+    """Requests of one kind, one after the other, then some at once. `idle`: CPU seconds of each second without any."""
+    _settled(target)
+    target.watch.reset()
+    before = target.watch.peak_memory
+    statuses: list[int | None] = []
+
+    def in_turn() -> None:
+        until = time.perf_counter() + _KIND_SECONDS
+        addresses = itertools.takewhile(lambda _: time.perf_counter() < until, STRANGERS[:_REFUSED])
+        statuses.extend(post(target.port, request, address) for address in addresses)
+
+    started = time.perf_counter()
+    used = _cpu_of(target, in_turn) - idle * (time.perf_counter() - started)
+    one = target.watch.peak_memory - before
+    _settled(target)
+    target.watch.reset()
+    before = target.watch.peak_memory
+    with ThreadPoolExecutor(_AT_ONCE) as clients:
+        others = STRANGERS[100 : 100 + _AT_ONCE]
+        at_once = list(clients.map(lambda address: post(target.port, request, address), others))
+    row = {
+        "request": kind,
+        "cpu_ms": round(used / len(statuses) * 1000, 1),
+        "memory_mib": round(one / MIB, 1),
+        "memory_of_each_at_once_mib": round((target.watch.peak_memory - before) / MIB / _AT_ONCE, 1),
+        "answers": sorted({str(status) for status in (*statuses, *at_once)}),
+    }
+    print(row, flush=True)
+    return row
 
 
 def _cpu_of(target: Target, work: Callable[[], object]) -> float:
