@@ -110,9 +110,10 @@ def working(home: Path, **settings: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
+def serving(home: Path, *arguments: str, launcher: tuple[str, ...] = (), **settings: str) -> Iterator[Service]:
     """A service on a free port, stopped at the end if the test has not done so.
 
+    `launcher` is a command that becomes the service once it has set what holds for it.
     A database that is given has been migrated. Its window is LONG_WINDOW, unless the test sets one.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -121,7 +122,7 @@ def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     log = home / "service.log"
     with log.open("a") as output:
         process = subprocess.Popen(
-            command("serve", *arguments),
+            (*launcher, *command("serve", *arguments)),
             env=environment(home, port="0", **settings),
             stdout=subprocess.PIPE,
             stderr=output,
