@@ -241,7 +241,7 @@ def odd_requests() -> dict[str, bytes]:
         "an offer of a websocket": get + websocket,
         "two hosts": get + b"Host: elsewhere.example\r\n\r\n",
         "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
-        "another host": b"GET /healthz HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+        "another host": b"GET /api/me HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
         "garbage": bytes(range(256)) * 16,
         "zeros": bytes(4096),
         "a TLS hello": client_hello(),
