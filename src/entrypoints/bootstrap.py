@@ -9,9 +9,12 @@ import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, migrate
-from ..core.domain.slots.slot import shipped_slots
+from ..core.domain.ingest_request import PasswordCheck
+from ..core.domain.slots.slot import SLOT_IDS, shipped_slots
+from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.slot_repository import SlotRepository
 from ..core.services.auth.admins import AdminService
+from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.settings.service import SettingsService
 from .config import Settings
 
@@ -57,6 +60,16 @@ async def seed_quietly(container: AsyncContainer) -> None:
     await _seed_ingest(container, settings)
     if settings.admin_username is not None and settings.admin_password is not None:
         await (await container.get(AdminService)).ensure_first(settings.admin_username, settings.admin_password)
+
+
+async def recognise_cameras(container: AsyncContainer) -> None:
+    """Note the addresses of the slots' last requests with a right password as known: a restart forgets no camera."""
+    known = await container.get(KnownAddresses)
+    requests = await container.get(IngestRequestRepository)
+    for slot_id in SLOT_IDS:
+        request = await requests.last(slot_id)
+        if request is not None and request.password is PasswordCheck.RIGHT:
+            known.note(request.address)
 
 
 def print_initial_credentials(first: InitialCredentials) -> None:

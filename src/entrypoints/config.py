@@ -182,6 +182,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 256 * MIB
     workers: Annotated[int, Meta(ge=0, le=256, description="Concurrent jobs of this host; 0 runs no workers here.")] = 4
+    hang_limit: Annotated[
+        timedelta,
+        _duration(
+            "seconds",
+            (timedelta(seconds=2), timedelta(minutes=10)),
+            "How long a process may hang before it is ended and replaced.",
+        ),
+    ] = timedelta(seconds=15)
     history: Annotated[
         timedelta,
         _duration(

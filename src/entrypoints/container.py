@@ -67,6 +67,8 @@ from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.admins import AdminService
+from ..core.services.auth.attempts import Attempts
+from ..core.services.auth.failure_log import FailureLog
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
@@ -102,6 +104,7 @@ from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import HistoryPeriod, Retention
 from ..core.services.stats.service import StatsQueries
 from ..core.services.support.concurrency import Supervisor
+from ..core.services.support.passwords import Passwords
 from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
@@ -131,6 +134,7 @@ class PostgresAdapters(Provider):
                 yield database
             return
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        supervisor.at_forced_end(server.close)
         try:
             async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
                 await asyncio.to_thread(server.ensure_database, DATABASE)
@@ -274,11 +278,28 @@ class CoreServices(Provider):
     provider_keys = provide(ProviderKeys)
     space = provide(DiskSpace)
     upload_budget = provide(UploadBudget)
+    passwords = provide(Passwords)
     throttle = provide(LoginThrottle)
     known_addresses = provide(KnownAddresses)
+    attempts = provide(Attempts)
+
+    @provide
+    async def failure_log(self, audit: AuditLog, clock: Clock) -> AsyncIterator[FailureLog]:
+        failure_log = FailureLog(audit, clock)
+        yield failure_log
+        await failure_log.close()
+
     signing_keys = provide(SigningKeys)
     admins = provide(AdminService)
-    auth = provide(AuthService)
+
+    @provide
+    async def auth(
+        self, settings: SettingsService, slots: SlotRepository, passwords: Passwords, attempts: Attempts
+    ) -> AsyncIterator[AuthService]:
+        auth = AuthService(settings, slots, passwords, attempts)
+        yield auth
+        await auth.close()
+
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
     intake = provide(PhotoIntake)

@@ -138,7 +138,7 @@ async def test_concurrent_changes_are_all_kept(backend: SimpleNamespace) -> None
         return msgspec.structs.replace(now, password_hash=str(int(now.password_hash) + 1)), entry()
 
     async def renew() -> bool:
-        renewed: bool = await backend.admins.renew_hash("ada", hash="100", expected_hash="0")
+        renewed: bool = await backend.admins.renew_hash("ada", hash="100", digest=None, expected_hash="0")
         return renewed
 
     renewed, *_ = await asyncio.gather(renew(), *(backend.admins.change(count_up) for _ in range(8)))
@@ -151,16 +151,16 @@ async def test_a_hash_is_renewed_only_if_it_is_still_the_expected_one(backend: S
     ada, bob = admin("ada", password_hash="old"), admin("bob", password_hash="old")
     await backend.admins.add(ada)
     await backend.admins.add(bob)
-    assert not await backend.admins.renew_hash("ada", hash="new", expected_hash="another")
-    assert not await backend.admins.renew_hash("nobody", hash="new", expected_hash="old")
+    assert not await backend.admins.renew_hash("ada", hash="new", digest="d", expected_hash="another")
+    assert not await backend.admins.renew_hash("nobody", hash="new", digest="d", expected_hash="old")
     assert await backend.admins.all() == [ada, bob]
-    assert await backend.admins.renew_hash("ada", hash="new", expected_hash="old")
-    assert await backend.admins.all() == [admin("ada", password_hash="new"), bob]
+    assert await backend.admins.renew_hash("ada", hash="new", digest="d", expected_hash="old")
+    assert await backend.admins.all() == [admin("ada", password_hash="new", password_digest="d"), bob]
 
 
 async def test_a_renewed_hash_leaves_tokens_as_they_are(backend: SimpleNamespace) -> None:
     before = admin("ada", password_hash="old", tokens_from=LATER - timedelta(days=1))
     await backend.admins.add(before)
-    await backend.admins.renew_hash("ada", hash="new", expected_hash="old")
+    await backend.admins.renew_hash("ada", hash="new", digest="d", expected_hash="old")
     (after,) = await backend.admins.all()
     assert after.tokens_from == before.tokens_from

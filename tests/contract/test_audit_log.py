@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from photochanger.core.domain.accounts import Actor
-from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
+from photochanger.core.domain.audit import WRONG_PASSWORDS, AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.pagination import Position
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +115,16 @@ async def test_only_entries_from_before_the_moment_are_pruned(backend: SimpleNam
     assert await found(backend) == [newer, kept]
     assert old not in await found(backend)
     assert await backend.audit.prune(before=NOW, limit=10) == 0
+
+
+async def test_entries_of_some_actions_are_pruned_alone(backend: SimpleNamespace) -> None:
+    login, failed = await appended(backend, entry(minutes=-2), entry(AuditAction.LOGIN_FAILED, minutes=-1))
+    recent = entry(AuditAction.INGEST_PASSWORD_FAILED, minutes=1)
+    await appended(backend, recent)
+    assert await backend.audit.prune(before=NOW, limit=10, actions=[]) == 0
+    assert await backend.audit.prune(before=NOW, limit=10, actions=WRONG_PASSWORDS) == 1
+    assert await found(backend) == [recent, login]
+    assert failed not in await found(backend)
 
 
 async def test_pruning_stops_at_the_limit(backend: SimpleNamespace) -> None:

@@ -127,6 +127,39 @@ def test_a_secret_that_is_not_to_be_had_is_told_and_asked_for_again() -> None:
     assert box.open(box.seal(PLAIN, purpose=PURPOSE), purpose=PURPOSE) == PLAIN
 
 
+def test_a_digest_depends_on_text_purpose_and_secret(make_box: MakeBox, box: SecretBox) -> None:
+    digest = box.digest("text", purpose=PURPOSE)
+    assert len(digest) == 32
+    assert digest == make_box(SECRET).digest("text", purpose=PURPOSE)
+    others = [
+        box.digest("text ", purpose=PURPOSE),
+        box.digest("text", purpose=f"{PURPOSE}t"),
+        box.digest(f"{PURPOSE}text", purpose=""),
+        box.digest("", purpose=f"{PURPOSE}text"),
+        make_box("x" * 40).digest("text", purpose=PURPOSE),
+        box.digest("\ud800", purpose=PURPOSE),
+    ]
+    assert len({digest, *others}) == 7
+    assert box.digest("text", purpose=PURPOSE) == digest
+
+
+def test_a_digest_asks_for_the_secret_as_sealing_does() -> None:
+    def missing() -> str:
+        raise SecretKeyUnavailable("gone")
+
+    answers = iter([missing, lambda: SECRET])
+    box = AesSecretBox(lambda: next(answers)())
+    with pytest.raises(SecretKeyUnavailable):
+        box.digest("text", purpose=PURPOSE)
+    assert box.digest("text", purpose=PURPOSE)
+    assert box.open(box.seal(PLAIN, purpose=PURPOSE), purpose=PURPOSE) == PLAIN
+
+
+def test_stored_digests_stay_valid(box: SecretBox) -> None:
+    kept = "5bade1b5322101690e36ac725fd9e313e26fa94476a52c0fe37ef6f64ec3e02d"
+    assert box.digest("text", purpose=PURPOSE).hex() == kept
+
+
 def test_what_earlier_versions_sealed_still_opens(box: SecretBox) -> None:
     kept = "v1.8rbfnJBZKSrKWr4KM60sB_pg4JBmGIu1WqyNw_zh6SZiYN2uo7FrXm-jbatlbTVZHiyo"
     assert box.open(kept, purpose=PURPOSE) == PLAIN

@@ -13,6 +13,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import SlotNotFound, TemplateNotFound
 from photochanger.core.domain.media import MediaKind, TemplateMedia
+from photochanger.core.domain.settings import StoredPassword
 from photochanger.core.domain.slots.slot import (
     SLOT_IDS,
     Branded,
@@ -56,6 +57,7 @@ FULL = Slot(
     ),
     max_upload_bytes=2**33,
     gallery_open_until=datetime(2026, 6, 1, tzinfo=UTC),
+    ingest_password=StoredPassword("a hash", datetime(2026, 5, 1, tzinfo=UTC), "ada", "a digest"),
 )
 
 
@@ -71,6 +73,23 @@ async def test_all_slots_come_by_id_as_they_were_added(backend: SimpleNamespace)
     slots = await backend.slots.all()
     assert [slot.id for slot in slots] == [*SLOT_IDS]
     assert [msgspec.structs.replace(slot, updated_at=None) for slot in slots] == [*shipped_slots()]
+
+
+async def test_an_ingest_password_is_replaced_only_if_its_hash_is_the_expected_one(shipped: SimpleNamespace) -> None:
+    old = StoredPassword("old", datetime(2026, 5, 1, tzinfo=UTC), "ada")
+    new = msgspec.structs.replace(old, hash="new", digest="digest")
+    assert not await shipped.slots.replace_ingest_password("slot-007", new, expected_hash="old")
+    slot = await shipped.slots.get("slot-007")
+    saved = await shipped.slots.save(msgspec.structs.replace(slot, ingest_password=old), expected_version=1)
+    assert not await shipped.slots.replace_ingest_password("slot-007", new, expected_hash="another")
+    assert not await shipped.slots.replace_ingest_password("slot-016", new, expected_hash="old")
+    assert await shipped.slots.get("slot-007") == saved
+    assert await shipped.slots.replace_ingest_password("slot-007", new, expected_hash="old")
+    assert await shipped.slots.get("slot-007") == msgspec.structs.replace(saved, ingest_password=new)
+    removed = await shipped.slots.save(msgspec.structs.replace(saved, ingest_password=None), expected_version=2)
+    assert removed.ingest_password is None
+    assert await shipped.slots.get("slot-007") == removed
+    assert not await shipped.slots.replace_ingest_password("slot-007", new, expected_hash="new")
 
 
 async def test_an_unknown_slot_is_not_found(shipped: SimpleNamespace) -> None:

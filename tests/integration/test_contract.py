@@ -24,7 +24,7 @@ DESCRIBED = yaml.safe_load(CONTRACT.read_text())
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The whole service; generated requests are refused long before they cost a picture."""
-    with serving(tmp_path_factory.mktemp("contract"), workers="1") as running:
+    with serving(tmp_path_factory.mktemp("contract"), workers="1", sync_response_seconds="60") as running:
         yield running
 
 

@@ -38,7 +38,7 @@ def test_a_service_whose_sweeper_fails_shuts_down_with_an_error(tmp_path: Path, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=180,
     )
     assert served.returncode == 1
     assert "maintenance task failure_counts failed: unforeseen error" in served.stderr

@@ -105,7 +105,7 @@ def test_the_last_one_out_stops_it(folder: Path) -> None:
     server.close()
     assert is_running(folder)
     assert ask(server, "select 1") == (1,)
-    other.communicate(timeout=60)
+    other.communicate(timeout=180)
     assert other.returncode == 0
     assert not is_running(folder)
 

@@ -28,7 +28,7 @@ def figures(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def scraped(address: str) -> dict[str, dict[tuple[str, ...], float]]:
-    return figures(httpx.get(f"{address}/metrics", timeout=60).raise_for_status().text)
+    return figures(httpx.get(f"{address}/metrics", timeout=180).raise_for_status().text)
 
 
 def jobs_ended(service: Service) -> float:
@@ -38,7 +38,7 @@ def jobs_ended(service: Service) -> float:
 def calls_with_exemplars(address: str) -> str:
     """The lines of calls to providers that show a trace."""
     page = (
-        httpx.get(f"{address}/metrics", timeout=60, headers={"Accept": "application/openmetrics-text"})
+        httpx.get(f"{address}/metrics", timeout=180, headers={"Accept": "application/openmetrics-text"})
         .raise_for_status()
         .text
     )
@@ -132,9 +132,9 @@ def test_a_worker_of_its_own_serves_its_figures(tmp_path: Path, postgres_url: st
     settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
     with serving(tmp_path, "--workers", "0", **settings) as service, working(tmp_path, **settings) as address:
         assert service.send(photos.jpeg(160, 120)).status_code == 200
-        eventually(lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address, timeout=60).text))
+        eventually(lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address, timeout=180).text))
         assert "photochanger_jobs_ended_total" not in scraped(service.address)
-        openmetrics = httpx.get(address, timeout=60, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        openmetrics = httpx.get(address, timeout=180, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
         assert openmetrics.text.endswith("# EOF\n")
 
@@ -147,7 +147,7 @@ def test_a_port_for_figures_that_is_taken_is_named(tmp_path: Path, postgres_url:
             env=environment(tmp_path, database_url=postgres_url, metrics_port=taken),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
     assert ended.returncode == 2
     assert "PHOTOCHANGER_METRICS_PORT" in ended.stderr

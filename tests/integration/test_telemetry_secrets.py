@@ -136,7 +136,7 @@ def test_nothing_secret_and_no_picture_is_in_any_log_line_span_or_figure(tmp_pat
         with opened(tmp_path, postgres_url, collector) as (service, stand_in, receiver):
             secrets = spend(service, stand_in, receiver)
             pages = [
-                httpx.get(f"{service.address}/metrics", timeout=60, headers={"Accept": kind})
+                httpx.get(f"{service.address}/metrics", timeout=180, headers={"Accept": kind})
                 for kind in ("text/plain", OPEN)
             ]
         told = {"log": service.log.read_bytes(), "export": b"".join(collector.bodies)}

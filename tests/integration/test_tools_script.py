@@ -52,7 +52,7 @@ class Machine:
         environment = {"PATH": str(self.folder / "bin"), "MACHINE": str(self.folder)}
         script = [str(self.folder / "bin/bash"), "scripts/test-tools"]
         return subprocess.run(
-            script, cwd=self.folder / "checkout", env=environment, capture_output=True, text=True, timeout=60
+            script, cwd=self.folder / "checkout", env=environment, capture_output=True, text=True, timeout=180
         )
 
     def asked(self) -> list[str]:

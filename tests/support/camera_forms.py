@@ -55,7 +55,7 @@ class Camera:
         self.read += 1
         return self._messages.pop(0)
 
-    async def check_ingest_password(self, password: str, *, address: str) -> None:
+    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> None:
         self.checked.append(password)
         if password != "right":
             raise InvalidPassword("The ingest password is wrong.")
@@ -64,7 +64,7 @@ class Camera:
     async def missing_password(self, address: str) -> None:
         self.without_password.append(address)
 
-    def was_right(self, text: str) -> bool:
+    def was_right(self, text: str, slot_id: str) -> bool:
         return text in self.accepted
 
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:

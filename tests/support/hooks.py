@@ -135,7 +135,7 @@ class Hooks:
     async def until(self, true: Callable[[], Any]) -> None:
         """Let tasks and threads get on until something is so, and then until they can do no more without time passing
         in this world."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not true():  # noqa: ASYNC110 - what is waited for is the state of other tasks
                 await asyncio.sleep(0)
         await self.clock.advance(timedelta(0))

@@ -279,7 +279,7 @@ async def running(app: Any, places: Places | None = None) -> AsyncIterator[int]:
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Return once `look` says so, looking again after every turn of the loop; fails when it never does."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await look():  # noqa: ASYNC110 - what is looked at signals no change
             await asyncio.sleep(0)
 

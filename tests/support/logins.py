@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from photochanger.adapters.memory import FakeClock, memory_adapters
 from photochanger.adapters.security import AesSecretBox
@@ -14,7 +16,9 @@ from photochanger.core.ports.accounts import AdminRepository, FailureCounter, Pa
 from photochanger.core.ports.repositories.audit_log import AuditLog
 from photochanger.core.ports.secrets import SecretBox
 from photochanger.core.services.auth.admins import AdminService
+from photochanger.core.services.auth.attempts import Attempts
 from photochanger.core.services.auth.signing_keys import SigningKeys
+from photochanger.core.services.support.passwords import Passwords
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.container import make_container
 
@@ -43,6 +47,8 @@ class Process:
         self.audit = get_now(container, AuditLog)
         self.hasher = get_now(container, PasswordHasher)
         self.keys = get_now(container, SigningKeys)
+        self.attempts = get_now(container, Attempts)
+        self.passwords = get_now(container, Passwords)
         self.admins = get_now(container, AdminService)
 
     def another(self) -> Process:
@@ -52,6 +58,15 @@ class Process:
         """The token."""
         token, _ = await self.admins.login(username, password, address=address)
         return token
+
+    async def bring_along(self, username: str = "ada", password: str = PASSWORD) -> None:
+        """Store the hash of a password without a digest, as an import does."""
+        hash = await self.hasher.hash(password)
+
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, None]:
+            return msgspec.structs.replace(everyone[username], password_hash=hash, password_digest=None), None
+
+        await self.records.inner.change(edit)
 
     async def fail(self, username: str = "ada", password: str = "wrong", *, address: str = HERE) -> None:
         with pytest.raises(InvalidCredentials):

@@ -111,7 +111,7 @@ async def read_until(process: asyncio.subprocess.Process, text: bytes) -> bytes:
 
 async def held(gate: Gate, calls: int) -> None:
     """Wait until so many photos are with the provider; a command that has died sends none."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         await gate.held(calls)
 
 

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import psutil
 import psycopg
-from photochanger.adapters.postgres import Database, PostgresSlotRepository
+from photochanger.adapters.postgres import Database, EmbeddedServer, PostgresSlotRepository
 from photochanger.core.domain.slots.slot import Route, Slot
 from psycopg.types.json import Jsonb
 
@@ -114,7 +114,8 @@ def serving(home: Path, *arguments: str, launcher: tuple[str, ...] = (), **setti
     """A service on a free port, stopped at the end if the test has not done so.
 
     `launcher` is a command that becomes the service once it has set what holds for it.
-    A database that is given has been migrated. Its window is LONG_WINDOW, unless the test sets one.
+    A database that is given has been migrated. The window is LONG_WINDOW, unless the test sets one; that of an embedded
+    database is changed once the service runs, which notices within a second.
     """
     home.mkdir(parents=True, exist_ok=True)
     if "database_url" in settings and "sync_response_seconds" not in settings:
@@ -132,6 +133,9 @@ def serving(home: Path, *arguments: str, launcher: tuple[str, ...] = (), **setti
         assert process.stdout is not None
         address = next((line for line in process.stdout if "listens on" in line), None)
         assert address is not None, log.read_text()[-3000:]
+        if not {"database_url", "sync_response_seconds"} & settings.keys():
+            with EmbeddedServer.start(home / "postgres") as server:
+                set_window(server.url("photochanger"), LONG_WINDOW)
         yield Service(process, address.split()[-1], log)
     finally:
         if process.poll() is None:  # with its stop signal, so that nothing that it started outlives it

@@ -40,9 +40,9 @@ class MemoryAdminRepository:
             self._admins[admin.username] = admin
             self._audit.write(audit)
 
-    async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:
+    async def renew_hash(self, username: str, *, hash: str, digest: str | None, expected_hash: str) -> bool:
         admin = self._admins.get(username)
         if admin is None or admin.password_hash != expected_hash:
             return False
-        self._admins[username] = msgspec.structs.replace(admin, password_hash=hash)
+        self._admins[username] = msgspec.structs.replace(admin, password_hash=hash, password_digest=digest)
         return True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from ...core.domain.audit import AuditEntry
+from ...core.domain.audit import AuditAction, AuditEntry
 from ...core.domain.pagination import Page, Position
 
 
@@ -46,8 +47,10 @@ class MemoryAuditLog:
         page = tuple(found[:limit])
         return Page(page, Position(page[-1].at, page[-1].id) if len(found) > limit else None)
 
-    async def prune(self, *, before: datetime, limit: int) -> int:
-        old = [entry for entry in self.entries if entry.at < before][:limit]
+    async def prune(self, *, before: datetime, limit: int, actions: Collection[AuditAction] | None = None) -> int:
+        old = [entry for entry in self.entries if entry.at < before and (actions is None or entry.action in actions)][
+            :limit
+        ]
         for entry in old:
             self.entries.remove(entry)
         return len(old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from ...core.domain.accounts import MAX_FAILURES, WINDOW
+from ...core.domain.accounts import WINDOW, max_failures
 
 
 class MemoryFailureCounter:
@@ -19,15 +19,11 @@ class MemoryFailureCounter:
             since, count = self._counts.get(key, (now, 0))
             self._counts[key] = (now, 1) if since + WINDOW <= now else (since, count + 1)
 
-    async def succeeded(self, keys: Collection[str]) -> None:
-        for key in keys:
-            self._counts.pop(key, None)
-
     async def blocked(self, *, now: datetime, keys: Collection[str] | None = None) -> Mapping[str, datetime]:
         return {
             key: since + WINDOW
             for key, (since, count) in self._counts.items()
-            if count >= MAX_FAILURES and since + WINDOW > now and (keys is None or key in keys)
+            if count >= max_failures(key) and since + WINDOW > now and (keys is None or key in keys)
         }
 
     async def prune(self, *, now: datetime) -> int:

@@ -12,6 +12,7 @@ from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
 from ...core.domain.job import Job
 from ...core.domain.media import MediaKey, MediaKind, TemplateMedia
+from ...core.domain.settings import StoredPassword
 from ...core.domain.slots.slot import Route, Slot, TemplateBinding
 from ...core.ports.clock import Clock
 from .audit import MemoryAuditLog
@@ -47,6 +48,13 @@ class MemorySlotRepository:
             if binding.media_id not in self.templates:
                 raise TemplateNotFound(f"Template {binding.media_id[:40]!r} does not exist.")
         return self.store(slot, audit)
+
+    async def replace_ingest_password(self, slot_id: str, password: StoredPassword, *, expected_hash: str) -> bool:
+        slot = self._slots.get(slot_id)
+        if slot is None or slot.ingest_password is None or slot.ingest_password.hash != expected_hash:
+            return False
+        self._slots[slot_id] = msgspec.structs.replace(slot, ingest_password=password)
+        return True
 
     async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
         self._slots[slot_id] = msgspec.structs.replace(await self.get(slot_id), stats_reset_at=at)

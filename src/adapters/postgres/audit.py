@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -49,7 +50,9 @@ class PostgresAuditLog:
         entries = tuple(AuditEntry(**{**row, "action": AuditAction(row["action"])}) for row in rows[:limit])
         return Page(entries, Position(entries[-1].at, entries[-1].id) if len(rows) > limit else None)
 
-    async def prune(self, *, before: datetime, limit: int) -> int:
+    async def prune(self, *, before: datetime, limit: int, actions: Collection[AuditAction] | None = None) -> int:
         old = select(audit_log.c.id).where(audit_log.c.at < before).limit(limit)
+        if actions is not None:
+            old = old.where(audit_log.c.action.in_(actions))
         async with self._database.begin() as connection:
             return (await connection.execute(delete(audit_log).where(audit_log.c.id.in_(old)))).rowcount

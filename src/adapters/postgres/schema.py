@@ -40,6 +40,7 @@ slots = Table(
     Column("version", Integer, nullable=False),
     Column("max_upload_bytes", BigInteger),
     Column("gallery_open_until", _moment),
+    Column("ingest_password", JSONB(none_as_null=True)),
     Column("updated_at", _moment),
     Column("stats_reset_at", _moment),
 )
@@ -174,6 +175,7 @@ admins = Table(
     metadata,
     Column("username", Text, primary_key=True),
     Column("password_hash", Text, nullable=False),
+    Column("password_digest", Text),
     Column("permissions", ARRAY(Text), nullable=False),
     Column("created_at", _moment, nullable=False),
     Column("tokens_from", _moment, nullable=False),
@@ -192,6 +194,7 @@ audit_log = Table(
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
 )
 Index("audit_log_at", audit_log.c.at, audit_log.c.id)
+Index("audit_log_action", audit_log.c.action, audit_log.c.at)
 
 signing_keys = Table(
     "signing_keys",

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import SlotNotFound, TemplateNotFound
+from ...core.domain.settings import StoredPassword
 from ...core.domain.slots.slot import Route, Slot, TemplateBinding
 from .audit import write_audit
 from .database import Database
@@ -90,6 +91,12 @@ class PostgresSlotRepository:
             slot, route=route, version=version, updated_at=kept.updated_at, stats_reset_at=kept.stats_reset_at
         )
 
+    async def replace_ingest_password(self, slot_id: str, password: StoredPassword, *, expected_hash: str) -> bool:
+        same = (slots.c.id == slot_id, slots.c.ingest_password["hash"].astext == expected_hash)
+        change = update(slots).where(*same).values(ingest_password=msgspec.to_builtins(password))
+        async with self._database.begin() as connection:
+            return (await connection.execute(change)).rowcount == 1
+
     async def reset_stats(self, slot_id: str, *, at: datetime, audit: AuditEntry | None = None) -> None:
         change = update(slots).where(slots.c.id == slot_id).values(stats_reset_at=at)
         async with self._database.begin() as connection:
@@ -138,10 +145,12 @@ def _row(slot: Slot) -> dict[str, Any]:
         "route": route,
         "max_upload_bytes": slot.max_upload_bytes,
         "gallery_open_until": slot.gallery_open_until,
+        "ingest_password": msgspec.to_builtins(slot.ingest_password),
     }
 
 
 def _slot(row: Any) -> Slot:
     fields = dict(row)
+    fields["ingest_password"] = msgspec.convert(fields["ingest_password"], StoredPassword | None)
     fields["route"] = msgspec.convert(fields["route"] | {"templates": fields.pop("templates")}, Route)
     return Slot(**fields)

@@ -1,9 +1,10 @@
-"""Secrets encrypted with AES-256-GCM under a key derived from the service's own secret by HKDF-SHA256."""
+"""Secrets encrypted with AES-256-GCM, and keyed digests, under keys derived from the service's own secret."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from ...core.ports.secrets import SealBroken
 
 _VERSION = "v1"
 _LABEL = b"photochanger secret box v1"
-"""Separates this use of the secret from others; a new format needs a new label."""
+_DIGEST_LABEL = b"photochanger keyed digests v1"
+"""Separate the uses of the secret from each other; a new format needs a new label."""
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
@@ -31,7 +33,9 @@ class AesSecretBox:
     def __init__(self, secret: Callable[[], str]) -> None:
         self._secret = secret
         self._cipher: Any = None
-        self._making = threading.Lock()
+        self._digest_key: bytes | None = None
+        self._kept: bytes | None = None
+        self._making = threading.RLock()
 
     def __repr__(self) -> str:
         return "AesSecretBox()"
@@ -51,6 +55,18 @@ class AesSecretBox:
             raise _broken() from None
         return plain.decode("utf-8", "surrogatepass")
 
+    def digest(self, text: str, *, purpose: str) -> bytes:
+        if self._digest_key is None:
+            self._digest_key = hmac.digest(self._main_secret(), _DIGEST_LABEL, "sha256")
+        named = _bytes(purpose)
+        return hmac.digest(self._digest_key, len(named).to_bytes(4) + named + _bytes(text), "sha256")
+
+    def _main_secret(self) -> bytes:
+        with self._making:
+            if self._kept is None:
+                self._kept = _bytes(self._secret())
+            return self._kept
+
     def _aead(self) -> Any:
         """The cipher; its library takes milliseconds to load, so the first use loads it."""
         with self._making:
@@ -59,7 +75,7 @@ class AesSecretBox:
                 hkdf = import_module("cryptography.hazmat.primitives.kdf.hkdf")
                 aead = import_module("cryptography.hazmat.primitives.ciphers.aead")
                 derive = hkdf.HKDF(algorithm=hashes.SHA256(), length=_KEY_BYTES, salt=None, info=_LABEL)
-                self._cipher = aead.AESGCM(derive.derive(_bytes(self._secret())))
+                self._cipher = aead.AESGCM(derive.derive(self._main_secret()))
             return self._cipher
 
 

@@ -123,6 +123,12 @@ WORKERS_ALIVE = Instrument(
     kind=Kind.GAUGE,
     help="Worker processes with a recent heartbeat, on all hosts.",
 )
+WORKERS_REPLACED = Instrument(
+    name="photochanger.workers.replaced",
+    kind=Kind.COUNTER,
+    help="Worker processes of a service that ended or were killed without a stop, and were replaced.",
+    labels=("cause",),
+)
 BREAKER = Instrument(
     name="photochanger.provider.breaker.state",
     kind=Kind.GAUGE,
@@ -187,5 +193,6 @@ INSTRUMENTS = (
     MEDIA_REMOVED,
     SWEPT,
     CONNECTIONS_ENDED,
+    WORKERS_REPLACED,
     *GAUGES,
 )

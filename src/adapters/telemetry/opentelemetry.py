@@ -123,6 +123,10 @@ class OpenTelemetry:
         self.show(instruments.CONNECTIONS_OPEN, {(): float(count)})
         self.show(instruments.CONNECTIONS_LIMIT, {(): float(limit)})
 
+    def worker_replaced(self, cause: str) -> None:
+        """A worker process was replaced: it `ended` by itself, or was killed because it was `silent`."""
+        self._count(instruments.WORKERS_REPLACED, 1, cause=cause)
+
     def show(self, gauge: Instrument, values: Mapping[tuple[str, ...], float]) -> None:
         """What a gauge is now, by the values of its labels; empty takes it away until it is known again."""
         self._shown[gauge.name] = dict(values)

@@ -16,8 +16,15 @@ MAX_USERNAME_CHARS = 64
 MIN_PASSWORD_CHARS = 8
 MAX_PASSWORD_CHARS = 1024
 MAX_FAILURES = 10
+MAX_SITE_FAILURES = 50
 WINDOW = timedelta(seconds=60)
-"""After MAX_FAILURES wrong passwords within this window, attempts are refused until it has passed."""
+"""After MAX_FAILURES wrong passwords from a host (MAX_SITE_FAILURES from an IPv6 /48) within this window, further wrong
+ones are answered 429 until it has passed. A right password is never refused."""
+
+ADMIN_DIGEST_BYTES = 1
+INGEST_DIGEST_BYTES = 32
+"""Lengths of the keyed digests of passwords. A person's password may be in use elsewhere: its digest is only long
+enough to sort out 255 of 256 wrong ones, so that a thief with database and secret key still needs the slow hash."""
 
 TOKEN_LIFE = timedelta(hours=12)
 """Lifetime of a token: an evening and the day before it."""
@@ -44,6 +51,7 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
     username: str
     password_hash: str
+    password_digest: str | None = None
     permissions: tuple[Permission, ...] = tuple(Permission)
     created_at: datetime
     tokens_from: datetime
@@ -92,23 +100,20 @@ def is_password(text: str) -> bool:
     return MIN_PASSWORD_CHARS <= len(text) <= MAX_PASSWORD_CHARS
 
 
-def address_key(address: str) -> str:
-    """The throttle key of failed logins from an address."""
-    return f"address {host_part(address)}"
+def login_keys(address: str) -> tuple[str, ...]:
+    """The throttle keys of failed logins from an address: its host, and the /48 of an IPv6 address."""
+    return tuple(f"address {part}" for part in _parts(address))
 
 
-def camera_key(address: str) -> str:
-    """The throttle key of wrong ingest passwords from an address.
-
-    Separate from logins, as cameras and people often share an address: a mistyped login must not stop the cameras, and
-    a camera's right password must not reset the count of failed logins.
-    """
-    return f"camera {host_part(address)}"
+def camera_keys(address: str) -> tuple[str, ...]:
+    """The throttle keys of wrong ingest passwords from an address, separate from those of logins: cameras and people
+    often share an address."""
+    return tuple(f"camera {part}" for part in _parts(address))
 
 
-def account_key(username: str) -> str:
-    """The throttle key of failed logins to an account."""
-    return f"account {(normal_username(username) or username)[:64]}"
+def max_failures(key: str) -> int:
+    """How many failures block a throttle key."""
+    return MAX_SITE_FAILURES if key.endswith(SITE_SUFFIX) else MAX_FAILURES
 
 
 def seconds_left(until: datetime, now: datetime) -> int:
@@ -132,3 +137,22 @@ def host_part(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+SITE_SUFFIX = "/48"
+
+
+def site_part(address: str) -> str:
+    """The part of an address that identifies a site: the /48 of an IPv6 address, which one customer usually has."""
+    host = host_part(address)
+    if not host.endswith("/64"):
+        return host
+    try:
+        return str(ipaddress.ip_network(host).supernet(new_prefix=48))
+    except ValueError:
+        return host
+
+
+def _parts(address: str) -> tuple[str, ...]:
+    host, site = host_part(address), site_part(address)
+    return (host,) if host == site else (host, site)

@@ -40,6 +40,10 @@ class AuditAction(enum.StrEnum):
     JOB_CANCELLED = "job_cancelled"
 
 
+WRONG_PASSWORDS = frozenset({AuditAction.LOGIN_FAILED, AuditAction.INGEST_PASSWORD_FAILED})
+"""Events that anonymous requests cause."""
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One event. `target` names what it was done to; `detail` holds plain JSON values."""
 

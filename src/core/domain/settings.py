@@ -70,11 +70,16 @@ class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredPassword(msgspec.Struct, frozen=True):
-    """The hash of the ingest password, and when and by whom it was set."""
+    """An ingest password, of the service or of a slot: its slow hash, and when and by whom it was set.
+
+    `digest` is a keyed digest by which every process recognises the password without the slow hash; None where the
+    hash was imported.
+    """
 
     hash: str
     changed_at: datetime
     changed_by: str
+    digest: str | None = None
 
     def __repr__(self) -> str:
         return f"StoredPassword(changed_at={self.changed_at!r}, changed_by={self.changed_by!r})"

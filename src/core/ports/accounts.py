@@ -68,13 +68,13 @@ class AdminRepository(Protocol):
         """
         ...
 
-    async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:
-        """Replace the password's hash if it is still the expected one; False where it is not."""
+    async def renew_hash(self, username: str, *, hash: str, digest: str | None, expected_hash: str) -> bool:
+        """Replace the password's hash and digest if the hash is still the expected one; False where it is not."""
         ...
 
 
 class FailureCounter(Protocol):
-    """Wrong passwords by key (an address, an account), counted across all processes.
+    """Wrong passwords by key (a host, a site), counted across all processes.
 
     A count begins with a key's first failure and expires `accounts.WINDOW` later.
     Every method may raise QueueUnavailable.
@@ -84,12 +84,9 @@ class FailureCounter(Protocol):
         """Count one failure of each of these keys."""
         ...
 
-    async def succeeded(self, keys: Collection[str]) -> None:
-        """Delete the counts of these keys."""
-        ...
-
     async def blocked(self, *, now: datetime, keys: Collection[str] | None = None) -> Mapping[str, datetime]:
-        """Keys among these (None: all) with MAX_FAILURES failures, each with the time when its count expires."""
+        """Keys among these (None: all) with `accounts.max_failures` failures, each with the time when its count
+        expires."""
         ...
 
     async def prune(self, *, now: datetime) -> int:

@@ -27,7 +27,7 @@ class SecretKeyUnavailable(PhotoChangerError):
 
 
 class SecretBox(Protocol):
-    """Authenticated encryption of short texts. Neither `repr` nor errors reveal the secret.
+    """Authenticated encryption and keyed digests of short texts. Neither `repr` nor errors reveal the secret.
 
     `purpose` names the text (such as `provider key gemini`) and must be the same for sealing and opening, so that one
     sealed text cannot replace another. The first call may read a file; callers on an event loop use a thread.
@@ -39,6 +39,11 @@ class SecretBox(Protocol):
 
     def open(self, sealed: str, *, purpose: str) -> str:
         """Decrypt a sealed text. SealBroken, SecretKeyUnavailable."""
+        ...
+
+    def digest(self, text: str, *, purpose: str) -> bytes:
+        """A keyed digest of 32 bytes, the same on each call, that reveals nothing without the secret.
+        SecretKeyUnavailable."""
         ...
 
 

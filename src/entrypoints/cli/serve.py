@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import threading
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
 import click
 
 from ...core.domain.errors import ConfigurationError
 from ..config import Settings
+from ..process_guard import ProcessGuard
+from ..service_manager import ServiceManager
+from ..stop_limits import SERVE_GRACE, WORKER_GRACE
+from ..worker.parent import end_with_parent, keep_files_from_children
 from .runtime import configured, run_async
-
-_STDIN = 0
 
 
 @click.command()
@@ -26,7 +24,9 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve HTTP and run the workers in a separate process."""
     from ..serve import serve as run
 
-    run_async(run(configured(host=host, port=port, workers=workers)))
+    settings = configured(host=host, port=port, workers=workers)
+    with ProcessGuard(grace=SERVE_GRACE, hang_limit=settings.hang_limit) as guard:
+        run_async(run(settings, guard))
 
 
 @click.command()
@@ -37,46 +37,49 @@ def worker(workers: int | None, supervised: bool) -> None:
     settings = configured(workers=workers)
     if settings.workers == 0:
         raise ConfigurationError("PHOTOCHANGER_WORKERS", "must be at least 1 for a worker process")
-    run_async(_work(settings, supervised=supervised))
-
-
-async def _work(settings: Settings, *, supervised: bool) -> None:
-    from ...adapters.telemetry import OpenTelemetry
-    from ...core.services.support.concurrency import Supervisor
-    from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
-    from ..container import make_container
-    from ..file_limit import raise_file_limit
-    from ..metrics.relay import own_output, served, written_to
-    from ..worker.worker import Worker
-
-    raise_file_limit()
-    loop = asyncio.get_running_loop()
-    output = own_output() if supervised else None
-    container = make_container(settings)
-    try:
-        if not supervised:
-            await migrate_database(container)
-            print_initial_credentials(await seed(container))
-        supervisor = await container.get(Supervisor)
-        worker = await container.get(Worker)
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signal_number, worker.stop)
+    keep_files_from_children()
+    # `serve` kills if it must; a service manager may send its signal to both, so that a worker gets it twice.
+    with ProcessGuard(grace=WORKER_GRACE, hang_limit=settings.hang_limit, insists=not supervised) as guard:
         if supervised:
-            threading.Thread(target=_stop_with_parent, args=(loop, worker), daemon=True).start()
-        telemetry = await container.get(OpenTelemetry)
-        freeze_gc()
-        metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
-        async with supervisor.guard(stop=worker.stop), metrics:
-            await worker.run()
-    finally:
-        await container.close()
+            end_with_parent(guard)
+        run_async(_work(settings, guard, supervised=supervised))
 
 
-def _stop_with_parent(loop: asyncio.AbstractEventLoop, worker: Any) -> None:
-    """Stop the worker when the parent process ends: it holds the other end of this process's standard input."""
-    while os.read(_STDIN, 4096):  # not `sys.stdin`: its lock would block the end of the interpreter
-        pass
-    loop.call_soon_threadsafe(worker.stop)
+async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) -> None:
+    async with guard.running():
+        from ...adapters.telemetry import OpenTelemetry
+        from ...core.services.support.concurrency import Supervisor
+        from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
+        from ..container import make_container
+        from ..file_limit import raise_file_limit
+        from ..metrics.relay import own_output, served, written_to
+        from ..worker.worker import Worker
+
+        raise_file_limit()
+        output = own_output() if supervised else None
+        container = make_container(settings)
+        try:
+            if not supervised:
+                await migrate_database(container)
+                print_initial_credentials(await seed(container))
+            supervisor = await container.get(Supervisor)
+            guard.at_forced_end(supervisor.perform_last_acts)
+            worker, manager = await container.get(Worker), ServiceManager()
+
+            def stop() -> None:
+                manager.stopping()
+                worker.stop()
+
+            guard.on_stop(stop)
+            telemetry = await container.get(OpenTelemetry)
+            freeze_gc()
+            metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
+            async with supervisor.guard(stop=partial(guard.stop, 1)), metrics:
+                manager.ready()
+                with guard.watching(alive=manager.alive, by_kernel=supervised):
+                    await worker.run()
+        finally:
+            await container.close()
 
 
 @click.command()

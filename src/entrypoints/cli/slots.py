@@ -25,10 +25,26 @@ _MISSING = object()
 
 
 class Import(msgspec.Struct, frozen=True):
-    """A slot as it was and as the file has it."""
+    """A slot as it was and as the file has it. `password` is its new ingest password, None to remove it."""
 
     before: Slot
     after: Slot
+    password: str | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def changes(self) -> bool:
+        """Whether something would be stored."""
+        removes_nothing = self.password is None and self.before.ingest_password is None
+        changes_password = self.password is not msgspec.UNSET and not removes_nothing
+        return changes_password or bool(changed_fields(self.before, self.after))
+
+    def document(self) -> dict[str, Any]:
+        """What is stored."""
+        document = slot_document(self.after)
+        return document if self.password is msgspec.UNSET else document | {"ingest_password": self.password}
+
+    def __repr__(self) -> str:
+        return f"Import({self.before.id})"
 
 
 @click.group()
@@ -55,13 +71,13 @@ def import_slots(file: Path, dry_run: bool) -> None:
     """Store the slots of FILE, as written by `slots export`. Slots that the file does not name are unchanged.
 
     The file is checked first: if one field of one slot is invalid, nothing is stored. Template pictures are referred to
-    by id and are not part of the file.
+    by id and are not part of the file. Ingest passwords of slots are not exported; a file may set them.
     """
     settings = configured()
     imports = run_async((compare if dry_run else store)(settings, read_file(file)))
     if differences := describe_changes(imports):
         click.echo(differences)
-    changed = sum(bool(changed_fields(slot.before, slot.after)) for slot in imports)
+    changed = sum(slot.changes for slot in imports)
     click.echo(f"{changed} of {len(imports)} slots {'would change' if dry_run else 'changed'}.")
 
 
@@ -86,11 +102,11 @@ async def store(settings: Settings, documents: Mapping[str, Any]) -> list[Import
         imports = await _checked(service, documents)
         done: list[str] = []
         for slot in imports:
-            if not changed_fields(slot.before, slot.after):
+            if not slot.changes:
                 continue
             slot_id, version = slot.before.id, slot.before.version
             try:
-                await service.put(slot_id, slot_document(slot.after), expected_version=version, by=COMMAND_LINE)
+                await service.put(slot_id, slot.document(), expected_version=version, by=COMMAND_LINE)
             except VersionConflict as error:
                 raise VersionConflict(f"{error.detail} Already stored: {', '.join(done) or 'nothing'}.") from error
             done.append(slot_id)
@@ -106,6 +122,8 @@ def describe_changes(imports: Sequence[Import]) -> str:
             for name, (was, now) in changed_fields(slot.before, slot.after).items()
             for line in _differences(was, now, at=name)
         ]
+        if slot.changes and slot.password is not msgspec.UNSET:
+            differences.append(f"ingest_password: {'removed' if slot.password is None else 'set'}")
         if differences:
             lines += [slot.before.id, *(f"  {line}" for line in differences)]
     return "\n".join(map(_printable, lines))
@@ -128,7 +146,8 @@ async def _checked(service: SlotService, documents: Mapping[str, Any]) -> list[I
             if not isinstance(document, dict):
                 errors.append(FieldError(slot_id, FieldErrorCode.WRONG_TYPE, {"expected": "object"}))
                 continue
-            imports.append(Import(before, await service.check(slot_id, document)))
+            after = await service.check(slot_id, document)
+            imports.append(Import(before, after, document.get("ingest_password", msgspec.UNSET)))
         except SlotNotFound:
             errors.append(FieldError(slot_id[:64], FieldErrorCode.SLOT_UNKNOWN, {"slot": slot_id[:64]}))
         except InvalidSettings as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from dishka import AsyncContainer
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
 from litestar.exceptions import ValidationException
-from litestar.types import ASGIApp
+from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp, Guard
 
 from ...core.ports.clock import Clock
 from ...core.ports.image_tool import ImageTool
@@ -121,7 +124,7 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
     await asyncio.to_thread(page_files)
     app = Litestar(
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
-        guards=[refuse_encoded_body, AccessGuard(await container.get(AdminService), settings.public_base_url)],
+        guards=[_guard(AccessGuard(await container.get(AdminService), settings.public_base_url))],
         cors_config=_cors(settings.cors_origins),
         exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
         openapi_config=None,
@@ -143,6 +146,16 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         proxies=TrustedProxies(settings.trusted_proxies),
         hosts=hosts,
     )
+
+
+def _guard(access: AccessGuard) -> Guard:
+    """One guard of all routes: Litestar copies the handler for each."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        refuse_encoded_body(connection)
+        await access(connection, handler)
+
+    return guard
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
@@ -28,34 +29,41 @@ def own_output() -> BinaryIO:
 
 @asynccontextmanager
 async def written_to(output: BinaryIO, telemetry: OpenTelemetry, supervisor: Supervisor) -> AsyncIterator[None]:
-    """Write the metrics once a second if they changed, and at the end; closes the output."""
+    """Write the metrics once a second if they changed, else an empty line, and at the end; closes the output.
+
+    Each line is a sign of life of the event loop. They are written in a thread of their own: jobs that keep the default
+    executor busy must not delay them.
+    """
     last = b""
 
     def write() -> None:
         nonlocal last
         line = encode_families(telemetry.families())
-        if line != last:
-            output.write(line + b"\n")
-            output.flush()
-            last = line
+        output.write((b"" if line == last else line) + b"\n")
+        output.flush()
+        last = line
 
     async def keep_writing() -> None:
+        loop = asyncio.get_running_loop()
         try:
             while True:
+                await loop.run_in_executor(writing, write)
                 await asyncio.sleep(_WRITE_SECONDS)
-                await asyncio.to_thread(write)
         except OSError as error:
             _log.warning("writing metrics to the service failed: %s", error.strerror)
 
+    writing = ThreadPoolExecutor(1, thread_name_prefix="metrics")
     try:
         async with supervisor.supervised(keep_writing(), name="metrics relay"):
             yield
     finally:
         try:
-            write()
+            await asyncio.wrap_future(writing.submit(write))
             output.close()
         except BrokenPipeError:
             _log.info("the service that reads the metrics has ended")  # this process ends for the same reason
+        finally:
+            writing.shutdown(wait=False)
 
 
 @asynccontextmanager

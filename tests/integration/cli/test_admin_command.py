@@ -286,7 +286,7 @@ class _Started:
         return found[1]
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address(), timeout=60)
+        return httpx.Client(base_url=self.address(), timeout=180)
 
 
 @contextmanager

@@ -110,6 +110,26 @@ def test_an_import_is_in_the_audit_log(operator: Operator) -> None:
     assert entries[0][3]["changed"]["name"] == ["Natural enhance", "Wedding"]
 
 
+def test_an_ingest_password_is_imported_and_never_exported(operator: Operator) -> None:
+    operator.export()
+    path = operator.write(slot_001=slot(ingest_password="of the rented booth"))
+    tried = operator("import", path, "--dry-run")
+    assert tried.stdout.splitlines()[-2:] == ["  ingest_password: set", "1 of 1 slots would change."]
+    done = operator("import", path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 of 1 slots changed."), done.stderr
+    is_set = "select ingest_password is not null from photochanger.slots where id = 'slot-001'"
+    assert rows(operator.url, is_set) == [(True,)]
+    exported = operator.export()["slot-001"]
+    assert "ingest_password" not in exported
+    unchanged = operator("import", operator.write(slot_001=exported))
+    assert unchanged.stdout == "0 of 1 slots changed.\n"
+    assert rows(operator.url, is_set) == [(True,)]
+    removed = operator("import", operator.write(slot_001=exported | {"ingest_password": None}))
+    assert removed.stdout.splitlines() == ["slot-001", "  ingest_password: removed", "1 of 1 slots changed."]
+    assert rows(operator.url, is_set) == [(False,)]
+    assert "rented" not in done.stdout + tried.stdout + repr(operator.audit())
+
+
 def test_all_errors_of_all_slots_are_reported_and_nothing_is_stored(operator: Operator) -> None:
     template = {"setting_key": "frame", "media_id": NOWHERE}
     framed = {"provider_id": "local", "operation_id": "frame"}

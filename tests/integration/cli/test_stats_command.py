@@ -33,6 +33,6 @@ def test_rebuild_brings_back_what_was_lost(postgres_url: str) -> None:
     assert asyncio.run(pictures(0)) == 0
     environment = os.environ | {"PHOTOCHANGER_DATABASE_URL": postgres_url}
     command = [sys.executable, "-m", "photochanger", "stats", "rebuild"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=True)
     assert done.stdout == "Statistics recomputed from 3 ended jobs.\n"
     assert asyncio.run(pictures(0)) == 3

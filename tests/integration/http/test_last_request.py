@@ -136,3 +136,15 @@ async def test_password_in_the_header_is_reported_too(service: Service, admin: A
     assert request["password"] == ("right" if right else "wrong")
     assert request["file"]["field"] == "fileToUpload"
     assert codes(request) == ([] if right else ["password_wrong"])
+
+
+async def test_the_password_of_a_slot_is_left_out_wherever_it_was_typed(service: Service, admin: Administrator) -> None:
+    """Also where the form has no password, and none was checked since the start."""
+    assert (await admin.change_slot("slot-002", ingest_password="of the rented booth")).status_code == 200
+    body = (
+        part("pin", "of the rented booth") + part("old", PASSWORD) + part("fileToUpload", JPEG, filename="a.jpg") + END
+    )
+    await service.post_form("slot-002", body)
+    request = await seen(admin, "slot-002", status=400)
+    assert request["fields"] == [{"name": "pin", "value": None}, {"name": "old", "value": None}]
+    assert request["password"] == "missing"

@@ -184,8 +184,8 @@ async def test_twenty_wrong_passwords_in_a_row_are_throttled(service: Service) -
     assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 10
     assert_problem(answers[-1], 429, "too_many_attempts")
     assert 0 < int(answers[-1].headers["retry-after"]) == answers[-1].json()["retry_after"] <= 60
-    assert_problem(await service.ingest(), 429, "too_many_attempts")
     await assert_nothing_stays(service)
+    assert (await service.ingest()).status_code == 200
 
 
 async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:

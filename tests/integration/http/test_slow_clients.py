@@ -62,11 +62,11 @@ async def watched(home: Path, bounds: ConnectionLimits = ROOMY) -> AsyncIterator
 
 async def big_result(service: Service) -> str:
     """The path of a result that is larger than what kernels take for a client that does not read."""
-    gate = Gate(photos.noise(2400, 2000))
+    gate = Gate(photos.noise(1200, 1000))
     gate.opened.set()
     service.provider.script = gate
     answer = await service.ingest()
-    assert len(answer.content) > 8 * 1024 * 1024
+    assert len(answer.content) > 3_000_000
     return f"/public/results/{answer.headers['x-job-id']}"
 
 
@@ -201,7 +201,7 @@ async def test_a_slow_client_that_goes_on_reading_gets_everything(tmp_path: Path
             while len(received) < int(answer.headers["content-length"]):
                 to.later.passes()
                 left = len(whole) - len(received)
-                received += await slow.reader.readexactly(min(left, 1024 * 1024))
+                received += await slow.reader.readexactly(min(left, 512 * 1024))
             assert received == whole
         assert to.ended == []
 

@@ -352,3 +352,28 @@ async def test_a_slot_is_changed_by_keyboard_alone(tab: Browsing, admin: Adminis
     await expect(page.get_by_text("Saved. New photos use these settings.")).to_be_visible()
     stored = await admin.get("/api/slots/slot-003")
     assert stored["route"] == [ENHANCE, FRAME | {"settings": {"caption": "Summer party", "border": 7}}]
+
+
+async def test_a_slot_gets_an_ingest_password_of_its_own(tab: Browsing, service: Service, admin: Administrator) -> None:
+    await admin.change_slot("slot-003", route=[FRAME])
+    page = await opened(tab, "slot-003")
+    field = page.get_by_label("New password of this slot")
+    await field.fill("short")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Must be 8 to 1024 characters long.")).to_be_visible()
+    await field.fill("of the booth")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Its own", exact=True)).to_be_visible()
+    await expect(field).to_have_value("")
+    assert (await admin.get("/api/slots/slot-003"))["ingest_password_set"] is True
+    assert (await service.ingest("slot-003")).status_code == 401
+    assert await tab.violations() == []
+
+    await page.get_by_role("button", name="Remove it").click()
+    await expect(page.get_by_text("accepts the general ingest password again")).to_be_visible()
+    await page.get_by_role("button", name="Keep it").click()
+    await expect(page.get_by_role("region", name="Unsaved changes")).to_be_hidden()
+    await page.get_by_role("button", name="Remove it").click()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The general one", exact=True)).to_be_visible()
+    assert (await admin.get("/api/slots/slot-003"))["ingest_password_set"] is False

@@ -10,11 +10,22 @@ import pytest
 from dishka import AsyncContainer
 from photochanger import Settings
 from photochanger.adapters.memory import memory_adapters
+from photochanger.core.domain.ingest_request import PasswordCheck
 from photochanger.core.ports.accounts import PasswordHasher
+from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
+from photochanger.core.ports.repositories.settings_repository import SettingsRepository
 from photochanger.core.services.auth.admins import AdminService
-from photochanger.entrypoints.bootstrap import InitialCredentials, print_initial_credentials, seed, seed_quietly
+from photochanger.core.services.auth.known_addresses import KnownAddresses
+from photochanger.entrypoints.bootstrap import (
+    InitialCredentials,
+    print_initial_credentials,
+    recognise_cameras,
+    seed,
+    seed_quietly,
+)
 from photochanger.entrypoints.container import make_container
 
+from tests.support.builders import ingest_request
 from tests.support.world import CountingHasher
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +81,23 @@ async def test_without_output_a_configured_administrator_is_added(tmp_path: Path
     async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
         await seed_quietly(container)
         assert await names(container) == ["ada"]
+
+
+async def test_cameras_of_before_the_start_are_known_and_others_are_not(tmp_path: Path) -> None:
+    async with started(tmp_path) as container:
+        requests = await container.get(IngestRequestRepository)
+        checks = {"slot-001": PasswordCheck.RIGHT, "slot-002": PasswordCheck.WRONG, "slot-003": None}
+        for number, (slot_id, check) in enumerate(checks.items()):
+            await requests.put(ingest_request(slot_id, address=f"192.0.2.{number}", password=check))
+        await recognise_cameras(container)
+        known = await container.get(KnownAddresses)
+        assert [f"192.0.2.{number}" in known for number in range(3)] == [True, False, False]
+
+
+async def test_a_password_set_at_the_start_is_known_without_its_slow_hash(tmp_path: Path) -> None:
+    async with started(tmp_path) as container:
+        await seed_quietly(container)
+        stored = await (await container.get(SettingsRepository)).ingest_password()
+        assert stored is not None
+        assert stored.digest is not None
+        assert (tmp_path / "secret.key").stat().st_mode & 0o077 == 0

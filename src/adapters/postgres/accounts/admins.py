@@ -61,10 +61,11 @@ class PostgresAdminRepository:
             await connection.execute(update(admins).where(admins.c.username == admin.username).values(_row(admin)))
             await write_audit(connection, audit)
 
-    async def renew_hash(self, username: str, *, hash: str, expected_hash: str) -> bool:
+    async def renew_hash(self, username: str, *, hash: str, digest: str | None, expected_hash: str) -> bool:
         same = (admins.c.username == username, admins.c.password_hash == expected_hash)
+        change = update(admins).where(*same).values(password_hash=hash, password_digest=digest)
         async with self._database.begin() as connection:
-            return (await connection.execute(update(admins).where(*same).values(password_hash=hash))).rowcount == 1
+            return (await connection.execute(change)).rowcount == 1
 
 
 def _row(admin: Admin) -> dict[str, Any]:

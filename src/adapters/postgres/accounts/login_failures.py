@@ -10,13 +10,15 @@ import psycopg
 from sqlalchemy import case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ....core.domain.accounts import MAX_FAILURES, WINDOW
+from ....core.domain.accounts import MAX_FAILURES, MAX_SITE_FAILURES, SITE_SUFFIX, WINDOW
 from ..database import Database
 from ..schema import password_failures as table
 
 _BLOCKED = """
 select key, since from photochanger.password_failures
-where since > %(since)s and failures >= %(failures)s and (%(keys)s::text[] is null or key = any(%(keys)s))
+where since > %(since)s
+    and failures >= case when starts_with(reverse(key), %(site_suffix)s) then %(of_site)s else %(of_host)s end
+    and (%(keys)s::text[] is null or key = any(%(keys)s))
 """
 
 
@@ -53,11 +55,6 @@ class PostgresFailureCounter:
         async with self._database.begin() as connection:
             await connection.execute(change)
 
-    async def succeeded(self, keys: Collection[str]) -> None:
-        known = select(table.c.key).where(table.c.key.in_(keys)).order_by(table.c.key.collate("C")).with_for_update()
-        async with self._database.begin() as connection:
-            await connection.execute(delete(table).where(table.c.key.in_(known)))
-
     async def blocked(self, *, now: datetime, keys: Collection[str] | None = None) -> Mapping[str, datetime]:
         blocked: Mapping[str, datetime] = await self._reading.call(_Query(now, None if keys is None else [*keys]))
         return blocked
@@ -71,7 +68,13 @@ class PostgresFailureCounter:
 async def _blocked_of(connection: psycopg.AsyncConnection[Any], batch: Sequence[_Query]) -> list[dict[str, datetime]]:
     answers = []
     for query in batch:
-        parameters = {"since": query.now - WINDOW, "failures": MAX_FAILURES, "keys": query.keys}
+        parameters = {
+            "since": query.now - WINDOW,
+            "of_host": MAX_FAILURES,
+            "of_site": MAX_SITE_FAILURES,
+            "site_suffix": SITE_SUFFIX[::-1],
+            "keys": query.keys,
+        }
         cursor = await connection.execute(_BLOCKED, parameters)
         answers.append({key: since + WINDOW for key, since in await cursor.fetchall()})
     return answers

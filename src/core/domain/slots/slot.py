@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ..settings import StoredPassword
+
 SLOT_COUNT = 15
 SLOT_IDS = tuple(f"slot-{number:03d}" for number in range(1, SLOT_COUNT + 1))
 
@@ -70,6 +72,7 @@ class Route(msgspec.Struct, frozen=True):
 class Slot(msgspec.Struct, frozen=True):
     """One slot. `version` counts its writes and makes its ETag; `max_upload_bytes` None means the service's limit.
 
+    `ingest_password`: the only password that the slot accepts; None means the service's.
     `stats_reset_at`: start of its statistics after a reset; not part of the version.
     """
 
@@ -80,6 +83,7 @@ class Slot(msgspec.Struct, frozen=True):
     version: int = 1
     max_upload_bytes: int | None = None
     gallery_open_until: datetime | None = None
+    ingest_password: StoredPassword | None = None
     updated_at: datetime | None = None
     stats_reset_at: datetime | None = None
 
@@ -89,7 +93,7 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 def slot_document(slot: Slot) -> dict[str, Any]:
-    """The writable part of the slot as JSON (SPEC §4)."""
+    """The writable part of the slot as JSON (SPEC §4), without its ingest password."""
     route = msgspec.to_builtins(slot.route)
     entries = route.pop("entries")
     return {

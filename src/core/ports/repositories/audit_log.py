@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
-from ...domain.audit import AuditEntry
+from ...domain.audit import AuditAction, AuditEntry
 from ...domain.pagination import Page, Position
 
 
@@ -26,6 +27,6 @@ class AuditLog(Protocol):
         """A page of entries, newest first (by `at`, then id), beginning after this position."""
         ...
 
-    async def prune(self, *, before: datetime, limit: int) -> int:
-        """Delete up to `limit` entries from before a moment; returns how many."""
+    async def prune(self, *, before: datetime, limit: int, actions: Collection[AuditAction] | None = None) -> int:
+        """Delete up to `limit` entries (of these actions; None: of all) from before a moment; returns how many."""
         ...

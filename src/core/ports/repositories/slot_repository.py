@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ...domain.audit import AuditEntry
 from ...domain.media import MediaKey, TemplateMedia
+from ...domain.settings import StoredPassword
 from ...domain.slots.slot import Slot
 
 
@@ -32,6 +33,13 @@ class SlotRepository(Protocol):
 
         `stats_reset_at` stays what it was. None where the version differs. SlotNotFound; TemplateNotFound where a
         template that it binds does not exist.
+        """
+        ...
+
+    async def replace_ingest_password(self, slot_id: str, password: StoredPassword, *, expected_hash: str) -> bool:
+        """Replace the slot's ingest password if the stored hash is still this one; its version stays.
+
+        False, and nothing changes, where the hash differs or the slot does not exist.
         """
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 from collections.abc import Collection, Mapping
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ...domain.accounts import (
+    ADMIN_DIGEST_BYTES,
     FIRST_START,
     MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
@@ -20,10 +20,9 @@ from ...domain.accounts import (
     Admin,
     Identity,
     Permission,
-    account_key,
-    address_key,
     allowed,
     is_password,
+    login_keys,
     normal_password,
     normal_username,
 )
@@ -32,12 +31,15 @@ from ...domain.errors import AdminNotFound, InvalidCredentials, InvalidToken
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.ids import new_id
 from ...domain.validation import refuse
-from ...ports.accounts import AdminEdit, AdminRepository, PasswordHasher, TokenIssuer
+from ...ports.accounts import AdminEdit, AdminRepository, TokenIssuer
 from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
+from ..support.passwords import Passwords
 from ..support.refreshing_value import RefreshingValue
-from .login_throttle import LoginThrottle
+from .attempts import Attempts
 from .signing_keys import SigningKeys
+from .verdicts import Verdicts
+from .waiting_line import WaitingLine
 
 FIRST_USERNAME = "admin"
 
@@ -50,6 +52,10 @@ PASSWORD_RULE = _BAD_PASSWORD.message
 
 _UNKNOWN = "unknown"
 """The actor of a failed login in the audit log: the given name proves nothing."""
+
+_MAX_WAITING = 32
+_MAX_SHARE = 4
+"""Places for the slow hash: in all, and for logins from one address."""
 
 _SECOND = timedelta(seconds=1)
 _TOKENS_AHEAD = timedelta(seconds=5)
@@ -65,42 +71,39 @@ class AdminService:
         admins: AdminRepository,
         keys: SigningKeys,
         tokens: TokenIssuer,
-        throttle: LoginThrottle,
-        hasher: PasswordHasher,
+        attempts: Attempts,
+        passwords: Passwords,
         audit: AuditLog,
         clock: Clock,
     ) -> None:
         self._admins = admins
         self._keys = keys
         self._tokens = tokens
-        self._throttle = throttle
-        self._hasher = hasher
+        self._attempts = attempts
+        self._passwords = passwords
         self._audit = audit
         self._clock = clock
         self._known = RefreshingValue(self._read, clock, what="the administrators")
-        self._slow = asyncio.Lock()
+        self._verdicts = Verdicts()
+        self._line = WaitingLine(size=_MAX_WAITING, share=_MAX_SHARE)
 
     async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
-        """A new token and its claims. InvalidCredentials (after the same time for every cause), TooManyAttempts."""
-        name = normal_username(username)
-        # A text that cannot be a user name is counted by address alone: it may be a password in the wrong field.
-        keys = [address_key(address)] + ([account_key(name)] if name is not None else [])
-        await self._throttle.check(keys)
-        async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs CPU
-            await self._throttle.check_now(keys)
-            now = self._clock.now()
-            everyone = await self._read()
-            admin = everyone.get(name or "")
-            right = await self._is_right(password, admin, admin or _stand_in(username, everyone))
-            if not right or admin is None or admin.disabled_at is not None:
-                await self._throttle.failed(keys)
-                tried = None if admin is None else admin.username  # another text may be a password
-                await self._audit.append(self._entry(AuditAction.LOGIN_FAILED, Actor(_UNKNOWN, address), tried))
-                raise InvalidCredentials("The user name or the password is wrong.")
-            if self._hasher.is_outdated(admin.password_hash):
-                await self._renew_hash(admin, password)
-        # The address stays counted: the owner of one account could otherwise guess the passwords of the others.
-        await self._throttle.succeeded([account_key(admin.username)])
+        """A new token and its claims. InvalidCredentials (for every cause alike), TooManyAttempts.
+
+        Wrong passwords are counted by address and not by account, so that they lock no administrator out. A right one
+        is accepted also from an address whose wrong ones are refused; TooManyAttempts concerns it only where the
+        waiting line for the slow hash is full.
+        """
+        now = self._clock.now()
+        everyone = await self._read()
+        admin = everyone.get(normal_username(username) or "")
+        right = await self._is_right(password, admin, admin or _stand_in(username, everyone), address=address)
+        if not right or admin is None or admin.disabled_at is not None:
+            tried = None if admin is None else admin.username  # another text may be a password
+            by = Actor(_UNKNOWN, address)
+            refused = await self._attempts.failed(login_keys(address), AuditAction.LOGIN_FAILED, by, target=tried)
+            raise refused or InvalidCredentials("The user name or the password is wrong.")
+        self._attempts.succeeded(address)
         key_id, secret = await self._keys.current()
         identity = _identity(admin, now)
         token = self._tokens.issue(identity, key_id=key_id, secret=secret)
@@ -136,11 +139,13 @@ class AdminService:
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
         """Set a new password and revoke existing tokens. AdminNotFound, InvalidSettings."""
         _named(username, await self._read())
-        hash = await self._hash(_checked_password(password))
+        hash, digest = await self._hash(_checked_password(password))
 
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
             admin = _named(username, everyone)
-            changed = msgspec.structs.replace(admin, password_hash=hash, tokens_from=self._after_tokens(admin))
+            changed = msgspec.structs.replace(
+                admin, password_hash=hash, password_digest=digest, tokens_from=self._after_tokens(admin)
+            )
             return changed, self._entry(AuditAction.ADMIN_PASSWORD_CHANGED, by, admin.username)
 
         await self._change(edit)
@@ -184,27 +189,46 @@ class AdminService:
         self._known.forget()
         return (admin.username, chosen) if added and not password else None
 
-    async def _is_right(self, password: str, admin: Admin | None, checked: Admin | None) -> bool:
-        """Verify with one slow hash in every case, so that the time does not reveal which user names exist.
+    async def _is_right(self, password: str, admin: Admin | None, checked: Admin | None, *, address: str) -> bool:
+        """Verify in the same way for every user name, so that the time does not reveal which ones exist.
 
-        `checked` is the administrator whose hash is used: another one's if the user does not exist.
+        `checked` is the administrator whose digest and hash are used: another one's if the user does not exist. The
+        digest sorts out nearly all wrong passwords; the slow hash decides on the rest.
         """
         # Composing (NFC) shortens a text at most by this factor; a megabyte is not normalised completely.
         candidate = normal_password(password[: 4 * MAX_PASSWORD_CHARS])
         shortened = candidate[:MAX_PASSWORD_CHARS]
-        if checked is None:
-            await self._hasher.hash(shortened)
+        if checked is None:  # there is no administrator at all
             return False
-        matches = await self._hasher.verify(shortened, checked.password_hash)
-        return matches and admin is not None and shortened == candidate
+        hash = checked.password_hash
+        likely = await self._passwords.check(shortened, hash, checked.password_digest)
+        if likely is False or self._verdicts.of(shortened, hash) is False:
+            return False
+        async with self._line.turn(address, preferred=self._attempts.is_known(address)):
+            if self._verdicts.of(shortened, hash) is False:
+                return False
+            if not await self._passwords.verify(shortened, hash):
+                self._verdicts.note_wrong(shortened, hash)
+                return False
+            if admin is None or shortened != candidate:
+                return False
+            if likely is None or self._passwords.is_outdated(hash):
+                await self._renew(admin, shortened)
+            return True
 
-    async def _renew_hash(self, admin: Admin, password: str) -> None:
-        hash = await self._hasher.hash(normal_password(password))
-        await self._admins.renew_hash(admin.username, hash=hash, expected_hash=admin.password_hash)
+    async def _renew(self, admin: Admin, password: str) -> None:
+        """Store a digest, and today's slow hash in place of an outdated one, unless the password was changed."""
+        hash = admin.password_hash
+        if self._passwords.is_outdated(hash):
+            hash = await self._passwords.hash(password)
+        digest = await self._passwords.digest(password, hash, size_bytes=ADMIN_DIGEST_BYTES)
+        if (hash, digest) != (admin.password_hash, admin.password_digest):
+            await self._admins.renew_hash(admin.username, hash=hash, digest=digest, expected_hash=admin.password_hash)
 
-    async def _hash(self, password: str) -> str:
-        async with self._slow:
-            return await self._hasher.hash(password)
+    async def _hash(self, password: str) -> tuple[str, str | None]:
+        """The slow hash and the digest of a new password."""
+        hash = await self._passwords.hash(password)
+        return hash, await self._passwords.digest(password, hash, size_bytes=ADMIN_DIGEST_BYTES)
 
     async def _new(self, username: str, password: str, permissions: Collection[Permission]) -> Admin:
         name = normal_username(username)
@@ -216,9 +240,11 @@ class AdminService:
             errors.append(_BAD_PASSWORD)
         refuse(errors)
         now = self._clock.now()
+        hash, digest = await self._hash(password)
         return Admin(
             username=name or "",
-            password_hash=await self._hash(password),
+            password_hash=hash,
+            password_digest=digest,
             permissions=tuple(permission for permission in Permission if permission in permissions),
             created_at=now,
             tokens_from=now.replace(microsecond=0),

@@ -1,92 +1,146 @@
-"""The ingest password, which authorizes cameras to send photos."""
+"""The ingest passwords, which authorize cameras to send photos: the service's, and the own ones of slots."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import secrets
+import logging
 
-from ...domain.accounts import MAX_PASSWORD_CHARS, Actor, camera_key
-from ...domain.audit import AuditAction, audit_entry
-from ...domain.errors import InvalidPassword
+import msgspec
+
+from ...domain.accounts import INGEST_DIGEST_BYTES, MAX_PASSWORD_CHARS, Actor, camera_keys
+from ...domain.audit import AuditAction
+from ...domain.errors import InvalidPassword, QueueUnavailable
 from ...domain.settings import StoredPassword
-from ...ports.accounts import PasswordHasher
-from ...ports.clock import Clock
-from ...ports.repositories.audit_log import AuditLog
+from ...domain.slots.slot import Slot
+from ...ports.repositories.slot_repository import SlotRepository
 from ..settings.service import SettingsService
-from .login_throttle import LoginThrottle
+from ..support.concurrency import BackgroundTasks
+from ..support.passwords import Passwords
+from .attempts import Attempts
+from .verdicts import Verdicts
+from .waiting_line import WaitingLine
+
+_log = logging.getLogger("photochanger.ingest_password")
 
 _CAMERA = "camera"
 """Actor of failed ingest passwords in the audit log: cameras have no names."""
 
+_MAX_WAITING = 64
+_MAX_SHARE = 16
+"""Places for the slow hash, which only an imported password needs: in all, and for the cameras of one address."""
+
 
 class AuthService:
-    """Checks the ingest password: the slow hash once, then a keyed digest in constant time, in microseconds."""
+    """Checks ingest passwords by their keyed digest, in microseconds and before anything that others can exhaust.
+
+    The slow hash is needed once, for a hash without a usable digest (imported, or of another secret key); a digest is
+    stored then.
+    """
 
     def __init__(
-        self, settings: SettingsService, throttle: LoginThrottle, hasher: PasswordHasher, audit: AuditLog, clock: Clock
+        self, settings: SettingsService, slots: SlotRepository, passwords: Passwords, attempts: Attempts
     ) -> None:
         self._settings = settings
-        self._throttle = throttle
-        self._hasher = hasher
-        self._audit = audit
-        self._clock = clock
-        self._key = secrets.token_bytes(32)
-        self._known: tuple[str, bytes] | None = None
-        self._slow = asyncio.Lock()
+        self._slots = slots
+        self._passwords = passwords
+        self._attempts = attempts
+        self._verdicts = Verdicts()
+        self._expected: dict[str, StoredPassword] = {}
+        self._general: StoredPassword | None = None
+        self._line = WaitingLine(size=_MAX_WAITING, share=_MAX_SHARE)
+        self._renewals = BackgroundTasks()
+        self._renewing: set[str] = set()
 
-    async def check_throttle(self, address: str) -> None:
-        """TooManyAttempts while this address has sent too many wrong passwords; QueueUnavailable."""
-        await self._throttle.check((camera_key(address),))
+    async def expect(self, slot: Slot) -> None:
+        """Prepare for a form sent to this slot, so that `was_right` recognises passwords in it. QueueUnavailable."""
+        await self._passwords.load()
+        await self._stored(slot)
+        self._general = await self._settings.ingest_password()
 
-    async def check_ingest_password(self, password: str, *, address: str) -> None:
-        """Return if it is the ingest password; InvalidPassword, TooManyAttempts, QueueUnavailable."""
-        keys = (camera_key(address),)
-        await self._throttle.check(keys)
-        stored = await self._settings.ingest_password()
-        if not self._is_known(password, stored):
-            async with self._slow:  # one at a time: a flood of wrong passwords is counted before it costs more
-                await self._throttle.check_now(keys)
-                stored = await self._settings.ingest_password()  # another request may have renewed the hash
-                if not self._is_known(password, stored) and not await self._verify(password, stored):
-                    await self._throttle.failed(keys)
-                    await self._record_failure(address)
-                    raise InvalidPassword("The ingest password is wrong.")
-        await self._throttle.succeeded(keys)
+    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> None:
+        """Return if it is the slot's ingest password; InvalidPassword, TooManyAttempts, QueueUnavailable.
+
+        A slot with a password of its own accepts only that. TooManyAttempts never concerns a right password, except
+        where an imported hash is checked for the first time and the waiting line is full.
+        """
+        stored = await self._stored(slot)
+        right = await self._decided(password, stored)
+        if right is None:
+            right = await self._decide(password, slot, address)
+        elif right and stored is not None:
+            self._renew_outdated(password, slot, stored)
+        if right:
+            self._attempts.succeeded(address)
+            return
+        await self.missing_password(address)
+        raise InvalidPassword("The ingest password is wrong.")
 
     async def missing_password(self, address: str) -> None:
-        """Count a form without a password as a failure of its address; QueueUnavailable."""
-        await self._throttle.failed((camera_key(address),))
-        await self._record_failure(address)
+        """Count a form without a right password as a failure of its address. TooManyAttempts, QueueUnavailable."""
+        by = Actor(_CAMERA, address)
+        refused = await self._attempts.failed(camera_keys(address), AuditAction.INGEST_PASSWORD_FAILED, by)
+        if refused is not None:
+            raise refused
 
-    def was_right(self, text: str) -> bool:
-        """Whether the text is the ingest password last accepted by this process, to keep it out of what is shown.
-        No I/O."""
-        return self._known is not None and hmac.compare_digest(self._known[1], self._digest(text))
-
-    def _is_known(self, password: str, stored: StoredPassword | None) -> bool:
-        known = self._known
-        return (
-            stored is not None
-            and known is not None
-            and known[0] == stored.hash
-            and hmac.compare_digest(known[1], self._digest(password))
+    def was_right(self, text: str, slot_id: str) -> bool:
+        """Whether the text is the slot's or the service's ingest password, as `expect` found them, to keep it out of
+        what is shown. No I/O."""
+        return any(
+            self._passwords.matches_now(text, stored) or self._verdicts.of(text, stored.hash) is True
+            for stored in (self._expected.get(slot_id), self._general)
+            if stored is not None
         )
 
-    async def _verify(self, password: str, stored: StoredPassword | None) -> bool:
+    async def close(self) -> None:
+        """Stop."""
+        await self._renewals.cancel()
+
+    async def _stored(self, slot: Slot) -> StoredPassword | None:
+        stored = slot.ingest_password or await self._settings.ingest_password()
+        if stored is not None:
+            self._expected[slot.id] = stored
+        return stored
+
+    async def _decided(self, password: str, stored: StoredPassword | None) -> bool | None:
+        """What the digest says; None if the slow hash must decide."""
         if stored is None or len(password) > MAX_PASSWORD_CHARS:
             return False
-        if not await self._hasher.verify(password, stored.hash):
-            return False
-        if self._hasher.is_outdated(stored.hash):
-            stored = await self._settings.renew_hash(password, stored)
-        self._known = (stored.hash, self._digest(password))
-        return True
+        verdict = self._verdicts.of(password, stored.hash)
+        return verdict if verdict is not None else await self._passwords.check(password, stored.hash, stored.digest)
 
-    async def _record_failure(self, address: str) -> None:
-        by = Actor(_CAMERA, address)
-        await self._audit.append(audit_entry(AuditAction.INGEST_PASSWORD_FAILED, by, now=self._clock.now()))
+    async def _decide(self, password: str, slot: Slot, address: str) -> bool:
+        blocked = await self._attempts.is_blocked(camera_keys(address))
+        known = self._attempts.is_known(address)
+        async with self._line.turn(address, preferred=known, share=1 if blocked else None):
+            slot = await self._slots.get(slot.id)
+            stored = await self._stored(slot)  # another request may have stored the digest
+            right = await self._decided(password, stored)
+            if right is not None or stored is None:
+                return bool(right)
+            if not await self._passwords.verify(password, stored.hash):
+                self._verdicts.note_wrong(password, stored.hash)
+                return False
+            self._verdicts.note_right(password, stored.hash)
+            await self._renew(password, slot, stored)
+            return True
 
-    def _digest(self, password: str) -> bytes:
-        return hmac.new(self._key, password.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    def _renew_outdated(self, password: str, slot: Slot, stored: StoredPassword) -> None:
+        """Replace an outdated slow hash in the background: the camera does not wait for it."""
+        if stored.hash not in self._renewing and self._passwords.is_outdated(stored.hash):
+            self._renewing.add(stored.hash)
+            self._renewals.start(self._renew(password, slot, stored), name="renewing the hash of an ingest password")
+
+    async def _renew(self, password: str, slot: Slot, old: StoredPassword) -> None:
+        """Store a digest, and today's slow hash in place of an outdated one, unless the password was changed."""
+        hash = await self._passwords.hash(password) if self._passwords.is_outdated(old.hash) else old.hash
+        digest = await self._passwords.digest(password, hash, size_bytes=INGEST_DIGEST_BYTES)
+        new = msgspec.structs.replace(old, hash=hash, digest=digest)
+        if new == old:
+            return
+        self._verdicts.note_right(password, hash)
+        try:
+            if slot.ingest_password is not None:
+                await self._slots.replace_ingest_password(slot.id, new, expected_hash=old.hash)
+            else:
+                await self._settings.replace_ingest_password(new, expected_hash=old.hash)
+        except QueueUnavailable as error:  # this process remembers its verdict
+            _log.warning("storing the digest of an ingest password failed: %s", error.detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ...domain.audit import WRONG_PASSWORDS
 from ...ports.accounts import FailureCounter
 from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
@@ -11,6 +12,9 @@ from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 
 _AUDIT_LIFE = timedelta(days=400)
 """Retention of the audit log: more than a season and the one before it."""
+
+_FAILURE_LIFE = timedelta(days=30)
+"""Retention of wrong passwords, which anonymous requests cause."""
 
 
 class AuthRetention:
@@ -24,9 +28,14 @@ class AuthRetention:
     def tasks(self) -> list[MaintenanceTask]:
         return [
             MaintenanceTask("audit_entries", self._delete_audit_entries),
+            MaintenanceTask("failed_passwords", self._delete_failures),
             MaintenanceTask("failure_counts", lambda: self._failures.prune(now=self._clock.now())),
         ]
 
     async def _delete_audit_entries(self) -> int:
         before = self._clock.now() - _AUDIT_LIFE
         return await in_batches(lambda: self._audit.prune(before=before, limit=BATCH))
+
+    async def _delete_failures(self) -> int:
+        before = self._clock.now() - _FAILURE_LIFE
+        return await in_batches(lambda: self._audit.prune(before=before, limit=BATCH, actions=WRONG_PASSWORDS))

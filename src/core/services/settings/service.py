@@ -15,12 +15,12 @@ from ...domain.errors import VersionConflict
 from ...domain.routing.provider_usage import ProviderLimit
 from ...domain.settings import AppSettings, StoredPassword, StoredSettings
 from ...domain.validation import refuse
-from ...ports.accounts import PasswordHasher
 from ...ports.clock import Clock
 from ...ports.repositories.settings_repository import SettingsRepository, SettingsUpdate
 from ...ports.secrets import KeyChange
 from ..providers.api_keys import KeyState, ProviderKeys, read_keys
 from ..providers.registry import ProviderRegistry
+from ..support.passwords import Passwords
 from ..support.refreshing_value import RefreshingValue
 from .validation import UNITS, SettingsChange, read_change, shown
 
@@ -36,7 +36,7 @@ class SettingsService:
     def __init__(
         self,
         repository: SettingsRepository,
-        hasher: PasswordHasher,
+        passwords: Passwords,
         providers: ProviderRegistry,
         keys: ProviderKeys,
         clock: Clock,
@@ -44,7 +44,7 @@ class SettingsService:
         defaults: AppSettings,
     ) -> None:
         self._repository = repository
-        self._hasher = hasher
+        self._passwords = passwords
         self._providers = providers
         self._keys = keys
         self._clock = clock
@@ -84,8 +84,7 @@ class SettingsService:
         refuse([*errors, *key_errors])
         password: StoredPassword | None = None
         if change.ingest_password is not None:
-            hash = await self._hasher.hash(change.ingest_password)
-            password = StoredPassword(hash, self._clock.now(), by.name)
+            password = await self._passwords.make(change.ingest_password, at=self._clock.now(), by=by.name)
         keys = await self._keys.prepare(new_keys, by=by)
         return await self._store(change, password, keys, expected_version=expected_version, by=by)
 
@@ -102,18 +101,15 @@ class SettingsService:
         if await self._repository.ingest_password() is not None:
             return None
         password = initial or secrets.token_urlsafe(9)
-        hash = await self._hasher.hash(password)
-        own = StoredPassword(hash, self._clock.now(), FIRST_START.name)
+        own = await self._passwords.make(password, at=self._clock.now(), by=FIRST_START.name)
         stored = await self._repository.add_ingest_password(own)
         self._snapshot.forget()
-        return password if initial is None and stored.hash == hash else None
+        return password if initial is None and stored.hash == own.hash else None
 
-    async def renew_hash(self, password: str, outdated: StoredPassword) -> StoredPassword:
-        """Store the same password with today's hash parameters, unless it was changed meanwhile."""
-        renewed = msgspec.structs.replace(outdated, hash=await self._hasher.hash(password))
-        replaced = await self._repository.replace_ingest_password(renewed, expected_hash=outdated.hash)
+    async def replace_ingest_password(self, password: StoredPassword, *, expected_hash: str) -> None:
+        """Store another form of the same ingest password, unless it was changed meanwhile. QueueUnavailable."""
+        await self._repository.replace_ingest_password(password, expected_hash=expected_hash)
         self._snapshot.forget()
-        return renewed if replaced else outdated
 
     async def _store(
         self,

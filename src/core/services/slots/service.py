@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidSettings, SlotNotFound, TemplateNotFound, VersionConflict
@@ -16,7 +18,8 @@ from ...domain.validation import refuse
 from ...ports.clock import Clock
 from ...ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ..providers.registry import ProviderRegistry
-from .validation import broken_rules, read_document
+from ..support.passwords import Passwords
+from .validation import Draft, broken_rules, read_document
 
 _MAX_AUDIT_CHARS = 2000
 """Maximum length of one text in an audit entry."""
@@ -29,11 +32,17 @@ class SlotService:
     """
 
     def __init__(
-        self, slots: SlotRepository, templates: TemplateRepository, providers: ProviderRegistry, clock: Clock
+        self,
+        slots: SlotRepository,
+        templates: TemplateRepository,
+        providers: ProviderRegistry,
+        passwords: Passwords,
+        clock: Clock,
     ) -> None:
         self._slots = slots
         self._templates = templates
         self._providers = providers
+        self._passwords = passwords
         self._clock = clock
 
     async def list(
@@ -56,8 +65,10 @@ class SlotService:
         return await self._slots.get(slot_id)
 
     async def check(self, slot_id: str, document: Mapping[str, Any]) -> Slot:
-        """The slot with this document applied; nothing is stored. SlotNotFound, InvalidSettings."""
-        return await self._checked(await self.get(slot_id), document)
+        """The slot with this document applied, its ingest password unchanged; nothing is stored. SlotNotFound,
+        InvalidSettings."""
+        before = await self.get(slot_id)
+        return (await self._checked_draft(before, document)).slot(before)
 
     async def put(self, slot_id: str, document: Mapping[str, Any], *, expected_version: int, by: Actor) -> Slot:
         """Store the slot; active jobs keep the configuration they started with.
@@ -67,8 +78,12 @@ class SlotService:
         before = await self.get(slot_id)
         if before.version != expected_version:
             raise _version_conflict(slot_id)
-        slot = await self._checked(before, document)
+        draft = await self._checked_draft(before, document)
+        slot = draft.slot(before)
         changed = {name: _shortened([*values]) for name, values in changed_fields(before, slot).items()}
+        if (password := draft.document.ingest_password) is not msgspec.UNSET:
+            slot, difference = await self._with_password(slot, password, by)
+            changed |= difference
         if not changed:
             return before
         audit = audit_entry(AuditAction.SLOT_CHANGED, by, now=self._clock.now(), target=slot_id, changed=changed)
@@ -87,14 +102,23 @@ class SlotService:
         audit = audit_entry(AuditAction.STATS_RESET, by, now=now, target=slot_id)
         await self._slots.reset_stats(slot_id, at=now, audit=audit)
 
-    async def _checked(self, before: Slot, document: Mapping[str, Any]) -> Slot:
+    async def _with_password(self, slot: Slot, password: str | None, by: Actor) -> tuple[Slot, dict[str, Any]]:
+        """The slot with this ingest password (None: without one), and the difference for the audit log."""
+        old = slot.ingest_password
+        if password is None:
+            removed = {} if old is None else {"ingest_password": ["set", None]}
+            return msgspec.structs.replace(slot, ingest_password=None), removed
+        new = await self._passwords.make(password, at=self._clock.now(), by=by.name)
+        return msgspec.structs.replace(slot, ingest_password=new), {"ingest_password": [old and "set", "set"]}
+
+    async def _checked_draft(self, before: Slot, document: Mapping[str, Any]) -> Draft:
         draft, errors = read_document(document)
         providers = {provider.info.id: provider for provider in self._providers.all()}
         templates = {template_id for template_id in draft.template_ids() if await self._template_exists(template_id)}
         now = self._clock.now()
         errors += broken_rules(draft, before, providers=providers, templates=templates, now=now)
         refuse(errors)
-        return draft.slot(before)
+        return draft
 
     async def _template_exists(self, template_id: UUID) -> bool:
         return await self._templates.get(template_id) is not None

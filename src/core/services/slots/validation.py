@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from ...domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password
 from ...domain.errors import InvalidSettings
 from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...domain.routing.prompts import unknown_fields
@@ -36,7 +37,9 @@ MAX_GALLERY = timedelta(days=366)
 EARLIEST_GALLERY = datetime(2000, 1, 1, tzinfo=UTC)
 """Past dates stay stored; a date in year 1 can be stored in some time zones and read back in none."""
 
-READ_ONLY = frozenset({"id", "etag", "ingest_url", "recent_results", "updated_at", "stats_reset_at"})
+READ_ONLY = frozenset(
+    {"id", "etag", "ingest_url", "ingest_password_set", "recent_results", "updated_at", "stats_reset_at"}
+)
 """Read-only fields of a slot on the wire; a client may send them back, without effect."""
 
 BRANDING_PROVIDER = "local"
@@ -63,6 +66,11 @@ class SlotDocument(msgspec.Struct, frozen=True, kw_only=True):
     prompt_fields: list[str] = []
     max_upload_bytes: Annotated[int, msgspec.Meta(ge=_LOW_BYTES, le=_HIGH_BYTES)] | None = None
     gallery_open_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    ingest_password: str | msgspec.UnsetType | None = msgspec.UNSET
+    """None removes it, UNSET keeps it."""
+
+    def __repr__(self) -> str:
+        return f"SlotDocument({self.name!r})"
 
 
 class _Binding(msgspec.Struct, frozen=True):
@@ -153,6 +161,7 @@ def broken_rules(
         *_template_errors(draft, before, providers, templates),
         *_prompt_field_errors(draft),
         *_gallery_errors(draft, now),
+        *_password_errors(draft),
     ]
 
 
@@ -287,6 +296,14 @@ def _gallery_errors(draft: Draft, now: datetime) -> list[FieldError]:
     if until < EARLIEST_GALLERY:
         return [FieldError(field, FieldErrorCode.TOO_EARLY, {"min": f"{EARLIEST_GALLERY:%Y-%m-%d}"})]
     return [FieldError(field, FieldErrorCode.TOO_FAR_AHEAD, {"days": MAX_GALLERY.days})]
+
+
+def _password_errors(draft: Draft) -> list[FieldError]:
+    password = draft.document.ingest_password
+    if not isinstance(password, str) or is_password(password):
+        return []
+    params = {"min": MIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS}
+    return [FieldError("ingest_password", FieldErrorCode.LENGTH_OUT_OF_RANGE, params)]
 
 
 def _read_each(kind: type[_T], items: Sequence[Any], *, at: str) -> tuple[tuple[_T | None, ...], list[FieldError]]:

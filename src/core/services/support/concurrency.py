@@ -103,6 +103,19 @@ class Supervisor:
     def __init__(self) -> None:
         self._error: Exception | None = None
         self._end: Callable[[], None] | None = None
+        self._last_acts: list[Callable[[], None]] = []
+
+    def at_forced_end(self, act: Callable[[], None]) -> None:
+        """Add what must be done where the process is ended by force instead of closing what it has opened."""
+        self._last_acts.append(act)
+
+    def perform_last_acts(self) -> None:
+        """Do what was added for a forced end, the latest first. Blocks; errors are logged. Safe from any thread."""
+        for act in reversed(self._last_acts):
+            try:
+                act()
+            except Exception:
+                _log.exception("last act failed: unforeseen error")
 
     @asynccontextmanager
     async def guard(self, *, stop: Callable[[], None] | None = None) -> AsyncIterator[None]:

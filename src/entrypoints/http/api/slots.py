@@ -53,6 +53,7 @@ def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
     return {
         "id": slot.id,
         **slot_document(slot),
+        "ingest_password_set": slot.ingest_password is not None,
         "etag": version_tag(slot.version),
         "updated_at": slot.updated_at,
         "stats_reset_at": slot.stats_reset_at,

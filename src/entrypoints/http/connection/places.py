@@ -39,7 +39,7 @@ class Places:
     """The connections of a server.
 
     A new connection takes the place of the one that has waited longest for a request, if all are taken: a client that
-    connects and sends nothing keeps nobody out. It is refused only while requests are in progress on all of them.
+    connects and sends nothing keeps no other out. It is refused only while requests are in progress on all of them.
 
     `known`: addresses that authenticated lately; they may use the reserve and have no bound of their own. The same
     holds for `shared`, addresses that stand for many clients: trusted proxies, and this machine's own.

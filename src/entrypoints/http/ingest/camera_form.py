@@ -34,7 +34,7 @@ class CameraForm:
         the photo begins, or the form's own password is wrong.
         """
         self._offered = password
-        if self._auth.was_right(password):
+        if self._auth.was_right(password, self._slot.id):
             await self._check_offered()
 
     async def field(self, name: str, text: str) -> None:
@@ -77,5 +77,5 @@ class CameraForm:
 
     async def _check(self, password: str) -> None:
         with self._upload.verification():
-            await self._auth.check_ingest_password(password, address=self._upload.address)
+            await self._auth.check_ingest_password(password, slot=self._slot, address=self._upload.address)
         await self._upload.authenticate()

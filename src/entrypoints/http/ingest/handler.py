@@ -66,9 +66,9 @@ async def ingest(
         key = _idempotency_key(request)
         preference = _Preference(request.headers.getall("prefer", []))
         address = address_of(request)
-        await auth.check_throttle(address)
         slot = await jobs.admit(slot_id)
         logs.slot_id.set(slot.id)
+        await auth.expect(slot)
         max_bytes = (await settings.current()).max_upload_bytes
         async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
             form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth)

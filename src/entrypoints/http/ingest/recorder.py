@@ -5,6 +5,7 @@ An ASGI layer around the app: it observes the form while it is read, and the pro
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +73,7 @@ class RequestRecorder:
                     method=str(request.method),
                     content_type=_bounded(request.headers.get("content-type")),
                     headers=shown_headers(request.headers.multi_items()),
-                    fields=shown_fields(form.fields, is_password=self._auth.was_right),
+                    fields=shown_fields(form.fields, is_password=partial(self._auth.was_right, slot_id=slot_id)),
                     field_count=form.field_count,
                     password=form.password_check(response.code),
                     file=self._file(form),

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,9 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 """Load balancers request them under any host; their answers contain no link."""
 
 ANY = "*"
+
+_MAX_KEPT = 256
+"""Hosts whose answer is kept; a service has few."""
 
 
 def parse_host_pattern(text: str) -> str:
@@ -48,6 +52,7 @@ class AllowedHosts:
         self._exact = {entry for entry in entries if not entry.startswith("*")}
         self._suffixes = tuple(entry[1:] for entry in entries if entry.startswith("*."))
         self._any_address = any_address
+        self._allows = lru_cache(maxsize=_MAX_KEPT)(self._is_allowed)
 
     def refusal(self, scope: Any) -> str | None:
         """Why the request's `Host` is not acceptable; None if it is."""
@@ -67,7 +72,7 @@ class AllowedHosts:
             "PHOTOCHANGER_ALLOWED_HOSTS."
         )
 
-    def _allows(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
         if self._any or host in self._exact or host.endswith(self._suffixes):
             return True
         try:

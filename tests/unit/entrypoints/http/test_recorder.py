@@ -58,7 +58,9 @@ async def recorded(
     async def send(message: Any) -> None:
         seen.append(message)
 
-    services: Any = SimpleNamespace(note=notes.append, was_right=lambda text: False, sniff=lambda start: "image/jpeg")
+    services: Any = SimpleNamespace(
+        note=notes.append, was_right=lambda text, slot_id: False, sniff=lambda start: "image/jpeg"
+    )
     recorder = RequestRecorder(app, last_requests=services, auth=services, images=services, clock=FakeClock())
     request: Any = {"type": "http", "method": "POST", "path": path, "headers": [], "client": ("192.0.2.7", 1), **scope}
     with contextlib.suppress(*([type(error)] if error else [])):

@@ -18,6 +18,7 @@ create table photochanger.slots (
     version integer not null,
     max_upload_bytes bigint,
     gallery_open_until timestamptz,
+    ingest_password jsonb,
     updated_at timestamptz,
     stats_reset_at timestamptz
 );
@@ -124,6 +125,7 @@ create table photochanger.provider_usage (
 create table photochanger.admins (
     username text primary key,
     password_hash text not null,
+    password_digest text,
     permissions text[] not null,
     created_at timestamptz not null,
     tokens_from timestamptz not null,
@@ -140,6 +142,7 @@ create table photochanger.audit_log (
     detail jsonb not null default '{}'
 );
 create index audit_log_at on photochanger.audit_log (at, id);
+create index audit_log_action on photochanger.audit_log (action, at);
 
 create table photochanger.signing_keys (
     id text primary key,

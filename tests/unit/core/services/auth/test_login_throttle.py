@@ -1,4 +1,4 @@
-"""Wrong passwords are counted for all processes together, and the count costs those who are right next to nothing."""
+"""Wrong passwords are counted for all processes together; further ones are refused until the window has passed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.memory import FakeClock, memory_adapters
-from photochanger.core.domain.accounts import MAX_FAILURES
+from photochanger.core.domain.accounts import MAX_FAILURES, MAX_SITE_FAILURES
 from photochanger.core.domain.errors import QueueUnavailable, TooManyAttempts
 from photochanger.core.ports.accounts import FailureCounter
 from photochanger.core.services.auth.login_throttle import LoginThrottle
@@ -17,7 +17,7 @@ from tests.support.world import SECOND, FaultInjector
 
 pytestmark = pytest.mark.anyio
 
-HERE, THERE, ACCOUNT = "address 192.0.2.1", "address 192.0.2.2", "account ada"
+HERE, THERE, SITE = "address 192.0.2.1", "address 192.0.2.2", "address 2001:db8::/48"
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -37,21 +37,29 @@ class Process:
             await self.throttle.failed(keys)
 
 
-async def seconds_to_wait(check: Any) -> int:
+async def seconds_to_wait(process: Process, *keys: str) -> int:
+    assert await process.throttle.is_blocked(keys)
     with pytest.raises(TooManyAttempts) as refused:
-        await check
+        await process.throttle.failed(keys)
     assert str(refused.value.retry_after) in refused.value.detail
     return refused.value.retry_after
 
 
-async def test_nine_failures_are_let_through_and_the_tenth_closes_the_door() -> None:
+async def test_ten_failures_are_counted_and_the_next_is_refused() -> None:
     process = Process()
     await process.fail(HERE, times=MAX_FAILURES - 1)
-    await process.throttle.check([HERE])
-    await process.throttle.check_now([HERE])
+    assert not await process.throttle.is_blocked([HERE])
     await process.fail(HERE, times=1)
-    assert await seconds_to_wait(process.throttle.check([HERE])) == 60
-    assert await seconds_to_wait(process.throttle.check_now([HERE])) == 60
+    assert await seconds_to_wait(process, HERE) == 60
+    assert not await process.throttle.is_blocked([THERE])
+
+
+async def test_a_site_may_fail_more_often_than_a_host() -> None:
+    process = Process()
+    await process.fail(SITE, times=MAX_SITE_FAILURES - 1)
+    assert not await process.throttle.is_blocked([SITE])
+    await process.fail(SITE, times=1)
+    assert await seconds_to_wait(process, SITE, HERE) == 60
 
 
 async def test_the_time_to_wait_is_in_whole_seconds_and_ends_with_the_window() -> None:
@@ -59,87 +67,55 @@ async def test_the_time_to_wait_is_in_whole_seconds_and_ends_with_the_window() -
     await process.fail(HERE, times=1)
     await process.clock.advance(20 * SECOND)
     await process.fail(HERE, times=9)
-    assert await seconds_to_wait(process.throttle.check([HERE])) == 40
+    assert await seconds_to_wait(process, HERE) == 40
     await process.clock.advance(40 * SECOND - MILLISECOND)
-    assert await seconds_to_wait(process.throttle.check([HERE])) == 1
-    assert await seconds_to_wait(process.another().throttle.check([HERE])) == 1
+    assert await seconds_to_wait(process, HERE) == 1
+    assert await seconds_to_wait(process.another(), HERE) == 1
     await process.clock.advance(MILLISECOND)
     for one in (process, process.another()):
-        await one.throttle.check([HERE])
-        await one.throttle.check_now([HERE])
+        assert not await one.throttle.is_blocked([HERE])
 
 
 async def test_any_blocked_key_blocks_and_the_longest_wait_counts() -> None:
     process = Process()
     await process.fail(HERE)
     await process.clock.advance(10 * SECOND)
-    await process.fail(ACCOUNT)
-    await process.throttle.check([THERE])
-    assert await seconds_to_wait(process.throttle.check([THERE, HERE])) == 50
-    assert await seconds_to_wait(process.throttle.check([HERE, ACCOUNT])) == 60
-    assert await seconds_to_wait(process.throttle.check_now([HERE, ACCOUNT, THERE])) == 60
-
-
-async def test_another_process_knows_after_a_second_and_at_once_where_it_asks() -> None:
-    process = Process()
-    other = process.another()
-    await other.throttle.check([HERE])
-    await process.fail(HERE, times=5)
-    await other.fail(HERE, times=4)
-    await process.fail(HERE, times=1)
-    await other.throttle.check([HERE])  # what it knows is less than a second old
-    await seconds_to_wait(other.throttle.check_now([HERE]))
-    await seconds_to_wait(other.throttle.check([HERE]))  # and now it knows
-    third = process.another()
-    await third.throttle.check([THERE])
     await process.fail(THERE)
-    await process.clock.advance(SECOND)
-    await seconds_to_wait(third.throttle.check([THERE]))
+    assert await seconds_to_wait(process, "address 192.0.2.3", HERE) == 50
+    assert await seconds_to_wait(process, HERE, THERE) == 60
 
 
-async def test_those_who_are_right_cost_no_question() -> None:
-    process = Process()
-    await process.throttle.check([HERE])
-    process.counter.calls.clear()
-    for _ in range(1000):
-        await process.throttle.check([HERE])
-        await process.throttle.succeeded([HERE])
-    assert process.counter.calls == []
-
-
-async def test_a_crowd_costs_one_question_a_second() -> None:
-    process = Process()
-    await asyncio.gather(*(process.throttle.check([f"address {number}"]) for number in range(100)))
-    assert process.counter.calls == ["blocked"]
-
-
-async def test_one_who_is_refused_costs_no_question_any_more() -> None:
+async def test_refused_failures_are_not_counted() -> None:
     process = Process()
     await process.fail(HERE)
     process.counter.calls.clear()
     for _ in range(100):
-        await seconds_to_wait(process.throttle.check([HERE]))
-        await seconds_to_wait(process.throttle.check_now([HERE]))
+        await seconds_to_wait(process, HERE, THERE)
     assert process.counter.calls == []
+    assert not await process.throttle.is_blocked([THERE])
 
 
-async def test_success_forgets_the_failures() -> None:
+async def test_of_failures_at_once_exactly_ten_are_counted() -> None:
     process = Process()
-    for _ in range(3):
-        await process.fail(HERE, times=MAX_FAILURES - 1)
-        await process.throttle.succeeded([HERE])
-    await process.throttle.check_now([HERE])
-    await process.fail(HERE, times=MAX_FAILURES - 1)
-    await process.throttle.check_now([HERE])
+    answers = await asyncio.gather(*(process.throttle.failed([HERE]) for _ in range(40)), return_exceptions=True)
+    assert [type(answer) for answer in answers].count(TooManyAttempts) == 40 - MAX_FAILURES
+    assert process.counter.calls.count("failed") == MAX_FAILURES
 
 
-async def test_success_forgets_what_it_names_alone() -> None:
+async def test_another_process_knows_after_a_second() -> None:
     process = Process()
-    await process.fail(HERE, ACCOUNT)
-    await process.throttle.succeeded([ACCOUNT])
-    await process.throttle.check_now([ACCOUNT])
-    await process.throttle.check([ACCOUNT])
-    await seconds_to_wait(process.throttle.check_now([HERE]))
+    other = process.another()
+    assert not await other.throttle.is_blocked([HERE])
+    await process.fail(HERE)
+    assert not await other.throttle.is_blocked([HERE])  # what it knows is less than a second old
+    await process.clock.advance(SECOND)
+    await seconds_to_wait(other, HERE)
+
+
+async def test_a_crowd_costs_one_question_a_second() -> None:
+    process = Process()
+    await asyncio.gather(*(process.throttle.is_blocked([f"address {number}"]) for number in range(100)))
+    assert process.counter.calls == ["blocked"]
 
 
 async def test_failures_that_are_a_window_apart_do_not_add_up() -> None:
@@ -147,29 +123,23 @@ async def test_failures_that_are_a_window_apart_do_not_add_up() -> None:
     for _ in range(3):
         await process.fail(HERE, times=MAX_FAILURES - 1)
         await process.clock.advance(60 * SECOND)
-    await process.throttle.check_now([HERE])
+    assert not await process.throttle.is_blocked([HERE])
 
 
-async def test_memory_holds_what_the_last_windows_brought_and_no_more() -> None:
+async def test_memory_is_bounded_by_what_the_last_windows_brought() -> None:
     process = Process()
     for _ in range(20):
         for number in range(50):
             await process.fail(f"address {process.clock.now()} {number}", times=10)
         await process.clock.advance(60 * SECOND)
-    assert len(process.throttle._failed) <= 100
     assert len(process.throttle._refused) <= 100
 
 
 async def test_an_outage_is_raised() -> None:
     process = Process()
     process.counter.faults["*"] = QueueUnavailable("away")
-    for call in (
-        process.throttle.check([HERE]),
-        process.throttle.check_now([HERE]),
-        process.throttle.failed([HERE]),
-        process.throttle.succeeded([HERE]),
-    ):
+    for call in (process.throttle.is_blocked([HERE]), process.throttle.failed([HERE])):
         with pytest.raises(QueueUnavailable):
             await call
     process.counter.faults.clear()
-    await process.throttle.check_now([HERE])
+    assert not await process.throttle.is_blocked([HERE])

@@ -172,6 +172,17 @@ async def test_the_audit_log_goes_back_four_hundred_days() -> None:
     assert [entry.actor for entry in (await world.audit.find(limit=9)).items] == ["newest"]
 
 
+async def test_wrong_passwords_are_in_the_audit_log_for_thirty_days() -> None:
+    world = World()
+    for action in (AuditAction.LOGIN, AuditAction.LOGIN_FAILED, AuditAction.INGEST_PASSWORD_FAILED):
+        await world.audit.append(audit_entry(action, Actor("unknown"), now=world.clock.now()))
+    await world.clock.advance(timedelta(days=30))
+    assert await world.sweeper.sweep_expired() == NOTHING
+    await world.clock.advance(MILLISECOND)
+    assert await world.sweeper.sweep_expired() == SweepReport(failed_passwords=2)
+    assert [entry.action for entry in (await world.audit.find(limit=9)).items] == [AuditAction.LOGIN]
+
+
 async def test_counts_of_wrong_passwords_that_have_ended_are_forgotten() -> None:
     world = World()
     await world.failures.failed(["address 192.0.2.1", "account ada"], now=world.clock.now())

@@ -12,6 +12,7 @@ from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable, VersionConflict
 from photochanger.core.domain.routing.provider_usage import ProviderLimit
 from photochanger.core.domain.settings import AppSettings, StoredPassword, StoredSettings
+from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.ports.repositories.settings_repository import SettingsUpdate
 
 from tests.support.world import SECOND, ScriptedProvider, World
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.anyio
 
 MILLISECOND = timedelta(milliseconds=1)
 ADA = Actor("ada", "192.0.2.1")
+ANY_SLOT = shipped_slots()[0]
 
 
 async def test_what_is_stored_goes_over_the_defaults_field_by_field() -> None:
@@ -98,7 +100,7 @@ async def test_the_first_start_generates_a_password_once_and_returns_it_once() -
     password = await world.settings.ensure_ingest_password(None)
     assert password is not None
     assert len(password) >= 12
-    await world.auth.check_ingest_password(password, address="192.0.2.1")
+    await world.auth.check_ingest_password(password, slot=ANY_SLOT, address="192.0.2.1")
     stored = await world.settings_records.ingest_password()
     assert await world.settings.ensure_ingest_password(None) is None
     assert await world.settings.ensure_ingest_password("another one") is None
@@ -113,7 +115,7 @@ async def test_a_configured_password_is_set_and_not_returned() -> None:
     world = World()
     await world.settings.ingest_password()  # looked at before the first start is through
     assert await world.settings.ensure_ingest_password("given by hand") is None
-    await world.auth.check_ingest_password("given by hand", address="192.0.2.1")
+    await world.auth.check_ingest_password("given by hand", slot=ANY_SLOT, address="192.0.2.1")
 
 
 async def test_of_two_processes_at_their_first_start_only_the_one_that_set_the_password_returns_it() -> None:
@@ -130,7 +132,7 @@ async def test_of_two_processes_at_their_first_start_only_the_one_that_set_the_p
     assert await world.settings.ensure_ingest_password(None) is None
     assert await look() == holds
     assert first_told is not None
-    await world.auth.check_ingest_password(first_told, address="192.0.2.1")
+    await world.auth.check_ingest_password(first_told, slot=ANY_SLOT, address="192.0.2.1")
 
 
 def test_a_stored_password_does_not_show_its_hash() -> None:
@@ -257,7 +259,7 @@ async def test_a_new_ingest_password_applies_immediately_unchanged_and_is_in_no_
     await world.clock.advance(SECOND)
     new = " passwo\u0308rd "  # not composed: the cameras send it as it was typed
     await change(world, ingest_password=new)
-    await world.auth.check_ingest_password(new, address="192.0.2.1")
+    await world.auth.check_ingest_password(new, slot=ANY_SLOT, address="192.0.2.1")
     stored = await world.settings.ingest_password()
     assert stored is not None
     assert (stored.changed_at, stored.changed_by) == (world.clock.now(), "ada")

@@ -72,7 +72,7 @@ def _provider_keys(clock: FakeClock) -> tuple[Any, Callable[[], Awaitable[object
 def _blocked_addresses(clock: FakeClock) -> tuple[Any, Callable[[], Awaitable[object]]]:
     counter: Any = FaultInjector(memory_adapters(clock)[FailureCounter])
     throttle = LoginThrottle(counter, clock)
-    return counter, lambda: throttle.check(["address 192.0.2.1"])
+    return counter, lambda: throttle.is_blocked(["address 192.0.2.1"])
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ async def test_a_block_ends_with_its_window_also_where_the_clock_was_set_back() 
     counter: Any = memory_adapters(clock)[FailureCounter]
     throttle = LoginThrottle(counter, clock)
     for _ in range(MAX_FAILURES):
-        await throttle.failed(["account ada"])
+        await throttle.failed(["address 192.0.2.1"])
     clock.set_back(SET_BACK)
     with pytest.raises(TooManyAttempts) as refused:
-        await throttle.check(["account ada"])
+        await throttle.failed(["address 192.0.2.1"])
     assert refused.value.retry_after == WINDOW.total_seconds()

@@ -171,3 +171,17 @@ async def test_a_loop_with_a_stop_function_is_cancelled_with_a_cancelled_block()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (cancelled, stop.is_set()) == ([True], False)
+
+
+def test_last_acts_are_performed_latest_first_whatever_fails(caplog: pytest.LogCaptureFixture) -> None:
+    supervisor, performed = Supervisor(), []
+
+    def defective() -> None:
+        raise TypeError("a defect")
+
+    supervisor.at_forced_end(lambda: performed.append("first"))
+    supervisor.at_forced_end(defective)
+    supervisor.at_forced_end(lambda: performed.append("last"))
+    supervisor.perform_last_acts()
+    assert performed == ["last", "first"]
+    assert "last act failed: unforeseen error" in caplog.text

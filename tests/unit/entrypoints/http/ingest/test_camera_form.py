@@ -17,6 +17,7 @@ from photochanger.core.domain.errors import (
     UndecodableImage,
     UploadInterrupted,
 )
+from photochanger.core.domain.slots.slot import Slot
 from photochanger.entrypoints.http.protocol import body as bodies
 from photochanger.entrypoints.http.protocol.body import ClientGone
 
@@ -95,7 +96,7 @@ async def test_an_upload_that_is_too_slow_is_interrupted(monkeypatch: pytest.Mon
         await asyncio.sleep(0)
         return await at_once()
 
-    async def time_runs_out(password: str, *, address: str) -> None:
+    async def time_runs_out(password: str, *, slot: Slot, address: str) -> None:
         monkeypatch.setattr(bodies, "_MIN_BYTES_PER_SECOND", -1e-6)
 
     monkeypatch.setattr(camera, "receive", after_others_had_a_turn)

@@ -7,6 +7,7 @@ import { findOperation, rolesOf, sharedSettings } from "../../lib/providers.js";
 import { Field } from "../../parts/field.js";
 import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
+import { CameraPassword, describedPassword } from "./camera_password.js";
 import { Gallery } from "./gallery.js";
 import { PromptFields, PromptPreview } from "./prompts.js";
 import { RouteEditor } from "./route.js";
@@ -58,6 +59,7 @@ export function Configuration({ id, draft, providers, problem, readOnly, change 
             <${Field} id="slot-upload" label=${t("maxUpload")} help=${t("maxUploadHelp")} error=${error("max_upload_bytes")} control=${(attributes) => html`<input ...${attributes} type="number" min="0.001" step="any" placeholder=${t("asTheService")} value=${draft.max_upload_bytes === null ? "" : +(draft.max_upload_bytes / MEGABYTE).toFixed(3)} onInput=${(event) => change({ max_upload_bytes: event.target.value === "" ? null : Math.round(Number(event.target.value) * MEGABYTE) })} />`} />
           </div>
         </section>
+        <${CameraPassword} isSet=${draft.ingest_password_set} value=${draft.ingest_password} error=${error("ingest_password")} onChange=${(ingest_password) => change({ ingest_password })} />
         <${Gallery} id=${id} until=${draft.gallery_open_until} error=${error("gallery_open_until")} onChange=${(gallery_open_until) => change({ gallery_open_until })} />
       </div>
     </fieldset>
@@ -107,6 +109,7 @@ function FailureAnswer({ draft, branding, providers, error, onAllow, change }) {
 
 /** The value of a field as text, to compare two versions. */
 export function described(name, value, providers) {
+  if (name === "ingest_password") return [describedPassword(value)];
   if (value === null || value === undefined || value === "") return [t("notSet")];
   if (typeof value === "boolean") return [t(value ? "yes" : "no")];
   if (name === "route") return value.length ? value.map((entry, place) => `${place + 1}. ${entryText(entry, providers)}`) : [t("noSteps")];

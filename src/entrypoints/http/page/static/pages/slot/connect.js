@@ -38,7 +38,7 @@ export function Connect({ slot, isShown }) {
           <dt>${t("method")}</dt><dd><code>POST</code>, <code>multipart/form-data</code></dd>
           <dt>${t("photoField")}</dt><dd><code>fileToUpload</code> <span class="soft">${t("orFile")}</span></dd>
           <dt>${t("passwordField")}</dt><dd><code>password</code></dd>
-          <dt>${t("password")}</dt><dd>${t("passwordWhere")} ${me.get().permissions.includes("settings:read") && html`<a href=${`${to("settings")}?tab=secrets`}>${t("toSettings")}</a>`}</dd>
+          <dt>${t("password")}</dt><dd>${t(slot.ingest_password_set ? "passwordOwn" : "passwordWhere")} ${!slot.ingest_password_set && me.get().permissions.includes("settings:read") && html`<a href=${`${to("settings")}?tab=secrets`}>${t("toSettings")}</a>`}</dd>
           <dt>${t("timeout")}</dt><dd>${t("seconds", { n: seconds })} <span class="soft">${t("timeoutWhy", { n: Math.round(window ?? LONGEST_WINDOW) })}</span></dd>
           <dt>${t("response")}</dt><dd>${t(`answer_${software.mode}`)}</dd>
           <dt>${t("further")}</dt><dd>${slot.prompt_fields.length ? slot.prompt_fields.map((name, place) => html`${place > 0 && ", "}<code>${name}</code>`) : t("noFurther")} <span class="soft">${t("furtherWhy")}</span></dd>

@@ -13,6 +13,7 @@ const FIELDS = [
   "prompt_fields",
   "max_upload_bytes",
   "gallery_open_until",
+  "ingest_password",
 ];
 
 let last = 0;
@@ -23,10 +24,10 @@ export function keyed(entry) {
   return { ...entry, key: last };
 }
 
-/** A draft from a slot of the API. */
+/** A draft from a slot of the API. `ingest_password` is write-only: undefined keeps it. */
 export function draftOf(slot) {
   const draft = Object.fromEntries(FIELDS.map((name) => [name, slot[name]]));
-  return { ...draft, route: slot.route.map(keyed) };
+  return { ...draft, route: slot.route.map(keyed), ingest_password_set: slot.ingest_password_set };
 }
 
 /** The draft as a document for the API. */

@@ -1,0 +1,33 @@
+"""Rules of the tests themselves: none depends on the speed of the machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+TESTS = Path(__file__).parents[1]
+
+MAY_SLEEP = {
+    "support/service.py",  # how often `eventually` looks
+    "support/standins/server.py",  # a service that drips its answer
+    "support/stuck_provider.py",  # a thread that never ends
+    "unit/entrypoints/test_process_guard.py",  # the same
+    "unit/entrypoints/worker/test_worker_process.py",  # the same; how often `until` looks; the turn of a process
+}
+
+
+def test_nothing_sleeps_to_wait_for_something() -> None:
+    slept = re.compile(r"\b(?:time|asyncio|anyio)\.sleep\((?!0\))")
+    found = {
+        str(path.relative_to(TESTS))
+        for path in TESTS.rglob("*.py")
+        if path != Path(__file__) and slept.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == MAY_SLEEP
+
+
+def test_generated_examples_may_take_as_long_as_they_need() -> None:
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
