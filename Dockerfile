@@ -1,7 +1,9 @@
 # PhotoChanger in a container (docs/deployment.md, ADR 28). The second stage contains Python, a virtual environment
 # of pinned and hashed packages, and one account without privileges, but no tools that build or download.
 
-FROM python:3.13-slim-bookworm AS build
+# The base image is pinned by a digest, which deploy/pin-images looks up; without one nothing is built.
+ARG PYTHON_DIGEST
+FROM python:3.13-slim-bookworm@${PYTHON_DIGEST} AS build
 WORKDIR /build
 # Build tools have a separate environment; both are pinned.
 COPY requirements/bootstrap.txt requirements/build.txt requirements/runtime.txt requirements/
@@ -18,7 +20,7 @@ COPY src src
 RUN /opt/build/bin/python -m pip wheel -q --no-build-isolation --no-deps --wheel-dir dist . \
  && /opt/build/bin/uv pip install -q --python /opt/photochanger/bin/python --no-deps dist/*.whl
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-bookworm@${PYTHON_DIGEST}
 LABEL org.opencontainers.image.title="PhotoChanger" \
       org.opencontainers.image.description="Photo booths POST a photo and wait: PhotoChanger answers with the finished picture before a hard deadline." \
       org.opencontainers.image.licenses="MIT"

@@ -21,6 +21,7 @@ from ..core.domain.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, D
 from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
+from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
@@ -28,6 +29,8 @@ from .provider_plugins import BUILT_IN, installed_ids
 PREFIX = "PHOTOCHANGER_"
 
 _MAX_SECRET_CHARS = 4096
+_MIN_TOKEN_CHARS = 24
+_TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{_MIN_TOKEN_CHARS},1024}}")
 _KEY = "API_KEY"
 _BASE_URL = "BASE_URL"
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
@@ -71,6 +74,12 @@ def _password(text: str) -> str:
     return text
 
 
+def _admin_password(text: str) -> str:
+    for error in password_errors(text, username=None):
+        raise ValueError(error.message[0].lower() + error.message[1:].removesuffix("."))
+    return text
+
+
 def _username(text: str) -> str:
     name = normal_username(text)
     if name is None:
@@ -81,6 +90,12 @@ def _username(text: str) -> str:
 def _secret_key(text: str) -> str:
     if not MIN_SECRET_CHARS <= len(text) <= _MAX_SECRET_CHARS:
         raise ValueError(f"must have {MIN_SECRET_CHARS} to {_MAX_SECRET_CHARS} characters")
+    return text
+
+
+def _metrics_token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"must have {_MIN_TOKEN_CHARS} to 1024 of A-Z, a-z, 0-9 and ._~+/=-")
     return text
 
 
@@ -231,7 +246,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
     admin_password: Annotated[
-        str | None, _text(_password, "Password of that administrator; None generates one.", secret=True)
+        str | None, _text(_admin_password, "Password of that administrator; None generates one.", secret=True)
     ] = None
     cors_origins: Annotated[
         tuple[str, ...], _text(_origins, "Origins whose pages may use the API, separated by commas.")
@@ -250,11 +265,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _text(_service_url, "Base URL of the OTLP/HTTP collector for traces and metrics; None exports none."),
     ] = None
     metrics_port: (
-        Annotated[
-            int, Meta(ge=0, le=65535, description="Port where a `worker` serves Prometheus metrics; 0: a free one.")
-        ]
+        Annotated[int, Meta(ge=0, le=65535, description="Port of its own for Prometheus metrics; 0: a free one.")]
         | None
     ) = None
+    metrics_host: Annotated[str, Meta(description="Address to serve that port on.")] = "127.0.0.1"
+    metrics_token: Annotated[
+        str | None,
+        _text(_metrics_token, "Bearer token for `/metrics` at the HTTP address; None serves none there.", secret=True),
+    ] = None
 
     provider_keys: dict[str, str] = {}
     """By provider id, from PHOTOCHANGER_<ID>_API_KEY; a key stored by an administrator takes precedence."""
@@ -275,7 +293,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             for name, field in _VARIABLES.items()
             if (text := texts.pop(name, "")).strip()
         }
-        return cls(**values | _provider_settings(texts))
+        settings = cls(**values | _provider_settings(texts))
+        if settings.admin_password and password_errors(settings.admin_password, username=settings.admin_username):
+            raise ConfigurationError(PREFIX + "ADMIN_PASSWORD", "must not be the user name")
+        return settings
 
     @property
     def defaults(self) -> AppSettings:

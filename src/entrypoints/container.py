@@ -19,6 +19,7 @@ from ..adapters.postgres import (
     PostgresAuditLog,
     PostgresDatabaseStatus,
     PostgresFailureCounter,
+    PostgresGuestData,
     PostgresIngestRequestRepository,
     PostgresJobLog,
     PostgresJobQueue,
@@ -27,6 +28,7 @@ from ..adapters.postgres import (
     PostgresMediaRepository,
     PostgresProviderLimits,
     PostgresResultIndex,
+    PostgresRevokedTokens,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -44,7 +46,7 @@ from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.domain.result_files import PublicBaseUrl
 from ..core.domain.settings import AppSettings
-from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, TokenIssuer
+from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
@@ -54,6 +56,7 @@ from ..core.ports.media_service import MediaService
 from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.repositories.audit_log import AuditLog
+from ..core.ports.repositories.guest_data import GuestData
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.job_log import JobLog
 from ..core.ports.repositories.job_repository import JobRepository
@@ -72,11 +75,14 @@ from ..core.services.auth.failure_log import FailureLog
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
+from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.jobs.completion import JobCompletion
 from ..core.services.jobs.end_watch import JobEndWatch
+from ..core.services.jobs.erasure import GuestErasure
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
+from ..core.services.jobs.guest_files import GuestFiles
 from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
@@ -109,6 +115,7 @@ from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers
 from .config import Settings
+from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
@@ -133,6 +140,7 @@ class PostgresAdapters(Provider):
             async with Database(settings.database_url) as database:
                 yield database
             return
+        close_home(settings.home)
         server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
         supervisor.at_forced_end(server.close)
         try:
@@ -157,12 +165,14 @@ class PostgresAdapters(Provider):
     jobs = provide(PostgresJobRepository, provides=JobRepository)
     log = provide(PostgresJobLog, provides=JobLog)
     results = provide(PostgresResultIndex, provides=ResultIndex)
+    guests = provide(PostgresGuestData, provides=GuestData)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
     admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
     audit = provide(PostgresAuditLog, provides=AuditLog)
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
+    revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
     signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
     templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
     webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
@@ -189,7 +199,10 @@ class LocalAdapters(Provider):
 
     @provide
     def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
-        return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
+        if settings.media_root is None:
+            close_home(settings.home)
+        with naming("MEDIA_ROOT"):
+            return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
     def images(self) -> Iterator[ImageTool]:
@@ -290,6 +303,7 @@ class CoreServices(Provider):
         await failure_log.close()
 
     signing_keys = provide(SigningKeys)
+    signed_out = provide(SignedOut)
     admins = provide(AdminService)
 
     @provide
@@ -314,6 +328,8 @@ class CoreServices(Provider):
         await service.close()
 
     rescue = provide(LateRescue)
+    guest_files = provide(GuestFiles)
+    erasure = provide(GuestErasure)
     slot_service = provide(SlotService)
     template_service = provide(TemplateService)
     webhook_service = provide(WebhookService)

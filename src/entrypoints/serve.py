@@ -33,6 +33,7 @@ from .http.protocol.forwarded import TrustedProxies
 from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
+from .metrics.relay import served
 from .process_guard import ProcessGuard
 from .service_manager import ServiceManager
 from .stop_limits import HTTP_GRACE
@@ -82,6 +83,7 @@ async def _serve(service: _Service, listening: socket.socket) -> None:
         _running(worker, supervisor),
         supervisor.supervised(sweeper.run(), name="sweeper"),
         metrics.kept_up(supervisor),
+        served(service.settings, metrics),
     ):
         await _serve_http(service, worker, listening)
 

@@ -57,8 +57,10 @@ def _check(value: Any, *, depth: int) -> None:
         case str():
             if "\0" in value:
                 raise InvalidJson("A text contains the character NUL.")
-            if any("\ud800" <= character <= "\udfff" for character in value):
-                raise InvalidJson("A text contains a lone surrogate.")
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InvalidJson("A text contains a lone surrogate.") from None
         case dict():
             for name, inner in value.items():
                 _check(name, depth=depth)

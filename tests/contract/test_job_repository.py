@@ -43,7 +43,7 @@ async def test_a_result_and_its_previews_are_in_use_until_they_are_marked_as_pur
     keys = {result, preview_key(result), photo_key(result)}
     strangers = {stored_file(MediaKind.RESULTS).key, stored_file(MediaKind.PREVIEWS).key}
     assert await backend.jobs.in_use(keys | strangers) == keys
-    await backend.results.mark_purged([job.id], now=NOW)
+    await backend.guests.forget([job.id], now=NOW)
     assert await backend.jobs.in_use(keys | strangers) == set()
 
 
@@ -80,5 +80,5 @@ async def test_a_job_whose_result_is_kept_is_not_pruned(backend: SimpleNamespace
     job = await backend.queue.enqueue(new_job(), max_active=10)
     await backend.queue.mark_finalized(job.id, outcome_succeeded(job, finalized_at=at), claim=None)
     assert await backend.jobs.prune(before=at + HOUR, limit=10) == 0
-    await backend.results.mark_purged([job.id], now=at)
+    await backend.guests.forget([job.id], now=at)
     assert await backend.jobs.prune(before=at + HOUR, limit=10) == 1

@@ -11,7 +11,7 @@ from photochanger.core.domain.job import JobSource
 from photochanger.core.domain.pagination import Position
 from photochanger.core.domain.slots.slot import shipped_slots
 
-from tests.support.builders import outcome_failed, outcome_succeeded
+from tests.support.builders import outcome_failed
 from tests.support.queue_steps import ended_job, live_job
 
 pytestmark = pytest.mark.anyio
@@ -32,30 +32,11 @@ async def test_recent_results_are_the_newest_of_the_slot_that_have_not_expired(b
     assert (await backend.results.recent("slot-001", now=NOW, limit=2)).items == (jobs[1], jobs[2])
 
 
-async def test_a_result_expires_at_its_moment_and_not_before(backend: SimpleNamespace) -> None:
+async def test_a_result_is_not_listed_from_its_expiry_on(backend: SimpleNamespace) -> None:
     job = await ended_job(backend, result_expires_at=NOW)
     before = NOW - timedelta(microseconds=1)
-    assert await backend.results.expired(now=before, limit=10) == []
     assert (await backend.results.recent("slot-001", now=before, limit=10)).items == (job,)
-    assert await backend.results.expired(now=NOW, limit=10) == [job]
     assert (await backend.results.recent("slot-001", now=NOW, limit=10)).items == ()
-
-
-async def test_purged_results_are_not_purged_again(backend: SimpleNamespace) -> None:
-    jobs = [await ended_job(backend, result_expires_at=NOW - HOUR) for _ in range(3)]
-    assert len(await backend.results.expired(now=NOW, limit=2)) == 2
-    await backend.results.mark_purged([jobs[0].id, jobs[1].id, uuid4()], now=NOW)
-    assert await backend.results.expired(now=NOW, limit=10) == [jobs[2]]
-    assert (await backend.jobs.get(jobs[0].id)).result_purged_at == NOW
-    await backend.results.mark_purged([], now=NOW)
-
-
-async def test_the_idempotency_key_of_a_purged_result_is_free(backend: SimpleNamespace) -> None:
-    job = await live_job(backend, idempotency_key="key")
-    await backend.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None)
-    await backend.results.mark_purged([job.id], now=NOW)
-    again = await live_job(backend, idempotency_key="key")
-    assert again.id != job.id
 
 
 async def test_results_are_narrowed_by_source(backend: SimpleNamespace) -> None:
@@ -91,7 +72,7 @@ async def test_each_slot_has_its_newest_result_that_has_not_expired(backend: Sim
     other = await ended_job(backend, slot_id="slot-015", finalized_at=NOW)
     failed = await live_job(backend, slot_id="slot-002")
     assert await backend.queue.mark_finalized(failed.id, outcome_failed(failed), claim=None)
-    await backend.results.mark_purged([purged.id], now=NOW)
+    await backend.guests.forget([purged.id], now=NOW)
     assert await backend.results.newest(now=NOW + 5 * MINUTE) == {"slot-001": newest, "slot-015": other}
 
 

@@ -283,7 +283,7 @@ async def test_rebuilding_changes_no_count_of_a_slot(backend: SimpleNamespace) -
         await end(backend, THREE + hours * HOUR)
     await fold(backend)
     whole = {"start": THREE - 99 * HOUR, "end": LATER}
-    await backend.results.mark_purged([job.id for job in await kept(backend)], now=LATER)
+    await backend.guests.forget([job.id for job in await kept(backend)], now=LATER)
     assert await backend.jobs.prune(before=THREE + 3 * HOUR, limit=10) == 1
     await backend.stats.rebuild(before=LATER)
     await backend.stats.rebuild(before=THREE)

@@ -48,7 +48,7 @@ def every_rule_was_evaluated(prometheus: Prometheus) -> bool:
 def test_prometheus_reads_what_was_sent_and_every_rule_and_panel_works(tmp_path: Path, postgres_url: str) -> None:
     settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media"), "max_active_jobs": "17"}
     with serving(tmp_path, "--workers", "0", **settings) as service, working(tmp_path, **settings) as address:
-        served, figures = service.address.removeprefix("http://"), address.split("/")[2]
+        served, figures = service.metrics.split("/")[2], address.split("/")[2]
         with scraping(tmp_path / "prometheus", service=served, worker=figures) as prometheus:
             for width in range(PHOTOS):
                 assert service.send(photos.jpeg(160 + width, 120)).status_code == 200

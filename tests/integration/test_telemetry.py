@@ -28,20 +28,16 @@ def figures(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def scraped(address: str) -> dict[str, dict[tuple[str, ...], float]]:
-    return figures(httpx.get(f"{address}/metrics", timeout=180).raise_for_status().text)
+    return figures(httpx.get(address, timeout=180).raise_for_status().text)
 
 
 def jobs_ended(service: Service) -> float:
-    return sum(scraped(service.address).get("photochanger_jobs_ended_total", {}).values())
+    return sum(scraped(service.metrics).get("photochanger_jobs_ended_total", {}).values())
 
 
 def calls_with_exemplars(address: str) -> str:
     """The lines of calls to providers that show a trace."""
-    page = (
-        httpx.get(f"{address}/metrics", timeout=180, headers={"Accept": "application/openmetrics-text"})
-        .raise_for_status()
-        .text
-    )
+    page = httpx.get(address, timeout=180, headers={"Accept": "application/openmetrics-text"}).raise_for_status().text
     calls = "photochanger_provider_call_duration_seconds_bucket"
     return "\n".join(line for line in page.splitlines() if line.startswith(calls) and "trace_id" in line)
 
@@ -59,7 +55,7 @@ def test_one_trace_leads_from_the_request_through_the_queue_to_the_call(tmp_path
         assert answer.status_code == 200
         eventually(lambda: whole_trace(collector))
         for _ in range(2):  # exemplars stay for the next scraper
-            with_exemplars = eventually(lambda: calls_with_exemplars(service.address))
+            with_exemplars = eventually(lambda: calls_with_exemplars(service.metrics))
             assert TRACE_ID in with_exemplars
     (request,) = collector.named("POST /ingest/{slot_id}")
     (job,) = collector.named("job")
@@ -107,7 +103,7 @@ def test_figures_of_the_workers_are_the_services_and_outlive_them(tmp_path: Path
         eventually(lambda: [worker for worker in service.workers() if worker.pid != old.pid])
         assert service.send(photos.jpeg(161, 120)).status_code == 200
         eventually(lambda: jobs_ended(service) == 2)
-        seen = scraped(service.address)
+        seen = scraped(service.metrics)
     assert seen["photochanger_ingest_duration_seconds_count"] == {("slot-001", "success"): 2.0}
     assert seen["photochanger_queue_wait_seconds_count"] == {("slot-001",): 2.0}
     assert seen["photochanger_provider_call_duration_seconds_count"] == {("local", "picture"): 2.0}
@@ -122,7 +118,7 @@ def test_media_bytes_follow_the_files_without_being_measured_again(tmp_path: Pat
         size_bytes = len(service.send(photos.jpeg(160, 120)).content)
 
         def told() -> dict[tuple[str, ...], float]:
-            return scraped(service.address).get("photochanger_media_bytes", {})
+            return scraped(service.metrics).get("photochanger_media_bytes", {})
 
         eventually(lambda: told().get(("results",)) == size_bytes and told().get(("payloads",)) == 0.0)
         assert told()[("templates",)] == 1000.0
@@ -133,7 +129,7 @@ def test_a_worker_of_its_own_serves_its_figures(tmp_path: Path, postgres_url: st
     with serving(tmp_path, "--workers", "0", **settings) as service, working(tmp_path, **settings) as address:
         assert service.send(photos.jpeg(160, 120)).status_code == 200
         eventually(lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address, timeout=180).text))
-        assert "photochanger_jobs_ended_total" not in scraped(service.address)
+        assert "photochanger_jobs_ended_total" not in scraped(service.metrics)
         openmetrics = httpx.get(address, timeout=180, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
         assert openmetrics.text.endswith("# EOF\n")

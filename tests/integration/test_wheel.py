@@ -158,7 +158,8 @@ def exec_words(word: str) -> list[str]:
 def test_the_image_serves_works_and_is_watched_as_the_compose_file_has_it(
     python: Path, tmp_path: Path, postgres_url: str
 ) -> None:
-    port, metrics_port = free_port(), free_port()
+    port = free_port()
+    metrics_ports = {"photochanger": free_port(), "worker": free_port()}
     entrypoint = str(python.with_name(exec_words("ENTRYPOINT")[0]))
     own = {"PHOTOCHANGER_HOME": str(tmp_path), "PHOTOCHANGER_DATABASE_URL": postgres_url, "PHOTOCHANGER_PORT": port}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOCHANGER_")}
@@ -166,11 +167,12 @@ def test_the_image_serves_works_and_is_watched_as_the_compose_file_has_it(
 
     def environ(service: str) -> dict[str, str]:
         there = FINAL.environment() | settings_of(service, {"PHOTOCHANGER_INGEST_PASSWORD": PASSWORD})
-        translated = own | ({"PHOTOCHANGER_METRICS_PORT": metrics_port} if "PHOTOCHANGER_METRICS_PORT" in there else {})
-        return kept | there | path | translated
+        assert there["PHOTOCHANGER_METRICS_PORT"] == "9464"
+        metrics = {"PHOTOCHANGER_METRICS_PORT": metrics_ports[service], "PHOTOCHANGER_METRICS_HOST": "127.0.0.1"}
+        return kept | there | path | own | metrics
 
     def healthy(command: list[str], service: str) -> bool:
-        translated = [word.replace(":9464/", f":{metrics_port}/") for word in command]
+        translated = [word.replace(":9464/", f":{metrics_ports[service]}/") for word in command]
         program = python.with_name(translated[0])
         done = subprocess.run((program, *translated[1:]), env=environ(service), capture_output=True, text=True)
         assert done.returncode in (0, 1), done.stderr

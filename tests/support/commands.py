@@ -28,6 +28,7 @@ _forking.set_forkserver_preload(
                 "backup",
                 "db_move",
                 "doctor",
+                "jobs",
                 "providers",
                 "serve",
                 "slots",

@@ -15,6 +15,9 @@ import msgspec
 
 ROOT = Path(__file__).parents[2]
 
+PINNED = re.compile(r"[a-z0-9./-]+:(?!latest@)[\w.-]+@(sha256:[0-9a-f]{64}|\$\{[A-Z]+_DIGEST(:\?[^}]+)?\})")
+"""An image with its version and the digest of its bytes, or the variable that has to hold that digest."""
+
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY\b|DATABASE_URL")
 
 
@@ -67,7 +70,7 @@ def parse(text: str) -> list[Stage]:
         if word == "FROM":
             base, _, name = rest.partition(" AS ")
             stages.append(Stage(base.strip(), name.strip() or None, []))
-        else:
+        elif stages or word != "ARG":  # before the first stage they only fill in its FROM
             stages[-1].steps.append(Step(word, rest.strip(), options))
     return stages
 
@@ -108,8 +111,8 @@ def faults(stages: list[Stage], patterns: list[tuple[re.Pattern[str], bool]]) ->
 
 def _of_stage(stage: Stage, stages: list[Stage], patterns: list[tuple[re.Pattern[str], bool]]) -> Iterator[str]:
     names = {other.name for other in stages[: stages.index(stage)]}
-    if stage.base not in names and not re.search(r":(?!latest\b)[\w.-]+(@sha256:[0-9a-f]{64})?$", stage.base):
-        yield f"{stage.base} is not pinned by a tag"
+    if stage.base not in names and not PINNED.fullmatch(stage.base):
+        yield f"{stage.base} is not pinned by a tag and a digest"
     for step in stage.steps:
         if step.word == "ADD":
             yield f"ADD fetches and unpacks unseen: {step.text}"

@@ -45,9 +45,12 @@ def eventually(look: Callable[[], _T], *, seconds: float = HANG_SECONDS) -> _T:
 class Service:
     """A running `photochanger serve`."""
 
-    def __init__(self, process: subprocess.Popen[str], address: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], address: str, log: Path, *, metrics: str) -> None:
         self.process = process
         self.address = address
+        self.metrics = metrics
+        """The address of its metrics."""
+
         self.log = log
 
     def client(self) -> httpx.Client:
@@ -124,19 +127,24 @@ def serving(home: Path, *arguments: str, launcher: tuple[str, ...] = (), **setti
     with log.open("a") as output:
         process = subprocess.Popen(
             (*launcher, *command("serve", *arguments)),
-            env=environment(home, port="0", **settings),
+            env=environment(home, **{"port": "0", "metrics_port": "0"} | settings),
             stdout=subprocess.PIPE,
             stderr=output,
             text=True,
         )
     try:
         assert process.stdout is not None
-        address = next((line for line in process.stdout if "listens on" in line), None)
-        assert address is not None, log.read_text()[-3000:]
+        said = dict[str, str]()
+        for line in process.stdout:
+            start, _, end = line.rstrip().rpartition(" ")
+            said[start] = end
+            if start == "PhotoChanger listens on":
+                break
+        assert "PhotoChanger listens on" in said, log.read_text()[-3000:]
         if not {"database_url", "sync_response_seconds"} & settings.keys():
             with EmbeddedServer.start(home / "postgres") as server:
                 set_window(server.url("photochanger"), LONG_WINDOW)
-        yield Service(process, address.split()[-1], log)
+        yield Service(process, said["PhotoChanger listens on"], log, metrics=said["Metrics are at"])
     finally:
         if process.poll() is None:  # with its stop signal, so that nothing that it started outlives it
             process.terminate()

@@ -7,10 +7,11 @@ from typing import Any
 
 from dishka import AsyncContainer
 from photochanger.core.domain.settings import AppSettings
-from photochanger.core.ports.accounts import AdminRepository, FailureCounter
+from photochanger.core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
@@ -31,6 +32,7 @@ BACKEND_PORTS: dict[str, type] = {
     "jobs": JobRepository,
     "log": JobLog,
     "results": ResultIndex,
+    "guests": GuestData,
     "slots": SlotRepository,
     "settings": SettingsRepository,
     "secrets": SecretRepository,
@@ -39,6 +41,7 @@ BACKEND_PORTS: dict[str, type] = {
     "audit": AuditLog,
     "admins": AdminRepository,
     "failures": FailureCounter,
+    "revoked_tokens": RevokedTokens,
     "signing_keys": SigningKeyRepository,
     "templates": TemplateRepository,
     "webhooks": WebhookRepository,

@@ -30,6 +30,7 @@ from photochanger.core.ports.media_store import MediaStore
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
@@ -45,6 +46,7 @@ from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
 from photochanger.core.services.jobs.completion import JobCompletion
+from photochanger.core.services.jobs.erasure import GuestErasure
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
@@ -70,6 +72,7 @@ FLOOR = 1024
 
 _FAULTY_PORTS: tuple[type, ...] = (
     FailureCounter,
+    GuestData,
     IngestRequestRepository,
     JobLog,
     JobQueue,
@@ -247,6 +250,7 @@ class World:
         self.records = self._get(JobRepository)
         self.job_log = self._get(JobLog)
         self.results = self._get(ResultIndex)
+        self.guests = self._get(GuestData)
         self.settings_records = self._get(SettingsRepository)
         self.media_records = self._get(MediaRepository)
         self.template_records = self._get(TemplateRepository)
@@ -268,6 +272,7 @@ class World:
         self.pictures = self._get(ResultPictures)
         self.completion = self._get(JobCompletion)
         self.jobs = self._get(JobService)
+        self.erasure = self._get(GuestErasure)
         self.processing = self._get(JobProcessor)
         self.last_requests = self._get(LastRequestLog)
         self.sweeper = self._get(Sweeper)

@@ -19,7 +19,10 @@ from ...core.domain.errors import MediaNotFound, PayloadTooLarge, StorageUnavail
 from ...core.domain.media import MediaKey, MediaKind, StoredFile
 from ...core.ports.telemetry import Telemetry
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
+from ..private_folder import FolderNotPrivate, make_private
 from .partial import PartialFile
+
+_PARTIAL = ".partial"
 
 _CHUNK_BYTES = 128 * 1024
 """Minimum size of a write in a thread while a file arrives."""
@@ -47,13 +50,20 @@ class FilesystemMediaStore:
     """
 
     def __init__(self, root: Path, *, telemetry: Telemetry = NULL_TELEMETRY) -> None:
-        """Make the folders that are missing; StorageUnavailable where they cannot be made."""
+        """Make the folders that are missing, and close them to other accounts.
+
+        StorageUnavailable where they cannot be made; FolderNotPrivate where the root is open to other accounts and may
+        be theirs.
+        """
         self._root = root
         self._telemetry = telemetry
-        self._partial = root / ".partial"
+        self._partial = root / _PARTIAL
         try:
-            for folder in (root, self._partial, *(root / kind for kind in MediaKind)):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(root, marks=[_PARTIAL], usual=[*MediaKind])
+            for folder in (self._partial, *(root / kind for kind in MediaKind)):
+                make_private(folder)
+        except FolderNotPrivate:
+            raise  # with its text, which says what to do
         except OSError as error:
             raise _unavailable(error) from error
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
 from ...core.domain.errors import ConfigurationError
+from ...core.domain.outside_text import cut
+from .host_names import is_address, normal_host
 
 PRIVATE_HOSTS_VARIABLE = "PHOTOCHANGER_PRIVATE_HOSTS"
 
@@ -28,9 +29,6 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 addresses behind a translator, in the last 32 bits (RFC 6052)."""
 
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,62}[a-z0-9_])?)*\Z"
-)
 _SHOWN_CHARACTERS = 80
 
 
@@ -51,7 +49,8 @@ class AddressRefused(Exception):
 
 def shown(host: str) -> str:
     """A host name that came from outside, fit for a sentence in a log."""
-    visible = "".join(character if character.isprintable() else "?" for character in host)
+    start = cut(host, _SHOWN_CHARACTERS + 1)
+    visible = "".join(character if character.isprintable() else "?" for character in start)
     return visible if len(visible) <= _SHOWN_CHARACTERS else visible[:_SHOWN_CHARACTERS] + "…"
 
 
@@ -129,13 +128,13 @@ class AddressGuard:
         A host may have both forbidden and permitted addresses (a machine in the local network has link-local
         ones, too): those are left out. AddressRefused where none remains, HostUnknown where the name has none.
         """
+        name = _plain_name(host)
         try:
-            found = await self._resolver(host, port)
+            found = await self._resolver(name, port)
         except OSError as error:
             raise HostUnknown(host) from error
         if not found:
             raise HostUnknown(host)
-        name = _plain_name(host)
         permitted = [text for text in found if self._permits(name, ipaddress.ip_address(text), port)]
         if not permitted:
             raise AddressRefused(host)
@@ -153,21 +152,14 @@ class AddressGuard:
 
 
 def _plain_name(host: str) -> str:
-    return host.lower().removesuffix(".")
+    return normal_host(host) or host.lower().removesuffix(".")
 
 
 def _written_addresses(name: str) -> tuple[IPAddress, ...]:
-    """The addresses that a name means by itself; none where a name server has to be asked."""
+    """The addresses that a normal name means by itself; none where a name server has to be asked."""
     if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3
         return (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
-    try:
-        return (ipaddress.ip_address(name),)
-    except ValueError:
-        pass
-    try:
-        return (ipaddress.IPv4Address(socket.inet_aton(name)),)  # also 127.1, 0x7f.1 and 2130706433
-    except (OSError, UnicodeError):
-        return ()
+    return (ipaddress.ip_address(name),) if is_address(name) else ()
 
 
 def _allowed(entry: str) -> _Allowed:
@@ -193,12 +185,9 @@ def _network(text: str) -> IPNetwork | None:
 
 
 def _name(entry: str, text: str) -> str:
-    try:
-        name = _plain_name(text.encode("idna").decode())
-    except UnicodeError as error:
-        raise _unusable(entry) from error
+    name = normal_host(text)
     # Digits and dots alone are an address with a slip in it: as a name it would silently allow nothing.
-    if not _HOST_NAME.match(name) or name.replace(".", "").isdigit():
+    if name is None or is_address(name):
         raise _unusable(entry)
     return name
 

@@ -12,6 +12,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ...core.domain.outside_text import MAX_CHARS, cut
 from ...core.ports.provider import Down
 from ..system_clock import SYSTEM_CLOCK
 from .address_guard import AddressGuard
@@ -20,7 +21,7 @@ from .messages import HttpRequest, HttpResponse
 if TYPE_CHECKING:
     from .guarded_transport import GuardedTransport
 
-_LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+_LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,31}://\S+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _LONG_WORD = re.compile(r"\S{49,}")
 
@@ -72,8 +73,16 @@ def fits_header(text: str) -> bool:
 
 def remark(text: str, *, secret: str | None, max_characters: int = 160) -> str:
     """A service's own words, fit for a log: one line, short, without the secret, links, and what may be data."""
-    without_secret = text.replace(secret, "[secret]") if secret else text
-    plain = " ".join(without_secret.split())
+    plain = " ".join(_cut_without(secret, text).split())
     plain = "".join(character for character in plain if character.isprintable())
     plain = _LONG_WORD.sub("[…]", _LINK.sub("[link]", plain))
     return plain if len(plain) <= max_characters else plain[: max_characters - 1] + "…"
+
+
+def _cut_without(secret: str | None, text: str) -> str:
+    """The start of a text without a secret, not even half a one at its end."""
+    if not secret:
+        return cut(text)
+    start = cut(text, MAX_CHARS + len(secret))
+    plain = start.replace(secret, "[secret]")
+    return cut(plain if len(start) == len(text) else plain[: -len(secret)])

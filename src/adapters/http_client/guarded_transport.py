@@ -16,7 +16,8 @@ import httpx2
 
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
-from .messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse, host_and_port
+from .host_names import normal_url
+from .messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse
 
 _CONNECT_SECONDS = 5.0
 """Longest time for making a connection: a host that is not there leaves the window to the rest of the route."""
@@ -81,10 +82,10 @@ def _readable(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _encoded(request: HttpRequest) -> httpcore2.Request:
     """The request as the pool takes it: URL checked, form encoded, a multipart form in pieces."""
-    if host_and_port(request.url) is None:
+    if (normal := normal_url(request.url)) is None:
         raise AddressUnusable
     try:
-        url = httpx2.URL(request.url)
+        url = httpx2.URL(normal)
     except httpx2.InvalidURL as error:
         raise AddressUnusable from error
     files = [(upload.field, (upload.filename, upload.data, upload.mime)) for upload in request.uploads]

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from .host_names import normal_url
+
 
 class Upload(msgspec.Struct, frozen=True):
     """One file of a multipart form."""
@@ -66,14 +68,9 @@ class AnswerTooLarge(Exception):
 
 
 def host_and_port(url: str) -> tuple[str, int] | None:
-    """Where an http or https URL leads; None where it is none, or names a user."""
-    if not url.isprintable() or " " in url:
+    """Where an http or https URL leads, the host in its normal form; None where it is none, or names a user."""
+    if (normal := normal_url(url)) is None:
         return None
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        return None
-    return parts.hostname, port
+    parts = urlsplit(normal)
+    assert parts.hostname is not None
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

@@ -5,13 +5,14 @@ All of it belongs to one event loop, and all of it is gone with the process.
 
 from __future__ import annotations
 
-from ...core.ports.accounts import AdminRepository, FailureCounter
+from ...core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from ...core.ports.clock import Clock
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.repositories.audit_log import AuditLog
+from ...core.ports.repositories.guest_data import GuestData
 from ...core.ports.repositories.ingest_requests import IngestRequestRepository
 from ...core.ports.repositories.job_log import JobLog
 from ...core.ports.repositories.job_repository import JobRepository
@@ -29,6 +30,7 @@ from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
 from .ingest_requests import MemoryIngestRequestRepository
+from .jobs.guest_data import MemoryGuestData
 from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
@@ -37,6 +39,7 @@ from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
 from .provider_limits import MemoryProviderLimits
+from .revoked_tokens import MemoryRevokedTokens
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signing_keys import MemorySigningKeyRepository
@@ -52,6 +55,7 @@ __all__ = [
     "MemoryAuditLog",
     "MemoryDatabase",
     "MemoryFailureCounter",
+    "MemoryGuestData",
     "MemoryIngestRequestRepository",
     "MemoryJobLog",
     "MemoryJobQueue",
@@ -61,6 +65,7 @@ __all__ = [
     "MemoryMediaStore",
     "MemoryProviderLimits",
     "MemoryResultIndex",
+    "MemoryRevokedTokens",
     "MemorySecretRepository",
     "MemorySettingsRepository",
     "MemorySigningKeyRepository",
@@ -85,6 +90,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     audit = MemoryAuditLog()
     secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
+    media = MemoryMediaRepository()
     return {
         Clock: clock,
         DatabaseStatus: database,
@@ -96,17 +102,19 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         SlotRepository: slots,
         SettingsRepository: MemorySettingsRepository(audit, secrets),
         SecretRepository: secrets,
-        MediaRepository: MemoryMediaRepository(),
+        MediaRepository: media,
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
         ProviderLimits: MemoryProviderLimits(database),
         AuditLog: audit,
         AdminRepository: MemoryAdminRepository(audit),
         FailureCounter: MemoryFailureCounter(),
+        RevokedTokens: MemoryRevokedTokens(clock, audit),
         SigningKeyRepository: MemorySigningKeyRepository(audit),
         TemplateRepository: MemoryTemplateRepository(slots, database),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: MemoryWorkerRegistry(clock),
-        IngestRequestRepository: MemoryIngestRequestRepository(),
+        IngestRequestRepository: MemoryIngestRequestRepository(database),
+        GuestData: MemoryGuestData(database, media, audit),
     }

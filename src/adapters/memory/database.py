@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ...core.domain.errors import JobNotFound
 from ...core.domain.ids import new_id
+from ...core.domain.ingest_request import IngestRequest
 from ...core.domain.job import Job, JobEvent, JobSource, JobState, LogEntry, LogEvent, Outcome, finalize
 from ...core.domain.routing.provider_usage import Usage
 from ...core.domain.stats import Ended, ended_job
@@ -38,6 +39,7 @@ class MemoryDatabase:
         self.usage: dict[str, Usage] = {}
         self.webhooks: dict[str, Webhook] = {}
         self.deliveries: dict[UUID, Delivery] = {}
+        self.ingest_requests: dict[str, IngestRequest] = {}
         self.listeners: dict[Topic, set[asyncio.Event]] = {}
 
     def job(self, job_id: UUID) -> Job:

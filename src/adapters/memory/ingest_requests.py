@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...core.domain.ingest_request import IngestRequest
+from .database import MemoryDatabase
 
 
 class MemoryIngestRequestRepository:
-    """Requests in a dictionary, by slot."""
+    """Requests of a MemoryDatabase, by slot."""
 
-    def __init__(self) -> None:
-        self._last: dict[str, IngestRequest] = {}
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+        self._last = database.ingest_requests
 
     async def put(self, request: IngestRequest) -> None:
+        job = None if request.job_id is None else self._db.jobs.get(request.job_id)
+        if job is not None and job.erased_at is not None:
+            return
         known = self._last.get(request.slot_id)
         if known is None or known.received_at <= request.received_at:
             self._last[request.slot_id] = request

@@ -109,6 +109,12 @@ class MemoryMediaRepository:
                 self._media[media_id] = msgspec.structs.replace(media, expires_at=min(media.expires_at, now))
                 self._removed.add(media_id)
 
+    def expire_links(self, job_id: UUID, at: datetime) -> None:
+        """Let the links of a job's media objects expire at this moment, if they do not earlier."""
+        for media in self._kept():
+            if media.job_id == job_id:
+                self._media[media.id] = msgspec.structs.replace(media, expires_at=min(media.expires_at, at))
+
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         return {media.file.key for media in self._kept()} & set(keys)
 

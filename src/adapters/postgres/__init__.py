@@ -2,11 +2,14 @@
 
 from .accounts.admins import PostgresAdminRepository
 from .accounts.login_failures import PostgresFailureCounter
+from .accounts.revoked_tokens import PostgresRevokedTokens
 from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .database import Database
-from .embedded.server import EmbeddedServer, EmbeddedServerError
+from .embedded.programs import EmbeddedServerError
+from .embedded.server import EmbeddedServer
 from .ingest_requests import PostgresIngestRequestRepository
+from .jobs.guest_data import PostgresGuestData
 from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
@@ -43,6 +46,7 @@ __all__ = [
     "PostgresAuditLog",
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
+    "PostgresGuestData",
     "PostgresIngestRequestRepository",
     "PostgresJobLog",
     "PostgresJobQueue",
@@ -51,6 +55,7 @@ __all__ = [
     "PostgresMediaRepository",
     "PostgresProviderLimits",
     "PostgresResultIndex",
+    "PostgresRevokedTokens",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

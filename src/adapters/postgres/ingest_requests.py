@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ...core.domain.ingest_request import IngestRequest
 from .database import Database
 from .schema import ingest_requests as table
+from .schema import jobs
 
 
 class PostgresIngestRequestRepository:
@@ -25,8 +26,11 @@ class PostgresIngestRequestRepository:
         change = change.on_conflict_do_update(
             index_elements=[table.c.slot_id], set_=columns, where=table.c.received_at <= request.received_at
         )
+        erased = select(jobs.c.id).where(jobs.c.id == request.job_id, jobs.c.erased_at.is_not(None))
         async with self._database.begin() as connection:
-            await connection.execute(change)
+            # An erasure between the two statements is repeated later, and then deletes the row.
+            if request.job_id is None or (await connection.execute(erased)).one_or_none() is None:
+                await connection.execute(change)
 
     async def last(self, slot_id: str) -> IngestRequest | None:
         query = select(table.c.request).where(table.c.slot_id == slot_id)

@@ -107,6 +107,8 @@ jobs = Table(
     Column("abandoned_at", _moment),
     Column("answered_at", _moment),
     Column("inline_preview", LargeBinary),
+    Column("erased_at", _moment),
+    Column("forgotten_at", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -123,6 +125,12 @@ Index(
 )
 Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
 Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
+Index(
+    "jobs_without_result",
+    jobs.c.finalized_at,
+    postgresql_where=text("finalized_at IS NOT NULL AND result_stem IS NULL AND forgotten_at IS NULL"),
+)
+Index("jobs_erased", jobs.c.erased_at, postgresql_where=text("erased_at IS NOT NULL AND forgotten_at IS NULL"))
 Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
 Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
 
@@ -216,6 +224,15 @@ password_failures = Table(
     postgresql_with={"fillfactor": "50"},
 )
 Index("password_failures_since", password_failures.c.since)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("expires_at", _moment, nullable=False),
+    Column("revoked_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
+)
+Index("revoked_tokens_revoked_at", revoked_tokens.c.revoked_at)
 
 webhooks = Table(
     "webhooks",

@@ -32,7 +32,8 @@ MAX_REMARK_CHARS = 160
 
 _TALKATIVE_LOGGERS = ("httpx2", "httpcore2", "google_genai", "openai")
 _KEY_LIKE = re.compile(r"\b(?:sk-|AIza|AQ\.)[A-Za-z0-9_.*-]+")
-_STEP = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_STEP = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|h|m|s)", re.ASCII)
+_MAX_DURATION_CHARS = 64
 _STEP_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -141,7 +142,7 @@ def error_from_transport(error: Exception) -> ProviderError | None:
 
     kind = type(error).__name__
     if isinstance(error, sdk_http.AnswerTooLarge):
-        return Retryable(f"The answer is larger than {sdk_http.MAX_ANSWER_BYTES // 2**20} MiB.")
+        return Retryable("The answer is too large.")
     if isinstance(error, sdk_http.TIMEOUTS):
         return Down(f"The service did not answer in time ({kind}).")
     if isinstance(error, sdk_http.NETWORK_ERRORS):
@@ -160,11 +161,13 @@ def scrubbed(text: Any, *, secret: str, max_characters: int = MAX_REMARK_CHARS) 
 
 def duration(text: str) -> timedelta | None:
     """A duration such as `46s`, `1.5s`, `6m0s`, `20ms`; None for anything else."""
+    if len(text) > _MAX_DURATION_CHARS:
+        return None
     steps = _STEP.findall(text)
     if not steps or "".join(number + unit for number, unit in steps) != text:
         return None
     # More than a day is no wait that a job could sit out; so nothing overflows either.
-    seconds = sum(float(number[:12]) * _STEP_SECONDS[unit] for number, unit in steps)
+    seconds = sum(float(number) * _STEP_SECONDS[unit] for number, unit in steps)
     return timedelta(seconds=min(seconds, 86_400.0))
 
 

@@ -11,6 +11,9 @@ from ..http_client.guarded_transport import tls_context
 MAX_ANSWER_BYTES = 96 * 1024 * 1024
 """Maximum size of one answer: a picture of 64 MiB in base64 and its envelope."""
 
+MAX_ERROR_BYTES = 1024 * 1024
+"""Maximum size of an answer with an error status, which the SDK parses on the event loop."""
+
 TIMEOUTS = (httpx2.TimeoutException,)
 NETWORK_ERRORS = (httpx2.RequestError,)
 
@@ -37,7 +40,7 @@ _HEADERS_START = "x-goog-upload-"
 
 
 class AnswerTooLarge(Exception):
-    """The answer exceeds MAX_ANSWER_BYTES; the connection was closed."""
+    """The answer exceeds MAX_ANSWER_BYTES or, with an error status, MAX_ERROR_BYTES; the connection was closed."""
 
 
 class UploadBroken(Exception):
@@ -56,7 +59,7 @@ def make_http_client() -> httpx2.AsyncClient:
 
 
 class _BoundedTransport(httpx2.AsyncBaseTransport):
-    """Sends only the needed headers, and reads at most MAX_ANSWER_BYTES of an answer."""
+    """Sends only the needed headers, and reads a bounded part of an answer."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -72,7 +75,8 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
         request.extensions = {**request.extensions, "timeout": timeouts}
         response = await self._inner.handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _BoundedStream(response.stream)
+        most = MAX_ANSWER_BYTES if response.status_code < 400 else MAX_ERROR_BYTES
+        response.stream = _BoundedStream(response.stream, most)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             raise httpx2.DecodingError("the answer is compressed, although that was not asked for", request=request)
@@ -87,14 +91,15 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, max_bytes: int) -> None:
         self._inner = inner
+        self._max_bytes = max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         read_bytes = 0
         async for chunk in self._inner:
             read_bytes += len(chunk)
-            if read_bytes > MAX_ANSWER_BYTES:
+            if read_bytes > self._max_bytes:
                 raise AnswerTooLarge
             yield chunk
 

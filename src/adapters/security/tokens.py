@@ -26,8 +26,8 @@ _Seconds = Annotated[int, msgspec.Meta(ge=0, le=_LAST_SECOND)]
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Claims(msgspec.Struct, frozen=True):
-    """The required claims of a token."""
+class _Claims(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The claims of a token; only `idle`, the end of a session that is not used, is optional."""
 
     iss: str
     aud: str
@@ -36,6 +36,7 @@ class _Claims(msgspec.Struct, frozen=True):
     exp: _Seconds
     jti: _Name
     permissions: tuple[str, ...]
+    idle: _Seconds | None = None
 
 
 class JwtTokens:
@@ -57,6 +58,7 @@ class JwtTokens:
             exp=int(identity.expires_at.timestamp()),
             jti=identity.token_id,
             permissions=tuple(sorted(identity.permissions)),
+            idle=None if identity.idle_until is None else int(identity.idle_until.timestamp()),
         )
         return self._jwt.encode(msgspec.to_builtins(claims), secret, algorithm=ALGORITHM, headers={"kid": key_id})
 
@@ -81,17 +83,18 @@ class JwtTokens:
             claims = msgspec.convert(payload, _Claims)
         except self._no_token:
             raise _invalid() from None
-        issued_at, expires_at = _moment(claims.iat), _moment(claims.exp)
-        if now >= expires_at or issued_at > now + LEEWAY:
-            raise _invalid()
-        return Identity(
+        identity = Identity(
             username=claims.sub,
             # Unknown permissions are those of another version; they are ignored.
             permissions=frozenset(permission for permission in Permission if permission in claims.permissions),
-            issued_at=issued_at,
-            expires_at=expires_at,
+            issued_at=_moment(claims.iat),
+            expires_at=_moment(claims.exp),
             token_id=claims.jti,
+            idle_until=None if claims.idle is None else _moment(claims.idle),
         )
+        if now >= identity.valid_until or identity.issued_at > now + LEEWAY:
+            raise _invalid()
+        return identity
 
     def _header(self, token: str) -> dict[str, Any]:
         """The unverified header of a token; InvalidToken if it cannot be ours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -81,10 +82,13 @@ def _buckets(family: MetricFamily, series: Sample) -> list[Any]:
 
 
 class MetricsServer:
-    """Serves the figures of this process at any path of a port of its own, from a thread of its own."""
+    """Serves metrics at any path of a port of its own, from a thread of its own."""
 
-    def __init__(self, families: Callable[[], Sequence[MetricFamily]], *, host: str, port: int) -> None:
-        """Listens from here on; OSError where the port cannot be had. Port 0 lets the system choose."""
+    def __init__(self, text: Callable[[str], tuple[bytes, str]], *, host: str, port: int) -> None:
+        """Listens from here on; OSError where the port cannot be had. Port 0 lets the system choose.
+
+        `text` makes the body and its content type for an Accept header, in the thread. TimeoutError is answered by 503.
+        """
         from wsgiref.simple_server import WSGIRequestHandler, make_server
 
         class Quiet(WSGIRequestHandler):
@@ -93,12 +97,19 @@ class MetricsServer:
             def log_message(self, format: str, *args: Any) -> None:
                 """No access log."""
 
+        class Listening(WSGIServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
         def answer(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
-            body, content_type = exposition(families(), environ.get("HTTP_ACCEPT", ""))
-            start("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+            try:
+                body, content_type = text(environ.get("HTTP_ACCEPT", ""))
+                status = "200 OK"
+            except TimeoutError:
+                status, body, content_type = "503 Service Unavailable", b"The metrics are not available.\n", _PLAIN_TYPE
+            start(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
             return [body]
 
-        self._server: WSGIServer = make_server(host, port, answer, handler_class=Quiet)
+        self._server: WSGIServer = make_server(host, port, answer, server_class=Listening, handler_class=Quiet)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="metrics")
         self._thread.start()

@@ -7,13 +7,14 @@ import ipaddress
 import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
 MAX_USERNAME_CHARS = 64
 MIN_PASSWORD_CHARS = 8
+MIN_ADMIN_PASSWORD_CHARS = 10
 MAX_PASSWORD_CHARS = 1024
 MAX_FAILURES = 10
 MAX_SITE_FAILURES = 50
@@ -28,6 +29,12 @@ enough to sort out 255 of 256 wrong ones, so that a thief with database and secr
 
 TOKEN_LIFE = timedelta(hours=12)
 """Lifetime of a token: an evening and the day before it."""
+
+IDLE_LIMIT = timedelta(hours=2)
+"""A browser session ends after this time without use."""
+
+RENEWED_AFTER = timedelta(minutes=1)
+"""A session is renewed by the first use after this time: its end is exact to a minute without a write per request."""
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}\Z")
 
@@ -62,13 +69,30 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The claims of a token: user, permissions, expiry."""
+    """The claims of a token: user, permissions, expiry.
+
+    A browser session is a token that is issued again while it is used: `token_id`, `issued_at` and `expires_at` stay,
+    `idle_until` moves. Other tokens have no `idle_until`.
+    """
 
     username: str
     permissions: frozenset[Permission]
     issued_at: datetime
     expires_at: datetime
     token_id: str
+    idle_until: datetime | None = None
+
+    @property
+    def valid_until(self) -> datetime:
+        """When this token ends: by its expiry or, for a session, without further use."""
+        return self.expires_at if self.idle_until is None else min(self.expires_at, self.idle_until)
+
+
+class Revocations(msgspec.Struct, frozen=True):
+    """Revoked tokens: the expiry by token id, and until when (database time) they are complete."""
+
+    expiries: Mapping[str, datetime]
+    as_of: datetime
 
 
 class Actor(msgspec.Struct, frozen=True):

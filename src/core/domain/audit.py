@@ -38,6 +38,7 @@ class AuditAction(enum.StrEnum):
     WEBHOOK_REMOVED = "webhook_removed"
     PURGED = "purged"
     JOB_CANCELLED = "job_cancelled"
+    JOB_ERASED = "job_erased"
 
 
 WRONG_PASSWORDS = frozenset({AuditAction.LOGIN_FAILED, AuditAction.INGEST_PASSWORD_FAILED})

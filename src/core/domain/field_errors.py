@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import msgspec
 
+from .outside_text import cut
+
 TYPES: Mapping[str, str] = {
     "object": "a JSON object",
     "array": "a list",
@@ -81,6 +83,8 @@ class FieldErrorCode(SentenceCode):
     NOT_ONE_OF = "not_one_of", "Must be one of: {allowed}."
     OPERATION_UNKNOWN = "operation_unknown", "The provider {provider} has no operation {operation}."
     OUT_OF_RANGE = "out_of_range", "Must be between {min} and {max}."
+    PASSWORD_IS_USERNAME = "password_is_username", "Must not be the user name."
+    PASSWORD_TOO_COMMON = "password_too_common", "Is one of the most common passwords. Choose another one."
     PATTERN = "pattern", "Must match the pattern {pattern}."
     PROMPT_FIELD_UNKNOWN = "prompt_field_unknown", "{{field}} is not one of the prompt fields."
     PROVIDER_NOT_CONFIGURABLE = (
@@ -144,7 +148,7 @@ def below(place: str, name: str) -> str:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
+        return cut(", ".join(cut(str(item)) for item in value))
     if isinstance(value, float):
         return f"{value:.15g}"
-    return TYPES.get(value, str(value)) if name == "expected" else str(value)
+    return cut(TYPES.get(value, str(value)) if name == "expected" else str(value))

@@ -131,6 +131,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job in the queue. `attempt` counts acquisitions and is the fencing token of the newest one.
 
     `provider_job_reference` is the provider's name of its work on the route entry number `provider_job_entry`.
+    `erased_at`: when its guest was erased; `forgotten_at`: when the rest of the guest's data had been deleted.
     """
 
     spec: JobSpec
@@ -144,6 +145,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     result_purged_at: datetime | None = None
     abandoned_at: datetime | None = None
+    erased_at: datetime | None = None
+    forgotten_at: datetime | None = None
+
+    @property
+    def knows_guest(self) -> bool:
+        """Whether the job still has the data of its guest."""
+        return self.erased_at is None and self.forgotten_at is None
 
     @property
     def id(self) -> UUID:
@@ -237,6 +245,7 @@ class LogEvent(enum.StrEnum):
     RESCUED = "rescued"
     ABANDONED = "abandoned"
     JOINED = "joined"
+    ERASED = "erased"
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -360,6 +369,17 @@ def replace_result(job: Job, result: Result) -> Job:
         raise ValueError(f"job {job.id} is not finalized")
     outcome = msgspec.structs.replace(job.outcome, result=result)
     return msgspec.structs.replace(job, outcome=outcome, result_purged_at=None)
+
+
+def cancelled(at: datetime) -> Outcome:
+    """The outcome of a job that was cancelled."""
+    return Outcome(
+        state=JobState.CANCELLED,
+        finalized_at=at,
+        failure_reason=FailureReason.CANCELLED,
+        error_code="job_cancelled",
+        error_detail="The job was cancelled.",
+    )
 
 
 def timed_out(at: datetime) -> Outcome:

@@ -66,7 +66,9 @@ def photo_key(result: MediaKey) -> MediaKey:
 
 
 def live_result(job: Job, now: datetime) -> Result:
-    """The job's result while its link is valid; MediaNotFound if it has none, MediaExpired after its expiry."""
+    """The job's result while its link is valid; MediaNotFound if it has none, MediaExpired after expiry or erasure."""
+    if job.erased_at is not None:
+        raise MediaExpired("This picture has been deleted.")
     if job.result is None:
         raise MediaNotFound("This job has no picture.")
     if job.result_purged_at is not None or now >= job.result.expires_at:
@@ -87,8 +89,8 @@ def public_result(job: Job, now: datetime) -> PublicFile:
 
 
 def result_payload(job: Job, *, url: str) -> ResultPayload | None:
-    """The job's picture with its public link `url`; None if it has none."""
-    if job.result is None:
+    """The job's picture with its public link `url`; None if it has none, or its guest was erased."""
+    if job.result is None or job.erased_at is not None:
         return None
     return ResultPayload(
         url=url,

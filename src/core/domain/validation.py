@@ -11,6 +11,7 @@ import msgspec
 
 from .errors import InvalidSettings
 from .field_errors import FieldError, FieldErrorCode, below
+from .outside_text import cut
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -93,7 +94,7 @@ def field_error(field: str, kind: Any, error: msgspec.ValidationError) -> FieldE
 
     This is the only place that reads msgspec's sentences; one that it does not know becomes `invalid`.
     """
-    text = str(error)
+    text = cut(str(error))
     if place := _PLACE.search(text):
         text = text[: place.start()]
         field += place[1].replace("[...]", "").replace("[", ".").replace("]", "")
@@ -159,7 +160,7 @@ def _choices(info: msgspec.inspect.Type) -> list[Any]:
 
 def visible_name(text: str) -> str:
     """The part of a text that can serve as a name: printable, one line, at most MAX_NAME_CHARS; may be empty."""
-    shown = "".join(character for character in text if _is_shown(character)).strip()[:MAX_NAME_CHARS].strip()
+    shown = "".join(character for character in cut(text) if _is_shown(character)).strip()[:MAX_NAME_CHARS].strip()
     return shown if any(unicodedata.category(character)[0] in "LNPS" for character in shown) else ""
 
 

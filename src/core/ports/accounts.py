@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from ..domain.accounts import Admin, Identity
+from ..domain.accounts import Admin, Identity, Revocations
 from ..domain.audit import AuditEntry
 
 
@@ -39,6 +39,22 @@ class TokenIssuer(Protocol):
 
     def verify(self, token: str, *, secret: bytes, now: datetime) -> Identity:
         """The identity, if the token was signed with this secret for this service and is valid now. InvalidToken."""
+        ...
+
+
+class RevokedTokens(Protocol):
+    """Tokens that were signed out before they expired. Every method may raise QueueUnavailable."""
+
+    async def revoke(self, token_id: str, *, expires_at: datetime, audit: AuditEntry | None = None) -> bool:
+        """Revoke a token, with its audit entry; False, and nothing is written, if it is revoked already."""
+        ...
+
+    async def since(self, moment: datetime | None) -> Revocations:
+        """The tokens revoked since this moment (`as_of` of an earlier result), or all of them."""
+        ...
+
+    async def prune(self, *, before: datetime) -> int:
+        """Delete the tokens that expired before this moment; returns how many."""
         ...
 
 

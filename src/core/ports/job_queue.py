@@ -73,7 +73,8 @@ class JobQueue(Protocol):
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         """Store a late picture as the result of a timed-out job, with a log entry. The job stays timed out.
 
-        False, and nothing changes, where the job did not time out or its result is not `replaces`.
+        False, and nothing changes, where the job did not time out, its result is not `replaces`, or its guest was
+        erased or forgotten.
         """
         ...
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from ..domain.media import Picture, PictureNeeds
+from ..domain.outside_text import cut
 from ..domain.routing.provider_usage import ProviderLimit
 from ..domain.slots.slot import RouteEntry
 
@@ -90,7 +91,7 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderResult(msgspec.Struct, frozen=True):
     """A provider's answer: a picture, which the core verifies, and remarks for the processing log.
 
-    Remarks are plain JSON values without secrets and picture bytes.
+    Remarks are plain JSON values without secrets and picture bytes; long ones are cut.
     """
 
     data: bytes
@@ -101,7 +102,7 @@ class ProviderResult(msgspec.Struct, frozen=True):
 
 
 class ProviderError(Exception):
-    """Base of what a provider may raise. `reason` goes to the processing log: no secrets, no picture bytes.
+    """Base of what a provider may raise. `reason` goes to the processing log, cut: no secrets, no picture bytes.
 
     Attributes:
         verdict: its CallOutcome in the processing log.
@@ -112,6 +113,7 @@ class ProviderError(Exception):
     code: ClassVar[str] = "provider_failed"
 
     def __init__(self, reason: str) -> None:
+        reason = cut(reason)
         super().__init__(reason)
         self.reason = reason
 

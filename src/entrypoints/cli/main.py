@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": _Lazy("doctor", "doctor", "Check the configuration and say how to fix it."),
     "healthcheck": _Lazy("healthcheck", "healthcheck", "Check that the service on this machine answers."),
     "ingest-password": _Lazy("admin", "ingest_password", "Change the ingest password."),
+    "jobs": _Lazy("jobs", "jobs", "Erase guests."),
     "migrate": _Lazy("serve", "migrate", "Update the database schema."),
     "providers": _Lazy("providers", "providers", "List providers; manage their keys and limits."),
     "ready-check": _Lazy("ready_check", "ready_check", "Test every active slot with a sample photo."),

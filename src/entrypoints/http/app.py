@@ -23,7 +23,7 @@ from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
 from .api.audit import list_audit
 from .api.events import events
-from .api.jobs import cancel_job, get_job, get_job_logs, get_job_photo, list_jobs
+from .api.jobs import cancel_job, erase_job, get_job, get_job_logs, get_job_photo, list_jobs
 from .api.last_request import get_last_request
 from .api.media import purge, register_media
 from .api.overview import overview
@@ -37,7 +37,8 @@ from .api.templates import delete_template, get_template, get_template_thumbnail
 from .api.test_run import test_run
 from .api.webhooks import delete_webhook, get_webhook, list_deliveries, put_webhook, redeliver, rotate_webhook_secret
 from .auth.access import AccessGuard
-from .auth.login import begin_session, end_session, login, me
+from .auth.login import begin_session, end_session, login, logout, me
+from .auth.session_cookie import send_kept_session
 from .dependencies import resolve_dependencies, with_container
 from .ingest.handler import ingest
 from .ingest.recorder import RequestRecorder
@@ -62,6 +63,7 @@ ROUTES = [
     login,
     begin_session,
     end_session,
+    logout,
     me,
     list_providers,
     overview,
@@ -92,6 +94,7 @@ ROUTES = [
     get_job_logs,
     get_job_photo,
     cancel_job,
+    erase_job,
     events,
     list_audit,
     status,
@@ -122,9 +125,15 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         hosts = allowed_hosts(settings.allowed_hosts, public_base_url=settings.public_base_url, bound=settings.host)
     await resolve_dependencies(container, ROUTES)
     await asyncio.to_thread(page_files)
+    guard = AccessGuard(
+        await container.get(AdminService),
+        public_base_url=settings.public_base_url,
+        metrics_token=settings.metrics_token,
+    )
     app = Litestar(
         route_handlers=[*options_handlers(ROUTES), *ROUTES],
-        guards=[_guard(AccessGuard(await container.get(AdminService), settings.public_base_url))],
+        guards=[_guard(guard)],
+        before_send=[send_kept_session],
         cors_config=_cors(settings.cors_origins),
         exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
         openapi_config=None,

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from ...core.domain.trace_context import trace_context, trace_id_of
 from ...core.ports.telemetry import Span, Telemetry
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
+from ..log_limit import BY_STRANGER
 from ..logging_setup import correlated
 from .extensions import connection_of
 from .protocol.forwarded import TrustedProxies, apply_forwarded
@@ -87,7 +88,7 @@ class RequestMiddleware:
         except Exception:
             if response.status is not None:
                 raise
-            _log.exception("%s failed", scope["method"])
+            _log.exception("%s failed", scope["method"], extra={BY_STRANGER: True})
         if response.status is None and not response.is_disconnected:
             await response.refuse("internal_error", "Internal error; see the server log (X-Request-Id).")
 

@@ -1,4 +1,4 @@
-"""The metrics of a worker process: sent to the `serve` that started it, or served to Prometheus on a port."""
+"""Where the metrics of a process go: a worker's to the `serve` that started it, others to Prometheus on a port."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
-from ...adapters.telemetry import MetricsServer, OpenTelemetry, encode_families
+from ...adapters.telemetry import MetricsServer, OpenTelemetry, encode_families, exposition
 from ...core.domain.errors import ConfigurationError
 from ...core.services.support.concurrency import Supervisor
 from ..config import PREFIX, Settings
+from .collector import MetricsCollector
 
 _log = logging.getLogger("photochanger.metrics")
 
 _WRITE_SECONDS = 1.0
+_COLLECT_SECONDS = 8.0
+"""Wait for the event loop that collects: less than Prometheus waits for an answer."""
 
 
 def own_output() -> BinaryIO:
@@ -67,16 +70,29 @@ async def written_to(output: BinaryIO, telemetry: OpenTelemetry, supervisor: Sup
 
 
 @asynccontextmanager
-async def served(settings: Settings, telemetry: OpenTelemetry) -> AsyncIterator[None]:
-    """Serve the metrics on the configured port, if any. ConfigurationError if it cannot be bound."""
+async def served(settings: Settings, source: OpenTelemetry | MetricsCollector) -> AsyncIterator[None]:
+    """Serve the metrics of this process, or all that are collected, on the configured port, if any.
+
+    ConfigurationError if it cannot be bound.
+    """
     if settings.metrics_port is None:
         yield
         return
+    loop = asyncio.get_running_loop()
+
+    def text(accept: str) -> tuple[bytes, str]:
+        if isinstance(source, OpenTelemetry):
+            return exposition(source.families(), accept)
+        return asyncio.run_coroutine_threadsafe(source.text(accept), loop).result(_COLLECT_SECONDS)
+
+    host = settings.metrics_host
     try:
-        server = MetricsServer(telemetry.families, host=settings.host, port=settings.metrics_port)
+        server = await asyncio.to_thread(MetricsServer, text, host=host, port=settings.metrics_port)
     except OSError as error:
-        raise ConfigurationError(PREFIX + "METRICS_PORT", f"cannot be bound: {error.strerror}") from error
-    print(f"Metrics are at http://{settings.host}:{server.port}/metrics", flush=True)
+        raise ConfigurationError(
+            PREFIX + "METRICS_PORT", f"cannot be bound on {host}: {error.strerror}; choose another one for each process"
+        ) from error
+    print(f"Metrics are at http://{f'[{host}]' if ':' in host else host}:{server.port}/metrics", flush=True)
     try:
         yield
     finally:

@@ -120,7 +120,10 @@ def test_a_password_is_asked_for_twice_at_a_terminal_and_not_shown(tmp_path: Pat
 REFUSED = [
     (("add", "Ada Lovelace"), ADMIN_PASSWORD, "Invalid settings: username: Must be 1–64 of a-z, 0-9, . _ @ -"),
     (("add", "ada"), ADMIN_PASSWORD, "The administrator ada already exists."),
-    (("add", "grace"), "x" * 70_000, "Invalid settings: password: Must be 8 to 1024 characters long."),
+    (("add", "grace"), "x" * 70_000, "Invalid settings: password: Must be 10 to 1024 characters long."),
+    (("add", "grace"), "1234567890", "Invalid settings: password: Is one of the most common passwords."),
+    (("add", "grace.hopper"), "grace.hopper", "Invalid settings: password: Must not be the user name."),
+    (("passwd", "ada"), "Qwertyuiop", "Invalid settings: password: Is one of the most common passwords."),
     (("passwd", "grace"), ADMIN_PASSWORD, "Administrator not found."),
     (
         ("disable", "ada"),

@@ -27,7 +27,6 @@ _PUBLIC = {
     ("GET", "/ui/{version}/{path}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
-    ("GET", "/metrics"),
     ("GET", "/openapi.yaml"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
@@ -39,7 +38,7 @@ def guarded() -> Iterator[tuple[str, str, Permission | None]]:
     """The routes that ask for a token, with the permission that they need."""
     for handler, method, path in routes():
         access: Any = access_of(handler)
-        if access not in (PublicAccess.PUBLIC, PublicAccess.OWN_PAGE):
+        if access not in (PublicAccess.PUBLIC, PublicAccess.OWN_PAGE, PublicAccess.METRICS_TOKEN):
             needed = Permission.JOBS_READ if access is PublicAccess.JOB_LINK else access
             yield method, filled(path), needed if isinstance(needed, Permission) else None
 
@@ -53,6 +52,13 @@ def test_only_these_routes_are_open() -> None:
 def test_only_the_session_is_begun_and_ended_without_a_token() -> None:
     own_page = {(method, path) for handler, method, path in routes() if access_of(handler) is PublicAccess.OWN_PAGE}
     assert own_page == {("POST", "/api/session"), ("DELETE", "/api/session")}
+
+
+def test_only_the_metrics_are_opened_by_their_own_token() -> None:
+    of_metrics = {
+        (method, path) for handler, method, path in routes() if access_of(handler) is PublicAccess.METRICS_TOKEN
+    }
+    assert of_metrics == {("GET", "/metrics")}
 
 
 async def test_every_other_route_asks_for_a_token(service: Service) -> None:

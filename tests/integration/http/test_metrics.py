@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.accounts import COMMAND_LINE, Permission
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.domain.routing.provider_usage import Breaker
 from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
@@ -18,19 +20,28 @@ from photochanger.core.services.settings.service import SettingsService
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from tests.support.http_server import Service, form
+from tests.support.administration import described, token_of
+from tests.support.http_server import Service, form, serving
 
 pytestmark = pytest.mark.anyio
 
 BREAKER = "photochanger_provider_breaker_state"
 GIB = 1024**3
 LONG_AGO = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TOKEN = "a-token-for-prometheus-of-the-studio"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 COUNT = "photochanger_ingest_duration_seconds_count"
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    async with serving(tmp_path, metrics_token=TOKEN) as running:
+        yield running
 
 
 async def page(service: Service) -> dict[str, dict[tuple[str, ...], float]]:
     """The samples by name and by the values of their labels."""
-    answer = await service.client.get("/metrics")
+    answer = await service.client.get("/metrics", headers=BEARER)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found: dict[str, dict[tuple[str, ...], float]] = {}
@@ -133,7 +144,9 @@ async def test_without_a_database_the_counts_are_told_all_the_same(
 
 async def test_scrapers_that_take_openmetrics_get_it(service: Service) -> None:
     await service.ingest()
-    answer = await service.client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    answer = await service.client.get(
+        "/metrics", headers=BEARER | {"Accept": "application/openmetrics-text;version=1.0.0"}
+    )
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert any(family.name == "photochanger_ingest_duration_seconds" for family in parse_openmetrics(answer.text))
 
@@ -149,10 +162,39 @@ async def test_many_scrapes_at_once_look_once(service: Service, monkeypatch: pyt
         return await depth()
 
     monkeypatch.setattr(queue, "depth", counted)
-    await asyncio.gather(*(service.client.get("/metrics") for _ in range(20)))
+    await asyncio.gather(*(service.client.get("/metrics", headers=BEARER) for _ in range(20)))
     assert looks <= 2, "twice only where a second went by meanwhile"
 
 
 async def test_head_is_answered(service: Service) -> None:
-    answer = await service.client.head("/metrics")
+    answer = await service.client.head("/metrics", headers=BEARER)
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_without_their_token_no_metrics_are_shown(service: Service, method: str) -> None:
+    administrators = await token_of(service, *Permission)
+    for given in (
+        "",
+        "Bearer",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        f"Bearer {administrators}",
+    ):
+        answer = await service.client.request(method, "/metrics", headers={"Authorization": given} if given else {})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert "photochanger_" not in answer.text
+    described(await service.client.get(f"/metrics?token={TOKEN}"), 401, "invalid_token")
+
+
+async def test_the_token_of_the_metrics_opens_nothing_else(service: Service) -> None:
+    described(await service.client.get("/api/me", headers=BEARER), 401, "invalid_token")
+
+
+async def test_where_no_token_is_set_there_are_no_metrics(tmp_path: Path) -> None:
+    async with serving(tmp_path / "other") as service:
+        described(await service.client.get("/metrics"), 404, "not_found")
+        for given in ("Bearer", "Bearer None"):
+            described(await service.client.get("/metrics", headers={"Authorization": given}), 404, "not_found")

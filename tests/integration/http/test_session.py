@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, TOKEN_LIFE
+from photochanger.core.domain.accounts import COMMAND_LINE, IDLE_LIMIT, MAX_FAILURES, TOKEN_LIFE
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
@@ -63,8 +63,8 @@ async def test_a_browser_signs_in_reads_changes_and_signs_out(service: Service, 
     assert cookie["httponly"]
     assert not cookie["secure"]
     assert not cookie["domain"]
-    assert int(cookie["max-age"]) == answer.json()["expires_in_sec"]
-    assert 0 < int(cookie["max-age"]) <= TOKEN_LIFE.total_seconds()
+    assert int(cookie["max-age"]) == IDLE_LIMIT.total_seconds()
+    assert 0 < answer.json()["expires_in_sec"] <= TOKEN_LIFE.total_seconds()
     assert cookie.value not in answer.text
     assert answer.headers["cache-control"] == "no-store"
 

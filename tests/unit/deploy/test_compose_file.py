@@ -14,7 +14,8 @@ import yaml
 from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.config import Settings
 
-from tests.support.compose_file import DEPLOY, compose, example_settings, services, settings_of
+from tests.support.compose_file import DEPLOY, compose, example_settings, filled_in, services, settings_of
+from tests.support.dockerfile import PINNED
 
 ROOT = DEPLOY.parent
 SCHEMA = json.loads((ROOT / "tests/vendored/compose-spec.json").read_text())
@@ -51,11 +52,15 @@ def prometheus(name: str) -> dict[str, Any]:
 def test_prometheus_asks_the_services_at_their_ports() -> None:
     config = prometheus(services()["prometheus"]["command"][0].rpartition("/")[2])
     serve, worker = config["scrape_configs"]
-    assert serve["static_configs"] == [{"targets": ["photochanger:8000"]}]
     (found,) = worker["dns_sd_configs"]
     assert found["names"] == ["worker"]
-    assert [str(found["port"])] == services()["worker"]["expose"]
-    assert services()["worker"]["environment"]["PHOTOCHANGER_METRICS_PORT"] == str(found["port"])
+    assert serve["static_configs"] == [{"targets": [f"photochanger:{found['port']}"]}]
+    for name in ("photochanger", "worker"):
+        service = services()[name]
+        assert [str(found["port"])] == service["expose"]
+        assert service["environment"]["PHOTOCHANGER_METRICS_PORT"] == str(found["port"])
+        assert service["environment"]["PHOTOCHANGER_METRICS_HOST"] == "0.0.0.0"
+        assert not [port for port in service.get("ports", []) if port.endswith(f":{found['port']}")], "it is not public"
     assert services()["worker"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{found['port']}/metrics"
 
 
@@ -104,8 +109,8 @@ def test_no_service_can_write_beside_its_volumes_or_gain_rights(name: str) -> No
     assert not service.get("privileged", False)
     assert service["restart"] == "unless-stopped"
     assert {"memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
-    tag = service["image"].rpartition("/")[2].partition(":")[2]
-    assert tag not in ("", "latest")
+    if name not in OURS:
+        assert PINNED.fullmatch(service["image"]), service["image"]
 
 
 def test_only_the_service_is_reached_from_outside() -> None:
@@ -121,6 +126,15 @@ def test_the_service_takes_the_settings_that_it_is_given(name: str, tmp_path: Pa
     settings = Settings.from_env(settings_of(name, {}))
     assert settings.database_url == f"postgresql://photochanger:{'a' * 48}@postgres:5432/photochanger"
     assert settings.log_format == "json"
+
+
+def test_no_image_is_built_or_started_without_its_digest() -> None:
+    images = [service["image"] for name, service in services().items() if name not in OURS]
+    built = [service["build"]["args"]["PYTHON_DIGEST"] for service in services().values() if "build" in service]
+    assert len(built) == len(OURS)
+    for text in (*images, *built):
+        with pytest.raises(KeyError, match="_DIGEST"):
+            filled_in(text, {})
 
 
 def test_the_compose_file_does_not_start_without_the_passwords_that_it_needs() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.dockerfile import ROOT, faults, ignores, left_out, parse
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+BASE = "FROM python:3.13-slim-bookworm@${PYTHON_DIGEST}\n"
 PATTERNS = ignores((ROOT / ".dockerignore").read_text())
 
 
@@ -17,8 +20,12 @@ def test_the_dockerfile_keeps_the_rules() -> None:
 @pytest.mark.parametrize(
     ("line", "instead", "fault"),
     [
-        ("FROM python:3.13-slim-bookworm\n", "FROM python:latest\n", "not pinned"),
-        ("FROM python:3.13-slim-bookworm\n", "FROM python\n", "not pinned"),
+        (BASE, "FROM python:latest\n", "not pinned"),
+        (BASE, "FROM python\n", "not pinned"),
+        (BASE, "FROM python:3.13-slim-bookworm\n", "not pinned"),
+        (BASE, "FROM python@${PYTHON_DIGEST}\n", "not pinned"),
+        (BASE, "FROM python:latest@${PYTHON_DIGEST}\n", "not pinned"),
+        (BASE, "FROM python:3.13-slim-bookworm@sha256:12\n", "not pinned"),
         ("USER 10001:10001", "USER 0:0", "root"),
         ("USER 10001:10001", "", "root"),
         ("EXPOSE 8000", "ADD https://host.example/file /file", "ADD"),
@@ -39,6 +46,11 @@ def test_a_fault_of_the_dockerfile_is_found(line: str, instead: str, fault: str)
     assert DOCKERFILE.count(line) == 1
     found = faults(parse(DOCKERFILE.replace(line, instead)), PATTERNS)
     assert [text for text in found if fault in text], found
+
+
+def test_the_digest_of_the_base_has_no_default_so_that_a_build_without_it_fails() -> None:
+    assert re.findall(r"^ARG .*", DOCKERFILE, re.MULTILINE) == ["ARG PYTHON_DIGEST"]
+    assert {stage.base for stage in parse(DOCKERFILE)} == {BASE.removeprefix("FROM ").strip()}
 
 
 def test_nothing_but_what_is_built_is_sent_to_the_build() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -69,6 +70,25 @@ def test_the_service_leads_to_the_pods_that_serve() -> None:
     assert container(name)["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_prometheus_is_sent_to_the_port_of_the_metrics_which_no_service_leads_to(name: str) -> None:
+    annotations = pod(name)["metadata"]["annotations"]
+    ports = {port["name"]: port["containerPort"] for port in container(name)["ports"]}
+    given = {entry["name"]: entry["value"] for entry in container(name)["env"]}
+    assert annotations["prometheus.io/port"] == given["PHOTOCHANGER_METRICS_PORT"] == str(ports["metrics"])
+    assert given["PHOTOCHANGER_METRICS_HOST"] == "0.0.0.0"
+    assert not [
+        s for s in of_kind("Service").values() if "metrics" in {port["targetPort"] for port in s["spec"]["ports"]}
+    ]
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_the_data_folder_is_one_that_the_service_makes(name: str) -> None:
+    given = {entry["name"]: entry["value"] for entry in container(name)["env"]}
+    (mounted,) = [mount["mountPath"] for mount in container(name)["volumeMounts"] if mount["name"] == "data"]
+    assert given["PHOTOCHANGER_HOME"].startswith(f"{mounted}/")
+
+
 def test_each_deployment_keeps_a_pod_while_nodes_are_drained() -> None:
     budgets = of_kind("PodDisruptionBudget").values()
     kept = [selected(budget["spec"]["selector"]["matchLabels"]) for budget in budgets]
@@ -88,8 +108,7 @@ def test_a_pod_is_shut_in(name: str) -> None:
     }
     assert spec["automountServiceAccountToken"] is False
     assert spec["terminationGracePeriodSeconds"] == 60
-    assert ":" in only["image"]
-    assert not only["image"].endswith(":latest")
+    assert re.fullmatch(r"[a-z./]+:\d+\.\d+\.\d+@sha256:FILL-IN", only["image"])  # which no cluster takes as it stands
     assert "memory" in only["resources"]["limits"]
 
 

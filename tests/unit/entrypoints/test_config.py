@@ -43,7 +43,7 @@ MIB = 1024 * 1024
         ("INGEST_PASSWORD", "12345678", "ingest_password", "12345678"),
         ("INGEST_PASSWORD", "x" * 1024, "ingest_password", "x" * 1024),
         ("ADMIN_USERNAME", " Ada@Booth ", "admin_username", "ada@booth"),
-        ("ADMIN_PASSWORD", "pässwört", "admin_password", "pässwört"),
+        ("ADMIN_PASSWORD", "pässwörter", "admin_password", "pässwörter"),
         ("CORS_ORIGINS", "https://studio.example", "cors_origins", ("https://studio.example",)),
         (
             "CORS_ORIGINS",
@@ -51,6 +51,9 @@ MIB = 1024 * 1024
             "cors_origins",
             ("https://studio.example", "http://localhost:3000", "http://[::1]"),
         ),
+        ("METRICS_PORT", "0", "metrics_port", 0),
+        ("METRICS_HOST", "0.0.0.0", "metrics_host", "0.0.0.0"),
+        ("METRICS_TOKEN", "x" * 24, "metrics_token", "x" * 24),
         ("SECRET_KEY", "s" * 32, "secret_key", "s" * 32),
         ("SECRET_KEY", "s" * 4096, "secret_key", "s" * 4096),
         ("GEMINI_API_KEY", "AIza-key", "provider_keys", {"gemini": "AIza-key"}),
@@ -112,8 +115,9 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
         ("INGEST_PASSWORD", "1234567", "must have 8 to 1024 characters"),
         ("INGEST_PASSWORD", "x" * 1025, "must have 8 to 1024 characters"),
         ("ADMIN_USERNAME", "Ada Lovelace", "must have 1 to 64 of a-z"),
-        ("ADMIN_PASSWORD", "1234567", "8 to 1024 characters"),
-        ("ADMIN_PASSWORD", "e\u0301" * 7, "8 to 1024 characters"),
+        ("ADMIN_PASSWORD", "ninechars", "10 to 1024 characters"),
+        ("ADMIN_PASSWORD", "e\u0301" * 9, "10 to 1024 characters"),
+        ("ADMIN_PASSWORD", "1234567890", "one of the most common passwords"),
         ("CORS_ORIGINS", "*", "'*' is not an origin"),
         ("CORS_ORIGINS", "https://*.example", "is not an origin"),
         ("CORS_ORIGINS", "null", "'null' is not an origin"),
@@ -127,6 +131,9 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
         ("CORS_ORIGINS", "https://bücher.example", "is not an origin"),
         ("CORS_ORIGINS", "https://a example", "is not an origin"),
         ("CORS_ORIGINS", "https://a.example https://b.example", "is not an origin"),
+        ("METRICS_PORT", "65536", "between 0 and 65535"),
+        ("METRICS_TOKEN", "x" * 23, "must have 24 to 1024"),
+        ("METRICS_TOKEN", "two words that are long enough", "must have 24 to 1024"),
         ("SECRET_KEY", "s" * 31, "must have 32 to 4096 characters"),
         ("SECRET_KEY", "s" * 4097, "must have 32 to 4096 characters"),
         ("GEMINI_API_KEY", "two\nlines", "printable ASCII characters on one line"),
@@ -158,12 +165,19 @@ def test_a_value_that_cannot_be_used_names_its_variable(variable: str, text: str
     assert "\n" not in str(refused.value)
 
 
+def test_the_password_of_the_first_administrator_must_not_be_the_name() -> None:
+    given = {"PHOTOCHANGER_ADMIN_USERNAME": "grace.hopper", "PHOTOCHANGER_ADMIN_PASSWORD": "Grace.Hopper"}
+    with pytest.raises(ConfigurationError, match="PHOTOCHANGER_ADMIN_PASSWORD: must not be the user name"):
+        Settings.from_env(given)
+
+
 @pytest.mark.parametrize(
     ("variable", "secret"),
     [
         ("DATABASE_URL", "mysql://u:s3cret@db/x"),
         ("INGEST_PASSWORD", "s3cret"),
         ("ADMIN_PASSWORD", "s3cret"),
+        ("METRICS_TOKEN", "s3cret"),
         ("SECRET_KEY", "s3cret"),
         ("GEMINI_API_KEY", "s3cret\nkey"),
         ("HTTP_BASE_URL", "https://u:s3cret@gate.example"),

@@ -18,7 +18,8 @@ class MemoryJobLog:
 
     async def append(self, entries: Collection[LogEntry]) -> None:
         for entry in entries:
-            self._db.log(entry)
+            if (job := self._db.jobs.get(entry.job_id)) is not None and job.erased_at is None:
+                self._db.log(entry)
 
     async def entries(self, job_id: UUID) -> list[LogEntry]:
         entries = (event.entry for event in self._db.events if event.entry.job_id == job_id)

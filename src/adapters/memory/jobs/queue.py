@@ -108,7 +108,7 @@ class MemoryJobQueue:
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         job = self._db.jobs.get(job_id)
-        if job is None or job.state is not JobState.TIMED_OUT or job.result != replaces:
+        if job is None or job.state is not JobState.TIMED_OUT or not job.knows_guest or job.result != replaces:
             return False
         self._db.keep(replace_result(job, result), LogEvent.RESCUED)
         return True

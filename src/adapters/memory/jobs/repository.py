@@ -70,7 +70,7 @@ class MemoryJobRepository:
         for job in self._db.jobs.values():
             if not job.state.finalized:
                 needed.add(job.photo.file.key)
-            if job.result is not None and job.result_purged_at is None:
+            if job.result is not None and job.result_purged_at is None and job.erased_at is None:
                 needed.update(result_keys(job.result.file.key))
         return needed & set(keys)
 

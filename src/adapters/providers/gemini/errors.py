@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from ....core.domain.outside_text import MAX_CHARS, MAX_ITEMS, word
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.retry_after import retry_after
 from ..sdk import duration, scrubbed
@@ -98,7 +99,7 @@ def error_from_status(
     `body` is its decoded JSON of any type; header names are in lower case; `model` is the one requested, or None.
     """
     error = _error_of(body)
-    name = str(error.get("status", ""))[:40] if error else ""
+    name = word(error.get("status"), 40) if error else ""
     # Messages about keys may contain parts of them.
     words = "" if status in (401, 403) else scrubbed(error.get("message") if error else None, secret=secret)
     message = f"Gemini answered {status}{f' {name}' if name else ''}{f': {words}' if words else ''}"
@@ -122,11 +123,11 @@ def error_from_status(
 
 
 def _rate_limit(summary: str, error: Mapping[str, Any], headers: Mapping[str, str]) -> ProviderError:
-    message = str(error.get("message", ""))
+    message = word(error.get("message"), MAX_CHARS)
     for violation in _violations(error):
-        if "perday" in str(violation.get("quotaId", "")).lower():
+        if "perday" in word(violation.get("quotaId")).lower():
             return QuotaExhausted(f"{summary} (the quota of the day is used up)")
-        if str(violation.get("quotaValue", "")) == "0":
+        if violation.get("quotaValue") in ("0", 0):
             return QuotaExhausted(f"{summary} (the account has no quota for this)")
     if _LIMIT_ZERO.search(message) or _CREDIT_GONE.search(message):
         return QuotaExhausted(summary)
@@ -144,15 +145,16 @@ def _error_of(body: Any) -> Mapping[str, Any] | None:
 
 def _details(error: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
     details = error.get("details")
-    for detail in details if isinstance(details, list) else []:
-        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(kind):
+    for detail in details[:MAX_ITEMS] if isinstance(details, list) else []:
+        if isinstance(detail, dict) and word(detail.get("@type")).endswith(kind):
             yield detail
 
 
 def _violations(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for failure in _details(error, _QUOTA_FAILURE):
         violations = failure.get("violations")
-        yield from (each for each in (violations if isinstance(violations, list) else []) if isinstance(each, dict))
+        some = violations[:MAX_ITEMS] if isinstance(violations, list) else []
+        yield from (each for each in some if isinstance(each, dict))
 
 
 def _delay(detail: Mapping[str, Any]) -> timedelta | None:
@@ -161,4 +163,4 @@ def _delay(detail: Mapping[str, Any]) -> timedelta | None:
 
 
 def _key_is_bad(error: Mapping[str, Any]) -> bool:
-    return any(detail.get("reason") in _BAD_KEY_REASONS for detail in _details(error, _ERROR_INFO))
+    return any(word(detail.get("reason")) in _BAD_KEY_REASONS for detail in _details(error, _ERROR_INFO))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from ....core.domain.outside_text import MAX_CHARS, word
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.retry_after import retry_after
 from ..sdk import duration, scrubbed
@@ -61,8 +62,9 @@ def error_from_status(
 def _retry_delay(headers: Mapping[str, str], error: Mapping[str, Any] | None) -> timedelta | None:
     """The delay before a retry: by `retry-after-ms`, `Retry-After`, the message, or the reset time of exhausted
     limits."""
+    words = word((error or {}).get("message"), MAX_CHARS)
     milliseconds = duration(f"{headers.get('retry-after-ms', '').strip()}ms")
-    after = milliseconds if milliseconds is not None else retry_after(headers, str((error or {}).get("message", "")))
+    after = milliseconds if milliseconds is not None else retry_after(headers, words)
     if after is not None:
         return after
     resets = {kind: duration(headers.get(f"x-ratelimit-reset-{kind}", "").strip()) for kind in _LIMITED}

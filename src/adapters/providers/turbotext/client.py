@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ....core.domain.outside_text import MAX_CHARS, word
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.address_guard import AddressRefused
 from ...http_client.client import SafeHttpClient, remark
@@ -91,15 +92,15 @@ class TurbotextService:
     def _refusal(self, answer: Mapping[str, Any]) -> ProviderError:
         """The error for `success: false`, by the word that stands there."""
         error = answer.get("error")
-        word = error.strip() if isinstance(error, str) else ""
-        if word.upper() == "LIMIT":
+        said = word(error, MAX_CHARS).strip()
+        if said.upper() == "LIMIT":
             return QuotaExhausted("The limit of the Turbotext account is used up (LIMIT).")
-        reason = _REJECTIONS.get(word.lower())
+        reason = _REJECTIONS.get(said.lower())
         if reason is not None:
-            return Rejected(f"Turbotext refuses: {reason} ({word.lower()}).")
-        if not word:
+            return Rejected(f"Turbotext refuses: {reason} ({said.lower()}).")
+        if not said:
             return Retryable("Turbotext refuses without saying why.")
-        return Retryable(f"Turbotext refuses: {remark(word, secret=self._key)}")
+        return Retryable(f"Turbotext refuses: {remark(said, secret=self._key)}")
 
 
 def wrong_address(error: AddressUnusable | AddressRefused) -> ProviderError:

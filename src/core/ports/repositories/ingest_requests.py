@@ -12,7 +12,7 @@ class IngestRequestRepository(Protocol):
     """One request for each slot, the latest. Every method may raise QueueUnavailable."""
 
     async def put(self, request: IngestRequest) -> None:
-        """Store the request as the slot's last one, unless the stored one was received later."""
+        """Store the request as the slot's last one, unless the stored one was received later, or its job was erased."""
         ...
 
     async def last(self, slot_id: str) -> IngestRequest | None:

@@ -13,7 +13,7 @@ class JobLog(Protocol):
     """Append-only log entries of all jobs. Every method may raise QueueUnavailable."""
 
     async def append(self, entries: Collection[LogEntry]) -> None:
-        """Append entries; those of jobs that do not exist any more are dropped."""
+        """Append entries; those of jobs that were erased or do not exist any more are dropped."""
         ...
 
     async def entries(self, job_id: UUID) -> list[LogEntry]:

@@ -39,7 +39,8 @@ class JobRepository(Protocol):
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         """Those of these payload, result and preview keys that belong to a job which still needs them.
 
-        A payload is needed while its job is live, a result and its previews until they are marked as purged. Previews
-        are named after their result: same name up to the extension, which is `.webp`, or `.photo` for the photo's.
+        A payload is needed while its job is live, a result and its previews until they are marked as purged, or their
+        guest is erased. Previews are named after their result: same name up to the extension, which is `.webp`, or
+        `.photo` for the photo's.
         """
         ...

@@ -33,16 +33,11 @@ class ResultIndex(Protocol):
         """The first of those jobs of each slot that has one, by slot id."""
         ...
 
-    async def expired(self, *, now: datetime, limit: int) -> list[Job]:
-        """Up to `limit` jobs whose result has expired and is not marked as purged."""
-        ...
-
-    async def mark_purged(self, job_ids: Collection[UUID], *, now: datetime) -> None:
-        """Record that the results of these jobs are deleted; their idempotency keys are free again."""
-        ...
-
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
-        """Store the inline preview of a finalized job; False where the job is live, unknown or already answered."""
+        """Store the inline preview of a finalized job; False where it is not wanted.
+
+        That is so while the job is live, once it was answered, and once its guest was forgotten.
+        """
         ...
 
     async def preview(self, job_id: UUID) -> bytes | None:

@@ -12,16 +12,16 @@ import msgspec
 from ...domain.accounts import (
     ADMIN_DIGEST_BYTES,
     FIRST_START,
+    IDLE_LIMIT,
     MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
-    MIN_PASSWORD_CHARS,
+    RENEWED_AFTER,
     TOKEN_LIFE,
     Actor,
     Admin,
     Identity,
     Permission,
     allowed,
-    is_password,
     login_keys,
     normal_password,
     normal_username,
@@ -36,7 +36,9 @@ from ...ports.clock import Clock
 from ...ports.repositories.audit_log import AuditLog
 from ..support.passwords import Passwords
 from ..support.refreshing_value import RefreshingValue
+from .admin_password import password_errors
 from .attempts import Attempts
+from .signed_out import SignedOut
 from .signing_keys import SigningKeys
 from .verdicts import Verdicts
 from .waiting_line import WaitingLine
@@ -44,11 +46,6 @@ from .waiting_line import WaitingLine
 FIRST_USERNAME = "admin"
 
 _BAD_USERNAME = FieldError("username", FieldErrorCode.USERNAME_FORMAT, {"max": MAX_USERNAME_CHARS})
-_BAD_PASSWORD = FieldError(
-    "password", FieldErrorCode.LENGTH_OUT_OF_RANGE, {"min": MIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS}
-)
-USERNAME_RULE = _BAD_USERNAME.message
-PASSWORD_RULE = _BAD_PASSWORD.message
 
 _UNKNOWN = "unknown"
 """The actor of a failed login in the audit log: the given name proves nothing."""
@@ -74,10 +71,12 @@ class AdminService:
         attempts: Attempts,
         passwords: Passwords,
         audit: AuditLog,
+        signed_out: SignedOut,
         clock: Clock,
     ) -> None:
         self._admins = admins
         self._keys = keys
+        self._signed_out = signed_out
         self._tokens = tokens
         self._attempts = attempts
         self._passwords = passwords
@@ -87,8 +86,10 @@ class AdminService:
         self._verdicts = Verdicts()
         self._line = WaitingLine(size=_MAX_WAITING, share=_MAX_SHARE)
 
-    async def login(self, username: str, password: str, *, address: str) -> tuple[str, Identity]:
-        """A new token and its claims. InvalidCredentials (for every cause alike), TooManyAttempts.
+    async def login(self, username: str, password: str, *, address: str, session: bool = False) -> tuple[str, Identity]:
+        """A new token and its claims; that of a browser session ends without use (`renewed`).
+
+        InvalidCredentials (for every cause alike), TooManyAttempts.
 
         Wrong passwords are counted by address and not by account, so that they lock no administrator out. A right one
         is accepted also from an address whose wrong ones are refused; TooManyAttempts concerns it only where the
@@ -104,24 +105,45 @@ class AdminService:
             refused = await self._attempts.failed(login_keys(address), AuditAction.LOGIN_FAILED, by, target=tried)
             raise refused or InvalidCredentials("The user name or the password is wrong.")
         self._attempts.succeeded(address)
-        key_id, secret = await self._keys.current()
-        identity = _identity(admin, now)
-        token = self._tokens.issue(identity, key_id=key_id, secret=secret)
+        identity = _identity(admin, now, session=session)
+        token = await self._issue(identity)
         await self._audit.append(self._entry(AuditAction.LOGIN, Actor(admin.username, address), admin.username))
         return token, identity
 
     async def identify(self, token: str) -> Identity:
-        """The identity that a token proves. InvalidToken: forged, expired, or its administrator was disabled or has a
-        new password."""
+        """The identity that a token proves. InvalidToken: forged, expired, not used for too long, signed out, or its
+        administrator was disabled or has a new password."""
         secret = await self._keys.secret(self._tokens.key_id(token))
         identity = self._tokens.verify(token, secret=secret, now=self._clock.now())
         admin = (await self._known.get()).get(identity.username)
         if admin is None:
             self._known.forget()  # the signature is valid: another process may just have added the administrator
             admin = (await self._known.get()).get(identity.username)
-        if admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from:
+        ended = admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from
+        if admin is None or ended or await self._signed_out.includes(identity.token_id):
             raise InvalidToken("The access token is no longer valid; sign in again.")
         return msgspec.structs.replace(identity, permissions=allowed(identity.permissions, admin.permissions))
+
+    async def renewed(self, identity: Identity) -> str | None:
+        """The token with which a browser session goes on after this use; None if it needs no new one yet."""
+        now = self._clock.now()
+        if identity.idle_until is None or now < identity.idle_until - IDLE_LIMIT + RENEWED_AFTER:
+            return None
+        return await self._issue(msgspec.structs.replace(identity, idle_until=now + IDLE_LIMIT))
+
+    async def sign_out(self, identity: Identity, *, everywhere: bool = False, by: Actor) -> None:
+        """Revoke this token or, `everywhere`, all tokens of its administrator; other processes know within a second."""
+        entry = self._entry(AuditAction.LOGOUT, by, identity.username)
+        if not everywhere:
+            await self._signed_out.add(identity, audit=entry)
+            return
+
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+            admin = _named(identity.username, everyone)
+            audited = msgspec.structs.replace(entry, detail={"everywhere": True})
+            return msgspec.structs.replace(admin, tokens_from=self._after_tokens(admin)), audited
+
+        await self._change(edit)
 
     async def list(self) -> list[Admin]:
         """All administrators, by name."""
@@ -139,7 +161,8 @@ class AdminService:
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
         """Set a new password and revoke existing tokens. AdminNotFound, InvalidSettings."""
         _named(username, await self._read())
-        hash, digest = await self._hash(_checked_password(password))
+        refuse(password_errors(password, username=username))
+        hash, digest = await self._hash(normal_password(password))
 
         def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
             admin = _named(username, everyone)
@@ -189,6 +212,10 @@ class AdminService:
         self._known.forget()
         return (admin.username, chosen) if added and not password else None
 
+    async def _issue(self, identity: Identity) -> str:
+        key_id, secret = await self._keys.current()
+        return self._tokens.issue(identity, key_id=key_id, secret=secret)
+
     async def _is_right(self, password: str, admin: Admin | None, checked: Admin | None, *, address: str) -> bool:
         """Verify in the same way for every user name, so that the time does not reveal which ones exist.
 
@@ -236,9 +263,7 @@ class AdminService:
         errors: list[FieldError] = []
         if name is None:
             errors.append(_BAD_USERNAME)
-        if not is_password(password):
-            errors.append(_BAD_PASSWORD)
-        refuse(errors)
+        refuse(errors + password_errors(password, username=username))
         now = self._clock.now()
         hash, digest = await self._hash(password)
         return Admin(
@@ -299,7 +324,7 @@ def _stand_in(username: str, everyone: Mapping[str, Admin]) -> Admin | None:
     return everyone[known[int.from_bytes(place) % len(known)]]
 
 
-def _identity(admin: Admin, now: datetime) -> Identity:
+def _identity(admin: Admin, now: datetime, *, session: bool) -> Identity:
     """The claims of a token issued now."""
     issued_at = max(now.replace(microsecond=0), admin.tokens_from)
     return Identity(
@@ -308,15 +333,9 @@ def _identity(admin: Admin, now: datetime) -> Identity:
         issued_at=issued_at,
         expires_at=issued_at + TOKEN_LIFE,
         token_id=str(new_id(now)),
+        idle_until=issued_at + IDLE_LIMIT if session else None,
     )
 
 
 def _can_do_all(admin: Admin) -> bool:
     return admin.disabled_at is None and set(admin.permissions) == set(Permission)
-
-
-def _checked_password(password: str) -> str:
-    normal = normal_password(password)
-    if not is_password(normal):
-        refuse([_BAD_PASSWORD])
-    return normal

@@ -1,17 +1,19 @@
-"""Maintenance of jobs: deadlines that passed without a worker, expired results, previews that were not fetched."""
+"""Maintenance of jobs: deadlines that passed without a worker, guests' data that has expired, previews not fetched."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from ...domain.result_files import photo_key, preview_key
+from ...domain.guest_data import ERASED_AGAIN_AFTER
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
-from ...ports.media_store import MediaStore
+from ...ports.repositories.guest_data import GuestData
 from ...ports.repositories.result_index import ResultIndex
 from ...ports.telemetry import Telemetry
 from ..maintenance.task import BATCH, MaintenanceTask, in_batches
+from ..settings.service import SettingsService
 from ..support.null_telemetry import NULL_TELEMETRY
+from .guest_files import GuestFiles
 
 _PREVIEW_LIFE = timedelta(minutes=5)
 
@@ -23,14 +25,18 @@ class JobExpiry:
         self,
         queue: JobQueue,
         results: ResultIndex,
-        store: MediaStore,
+        guests: GuestData,
+        files: GuestFiles,
+        settings: SettingsService,
         clock: Clock,
         *,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._queue = queue
         self._results = results
-        self._store = store
+        self._guests = guests
+        self._files = files
+        self._settings = settings
         self._clock = clock
         self._telemetry = telemetry
 
@@ -38,7 +44,7 @@ class JobExpiry:
         """The tasks, the most urgent first."""
         return [
             MaintenanceTask("jobs_timed_out", lambda: in_batches(self._time_out)),
-            MaintenanceTask("results", lambda: in_batches(self._delete_results)),
+            MaintenanceTask("guests", lambda: in_batches(self._forget_guests)),
             MaintenanceTask("previews", self._delete_previews),
         ]
 
@@ -47,18 +53,18 @@ class JobExpiry:
         for job in ended:
             self._telemetry.job_ended(job.slot_id, job.source, job.failure_reason)
         for job in ended:
-            await self._store.delete(job.photo.file.key)
+            await self._files.delete_photo(job)
         return len(ended)
 
-    async def _delete_results(self) -> int:
+    async def _forget_guests(self) -> int:
         now = self._clock.now()
-        jobs = await self._results.expired(now=now, limit=BATCH)
+        retention = (await self._settings.current()).result_retention
+        jobs = await self._guests.due(
+            now=now, ended_before=now - retention, erased_before=now - ERASED_AGAIN_AFTER, limit=BATCH
+        )
         for job in jobs:
-            if job.result is not None:
-                await self._store.delete(job.result.file.key)
-                await self._store.delete(preview_key(job.result.file.key))
-                await self._store.delete(photo_key(job.result.file.key))
-        await self._results.mark_purged([job.id for job in jobs], now=now)
+            await self._files.delete(job)
+        await self._guests.forget([job.id for job in jobs], now=now)
         return len(jobs)
 
     async def _delete_previews(self) -> int:

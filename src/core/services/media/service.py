@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from ...domain.deadlines import media_expires_at
-from ...domain.errors import JobNotFound, MediaExpired, MediaNotFound, UnsupportedMediaType
+from ...domain.errors import JobNotFound, MediaExpired, MediaNotFound, PhotoChangerError, UnsupportedMediaType
 from ...domain.ids import new_id
 from ...domain.job import Job
-from ...domain.media import MIME_EXTENSIONS, ImageLimits, MediaKind, MediaObject, StoredFile, one_chunk
-from ...domain.result_files import PublicFile, photo_key, preview_key, public_result
+from ...domain.media import MIME_EXTENSIONS, ImageLimits, MediaKey, MediaKind, MediaObject, StoredFile, one_chunk
+from ...domain.result_files import PublicFile, live_result, photo_key, preview_key, public_result
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
@@ -138,6 +138,7 @@ class DefaultMediaService:
         key = preview_key(result.file.key)
         stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
         await self._results.store_preview(job.id, preview)
+        await self._require_kept(job.id, key)
         return stored
 
     async def keep_photo(self, job: Job, photo: bytes) -> None:
@@ -145,6 +146,15 @@ class DefaultMediaService:
         small = await self._images.preview(photo)
         key = photo_key(result.file.key)
         await self._store.put(key.kind, key.name, one_chunk(small), max_bytes=len(small))
+        await self._require_kept(job.id, key)
+
+    async def _require_kept(self, job_id: UUID, key: MediaKey) -> None:
+        """Raise MediaExpired, and delete the file just stored, where the job's guest was erased meanwhile."""
+        try:
+            live_result(await self._jobs.get(job_id), self._clock.now())
+        except PhotoChangerError:
+            await self._store.delete(key)
+            raise
 
     async def job_photo(self, job_id: UUID) -> PublicFile:
         job = await self._jobs.get(job_id)

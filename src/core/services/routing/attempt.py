@@ -7,6 +7,7 @@ import traceback
 
 from ...domain.errors import ImageTooLarge, InvalidSettings, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.media import StoredPicture
+from ...domain.outside_text import cut_json
 from ...ports.provider import (
     Down,
     Provider,
@@ -51,7 +52,7 @@ async def make_picture(provider: Provider, request: ProviderRequest, inputs: Job
         name = type(error).__name__
         _log.error("provider %s failed with an unforeseen error: %s\n%s", provider.info.id, name, where)
         raise Crashed(name) from None
-    return RoutePicture(picture, provider.info.id, request.operation_id, result.remarks)
+    return RoutePicture(picture, provider.info.id, request.operation_id, cut_json(result.remarks))
 
 
 async def _process(provider: Provider, request: ProviderRequest) -> ProviderResult:

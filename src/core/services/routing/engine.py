@@ -45,6 +45,7 @@ _TIMER_SLACK = timedelta(milliseconds=50)
 """How much too early a timer may fire."""
 
 _MAX_REASON_CHARS = 500
+_MAX_REFERENCE_CHARS = 1000
 
 
 class Jitter(Protocol):
@@ -280,6 +281,9 @@ class _Execution:
         return self._deadline - (self._ends_at - latest_end(state.index, self._progress(), self._budget()))
 
     async def _note_reference(self, index: int, reference: str) -> None:
+        if len(reference) > _MAX_REFERENCE_CHARS:
+            _log.warning("reference of job %s not saved: it is too long", self._job.id)
+            return
         try:
             await self._engine.queue.note_reference(self._claim, reference, entry=index)
         except QueueUnavailable as error:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection
 
 from ...domain.errors import QueueUnavailable
+from ...domain.guest_data import without_words
 from ...domain.job import Claim, LogEntry
 from ...ports.repositories.job_log import JobLog
 from ..support.concurrency import BackgroundTasks
@@ -30,7 +31,8 @@ class AttemptRecorder:
                 await self._entries.append(attempts)
         except QueueUnavailable as error:
             for entry in attempts:
-                _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, entry.detail)
+                detail = without_words(entry).detail
+                _log.warning("log entry of job %s lost: %s; it was %s", entry.job_id, error.detail, detail)
         for report in reports:
             await self._limits.report(claim, report)
 

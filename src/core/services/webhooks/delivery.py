@@ -196,6 +196,8 @@ class WebhookDelivery:
             job = await self._jobs.get(delivery.job_id)
         except JobNotFound:
             raise _PermanentlyFailed("The job has been deleted.") from None
+        if job.erased_at is not None:
+            raise _PermanentlyFailed("The guest of the job was erased.")
         try:
             purpose = secret_purpose(webhook.slot_id)
             secret = await asyncio.to_thread(self._box.open, webhook.sealed_secret, purpose=purpose)

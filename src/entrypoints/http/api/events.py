@@ -36,8 +36,8 @@ HEARTBEAT_SECONDS = 15.0
 SEND_SECONDS = 20.0
 """How long a client may delay a message before its connection is cut."""
 
-CHECK_SECONDS = 15.0
-"""Interval of checks whether the client's token is still valid: its administrator may have been disabled."""
+CHECK_SECONDS = 1.0
+"""Interval of checks whether the client's token is still valid: it may have been signed out."""
 
 _RECONNECT_MS = 2000
 _HEADERS = [
@@ -53,7 +53,7 @@ class EventQuery(msgspec.Struct, frozen=True):
     slot_id: str | None = None
 
 
-@get("/api/events", opt={"access": Permission.JOBS_READ})
+@get("/api/events", opt={"access": Permission.JOBS_READ, "in_background": True})
 @inject
 async def events(
     request: Request[Any, Any, Any],
@@ -68,8 +68,8 @@ async def events(
     allowed = partial(
         may_continue, request, Permission.JOBS_READ, admins=admins, public_base_url=config.public_base_url
     )
-    token = _Token(expires_at=identity_of(request).expires_at, allowed=allowed, clock=clock)
-    return _EventResponse(stream, slot_id=slot_id, after=after, token=token)
+    token = _Token(valid_until=identity_of(request).valid_until, allowed=allowed, clock=clock)
+    return _EventResponse(stream, slot_id=slot_id, after=after, token=token, clock=clock)
 
 
 def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
@@ -84,15 +84,15 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
 class _Token:
     """The validity of the client's token while the response lasts."""
 
-    def __init__(self, *, expires_at: datetime, allowed: Callable[[], Awaitable[bool]], clock: Clock) -> None:
-        self._expires_at = expires_at
+    def __init__(self, *, valid_until: datetime, allowed: Callable[[], Awaitable[bool]], clock: Clock) -> None:
+        self._valid_until = valid_until
         self._allowed = allowed
         self._clock = clock
         self._checked_at = clock.monotonic()
 
     @property
     def seconds_left(self) -> float:
-        return (self._expires_at - self._clock.now()).total_seconds()
+        return (self._valid_until - self._clock.now()).total_seconds()
 
     async def is_valid(self) -> bool:
         """Whether the token is still valid, checked every CHECK_SECONDS."""
@@ -105,11 +105,14 @@ class _Token:
 class _EventResponse:
     """The response: an ASGI app that runs as long as the client stays connected."""
 
-    def __init__(self, stream: EventStream, *, slot_id: str | None, after: int | None, token: _Token) -> None:
+    def __init__(
+        self, stream: EventStream, *, slot_id: str | None, after: int | None, token: _Token, clock: Clock
+    ) -> None:
         self._stream = stream
         self._slot_id = slot_id
         self._after = after
         self._token = token
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -134,14 +137,21 @@ class _EventResponse:
 
     async def _send_events(self, subscriber: Subscriber, send: Send) -> None:
         await _write(send, f"retry: {_RECONNECT_MS}\n\n")
+        written_at = self._clock.monotonic()
         while (seconds_left := self._token.seconds_left) > 0:
             batch: EventBatch | None = None
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(HEARTBEAT_SECONDS, seconds_left)):
+                async with asyncio.timeout(min(CHECK_SECONDS, HEARTBEAT_SECONDS, seconds_left)):
                     batch = await subscriber.next()
             if not await self._token.is_valid():
                 return
-            await _write(send, ": still here\n\n" if batch is None else _text(batch, self._slot_id))
+            if batch is not None:
+                await _write(send, _text(batch, self._slot_id))
+            elif self._clock.monotonic() - written_at >= timedelta(seconds=HEARTBEAT_SECONDS):
+                await _write(send, ": still here\n\n")
+            else:
+                continue
+            written_at = self._clock.monotonic()
 
 
 async def _write(send: Send, text: str) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
-from litestar import Request, get, post
+from litestar import Request, delete, get, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
@@ -24,9 +24,10 @@ from ....core.ports.media_service import MediaService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
 from ....core.ports.repositories.job_repository import JobRepository
+from ....core.services.jobs.erasure import GuestErasure
 from ...config import Settings
 from ..auth.access import PublicAccess, actor_of
-from ..protocol.etag import json_response, personal_response
+from ..protocol.etag import json_response, no_content, personal_response
 from ..protocol.file_response import serve_file
 from ..protocol.job_response import JobBody, job_body
 from ..protocol.links import UrlBuilder
@@ -67,14 +68,16 @@ class LogBody(msgspec.Struct, kw_only=True):
 
 
 class JobDetail(JobSummary, kw_only=True):
-    """A job with all its details."""
+    """A job with all its details; without a photo once its guest was forgotten."""
 
-    photo: PhotoBody
+    photo: PhotoBody | None
     metadata: dict[str, str]
     route: list[Any]
     acquired_at: datetime | None
     abandoned_at: datetime | None
     result_purged_at: datetime | None
+    erased_at: datetime | None
+    forgotten_at: datetime | None
     logs: list[LogBody]
 
 
@@ -101,16 +104,19 @@ def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntr
     """A job with all its details."""
     facts = job.photo.facts
     file = job.photo.file
+    photo = PhotoBody(
+        mime=facts.mime, width=facts.width, height=facts.height, size_bytes=file.size_bytes, sha256=file.sha256
+    )
     return JobDetail(
         **_summary(job, links, now),
-        photo=PhotoBody(
-            mime=facts.mime, width=facts.width, height=facts.height, size_bytes=file.size_bytes, sha256=file.sha256
-        ),
+        photo=photo if job.knows_guest else None,
         metadata=job.metadata,
         route=msgspec.to_builtins(job.route.entries),
         acquired_at=job.acquired_at,
         abandoned_at=job.abandoned_at,
         result_purged_at=job.result_purged_at,
+        erased_at=job.erased_at,
+        forgotten_at=job.forgotten_at,
         logs=[log_body(entry) for entry in logs],
     )
 
@@ -185,6 +191,16 @@ async def cancel_job(
     job = await jobs.cancel(job_id, by=actor_of(request))
     links = UrlBuilder(request.scope, config.public_base_url)
     return json_response(job_summary(job, links, now=clock.now()), status=202)
+
+
+@delete("/api/jobs/{job_id:str}", status_code=200, opt={"access": Permission.JOBS_WRITE, UNKNOWN_ID: NO_JOB})
+@inject
+async def erase_job(
+    request: Request[Any, Any, Any], job_id: FromPath[UUID], erasure: FromDishka[GuestErasure]
+) -> ASGIApp:
+    """Erase the guest of a job."""
+    await erasure.erase(job_id, by=actor_of(request))
+    return no_content()
 
 
 @get("/api/jobs/{job_id:str}/photo", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import enum
+import hmac
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from ....core.domain.accounts import Actor, Identity, Permission
-from ....core.domain.errors import InvalidToken, PermissionDenied, QueueUnavailable
+from ....core.domain.errors import InvalidToken, MediaNotFound, PermissionDenied, QueueUnavailable
 from ....core.services.auth.admins import AdminService
-from .session_cookie import require_same_origin, session_of
+from .session_cookie import keep_session, require_same_origin, session_of
 
 _SCHEME = "bearer "
+_BACKGROUND_HEADER = "x-photochanger-background"
+"""Sent by a page that is not visible: what it loads by itself is no use of the session."""
+
+_USE_DESTINATIONS = frozenset({"", "empty", "document"})
+"""`Sec-Fetch-Dest` of requests that may be a person's; pictures come with a page that was requested before them."""
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Safe methods (RFC 9110 §9.2.1), which need no proof of the request's origin."""
 
@@ -25,12 +32,14 @@ class PublicAccess(enum.Enum):
         PUBLIC: no authentication.
         OWN_PAGE: no authentication either, but the request must come from a page of this service.
         ANY_TOKEN: any valid token.
+        METRICS_TOKEN: the token of PHOTOCHANGER_METRICS_TOKEN; without one the route does not exist.
         JOB_LINK: the job's own link (`?token=`), which the handler checks; otherwise a token with `jobs:read`.
     """
 
     PUBLIC = "public"
     OWN_PAGE = "own_page"
     ANY_TOKEN = "any_token"
+    METRICS_TOKEN = "metrics_token"
     JOB_LINK = "job_link"
 
 
@@ -46,12 +55,16 @@ def access_of(handler: BaseRouteHandler) -> Access:
 class AccessGuard:
     """Litestar's guard of all routes. It keeps the identity of the caller for `identity_of`."""
 
-    def __init__(self, admins: AdminService, public_base_url: str | None) -> None:
+    def __init__(
+        self, admins: AdminService, *, public_base_url: str | None = None, metrics_token: str | None = None
+    ) -> None:
         self._admins = admins
+        self._metrics_token = metrics_token
         self._public_base_url = public_base_url
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Return if the request may proceed; InvalidToken, CsrfRefused, PermissionDenied, QueueUnavailable.
+        """Return if the request may proceed; InvalidToken, CsrfRefused, PermissionDenied, QueueUnavailable; for metrics
+        MediaNotFound.
 
         A token in `Authorization` has precedence over the session cookie.
         """
@@ -60,6 +73,9 @@ class AccessGuard:
             return
         if access is PublicAccess.OWN_PAGE:
             require_same_origin(connection, self._public_base_url)
+            return
+        if access is PublicAccess.METRICS_TOKEN:
+            self._require_metrics_token(connection)
             return
         session = _session(connection, self._public_base_url)
         identity = await self._admins.identify(_token(connection) if session is None else session)
@@ -70,6 +86,15 @@ class AccessGuard:
         if isinstance(needed, Permission) and needed not in identity.permissions:
             raise PermissionDenied(f"This requires the permission {needed}.")
         connection.scope["state"]["identity"] = identity
+        if session is not None and _is_use(connection, handler) and (token := await self._admins.renewed(identity)):
+            keep_session(connection, token, identity=identity, public_base_url=self._public_base_url)
+
+    def _require_metrics_token(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        if self._metrics_token is None:
+            raise MediaNotFound("Metrics are not served at this address; docs/metrics.md says where they are.")
+        given = _bearer(connection)
+        if given is None or not hmac.compare_digest(given.encode(), self._metrics_token.encode()):
+            raise InvalidToken("This requires `Authorization: Bearer` with the token of the metrics.")
 
 
 async def may_continue(
@@ -106,12 +131,26 @@ def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return connection.client.host if connection.client else "unknown"
 
 
+def _is_use(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> bool:
+    """Whether a person may have caused the request: the idle limit counts from there."""
+    headers = connection.headers
+    return (
+        not handler.opt.get("in_background", False)
+        and _BACKGROUND_HEADER not in headers
+        and headers.get("sec-fetch-dest", "") in _USE_DESTINATIONS
+    )
+
+
 def _session(connection: ASGIConnection[Any, Any, Any, Any], public_base_url: str | None) -> str | None:
     return None if "authorization" in connection.headers else session_of(connection, public_base_url)
 
 
 def _token(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    given = connection.headers.get("authorization", "")
-    if given[: len(_SCHEME)].lower() != _SCHEME:
+    if (token := _bearer(connection)) is None:
         raise InvalidToken("This requires an access token: `Authorization: Bearer ...`, from POST /api/login.")
-    return given[len(_SCHEME) :].strip()
+    return token
+
+
+def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    given = connection.headers.get("authorization", "")
+    return given[len(_SCHEME) :].strip() if given[: len(_SCHEME)].lower() == _SCHEME else None

@@ -1,5 +1,5 @@
 """`POST /api/login` exchanges name and password for a token, `POST /api/session` for a cookie with that token;
-`GET /api/me` describes the caller."""
+`POST /api/logout` and `DELETE /api/session` revoke it; `GET /api/me` describes the caller."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from litestar import Request, delete, get, post
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
-from ....core.domain.accounts import Actor, Identity
-from ....core.domain.audit import AuditAction, audit_entry
+from ....core.domain.accounts import IDLE_LIMIT, Actor, Identity
 from ....core.domain.errors import InvalidToken
 from ....core.domain.validation import parse_fields
 from ....core.ports.clock import Clock
-from ....core.ports.repositories.audit_log import AuditLog
 from ....core.services.auth.admins import AdminService
 from ...config import Settings
 from ..protocol.etag import json_response
 from ..protocol.json_body import read_json
-from .access import PublicAccess, address_of, identity_of
+from ..protocol.query import read_query
+from .access import PublicAccess, actor_of, address_of, identity_of
 from .session_cookie import ended_session, new_session, session_of
 
 _MAX_LOGIN_BYTES = 64 * 1024
+
+_SIGNED_OUT = {
+    "Cache-Control": "no-store",
+    # Not "cookies": a browser would delete those of all hosts of the domain. Ours ends by Set-Cookie.
+    "Clear-Site-Data": '"cache", "storage"',
+}
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -36,6 +41,12 @@ class Credentials(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "Credentials()"
+
+
+class LogoutQuery(msgspec.Struct, frozen=True):
+    """What to revoke: this token, or all tokens of the administrator."""
+
+    everywhere: bool = False
 
 
 class TokenBody(msgspec.Struct, kw_only=True):
@@ -78,9 +89,9 @@ async def begin_session(
     clock: FromDishka[Clock],
 ) -> ASGIApp:
     """Create a token and store it in a cookie that scripts cannot read."""
-    token, identity = await _log_in(request, admins)
+    token, identity = await _log_in(request, admins, session=True)
     now = clock.now()
-    seconds = _seconds_left(identity, now)
+    seconds = min(_seconds_left(identity, now), int(IDLE_LIMIT.total_seconds()))
     cookie = new_session(request, token, seconds=seconds, public_base_url=config.public_base_url)
     return json_response(_me(identity, now), headers={"Set-Cookie": cookie})
 
@@ -88,19 +99,24 @@ async def begin_session(
 @delete("/api/session", status_code=200, opt={"access": PublicAccess.OWN_PAGE})
 @inject
 async def end_session(
-    request: Request[Any, Any, Any],
-    admins: FromDishka[AdminService],
-    audit: FromDishka[AuditLog],
-    config: FromDishka[Settings],
-    clock: FromDishka[Clock],
+    request: Request[Any, Any, Any], admins: FromDishka[AdminService], config: FromDishka[Settings]
 ) -> ASGIApp:
-    """Remove the cookie, whether or not it is still valid."""
+    """Remove the cookie, whether or not it is still valid, and revoke its token."""
     session = session_of(request, config.public_base_url)
     if session is not None and (identity := await _identified(session, admins)) is not None:
-        by = Actor(identity.username, address_of(request))
-        await audit.append(audit_entry(AuditAction.LOGOUT, by, now=clock.now(), target=identity.username))
-    headers = {"Set-Cookie": ended_session(request, config.public_base_url), "Cache-Control": "no-store"}
-    return ASGIResponse(status_code=204, headers=headers)
+        await admins.sign_out(identity, by=Actor(identity.username, address_of(request)))
+    return _signed_out(request, config)
+
+
+@post("/api/logout", status_code=200, opt={"access": PublicAccess.ANY_TOKEN})
+@inject
+async def logout(
+    request: Request[Any, Any, Any], admins: FromDishka[AdminService], config: FromDishka[Settings]
+) -> ASGIApp:
+    """Revoke the token of this request, or all tokens of its administrator."""
+    everywhere = read_query(request, LogoutQuery).everywhere
+    await admins.sign_out(identity_of(request), everywhere=everywhere, by=actor_of(request))
+    return _signed_out(request, config)
 
 
 @get("/api/me", opt={"access": PublicAccess.ANY_TOKEN})
@@ -110,9 +126,16 @@ async def me(request: Request[Any, Any, Any], clock: FromDishka[Clock]) -> ASGIA
     return json_response(_me(identity_of(request), clock.now()))
 
 
-async def _log_in(request: Request[Any, Any, Any], admins: AdminService) -> tuple[str, Identity]:
+async def _log_in(
+    request: Request[Any, Any, Any], admins: AdminService, *, session: bool = False
+) -> tuple[str, Identity]:
     given = parse_fields(Credentials, await read_json(request, max_bytes=_MAX_LOGIN_BYTES))
-    return await admins.login(given.username, given.password, address=address_of(request))
+    return await admins.login(given.username, given.password, address=address_of(request), session=session)
+
+
+def _signed_out(request: Request[Any, Any, Any], config: Settings) -> ASGIResponse:
+    headers = _SIGNED_OUT | {"Set-Cookie": ended_session(request, config.public_base_url)}
+    return ASGIResponse(status_code=204, headers=headers)
 
 
 async def _identified(token: str, admins: AdminService) -> Identity | None:

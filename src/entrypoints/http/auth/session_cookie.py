@@ -10,11 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
+from litestar.types import Message, Scope
 
+from ....core.domain.accounts import IDLE_LIMIT, Identity
 from ....core.domain.errors import CsrfRefused
 
 CSRF_HEADER = "x-photochanger-csrf"
 
+_RENEWED = "renewed_session"
 _PLAIN = "photochanger"
 _SECURE = "__Host-photochanger"
 """The prefix makes browsers accept it only over TLS and from this host itself (RFC 6265bis §4.1.3.2)."""
@@ -38,6 +41,24 @@ def new_session(
     if _uses_tls(connection, public_base_url):
         return f"{_SECURE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict"
     return f"{_PLAIN}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
+
+
+def keep_session(
+    connection: ASGIConnection[Any, Any, Any, Any], token: str, *, identity: Identity, public_base_url: str | None
+) -> None:
+    """Have `send_kept_session` add the renewed cookie to the response."""
+    seconds = int(min(IDLE_LIMIT, identity.expires_at - identity.issued_at).total_seconds())
+    cookie = new_session(connection, token, seconds=seconds, public_base_url=public_base_url)
+    connection.scope["state"][_RENEWED] = cookie
+
+
+async def send_kept_session(message: Message, scope: Scope) -> None:
+    """Litestar's `before_send` hook: the renewed cookie of `keep_session`, unless the response sets one itself."""
+    if message["type"] != "http.response.start" or (cookie := scope["state"].get(_RENEWED)) is None:
+        return
+    headers = [*message["headers"]]
+    if all(name.lower() != b"set-cookie" for name, _ in headers):
+        message["headers"] = [*headers, (b"set-cookie", cookie.encode())]
 
 
 def ended_session(connection: ASGIConnection[Any, Any, Any, Any], public_base_url: str | None) -> str:

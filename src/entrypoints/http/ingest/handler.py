@@ -30,6 +30,7 @@ from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
 from ... import logging_setup as logs
 from ...config import Settings
+from ...log_limit import BY_STRANGER
 from ..auth.access import PublicAccess, address_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
@@ -43,6 +44,7 @@ from .credentials import offered_password
 _log = logging.getLogger("photochanger.http")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_WITHOUT_PICTURE = (IngestOutcome.REFUSED, IngestOutcome.UNAVAILABLE, IngestOutcome.GONE)
 
 
 @post("/ingest/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
@@ -103,7 +105,8 @@ def _measured(clock: Clock, telemetry: Telemetry) -> Iterator[_Measured]:
     finally:
         took = clock.monotonic() - started
         telemetry.answered(logs.slot_id.get(), measured.outcome, took=took)
-        _log.info("ingest: %s after %.2f s", measured.outcome, took.total_seconds())
+        strange = {BY_STRANGER: measured.outcome in _WITHOUT_PICTURE, "kind": measured.outcome}
+        _log.info("ingest: %s after %.2f s", measured.outcome, took.total_seconds(), extra=strange)
 
 
 def _outcome_of(error: BaseException) -> IngestOutcome:

@@ -1,4 +1,4 @@
-"""`/metrics`: the metrics of this service for Prometheus."""
+"""`/metrics`: the metrics of this service for Prometheus, for those who have their token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...metrics.collector import MetricsCollector
 from ..auth.access import PublicAccess
 
 
-@route("/metrics", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt={"access": PublicAccess.PUBLIC})
+@route("/metrics", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt={"access": PublicAccess.METRICS_TOKEN})
 @inject
 async def metrics(request: Request[Any, Any, Any], collector: FromDishka[MetricsCollector]) -> ASGIApp:
     """The metrics as text, or as OpenMetrics with exemplars if the client accepts it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -17,6 +17,9 @@ from ....core.domain.result_files import PublicFile
 from ....core.ports.media_store import MediaStore
 from ..extensions import ClientConnection, connection_of
 from .etag import matches
+
+MAX_CACHED = timedelta(minutes=1)
+"""How long a client may show a file without asking again: as long it may show a picture whose guest was erased."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
@@ -66,10 +69,11 @@ async def begin(stream: AsyncIterator[bytes]) -> bytes:
 async def serve_file(
     request: Request[Any, Any, Any], store: MediaStore, file: PublicFile, *, now: datetime
 ) -> ASGIResponse:
-    """`serve_stored` for a public file, cacheable until its link expires."""
+    """`serve_stored` for a public file, cacheable until its link expires, but not longer than MAX_CACHED."""
+    fresh = min(max(file.expires_at - now, timedelta(0)), MAX_CACHED)
     caching = {
-        "Cache-Control": f"private, max-age={max(int((file.expires_at - now).total_seconds()), 0)}",
-        "Expires": format_datetime(file.expires_at, usegmt=True),
+        "Cache-Control": f"private, max-age={int(fresh.total_seconds())}",
+        "Expires": format_datetime(now + fresh, usegmt=True),
     }
     return await serve_stored(
         request, store, file.file, mime=file.mime, download_name=file.download_name, headers=caching

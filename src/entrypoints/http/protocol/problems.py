@@ -23,7 +23,9 @@ from ....core.domain.errors import (
     TemplateInUse,
 )
 from ....core.domain.field_errors import FieldError, FieldErrorCode
+from ....core.domain.ingest_request import bounded
 from ....core.domain.job import Job, JobState
+from ...log_limit import BY_STRANGER
 from .body import ClientGone
 
 _log = logging.getLogger("photochanger.http")
@@ -206,7 +208,8 @@ def handle_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def handle_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    path = bounded(request.url.path)
+    _log.error("%s %s failed", request.method, path, exc_info=error, extra={BY_STRANGER: True})
     return _ProblemResponse(problem("internal_error", "Internal error; see the server log (X-Request-Id)."))
 
 

@@ -177,7 +177,7 @@ async def test_a_name_that_no_resolver_can_be_asked_for_is_trouble_of_the_networ
             "http://user:word@pictures.example/x",
             "http://pictures.example:99999/x",
             "http://a\nb/",
-            "http://0177.0.0.1/x",
+            "http://%6cocalhost/x",
         ),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import random
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -124,6 +126,23 @@ async def test_words_instead_of_a_picture_are_told(provider: GeminiProvider, sta
     assert "I cannot see anyone." in trouble.reason
     assert "iVBOR" not in trouble.reason
     assert len(trouble.reason) < 300
+
+
+async def test_a_long_text_instead_of_a_picture_costs_no_time(provider: GeminiProvider, standin: GeminiStandIn) -> None:
+    text = base64.b64encode(random.Random(7).randbytes(3_000_000)).decode()
+    standin.script(gemini.content([{"text": text}, {"text": f"a{text}"}]))
+    began = time.process_time()
+    trouble = await error_of(provider)
+    assert time.process_time() - began < 20  # a regular expression would run for hours
+    assert type(trouble) is Retryable
+    assert len(trouble.reason) < 300
+
+
+async def test_a_long_error_is_not_read(provider: GeminiProvider, standin: GeminiStandIn) -> None:
+    standin.script(gemini.error(400, "INVALID_ARGUMENT", "no " * 1_000_000))
+    trouble = await error_of(provider)
+    assert type(trouble) is Retryable
+    assert "too large" in trouble.reason
 
 
 @pytest.mark.parametrize("reason", [*sorted(BLOCKS), "NEVER_HEARD_OF_IT"])

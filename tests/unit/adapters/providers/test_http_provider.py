@@ -258,14 +258,21 @@ async def test_an_answer_that_is_too_large_is_refused(provider: HttpProvider, st
     assert (type(error), "64 MiB" in error.reason) == (Rejected, True)
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "169.254.169.254"])
-async def test_a_private_address_must_be_listed(studio: StudioStandIn, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        *(("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("[::1]", "::1"), ("2130706433", "127.0.0.1")),
+        *(("0x7f.1", "127.0.0.1"), ("0177.0.0.1", "127.0.0.1"), ("169.254.169.254", "169.254.169.254")),
+        ("\uff4c\u24deCALHOST.", "localhost"),
+    ],
+)
+async def test_a_private_address_must_be_listed(studio: StudioStandIn, place: str, named: str) -> None:
     provider = HttpProvider(FixedContext())
     url = f"http://{place}:{studio.url.rpartition(':')[2]}/render"
     error = await error_of(provider, studio, {"url": url})
     await provider.close()
     assert type(error) is NotConfigured
-    assert f"add {place.strip('[]')} to PHOTOCHANGER_PRIVATE_HOSTS" in error.reason
+    assert f"add {named} to PHOTOCHANGER_PRIVATE_HOSTS" in error.reason
     assert studio.received == []
 
 

@@ -59,14 +59,31 @@ def test_a_process_that_is_late_with_its_own_takes_the_one_that_is_there(
         assert mine() + "\n" == there
 
 
-def test_a_missing_folder_is_made_for_the_owner_alone_and_a_present_one_left_as_it_is(tmp_path: Path) -> None:
+def test_folders_are_made_for_the_owner_alone_and_an_open_one_is_closed(tmp_path: Path) -> None:
     kept_secret(tmp_path / "new" / "secret.key")()
     assert mode(tmp_path / "new") == 0o700
     there = tmp_path / "there"
     there.mkdir()
-    there.chmod(0o711)
+    there.chmod(0o755)
     kept_secret(there / "secret.key")()
-    assert mode(there) == 0o711
+    assert mode(there) == 0o700
+
+
+def test_no_secret_is_made_in_an_open_folder_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    tmp_path.chmod(0o755)
+    with pytest.raises(SecretKeyUnavailable, match="open to other accounts") as refused:
+        kept_secret(tmp_path / "secret.key")()
+    assert str(tmp_path) not in refused.value.detail
+    assert not (tmp_path / "secret.key").exists()
+
+
+def test_a_secret_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "secret.key"
+    file.write_text("x" * MIN_SECRET_CHARS)
+    file.chmod(0o644)
+    assert kept_secret(file)() == "x" * MIN_SECRET_CHARS
+    assert mode(file) == 0o600
 
 
 def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:

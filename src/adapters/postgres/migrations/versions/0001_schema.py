@@ -58,7 +58,9 @@ create table photochanger.jobs (
     inline_preview bytea,
     places text[] not null default '{}',
     provider_job_entry integer,
-    trace text
+    trace text,
+    erased_at timestamptz,
+    forgotten_at timestamptz
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 create index jobs_live on photochanger.jobs (created_at) where finalized_at is null;
@@ -68,6 +70,9 @@ create unique index jobs_idempotency on photochanger.jobs (slot_id, idempotency_
 create index jobs_abandoned on photochanger.jobs (slot_id, sha256) where abandoned_at is not null;
 create index jobs_result_expiry on photochanger.jobs (result_expires_at)
     where result_stem is not null and result_purged_at is null;
+create index jobs_without_result on photochanger.jobs (finalized_at)
+    where finalized_at is not null and result_stem is null and forgotten_at is null;
+create index jobs_erased on photochanger.jobs (erased_at) where erased_at is not null and forgotten_at is null;
 create index jobs_recent_results on photochanger.jobs (slot_id, finalized_at)
     where result_stem is not null and result_purged_at is null;
 create index jobs_preview on photochanger.jobs (finalized_at) where inline_preview is not null;
@@ -158,6 +163,13 @@ create table photochanger.password_failures (
     failures integer not null
 ) with (fillfactor = 50);
 create index password_failures_since on photochanger.password_failures (since);
+
+create table photochanger.revoked_tokens (
+    token_id text primary key,
+    expires_at timestamptz not null,
+    revoked_at timestamptz not null default clock_timestamp()
+);
+create index revoked_tokens_revoked_at on photochanger.revoked_tokens (revoked_at);
 
 create table photochanger.template_media (
     id uuid primary key,

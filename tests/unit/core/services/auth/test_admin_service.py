@@ -13,7 +13,9 @@ from photochanger.adapters.security import JwtTokens
 from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Actor, Permission
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import AdminExists, AdminNotFound, InvalidSettings, InvalidToken, QueueUnavailable
+from photochanger.core.ports.accounts import RevokedTokens
 from photochanger.core.services.auth.admins import AdminService
+from photochanger.core.services.auth.signed_out import SignedOut
 
 from tests.support.logins import HERE, PASSWORD, Process, with_ada
 from tests.support.world import SECOND
@@ -147,6 +149,7 @@ async def test_a_token_of_an_unknown_administrator_is_refused() -> None:
         attempts=other.attempts,
         passwords=other.passwords,
         audit=other.audit,
+        signed_out=SignedOut(other.adapters[RevokedTokens], other.clock),
         clock=other.clock,
     )
     with pytest.raises(InvalidToken):
@@ -191,9 +194,11 @@ async def test_administrators_are_added_once_and_listed_by_name() -> None:
         ("Ada Lovelace", PASSWORD, ["username"]),
         ("x" * 65, PASSWORD, ["username"]),
         ("ada\0", PASSWORD, ["username"]),
-        ("ada", "seven77", ["password"]),
+        ("ada", "nine 9999", ["password"]),
+        ("ada", "Qwertyuiop", ["password"]),
+        ("ada.lovelace", "Ada.Lovelace", ["password"]),
         ("ada", "x" * 1025, ["password"]),
-        ("ada", "e\u0301" * 7, ["password"]),
+        ("ada", "e\u0301" * 9, ["password"]),
         (".", "", ["username", "password"]),
     ],
 )

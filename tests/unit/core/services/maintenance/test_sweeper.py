@@ -87,15 +87,15 @@ async def test_expired_results_go_with_their_previews() -> None:
     assert old.result is not None
     assert young.result is not None
     await world.clock.advance(old.result.expires_at - world.clock.now() - MILLISECOND)
-    assert (await world.sweeper.sweep_expired())["results"] == 0
+    assert (await world.sweeper.sweep_expired())["guests"] == 0
     assert len(await world.files()) == 6
     await world.clock.advance(MILLISECOND)
-    assert (await world.sweeper.sweep_expired())["results"] == 1
+    assert (await world.sweeper.sweep_expired())["guests"] == 1
     assert {name.split("/")[1].rsplit(".", 1)[0] for name in await world.files()} == {
         young.result.file.key.name.rsplit(".", 1)[0]
     }
     assert (await world.jobs.get(old.id)).result_purged_at == world.clock.now()
-    assert (await world.sweeper.sweep_expired())["results"] == 0
+    assert (await world.sweeper.sweep_expired())["guests"] == 0
 
 
 async def test_expired_media_objects_go() -> None:
@@ -313,7 +313,7 @@ async def test_a_file_that_cannot_be_removed_now_is_removed_later() -> None:
         await world.sweeper.sweep_expired()
     assert len(await world.files()) == 3
     world.store.faults.clear()
-    assert (await world.sweeper.sweep_expired())["results"] == 1
+    assert (await world.sweeper.sweep_expired())["guests"] == 1
     assert await world.files() == []
 
 
@@ -325,19 +325,19 @@ async def test_a_task_that_fails_stops_no_other_task_and_its_error_is_raised(cap
     await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
     await world.clock.advance(2 * HOUR)
     world.media_records.faults["expired"] = StorageUnavailable("read-only")
-    world.results.faults["expired"] = TypeError("a defect")
+    world.guests.faults["due"] = TypeError("a defect")
     world.failures.faults["prune"] = KeyError("another defect")
     await world.failures.failed(["account ada"], now=world.clock.now())
     with pytest.raises(TypeError):
         await world.sweeper.sweep_expired()
     assert [name for name in world.failures.calls if name == "prune"] == ["prune"]
-    assert "maintenance task results failed: unforeseen error" in caplog.text
+    assert "maintenance task guests failed: unforeseen error" in caplog.text
     assert "maintenance task media_objects failed: read-only" in caplog.text
 
 
 async def test_a_sweep_ends_where_the_queue_is_unavailable() -> None:
     world = World()
-    world.results.faults["expired"] = QueueUnavailable("away")
+    world.guests.faults["due"] = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
         await world.sweeper.sweep_expired()
     assert "prune" not in world.failures.calls

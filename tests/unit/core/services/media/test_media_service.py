@@ -197,7 +197,7 @@ async def test_a_result_is_served_until_it_expires() -> None:
 async def test_a_result_that_was_purged_has_expired() -> None:
     world = World()
     job = await done_job(world)
-    await world.results.mark_purged([job.id], now=world.clock.now())
+    await world.guests.forget([job.id], now=world.clock.now())
     with pytest.raises(MediaExpired):
         await world.media.public_result(job.id)
 

@@ -1,4 +1,5 @@
 /* Client of the public API: with the session cookie, and a sign-in dialog when the session has ended. */
+import { restorePreferences } from "./preferences.js";
 import { store } from "./store.js";
 
 export const ROOT = document.documentElement.dataset.root;
@@ -63,11 +64,29 @@ export async function signIn(username, password) {
   signInRequired.set(false);
 }
 
-export async function signOut() {
-  await request("DELETE", "/api/session");
+/** Sign out here or, `everywhere`, on all devices. */
+export async function signOut({ everywhere = false } = {}) {
+  if (everywhere) await request("POST", "/api/logout", { query: { everywhere } });
+  else await request("DELETE", "/api/session");
+  restorePreferences(); // the response has cleared what this browser stored
   me.set(null);
   signInRequired.set(false);
 }
+
+const USE_MS = 5 * 60 * 1000;
+
+/** While the page is visible it is in use: the session must not end under the eyes of its user. */
+async function keepSession() {
+  if (document.hidden || !me.get() || signInRequired.get()) return;
+  try {
+    await request("GET", "/api/me");
+  } catch (error) {
+    console.info("the session could not be kept", error);
+  }
+}
+
+setInterval(keepSession, USE_MS);
+document.addEventListener("visibilitychange", keepSession);
 
 /** Sign in with the cookie of an earlier visit, if it is still valid. */
 export async function restoreSession() {
@@ -92,6 +111,7 @@ const isJson = (answer) => (answer.headers.get("content-type") ?? "").includes("
 async function send(method, path, { query, json, form, headers, signal }) {
   const sent = { ...headers };
   if (method !== "GET") sent["X-PhotoChanger-CSRF"] = "1";
+  if (document.hidden) sent["X-PhotoChanger-Background"] = "1"; // no use of the session
   if (json !== undefined) sent["Content-Type"] = "application/json";
   const body = json === undefined ? form : JSON.stringify(json);
   try {

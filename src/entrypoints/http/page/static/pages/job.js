@@ -44,13 +44,13 @@ function Job({ job, slotName, again }) {
     <div class="job-columns">
       <div class="stack">
         <${JobPicture} key=${String(job.result === null)} job=${job} />
-        ${wide && html`<${Metadata} metadata=${job.metadata} />`}
+        ${wide && job.photo && html`<${Metadata} metadata=${job.metadata} />`}
       </div>
       <div class="stack">
         <${Timeline} job=${job} />
         <${Facts} job=${job} slotName=${slotName} />
-        <${PhotoFacts} photo=${job.photo} />
-        ${!wide && html`<${Metadata} metadata=${job.metadata} />`}
+        ${job.photo && html`<${PhotoFacts} photo=${job.photo} />`}
+        ${!wide && job.photo && html`<${Metadata} metadata=${job.metadata} />`}
       </div>
     </div>
   `;

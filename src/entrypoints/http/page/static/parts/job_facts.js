@@ -32,6 +32,7 @@ export function Facts({ job, slotName }) {
         <${Fact} name=${t("deadline")}>${moment(job.expires_at)}<//>
         <${Fact} name=${t("acquired")}>${moment(job.acquired_at)}<//>
         <${Fact} name=${t("finalized")}>${moment(job.finalized_at)}<//>
+        <${Fact} name=${t("forgotten")}>${moment(job.erased_at ?? job.forgotten_at)}<//>
         <${Fact} name=${t("abandoned")}>${moment(job.abandoned_at)}<//>
         ${job.finalized_at !== null && html`
           <${Fact} name=${t("waited")}>${duration(job.wait_ms)}<//>

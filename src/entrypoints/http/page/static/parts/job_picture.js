@@ -19,7 +19,9 @@ export function JobPicture({ job }) {
   return html`
     <section class="card" aria-label=${t("picture")}>
       <h2>${t("picture")}</h2>
-      ${job.result === null
+      ${job.erased_at !== null
+        ? html`<${Empty} icon="photo">${t("erased", { time: dateTime(job.erased_at) })}<//>`
+        : job.result === null
         ? html`<${Empty} icon=${isLive(job) ? "clock" : "photo"}>${isLive(job) ? t("notYet") : t("noPicture")}<//>`
         : html`<${Picture} job=${job} result=${job.result} />`}
     </section>

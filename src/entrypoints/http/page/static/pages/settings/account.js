@@ -16,9 +16,9 @@ const PERMISSIONS = ["slots:read", "slots:write", "jobs:read", "jobs:write", "st
 
 export function Account() {
   const who = useStore(me);
-  const onSignOut = async () => {
+  const leave = async (options) => {
     try {
-      await signOut();
+      await signOut(options);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       toast(problemText(error), "failed");
@@ -39,7 +39,10 @@ export function Account() {
         })}
       </ul>
       <p class="soft">${t("accountHelp")}</p>
-      <div class="actions"><button type="button" class="button" onClick=${onSignOut}>${c("signOut")}</button></div>
+      <div class="actions">
+        <button type="button" class="button" onClick=${() => leave()}>${c("signOut")}</button>
+        <button type="button" class="button" onClick=${() => leave({ everywhere: true })}>${t("signOutEverywhere")}</button>
+      </div>
     </section>
   `;
 }

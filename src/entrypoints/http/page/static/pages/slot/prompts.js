@@ -17,6 +17,7 @@ export const namedIn = (text) => [...new Set([...text.matchAll(FIELD)].map((matc
 /** A field value as the service inserts it into prompts: one short line without brackets and quotes. */
 const made = (text) =>
   text
+    .slice(0, 4 * MOST_CHARACTERS)
     .normalize("NFC")
     .replace(/\s+/g, " ")
     .replace(/\p{C}/gu, "")

@@ -1,0 +1,168 @@
+"""Long texts as strangers send them, and values of every type that a function with text may want along with them."""
+
+from __future__ import annotations
+
+import base64
+import random
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from photochanger.core.domain.accounts import Actor, Permission
+from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
+from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
+from photochanger.core.domain.job import Job, JobState
+from photochanger.core.domain.slots.slot import shipped_slots
+from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
+
+from tests.support.builders import new_job, outcome_failed
+
+SIZE = 1_000_000
+
+
+def texts() -> dict[str, str]:
+    """One million characters of each kind."""
+    noise = base64.b64encode(random.Random(4711).randbytes(SIZE * 3 // 4)).decode()
+    repeated = {
+        "one word": "a",
+        "spaces": " ",
+        "links": "a://",
+        "braces": "{",
+        "fields": "{a} ",
+        "digits": "9",
+        "decimals": "1.5",
+        "combining characters": "a\u0316\u0301",
+        "quotes": '"',
+        "commas": ",",
+        "semicolons": "; a=",
+        "percent signs": "%41",
+        "backslashes": "\\",
+        "line ends": "\r\n",
+        "dots": "a.",
+        "keys": "sk-",
+        "dashes": "a-",
+        "places": " - at `$",
+        "astral": "\U0001f600",
+        "surrogates": "\udcff",
+    }
+    return {"base64": noise, **{name: (unit * (SIZE // len(unit) + 1))[:SIZE] for name, unit in repeated.items()}}
+
+
+def _answer(text: str) -> dict[str, Any]:
+    """A JSON answer with a part of the text wherever a service may put one; 3 million characters in all."""
+    text = text[: SIZE // 20]
+    names = ("message", "status", "code", "type", "reason", "@type", "retryDelay", "quotaId", "quotaValue", "error")
+    flat: dict[str, Any] = dict.fromkeys((*names, "uploaded_image", "queueid", "prompt"), text)
+    details = [flat | {"@type": kind, "violations": [flat, flat]} for kind in _KINDS]
+    return flat | {"details": details, "error": flat | {"details": details}, "data": flat}
+
+
+_KINDS = ("google.rpc.RetryInfo", "google.rpc.QuotaFailure", "google.rpc.ErrorInfo")
+_HEADERS = (
+    "retry-after",
+    "retry-after-ms",
+    "content-type",
+    "content-encoding",
+    "guest",
+    *(f"x-ratelimit-{which}-{what}" for which in ("reset", "remaining") for what in ("requests", "tokens", "images")),
+)
+STATUSES = (200, 302, 400, 401, 404, 413, 429, 503)
+
+
+def _ingest_request(text: str) -> IngestRequest:
+    now = datetime.now(UTC)
+    field = ReceivedField(text, text)
+    return IngestRequest(
+        slot_id="slot-001",
+        received_at=now,
+        answered_at=now,
+        address=text,
+        method="POST",
+        content_type=text,
+        headers=(field,),
+        fields=(field,),
+        file=ReceivedFile(field=text, filename=text, content_type=text, size_bytes=1, sniffed_type=None),
+        status=400,
+        code="invalid_multipart",
+        detail=text,
+    )
+
+
+def _scope(text: str, *, peer: str | None = None) -> Any:
+    value = text.encode("latin-1", "replace")
+    names = ("cookie", "host", "origin", "referer", "authorization", "sec-fetch-site", "if-none-match", "range")
+    names += ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "content-type", "prefer")
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": text,
+        "raw_path": value,
+        "root_path": "",
+        "query_string": value,
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "client": (peer or text, 7),
+        "headers": [(name.encode(), value) for name in names],
+        "state": {},
+    }
+
+
+def _job(text: str) -> Job:
+    spec = new_job(metadata={"guest": text}, idempotency_key=text, trace=text)
+    return Job(spec=spec, state=JobState.FAILED, outcome=outcome_failed(spec, error_detail=text))
+
+
+def samples(text: str) -> dict[Any, list[Any]]:
+    """Values by the annotation of a parameter."""
+    pairs = [(text, text), ("user-agent", text), ("password", text), ("guest", text)]
+    headers = dict.fromkeys(_HEADERS, text)
+    anything: list[Any] = [text, _answer(text), [_answer(text)]]
+    encoded = text.encode("utf-8", "surrogatepass")
+    found: dict[str, list[Any]] = {
+        "str": [text],
+        "str | None": [text],
+        "bytes": [encoded],
+        "bytes | str": [encoded],
+        "str | int": [text],
+        "Any": anything,
+        "object": anything,
+        "Mapping[str, str]": [headers],
+        "dict[str, str]": [headers],
+        "dict[str, str] | None": [headers],
+        "Mapping[str, Any]": [_answer(text)],
+        "Mapping[str, Any] | None": [_answer(text)],
+        "entrypoints.http.protocol.forwarded.TrustedProxies": [TrustedProxies(["127.0.0.0/8"])],
+        "TrustedProxies": [TrustedProxies(["127.0.0.0/8"])],
+        "dict[str, object]": [_answer(text)],
+        "Collection[str]": [(text, "guest", "prompt")],
+        "Iterable[str]": [(text, "guest", "prompt")],
+        "Iterable[tuple[str, str]]": [pairs],
+        "list[tuple[str, Any]]": [pairs],
+        "list[str]": [[text]],
+        "BaseException": [ValueError(text)],
+        "Exception": [ValueError(text)],
+        "int | None": [7],
+        "ValidationError": [msgspec.ValidationError(text), msgspec.ValidationError(f"Expected `int`{text}")],
+        "UUID": [UUID(int=7)],
+        "datetime": [datetime.now(UTC)],
+        "IngestRequest": [_ingest_request(text)],
+        "FieldError": [FieldError(text, FieldErrorCode.NOT_ONE_OF, {"allowed": [text]})],
+        "Iterable[FieldError]": [[FieldError(text, FieldErrorCode.URL_FORMAT)]],
+        "Callable[[str], bool]": [lambda _: False],
+        "Job": [_job(text)],
+        "Actor": [Actor(text, text)],
+        "Collection[core.domain.accounts.Permission]": [tuple(Permission)],
+        "int | bytes": [7],
+        "Slot": [shipped_slots()[0]],
+        "list[core.domain.media.Picture]": [[]],
+        "Scope": [_scope(text), _scope(text, peer="127.0.0.1")],
+        "list[bytes]": [[encoded] * 3],
+        "dict[bytes, list[bytes]]": [{key: [encoded] for key in (b"x-forwarded-for", b"x-forwarded-proto")}],
+        "Iterable[tuple[bytes, bytes]]": [[(b"x-forwarded-for", encoded), (b"forwarded", encoded)]],
+        "litestar.connection.base.ASGIConnection[Any, Any, Any, Any]": [ASGIConnection(_scope(text))],
+        "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
+    }
+    return dict(found)
