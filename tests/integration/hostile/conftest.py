@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from photochanger.adapters.postgres import EmbeddedServer
 
 from tests.support.hostile.target import Target, limited
+from tests.support.postgres_server import fresh_database
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,8 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and 127.0.0.0/8"))
 
 
-@pytest.fixture
-def target(tmp_path: Path, postgres_url: str) -> Iterator[Target]:
-    """A service with 1,024 descriptors, under a watch."""
-    with limited(tmp_path, postgres_url) as running:
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedServer) -> Iterator[Target]:
+    """A service with 1,024 descriptors, under a watch; the scenarios of a file attack it one after the other."""
+    with fresh_database(postgres_server) as url, limited(tmp_path_factory.mktemp("service"), url) as running:
         yield running

@@ -16,6 +16,7 @@ SHOTS = 3
 
 def besiege(target: Target, scenario: Scenario) -> Crowd:
     """Play a scenario: every photo of the camera comes back as a picture, and the service stays within its limits."""
+    target.watch.reset()
     camera = Camera(target.port)
     first = camera.shoot(1)
     crowd = Crowd(
