@@ -13,9 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import ingest, providers, queue, statistics
+from . import hostile, ingest, providers, queue, statistics
 
-_PARTS = ["ingest", "providers", "queue", "statistics"]
+_PARTS = ["hostile", "ingest", "providers", "queue", "statistics"]
 
 
 def main() -> None:
@@ -24,6 +24,10 @@ def main() -> None:
     console = Console(width=140)
     figures: dict[str, Any] = {}
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if "hostile" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["hostile"] = hostile.measure(Path(folder), shots=arguments.shots, only=arguments.scenario)
+            _print_hostile(console, figures["hostile"])
         if "ingest" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["ingest"] = runner.run(ingest.measure(Path(folder), rounds=arguments.rounds))
@@ -50,12 +54,40 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", default=_PARTS, help="some of: %(default)s; all by default")
     parser.add_argument("--json", type=Path, help="file for the results")
+    parser.add_argument("--shots", type=int, default=10, help="photos of the camera in each hostile scenario")
+    parser.add_argument("--scenario", default="", help="only hostile scenarios whose name contains this")
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
+
+
+def _print_hostile(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(h) Hostile clients: a camera's answers, and memory of all processes of the service")
+    for column in ("scenario", "pictures", "camera s p50/p95/p99", "memory MiB", "descriptors", "stored MiB"):
+        table.add_column(column, justify="right")
+    for row in figures["scenarios"]:
+        table.add_row(
+            row["scenario"],
+            f"{row['pictures']} of {row['photos']} {' '.join(row['failures'])}",
+            _three(row["camera_s"]),
+            f"{row['memory_before_mib']} → {row['memory_peak_mib']}",
+            str(row["descriptors"]),
+            str(row["stored_mib"]),
+        )
+    console.print(table)
+    table = Table(title="One refused request")
+    for column in ("request", "CPU ms", "MiB", "MiB of each of 16", "answers"):
+        table.add_column(column, justify="right")
+    for row in figures.get("refused", []):
+        memory = (str(row["memory_mib"]), str(row["memory_of_each_at_once_mib"]))
+        table.add_row(row["request"], str(row["cpu_ms"]), *memory, " ".join(row["answers"]))
+    console.print(table)
+    for name in ("login_after_150_wrong_s", "first_photo_after_restart_s"):
+        if name in figures:
+            console.print(f"{name}: {figures[name]}")
 
 
 def _print_ingest(console: Console, figures: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -32,8 +33,15 @@ def postgres_server() -> Iterator[EmbeddedServer]:
 @pytest.fixture
 def postgres_url(postgres_server: EmbeddedServer) -> Iterator[str]:
     """A fresh migrated database, dropped after the test."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_database(server: EmbeddedServer) -> Iterator[str]:
+    """A migrated database on the server of the run, dropped at the end."""
     name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name} template {TEMPLATE}")
-        yield postgres_server.url(name)
+        yield server.url(name)
         connection.execute(f"drop database {name} with (force)")

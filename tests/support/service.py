@@ -113,9 +113,10 @@ def working(home: Path, **settings: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
+def serving(home: Path, *arguments: str, launcher: tuple[str, ...] = (), **settings: str) -> Iterator[Service]:
     """A service on a free port, stopped at the end if the test has not done so.
 
+    `launcher` is a command that becomes the service once it has set what holds for it.
     A database that is given has been migrated. The window is LONG_WINDOW, unless the test sets one; that of an embedded
     database is changed once the service runs, which notices within a second.
     """
@@ -125,7 +126,7 @@ def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     log = home / "service.log"
     with log.open("a") as output:
         process = subprocess.Popen(
-            command("serve", *arguments),
+            (*launcher, *command("serve", *arguments)),
             env=environment(home, **{"port": "0", "metrics_port": "0"} | settings),
             stdout=subprocess.PIPE,
             stderr=output,

@@ -30,8 +30,8 @@ _CHUNK_BYTES = 128 * 1024
 _MAX_WAITING_BYTES = 512 * 1024
 """Maximum size that waits while earlier bytes are written."""
 
-_READ_BYTES = 512 * 1024
-"""Size of one read."""
+_READ_BYTES = 128 * 1024
+"""Size of one read. Two of them wait for a client that does not read, and there may be hundreds of those."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ELOOP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
