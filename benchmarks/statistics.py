@@ -13,8 +13,8 @@ import psycopg
 from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresStatsService, migrate
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.slots.slot import shipped_slots
-from photochanger.core.domain.stats import SETTLED_AFTER
-from photochanger.core.domain.time_ranges import Period
+from photochanger.core.domain.stats.summary import SETTLED_AFTER
+from photochanger.core.domain.stats.time_ranges import Period
 from photochanger.core.services.stats.service import StatsQueries, StatsRequest
 from photochanger.entrypoints.bootstrap import freeze_gc
 

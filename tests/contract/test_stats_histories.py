@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from photochanger.core.domain.job import FailureReason, Job, JobSource, JobState
 from photochanger.core.domain.slots.slot import shipped_slots
-from photochanger.core.domain.stats import StatsCell, ended_job
+from photochanger.core.domain.stats.summary import StatsCell, ended_job
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 

@@ -12,7 +12,7 @@ from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.job import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState
 from photochanger.core.domain.slots.slot import shipped_slots
-from photochanger.core.domain.stats import NO_BUCKET, StatsCell, StatsOutcome, bucket_of
+from photochanger.core.domain.stats.summary import NO_BUCKET, StatsCell, StatsOutcome, bucket_of
 
 from tests.support.builders import expired_job, new_job, outcome_failed, outcome_succeeded
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from photochanger.core.domain.job import LogEvent
-from photochanger.core.domain.stats import Ended, StatsOutcome, bucket_of
+from photochanger.core.domain.stats.summary import Ended, StatsOutcome, bucket_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
 
 from tests.support.administration import Administrator

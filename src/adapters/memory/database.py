@@ -15,7 +15,7 @@ from ...core.domain.ids import new_id
 from ...core.domain.ingest_request import IngestRequest
 from ...core.domain.job import Job, JobEvent, JobSource, JobState, LogEntry, LogEvent, Outcome, finalize
 from ...core.domain.routing.provider_usage import Usage
-from ...core.domain.stats import Ended, ended_job
+from ...core.domain.stats.summary import Ended, ended_job
 from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from ...core.ports.clock import Clock
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ...core.domain.stats import StatsCell, StatsOutcome, ended_job
+from ...core.domain.stats.summary import StatsCell, StatsOutcome, ended_job
 from .database import MemoryDatabase
 
 

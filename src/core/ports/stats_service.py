@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from ..domain.stats import StatsCell
+from ..domain.stats.summary import StatsCell
 
 
 class StatsService(Protocol):

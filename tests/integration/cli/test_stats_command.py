@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from photochanger.core.domain.stats import figures_of
+from photochanger.core.domain.stats.summary import figures_of
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.postgres_backend import open_backend

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from photochanger.core.domain.accounts import Permission
-from photochanger.core.domain.stats import StatsOutcome
+from photochanger.core.domain.stats.summary import StatsOutcome
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support.administration import Administrator, token_of

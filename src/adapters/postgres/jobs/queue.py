@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from ....core.domain.audit import AuditEntry
 from ....core.domain.errors import JobNotFound, QueueFull
 from ....core.domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, Claim, Job, JobSpec, Outcome, QueueDepth, Result
-from ....core.domain.stats import outcome_of
+from ....core.domain.stats.summary import outcome_of
 from ..database import Database
 from . import queue_sql
 from .rows import enqueue_item, finalize_item, job_from_row, stem

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ....core.domain.job import FailureReason
-from ....core.domain.stats import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
+from ....core.domain.stats.summary import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
 from ..database import Database, unavailable
 from . import sql
 

@@ -20,8 +20,8 @@ from ...domain.slots.slot_health import (
     SlotState,
     condition_of,
 )
-from ...domain.stats import StatsSummary, figures_of
-from ...domain.time_ranges import Period, TimeRange, time_range, time_zone
+from ...domain.stats.summary import StatsSummary, figures_of
+from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured, Rejected
 from ...ports.provider_limits import ProviderLimits

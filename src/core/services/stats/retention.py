@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import NewType
 
-from ...domain.stats import SETTLED_AFTER
+from ...domain.stats.summary import SETTLED_AFTER
 from ...ports.clock import Clock
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.stats_service import StatsService

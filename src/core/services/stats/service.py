@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ...domain.stats import SETTLED_AFTER, StatsCell, StatsSummary, by_provider, figures_of
-from ...domain.time_ranges import Period, TimeRange, time_range, time_zone
+from ...domain.stats.summary import SETTLED_AFTER, StatsCell, StatsSummary, by_provider, figures_of
+from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
 from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService

@@ -13,8 +13,8 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.stats import StatsSummary
-from ....core.domain.time_ranges import Period
+from ....core.domain.stats.summary import StatsSummary
+from ....core.domain.stats.time_ranges import Period
 from ....core.services.stats.service import (
     PeriodFigures,
     SortBy,

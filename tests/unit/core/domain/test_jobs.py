@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from photochanger.core.domain.job import FailureReason, Job, JobState, Outcome, acquire, can_acquire, finalize, release
-from photochanger.core.domain.stats import StatsOutcome, outcome_of
+from photochanger.core.domain.stats.summary import StatsOutcome, outcome_of
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded, route
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from photochanger.core.domain.errors import InvalidRequest
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
-from photochanger.core.domain.time_ranges import Period, TimeRange, time_range, time_zone
+from photochanger.core.domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 
 NOW = datetime(2026, 5, 1, 18, 7, tzinfo=UTC)
 HOUR = timedelta(hours=1)

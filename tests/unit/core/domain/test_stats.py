@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.core.domain.stats import (
+from photochanger.core.domain.stats.summary import (
     BUCKET_BOUNDS_MS,
     NO_BUCKET,
     Latency,

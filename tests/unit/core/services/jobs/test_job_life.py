@@ -15,7 +15,7 @@ from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
 from photochanger.core.domain.result_files import photo_key, preview_key
 from photochanger.core.domain.slots.slot import FailureAnswer
-from photochanger.core.domain.stats import figures_of
+from photochanger.core.domain.stats.summary import figures_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable
 
 from tests.support.world import SECOND, SLOT, TORN, ScriptedProvider, World, never, picture

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from photochanger.core.domain.deadlines import DEFAULT_HISTORY
 from photochanger.core.domain.errors import JobNotFound
-from photochanger.core.domain.stats import figures_of
+from photochanger.core.domain.stats.summary import figures_of
 
 from tests.support.world import SLOT, World, picture
 

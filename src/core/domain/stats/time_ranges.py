@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from .errors import InvalidRequest, invalid_query
-from .field_errors import FieldError, FieldErrorCode
+from ..errors import InvalidRequest, invalid_query
+from ..field_errors import FieldError, FieldErrorCode
 
 QUARTER = timedelta(minutes=15)
 _EARLIEST_YEAR, _LATEST_YEAR = 2000, 2199

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from .job import FailureReason, Job, JobSource, JobState
+from ..job import FailureReason, Job, JobSource, JobState
 
 SETTLED_AFTER = timedelta(minutes=1)
 """How old an ended job is before it is folded into sums, so that a reset mark set meanwhile still parts it exactly."""
