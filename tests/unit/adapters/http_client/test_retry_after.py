@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,22 @@ from hypothesis import strategies as st
 from photochanger.adapters.http_client.retry_after import retry_after
 
 DAY = timedelta(days=1)
+
+
+def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
+    def after(value: str) -> timedelta | None:
+        return retry_after({"retry-after": value})
+
+    assert after("0") == timedelta(0)
+    assert after(" 30 ") == timedelta(seconds=30)
+    assert after("Wed, 21 Oct 2015 07:28:00 GMT") == timedelta(0)
+    in_an_hour = after(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
+    assert in_an_hour is not None
+    assert timedelta(minutes=50) < in_an_hour <= timedelta(hours=1)
+    for nonsense in ("", "soon", "-5", "1,5", "١٢"):
+        assert after(nonsense) is None
+    assert after("1.5") == timedelta(seconds=1.5)
+    assert after("9" * 5000) == timedelta(days=1)
 
 
 @pytest.mark.parametrize(

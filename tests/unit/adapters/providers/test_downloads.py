@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from photochanger.adapters.http_client.address_guard import AddressGuard
 from photochanger.adapters.http_client.client import SafeHttpClient, remark
 from photochanger.adapters.http_client.guarded_transport import GuardedTransport
 from photochanger.adapters.http_client.messages import HttpRequest, HttpResponse
-from photochanger.adapters.http_client.retry_after import retry_after
 from photochanger.adapters.providers.downloads import download
 from photochanger.core.ports.provider import Down, ProviderError, Rejected, Retryable, Unavailable
 
@@ -308,22 +306,6 @@ async def test_429_names_when_to_come_back(host: PictureHost, http: SafeHttpClie
     with pytest.raises(Retryable) as raised:
         await download(http, f"{host.url}/x.png", until=soon())
     assert raised.value.after == timedelta(seconds=7)
-
-
-def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
-    def after(value: str) -> timedelta | None:
-        return retry_after({"retry-after": value})
-
-    assert after("0") == timedelta(0)
-    assert after(" 30 ") == timedelta(seconds=30)
-    assert after("Wed, 21 Oct 2015 07:28:00 GMT") == timedelta(0)
-    in_an_hour = after(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
-    assert in_an_hour is not None
-    assert timedelta(minutes=50) < in_an_hour <= timedelta(hours=1)
-    for nonsense in ("", "soon", "-5", "1,5", "١٢"):
-        assert after(nonsense) is None
-    assert after("1.5") == timedelta(seconds=1.5)
-    assert after("9" * 5000) == timedelta(days=1)
 
 
 def test_a_remark_is_short_and_holds_no_secret_link_or_data() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, AuditEntry
 from photochanger.core.domain.errors import ImageTooLarge, JobFinalized, MediaExpired, MediaNotFound, StorageUnavailable
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
-from photochanger.core.domain.media import ImageLimits, MediaKind, Picture, PictureNeeds, StoredPicture
+from photochanger.core.domain.media import MediaKind, Picture, PictureNeeds
 from photochanger.core.domain.result_files import photo_key, preview_key
 from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.domain.stats.summary import figures_of
@@ -343,90 +342,3 @@ async def test_every_end_counts_once() -> None:
 
 
 # More than one at it
-
-
-async def test_of_two_workers_that_finalize_the_same_job_one_wins_and_one_file_stays() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    stale = await world.claim("worker-1")
-    await world.clock.advance(11 * SECOND)
-    newer = await world.claim("worker-2")
-    assert (stale.attempt, newer.attempt) == (1, 2)
-    first = await world.pictures.store(job.id, picture("first"), limits=world.providers.limits)
-    second = await world.pictures.store(job.id, picture("second"), limits=world.providers.limits)
-    assert first.file.key != second.file.key
-    ends = await asyncio.gather(
-        world.completion.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
-        world.completion.finalize_job(newer, second, provider_id="local", operation_id="enhance"),
-    )
-    assert ends[0] is None
-    assert ends[1] == await world.jobs.get(job.id)
-    assert await world.files() == [str(second.file.key)]
-
-
-async def test_a_worker_whose_attempt_is_over_stops_when_the_job_ends() -> None:
-    world = World()
-
-    async def slow(request: ProviderRequest) -> bytes:
-        return await never(request)
-
-    world.local.script.extend([slow])
-    await world.slot()
-    job = await world.submit()
-    old = await world.start_work()
-    await world.clock.advance(11 * SECOND)
-    ended = await world.work()
-    assert (ended.id, ended.state, ended.attempt) == (job.id, JobState.SUCCEEDED, 2)
-    await world.end(old)
-    assert world.local.stopped == 1
-    assert len(await world.files(MediaKind.RESULTS)) == 1
-
-
-async def test_a_worker_that_is_stopped_leaves_the_job_live_and_no_file_of_its_own() -> None:
-    world = World()
-    world.local.script.append(never)
-    await world.slot()
-    job = await world.submit()
-    work = await world.start_work()
-    work.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await world.end(work)
-    assert (await world.jobs.get(job.id)).state is JobState.PROCESSING
-    assert await world.files() == [str(job.photo.file.key)]
-
-
-async def test_a_worker_that_is_stopped_when_its_picture_is_stored_removes_it() -> None:
-    world = World()
-    await world.slot()
-    job = await world.submit()
-    work = asyncio.ensure_future(world.processing.run(await world.claim()))
-    store = world.pictures.store
-
-    async def and_then_the_stop(job_id: UUID, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        stored = await store(job_id, data, limits=limits)
-        work.cancel()
-        return stored
-
-    world.pictures.store = and_then_the_stop  # type: ignore[method-assign]
-    with pytest.raises(asyncio.CancelledError):
-        await world.end(work)
-    assert (await world.jobs.get(job.id)).state is JobState.PROCESSING
-    assert await world.files() == [str(job.photo.file.key)]
-
-
-async def test_a_later_attempt_goes_on_with_the_reference_of_the_earlier_one() -> None:
-    world = World()
-
-    async def queues_it(request: ProviderRequest) -> bytes:
-        await request.note_reference("queue-17")
-        return await never(request)
-
-    world.local.script.append(queues_it)
-    await world.slot()
-    await world.submit()
-    old = await world.start_work()
-    await world.clock.advance(11 * SECOND)
-    await world.work()
-    await world.end(old)
-    assert [request.reference for request in world.local.calls] == [None, "queue-17"]

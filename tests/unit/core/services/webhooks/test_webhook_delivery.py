@@ -17,7 +17,7 @@ from photochanger.core.domain.errors import QueueUnavailable, WebhookUnreachable
 from photochanger.core.domain.job import Job, JobSource, Outcome
 from photochanger.core.domain.webhook import PAUSES, DeliveryState
 from photochanger.core.ports.secrets import SecretKeyUnavailable
-from photochanger.core.services.webhooks.delivery import GRACE, LEASE, MAX_CONCURRENCY, POLL, SHARE
+from photochanger.core.services.webhooks.delivery import LEASE, MAX_CONCURRENCY, POLL, SHARE
 
 from tests.support.builders import outcome_failed, outcome_succeeded
 from tests.support.hooks import ADA, URL, Call, Hooks
@@ -362,50 +362,3 @@ async def test_an_outage_of_the_database_is_waited_out(method: str, caplog: pyte
         await world.pass_time(LEASE + POLL)
         await world.until(lambda: world.outbox.calls.count("delivered") > in_vain)
     assert (await world.only()).state is DeliveryState.DELIVERED
-
-
-# Stopping
-
-
-async def test_a_stopped_loop_takes_nothing_new_and_notes_what_is_under_way() -> None:
-    let_go = asyncio.Event()
-
-    async def held() -> int:
-        await let_go.wait()
-        return 200
-
-    world = Hooks(held)
-    await world.set_up()
-    await world.end_job()
-    async with world.delivering() as running:
-        await world.called_or_waiting(1)
-        world.delivery.stop()
-        await world.pass_time(SECOND)
-        await world.end_job()
-        await world.pass_time(GRACE - 2 * SECOND)
-        assert not running.done()
-        let_go.set()
-        await world.until(running.done)
-    newest, oldest = (await world.service.deliveries()).items
-    assert (newest.attempts, oldest.state) == (0, DeliveryState.DELIVERED)
-
-
-async def test_calls_that_outlast_the_grace_are_left_to_their_lease() -> None:
-    world = Hooks(waiting)
-    await world.set_up()
-    await world.end_job()
-    async with world.delivering() as running:
-        await world.called_or_waiting(1)
-        world.delivery.stop()
-        await world.pass_time(GRACE)
-        await world.until(running.done)
-    assert (await world.only()).state is DeliveryState.PENDING
-
-
-async def test_an_idle_loop_stops_at_once() -> None:
-    world = Hooks()
-    await world.set_up()
-    async with world.delivering() as running:
-        await world.until(lambda: world.outbox.calls)
-        world.delivery.stop()
-        await world.until(running.done)
