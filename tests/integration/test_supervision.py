@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from photochanger.adapters.postgres import EmbeddedServer
@@ -69,8 +70,7 @@ def is_refused(port: int) -> bool:
 
 def replaced(service: Service, cause: str) -> bool:
     """Whether the metrics say that a worker was replaced for this cause."""
-    with service.client() as client:
-        text = client.get("/metrics").text
+    text = httpx.get(service.metrics, timeout=180).text
     return f'photochanger_workers_replaced_total{{cause="{cause}"}}' in text
 
 

@@ -46,7 +46,8 @@ def ended_jobs(env: Mapping[str, str], *of: tuple[str, datetime]) -> list[Job]:
                 assert outcome.result is not None
                 for key in (job.photo.file.key, *result_keys(outcome.result.file.key)):
                     file = media / key.kind / key.name
-                    file.parent.mkdir(parents=True, exist_ok=True)
+                    media.mkdir(mode=0o700, exist_ok=True)
+                    file.parent.mkdir(mode=0o700, exist_ok=True)
                     file.write_bytes(b"a picture")
                 found.append(await backend.jobs.get(job.id))
             return found

@@ -14,6 +14,7 @@ from photochanger.adapters.memory.jobs.queue import MemoryJobQueue
 from photochanger.core.domain.errors import QueueFull
 from photochanger.core.domain.job import Job, JobSpec
 from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
+from photochanger.core.ports.provider import Rejected
 
 from tests.support import photos
 from tests.support.http_server import PASSWORD, PICTURE, Gate, Service, serving
@@ -88,7 +89,7 @@ async def test_the_picture_is_taken_out_of_an_answer_in_parts(service: Service, 
 
 async def test_a_picture_of_the_failure_answer_is_called_that(service: Service, studio: Studio) -> None:
     await service.change_slot("slot-001", failure_answer=FailureAnswer.ORIGINAL)
-    service.provider.script = broken
+    service.provider.script = refused
     done = await studio.send(studio.photo(), "--json", url=url_of(service))
     assert done.code == 0, done.out
     assert done.sent[0]["outcome"] == "fallback"
@@ -243,8 +244,8 @@ async def test_an_invalid_call_says_how_to_fix_it(studio: Studio, changed: dict[
     assert "secret" not in done.errors
 
 
-async def broken(request: Any) -> bytes:
-    return b"no picture"
+async def refused(request: Any) -> bytes:
+    raise Rejected("A safety filter refused the picture.")
 
 
 async def test_all_tries_of_a_photo_carry_one_key_and_no_other_photo_has_it(studio: Studio) -> None:

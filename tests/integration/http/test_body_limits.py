@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from photochanger.core.domain.accounts import Permission
 
+from tests.support import photos
 from tests.support.administration import Administrator, described, token_of
 from tests.support.api_routes import filled, routes
 from tests.support.http_server import END, FORM, PASSWORD, Service, part, serving
@@ -88,7 +89,7 @@ async def test_a_form_that_is_too_large_is_refused_everywhere(
     administrator: Administrator, told: bool, large: str
 ) -> None:
     password = part("password", PASSWORD)
-    picture = part("fileToUpload", b"\xff\xd8\xff" + b"\0" * 2 * _MIB, filename="large.jpg")
+    picture = part("fileToUpload", photos.jpeg(64, 48) + b"\0" * 2 * _MIB, filename="large.jpg")
     body = (picture if large == "fileToUpload" else part("slot", b"y" * 2 * _MIB)) + END
     headers = {"Authorization": f"Bearer {administrator.token}", "Content-Type": FORM}
     client = administrator.service.client

@@ -47,7 +47,7 @@ def live(tmp_path: Path) -> Iterator[str]:
     started, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        async with serving(tmp_path / "home") as service:
+        async with serving(tmp_path / "home", metrics_token="m" * 32) as service:
             address.append(f"http://127.0.0.1:{service.port}")
             started.set()
             await asyncio.to_thread(stop.wait)

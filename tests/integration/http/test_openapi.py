@@ -36,8 +36,8 @@ async def main():
     async def send(message):
         sent.append(message)
     scope = {"type": "http", "method": "GET", "path": "/openapi.json", "raw_path": b"/openapi.json", "root_path": "",
-             "query_string": b"", "scheme": "http", "http_version": "1.1", "headers": [], "client": ("127.0.0.1", 1),
-             "server": ("127.0.0.1", 80), "asgi": {"version": "3.0"}}
+             "query_string": b"", "scheme": "http", "http_version": "1.1", "client": ("127.0.0.1", 1),
+             "headers": [(b"host", b"127.0.0.1")], "server": ("127.0.0.1", 80), "asgi": {"version": "3.0"}}
     async with app.lifespan():
         await app(scope, receive, send)
     assert sent[0]["status"] == 200, sent

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from photochanger.core.domain.accounts import camera_key
+from photochanger.core.domain.accounts import camera_keys
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.ports.accounts import FailureCounter
 from photochanger.core.services.auth.known_addresses import KnownAddresses
@@ -130,4 +130,4 @@ async def test_form_without_a_password_counts_as_a_wrong_one(service: Service) -
     for _ in range(3):
         answer = await service.post_form("slot-001", body)
         assert (answer.status_code, answer.json()["code"]) == (400, "missing_field")
-    assert failed == [camera_key(CAMERA)] * 3
+    assert failed == [*camera_keys(CAMERA)] * 3

@@ -213,7 +213,7 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
             assert await tab.violations() == []
             await tab.photograph(f"settings_{name}_phone_dark", whole=False)
         await page.get_by_role("link", name="Учётная запись").click()
-        await page.get_by_role("main").get_by_role("button", name="Выйти").click()
+        await page.get_by_role("main").get_by_role("button", name="Выйти", exact=True).click()
         await expect(page.get_by_label("Пароль")).to_be_visible()
 
 

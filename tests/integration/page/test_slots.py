@@ -11,7 +11,8 @@ from playwright.async_api import Browser, expect
 
 from tests.support.administration import Administrator
 from tests.support.browsing import PHONE, Browsing, browsing
-from tests.support.http_server import Gate, Service
+from tests.support.evening import refused
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -56,10 +57,8 @@ async def test_slots_at_a_glance(tab: Browsing, service: Service, admin: Adminis
     await expect(oil.get_by_role("img", name="Last picture")).not_to_have_attribute("src", shown or "")
 
     await admin.change_slot("slot-001", route=[{"provider_id": "scripted", "operation_id": "any", "settings": {}}])
-    service.provider.script = Gate(b"this is no picture")
-    service.provider.script.opened.set()
     for _ in range(3):
-        await service.ingest("slot-001", headers={"Prefer": "wait=1"})
+        await refused(service)
     natural = cards.filter(has=page.get_by_role("link", name="Natural enhance"))
     await expect(natural.get_by_text("got no picture.")).to_be_visible(timeout=60_000)
 

@@ -25,7 +25,7 @@ from ....core.services.support.concurrency import race
 from ...config import Settings
 from ..auth.access import identity_of, may_continue
 from ..extensions import connection_of
-from ..protocol.disconnect import disconnected
+from ..protocol.disconnect import hung_up
 from ..protocol.query import read_query
 
 _log = logging.getLogger("photochanger.http")
@@ -118,7 +118,7 @@ class _EventResponse:
         try:
             async with self._stream.listen(after=self._after) as subscriber:
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-                await race(self._send_all(subscriber, scope, send), disconnected(receive))
+                await race(self._send_all(subscriber, scope, send), hung_up(scope, receive))
         except StreamClosed as error:  # before the response began; later `_send_all` ends it
             raise QueueUnavailable("The service is shutting down.") from error
 

@@ -14,7 +14,7 @@ from ....core.domain.accounts import Permission
 from ....core.domain.slots.slot import Slot
 from ....core.services.support.concurrency import TaskSet, race
 from ...diagnostics.ready_check_report import Line, ReadyCheckStream, line_json
-from ..protocol.disconnect import disconnected
+from ..protocol.disconnect import hung_up
 
 HEARTBEAT_SECONDS = 15.0
 """Interval of empty lines while nothing is found, so that proxies see that the connection is alive."""
@@ -44,7 +44,7 @@ class _CheckResponse:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._stream.lines(self._slots) as lines:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-            ended, _ = await race(_send_lines(lines, send), disconnected(receive))
+            ended, _ = await race(_send_lines(lines, send), hung_up(scope, receive))
             if ended == 0:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from litestar import Request
-from litestar.types import Receive
+from litestar.types import Receive, Scope
 
 from ....core.domain.errors import QueueUnavailable
 from ....core.domain.job import Job
@@ -55,6 +55,15 @@ async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue) -> N
         except QueueUnavailable as error:
             _log.warning("half-closed connection not noted: %s", error.detail)
     await disconnected(request.receive)
+
+
+async def hung_up(scope: Scope, receive: Receive) -> None:
+    """Return once the client of a live stream has disconnected or shut down its sending side, which such a client does
+    only when it goes."""
+    if (connection := connection_of(scope)) is None:
+        await disconnected(receive)
+    else:
+        await race(disconnected(receive), connection.half_closed())
 
 
 async def disconnected(receive: Receive) -> None:
