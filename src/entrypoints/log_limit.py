@@ -1,4 +1,4 @@
-"""A bound on the log: a number of lines per minute for each kind of record, then the number of those that were left out.
+"""A bound on the log: some lines per minute of each kind of record, then the number of those that were left out.
 
 What strangers cause has a tighter bound, so that requests without a password cannot fill the disk.
 """
