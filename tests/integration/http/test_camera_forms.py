@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from tests.support import photos
+from tests.support.administration import Administrator
 from tests.support.http_server import BOUNDARY, END, FORM, PASSWORD, PICTURE, Service, form, head, part
 
 pytestmark = pytest.mark.anyio
@@ -114,4 +115,17 @@ async def test_wrong_password_in_the_header_is_refused_before_the_photo_is_sent(
 @pytest.mark.parametrize("authorization", ["Basic dXNlcjpwcm94eQ==", "Bearer eyJhbGciOi.eyJzdWIi.c2ln", "Digest x"])
 async def test_header_that_is_meant_for_others_does_not_matter(service: Service, authorization: str) -> None:
     answer = await service.ingest(headers={"Authorization": authorization, "Content-Type": FORM})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("in_header", ["general", "own"])
+async def test_right_password_of_a_slot_counts_wherever_it_is(
+    service: Service, admin: Administrator, in_header: str
+) -> None:
+    own = "of the rented booth"
+    assert (await service.ingest()).status_code == 200  # the general password was accepted before
+    assert (await admin.change_slot("slot-002", ingest_password=own)).status_code == 200
+    header, field = (PASSWORD, own) if in_header == "general" else (own, PASSWORD)
+    body = part("password", field) + part("fileToUpload", photos.jpeg(32, 24), filename="a.jpg") + END
+    answer = await service.post_form("slot-002", body, headers={"Authorization": f"Bearer {header}"})
     assert answer.status_code == 200, answer.text

@@ -34,7 +34,8 @@ class CameraForm:
         the photo begins, or the form's own password is wrong.
         """
         self._offered = password
-        if self._auth.was_right(password, self._slot.id):
+        # A slot with a password of its own refuses the general one, which the header may have for another slot.
+        if self._slot.ingest_password is None and self._auth.was_right(password, self._slot.id):
             await self._check_offered()
 
     async def field(self, name: str, text: str) -> None:
