@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
+from photochanger.adapters.http_client.messages import Answer
+from photochanger.adapters.http_client.picture_json import PictureJson, PictureJsonReader
 from photochanger.core.domain.accounts import Actor, Identity, Permission
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
@@ -122,6 +125,24 @@ def _identity(text: str) -> Identity:
     )
 
 
+def _json_answers(text: str) -> list[Answer[PictureJson]]:
+    """Answers of services as they are read from the wire: their own shape with long texts in it, and errors."""
+    start = text[: SIZE // 20]
+    parts = [{"text": start, "inlineData": {"mimeType": start, "data": start}} for _ in range(3)]
+    candidate = {"content": {"parts": parts}, "finishReason": start, "finishMessage": start}
+    images = [{"b64_json": start}, {"url": start}]
+    about = {"modelVersion": start, "responseId": start, "promptFeedback": {"blockReason": start}}
+    usage = {start: start}
+    good = {"candidates": [candidate, candidate], "data": images, "size": start, "quality": start, "usage": usage}
+    unblocked = {"candidates": [candidate], "modelVersion": start}
+    found = []
+    for status, value in ((200, good), (200, good | about), (200, unblocked), (400, _answer(text)), (429, text)):
+        reader = PictureJsonReader()
+        reader.feed(json.dumps(value).encode())
+        found.append(Answer(status, dict.fromkeys(_HEADERS, text), reader.finish()))
+    return found
+
+
 def samples(text: str) -> dict[Any, list[Any]]:
     """Values by the annotation of a parameter."""
     pairs = [(text, text), ("user-agent", text), ("password", text), ("guest", text)]
@@ -173,4 +194,6 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "litestar.connection.base.ASGIConnection[Any, Any, Any, Any]": [ASGIConnection(_scope(text))],
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
+    answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
+    found[answer] = _json_answers(text)
     return dict(found)
