@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from photochanger.adapters.http_client.messages import Answer
-from photochanger.adapters.http_client.picture_json import PictureJson, PictureJsonReader
+from photochanger.adapters.http_client.picture_json import MAX_JSON_BYTES, PictureJson
 from photochanger.core.domain.accounts import Actor, Identity, Permission
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
@@ -127,20 +127,24 @@ def _identity(text: str) -> Identity:
 
 def _json_answers(text: str) -> list[Answer[PictureJson]]:
     """Answers of services as they are read from the wire: their own shape with long texts in it, and errors."""
-    start = text[: SIZE // 20]
-    parts = [{"text": start, "inlineData": {"mimeType": start, "data": start}} for _ in range(3)]
-    candidate = {"content": {"parts": parts}, "finishReason": start, "finishMessage": start}
-    images = [{"b64_json": start}, {"url": start}]
-    about = {"modelVersion": start, "responseId": start, "promptFeedback": {"blockReason": start}}
-    usage = {start: start}
-    good = {"candidates": [candidate, candidate], "data": images, "size": start, "quality": start, "usage": usage}
-    unblocked = {"candidates": [candidate], "modelVersion": start}
     found = []
-    for status, value in ((200, good), (200, good | about), (200, unblocked), (400, _answer(text)), (429, text)):
-        reader = PictureJsonReader()
-        reader.feed(json.dumps(value).encode())
-        found.append(Answer(status, dict.fromkeys(_HEADERS, text), reader.finish()))
+    for status, shape in ((200, _shape), (200, _blocked_shape), (400, _answer), (429, lambda text: [text])):
+        size = SIZE
+        while len(document := json.dumps(shape(text[:size])).encode()) > MAX_JSON_BYTES:
+            size //= 2
+        found.append(Answer(status, dict.fromkeys(_HEADERS, text), PictureJson(document, ())))
     return found
+
+
+def _shape(text: str) -> dict[str, Any]:
+    parts = [{"text": text, "inlineData": {"mimeType": text, "data": text}}] * 2
+    candidate = {"content": {"parts": parts}, "finishReason": text, "finishMessage": text}
+    about = {"modelVersion": text, "responseId": text, "size": text, "quality": text, "usage": {text: text}}
+    return about | {"candidates": [candidate], "data": [{"b64_json": text}, {"url": text}]}
+
+
+def _blocked_shape(text: str) -> dict[str, Any]:
+    return {"promptFeedback": {"blockReason": text}, "responseId": text}
 
 
 def samples(text: str) -> dict[Any, list[Any]]:
