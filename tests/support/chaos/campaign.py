@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 
 from tests.support.chaos.administrator import RESCUED, SLOTS, Administrator
 from tests.support.chaos.cameras import Cameras, Shot
-from tests.support.chaos.checks import HANG_MARGIN, Checks
+from tests.support.chaos.checks import PATIENCE, Checks
 from tests.support.chaos.faults import Faults
-from tests.support.chaos.form import WINDOW, Form, embedded_form, split_form
+from tests.support.chaos.form import Form, embedded_form, split_form
 from tests.support.chaos.growth import Growth
 from tests.support.chaos.jobs import Jobs
 from tests.support.chaos.listeners import EventReader, WebhookReceiver
 from tests.support.chaos.pace import pause, until
-from tests.support.chaos.plan import ANYWHERE, PER_ROUND, SPLIT_ONLY, Round, rounds
+from tests.support.chaos.plan import ANYWHERE, PER_ROUND, SPLIT_ONLY, FaultKind, Round, rounds
 from tests.support.chaos.provider import MoodyProvider
 from tests.support.chaos.report import Report
 
@@ -76,6 +77,7 @@ class _Run:
         self._growth = Growth(form, self._jobs, report)
         self._shots: list[Shot] = []
         self._seen = 0
+        self._took = ""
 
     async def prepare(self) -> None:
         """Set the slots up, and follow the events."""
@@ -93,19 +95,19 @@ class _Run:
         """Let the faults happen under traffic, let the last requests end, and check."""
         self._report.round = planned.number
         self._report.planned[planned.number] = "; ".join(map(str, planned.faults))
-        ending = asyncio.Event()
-        bound = (WINDOW + HANG_MARGIN).total_seconds()
+        ending, started = asyncio.Event(), time.monotonic()
         cameras = Cameras(
             self._form.port,
             tuple(SLOTS),
             seed=f"{self._report.seed}-{planned.number}",
-            bound=bound,
+            bound=PATIENCE.total_seconds(),
             rescued=RESCUED,
         )
         shooting = asyncio.ensure_future(cameras.shoot(ending))
         try:
             await self._faults.happen(planned, cameras)
             await pause(_AFTERWARDS_SECONDS)
+            faults_over = time.monotonic()
             ending.set()
             await pause(_TAIL_SECONDS)
             self._provider.release()
@@ -113,13 +115,20 @@ class _Run:
         finally:
             shooting.cancel()
             await asyncio.gather(shooting, return_exceptions=True)
+        answered = time.monotonic()
         await until(self._is_quiet, seconds=_QUIET_SECONDS)
+        quiet = time.monotonic()
         self._provider.be_silent_again()
         self._shots += cameras.shots
         self._report.figures["faults"] += len(planned.faults)
         self._note_first_pictures(cameras.shots)
-        await self._checks.after_round(cameras.shots, every=self._shots)
+        frozen = sum(fault.seconds for fault in planned.faults if fault.kind is FaultKind.FREEZE_SERVICE)
+        await self._checks.after_round(cameras.shots, every=self._shots, frozen_seconds=frozen)
         await self._growth.sample()
+        self._took = (
+            f"faults {faults_over - started:.0f} s, last answers {answered - faults_over:.0f} s, "
+            f"last jobs {quiet - answered:.0f} s, checks {time.monotonic() - quiet:.0f} s"
+        )
 
     async def _is_quiet(self) -> bool:
         return not self._provider.busy and all(row.finalized_at for row in await self._jobs.all())
@@ -152,6 +161,7 @@ class _Run:
         if missing := ended - self._receiver.taken.keys():
             self._report.violated("webhook not received", f"{sorted(missing)}")
         self._growth.check()
+        self._report.happened.update(self._faults.happened)
         self._report.figures["events after the end of a job"] = len(self._events.after_end)
         self._report.figures["pictures paid for"] = sum(self._provider.made.values())
         self._report.figures["pictures paid for twice"] = sum(count > 1 for count in self._provider.made.values())
@@ -162,9 +172,10 @@ class _Run:
         """A line about a round that is over."""
         broken = len(self._report.violations) - self._seen
         self._seen = len(self._report.violations)
+        title = f"{self._form.name} round {planned.number}"
         return (
-            f"{self._form.name} round {planned.number}: {self._report.planned[planned.number]}\n    {len(self._shots)} photos so far, "
-            f"{broken} violations; {self._growth}"
+            f"{title}: {self._report.planned[planned.number]}\n"
+            f"    {len(self._shots)} photos so far, {broken} violations; {self._took}; {self._growth}"
         )
 
     async def close(self) -> None:

@@ -22,8 +22,11 @@ from tests.support.service import command
 ANSWER_MARGIN = timedelta(seconds=2)
 """How long after its window a request is answered at the latest; later ones are counted."""
 
-HANG_MARGIN = timedelta(seconds=12)
-"""How long after its window a request counts as hung: room for a frozen process and a busy machine."""
+BUSY_MARGIN = timedelta(seconds=6)
+"""Room for a busy machine: later than this, and than `serve` was frozen, an answer counts as hung."""
+
+PATIENCE = WINDOW + timedelta(seconds=30)
+"""How long a camera waits for an answer, to see how late it is."""
 
 _LATE_END = timedelta(seconds=10 + 10)
 """How long past its deadline a job may end: ten seconds, and room for a busy machine or a frozen process."""
@@ -46,22 +49,22 @@ class Checks:
         self._events = events
         self._report = report
 
-    async def after_round(self, shots: Sequence[Shot], *, every: Sequence[Shot]) -> None:
-        """Check the requests of this round and the records of all so far."""
-        await self._requests(shots)
+    async def after_round(self, shots: Sequence[Shot], *, every: Sequence[Shot], frozen_seconds: float) -> None:
+        """Check the requests of this round, in which `serve` was frozen so long, and the records of all so far."""
+        await self._requests(shots, at_most=(WINDOW + ANSWER_MARGIN + BUSY_MARGIN).total_seconds() + frozen_seconds)
         rows = await self._finalized()
         await self._photos(rows, every)
         await self._files(rows)
         await self._statistics(rows)
         await self._announcements(rows)
 
-    async def _requests(self, shots: Sequence[Shot]) -> None:
+    async def _requests(self, shots: Sequence[Shot], *, at_most: float) -> None:
         """Every request is answered in its window, with a picture or a problem that says why."""
         report = self._report
         for shot in shots:
             for made in shot.tries:
                 report.figures["requests"] += 1
-                if made.end == "hung":
+                if made.end == "hung" or (made.end == "answered" and made.seconds > at_most):
                     await self._violated("hang", str(shot), shot)
                 if made.end != "answered":
                     report.figures[made.end] += 1
@@ -78,6 +81,8 @@ class Checks:
                     await self._violated("unexpected answer", str(shot), shot)
                 if made.code in _REFUSALS and made.seconds < (WINDOW - timedelta(seconds=1)).total_seconds():
                     await self._violated("refused inside its window", str(shot), shot)
+            if shot.answer is None or shot.answer.status not in (200, 502, 504):
+                await self._violated("never answered", str(shot), shot)
             report.figures["photos"] += 1
             report.figures["photos with a picture"] += shot.has_picture
 

@@ -99,14 +99,15 @@ class MoodyProvider(StudioStandIn):
                 await self._stay_silent(exchange)
 
     async def _stay_silent(self, exchange: Exchange) -> None:
-        waiting = {asyncio.ensure_future(self._released.wait()), asyncio.ensure_future(exchange.client_gone())}
+        released, gone = asyncio.ensure_future(self._released.wait()), asyncio.ensure_future(exchange.client_gone())
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({released, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not gone.done():
+                await reset(exchange)
         finally:
-            for each in waiting:
-                each.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-        await reset(exchange)
+            released.cancel()
+            gone.cancel()
+            await asyncio.gather(released, gone, return_exceptions=True)
 
     def _shot(self, request: Received) -> str:
         _, _, rest = request.body.partition(b'name="prompt"\r\n\r\n')

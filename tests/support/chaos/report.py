@@ -10,6 +10,9 @@ import msgspec
 MAX_DETAILED = 3
 """Violations of one check in one round that are shown with their logs; the others are one line each."""
 
+LOST = ("lost job", "lost picture", "another picture", "not final", "never answered")
+"""The checks whose violation means a lost photo."""
+
 _NAMED_LINES, _LAST_LINES = 8, 12
 
 
@@ -38,6 +41,9 @@ class Report:
 
         self.violations: list[Violation] = []
         self.figures: Counter[str] = Counter()
+        self.happened: Counter[str] = Counter()
+        """Faults by kind."""
+
         self.longest_answer = 0.0
         self.first_pictures: list[float] = []
         """Seconds from each `kill -9` of serve to the first picture."""
@@ -66,6 +72,8 @@ class Report:
             f"{self.form}: seed {self.seed}, {self.figures['faults']} faults in {self.round} rounds",
             f"  {counts}",
             f"  longest answer {self.longest_answer:.1f} s; from kill -9 of serve to the first picture: {restored} s",
+            f"  hangs {broken['hang']}, lost {self.number_of(*LOST)}, doubled {broken['doubled']}, orphans "
+            f"{broken['orphans']}, refused inside the window {broken['refused inside its window']}",
             f"  violations: {dict(broken) or 'none'}",
         ]
         if self.violations:
