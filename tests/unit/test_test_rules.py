@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 TESTS = Path(__file__).parents[1]
 
 MAY_SLEEP = {
+    "support/chaos/pace.py",  # the length of a fault, the distance between two photos, how often `until` looks
+    "support/fault_relay.py",  # a connection with a delay
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
     "support/service.py",  # how often `eventually` looks

@@ -18,12 +18,15 @@ from tests.support.chaos.exchange import PROMPT, Broken, HungUp, Manner, Refused
 from tests.support.chaos.pace import pause
 
 PICTURE_KINDS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
-GIVES_UP_SECONDS = 45.0
+GIVES_UP_SECONDS = 90.0
 """How long a camera goes on sending one photo."""
 
 _AGAIN_SECONDS = 0.3
 _MAX_AGAIN_SECONDS = 3.0
 _APART_SECONDS = 0.35
+_BOOTHS = 16
+"""Photos under way at most: a booth takes its next one when the last has its answer."""
+
 _LATE_AGAIN_SECONDS = 0.5
 _RETRIED = (408, 429, 500, 503)
 
@@ -84,6 +87,7 @@ class Cameras:
         self._bound = bound
         self._dice = Random(f"cameras {seed}")
         self._manners: list[Manner] = []
+        self._booths = asyncio.Semaphore(_BOOTHS)
 
     def behave(self, manners: Sequence[Manner]) -> None:
         """The next photos are sent in these manners, one each."""
@@ -93,10 +97,11 @@ class Cameras:
         """Send photos until `ending` is set; returns when each has its answer, or its camera has given up."""
         async with asyncio.TaskGroup() as tasks:
             while not ending.is_set():
+                await self._booths.acquire()
                 shot = self._next()
                 self.shots.append(shot)
                 manner = self._manners.pop() if self._manners else PROMPT
-                tasks.create_task(self._insist(shot, manner))
+                tasks.create_task(self._insist(shot, manner)).add_done_callback(lambda task: self._booths.release())
                 await pause(self._dice.uniform(0.5, 1.5) * _APART_SECONDS)
 
     async def _insist(self, shot: Shot, manner: Manner) -> None:

@@ -25,7 +25,9 @@ WINDOW = timedelta(seconds=10)
 ADMIN = {"username": "admin", "password": "correct horse battery staple"}
 DATABASE = "photochanger"
 
-_SHIM = Path(__file__).with_name("shim")
+SHIM = Path(__file__).with_name("shim")
+"""In the PYTHONPATH of every process: the disk that can be full or read-only."""
+
 _WORKERS = 2
 _LISTENS, _WORKS = "PhotoChanger listens on", "Metrics are at"
 
@@ -77,7 +79,7 @@ class Form:
             "port": str(self.port),
             "min_free_bytes": "0",
         }
-        path = os.pathsep.join([str(_SHIM), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join([str(SHIM), *filter(None, [os.environ.get("PYTHONPATH")])])
         return {**environment(self.home, **common, **settings), **self.disk.environ, "PYTHONPATH": path}
 
     def process(
@@ -85,7 +87,7 @@ class Form:
     ) -> ManagedProcess:
         if clock is not None:
             shim = clock.environ
-            environ = {**environ, **shim, "PYTHONPATH": os.pathsep.join([str(_SHIM), shim["PYTHONPATH"]])}
+            environ = {**environ, **shim, "PYTHONPATH": os.pathsep.join([str(SHIM), shim["PYTHONPATH"]])}
         log = self.home / f"{name}.log"
         return ManagedProcess(name, arguments, environ, log, ready=ready, unexpected=self._unexpected)
 

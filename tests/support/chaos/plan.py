@@ -95,6 +95,14 @@ SPLIT_ONLY = (
     FaultKind.SLOW_CONNECTIONS,
 )
 
+FREEZING = (
+    FaultKind.FREEZE_SERVICE,
+    FaultKind.FREEZE_WORKER,
+    FaultKind.FREEZE_WORKER_BEYOND_LEASE,
+    FaultKind.FREEZE_DATABASE,
+)
+"""These stop a process for their length: it cannot keep a promise about time meanwhile."""
+
 PER_ROUND = 5
 _APART_SECONDS = (0.3, 1.5)
 

@@ -97,7 +97,9 @@ class ManagedProcess:
                 continue
             async with self._busy:
                 if self._process.poll() is not None:
-                    self._unexpected(f"{self.name} ended by itself with code {self._process.returncode}")
+                    self._unexpected(
+                        f"{self.name} (start {self.starts}) ended by itself with code {self._process.returncode}"
+                    )
                     await self._start()
 
     async def stop(self, *, within: float) -> None:
@@ -118,12 +120,12 @@ class ManagedProcess:
         try:
             code = await asyncio.to_thread(self._process.wait, within)
         except subprocess.TimeoutExpired:
-            self._unexpected(f"{self.name} still ran {within:.0f} s after its stop signal")
+            self._unexpected(f"{self.name} (start {self.starts}) still ran {within:.0f} s after its stop signal")
             self._process.kill()
             await self._wait()
             return
         if code:
-            self._unexpected(f"{self.name} ended with code {code} after its stop signal")
+            self._unexpected(f"{self.name} (start {self.starts}) ended with code {code} after its stop signal")
 
     async def _start(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -139,7 +141,7 @@ class ManagedProcess:
                     return
                 await pause(_LOOK_SECONDS)
             if self._process.poll() is not None:
-                self._unexpected(f"{self.name} could not start, code {self._process.returncode}")
+                self._unexpected(f"{self.name} (start {self.starts}) could not start, code {self._process.returncode}")
                 await pause(_AGAIN_SECONDS)
         raise AssertionError(f"{self.name} did not start: {self._said(0)[-2000:]}")
 
