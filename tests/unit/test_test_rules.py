@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 TESTS = Path(__file__).parents[1]
 
 MAY_SLEEP = {
+    "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
     "support/service.py",  # how often `eventually` looks
