@@ -11,7 +11,7 @@ TESTS = Path(__file__).parents[1]
 
 MAY_SLEEP = {
     "support/chaos/pace.py",  # the length of a fault, the distance between two photos, how often `until` looks
-    "support/fault_relay.py",  # a connection with a delay
+    "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
     "support/service.py",  # how often `eventually` looks
