@@ -70,8 +70,8 @@ async def plant(run: Run, answered: list[Shot]) -> None:
     backwards, second, silent, lost, unended, unannounced = jobs[:6]
     names = {"backwards": backwards, "second": second, "silent": silent, "lost": lost, "photo": answered[0].sha256}
     for statement in _PLANTED.format(**names).strip().split(";\n"):
-        await run.form.database.rows(statement)  # type: ignore[arg-type]
-    await run.form.database.rows(_UNENDED.format(unended=unended))  # type: ignore[arg-type]
+        await run.form.database.rows(statement)
+    await run.form.database.rows(_UNENDED.format(unended=unended))
     del run.events.ended[unannounced]
     (run.form.media / "payloads" / "not a key").write_bytes(b"a photo that no sweep removes")
     (picture,) = (run.form.media / "results").glob(f"{silent}-*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.support.chaos.form import Form, embedded_form, split_form
@@ -35,7 +36,7 @@ async def running(form: str, home: Path, *, seed: int, faults: int) -> AsyncIter
     report = Report(form, seed, faults)
     provider, receiver = MoodyProvider(seed=str(seed)), WebhookReceiver(seed=str(seed))
     async with AsyncExitStack() as stack:
-        started = stack.enter_context(FORMS[form](home, unexpected=lambda text: report.violated("process", text)))
+        started = stack.enter_context(FORMS[form](home, unexpected=partial(report.violated, "process")))
         await stack.enter_async_context(provider)
         await stack.enter_async_context(receiver)
         await stack.enter_async_context(started.running())

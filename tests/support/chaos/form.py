@@ -51,7 +51,7 @@ class Disk:
 class Form:
     """A running service: its processes, database, disk, and the relay before the database where there is one."""
 
-    def __init__(self, name: str, home: Path, *, unexpected: Callable[[str], None]) -> None:
+    def __init__(self, name: str, home: Path, *, unexpected: Callable[..., None]) -> None:
         self.name = name
         self.home = home
         self.media = home / "media"
@@ -143,7 +143,7 @@ class Form:
 
 
 @contextlib.contextmanager
-def embedded_form(home: Path, *, unexpected: Callable[[str], None]) -> Iterator[Form]:
+def embedded_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Form]:
     """`photochanger serve` with its own PostgreSQL and its own worker process."""
     home.mkdir(parents=True)
     form = Form("embedded", home, unexpected=unexpected)
@@ -157,7 +157,7 @@ def embedded_form(home: Path, *, unexpected: Callable[[str], None]) -> Iterator[
 
 
 @contextlib.contextmanager
-def split_form(home: Path, *, unexpected: Callable[[str], None]) -> Iterator[Form]:
+def split_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Form]:
     """`serve --workers 0` and worker processes, on an external PostgreSQL behind a relay that fails at will."""
     home.mkdir(parents=True)
     form = Form("split", home, unexpected=unexpected)

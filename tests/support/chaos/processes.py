@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.chaos.pace import pause
+from tests.support.chaos.report import tail
 from tests.support.service import command
 
 START_SECONDS = 120
@@ -23,7 +24,10 @@ _AGAIN_SECONDS = 0.3
 
 
 class ManagedProcess:
-    """One process, and its successors. `unexpected` is called with a sentence when it ends though nothing ended it."""
+    """One process, and its successors.
+
+    `unexpected` is called with a sentence and the last lines of the log when it ends though nothing ended it.
+    """
 
     def __init__(
         self,
@@ -33,7 +37,7 @@ class ManagedProcess:
         log: Path,
         *,
         ready: str,
-        unexpected: Callable[[str], None],
+        unexpected: Callable[..., None],
     ) -> None:
         self.name = name
         self.log = log
@@ -115,17 +119,20 @@ class ManagedProcess:
             self._process.kill()
             self._process.wait()
 
+    def _report_end(self, text: str) -> None:
+        self._unexpected(text, *tail(self.log))
+
     async def _ended_by_signal(self, within: float) -> None:
         assert self._process is not None
         try:
             code = await asyncio.to_thread(self._process.wait, within)
         except subprocess.TimeoutExpired:
-            self._unexpected(f"{self.name} (start {self.starts}) still ran {within:.0f} s after its stop signal")
+            self._report_end(f"{self.name} (start {self.starts}) still ran {within:.0f} s after its stop signal")
             self._process.kill()
             await self._wait()
             return
         if code:
-            self._unexpected(f"{self.name} (start {self.starts}) ended with code {code} after its stop signal")
+            self._report_end(f"{self.name} (start {self.starts}) ended with code {code} after its stop signal")
 
     async def _start(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -141,7 +148,7 @@ class ManagedProcess:
                     return
                 await pause(_LOOK_SECONDS)
             if self._process.poll() is not None:
-                self._unexpected(f"{self.name} (start {self.starts}) could not start, code {self._process.returncode}")
+                self._report_end(f"{self.name} (start {self.starts}) could not start, code {self._process.returncode}")
                 await pause(_AGAIN_SECONDS)
         raise AssertionError(f"{self.name} did not start: {self._said(0)[-2000:]}")
 

@@ -14,6 +14,7 @@ from tests.support.chaos.form import Form
 from tests.support.chaos.growth import Growth
 from tests.support.chaos.jobs import Jobs
 from tests.support.chaos.listeners import EventReader, WebhookReceiver
+from tests.support.chaos.logs import Logs
 from tests.support.chaos.pace import Slowness, pause, until
 from tests.support.chaos.plan import FREEZING, Round
 from tests.support.chaos.provider import MoodyProvider
@@ -43,6 +44,7 @@ class Run:
         self._seen = 0
         self._took = ""
         self.events: EventReader
+        self._logs = Logs(form, report)
         self._slowness = Slowness()
         self._background: list[asyncio.Future[None]] = []
 
@@ -96,6 +98,7 @@ class Run:
         frozen = sum(fault.seconds for fault in planned.faults if fault.kind in FREEZING)
         checks = self.checks()
         await checks.after_round(cameras.shots, every=self.shots, frozen_seconds=frozen, slowness=slowness)
+        self._logs.check()
         await self._growth.sample()
         self._took = (
             f"faults {faults_over - started:.0f} s, slowness {slowness:.1f}, answers {answered - faults_over:.0f} s, "
