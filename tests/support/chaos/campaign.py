@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from functools import partial
 from pathlib import Path
 
+from tests.support.chaos.administrator import RESCUED
 from tests.support.chaos.form import Form, embedded_form, split_form
 from tests.support.chaos.listeners import WebhookReceiver
 from tests.support.chaos.plan import ANYWHERE, PER_ROUND, SPLIT_ONLY, rounds
@@ -34,7 +35,7 @@ async def campaign(
 async def running(form: str, home: Path, *, seed: int, faults: int) -> AsyncIterator[Run]:
     """A form with its provider and listeners, ready for rounds; the report may still grow when it is stopped."""
     report = Report(form, seed, faults)
-    provider, receiver = MoodyProvider(seed=str(seed)), WebhookReceiver(seed=str(seed))
+    provider, receiver = MoodyProvider(seed=str(seed), late=RESCUED), WebhookReceiver(seed=str(seed))
     async with AsyncExitStack() as stack:
         started = stack.enter_context(FORMS[form](home, unexpected=partial(report.violated, "process")))
         await stack.enter_async_context(provider)

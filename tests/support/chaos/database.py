@@ -17,7 +17,7 @@ from photochanger.core.domain.errors import QueueUnavailable
 
 from tests.support.chaos.pace import pause, until
 
-_RECOVERY_SECONDS = 60
+_RECOVERY_SECONDS = 180
 _CONNECT_SECONDS = 5
 _AGAIN_SECONDS = 0.2
 

@@ -12,6 +12,10 @@ from tests.support.chaos.jobs import Jobs
 from tests.support.chaos.report import Report
 
 MIB = 1024 * 1024
+_MAX_MEMORY = 512 * MIB
+_MAX_DESCRIPTORS = 256
+"""Of one process, at any time: far more than these small photos need."""
+
 _MEMORY_ROOM = 96 * MIB
 _DESCRIPTOR_ROOM = 24
 _CONNECTIONS_PER_PROCESS = 8 + 2
@@ -52,6 +56,10 @@ class Growth:
                 processes += 1
                 memory[role] = max(memory.get(role, 0), resident)
                 descriptors[role] = max(descriptors.get(role, 0), opened)
+        for role in memory:
+            if memory[role] > _MAX_MEMORY or descriptors[role] > _MAX_DESCRIPTORS:
+                size = f"{memory[role] // MIB} MiB, {descriptors[role]} descriptors"
+                self._report.violated("size", f"{role} after round {self._report.round}: {size}")
         connections = await self._jobs.connections()
         self.samples.append(Sample(memory, descriptors, processes, connections))
         most = _CONNECTIONS_PER_PROCESS * max(processes, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from random import Random
 
@@ -24,6 +25,7 @@ _MOODS = {
     "silent": 2,
 }
 _SLOW_SECONDS = (0.3, 3.0)
+_LATE_SECONDS = (10.5, 14.0)
 
 
 class MoodyProvider(StudioStandIn):
@@ -34,8 +36,10 @@ class MoodyProvider(StudioStandIn):
         moods: calls by mood.
     """
 
-    def __init__(self, *, seed: str) -> None:
+    def __init__(self, *, seed: str, late: tuple[str, ...]) -> None:
+        """`late` are the ends of addresses where a silent call gets its picture after the window."""
         super().__init__()
+        self._late = late
         self.made: Counter[str] = Counter()
         self.moods: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
@@ -95,8 +99,18 @@ class MoodyProvider(StudioStandIn):
                 await truncated(exchange)
             case "reset":
                 await reset_midway(exchange)
+            case _ if exchange.request.path.endswith(self._late):
+                await self._answer_late(exchange, dice.uniform(*_LATE_SECONDS))
+                self.made[shot] += 1
             case _:
                 await self._stay_silent(exchange)
+
+    async def _answer_late(self, exchange: Exchange, seconds: float) -> None:
+        """The picture, but after the window; at once where the round ends."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._released.wait()
+        await exchange.send(exchange.good())
 
     async def _stay_silent(self, exchange: Exchange) -> None:
         released, gone = asyncio.ensure_future(self._released.wait()), asyncio.ensure_future(exchange.client_gone())
