@@ -26,6 +26,7 @@ _AFTERWARDS_SECONDS = 1.5
 _TAIL_SECONDS = 1.5
 _DELIVERY_SECONDS = 90
 _QUIET_SECONDS = 90
+_SHOWN_CHARS = 240
 
 
 class Run:
@@ -145,12 +146,13 @@ class Run:
 
     def line(self, planned: Round) -> str:
         """A line about a round that is over."""
-        broken = len(self.report.violations) - self._seen
+        new = self.report.violations[self._seen :]
         self._seen = len(self.report.violations)
         title = f"{self.form.name} round {planned.number}"
         return (
             f"{title}: {self.report.planned[planned.number]}\n"
-            f"    {len(self.shots)} photos so far, {broken} violations; {self._took}; {self._growth}"
+            f"    {len(self.shots)} photos so far, {len(new)} violations; {self._took}; {self._growth}"
+            + "".join(f"\n    {found.check}: {found.text[:_SHOWN_CHARS]}" for found in new)
         )
 
     async def close(self) -> None:
