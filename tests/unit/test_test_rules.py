@@ -15,6 +15,7 @@ MAY_SLEEP = {
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
     "support/service.py",  # how often `eventually` looks
+    "support/steady_cameras.py",  # cameras send their photos at a pace
     "support/standins/server.py",  # a service that drips its answer
     "support/stuck_provider.py",  # a thread that never ends
     "unit/entrypoints/test_process_guard.py",  # the same

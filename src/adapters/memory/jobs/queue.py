@@ -40,6 +40,8 @@ class MemoryJobQueue:
         self._audit = audit
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
+        if (stored := self._db.jobs.get(job.id)) is not None:
+            return stored
         if job.idempotency_key is not None:
             for other in self._db.jobs.values():
                 if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
