@@ -34,6 +34,7 @@ from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
 from .metrics.collector import MetricsCollector
 from .metrics.relay import served
+from .process_clock import kept_clock
 from .process_guard import ProcessGuard
 from .service_manager import ServiceManager
 from .stop_limits import HTTP_GRACE
@@ -72,10 +73,16 @@ class _Service(NamedTuple):
 
 
 async def _serve(service: _Service, listening: socket.socket) -> None:
-    container, supervisor = service.container, service.supervisor
+    container = service.container
     await migrate_database(container)
-    print_initial_credentials(await seed(container))
-    await recognise_cameras(container)
+    async with kept_clock(container, process="serve", stop=service.stop):
+        print_initial_credentials(await seed(container))
+        await recognise_cameras(container)
+        await _run_parts(service, listening)
+
+
+async def _run_parts(service: _Service, listening: socket.socket) -> None:
+    container, supervisor = service.container, service.supervisor
     worker = await _worker_process(service) if service.settings.workers else None
     sweeper = await container.get(Sweeper)
     metrics = await container.get(MetricsCollector)

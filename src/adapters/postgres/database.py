@@ -3,6 +3,7 @@ mapping of connection errors."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -48,6 +49,8 @@ class Database:
         )
         self._batching = SharedConnections(self.connect, size=BATCHING_CONNECTIONS)
         self._batchers: list[Batcher[Any, Any]] = []
+        self.connected = asyncio.Event()
+        """Set by each new connection, which may lead to another server; cleared by its observer."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,7 +70,9 @@ class Database:
     async def connect(self) -> Connection:
         """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
         with unavailable():
-            return await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_connect_arguments())
+            connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_connect_arguments())
+        self.connected.set()
+        return connection
 
     def batcher(self, work: Any, *, durable: bool = True) -> Batcher[Any, Any]:
         """A Batcher for `work` on the shared connections, closed with the database.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -53,6 +54,7 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
         from ..container import make_container
         from ..file_limit import raise_file_limit
         from ..metrics.relay import own_output, served, written_to
+        from ..process_clock import kept_clock
         from ..worker.worker import Worker
 
         raise_file_limit()
@@ -64,9 +66,10 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
                 print_initial_credentials(await seed(container))
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)
-            worker, manager = await container.get(Worker), ServiceManager()
+            worker, manager, stopped = await container.get(Worker), ServiceManager(), asyncio.Event()
 
             def stop() -> None:
+                stopped.set()
                 manager.stopping()
                 worker.stop()
 
@@ -77,7 +80,8 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
             async with supervisor.guard(stop=partial(guard.stop, 1)), metrics:
                 manager.ready()
                 with guard.watching(alive=manager.alive, by_kernel=supervised):
-                    await worker.run()
+                    async with kept_clock(container, process="worker", stop=stopped):
+                        await worker.run()
         finally:
             await container.close()
 
@@ -116,9 +120,11 @@ def sweep(grace: float) -> None:
 async def _sweep(settings: Settings, grace: timedelta) -> None:
     from ...core.services.maintenance.sweeper import Sweeper
     from ..container import make_container
+    from ..process_clock import set_clock
 
     container = make_container(settings)
     try:
+        await set_clock(container)
         sweeper = await container.get(Sweeper)
         report = await sweeper.sweep_expired()
         report.update(await sweeper.sweep_orphans(grace=grace))

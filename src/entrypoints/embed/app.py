@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from ...core.services.support.concurrency import Supervisor
 from ..bootstrap import migrate_database, seed_quietly
 from ..config import Settings
 from ..container import make_container
+from ..process_clock import kept_clock
 from ..worker.worker import Worker
 
 _CHUNK_BYTES = 256 * 1024
@@ -129,7 +130,8 @@ class PhotoChanger:
                     slots=await container.get(SlotRepository),
                     stats=await container.get(StatsService),
                 )
-                async with _background(container, supervisor, workers=settings.workers > 0):
+                clock = nullcontext() if database is None else kept_clock(container, process="embedded")
+                async with clock, _background(container, supervisor, workers=settings.workers > 0):
                     yield app
         finally:
             await container.close()
