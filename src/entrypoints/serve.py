@@ -17,6 +17,7 @@ from ..core.ports.clock import Clock
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.known_addresses import KnownAddresses
+from ..core.services.jobs.deadlines import JobDeadlines
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.support.concurrency import Supervisor
@@ -84,10 +85,11 @@ async def _serve(service: _Service, listening: socket.socket) -> None:
 async def _run_parts(service: _Service, listening: socket.socket) -> None:
     container, supervisor = service.container, service.supervisor
     worker = await _worker_process(service) if service.settings.workers else None
-    sweeper = await container.get(Sweeper)
+    deadlines, sweeper = await container.get(JobDeadlines), await container.get(Sweeper)
     metrics = await container.get(MetricsCollector)
     async with (
         _running(worker, supervisor),
+        supervisor.supervised(deadlines.run(), name="job deadlines"),
         supervisor.supervised(sweeper.run(), name="sweeper"),
         metrics.kept_up(supervisor),
         served(service.settings, metrics),

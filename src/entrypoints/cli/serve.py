@@ -49,6 +49,7 @@ def worker(workers: int | None, supervised: bool) -> None:
 async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) -> None:
     async with guard.running():
         from ...adapters.telemetry import OpenTelemetry
+        from ...core.services.jobs.deadlines import JobDeadlines
         from ...core.services.support.concurrency import Supervisor
         from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
         from ..container import make_container
@@ -74,13 +75,16 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
                 worker.stop()
 
             guard.on_stop(stop)
-            telemetry = await container.get(OpenTelemetry)
+            telemetry, deadlines = await container.get(OpenTelemetry), await container.get(JobDeadlines)
             freeze_gc()
             metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
             async with supervisor.guard(stop=partial(guard.stop, 1)), metrics:
                 manager.ready()
                 with guard.watching(alive=manager.alive, by_kernel=supervised):
-                    async with kept_clock(container, process="worker", stop=stopped):
+                    async with (
+                        kept_clock(container, process="worker", stop=stopped),
+                        supervisor.supervised(deadlines.run(), name="job deadlines"),
+                    ):
                         await worker.run()
         finally:
             await container.close()

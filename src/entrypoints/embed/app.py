@@ -21,6 +21,7 @@ from ...core.ports.media_service import MediaService
 from ...core.ports.media_store import MediaStore
 from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.ports.stats_service import StatsService
+from ...core.services.jobs.deadlines import JobDeadlines
 from ...core.services.maintenance.sweeper import Sweeper
 from ...core.services.support.concurrency import Supervisor
 from ..bootstrap import migrate_database, seed_quietly
@@ -139,9 +140,12 @@ class PhotoChanger:
 
 @asynccontextmanager
 async def _background(container: AsyncContainer, supervisor: Supervisor, *, workers: bool) -> AsyncIterator[None]:
-    """The sweeper and the workers on the event loop of the embedding program."""
-    sweeper = await container.get(Sweeper)
-    async with supervisor.supervised(sweeper.run(), name="sweeper"):
+    """Deadlines, sweeper and workers on the event loop of the embedding program."""
+    deadlines, sweeper = await container.get(JobDeadlines), await container.get(Sweeper)
+    async with (
+        supervisor.supervised(deadlines.run(), name="job deadlines"),
+        supervisor.supervised(sweeper.run(), name="sweeper"),
+    ):
         if not workers:
             yield
             return
