@@ -118,6 +118,7 @@ from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .http.shutdown import Shutdown
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
 from .process_clock import ProcessClock
@@ -345,6 +346,7 @@ class CoreServices(Provider):
     events = provide(EventStream)
     metrics = provide(MetricsCollector)
     readiness = provide(Readiness)
+    shutdown = provide(Shutdown)
     provider_listing = provide(ProviderListing)
 
     @provide

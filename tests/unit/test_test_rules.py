@@ -12,6 +12,7 @@ TESTS = Path(__file__).parents[1]
 MAY_SLEEP = {
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
+    "support/retrying_proxy.py",  # the pause of a load balancer when no service takes a request
     "support/service.py",  # how often `eventually` looks
     "support/standins/server.py",  # a service that drips its answer
     "support/stuck_provider.py",  # a thread that never ends
