@@ -40,7 +40,6 @@ from ..adapters.postgres import (
     PostgresWorkerRegistry,
 )
 from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
-from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
@@ -119,8 +118,10 @@ from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .http.shutdown import Shutdown
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
+from .process_clock import ProcessClock
 from .worker.heartbeat import Heartbeat
 from .worker.pool import PoolOptions, WorkerPool
 from .worker.worker import Worker
@@ -182,11 +183,10 @@ class PostgresAdapters(Provider):
 
 
 class LocalAdapters(Provider):
-    """What is the same wherever the database is: clock, files, pictures, passwords, secrets, providers."""
+    """What is the same wherever the database is: files, pictures, passwords, secrets, providers."""
 
     scope = Scope.APP
 
-    clock = provide(SystemClock, provides=Clock)
     supervisor = provide(Supervisor)
 
     @provide
@@ -346,6 +346,7 @@ class CoreServices(Provider):
     events = provide(EventStream)
     metrics = provide(MetricsCollector)
     readiness = provide(Readiness)
+    shutdown = provide(Shutdown)
     provider_listing = provide(ProviderListing)
 
     @provide
@@ -388,5 +389,5 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    providers = (PostgresAdapters(), LocalAdapters(), Options(), CoreServices(), Maintenance(), given)
+    providers = (PostgresAdapters(), LocalAdapters(), ProcessClock(), Options(), CoreServices(), Maintenance(), given)
     return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

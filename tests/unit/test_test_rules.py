@@ -14,6 +14,7 @@ MAY_SLEEP = {
     "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
+    "support/retrying_proxy.py",  # the pause of a load balancer when no service takes a request
     "support/service.py",  # how often `eventually` looks
     "support/steady_cameras.py",  # cameras send their photos at a pace
     "support/standins/server.py",  # a service that drips its answer

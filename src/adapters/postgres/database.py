@@ -3,6 +3,7 @@ mapping of connection errors."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -43,6 +44,8 @@ class Database:
         )
         self._batching = SharedConnections(self.connect, size=BATCHING_CONNECTIONS)
         self._batchers: list[Batcher[Any, Any]] = []
+        self.connected = asyncio.Event()
+        """Set by each new connection, which may lead to another server; cleared by its observer."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,7 +64,9 @@ class Database:
 
     async def connect(self) -> BoundedConnection:
         """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
-        return await self._connector.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+        connection = await self._connector.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+        self.connected.set()
+        return connection
 
     async def _pooled(self) -> BoundedConnection:
         return await self._connector.open(autocommit=False)

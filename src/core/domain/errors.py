@@ -182,6 +182,17 @@ class QueueFull(PhotoChangerError):
         self.retry_after = retry_after
 
 
+class ShuttingDown(PhotoChangerError):
+    """The process ends before the answer is there. The job goes on where there is one."""
+
+    code = "shutting_down"
+
+    def __init__(self, detail: str, *, job_id: UUID | None = None, expires_at: datetime | None = None) -> None:
+        super().__init__(detail)
+        self.job_id = job_id
+        self.expires_at = expires_at
+
+
 class TooManyUploads(PhotoChangerError):
     """There is no room for a further upload whose password is not known yet; retry after `retry_after` seconds."""
 

@@ -25,6 +25,7 @@ from ...core.services.settings.service import SettingsService
 from ...core.services.support.concurrency import BackgroundTasks, Supervisor, cancel_and_wait, race
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
+from ..stop_limits import LONGEST_WORK
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -33,7 +34,8 @@ _OUTAGE_PAUSE = timedelta(seconds=1)
 MAX_ATTEMPTS = 5
 """After this many attempts that ended in an unforeseen error the job fails instead of being released again."""
 
-GRACE = timedelta(seconds=20)
+GRACE = LONGEST_WORK
+"""Longer than any window that can be set: a job ends at its own deadline."""
 
 
 class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,8 @@ class WorkerPool:
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._stopping = False
+        self._ends_at = 0.0
+        """When running jobs are released in a stop, by the clock of the event loop."""
 
     @property
     def concurrency(self) -> int:
@@ -94,8 +98,12 @@ class WorkerPool:
         """How many jobs run now."""
         return len(self._running)
 
-    def stop(self) -> None:
-        """Take no more jobs; `run` returns when the running jobs have ended or are released."""
+    def stop(self, grace: timedelta | None = None) -> None:
+        """Take no more jobs; `run` returns when the running jobs have ended or are released, after `grace` at the
+        latest. A further call may shorten it."""
+        grace = self._options.grace if grace is None else grace
+        ends_at = asyncio.get_running_loop().time() + grace.total_seconds()
+        self._ends_at = min(self._ends_at, ends_at) if self._stopping else ends_at
         self._stopping = True
         self._changed.set()
 
@@ -106,9 +114,9 @@ class WorkerPool:
         try:
             async with supervisor.guard(), supervisor.supervised(self._renew_leases(), name="lease renewal"):
                 await self._take_jobs()
-                await self._finish(self._options.grace)
+                await self._finish()
         finally:
-            await self._finish(timedelta(0))
+            await cancel_and_wait(*(task for _, task in self._running.values()))
             await self._processing.close()
 
     async def _take_jobs(self) -> None:
@@ -208,11 +216,8 @@ class WorkerPool:
                 _log.info("job %s cancelled: its lease was lost", claim.job.id)
                 running[1].cancel()
 
-    async def _finish(self, grace: timedelta) -> None:
-        """Wait for the running jobs for `grace`, then cancel and release them."""
-        tasks = [task for _, task in self._running.values()]
-        if not tasks:
-            return
-        if grace > timedelta(0):
-            await asyncio.wait(tasks, timeout=grace.total_seconds())
-        await cancel_and_wait(*tasks)
+    async def _finish(self) -> None:
+        """Wait for the running jobs while the grace lasts."""
+        while self._running and (left := self._ends_at - asyncio.get_running_loop().time()) > 0:
+            self._changed.clear()
+            await race(asyncio.sleep(left), self._changed.wait())

@@ -276,7 +276,7 @@ class _Execution:
             templates=templates,
             photo_url=links.photo if links else None,
             template_urls=links.templates if links else {},
-            until=self._until(state),
+            until=self._clock.by_machine(self._until(state)),
             note_reference=partial(self._note_reference, state.index),
             reference=job.provider_job_reference if resumes else None,
         )

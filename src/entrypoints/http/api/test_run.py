@@ -31,6 +31,7 @@ from ..protocol.etag import json_response
 from ..protocol.json_body import MAX_JSON_BYTES, json_object
 from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, read_form
+from ..shutdown import Shutdown
 from .jobs import job_detail
 
 SLOT_FIELD = "slot"
@@ -79,6 +80,7 @@ async def test_run(
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
+    shutdown: FromDishka[Shutdown],
 ) -> ASGIApp:
     """Run a photo through the slot, even if it is inactive, and respond with the job at its end."""
     slot = await slots.get(slot_id)
@@ -95,7 +97,7 @@ async def test_run(
         await store.delete(photo.file.key)
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
-    job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock)
+    job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown)
     logs = await job_log.entries(job.id)
     links = UrlBuilder(request.scope, config.public_base_url)
     return json_response(job_detail(job, links, now=clock.now(), logs=logs))

@@ -13,12 +13,13 @@ from uvicorn.server import ServerState
 from ....core.domain.connections import ConnectionEnd
 from ..extensions import CONNECTION, RECEIVED, ClientConnection
 from ..protocol.problems import Problem, problem
+from ..shutdown import RETRY_AFTER_SECONDS, SHUTTING_DOWN
 from .answers import closing_answer
 from .discard import Discarding
 from .places import Places
 from .send_progress import SendProgress
 
-_RETRY_AFTER_SECONDS = 5
+_TOO_MANY_RETRY_SECONDS = 5
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The headers that say how a body is delimited."""
@@ -88,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         now = self.loop.time()
         refused = self._places.enter(self, self.client[0] if self.client else "", now)
         if refused is not None:
-            self._close_with(problem("too_many_connections", _TOO_MANY[refused], retry_after=_RETRY_AFTER_SECONDS))
+            self._close_with(problem("too_many_connections", _TOO_MANY[refused], retry_after=_TOO_MANY_RETRY_SECONDS))
             return
         self._deadline = now + self._limits.head_timeout.total_seconds()
 
@@ -134,6 +135,19 @@ class BoundedProtocol(HttpToolsProtocol):
         return b""
 
     # What the server does with the connection
+
+    def end_after_request(self) -> None:
+        """Close the connection after the response that is under way, if there is one: the server stops."""
+        for cycle in (self._running, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection now, or after the response that is under way: the server stops."""
+        if self._in_head and self._running is None:
+            self._close_with(problem("shutting_down", SHUTTING_DOWN, retry_after=RETRY_AFTER_SECONDS))
+        else:
+            super().shutdown()
 
     def cut(self) -> None:
         self._deadline = None

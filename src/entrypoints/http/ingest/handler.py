@@ -15,7 +15,7 @@ from litestar import Request, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from ....core.domain.errors import InvalidRequest, PhotoChangerError, UploadInterrupted
+from ....core.domain.errors import InvalidRequest, PhotoChangerError, ShuttingDown, UploadInterrupted
 from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.job import Job
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
@@ -36,10 +36,11 @@ from ..auth.access import PublicAccess, address_of
 from ..extensions import age_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
-from ..protocol.job_response import accepted_response, final_response
+from ..protocol.job_response import accepted_response, final_response, given_up_response
 from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, observer_of, read_form
 from ..protocol.problems import STATUS
+from ..shutdown import Shutdown
 from .camera_form import CameraForm
 from .credentials import offered_password
 
@@ -66,6 +67,7 @@ async def ingest(
     budget: FromDishka[UploadBudget],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
+    shutdown: FromDishka[Shutdown],
     telemetry: FromDishka[Telemetry],
 ) -> ASGIApp:
     """Receive a photo and respond with its picture, a promise of it (202), or a problem."""
@@ -89,9 +91,13 @@ async def ingest(
                 photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
         job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key, received_at=received_at)
         logs.job_id.set(str(job.id))
-        job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
-        measured.outcome = ingest_outcome(job)
         links = UrlBuilder(request.scope, config.public_base_url)
+        until = preference.until(job)
+        try:
+            job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown, until=until)
+        except ShuttingDown as error:
+            return given_up_response(error, job, links)
+        measured.outcome = ingest_outcome(job)
         if not job.state.finalized:
             return accepted_response(job, links, applied=preference.applied)
         return await final_response(job, links, store, results, clock)
