@@ -22,4 +22,4 @@ async def test_no_photo_is_lost_and_no_request_hangs_whatever_fails(form: str, t
     assert sum(report.happened.values()) == FAULTS
     assert report.happened[FaultKind.KILL_SERVICE]
     assert report.figures["photos with a picture"] > report.figures["photos"] / 2
-    assert report.figures["photos"] > FAULTS
+    assert report.figures["photos"] >= FAULTS / 2

@@ -66,6 +66,11 @@ class Shot:
         return self.tries[-1] if self.tries and self.tries[-1].end == "answered" else None
 
     @property
+    def reached_at(self) -> float:
+        """When the first request began that found the service listening."""
+        return next((made.started for made in self.tries if made.end != "refused"), 0.0)
+
+    @property
     def has_picture(self) -> bool:
         return self.answer is not None and self.answer.status == 200
 

@@ -91,7 +91,7 @@ class Checks:
                     await self._violated("no picture", str(shot), shot)
                 if made.status == 500 or (made.status < 500 and made.status not in (200, 408, 429)):
                     await self._violated("unexpected answer", str(shot), shot)
-                if _is_early_refusal(made):
+                if _is_early_refusal(made, shot.reached_at):
                     await self._violated("refused inside its window", str(shot), shot)
             if shot.answer is None or shot.answer.status not in (200, 502, 504):
                 await self._violated("never answered", str(shot), shot)
@@ -204,11 +204,14 @@ class Checks:
         self._report.violated(check, text, *details)
 
 
-def _is_early_refusal(made: Try) -> bool:
+def _is_early_refusal(made: Try, window_began: float) -> bool:
     """Whether a 503 came with time left, though the database was away for a while only, or the disk once the photo was
-    stored. A disk that is full when the photo arrives is a reason."""
+    stored. A disk that is full when the photo arrives is a reason. A request that is sent again joins the job of the
+    first one, whose window it has.
+    """
     refused = made.code == "queue_unavailable" or (made.code == "storage_unavailable" and made.job_id)
-    return bool(refused) and made.seconds < (WINDOW - timedelta(seconds=1)).total_seconds()
+    took = made.started + made.seconds - window_began
+    return bool(refused) and took < (WINDOW - timedelta(seconds=1)).total_seconds()
 
 
 def _checksums(folder: Path) -> dict[str, list[str]]:
