@@ -33,12 +33,13 @@ BOTH = tuple(Direction)
 class FaultRelay:
     """Passes connections on to host and port of `target`, a libpq URL, on a loopback port of its own.
 
-    Every method may be called from any thread while the relay runs; a change holds from the moment it returns.
+    Every method may be called from any thread while the relay runs; a change holds from the moment it returns. `port`
+    is the port to listen at; 0 lets the system choose.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, port: int = 0) -> None:
         self._target = {name: str(value) for name, value in conninfo_to_dict(target).items() if value is not None}
-        self._port = 0
+        self._port = port
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()

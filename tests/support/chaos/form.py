@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from random import SystemRandom
 
 import psutil
 from photochanger.adapters.postgres import EmbeddedServer, migrate
@@ -28,6 +29,7 @@ DATABASE = "photochanger"
 SHIM = Path(__file__).with_name("shim")
 """In the PYTHONPATH of every process: the disk that can be full or read-only."""
 
+_PORTS = (20_000, 32_000)
 _WORKERS = 2
 _LISTENS, _WORKS = "PhotoChanger listens on", "Metrics are at"
 
@@ -165,7 +167,7 @@ def split_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Form]
         server.ensure_database(DATABASE)
         migrate(server.url(DATABASE))
         form.database = DatabaseServer(home / "external", DATABASE, revive=True)
-        with FaultRelay(server.url(DATABASE)).running() as relay:
+        with FaultRelay(server.url(DATABASE), port=_free_port()).running() as relay:
             form.relay = relay
             environ = form.environ(database_url=relay.url(DATABASE))
             form.service = form.process("serve", "serve", "--workers", "0", ready=_LISTENS, environ=environ)
@@ -185,6 +187,11 @@ def _role(process: psutil.Process, top: psutil.Process) -> str | None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that no outgoing connection gets: one that is closed for a while may otherwise be taken, or connect to
+    itself."""
+    dice = SystemRandom()
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = dice.randrange(*_PORTS)
+            probe.bind((HOST, port))
+            return port

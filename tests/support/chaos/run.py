@@ -26,6 +26,9 @@ _AFTERWARDS_SECONDS = 1.5
 _TAIL_SECONDS = 1.5
 _DELIVERY_SECONDS = 90
 _QUIET_SECONDS = 90
+_STORING_SECONDS, _MAX_STORING_SECONDS = 0.5, 10.0
+"""How long a late picture may be on its way from the provider into its row, where a sweep must not meet it."""
+
 _SHOWN_CHARS = 240
 
 
@@ -90,12 +93,14 @@ class Run:
             await asyncio.gather(shooting, return_exceptions=True)
         answered = time.monotonic()
         await until(self._is_quiet, seconds=_QUIET_SECONDS)
+        slowness = self._slowness.take()
+        if any(made.status == 504 for shot in cameras.shots for made in shot.tries):
+            await pause(min(_STORING_SECONDS * slowness, _MAX_STORING_SECONDS))
         quiet = time.monotonic()
         self._provider.be_silent_again()
         self.shots += cameras.shots
         self.report.figures["faults"] += len(planned.faults)
         self._note_first_pictures(cameras.shots)
-        slowness = self._slowness.take()
         frozen = sum(fault.seconds for fault in planned.faults if fault.kind in FREEZING)
         checks = self.checks()
         await checks.after_round(cameras.shots, every=self.shots, frozen_seconds=frozen, slowness=slowness)
