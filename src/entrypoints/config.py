@@ -58,6 +58,11 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _database_url(text: str) -> str:
+    """A URL or the keywords of libpq (`host=a,b dbname=photos`), which libpq itself reads."""
+    return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
+
+
 def _service_url(text: str) -> str:
     url = _url("http", "https")(text)
     parts = urlsplit(url)
@@ -182,9 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to serve HTTP on; 0 lets the system choose.")] = 8000
     database_url: Annotated[
         str | None,
-        _text(
-            _url("postgresql", "postgres"), "External PostgreSQL; None starts the embedded one in `home`.", secret=True
-        ),
+        _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
     min_free_bytes: Annotated[
