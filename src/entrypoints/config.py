@@ -52,14 +52,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in schemes:
-            raise ValueError(f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+            raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
         return text.rstrip("/")
 
     return parse
 
 
 def _database_url(text: str) -> str:
-    """A URL or the keywords of libpq (`host=a,b dbname=photos`), which libpq itself reads."""
     return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 

@@ -306,8 +306,8 @@ async def test_an_end_is_written_with_its_audit_entry(backend: SimpleNamespace) 
     outcome, entry = cancelled(job)
     assert await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=entry)
     assert (await backend.audit.find(limit=10)).items == (entry,)
-    _, second = cancelled(job)
-    assert not await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=second)
+    later, second = cancelled(job)
+    assert not await backend.queue.mark_finalized(job.id, later, claim=None, audit=second)
     assert (await backend.audit.find(limit=10)).items == (entry,)
 
 

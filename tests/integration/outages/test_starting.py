@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 from collections.abc import Iterator
@@ -10,12 +11,18 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from photochanger.adapters.postgres import EmbeddedServer
+from photochanger.adapters.postgres import DatabaseUnavailable, EmbeddedServer, migrate
+from photochanger.entrypoints.cli.doctor import run_checks
+from photochanger.entrypoints.config import Settings
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.support.builders import new_job
 from tests.support.fault_relay import FaultRelay
+from tests.support.postgres_backend import open_backend
 from tests.support.postgres_server import fresh_database
 from tests.support.service import HANG_SECONDS, command, environment, eventually
+
+pytestmark = pytest.mark.anyio
 
 SECRET = "a-secret-that-no-line-may-show"
 
@@ -68,16 +75,6 @@ def test_a_process_that_waits_for_its_database_can_be_stopped(tmp_path: Path, re
     relay.restore()
 
 
-def run(home: Path, name: str, url: str) -> str:
-    """What the command says; it must fail."""
-    done = subprocess.run(
-        command(name), env=environment(home, database_url=url), capture_output=True, text=True, check=False
-    )
-    assert done.returncode != 0, done.stdout
-    assert SECRET not in done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 class Bad:
     """Databases and URLs that cannot work, each with what must be said."""
 
@@ -97,7 +94,6 @@ class Bad:
         return name
 
     def cases(self) -> Iterator[tuple[str, str]]:
-        good = self._server.url("postgres")
         yield self._server.url("no_such_name"), 'database "no_such_name" does not exist'
         yield f"postgresql://photochanger:{SECRET}@/postgres?host={self.host}", "password authentication failed"
         role = self.role()
@@ -109,55 +105,54 @@ class Bad:
         self._connection.execute(f"alter database {locked} set default_transaction_read_only = on")
         yield self._server.url(locked), "read-only"
         yield f"postgresql://photochanger:{SECRET}@127.0.0.1:1,127.0.0.1:2/none", "Connection refused"
-        yield good.replace("postgresql://", "postgresql://[::1"), "connection URL cannot be read"
+        yield f"postgresql://photochanger:{SECRET}@127.0.0.1:none/none", "invalid"
 
 
-def test_migrate_and_doctor_say_in_one_line_what_is_wrong(tmp_path: Path, postgres_server: EmbeddedServer) -> None:
+def test_migrate_and_doctor_say_in_one_line_what_is_wrong(
+    postgres_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PHOTOCHANGER_HOME", str(tmp_path))
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
-        bad = Bad(postgres_server, connection)
-        for url, reason in bad.cases():
-            said = run(tmp_path, "migrate", url)
-            assert reason in said, said
-            assert len(said.splitlines()) == 1
-            said = run(tmp_path, "doctor", url)
-            (line,) = [line for line in said.splitlines() if "database: " in line]
-            assert reason in line
+        for url, reason in Bad(postgres_server, connection).cases():
+            with pytest.raises(DatabaseUnavailable) as refused:
+                migrate(url)
+            monkeypatch.setenv("PHOTOCHANGER_DATABASE_URL", url)
+            found = [finding for finding in asyncio.run(run_checks()) if finding.part == "database"]
+            for said in (refused.value.explanation, *(finding.says for finding in found)):
+                assert reason in said
+                assert "\n" not in said
+                assert SECRET not in said
+            assert len(found) == 1
 
 
-@pytest.mark.parametrize("name", ["serve", "worker"])
+@pytest.mark.parametrize("name", ["serve", "migrate"])
 def test_a_wrong_password_is_an_error_at_once(tmp_path: Path, postgres_server: EmbeddedServer, name: str) -> None:
     host = conninfo_to_dict(postgres_server.url("postgres"))["host"]
-    said = run(tmp_path, name, f"postgresql://photochanger:{SECRET}@/postgres?host={host}")
+    url = f"postgresql://photochanger:{SECRET}@/postgres?host={host}"
+    done = subprocess.run(
+        command(name), env=environment(tmp_path, database_url=url), capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
     assert "password authentication failed" in said
-    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1
+    assert SECRET not in said
 
 
 @pytest.mark.parametrize("form", ["url", "keywords"])
-def test_a_list_of_hosts_in_libpqs_forms_reaches_the_one_that_answers(
-    tmp_path: Path, postgres_server: EmbeddedServer, form: str
-) -> None:
-    with fresh_database(postgres_server) as url, FaultRelay(url).running() as relay:
-        parts = conninfo_to_dict(relay.url())
-        if form == "url":
-            several = (
-                f"postgresql://photochanger@127.0.0.1:1,127.0.0.1:{relay.port}/{parts['dbname']}"
-                f"?passfile={parts['passfile']}&target_session_attrs=read-write"
-            )
-        else:
-            several = (
-                f"host=127.0.0.1,127.0.0.1 port=1,{relay.port} dbname={parts['dbname']} user=photochanger "
-                f"passfile={parts['passfile']} target_session_attrs=read-write"
-            )
-        done = subprocess.run(
-            command("migrate"),
-            env=environment(tmp_path, database_url=several),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        with started(tmp_path, "worker", database_url=several) as (process, log):
-            eventually(lambda: "Metrics are at" in log.read_text())
-            eventually(lambda: relay.open >= 2)
-            process.terminate()
-            assert process.wait(HANG_SECONDS) == 0
+async def test_a_list_of_hosts_in_libpqs_forms_reaches_the_one_that_answers(relay: FaultRelay, form: str) -> None:
+    parts = conninfo_to_dict(relay.url())
+    several = (
+        f"postgresql://photochanger@127.0.0.1:1,127.0.0.1:{relay.port}/{parts['dbname']}"
+        f"?passfile={parts['passfile']}&target_session_attrs=read-write"
+        if form == "url"
+        else f"host=127.0.0.1,127.0.0.1 port=1,{relay.port} dbname={parts['dbname']} user=photochanger "
+        f"passfile={parts['passfile']} target_session_attrs=read-write"
+    )
+    settings = Settings.from_env({"PHOTOCHANGER_DATABASE_URL": several})
+    assert settings.database_url == several
+    await asyncio.to_thread(migrate, several)
+    async with open_backend(several) as backend:
+        job = await backend.queue.enqueue(new_job(), max_active=1)
+        assert await backend.jobs.get(job.id) == job
+        await backend.database.ping()
