@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 
-from .outages import ReplyMissing, outage_of
+from .outages import DatabaseRefused, ReplyMissing, outage_of
 
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 8
@@ -83,6 +83,7 @@ class Connector:
             self._not_before = loop.time() + self._pause
             raise outage_of(error) from error
         self._pause = self._not_before = 0.0
+        require_encoding(connection)
         connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
         return connection
 
@@ -103,6 +104,15 @@ def _arguments(statement_timeout: int) -> dict[str, Any]:
 def connect_now(url: str, **options: Any) -> psycopg.Connection[Any]:
     """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused."""
     try:
-        return psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **options)
+        connection = psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **options)
     except (psycopg.Error, OSError) as error:
         raise outage_of(error) from error
+    require_encoding(connection)
+    return connection
+
+
+def require_encoding(connection: psycopg.Connection[Any] | BoundedConnection) -> None:
+    """Raise DatabaseRefused for a database without an encoding: its texts would be bytes."""
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        connection.pgconn.finish()
+        raise DatabaseRefused("it has the encoding SQL_ASCII; create one with encoding 'UTF8'")

@@ -30,8 +30,7 @@ _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
 _REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
 _HAS_SCHEMA = text(f"select to_regnamespace('{SCHEMA}') is not null")
 _FACTS = text(f"""
-    select pg_encoding_to_char(encoding) as encoding,
-        pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
+    select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
         coalesce(
             has_schema_privilege(to_regnamespace('{SCHEMA}')::oid, 'CREATE'),
             has_database_privilege(datname, 'CREATE')
@@ -82,8 +81,6 @@ def migrate(url: str, *, to: str = HEAD) -> None:
 
 def _require_fit(facts: Row[Any]) -> None:
     """Raise DatabaseRefused where the database cannot hold the schema, DatabaseUnavailable while it is read-only."""
-    if facts.encoding == "SQL_ASCII":
-        raise DatabaseRefused("it has the encoding SQL_ASCII; create one with encoding 'UTF8'")
     if not facts.may_create:
         place = f"database {facts.database!r}" if facts.fresh else f"schema {SCHEMA!r}"
         raise DatabaseRefused(f"the role {facts.role!r} has no CREATE right on the {place}; grant it")

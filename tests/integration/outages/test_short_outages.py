@@ -91,11 +91,10 @@ def test_no_photo_is_refused_while_its_window_lasts(days: Days) -> None:
     outages = {
         "backends killed": (partial(at_once, partial(killed_backends, days)), 0.5),
         "connections reset": (partial(at_once, relay.cut), 0.5),
-        "read-only": (partial(read_only, days), 6.0),
-        "refused": (partial(broken, days, relay.refuse), 3.0),
-        "too many clients": (partial(broken, days, partial(relay.reject, "53300", "sorry, too many clients")), 2.0),
-        "starting up": (partial(broken, days, partial(relay.reject, "57P03", "the system is starting up")), 2.0),
-        "silent": (partial(broken, days, relay.swallow), 12.0),
+        "read-only": (partial(read_only, days), 3.0),
+        "refused": (partial(broken, days, relay.refuse), 1.5),
+        "too many clients": (partial(broken, days, partial(relay.reject, "53300", "sorry, too many clients")), 1.0),
+        "silent": (partial(broken, days, relay.swallow), 7.0),
         "server killed": (partial(killed_server, days), 2.0),
     }
     settings = {"database_url": relay.url(), "sync_response_seconds": str(WINDOW_SECONDS)}

@@ -101,7 +101,7 @@ class MemoryJobQueue:
         if job is None:
             return False
         if job.state.finalized:
-            return outcome.result is not None and outcome.result == job.result
+            return job.outcome is outcome or (outcome.result is not None and outcome.result == job.result)
         if claim is not None and self._claimed(claim) is None:
             return False
         self._audit.write(audit)
