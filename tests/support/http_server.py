@@ -266,7 +266,8 @@ async def _places(opened: PhotoChanger, limits: ConnectionLimits | None) -> Plac
 @contextlib.asynccontextmanager
 async def running(app: Any, places: Places | None = None) -> AsyncIterator[int]:
     """The port on which this app is served, by the server of production."""
-    server = make_server(app, stop_grace=timedelta(seconds=10), places=places)
+    server = make_server(app, linger=timedelta(0), places=places)
+    server.stop_grace = timedelta(seconds=10)
     listening = server.config.bind_socket()
     listening.listen()  # connections wait from now on, not only once the server has started
     serves = asyncio.create_task(server.serve(sockets=[listening]))

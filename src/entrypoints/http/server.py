@@ -35,11 +35,12 @@ class Server(uvicorn.Server):
         stop_grace: how long open requests may go on after `should_exit`; the shutdown may be given up earlier.
     """
 
-    def __init__(self, config: uvicorn.Config, places: Places, shutdown: Shutdown, stop_grace: timedelta) -> None:
+    def __init__(self, config: uvicorn.Config, places: Places, shutdown: Shutdown, *, linger: timedelta) -> None:
         super().__init__(config)
         self._checks = PlaceChecks(places)
         self._shutdown = shutdown
-        self.stop_grace = stop_grace
+        self._linger = linger
+        self.stop_grace = LONGEST_WORK
 
     @property
     def requests(self) -> int:
@@ -64,8 +65,10 @@ class Server(uvicorn.Server):
         for listening in sockets or []:
             listening.close()
         try:
-            await race(self._all_ended(), race(self._shutdown.given_up(), asyncio.sleep(self._grace_seconds)))
+            over = race(self._shutdown.given_up(), asyncio.sleep(self.stop_grace.total_seconds()))
+            await race(self._all_ended(), over)
             self._shutdown.give_up()
+            self._end_connections()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_LIMIT.total_seconds()):
                     await self._wait_tasks_to_complete()
@@ -77,19 +80,18 @@ class Server(uvicorn.Server):
         finally:
             self._checks.stop()
 
-    @property
-    def _grace_seconds(self) -> float:
-        return self.stop_grace.total_seconds()
-
     async def _all_ended(self) -> None:
         connections = self._connections()
         for connection in connections:
             connection.end_after_request()
         if connections:
-            await asyncio.sleep(LINGER.total_seconds())
+            await asyncio.sleep(self._linger.total_seconds())
+        self._end_connections()
+        await self._wait_tasks_to_complete()
+
+    def _end_connections(self) -> None:
         for connection in self._connections():
             connection.shutdown()
-        await self._wait_tasks_to_complete()
 
     def _connections(self) -> list[BoundedProtocol]:
         return [connection for connection in self.server_state.connections if isinstance(connection, BoundedProtocol)]
@@ -99,14 +101,14 @@ def make_server(
     app: ASGIApp,
     *,
     shutdown: Shutdown | None = None,
-    stop_grace: timedelta = LONGEST_WORK,
+    linger: timedelta = LINGER,
     host: str = "127.0.0.1",
     port: int = 0,
     places: Places | None = None,
 ) -> Server:
     """A server for this app, not yet listening; `should_exit` stops it.
 
-    `stop_grace`: how long open requests may continue after the stop. `places`: None bounds connections by the limit on
+    `linger`: how long idle connections stay open in a stop. `places`: None bounds connections by the limit on
     open files.
     """
     places = Places(limits_for(file_limit())) if places is None else places
@@ -123,7 +125,7 @@ def make_server(
         proxy_headers=False,  # our middleware does that
         lifespan="off",
     )
-    return Server(config, places, shutdown or Shutdown(), stop_grace)
+    return Server(config, places, shutdown or Shutdown(), linger=linger)
 
 
 def _bound_unsent(listening: socket.socket) -> None:
