@@ -258,12 +258,16 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """A log entry with what subscribers need to filter it. Ids ascend in the order of writing."""
+    """A log entry with what subscribers need to filter it. Ids ascend in the order of writing.
+
+    `after_end`: an attempt that was written after the end of its job, which another process had recorded.
+    """
 
     id: int
     entry: LogEntry
     slot_id: str
     source: JobSource
+    after_end: bool = False
 
     @property
     def state(self) -> JobState | None:

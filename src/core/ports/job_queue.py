@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
 from ..domain.audit import AuditEntry
-from ..domain.job import Claim, Job, JobSpec, Outcome, QueueDepth, Result
+from ..domain.job import Claim, Job, JobSpec, LogEntry, Outcome, QueueDepth, Result
 
 
 class JobQueue(Protocol):
@@ -60,9 +60,17 @@ class JobQueue(Protocol):
         ...
 
     async def mark_finalized(
-        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+        self,
+        job_id: UUID,
+        outcome: Outcome,
+        *,
+        claim: Claim | None,
+        audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry] = (),
     ) -> bool:
         """End a job by compare-and-set: outcome, log entry, statistics, audit entry, wake-up; all of it or nothing.
+
+        `attempts` are entries of the processing log that come before that of the end.
 
         With a claim only while its attempt is the newest; without one (deadline, cancel) also while a worker has it.
         Returns False, and changes nothing, where the job is finalized already; True where that was an earlier call

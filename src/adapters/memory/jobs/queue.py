@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from ....core.domain.job import (
     Job,
     JobSpec,
     JobState,
+    LogEntry,
     LogEvent,
     Outcome,
     QueueDepth,
@@ -93,7 +94,13 @@ class MemoryJobQueue:
         return True
 
     async def mark_finalized(
-        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+        self,
+        job_id: UUID,
+        outcome: Outcome,
+        *,
+        claim: Claim | None,
+        audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry] = (),
     ) -> bool:
         job = self._db.jobs.get(job_id)
         if job is None:
@@ -103,6 +110,8 @@ class MemoryJobQueue:
         if claim is not None and self._claimed(claim) is None:
             return False
         self._audit.write(audit)
+        for entry in attempts:
+            self._db.log(entry)
         self._db.end(job, outcome)
         return True
 

@@ -107,7 +107,7 @@ class PostgresGuestData:
             ends = row.finalized_at is None
             if row.erased_at is None:
                 if ends:
-                    end = finalize_batch([End(job_id, outcome, None, None)])
+                    end = finalize_batch([End(job_id, outcome)])
                     await connection.exec_driver_sql(queue_sql.FINALIZE, {"batch": end})
                 parameters = {"id": job_id, "at": at, "at_json": msgspec.json.encode(at).decode()}
                 await connection.exec_driver_sql(_ERASE, parameters)

@@ -103,7 +103,7 @@ select id from noted
 FINALIZE = """
 with given as (
     select (item ->> 'number')::int as number, item ->> 'counted_as' as counted_as,
-        nullif(item -> 'audit', 'null') as audit, fields.*
+        nullif(item -> 'audit', 'null') as audit, item -> 'attempts' as attempts, fields.*
     from jsonb_array_elements(%(batch)s::jsonb) as item,
         jsonb_populate_record(null::photochanger.jobs, item) as fields
 ),
@@ -119,7 +119,7 @@ done as (
     where jobs.id = given.id and jobs.finalized_at is null
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
     returning given.number, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
-        given.attempt, given.provider_id, given.counted_as, given.audit
+        given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts
 ),
 audited as (
     insert into photochanger.audit_log
@@ -128,7 +128,16 @@ audited as (
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
-    select id, finalized_at, 'finalized', jsonb_build_object('state', state, 'attempt', attempt) from done
+    select id, at, event, detail
+    from (
+        select done.number, entry.place, done.id, least((value ->> 'at')::timestamptz, done.finalized_at) as at,
+            value ->> 'event' as event, value -> 'detail' as detail
+        from done, jsonb_array_elements(done.attempts) with ordinality as entry (value, place)
+        union all
+        select number, null, id, finalized_at, 'finalized', jsonb_build_object('state', state, 'attempt', attempt)
+        from done
+    ) as lines
+    order by number, place nulls last
 ),
 counted as (
     insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)

@@ -9,7 +9,7 @@ import logging
 from datetime import datetime, timedelta
 
 from ...domain.deadlines import route_ends_at
-from ...domain.job import Claim, Job, JobSource
+from ...domain.job import Claim, Job
 from ...domain.slots.slot import FailureAnswer
 from ...ports.telemetry import Telemetry
 from ..routing.engine import RouteEngine
@@ -75,13 +75,13 @@ class JobProcessor:
             outcome = await self._routes.run(
                 claim, inputs, ends_at=_route_ends_at(job), job_ended=self._watch.until_ended(job)
             )
+        ended = None
         try:
-            if job.source is JobSource.TEST:  # the log of a test must be complete at its end
-                await self._recorder.record(claim, outcome.attempts, outcome.reports)
+            await self._recorder.settle(job.id)  # an attempt is logged before the end of its job
             ended = await self._complete(claim, outcome)
         finally:
-            if job.source is not JobSource.TEST:
-                self._recorder.record_in_background(claim, outcome.attempts, outcome.reports)
+            left = outcome.attempts if ended is None else ()
+            self._recorder.record_in_background(claim, left, outcome.reports)
             for call in outcome.pending:
                 self._rescues.start(self._rescue.rescue(job.id, call), name=f"late picture of job {job.id}")
         if ended is not None and ended.result is not None:
@@ -91,7 +91,11 @@ class JobProcessor:
         """End the job with the outcome of its route; None where it was ended elsewhere."""
         if (made := outcome.picture) is not None:
             return await self._completion.finalize_job(
-                claim, made.picture, provider_id=made.provider_id, operation_id=made.operation_id
+                claim,
+                made.picture,
+                provider_id=made.provider_id,
+                operation_id=made.operation_id,
+                attempts=outcome.attempts,
             )
         if (failure := outcome.failure) is not None:
             return await self._completion.fail(
@@ -102,6 +106,7 @@ class JobProcessor:
                 claim=claim,
                 provider_id=failure.provider_id,
                 operation_id=failure.operation_id,
+                attempts=outcome.attempts,
             )
         _log.info("job %s was ended elsewhere; its work was stopped", claim.job.id)
         return None
