@@ -84,6 +84,7 @@ from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.guest_files import GuestFiles
 from ..core.services.jobs.intake import PhotoIntake
+from ..core.services.jobs.late_calls import LateCalls
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
@@ -327,6 +328,7 @@ class CoreServices(Provider):
         yield service
         await service.close()
 
+    late_calls = provide(LateCalls)
     rescue = provide(LateRescue)
     guest_files = provide(GuestFiles)
     erasure = provide(GuestErasure)

@@ -95,7 +95,8 @@ async def test_attempts_that_are_written_with_the_end_come_before_it(backend: Si
     for claim in claims:
         outcome = outcome_failed(claim.job, finalized_at=datetime.now(UTC))
         attempts = [
-            LogEntry(claim.job.id, outcome.finalized_at - SECOND / call, LogEvent.ATTEMPT, {"call": call}) for call in (1, 2)
+            LogEntry(claim.job.id, outcome.finalized_at - SECOND / call, LogEvent.ATTEMPT, {"call": call})
+            for call in (1, 2)
         ]
         assert await backend.queue.mark_finalized(claim.job.id, outcome, claim=claim, attempts=attempts)
         listed = [entry for entry in await backend.log.entries(claim.job.id) if entry.event in ENDING]

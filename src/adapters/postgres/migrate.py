@@ -13,7 +13,7 @@ from ...core.domain.errors import QueueUnavailable
 from .database import CONNECT_TIMEOUT_SECONDS, Database, _sqlalchemy_url, unavailable
 from .schema import SCHEMA
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 
 HEAD = REVISIONS[-1]

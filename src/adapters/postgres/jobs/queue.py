@@ -117,6 +117,14 @@ class PostgresJobQueue:
         }
         return bool(await self._others.call(_Statement(queue_sql.RESCUE, parameters)))
 
+    async def keep_late_call(self, claim: Claim, *, lease: timedelta) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt, "lease": lease}
+        return bool(await self._others.call(_Statement(queue_sql.KEEP_LATE_CALL, parameters)))
+
+    async def end_late_call(self, claim: Claim) -> None:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt}
+        await self._others.call(_Statement(queue_sql.END_LATE_CALL, parameters))
+
     async def release(self, claim: Claim) -> bool:
         parameters = {"id": claim.job.id, "attempt": claim.attempt}
         return bool(await self._others.call(_Statement(queue_sql.RELEASE, parameters)))

@@ -83,8 +83,9 @@ class JobCompletion:
         provider_id: str,
         operation_id: str,
         attempts: Collection[LogEntry] = (),
+        discard: bool = True,
     ) -> Job | None:
-        """End a claimed job with its picture; the picture is removed where the job was finalized already.
+        """End a claimed job with its picture; `discard` removes the picture where the job was finalized already.
 
         `attempts` are written to the processing log before the end, in its transaction.
         """
@@ -98,7 +99,7 @@ class JobCompletion:
                 operation_id=operation_id,
                 result=result,
             )
-            return await self._end(claim.job, outcome, claim=claim, attempts=attempts)
+            return await self._end(claim.job, outcome, claim=claim, attempts=attempts, discard=discard)
 
         return await self._to_the_end(claim.job, succeed())
 
@@ -172,6 +173,7 @@ class JobCompletion:
         claim: Claim | None,
         audit: AuditEntry | None = None,
         attempts: Collection[LogEntry],
+        discard: bool = True,
     ) -> Job | None:
         """Compare-and-set; removes the picture of an end that came second, and the files of a job that has ended.
 
@@ -183,7 +185,7 @@ class JobCompletion:
             return await self._queue.mark_finalized(job.id, outcome, claim=claim, audit=audit, attempts=attempts)
 
         if not await self._retry(job, mark):
-            if outcome.result is not None:
+            if outcome.result is not None and discard:
                 await self._pictures.discard(outcome.result.picture)
             return None
         self._telemetry.job_ended(job.slot_id, job.source, outcome.failure_reason)

@@ -5,16 +5,17 @@ The job's end by others (deadline, cancellation, another worker) stops the work 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 
 from ...domain.deadlines import route_ends_at
-from ...domain.job import Claim, Job
+from ...domain.job import Claim, Job, JobState
 from ...domain.slots.slot import FailureAnswer
 from ...ports.telemetry import Telemetry
 from ..routing.engine import RouteEngine
 from ..routing.inputs import JobInputsFactory
-from ..routing.outcome import RouteOutcome
+from ..routing.outcome import RouteOutcome, RoutePicture
 from ..routing.recorder import AttemptRecorder
 from ..support.concurrency import BackgroundTasks
 from ..support.null_telemetry import NULL_TELEMETRY
@@ -82,8 +83,9 @@ class JobProcessor:
         finally:
             left = outcome.attempts if ended is None else ()
             self._recorder.record_in_background(claim, left, outcome.reports)
-            for call in outcome.pending:
-                self._rescues.start(self._rescue.rescue(job.id, call), name=f"late picture of job {job.id}")
+            if job.route.late_rescue and (ended is None or ended.state is JobState.TIMED_OUT):
+                calls = [*outcome.pending, *_too_late(outcome)]
+                self._rescues.start(self._rescue.rescue(claim, calls), name=f"late picture of job {job.id}")
         if ended is not None and ended.result is not None:
             self._previews.add(ended, inputs.smallest_photo())
 
@@ -96,6 +98,7 @@ class JobProcessor:
                 provider_id=made.provider_id,
                 operation_id=made.operation_id,
                 attempts=outcome.attempts,
+                discard=not claim.job.route.late_rescue,
             )
         if (failure := outcome.failure) is not None:
             return await self._completion.fail(
@@ -110,6 +113,15 @@ class JobProcessor:
             )
         _log.info("job %s was ended elsewhere; its work was stopped", claim.job.id)
         return None
+
+
+def _too_late(outcome: RouteOutcome) -> list[asyncio.Future[RoutePicture]]:
+    """The picture of a job that was ended elsewhere at the same moment, as a call that has ended."""
+    if outcome.picture is None:
+        return []
+    call = asyncio.get_running_loop().create_future()
+    call.set_result(outcome.picture)
+    return [call]
 
 
 def _route_ends_at(job: Job) -> datetime:

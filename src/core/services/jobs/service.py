@@ -17,7 +17,7 @@ from ...domain.job import FailureReason, Job, JobSource, JobSpec
 from ...domain.media import Photo
 from ...domain.slots.slot import FailureAnswer, Slot
 from ...ports.clock import Clock
-from ...ports.job_queue import JobQueue, JobSignals
+from ...ports.job_queue import JobSignals
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.telemetry import Telemetry
 from ..settings.service import SettingsService
@@ -25,6 +25,7 @@ from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
 from .completion import JobCompletion
 from .intake import PhotoIntake
+from .late_calls import LateCalls
 
 _log = logging.getLogger("photochanger.jobs")
 
@@ -44,7 +45,7 @@ class DefaultJobService:
     def __init__(
         self,
         *,
-        queue: JobQueue,
+        late_calls: LateCalls,
         signals: JobSignals,
         jobs: JobRepository,
         intake: PhotoIntake,
@@ -53,7 +54,7 @@ class DefaultJobService:
         clock: Clock,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        self._queue = queue
+        self._late_calls = late_calls
         self._signals = signals
         self._jobs = jobs
         self._intake = intake
@@ -81,6 +82,7 @@ class DefaultJobService:
         source: JobSource = JobSource.INGEST,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        patience: timedelta | None = None,
     ) -> Job:
         try:
             settings = await self._settings.current()
@@ -98,7 +100,8 @@ class DefaultJobService:
                 idempotency_key=idempotency_key,
                 trace=self._telemetry.trace(),
             )
-            job = await self._queue.enqueue(spec, max_active=settings.max_active_jobs)
+            wait_until = spec.expires_at if patience is None else min(spec.expires_at, now + patience)
+            job = await self._late_calls.enqueue(spec, max_active=settings.max_active_jobs, wait_until=wait_until)
         except BaseException:
             await self._intake.discard(photo)
             raise

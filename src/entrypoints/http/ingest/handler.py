@@ -78,12 +78,12 @@ async def ingest(
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)
             photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
-        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key)
+        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key, patience=preference.patience)
         logs.job_id.set(str(job.id))
         job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
         measured.outcome = ingest_outcome(job)
         links = UrlBuilder(request.scope, config.public_base_url)
-        if not job.state.finalized:
+        if not job.state.finalized or (preference.applied and job.may_get_late_picture(clock.now())):
             return accepted_response(job, links, applied=preference.applied)
         return await final_response(job, links, store, results, clock)
 
@@ -128,17 +128,18 @@ class _Preference:
 
     def __init__(self, headers: list[str]) -> None:
         self.applied = ""
-        self._wait: timedelta | None = None
+        self.patience: timedelta | None = None
+        """How long to hold the request; None: to its end."""
         for preference in ",".join(headers).split(","):
             name, _, value = preference.partition(";")[0].strip().lower().partition("=")
             value = value.strip().strip('"')
-            if name.strip() == "respond-async" and self._wait is None:
-                self._wait, self.applied = timedelta(0), "respond-async"
+            if name.strip() == "respond-async" and self.patience is None:
+                self.patience, self.applied = timedelta(0), "respond-async"
             elif name.strip() == "wait" and value.isascii() and value.isdigit() and len(value) < 7:
-                self._wait, self.applied = timedelta(seconds=int(value)), f"wait={int(value)}"
+                self.patience, self.applied = timedelta(seconds=int(value)), f"wait={int(value)}"
 
     def until(self, job: Job) -> datetime | None:
         """When to stop holding the request; None: at the job's deadline, when it ends with its final response."""
-        if self._wait is None or job.created_at + self._wait >= job.expires_at:
+        if self.patience is None or job.created_at + self.patience >= job.expires_at:
             return None
-        return job.created_at + self._wait
+        return job.created_at + self.patience
