@@ -88,6 +88,7 @@ from ..core.services.jobs.late_calls import LateCalls
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
+from ..core.services.jobs.resends import LiveRequests
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
@@ -329,6 +330,7 @@ class CoreServices(Provider):
         await service.close()
 
     late_calls = provide(LateCalls)
+    live_requests = provide(LiveRequests)
     rescue = provide(LateRescue)
     guest_files = provide(GuestFiles)
     erasure = provide(GuestErasure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,12 +26,14 @@ from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.result_index import ResultIndex
 from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
+from ....core.services.jobs.resends import LiveRequests
 from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
 from ... import logging_setup as logs
 from ...config import Settings
 from ...log_limit import BY_STRANGER
 from ..auth.access import PublicAccess, address_of
+from ..extensions import connection_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response
@@ -58,6 +60,7 @@ async def ingest(
     results: FromDishka[ResultIndex],
     settings: FromDishka[SettingsService],
     store: FromDishka[MediaStore],
+    live_requests: FromDishka[LiveRequests],
     budget: FromDishka[UploadBudget],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
@@ -78,14 +81,27 @@ async def ingest(
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)
             photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
-        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key, patience=preference.patience)
-        logs.job_id.set(str(job.id))
-        job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
+        async with live_requests.request(slot.id, photo, _is_gone(request)) as live:
+            if (job := live.job) is None:
+                job = await jobs.create(
+                    slot, photo, metadata=form.metadata, idempotency_key=key, patience=preference.patience
+                )
+                live.note_job(job)
+            else:
+                await store.delete(photo.file.key)
+            logs.job_id.set(str(job.id))
+            until = preference.until(job)
+            job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=until, live=live)
         measured.outcome = ingest_outcome(job)
         links = UrlBuilder(request.scope, config.public_base_url)
         if not job.state.finalized or (preference.applied and job.may_get_late_picture(clock.now())):
             return accepted_response(job, links, applied=preference.applied)
         return await final_response(job, links, store, results, clock)
+
+
+def _is_gone(request: Request[Any, Any, Any]) -> Callable[[], bool]:
+    connection = connection_of(request.scope)
+    return lambda: connection is not None and connection.is_client_gone
 
 
 class _Measured:

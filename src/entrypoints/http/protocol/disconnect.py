@@ -14,6 +14,7 @@ from ....core.domain.job import Job
 from ....core.ports.clock import Clock
 from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
+from ....core.services.jobs.resends import LiveRequest
 from ....core.services.support.concurrency import race
 from ..extensions import connection_of
 from .body import ClientGone
@@ -29,22 +30,25 @@ async def wait_for(
     queue: JobQueue,
     clock: Clock,
     until: datetime | None = None,
+    live: LiveRequest | None = None,
 ) -> Job:
     """The job at its end, or at `until`. A client that disconnects is noted; its job continues. ClientGone.
 
     A client that shuts down only its sending side is answered. It is noted as well: it looks the same as one that has
-    gone, and may send the photo again.
+    gone, and may send the photo again. Either is told to `live`.
     """
     if job.state.finalized or (until is not None and until <= clock.now()):
         return job
-    _, waited = await race(jobs.wait(job.id, until=until, known=job), _gone(request, job, queue))
+    _, waited = await race(jobs.wait(job.id, until=until, known=job), _gone(request, job, queue, live))
     if waited is not None:
         return waited
     await queue.abandon(job.id)
+    if live is not None:
+        live.note_departure()
     raise ClientGone
 
 
-async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue) -> None:
+async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue, live: LiveRequest | None) -> None:
     """Return once the client has disconnected; note when it shuts down its sending side."""
     if (connection := connection_of(request.scope)) is not None:
         ended, _ = await race(disconnected(request.receive), connection.half_closed())
@@ -54,6 +58,8 @@ async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue) -> N
             await queue.abandon(job.id)
         except QueueUnavailable as error:
             _log.warning("half-closed connection not noted: %s", error.detail)
+        if live is not None:
+            live.note_departure()
     await disconnected(request.receive)
 
 

@@ -17,12 +17,13 @@ pytestmark = pytest.mark.anyio
 
 WINDOW = 48 * SECOND
 LONG = timedelta(minutes=10)
+LATE = picture("late")
 
 
 class Booth:
     """A slot with late rescue whose provider answers after these durations, and a camera that sends with one key."""
 
-    def __init__(self, *seconds: float, answer: bytes | Exception = picture("late")) -> None:
+    def __init__(self, *seconds: float, answer: bytes | Exception = LATE) -> None:
         self.provider = ScriptedProvider("cloud", *[self._answer_after(one, answer) for one in seconds])
         self.world = World(self.provider)
         self.working: list[asyncio.Task[None]] = []
@@ -54,7 +55,7 @@ class Booth:
             self.working.append(await self.world.start(self.world.processing.run(claim)))
 
 
-async def opened(*seconds: float, answer: bytes | Exception = picture("late")) -> Booth:
+async def opened(*seconds: float, answer: bytes | Exception = LATE) -> Booth:
     booth = Booth(*seconds, answer=answer)
     await booth.world.slot("cloud", late_rescue=True)
     return booth
@@ -78,9 +79,7 @@ async def test_a_retry_while_the_late_call_runs_gets_its_picture() -> None:
 
 async def test_six_tries_of_a_slow_provider_cost_one_picture() -> None:
     booth = await opened(100)
-    answers = []
-    for _ in range(6):
-        answers.append(await booth.world.end(await booth.send(), within=WINDOW))
+    answers = [await booth.world.end(await booth.send(), within=WINDOW) for _ in range(6)]
     assert [answer.result is not None for answer in answers] == [False, False, True, True, True, True]
     assert len({answer.id for answer in answers}) == len(booth.provider.calls) == 1
 
