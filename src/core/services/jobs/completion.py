@@ -32,6 +32,7 @@ from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
 from ...ports.telemetry import Telemetry
 from ..media.result_pictures import ResultPictures
+from ..media.storage_retry import StorageRetry
 from ..settings.service import SettingsService
 from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
@@ -43,7 +44,7 @@ _T = TypeVar("_T")
 
 _RETRY_PAUSE = timedelta(milliseconds=200)
 _STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
-_ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR})
+_ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR, FailureReason.STORAGE_ERROR})
 
 
 class JobCompletion:
@@ -149,10 +150,11 @@ class JobCompletion:
         """The failure answer where it is a picture; None also where it cannot be made in time."""
         if job.route.failure_answer is FailureAnswer.ERROR:
             return None
+        retry = StorageRetry(self._clock, what=f"failure answer of job {job.id}", until=job.expires_at)
         try:
             async with self._clock.timeout_at(job.expires_at):
-                data = await self._fallback.picture_for(job)
-                return await self._pictures.store(job.id, data, limits=self._fallback.limits)
+                data = await retry.run(lambda: self._fallback.picture_for(job))
+                return await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None

@@ -17,6 +17,7 @@ from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.media_store import MediaStore
 from ...ports.repositories.job_repository import JobRepository
+from ..media.removal import remove_unused
 from ..media.result_pictures import ResultPictures
 from ..routing.outcome import RoutePicture
 from ..settings.service import SettingsService
@@ -80,7 +81,7 @@ class LateRescue:
             await cancel_and_wait(*calls)
             for call in calls:
                 if (made := picture_of(call)) is not None and made is not kept:
-                    await self._discard(claim.job, made.picture)
+                    await self._pictures.discard(made.picture)
 
     async def _keep_key(self, claim: Claim) -> None:
         """Renew the late call's lease until cancelled."""
@@ -111,14 +112,8 @@ class LateRescue:
                 await self._clock.sleep(_OUTAGE_PAUSE)
         if rescued and job.result is not None:
             for key in result_keys(job.result.file.key):
-                await self._store.delete(key)
+                await remove_unused(self._store, key)
         return rescued
-
-    async def _discard(self, job: Job, picture: StoredPicture) -> None:
-        try:
-            await self._pictures.discard(picture)
-        except PhotoChangerError as error:
-            _log.warning("late picture of job %s is left to the sweeper: %s", job.id, error.detail)
 
 
 async def _first_picture(job: Job, calls: Sequence[asyncio.Future[RoutePicture]]) -> RoutePicture | None:

@@ -72,10 +72,9 @@ class JobProcessor:
 
     async def _work_on(self, claim: Claim) -> None:
         job = claim.job
-        async with self._inputs.open(job) as inputs:
-            outcome = await self._routes.run(
-                claim, inputs, ends_at=_route_ends_at(job), job_ended=self._watch.until_ended(job)
-            )
+        ends_at = _route_ends_at(job)
+        async with self._inputs.open(job, until=ends_at) as inputs:
+            outcome = await self._routes.run(claim, inputs, ends_at=ends_at, job_ended=self._watch.until_ended(job))
         ended = None
         try:
             await self._recorder.settle(job.id)  # an attempt is logged before the end of its job

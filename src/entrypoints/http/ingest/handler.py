@@ -27,6 +27,7 @@ from ....core.ports.repositories.result_index import ResultIndex
 from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
 from ....core.services.jobs.resends import LiveRequests
+from ....core.services.media.removal import remove_unused
 from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
 from ... import logging_setup as logs
@@ -88,7 +89,7 @@ async def ingest(
                 )
                 live.note_job(job)
             else:
-                await store.delete(photo.file.key)
+                await remove_unused(store, photo.file.key)
             logs.job_id.set(str(job.id))
             until = preference.until(job)
             job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=until, live=live)
