@@ -83,9 +83,11 @@ from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.guest_files import GuestFiles
 from ..core.services.jobs.intake import PhotoIntake
+from ..core.services.jobs.late_calls import LateCalls
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
+from ..core.services.jobs.resends import LiveRequests
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
@@ -327,6 +329,8 @@ class CoreServices(Provider):
         yield service
         await service.close()
 
+    late_calls = provide(LateCalls)
+    live_requests = provide(LiveRequests)
     rescue = provide(LateRescue)
     guest_files = provide(GuestFiles)
     erasure = provide(GuestErasure)

@@ -199,7 +199,7 @@ class Service:
         """A long line in the processing log of a job that ended long ago."""
         job = next(iter(self.database.jobs.values()), None) or await self.job((await self.ingest()).headers["x-job-id"])
         log: JobLog = await self.opened.container.get(JobLog)
-        await log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"remark": text})])
+        await log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.REFERENCE, {"remark": text})])
 
     async def change_slot(self, slot_id: str, **changes: Any) -> None:
         """Change fields of a slot's route, and `active`."""

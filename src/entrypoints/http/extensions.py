@@ -24,6 +24,11 @@ class ClientConnection:
         """Nothing that is sent now would arrive."""
         return self._transport.is_closing()
 
+    @property
+    def is_client_gone(self) -> bool:
+        """The client has disconnected, or will send nothing more, which looks the same."""
+        return self._transport.is_closing() or self._half_closed.is_set()
+
     def abort(self) -> None:
         """Cut the connection, with what was not sent yet."""
         self._transport.abort()

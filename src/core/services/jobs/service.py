@@ -18,7 +18,7 @@ from ...domain.job import FailureReason, Job, JobSource, JobSpec
 from ...domain.media import Photo
 from ...domain.slots.slot import FailureAnswer, Slot
 from ...ports.clock import Clock
-from ...ports.job_queue import JobQueue, JobSignals
+from ...ports.job_queue import JobSignals
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.telemetry import Telemetry
 from ..settings.service import SettingsService
@@ -27,6 +27,7 @@ from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
 from .completion import JobCompletion
 from .intake import PhotoIntake
+from .late_calls import LateCalls
 
 _log = logging.getLogger("photochanger.jobs")
 
@@ -46,7 +47,7 @@ class DefaultJobService:
     def __init__(
         self,
         *,
-        queue: JobQueue,
+        late_calls: LateCalls,
         signals: JobSignals,
         jobs: JobRepository,
         intake: PhotoIntake,
@@ -55,7 +56,7 @@ class DefaultJobService:
         clock: Clock,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        self._queue = queue
+        self._late_calls = late_calls
         self._signals = signals
         self._jobs = jobs
         self._intake = intake
@@ -84,6 +85,7 @@ class DefaultJobService:
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         received_at: datetime | None = None,
+        patience: timedelta | None = None,
     ) -> Job:
         try:
             now = self._clock.now()
@@ -104,12 +106,13 @@ class DefaultJobService:
                 idempotency_key=idempotency_key,
                 trace=self._telemetry.trace(),
             )
+            wait_until = spec.expires_at if patience is None else min(spec.expires_at, now + patience)
         except BaseException:
             await self._intake.discard(photo)
             raise
-        return await self._enqueue(spec, max_active=settings.max_active_jobs)
+        return await self._enqueue(spec, max_active=settings.max_active_jobs, wait_until=wait_until)
 
-    async def _enqueue(self, spec: JobSpec, *, max_active: int) -> Job:
+    async def _enqueue(self, spec: JobSpec, *, max_active: int, wait_until: datetime) -> Job:
         """Enqueue, again and again by the same id while the queue is unavailable.
 
         The photo is removed where it is certain that no job owns it. Where a reply was lost it is left to the sweeper,
@@ -123,7 +126,7 @@ class DefaultJobService:
                 with contextlib.suppress(JobNotFound):
                     return await self._jobs.get(spec.id)
             try:
-                return await self._queue.enqueue(spec, max_active=max_active)
+                return await self._late_calls.enqueue(spec, max_active=max_active, wait_until=wait_until)
             except QueueUnavailable:
                 lost = True
                 raise

@@ -43,6 +43,10 @@ class Crashed(Unavailable):
     verdict = "crashed"
 
 
+class StorageFault(Retryable):
+    """The media store did not have what the call needs, or did not take its picture. No fault of the provider."""
+
+
 async def make_picture(provider: Provider, request: ProviderRequest, inputs: JobInputs) -> RoutePicture:
     """Call the provider and store its picture. Raises ProviderError, StorageUnavailable, and
     QueueUnavailable where its key cannot be read, whatever goes wrong."""

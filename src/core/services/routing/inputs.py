@@ -6,18 +6,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import msgspec
 
-from ...domain.errors import ImageTooLarge, MediaNotFound, UndecodableImage, UnsupportedMediaType
+from ...domain.deadlines import LATE_RESCUE, storage_patience
+from ...domain.errors import ImageTooLarge, MediaNotFound, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.job import Job
-from ...domain.media import MediaKey, MediaKind, Picture, PictureNeeds, StoredPicture, one_chunk
+from ...domain.media import MediaKey, MediaKind, MediaObject, Picture, PictureNeeds, StoredPicture, one_chunk
 from ...domain.result_files import PublicBaseUrl
+from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, Rejected
 from ..media.result_pictures import ResultPictures
+from ..media.storage_retry import StorageRetry
 from ..providers.registry import ProviderRegistry
 from ..support.concurrency import TaskSet
 
@@ -41,6 +45,7 @@ class JobInputsFactory:
         images: ImageTool,
         providers: ProviderRegistry,
         public_base_url: PublicBaseUrl | None,
+        clock: Clock,
     ) -> None:
         self.pictures = pictures
         self.store = store
@@ -48,11 +53,12 @@ class JobInputsFactory:
         self.images = images
         self.providers = providers
         self.public_base_url = public_base_url
+        self.clock = clock
 
     @asynccontextmanager
-    async def open(self, job: Job) -> AsyncIterator[JobInputs]:
-        """Yield the inputs of a job; at the end, stop what is still being prepared."""
-        inputs = JobInputs(job, self)
+    async def open(self, job: Job, *, until: datetime) -> AsyncIterator[JobInputs]:
+        """Yield the inputs of a job whose route ends at `until`; at the end, stop what is still being prepared."""
+        inputs = JobInputs(job, self, until)
         try:
             yield inputs
         finally:
@@ -60,15 +66,30 @@ class JobInputsFactory:
 
 
 class JobInputs:
-    """The inputs of one job. Everything is made once for equal needs and shared between calls."""
+    """The inputs of one job. Everything is made once for equal needs and shared between calls.
 
-    def __init__(self, job: Job, services: JobInputsFactory) -> None:
+    Faults of the media store are waited out: for the photo and for pictures that come back as long as there is time,
+    for what a single entry needs (templates, links) a part of it; then StorageUnavailable.
+    """
+
+    def __init__(self, job: Job, services: JobInputsFactory, until: datetime) -> None:
         self._job = job
         self._services = services
         self._tasks = TaskSet()
         self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
         self._templates: dict[PictureNeeds, Mapping[str, Picture]] = {}
         self._links: dict[PictureNeeds, PublicLinks] = {}
+        clock, what = services.clock, f"job {job.id}"
+        kept_until = until + LATE_RESCUE if job.route.late_rescue else until
+        self._of_photo = StorageRetry(clock, what=what, until=until)
+        self._of_pictures = StorageRetry(clock, what=what, until=kept_until)
+        patience = storage_patience(until - job.created_at)
+        self._of_entry = StorageRetry(clock, what=what, until=until, patience=patience)
+
+    @property
+    def fault(self) -> StorageUnavailable | None:
+        """The fault of the media store that holds the job up now."""
+        return self._of_photo.fault or self._of_pictures.fault or self._of_entry.fault
 
     def prepare_photo(self, needs: PictureNeeds) -> asyncio.Task[Picture]:
         """Begin to prepare the photo, unless that has begun."""
@@ -111,7 +132,8 @@ class JobInputs:
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """
-        return await self._services.pictures.store(self._job.id, data, limits=self._services.providers.limits)
+        limits = self._services.providers.limits
+        return await self._services.pictures.store(self._job.id, data, limits=limits, retry=self._of_pictures)
 
     async def discard_picture(self, picture: StoredPicture) -> None:
         """Remove a stored answer that the job does not end with."""
@@ -122,18 +144,30 @@ class JobInputs:
         await self._tasks.cancel()
 
     async def _prepare_photo(self, needs: PictureNeeds) -> Picture:
-        async with self._services.store.local(self._job.photo.file.key) as path:
-            return await self._services.images.prepare(path, needs)
+        async def prepare() -> Picture:
+            try:
+                async with self._services.store.local(self._job.photo.file.key) as path:
+                    return await self._services.images.prepare(path, needs)
+            except MediaNotFound as error:  # it was there: the store may be, too, in a moment
+                raise StorageUnavailable(f"The photo is missing. {error.detail}") from error
+
+        return await self._of_photo.run(prepare)
 
     async def _template(self, media_id: str, needs: PictureNeeds) -> Picture:
-        try:
+        async def prepare() -> Picture:
             async with self._services.store.local(MediaKey(MediaKind.TEMPLATES, media_id)) as path:
                 return await self._services.images.prepare(path, needs)
+
+        try:
+            return await self._of_entry.run(prepare)
         except (MediaNotFound, UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             raise Rejected(f"The template {media_id} cannot be used: {error.detail}") from error
 
     async def _link(self, picture: Picture) -> str:
-        media = await self._services.media.register(
-            one_chunk(picture.data), mime=picture.mime, max_bytes=len(picture.data), job=self._job
-        )
+        async def register() -> MediaObject:
+            return await self._services.media.register(
+                one_chunk(picture.data), mime=picture.mime, max_bytes=len(picture.data), job=self._job
+            )
+
+        media = await self._of_entry.run(register)
         return f"{self._services.public_base_url}/public/media/{media.id}"

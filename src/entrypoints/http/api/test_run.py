@@ -23,6 +23,7 @@ from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
 from ....core.services.media.disk_space import DiskSpace
+from ....core.services.media.removal import remove_unused
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.service import SlotService
 from ...config import Settings
@@ -61,7 +62,7 @@ class _TestForm:
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:
-        await self._store.delete(stored.file.key)
+        await remove_unused(self._store, stored.file.key)
 
     async def end(self) -> None: ...
 
@@ -94,7 +95,7 @@ async def test_run(
         if not slot.route.entries:
             raise InvalidSettings([FieldError("route", FieldErrorCode.ROUTE_EMPTY)])
     except BaseException:
-        await store.delete(photo.file.key)
+        await remove_unused(store, photo.file.key)
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
     job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown)

@@ -11,6 +11,7 @@ from ....core.domain.slots.slot import Slot
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.services.auth.ingest_password import AuthService
+from ....core.services.media.removal import remove_unused
 from ....core.services.media.upload_budget import Upload
 from ....core.services.support.availability import UntilAvailable
 
@@ -62,7 +63,7 @@ class CameraForm:
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:
-        await self._store.delete(stored.file.key)
+        await remove_unused(self._store, stored.file.key)
 
     async def end(self) -> None:
         await self._check_offered()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +26,8 @@ from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.result_index import ResultIndex
 from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
+from ....core.services.jobs.resends import LiveRequests
+from ....core.services.media.removal import remove_unused
 from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
 from ....core.services.support.availability import UntilAvailable
@@ -33,7 +35,7 @@ from ... import logging_setup as logs
 from ...config import Settings
 from ...log_limit import BY_STRANGER
 from ..auth.access import PublicAccess, address_of
-from ..extensions import age_of
+from ..extensions import age_of, connection_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response, given_up_response
@@ -64,6 +66,7 @@ async def ingest(
     results: FromDishka[ResultIndex],
     settings: FromDishka[SettingsService],
     store: FromDishka[MediaStore],
+    live_requests: FromDishka[LiveRequests],
     budget: FromDishka[UploadBudget],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
@@ -89,18 +92,37 @@ async def ingest(
                 await form.offer(offered)
             async with _within_window(clock, available.until):
                 photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
-        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key, received_at=received_at)
-        logs.job_id.set(str(job.id))
         links = UrlBuilder(request.scope, config.public_base_url)
-        until = preference.until(job)
-        try:
-            job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown, until=until)
-        except ShuttingDown as error:
-            return given_up_response(error, job, links)
+        async with live_requests.request(slot.id, photo, _is_gone(request)) as live:
+            if (job := live.job) is None:
+                job = await jobs.create(
+                    slot,
+                    photo,
+                    metadata=form.metadata,
+                    idempotency_key=key,
+                    received_at=received_at,
+                    patience=preference.patience,
+                )
+                live.note_job(job)
+            else:
+                await remove_unused(store, photo.file.key)
+            logs.job_id.set(str(job.id))
+            until = preference.until(job)
+            try:
+                job = await wait_for(
+                    request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown, until=until, live=live
+                )
+            except ShuttingDown as error:
+                return given_up_response(error, job, links)
         measured.outcome = ingest_outcome(job)
-        if not job.state.finalized:
+        if not job.state.finalized or (preference.applied and job.may_get_late_picture(clock.now())):
             return accepted_response(job, links, applied=preference.applied)
         return await final_response(job, links, store, results, clock)
+
+
+def _is_gone(request: Request[Any, Any, Any]) -> Callable[[], bool]:
+    connection = connection_of(request.scope)
+    return lambda: connection is not None and connection.is_client_gone
 
 
 class _Measured:
@@ -156,17 +178,18 @@ class _Preference:
 
     def __init__(self, headers: list[str]) -> None:
         self.applied = ""
-        self._wait: timedelta | None = None
+        self.patience: timedelta | None = None
+        """How long to hold the request; None: to its end."""
         for preference in ",".join(headers).split(","):
             name, _, value = preference.partition(";")[0].strip().lower().partition("=")
             value = value.strip().strip('"')
-            if name.strip() == "respond-async" and self._wait is None:
-                self._wait, self.applied = timedelta(0), "respond-async"
+            if name.strip() == "respond-async" and self.patience is None:
+                self.patience, self.applied = timedelta(0), "respond-async"
             elif name.strip() == "wait" and value.isascii() and value.isdigit() and len(value) < 7:
-                self._wait, self.applied = timedelta(seconds=int(value)), f"wait={int(value)}"
+                self.patience, self.applied = timedelta(seconds=int(value)), f"wait={int(value)}"
 
     def until(self, job: Job) -> datetime | None:
         """When to stop holding the request; None: at the job's deadline, when it ends with its final response."""
-        if self._wait is None or job.created_at + self._wait >= job.expires_at:
+        if self.patience is None or job.created_at + self.patience >= job.expires_at:
             return None
-        return job.created_at + self._wait
+        return job.created_at + self.patience

@@ -16,6 +16,7 @@ from ....core.domain.job import Job
 from ....core.ports.clock import Clock
 from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
+from ....core.services.jobs.resends import LiveRequest
 from ....core.services.support.concurrency import race
 from ..extensions import connection_of
 from ..shutdown import SHUTTING_DOWN, Shutdown
@@ -36,32 +37,37 @@ async def wait_for(
     clock: Clock,
     shutdown: Shutdown,
     until: datetime | None = None,
+    live: LiveRequest | None = None,
 ) -> Job:
     """The job at its end, or at `until`. A client that disconnects is noted; its job continues. ClientGone.
 
     ShuttingDown where the wait is given up; the job continues, and a photo that is sent again joins it.
     A client that shuts down only its sending side is answered. It is noted as well: it looks the same as one that has
-    gone, and may send the photo again.
+    gone, and may send the photo again. Either is told to `live`.
     """
     if job.state.finalized or (until is not None and until <= clock.now()):
         return job
-    left = race(_gone(request, job, queue), shutdown.given_up())
+    left = race(_gone(request, job, queue, live), shutdown.given_up())
     _, waited = await race(jobs.wait(job.id, until=until, known=job), left)
     if isinstance(waited, Job):
         return waited
     await _abandon(job, queue)
+    if live is not None:
+        live.note_departure()
     if waited == (1, None):
         raise ShuttingDown(SHUTTING_DOWN, job_id=job.id, expires_at=job.expires_at)
     raise ClientGone
 
 
-async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue) -> None:
+async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue, live: LiveRequest | None) -> None:
     """Return once the client has disconnected; note when it shuts down its sending side."""
     if (connection := connection_of(request.scope)) is not None:
         ended, _ = await race(disconnected(request.receive), connection.half_closed())
         if ended == 0:
             return
         await _abandon(job, queue)
+        if live is not None:
+            live.note_departure()
     await disconnected(request.receive)
 
 
