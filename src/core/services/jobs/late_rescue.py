@@ -62,9 +62,12 @@ class LateRescue:
         The calls are cancelled where the job ended in any other way. Failures are logged, not raised.
         """
         kept: RoutePicture | None = None
+        owned: StoredPicture | None = None
+        certain = False
         until = claim.job.expires_at + LATE_RESCUE
         try:
             job = await self._jobs.get(claim.job.id)
+            owned, certain = job.result.picture if job.result is not None else None, True
             if job.state is JobState.TIMED_OUT and calls:
                 async with self._clock.timeout_at(until):
                     _, made = await race(_first_picture(claim.job, calls), self._keep_key(claim))
@@ -74,13 +77,15 @@ class LateRescue:
         except TimeoutError:
             _log.info("no late picture for job %s: timeout", claim.job.id)
         except PhotoChangerError as error:
+            certain = False  # whether the job has the picture: the sweeper removes what no job owns
             _log.warning("late picture of job %s lost: %s", claim.job.id, error.detail)
         finally:
             if kept is None:
                 await self._release_key(claim)
             await cancel_and_wait(*calls)
             for call in calls:
-                if (made := picture_of(call)) is not None and made is not kept:
+                made = picture_of(call)
+                if made is not None and made is not kept and made.picture != owned and certain:
                     await self._pictures.discard(made.picture)
 
     async def _keep_key(self, claim: Claim) -> None:
