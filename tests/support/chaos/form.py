@@ -147,7 +147,7 @@ class Form:
 @contextlib.contextmanager
 def embedded_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Form]:
     """`photochanger serve` with its own PostgreSQL and its own worker process."""
-    home.mkdir(parents=True)
+    home.mkdir(mode=0o700, parents=True)
     form = Form("embedded", home, unexpected=unexpected)
     form.database = DatabaseServer(home / "postgres", DATABASE, revive=False)
     form.service = form.process("serve", "serve", ready=_LISTENS, environ=form.environ())
@@ -161,7 +161,7 @@ def embedded_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Fo
 @contextlib.contextmanager
 def split_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Form]:
     """`serve --workers 0` and worker processes, on an external PostgreSQL behind a relay that fails at will."""
-    home.mkdir(parents=True)
+    home.mkdir(mode=0o700, parents=True)
     form = Form("split", home, unexpected=unexpected)
     with EmbeddedServer.start(home / "external") as server:
         server.ensure_database(DATABASE)
