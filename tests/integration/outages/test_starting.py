@@ -153,6 +153,6 @@ async def test_a_list_of_hosts_in_libpqs_forms_reaches_the_one_that_answers(rela
     assert settings.database_url == several
     await asyncio.to_thread(migrate, several)
     async with open_backend(several) as backend:
-        job = await backend.queue.enqueue(new_job(), max_active=1)
+        job = await backend.queue.enqueue(new_job(), max_active=10)
         assert await backend.jobs.get(job.id) == job
         await backend.database.ping()

@@ -38,6 +38,7 @@ from ..auth.access import PublicAccess, address_of
 from ..extensions import age_of, connection_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
+from ..protocol.early_body import EarlyBody
 from ..protocol.job_response import accepted_response, final_response, given_up_response
 from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, observer_of, read_form
@@ -74,24 +75,24 @@ async def ingest(
     telemetry: FromDishka[Telemetry],
 ) -> ASGIApp:
     """Receive a photo and respond with its picture, a promise of it (202), or a problem."""
-    with _measured(clock, telemetry) as measured:
+    with _measured(clock, telemetry) as measured, EarlyBody(request.receive) as body:
         key = _idempotency_key(request)
         preference = _Preference(request.headers.getall("prefer", []))
         address = address_of(request)
         received_at = clock.now() - age_of(request.scope)
         # One limit for everything that this request waits for: the database, its own upload, its place in the queue.
         available = UntilAvailable(clock, received_at + settings.sync_window)
-        slot = await available(lambda: jobs.admit(slot_id))
+        slot = await body.during(available(lambda: jobs.admit(slot_id)))
         logs.slot_id.set(slot.id)
-        await available(lambda: auth.expect(slot))
-        max_bytes = (await available(settings.last_known)).max_upload_bytes
+        await body.during(available(lambda: auth.expect(slot)))
+        max_bytes = (await body.during(available(settings.last_known))).max_upload_bytes
         async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
             form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth, available=available)
             if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)
             async with _within_window(clock, available.until):
-                photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
+                photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes, receive=body.receive)
         links = UrlBuilder(request.scope, config.public_base_url)
         async with live_requests.request(slot.id, photo, _is_gone(request)) as live:
             if (job := live.job) is None:
