@@ -112,7 +112,7 @@ class _Execution:
         except TimeoutError:
             detail = "No picture was ready within the sync window."
             failure = RouteFailure(reason=FailureReason.TIMEOUT, code="sync_timeout", detail=detail)
-            if (fault := self._inputs.fault) is not None:
+            if (fault := self._inputs.fault) is not None and not self._route.late_rescue:
                 failure = _storage_failure(fault.detail)
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             failure = RouteFailure(reason=FailureReason.INVALID_PHOTO, code=error.code, detail=error.detail)
@@ -263,9 +263,9 @@ class _Execution:
         resumes = state.index == job.provider_job_entry and state.progress.calls == 1
         links = None
         photo = await self._inputs.photo(operation.needs)
-        templates = await self._inputs.templates(operation.needs)
+        templates = await self._inputs.templates(operation)
         if state.provider.info.needs_public_url:
-            links = await self._inputs.links(operation.needs)
+            links = await self._inputs.links(operation)
         return ProviderRequest(
             job_id=job.id,
             operation_id=entry.operation_id,

@@ -19,7 +19,7 @@ from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
-from ...ports.provider import NotConfigured, Rejected
+from ...ports.provider import NotConfigured, OperationInfo, Rejected
 from ..media.result_pictures import ResultPictures
 from ..media.storage_retry import StorageRetry
 from ..providers.registry import ProviderRegistry
@@ -77,8 +77,8 @@ class JobInputs:
         self._services = services
         self._tasks = TaskSet()
         self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
-        self._templates: dict[PictureNeeds, Mapping[str, Picture]] = {}
-        self._links: dict[PictureNeeds, PublicLinks] = {}
+        self._templates: dict[tuple[PictureNeeds, tuple[str, ...]], Mapping[str, Picture]] = {}
+        self._links: dict[tuple[PictureNeeds, tuple[str, ...]], PublicLinks] = {}
         clock, what = services.clock, f"job {job.id}"
         kept_until = until + LATE_RESCUE if job.route.late_rescue else until
         self._of_photo = StorageRetry(clock, what=what, until=until)
@@ -106,26 +106,28 @@ class JobInputs:
         done = [task for task in self._photos.values() if task.done() and not task.cancelled() and not task.exception()]
         return min((task.result() for task in done), key=lambda picture: len(picture.data), default=None)
 
-    async def templates(self, needs: PictureNeeds) -> Mapping[str, Picture]:
-        """Return the slot's template pictures by setting key; Rejected where one is missing."""
-        if needs not in self._templates:
-            bindings = self._job.route.templates
-            self._templates[needs] = {
-                binding.setting_key: await self._template(binding.media_id, needs) for binding in bindings
+    async def templates(self, operation: OperationInfo) -> Mapping[str, Picture]:
+        """Return the slot's templates that the operation takes, by setting key; Rejected where one is missing."""
+        key = operation.needs, operation.template_roles
+        if key not in self._templates:
+            bindings = [one for one in self._job.route.templates if one.setting_key in operation.template_roles]
+            self._templates[key] = {
+                binding.setting_key: await self._template(binding.media_id, operation.needs) for binding in bindings
             }
-        return self._templates[needs]
+        return self._templates[key]
 
-    async def links(self, needs: PictureNeeds) -> PublicLinks:
+    async def links(self, operation: OperationInfo) -> PublicLinks:
         """Return public links to photo and templates, which end with the job; NotConfigured without a public URL."""
         if self._services.public_base_url is None:
             raise NotConfigured("The provider fetches photos by public links. Set PHOTOCHANGER_PUBLIC_BASE_URL.")
-        if needs not in self._links:
-            templates = await self.templates(needs)
-            self._links[needs] = PublicLinks(
-                await self._link(await self.photo(needs)),
+        key = operation.needs, operation.template_roles
+        if key not in self._links:
+            templates = await self.templates(operation)
+            self._links[key] = PublicLinks(
+                await self._link(await self.photo(operation.needs)),
                 {key: await self._link(template) for key, template in templates.items()},
             )
-        return self._links[needs]
+        return self._links[key]
 
     async def store_picture(self, data: bytes) -> StoredPicture:
         """Verify and store a provider's answer.
