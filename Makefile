@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := src/entrypoints/http/ops/photochanger.json
 
-.PHONY: demo serve test bench lint contract clean lock screenshots release-contract
+.PHONY: demo serve test chaos bench lint contract clean lock screenshots release-contract
 
 demo: $(READY) $(CONTRACT)
 	$(BIN)/photochanger demo
@@ -16,6 +16,10 @@ test: lint $(CONTRACT)
 	scripts/test-tools
 	$(BIN)/python -m compileall -q src  # once, instead of in each process that a test starts
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+# Faults drawn by a seed against the real processes, with everything checked: ARGS="--seed 7 --faults 1000 --form split".
+chaos: $(READY) $(CONTRACT)
+	$(BIN)/python -m tests.support.chaos $(ARGS)
 
 # Screenshots of the page, taken by its browser tests; docs/screenshots/.gitignore lists those in the repository.
 screenshots: $(READY) $(CONTRACT)

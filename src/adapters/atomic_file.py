@@ -34,7 +34,12 @@ def publish(descriptor: int, part: Path, target: Path, *, replace: bool) -> None
         part.replace(target)
     else:
         os.link(part, target)  # unlike a rename it fails where another file has that name
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(target.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable. OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -12,7 +12,10 @@ class SystemClock:
     """The Clock port over the operating system's time and the event loop's timers."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.fromtimestamp(time.time(), UTC)
+
+    def by_machine(self, moment: datetime) -> datetime:
+        return moment
 
     def monotonic(self) -> timedelta:
         return timedelta(seconds=time.monotonic())

@@ -52,10 +52,14 @@ def _url(*schemes: str) -> Callable[[str], str]:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in schemes:
-            raise ValueError(f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+            raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
         return text.rstrip("/")
 
     return parse
+
+
+def _database_url(text: str) -> str:
+    return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 
 def _service_url(text: str) -> str:
@@ -182,9 +186,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to serve HTTP on; 0 lets the system choose.")] = 8000
     database_url: Annotated[
         str | None,
-        _text(
-            _url("postgresql", "postgres"), "External PostgreSQL; None starts the embedded one in `home`.", secret=True
-        ),
+        _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
     min_free_bytes: Annotated[

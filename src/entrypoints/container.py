@@ -40,7 +40,6 @@ from ..adapters.postgres import (
     PostgresWorkerRegistry,
 )
 from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
-from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
@@ -84,9 +83,11 @@ from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.guest_files import GuestFiles
 from ..core.services.jobs.intake import PhotoIntake
+from ..core.services.jobs.late_calls import LateCalls
 from ..core.services.jobs.late_rescue import LateRescue
 from ..core.services.jobs.previews import Previews
 from ..core.services.jobs.processor import JobProcessor
+from ..core.services.jobs.resends import LiveRequests
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
@@ -119,8 +120,10 @@ from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
+from .http.shutdown import Shutdown
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
+from .process_clock import ProcessClock
 from .worker.heartbeat import Heartbeat
 from .worker.pool import PoolOptions, WorkerPool
 from .worker.worker import Worker
@@ -182,11 +185,10 @@ class PostgresAdapters(Provider):
 
 
 class LocalAdapters(Provider):
-    """What is the same wherever the database is: clock, files, pictures, passwords, secrets, providers."""
+    """What is the same wherever the database is: files, pictures, passwords, secrets, providers."""
 
     scope = Scope.APP
 
-    clock = provide(SystemClock, provides=Clock)
     supervisor = provide(Supervisor)
 
     @provide
@@ -327,6 +329,8 @@ class CoreServices(Provider):
         yield service
         await service.close()
 
+    late_calls = provide(LateCalls)
+    live_requests = provide(LiveRequests)
     rescue = provide(LateRescue)
     guest_files = provide(GuestFiles)
     erasure = provide(GuestErasure)
@@ -346,6 +350,7 @@ class CoreServices(Provider):
     events = provide(EventStream)
     metrics = provide(MetricsCollector)
     readiness = provide(Readiness)
+    shutdown = provide(Shutdown)
     provider_listing = provide(ProviderListing)
 
     @provide
@@ -388,5 +393,5 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    providers = (PostgresAdapters(), LocalAdapters(), Options(), CoreServices(), Maintenance(), given)
+    providers = (PostgresAdapters(), LocalAdapters(), ProcessClock(), Options(), CoreServices(), Maintenance(), given)
     return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)

@@ -11,6 +11,7 @@ from ..core.ports.clock import Clock
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.retention import AuthRetention
+from ..core.services.jobs.deadlines import JobDeadlines
 from ..core.services.jobs.expiry import JobExpiry
 from ..core.services.maintenance.orphans import OrphanFiles
 from ..core.services.maintenance.sweeper import Sweeper
@@ -28,6 +29,7 @@ class Maintenance(Provider):
 
     scope = Scope.APP
 
+    deadlines = provide(JobDeadlines)
     jobs = provide(JobExpiry)
     media = provide(MediaExpiry)
     auth = provide(AuthRetention)

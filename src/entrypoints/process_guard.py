@@ -45,7 +45,9 @@ class ProcessGuard:
     """Takes the stop signals of this process and forces its end where it does not end by itself.
 
     - The first SIGTERM or SIGINT (or `stop`) calls the function given to `on_stop`; the block of `running` must have
-      ended `grace` later. Where it `insists`, the second signal ends the process at once, with status 128 + its number.
+      ended `grace` later. The second signal calls `hurry`, after which `hurry_grace` is left; the third one ends the
+      process at once, with status 128 + its number.
+    - A process that does not take `signals` ignores them: the one that started it stops it in another way.
     - Once that block has ended, the process must exit within EXIT_LIMIT.
     - While `watching`, the event loop must run at least once in every `hang_limit`.
 
@@ -54,15 +56,24 @@ class ProcessGuard:
     Python's lock, an alarm of the kernel ends a process that is stopping, and one that is watched `by_kernel`.
     """
 
-    def __init__(self, *, grace: timedelta, hang_limit: timedelta, insists: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        grace: timedelta,
+        hang_limit: timedelta,
+        hurry_grace: timedelta = timedelta(0),
+        signals: bool = True,
+    ) -> None:
         self._grace = grace
-        self._insists = insists
+        self._hurry_grace = hurry_grace
+        self._signals = signals
         self._hang_limit = hang_limit
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         self._lock = threading.Lock()
         self._on_stop: Callable[[], None] | None = None
-        self._stopping = self._finishing = False
+        self._on_hurry: Callable[[], None] | None = None
+        self._stopping = self._hurrying = self._finishing = False
         self._code = 0
         self._last_acts: list[Callable[[], None]] = []
         self._silence: Silence | None = None
@@ -91,11 +102,16 @@ class ProcessGuard:
             raise
         self._finish(None)
 
-    def on_stop(self, stop: Callable[[], None]) -> None:
-        """Let the first stop signal call this on the running event loop; immediately where it has arrived."""
+    def on_stop(self, stop: Callable[[], None], *, hurry: Callable[[], None] | None = None) -> None:
+        """Let the first stop signal call `stop` on the running event loop; immediately where it has arrived.
+
+        The second one calls `hurry`. Without that function it ends the process.
+        """
         loop = asyncio.get_running_loop()
         with self._lock:
             self._on_stop = lambda: _on_loop(loop, stop)
+            if hurry is not None:
+                self._on_hurry = lambda: _on_loop(loop, hurry)
             if self._stopping:
                 stop()
 
@@ -141,7 +157,8 @@ class ProcessGuard:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Python's own handler of a signal; it counts where the signal itself went to uvloop's pipe."""
-        self._send(_STOP)
+        if self._signals:
+            self._send(_STOP)
 
     def _finish(self, error: BaseException | None) -> None:
         self._code = _exit_status(error)
@@ -174,20 +191,27 @@ class ProcessGuard:
             was, self._finishing = self._finishing, True
             self._last_acts.clear()  # everything has been closed
             return deadline if was else now + EXIT_LIMIT
-        if what not in (*STOP_SIGNALS, _STOP):
+        if what != _STOP and not (self._signals and what in STOP_SIGNALS):
             return deadline  # a signal that is not ours to handle
         with self._lock:
             again, self._stopping = self._stopping, True
             on_stop = self._on_stop
         if again or self._finishing:
-            if what != _STOP and self._insists:
-                self._force(128 + what, "second stop signal; ending the process")
-            return deadline
+            return deadline if what == _STOP else self._insist(what, deadline)
         last_resort = self._grace + EXIT_LIMIT + _LAST_ACTS_LIMIT + _LAST_RESORT
         signal.setitimer(signal.ITIMER_REAL, last_resort.total_seconds())
         if on_stop is not None:
             on_stop()
         return now + self._grace
+
+    def _insist(self, number: int, deadline: timedelta | None) -> timedelta | None:
+        """Handle a further signal; returns by when the process must have ended."""
+        if self._hurrying or self._on_hurry is None:
+            self._force(128 + number, "a further stop signal; ending the process")
+        self._hurrying = True
+        self._on_hurry()
+        end = SYSTEM_CLOCK.monotonic() + self._hurry_grace
+        return end if deadline is None else min(deadline, end)
 
     def _force(self, code: int, reason: str) -> NoReturn:
         def report() -> None:

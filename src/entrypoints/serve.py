@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database
+from ..adapters.system_clock import SYSTEM_CLOCK
 from ..adapters.telemetry import OpenTelemetry
+from ..core.domain.errors import PhotoChangerError
 from ..core.ports.clock import Clock
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.known_addresses import KnownAddresses
+from ..core.services.jobs.deadlines import JobDeadlines
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
+from ..core.services.settings.service import SettingsService
 from ..core.services.support.concurrency import Supervisor
-from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, recognise_cameras, seed
+from .bootstrap import freeze_gc, prepare_database, print_initial_credentials, recognise_cameras, seed
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker
@@ -32,12 +38,20 @@ from .http.listening import bound_socket, listen
 from .http.protocol.forwarded import TrustedProxies
 from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
+from .http.shutdown import Shutdown
 from .metrics.collector import MetricsCollector
 from .metrics.relay import served
+from .process_clock import kept_clock
 from .process_guard import ProcessGuard
 from .service_manager import ServiceManager
-from .stop_limits import HTTP_GRACE
+from .service_stop import ServiceStop
+from .stop_limits import BEYOND_WINDOW, LONGEST_WORK
 from .worker.supervisor import WorkerProcess
+
+_log = logging.getLogger("photochanger.serve")
+
+_SETTINGS_SECONDS = 0.5
+"""How long a stop waits for the settings, which are nearly always in memory."""
 
 
 async def serve(settings: Settings, guard: ProcessGuard) -> None:
@@ -48,8 +62,8 @@ async def serve(settings: Settings, guard: ProcessGuard) -> None:
     """
     async with guard.running():
         raise_file_limit()
-        stop = asyncio.Event()
-        guard.on_stop(stop.set)
+        stop = ServiceStop(SYSTEM_CLOCK)
+        guard.on_stop(stop.request, hurry=stop.hurry)
         with bound_socket(settings.host, settings.port) as listening:
             container = make_container(settings)
             try:
@@ -68,19 +82,27 @@ class _Service(NamedTuple):
     settings: Settings
     supervisor: Supervisor
     guard: ProcessGuard
-    stop: asyncio.Event
+    stop: ServiceStop
 
 
 async def _serve(service: _Service, listening: socket.socket) -> None:
+    container = service.container
+    if not await prepare_database(container, service.stop.requested):
+        return
+    async with kept_clock(container, process="serve", stop=service.stop.requested):
+        print_initial_credentials(await seed(container))
+        await recognise_cameras(container)
+        await _run_parts(service, listening)
+
+
+async def _run_parts(service: _Service, listening: socket.socket) -> None:
     container, supervisor = service.container, service.supervisor
-    await migrate_database(container)
-    print_initial_credentials(await seed(container))
-    await recognise_cameras(container)
     worker = await _worker_process(service) if service.settings.workers else None
-    sweeper = await container.get(Sweeper)
+    deadlines, sweeper = await container.get(JobDeadlines), await container.get(Sweeper)
     metrics = await container.get(MetricsCollector)
     async with (
-        _running(worker, supervisor),
+        _running(worker, service),
+        supervisor.supervised(deadlines.run(), name="job deadlines"),
         supervisor.supervised(sweeper.run(), name="sweeper"),
         metrics.kept_up(supervisor),
         served(service.settings, metrics),
@@ -114,28 +136,62 @@ async def _serve_http(service: _Service, worker: WorkerProcess | None, listening
         shared=TrustedProxies((*settings.trusted_proxies, *OWN_ADDRESSES)),
         telemetry=await container.get(Telemetry),
     )
-    server = make_server(app, stop_grace=HTTP_GRACE, host=settings.host, port=settings.port, places=places)
+    shutdown = await container.get(Shutdown)
+    server = make_server(app, shutdown=shutdown, host=settings.host, port=settings.port, places=places)
     freeze_gc()
-    events = await container.get(EventStream)
     manager = ServiceManager()
     with service.guard.watching(alive=manager.alive):
         print(f"PhotoChanger listens on {listen(listening)}", flush=True)
         manager.ready()
-        async with service.supervisor.supervised(_shut_down(server, service.stop, events, manager), name="shutdown"):
+        stopping = _shut_down(service, server, worker, manager)
+        async with service.supervisor.supervised(stopping, name="shutdown"):
             await server.serve(sockets=[listening])
 
 
-async def _shut_down(server: Server, stop: asyncio.Event, events: EventStream, manager: ServiceManager) -> None:
-    await stop.wait()
+async def _shut_down(service: _Service, server: Server, worker: WorkerProcess | None, manager: ServiceManager) -> None:
+    container, stop = service.container, service.stop
+    await stop.requested.wait()
     manager.stopping()
+    limit = await _time_to_finish(container)
+    stop.begin(limit)
     server.should_exit = True
-    await events.close()  # these responses never end by themselves
+    if server.requests and not stop.hurried.is_set():
+        _log.info(
+            "stopping: %d requests are open, for %.0f s at most; a second signal (Ctrl-C) answers them with 503 now",
+            server.requests,
+            limit.total_seconds(),
+        )
+    await (await container.get(EventStream)).close()  # these responses never end by themselves
+    await stop.over()
+    (await container.get(Shutdown)).give_up()
+    if worker is not None:
+        worker.stop(timedelta(0))
+
+
+async def _time_to_finish(container: AsyncContainer) -> timedelta:
+    """How long what is running may go on."""
+    try:
+        async with asyncio.timeout(_SETTINGS_SECONDS):
+            window = (await (await container.get(SettingsService)).current()).sync_response
+    except (PhotoChangerError, TimeoutError):
+        return LONGEST_WORK
+    return min(window + BEYOND_WINDOW, LONGEST_WORK)
 
 
 @contextlib.asynccontextmanager
-async def _running(worker: WorkerProcess | None, supervisor: Supervisor) -> AsyncIterator[None]:
+async def _running(worker: WorkerProcess | None, service: _Service) -> AsyncIterator[None]:
+    """Run the worker process while the block lasts; then its jobs have what is left of the time to finish."""
     if worker is None:
         yield
         return
-    async with supervisor.supervised(worker.run(), name="worker process", stop=worker.stop):
+    supervisor, stop = service.supervisor, service.stop
+
+    async def hurry() -> None:
+        await stop.hurried.wait()
+        worker.stop(timedelta(0))
+
+    async with (
+        supervisor.supervised(hurry(), name="hurry"),
+        supervisor.supervised(worker.run(), name="worker process", stop=lambda: worker.stop(stop.left)),
+    ):
         yield

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.anyio
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+ENDING = (LogEvent.ATTEMPT, LogEvent.FINALIZED)
 
 
 async def test_entries_are_listed_as_written_oldest_first(backend: SimpleNamespace) -> None:
@@ -81,3 +83,51 @@ async def test_events_are_read_from_an_id_on(backend: SimpleNamespace) -> None:
     assert await backend.log.events(after=found[3].id, limit=10) == found[4:]
     assert await backend.log.events(after=found[4].id, limit=10) == []
     assert await backend.log.events(after=found[4].id + 1000, limit=10) == []
+
+
+# Attempts and the end of their job
+
+
+async def test_attempts_that_are_written_with_the_end_come_before_it(backend: SimpleNamespace) -> None:
+    one, two = await live_job(backend), await live_job(backend)
+    claims = await backend.queue.acquire("worker", n=2, lease=LEASE)
+    seen = await backend.log.last_event()
+    for claim in claims:
+        outcome = outcome_failed(claim.job, finalized_at=datetime.now(UTC))
+        attempts = [
+            LogEntry(claim.job.id, outcome.finalized_at - SECOND / call, LogEvent.ATTEMPT, {"call": call})
+            for call in (1, 2)
+        ]
+        assert await backend.queue.mark_finalized(claim.job.id, outcome, claim=claim, attempts=attempts)
+        listed = [entry for entry in await backend.log.entries(claim.job.id) if entry.event in ENDING]
+        assert listed[:2] == attempts
+    events = await backend.log.events(after=seen, limit=10)
+    assert [(event.entry.job_id, event.entry.detail.get("call"), event.after_end) for event in events] == [
+        (job.id, call, False) for job in (one, two) for call in (1, 2, None)
+    ]
+
+
+async def test_the_loser_of_the_end_writes_no_attempts(backend: SimpleNamespace) -> None:
+    job = await live_job(backend)
+    (claim,) = await backend.queue.acquire("worker", n=1, lease=LEASE)
+    await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)
+    attempt = LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT)
+    assert not await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=claim, attempts=[attempt])
+    assert LogEvent.ATTEMPT not in {entry.event for entry in await backend.log.entries(job.id)}
+
+
+async def test_an_attempt_after_the_end_is_listed_before_it_and_marked(backend: SimpleNamespace) -> None:
+    job = await live_job(backend)
+    ended_at = datetime.now(UTC) + MINUTE
+    await backend.log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"call": 1})])
+    await backend.queue.mark_finalized(job.id, outcome_failed(job, finalized_at=ended_at), claim=None)
+    await backend.log.append([LogEntry(job.id, ended_at + HOUR, LogEvent.ATTEMPT, {"call": 2})])
+    listed = await backend.log.entries(job.id)
+    assert [entry.detail.get("call") for entry in listed] == [None, 1, 2, None]
+    assert (listed[-1].event, {entry.at for entry in listed[2:]}) == (LogEvent.FINALIZED, {ended_at})
+    events = await backend.log.events(after=0, limit=10)
+    assert [(event.entry.detail.get("call"), event.after_end) for event in events[1:]] == [
+        (1, False),
+        (None, False),
+        (2, True),
+    ]

@@ -33,7 +33,7 @@ async def main():
     before = file_limit(), attainable_file_limit()
     print(*before, raise_file_limit(), file_limit())
     unbounded = ConnectionLimits(total=10_000, per_address=10_000, reserve=0)
-    server = make_server(app, stop_grace=timedelta(seconds=1), places=Places(unbounded))
+    server = make_server(app, linger=timedelta(0), places=Places(unbounded))
     listening = server.config.bind_socket()
     listening.listen()
     print(listening.getsockname()[1], flush=True)

@@ -170,7 +170,7 @@ async def test_a_disk_that_is_really_full_leaves_nothing(root: Path) -> None:
     assert files_in(root) == []
 
 
-@pytest.mark.parametrize("call", ["write", "fsync"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
 @pytest.mark.parametrize(
     ("number", "sentence"),
     [
@@ -223,8 +223,8 @@ async def test_a_file_is_on_the_disk_before_it_is_seen_and_its_name_before_the_a
 async def test_short_writes_of_the_system_are_continued(
     store: FilesystemMediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_some = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write_some(file, bytes(data[:77_777])))
+    write_some = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write_some(file, bytes(data[:77_777]), at))
     await store.put(KIND, "photo", large(), max_bytes=1_000_000)
     monkeypatch.undo()
     assert b"".join([chunk async for chunk in store.open(KEY)]) == bytes(600_000)

@@ -199,7 +199,7 @@ class Service:
         """A long line in the processing log of a job that ended long ago."""
         job = next(iter(self.database.jobs.values()), None) or await self.job((await self.ingest()).headers["x-job-id"])
         log: JobLog = await self.opened.container.get(JobLog)
-        await log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"remark": text})])
+        await log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.REFERENCE, {"remark": text})])
 
     async def change_slot(self, slot_id: str, **changes: Any) -> None:
         """Change fields of a slot's route, and `active`."""
@@ -266,7 +266,8 @@ async def _places(opened: PhotoChanger, limits: ConnectionLimits | None) -> Plac
 @contextlib.asynccontextmanager
 async def running(app: Any, places: Places | None = None) -> AsyncIterator[int]:
     """The port on which this app is served, by the server of production."""
-    server = make_server(app, stop_grace=timedelta(seconds=10), places=places)
+    server = make_server(app, linger=timedelta(0), places=places)
+    server.stop_grace = timedelta(seconds=10)
     listening = server.config.bind_socket()
     listening.listen()  # connections wait from now on, not only once the server has started
     serves = asyncio.create_task(server.serve(sockets=[listening]))

@@ -115,7 +115,7 @@ class ScriptedProvider:
             OperationInfo(
                 id=name, title=name, settings_schema={}, needs=needs, prompts=("prompt",), template_roles=roles
             )
-            for name, roles in (("enhance", ()), ("frame", ("frame",)))
+            for name, roles in (("enhance", ("face", "style")), ("frame", ("frame",)))
         )
         self.info = ProviderInfo(id=id, title=id, operations=operations, on_this_machine=id == "local", **declared)
         self.script = deque(script)

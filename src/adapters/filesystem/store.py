@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from ...core.domain.errors import MediaNotFound, PayloadTooLarge, StorageUnavailable
 from ...core.domain.media import MediaKey, MediaKind, StoredFile
+from ...core.ports.media_store import FaultHandler
 from ...core.ports.telemetry import Telemetry
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..private_folder import FolderNotPrivate, make_private
@@ -67,10 +68,18 @@ class FilesystemMediaStore:
         except OSError as error:
             raise _unavailable(error) from error
 
-    async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
+    async def put(
+        self,
+        kind: MediaKind,
+        name: str,
+        data: AsyncIterator[bytes],
+        *,
+        max_bytes: int,
+        on_fault: FaultHandler | None = None,
+    ) -> StoredFile:
         key = MediaKey(kind, name)
         partial = PartialFile(self._partial)
-        writing: asyncio.Future[None] | None = None
+        writing: _Write | None = None
         try:
             size_bytes, waiting_bytes = 0, 0
             waiting: list[bytes] = []
@@ -78,23 +87,23 @@ class FilesystemMediaStore:
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
                     raise PayloadTooLarge(f"More than the {max_bytes} bytes that are accepted arrived.")
-                free = writing is None or writing.done()
+                free = writing is None or writing.is_done
                 if waiting_bytes >= (_CHUNK_BYTES if free else _MAX_WAITING_BYTES):
                     if writing is not None:
-                        await _outcome(writing)
-                    writing = _begin(partial.write, b"".join(waiting))  # while the next bytes arrive
+                        await writing.end(on_fault)
+                    writing = _Write(partial.write, b"".join(waiting))  # while the next bytes arrive
                     waiting, waiting_bytes = [], 0
                 waiting.append(chunk)
                 waiting_bytes += len(chunk)
             if writing is not None:
-                await _outcome(writing)
+                await writing.end(on_fault)
             rest = b"".join(waiting)
-            writing = _begin(partial.publish, rest, self._path(key))
+            writing = _Write(partial.publish, rest, self._path(key))
             await _in_thread(partial.count, rest)  # while the disk is waited for
-            await _outcome(writing)
+            await writing.end(on_fault)
         except BaseException:
             # Cancellation may come again and again meanwhile; it goes on once nothing is left.
-            again = await _finished(writing) if writing is not None else None
+            again = await writing.finished() if writing is not None else None
             await _discard(partial)
             if again is not None:
                 raise again from None
@@ -133,9 +142,11 @@ class FilesystemMediaStore:
     async def local(self, key: MediaKey) -> AsyncIterator[Path]:
         try:
             self._facts(key)  # one look at an inode that was just written, or is read next: not worth a hop
+            yield self._path(key)
+        except FileNotFoundError:  # in the block, where the file was read
+            raise self._missing(key) from None
         except OSError as error:
             raise _unavailable(error) from error
-        yield self._path(key)
 
     async def delete(self, key: MediaKey) -> bool:
         def delete() -> int | None:
@@ -144,6 +155,7 @@ class FilesystemMediaStore:
                 size_bytes = os.lstat(path).st_size
                 path.unlink()
             except FileNotFoundError:
+                self._require_folder(key)
                 return None
             return size_bytes
 
@@ -200,10 +212,21 @@ class FilesystemMediaStore:
         try:
             facts = os.lstat(self._path(key))
         except FileNotFoundError:
-            raise _missing(key) from None
+            raise self._missing(key) from None
         if not stat.S_ISREG(facts.st_mode):
-            raise _missing(key)
+            raise self._missing(key)
         return facts
+
+    def _missing(self, key: MediaKey) -> MediaNotFound | StorageUnavailable:
+        """The error for a file that is not there: the whole store is away where its folder is missing too."""
+        try:
+            self._require_folder(key)
+        except OSError as error:
+            return _unavailable(error)
+        return MediaNotFound(f"There is no file {key}.")
+
+    def _require_folder(self, key: MediaKey) -> None:
+        os.stat(self._root / key.kind)
 
     def _read(self, key: MediaKey, opened: list[int], count: int, start: int) -> bytes:
         """This part of the file; the first call opens it and notes its descriptor in `opened`."""
@@ -217,10 +240,37 @@ class FilesystemMediaStore:
             opened.append(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         except OSError as error:
             if error.errno in _NOT_THERE:
-                raise _missing(key) from None
+                raise self._missing(key) from None
             raise
         if not stat.S_ISREG(os.fstat(opened[0]).st_mode):
-            raise _missing(key)
+            raise self._missing(key)
+
+
+class _Write:
+    """A write in a thread, which is made again after a fault. The same call can be made any number of times."""
+
+    def __init__(self, call: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        self._call = functools.partial(call, *args, **kwargs)
+        self._work = _begin(self._call)
+
+    @property
+    def is_done(self) -> bool:
+        return self._work.done()
+
+    async def end(self, on_fault: FaultHandler | None) -> None:
+        """Return once it is written. StorageUnavailable, and what `on_fault` raises."""
+        while True:
+            try:
+                return await _outcome(self._work)
+            except StorageUnavailable as error:
+                if on_fault is None:
+                    raise
+                await on_fault(error)
+                self._work = _begin(self._call)
+
+    async def finished(self) -> asyncio.CancelledError | None:
+        """Wait for the thread; see `_finished`."""
+        return await _finished(self._work)
 
 
 def _wanted(start: int, end: int | None) -> int:
@@ -293,10 +343,6 @@ def _bytes_below(folder: Path) -> int:
                 continue  # deleted meanwhile
             size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
     return size_bytes
-
-
-def _missing(key: MediaKey) -> MediaNotFound:
-    return MediaNotFound(f"There is no file {key}.")
 
 
 def _unavailable(error: OSError) -> StorageUnavailable:

@@ -25,6 +25,9 @@ class FakeClock:
     def now(self) -> datetime:
         return self._zero + self._elapsed
 
+    def by_machine(self, moment: datetime) -> datetime:
+        return moment
+
     def monotonic(self) -> timedelta:
         return self._elapsed
 

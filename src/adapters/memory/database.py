@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
+
 from ...core.domain.errors import JobNotFound
 from ...core.domain.ids import new_id
 from ...core.domain.ingest_request import IngestRequest
@@ -51,6 +53,9 @@ class MemoryDatabase:
 
     async def ping(self) -> None: ...
 
+    async def require_fit(self) -> None:
+        """Memory always is."""
+
     async def require_current_schema(self) -> None: ...
 
     async def now(self) -> datetime:
@@ -75,19 +80,23 @@ class MemoryDatabase:
 
     def log(self, entry: LogEntry) -> None:
         """Append an entry to the processing log if its job exists."""
-        if (job := self.jobs.get(entry.job_id)) is not None:
-            self.last_event += 1
-            self.events.append(JobEvent(self.last_event, entry, job.slot_id, job.source))
+        if (job := self.jobs.get(entry.job_id)) is None:
+            return
+        late = entry.event is LogEvent.ATTEMPT and job.finalized_at is not None
+        if late and job.finalized_at is not None:
+            entry = msgspec.structs.replace(entry, at=min(entry.at, job.finalized_at))
+        self.last_event += 1
+        self.events.append(JobEvent(self.last_event, entry, job.slot_id, job.source, after_end=late))
 
     def end(self, job: Job, outcome: Outcome) -> Job:
         """Finalize a live job: outcome, log entry, statistics, webhook, wake-up."""
-        ended = self.keep(
-            finalize(job, outcome),
-            LogEvent.FINALIZED,
-            state=str(outcome.state),
-            failure_reason=outcome.failure_reason and str(outcome.failure_reason),
-            attempt=job.attempt,
-        )
+        ended = self.jobs[job.id] = finalize(job, outcome)
+        detail = {
+            "state": str(outcome.state),
+            "failure_reason": outcome.failure_reason and str(outcome.failure_reason),
+            "attempt": job.attempt,
+        }
+        self.log(LogEntry(job.id, outcome.finalized_at, LogEvent.FINALIZED, detail))
         self.permits.pop(job.id, None)
         if (counted := ended_job(ended)) is not None:
             self.ended.append(counted)

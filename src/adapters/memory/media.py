@@ -15,6 +15,7 @@ import msgspec
 from ...core.domain.errors import MediaNotFound, PayloadTooLarge
 from ...core.domain.media import MediaKey, MediaKind, MediaObject, StoredFile
 from ...core.ports.clock import Clock
+from ...core.ports.media_store import FaultHandler
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -27,7 +28,15 @@ class MemoryMediaStore:
         self._clock = clock
         self._files: dict[MediaKey, tuple[bytes, datetime]] = {}
 
-    async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
+    async def put(
+        self,
+        kind: MediaKind,
+        name: str,
+        data: AsyncIterator[bytes],
+        *,
+        max_bytes: int,
+        on_fault: FaultHandler | None = None,
+    ) -> StoredFile:
         key = MediaKey(kind, name)
         content = bytearray()
         async for chunk in data:

@@ -109,6 +109,7 @@ jobs = Table(
     Column("inline_preview", LargeBinary),
     Column("erased_at", _moment),
     Column("forgotten_at", _moment),
+    Column("late_call_until", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 

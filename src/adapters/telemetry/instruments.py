@@ -170,6 +170,13 @@ CONNECTIONS_ENDED = Instrument(
     help="Connections of clients that the server refused or cut, by why.",
     labels=("reason",),
 )
+CLOCK_OFFSET = Instrument(
+    name="photochanger.clock.offset",
+    kind=Kind.GAUGE,
+    unit="s",
+    help="How far the clock of this machine is ahead of the database's, whose clock jobs follow.",
+    labels=("process",),
+)
 
 GAUGES = (
     SWEEPER_LAG,
@@ -182,6 +189,7 @@ GAUGES = (
     MEDIA_FLOOR,
     CONNECTIONS_OPEN,
     CONNECTIONS_LIMIT,
+    CLOCK_OFFSET,
 )
 INSTRUMENTS = (
     INGEST_DURATION,

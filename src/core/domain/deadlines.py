@@ -50,6 +50,12 @@ def fallback_reserve(window: timedelta) -> timedelta:
     return min(window / 5, timedelta(seconds=3))
 
 
+def storage_patience(window: timedelta) -> timedelta:
+    """Return how long a fault of the media store may hold up the arrival of a photo or one entry's call: a fifth of the
+    window, at most five seconds, so that most of it is left for the picture."""
+    return min(window / 5, timedelta(seconds=5))
+
+
 def remaining(until: datetime, now: datetime) -> timedelta:
     """Return the time left of a window; never negative."""
     return max(until - now, timedelta(0))

@@ -27,6 +27,11 @@ class PhotoChangerError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    @property
+    def explanation(self) -> str:
+        """The detail, with what only an operator may read: for commands and logs, not for responses."""
+        return self.detail
+
 
 class ConfigurationError(PhotoChangerError):
     """A configuration value is not valid; `variable` is the name of its environment variable or option."""
@@ -175,6 +180,17 @@ class QueueFull(PhotoChangerError):
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class ShuttingDown(PhotoChangerError):
+    """The process ends before the answer is there. The job goes on where there is one."""
+
+    code = "shutting_down"
+
+    def __init__(self, detail: str, *, job_id: UUID | None = None, expires_at: datetime | None = None) -> None:
+        super().__init__(detail)
+        self.job_id = job_id
+        self.expires_at = expires_at
 
 
 class TooManyUploads(PhotoChangerError):

@@ -132,6 +132,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `provider_job_reference` is the provider's name of its work on the route entry number `provider_job_entry`.
     `erased_at`: when its guest was erased; `forgotten_at`: when the rest of the guest's data had been deleted.
+    `late_call_until`: a provider call goes on after the end of the job, at least until then, unless its worker dies.
     """
 
     spec: JobSpec
@@ -147,6 +148,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     abandoned_at: datetime | None = None
     erased_at: datetime | None = None
     forgotten_at: datetime | None = None
+    late_call_until: datetime | None = None
+
+    def may_get_late_picture(self, now: datetime) -> bool:
+        """Whether the job has timed out without a picture, and a call that may still make one is under way."""
+        is_waiting = self.state is JobState.TIMED_OUT and self.result is None
+        return is_waiting and self.late_call_until is not None and self.late_call_until > now
 
     @property
     def knows_guest(self) -> bool:
@@ -258,12 +265,16 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """A log entry with what subscribers need to filter it. Ids ascend in the order of writing."""
+    """A log entry with what subscribers need to filter it. Ids ascend in the order of writing.
+
+    `after_end`: an attempt that was written after the end of its job, which another process had recorded.
+    """
 
     id: int
     entry: LogEntry
     slot_id: str
     source: JobSource
+    after_end: bool = False
 
     @property
     def state(self) -> JobState | None:
@@ -350,12 +361,27 @@ def release(job: Job) -> Job:
 def finalize(job: Job, outcome: Outcome) -> Job:
     """End the job; ValueError if it is finalized already.
 
-    A job that ends without a picture loses its idempotency key, so that a retry of its client makes a new job.
+    A job that ends without a picture loses its idempotency key, so that a retry of its client makes a new job; not
+    where its worker may still have a call that late rescue waits for.
     """
     if job.state.finalized:
         raise ValueError(f"job {job.id} is finalized already")
-    ended = msgspec.structs.replace(job, state=outcome.state, outcome=outcome, worker=None, lease_until=None)
-    return ended if outcome.result is not None else forget_idempotency_key(ended)
+    late = job.lease_until if outcome.state is JobState.TIMED_OUT and _may_have_late_call(job, outcome) else None
+    ended = msgspec.structs.replace(
+        job, state=outcome.state, outcome=outcome, worker=None, lease_until=None, late_call_until=late
+    )
+    return ended if outcome.result is not None or late is not None else forget_idempotency_key(ended)
+
+
+def _may_have_late_call(job: Job, outcome: Outcome) -> bool:
+    is_held = job.lease_until is not None and job.lease_until > outcome.finalized_at
+    return job.route.late_rescue and job.state is JobState.PROCESSING and is_held
+
+
+def end_late_call(job: Job) -> Job:
+    """The timed-out job when its late call has ended; without a picture it loses its idempotency key."""
+    ended = msgspec.structs.replace(job, late_call_until=None)
+    return ended if job.result is not None else forget_idempotency_key(ended)
 
 
 def forget_idempotency_key(job: Job) -> Job:
@@ -368,7 +394,7 @@ def replace_result(job: Job, result: Result) -> Job:
     if job.outcome is None:
         raise ValueError(f"job {job.id} is not finalized")
     outcome = msgspec.structs.replace(job.outcome, result=result)
-    return msgspec.structs.replace(job, outcome=outcome, result_purged_at=None)
+    return msgspec.structs.replace(job, outcome=outcome, result_purged_at=None, late_call_until=None)
 
 
 def cancelled(at: datetime) -> Outcome:

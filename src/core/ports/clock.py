@@ -11,7 +11,14 @@ class Clock(Protocol):
     """The one clock of a process."""
 
     def now(self) -> datetime:
-        """This moment, aware, in UTC."""
+        """This moment, aware, in UTC: by the clock that stored moments follow, which is that of the database."""
+        ...
+
+    def by_machine(self, moment: datetime) -> datetime:
+        """The same moment by the wall clock of this machine.
+
+        For what is compared with times that others take from it: providers, files.
+        """
         ...
 
     def monotonic(self) -> timedelta:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
 from ..domain.audit import AuditEntry
-from ..domain.job import Claim, Job, JobSpec, Outcome, QueueDepth, Result
+from ..domain.job import Claim, Job, JobSpec, LogEntry, Outcome, QueueDepth, Result
 
 
 class JobQueue(Protocol):
@@ -21,11 +21,11 @@ class JobQueue(Protocol):
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
-        Returns the stored job. Stores nothing and returns an existing job (its id differs from `job.id`), even when the
-        queue is full, where one already does this work:
+        Returns the stored job, also to a repeat with the same id, whose reply was lost. Stores nothing and returns an
+        existing job (its id differs from `job.id`), even when the queue is full, where one already does this work:
         - a job of the same slot with the same idempotency key;
         - a job of the same slot and photo (by checksum) whose client disconnected, while it is live or has succeeded
-          and its deadline has not passed. It is no longer abandoned then.
+          and its deadline has not passed, or while it has a late call. It is no longer abandoned then.
 
         Raises QueueFull when `max_active` jobs are live. The bound is exact under concurrent calls. A job past its
         deadline does not count, even if it is not finalized yet.
@@ -60,21 +60,44 @@ class JobQueue(Protocol):
         ...
 
     async def mark_finalized(
-        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+        self,
+        job_id: UUID,
+        outcome: Outcome,
+        *,
+        claim: Claim | None,
+        audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry] = (),
     ) -> bool:
         """End a job by compare-and-set: outcome, log entry, statistics, audit entry, wake-up; all of it or nothing.
 
+        `attempts` are entries of the processing log that come before that of the end.
+
         With a claim only while its attempt is the newest; without one (deadline, cancel) also while a worker has it.
         Returns False, and changes nothing, where the job is finalized already; True where that was an earlier call
-        with this very result, whose answer was lost. A job that ends without a result loses its idempotency key.
+        with this very result, whose answer was lost. A job that ends without a result loses its idempotency key, unless
+        it times out with late rescue under a lease that lasts: then it has a late call as long as that lease.
+        """
+        ...
+
+    async def keep_late_call(self, claim: Claim, *, lease: timedelta) -> bool:
+        """Extend the late call of a job that timed out under this claim, from now on; False where it has none (left).
+
+        Until then the job keeps its idempotency key.
+        """
+        ...
+
+    async def end_late_call(self, claim: Claim) -> None:
+        """End the late call of a job that timed out under this claim, with a wake-up.
+
+        Without a result the job loses its idempotency key.
         """
         ...
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
-        """Store a late picture as the result of a timed-out job, with a log entry. The job stays timed out.
+        """Store a late picture as the result of a timed-out job, with a log entry and a wake-up. It stays timed out.
 
         False, and nothing changes, where the job did not time out, its result is not `replaces`, or its guest was
-        erased or forgotten.
+        erased or forgotten; True where an earlier call with this very result did it, whose answer was lost.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -36,11 +36,17 @@ class JobService(Protocol):
         source: JobSource = JobSource.INGEST,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        received_at: datetime | None = None,
+        patience: timedelta | None = None,
     ) -> Job:
         """Create a job from a received photo, or return the one that already does this work.
 
         That is a job of the same slot with the same idempotency key, or one of the same photo whose client
-        disconnected. The service owns the photo from here on, and removes it where no job needs it. Raises QueueFull.
+        disconnected. One that has timed out while its call goes on is waited for, for the whole window or `patience`:
+        it is returned with the late picture, or without one at the end of that time; where its call fails before, a new
+        job is created for what is left of the window.
+
+        The service owns the photo from here on, and removes it where no job needs it. Raises QueueFull.
         """
         ...
 

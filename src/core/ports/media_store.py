@@ -8,17 +8,35 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from ..domain.errors import StorageUnavailable
 from ..domain.media import MediaKey, MediaKind, StoredFile
+
+
+class FaultHandler(Protocol):
+    """Waits a moment, or raises the error where the fault has lasted too long."""
+
+    async def __call__(self, error: StorageUnavailable) -> None: ...
 
 
 class MediaStore(Protocol):
     """Files by key. Every method may raise StorageUnavailable (disk full, read-only, unreachable)."""
 
-    async def put(self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
+    async def put(
+        self,
+        kind: MediaKind,
+        name: str,
+        data: AsyncIterator[bytes],
+        *,
+        max_bytes: int,
+        on_fault: FaultHandler | None = None,
+    ) -> StoredFile:
         """Store a stream under the caller's name; the file becomes visible only when it is complete.
 
         Memory does not grow with the size. A call that ends early (PayloadTooLarge past `max_bytes`, an error from
         `data`, cancellation) leaves no file. An existing file of that name is replaced atomically.
+
+        `on_fault` is awaited where the bytes that have arrived cannot be stored. When it returns, they are stored
+        again; what it raises ends the call.
         """
         ...
 

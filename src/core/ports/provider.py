@@ -71,7 +71,7 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
         photo, templates: upright, without location metadata, within the operation's needs; templates by setting key.
         photo_url, template_urls: public links to the same, for a provider that `needs_public_url`; they end with the
             job.
-        until: when the call is cancelled; a later answer is useless.
+        until: when the call is cancelled, by the clock of this machine; a later answer is useless.
         reference: the provider's id of earlier work on this route entry, to be resumed.
         note_reference: saves such an id, so that another worker can resume when this one dies.
     """

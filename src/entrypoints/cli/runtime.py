@@ -48,6 +48,7 @@ async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
     from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import migrate_database
     from ..container import make_container
+    from ..process_clock import set_clock
 
     container = make_container(settings)
     try:
@@ -56,6 +57,7 @@ async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
                 await migrate_database(container)
             else:
                 await require_current_schema(await container.get(Database))
+            await set_clock(container)
             yield container
     finally:
         await container.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -11,8 +12,8 @@ from ...core.domain.errors import ConfigurationError
 from ..config import Settings
 from ..process_guard import ProcessGuard
 from ..service_manager import ServiceManager
-from ..stop_limits import SERVE_GRACE, WORKER_GRACE
-from ..worker.parent import end_with_parent, keep_files_from_children
+from ..stop_limits import HURRY_LIMIT, RELEASE_LIMIT, SERVE_GRACE, WORKER_GRACE
+from ..worker.parent import ParentOrders, keep_files_from_children
 from .runtime import configured, run_async
 
 
@@ -25,7 +26,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     from ..serve import serve as run
 
     settings = configured(host=host, port=port, workers=workers)
-    with ProcessGuard(grace=SERVE_GRACE, hang_limit=settings.hang_limit) as guard:
+    limit = settings.hang_limit
+    with ProcessGuard(grace=SERVE_GRACE, hurry_grace=HURRY_LIMIT, hang_limit=limit) as guard:
         run_async(run(settings, guard))
 
 
@@ -38,21 +40,23 @@ def worker(workers: int | None, supervised: bool) -> None:
     if settings.workers == 0:
         raise ConfigurationError("PHOTOCHANGER_WORKERS", "must be at least 1 for a worker process")
     keep_files_from_children()
-    # `serve` kills if it must; a service manager may send its signal to both, so that a worker gets it twice.
-    with ProcessGuard(grace=WORKER_GRACE, hang_limit=settings.hang_limit, insists=not supervised) as guard:
-        if supervised:
-            end_with_parent(guard)
-        run_async(_work(settings, guard, supervised=supervised))
+    # A service manager may send its signal to all processes; `serve` needs its worker until its requests are answered.
+    limit = settings.hang_limit
+    with ProcessGuard(grace=WORKER_GRACE, hurry_grace=RELEASE_LIMIT, hang_limit=limit, signals=not supervised) as guard:
+        run_async(_work(settings, guard, ParentOrders(guard) if supervised else None))
 
 
-async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) -> None:
+async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | None) -> None:
+    supervised = parent is not None
     async with guard.running():
         from ...adapters.telemetry import OpenTelemetry
+        from ...core.services.jobs.deadlines import JobDeadlines
         from ...core.services.support.concurrency import Supervisor
-        from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
+        from ..bootstrap import freeze_gc, prepare_database, print_initial_credentials, seed
         from ..container import make_container
         from ..file_limit import raise_file_limit
         from ..metrics.relay import own_output, served, written_to
+        from ..process_clock import kept_clock
         from ..worker.worker import Worker
 
         raise_file_limit()
@@ -60,24 +64,34 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
         container = make_container(settings)
         try:
             if not supervised:
-                await migrate_database(container)
+                stopped = asyncio.Event()
+                guard.on_stop(lambda *_: stopped.set())
+                if not await prepare_database(container, stopped):
+                    return
                 print_initial_credentials(await seed(container))
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)
-            worker, manager = await container.get(Worker), ServiceManager()
+            worker, manager, stopped = await container.get(Worker), ServiceManager(), asyncio.Event()
 
-            def stop() -> None:
+            def stop(grace: timedelta | None = None) -> None:
+                stopped.set()
                 manager.stopping()
-                worker.stop()
+                worker.stop(grace)
 
-            guard.on_stop(stop)
-            telemetry = await container.get(OpenTelemetry)
+            guard.on_stop(stop, hurry=partial(stop, timedelta(0)))
+            if parent is not None:
+                parent.obey(stop)
+            telemetry, deadlines = await container.get(OpenTelemetry), await container.get(JobDeadlines)
             freeze_gc()
             metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
             async with supervisor.guard(stop=partial(guard.stop, 1)), metrics:
                 manager.ready()
                 with guard.watching(alive=manager.alive, by_kernel=supervised):
-                    await worker.run()
+                    async with (
+                        kept_clock(container, process="worker", stop=stopped),
+                        supervisor.supervised(deadlines.run(), name="job deadlines"),
+                    ):
+                        await worker.run()
         finally:
             await container.close()
 
@@ -116,9 +130,11 @@ def sweep(grace: float) -> None:
 async def _sweep(settings: Settings, grace: timedelta) -> None:
     from ...core.services.maintenance.sweeper import Sweeper
     from ..container import make_container
+    from ..process_clock import set_clock
 
     container = make_container(settings)
     try:
+        await set_clock(container)
         sweeper = await container.get(Sweeper)
         report = await sweeper.sweep_expired()
         report.update(await sweeper.sweep_orphans(grace=grace))

@@ -15,8 +15,9 @@ from ...core.domain.errors import PhotoChangerError
 from ...core.domain.job import QueueDepth
 from ...core.domain.routing.provider_usage import Breaker, ProviderHealth
 from ...core.domain.worker import WorkerStatus
+from ...core.services.support.database_clock import OFFSET_TOLERANCE
 from ..config import Settings
-from ..diagnostics.status import DiskStatus, FailedJob, Status, collect_status, status_body
+from ..diagnostics.status import ClockStatus, DiskStatus, FailedJob, Status, collect_status, status_body
 from .runtime import configured, open_container, run_async
 from .tables import BAD, json_text, make_console, make_table
 
@@ -64,6 +65,7 @@ def as_tables(status: Status) -> Group:
         Text(f"PhotoChanger at {status.at:%Y-%m-%d %H:%M:%S} UTC", style="bold"),
         _queue(status.queue),
         _disk(status.disk),
+        _clock(status.clock),
         _workers(status.workers),
         _providers(status.providers),
         _failures(status.last_failures),
@@ -81,6 +83,12 @@ def _disk(disk: DiskStatus) -> Text:
         return Text("Disk: free space unknown")
     line = f"Disk: {disk.free_bytes / _GIB:.1f} GiB free, minimum {disk.floor_bytes / _GIB:.2f} GiB"
     return Text(line) if disk.enough else Text(f"{line}: photos are refused", style=BAD)
+
+
+def _clock(clock: ClockStatus) -> Text:
+    line = f"Clock: {clock.ahead_seconds:+.1f} s from the database's"
+    off = abs(clock.ahead_seconds) - clock.error_seconds > OFFSET_TOLERANCE.total_seconds()
+    return Text(f"{line}, corrected", style=BAD) if off else Text(line)
 
 
 def _workers(workers: tuple[WorkerStatus, ...]) -> Table | Text:

@@ -17,6 +17,7 @@ from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
+from ...core.services.support.database_clock import ClockOffset, DatabaseClock
 from ..builtin_providers import Providers
 from ..config import Settings
 from ..file_limit import attainable_file_limit
@@ -57,12 +58,15 @@ async def of_the_service(container: AsyncContainer) -> list[Finding]:
 
 async def of_the_clocks(container: AsyncContainer) -> Finding:
     """This machine's clock against the database's. QueueUnavailable."""
-    clock, database = await container.get(Clock), await container.get(DatabaseStatus)
-    await database.now()  # opens a connection, whose time would count into the difference
-    asked_at = clock.now()
-    there = await database.now()
-    here = clock.now()
-    return service_findings.clock(here, there, took=here - asked_at)
+    return service_findings.clock(await clock_offset(container))
+
+
+async def clock_offset(container: AsyncContainer) -> ClockOffset:
+    """The latest measurement of this process, or its first one. QueueUnavailable."""
+    clock = await container.get(Clock)
+    if not isinstance(clock, DatabaseClock):  # that of an embedding program
+        clock = DatabaseClock(clock)
+    return clock.offset or await clock.measure(await container.get(DatabaseStatus))
 
 
 async def _ingest_password(settings: SettingsRepository) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ...core.domain.accounts import Admin
 from ...core.domain.errors import StorageUnavailable
@@ -14,11 +14,9 @@ from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKey
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.services.auth.signing_keys import opens
 from ...core.services.media.disk_space import DiskSpace
+from ...core.services.support.database_clock import OFFSET_TOLERANCE, ClockOffset
 from ..http.connection.limits import limits_for
 from .finding import Finding
-
-CLOCK_TOLERANCE = timedelta(seconds=1)
-"""Deadlines are set by this machine's clock and enforced by the database's; a larger difference shortens them."""
 
 _MANY = 100
 _FEW_CONNECTIONS = 200
@@ -67,13 +65,16 @@ def open_files(limit: int) -> Finding:
     return Finding("open files", says, fix if bounds.total < _FEW_CONNECTIONS else None)
 
 
-def clock(here: datetime, there: datetime, *, took: timedelta) -> Finding:
-    """This machine's clock against the database's, which was read within `took` before `here`."""
-    apart = abs(here - took / 2 - there)
-    says = f"{max(apart - took / 2, timedelta(0)) / timedelta(seconds=1):.1f} s from the database's"
-    if apart - took / 2 <= CLOCK_TOLERANCE:
-        return Finding("clock", says)
-    return Finding("clock", says, "Synchronize both clocks (NTP): deadlines are off by this difference.")
+def clock(offset: ClockOffset) -> Finding:
+    """This machine's clock against the database's, which jobs follow."""
+    if offset.least <= OFFSET_TOLERANCE:
+        return Finding("clock", f"{offset.least.total_seconds():.1f} s from the database's")
+    side = "ahead of" if offset.ahead > timedelta(0) else "behind"
+    return Finding(
+        "clock",
+        f"{offset.least.total_seconds():.1f} s {side} the database's; the difference is corrected",
+        "Synchronize both clocks (NTP): log lines, file times and certificates still follow this machine's clock.",
+    )
 
 
 async def signing_keys(keys: Collection[SigningKey], box: SecretBox) -> Finding:

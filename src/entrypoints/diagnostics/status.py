@@ -20,6 +20,8 @@ from ...core.ports.repositories.job_repository import JobRepository
 from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.providers.registry import ProviderRegistry
+from ...core.services.support.database_clock import ClockOffset
+from .report import clock_offset
 
 LAST_FAILURES = 5
 
@@ -30,6 +32,13 @@ class DiskStatus(msgspec.Struct, frozen=True):
     free_bytes: int | None
     floor_bytes: int
     enough: bool
+
+
+class ClockStatus(msgspec.Struct, frozen=True):
+    """How far the clock of this machine is ahead of the database's, whose clock jobs follow, give or take the error."""
+
+    ahead_seconds: float
+    error_seconds: float
 
 
 class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +53,14 @@ class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The service at one moment; `providers` by ID, `disk` of the media store."""
+    """The service at one moment; `providers` by ID, `disk` of the media store, `clock` of this machine."""
 
     at: datetime
     queue: QueueDepth
     workers: tuple[WorkerStatus, ...]
     providers: dict[str, ProviderHealth]
     disk: DiskStatus
+    clock: ClockStatus
     last_failures: tuple[FailedJob, ...]
 
 
@@ -63,6 +73,7 @@ async def collect_status(container: AsyncContainer) -> Status:
         workers=tuple(await (await container.get(WorkerRegistry)).all()),
         providers=await _providers(await container.get(ProviderLimits), await container.get(ProviderRegistry)),
         disk=await _disk(await container.get(DiskSpace)),
+        clock=_clock(await clock_offset(container)),
         last_failures=await _failures(await container.get(JobRepository), now),
     )
 
@@ -75,6 +86,7 @@ def status_body(status: Status) -> dict[str, Any]:
         "workers": [_worker_body(worker) for worker in status.workers],
         "providers": [_provider_body(id, health) for id, health in status.providers.items()],
         "disk": status.disk,
+        "clock": status.clock,
         "last_failures": status.last_failures,
     }
 
@@ -106,6 +118,10 @@ async def _disk(space: DiskSpace) -> DiskStatus:
     except StorageUnavailable:  # the check of the store says why; everything else can be shown
         return DiskStatus(None, space.floor_bytes, enough=False)
     return DiskStatus(room.free_bytes, room.floor_bytes, room.enough)
+
+
+def _clock(offset: ClockOffset) -> ClockStatus:
+    return ClockStatus(*(round(span.total_seconds(), 3) for span in (offset.ahead, offset.error)))
 
 
 async def _failures(jobs: JobRepository, now: datetime) -> tuple[FailedJob, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,11 +21,13 @@ from ...core.ports.media_service import MediaService
 from ...core.ports.media_store import MediaStore
 from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.ports.stats_service import StatsService
+from ...core.services.jobs.deadlines import JobDeadlines
 from ...core.services.maintenance.sweeper import Sweeper
 from ...core.services.support.concurrency import Supervisor
 from ..bootstrap import migrate_database, seed_quietly
 from ..config import Settings
 from ..container import make_container
+from ..process_clock import kept_clock
 from ..worker.worker import Worker
 
 _CHUNK_BYTES = 256 * 1024
@@ -129,7 +131,8 @@ class PhotoChanger:
                     slots=await container.get(SlotRepository),
                     stats=await container.get(StatsService),
                 )
-                async with _background(container, supervisor, workers=settings.workers > 0):
+                clock = nullcontext() if database is None else kept_clock(container, process="embedded")
+                async with clock, _background(container, supervisor, workers=settings.workers > 0):
                     yield app
         finally:
             await container.close()
@@ -137,9 +140,12 @@ class PhotoChanger:
 
 @asynccontextmanager
 async def _background(container: AsyncContainer, supervisor: Supervisor, *, workers: bool) -> AsyncIterator[None]:
-    """The sweeper and the workers on the event loop of the embedding program."""
-    sweeper = await container.get(Sweeper)
-    async with supervisor.supervised(sweeper.run(), name="sweeper"):
+    """Deadlines, sweeper and workers on the event loop of the embedding program."""
+    deadlines, sweeper = await container.get(JobDeadlines), await container.get(Sweeper)
+    async with (
+        supervisor.supervised(deadlines.run(), name="job deadlines"),
+        supervisor.supervised(sweeper.run(), name="sweeper"),
+    ):
         if not workers:
             yield
             return

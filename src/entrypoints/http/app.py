@@ -55,6 +55,7 @@ from .protocol.path_ids import handle_malformed_id
 from .protocol.problems import EXCEPTION_HANDLERS
 from .public.gallery import get_gallery
 from .public.results import get_media, get_result, get_thumbnail
+from .shutdown import Shutdown
 
 _DRAIN_BYTES = 128 * 1024 * 1024
 
@@ -154,6 +155,7 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         telemetry=await container.get(Telemetry),
         proxies=TrustedProxies(settings.trusted_proxies),
         hosts=hosts,
+        shutdown=await container.get(Shutdown),
     )
 
 

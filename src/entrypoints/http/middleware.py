@@ -27,12 +27,12 @@ from .protocol.forwarded import TrustedProxies, apply_forwarded
 from .protocol.hosts import AllowedHosts
 from .protocol.problems import problem, problem_response
 from .protocol.security_headers import security_headers
+from .shutdown import RETRY_AFTER_SECONDS, SHUTTING_DOWN, Shutdown
 
 _log = logging.getLogger("photochanger.http")
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _DRAIN_SECONDS = 5.0
-_RETRY_AFTER_SECONDS = 2
 
 _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Requested every few seconds by machines: their traces would bury the others."""
@@ -49,8 +49,10 @@ class RequestMiddleware:
         telemetry: Telemetry = NULL_TELEMETRY,
         proxies: TrustedProxies | None = None,
         hosts: AllowedHosts | None = None,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._app = app
+        self._shutdown = shutdown or Shutdown()
         self._telemetry = telemetry
         self._drain_bytes = drain_bytes
         self._proxies = proxies or TrustedProxies()
@@ -77,13 +79,16 @@ class RequestMiddleware:
 
     async def _answer(self, scope: Any, response: _Response) -> None:
         """Answer by the app, or by a problem where the app does not: no server may add an answer of its own."""
+        if self._shutdown.begun:
+            await response.refuse("shutting_down", SHUTTING_DOWN, RETRY_AFTER_SECONDS)
+            return
         if (refusal := self._hosts.refusal(scope)) is not None:
             await response.refuse("invalid_request", refusal)
             return
         try:
             await self._app(scope, response.receive, response.send)
         except asyncio.CancelledError:  # the server does not wait longer for its end
-            await response.refuse("queue_unavailable", "The service is shutting down.", _RETRY_AFTER_SECONDS)
+            await response.refuse("shutting_down", SHUTTING_DOWN, RETRY_AFTER_SECONDS)
             raise
         except Exception:
             if response.status is not None:
@@ -107,6 +112,7 @@ class _Response:
         self.is_disconnected = False
         """The app has seen that the client disconnected."""
 
+        self.ends_connection = False
         self._started_reading = False
         self._waits_for_continue = (_header(scope, b"expect") or b"").lower() == b"100-continue"
 
@@ -133,6 +139,7 @@ class _Response:
     async def refuse(self, code: str, detail: str, retry_after: int | None = None) -> None:
         """Send a problem, if no response has begun."""
         if self.status is None:
+            self.ends_connection = code == "shutting_down"
             body = problem(code, detail, retry_after=retry_after)
             await problem_response(body)(self._scope, self.receive, self.send)
 
@@ -145,7 +152,7 @@ class _Response:
             page=given.get(b"content-type", b"").startswith(b"text/html"),
             given=given,
         )
-        if self._unread:
+        if self._unread or self.ends_connection:
             headers.append((b"connection", b"close"))
         return {**message, "headers": headers}
 

@@ -25,6 +25,7 @@ from ...core.services.settings.service import SettingsService
 from ...core.services.support.concurrency import BackgroundTasks, Supervisor, cancel_and_wait, race
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
+from ..stop_limits import LONGEST_WORK
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -33,7 +34,8 @@ _OUTAGE_PAUSE = timedelta(seconds=1)
 MAX_ATTEMPTS = 5
 """After this many attempts that ended in an unforeseen error the job fails instead of being released again."""
 
-GRACE = timedelta(seconds=20)
+GRACE = LONGEST_WORK
+"""Longer than any window that can be set: a job ends at its own deadline."""
 
 
 class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,8 @@ class WorkerPool:
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._stopping = False
+        self._ends_at = 0.0
+        """When running jobs are released in a stop, by the clock of the event loop."""
 
     @property
     def concurrency(self) -> int:
@@ -94,8 +98,12 @@ class WorkerPool:
         """How many jobs run now."""
         return len(self._running)
 
-    def stop(self) -> None:
-        """Take no more jobs; `run` returns when the running jobs have ended or are released."""
+    def stop(self, grace: timedelta | None = None) -> None:
+        """Take no more jobs; `run` returns when the running jobs have ended or are released, after `grace` at the
+        latest. A further call may shorten it."""
+        grace = self._options.grace if grace is None else grace
+        ends_at = asyncio.get_running_loop().time() + grace.total_seconds()
+        self._ends_at = min(self._ends_at, ends_at) if self._stopping else ends_at
         self._stopping = True
         self._changed.set()
 
@@ -106,21 +114,26 @@ class WorkerPool:
         try:
             async with supervisor.guard(), supervisor.supervised(self._renew_leases(), name="lease renewal"):
                 await self._take_jobs()
-                await self._finish(self._options.grace)
+                await self._finish()
         finally:
-            await self._finish(timedelta(0))
+            await cancel_and_wait(*(task for _, task in self._running.values()))
             await self._processing.close()
 
     async def _take_jobs(self) -> None:
         with self._signals.work() as work:
+            after_outage = False
             while not self._stopping:
                 self._changed.clear()
                 free = self.concurrency - len(self._running)
                 claims: list[Claim] = []
                 if free > 0:
                     try:
+                        if after_outage:  # their leases may have expired: none of them must be acquired again
+                            await self._renew()
                         claims = await self._acquire(free)
+                        after_outage = False
                     except QueueUnavailable as error:
+                        after_outage = True
                         _log.warning("acquiring jobs failed: %s", error.detail)
                         await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
                         continue
@@ -187,25 +200,24 @@ class WorkerPool:
         """Keep the leases of running jobs; cancel the work on those that belong to another worker by now."""
         while True:
             await asyncio.sleep(self._options.lease.total_seconds() / 3)
-            claims = [claim for claim, _ in self._running.values()]
-            if not claims:
-                continue
             try:
-                ours = await self._queue.renew(claims, lease=self._options.lease)
+                await self._renew()
             except QueueUnavailable as error:
                 _log.warning("lease renewal failed: %s", error.detail)
-                continue
-            for claim in claims:
-                running = self._running.get(claim.job.id)
-                if claim.job.id not in ours and running is not None and running[0] is claim:
-                    _log.info("job %s cancelled: its lease was lost", claim.job.id)
-                    running[1].cancel()
 
-    async def _finish(self, grace: timedelta) -> None:
-        """Wait for the running jobs for `grace`, then cancel and release them."""
-        tasks = [task for _, task in self._running.values()]
-        if not tasks:
+    async def _renew(self) -> None:
+        claims = [claim for claim, _ in self._running.values()]
+        if not claims:
             return
-        if grace > timedelta(0):
-            await asyncio.wait(tasks, timeout=grace.total_seconds())
-        await cancel_and_wait(*tasks)
+        ours = await self._queue.renew(claims, lease=self._options.lease)
+        for claim in claims:
+            running = self._running.get(claim.job.id)
+            if claim.job.id not in ours and running is not None and running[0] is claim:
+                _log.info("job %s cancelled: its lease was lost", claim.job.id)
+                running[1].cancel()
+
+    async def _finish(self) -> None:
+        """Wait for the running jobs while the grace lasts."""
+        while self._running and (left := self._ends_at - asyncio.get_running_loop().time()) > 0:
+            self._changed.clear()
+            await race(asyncio.sleep(left), self._changed.wait())

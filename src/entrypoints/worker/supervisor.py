@@ -21,6 +21,7 @@ from ..diagnostics.readiness import require_worker
 from ..service_manager import VARIABLES
 from ..silence import TICK, Silence
 from ..stop_limits import WORKER_KILL_AFTER
+from .parent import stop_order
 
 _log = logging.getLogger("photochanger.serve")
 
@@ -68,6 +69,7 @@ class WorkerProcess:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._stopped_at: timedelta | None = None
+        self._kill_at = timedelta.max
         self._last_end = ""
         self.heard = False
         self._counters = RestartSafeCounters()
@@ -83,7 +85,7 @@ class WorkerProcess:
                     await self._clock.sleep(_RESTART_PAUSE)
                     continue
                 if self._stopped_at is not None:  # `stop` was called before there was a process to stop
-                    self.stop()
+                    self.stop(timedelta(0))
                 cause, how = await self._end_of(self._process)
                 self._counters.ended()
                 if self._stopped_at is None:
@@ -92,7 +94,7 @@ class WorkerProcess:
                     _log.error("worker process %s; restarting it", how)
                     await self._clock.sleep(_RESTART_PAUSE)
         finally:
-            self.stop()
+            self.stop(timedelta(0))
 
     async def _start(self) -> asyncio.subprocess.Process:
         # Its standard input is a pipe without data: it closes when this process ends, however that happens.
@@ -143,8 +145,8 @@ class WorkerProcess:
             limit = self._limit if self.heard else _START_LIMIT
             if silence.duration(now) >= limit:
                 return f"was silent for {limit.total_seconds():g} s"
-            if self._stopped_at is not None and now - self._stopped_at >= WORKER_KILL_AFTER:
-                return f"did not stop within {WORKER_KILL_AFTER.total_seconds():g} s"
+            if self._stopped_at is not None and now >= self._kill_at:
+                return f"did not stop within {(now - self._stopped_at).total_seconds():.0f} s"
 
     def families(self) -> list[MetricFamily]:
         """The metrics of the worker processes, including those that have ended."""
@@ -162,14 +164,18 @@ class WorkerProcess:
                 raise
             raise WorkerMissing(f"{error.detail} The one before {self._last_end}.") from None
 
-    def stop(self) -> None:
-        """Send the stop signal; `run` returns once the worker has released what it could not finish."""
+    def stop(self, left: timedelta) -> None:
+        """Have the worker stop; `run` returns once it has released what it could not finish.
+
+        `left`: the time for its running jobs. A further call may shorten it.
+        """
+        now = self._clock.monotonic()
         if self._stopped_at is None:
-            self._stopped_at = self._clock.monotonic()
+            self._stopped_at = now
+        self._kill_at = min(self._kill_at, now + left + WORKER_KILL_AFTER)
         process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+        if process is not None and process.returncode is None and process.stdin is not None:
+            process.stdin.write(stop_order(left))  # not a signal: a service manager may send that at any time
 
     def kill(self) -> None:
         """End the worker process and its children at once; safe from any thread."""

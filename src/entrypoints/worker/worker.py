@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from ...core.services.support.concurrency import Supervisor
 from ...core.services.webhooks.delivery import WebhookDelivery
@@ -18,10 +19,13 @@ class Worker:
         self._deliveries = deliveries
         self._heartbeat = heartbeat
 
-    def stop(self) -> None:
-        """Take no more work; `run` returns when running work has ended, or after its grace."""
-        self._pool.stop()
-        self._deliveries.stop()
+    def stop(self, grace: timedelta | None = None) -> None:
+        """Take no more work; `run` returns when running work has ended, or after its grace.
+
+        `grace` may be shortened by a further call; without it, each kind of work has its own.
+        """
+        self._pool.stop(grace)
+        self._deliveries.stop(grace)
 
     async def run(self) -> None:
         """Work until `stop` is called. Cancellation stops immediately, and so does an unforeseen error in any part,

@@ -221,7 +221,7 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
         big = "x" * 200_000
         while feed.subscribers == 2:
             await service.log_noise(big)
-            await until(stream, "job", event="attempt")
+            await until(stream, "job", event="reference")
         await service.ingest()
         await until(stream, "job", state="succeeded")
     writer.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from photochanger.entrypoints.http.middleware import RequestMiddleware
 from photochanger.entrypoints.http.protocol.security_headers import security_headers
 from photochanger.entrypoints.http.server import make_server
+from photochanger.entrypoints.http.shutdown import Shutdown
 
 from tests.support import photos
 from tests.support.http_server import (
@@ -311,7 +313,8 @@ async def test_requests_that_are_cut_by_the_end_of_the_server_are_answered(tmp_p
         begun.set()
         await asyncio.Event().wait()
 
-    server = make_server(RequestMiddleware(endless, drain_bytes=1024), stop_grace=timedelta(seconds=0))
+    server = make_server(RequestMiddleware(endless, drain_bytes=1024))
+    server.stop_grace = timedelta(0)
     listening = server.config.bind_socket()
     listening.listen()
     serves = asyncio.create_task(server.serve(sockets=[listening]))
@@ -321,7 +324,51 @@ async def test_requests_that_are_cut_by_the_end_of_the_server_are_answered(tmp_p
         server.should_exit = True
         answer = await client.answer()
         assert answer.status == 503
-        assert answer.problem["retry_after"] == 2
+        assert answer.problem["code"] == "shutting_down"
+        assert answer.problem["retry_after"] == 5
+        assert answer.headers["connection"] == "close"
+    await serves
+
+
+async def test_requests_that_arrive_while_the_server_stops_are_refused_with_a_problem() -> None:
+    begun, ends = asyncio.Event(), asyncio.Event()
+
+    async def held(scope: object, receive: object, send: Any) -> None:
+        begun.set()
+        await ends.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    shutdown = Shutdown()
+    app = RequestMiddleware(held, drain_bytes=1024, shutdown=shutdown)
+    server = make_server(app, shutdown=shutdown, linger=timedelta(hours=1))
+    listening = server.config.bind_socket()
+    port = listening.getsockname()[1]
+    listening.listen()
+    serves = asyncio.create_task(server.serve(sockets=[listening]))
+    async with connected(port) as idle, connected(port) as slow, connected(port) as busy:
+        await slow.send(GET[:10])
+        await idle.send(GET)
+        await begun.wait()
+        ends.set()
+        assert (await idle.answer()).status == 204  # and the connection is kept alive
+        begun.clear()
+        ends.clear()
+        await busy.send(GET)
+        await begun.wait()
+        server.should_exit = True
+        async with asyncio.timeout(120):
+            while not shutdown.begun:  # noqa: ASYNC110 - the server signals no change
+                await asyncio.sleep(0)
+        for client, rest in ((idle, GET), (slow, GET[10:])):
+            answer = await client.ask(rest)
+            assert answer.status == 503
+            assert (answer.problem["code"], answer.headers["retry-after"]) == ("shutting_down", "5")
+            assert answer.headers["connection"] == "close"
+        ends.set()
+        last = await busy.answer()
+        assert (last.status, last.headers["connection"]) == (204, "close")
+        shutdown.give_up()
     await serves
 
 

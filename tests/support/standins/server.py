@@ -285,6 +285,11 @@ class Held:
         else:
             self._loop.call_soon_threadsafe(self._go.set)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the call has come."""
+        return self._loop is not None
+
     async def __call__(self, exchange: Exchange) -> None:
         self._loop = asyncio.get_running_loop()
         await self._go.wait()

@@ -162,4 +162,4 @@ def test_no_secret_is_in_the_repository() -> None:
 
 
 def test_a_service_has_the_time_to_stop_that_it_needs() -> None:
-    assert {services()[name]["stop_grace_period"] for name in OURS} == {"60s"}
+    assert {services()[name]["stop_grace_period"] for name in OURS} == {"90s"}

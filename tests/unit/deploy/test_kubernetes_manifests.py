@@ -107,7 +107,7 @@ def test_a_pod_is_shut_in(name: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert spec["automountServiceAccountToken"] is False
-    assert spec["terminationGracePeriodSeconds"] == 60
+    assert spec["terminationGracePeriodSeconds"] == 90
     assert re.fullmatch(r"[a-z./]+:\d+\.\d+\.\d+@sha256:FILL-IN", only["image"])  # which no cluster takes as it stands
     assert "memory" in only["resources"]["limits"]
 

@@ -49,7 +49,8 @@ async def main(guard):
         guard.on_stop(stop.set)
         await work(guard, stop)
 
-with process_guard.ProcessGuard(grace=timedelta(seconds=grace), hang_limit=timedelta(seconds=hang_limit)) as guard:
+options = dict(grace=timedelta(seconds=grace), hang_limit=timedelta(seconds=hang_limit), hurry_grace=timedelta(days=1))
+with process_guard.ProcessGuard(**options | dict(OPTIONS)) as guard:
     run_async(main(guard))
 """
 
@@ -65,11 +66,20 @@ def guarded(
     exit_seconds: float = NEVER,
     hang_limit: float = NEVER,
     stderr: int = subprocess.PIPE,
+    options: str = "",
 ) -> Iterator[subprocess.Popen[str]]:
     """A process with this work, once it has said that it is ready; killed at the end if it is still there."""
     lines = "\n".join(f"    {line}" for line in work.strip().splitlines())
     process = subprocess.Popen(
-        (sys.executable, "-c", START + lines + END, loop, str(grace), str(exit_seconds), str(hang_limit)),
+        (
+            sys.executable,
+            "-c",
+            START + lines + END.replace("OPTIONS", options),
+            loop,
+            str(grace),
+            str(exit_seconds),
+            str(hang_limit),
+        ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -147,26 +157,75 @@ def test_the_second_signal_ends_a_process_at_once(loop: str) -> None:
         out, log = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 128 + signal.SIGINT
     assert out == "last act\n"
-    assert "second stop signal" in log
-
-
-def test_a_process_that_does_not_insist_takes_further_signals_for_the_first_one() -> None:
-    work = "guard._insists = False\nsay('ready')\nawait stop.wait()\nsay('stopping')\n"
-    work += "await asyncio.to_thread(sys.stdin.readline)"
-    with guarded(work) as process:
-        assert process.stdout is not None
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout.readline() == "stopping\n"
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGINT)
-        _, log = process.communicate("go on\n", timeout=HANG_SECONDS)
-    assert (process.returncode, log) == (0, "")
+    assert "a further stop signal" in log
 
 
 def test_a_signal_before_there_is_anything_to_stop_is_not_lost() -> None:
     work = "os.kill(os.getpid(), 15)\nwhile not guard._stopping: await asyncio.sleep(0)\n"
     work += "again = asyncio.Event()\nguard.on_stop(again.set)\nsay('ready')\nawait again.wait()"
     with guarded(work) as process:
+        assert ended(process) == (0, "")
+
+
+HURRY = """
+guard.on_stop(lambda: say("stopping"), hurry=lambda: (say("hurrying"), stop.set()))
+say("ready")
+await stop.wait()
+"""
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@ON_BOTH_LOOPS
+def test_a_second_signal_hurries_a_process_that_can(loop: str) -> None:
+    with guarded(HURRY, loop=loop) as process:
+        process.send_signal(signal.SIGINT)
+        assert next_line(process) == "stopping"
+        process.send_signal(signal.SIGINT)
+        assert next_line(process) == "hurrying"
+        assert ended(process) == (0, "")
+
+
+def test_a_process_that_does_not_hurry_is_ended_by_the_third_signal() -> None:
+    with guarded(HURRY.replace(", stop.set()", "")) as process:
+        for said in ("stopping", "hurrying"):
+            process.send_signal(signal.SIGTERM)
+            assert next_line(process) == said
+        process.send_signal(signal.SIGTERM)
+        status, log = ended(process)
+    assert status == 128 + signal.SIGTERM
+    assert "a further stop signal" in log
+
+
+def test_a_process_that_does_not_hurry_is_ended_after_its_grace() -> None:
+    with guarded(HURRY.replace(", stop.set()", ""), options=f"hurry_grace=timedelta(seconds={SHORT})") as process:
+        for said in ("stopping", "hurrying"):
+            process.send_signal(signal.SIGTERM)
+            assert next_line(process) == said
+        status, log = ended(process)
+    assert status == 0
+    assert "stopping takes too long" in log
+
+
+@ON_BOTH_LOOPS
+def test_a_process_that_takes_no_signals_is_stopped_in_another_way(loop: str) -> None:
+    work = """
+say("ready")
+await asyncio.to_thread(os.read, 0, 1)
+say("still here")
+guard.stop()
+await stop.wait()
+"""
+    with guarded(work, loop=loop, options="signals=False") as process:
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert process.stdin is not None
+        process.stdin.write("x")
+        process.stdin.flush()
+        assert next_line(process) == "still here"
         assert ended(process) == (0, "")
 
 

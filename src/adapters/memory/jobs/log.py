@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Collection
 from uuid import UUID
 
-from ....core.domain.job import JobEvent, LogEntry
+from ....core.domain.job import JobEvent, LogEntry, LogEvent
 from ..database import MemoryDatabase
 
 
@@ -23,7 +23,7 @@ class MemoryJobLog:
 
     async def entries(self, job_id: UUID) -> list[LogEntry]:
         entries = (event.entry for event in self._db.events if event.entry.job_id == job_id)
-        return sorted(entries, key=lambda entry: entry.at)
+        return sorted(entries, key=lambda entry: (entry.at, entry.event is LogEvent.FINALIZED))
 
     async def events(self, *, after: int, limit: int) -> list[JobEvent]:
         start = bisect_right(self._db.events, after, key=lambda event: event.id)

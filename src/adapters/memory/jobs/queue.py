@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,12 +18,14 @@ from ....core.domain.job import (
     Job,
     JobSpec,
     JobState,
+    LogEntry,
     LogEvent,
     Outcome,
     QueueDepth,
     Result,
     acquire,
     can_acquire,
+    end_late_call,
     release,
     replace_result,
     timed_out,
@@ -40,11 +42,13 @@ class MemoryJobQueue:
         self._audit = audit
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
-        if job.idempotency_key is not None:
-            for other in self._db.jobs.values():
-                if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
-                    return other
+        if (stored := self._db.jobs.get(job.id)) is not None:
+            return stored
         now = self._db.clock.now()
+        if job.idempotency_key is not None and (holder := self._key_holder(job)) is not None:
+            if not holder.state.finalized or holder.result is not None or holder.may_get_late_picture(now):
+                return holder
+            self._db.jobs[holder.id] = end_late_call(holder)
         if (twin := self._abandoned_twin(job, now)) is not None:
             return self._db.keep(msgspec.structs.replace(twin, abandoned_at=None), LogEvent.JOINED)
         active = [other.expires_at for other in self._live() if other.expires_at > now]
@@ -93,25 +97,47 @@ class MemoryJobQueue:
         return True
 
     async def mark_finalized(
-        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+        self,
+        job_id: UUID,
+        outcome: Outcome,
+        *,
+        claim: Claim | None,
+        audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry] = (),
     ) -> bool:
         job = self._db.jobs.get(job_id)
         if job is None:
             return False
         if job.state.finalized:
-            return outcome.result is not None and outcome.result == job.result
+            return job.outcome is outcome or (outcome.result is not None and outcome.result == job.result)
         if claim is not None and self._claimed(claim) is None:
             return False
         self._audit.write(audit)
+        for entry in attempts:
+            self._db.log(entry)
         self._db.end(job, outcome)
         return True
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         job = self._db.jobs.get(job_id)
+        if job is not None and job.result == result:
+            return True
         if job is None or job.state is not JobState.TIMED_OUT or not job.knows_guest or job.result != replaces:
             return False
         self._db.keep(replace_result(job, result), LogEvent.RESCUED)
+        self._db.wake(job_id)
         return True
+
+    async def keep_late_call(self, claim: Claim, *, lease: timedelta) -> bool:
+        if (job := self._with_late_call(claim)) is None:
+            return False
+        self._db.jobs[job.id] = msgspec.structs.replace(job, late_call_until=self._db.clock.now() + lease)
+        return True
+
+    async def end_late_call(self, claim: Claim) -> None:
+        if (job := self._with_late_call(claim)) is not None:
+            self._db.jobs[job.id] = end_late_call(job)
+            self._db.wake(job.id)
 
     async def release(self, claim: Claim) -> bool:
         if (job := self._claimed(claim)) is None:
@@ -147,10 +173,23 @@ class MemoryJobQueue:
             if other.slot_id == job.slot_id
             and other.photo.file.sha256 == job.photo.file.sha256
             and other.abandoned_at is not None
-            and other.expires_at > now
-            and (not other.state.finalized or other.state is JobState.SUCCEEDED)
+            and (
+                (other.expires_at > now and (not other.state.finalized or other.state is JobState.SUCCEEDED))
+                or other.may_get_late_picture(now)
+            )
         ]
         return max(found, key=lambda other: (other.created_at, other.id), default=None)
+
+    def _key_holder(self, job: JobSpec) -> Job | None:
+        for other in self._db.jobs.values():
+            if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
+                return other
+        return None
+
+    def _with_late_call(self, claim: Claim) -> Job | None:
+        job = self._db.jobs.get(claim.job.id)
+        has_one = job is not None and job.attempt == claim.attempt and job.late_call_until is not None
+        return job if has_one else None
 
     def _live(self) -> list[Job]:
         return [job for job in self._db.jobs.values() if not job.state.finalized]

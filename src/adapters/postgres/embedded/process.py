@@ -1,10 +1,23 @@
-"""The end of a process that may have been started by another one."""
+"""The end of processes that may have been started by another one."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import select
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+_log = logging.getLogger("photochanger.postgres")
+
+_PROCESSES = Path("/proc")
+_PROGRAM = "postgres"
+_KILL_LIMIT = timedelta(seconds=5)
+"""How long killed processes may take to end: one that waits for a disk does not end before."""
 
 
 async def end_of_process(pid: int) -> None:
@@ -22,6 +35,51 @@ async def end_of_process(pid: int) -> None:
         loop.remove_reader(process)
         os.close(process)
     _take(pid)
+
+
+def works_in(pid: int, data: Path) -> bool:
+    """Whether a process has this folder as its working directory, as a server and its children have their data."""
+    try:
+        return (_PROCESSES / str(pid) / "cwd").samefile(data)
+    except OSError:
+        return False
+
+
+def end_orphans(data: Path) -> None:
+    """Kill what a killed server has left running on this data; a new one cannot start before they have ended.
+
+    They notice by themselves that their server is gone, but only after seconds. Without a server their memory is of no
+    use to anyone, so a kill loses nothing. Call it only where no server runs on the data. Does nothing on systems
+    without `/proc`.
+    """
+    with contextlib.ExitStack() as opened:
+        killed: list[int] = []
+        for pid in _orphans(data):
+            with contextlib.suppress(ProcessLookupError):
+                process = os.pidfd_open(pid)
+                opened.callback(os.close, process)
+                if works_in(pid, data):  # still the same process: its number was not given to another one meanwhile
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
+                    killed.append(process)
+        if killed:
+            _log.warning("%d processes of an embedded PostgreSQL that was killed were left; ended them", len(killed))
+        for process in killed:
+            select.select([process], [], [], _KILL_LIMIT.total_seconds())
+
+
+def _orphans(data: Path) -> Iterator[int]:
+    if not _PROCESSES.is_dir():
+        return
+    for name in os.listdir(_PROCESSES):
+        if name.isdecimal() and works_in(pid := int(name), data) and _program(pid) == _PROGRAM:
+            yield pid
+
+
+def _program(pid: int) -> str:
+    try:
+        return (_PROCESSES / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _take(pid: int) -> None:

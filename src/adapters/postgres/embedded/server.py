@@ -16,6 +16,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from psycopg import sql
 from ...private_folder import close_file, make_private
 from ...system_clock import SYSTEM_CLOCK
 from .access import ROLE, client_arguments, password_file, require_password
-from .process import end_of_process
+from .process import end_of_process, end_orphans, works_in
 from .programs import EmbeddedServerError, as_account, find_programs, unprivileged_account
 
 _log = logging.getLogger("photochanger.postgres")
@@ -54,6 +55,10 @@ _SETTINGS = {
     "autovacuum_naptime": "10s",
     "wal_compression": "pglz",  # after a checkpoint each page is logged whole, and old pages take in new jobs
 }
+if sys.platform == "linux":
+    _SETTINGS["recovery_init_sync_method"] = (
+        "syncfs"  # after a crash: one call instead of one for each file of the data
+    )
 
 
 class EmbeddedServer:
@@ -230,6 +235,8 @@ def _launch(folder: Path) -> str:
             os.chown(data, account.pw_uid, account.pw_gid)
     socket_folder = _socket_folder(folder, account)
     log = folder / "postgres.log"
+    if not (lines := _pid_file(folder)) or not _is_server(int(lines[0]), folder):
+        end_orphans(data)
     directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # The account may not enter the folders above the data; it gets the data folder by descriptor.
@@ -316,10 +323,7 @@ def _is_server(pid: int, folder: Path) -> bool:
     """Whether this process is the server of the folder. It works in its data; its password may be lost."""
     if not Path("/proc/self/cwd").exists():
         return _running(folder) is not None
-    try:
-        return Path(f"/proc/{pid}/cwd").samefile(_data(folder))
-    except OSError:
-        return False
+    return works_in(pid, _data(folder))
 
 
 def _socket_folder(folder: Path, account: pwd.struct_passwd | None) -> str:

@@ -26,7 +26,7 @@ _LOCK = "select finalized_at, erased_at from photochanger.jobs where id = %(id)s
 _WITHOUT_GUEST = """
     metadata = '{}'::jsonb, idempotency_key = null, trace = null, sha256 = '',
     photo = jsonb_set(photo, '{file,sha256}', '""'::jsonb), error_detail = null, inline_preview = null,
-    provider_job_reference = null, provider_job_entry = null
+    provider_job_reference = null, provider_job_entry = null, late_call_until = null
 """
 
 _ERASE = f"""
@@ -107,7 +107,7 @@ class PostgresGuestData:
             ends = row.finalized_at is None
             if row.erased_at is None:
                 if ends:
-                    end = finalize_batch([End(job_id, outcome, None, None)])
+                    end = finalize_batch([End(job_id, outcome)])
                     await connection.exec_driver_sql(queue_sql.FINALIZE, {"batch": end})
                 parameters = {"id": job_id, "at": at, "at_json": msgspec.json.encode(at).decode()}
                 await connection.exec_driver_sql(_ERASE, parameters)

@@ -15,11 +15,14 @@ from ..database import Database
 from ..schema import processing_logs
 from . import queries
 
+# An attempt that a worker notes after its job was ended elsewhere belongs before that end.
 _APPEND = """
 insert into photochanger.processing_logs (job_id, at, event, detail)
-select entries.job_id, entries.at, entries.event, entries.detail
+select entries.job_id,
+    case when entries.event = 'attempt' then least(entries.at, jobs.finalized_at) else entries.at end,
+    entries.event, entries.detail
 from jsonb_to_recordset(%(entries)s::jsonb) as entries (job_id uuid, at timestamptz, event text, detail jsonb)
-where exists (select from photochanger.jobs where jobs.id = entries.job_id and jobs.erased_at is null)
+join photochanger.jobs on jobs.id = entries.job_id and jobs.erased_at is null
 """
 
 
@@ -37,7 +40,7 @@ class PostgresJobLog:
         query = (
             select(processing_logs)
             .where(processing_logs.c.job_id == job_id)
-            .order_by(processing_logs.c.at, processing_logs.c.id)
+            .order_by(processing_logs.c.at, processing_logs.c.event == LogEvent.FINALIZED, processing_logs.c.id)
         )
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
@@ -52,6 +55,7 @@ class PostgresJobLog:
                 LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail),
                 row.slot_id,
                 JobSource(row.source),
+                row.after_end,
             )
             for row in rows
         ]

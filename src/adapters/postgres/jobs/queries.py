@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, func, literal_column, not_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, case, exists, false, func, literal_column, not_, select, true, tuple_
 
-from ....core.domain.job import Job, JobFilter, JobOrder, JobSource, JobState
+from ....core.domain.job import Job, JobFilter, JobOrder, JobSource, JobState, LogEvent
 from ....core.domain.pagination import Page, Position
 from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
@@ -112,9 +112,14 @@ def last_jobs(*, since: datetime) -> Select[Any]:
 
 
 def events(*, after: int, limit: int) -> Select[Any]:
-    """Log entries with a higher id, with slot and source of their jobs."""
+    """Log entries with a higher id, with slot and source of their jobs, and whether an attempt came after the end."""
+    end = processing_logs.alias("ends")
+    ended = exists().where(
+        end.c.job_id == processing_logs.c.job_id, end.c.id < processing_logs.c.id, end.c.event == LogEvent.FINALIZED
+    )
+    after_end = case((processing_logs.c.event == LogEvent.ATTEMPT, ended), else_=false())
     return (
-        select(processing_logs, jobs.c.slot_id, jobs.c.source)
+        select(processing_logs, jobs.c.slot_id, jobs.c.source, after_end.label("after_end"))
         .join_from(processing_logs, jobs, jobs.c.id == processing_logs.c.job_id)
         .where(processing_logs.c.id > after)
         .order_by(processing_logs.c.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,7 +14,17 @@ from psycopg.rows import dict_row
 
 from ....core.domain.audit import AuditEntry
 from ....core.domain.errors import JobNotFound, QueueFull
-from ....core.domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, Claim, Job, JobSpec, Outcome, QueueDepth, Result
+from ....core.domain.job import (
+    SYNC_TIMEOUT_CODE,
+    SYNC_TIMEOUT_DETAIL,
+    Claim,
+    Job,
+    JobSpec,
+    LogEntry,
+    Outcome,
+    QueueDepth,
+    Result,
+)
 from ....core.domain.stats.summary import outcome_of
 from ..database import Database
 from . import queue_sql
@@ -37,8 +47,9 @@ class End(NamedTuple):
 
     job_id: UUID
     outcome: Outcome
-    claim: Claim | None
-    audit: AuditEntry | None
+    claim: Claim | None = None
+    audit: AuditEntry | None = None
+    attempts: Collection[LogEntry] = ()
 
 
 class PostgresJobQueue:
@@ -86,9 +97,15 @@ class PostgresJobQueue:
         return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
 
     async def mark_finalized(
-        self, job_id: UUID, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+        self,
+        job_id: UUID,
+        outcome: Outcome,
+        *,
+        claim: Claim | None,
+        audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry] = (),
     ) -> bool:
-        return bool(await self._finalizing.call(End(job_id, outcome, claim, audit)))
+        return bool(await self._finalizing.call(End(job_id, outcome, claim, audit, attempts)))
 
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         parameters = {
@@ -99,6 +116,14 @@ class PostgresJobQueue:
             "replaces": stem(replaces.file.key.name) if replaces else None,
         }
         return bool(await self._others.call(_Statement(queue_sql.RESCUE, parameters)))
+
+    async def keep_late_call(self, claim: Claim, *, lease: timedelta) -> bool:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt, "lease": lease}
+        return bool(await self._others.call(_Statement(queue_sql.KEEP_LATE_CALL, parameters)))
+
+    async def end_late_call(self, claim: Claim) -> None:
+        parameters = {"id": claim.job.id, "attempt": claim.attempt}
+        await self._others.call(_Statement(queue_sql.END_LATE_CALL, parameters))
 
     async def release(self, claim: Claim) -> bool:
         parameters = {"id": claim.job.id, "attempt": claim.attempt}
@@ -155,6 +180,7 @@ def _finalize_item(number: int, end: End) -> dict[str, Any]:
         "attempt": end.claim.attempt if end.claim else None,
         "counted_as": outcome_of(end.outcome.failure_reason),
         "audit": end.audit,
+        "attempts": list(end.attempts),
     }
 
 

@@ -96,14 +96,21 @@ logged as (
 select id from noted
 """
 
+# The lease with which a job times out, where its worker may still have a call that late rescue waits for: the job keeps
+# its idempotency key until then.
+_LATE_CALL = """
+    case when jobs.state = 'processing' and jobs.lease_until > now() and (jobs.route -> 'late_rescue')::boolean
+        then jobs.lease_until end
+"""
+
 # The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
 # is a subquery, not a join, so that it reads by id, and only for ends that are not done: a join may scan the table.
 # The lock in `outbox` leaves out a webhook that is being removed concurrently: a reference to it would fail, and with
 # it the end of the job.
-FINALIZE = """
+FINALIZE = f"""
 with given as (
     select (item ->> 'number')::int as number, item ->> 'counted_as' as counted_as,
-        nullif(item -> 'audit', 'null') as audit, fields.*
+        nullif(item -> 'audit', 'null') as audit, item -> 'attempts' as attempts, fields.*
     from jsonb_array_elements(%(batch)s::jsonb) as item,
         jsonb_populate_record(null::photochanger.jobs, item) as fields
 ),
@@ -113,13 +120,17 @@ done as (
         error_code = given.error_code, error_detail = given.error_detail, provider_id = given.provider_id,
         operation_id = given.operation_id, result = given.result, result_stem = given.result_stem,
         result_expires_at = given.result_expires_at,
-        idempotency_key = case when given.result is null then null else jobs.idempotency_key end,
+        late_call_until = case when given.state = 'timed_out' then {_LATE_CALL} end,
+        idempotency_key = case
+            when given.result is not null or (given.state = 'timed_out' and {_LATE_CALL} is not null)
+                then jobs.idempotency_key
+        end,
         worker = null, lease_until = null
     from given
     where jobs.id = given.id and jobs.finalized_at is null
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
     returning given.number, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
-        given.attempt, given.provider_id, given.counted_as, given.audit
+        given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts
 ),
 audited as (
     insert into photochanger.audit_log
@@ -128,7 +139,16 @@ audited as (
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
-    select id, finalized_at, 'finalized', jsonb_build_object('state', state, 'attempt', attempt) from done
+    select id, at, event, detail
+    from (
+        select done.number, entry.place, done.id, least((value ->> 'at')::timestamptz, done.finalized_at) as at,
+            value ->> 'event' as event, value -> 'detail' as detail
+        from done, jsonb_array_elements(done.attempts) with ordinality as entry (value, place)
+        union all
+        select number, null, id, finalized_at, 'finalized', jsonb_build_object('state', state, 'attempt', attempt)
+        from done
+    ) as lines
+    order by number, place nulls last
 ),
 counted as (
     insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)
@@ -151,7 +171,13 @@ ours as (
     union all
     select number from given
     where number not in (select number from done)
-        and result_stem = (select jobs.result_stem from photochanger.jobs where jobs.id = given.id)
+        and (
+            select case
+                when given.result_stem is null then jobs.finalized_at = given.finalized_at and jobs.state = given.state
+                else jobs.result_stem = given.result_stem
+            end
+            from photochanger.jobs where jobs.id = given.id
+        )
 )
 select ours.number from ours left join notified on true
 """
@@ -159,7 +185,8 @@ select ours.number from ours left join notified on true
 RESCUE = """
 with rescued as (
     update photochanger.jobs
-    set result = %(result)s::jsonb, result_stem = %(stem)s, result_expires_at = %(expires_at)s, result_purged_at = null
+    set result = %(result)s::jsonb, result_stem = %(stem)s, result_expires_at = %(expires_at)s, result_purged_at = null,
+        late_call_until = null
     where id = %(id)s and state = 'timed_out' and result_stem is not distinct from %(replaces)s
         and erased_at is null and forgotten_at is null
     returning id
@@ -167,8 +194,32 @@ with rescued as (
 logged as (
     insert into photochanger.processing_logs (job_id, at, event)
     select id, now(), 'rescued' from rescued
+),
+notified as (
+    select pg_notify('photochanger_finalized', id::text) from rescued
 )
-select id from rescued
+select rescued.id from rescued left join notified on true
+union all
+select id from photochanger.jobs where id = %(id)s and state = 'timed_out' and result_stem = %(stem)s
+"""
+
+KEEP_LATE_CALL = """
+update photochanger.jobs set late_call_until = now() + %(lease)s
+where id = %(id)s and attempt = %(attempt)s and late_call_until is not null
+returning id
+"""
+
+END_LATE_CALL = """
+with ended as (
+    update photochanger.jobs
+    set late_call_until = null, idempotency_key = case when result_stem is not null then idempotency_key end
+    where id = %(id)s and attempt = %(attempt)s and late_call_until is not null
+    returning id
+),
+notified as (
+    select pg_notify('photochanger_finalized', id::text) from ended
+)
+select ended.id from ended left join notified on true
 """
 
 RELEASE = """
@@ -208,7 +259,9 @@ with late as (
 ended as (
     update photochanger.jobs
     set state = 'timed_out', finalized_at = now(), failure_reason = 'timeout', error_code = %(error_code)s,
-        error_detail = %(error_detail)s, idempotency_key = null, worker = null, lease_until = null
+        error_detail = %(error_detail)s, late_call_until = {_LATE_CALL},
+        idempotency_key = case when {_LATE_CALL} is not null then jobs.idempotency_key end,
+        worker = null, lease_until = null
     from late
     where jobs.id = late.id
     returning {JOB_COLUMNS}

@@ -20,7 +20,7 @@ JOB_COLUMNS = """
     jobs.metadata, jobs.idempotency_key, jobs.trace,
     jobs.state, jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.provider_job_reference,
     jobs.provider_job_entry, jobs.result_purged_at, jobs.abandoned_at, jobs.erased_at,
-    jobs.forgotten_at,
+    jobs.forgotten_at, jobs.late_call_until,
     jobs.finalized_at, jobs.failure_reason, jobs.error_code, jobs.error_detail, jobs.provider_id, jobs.operation_id,
     jobs.result
 """

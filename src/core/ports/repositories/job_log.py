@@ -13,11 +13,14 @@ class JobLog(Protocol):
     """Append-only log entries of all jobs. Every method may raise QueueUnavailable."""
 
     async def append(self, entries: Collection[LogEntry]) -> None:
-        """Append entries; those of jobs that were erased or do not exist any more are dropped."""
+        """Append entries; those of jobs that were erased or do not exist any more are dropped.
+
+        An attempt of a job that has ended gets the moment of that end where its own is later.
+        """
         ...
 
     async def entries(self, job_id: UUID) -> list[LogEntry]:
-        """The entries of a job, oldest first; none for an unknown job."""
+        """The entries of a job, oldest first, attempts before the end; none for an unknown job."""
         ...
 
     async def events(self, *, after: int, limit: int) -> list[JobEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from ...domain.job import (
     FailureReason,
     Job,
     JobState,
+    LogEntry,
     Outcome,
     Result,
     finalize,
@@ -31,6 +32,7 @@ from ...ports.media_store import MediaStore
 from ...ports.provider import ProviderError
 from ...ports.telemetry import Telemetry
 from ..media.result_pictures import ResultPictures
+from ..media.storage_retry import StorageRetry
 from ..settings.service import SettingsService
 from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
@@ -42,7 +44,7 @@ _T = TypeVar("_T")
 
 _RETRY_PAUSE = timedelta(milliseconds=200)
 _STATE_OF = {FailureReason.TIMEOUT: JobState.TIMED_OUT, FailureReason.CANCELLED: JobState.CANCELLED}
-_ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR})
+_ANSWERED_BY_FALLBACK = frozenset({FailureReason.TIMEOUT, FailureReason.PROVIDER_ERROR, FailureReason.STORAGE_ERROR})
 
 
 class JobCompletion:
@@ -75,9 +77,19 @@ class JobCompletion:
         self._ends = TaskSet()
 
     async def finalize_job(
-        self, claim: Claim, picture: StoredPicture, *, provider_id: str, operation_id: str
+        self,
+        claim: Claim,
+        picture: StoredPicture,
+        *,
+        provider_id: str,
+        operation_id: str,
+        attempts: Collection[LogEntry] = (),
+        discard: bool = True,
     ) -> Job | None:
-        """End a claimed job with its picture; the picture is removed where the job was finalized already."""
+        """End a claimed job with its picture; `discard` removes the picture where the job was finalized already.
+
+        `attempts` are written to the processing log before the end, in its transaction.
+        """
 
         async def succeed() -> Job | None:
             result = await self._result(claim.job, picture, fallback=False)
@@ -88,7 +100,7 @@ class JobCompletion:
                 operation_id=operation_id,
                 result=result,
             )
-            return await self._end(claim.job, outcome, claim=claim)
+            return await self._end(claim.job, outcome, claim=claim, attempts=attempts, discard=discard)
 
         return await self._to_the_end(claim.job, succeed())
 
@@ -103,10 +115,12 @@ class JobCompletion:
         provider_id: str | None = None,
         operation_id: str | None = None,
         audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry] = (),
     ) -> Job | None:
         """End a job without its picture; the slot's failure answer is made and stored where it is a picture.
 
-        With a claim only while it is valid. The audit entry is written in the transaction that ends the job.
+        With a claim only while it is valid. The audit entry is written in the transaction that ends the job, and so are
+        `attempts`, before the end.
         """
         picture = await self._fallback_picture(job) if reason in _ANSWERED_BY_FALLBACK else None
 
@@ -122,7 +136,7 @@ class JobCompletion:
                 operation_id=operation_id,
                 result=result,
             )
-            return await self._end(job, outcome, claim=claim, audit=audit)
+            return await self._end(job, outcome, claim=claim, audit=audit, attempts=attempts)
 
         return await self._to_the_end(job, end())
 
@@ -136,10 +150,11 @@ class JobCompletion:
         """The failure answer where it is a picture; None also where it cannot be made in time."""
         if job.route.failure_answer is FailureAnswer.ERROR:
             return None
+        retry = StorageRetry(self._clock, what=f"failure answer of job {job.id}", until=job.expires_at)
         try:
             async with self._clock.timeout_at(job.expires_at):
-                data = await self._fallback.picture_for(job)
-                return await self._pictures.store(job.id, data, limits=self._fallback.limits)
+                data = await retry.run(lambda: self._fallback.picture_for(job))
+                return await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None
@@ -153,15 +168,26 @@ class JobCompletion:
         return Result(picture, result_expires_at(self._clock.now(), retention), fallback)
 
     async def _end(
-        self, job: Job, outcome: Outcome, *, claim: Claim | None, audit: AuditEntry | None = None
+        self,
+        job: Job,
+        outcome: Outcome,
+        *,
+        claim: Claim | None,
+        audit: AuditEntry | None = None,
+        attempts: Collection[LogEntry],
+        discard: bool = True,
     ) -> Job | None:
         """Compare-and-set; removes the picture of an end that came second, and the files of a job that has ended.
 
         Where QueueUnavailable leaves it open whether the end was recorded, the picture is kept: the sweeper removes
         it if no job owns it.
         """
-        if not await self._retry(job, lambda: self._queue.mark_finalized(job.id, outcome, claim=claim, audit=audit)):
-            if outcome.result is not None:
+
+        async def mark() -> bool:
+            return await self._queue.mark_finalized(job.id, outcome, claim=claim, audit=audit, attempts=attempts)
+
+        if not await self._retry(job, mark):
+            if outcome.result is not None and discard:
                 await self._pictures.discard(outcome.result.picture)
             return None
         self._telemetry.job_ended(job.slot_id, job.source, outcome.failure_reason)

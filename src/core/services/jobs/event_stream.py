@@ -3,6 +3,7 @@ some.
 
 Events are entries of the processing log, so a subscriber that reconnects gets what it missed. Ids are assigned before
 their rows become visible; the reader therefore remembers up to which id nothing is missing, and reads from there.
+Attempts that were written after the end of their job are not sent: a subscriber has closed that job.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ class EventStream:
         events = await self._job_log.events(after=after, limit=MAX_MISSED + 1)
         if len(events) > MAX_MISSED or after > await self._job_log.last_event():
             return EventBatch(resume=low, reset=True)
-        return EventBatch(resume=low, events=tuple(events))
+        return EventBatch(resume=low, events=_sent(events))
 
     async def _read(self, log: _SeenLog) -> None:
         with self._signals.any_change() as any_change:
@@ -196,10 +197,15 @@ class EventStream:
     def _publish(self, events: Collection[JobEvent], depth: QueueDepth, log: _SeenLog) -> None:
         changed = depth if depth != self._depth else None
         self._depth = depth
-        if events or changed is not None:
-            batch = EventBatch(resume=log.low, events=tuple(events), depth=changed)
+        sent = _sent(events)
+        if sent or changed is not None:
+            batch = EventBatch(resume=log.low, events=sent, depth=changed)
             for subscriber in tuple(self._subscribers):
                 subscriber.publish(batch)
+
+
+def _sent(events: Collection[JobEvent]) -> tuple[JobEvent, ...]:
+    return tuple(event for event in events if not event.after_end)
 
 
 class _SeenLog:

@@ -1,4 +1,4 @@
-"""Maintenance of jobs: deadlines that passed without a worker, guests' data that has expired, previews not fetched."""
+"""Maintenance of jobs: overdue ones, guests' data that has expired, previews not fetched."""
 
 from __future__ import annotations
 
@@ -6,55 +6,42 @@ from datetime import timedelta
 
 from ...domain.guest_data import ERASED_AGAIN_AFTER
 from ...ports.clock import Clock
-from ...ports.job_queue import JobQueue
 from ...ports.repositories.guest_data import GuestData
 from ...ports.repositories.result_index import ResultIndex
-from ...ports.telemetry import Telemetry
 from ..maintenance.task import BATCH, MaintenanceTask, in_batches
 from ..settings.service import SettingsService
-from ..support.null_telemetry import NULL_TELEMETRY
+from .deadlines import JobDeadlines
 from .guest_files import GuestFiles
 
 _PREVIEW_LIFE = timedelta(minutes=5)
 
 
 class JobExpiry:
-    """Ends jobs at their deadline and deletes what has expired."""
+    """Deletes what has expired; also ends overdue jobs, for a sweep while no service runs."""
 
     def __init__(
         self,
-        queue: JobQueue,
+        deadlines: JobDeadlines,
         results: ResultIndex,
         guests: GuestData,
         files: GuestFiles,
         settings: SettingsService,
         clock: Clock,
-        *,
-        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        self._queue = queue
+        self._deadlines = deadlines
         self._results = results
         self._guests = guests
         self._files = files
         self._settings = settings
         self._clock = clock
-        self._telemetry = telemetry
 
     def tasks(self) -> list[MaintenanceTask]:
         """The tasks, the most urgent first."""
         return [
-            MaintenanceTask("jobs_timed_out", lambda: in_batches(self._time_out)),
+            MaintenanceTask("jobs_timed_out", self._deadlines.end_overdue),
             MaintenanceTask("guests", lambda: in_batches(self._forget_guests)),
             MaintenanceTask("previews", self._delete_previews),
         ]
-
-    async def _time_out(self) -> int:
-        ended = await self._queue.release_expired(limit=BATCH)
-        for job in ended:
-            self._telemetry.job_ended(job.slot_id, job.source, job.failure_reason)
-        for job in ended:
-            await self._files.delete_photo(job)
-        return len(ended)
 
     async def _forget_guests(self) -> int:
         now = self._clock.now()

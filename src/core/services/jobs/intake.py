@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from ...domain.deadlines import storage_patience
 from ...domain.errors import SlotDisabled
 from ...domain.ids import new_id
 from ...domain.media import ImageLimits, MediaKind, Photo
 from ...domain.slots.slot import Slot
 from ...ports.clock import Clock
 from ...ports.repositories.slot_repository import SlotRepository
+from ..media.storage_retry import StorageRetry
 from ..media.upload import UploadReceiver
 from ..settings.service import SettingsService
 from ..support.concurrency import gather_in_order
@@ -26,8 +28,18 @@ class PhotoIntake:
 
     async def admit(self, slot_id: str) -> Slot:
         """The slot if it accepts photos; SlotNotFound, SlotDisabled, StorageUnavailable for too little disk space."""
-        slot, _ = await gather_in_order(self._enabled(slot_id), self._uploads.require_room())
+        retry = await self._storage_retry()
+        slot, _ = await gather_in_order(self._enabled(slot_id), self._uploads.require_room(retry))
         return slot
+
+    async def _storage_retry(self) -> StorageRetry:
+        window = (await self._settings.current()).sync_response
+        return StorageRetry(
+            self._clock,
+            what="a photo that arrives",
+            until=self._clock.now() + window,
+            patience=storage_patience(window),
+        )
 
     async def _enabled(self, slot_id: str) -> Slot:
         slot = await self._slots.get(slot_id)
@@ -37,13 +49,14 @@ class PhotoIntake:
 
     async def receive(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         """Store a photo while it arrives and read its header; see `JobService.receive_photo`."""
-        settings = await self._settings.current()
+        settings = await self._settings.last_known()
         return await self._uploads.receive(
             MediaKind.PAYLOADS,
             str(new_id(self._clock.now())),
             data,
             max_bytes=min(slot.max_upload_bytes or settings.max_upload_bytes, settings.max_upload_bytes),
             limits=ImageLimits(max_pixels=settings.max_image_pixels),
+            retry=await self._storage_retry(),
         )
 
     async def discard(self, photo: Photo) -> None:

@@ -5,16 +5,17 @@ The job's end by others (deadline, cancellation, another worker) stops the work 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 
 from ...domain.deadlines import route_ends_at
-from ...domain.job import Claim, Job, JobSource
+from ...domain.job import Claim, Job, JobState
 from ...domain.slots.slot import FailureAnswer
 from ...ports.telemetry import Telemetry
 from ..routing.engine import RouteEngine
 from ..routing.inputs import JobInputsFactory
-from ..routing.outcome import RouteOutcome
+from ..routing.outcome import RouteOutcome, RoutePicture
 from ..routing.recorder import AttemptRecorder
 from ..support.concurrency import BackgroundTasks
 from ..support.null_telemetry import NULL_TELEMETRY
@@ -71,19 +72,19 @@ class JobProcessor:
 
     async def _work_on(self, claim: Claim) -> None:
         job = claim.job
-        async with self._inputs.open(job) as inputs:
-            outcome = await self._routes.run(
-                claim, inputs, ends_at=_route_ends_at(job), job_ended=self._watch.until_ended(job)
-            )
+        ends_at = _route_ends_at(job)
+        async with self._inputs.open(job, until=ends_at) as inputs:
+            outcome = await self._routes.run(claim, inputs, ends_at=ends_at, job_ended=self._watch.until_ended(job))
+        ended = None
         try:
-            if job.source is JobSource.TEST:  # the log of a test must be complete at its end
-                await self._recorder.record(claim, outcome.attempts, outcome.reports)
+            await self._recorder.settle(job.id)  # an attempt is logged before the end of its job
             ended = await self._complete(claim, outcome)
         finally:
-            if job.source is not JobSource.TEST:
-                self._recorder.record_in_background(claim, outcome.attempts, outcome.reports)
-            for call in outcome.pending:
-                self._rescues.start(self._rescue.rescue(job.id, call), name=f"late picture of job {job.id}")
+            left = outcome.attempts if ended is None else ()
+            self._recorder.record_in_background(claim, left, outcome.reports)
+            if job.route.late_rescue and (ended is None or ended.state is JobState.TIMED_OUT):
+                calls = [*outcome.pending, *_too_late(outcome)]
+                self._rescues.start(self._rescue.rescue(claim, calls), name=f"late picture of job {job.id}")
         if ended is not None and ended.result is not None:
             self._previews.add(ended, inputs.smallest_photo())
 
@@ -91,7 +92,12 @@ class JobProcessor:
         """End the job with the outcome of its route; None where it was ended elsewhere."""
         if (made := outcome.picture) is not None:
             return await self._completion.finalize_job(
-                claim, made.picture, provider_id=made.provider_id, operation_id=made.operation_id
+                claim,
+                made.picture,
+                provider_id=made.provider_id,
+                operation_id=made.operation_id,
+                attempts=outcome.attempts,
+                discard=not claim.job.route.late_rescue,
             )
         if (failure := outcome.failure) is not None:
             return await self._completion.fail(
@@ -102,9 +108,19 @@ class JobProcessor:
                 claim=claim,
                 provider_id=failure.provider_id,
                 operation_id=failure.operation_id,
+                attempts=outcome.attempts,
             )
         _log.info("job %s was ended elsewhere; its work was stopped", claim.job.id)
         return None
+
+
+def _too_late(outcome: RouteOutcome) -> list[asyncio.Future[RoutePicture]]:
+    """The picture of a job that was ended elsewhere at the same moment, as a call that has ended."""
+    if outcome.picture is None:
+        return []
+    call = asyncio.get_running_loop().create_future()
+    call.set_result(outcome.picture)
+    return [call]
 
 
 def _route_ends_at(job: Job) -> datetime:

@@ -42,12 +42,15 @@ class OrphanFiles:
 
     async def delete(self, kinds: Collection[MediaKind] = tuple(MediaKind), *, grace: timedelta = ORPHAN_GRACE) -> int:
         """Delete orphans of these kinds that are older than `grace`; returns how many."""
-        older_than = self._clock.now() - grace
+        older_than = self._before(grace)
         return sum([await self._delete(kind, self._in_use[kind], older_than=older_than) for kind in kinds])
 
     async def delete_partial(self, *, grace: timedelta = ORPHAN_GRACE) -> int:
         """Delete incomplete files of interrupted writes that are older than `grace`; returns how many."""
-        return await self._store.remove_partial(older_than=self._clock.now() - grace)
+        return await self._store.remove_partial(older_than=self._before(grace))
+
+    def _before(self, grace: timedelta) -> datetime:
+        return self._clock.by_machine(self._clock.now() - grace)  # the times of files are those of the machine
 
     async def _delete(self, kind: MediaKind, in_use: _InUse, *, older_than: datetime) -> int:
         orphans = 0

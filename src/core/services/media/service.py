@@ -18,6 +18,7 @@ from ...ports.repositories.job_repository import JobRepository
 from ...ports.repositories.media_repository import MediaRepository
 from ...ports.repositories.result_index import ResultIndex
 from ..settings.service import SettingsService
+from .removal import remove_unused
 from .upload import UploadReceiver
 
 
@@ -91,7 +92,7 @@ class DefaultMediaService:
         try:
             await self._media.add(media)
         except BaseException:
-            await self._store.delete(media.file.key)
+            await remove_unused(self._store, media.file.key)
             raise
         return media
 
@@ -153,7 +154,7 @@ class DefaultMediaService:
         try:
             live_result(await self._jobs.get(job_id), self._clock.now())
         except PhotoChangerError:
-            await self._store.delete(key)
+            await remove_unused(self._store, key)
             raise
 
     async def job_photo(self, job_id: UUID) -> PublicFile:

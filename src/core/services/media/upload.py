@@ -10,6 +10,8 @@ from ...domain.media import ImageLimits, MediaKind, Photo
 from ...ports.image_tool import HeaderReader, ImageTool
 from ...ports.media_store import MediaStore
 from .disk_space import DiskSpace
+from .removal import remove_unused
+from .storage_retry import StorageRetry
 
 SNIFF_BYTES = 32
 """Bytes needed to detect the image type."""
@@ -23,29 +25,37 @@ class UploadReceiver:
         self._images = images
         self._space = space
 
-    async def require_room(self) -> None:
-        """Raise StorageUnavailable where the store has too little free space."""
-        await self._space.require()
+    async def require_room(self, retry: StorageRetry | None = None) -> None:
+        """Raise StorageUnavailable where the store has too little free space, with `retry` still after its time."""
+        await (retry.run(self._space.require) if retry is not None else self._space.require())
 
     async def discard(self, photo: Photo) -> None:
         """Remove a received picture."""
-        await self._store.delete(photo.file.key)
+        await remove_unused(self._store, photo.file.key)
 
     async def receive(
-        self, kind: MediaKind, name: str, data: AsyncIterator[bytes], *, max_bytes: int, limits: ImageLimits
+        self,
+        kind: MediaKind,
+        name: str,
+        data: AsyncIterator[bytes],
+        *,
+        max_bytes: int,
+        limits: ImageLimits,
+        retry: StorageRetry | None = None,
     ) -> Photo:
         """Store a picture under the caller's name and read its header; the picture is not decoded.
 
         Raises PayloadTooLarge, UnsupportedMediaType (as soon as the first bytes show it), UndecodableImage,
-        ImageTooLarge, StorageUnavailable (before the first read where the store is nearly full).
+        ImageTooLarge, StorageUnavailable (before the first read where the store is nearly full). `retry` waits out
+        faults of the store.
         """
-        await self.require_room()
+        await self.require_room(retry)
         header = self._images.header(limits=limits)
-        stored = await self._store.put(kind, name, _checked(data, header), max_bytes=max_bytes)
+        stored = await self._store.put(kind, name, _checked(data, header), max_bytes=max_bytes, on_fault=retry)
         try:
             facts = header.facts()
         except BaseException:
-            await self._store.delete(stored.key)
+            await remove_unused(self._store, stored.key)
             raise
         return Photo(stored, facts)
 

@@ -10,14 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ...domain.deadlines import LATE_RESCUE
-from ...domain.errors import (
-    ImageTooLarge,
-    MediaNotFound,
-    QueueUnavailable,
-    StorageUnavailable,
-    UndecodableImage,
-    UnsupportedMediaType,
-)
+from ...domain.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
 from ...domain.routing.prompts import filled
 from ...domain.routing.provider_usage import CallOutcome, CallRecord, ProviderHealth
@@ -27,9 +20,10 @@ from ...ports.job_queue import JobQueue
 from ...ports.provider import ProviderError, ProviderRequest, Retryable
 from ...ports.telemetry import Span, Telemetry
 from ..providers.registry import ProviderRegistry
+from ..support.availability import UntilAvailable
 from ..support.concurrency import TaskSet, cancel_and_wait, race
 from ..support.null_telemetry import NULL_TELEMETRY
-from .attempt import TooSlow, make_picture
+from .attempt import StorageFault, TooSlow, make_picture
 from .entry_state import EntryState
 from .inputs import JobInputs
 from .outcome import CallReport, RouteFailure, RouteOutcome, RoutePicture
@@ -118,11 +112,12 @@ class _Execution:
         except TimeoutError:
             detail = "No picture was ready within the sync window."
             failure = RouteFailure(reason=FailureReason.TIMEOUT, code="sync_timeout", detail=detail)
+            if (fault := self._inputs.fault) is not None and not self._route.late_rescue:
+                failure = _storage_failure(fault.detail)
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             failure = RouteFailure(reason=FailureReason.INVALID_PHOTO, code=error.code, detail=error.detail)
-        except (StorageUnavailable, MediaNotFound) as error:
-            code = StorageUnavailable.code
-            failure = RouteFailure(reason=FailureReason.STORAGE_ERROR, code=code, detail=error.detail)
+        except StorageUnavailable as error:  # the photo could not be read to the end of the window
+            failure = _storage_failure(error.detail)
         except BaseException:
             await self._discard_calls()
             self._engine.recorder.record_in_background(self._claim, self._attempts, self._reports)
@@ -222,7 +217,11 @@ class _Execution:
                     await self._engine.limits.report(self._claim, self._report(state, CallOutcome(error.verdict)))
                     self._engine.limits.forget_health()
                 raise
-            except Exception:  # the photo or the store failed, not the provider
+            except StorageUnavailable as error:
+                self._note_call(state, span, CallOutcome.CANCELLED, error.detail)
+                self._report_later(state, CallOutcome.CANCELLED)
+                raise StorageFault(error.detail) from error
+            except Exception:  # the photo failed, not the provider
                 self._report_later(state, CallOutcome.CANCELLED)
                 raise
             self._note_call(state, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
@@ -234,10 +233,10 @@ class _Execution:
         budget = Budget(state.started, self._ends_at, self._window)
         while not call.done():
             end, now = give_up_at(state.index, self._progress(), budget), self._clock.monotonic()
-            if end < self._ends_at and end <= now:
+            if end < self._ends_at and end <= now and self._inputs.fault is None:
                 await cancel_and_wait(call)
                 raise TooSlow("The provider took far longer than usual, or longer than the time left allows.")
-            pause = min(end - now, _REFRESH_INTERVAL) if end < self._ends_at else _REFRESH_INTERVAL
+            pause = min(end - now, _REFRESH_INTERVAL) if now < end < self._ends_at else _REFRESH_INTERVAL
             try:
                 async with self._clock.timeout_at(self._clock.now() + pause):
                     await asyncio.wait([call])
@@ -249,19 +248,24 @@ class _Execution:
     def _hung(self, state: EntryState) -> bool:
         """Whether a call that the end of the window cut off had more time than such calls take."""
         pace = state.progress.pace
-        return self._duration(state) >= (pace.p90 if pace else self._window / 2)
+        return self._inputs.fault is None and self._duration(state) >= (pace.p90 if pace else self._window / 2)
 
     async def _make_picture(self, state: EntryState) -> RoutePicture:
-        return await make_picture(state.provider, await self._request(state), self._inputs)
+        """Make the request and send it, once the database has what they need: an outage is no failure of an entry."""
+
+        async def make() -> RoutePicture:
+            return await make_picture(state.provider, await self._request(state), self._inputs)
+
+        return await UntilAvailable(self._clock, self._until(state))(make)
 
     async def _request(self, state: EntryState) -> ProviderRequest:
         job, entry, operation = self._job, state.entry, state.operation
         resumes = state.index == job.provider_job_entry and state.progress.calls == 1
         links = None
         photo = await self._inputs.photo(operation.needs)
-        templates = await self._inputs.templates(operation.needs)
+        templates = await self._inputs.templates(operation)
         if state.provider.info.needs_public_url:
-            links = await self._inputs.links(operation.needs)
+            links = await self._inputs.links(operation)
         return ProviderRequest(
             job_id=job.id,
             operation_id=entry.operation_id,
@@ -270,7 +274,7 @@ class _Execution:
             templates=templates,
             photo_url=links.photo if links else None,
             template_urls=links.templates if links else {},
-            until=self._until(state),
+            until=self._clock.by_machine(self._until(state)),
             note_reference=partial(self._note_reference, state.index),
             reference=job.provider_job_reference if resumes else None,
         )
@@ -364,6 +368,8 @@ class _Execution:
         last, code = self._last, ProviderError.code
         if last is None or last.error is None:
             return RouteFailure(reason=FailureReason.PROVIDER_ERROR, code=code, detail="The route has no entries.")
+        if isinstance(last.error, StorageFault):
+            return _storage_failure(last.error.reason)
         codes = {state.error.code for state in self._states if state.error is not None}
         return RouteFailure(
             reason=FailureReason.PROVIDER_ERROR,
@@ -381,6 +387,10 @@ class _Execution:
 
     def _budget(self) -> Budget:
         return Budget(self._clock.monotonic(), self._ends_at, self._window)
+
+
+def _storage_failure(detail: str) -> RouteFailure:
+    return RouteFailure(reason=FailureReason.STORAGE_ERROR, code=StorageUnavailable.code, detail=detail)
 
 
 def _made(call: asyncio.Task[RoutePicture]) -> RoutePicture | None:

@@ -6,18 +6,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import msgspec
 
-from ...domain.errors import ImageTooLarge, MediaNotFound, UndecodableImage, UnsupportedMediaType
+from ...domain.deadlines import LATE_RESCUE, storage_patience
+from ...domain.errors import ImageTooLarge, MediaNotFound, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.job import Job
-from ...domain.media import MediaKey, MediaKind, Picture, PictureNeeds, StoredPicture, one_chunk
+from ...domain.media import MediaKey, MediaKind, MediaObject, Picture, PictureNeeds, StoredPicture, one_chunk
 from ...domain.result_files import PublicBaseUrl
+from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
-from ...ports.provider import NotConfigured, Rejected
+from ...ports.provider import NotConfigured, OperationInfo, Rejected
 from ..media.result_pictures import ResultPictures
+from ..media.storage_retry import StorageRetry
 from ..providers.registry import ProviderRegistry
 from ..support.concurrency import TaskSet
 
@@ -41,6 +45,7 @@ class JobInputsFactory:
         images: ImageTool,
         providers: ProviderRegistry,
         public_base_url: PublicBaseUrl | None,
+        clock: Clock,
     ) -> None:
         self.pictures = pictures
         self.store = store
@@ -48,11 +53,12 @@ class JobInputsFactory:
         self.images = images
         self.providers = providers
         self.public_base_url = public_base_url
+        self.clock = clock
 
     @asynccontextmanager
-    async def open(self, job: Job) -> AsyncIterator[JobInputs]:
-        """Yield the inputs of a job; at the end, stop what is still being prepared."""
-        inputs = JobInputs(job, self)
+    async def open(self, job: Job, *, until: datetime) -> AsyncIterator[JobInputs]:
+        """Yield the inputs of a job whose route ends at `until`; at the end, stop what is still being prepared."""
+        inputs = JobInputs(job, self, until)
         try:
             yield inputs
         finally:
@@ -60,15 +66,30 @@ class JobInputsFactory:
 
 
 class JobInputs:
-    """The inputs of one job. Everything is made once for equal needs and shared between calls."""
+    """The inputs of one job. Everything is made once for equal needs and shared between calls.
 
-    def __init__(self, job: Job, services: JobInputsFactory) -> None:
+    Faults of the media store are waited out: for the photo and for pictures that come back as long as there is time,
+    for what a single entry needs (templates, links) a part of it; then StorageUnavailable.
+    """
+
+    def __init__(self, job: Job, services: JobInputsFactory, until: datetime) -> None:
         self._job = job
         self._services = services
         self._tasks = TaskSet()
         self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
-        self._templates: dict[PictureNeeds, Mapping[str, Picture]] = {}
-        self._links: dict[PictureNeeds, PublicLinks] = {}
+        self._templates: dict[tuple[PictureNeeds, tuple[str, ...]], Mapping[str, Picture]] = {}
+        self._links: dict[tuple[PictureNeeds, tuple[str, ...]], PublicLinks] = {}
+        clock, what = services.clock, f"job {job.id}"
+        kept_until = until + LATE_RESCUE if job.route.late_rescue else until
+        self._of_photo = StorageRetry(clock, what=what, until=until)
+        self._of_pictures = StorageRetry(clock, what=what, until=kept_until)
+        patience = storage_patience(until - job.created_at)
+        self._of_entry = StorageRetry(clock, what=what, until=until, patience=patience)
+
+    @property
+    def fault(self) -> StorageUnavailable | None:
+        """The fault of the media store that holds the job up now."""
+        return self._of_photo.fault or self._of_pictures.fault or self._of_entry.fault
 
     def prepare_photo(self, needs: PictureNeeds) -> asyncio.Task[Picture]:
         """Begin to prepare the photo, unless that has begun."""
@@ -85,33 +106,36 @@ class JobInputs:
         done = [task for task in self._photos.values() if task.done() and not task.cancelled() and not task.exception()]
         return min((task.result() for task in done), key=lambda picture: len(picture.data), default=None)
 
-    async def templates(self, needs: PictureNeeds) -> Mapping[str, Picture]:
-        """Return the slot's template pictures by setting key; Rejected where one is missing."""
-        if needs not in self._templates:
-            bindings = self._job.route.templates
-            self._templates[needs] = {
-                binding.setting_key: await self._template(binding.media_id, needs) for binding in bindings
+    async def templates(self, operation: OperationInfo) -> Mapping[str, Picture]:
+        """Return the slot's templates that the operation takes, by setting key; Rejected where one is missing."""
+        key = operation.needs, operation.template_roles
+        if key not in self._templates:
+            bindings = [one for one in self._job.route.templates if one.setting_key in operation.template_roles]
+            self._templates[key] = {
+                binding.setting_key: await self._template(binding.media_id, operation.needs) for binding in bindings
             }
-        return self._templates[needs]
+        return self._templates[key]
 
-    async def links(self, needs: PictureNeeds) -> PublicLinks:
+    async def links(self, operation: OperationInfo) -> PublicLinks:
         """Return public links to photo and templates, which end with the job; NotConfigured without a public URL."""
         if self._services.public_base_url is None:
             raise NotConfigured("The provider fetches photos by public links. Set PHOTOCHANGER_PUBLIC_BASE_URL.")
-        if needs not in self._links:
-            templates = await self.templates(needs)
-            self._links[needs] = PublicLinks(
-                await self._link(await self.photo(needs)),
+        key = operation.needs, operation.template_roles
+        if key not in self._links:
+            templates = await self.templates(operation)
+            self._links[key] = PublicLinks(
+                await self._link(await self.photo(operation.needs)),
                 {key: await self._link(template) for key, template in templates.items()},
             )
-        return self._links[needs]
+        return self._links[key]
 
     async def store_picture(self, data: bytes) -> StoredPicture:
         """Verify and store a provider's answer.
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """
-        return await self._services.pictures.store(self._job.id, data, limits=self._services.providers.limits)
+        limits = self._services.providers.limits
+        return await self._services.pictures.store(self._job.id, data, limits=limits, retry=self._of_pictures)
 
     async def discard_picture(self, picture: StoredPicture) -> None:
         """Remove a stored answer that the job does not end with."""
@@ -122,18 +146,30 @@ class JobInputs:
         await self._tasks.cancel()
 
     async def _prepare_photo(self, needs: PictureNeeds) -> Picture:
-        async with self._services.store.local(self._job.photo.file.key) as path:
-            return await self._services.images.prepare(path, needs)
+        async def prepare() -> Picture:
+            try:
+                async with self._services.store.local(self._job.photo.file.key) as path:
+                    return await self._services.images.prepare(path, needs)
+            except MediaNotFound as error:  # it was there: the store may be, too, in a moment
+                raise StorageUnavailable(f"The photo is missing. {error.detail}") from error
+
+        return await self._of_photo.run(prepare)
 
     async def _template(self, media_id: str, needs: PictureNeeds) -> Picture:
-        try:
+        async def prepare() -> Picture:
             async with self._services.store.local(MediaKey(MediaKind.TEMPLATES, media_id)) as path:
                 return await self._services.images.prepare(path, needs)
+
+        try:
+            return await self._of_entry.run(prepare)
         except (MediaNotFound, UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             raise Rejected(f"The template {media_id} cannot be used: {error.detail}") from error
 
     async def _link(self, picture: Picture) -> str:
-        media = await self._services.media.register(
-            one_chunk(picture.data), mime=picture.mime, max_bytes=len(picture.data), job=self._job
-        )
+        async def register() -> MediaObject:
+            return await self._services.media.register(
+                one_chunk(picture.data), mime=picture.mime, max_bytes=len(picture.data), job=self._job
+            )
+
+        media = await self._of_entry.run(register)
         return f"{self._services.public_base_url}/public/media/{media.id}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Collection
+from uuid import UUID
 
 from ...domain.errors import QueueUnavailable
 from ...domain.guest_data import without_words
@@ -23,6 +26,7 @@ class AttemptRecorder:
         self._entries = log
         self._limits = limits
         self._background = BackgroundTasks()
+        self._of_job: defaultdict[UUID, set[asyncio.Task[None]]] = defaultdict(set)
 
     async def record(self, claim: Claim, attempts: Collection[LogEntry], reports: Collection[CallReport] = ()) -> None:
         """Append attempts to the processing log, and report calls to the shared limits."""
@@ -41,7 +45,20 @@ class AttemptRecorder:
     ) -> None:
         """Do the same without making the guest wait."""
         if attempts or reports:
-            self._background.start(self.record(claim, attempts, reports), name=f"log of job {claim.job.id}")
+            job_id = claim.job.id
+            task = self._background.start(self.record(claim, attempts, reports), name=f"log of job {job_id}")
+            self._of_job[job_id].add(task)
+            task.add_done_callback(lambda task: self._forget(job_id, task))
+
+    async def settle(self, job_id: UUID) -> None:
+        """Wait until what is written of this job in the background has been written, so that its end comes after it."""
+        if writing := self._of_job.get(job_id):
+            await asyncio.wait(tuple(writing))
+
+    def _forget(self, job_id: UUID, task: asyncio.Task[None]) -> None:
+        self._of_job[job_id].discard(task)
+        if not self._of_job[job_id]:
+            del self._of_job[job_id]
 
     async def close(self) -> None:
         """Finish what is written in the background."""

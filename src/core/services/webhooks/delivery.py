@@ -118,9 +118,13 @@ class WebhookDelivery:
         self._slots: Counter[str] = Counter()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._ends_at = timedelta(0)
 
-    def stop(self) -> None:
-        """Acquire no more; `run` returns when the running calls have ended, or after their grace."""
+    def stop(self, grace: timedelta | None = None) -> None:
+        """Acquire no more; `run` returns when the running calls have ended, after GRACE or an earlier `grace` at the
+        latest. A further call may shorten it."""
+        ends_at = self._clock.monotonic() + (GRACE if grace is None else min(grace, GRACE))
+        self._ends_at = min(self._ends_at, ends_at) if self._stopping else ends_at
         self._stopping = True
         self._changed.set()
 
@@ -162,11 +166,13 @@ class WebhookDelivery:
 
     async def _finish(self) -> None:
         """Wait for the running calls for their grace."""
-        try:
-            async with self._clock.timeout_at(self._clock.now() + GRACE):
-                await self._calls.close()
-        except TimeoutError:
-            _log.warning("%d webhook calls cancelled; they will be retried", len(self._calls))
+        while self._calls:
+            left = self._ends_at - self._clock.monotonic()
+            if left <= timedelta(0):
+                _log.warning("%d webhook calls cancelled; they will be retried", len(self._calls))
+                return
+            self._changed.clear()
+            await race(self._clock.sleep(left), self._changed.wait())
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:

@@ -16,7 +16,7 @@ from litestar import Request, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ....core.domain.accounts import Permission
-from ....core.domain.errors import InvalidRequest, QueueUnavailable
+from ....core.domain.errors import InvalidRequest, ShuttingDown
 from ....core.domain.job import JobEvent
 from ....core.ports.clock import Clock
 from ....core.services.auth.admins import AdminService
@@ -27,6 +27,7 @@ from ..auth.access import identity_of, may_continue
 from ..extensions import connection_of
 from ..protocol.disconnect import hung_up
 from ..protocol.query import read_query
+from ..shutdown import SHUTTING_DOWN
 
 _log = logging.getLogger("photochanger.http")
 
@@ -120,7 +121,7 @@ class _EventResponse:
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
                 await race(self._send_all(subscriber, scope, send), hung_up(scope, receive))
         except StreamClosed as error:  # before the response began; later `_send_all` ends it
-            raise QueueUnavailable("The service is shutting down.") from error
+            raise ShuttingDown(SHUTTING_DOWN) from error
 
     async def _send_all(self, subscriber: Subscriber, scope: Any, send: Send) -> None:
         """Send events to the end. A client that does not read is cut off: nothing else gets through to it."""

@@ -23,6 +23,7 @@ from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
 from ....core.services.media.disk_space import DiskSpace
+from ....core.services.media.removal import remove_unused
 from ....core.services.settings.service import SettingsService
 from ....core.services.slots.service import SlotService
 from ...config import Settings
@@ -31,6 +32,7 @@ from ..protocol.etag import json_response
 from ..protocol.json_body import MAX_JSON_BYTES, json_object
 from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, read_form
+from ..shutdown import Shutdown
 from .jobs import job_detail
 
 SLOT_FIELD = "slot"
@@ -60,7 +62,7 @@ class _TestForm:
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:
-        await self._store.delete(stored.file.key)
+        await remove_unused(self._store, stored.file.key)
 
     async def end(self) -> None: ...
 
@@ -79,6 +81,7 @@ async def test_run(
     settings: FromDishka[SettingsService],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
+    shutdown: FromDishka[Shutdown],
 ) -> ASGIApp:
     """Run a photo through the slot, even if it is inactive, and respond with the job at its end."""
     slot = await slots.get(slot_id)
@@ -92,10 +95,10 @@ async def test_run(
         if not slot.route.entries:
             raise InvalidSettings([FieldError("route", FieldErrorCode.ROUTE_EMPTY)])
     except BaseException:
-        await store.delete(photo.file.key)
+        await remove_unused(store, photo.file.key)
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
-    job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock)
+    job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown)
     logs = await job_log.entries(job.id)
     links = UrlBuilder(request.scope, config.public_base_url)
     return json_response(job_detail(job, links, now=clock.now(), logs=logs))

@@ -11,14 +11,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from ....core.domain.connections import ConnectionEnd
-from ..extensions import CONNECTION, ClientConnection
+from ..extensions import CONNECTION, RECEIVED, ClientConnection
 from ..protocol.problems import Problem, problem
+from ..shutdown import RETRY_AFTER_SECONDS, SHUTTING_DOWN
 from .answers import closing_answer
 from .discard import Discarding
 from .places import Places
 from .send_progress import SendProgress
 
-_RETRY_AFTER_SECONDS = 5
+_TOO_MANY_RETRY_SECONDS = 5
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The headers that say how a body is delimited."""
@@ -60,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: float | None = None
         """When the connection is closed unless a request has arrived."""
         self._in_head = False
+        self._received_at = 0.0
         self._heads = 0
         """Heads that have begun."""
         self._head_bytes = 0
@@ -87,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         now = self.loop.time()
         refused = self._places.enter(self, self.client[0] if self.client else "", now)
         if refused is not None:
-            self._close_with(problem("too_many_connections", _TOO_MANY[refused], retry_after=_RETRY_AFTER_SECONDS))
+            self._close_with(problem("too_many_connections", _TOO_MANY[refused], retry_after=_TOO_MANY_RETRY_SECONDS))
             return
         self._deadline = now + self._limits.head_timeout.total_seconds()
 
@@ -134,6 +136,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # What the server does with the connection
 
+    def end_after_request(self) -> None:
+        """Close the connection after the response that is under way, if there is one: the server stops."""
+        for cycle in (self._running, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection now, or after the response that is under way: the server stops."""
+        if self._in_head and self._running is None:
+            self._close_with(problem("shutting_down", SHUTTING_DOWN, retry_after=RETRY_AFTER_SECONDS))
+        else:
+            super().shutdown()
+
     def cut(self) -> None:
         self._deadline = None
         self._is_deaf = True
@@ -165,6 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        self._received_at = self.loop.time()
         self._heads += 1
         self._parsed_bytes = 0
         if self._running is None and self.cycle is not None:
@@ -191,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= self._limits.pipelined:
             self._raise("Too many requests were sent without waiting for responses.")
         scope: Any = self.scope
-        scope.setdefault("extensions", {})[CONNECTION] = self._client
+        scope.setdefault("extensions", {}).update({CONNECTION: self._client, RECEIVED: self._received_at})
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

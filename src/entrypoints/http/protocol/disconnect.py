@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from datetime import datetime
 from typing import Any
@@ -9,16 +11,21 @@ from typing import Any
 from litestar import Request
 from litestar.types import Receive, Scope
 
-from ....core.domain.errors import QueueUnavailable
+from ....core.domain.errors import QueueUnavailable, ShuttingDown
 from ....core.domain.job import Job
 from ....core.ports.clock import Clock
 from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
+from ....core.services.jobs.resends import LiveRequest
 from ....core.services.support.concurrency import race
 from ..extensions import connection_of
+from ..shutdown import SHUTTING_DOWN, Shutdown
 from .body import ClientGone
 
 _log = logging.getLogger("photochanger.http")
+
+_NOTE_SECONDS = 1.0
+"""How long a request that is given up waits until it is noted that its client may send the photo again."""
 
 
 async def wait_for(
@@ -28,33 +35,47 @@ async def wait_for(
     jobs: JobService,
     queue: JobQueue,
     clock: Clock,
+    shutdown: Shutdown,
     until: datetime | None = None,
+    live: LiveRequest | None = None,
 ) -> Job:
     """The job at its end, or at `until`. A client that disconnects is noted; its job continues. ClientGone.
 
+    ShuttingDown where the wait is given up; the job continues, and a photo that is sent again joins it.
     A client that shuts down only its sending side is answered. It is noted as well: it looks the same as one that has
-    gone, and may send the photo again.
+    gone, and may send the photo again. Either is told to `live`.
     """
     if job.state.finalized or (until is not None and until <= clock.now()):
         return job
-    _, waited = await race(jobs.wait(job.id, until=until, known=job), _gone(request, job, queue))
-    if waited is not None:
+    left = race(_gone(request, job, queue, live), shutdown.given_up())
+    _, waited = await race(jobs.wait(job.id, until=until, known=job), left)
+    if isinstance(waited, Job):
         return waited
-    await queue.abandon(job.id)
+    await _abandon(job, queue)
+    if live is not None:
+        live.note_departure()
+    if waited == (1, None):
+        raise ShuttingDown(SHUTTING_DOWN, job_id=job.id, expires_at=job.expires_at)
     raise ClientGone
 
 
-async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue) -> None:
+async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue, live: LiveRequest | None) -> None:
     """Return once the client has disconnected; note when it shuts down its sending side."""
     if (connection := connection_of(request.scope)) is not None:
         ended, _ = await race(disconnected(request.receive), connection.half_closed())
         if ended == 0:
             return
-        try:
-            await queue.abandon(job.id)
-        except QueueUnavailable as error:
-            _log.warning("half-closed connection not noted: %s", error.detail)
+        await _abandon(job, queue)
+        if live is not None:
+            live.note_departure()
     await disconnected(request.receive)
+
+
+async def _abandon(job: Job, queue: JobQueue) -> None:
+    try:
+        await queue.abandon(job.id)
+    except QueueUnavailable as error:
+        _log.warning("disconnect of the client of job %s not noted: %s", job.id, error.detail)
 
 
 async def hung_up(scope: Scope, receive: Receive) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar.response.base import ASGIResponse
 
-from ....core.domain.errors import PhotoChangerError
+from ....core.domain.errors import PhotoChangerError, ShuttingDown
 from ....core.domain.job import Job
 from ....core.domain.result_files import ResultPayload, result_payload
 from ....core.domain.slots.slot import ResponseMode
@@ -20,7 +20,7 @@ from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.result_index import ResultIndex
 from .file_response import StreamedResponse, begin
 from .links import UrlBuilder
-from .problems import problem_of_job, problem_response
+from .problems import problem_of, problem_of_job, problem_response
 
 _log = logging.getLogger("photochanger.http")
 
@@ -91,6 +91,13 @@ def accepted_response(job: Job, links: UrlBuilder, *, applied: str) -> ASGIRespo
         "Cache-Control": "no-store",
     }
     return ASGIResponse(body=msgspec.json.encode(body), status_code=202, media_type="application/json", headers=headers)
+
+
+def given_up_response(error: ShuttingDown, job: Job, links: UrlBuilder) -> ASGIResponse:
+    """503: the process ends, the job goes on; where to look for it, and where its picture will be."""
+    status, result = links.job(job.id, job.access_token), links.result(job.id)
+    link = f'<{status}>; rel="status", <{result}>; rel="alternate"'
+    return problem_response(problem_of(error), headers={"Link": link, "Connection": "close"})
 
 
 async def final_response(

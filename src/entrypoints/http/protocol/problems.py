@@ -20,12 +20,14 @@ from ....core.domain.errors import (
     InvalidToken,
     MissingField,
     PhotoChangerError,
+    ShuttingDown,
     TemplateInUse,
 )
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.ingest_request import bounded
 from ....core.domain.job import Job, JobState
 from ...log_limit import BY_STRANGER
+from ..shutdown import RETRY_AFTER_SECONDS
 from .body import ClientGone
 
 _log = logging.getLogger("photochanger.http")
@@ -75,6 +77,7 @@ STATUS = {
     "provider_not_configured": 502,
     "webhook_unreachable": 502,
     "queue_unavailable": 503,
+    "shutting_down": 503,
     "too_many_connections": 503,
     "schema_outdated": 503,
     "storage_unavailable": 503,
@@ -128,6 +131,9 @@ def problem_of(error: PhotoChangerError) -> Problem:
     more: dict[str, Any] = {"retry_after": getattr(error, "retry_after", None)}
     if STATUS[code] == 503:
         more["retry_after"] = _RETRY_AFTER_UNAVAILABLE
+    if isinstance(error, ShuttingDown):
+        more |= {"retry_after": RETRY_AFTER_SECONDS, "expires_at": error.expires_at}
+        more["job_id"] = None if error.job_id is None else str(error.job_id)
     if isinstance(error, MissingField):
         more["errors"] = field_problems([FieldError(error.field, FieldErrorCode.REQUIRED)])
     if isinstance(error, InvalidSettings | InvalidRequest) and error.errors:

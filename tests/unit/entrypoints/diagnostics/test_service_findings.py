@@ -13,6 +13,7 @@ from photochanger.core.domain.accounts import Admin
 from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
 from photochanger.core.ports.secrets import SigningKey
 from photochanger.core.services.media.disk_space import DiskSpace
+from photochanger.core.services.support.database_clock import ClockOffset
 from photochanger.entrypoints.diagnostics import service_checks as service_findings
 
 from tests.support.builders import webhook
@@ -66,20 +67,22 @@ async def test_the_disk_is_held_against_the_floor(free: int | None, says: str, n
     assert (finding.fix is not None) is needs_fix
 
 
-@pytest.mark.parametrize("apart", [timedelta(0), SECOND, -SECOND])
-def test_a_clock_within_a_second_is_right(apart: timedelta) -> None:
-    assert service_findings.clock(NOW + apart, NOW, took=timedelta(0)).fix is None
+@pytest.mark.parametrize("ahead", [timedelta(0), 2 * SECOND, -2 * SECOND])
+def test_a_clock_within_two_seconds_is_right(ahead: timedelta) -> None:
+    assert service_findings.clock(ClockOffset(ahead, timedelta(0))).fix is None
 
 
-@pytest.mark.parametrize("apart", [1.2 * SECOND, -90 * SECOND])
-def test_a_clock_that_is_more_than_a_second_off_needs_a_fix(apart: timedelta) -> None:
-    finding = service_findings.clock(NOW + apart, NOW, took=timedelta(0))
-    assert f"{abs(apart) / SECOND:.1f} s" in finding.says
+@pytest.mark.parametrize(
+    ("ahead", "says"), [(2.2 * SECOND, "2.2 s ahead of the database's"), (-90 * SECOND, "90.0 s behind the database's")]
+)
+def test_a_clock_that_is_more_than_two_seconds_off_needs_a_fix(ahead: timedelta, says: str) -> None:
+    finding = service_findings.clock(ClockOffset(ahead, timedelta(0)))
+    assert says in finding.says
     assert finding.fix is not None
 
 
-def test_the_time_that_the_question_took_is_no_difference() -> None:
-    assert service_findings.clock(NOW + 4 * SECOND, NOW, took=8 * SECOND).fix is None
+def test_what_the_measurement_does_not_know_is_no_difference() -> None:
+    assert service_findings.clock(ClockOffset(4 * SECOND, error=3 * SECOND)).fix is None
 
 
 async def test_signing_keys_that_another_secret_sealed_are_named() -> None:

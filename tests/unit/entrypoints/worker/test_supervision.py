@@ -17,6 +17,7 @@ from photochanger.adapters.telemetry import OpenTelemetry
 from photochanger.core.domain.job import JobState
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.media_store import MediaStore
+from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.webhooks import WebhookOutbox
 from photochanger.core.ports.workers import WorkerRegistry
@@ -59,7 +60,7 @@ def troubled(adapters: dict[type, object], port: type, method: str) -> dict[type
         (WorkerRegistry, "heartbeat", "worker heartbeat"),
         (WebhookOutbox, "acquire", "webhook delivery"),
         (JobQueue, "acquire", "job pool"),
-        (JobQueue, "release_expired", "sweeper"),
+        (GuestData, "due", "sweeper"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

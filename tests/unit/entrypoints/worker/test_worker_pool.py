@@ -160,6 +160,22 @@ async def test_what_is_not_done_within_the_grace_is_handed_back_for_another_work
     assert (await world.work()).state is JobState.SUCCEEDED  # its payload is still there
 
 
+async def test_a_grace_can_be_shortened_while_the_pool_stops() -> None:
+    world = World(cloud := ScriptedProvider("cloud", never))
+    await world.slot("cloud")
+    job = await world.submit()
+    pool = pool_of(world, grace=timedelta(hours=1))
+    async with at_work(world, pool) as running:
+        await until(lambda: len(cloud.calls) == 1)
+        pool.stop()
+        await world.clock.advance(SECOND)
+        assert not running.done()
+        pool.stop(timedelta(0))
+        pool.stop(timedelta(hours=1))  # a longer one changes nothing
+        await until(running.done)
+    assert (await world.jobs.get(job.id)).state is JobState.PENDING
+
+
 async def test_a_cancelled_pool_hands_back_at_once() -> None:
     world = World(cloud := ScriptedProvider("cloud", never))
     await world.slot("cloud")

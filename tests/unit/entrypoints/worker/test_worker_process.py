@@ -90,7 +90,7 @@ async def supervised(home: Path, program: str, limit: timedelta = LIMIT) -> Asyn
     running = asyncio.create_task(watched.process.run())
     try:
         yield watched
-        watched.process.stop()
+        watched.process.stop(timedelta(0))
         watched.process.kill()
         async with asyncio.timeout(120):
             while not running.done():
@@ -150,8 +150,8 @@ async def test_a_worker_that_does_not_stop_is_killed_with_its_children(tmp_path:
         pid = await watched.next_one()
         await watched.heard()
         (grandchild,) = psutil.Process(pid).children()
-        watched.process.stop()
-        for _ in range(WORKER_KILL_AFTER // TICK - 1):
+        watched.process.stop(10 * TICK)
+        for _ in range(WORKER_KILL_AFTER // TICK + 10 - 1):
             await watched.let_pass(TICK)
         assert psutil.pid_exists(pid)
         for _ in range(3):
@@ -198,7 +198,7 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(
         nonlocal tries
         tries += 1
         if tries == 3:
-            watched.process.stop()
+            watched.process.stop(timedelta(0))
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", no_process_left)

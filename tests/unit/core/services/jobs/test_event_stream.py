@@ -16,7 +16,7 @@ from photochanger.adapters.memory import (
     MemoryJobSignals,
 )
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.domain.job import Job, JobEvent, LogEvent, QueueDepth
+from photochanger.core.domain.job import Job, JobEvent, LogEntry, LogEvent, QueueDepth
 from photochanger.core.services.jobs import event_stream as event_stream
 from photochanger.core.services.jobs.event_stream import (
     POLL,
@@ -291,3 +291,19 @@ async def test_closing_ends_all_subscribers_and_accepts_no_more(booth: Booth) ->
     with pytest.raises(StreamClosed):
         async with booth.stream.listen():
             raise AssertionError("a closed stream accepted a subscriber")
+
+
+async def test_an_attempt_after_the_end_of_its_job_is_not_sent(booth: Booth) -> None:
+    job = await booth.job()
+    async with booth.stream.listen() as subscriber:
+        first, *_ = await booth.heard(subscriber)
+        await booth.finish(job)
+        await booth.log.append([LogEntry(job.id, booth.clock.now(), LogEvent.ATTEMPT)])
+        await booth.queue.abandon(job.id)
+        batches = await booth.heard(subscriber)
+        assert [event for _, event in events_of(batches)] == [LogEvent.FINALIZED, LogEvent.ABANDONED]
+        await booth.job()
+        assert (await booth.heard(subscriber))[-1].resume == await booth.log.last_event()  # its id is no gap
+    async with booth.stream.listen(after=first.resume) as subscriber:
+        missed, *_ = await booth.heard(subscriber)
+        assert LogEvent.ATTEMPT not in {event for _, event in events_of([missed])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
+from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.domain.job import FailureReason, Job, JobState
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.slots.slot import Branded, FailureAnswer, TemplateBinding
@@ -103,9 +103,7 @@ async def test_the_route_stops_early_enough_for_a_failure_answer() -> None:
     await assert_ended(world, job, JobState.TIMED_OUT, FailureReason.TIMEOUT, "sync_timeout")
 
 
-@pytest.mark.parametrize(
-    "error", [Unavailable("no font"), KeyError("size"), StorageUnavailable("full"), QueueUnavailable("away")]
-)
+@pytest.mark.parametrize("error", [Unavailable("no font"), KeyError("size"), QueueUnavailable("away")])
 async def test_a_branded_photo_that_cannot_be_made_leaves_the_failure_as_it_is(error: BaseException) -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     await world.slot("cloud", failure_answer=FailureAnswer.BRANDED)

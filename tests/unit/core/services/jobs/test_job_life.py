@@ -61,9 +61,24 @@ async def test_a_photo_becomes_a_picture() -> None:
     kept = ended.result.file.key
     assert await world.files() == sorted(str(key) for key in (kept, preview_key(kept), photo_key(kept)))
     events = [entry.event for entry in await world.job_log.entries(job.id)]
-    assert events.count(LogEvent.ATTEMPT) == 1  # written concurrently with the job's end
-    events.remove(LogEvent.ATTEMPT)
-    assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.FINALIZED]
+    assert events == [LogEvent.RECEIVED, LogEvent.ACQUIRED, LogEvent.ATTEMPT, LogEvent.FINALIZED]
+
+
+async def test_the_attempt_before_the_last_is_logged_before_the_end_however_slow_the_log() -> None:
+    world = World(ScriptedProvider("cloud", Rejected("no")), ScriptedProvider("other"))
+    await world.slot("cloud", "other")
+    job = await world.submit()
+    append = world.job_log.append
+
+    async def slowly(*args: object) -> object:
+        await world.clock.sleep(SECOND)
+        return await append(*args)
+
+    world.job_log.append = slowly
+    await world.work()
+    written = [event.entry.event for event in await world.job_log.events(after=0, limit=10)]
+    assert written[-3:] == [LogEvent.ATTEMPT, LogEvent.ATTEMPT, LogEvent.FINALIZED]
+    assert not any(event.after_end for event in await world.job_log.events(after=0, limit=10)), job.id
 
 
 async def test_a_result_and_its_preview_are_named_after_the_job_and_their_type() -> None:

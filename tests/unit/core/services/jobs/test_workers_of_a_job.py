@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
 
 import pytest
 from photochanger.core.domain.job import JobState
-from photochanger.core.domain.media import ImageLimits, MediaKind, StoredPicture
+from photochanger.core.domain.media import MediaKind, StoredPicture
 from photochanger.core.ports.provider import ProviderRequest
 
 from tests.support.world import SECOND, World, never, picture
@@ -76,8 +76,8 @@ async def test_a_worker_that_is_stopped_when_its_picture_is_stored_removes_it() 
     work = asyncio.ensure_future(world.processing.run(await world.claim()))
     store = world.pictures.store
 
-    async def and_then_the_stop(job_id: UUID, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        stored = await store(job_id, data, limits=limits)
+    async def and_then_the_stop(*args: Any, **options: Any) -> StoredPicture:
+        stored = await store(*args, **options)
         work.cancel()
         return stored
 

@@ -31,10 +31,10 @@ async def world_with(room_bytes: int | None) -> World:
 async def test_below_the_minimum_no_photo_is_accepted_or_read() -> None:
     world = await world_with(FLOOR - 1)
     with pytest.raises(StorageUnavailable, match="nearly full"):
-        await world.jobs.admit(SLOT)
+        await world.run(world.jobs.admit(SLOT), within=5 * SECOND)
     slot = await world.slots.get(SLOT)
     with pytest.raises(StorageUnavailable):
-        await world.jobs.receive_photo(slot, unread())
+        await world.run(world.jobs.receive_photo(slot, unread()), within=5 * SECOND)
     with pytest.raises(StorageUnavailable):
         await world.media.register_upload(unread())
     assert await world.files() == []
@@ -58,7 +58,7 @@ async def test_free_space_is_read_once_a_second_at_most() -> None:
     world = await world_with(FLOOR - 1)
     for _ in range(5):
         with pytest.raises(StorageUnavailable):
-            await world.jobs.admit(SLOT)
+            await world.space.require()
     assert world.store.calls.count("free_bytes") == 1
     world.store.inner.room_bytes = FLOOR
     await world.clock.advance(SECOND)

@@ -165,11 +165,21 @@ async def test_a_provider_that_only_makes_broken_pictures_fails_the_job_and_leav
 
 async def test_a_store_that_fails_is_not_the_providers_fault() -> None:
     world = World(cloud := ScriptedProvider("cloud", StorageUnavailable("full")))
-    await world.slot("cloud", "local")
+    await world.slot("cloud")
+    job = await world.submit()
+    assert (await world.work()).state is JobState.SUCCEEDED
+    assert len(cloud.calls) == 2
+    first, _ = await world.log(job, LogEvent.ATTEMPT)
+    assert (first["classification"], first["reason"]) == ("cancelled", "full")
+
+
+async def test_a_store_that_fails_to_the_end_is_the_reason_of_the_failure() -> None:
+    world = World(cloud := ScriptedProvider("cloud", *[StorageUnavailable("full")] * 10))
+    await world.slot("cloud")
     await world.submit()
     job = await world.work()
-    assert (job.failure_reason, len(cloud.calls)) == (FailureReason.STORAGE_ERROR, 1)
-    assert world.local.calls == []
+    assert (job.failure_reason, job.error_code) == (FailureReason.STORAGE_ERROR, "storage_unavailable")
+    assert len(cloud.calls) == 5
 
 
 async def test_the_window_cuts_a_call_off_and_the_log_says_so() -> None:

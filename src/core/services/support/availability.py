@@ -1,0 +1,40 @@
+"""Waiting for a queue that is unavailable: what one request or job does about an outage of the database."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from ...domain.errors import QueueUnavailable
+from ...ports.clock import Clock
+
+RETRY_PAUSE = timedelta(milliseconds=200)
+"""Mean pause between two attempts; varied, so that what waits does not come back all at once."""
+
+_T = TypeVar("_T")
+
+
+class UntilAvailable:
+    """Repeats calls while the queue is unavailable, at most until `until`; then QueueUnavailable.
+
+    A call may be repeated after it was executed, if its reply was lost: it must be safe to repeat.
+    """
+
+    def __init__(self, clock: Clock, until: datetime) -> None:
+        self.until = until
+        self._clock = clock
+
+    async def __call__(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """The result of the call."""
+        while True:
+            try:
+                async with self._clock.timeout_at(self.until):
+                    return await call()
+            except QueueUnavailable:
+                if self._clock.now() >= self.until:
+                    raise
+            except TimeoutError:
+                raise QueueUnavailable("The database did not answer within the time that was left.") from None
+            await self._clock.sleep(min(RETRY_PAUSE * (0.5 + random.random()), self.until - self._clock.now()))
