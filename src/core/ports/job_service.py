@@ -20,6 +20,13 @@ class JobService(Protocol):
         """The slot if it accepts photos; SlotNotFound, SlotDisabled, StorageUnavailable for too little disk space."""
         ...
 
+    async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
+        """Raise QueueFull where a photo that is sent now cannot be answered in time, before it is received.
+
+        Passes where the photo may belong to an existing job; `create` decides then.
+        """
+        ...
+
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         """Store a photo while it arrives and read its header; a photo that is refused is not kept.
 
@@ -40,7 +47,10 @@ class JobService(Protocol):
         """Create a job from a received photo, or return the one that already does this work.
 
         That is a job of the same slot with the same idempotency key, or one of the same photo whose client
-        disconnected. The service owns the photo from here on, and removes it where no job needs it. Raises QueueFull.
+        disconnected. The service owns the photo from here on, and removes it where no job needs it.
+
+        Raises QueueFull where too many jobs are live, or no entry of the route can be expected to make the picture
+        within the window; the job's route begins with the first entry that can.
         """
         ...
 
@@ -53,7 +63,7 @@ class JobService(Protocol):
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """`admit`, `receive_photo` and `create` in one."""
+        """`admit`, `require_capacity`, `receive_photo` and `create` in one."""
         ...
 
     async def get(self, job_id: UUID) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,9 +15,20 @@ from psycopg.rows import dict_row
 from ....core.domain.audit import AuditEntry
 from ....core.domain.errors import JobNotFound, QueueFull
 from ....core.domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, Claim, Job, JobSpec, Outcome, QueueDepth, Result
+from ....core.domain.routing.capacity import (
+    FINISHED_SINCE,
+    FINISHING_SHARE,
+    FRESH_SHARE,
+    MAX_FINISHED,
+    MAX_JOBS,
+    EntryKey,
+    QueueLoad,
+)
 from ....core.domain.stats.summary import outcome_of
+from ....core.domain.worker import SILENT_AFTER
 from ..database import Database
 from . import queue_sql
+from .load import queue_load
 from .rows import enqueue_item, finalize_item, job_from_row, stem
 
 _MAX_RETRY_SECONDS = 60
@@ -72,6 +83,39 @@ class PostgresJobQueue:
         else:
             rows = await self._acquiring.call(_Statement(queue_sql.ACQUIRE, parameters))
         return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
+
+    async def acquire_urgent(
+        self, worker: str, *, n: int, lease: timedelta, typical: Mapping[EntryKey, timedelta], local: Collection[str]
+    ) -> list[Claim]:
+        by_provider: dict[str, dict[str, float]] = {}
+        for (provider_id, operation_id), duration in typical.items():
+            by_provider.setdefault(provider_id, {})[operation_id] = duration.total_seconds()
+        parameters = {
+            "worker": worker,
+            "n": n,
+            "lease": lease,
+            "local": list(local),
+            "typical": msgspec.json.encode(by_provider).decode(),
+            "longest": max((duration.total_seconds() for duration in typical.values()), default=0.0),
+            "finishing": FINISHING_SHARE,
+            "fresh": FRESH_SHARE,
+        }
+        rows = await self._acquiring.call(_Statement(queue_sql.ACQUIRE_URGENT, parameters))
+        return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
+
+    async def load(self) -> QueueLoad:
+        parameters = {
+            "max_jobs": MAX_JOBS,
+            "max_finished": MAX_FINISHED,
+            "since": FINISHED_SINCE,
+            "silent_after": SILENT_AFTER,
+        }
+        return queue_load(await self._others.call(_Statement(queue_sql.LOAD, parameters)))
+
+    async def may_join(self, slot_id: str, *, idempotency_key: str | None) -> bool:
+        parameters = {"slot_id": slot_id, "key": idempotency_key}
+        (row,) = await self._others.call(_Statement(queue_sql.MAY_JOIN, parameters))
+        return bool(row["found"])
 
     async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
         parameters = {

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import msgspec
 
+from .capacity import FRESH_SHARE, least_left
 from .provider_usage import LatencyPercentiles
 
 MAX_CALLS = 5
@@ -42,6 +43,7 @@ class EntryProgress(msgspec.Struct, frozen=True):
         over: not to be called again.
         crowded: the last call was refused because of other calls under way.
         pace: the usual latency of its operation, where it is known.
+        typical: what half of the very last calls took at most; zero where that is unknown.
     """
 
     calls: int = 0
@@ -51,6 +53,7 @@ class EntryProgress(msgspec.Struct, frozen=True):
     over: bool = False
     crowded: bool = False
     pace: LatencyPercentiles | None = None
+    typical: timedelta = timedelta(0)
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -71,12 +74,18 @@ class Budget(msgspec.Struct, frozen=True):
     def left(self) -> timedelta:
         return self.ends_at - self.now
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nearly the whole window is left."""
+        return self.left >= self.window * FRESH_SHARE
+
 
 def choose(entries: Sequence[EntryProgress], budget: Budget) -> Choice | None:
     """Return the entry to call next; None where no entry can be called in the time left.
 
     First in order, deferred ones last. An entry is passed over if its usual latency (p90) exceeds the time left, or if
-    it would take the time that an entry after it needs, while another entry could still make it.
+    it would take the time that an entry after it needs, while another entry could still make it. One that typically
+    takes longer than the time left is not called at all, unless nearly the whole window is left.
     """
     fitting = _callable_in_time(entries, budget)
     for index in sorted(fitting, key=lambda index: _rank(index, entries[index], budget)):
@@ -146,8 +155,15 @@ def _callable_in_time(entries: Sequence[EntryProgress], budget: Budget) -> list[
     return [
         index
         for index, entry in enumerate(entries)
-        if not (entry.over or entry.busy) and entry.calls < MAX_CALLS and _wait(entry, budget) < budget.left
+        if not (entry.over or entry.busy) and entry.calls < MAX_CALLS and _can_succeed(entry, budget)
     ]
+
+
+def _can_succeed(entry: EntryProgress, budget: Budget) -> bool:
+    left = budget.left - _wait(entry, budget)
+    return left > timedelta(0) and left.total_seconds() >= least_left(
+        entry.typical.total_seconds(), budget.window.total_seconds()
+    )
 
 
 def _wait(entry: EntryProgress, budget: Budget) -> timedelta:

@@ -13,12 +13,21 @@ from ...ports.repositories.slot_repository import SlotRepository
 from ..media.upload import UploadReceiver
 from ..settings.service import SettingsService
 from ..support.concurrency import gather_in_order
+from .admission import JobAdmission
 
 
 class PhotoIntake:
     """Receives photos within the bounds of their slot and of the settings."""
 
-    def __init__(self, slots: SlotRepository, uploads: UploadReceiver, settings: SettingsService, clock: Clock) -> None:
+    def __init__(
+        self,
+        slots: SlotRepository,
+        uploads: UploadReceiver,
+        admission: JobAdmission,
+        settings: SettingsService,
+        clock: Clock,
+    ) -> None:
+        self.admission = admission
         self._slots = slots
         self._uploads = uploads
         self._settings = settings

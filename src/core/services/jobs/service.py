@@ -70,6 +70,9 @@ class DefaultJobService:
     async def admit(self, slot_id: str) -> Slot:
         return await self._intake.admit(slot_id)
 
+    async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
+        await self._intake.admission.require_capacity(slot, idempotency_key=idempotency_key)
+
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         return await self._intake.receive(slot, data)
 
@@ -98,7 +101,7 @@ class DefaultJobService:
                 idempotency_key=idempotency_key,
                 trace=self._telemetry.trace(),
             )
-            job = await self._queue.enqueue(spec, max_active=settings.max_active_jobs)
+            job = await self._intake.admission.enqueue(spec, max_active=settings.max_active_jobs)
         except BaseException:
             await self._intake.discard(photo)
             raise
@@ -116,6 +119,7 @@ class DefaultJobService:
         idempotency_key: str | None = None,
     ) -> Job:
         slot = await self.admit(slot_id)
+        await self.require_capacity(slot, idempotency_key=idempotency_key)
         photo = await self.receive_photo(slot, data)
         return await self.create(slot, photo, source=source, metadata=metadata, idempotency_key=idempotency_key)
 

@@ -17,13 +17,23 @@ from ....core.services.media.upload_budget import Upload
 class CameraForm:
     """The FormReader of an ingest. A wrong password ends it at once, before the photo if it comes first."""
 
-    def __init__(self, slot: Slot, *, upload: Upload, jobs: JobService, store: MediaStore, auth: AuthService) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        *,
+        upload: Upload,
+        jobs: JobService,
+        store: MediaStore,
+        auth: AuthService,
+        idempotency_key: str | None = None,
+    ) -> None:
         self.metadata: dict[str, str] = {}
         self._slot = slot
         self._upload = upload
         self._jobs = jobs
         self._store = store
         self._auth = auth
+        self._idempotency_key = idempotency_key
         self._offered: str | None = None
         """The password of the request's header, while it is not known whether it is right."""
 
@@ -48,6 +58,8 @@ class CameraForm:
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         await self._check_offered()
+        if self._upload.authenticated:  # else the queue's state is none of the sender's business yet
+            await self._jobs.require_capacity(self._slot, idempotency_key=self._idempotency_key)
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:

@@ -73,7 +73,7 @@ async def ingest(
         await auth.expect(slot)
         max_bytes = (await settings.current()).max_upload_bytes
         async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
-            form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth)
+            form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth, idempotency_key=key)
             if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)
