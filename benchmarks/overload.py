@@ -1,5 +1,7 @@
-"""(i) Overload: pictures per minute, useless calls and the honesty of `Retry-After` under more photos than the workers can
-make. A call takes ten seconds, four jobs run at once, so that the capacity is 0.4 photos per second."""
+"""(i) Overload: pictures per minute, useless calls and `Retry-After` under more photos than the workers can make.
+
+A call takes ten seconds and four jobs run at once, so that the capacity is 0.4 photos per second.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ class _Answer(NamedTuple):
 
 
 async def measure(folder: Path, *, seconds: int = SECONDS) -> dict[str, Any]:
-    """Measure all loads at the same time, each with a database and processes of its own: they wait, they do not work."""
+    """Measure all loads at the same time, each with a database and processes of its own: mostly they wait."""
     async with database(folder) as server:
         rows = await asyncio.gather(
             *(asyncio.to_thread(_measure, folder / f"load-{load}", server, load, seconds) for load in LOADS)
@@ -108,8 +110,11 @@ def _calls(url: str) -> Counter[str]:
 
 
 def _retry_after(answers: list[_Answer]) -> dict[str, Any] | None:
-    """How far the promises were from the moment at which a place was free: between the last photo that was refused and the
-    next one that was not. Seconds beyond that span, and how many promises were more than 30 % and a second beyond."""
+    """How far the promises were from the moment at which a place was free.
+
+    It was between the last photo that was refused and the next one that was not. Returns seconds beyond that span, and
+    how many promises were more than 30 % and a second beyond.
+    """
     refused = [answer for answer in answers if answer.status == 429]
     taken = [answer.sent for answer in answers if answer.status != 429]
     errors, wrong = [], 0

@@ -47,12 +47,12 @@ class JobQueue(Protocol):
         ...
 
     async def acquire_urgent(
-        self, worker: str, *, n: int, lease: timedelta, typical: Mapping[EntryKey, timedelta], local: Collection[str]
+        self, worker: str, *, n: int, lease: timedelta, needs: Mapping[EntryKey, timedelta], local: Collection[str]
     ) -> list[Claim]:
         """Claim up to `n` pending jobs that gain nothing by waiting for their turn, oldest first:
 
-        - those that no entry of their route can finish any more (`routing.capacity.is_hopeless`), by what calls to an
-          entry typically take; never one that has a provider's work to resume;
+        - those that no entry of their route can finish any more (`routing.capacity.is_hopeless`), by what a call to an
+          entry needs; never one that has a provider's work to resume;
         - those that skip entries of their route and begin with one of the `local` providers.
 
         They hold no permit. Jobs past their deadline are skipped. Claims are as in `acquire`.

@@ -95,10 +95,10 @@ class MemoryJobQueue:
         return Claim(taken, taken.attempt)
 
     async def acquire_urgent(
-        self, worker: str, *, n: int, lease: timedelta, typical: Mapping[EntryKey, timedelta], local: Collection[str]
+        self, worker: str, *, n: int, lease: timedelta, needs: Mapping[EntryKey, timedelta], local: Collection[str]
     ) -> list[Claim]:
         now = self._db.clock.now()
-        seconds = {entry: duration.total_seconds() for entry, duration in typical.items()}
+        seconds = {entry: duration.total_seconds() for entry, duration in needs.items()}
         claims: list[Claim] = []
         for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
             if len(claims) >= n:
@@ -229,10 +229,10 @@ def _is_short(job: Job, local: Collection[str]) -> bool:
     return job.route.skipped > 0 and job.spec.first_provider in local
 
 
-def _is_hopeless(job: Job, typical: Mapping[EntryKey, float], now: datetime) -> bool:
+def _is_hopeless(job: Job, needs: Mapping[EntryKey, float], now: datetime) -> bool:
     left, window = job.expires_at - now, job.expires_at - job.created_at
     return job.provider_job_reference is None and is_hopeless(
-        _keys(job.route), typical, left=left.total_seconds(), window=window.total_seconds()
+        _keys(job.route), needs, left=left.total_seconds(), window=window.total_seconds()
     )
 
 

@@ -85,18 +85,18 @@ class PostgresJobQueue:
         return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
 
     async def acquire_urgent(
-        self, worker: str, *, n: int, lease: timedelta, typical: Mapping[EntryKey, timedelta], local: Collection[str]
+        self, worker: str, *, n: int, lease: timedelta, needs: Mapping[EntryKey, timedelta], local: Collection[str]
     ) -> list[Claim]:
         by_provider: dict[str, dict[str, float]] = {}
-        for (provider_id, operation_id), duration in typical.items():
+        for (provider_id, operation_id), duration in needs.items():
             by_provider.setdefault(provider_id, {})[operation_id] = duration.total_seconds()
         parameters = {
             "worker": worker,
             "n": n,
             "lease": lease,
             "local": list(local),
-            "typical": msgspec.json.encode(by_provider).decode(),
-            "longest": max((duration.total_seconds() for duration in typical.values()), default=0.0),
+            "needs": msgspec.json.encode(by_provider).decode(),
+            "longest": max((duration.total_seconds() for duration in needs.values()), default=0.0),
             "finishing": FINISHING_SHARE,
             "fresh": FRESH_SHARE,
         }

@@ -90,7 +90,7 @@ with picked as (
                     extract(epoch from expires_at - created_at) * %(fresh)s
                 ) end)
                 from jsonb_array_elements(route -> 'entries') as entry,
-                    cast(%(typical)s::jsonb -> (entry ->> 'provider_id') ->> (entry ->> 'operation_id') as float8)
+                    cast(%(needs)s::jsonb -> (entry ->> 'provider_id') ->> (entry ->> 'operation_id') as float8)
                         as need
             )
         )

@@ -108,14 +108,14 @@ def finishing_time(window: float) -> float:
     return window * FINISHING_SHARE
 
 
-def least_left(typical: float, window: float) -> float:
-    """Return what must be left of a window to begin a call that typically takes this long; zero where unknown."""
-    return min(typical + finishing_time(window), window * FRESH_SHARE) if typical else 0.0
+def least_left(need: float, window: float) -> float:
+    """Return what must be left of a window to begin a call that needs this long; zero where that is unknown."""
+    return min(need + finishing_time(window), window * FRESH_SHARE) if need else 0.0
 
 
-def is_hopeless(entries: Sequence[EntryKey], typical: Mapping[EntryKey, float], *, left: float, window: float) -> bool:
+def is_hopeless(entries: Sequence[EntryKey], needs: Mapping[EntryKey, float], *, left: float, window: float) -> bool:
     """Return whether no entry can make the picture any more in what is left of the window."""
-    return bool(entries) and all(left < least_left(typical.get(entry, 0.0), window) for entry in entries)
+    return bool(entries) and all(left < least_left(needs.get(entry, 0.0), window) for entry in entries)
 
 
 class Schedule:
@@ -173,7 +173,7 @@ class Schedule:
         """Add a job that waits: it takes the first entry for which it has enough time when its turn comes."""
         for index, entry in enumerate(entries):
             start, usual = self._start(entry, now=now, skipped=False), self.usual(entry)
-            if until - start >= least_left(usual.typical, window) and start < until:
+            if until - start >= least_left(usual.need, window) and start < until:
                 self.take(entries, Place(index, start, min(start + usual.mean, until)), skipped=False)
                 return
         # It will be ended without a call as soon as it is clear that none can succeed.
@@ -212,11 +212,7 @@ class Schedule:
         assert job.running is not None
         had = job.left + job.running  # of its window, when a worker took it
         index = next(
-            (
-                index
-                for index, entry in enumerate(job.entries)
-                if had >= least_left(self.usual(entry).typical, job.window)
-            ),
+            (index for index, entry in enumerate(job.entries) if had >= least_left(self.usual(entry).need, job.window)),
             0,
         )
         entry = job.entries[index] if job.entries else ("", "")

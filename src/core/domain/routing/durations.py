@@ -19,6 +19,9 @@ _CUT_FACTOR = 2
 more. Each further one doubles the estimate, until calls have the time that they need."""
 
 
+_NEED_FACTOR = 1.5
+
+
 class UsualDuration(msgspec.Struct, frozen=True):
     """The usual duration of something, in seconds.
 
@@ -31,6 +34,11 @@ class UsualDuration(msgspec.Struct, frozen=True):
     typical: float
     mean: float
     careful: float
+
+    @property
+    def need(self) -> float:
+        """What a first call must have left: less than `careful` where durations vary widely."""
+        return min(self.careful, self.typical * _NEED_FACTOR)
 
 
 UNKNOWN = UsualDuration(0.0, 0.0, 0.0)

@@ -43,7 +43,7 @@ class EntryProgress(msgspec.Struct, frozen=True):
         over: not to be called again.
         crowded: the last call was refused because of other calls under way.
         pace: the usual latency of its operation, where it is known.
-        typical: what half of the very last calls took at most; zero where that is unknown.
+        need, typical: what must be left for a first call, and for a further one; zero where that is unknown.
     """
 
     calls: int = 0
@@ -53,6 +53,7 @@ class EntryProgress(msgspec.Struct, frozen=True):
     over: bool = False
     crowded: bool = False
     pace: LatencyPercentiles | None = None
+    need: timedelta = timedelta(0)
     typical: timedelta = timedelta(0)
 
 
@@ -161,8 +162,9 @@ def _callable_in_time(entries: Sequence[EntryProgress], budget: Budget) -> list[
 
 def _can_succeed(entry: EntryProgress, budget: Budget) -> bool:
     left = budget.left - _wait(entry, budget)
+    need = entry.typical if entry.calls else entry.need
     return left > timedelta(0) and left.total_seconds() >= least_left(
-        entry.typical.total_seconds(), budget.window.total_seconds()
+        need.total_seconds(), budget.window.total_seconds()
     )
 
 

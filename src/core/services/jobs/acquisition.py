@@ -50,13 +50,13 @@ class JobAcquisition:
         if self._looked_at is not None and now - self._looked_at < _URGENT_INTERVAL:
             return []
         self._looked_at = now
-        typical = await self._typical()
+        needs = await self._needs()
         local = [provider.info.id for provider in self._providers.all() if provider.info.on_this_machine]
-        return await self._queue.acquire_urgent(worker, n=n, lease=lease, typical=typical, local=local)
+        return await self._queue.acquire_urgent(worker, n=n, lease=lease, needs=needs, local=local)
 
-    async def _typical(self) -> dict[EntryKey, timedelta]:
+    async def _needs(self) -> dict[EntryKey, timedelta]:
         return {
-            (provider_id, operation_id): timedelta(seconds=usual_duration(durations_ms).typical)
+            (provider_id, operation_id): timedelta(seconds=usual_duration(durations_ms).need)
             for provider_id, health in (await self._status.current()).items()
             for operation_id, durations_ms in health.recent_ms.items()
         }

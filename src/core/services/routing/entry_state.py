@@ -77,7 +77,11 @@ class EntryState:
         self._healthy = health.breaker is Breaker.CLOSED
         operation_id = self.entry.operation_id
         usual = usual_duration(health.recent_ms.get(operation_id, ()))
-        self._change(pace=health.pace.get(operation_id), typical=timedelta(seconds=usual.typical))
+        self._change(
+            pace=health.pace.get(operation_id),
+            need=timedelta(seconds=usual.need),
+            typical=timedelta(seconds=usual.typical),
+        )
 
     def occupy(self) -> None:
         self._change(busy=True)
