@@ -33,6 +33,12 @@ faster is noticed, and a usual duration beyond the window does not refuse photos
 FINISHING_SHARE = 0.02
 """The share of the window that is kept for preparing the photo and storing the picture, around the provider's call."""
 
+_MARGIN = 2.5
+"""How much more than that a new job must have, so that it is not lost where the jobs ahead take a little longer."""
+
+_RESERVE = 6.0
+"""Time kept for a fallback of unknown duration; at most a fifth of the window."""
+
 _OVERDUE_SHARE = 0.25
 """How much longer a job is expected to take that has taken longer than usual, as a share of what it has taken."""
 
@@ -108,6 +114,11 @@ def finishing_time(window: float) -> float:
     return window * FINISHING_SHARE
 
 
+def unknown_need(window: float) -> float:
+    """Return the time kept for a call of unknown duration."""
+    return min(_RESERVE, window / 5)
+
+
 def least_left(need: float, window: float) -> float:
     """Return what must be left of a window to begin a call that needs this long; zero where that is unknown."""
     return min(need + finishing_time(window), window * FRESH_SHARE) if need else 0.0
@@ -165,15 +176,31 @@ class Schedule:
         for index, entry in enumerate(entries):
             start, usual = self._start(entry, now=now, skipped=index > 0), self.usual(entry)
             fresh = until - start >= window * FRESH_SHARE
-            if fresh or start + usual.careful + finishing_time(window) <= until:
+            if fresh or start + self._expected(entries, index, window) <= until:
                 return Place(index, start, start + usual.mean)
         return None
+
+    def _expected(self, entries: Sequence[EntryKey], index: int, window: float) -> float:
+        """Return what a new job should have left when this entry is called."""
+        usual = self.usual(entries[index])
+        return usual.careful + self._reserve(entries, index, window) + finishing_time(window) * _MARGIN
+
+    def _reserve(self, entries: Sequence[EntryKey], index: int, window: float) -> float:
+        """Return what a call leaves for the quickest entry after it, as `route_policy` does."""
+        later = [
+            unknown_need(window) if self._is_local(entry) else self.usual(entry).careful or unknown_need(window)
+            for entry in entries[index + 1 :]
+        ]
+        return min(later, default=0.0)
 
     def add(self, entries: Sequence[EntryKey], *, window: float, now: float, until: float) -> None:
         """Add a job that waits: it takes the first entry for which it has enough time when its turn comes."""
         for index, entry in enumerate(entries):
             start, usual = self._start(entry, now=now, skipped=False), self.usual(entry)
-            if until - start >= least_left(usual.need, window) and start < until:
+            least = least_left(usual.need, window)
+            if least:
+                least = min(least + self._reserve(entries, index, window), window * FRESH_SHARE)
+            if until - start >= least and start < until:
                 self.take(entries, Place(index, start, min(start + usual.mean, until)), skipped=False)
                 return
         # It will be ended without a call as soon as it is clear that none can succeed.
@@ -193,7 +220,7 @@ class Schedule:
         """Return after how many seconds a new photo would fit, if no other one comes before it."""
         waits = [
             self._start(entry, now=now, skipped=index > 0)
-            + min(self.usual(entry).careful + finishing_time(window), window * FRESH_SHARE)
+            + min(self._expected(entries, index, window), window * FRESH_SHARE)
             for index, entry in enumerate(entries)
         ]
         return max(min(waits, default=now + window) - now - window, 0.0)
@@ -244,8 +271,11 @@ class Schedule:
 
     def _is_short(self, entry: EntryKey, *, skipped: bool) -> bool:
         """Whether a job that begins with this entry does not wait for the jobs that wait for providers."""
+        return skipped and bool(self._short) and self._is_local(entry)
+
+    def _is_local(self, entry: EntryKey) -> bool:
         capacity = self._providers.get(entry[0])
-        return skipped and bool(self._short) and capacity is not None and capacity.local
+        return capacity is not None and capacity.local
 
     def _estimate(self, entry: EntryKey) -> UsualDuration:
         provider_id, operation_id = entry

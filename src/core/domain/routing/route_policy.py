@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import msgspec
 
-from .capacity import FRESH_SHARE, least_left
+from .capacity import FRESH_SHARE, least_left, unknown_need
 from .provider_usage import LatencyPercentiles
 
 MAX_CALLS = 5
@@ -23,9 +23,6 @@ over the window, so that a provider that is back after a while still makes the p
 
 _FIRST_PAUSE = timedelta(milliseconds=250)
 _MAX_PAUSE = timedelta(seconds=20)
-
-_RESERVE = timedelta(seconds=6)
-"""Time kept for a fallback of unknown latency; at most a fifth of the window."""
 
 _MIN_PATIENCE = timedelta(seconds=5)
 _P90_FACTOR = 4
@@ -98,7 +95,8 @@ def choose(entries: Sequence[EntryProgress], budget: Budget) -> Choice | None:
         ]
         if others and _wait(entry, budget) + _usual(entry, budget) > budget.left:
             continue
-        if budget.left - _wait(entry, budget) <= _reserve(index, others, entries, budget):
+        left, reserve = budget.left - _wait(entry, budget), _reserve(index, others, entries, budget)
+        if left <= reserve or (reserve and left < min(entry.need + reserve, budget.window * FRESH_SHARE)):
             continue
         return Choice(index, budget.now + _wait(entry, budget))
     return None
@@ -191,4 +189,4 @@ def _reserve(index: int, others: Collection[int], entries: Sequence[EntryProgres
 
 def _unknown_need(budget: Budget) -> timedelta:
     """Return the time kept for a call of unknown latency."""
-    return min(_RESERVE, budget.window / 5)
+    return timedelta(seconds=unknown_need(budget.window.total_seconds()))
