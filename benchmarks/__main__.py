@@ -13,9 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, hostile, ingest, providers, queue, statistics
+from . import calls, hostile, ingest, overload, providers, queue, statistics
 
-_PARTS = ["calls", "hostile", "ingest", "providers", "queue", "statistics"]
+_PARTS = ["calls", "hostile", "ingest", "overload", "providers", "queue", "statistics"]
 
 
 def main() -> None:
@@ -35,6 +35,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["ingest"] = runner.run(ingest.measure(Path(folder), rounds=arguments.rounds))
             _print_ingest(console, figures["ingest"])
+        if "overload" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["overload"] = runner.run(overload.measure(Path(folder), seconds=arguments.seconds))
+            _print_overload(console, figures["overload"])
         if "providers" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["providers"] = runner.run(providers.measure(Path(folder), ingests=arguments.ingests))
@@ -60,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shots", type=int, default=10, help="photos of the camera in each hostile scenario")
     parser.add_argument("--scenario", default="", help="only hostile scenarios whose name contains this")
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
+    parser.add_argument("--seconds", type=int, default=overload.SECONDS, help="how long photos come in an overload")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
@@ -132,6 +137,39 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
         f"(c) HTTP process under {memory['uploads']} concurrent 6 MB uploads: {memory['peak_mib']} MiB at its peak, "
         f"{memory['before_mib']} MiB before"
     )
+
+
+def _print_overload(console: Console, figures: dict[str, Any]) -> None:
+    capacity = f"{figures['capacity_per_s'] * 60:.0f}"
+    table = Table(
+        title=f"(i) Overload for {figures['seconds']} s: a call takes {figures['call_s']} s, {capacity} a minute"
+    )
+    for column in (
+        "load",
+        "photos",
+        "answers",
+        "a minute",
+        "of capacity",
+        "calls",
+        "useless",
+        "Retry-After error s",
+        "wrong",
+    ):
+        table.add_column(column, justify="right")
+    for row in figures["loads"]:
+        promises = row["retry_after"]
+        table.add_row(
+            f"{row['load']}",
+            str(row["photos"]),
+            " ".join(f"{status}: {count}" for status, count in row["statuses"].items()),
+            str(row["pictures_per_minute"]),
+            f"{row['share_of_capacity']:.0%}",
+            str(row["calls"]),
+            str(row["useless_calls"]),
+            _three(promises["error_s"]) if promises else "–",
+            f"{promises['wrong']} of {promises['promises']}" if promises else "–",
+        )
+    console.print(table)
 
 
 def _print_providers(console: Console, figures: dict[str, Any]) -> None:

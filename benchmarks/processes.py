@@ -37,6 +37,10 @@ PASSWORD = "benchmark-password"
 DELAYS_MS = {"slot-005": 0, "slot-006": 500}
 """The measured slots, with the delay of their provider."""
 
+OVERLOADED = "slot-012"
+CALL_SECONDS = 10
+"""The slot that gets more photos than it can make, and how long a call for it takes."""
+
 
 class FixedDelayProvider:
     """Returns the photo after a delay."""
@@ -81,7 +85,10 @@ async def prepare(settings: Settings) -> None:
     await migrate_database(container)
     await seed(container)
     slots = await container.get(SlotRepository)
-    delays = {id: Route(entries=(RouteEntry("delay", "wait", {"ms": ms}),)) for id, ms in DELAYS_MS.items()}
+    delays = {
+        id: Route(entries=(RouteEntry("delay", "wait", {"ms": ms}),))
+        for id, ms in {**DELAYS_MS, OVERLOADED: CALL_SECONDS * 1000}.items()
+    }
     for slot_id, route in (delays | unreliable.ROUTES).items():
         slot = await slots.get(slot_id)
         changed = msgspec.structs.replace(slot, active=True, route=route)

@@ -76,6 +76,8 @@ from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.jobs.acquisition import JobAcquisition
+from ..core.services.jobs.admission import JobAdmission
 from ..core.services.jobs.completion import JobCompletion
 from ..core.services.jobs.end_watch import JobEndWatch
 from ..core.services.jobs.erasure import GuestErasure
@@ -318,6 +320,7 @@ class CoreServices(Provider):
 
     fallback = provide(FailurePictures)
     receiving = provide(UploadReceiver)
+    admission = provide(JobAdmission)
     intake = provide(PhotoIntake)
     result_pictures = provide(ResultPictures)
     completion = provide(JobCompletion)
@@ -376,6 +379,7 @@ class CoreServices(Provider):
     job_end_watch = provide(JobEndWatch)
     previews = provide(Previews)
     processor = provide(JobProcessor)
+    acquisition = provide(JobAcquisition)
 
     deliveries = provide(WebhookDelivery)
     pool = provide(WorkerPool)

@@ -45,6 +45,7 @@ from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
 from photochanger.core.services.auth.ingest_password import AuthService
 from photochanger.core.services.auth.login_throttle import LoginThrottle
+from photochanger.core.services.jobs.acquisition import JobAcquisition
 from photochanger.core.services.jobs.completion import JobCompletion
 from photochanger.core.services.jobs.erasure import GuestErasure
 from photochanger.core.services.jobs.processor import JobProcessor
@@ -274,6 +275,7 @@ class World:
         self.jobs = self._get(JobService)
         self.erasure = self._get(GuestErasure)
         self.processing = self._get(JobProcessor)
+        self.acquisition = self._get(JobAcquisition)
         self.last_requests = self._get(LastRequestLog)
         self.sweeper = self._get(Sweeper)
         self.ready_check = self._get(ReadyCheck)

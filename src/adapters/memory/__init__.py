@@ -91,10 +91,11 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
     media = MemoryMediaRepository()
+    workers = MemoryWorkerRegistry(clock)
     return {
         Clock: clock,
         DatabaseStatus: database,
-        JobQueue: MemoryJobQueue(database, audit),
+        JobQueue: MemoryJobQueue(database, audit, workers),
         JobSignals: MemoryJobSignals(database),
         JobRepository: MemoryJobRepository(database),
         JobLog: MemoryJobLog(database),
@@ -114,7 +115,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         TemplateRepository: MemoryTemplateRepository(slots, database),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
-        WorkerRegistry: MemoryWorkerRegistry(clock),
+        WorkerRegistry: workers,
         IngestRequestRepository: MemoryIngestRequestRepository(database),
         GuestData: MemoryGuestData(database, media, audit),
     }

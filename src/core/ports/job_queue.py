@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ..domain.audit import AuditEntry
 from ..domain.job import Claim, Job, JobSpec, LogEntry, Outcome, QueueDepth, Result
+from ..domain.routing.capacity import EntryKey, QueueLoad
 
 
 class JobQueue(Protocol):
@@ -43,6 +44,28 @@ class JobQueue(Protocol):
         `ProviderLimits.acquire`. Two workers never get the same attempt of a job. Each claim carries the attempt number
         as fencing token and is logged.
         """
+        ...
+
+    async def acquire_urgent(
+        self, worker: str, *, n: int, lease: timedelta, needs: Mapping[EntryKey, timedelta], local: Collection[str]
+    ) -> list[Claim]:
+        """Claim up to `n` pending jobs that gain nothing by waiting for their turn, oldest first:
+
+        - those that no entry of their route can finish any more (`routing.capacity.is_hopeless`), by what a call to an
+          entry needs; never one that has a provider's work to resume;
+        - those that skip entries of their route and begin with one of the `local` providers.
+
+        They hold no permit. Jobs past their deadline are skipped. Claims are as in `acquire`.
+        """
+        ...
+
+    async def load(self) -> QueueLoad:
+        """Return the live jobs before their deadline, the workers that are not silent, and the providers' health: what
+        capacity is estimated from, in one read."""
+        ...
+
+    async def may_join(self, slot_id: str, *, idempotency_key: str | None) -> bool:
+        """Return whether a photo on this slot may belong to an existing job: `enqueue` might return that one."""
         ...
 
     async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:

@@ -20,6 +20,13 @@ class JobService(Protocol):
         """The slot if it accepts photos; SlotNotFound, SlotDisabled, StorageUnavailable for too little disk space."""
         ...
 
+    async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
+        """Raise QueueFull where a photo that is sent now cannot be answered in time, before it is received.
+
+        Passes where the photo may belong to an existing job; `create` decides then.
+        """
+        ...
+
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         """Store a photo while it arrives and read its header; a photo that is refused is not kept.
 
@@ -46,7 +53,10 @@ class JobService(Protocol):
         it is returned with the late picture, or without one at the end of that time; where its call fails before, a new
         job is created for what is left of the window.
 
-        The service owns the photo from here on, and removes it where no job needs it. Raises QueueFull.
+        The service owns the photo from here on, and removes it where no job needs it.
+
+        Raises QueueFull where too many jobs are live, or no entry of the route can be expected to make the picture
+        within the window; the job's route begins with the first entry that can.
         """
         ...
 
@@ -59,7 +69,7 @@ class JobService(Protocol):
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """`admit`, `receive_photo` and `create` in one."""
+        """`admit`, `require_capacity`, `receive_photo` and `create` in one."""
         ...
 
     async def get(self, job_id: UUID) -> Job:

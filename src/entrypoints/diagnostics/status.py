@@ -102,7 +102,7 @@ def _worker_body(worker: WorkerStatus) -> dict[str, Any]:
 
 def _provider_body(id: str, health: ProviderHealth) -> dict[str, Any]:
     body = {"id": id, **msgspec.structs.asdict(health)}
-    del body["pace"]
+    del body["pace"], body["recent_ms"]
     return body
 
 

@@ -16,12 +16,12 @@ from ...core.domain.deadlines import LEASE
 from ...core.domain.errors import PhotoChangerError, QueueUnavailable
 from ...core.domain.job import Claim, FailureReason
 from ...core.domain.trace_context import trace_id_of
+from ...core.domain.worker import URGENT_JOBS
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.telemetry import Fact, Telemetry
+from ...core.services.jobs.acquisition import JobAcquisition
 from ...core.services.jobs.completion import JobCompletion
 from ...core.services.jobs.processor import JobProcessor
-from ...core.services.providers.registry import ProviderRegistry
-from ...core.services.settings.service import SettingsService
 from ...core.services.support.concurrency import BackgroundTasks, Supervisor, cancel_and_wait, race
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
@@ -67,8 +67,7 @@ class WorkerPool:
         queue: JobQueue,
         signals: JobSignals,
         processing: JobProcessor,
-        providers: ProviderRegistry,
-        settings: SettingsService,
+        acquisition: JobAcquisition,
         options: PoolOptions,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
@@ -77,12 +76,12 @@ class WorkerPool:
         self._queue = queue
         self._signals = signals
         self._processing = processing
-        self._providers = providers
-        self._settings = settings
+        self._acquisition = acquisition
         self._options = options
         self._telemetry = telemetry
         self._tasks = BackgroundTasks()
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
+        self._urgent: set[UUID] = set()
         self._changed = asyncio.Event()
         self._stopping = False
         self._ends_at = 0.0
@@ -95,8 +94,8 @@ class WorkerPool:
 
     @property
     def running(self) -> int:
-        """How many jobs run now."""
-        return len(self._running)
+        """How many jobs run now, without the urgent ones."""
+        return len(self._running) - len(self._urgent)
 
     def stop(self, grace: timedelta | None = None) -> None:
         """Take no more jobs; `run` returns when the running jobs have ended or are released, after `grace` at the
@@ -124,29 +123,32 @@ class WorkerPool:
             after_outage = False
             while not self._stopping:
                 self._changed.clear()
-                free = self.concurrency - len(self._running)
+                free = self.concurrency - self.running
                 claims: list[Claim] = []
-                if free > 0:
-                    try:
-                        if after_outage:  # their leases may have expired: none of them must be acquired again
-                            await self._renew()
-                        claims = await self._acquire(free)
+                try:
+                    if after_outage:  # leases may have expired: none of its own jobs must be acquired again
+                        await self._renew()
                         after_outage = False
-                    except QueueUnavailable as error:
-                        after_outage = True
-                        _log.warning("acquiring jobs failed: %s", error.detail)
-                        await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
-                        continue
-                for claim in claims:
-                    self._start(claim)
-                if len(claims) < free:
+                    if free > 0:
+                        claims = await self._acquisition.acquire(self.name, n=free, lease=self._options.lease)
+                        for claim in claims:
+                            self._start(claim)
+                    await self._take_urgent_jobs()
+                except QueueUnavailable as error:
+                    after_outage = True
+                    _log.warning("acquiring jobs failed: %s", error.detail)
+                    await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
+                    continue
+                if len(claims) < free or self.running >= self.concurrency:
                     await race(work.wait(_POLL), self._changed.wait())
-                elif len(self._running) >= self.concurrency:
-                    await self._changed.wait()
 
-    async def _acquire(self, n: int) -> list[Claim]:
-        limits = self._providers.concurrency_limits(await self._settings.current())
-        return await self._queue.acquire(self.name, n=n, lease=self._options.lease, limits=limits or None)
+    async def _take_urgent_jobs(self) -> None:
+        """Begin with jobs that need no place of their own: they end at once, or work on this machine only."""
+        free = URGENT_JOBS - len(self._urgent)
+        if free > 0:
+            for claim in await self._acquisition.acquire_urgent(self.name, n=free, lease=self._options.lease):
+                self._urgent.add(claim.job.id)
+                self._start(claim)
 
     def _start(self, claim: Claim) -> None:
         task = self._tasks.start(self._work(claim), name=f"job {claim.job.id}")
@@ -176,6 +178,7 @@ class WorkerPool:
             await self._release(claim) if claim.attempt < MAX_ATTEMPTS else await self._fail(claim)
         finally:
             self._running.pop(claim.job.id, None)
+            self._urgent.discard(claim.job.id)
             self._changed.set()
 
     async def _fail(self, claim: Claim) -> None:

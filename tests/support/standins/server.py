@@ -296,6 +296,16 @@ class Held:
         await exchange.send(self._answer or exchange.good())
 
 
+def taking(seconds: float) -> Behaviour:
+    """A good answer after a while."""
+
+    async def answer(exchange: Exchange) -> None:
+        await asyncio.sleep(seconds)
+        await exchange.send(exchange.good())
+
+    return answer
+
+
 async def hang(exchange: Exchange) -> None:
     """No answer, for as long as the client waits."""
     await exchange.client_gone()

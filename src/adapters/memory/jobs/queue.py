@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -30,16 +30,31 @@ from ....core.domain.job import (
     replace_result,
     timed_out,
 )
+from ....core.domain.routing.capacity import (
+    FINISHED_SINCE,
+    MAX_FINISHED,
+    MAX_JOBS,
+    EntryKey,
+    QueuedJob,
+    QueueLoad,
+    is_hopeless,
+)
+from ....core.domain.routing.provider_usage import health_of
+from ....core.domain.slots.slot import Route
 from ..audit import MemoryAuditLog
 from ..database import MemoryDatabase
+from ..workers import MemoryWorkerRegistry
 
 
 class MemoryJobQueue:
     """The jobs of a MemoryDatabase, by its clock."""
 
-    def __init__(self, database: MemoryDatabase, audit: MemoryAuditLog) -> None:
+    def __init__(
+        self, database: MemoryDatabase, audit: MemoryAuditLog, workers: MemoryWorkerRegistry | None = None
+    ) -> None:
         self._db = database
         self._audit = audit
+        self._workers = workers or MemoryWorkerRegistry(database.clock)
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         if (stored := self._db.jobs.get(job.id)) is not None:
@@ -72,13 +87,51 @@ class MemoryJobQueue:
             limited = most is not None and self._db.permits_taken(provider or "") >= most
             if not can_acquire(job, now) or (limited and not _may_try_another(job, now)):
                 continue
-            taken = acquire(job, worker, now=now, lease_until=now + lease)
-            self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
-            self._db.permits[job.id] = (
-                {(provider, 0)} if provider is not None and most is not None and not limited else set()
-            )
-            claims.append(Claim(taken, taken.attempt))
+            claims.append(self._claim(job, worker, lease=lease, now=now))
+            if provider is not None and most is not None and not limited:
+                self._db.permits[job.id].add((provider, 0))
         return claims
+
+    def _claim(self, job: Job, worker: str, *, lease: timedelta, now: datetime) -> Claim:
+        taken = acquire(job, worker, now=now, lease_until=now + lease)
+        self._db.keep(taken, LogEvent.ACQUIRED, worker=worker, attempt=taken.attempt)
+        self._db.permits[job.id] = set()
+        return Claim(taken, taken.attempt)
+
+    async def acquire_urgent(
+        self, worker: str, *, n: int, lease: timedelta, needs: Mapping[EntryKey, timedelta], local: Collection[str]
+    ) -> list[Claim]:
+        now = self._db.clock.now()
+        seconds = {entry: duration.total_seconds() for entry, duration in needs.items()}
+        claims: list[Claim] = []
+        for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
+            if len(claims) >= n:
+                break
+            if job.state is not JobState.PENDING or not can_acquire(job, now):
+                continue
+            if not (_is_short(job, local) or _is_hopeless(job, seconds, now)):
+                continue
+            claims.append(self._claim(job, worker, lease=lease, now=now))
+        return claims
+
+    async def load(self) -> QueueLoad:
+        now = self._db.clock.now()
+        live = sorted((job for job in self._live() if job.expires_at > now), key=lambda job: (job.created_at, job.id))
+        return QueueLoad(
+            jobs=tuple(_queued(job, now) for job in live[:MAX_JOBS]),
+            live=len(live),
+            workers=tuple(worker.report.concurrency for worker in await self._workers.all() if not worker.silent),
+            health={provider_id: health_of(usage, now=now) for provider_id, usage in self._db.usage.items()},
+            finished_ms=_finished_ms(self._db.jobs.values(), now),
+        )
+
+    async def may_join(self, slot_id: str, *, idempotency_key: str | None) -> bool:
+        now = self._db.clock.now()
+        return any(
+            job.slot_id == slot_id
+            and ((idempotency_key is not None and job.idempotency_key == idempotency_key) or _is_abandoned(job, now))
+            for job in self._db.jobs.values()
+        )
 
     async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
         lease_until = self._db.clock.now() + lease
@@ -172,11 +225,7 @@ class MemoryJobQueue:
             for other in self._db.jobs.values()
             if other.slot_id == job.slot_id
             and other.photo.file.sha256 == job.photo.file.sha256
-            and other.abandoned_at is not None
-            and (
-                (other.expires_at > now and (not other.state.finalized or other.state is JobState.SUCCEEDED))
-                or other.may_get_late_picture(now)
-            )
+            and _is_abandoned(other, now)
         ]
         return max(found, key=lambda other: (other.created_at, other.id), default=None)
 
@@ -205,3 +254,50 @@ class MemoryJobQueue:
 def _may_try_another(job: Job, now: datetime) -> bool:
     """Whether a job whose first provider has no free permit may start with another entry."""
     return len(job.route.entries) > 1 and job.expires_at - now < (job.expires_at - job.created_at) / 2
+
+
+def _is_abandoned(job: Job, now: datetime) -> bool:
+    """Whether the job's client disconnected, and the same photo may still be answered by it."""
+    can_answer = not job.state.finalized or job.state is JobState.SUCCEEDED
+    return job.abandoned_at is not None and ((job.expires_at > now and can_answer) or job.may_get_late_picture(now))
+
+
+def _is_short(job: Job, local: Collection[str]) -> bool:
+    return job.route.skipped > 0 and job.spec.first_provider in local
+
+
+def _is_hopeless(job: Job, needs: Mapping[EntryKey, float], now: datetime) -> bool:
+    left, window = job.expires_at - now, job.expires_at - job.created_at
+    return job.provider_job_reference is None and is_hopeless(
+        _keys(job.route), needs, left=left.total_seconds(), window=window.total_seconds()
+    )
+
+
+def _queued(job: Job, now: datetime) -> QueuedJob:
+    running = None if can_acquire(job, now) else now - (job.acquired_at or now)
+    return QueuedJob(
+        entries=_keys(job.route),
+        window=(job.expires_at - job.created_at).total_seconds(),
+        left=(job.expires_at - now).total_seconds(),
+        running=None if running is None else running.total_seconds(),
+    )
+
+
+def _finished_ms(jobs: Iterable[Job], now: datetime) -> dict[EntryKey, tuple[int, ...]]:
+    """How long workers had the last jobs that ended with a picture at their first attempt."""
+    since = now - FINISHED_SINCE
+    ended = sorted(
+        (job for job in jobs if job.finalized_at is not None and job.finalized_at > since),
+        key=lambda job: (job.finalized_at, job.id),
+    )
+    finished: dict[EntryKey, tuple[int, ...]] = {}
+    for job in ended[-MAX_FINISHED:]:
+        if job.state is JobState.SUCCEEDED and job.attempt == 1 and job.acquired_at and job.finalized_at:
+            took_ms = round((job.finalized_at - job.acquired_at).total_seconds() * 1000)
+            entry = (job.provider_id or "", job.operation_id or "")
+            finished[entry] = (*finished.get(entry, ()), max(took_ms, 0))
+    return finished
+
+
+def _keys(route: Route) -> tuple[EntryKey, ...]:
+    return tuple((entry.provider_id, entry.operation_id) for entry in route.entries)

@@ -25,9 +25,20 @@ from ....core.domain.job import (
     QueueDepth,
     Result,
 )
+from ....core.domain.routing.capacity import (
+    FINISHED_SINCE,
+    FINISHING_SHARE,
+    FRESH_SHARE,
+    MAX_FINISHED,
+    MAX_JOBS,
+    EntryKey,
+    QueueLoad,
+)
 from ....core.domain.stats.summary import outcome_of
+from ....core.domain.worker import SILENT_AFTER
 from ..database import Database
 from . import queue_sql
+from .load import queue_load
 from .rows import enqueue_item, finalize_item, job_from_row, stem
 
 _MAX_RETRY_SECONDS = 60
@@ -83,6 +94,39 @@ class PostgresJobQueue:
         else:
             rows = await self._acquiring.call(_Statement(queue_sql.ACQUIRE, parameters))
         return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
+
+    async def acquire_urgent(
+        self, worker: str, *, n: int, lease: timedelta, needs: Mapping[EntryKey, timedelta], local: Collection[str]
+    ) -> list[Claim]:
+        by_provider: dict[str, dict[str, float]] = {}
+        for (provider_id, operation_id), duration in needs.items():
+            by_provider.setdefault(provider_id, {})[operation_id] = duration.total_seconds()
+        parameters = {
+            "worker": worker,
+            "n": n,
+            "lease": lease,
+            "local": list(local),
+            "needs": msgspec.json.encode(by_provider).decode(),
+            "longest": max((duration.total_seconds() for duration in needs.values()), default=0.0),
+            "finishing": FINISHING_SHARE,
+            "fresh": FRESH_SHARE,
+        }
+        rows = await self._acquiring.call(_Statement(queue_sql.ACQUIRE_URGENT, parameters))
+        return [Claim(job, job.attempt) for job in map(job_from_row, rows)]
+
+    async def load(self) -> QueueLoad:
+        parameters = {
+            "max_jobs": MAX_JOBS,
+            "max_finished": MAX_FINISHED,
+            "since": FINISHED_SINCE,
+            "silent_after": SILENT_AFTER,
+        }
+        return queue_load(await self._others.call(_Statement(queue_sql.LOAD, parameters)))
+
+    async def may_join(self, slot_id: str, *, idempotency_key: str | None) -> bool:
+        parameters = {"slot_id": slot_id, "key": idempotency_key}
+        (row,) = await self._others.call(_Statement(queue_sql.MAY_JOIN, parameters))
+        return bool(row["found"])
 
     async def renew(self, claims: list[Claim], *, lease: timedelta) -> set[UUID]:
         parameters = {

@@ -75,6 +75,87 @@ picked as (
 {_TAKE}
 """
 
+# A job's need is the least of its entries'; an entry that nothing is known of needs nothing. See routing.capacity.
+ACQUIRE_URGENT = f"""
+with picked as (
+    select id, false as keeps_place from photochanger.jobs
+    where finalized_at is null and expires_at > now() and state = 'pending' and (
+        (route_provider = any(%(local)s) and coalesce((route ->> 'skipped')::int, 0) > 0)
+        or (
+            expires_at < now() + %(longest)s * interval '1 s' + (expires_at - created_at) * %(finishing)s
+            and provider_job_reference is null
+            and extract(epoch from expires_at - now()) < (
+                select min(case when coalesce(need, 0) = 0 then 0 else least(
+                    need + extract(epoch from expires_at - created_at) * %(finishing)s,
+                    extract(epoch from expires_at - created_at) * %(fresh)s
+                ) end)
+                from jsonb_array_elements(route -> 'entries') as entry,
+                    cast(%(needs)s::jsonb -> (entry ->> 'provider_id') ->> (entry ->> 'operation_id') as float8)
+                        as need
+            )
+        )
+    )
+    order by created_at, id
+    limit %(n)s
+    for update skip locked
+),
+{_TAKE}
+"""
+
+LOAD = """
+with live as (
+    select id, created_at, expires_at, acquired_at, route, state = 'pending' or lease_until <= now() as waits
+    from photochanger.jobs
+    where finalized_at is null and expires_at > now()
+    order by created_at, id
+    limit %(max_jobs)s
+),
+ended as (
+    select state, attempt, provider_id, operation_id, acquired_at, finalized_at, id
+    from photochanger.jobs
+    where finalized_at > now() - %(since)s
+    order by finalized_at desc, id desc
+    limit %(max_finished)s
+)
+select 'live' as kind, created_at as at,
+    (
+        select array_agg(array[entry ->> 'provider_id', entry ->> 'operation_id'] order by number)
+        from jsonb_array_elements(route -> 'entries') with ordinality as entries (entry, number)
+    ) as entries,
+    extract(epoch from expires_at - created_at)::float8 as span,
+    extract(epoch from expires_at - now())::float8 as remaining,
+    case when not waits then greatest(extract(epoch from now() - acquired_at), 0)::float8 end as running,
+    null as usage
+from live
+union all
+select 'ended', finalized_at, array[array[provider_id, operation_id]],
+    greatest(extract(epoch from finalized_at - acquired_at), 0)::float8, null, null, null
+from ended
+where state = 'succeeded' and attempt = 1 and acquired_at is not null
+union all
+select 'count', now(), null, count(*), null, null, null
+from photochanger.jobs
+where finalized_at is null and expires_at > now()
+union all
+select 'worker', seen_at, null, concurrency, null, null, null
+from photochanger.workers
+where seen_at > now() - %(silent_after)s
+union all
+select 'provider', now(), array[array[provider_id]], null, null, null, usage::text
+from photochanger.provider_usage
+order by kind, at
+"""
+
+MAY_JOIN = """
+select exists (
+    select from photochanger.jobs where slot_id = %(slot_id)s and idempotency_key = %(key)s
+) or exists (
+    select from photochanger.jobs
+    where slot_id = %(slot_id)s and abandoned_at is not null and expires_at > clock_timestamp()
+        and (finalized_at is null or state = 'succeeded')
+) as found
+"""
+
 RENEW = """
 update photochanger.jobs
 set lease_until = now() + %(lease)s

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from .durations import with_cut_off, with_duration
+
 BREAKER_FAILURES = 5
 """Failures in a row that open the breaker."""
 
@@ -99,12 +101,16 @@ _HEALTH = {
 
 
 class CallRecord(msgspec.Struct, frozen=True):
-    """How one call ended. `admitted` is false if it began without `admit_call`: it is counted at its end then."""
+    """How one call ended. `admitted` is false if it began without `admit_call`: it is counted at its end then.
+
+    `cut_off`: it was stopped because the time was over, so that it would have taken longer than `duration`.
+    """
 
     operation_id: str
     verdict: CallOutcome
     duration: timedelta
     admitted: bool = True
+    cut_off: bool = False
 
 
 class LatencyPercentiles(msgspec.Struct, frozen=True):
@@ -140,6 +146,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         probe_until: until when a probe under way is waited for.
         verdicts: of the last calls, one digit each, newest last: 1 a picture, 0 none.
         durations_ms: of the last pictures by operation, newest last.
+        recent_ms: of the very last calls by operation, newest last, with those that were cut off as an estimate.
     """
 
     seconds: tuple[tuple[int, int], ...] = ()
@@ -151,10 +158,14 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     probe_until: datetime | None = None
     verdicts: str = ""
     durations_ms: dict[str, tuple[int, ...]] = {}
+    recent_ms: dict[str, tuple[int, ...]] = {}
 
 
 class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The health of a provider. `health`: the share of the last calls that made a picture, None before the first."""
+    """The health of a provider. `health`: the share of the last calls that made a picture, None before the first.
+
+    `pace` is for people and for patience; `recent_ms`, the durations of the very last calls by operation, for capacity.
+    """
 
     breaker: Breaker = Breaker.CLOSED
     open_until: datetime | None = None
@@ -162,6 +173,7 @@ class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
     calls_last_minute: int = 0
     calls_today: int = 0
     pace: dict[str, LatencyPercentiles] = {}
+    recent_ms: dict[str, tuple[int, ...]] = {}
 
 
 def admit_call(usage: Usage, limit: ProviderLimit, *, now: datetime, permits_taken: int) -> tuple[Usage, Admission]:
@@ -198,6 +210,7 @@ def record_call(usage: Usage, report: CallRecord, *, now: datetime) -> Usage:
         duration_ms = round(report.duration.total_seconds() * 1000)
         known = (*usage.durations_ms.get(report.operation_id, ()), duration_ms)[-_REMEMBERED_DURATIONS:]
         usage = msgspec.structs.replace(usage, durations_ms=usage.durations_ms | {report.operation_id: known})
+    usage = _with_recent(usage, report)
     if report.verdict in _OUTAGES:
         return _after_failure(usage, now)
     if report.verdict is CallOutcome.CANCELLED:  # says nothing; if it was the probe, another one is admitted
@@ -219,6 +232,7 @@ def health_of(usage: Usage, *, now: datetime) -> ProviderHealth:
         calls_last_minute=_calls(usage.seconds),
         calls_today=usage.calls_today,
         pace={operation_id: pace for operation_id, pace in paces.items() if pace is not None},
+        recent_ms=usage.durations_ms | usage.recent_ms,
     )
 
 
@@ -232,6 +246,17 @@ def pace_of(durations_ms: Sequence[int]) -> LatencyPercentiles | None:
         return ordered[-(-len(ordered) * percent // 100) - 1]
 
     return LatencyPercentiles(rank(50), rank(75), rank(90), len(ordered))
+
+
+def _with_recent(usage: Usage, report: CallRecord) -> Usage:
+    recent = usage.recent_ms.get(report.operation_id, ())
+    if report.verdict is CallOutcome.PICTURE:
+        known = with_duration(recent, report.duration)
+    elif report.verdict is CallOutcome.TIMEOUT or report.cut_off:
+        known = with_cut_off(recent, report.duration)
+    else:
+        return usage
+    return msgspec.structs.replace(usage, recent_ms=usage.recent_ms | {report.operation_id: known})
 
 
 def _after_failure(usage: Usage, now: datetime) -> Usage:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import msgspec
 
+from .capacity import FRESH_SHARE, least_left, unknown_need
 from .provider_usage import LatencyPercentiles
 
 MAX_CALLS = 5
@@ -22,9 +23,6 @@ over the window, so that a provider that is back after a while still makes the p
 
 _FIRST_PAUSE = timedelta(milliseconds=250)
 _MAX_PAUSE = timedelta(seconds=20)
-
-_RESERVE = timedelta(seconds=6)
-"""Time kept for a fallback of unknown latency; at most a fifth of the window."""
 
 _MIN_PATIENCE = timedelta(seconds=5)
 _P90_FACTOR = 4
@@ -42,6 +40,7 @@ class EntryProgress(msgspec.Struct, frozen=True):
         over: not to be called again.
         crowded: the last call was refused because of other calls under way.
         pace: the usual latency of its operation, where it is known.
+        need, typical: what must be left for a first call, and for a further one; zero where that is unknown.
     """
 
     calls: int = 0
@@ -51,6 +50,8 @@ class EntryProgress(msgspec.Struct, frozen=True):
     over: bool = False
     crowded: bool = False
     pace: LatencyPercentiles | None = None
+    need: timedelta = timedelta(0)
+    typical: timedelta = timedelta(0)
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -71,12 +72,18 @@ class Budget(msgspec.Struct, frozen=True):
     def left(self) -> timedelta:
         return self.ends_at - self.now
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nearly the whole window is left."""
+        return self.left >= self.window * FRESH_SHARE
+
 
 def choose(entries: Sequence[EntryProgress], budget: Budget) -> Choice | None:
     """Return the entry to call next; None where no entry can be called in the time left.
 
     First in order, deferred ones last. An entry is passed over if its usual latency (p90) exceeds the time left, or if
-    it would take the time that an entry after it needs, while another entry could still make it.
+    it would take the time that an entry after it needs, while another entry could still make it. One that typically
+    takes longer than the time left is not called at all, unless nearly the whole window is left.
     """
     fitting = _callable_in_time(entries, budget)
     for index in sorted(fitting, key=lambda index: _rank(index, entries[index], budget)):
@@ -88,7 +95,8 @@ def choose(entries: Sequence[EntryProgress], budget: Budget) -> Choice | None:
         ]
         if others and _wait(entry, budget) + _usual(entry, budget) > budget.left:
             continue
-        if budget.left - _wait(entry, budget) <= _reserve(index, others, entries, budget):
+        left, reserve = budget.left - _wait(entry, budget), _reserve(index, others, entries, budget)
+        if left <= reserve or (reserve and left < min(entry.need + reserve, budget.window * FRESH_SHARE)):
             continue
         return Choice(index, budget.now + _wait(entry, budget))
     return None
@@ -146,8 +154,16 @@ def _callable_in_time(entries: Sequence[EntryProgress], budget: Budget) -> list[
     return [
         index
         for index, entry in enumerate(entries)
-        if not (entry.over or entry.busy) and entry.calls < MAX_CALLS and _wait(entry, budget) < budget.left
+        if not (entry.over or entry.busy) and entry.calls < MAX_CALLS and _can_succeed(entry, budget)
     ]
+
+
+def _can_succeed(entry: EntryProgress, budget: Budget) -> bool:
+    left = budget.left - _wait(entry, budget)
+    need = entry.typical if entry.calls else entry.need
+    return left > timedelta(0) and left.total_seconds() >= least_left(
+        need.total_seconds(), budget.window.total_seconds()
+    )
 
 
 def _wait(entry: EntryProgress, budget: Budget) -> timedelta:
@@ -173,4 +189,4 @@ def _reserve(index: int, others: Collection[int], entries: Sequence[EntryProgres
 
 def _unknown_need(budget: Budget) -> timedelta:
     """Return the time kept for a call of unknown latency."""
-    return min(_RESERVE, budget.window / 5)
+    return timedelta(seconds=unknown_need(budget.window.total_seconds()))

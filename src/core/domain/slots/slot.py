@@ -57,7 +57,10 @@ class TemplateBinding(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """The part of a slot that decides how a job runs; copied into the job, so that later edits do not affect it."""
+    """The part of a slot that decides how a job runs; copied into the job, so that later edits do not affect it.
+
+    `skipped`: how many entries were left out of a job's copy, because their providers were too busy for its window.
+    """
 
     entries: tuple[RouteEntry, ...]
     templates: tuple[TemplateBinding, ...] = ()
@@ -67,6 +70,7 @@ class Route(msgspec.Struct, frozen=True):
     late_rescue: bool = False
     response_mode: ResponseMode = ResponseMode.IMAGE
     prompt_fields: tuple[str, ...] = ()
+    skipped: int = 0
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -96,6 +100,7 @@ def slot_document(slot: Slot) -> dict[str, Any]:
     """The writable part of the slot as JSON (SPEC §4), without its ingest password."""
     route = msgspec.to_builtins(slot.route)
     entries = route.pop("entries")
+    del route["skipped"]
     return {
         "name": slot.name,
         "active": slot.active,

@@ -15,12 +15,21 @@ from ..media.storage_retry import StorageRetry
 from ..media.upload import UploadReceiver
 from ..settings.service import SettingsService
 from ..support.concurrency import gather_in_order
+from .admission import JobAdmission
 
 
 class PhotoIntake:
     """Receives photos within the bounds of their slot and of the settings."""
 
-    def __init__(self, slots: SlotRepository, uploads: UploadReceiver, settings: SettingsService, clock: Clock) -> None:
+    def __init__(
+        self,
+        slots: SlotRepository,
+        uploads: UploadReceiver,
+        admission: JobAdmission,
+        settings: SettingsService,
+        clock: Clock,
+    ) -> None:
+        self.admission = admission
         self._slots = slots
         self._uploads = uploads
         self._settings = settings
@@ -33,7 +42,7 @@ class PhotoIntake:
         return slot
 
     async def _storage_retry(self) -> StorageRetry:
-        window = (await self._settings.current()).sync_response
+        window = (await self._settings.last_known()).sync_response
         return StorageRetry(
             self._clock,
             what="a photo that arrives",

@@ -73,6 +73,9 @@ class DefaultJobService:
     async def admit(self, slot_id: str) -> Slot:
         return await self._intake.admit(slot_id)
 
+    async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
+        await self._intake.admission.require_capacity(slot, idempotency_key=idempotency_key)
+
     async def receive_photo(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         return await self._intake.receive(slot, data)
 
@@ -152,6 +155,7 @@ class DefaultJobService:
     ) -> Job:
         received_at = self._clock.now()
         slot = await self.admit(slot_id)
+        await self.require_capacity(slot, idempotency_key=idempotency_key)
         photo = await self.receive_photo(slot, data)
         return await self.create(
             slot, photo, source=source, metadata=metadata, idempotency_key=idempotency_key, received_at=received_at

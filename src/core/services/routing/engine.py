@@ -26,7 +26,7 @@ from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import StorageFault, TooSlow, make_picture
 from .entry_state import EntryState
 from .inputs import JobInputs
-from .outcome import CallReport, RouteFailure, RouteOutcome, RoutePicture
+from .outcome import TOO_LATE, WINDOW_ENDED, CallReport, RouteFailure, RouteOutcome, RoutePicture
 from .recorder import AttemptRecorder
 from .shared_limits import SharedLimits
 
@@ -110,8 +110,7 @@ class _Execution:
             if winner == 0 and picture is None:
                 failure = self._exhausted()
         except TimeoutError:
-            detail = "No picture was ready within the sync window."
-            failure = RouteFailure(reason=FailureReason.TIMEOUT, code="sync_timeout", detail=detail)
+            failure = WINDOW_ENDED
             if (fault := self._inputs.fault) is not None and not self._route.late_rescue:
                 failure = _storage_failure(fault.detail)
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
@@ -145,7 +144,8 @@ class _Execution:
         remote = [state for state in self._states if state.remote]
         if not remote:
             return
-        self._inputs.prepare_photo(remote[0].operation.needs)
+        if self._budget().is_fresh:
+            self._inputs.prepare_photo(remote[0].operation.needs)
         await self._refresh_health()
         allowed = await self._engine.limits.allowed(self._claim)
         for state in remote:
@@ -209,7 +209,8 @@ class _Execution:
                 late = self._clock.monotonic() >= self._ends_at - _TIMER_SLACK
                 reason = "the window ended" if late else "another picture was first, or the job has ended"
                 self._note_call(state, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
-                self._report_later(state, CallOutcome.TIMEOUT if late and self._hung(state) else CallOutcome.CANCELLED)
+                outcome = CallOutcome.TIMEOUT if late and self._hung(state) else CallOutcome.CANCELLED
+                self._report_later(state, outcome, cut_off=late)
                 raise
             except ProviderError as error:
                 self._note_call(state, span, CallOutcome(error.verdict), error.reason)
@@ -356,17 +357,19 @@ class _Execution:
         else:
             self._engine.recorder.record_in_background(self._claim, [entry])
 
-    def _report_later(self, state: EntryState, outcome: CallOutcome) -> None:
+    def _report_later(self, state: EntryState, outcome: CallOutcome, *, cut_off: bool = False) -> None:
         if state.remote:
-            self._reports.append(self._report(state, outcome))
+            self._reports.append(self._report(state, outcome, cut_off=cut_off))
 
-    def _report(self, state: EntryState, outcome: CallOutcome) -> CallReport:
-        record = CallRecord(state.entry.operation_id, outcome, self._duration(state), state.counted)
+    def _report(self, state: EntryState, outcome: CallOutcome, *, cut_off: bool = False) -> CallReport:
+        record = CallRecord(state.entry.operation_id, outcome, self._duration(state), state.counted, cut_off)
         return CallReport(state.index, state.entry.provider_id, record)
 
     def _exhausted(self) -> RouteFailure:
         last, code = self._last, ProviderError.code
         if last is None or last.error is None:
+            if self._states:
+                return TOO_LATE
             return RouteFailure(reason=FailureReason.PROVIDER_ERROR, code=code, detail="The route has no entries.")
         if isinstance(last.error, StorageFault):
             return _storage_failure(last.error.reason)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from ...domain.routing.durations import usual_duration
 from ...domain.routing.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
 from ...domain.routing.route_policy import EntryProgress
 from ...domain.slots.slot import RouteEntry
@@ -74,7 +75,13 @@ class EntryState:
 
     def learn_health(self, health: ProviderHealth) -> None:
         self._healthy = health.breaker is Breaker.CLOSED
-        self._change(pace=health.pace.get(self.entry.operation_id))
+        operation_id = self.entry.operation_id
+        usual = usual_duration(health.recent_ms.get(operation_id, ()))
+        self._change(
+            pace=health.pace.get(operation_id),
+            need=timedelta(seconds=usual.need),
+            typical=timedelta(seconds=usual.typical),
+        )
 
     def occupy(self) -> None:
         self._change(busy=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ...domain.job import FailureReason, LogEntry
+from ...domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, TOO_LATE_DETAIL, FailureReason, LogEntry
 from ...domain.media import StoredPicture
 from ...domain.routing.provider_usage import CallRecord
 
@@ -29,6 +29,11 @@ class RouteFailure(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     provider_id: str | None = None
     operation_id: str | None = None
+
+
+WINDOW_ENDED = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=SYNC_TIMEOUT_DETAIL)
+TOO_LATE = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=TOO_LATE_DETAIL)
+"""The job was begun when no entry could make its picture any more; none was called."""
 
 
 class CallReport(msgspec.Struct, frozen=True):

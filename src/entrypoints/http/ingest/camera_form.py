@@ -28,6 +28,7 @@ class CameraForm:
         store: MediaStore,
         auth: AuthService,
         available: UntilAvailable,
+        idempotency_key: str | None = None,
     ) -> None:
         self.metadata: dict[str, str] = {}
         self._slot = slot
@@ -36,6 +37,7 @@ class CameraForm:
         self._store = store
         self._auth = auth
         self._available = available
+        self._idempotency_key = idempotency_key
         self._offered: str | None = None
         """The password of the request's header, while it is not known whether it is right."""
 
@@ -60,6 +62,8 @@ class CameraForm:
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         await self._check_offered()
+        if self._upload.authenticated:  # else the queue's state is none of the sender's business yet
+            await self._jobs.require_capacity(self._slot, idempotency_key=self._idempotency_key)
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:

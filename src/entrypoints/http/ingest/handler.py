@@ -87,7 +87,9 @@ async def ingest(
         await body.during(available(lambda: auth.expect(slot)))
         max_bytes = (await body.during(available(settings.last_known))).max_upload_bytes
         async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
-            form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth, available=available)
+            form = CameraForm(
+                slot, upload=upload, jobs=jobs, store=store, auth=auth, available=available, idempotency_key=key
+            )
             if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)

@@ -158,8 +158,7 @@ async def test_an_unforeseen_error_of_lease_renewal_ends_the_pool_and_releases_i
         queue=world.queue,
         signals=world.signals,
         processing=world.processing,
-        providers=world.providers,
-        settings=world.settings,
+        acquisition=world.acquisition,
         options=PoolOptions(concurrency=1, lease=BLINK),
     )
     with pytest.raises(TypeError, match="a defect"):

@@ -40,8 +40,7 @@ def pool_of(world: World, *, concurrency: int = 2, lease: timedelta = LEASE, gra
         queue=world.queue,
         signals=world.signals,
         processing=world.processing,
-        providers=world.providers,
-        settings=world.settings,
+        acquisition=world.acquisition,
         options=PoolOptions(concurrency=concurrency, lease=lease, grace=grace),
     )
 

@@ -45,8 +45,7 @@ async def test_one_photo_takes_few_tasks_from_its_submission_to_its_answer() -> 
         queue=world.queue,
         signals=world.signals,
         processing=world.processing,
-        providers=world.providers,
-        settings=world.settings,
+        acquisition=world.acquisition,
         options=PoolOptions(concurrency=2),
     )
     running = await world.start(pool.run())
