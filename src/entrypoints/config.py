@@ -46,19 +46,18 @@ def _provider_variable(provider_id: str, suffix: str) -> str:
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
+    starts = " or ".join(f"{scheme}://" for scheme in schemes)
+
     def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in schemes:
-            raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        if text.partition("://")[0].lower() not in schemes:
+            raise ValueError(f"must be a URL that begins with {starts}")
         return text.rstrip("/")
 
     return parse
 
 
 def _database_url(text: str) -> str:
+    """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
     return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 

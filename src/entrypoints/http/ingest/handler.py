@@ -36,13 +36,13 @@ from ..auth.access import PublicAccess, address_of
 from ..extensions import age_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
-from ..protocol.early_body import EarlyBody
 from ..protocol.job_response import accepted_response, final_response
 from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, observer_of, read_form
 from ..protocol.problems import STATUS
 from .camera_form import CameraForm
 from .credentials import offered_password
+from .early_body import EarlyBody
 
 _log = logging.getLogger("photochanger.http")
 
