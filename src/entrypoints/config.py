@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -46,12 +47,11 @@ def _provider_variable(provider_id: str, suffix: str) -> str:
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
-    starts = " or ".join(f"{scheme}://" for scheme in schemes)
-
     def parse(text: str) -> str:
-        if text.partition("://")[0].lower() not in schemes:
-            raise ValueError(f"must be a URL that begins with {starts}")
-        return text.rstrip("/")
+        with contextlib.suppress(ValueError):
+            if urlsplit(text).scheme in schemes:
+                return text.rstrip("/")
+        raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
 
     return parse
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -9,6 +10,8 @@ from typing import TypeVar
 
 from ...domain.errors import QueueUnavailable
 from ...ports.clock import Clock
+
+_log = logging.getLogger("photochanger.queue")
 
 RETRY_PAUSE = timedelta(milliseconds=200)
 """Mean pause between two attempts; varied, so that what waits does not come back all at once."""
@@ -30,12 +33,16 @@ class UntilAvailable:
 
     async def __call__(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """The result of the call."""
+        waits = False
         while True:
             try:
                 return await (call() if self._outlasts else self._in_time(call))
-            except QueueUnavailable:
+            except QueueUnavailable as error:
                 if self._clock.now() >= self.until:
                     raise
+                if not waits:
+                    _log.info("waiting for the database: %s", error.explanation)
+                waits = True
             await self._clock.sleep(min(RETRY_PAUSE * (0.5 + random.random()), self.until - self._clock.now()))
 
     async def _in_time(self, call: Callable[[], Awaitable[_T]]) -> _T:
