@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -47,18 +48,16 @@ def _provider_variable(provider_id: str, suffix: str) -> str:
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in schemes:
-            raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
-        return text.rstrip("/")
+        with contextlib.suppress(ValueError):
+            if urlsplit(text).scheme in schemes:
+                return text.rstrip("/")
+        raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
 
     return parse
 
 
 def _database_url(text: str) -> str:
+    """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
     return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 

@@ -54,7 +54,8 @@ def migrate(url: str, *, to: str = HEAD) -> None:
     try:
         engine = create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: connect_now(url))
         with engine.connect() as connection:
-            _require_fit(connection.execute(_FACTS).one())
+            facts = connection.execute(_FACTS).one()
+            _require_fit(facts, creates=False)
             connection.commit()
             connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
             connection.commit()
@@ -63,6 +64,7 @@ def migrate(url: str, *, to: str = HEAD) -> None:
                 if current and current not in REVISIONS:
                     raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
                 if current != to:
+                    _require_fit(facts, creates=True)
                     if not connection.scalar(_HAS_SCHEMA):  # creating it needs a right that its owner may lack
                         connection.execute(text(f"create schema if not exists {SCHEMA}"))
                     connection.commit()
@@ -79,9 +81,10 @@ def migrate(url: str, *, to: str = HEAD) -> None:
         raise outage_of(error) from error
 
 
-def _require_fit(facts: Row[Any]) -> None:
-    """Raise DatabaseRefused where the database cannot hold the schema, DatabaseUnavailable while it is read-only."""
-    if not facts.may_create:
+def _require_fit(facts: Row[Any], *, creates: bool) -> None:
+    """Raise DatabaseRefused where the role must change the schema and may not, DatabaseUnavailable while it is
+    read-only. A role that may only use the schema can run a service on one that is up to date."""
+    if creates and not facts.may_create:
         place = f"database {facts.database!r}" if facts.fresh else f"schema {SCHEMA!r}"
         raise DatabaseRefused(f"the role {facts.role!r} has no CREATE right on the {place}; grant it")
     if facts.read_only:
@@ -112,7 +115,8 @@ class PostgresDatabaseStatus:
 
     async def require_fit(self) -> None:
         async with self._database.begin() as connection:
-            _require_fit((await connection.execute(_FACTS)).one())
+            facts = (await connection.execute(_FACTS)).one()
+        _require_fit(facts, creates=facts.fresh)
 
     async def require_current_schema(self) -> None:
         await require_current_schema(self._database)

@@ -257,7 +257,7 @@ class _Execution:
         async def make() -> RoutePicture:
             return await make_picture(state.provider, await self._request(state), self._inputs)
 
-        return await UntilAvailable(self._clock, self._until(state))(make)
+        return await UntilAvailable(self._clock, self._until(state), outlasts=True)(make)
 
     async def _request(self, state: EntryState) -> ProviderRequest:
         job, entry, operation = self._job, state.entry, state.operation

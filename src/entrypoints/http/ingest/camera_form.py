@@ -63,7 +63,9 @@ class CameraForm:
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         await self._check_offered()
         if self._upload.authenticated:  # else the queue's state is none of the sender's business yet
-            await self._jobs.require_capacity(self._slot, idempotency_key=self._idempotency_key)
+            await self._available(
+                lambda: self._jobs.require_capacity(self._slot, idempotency_key=self._idempotency_key)
+            )
         return await self._jobs.receive_photo(self._slot, data)
 
     async def discard(self, stored: Photo) -> None:

@@ -38,7 +38,6 @@ from ..auth.access import PublicAccess, address_of
 from ..extensions import age_of, connection_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
-from ..protocol.early_body import EarlyBody
 from ..protocol.job_response import accepted_response, final_response, given_up_response
 from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, observer_of, read_form
@@ -46,6 +45,7 @@ from ..protocol.problems import STATUS
 from ..shutdown import Shutdown
 from .camera_form import CameraForm
 from .credentials import offered_password
+from .early_body import EarlyBody
 
 _log = logging.getLogger("photochanger.http")
 

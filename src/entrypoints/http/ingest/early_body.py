@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from litestar.types import Receive
 
 from ....core.services.support.concurrency import race
-from .body import ClientGone
+from ..protocol.body import ClientGone
 
 MAX_EARLY_BYTES = 32 * 1024 * 1024
 """Bytes that all requests of this process hold that way; further ones stay with their clients."""

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from photochanger.entrypoints.http.protocol import early_body
+from photochanger.entrypoints.http.ingest import early_body
+from photochanger.entrypoints.http.ingest.early_body import EarlyBody
 from photochanger.entrypoints.http.protocol.body import ClientGone
-from photochanger.entrypoints.http.protocol.early_body import EarlyBody
 
 pytestmark = pytest.mark.anyio
 
