@@ -22,10 +22,8 @@ PHOTO = photos.jpeg(320, 240)
 LATE, BUSY, LIMITED, WORDS = "slot-005", "slot-006", "slot-007", "slot-008"
 ENTRY = RouteEntry("openai", "image_edit", {"prompt": "Noir"})
 
-WINDOWS_SECONDS = (12, 24, 72)
+WINDOWS_SECONDS = (10, 30, 90)
 """Until the calls fit into the window, on a slow machine too."""
-
-RETRIED_WINDOWS_SECONDS = (12, 36, 108)
 
 QUOTA = {"error": {"code": 429, "message": "Resource has been exhausted.", "status": "RESOURCE_EXHAUSTED"}}
 
@@ -48,6 +46,7 @@ def staged(home: Path, url: str, stand_in: openai.OpenAIStandIn, **more: str) ->
         "openai_api_key": openai.KEY,
         "openai_base_url": f"{stand_in.url}/v1",
         "private_hosts": "127.0.0.1",
+        "sync_response_seconds": str(WINDOWS_SECONDS[0]),
     }
     with serving(home, database_url=url, **settings) as service:
         set_slot(url, LATE, Route(entries=(ENTRY,), late_rescue=True))
@@ -114,13 +113,13 @@ def test_a_provider_that_comes_back_in_the_window_makes_the_picture(
         set_slot(postgres_url, BUSY, Route(entries=(RouteEntry("http", "image_edit", {"url": f"{studio.url}/"}),)))
         set_slot(postgres_url, LIMITED, Route(entries=(RouteEntry("gemini", "image_edit", {"prompt": "Noir"}),)))
         set_slot(postgres_url, WORDS, Route(entries=(ENTRY,)))
-        for window in RETRIED_WINDOWS_SECONDS:
+        for window in WINDOWS_SECONDS:
             scale = window / 48
             studio.script(*[failing_for(20 * scale, Answer(503))] * 5)
             google.script(*[failing_for(15 * scale, json_answer(QUOTA, status=429))] * 5)
             words = f"Rate limit reached. Please try again in {12 * scale:g}s."
             openai_service.script(*[failing_for(12 * scale, openai.error(429, words))] * 5)
-            if window > RETRIED_WINDOWS_SECONDS[0]:
+            if window > WINDOWS_SECONDS[0]:
                 set_window(postgres_url, timedelta(seconds=window))
             slots = (BUSY, LIMITED, WORDS)
             answers = dict(zip(slots, cameras.map(lambda slot: service.send(PHOTO, slot), slots), strict=True))
