@@ -151,7 +151,9 @@ def serving(home: Path, *arguments: str, launcher: tuple[str, ...] = (), **setti
             process.wait(HANG_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
-    assert "Fatal Python error" not in log.read_text(), "a process of the service did not end as it should"
+    written = log.read_text()
+    assert "Fatal Python error" not in written, "a process of the service did not end as it should"
+    assert "never retrieved" not in written, "a task of the service ended with an error that nothing looked at"
 
 
 def set_window(url: str, window: timedelta) -> None:

@@ -130,6 +130,10 @@ class StandInServer:
         """The next right calls of this name meet these, one each, in this order."""
         self._scripts[call] += [answering(each) if isinstance(each, Answer) else each for each in behaviours]
 
+    def forget_scripts(self) -> None:
+        """Every call meets a good day from now on."""
+        self._scripts.clear()
+
     def calls(self, call: str = "call") -> list[Received]:
         """The requests of this name so far."""
         return [request for request in self.received if self.call_of(request) == call]

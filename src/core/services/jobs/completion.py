@@ -34,7 +34,7 @@ from ...ports.telemetry import Telemetry
 from ..media.result_pictures import ResultPictures
 from ..media.storage_retry import StorageRetry
 from ..settings.service import SettingsService
-from ..support.concurrency import TaskSet
+from ..support.concurrency import TaskSet, result_of
 from ..support.null_telemetry import NULL_TELEMETRY
 from .failure_answer import FailurePictures
 
@@ -216,7 +216,7 @@ class JobCompletion:
         """Run to its end even if the caller is cancelled, so that a file and its row stay consistent."""
         task = self._ends.start(ending, name=f"end of job {job.id}")
         try:
-            return await asyncio.shield(task)
+            return await result_of(task)
         except asyncio.CancelledError:
             await asyncio.wait([task])
             raise

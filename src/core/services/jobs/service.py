@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +22,7 @@ from ...ports.repositories.job_repository import JobRepository
 from ...ports.telemetry import Telemetry
 from ..settings.service import SettingsService
 from ..support.availability import UntilAvailable
-from ..support.concurrency import TaskSet
+from ..support.concurrency import TaskSet, result_of
 from ..support.null_telemetry import NULL_TELEMETRY
 from .completion import JobCompletion
 from .intake import PhotoIntake
@@ -195,7 +194,7 @@ class DefaultJobService:
         ending = self._timeouts.start(self._record_timeout(job), name=f"timeout of job {job.id}")
         try:
             async with self._clock.timeout_at(job.expires_at + _MAX_OVERRUN):
-                return await asyncio.shield(ending)
+                return await result_of(ending)
         except TimeoutError:
             raise QueueUnavailable("The job's end could not be recorded at its deadline.") from None
 

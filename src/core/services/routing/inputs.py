@@ -23,7 +23,7 @@ from ...ports.provider import NotConfigured, OperationInfo, Rejected
 from ..media.result_pictures import ResultPictures
 from ..media.storage_retry import StorageRetry
 from ..providers.registry import ProviderRegistry
-from ..support.concurrency import TaskSet
+from ..support.concurrency import TaskSet, result_of
 
 
 class PublicLinks(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ class JobInputs:
 
     async def photo(self, needs: PictureNeeds) -> Picture:
         """Return the photo within a provider's needs."""
-        return await asyncio.shield(self.prepare_photo(needs))
+        return await result_of(self.prepare_photo(needs))
 
     def smallest_photo(self) -> Picture | None:
         """Return the smallest form in which a provider took the photo; None where none did."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import datetime
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +19,15 @@ from ....core.domain.slots.slot import ResponseMode
 from ....core.ports.clock import Clock
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.result_index import ResultIndex
+from ....core.services.media.storage_retry import StorageRetry
 from .file_response import StreamedResponse, begin
 from .links import UrlBuilder
 from .problems import problem_of, problem_of_job, problem_response
 
 _log = logging.getLogger("photochanger.http")
+
+_READ_PATIENCE = timedelta(seconds=2)
+"""How long a picture that was stored is tried to be read after the job's deadline."""
 
 
 class JobBody(msgspec.Struct, kw_only=True):
@@ -107,8 +112,13 @@ async def final_response(
     result = job.result
     if result is None:
         return problem_response(problem_of_job(job))
-    stream = store.open(result.file.key)
-    first = await begin(stream)
+
+    async def read() -> tuple[AsyncIterator[bytes], bytes]:
+        stream = store.open(result.file.key)
+        return stream, await begin(stream)
+
+    until = max(job.expires_at, clock.now() + _READ_PATIENCE)
+    stream, first = await StorageRetry(clock, what=f"answer of job {job.id}", until=until).run(read)
     headers = {
         "X-Job-Id": str(job.id),
         "X-PhotoChanger-Outcome": result.outcome,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from photochanger.core.services.support.concurrency import BackgroundTasks, TaskSet, gather_in_order, race
+from photochanger.core.services.support.concurrency import BackgroundTasks, TaskSet, gather_in_order, race, result_of
 
 pytestmark = pytest.mark.anyio
 
@@ -190,3 +190,15 @@ async def test_an_error_of_an_awaited_task_is_its_awaiters(caplog: pytest.LogCap
         await task
     await tasks.close()
     assert caplog.records == []
+
+
+async def test_the_task_goes_on_where_its_caller_is_cancelled() -> None:
+    owner, go_on = TaskSet(), asyncio.Event()
+    task = owner.start(go_on.wait(), name="going on")
+    caller = asyncio.ensure_future(result_of(task))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert not task.done()
+    go_on.set()
+    assert await result_of(task)
