@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -10,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +132,38 @@ def test_a_killed_server_comes_back_at_the_same_address_with_everything_committe
     with EmbeddedServer.start(folder) as second:
         assert second.url() == first.url()
         assert ask(second, "select answer from kept") == (42,)
+    first.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="processes of a folder cannot be found here")
+def test_what_a_killed_server_left_running_is_ended_before_the_next_start(folder: Path) -> None:
+    first = EmbeddedServer.start(folder)
+
+    def stay_busy() -> None:
+        with contextlib.suppress(psycopg.OperationalError):  # its server is killed
+            ask(first, "select count(*) from generate_series(1, 1e12)")
+
+    killed = postmaster(folder)
+    queries = [threading.Thread(target=stay_busy) for _ in range(2)]
+    for query in queries:
+        query.start()
+    running = "select count(*) from pg_stat_activity where query like '%1e12%' and pid <> pg_backend_pid()"
+    eventually(lambda: ask(first, running) == (2,))
+    left = killed.children()
+    stranger = subprocess.Popen(("sleep", "3600"), cwd=folder / "data")
+    try:
+        killed.send_signal(signal.SIGKILL)
+        eventually(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+        with EmbeddedServer.start(folder) as second:
+            assert not [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+            assert stranger.poll() is None
+            method = "syncfs" if sys.platform == "linux" else "fsync"
+            assert ask(second, "show recovery_init_sync_method") == (method,)
+    finally:
+        stranger.kill()
+        stranger.wait()
+    for query in queries:
+        query.join()
     first.close()
 
 
