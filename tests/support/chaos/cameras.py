@@ -19,7 +19,10 @@ from tests.support.chaos.pace import pause
 
 PICTURE_KINDS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
 GIVES_UP_SECONDS = 90.0
-"""How long a camera goes on sending one photo."""
+"""How long a camera goes on sending one photo. The time in which the service starts, and nothing listens, is extra."""
+
+_STARTING_SECONDS = 600.0
+"""How long it goes on at the most."""
 
 _AGAIN_SECONDS = 0.3
 _MAX_AGAIN_SECONDS = 3.0
@@ -110,7 +113,7 @@ class Cameras:
                 await pause(self._dice.uniform(0.5, 1.5) * _APART_SECONDS)
 
     async def _insist(self, shot: Shot, manner: Manner) -> None:
-        give_up_at = time.monotonic() + GIVES_UP_SECONDS
+        left, give_up_at = GIVES_UP_SECONDS, time.monotonic() + _STARTING_SECONDS
         asks_late = shot.slot_id in self._rescued
         while True:
             made, again_in = await self._try(shot, manner)
@@ -121,7 +124,9 @@ class Cameras:
                 again_in = _LATE_AGAIN_SECONDS
             elif made.end == "hung" or (made.end == "answered" and made.status not in _RETRIED):
                 return
-            if time.monotonic() > give_up_at:
+            if made.end != "refused":
+                left -= made.seconds + again_in
+            if left <= 0 or time.monotonic() > give_up_at:
                 return
             await pause(again_in)
 

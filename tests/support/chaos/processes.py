@@ -16,7 +16,7 @@ from tests.support.chaos.pace import pause
 from tests.support.chaos.report import tail
 from tests.support.service import command
 
-START_SECONDS = 180
+START_SECONDS = 400
 """Bounds a start on a machine that is busy with other things."""
 
 _LOOK_SECONDS = 0.05
