@@ -186,6 +186,13 @@ def pixels(data: bytes) -> Image.Image:
         return picture.convert("RGB")
 
 
+def density(picture: Image.Image) -> tuple[int, int]:
+    """Dots per inch of an opened JPEG, PNG or WebP."""
+    exif = picture.getexif()
+    x, y = (exif[0x011A], exif[0x011B]) if picture.format == "WEBP" else picture.info["dpi"]
+    return round(x), round(y)
+
+
 def _with_png_text(data: bytes) -> bytes:
     """A text chunk before the end of a PNG."""
     end = data.rindex(b"IEND") - 4

@@ -8,7 +8,7 @@ from ...core.domain.media import ImageFacts, ImageLimits
 from .bounds import READS_PER_TURN, UPLOAD_STEPS, undecodable
 from .checked import HEIF_MIMES
 from .heif import require_heif
-from .sniffing import HEAD_BYTES
+from .sniffing import HEAD_BYTES, line_end
 from .structure import Cursor, Findings, Waiting, type_of, walk
 
 
@@ -50,7 +50,11 @@ class StreamedHeader:
         return ImageFacts(found.mime, found.width, found.height)
 
     def _begin(self) -> Findings:
-        mime = type_of(self._cursor.block)
+        start = self._cursor.block
+        mime = type_of(start)
+        if skipped := line_end(start):
+            is_final = self._cursor.is_final
+            self._cursor = Cursor(start[skipped:], is_final=is_final)
         if mime in HEIF_MIMES:
             require_heif()
         self._found = Findings(mime, self._limits)

@@ -36,8 +36,8 @@ class ImageTools:
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
         return await self._run(lambda operations: operations.prepare(path, needs))
 
-    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
-        return await self._run(lambda operations: operations.verify(data, limits))
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        return await self._run(lambda operations: operations.normalise(data, limits))
 
     async def preview(self, data: bytes) -> bytes:
         return await self._run(lambda operations: operations.preview(data))

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ...domain.errors import UnsupportedMediaType
 from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredPicture, one_chunk
 from ...domain.result_files import result_name
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
-from ..support.concurrency import gather_in_order
-from .upload import SNIFF_BYTES
 
 
 class ResultPictures:
-    """Stores verified pictures, and removes those that no job ends with."""
+    """Stores normalised pictures, and removes those that no job ends with."""
 
     def __init__(self, store: MediaStore, images: ImageTool) -> None:
         self._store = store
         self._images = images
 
     async def store(self, job_id: UUID, data: bytes, *, limits: ImageLimits) -> StoredPicture:
-        """Verify and store the bytes of a picture, both concurrently.
+        """Normalise and store the bytes of a picture.
 
         Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """
-        mime = self._images.sniff(data[:SNIFF_BYTES])
-        if mime is None:
-            raise UnsupportedMediaType("The content is not a picture.")
-        name = result_name(job_id, mime)
+        picture = await self._images.normalise(data, limits=limits)
+        key = MediaKey(MediaKind.RESULTS, result_name(job_id, picture.mime))
         try:
-            picture, file = await gather_in_order(
-                self._images.verify(data, limits=limits),
-                self._store.put(MediaKind.RESULTS, name, one_chunk(data), max_bytes=len(data)),
-            )
+            file = await self._store.put(key.kind, key.name, one_chunk(picture.data), max_bytes=len(picture.data))
         except BaseException:
-            await self._store.delete(MediaKey(MediaKind.RESULTS, name))
+            await self._store.delete(key)
             raise
         return StoredPicture(file, picture.mime, picture.width, picture.height)
 
