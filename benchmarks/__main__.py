@@ -13,9 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import hostile, ingest, providers, queue, statistics
+from . import hostile, ingest, pictures, providers, queue, statistics
 
-_PARTS = ["hostile", "ingest", "providers", "queue", "statistics"]
+_PARTS = ["hostile", "ingest", "pictures", "providers", "queue", "statistics"]
 
 
 def main() -> None:
@@ -32,6 +32,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["ingest"] = runner.run(ingest.measure(Path(folder), rounds=arguments.rounds))
             _print_ingest(console, figures["ingest"])
+        if "pictures" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["pictures"] = pictures.measure(Path(folder), runs=arguments.runs)
+            _print_pictures(console, figures["pictures"])
         if "providers" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["providers"] = runner.run(providers.measure(Path(folder), ingests=arguments.ingests))
@@ -57,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shots", type=int, default=10, help="photos of the camera in each hostile scenario")
     parser.add_argument("--scenario", default="", help="only hostile scenarios whose name contains this")
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
+    parser.add_argument("--runs", type=int, default=7, help="pairs of each picture, ours and a pipeline")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
@@ -120,6 +125,16 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
         f"(c) HTTP process under {memory['uploads']} concurrent 6 MB uploads: {memory['peak_mib']} MiB at its peak, "
         f"{memory['before_mib']} MiB before"
     )
+
+
+def _print_pictures(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(i) Pictures: best ms of wall (CPU), next to one streaming libvips pipeline to the same size")
+    for column in ("picture", "ours", "pipeline", "ratio", "CPU ratio"):
+        table.add_column(column, justify="right")
+    for row in figures["rows"]:
+        pair = (f"{row[f'{name}_ms']} ({row[f'{name}_cpu_ms']})" for name in ("ours", "pipeline"))
+        table.add_row(row["picture"], *pair, str(row["ratio"]), str(row["cpu_ratio"]))
+    console.print(table)
 
 
 def _print_providers(console: Console, figures: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def to_srgb(image: pyvips.Image, picture: CheckedPicture) -> pyvips.Image:
 
 
 def _is_rgb(image: pyvips.Image) -> bool:
-    return image.bands >= 3 and image.interpretation != "cmyk"
+    return bool(image.bands >= 3 and image.interpretation != "cmyk")
 
 
 def _plain(image: pyvips.Image) -> pyvips.Image:

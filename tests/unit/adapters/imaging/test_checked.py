@@ -18,6 +18,14 @@ def segment(marker: int, data: bytes) -> bytes:
     return bytes([0xFF, marker]) + (len(data) + 2).to_bytes(2, "big") + data
 
 
+def plain_jpeg() -> bytes:
+    return photos.encoded(photos.scene(32, 32), "JPEG")
+
+
+def plain_png() -> bytes:
+    return photos.encoded(photos.scene(32, 32), "PNG")
+
+
 def with_density(data: bytes) -> bytes:
     """The same JPEG or PNG with 300 dpi."""
     if data.startswith(b"\xff\xd8"):
@@ -28,12 +36,12 @@ def with_density(data: bytes) -> bytes:
 
 def with_chunks(*chunks: bytes) -> bytes:
     """A PNG with these chunks in front of its pixels."""
-    plain = photos.png(32, 32)
+    plain = plain_png()
     return plain[:33] + b"".join(chunks) + plain[33:]
 
 
 def test_only_segments_that_pixels_need_stay_in_a_jpeg() -> None:
-    plain = photos.jpeg(32, 32)
+    plain = plain_jpeg()
     dropped = b"".join(
         [
             segment(0xE0, b"JFXX\0thumbnail"),
@@ -55,7 +63,7 @@ def test_only_segments_that_pixels_need_stay_in_a_jpeg() -> None:
 def test_an_adobe_segment_stays_where_the_pixels_are_no_ycbcr() -> None:
     for adobe in (segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"), photos.encoded(Image.new("CMYK", (9, 9)), "JPEG")[2:18]):
         is_cmyk = adobe[-1] != 0 or adobe[:2] != b"\xff\xee"
-        plain = photos.encoded(Image.new("CMYK", (9, 9)), "JPEG") if is_cmyk else photos.jpeg(32, 32)
+        plain = photos.encoded(Image.new("CMYK", (9, 9)), "JPEG") if is_cmyk else plain_jpeg()
         data = plain if is_cmyk else plain[:2] + adobe + plain[20:]
         picture = check(data, ANY_SIZE)
         assert b"Adobe" in picture.data
@@ -65,12 +73,12 @@ def test_an_adobe_segment_stays_where_the_pixels_are_no_ycbcr() -> None:
 
 
 def test_fill_bytes_before_a_jpeg_marker_are_no_obstacle() -> None:
-    plain = photos.jpeg(32, 32)
+    plain = plain_jpeg()
     assert check(plain[:2] + b"\xff\xff" + plain[2:], ANY_SIZE).data == with_density(plain)
 
 
 def test_a_profile_that_is_none_goes_with_all_its_segments() -> None:
-    plain = photos.jpeg(32, 32)
+    plain = plain_jpeg()
     profile = b"".join(segment(0xE2, b"ICC_PROFILE\0\x01\x01" + bytes(65_000)) for _ in range(70))
     picture = check(plain[:2] + profile + plain[2:], ANY_SIZE)
     assert picture.data == with_density(plain)
@@ -80,7 +88,7 @@ def test_a_profile_that_is_none_goes_with_all_its_segments() -> None:
 @pytest.mark.parametrize("missing", [1, 2])
 @pytest.mark.parametrize("line_end", [b"", b"\n", b"\r\n"])
 def test_a_missing_end_and_a_line_end_in_front_change_nothing(missing: int, line_end: bytes) -> None:
-    plain = photos.jpeg(32, 32)
+    plain = plain_jpeg()
     picture = check(line_end + plain[:-missing], ANY_SIZE)
     assert picture.data == with_density(plain)
     assert picture.is_plain
@@ -95,7 +103,7 @@ def test_a_jpeg_of_broken_structure_is_undecodable(data: bytes) -> None:
 
 
 def test_text_time_exif_and_all_behind_the_end_of_a_png_go() -> None:
-    plain = photos.png(32, 32)
+    plain = plain_png()
     packed = zlib.compress(b"a" * 1000)
     dropped = [
         photos.png_chunk(b"tEXt", b"prompt\0a person"),
@@ -113,7 +121,7 @@ def test_a_png_profile_is_kept_if_it_unpacks_within_the_bound() -> None:
     good = photos.png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(profile))
     picture = check(with_chunks(good), ANY_SIZE)
     assert picture.profile == profile
-    assert picture.data == with_density(photos.png(32, 32))
+    assert picture.data == with_density(plain_png())
 
 
 @pytest.mark.parametrize(
@@ -131,18 +139,18 @@ def test_a_png_profile_is_kept_if_it_unpacks_within_the_bound() -> None:
 def test_any_other_png_profile_goes(body: bytes) -> None:
     picture = check(with_chunks(photos.png_chunk(b"iCCP", body)), ANY_SIZE)
     assert picture.profile is None
-    assert picture.data == with_density(photos.png(32, 32))
+    assert picture.data == with_density(plain_png())
 
 
 @pytest.mark.parametrize("cut", [16, 20, 23])
 def test_a_png_of_broken_structure_is_undecodable(cut: int) -> None:
     with pytest.raises(UndecodableImage):
-        check(photos.png(32, 32)[:cut], ANY_SIZE)
+        check(plain_png()[:cut], ANY_SIZE)
 
 
 @pytest.mark.parametrize("missing", [1, 2, 6, 12])
 def test_the_end_of_a_png_may_be_missing(missing: int) -> None:
-    plain = photos.png(32, 32)
+    plain = plain_png()
     assert check(plain[:-missing], ANY_SIZE).data == with_density(plain)
 
 
@@ -150,7 +158,7 @@ def test_what_is_said_of_colours_in_a_png_is_handed_over_in_the_order_of_the_sta
     profile = photos.png_chunk(b"iCCP", b"any\0\0" + zlib.compress(b"profile"))
     gamma = photos.png_chunk(b"gAMA", (100_000).to_bytes(4, "big"))
     p3, srgb = photos.png_chunk(b"cICP", bytes([12, 13, 0, 1])), photos.png_chunk(b"sRGB", b"\0")
-    plain = with_density(photos.png(32, 32))
+    plain = with_density(plain_png())
     for chunks, expected in (
         ((gamma, profile, p3), (None, Colour(P3, Transfer.SRGB))),
         ((gamma, profile), (b"profile", Colour(BT709, Transfer.GAMMA, 1.0))),
