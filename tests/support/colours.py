@@ -116,7 +116,15 @@ def vips(picture: Image.Image) -> pyvips.Image:
 def colourful(width: int = 240, height: int = 160) -> Image.Image:
     """A scene with patches of full colours in it."""
     picture = photos.scene(width, height, grain=0).copy()
-    colours = [(200, 20, 20), (20, 160, 20), (20, 20, 200), (230, 200, 20), (20, 180, 180), (235, 235, 235), (30, 30, 30)]
+    colours = [
+        (200, 20, 20),
+        (20, 160, 20),
+        (20, 20, 200),
+        (230, 200, 20),
+        (20, 180, 180),
+        (235, 235, 235),
+        (30, 30, 30),
+    ]
     side = width // 8
     for number, colour in enumerate(colours):
         picture.paste(colour, (number * side, 0, number * side + side, height // 4))

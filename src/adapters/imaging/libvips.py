@@ -62,8 +62,8 @@ def open_image(picture: CheckedPicture, **options: Any) -> pyvips.Image:
 def open_scaled(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
     """A picture as 8-bit sRGB (alpha kept), upright, scaled down to fit into a box; never enlarged.
 
-    Decodes no more than that size needs, while the result is read; from top to bottom. Raises what `open_image` and
-    `open_heif` raise.
+    Decodes no more than that size needs, while the result is read, from top to bottom. Raises what `open_image` and
+    `open_heif` raise, and UndecodableImage.
     """
     if picture.mime in HEIF_MIMES:
         image = open_heif(picture)
@@ -71,9 +71,12 @@ def open_scaled(picture: CheckedPicture, width: int, height: int) -> pyvips.Imag
         stored = (height, width) if picture.orientation >= _FIRST_QUARTER_TURN else (width, height)
         scale = min(picture.width / stored[0], picture.height / stored[1])
         image = open_image(picture, access="sequential", **_reduction(picture, scale))
-    if image.interpretation == "cmyk":
-        return _fit(to_srgb(image, picture), width, height)
-    return to_srgb(_fit(image, width, height), picture)
+    is_cmyk = image.interpretation == "cmyk"
+    if is_cmyk:
+        image = to_srgb(image, picture)
+    with proving_whole(picture):  # to turn a picture takes all of it
+        image = _fit(image, width, height)
+    return image if is_cmyk else to_srgb(image, picture)
 
 
 def decode_scaled(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
@@ -133,4 +136,5 @@ def _has_all_rows(picture: CheckedPicture) -> bool:
     image = open_image(picture, access="sequential", shrink=8)
     row_bytes = image.width * image.bands
     pixels = bytes(image.write_to_memory())
+    _take_warnings()
     return all(pixels[at : at + row_bytes].strip(_GREY) for at in range(0, len(pixels), row_bytes))

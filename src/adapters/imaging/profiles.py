@@ -48,7 +48,7 @@ def profile_of(colour: Colour) -> bytes:
 
 @lru_cache(maxsize=32)
 def is_srgb(profile: bytes, bands: int) -> bool:
-    """Whether colours with a profile look as they do without one. False where it does not fit or is none.
+    """Whether colours with a profile look as they do without one, as they also do where it is broken.
 
     ICC has many ways to write sRGB, so this is tried out: on the grey steps, or on a cube of colours.
     """

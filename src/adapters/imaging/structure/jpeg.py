@@ -26,7 +26,7 @@ _PROGRESSIVE_FRAMES = frozenset({0xC2, 0xCA})
 _PLAIN_FRAMES = _SEQUENTIAL_FRAMES | {0xC2}
 """Those that every decoder knows, as it may not know arithmetic coding."""
 
-_TEM, _SOI, _EOI, _SOS, _COM = 0x01, 0xD8, 0xD9, 0xDA, 0xFE
+_TEM, _DHT, _SOI, _EOI, _SOS, _COM = 0x01, 0xC4, 0xD8, 0xD9, 0xDA, 0xFE
 _WITHOUT_LENGTH = frozenset({_TEM, *range(0xD0, 0xD8)})
 _WITH_LENGTH = frozenset({*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), _COM}) - {0xC8}
 """DHT, DQT, SOF and so on: the segments that decoders know. At any other marker they give up."""
@@ -65,6 +65,7 @@ class _Walk:
         self._is_sequential = False
         self._exif_seen = False
         self._jfif_seen = False
+        self._codes_seen = False
         self._adobe: tuple[int, int] | None = None
         self._adobe_transform: int | None = None
         self._profile: list[tuple[int, int, int]] = []
@@ -93,6 +94,7 @@ class _Walk:
         else:
             yield from self._broken(self._cursor.position)
         self._found.lacks_pixels = self._coverage is None or not self._coverage.is_complete
+        self._found.is_plain &= self._codes_seen  # some decoders know the usual codes by heart, others do not
         self._keep_profile()
         self._find_colour_model()
 
@@ -133,6 +135,7 @@ class _Walk:
         if 0xE0 <= marker <= 0xEF or marker == _COM:
             self._application(marker, start, end, start_of_data)
         else:
+            self._codes_seen |= marker == _DHT
             self._found.keep(start, end)
         return True
 
