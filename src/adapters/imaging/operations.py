@@ -58,10 +58,8 @@ def normalise(data: bytes, limits: ImageLimits) -> Picture:
             mime = picture.mime if picture.mime in _RESULT_TYPES else other
             picture = check(encode(image, mime, quality=RESULT_QUALITY), ANY_SIZE)
     width, height = picture.width, picture.height
-    is_webp = picture.mime == "image/webp"
-    return Picture(
-        with_webp_density(picture.data, width, height) if is_webp else picture.data, picture.mime, width, height
-    )
+    made = with_webp_density(picture.data, width, height) if picture.mime == "image/webp" else picture.data
+    return Picture(data if made == data else made, picture.mime, width, height)
 
 
 def preview(data: bytes) -> bytes:

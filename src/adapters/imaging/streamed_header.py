@@ -13,10 +13,11 @@ from .structure import Cursor, Findings, Waiting, type_of, walk
 
 
 class StreamedHeader:
-    """The HeaderReader port: a picture that is still arriving."""
+    """The HeaderReader port: a picture that is still arriving. AVIF is only taken in a provider's answer."""
 
-    def __init__(self, limits: ImageLimits) -> None:
+    def __init__(self, limits: ImageLimits, *, takes_avif: bool = False) -> None:
         self._limits = limits
+        self._takes_avif = takes_avif
         self._cursor = Cursor()
         self._found: Findings | None = None
         self._walk: Waiting[None] | None = None
@@ -51,7 +52,7 @@ class StreamedHeader:
 
     def _begin(self) -> Findings:
         start = self._cursor.block
-        mime = type_of(start)
+        mime = type_of(start, takes_avif=self._takes_avif)
         if skipped := line_end(start):
             is_final = self._cursor.is_final
             self._cursor = Cursor(start[skipped:], is_final=is_final)

@@ -14,6 +14,7 @@ _INTEROPERABILITY_INDEX = 0x0001
 _SHORT = 3
 _MAX_ENTRIES = 512
 
+_COLOUR_SPACE_SRGB = 1
 _COLOUR_SPACE_ADOBE = 2
 """Not in the standard, but written by some cameras; the standard's way is the interoperability index `R03`."""
 
@@ -43,8 +44,10 @@ def read_exif(data: bytes) -> Exif:
 
 def _is_adobe_rgb(tiff: bytes, order: str, first: dict[int, tuple[int, bytes]]) -> bool:
     exif = _linked(tiff, order, first, _EXIF_DIRECTORY)
-    if _COLOUR_SPACE in exif and struct.unpack_from(f"{order}H", exif[_COLOUR_SPACE][1]) == (_COLOUR_SPACE_ADOBE,):
-        return True
+    if _COLOUR_SPACE in exif:
+        (space,) = struct.unpack_from(f"{order}H", exif[_COLOUR_SPACE][1])
+        if space in (_COLOUR_SPACE_SRGB, _COLOUR_SPACE_ADOBE):  # an editor may leave the camera's index where it was
+            return bool(space == _COLOUR_SPACE_ADOBE)
     interoperability = _linked(tiff, order, exif, _INTEROPERABILITY)
     return interoperability.get(_INTEROPERABILITY_INDEX, (0, b""))[1][:3] == b"R03"
 

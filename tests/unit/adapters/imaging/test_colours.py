@@ -26,16 +26,17 @@ LIMITS = ImageLimits(max_pixels=100_000_000)
 ADOBE = colours.gamma(563 / 256)
 
 
-def exif(order: str, *, is_dcf: bool = True, orientation: int = 1) -> bytes:
+def exif(order: str, *, is_dcf: bool = True, space: int | None = None) -> bytes:
     """EXIF of a camera that was set to Adobe RGB: the index R03 of DCF, or the number 2 of some older ones."""
+    space = (0xFFFF if is_dcf else 2) if space is None else space
     mark = b"II" if order == "<" else b"MM"
     first_at, exif_at = 8, 8 + 2 + 24 + 4
     interoperability_at = exif_at + 2 + 24 + 4
     short = struct.Struct(f"{order}HHIHH")
     long = struct.Struct(f"{order}HHII")
     tiff = struct.pack(f"{order}2sHI", mark, 42, first_at)
-    tiff += struct.pack(f"{order}H", 2) + short.pack(0x0112, 3, 1, orientation, 0) + long.pack(0x8769, 4, 1, exif_at)
-    tiff += bytes(4) + struct.pack(f"{order}H", 2) + short.pack(0xA001, 3, 1, 0xFFFF if is_dcf else 2, 0)
+    tiff += struct.pack(f"{order}H", 2) + short.pack(0x0112, 3, 1, 1, 0) + long.pack(0x8769, 4, 1, exif_at)
+    tiff += bytes(4) + struct.pack(f"{order}H", 2) + short.pack(0xA001, 3, 1, space, 0)
     tiff += long.pack(0xA005, 4, 1, interoperability_at) + bytes(4)
     index = b"R03\0" if is_dcf else b"R98\0"
     tiff += struct.pack(f"{order}H", 1) + struct.pack(f"{order}HHI", 1, 2, 4) + index + bytes(4)
@@ -148,6 +149,14 @@ def test_the_same_photo_in_every_container_is_the_same_picture(tmp_path: Path, b
     assert colours.differ(small, expected_small) <= 1.5
     assert colours.differ(shrunk, expected_small) <= 1.5
     assert colours.differ(colours.decoded(operations.preview(data)), expected) <= 2
+
+
+def test_a_picture_that_an_editor_turned_into_srgb_keeps_its_colours(tmp_path: Path, base: Image.Image) -> None:
+    data = photos.encoded(base, "JPEG", quality=96, exif=exif("<", space=1))
+    (tmp_path / "photo").write_bytes(data)
+    assert (
+        photos.pixels(operations.prepare(tmp_path / "photo", ANYTHING).data).tobytes() == photos.pixels(data).tobytes()
+    )
 
 
 def test_an_avif_of_a_provider_becomes_a_jpeg(base: Image.Image) -> None:
