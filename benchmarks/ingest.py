@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from photochanger.adapters.imaging import ImageTools
 from photochanger.core.domain.media import ImageLimits
+from photochanger.entrypoints.builtin_providers import picture_processes
 from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from PIL import Image
 
@@ -136,13 +137,13 @@ def _decoding(picture: bytes) -> float:
     """Milliseconds at p50 of verifying the provider's answer alone; this is part of the overhead."""
 
     async def decode() -> list[float]:
-        tools = ImageTools(threads=1)
         took = []
-        for _ in range(50):
-            started = time.perf_counter()
-            await tools.verify(picture, limits=ImageLimits(max_pixels=100_000_000))
-            took.append((time.perf_counter() - started) * 1000)
-        tools.close()
+        async with picture_processes() as children:
+            tools = ImageTools(children)
+            for _ in range(50):
+                started = time.perf_counter()
+                await tools.verify(picture, limits=ImageLimits(max_pixels=100_000_000))
+                took.append((time.perf_counter() - started) * 1000)
         return took
 
     return percentiles(asyncio.run(decode()))["p50"]

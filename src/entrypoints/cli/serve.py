@@ -47,6 +47,7 @@ def worker(workers: int | None, supervised: bool) -> None:
 
 async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) -> None:
     async with guard.running():
+        from ...adapters.imaging import ChildPool
         from ...adapters.telemetry import OpenTelemetry
         from ...core.services.support.concurrency import Supervisor
         from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
@@ -65,6 +66,7 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)
             worker, manager = await container.get(Worker), ServiceManager()
+            await (await container.get(ChildPool)).keep_ready()
 
             def stop() -> None:
                 manager.stopping()

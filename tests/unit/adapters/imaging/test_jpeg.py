@@ -15,6 +15,7 @@ from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from PIL import Image
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 SMALLER = PictureNeeds(("image/jpeg",), max_bytes=1_000_000, max_pixels=60 * 40)
 """Needs that make every photo of these tests be decoded at a fraction and encoded again."""
@@ -47,7 +48,7 @@ async def test_no_damaged_picture_passes_that_a_decoder_would_refuse(
 ) -> None:
     whole = photos.encoded(photos.scene(180, 120), "JPEG", quality=85, **options)
     chance = random.Random(20)
-    tool = ImageTools()
+    tool = ImageTools(InProcess())
     passed = refused = 0
     for number in range(150):
         data = bytearray(whole)
@@ -64,7 +65,6 @@ async def test_no_damaged_picture_passes_that_a_decoder_would_refuse(
         else:
             passed += 1
             assert is_decodable(bytes(data)), f"damage {number} of {options}"
-    tool.close()
     assert passed > 30
     assert refused > 30
 
