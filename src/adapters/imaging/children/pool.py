@@ -72,9 +72,11 @@ class ChildPool:
         size: int | None = None,
         limits: TaskLimits = TASK_LIMITS,
         budget: PixelBudget | None = None,
+        idle: timedelta = IDLE,
     ) -> None:
         self._server = server
         self._limits = limits
+        self._idle_limit = idle
         self._size = size or number_of_children()
         self._turns = asyncio.Semaphore(self._size)
         self._budget = budget or PixelBudget(MAX_PIXELS_IN_WORK)
@@ -183,7 +185,7 @@ class ChildPool:
             self._idle.append(child)
         if self._retirement is not None:
             self._retirement.cancel()
-        self._retirement = asyncio.get_running_loop().call_later(IDLE.total_seconds(), self._retire)
+        self._retirement = asyncio.get_running_loop().call_later(self._idle_limit.total_seconds(), self._retire)
 
     def _retire(self) -> None:
         """End the children that had nothing to do, with the memory that they keep; have a fresh one ready."""
