@@ -54,7 +54,7 @@ class Camera:
     """A client with a keep-alive connection."""
 
     def __init__(self, port: str) -> None:
-        self._connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
+        self._connection = HTTPConnection("127.0.0.1", int(port), timeout=120)
 
     def send(self, path: str, body: bytes) -> tuple[int, float]:
         """The status and the milliseconds from the first byte sent to the last byte received."""

@@ -29,7 +29,7 @@ class TaskLimits(msgspec.Struct, frozen=True, kw_only=True):
         wall: how long the task may take, without its wait for pixels of others.
     """
 
-    memory_bytes: int = 320 * MIB
+    memory_bytes: int = 256 * MIB
     memory_bytes_per_pixel: int = 20
     cpu_seconds: float = 10.0
     cpu_seconds_per_megapixel: float = 0.3
