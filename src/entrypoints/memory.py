@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import resource
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,8 +20,6 @@ _M_ARENA_MAX = -8
 _ARENAS = 2
 """Heaps of this process; glibc would make eight for each processor, each of which keeps what was freed in it."""
 
-_STATUS = Path("/proc/self/statm")
-
 
 def limit_arenas() -> None:
     """Keep the number of heaps small; before threads are started. Does nothing where the C library is not glibc."""
@@ -30,20 +29,24 @@ def limit_arenas() -> None:
 
 
 async def give_back_memory(clock: Clock) -> None:
-    """Give free memory back whenever the process has grown and grows no further. Never returns, except without glibc."""
+    """Give free memory back whenever the process has grown and grows no further.
+
+    Returns at once where the C library is not glibc.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None or not _STATUS.exists():
+    if trim is None or sys.platform != "linux":
         return
-    last = kept = _resident_bytes()
+    last = kept = resident_bytes()
     while True:
         await clock.sleep(_LOOK)
-        now = _resident_bytes()
+        now = resident_bytes()
         if now <= last and now - kept > _WORTH_BYTES:
             await asyncio.to_thread(trim, 0)
-            now = kept = _resident_bytes()
+            now = kept = resident_bytes()
         kept = min(kept, now)
         last = now
 
 
-def _resident_bytes() -> int:
-    return int(_STATUS.read_text().split()[1]) * resource.getpagesize()
+def resident_bytes() -> int:
+    """Memory of this process now; Linux only."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
