@@ -32,6 +32,7 @@ from .http.listening import bound_socket, listen
 from .http.protocol.forwarded import TrustedProxies
 from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
+from .memory import give_back_memory
 from .metrics.collector import MetricsCollector
 from .metrics.relay import served
 from .process_guard import ProcessGuard
@@ -82,6 +83,7 @@ async def _serve(service: _Service, listening: socket.socket) -> None:
     async with (
         _running(worker, supervisor),
         supervisor.supervised(sweeper.run(), name="sweeper"),
+        supervisor.supervised(give_back_memory(await container.get(Clock)), name="memory"),
         metrics.kept_up(supervisor),
         served(service.settings, metrics),
     ):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from photochanger.adapters.imaging import ImageTools
+from photochanger.adapters.imaging import ChildPool, ForkServer, ImageTools, picture_tasks
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.media import ImageFacts, ImageLimits, PictureNeeds
 from photochanger.core.ports.image_tool import ImageTool
 from PIL import Image
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -23,11 +24,22 @@ ANYTHING = PictureNeeds(("image/jpeg", "image/png", "image/webp"), 64 * 2**20, 1
 KINDS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
 
 
-@pytest.fixture
-def tool() -> Iterator[ImageTool]:
-    tools = ImageTools(threads=1)
-    yield tools
-    tools.close()
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer(picture_tasks.PRELOAD)
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["in this process", "children"])
+async def tool(request: pytest.FixtureRequest, server: ForkServer) -> AsyncIterator[ImageTool]:
+    """The operations by themselves, and as the service has them done; the processes are those of the module."""
+    if request.param == "children":
+        children = ChildPool(server)
+        yield ImageTools(children)
+        await children.close()
+    else:
+        yield ImageTools(InProcess())
 
 
 @pytest.fixture

@@ -27,12 +27,17 @@ class StreamedHeader:
         return self._found.mime if self._found is not None else None
 
     @property
+    def is_read(self) -> bool:
+        """Whether all that is looked for was found."""
+        return self._found is not None and self._walk is None
+
+    @property
     def steps(self) -> int:
         """The work so far, see `Findings`."""
         return self._found.steps if self._found is not None else 0
 
     def feed(self, data: bytes) -> Iterator[None]:
-        if self._found is not None and self._walk is None:
+        if self.is_read:
             return
         self._cursor.feed(data)
         if self._found is None and len(self._cursor.block) >= HEAD_BYTES:

@@ -9,6 +9,7 @@ import click
 
 from ...core.domain.errors import ConfigurationError
 from ..config import Settings
+from ..memory import give_back_memory, limit_arenas
 from ..process_guard import ProcessGuard
 from ..service_manager import ServiceManager
 from ..stop_limits import SERVE_GRACE, WORKER_GRACE
@@ -25,6 +26,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     from ..serve import serve as run
 
     settings = configured(host=host, port=port, workers=workers)
+    limit_arenas()
     with ProcessGuard(grace=SERVE_GRACE, hang_limit=settings.hang_limit) as guard:
         run_async(run(settings, guard))
 
@@ -38,6 +40,7 @@ def worker(workers: int | None, supervised: bool) -> None:
     if settings.workers == 0:
         raise ConfigurationError("PHOTOCHANGER_WORKERS", "must be at least 1 for a worker process")
     keep_files_from_children()
+    limit_arenas()
     # `serve` kills if it must; a service manager may send its signal to both, so that a worker gets it twice.
     with ProcessGuard(grace=WORKER_GRACE, hang_limit=settings.hang_limit, insists=not supervised) as guard:
         if supervised:
@@ -47,7 +50,9 @@ def worker(workers: int | None, supervised: bool) -> None:
 
 async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) -> None:
     async with guard.running():
+        from ...adapters.imaging import ChildPool
         from ...adapters.telemetry import OpenTelemetry
+        from ...core.ports.clock import Clock
         from ...core.services.support.concurrency import Supervisor
         from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
         from ..container import make_container
@@ -65,6 +70,7 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)
             worker, manager = await container.get(Worker), ServiceManager()
+            await (await container.get(ChildPool)).keep_ready()
 
             def stop() -> None:
                 manager.stopping()
@@ -74,7 +80,8 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
             telemetry = await container.get(OpenTelemetry)
             freeze_gc()
             metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
-            async with supervisor.guard(stop=partial(guard.stop, 1)), metrics:
+            memory = supervisor.supervised(give_back_memory(await container.get(Clock)), name="memory")
+            async with supervisor.guard(stop=partial(guard.stop, 1)), metrics, memory:
                 manager.ready()
                 with guard.watching(alive=manager.alive, by_kernel=supervised):
                     await worker.run()

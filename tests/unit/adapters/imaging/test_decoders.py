@@ -7,7 +7,6 @@ import io
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import photochanger
@@ -21,6 +20,7 @@ from photochanger.core.domain.media import ImageLimits, Picture, PictureNeeds
 
 from tests.support import hostile_pictures as hostile
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -47,10 +47,8 @@ MAY_DECODE = {
 
 
 @pytest.fixture
-def tools() -> Iterator[ImageTools]:
-    tools = ImageTools(threads=1)
-    yield tools
-    tools.close()
+def tools() -> ImageTools:
+    return ImageTools(InProcess())
 
 
 @pytest.fixture
@@ -157,11 +155,12 @@ from photochanger.adapters.imaging import ImageTools
 from photochanger.adapters.imaging.libvips import open_shrunk
 from photochanger.core.domain.errors import PhotoChangerError
 from photochanger.core.domain.media import ImageLimits, Picture, PictureNeeds
+from tests.support.picture_work import InProcess
 
 async def main():
     path, limits = Path(sys.argv[1]), ImageLimits(max_pixels=100_000_000)
     data = path.read_bytes()
-    tools = ImageTools(threads=1)
+    tools = ImageTools(InProcess())
     await tools.preview(Path(sys.argv[2]).read_bytes())  # loads the libraries
     memory, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     def header():
@@ -185,7 +184,6 @@ async def main():
             outcomes.append("ok")
         except PhotoChangerError as error:
             outcomes.append(error.code)
-    tools.close()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     print(*outcomes, grown // 1024, time.process_time() - cpu)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from PIL import Image, ImageChops, ImageCms
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -24,10 +24,8 @@ ONLY_JPEG = PictureNeeds(("image/jpeg",), 64 * 2**20, 100_000_000)
 
 
 @pytest.fixture
-def tools() -> Iterator[ImageTools]:
-    tools = ImageTools(threads=1)
-    yield tools
-    tools.close()
+def tools() -> ImageTools:
+    return ImageTools(InProcess())
 
 
 @pytest.fixture
@@ -158,9 +156,10 @@ from pathlib import Path
 from photochanger.adapters.imaging import ImageTools
 from photochanger.core.domain.errors import ImageTooLarge
 from photochanger.core.domain.media import ImageLimits
+from tests.support.picture_work import InProcess
 
 async def main():
-    tools, limits, path = ImageTools(threads=1), ImageLimits(max_pixels=100_000_000), Path({str(bomb)!r})
+    tools, limits, path = ImageTools(InProcess()), ImageLimits(max_pixels=100_000_000), Path({str(bomb)!r})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         list(tools.header(limits=limits).feed(path.read_bytes()))
@@ -172,7 +171,6 @@ async def main():
         raise SystemExit("was not refused")
     except ImageTooLarge:
         pass
-    tools.close()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 asyncio.run(main())

@@ -15,6 +15,7 @@ from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from PIL import Image
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 ANYTHING = PictureNeeds(("image/jpeg",), max_bytes=1_000_000, max_pixels=1_000_000)
 SMALLER = PictureNeeds(("image/jpeg",), max_bytes=1_000_000, max_pixels=60 * 40)
@@ -48,7 +49,7 @@ async def test_what_comes_out_of_a_damaged_picture_is_taken_by_another_decoder(
 ) -> None:
     whole = photos.encoded(photos.scene(180, 120), "JPEG", quality=85, **options)
     chance = random.Random(20)
-    tool = ImageTools()
+    tool = ImageTools(InProcess())
     passed = refused = 0
     needs = SMALLER if step == "prepare smaller" else ANYTHING
     for number in range(150):
@@ -66,7 +67,6 @@ async def test_what_comes_out_of_a_damaged_picture_is_taken_by_another_decoder(
         else:
             passed += 1
             assert is_decodable(picture.data), f"damage {number} of {options}"
-    tool.close()
     assert passed > 30
     assert refused > 30
 
