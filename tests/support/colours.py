@@ -64,7 +64,7 @@ def pillow(image: pyvips.Image) -> Image.Image:
 
 
 def heic(image: pyvips.Image, *, primaries: int, transfer: int, quality: int = 95) -> bytes:
-    """A HEIC whose colour space is told by numbers; 10 bits a channel for an image of 16."""
+    """A HEIC whose colour space is given by numbers; 10 bits a channel for an image of 16."""
     mode = "RGB;16" if image.format == "ushort" else "RGB"
     source = pillow_heif.from_bytes(mode, (image.width, image.height), bytes(image.write_to_memory()))
     out = io.BytesIO()

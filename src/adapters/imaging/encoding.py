@@ -14,7 +14,7 @@ PREVIEW_SIDE = 512
 PREVIEW_MAX_BYTES = 64 * 1024
 
 RESULT_QUALITY = 95
-"""Of results that must be coded again: nobody looks at one for its bytes."""
+"""Of results that must be coded again. They were coded before, so a further loss must not be seen."""
 
 _WRITABLE = ("image/jpeg", "image/webp", "image/png")
 _LOWER_QUALITIES = (92, 85, 75, 62, 45)

@@ -1,4 +1,4 @@
-"""ICC profiles: what the ones that come mean, and ones of our own for colour spaces that are told by numbers."""
+"""ICC profiles: what the ones that come mean, and ones of our own for colour spaces that are given by numbers."""
 
 from __future__ import annotations
 

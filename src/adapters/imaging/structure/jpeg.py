@@ -94,7 +94,7 @@ class _Walk:
         else:
             yield from self._broken(self._cursor.position)
         self._found.lacks_pixels = self._coverage is None or not self._coverage.is_complete
-        self._found.is_plain &= self._codes_seen  # some decoders know the usual codes by heart, others do not
+        self._found.is_plain &= self._codes_seen  # not every decoder has the usual codes built in
         self._keep_profile()
         self._find_colour_model()
 

@@ -202,7 +202,7 @@ def test_transparency_and_grey_stay_in_a_result(mode: str) -> None:
         assert colours.differ(colours.vips(seen.convert("RGB")), colours.vips(picture.convert("RGB"))) <= 6
 
 
-def test_profiles_of_srgb_are_known_whoever_wrote_them() -> None:
+def test_profiles_of_srgb_of_all_writers_are_recognised() -> None:
     made = [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), profile(Colour(BT709, Transfer.SRGB))]
     made.append(
         bytes(
