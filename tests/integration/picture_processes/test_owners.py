@@ -25,7 +25,7 @@ async def main():
     children = ChildPool(server)
     work = asyncio.create_task(children.run(f"{child_work.HERE}:wait_for_ever", b"", [notes]))
     while not os.fstat(notes).st_size:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
     print(server.pid, flush=True)
     await work
 
