@@ -38,6 +38,7 @@ from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 from photochanger.entrypoints.http.server import make_server
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 PASSWORD = "open sesame"
 ADMIN_PASSWORD = "correct horse battery staple"
@@ -233,7 +234,9 @@ async def serving(
     database = MemoryDatabase(clock)
     behind = memory_adapters(clock, database)
     del behind[MediaStore]  # the folder's is used, what stays behind there is part of what is tested
-    behind[ProviderRegistry] = ProviderRegistry([provider, LocalProvider()], limits=ImageLimits(max_pixels=100_000_000))
+    behind[ProviderRegistry] = ProviderRegistry(
+        [provider, LocalProvider(InProcess())], limits=ImageLimits(max_pixels=100_000_000)
+    )
     behind[PasswordHasher] = QuickHasher()
     behind |= adapters or {}
     signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}
