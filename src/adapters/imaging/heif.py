@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
 
 import pyvips
 
-from ...core.domain.errors import UnsupportedMediaType
 from .checked import CheckedPicture
+from .heif_support import require_heif
 
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _INTERPRETATIONS = {
@@ -17,12 +16,6 @@ _INTERPRETATIONS = {
     ("ushort", False): "grey16",
     ("ushort", True): "rgb16",
 }
-
-
-def require_heif() -> None:
-    """Raise UnsupportedMediaType without the extra `heif`; loads nothing."""
-    if find_spec("pillow_heif") is None:
-        raise UnsupportedMediaType('HEIC/HEIF pictures need the extra "heif": pip install "photochanger[heif]".')
 
 
 def open_heif(picture: CheckedPicture) -> pyvips.Image:

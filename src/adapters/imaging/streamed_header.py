@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...core.domain.media import ImageFacts, ImageLimits
 from .bounds import READS_PER_TURN, UPLOAD_STEPS, undecodable
 from .checked import HEIF_MIMES
-from .heif import require_heif
+from .heif_support import require_heif
 from .sniffing import HEAD_BYTES, line_end
 from .structure import Cursor, Findings, Waiting, type_of, walk
 
