@@ -140,7 +140,7 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_memory(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(i) Memory of all processes of the service (PSS, shared pages counted once), MiB")
+    table = Table(title="(k) Memory of all processes of the service (PSS, shared pages counted once), MiB")
     for column in ("moment", "together", *figures["processes"]):
         table.add_column(column, justify="right")
     for moment, row in figures["moments"].items():
