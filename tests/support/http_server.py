@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 import msgspec
 from photochanger import Settings, create_app
+from photochanger.adapters.imaging import ChildPool
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
@@ -230,13 +231,15 @@ async def serving(
     `settings` as in Settings. `limits`: of connections; None: those of the limit on open files.
     """
     provider = ScriptedProvider()
+    in_process = InProcess()
     clock = SystemClock()
     database = MemoryDatabase(clock)
     behind = memory_adapters(clock, database)
     del behind[MediaStore]  # the folder's is used, what stays behind there is part of what is tested
     behind[ProviderRegistry] = ProviderRegistry(
-        [provider, LocalProvider(InProcess())], limits=ImageLimits(max_pixels=100_000_000)
+        [provider, LocalProvider(in_process)], limits=ImageLimits(max_pixels=100_000_000)
     )
+    behind[ChildPool] = in_process
     behind[PasswordHasher] = QuickHasher()
     behind |= adapters or {}
     signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}

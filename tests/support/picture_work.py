@@ -24,6 +24,9 @@ class InProcess:
     def __init__(self) -> None:
         self.claimed: list[int] = []
 
+    async def keep_ready(self) -> None:
+        """Do nothing: there are no processes."""
+
     async def run(self, work: str, header: bytes, contents: Sequence[bytes | int] = ()) -> Content:
         module, _, name = work.partition(":")
         files = SharedFiles()

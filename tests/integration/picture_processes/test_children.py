@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -113,7 +114,7 @@ async def test_a_child_has_no_secrets_and_no_files_of_its_parent(monkeypatch: py
         await children.close()
     await asyncio.to_thread(server.close)
     known = {"LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME"}
-    assert facts["environment"].keys() <= known | {"MALLOC_ARENA_MAX"}
+    assert facts["environment"].keys() <= known | {"MALLOC_ARENA_MAX", "VIPS_CONCURRENCY"}
     files = facts["files"]
     assert [files[number] for number in ("0", "1", "2")] == ["/dev/null"] * 3
     others = [target for number, target in files.items() if int(number) > 2 and not target.startswith("/proc/")]
@@ -241,6 +242,40 @@ async def test_what_has_nothing_to_do_ends_and_comes_back(make: Callable[..., Ch
     first = await process(children)
     await until(lambda: server.pid is None and not psutil.pid_exists(first["parent"]))
     assert (await process(children))["pid"] != first["pid"]
+    await children.close()
+    await asyncio.to_thread(server.close)
+
+
+class SlowEnd(ForkServer):
+    """A fork server whose end waits for a sign; `calls` are in their order."""
+
+    def __init__(self) -> None:
+        super().__init__([child_work.HERE])
+        self.calls: list[str] = []
+        self.sign = threading.Event()
+
+    def fork(self) -> tuple[int, socket.socket]:
+        self.calls.append("fork")
+        return super().fork()
+
+    def close(self) -> None:
+        self.calls.append("close")
+        self.sign.wait()
+        super().close()
+        self.calls.append("closed")
+
+
+async def test_a_task_that_comes_while_all_ends_waits_for_that() -> None:
+    server = SlowEnd()
+    children = ChildPool(server, idle=timedelta(0))
+    await process(children)
+    await until(lambda: "close" in server.calls)
+    coming = asyncio.create_task(process(children))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    await asyncio.to_thread(server.sign.set)
+    await coming
+    assert server.calls[:4] == ["fork", "close", "closed", "fork"]
     await children.close()
     await asyncio.to_thread(server.close)
 

@@ -17,8 +17,8 @@ _MODULE = f"{__package__}.forking"
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 """What the interpreter and its libraries may need. Everything else stays away from children: it may be secret."""
 
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "2"}
-"""glibc keeps what is free in each of its arenas, of which it has eight for each processor."""
+_BOUNDS = {"MALLOC_ARENA_MAX": "2", "VIPS_CONCURRENCY": str(min(os.cpu_count() or 1, 4))}
+"""Fewer heaps, each of which keeps what is free in it, and fewer threads, whose stacks count as memory."""
 
 _END_LIMIT_SECONDS = 5.0
 
@@ -135,4 +135,4 @@ def _interpreter() -> str:
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return kept | _ALLOCATOR | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    return kept | _BOUNDS | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}

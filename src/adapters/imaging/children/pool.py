@@ -84,6 +84,7 @@ class ChildPool:
         self._keeps_one = self._closed = False
         self._background = BackgroundTasks()
         self._retirement: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._working = 0
         self._at_work: set[Child] = set()
 
@@ -176,6 +177,8 @@ class ChildPool:
     async def _start(self) -> Child:
         if self._closed:
             raise StorageUnavailable("The service is stopping.")
+        if self._ending is not None:  # a child that is forked now would end with it
+            await asyncio.wait([self._ending])
         return await _in_thread(_forked, self._server, discard=Child.close)
 
     def _give_back(self, child: Child, *, resident_bytes: int = 0) -> None:
@@ -194,7 +197,9 @@ class ChildPool:
         if self._keeps_one:
             self._background.start(self.keep_ready(), name="start of a child process for pictures")
         elif not self._working:
-            self._background.start(asyncio.to_thread(self._server.close), name="end of the idle fork server")
+            self._ending = self._background.start(
+                asyncio.to_thread(self._server.close), name="end of the idle fork server"
+            )
 
     def _end_idle(self) -> None:
         while self._idle:

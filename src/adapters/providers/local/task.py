@@ -80,11 +80,17 @@ def decode_answer(answer: Content) -> ProviderResult:
     return ProviderResult(answer.contents[0], made.remarks)
 
 
+def _pixels(facts: _Facts, max_side: int) -> int:
+    """What work on a picture counts as: decoding it, and twice the size at which effects calculate (40 bytes each)."""
+    scale = min(max_side / max(facts.width, facts.height, 1), 1.0)
+    return int(facts.width * facts.height * (1 + 2 * scale**2))
+
+
 def perform(call: Call) -> Answer:
     """Run an operation in a child process."""
     request = _requests.decode(call.header)
     settings = msgspec.msgpack.decode(request.settings, type=SETTINGS[request.operation_id])
-    call.claim(sum(facts.width * facts.height for facts in request.pictures))
+    call.claim(sum(_pixels(facts, settings.max_side) for facts in request.pictures))
     pictures = {
         facts.key: Picture(call.content(index), facts.mime, facts.width, facts.height)
         for index, facts in enumerate(request.pictures)

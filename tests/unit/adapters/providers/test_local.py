@@ -321,3 +321,11 @@ def test_the_shipped_slots_and_the_branded_answer_use_settings_that_fit() -> Non
             assert entry.provider_id == provider.info.id
             provider.check_settings(entry.operation_id, entry.settings)
     provider.check_settings(Branded().operation_id, Branded().settings)
+
+
+@pytest.mark.parametrize(("max_side", "pixels"), [(4096, 3 * 3000 * 2000), (1500, 1.5 * 3000 * 2000)])
+async def test_an_operation_claims_pixels_for_the_photo_and_for_its_effects(max_side: int, pixels: float) -> None:
+    children = InProcess()
+    photo = Picture(photos.jpeg(300, 200), "image/jpeg", 3000, 2000)
+    await process(LocalProvider(children), "enhance", {"max_side": max_side}, photo)
+    assert children.claimed == [int(pixels)]
