@@ -140,7 +140,7 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_pictures(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(i) Pictures: best ms of wall (CPU), next to one streaming libvips pipeline to the same size")
+    table = Table(title="(j) Pictures: best ms of wall (CPU), next to one streaming libvips pipeline to the same size")
     for column in ("picture", "ours", "pipeline", "ratio", "CPU ratio"):
         table.add_column(column, justify="right")
     for row in figures["rows"]:
