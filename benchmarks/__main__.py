@@ -13,9 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, hostile, ingest, overload, providers, queue, statistics
+from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, statistics
 
-_PARTS = ["calls", "hostile", "ingest", "overload", "providers", "queue", "statistics"]
+_PARTS = ["calls", "hostile", "ingest", "memory", "overload", "pictures", "providers", "queue", "statistics"]
 
 
 def main() -> None:
@@ -39,6 +39,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["overload"] = runner.run(overload.measure(Path(folder), seconds=arguments.seconds))
             _print_overload(console, figures["overload"])
+        if "pictures" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["pictures"] = pictures.measure(Path(folder), runs=arguments.runs)
+            _print_pictures(console, figures["pictures"])
+        if "memory" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["memory"] = memory.measure(Path(folder), photos=arguments.photos)
+            _print_memory(console, figures["memory"])
         if "providers" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["providers"] = runner.run(providers.measure(Path(folder), ingests=arguments.ingests))
@@ -65,6 +73,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scenario", default="", help="only hostile scenarios whose name contains this")
     parser.add_argument("--rounds", type=int, default=200, help="ingests per row (a fifth with the slow provider)")
     parser.add_argument("--seconds", type=int, default=overload.SECONDS, help="how long photos come in an overload")
+    parser.add_argument("--runs", type=int, default=7, help="pairs of each picture, ours and a pipeline")
+    parser.add_argument("--photos", type=int, default=100, help="photos of 24 megapixels whose memory is measured")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
@@ -169,6 +179,25 @@ def _print_overload(console: Console, figures: dict[str, Any]) -> None:
             _three(promises["error_s"]) if promises else "–",
             f"{promises['wrong']} of {promises['promises']}" if promises else "–",
         )
+
+
+def _print_memory(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(k) Memory of all processes of the service (PSS, shared pages counted once), MiB")
+    for column in ("moment", "together", *figures["processes"]):
+        table.add_column(column, justify="right")
+    for moment, row in figures["moments"].items():
+        table.add_row(moment, str(row["together"]), *(str(row.get(name, 0)) for name in figures["processes"]))
+    console.print(table)
+    console.print(f"answers: {figures['answers']}")
+
+
+def _print_pictures(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(j) Pictures: best ms of wall (CPU), next to one streaming libvips pipeline to the same size")
+    for column in ("picture", "ours", "pipeline", "ratio", "CPU ratio"):
+        table.add_column(column, justify="right")
+    for row in figures["rows"]:
+        pair = (f"{row[f'{name}_ms']} ({row[f'{name}_cpu_ms']})" for name in ("ours", "pipeline"))
+        table.add_row(row["picture"], *pair, str(row["ratio"]), str(row["cpu_ratio"]))
     console.print(table)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from photochanger.adapters.imaging import ImageTools
 from photochanger.core.domain.media import ImageLimits
+from photochanger.entrypoints.builtin_providers import picture_processes
 from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from PIL import Image
 
@@ -53,7 +54,7 @@ class Camera:
     """A client with a keep-alive connection."""
 
     def __init__(self, port: str) -> None:
-        self._connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
+        self._connection = HTTPConnection("127.0.0.1", int(port), timeout=120)
 
     def send(self, path: str, body: bytes) -> tuple[int, float]:
         """The status and the milliseconds from the first byte sent to the last byte received."""
@@ -136,13 +137,13 @@ def _decoding(picture: bytes) -> float:
     """Milliseconds at p50 of verifying the provider's answer alone; this is part of the overhead."""
 
     async def decode() -> list[float]:
-        tools = ImageTools(threads=1)
         took = []
-        for _ in range(50):
-            started = time.perf_counter()
-            await tools.verify(picture, limits=ImageLimits(max_pixels=100_000_000))
-            took.append((time.perf_counter() - started) * 1000)
-        tools.close()
+        async with picture_processes() as children:
+            tools = ImageTools(children)
+            for _ in range(50):
+                started = time.perf_counter()
+                await tools.normalise(picture, limits=ImageLimits(max_pixels=100_000_000))
+                took.append((time.perf_counter() - started) * 1000)
         return took
 
     return percentiles(asyncio.run(decode()))["p50"]

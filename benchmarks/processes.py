@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar, Response, post
+from litestar import Litestar, Request, Response, post
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
@@ -137,6 +137,21 @@ async def run_bare() -> None:
     await _serve(Litestar([_bare], request_max_body_size=None, openapi_config=None))
 
 
+@post("/v1/models/{call:str}", status_code=200)
+async def _edit(request: Request[Any, Any, Any], call: str) -> Response[bytes]:
+    """Answer a call of generateContent with the photo itself, after a second."""
+    parts = msgspec.json.decode(await request.body())["contents"][0]["parts"]
+    photo = next(part["inlineData"] for part in parts if "inlineData" in part)
+    await asyncio.sleep(1)
+    candidate = {"content": {"role": "model", "parts": [{"inlineData": photo}]}, "finishReason": "STOP", "index": 0}
+    return Response(msgspec.json.encode({"candidates": [candidate]}), media_type="application/json")
+
+
+async def run_gemini() -> None:
+    """A stand-in of the Gemini API that gives the photo back."""
+    await _serve(Litestar([_edit], request_max_body_size=None, openapi_config=None))
+
+
 async def _serve(app: Any) -> None:
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False, lifespan="off")
     listening = config.bind_socket()
@@ -180,6 +195,7 @@ def main(role: str) -> None:
         "http": lambda: run_http(Settings.from_env()),
         "worker": lambda: run_worker(Settings.from_env()),
         "bare": run_bare,
+        "gemini": run_gemini,
     }[role]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())

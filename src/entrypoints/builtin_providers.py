@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import msgspec
 
+from ..adapters.imaging import ChildPool, ForkServer, picture_tasks
 from ..adapters.providers.gemini.provider import GeminiProvider
 from ..adapters.providers.http.provider import HttpProvider
+from ..adapters.providers.local import task as local_task
 from ..adapters.providers.local.provider import LocalProvider
 from ..adapters.providers.openai.provider import OpenAIProvider
 from ..adapters.providers.turbotext.provider import TurbotextProvider
@@ -21,6 +27,18 @@ _REMOTE: dict[str, ProviderFactory] = {
     "turbotext": TurbotextProvider,
 }
 """The built-in providers of remote services. Libraries that only their calls need are loaded by the first call."""
+
+
+@asynccontextmanager
+async def picture_processes() -> AsyncIterator[ChildPool]:
+    """The child processes for pictures, with the modules of all their tasks; ended with the block."""
+    server = ForkServer((*picture_tasks.PRELOAD, *local_task.PRELOAD))
+    children = ChildPool(server)
+    try:
+        yield children
+    finally:
+        await children.close()
+        await asyncio.to_thread(server.close)
 
 
 class Providers(msgspec.Struct, frozen=True):
@@ -53,13 +71,13 @@ class ServiceContext:
         return await self._keys.key(self._provider_id)
 
 
-async def make_providers(settings: Settings, keys: ProviderKeys) -> Providers:
-    """Make all providers; invalid packages are skipped."""
+async def make_providers(settings: Settings, keys: ProviderKeys, children: ChildPool) -> Providers:
+    """Make all providers; invalid packages are skipped. `children` do the work of the one on this machine."""
 
     def context(provider_id: str) -> ProviderContext:
         return ServiceContext(provider_id, settings, keys)
 
-    built_in: list[Provider] = [LocalProvider()]
+    built_in: list[Provider] = [LocalProvider(children)]
     built_in += [factory(context(provider_id)) for provider_id, factory in _REMOTE.items()]
     installed, skipped = await load_providers(context)
     return Providers((*built_in, *installed), tuple(skipped))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
 
 from ..adapters.filesystem import FilesystemMediaStore
-from ..adapters.imaging import ImageTools
+from ..adapters.imaging import ChildPool, ImageTools
 from ..adapters.postgres import (
     Database,
     EmbeddedServer,
@@ -116,7 +116,7 @@ from ..core.services.support.concurrency import Supervisor
 from ..core.services.support.passwords import Passwords
 from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
-from .builtin_providers import Providers, make_providers
+from .builtin_providers import Providers, make_providers, picture_processes
 from .config import Settings
 from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
@@ -209,10 +209,13 @@ class LocalAdapters(Provider):
             return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
-    def images(self) -> Iterator[ImageTool]:
-        tools = ImageTools()
-        yield tools
-        tools.close()
+    async def children(self) -> AsyncIterator[ChildPool]:
+        async with picture_processes() as children:
+            yield children
+
+    @provide
+    def images(self, children: ChildPool) -> ImageTool:
+        return ImageTools(children)
 
     @provide
     async def hasher(self) -> AsyncIterator[PasswordHasher]:
@@ -234,8 +237,8 @@ class LocalAdapters(Provider):
         await sender.close()
 
     @provide
-    async def providers(self, settings: Settings, keys: ProviderKeys) -> Providers:
-        return await make_providers(settings, keys)
+    async def providers(self, settings: Settings, keys: ProviderKeys, children: ChildPool) -> Providers:
+        return await make_providers(settings, keys, children)
 
     @provide
     async def catalogue(self, settings: Settings, made: Providers) -> AsyncIterator[ProviderRegistry]:

@@ -39,6 +39,7 @@ from .http.protocol.forwarded import TrustedProxies
 from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
 from .http.shutdown import Shutdown
+from .memory import give_back_memory
 from .metrics.collector import MetricsCollector
 from .metrics.relay import served
 from .process_clock import kept_clock
@@ -104,6 +105,7 @@ async def _run_parts(service: _Service, listening: socket.socket) -> None:
         _running(worker, service),
         supervisor.supervised(deadlines.run(), name="job deadlines"),
         supervisor.supervised(sweeper.run(), name="sweeper"),
+        supervisor.supervised(give_back_memory(await container.get(Clock)), name="memory"),
         metrics.kept_up(supervisor),
         served(service.settings, metrics),
     ):

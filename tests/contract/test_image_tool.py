@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from photochanger.adapters.imaging import ImageTools
+from photochanger.adapters.imaging import ChildPool, ForkServer, ImageTools, picture_tasks
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.media import ImageFacts, ImageLimits, PictureNeeds
 from photochanger.core.ports.image_tool import ImageTool
+from PIL import Image
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +24,22 @@ ANYTHING = PictureNeeds(("image/jpeg", "image/png", "image/webp"), 64 * 2**20, 1
 KINDS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
 
 
-@pytest.fixture
-def tool() -> Iterator[ImageTool]:
-    tools = ImageTools(threads=1)
-    yield tools
-    tools.close()
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer(picture_tasks.PRELOAD)
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["in this process", "children"])
+async def tool(request: pytest.FixtureRequest, server: ForkServer) -> AsyncIterator[ImageTool]:
+    """The operations by themselves, and as the service has them done; the processes are those of the module."""
+    if request.param == "children":
+        children = ChildPool(server)
+        yield ImageTools(children)
+        await children.close()
+    else:
+        yield ImageTools(InProcess())
 
 
 @pytest.fixture
@@ -59,7 +73,7 @@ async def test_what_is_no_picture_is_refused_by_its_type(tool: ImageTool, data: 
     with pytest.raises(UnsupportedMediaType):
         facts_of(tool, data, LIMITS)
     with pytest.raises(UnsupportedMediaType):
-        await tool.verify(data, limits=LIMITS)
+        await tool.normalise(data, limits=LIMITS)
 
 
 async def test_avif_is_not_taken_for_heif(tool: ImageTool) -> None:
@@ -76,7 +90,7 @@ async def test_a_picture_cut_off_anywhere_is_undecodable(tool: ImageTool, file: 
     data = photos.truncated(photos.located(kind), share=share)
     photos.store(file, data)
     with pytest.raises(UndecodableImage):
-        await tool.verify(data, limits=LIMITS)
+        await tool.normalise(data, limits=LIMITS)
     with pytest.raises(UndecodableImage):
         await tool.prepare(file, ANYTHING)
     with pytest.raises(UndecodableImage):
@@ -98,7 +112,7 @@ async def test_more_pixels_than_allowed_are_refused_as_soon_as_they_show(tool: I
     with pytest.raises(ImageTooLarge):
         list(header.feed(data[:2_000]))
     with pytest.raises(ImageTooLarge):
-        await tool.verify(data, limits=ImageLimits(max_pixels=320 * 240 - 1))
+        await tool.normalise(data, limits=ImageLimits(max_pixels=320 * 240 - 1))
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
@@ -108,7 +122,7 @@ async def test_an_animation_is_bounded_and_becomes_its_first_frame(tool: ImageTo
     with pytest.raises(ImageTooLarge):
         facts_of(tool, data, ImageLimits(max_pixels=10_000, max_frames=4))
     with pytest.raises(ImageTooLarge):
-        await tool.verify(data, limits=ImageLimits(max_pixels=10_000, max_frames=4))
+        await tool.normalise(data, limits=ImageLimits(max_pixels=10_000, max_frames=4))
     assert facts_of(tool, data, ImageLimits(max_pixels=10_000, max_frames=5)).width == 24
     picture = await tool.prepare(file, ANYTHING)
     assert (picture.width, picture.height) == (24, 24)
@@ -151,10 +165,24 @@ async def test_a_photo_is_made_to_fit_bytes_and_pixels(tool: ImageTool, file: Pa
     assert photos.pixels(picture.data).size == (picture.width, picture.height)
 
 
-async def test_verify_returns_the_bytes_as_they_are(tool: ImageTool) -> None:
-    data = photos.jpeg(300, 200)
-    picture = await tool.verify(data, limits=LIMITS)
-    assert (picture.data, picture.mime, picture.width, picture.height) == (data, "image/jpeg", 300, 200)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_result_has_300_dpi_and_no_place(tool: ImageTool, kind: str) -> None:
+    data = photos.located(kind)
+    picture = await tool.normalise(data, limits=LIMITS)
+    assert (picture.width, picture.height) == (320, 240)
+    assert picture.mime == ("image/jpeg" if kind == "HEIF" else KINDS[kind])
+    assert photos.GPS_MARK.encode() not in picture.data
+    with Image.open(io.BytesIO(picture.data)) as opened:
+        assert photos.density(opened) == (300, 300)
+        assert opened.size == (320, 240)
+        if kind != "HEIF":
+            assert opened.convert("RGB").tobytes() == photos.pixels(data).tobytes()
+
+
+async def test_a_result_that_is_fine_changes_no_more(tool: ImageTool) -> None:
+    for data in (photos.jpeg(300, 200), photos.png(), photos.webp()):
+        picture = await tool.normalise(data, limits=LIMITS)
+        assert (await tool.normalise(picture.data, limits=LIMITS)).data == picture.data
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_a_wrong_key_is_a_clear_answer_and_shown_to_nobody(tmp_path: Path, postg
 
 def test_a_picture_of_sixty_megabytes_comes_back_whole(stage: Stage) -> None:
     noise = Image.frombytes("RGB", (4500, 4500), random.Random(7).randbytes(4500 * 4500 * 3))
-    large = photos.encoded(noise, "PNG", compress_level=0)
+    large = photos.encoded(noise, "PNG", compress_level=0, dpi=(300, 300))
     assert len(large) > 60_000_000
     stage.studio.script(answering(Answer(200, large, {"Content-Type": "image/png"})))
     answer = stage.service.send(PHOTO, STUDIO)

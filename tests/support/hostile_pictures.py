@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+
+import pillow_heif
+import pyvips
+from PIL import Image
 
 from tests.support import photos
 
@@ -50,6 +55,37 @@ def jpeg_scans(count: int, *, progressive: bool = True) -> bytes:
     plain = photos.encoded(photos.scene(64, 48), "JPEG", progressive=progressive)
     last = plain.rindex(b"\xff\xda")
     return plain[:last] + plain[last:-2] * (count + 1 - plain.count(b"\xff\xda")) + b"\xff\xd9"
+
+
+def jpeg_scans_of_noise(width: int, height: int, count: int = 100) -> bytes:
+    """A progressive JPEG that must be turned, with as many scans over all of its pixels, each of which costs time."""
+    plain = photos.encoded(
+        photos.scene(width, height, grain=60.0), "JPEG", progressive=True, quality=95, exif=photos.located_exif(6)
+    )
+    first = plain.index(b"\xff\xda")
+    rest = plain[first:-2]
+    end = rest.index(b"\xff\xc4", 2)  # the tables of the second scan
+    scan = rest[:end]  # the first one: the coarse values of all colours
+    return plain[:first] + scan * (count - plain.count(b"\xff\xda")) + rest + b"\xff\xd9"
+
+
+def heic_of_one_colour(width: int, height: int) -> bytes:
+    """A few kilobytes."""
+    out = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (width, height), (90, 120, 40))).save(out, quality=30)
+    return out.getvalue()
+
+
+def png_interlaced(width: int, height: int) -> bytes:
+    """An interlaced PNG of 16 bits to a colour with alpha, all black: a decoder needs all of it at once."""
+    image = pyvips.Image.black(width, height, bands=4).cast("ushort").copy(interpretation="rgb16")
+    return bytes(image.pngsave_buffer(interlace=True, compression=1))
+
+
+def webp_animation(width: int, height: int, frames: int = 64) -> bytes:
+    """A WebP with as many frames of one colour."""
+    pictures = [Image.new("RGB", (width, height), (number, 0, 0)) for number in range(frames)]
+    return photos.encoded(pictures[0], "WEBP", save_all=True, append_images=pictures[1:], quality=10, method=0)
 
 
 def jpeg_of_size(width: int, height: int) -> bytes:

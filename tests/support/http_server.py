@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 import msgspec
 from photochanger import Settings, create_app
+from photochanger.adapters.imaging import ChildPool
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
@@ -38,6 +39,7 @@ from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 from photochanger.entrypoints.http.server import make_server
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 PASSWORD = "open sesame"
 ADMIN_PASSWORD = "correct horse battery staple"
@@ -229,11 +231,15 @@ async def serving(
     `settings` as in Settings. `limits`: of connections; None: those of the limit on open files.
     """
     provider = ScriptedProvider()
+    in_process = InProcess()
     clock = SystemClock()
     database = MemoryDatabase(clock)
     behind = memory_adapters(clock, database)
     del behind[MediaStore]  # the folder's is used, what stays behind there is part of what is tested
-    behind[ProviderRegistry] = ProviderRegistry([provider, LocalProvider()], limits=ImageLimits(max_pixels=100_000_000))
+    behind[ProviderRegistry] = ProviderRegistry(
+        [provider, LocalProvider(in_process)], limits=ImageLimits(max_pixels=100_000_000)
+    )
+    behind[ChildPool] = in_process
     behind[PasswordHasher] = QuickHasher()
     behind |= adapters or {}
     signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}

@@ -60,11 +60,13 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def jpeg(width: int = 640, height: int = 480, *, quality: int = 90, grain: float = 4.0) -> bytes:
-    return encoded(scene(width, height, grain=grain), "JPEG", quality=quality)
+    """A JPEG of 300 dpi, as results have it."""
+    return encoded(scene(width, height, grain=grain), "JPEG", quality=quality, dpi=(300, 300))
 
 
 def png(width: int = 320, height: int = 240) -> bytes:
-    return encoded(scene(width, height), "PNG")
+    """A PNG of 300 dpi, as results have it."""
+    return encoded(scene(width, height), "PNG", dpi=(300, 300))
 
 
 def png_16bit(width: int = 320, height: int = 240) -> bytes:
@@ -184,6 +186,27 @@ def pixels(data: bytes) -> Image.Image:
         return pillow_heif.open_heif(io.BytesIO(data)).to_pillow().convert("RGB")
     with Image.open(io.BytesIO(data)) as picture:
         return picture.convert("RGB")
+
+
+def density(picture: Image.Image) -> tuple[int, int]:
+    """Dots per inch of an opened JPEG, PNG or WebP."""
+    exif = picture.getexif()
+    x, y = (exif[0x011A], exif[0x011B]) if picture.format == "WEBP" else picture.info["dpi"]
+    return round(x), round(y)
+
+
+def require_no_metadata(data: bytes) -> None:
+    """Fail where Pillow finds more in a JPEG, PNG or WebP than pixels and a density."""
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        exif = dict(picture.getexif())
+        if picture.format == "WEBP":
+            assert exif in ({}, {0x011A: 300.0, 0x011B: 300.0, 0x0128: 2})
+        else:
+            assert exif == {}
+        found = set(picture.info) - {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "transparency"}
+        found -= {"progressive", "progression", "loop", "background", "timestamp", "duration", "exif", "interlace"}
+        assert found == set()
 
 
 def _with_png_text(data: bytes) -> bytes:

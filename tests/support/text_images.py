@@ -30,9 +30,11 @@ class TextImages:
         self.prepared.append(needs)
         return self._whole(_read(path), ImageLimits(needs.max_pixels))
 
-    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
         for _ in range(10):  # decoding takes longer than writing
             await asyncio.sleep(0)
+        if data.split(b" ")[0] not in _TYPES:
+            raise UnsupportedMediaType("This is no picture.")
         return self._whole(data, limits)
 
     async def preview(self, data: bytes) -> bytes:

@@ -55,6 +55,7 @@ NAMES = {
     "image/webp": "WebP",
     "image/heic": "HEIC",
     "image/heif": "HEIF",
+    "image/avif": "AVIF",
 }
 
 

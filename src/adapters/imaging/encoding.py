@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pyvips
 
 from ...core.domain.media import Picture, PictureNeeds
@@ -12,26 +13,48 @@ from ...core.domain.media import Picture, PictureNeeds
 PREVIEW_SIDE = 512
 PREVIEW_MAX_BYTES = 64 * 1024
 
+RESULT_QUALITY = 95
+"""Of results that must be coded again. They were coded before, so a further loss must not be seen."""
+
 _WRITABLE = ("image/jpeg", "image/webp", "image/png")
 _LOWER_QUALITIES = (92, 85, 75, 62, 45)
 _SHRINK_STEP = 0.75
 _WHITE = [255.0, 255.0, 255.0]
 
 
-def encode_within(image: pyvips.Image, needs: PictureNeeds) -> Picture:
-    """An 8-bit sRGB image in memory as the first type of `needs` that can be written, within its bytes and pixels.
+class Source(msgspec.Struct, frozen=True):
+    """Two ways to an 8-bit sRGB image: `open` decodes it while it is read, once; `decode` decodes it into memory."""
 
-    Quality goes down first, then the size. ValueError when `needs` accepts no type that can be written.
+    open: Callable[[], pyvips.Image]
+    decode: Callable[[], pyvips.Image]
+
+
+def encode_within(source: Source, needs: PictureNeeds) -> Picture:
+    """An image as the first type of `needs` that can be written, within its bytes and pixels.
+
+    It is coded while it is decoded, and decoded again into memory only where that gives too many bytes. Then quality
+    goes down first, then the size.
     """
-    mime = next((mime for mime in needs.mimes if mime in _WRITABLE), None)
-    if mime is None:
-        raise ValueError(f"needs must accept one of {', '.join(_WRITABLE)}")
-    image = within_pixels(image, needs.max_pixels)
+    mime = written_type(needs)
+    image = source.open()
+    if image.width * image.height <= needs.max_pixels:
+        data = encode(image, mime, quality=needs.quality)
+        if len(data) <= needs.max_bytes:
+            return Picture(data, mime, image.width, image.height)
+    image = _within_pixels(source.decode(), needs.max_pixels)
     for scaled, quality in _attempts(image, best=needs.quality):
         data = encode(scaled, mime, quality=quality)
         if len(data) <= needs.max_bytes:
             return Picture(data, mime, scaled.width, scaled.height)
     raise ValueError(f"no picture fits into {needs.max_bytes} bytes")
+
+
+def written_type(needs: PictureNeeds) -> str:
+    """The first type of `needs` that can be written; ValueError when there is none."""
+    mime = next((mime for mime in needs.mimes if mime in _WRITABLE), None)
+    if mime is None:
+        raise ValueError(f"needs must accept one of {', '.join(_WRITABLE)}")
+    return mime
 
 
 def encode_preview(image: pyvips.Image) -> bytes:
@@ -48,7 +71,7 @@ def encode(image: pyvips.Image, mime: str, *, quality: int) -> bytes:
     options: dict[str, Any] = {"keep": "none"}
     if mime == "image/jpeg":
         flat = image.flatten(background=_WHITE) if image.hasalpha() else image
-        data = flat.jpegsave_buffer(Q=quality, optimize_coding=True, **options)
+        data = flat.jpegsave_buffer(Q=quality, **options)
     elif mime == "image/webp":
         data = image.webpsave_buffer(Q=quality, effort=2, **options)
     else:
@@ -56,7 +79,7 @@ def encode(image: pyvips.Image, mime: str, *, quality: int) -> bytes:
     return bytes(data)
 
 
-def within_pixels(image: pyvips.Image, max_pixels: int) -> pyvips.Image:
+def _within_pixels(image: pyvips.Image, max_pixels: int) -> pyvips.Image:
     """The image, scaled down where it has more pixels."""
     width, height = size_within(image.width, image.height, max_pixels)
     if (width, height) == (image.width, image.height):

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from ...core.domain.errors import UnsupportedMediaType
+import pyvips
+
 from .checked import CheckedPicture
+from .heif_support import require_heif
 
-if TYPE_CHECKING:
-    import pillow_heif
+_BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_INTERPRETATIONS = {
+    ("uchar", False): "b-w",
+    ("uchar", True): "srgb",
+    ("ushort", False): "grey16",
+    ("ushort", True): "rgb16",
+}
 
 
-def require_heif() -> None:
-    """Raise UnsupportedMediaType without the extra `heif`; loads nothing."""
-    if find_spec("pillow_heif") is None:
-        raise UnsupportedMediaType('HEIC/HEIF pictures need the extra "heif": pip install "photochanger[heif]".')
-
-
-def open_heif(picture: CheckedPicture) -> pillow_heif.HeifFile:
-    """Open a HEIC/HEIF picture; pixels are decoded on demand.
+def open_heif(picture: CheckedPicture) -> pyvips.Image:
+    """Decode a HEIC/HEIF picture into memory, upright; HDR with 16 bits a channel, anything else with 8.
 
     Raises ValueError, EOFError, RuntimeError, SyntaxError or OSError for a damaged file, UnsupportedMediaType without
     the extra `heif`.
@@ -28,4 +27,25 @@ def open_heif(picture: CheckedPicture) -> pillow_heif.HeifFile:
     require_heif()
     import pillow_heif
 
-    return pillow_heif.open_heif(io.BytesIO(picture.data), convert_hdr_to_8bit=True)
+    is_hdr = picture.colour is not None and picture.colour.is_hdr
+    opened = pillow_heif.open_heif(io.BytesIO(picture.data), convert_hdr_to_8bit=not is_hdr)
+    mode, _, depth = opened.mode.partition(";")
+    form = "ushort" if depth == "16" else "uchar"
+    bands = _BANDS.get(mode)
+    if bands is None:
+        with opened.to_pillow() as decoded:
+            pixels = decoded.convert("RGBA")
+        return _labelled(pyvips.Image.new_from_memory(pixels.tobytes(), *pixels.size, 4, "uchar"))
+    width, height = opened.size
+    pixel_bytes = bands * (2 if form == "ushort" else 1)
+    data, stride = opened.data, opened.stride
+    if stride % pixel_bytes:
+        data = b"".join(data[row * stride : row * stride + width * pixel_bytes] for row in range(height))
+        stride = width * pixel_bytes
+    # Rows may end in unused bytes: these are pixels of a wider picture, which is cut.
+    image = pyvips.Image.new_from_memory(data, stride // pixel_bytes, height, bands, form)
+    return _labelled(image if image.width == width else image.crop(0, 0, width, height))
+
+
+def _labelled(image: pyvips.Image) -> pyvips.Image:
+    return image.copy(interpretation=_INTERPRETATIONS[image.format, image.bands > 2])

@@ -8,12 +8,18 @@ global thing set here is libvips' operation cache: off, because it would keep fi
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyvips
 
 from ...core.domain.media import Picture
-from .checked import ANY_SIZE, CheckedPicture, check
+from .bounds import undecodable
+from .checked import ANY_SIZE, HEIF_MIMES, CheckedPicture, check
+from .colours import to_srgb
+from .heif import open_heif
+from .sniffing import AVIF
 
 pyvips.cache_set_max(0)
 
@@ -24,7 +30,19 @@ if logging.getLogger("pyvips").level == logging.NOTSET:
 VipsError = pyvips.Error
 """What libvips raises for anything it cannot do; its text may hold file paths, so it is not for answers."""
 
-_LOADERS = {"image/jpeg": "jpegload_buffer", "image/png": "pngload_buffer", "image/webp": "webpload_buffer"}
+_LOADERS = {
+    "image/jpeg": "jpegload_buffer",
+    "image/png": "pngload_buffer",
+    "image/webp": "webpload_buffer",
+    AVIF: "heifload_buffer",
+}
+_FIRST_QUARTER_TURN = 5
+"""EXIF orientations from here on swap width and height."""
+
+_GREY = b"\x7f\x80"
+"""What a decoder makes of pixels of a JPEG that never came, in all channels."""
+
+_PROFILE = "icc-profile-data"
 
 
 def open_image(picture: CheckedPicture, **options: Any) -> pyvips.Image:
@@ -34,40 +52,89 @@ def open_image(picture: CheckedPicture, **options: Any) -> pyvips.Image:
     a type that libvips does not decode here (HEIC).
     """
     image = pyvips.Operation.call(_LOADERS[picture.mime], picture.data, **{"fail_on": "truncated"} | options)
-    if picture.orientation != 1:
+    if picture.orientation != 1 or image.get_typeof(_PROFILE):
         image = image.copy()
+        image.remove(_PROFILE)
         image.set_type(pyvips.GValue.gint_type, "orientation", picture.orientation)
     return image
 
 
-def open_shrunk(picture: Picture, *, max_side: int) -> pyvips.Image:
-    """A picture as 8-bit sRGB (alpha kept), upright, its longest side at most `max_side`; never enlarged.
+def open_scaled(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
+    """A picture as 8-bit sRGB (alpha kept), upright, scaled down to fit into a box; never enlarged.
 
-    Reads as few of a JPEG's coefficients as that size needs. Raises VipsError or KeyError as `open_image` does, and
-    PhotoChangerError where the picture is beyond the bounds.
+    Decodes no more than that size needs, while the result is read, from top to bottom. Raises what `open_image` and
+    `open_heif` raise, and UndecodableImage.
     """
-    checked = check(picture.data, ANY_SIZE)
-    longest = max(checked.width, checked.height)
-    options: dict[str, Any] = {"access": "sequential"}
-    if checked.mime == "image/jpeg":
-        options["shrink"] = next((shrink for shrink in (8, 4, 2) if longest / shrink >= max_side), 1)
-    return fit(as_srgb(open_image(checked, **options)), max_side, max_side)
+    if picture.mime in HEIF_MIMES:
+        image = open_heif(picture)
+    else:
+        stored = (height, width) if picture.orientation >= _FIRST_QUARTER_TURN else (width, height)
+        scale = min(picture.width / stored[0], picture.height / stored[1])
+        image = open_image(picture, access="sequential", **_reduction(picture, scale))
+    is_cmyk = image.interpretation == "cmyk"
+    if is_cmyk:
+        image = to_srgb(image, picture)
+    with proving_whole(picture):  # to turn a picture takes all of it
+        image = _fit(image, width, height)
+    return image if is_cmyk else to_srgb(image, picture)
 
 
-def as_srgb(image: pyvips.Image) -> pyvips.Image:
-    """8-bit sRGB with or without alpha from grey, CMYK, 16-bit or wide-gamut pixels, by the embedded profile."""
-    if image.get_typeof("icc-profile-data"):
-        try:
-            image = image.icc_transform("srgb", embedded=True, intent="perceptual", depth=8)
-        except VipsError:
-            # A broken profile is common and says nothing about the pixels: go on as if there were none.
-            image = image.copy()
-            image.remove("icc-profile-data")
-    if image.interpretation == "cmyk" and not image.get_typeof("icc-profile-data"):
-        image = image.icc_transform("srgb", embedded=False, input_profile="cmyk", depth=8)
-    return image.colourspace("srgb").cast("uchar")
+def decode_scaled(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
+    """The same in memory, and with all its pixels: raises UndecodableImage as well."""
+    with proving_whole(picture):
+        return open_scaled(picture, width, height).copy_memory()
 
 
-def fit(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
+def open_shrunk(picture: Picture, *, max_side: int) -> pyvips.Image:
+    """A picture in memory as 8-bit sRGB (alpha kept), upright, its longest side at most `max_side`; never enlarged.
+
+    Raises VipsError where it cannot be decoded, and PhotoChangerError where it is not whole or beyond the bounds.
+    """
+    return decode_scaled(check(picture.data, ANY_SIZE), max_side, max_side)
+
+
+@contextmanager
+def proving_whole(picture: CheckedPicture) -> Iterator[None]:
+    """Require that all pixels of the picture, which is decoded within the block, were there. Raises UndecodableImage.
+
+    libjpeg fills up what is missing and only warns. The warnings are those of the process, and gone when something else
+    in it begins to use libvips.
+    """
+    _take_warnings()
+    yield
+    if picture.mime == "image/jpeg" and _take_warnings() and not (picture.tolerates_damage and _has_all_rows(picture)):
+        raise undecodable(picture.mime)
+
+
+def decode_whole(picture: CheckedPicture) -> None:
+    """Decode a picture for nothing but the proof, see `proving_whole`. A JPEG at an eighth: every bit of it is read."""
+    options = {"shrink": 8} if picture.mime == "image/jpeg" else {}
+    open_image(picture, access="sequential", **options).avg()
+
+
+def _reduction(picture: CheckedPicture, scale: float) -> dict[str, Any]:
+    """What makes a decoder deliver fewer pixels, where it can."""
+    if picture.mime == "image/jpeg":
+        return {"shrink": next((shrink for shrink in (8, 4, 2) if scale >= shrink), 1)}
+    if picture.mime == "image/webp" and scale > 1:
+        return {"scale": 1 / scale}
+    return {}
+
+
+def _fit(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     """Upright by its EXIF orientation and scaled down to fit into a box; never enlarged."""
     return image.thumbnail_image(width, height=height, size="down")
+
+
+def _take_warnings() -> str:
+    """What libvips' decoders noted since it was last asked, in this process."""
+    return str(VipsError("").detail)
+
+
+def _has_all_rows(picture: CheckedPicture) -> bool:
+    """Whether no row of a JPEG of one scan, seen at an eighth of its size, is grey from one side to the other."""
+    image = open_image(picture, access="sequential", shrink=8)
+    row_bytes = image.width * image.bands
+    pixels = bytes(image.write_to_memory())
+    _take_warnings()
+    return all(pixels[at : at + row_bytes].strip(_GREY) for at in range(0, len(pixels), row_bytes))

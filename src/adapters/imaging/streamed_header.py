@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from ...core.domain.media import ImageFacts, ImageLimits
 from .bounds import READS_PER_TURN, UPLOAD_STEPS, undecodable
 from .checked import HEIF_MIMES
-from .heif import require_heif
-from .sniffing import HEAD_BYTES
+from .heif_support import require_heif
+from .sniffing import HEAD_BYTES, line_end
 from .structure import Cursor, Findings, Waiting, type_of, walk
 
 
 class StreamedHeader:
-    """The HeaderReader port: a picture that is still arriving."""
+    """The HeaderReader port: a picture that is still arriving. AVIF is only taken in a provider's answer."""
 
-    def __init__(self, limits: ImageLimits) -> None:
+    def __init__(self, limits: ImageLimits, *, takes_avif: bool = False) -> None:
         self._limits = limits
+        self._takes_avif = takes_avif
         self._cursor = Cursor()
         self._found: Findings | None = None
         self._walk: Waiting[None] | None = None
@@ -26,12 +27,17 @@ class StreamedHeader:
         return self._found.mime if self._found is not None else None
 
     @property
+    def is_read(self) -> bool:
+        """Whether all that is looked for was found."""
+        return self._found is not None and self._walk is None
+
+    @property
     def steps(self) -> int:
         """The work so far, see `Findings`."""
         return self._found.steps if self._found is not None else 0
 
     def feed(self, data: bytes) -> Iterator[None]:
-        if self._found is not None and self._walk is None:
+        if self.is_read:
             return
         self._cursor.feed(data)
         if self._found is None and len(self._cursor.block) >= HEAD_BYTES:
@@ -50,7 +56,11 @@ class StreamedHeader:
         return ImageFacts(found.mime, found.width, found.height)
 
     def _begin(self) -> Findings:
-        mime = type_of(self._cursor.block)
+        start = self._cursor.block
+        mime = type_of(start, takes_avif=self._takes_avif)
+        if skipped := line_end(start):
+            is_final = self._cursor.is_final
+            self._cursor = Cursor(start[skipped:], is_final=is_final)
         if mime in HEIF_MIMES:
             require_heif()
         self._found = Findings(mime, self._limits)

@@ -1,31 +1,23 @@
-"""The ImageTool port. What decodes runs in a small thread pool, where the first call loads the image libraries."""
+"""The ImageTool port: headers are read here, everything that decodes is a task of a child process (ADR 52)."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import os
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
 
+from ...core.domain.errors import UndecodableImage
 from ...core.domain.media import ImageLimits, Picture, PictureNeeds
+from .children.pool import TaskEnded, TaskRunner
+from .picture_tasks import WORK, Made, Normalise, Prepare, Preview, Request, decode_answer, encode_request
 from .sniffing import sniff
 from .streamed_header import StreamedHeader
 
-_T = TypeVar("_T")
-
 
 class ImageTools:
-    """An ImageTool with `threads` threads of its own; `close` ends them."""
+    """An ImageTool whose work is done by `children`, which belong to the caller."""
 
-    def __init__(self, *, threads: int = 2) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
-
-    def close(self) -> None:
-        """Wait for running work and end the threads."""
-        self._pool.shutdown(cancel_futures=True)
+    def __init__(self, children: TaskRunner) -> None:
+        self._children = children
 
     def sniff(self, head: bytes) -> str | None:
         return sniff(head)
@@ -34,18 +26,25 @@ class ImageTools:
         return StreamedHeader(limits)
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
-        return await self._run(lambda operations: operations.prepare(path, needs))
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # was just looked at or written: not worth a hop
+        try:
+            made, contents = await self._run(Prepare(needs), file)
+        finally:
+            os.close(file)
+        return Picture(contents[0], made.mime, made.width, made.height)
 
-    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
-        return await self._run(lambda operations: operations.verify(data, limits))
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        made, contents = await self._run(Normalise(limits), data)
+        return Picture(contents[0] if contents else data, made.mime, made.width, made.height)
 
     async def preview(self, data: bytes) -> bytes:
-        return await self._run(lambda operations: operations.preview(data))
+        _, contents = await self._run(Preview(), data)
+        return contents[0]
 
-    async def _run(self, work: Callable[[Any], _T]) -> _T:
-        """Run in a thread, with the module of the operations."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(_operations()))
-
-
-def _operations() -> ModuleType:
-    return importlib.import_module(".operations", __package__)
+    async def _run(self, request: Request, content: bytes | int) -> tuple[Made, list[bytes]]:
+        """Have a request done. A picture that ends the processes that work on it cannot be decoded."""
+        try:
+            answer = await self._children.run(WORK, encode_request(request), [content])
+        except TaskEnded as error:
+            raise UndecodableImage(f"The picture cannot be decoded: {error}.") from error
+        return decode_answer(answer.header), answer.contents

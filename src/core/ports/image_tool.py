@@ -49,15 +49,18 @@ class ImageTool(Protocol):
         ...
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
-        """The photo as a provider may see it: upright by EXIF, without location metadata, within `needs`.
+        """The photo as a provider may see it: upright, 8-bit sRGB, whole, without metadata, within `needs`.
 
-        A photo that already fits is not re-encoded where its metadata can be taken out without that. An animation
-        becomes its first frame. Raises UndecodableImage when it cannot be decoded whole.
+        A photo of which only metadata must go is not re-encoded. An animation becomes its first frame. Raises
+        UndecodableImage when it cannot be decoded whole.
         """
         ...
 
-    async def verify(self, data: bytes, *, limits: ImageLimits) -> Picture:
-        """A provider's bytes as a picture: type by content, decoded whole once to prove that it is one.
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
+        """A provider's bytes as a result: type by content, decoded whole once to prove that it is one.
+
+        A result is an upright JPEG, PNG or WebP in sRGB with 300 dpi and no other metadata nor profile. It is only
+        re-encoded where that takes more than leaving something out. AVIF is taken here too.
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """

@@ -89,7 +89,7 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderResult(msgspec.Struct, frozen=True):
-    """A provider's answer: a picture, which the core verifies, and remarks for the processing log.
+    """A provider's answer: a picture, which the core normalises, and remarks for the processing log.
 
     Remarks are plain JSON values without secrets and picture bytes; long ones are cut.
     """

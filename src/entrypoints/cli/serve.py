@@ -10,6 +10,7 @@ import click
 
 from ...core.domain.errors import ConfigurationError
 from ..config import Settings
+from ..memory import give_back_memory, limit_arenas
 from ..process_guard import ProcessGuard
 from ..service_manager import ServiceManager
 from ..stop_limits import HURRY_LIMIT, RELEASE_LIMIT, SERVE_GRACE, WORKER_GRACE
@@ -26,6 +27,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     from ..serve import serve as run
 
     settings = configured(host=host, port=port, workers=workers)
+    limit_arenas()
     limit = settings.hang_limit
     with ProcessGuard(grace=SERVE_GRACE, hurry_grace=HURRY_LIMIT, hang_limit=limit) as guard:
         run_async(run(settings, guard))
@@ -40,6 +42,7 @@ def worker(workers: int | None, supervised: bool) -> None:
     if settings.workers == 0:
         raise ConfigurationError("PHOTOCHANGER_WORKERS", "must be at least 1 for a worker process")
     keep_files_from_children()
+    limit_arenas()
     # A service manager may send its signal to all processes; `serve` needs its worker until its requests are answered.
     limit = settings.hang_limit
     with ProcessGuard(grace=WORKER_GRACE, hurry_grace=RELEASE_LIMIT, hang_limit=limit, signals=not supervised) as guard:
@@ -49,7 +52,9 @@ def worker(workers: int | None, supervised: bool) -> None:
 async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | None) -> None:
     supervised = parent is not None
     async with guard.running():
+        from ...adapters.imaging import ChildPool
         from ...adapters.telemetry import OpenTelemetry
+        from ...core.ports.clock import Clock
         from ...core.services.jobs.deadlines import JobDeadlines
         from ...core.services.support.concurrency import Supervisor
         from ..bootstrap import freeze_gc, prepare_database, print_initial_credentials, seed
@@ -72,6 +77,7 @@ async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | 
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)
             worker, manager, stopped = await container.get(Worker), ServiceManager(), asyncio.Event()
+            await (await container.get(ChildPool)).keep_ready()
 
             def stop(grace: timedelta | None = None) -> None:
                 stopped.set()
@@ -84,7 +90,8 @@ async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | 
             telemetry, deadlines = await container.get(OpenTelemetry), await container.get(JobDeadlines)
             freeze_gc()
             metrics = served(settings, telemetry) if output is None else written_to(output, telemetry, supervisor)
-            async with supervisor.guard(stop=partial(guard.stop, 1)), metrics:
+            memory = supervisor.supervised(give_back_memory(await container.get(Clock)), name="memory")
+            async with supervisor.guard(stop=partial(guard.stop, 1)), metrics, memory:
                 manager.ready()
                 with guard.watching(alive=manager.alive, by_kernel=supervised):
                     async with (

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dishka import AsyncContainer
 
+from ...adapters.imaging import ChildPool
 from ...adapters.postgres import Database
 from ...core.domain.errors import JobFinalized, MediaNotFound
 from ...core.domain.job import Job, JobSource
@@ -150,6 +151,7 @@ async def _background(container: AsyncContainer, supervisor: Supervisor, *, work
             yield
             return
         worker = await container.get(Worker)
+        await (await container.get(ChildPool)).keep_ready()
         async with supervisor.supervised(worker.run(), name="worker", stop=worker.stop):
             yield
 

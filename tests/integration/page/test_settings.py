@@ -16,6 +16,7 @@ from playwright.async_api import Browser, expect
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import PHONE, Browsing, browsing
 from tests.support.http_server import ScriptedProvider, Service, serving
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +81,9 @@ class Painter(ScriptedProvider):
 
 async def test_passwords_keys_and_limits_go_in_and_never_come_out(tmp_path: Path, chromium: Browser) -> None:
     limits = ImageLimits(max_pixels=100_000_000)
-    adapters = {ProviderRegistry: ProviderRegistry([ScriptedProvider(), Painter(), LocalProvider()], limits=limits)}
+    adapters = {
+        ProviderRegistry: ProviderRegistry([ScriptedProvider(), Painter(), LocalProvider(InProcess())], limits=limits)
+    }
     async with (
         serving(tmp_path, adapters=adapters) as service,
         browsing(chromium, f"http://127.0.0.1:{service.port}") as tab,

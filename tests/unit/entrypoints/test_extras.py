@@ -15,6 +15,7 @@ from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from photochanger.entrypoints.diagnostics import sample_photos
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -30,17 +31,14 @@ async def test_a_heic_photo_is_refused_with_the_name_of_the_extra(
     path = tmp_path / "photo"
     path.write_bytes(photos.heic(64, 48))
     remove(monkeypatch, "pillow_heif")
-    tools = ImageTools()
-    try:
-        with pytest.raises(UnsupportedMediaType, match=r"photochanger\[heif\]"):
-            list(tools.header(limits=ImageLimits(10**6)).feed(path.read_bytes()))
-        with pytest.raises(UnsupportedMediaType, match=r"photochanger\[heif\]"):
-            await tools.prepare(path, PictureNeeds(("image/jpeg",), 10**6, 10**6))
-        header = tools.header(limits=ImageLimits(10**6))
-        list(header.feed(photos.jpeg(64, 48)))
-        assert header.facts().mime == "image/jpeg"
-    finally:
-        tools.close()
+    tools = ImageTools(InProcess())
+    with pytest.raises(UnsupportedMediaType, match=r"photochanger\[heif\]"):
+        list(tools.header(limits=ImageLimits(10**6)).feed(path.read_bytes()))
+    with pytest.raises(UnsupportedMediaType, match=r"photochanger\[heif\]"):
+        await tools.prepare(path, PictureNeeds(("image/jpeg",), 10**6, 10**6))
+    header = tools.header(limits=ImageLimits(10**6))
+    list(header.feed(photos.jpeg(64, 48)))
+    assert header.facts().mime == "image/jpeg"
 
 
 def test_the_demo_goes_without_its_heic_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from photochanger.entrypoints.builtin_providers import ServiceContext, make_prov
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.provider_plugins import BUILT_IN, GROUP
 
+from tests.support.picture_work import InProcess
+
 pytestmark = pytest.mark.anyio
 
 SETTINGS = Settings(
@@ -31,7 +33,7 @@ def keys() -> ProviderKeys:
 
 
 async def test_all_that_come_along_are_made_without_a_key_or_a_network() -> None:
-    made = await make_providers(Settings(), keys())
+    made = await make_providers(Settings(), keys(), InProcess())
     assert {provider.info.id for provider in made.providers} >= set(BUILT_IN)
     for provider in made.providers:
         await provider.close()
@@ -65,13 +67,13 @@ async def test_an_installed_plugin_is_added_and_a_broken_one_reported(
         "from photochanger.adapters.providers.local.provider import LocalProvider\n"
         "class Doubled(LocalProvider):\n"
         "    def __init__(self, context):\n"
-        "        super().__init__()\n"
+        "        super().__init__(children=None)\n"
         "    info = property(lambda self: msgspec.structs.replace(super().info, id='doubled'))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     found = [EntryPoint("doubled", "doubled_local:Doubled", GROUP), EntryPoint("gone", "gone_away:Gone", GROUP)]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **selection: found)
-    made = await make_providers(SETTINGS, keys())
+    made = await make_providers(SETTINGS, keys(), InProcess())
     assert made.providers[-1].info.id == "doubled"
     assert [plugin.id for plugin in made.skipped] == ["gone"]
     for provider in made.providers:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ....core.domain.errors import UnsupportedMediaType
 from ....core.domain.media import ImageLimits
 from ..bounds import ACCEPTED, undecodable
-from ..sniffing import HEAD_BYTES, sniff
+from ..sniffing import AVIF, HEAD_BYTES, identify, name_of
 from . import heif, jpeg, png, webp
 from .cursor import Cursor, Waiting
 from .findings import Findings
@@ -20,12 +20,16 @@ _PARSERS: dict[str, Callable[[Cursor, Findings], Waiting[None]]] = {
     "image/webp": webp.parse,
     "image/heic": heif.parse,
     "image/heif": heif.parse,
+    AVIF: heif.parse,
 }
 
 
-def parse(data: bytes, limits: ImageLimits) -> Findings:
-    """The structure of a picture in memory. Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge."""
-    found = Findings(type_of(data), limits)
+def parse(data: bytes, limits: ImageLimits, *, takes_avif: bool = False) -> Findings:
+    """The structure of a picture in memory, which starts with no line end.
+
+    Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge.
+    """
+    found = Findings(type_of(data, takes_avif=takes_avif), limits)
     for _ in walk(Cursor(data, is_final=True), found):
         raise AssertionError("a parser waited for more than all bytes")
     if not found.width:
@@ -38,9 +42,11 @@ def walk(cursor: Cursor, found: Findings) -> Waiting[None]:
     return _PARSERS[found.mime](cursor, found)
 
 
-def type_of(head: bytes) -> str:
-    """The MIME type by the first bytes. UnsupportedMediaType."""
-    mime = sniff(head[:HEAD_BYTES])
-    if mime is None:
-        raise UnsupportedMediaType(f"The content is not a picture of an accepted type. {ACCEPTED}")
+def type_of(head: bytes, *, takes_avif: bool = False) -> str:
+    """The MIME type by the first bytes. UnsupportedMediaType, which names what came instead."""
+    mime = identify(head[:HEAD_BYTES])
+    if mime is None or (mime == AVIF and not takes_avif):
+        name = name_of(head[:HEAD_BYTES])
+        what = "The content is not a picture of an accepted type." if name is None else f"The file is {name}."
+        raise UnsupportedMediaType(f"{what} {ACCEPTED}")
     return mime

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....core.domain.errors import ImageTooLarge
 from ....core.domain.media import ImageLimits
 from ..bounds import undecodable
+from .colour import Colour
 
 
 class Findings:
@@ -18,8 +19,12 @@ class Findings:
         is_whole: the structure reaches its end.
         is_still: no animation.
         is_one_scan: a JPEG whose pixels are in one sequential Huffman-coded scan, as cameras write it.
-        kept: bytes that a decoder needs, as offsets of start and end.
-        profile: where the packed colour profile of a PNG is; it is not among `kept`.
+        is_plain: every reader takes the values of the pixels in the same way: grey or RGB of 8 bits, nothing rare.
+        is_jfif: a JPEG of grey or YCbCr pixels, which is what a JFIF header says.
+        lacks_pixels: a JPEG whose scans, as far as there are any, do not hold all of its pixels.
+        kept: bytes that a decoder needs, as offsets of start and end; no profile, colour space or density.
+        profile: where the colour profile is, in parts; packed in a PNG.
+        colour: the space of the pixels' values where there is no profile; None for sRGB.
         hidden: offsets of the item types of metadata in a HEIC.
         steps: the work so far; each is a chunk, segment, box or entry, or a stretch that was searched.
     """
@@ -35,8 +40,12 @@ class Findings:
         self.is_whole = False
         self.is_still = True
         self.is_one_scan = False
+        self.is_plain = True
+        self.is_jfif = False
+        self.lacks_pixels = False
         self.kept: list[tuple[int, int]] = []
-        self.profile: tuple[int, int] | None = None
+        self.profile: list[tuple[int, int]] = []
+        self.colour: Colour | None = None
         self.hidden: list[int] = []
         self.steps = 0
 

@@ -109,7 +109,15 @@ class _Walk:
                 return Property(box.kind, tuple(numbers((yield from self._reader.data(box, 16)), 4)))
             case b"colr" if box.end - box.body > MAX_PROFILE_BYTES:
                 raise too_many(self._found.mime, "bytes in its colour profile", MAX_PROFILE_BYTES)
+            case b"colr":
+                return (yield from self._colour(box))
         return Property(box.kind, ())
+
+    def _colour(self, box: Box) -> Waiting[Property]:
+        kind = yield from self._reader.data(box, 4)
+        if kind == b"nclx":
+            return Property(kind, tuple(numbers((yield from self._reader.data(box, 4)), 2)))
+        return Property(b"prof" if kind in (b"prof", b"rICC") else kind, (box.body + 4, box.end))
 
     def _associations(self, box: Box) -> Waiting[None]:
         version, flags = yield from self._reader.full_box(box)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from ....core.domain.errors import UnsupportedMediaType
 from ..bounds import ACCEPTED, undecodable
+from ..sniffing import AVIF
+from . import colour
 from .cursor import Cursor
 from .findings import Findings
 
-_CODED = frozenset({b"hvc1", b"hev1"})
+_HEVC, _AV1 = frozenset({b"hvc1", b"hev1"}), frozenset({b"av01"})
 _DERIVED = frozenset({b"grid", b"iden", b"tmap"})
 _METADATA = frozenset({b"Exif", b"mime", b"uri "})
 _HIDDEN_TYPE = b"skip"
@@ -37,6 +39,7 @@ class Items:
         self.properties: list[Property] = []
         self.data_start: int | None = None
         self._found = found
+        self._coded = _AV1 if found.mime == AVIF else _HEVC
         self._kinds: dict[int, bytes] = {}
         self._hidden: set[int] = set()
         self._associated: dict[int, list[int]] = {}
@@ -88,10 +91,11 @@ class Items:
         pictures = [
             item
             for item, kind in self._kinds.items()
-            if (kind in _CODED or kind in _DERIVED) and item not in self._parts and item not in self._hidden
+            if (kind in self._coded or kind in _DERIVED) and item not in self._parts and item not in self._hidden
         ]
         self._found.found_frames(len(pictures))
         self._found.found_size(*self._shown_size(primary))
+        self._find_colour(primary)
         if cursor.is_final and (self._data_end > cursor.size or self._claimed_bytes > _MAX_DATA_SHARE * cursor.size):
             raise undecodable(self._found.mime)
         self._found.is_whole = True
@@ -99,18 +103,18 @@ class Items:
     def _check_kinds(self, primary: int) -> None:
         """Require that pictures are coded, or tiles of coded ones: nothing is made of what is itself made of others."""
         kind = self._kinds[primary]
-        if kind not in _CODED and kind not in (b"grid", b"iden"):
+        if kind not in self._coded and kind not in (b"grid", b"iden"):
             name = kind.decode("ascii", "replace")
             raise UnsupportedMediaType(f"The HEIF file holds a picture of the type {name!a}. {ACCEPTED}")
         for item, parts in self._made_of.items():
             derived = self._kinds.get(item)
-            allowed = _CODED if derived == b"grid" else _CODED | {b"grid"}
+            allowed = self._coded if derived == b"grid" else self._coded | {b"grid"}
             if any(self._kinds.get(part) not in allowed for part in parts if derived in (b"grid", b"iden")):
                 raise undecodable(self._found.mime)
             if derived == b"iden" and len(parts) != 1:
                 raise undecodable(self._found.mime)
         masks = {self._kinds.get(item) for item in self._masks}
-        if b"iovl" in self._kinds.values() or not masks <= _CODED | {b"grid"}:
+        if b"iovl" in self._kinds.values() or not masks <= self._coded | {b"grid"}:
             raise undecodable(self._found.mime)
 
     def _check_grid(self, item: int, parts: list[int], cursor: Cursor) -> None:
@@ -143,6 +147,21 @@ class Items:
     def _properties_of(self, item: int) -> list[Property]:
         indexes = self._associated.get(item, [])
         return [self.properties[index - 1] for index in indexes if 0 < index <= len(self.properties)]
+
+    def _find_colour(self, primary: int) -> None:
+        """Note what the picture says of its colours, or else what its first part says.
+
+        A profile goes before numbers, unless these stand for more than a screen shows.
+        """
+        for item in (primary, *self._made_of.get(primary, [])[:1]):
+            properties = {entry.kind: entry.values for entry in reversed(self._properties_of(item))}
+            if b"nclx" in properties:
+                primaries, transfer = properties[b"nclx"]
+                self._found.colour = colour.from_numbers(primaries, transfer)
+            if b"prof" in properties and not (self._found.colour and self._found.colour.is_hdr):
+                self._found.profile = [(properties[b"prof"][0], properties[b"prof"][1])]
+            if b"nclx" in properties or b"prof" in properties:
+                return
 
     def _stored_size(self, item: int) -> tuple[int, int]:
         sizes = (entry.values for entry in self._properties_of(item) if entry.kind == b"ispe")

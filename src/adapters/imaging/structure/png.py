@@ -13,15 +13,19 @@ from ..bounds import (
     too_many,
     undecodable,
 )
+from . import colour
 from .cursor import Cursor, Waiting
-from .exif import orientation_of
+from .exif import Exif, read_exif
 from .findings import Findings
 
 _MIME = "image/png"
 _SIGNATURE_BYTES = 8
 _DATA = frozenset({b"IDAT", b"fdAT"})
-_SMALL = frozenset({b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"cICP"})
-"""What the pixels need to look right. Text, time and animation are not needed (the default picture is none of it)."""
+_SMALL = frozenset({b"PLTE", b"tRNS"})
+"""What the pixels need. Text, time and animation are not needed (the default picture is none of it)."""
+
+_COLOUR = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP"})
+_MAX_DEPTH = 8
 
 _MAX_CHUNK_BYTES = 2**31 - 1
 _MAX_NAME_BYTES = 80
@@ -34,6 +38,8 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
     found.keep(0, _SIGNATURE_BYTES)
     small_chunks = data_chunks = frames = 0
     exif_seen = False
+    exif = Exif()
+    spaces: dict[bytes, bytes] = {}
     while True:
         start = cursor.position
         head = yield from cursor.take(8)
@@ -54,11 +60,12 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
                 raise too_many(_MIME, "chunks without pixels", MAX_PNG_SMALL_CHUNKS)
         match kind:
             case b"IHDR":
-                sizes = yield from cursor.take(8)
-                if length != 13 or len(sizes) < 8:
+                sizes = yield from cursor.take(9)
+                if length != 13 or len(sizes) < 9:
                     raise undecodable(_MIME)
                 found.keep(start, end)
-                found.found_size(int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:], "big"))
+                found.found_size(int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:8], "big"))
+                found.is_plain = sizes[8] <= _MAX_DEPTH
             case b"IDAT":
                 found.keep(start, end)
             case b"acTL":
@@ -66,11 +73,14 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
             case b"fcTL":
                 frames += 1
                 found.found_frames(max(frames, found.frames))
-            case b"iCCP" if found.profile is None and length <= MAX_PROFILE_BYTES:
-                found.profile = (start, end)
+            case b"iCCP" if not found.profile and length <= MAX_PROFILE_BYTES:
+                found.profile = [(start, end)]
             case b"eXIf" if not exif_seen:
                 exif_seen = True
-                found.orientation = orientation_of((yield from cursor.take(min(length, MAX_EXIF_BYTES))))
+                exif = read_exif((yield from cursor.take(min(length, MAX_EXIF_BYTES))))
+                found.orientation = exif.orientation
+            case _ if kind in _COLOUR and kind not in spaces:
+                spaces[kind] = yield from cursor.take(min(length, 32))
             case _ if kind in _SMALL and length <= MAX_PNG_SMALL_CHUNK_BYTES:
                 found.keep(start, end)
             case b"PLTE":
@@ -78,19 +88,30 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
         cursor.skip_to(end)
     if not data_chunks:
         raise undecodable(_MIME)
+    _find_colour(found, spaces, exif)
     if kind == b"IEND":
-        found.keep(start, end)
         found.is_whole = not cursor.is_final or end <= cursor.size
 
 
-def is_usable_profile(chunk: bytes) -> bool:
-    """Whether an iCCP chunk unpacks to a profile within the bound; unpacks no more than that."""
+def _find_colour(found: Findings, spaces: dict[bytes, bytes], exif: Exif) -> None:
+    """Choose among what a PNG says of its colours, in the order that the standard asks for."""
+    if len(numbers := spaces.get(b"cICP", b"")) >= 4 and numbers[2] == 0 and numbers[3] == 1:
+        found.colour = colour.from_numbers(numbers[0], numbers[1])
+        found.profile = []
+    elif b"sRGB" not in spaces and (b"gAMA" in spaces or b"cHRM" in spaces):
+        found.colour = colour.from_png(spaces.get(b"gAMA"), spaces.get(b"cHRM"))
+    elif b"sRGB" not in spaces:
+        found.colour = exif.colour
+
+
+def unpacked_profile(chunk: bytes) -> bytes | None:
+    """The profile of an iCCP chunk; None where it is broken or larger than the bound. No more than that is unpacked."""
     name, separator, packed = chunk[8:-4].partition(b"\0")
     if not separator or len(name) >= _MAX_NAME_BYTES or packed[:1] != b"\0":
-        return False
+        return None
     unpacking = zlib.decompressobj()
     try:
         profile = unpacking.decompress(packed[1:], MAX_PROFILE_BYTES + 1)
     except zlib.error:
-        return False
-    return unpacking.eof and len(profile) <= MAX_PROFILE_BYTES
+        return None
+    return profile if unpacking.eof and len(profile) <= MAX_PROFILE_BYTES else None

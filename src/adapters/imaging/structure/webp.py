@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..bounds import MAX_EXIF_BYTES, MAX_PROFILE_BYTES, MAX_WEBP_CHUNKS, too_many, undecodable
 from .cursor import Cursor, Waiting
-from .exif import orientation_of
+from .exif import read_exif
 from .findings import Findings
 
 _MIME = "image/webp"
@@ -58,8 +58,11 @@ def parse(cursor: Cursor, found: Findings) -> Waiting[None]:
                 has_pixels = has_pixels or frames > 0
             case b"EXIF" if not exif_seen:
                 exif_seen = True
-                found.orientation = orientation_of((yield from cursor.take(min(length, MAX_EXIF_BYTES))))
-        if kind in _KEPT or (kind == b"ICCP" and length <= MAX_PROFILE_BYTES):
+                exif = read_exif((yield from cursor.take(min(length, MAX_EXIF_BYTES))))
+                found.orientation, found.colour = exif
+            case b"ICCP" if not found.profile and length <= MAX_PROFILE_BYTES:
+                found.profile = [(start + 8, start + 8 + length)]
+        if kind in _KEPT:
             found.keep(start, end)
         cursor.skip_to(end)
     if not has_pixels:
@@ -87,7 +90,5 @@ def rewritten(data: bytearray) -> bytes:
         data.append(0)
     data[4:8] = (len(data) - 8).to_bytes(4, "little")
     if data[12:16] == b"VP8X" and len(data) > _VP8X_AT:
-        data[_VP8X_AT] &= ~_METADATA & 0xFF
-        if data[30:34] != b"ICCP":
-            data[_VP8X_AT] &= ~_ICC & 0xFF
+        data[_VP8X_AT] &= ~(_METADATA | _ICC) & 0xFF
     return bytes(data)

@@ -1,33 +1,24 @@
 """The `local` provider: image processing on this machine; the same bytes for the same photo and settings.
 
-libvips is loaded by the first photo, in a thread: the HTTP process only needs the declarations.
+libvips is loaded by child processes only, where all work on pictures is done (ADR 52).
 """
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
 from ....core.domain.errors import InvalidSettings
-from ....core.domain.media import Picture, PictureNeeds
+from ....core.domain.media import PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
+from ...imaging.children import TaskEnded, TaskRunner
 from ..schemas import settings_schema, unknown_operation
-from .effects.settings import (
-    BACKGROUND_ROLE,
-    FRAME_ROLE,
-    BackgroundSettings,
-    EnhanceSettings,
-    FrameSettings,
-    OutputSettings,
-    StylizeSettings,
-)
+from .effects.settings import BACKGROUND_ROLE, FRAME_ROLE, OutputSettings
+from .task import SETTINGS, WORK, decode_answer, encode_request
 
 _NEEDS = PictureNeeds(
     mimes=("image/jpeg", "image/png", "image/webp"), max_bytes=256 * 1024 * 1024, max_pixels=200_000_000
@@ -44,10 +35,10 @@ class _Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OPERATIONS: Mapping[str, _Operation] = {
-    "enhance": _Operation(title="Natural enhance", settings=EnhanceSettings),
-    "stylize": _Operation(title="Artistic look", settings=StylizeSettings),
-    "frame": _Operation(title="Frame", settings=FrameSettings, template_roles=(FRAME_ROLE,), prompts=("caption",)),
-    "background": _Operation(title="Background", settings=BackgroundSettings, template_roles=(BACKGROUND_ROLE,)),
+    "enhance": _Operation(title="Natural enhance", settings=SETTINGS["enhance"]),
+    "stylize": _Operation(title="Artistic look", settings=SETTINGS["stylize"]),
+    "frame": _Operation(title="Frame", settings=SETTINGS["frame"], template_roles=(FRAME_ROLE,), prompts=("caption",)),
+    "background": _Operation(title="Background", settings=SETTINGS["background"], template_roles=(BACKGROUND_ROLE,)),
 }
 
 _INFO = ProviderInfo(
@@ -69,10 +60,10 @@ _INFO = ProviderInfo(
 
 
 class LocalProvider:
-    """A Provider with `threads` threads of its own; `close` ends them."""
+    """A Provider whose work is done by `children`, which belong to the caller."""
 
-    def __init__(self, *, threads: int = 2) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="local-provider")
+    def __init__(self, children: TaskRunner) -> None:
+        self._children = children
 
     @property
     def info(self) -> ProviderInfo:
@@ -85,7 +76,8 @@ class LocalProvider:
         parse_fields(operation.settings, settings)
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
-        """The finished picture. Rejected for an unknown operation, unusable settings, photo or template."""
+        """The finished picture. Rejected for an unknown operation, unusable settings, photo or template, and where the
+        operation needs more memory or time than it may take."""
         operation = _OPERATIONS.get(request.operation_id)
         if operation is None:
             raise Rejected(f"There is no operation {request.operation_id!r} here.")
@@ -93,23 +85,14 @@ class LocalProvider:
             settings = parse_fields(operation.settings, request.settings)
         except InvalidSettings as error:
             raise Rejected(error.detail) from error
-        work = asyncio.get_running_loop().run_in_executor(
-            self._pool, _process, request.operation_id, settings, request.photo, request.templates
-        )
-        return await work
+        try:
+            return decode_answer(await self._children.run(WORK, *encode_request(request, settings)))
+        except TaskEnded as error:
+            raise Rejected(f"The operation failed on this photo: {error}.") from error
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
         """Nothing: it needs no key and asks no service."""
         return []
 
     async def close(self) -> None:
-        """Wait for running work and end the threads."""
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
-
-
-def _process(
-    operation_id: str, settings: OutputSettings, photo: Picture, templates: Mapping[str, Picture]
-) -> ProviderResult:
-    processing = importlib.import_module(".processing", __package__)
-    result: ProviderResult = processing.process(operation_id, settings, photo, templates)
-    return result
+        """Do nothing: there are no resources."""

@@ -76,7 +76,7 @@ async def _process(provider: Provider, request: ProviderRequest) -> ProviderResu
 
 
 async def _store(result: ProviderResult, inputs: JobInputs) -> StoredPicture:
-    """Verify and store an answer: providers do label text and broken files `image/png`."""
+    """Normalise and store an answer: providers do label text and broken files `image/png`."""
     try:
         return await inputs.store_picture(result.data)
     except (UnsupportedMediaType, UndecodableImage, ImageTooLarge) as error:

@@ -130,7 +130,7 @@ class JobInputs:
         return self._links[key]
 
     async def store_picture(self, data: bytes) -> StoredPicture:
-        """Verify and store a provider's answer.
+        """Normalise and store a provider's answer.
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """

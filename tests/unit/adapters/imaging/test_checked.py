@@ -6,6 +6,8 @@ import zlib
 
 import pytest
 from photochanger.adapters.imaging.checked import ANY_SIZE, check
+from photochanger.adapters.imaging.density import JFIF, PNG_CHUNK
+from photochanger.adapters.imaging.structure.colour import BT709, P3, Colour, Transfer
 from photochanger.core.domain.errors import UndecodableImage
 from PIL import Image, ImageCms
 
@@ -16,51 +18,80 @@ def segment(marker: int, data: bytes) -> bytes:
     return bytes([0xFF, marker]) + (len(data) + 2).to_bytes(2, "big") + data
 
 
+def plain_jpeg() -> bytes:
+    return photos.encoded(photos.scene(32, 32), "JPEG")
+
+
+def plain_png() -> bytes:
+    return photos.encoded(photos.scene(32, 32), "PNG")
+
+
+def with_density(data: bytes) -> bytes:
+    """The same JPEG or PNG with 300 dpi."""
+    if data.startswith(b"\xff\xd8"):
+        assert data[2:4] == b"\xff\xe0"
+        return data[:2] + JFIF + data[20:]
+    return data[:33] + PNG_CHUNK + data[33:]
+
+
 def with_chunks(*chunks: bytes) -> bytes:
     """A PNG with these chunks in front of its pixels."""
-    plain = photos.png(32, 32)
+    plain = plain_png()
     return plain[:33] + b"".join(chunks) + plain[33:]
 
 
 def test_only_segments_that_pixels_need_stay_in_a_jpeg() -> None:
-    plain = photos.jpeg(32, 32)
-    kept = segment(0xE2, b"ICC_PROFILE\0\x01\x01profile") + segment(0xEE, b"Adobe\0\x64\0\0\0\0\x01")
+    plain = plain_jpeg()
     dropped = b"".join(
         [
             segment(0xE0, b"JFXX\0thumbnail"),
             segment(0xE1, b"Exif\0\0place"),
             segment(0xE2, b"MPF\0more pictures"),
+            segment(0xE2, b"ICC_PROFILE\0\x02\x02file"),
+            segment(0xE2, b"ICC_PROFILE\0\x01\x02pro"),
             segment(0xED, b"Photoshop 3.0\0place"),
+            segment(0xEE, b"Adobe\0\x64\0\0\0\0\x01"),
             segment(0xEB, b"anything"),
             segment(0xFE, b"comment"),
         ]
     )
-    picture = check(plain[:2] + dropped + kept + plain[2:], ANY_SIZE)
-    assert picture.data == plain[:2] + kept + plain[2:]
-    assert picture.is_whole
+    picture = check(plain[:2] + dropped + plain[2:], ANY_SIZE)
+    assert picture.data == with_density(plain)
+    assert picture.profile == b"profile"
+
+
+def test_an_adobe_segment_stays_where_the_pixels_are_no_ycbcr() -> None:
+    for adobe in (segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"), photos.encoded(Image.new("CMYK", (9, 9)), "JPEG")[2:18]):
+        is_cmyk = adobe[-1] != 0 or adobe[:2] != b"\xff\xee"
+        plain = photos.encoded(Image.new("CMYK", (9, 9)), "JPEG") if is_cmyk else plain_jpeg()
+        data = plain if is_cmyk else plain[:2] + adobe + plain[20:]
+        picture = check(data, ANY_SIZE)
+        assert b"Adobe" in picture.data
+        assert b"JFIF" not in picture.data
+        assert not picture.is_plain
+        assert photos.pixels(picture.data).tobytes() == photos.pixels(data).tobytes()
 
 
 def test_fill_bytes_before_a_jpeg_marker_are_no_obstacle() -> None:
-    plain = photos.jpeg(32, 32)
-    assert check(plain[:2] + b"\xff\xff" + plain[2:], ANY_SIZE).data == plain
+    plain = plain_jpeg()
+    assert check(plain[:2] + b"\xff\xff" + plain[2:], ANY_SIZE).data == with_density(plain)
 
 
 def test_a_profile_that_is_none_goes_with_all_its_segments() -> None:
-    plain = photos.jpeg(32, 32)
+    plain = plain_jpeg()
     profile = b"".join(segment(0xE2, b"ICC_PROFILE\0\x01\x01" + bytes(65_000)) for _ in range(70))
-    assert check(plain[:2] + profile + plain[2:], ANY_SIZE).data == plain
+    picture = check(plain[:2] + profile + plain[2:], ANY_SIZE)
+    assert picture.data == with_density(plain)
+    assert picture.profile is None
 
 
-def test_an_unchanged_picture_is_not_copied() -> None:
-    for plain in (photos.jpeg(32, 32), photos.png(32, 32), photos.webp(32, 32)):
-        assert check(plain, ANY_SIZE).data is plain
-
-
-def test_a_jpeg_without_its_end_marker_is_not_whole() -> None:
-    cut = photos.jpeg(32, 32)[:-2]
-    picture = check(cut, ANY_SIZE)
-    assert not picture.is_whole
-    assert picture.data == cut
+@pytest.mark.parametrize("missing", [1, 2])
+@pytest.mark.parametrize("line_end", [b"", b"\n", b"\r\n"])
+def test_a_missing_end_and_a_line_end_in_front_change_nothing(missing: int, line_end: bytes) -> None:
+    plain = plain_jpeg()
+    picture = check(line_end + plain[:-missing], ANY_SIZE)
+    assert picture.data == with_density(plain)
+    assert picture.is_plain
 
 
 @pytest.mark.parametrize(
@@ -72,7 +103,7 @@ def test_a_jpeg_of_broken_structure_is_undecodable(data: bytes) -> None:
 
 
 def test_text_time_exif_and_all_behind_the_end_of_a_png_go() -> None:
-    plain = photos.png(32, 32)
+    plain = plain_png()
     packed = zlib.compress(b"a" * 1000)
     dropped = [
         photos.png_chunk(b"tEXt", b"prompt\0a person"),
@@ -82,13 +113,15 @@ def test_text_time_exif_and_all_behind_the_end_of_a_png_go() -> None:
         photos.png_chunk(b"eXIf", photos.located_exif(1).tobytes()),
         photos.png_chunk(b"abCd", b"anything"),
     ]
-    assert check(with_chunks(*dropped) + b"PK\x03\x04 archive", ANY_SIZE).data == plain
+    assert check(with_chunks(*dropped) + b"PK\x03\x04 archive", ANY_SIZE).data == with_density(plain)
 
 
 def test_a_png_profile_is_kept_if_it_unpacks_within_the_bound() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     good = photos.png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(profile))
-    assert good in check(with_chunks(good), ANY_SIZE).data
+    picture = check(with_chunks(good), ANY_SIZE)
+    assert picture.profile == profile
+    assert picture.data == with_density(plain_png())
 
 
 @pytest.mark.parametrize(
@@ -104,20 +137,40 @@ def test_a_png_profile_is_kept_if_it_unpacks_within_the_bound() -> None:
     ],
 )
 def test_any_other_png_profile_goes(body: bytes) -> None:
-    assert check(with_chunks(photos.png_chunk(b"iCCP", body)), ANY_SIZE).data == photos.png(32, 32)
+    picture = check(with_chunks(photos.png_chunk(b"iCCP", body)), ANY_SIZE)
+    assert picture.profile is None
+    assert picture.data == with_density(plain_png())
 
 
 @pytest.mark.parametrize("cut", [16, 20, 23])
 def test_a_png_of_broken_structure_is_undecodable(cut: int) -> None:
     with pytest.raises(UndecodableImage):
-        check(photos.png(32, 32)[:cut], ANY_SIZE)
+        check(plain_png()[:cut], ANY_SIZE)
 
 
-def test_a_png_without_its_end_is_not_whole() -> None:
-    plain = photos.png(32, 32)
-    assert check(plain, ANY_SIZE).is_whole
-    assert not check(plain[:-6], ANY_SIZE).is_whole
-    assert not check(plain[:-12], ANY_SIZE).is_whole
+@pytest.mark.parametrize("missing", [1, 2, 6, 12])
+def test_the_end_of_a_png_may_be_missing(missing: int) -> None:
+    plain = plain_png()
+    assert check(plain[:-missing], ANY_SIZE).data == with_density(plain)
+
+
+def test_what_is_said_of_colours_in_a_png_is_handed_over_in_the_order_of_the_standard() -> None:
+    profile = photos.png_chunk(b"iCCP", b"any\0\0" + zlib.compress(b"profile"))
+    gamma = photos.png_chunk(b"gAMA", (100_000).to_bytes(4, "big"))
+    p3, srgb = photos.png_chunk(b"cICP", bytes([12, 13, 0, 1])), photos.png_chunk(b"sRGB", b"\0")
+    plain = with_density(plain_png())
+    for chunks, expected in (
+        ((gamma, profile, p3), (None, Colour(P3, Transfer.SRGB))),
+        ((gamma, profile), (b"profile", Colour(BT709, Transfer.GAMMA, 1.0))),
+        ((gamma, srgb), (None, None)),
+        ((gamma,), (None, Colour(BT709, Transfer.GAMMA, 1.0))),
+        ((photos.png_chunk(b"cICP", bytes([1, 13, 0, 1])), profile, gamma), (None, None)),
+        ((photos.png_chunk(b"gAMA", bytes(4)),), (None, None)),
+        ((photos.png_chunk(b"cHRM", bytes(32)),), (None, None)),
+    ):
+        picture = check(with_chunks(*chunks), ANY_SIZE)
+        assert (picture.profile, picture.colour) == expected
+        assert picture.data == plain
 
 
 def test_a_webp_says_no_longer_that_it_has_metadata() -> None:
@@ -136,7 +189,7 @@ def test_an_animation_loses_its_metadata_and_is_no_still_picture() -> None:
         pictures[0], "WEBP", save_all=True, append_images=pictures[1:], exif=photos.located_exif(), lossless=True
     )
     picture = check(data, ANY_SIZE)
-    assert (picture.frames, picture.is_whole) == (2, False)
+    assert (picture.frames, picture.is_plain) == (2, False)
     assert photos.GPS_MARK.encode() in data
     assert photos.GPS_MARK.encode() not in picture.data
     assert photos.pixels(picture.data).getpixel((12, 12)) == (255, 0, 0)

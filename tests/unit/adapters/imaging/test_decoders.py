@@ -7,20 +7,20 @@ import io
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import photochanger
 import pillow_heif
 import pytest
 import pyvips
-from photochanger.adapters.imaging import ImageTools, operations
+from photochanger.adapters.imaging import ImageTools
 from photochanger.adapters.imaging.libvips import open_shrunk
 from photochanger.core.domain.errors import UndecodableImage
 from photochanger.core.domain.media import ImageLimits, Picture, PictureNeeds
 
 from tests.support import hostile_pictures as hostile
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,6 @@ LIBRARIES = ("pyvips", "PIL", "pillow_heif")
 MAY_DECODE = {
     "adapters/imaging/libvips.py",
     "adapters/imaging/heif.py",
-    "adapters/imaging/operations.py",
     # Pictures of our own, and a test kit:
     "entrypoints/cli/demo.py",
     "entrypoints/diagnostics/sample_photos/__init__.py",
@@ -48,17 +47,15 @@ MAY_DECODE = {
 
 
 @pytest.fixture
-def tools() -> Iterator[ImageTools]:
-    tools = ImageTools(threads=1)
-    yield tools
-    tools.close()
+def tools() -> ImageTools:
+    return ImageTools(InProcess())
 
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What decoders were given."""
     seen: list[bytes] = []
-    call, heif, jpeg = pyvips.Operation.call, pillow_heif.open_heif, operations.JpegImageFile
+    call, heif = pyvips.Operation.call, pillow_heif.open_heif
 
     def call_recorded(name: str, *arguments: object, **options: object) -> object:
         if "load" in name and isinstance(arguments[0], bytes):
@@ -69,13 +66,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.append(source.getvalue())
         return heif(source, **options)
 
-    def jpeg_recorded(source: io.BytesIO) -> object:
-        seen.append(source.getvalue())
-        return jpeg(source)
-
     monkeypatch.setattr(pyvips.Operation, "call", call_recorded)
     monkeypatch.setattr(pillow_heif, "open_heif", heif_recorded)
-    monkeypatch.setattr(operations, "JpegImageFile", jpeg_recorded)
     return seen
 
 
@@ -98,7 +90,7 @@ async def test_no_decoder_sees_text_or_metadata(
     if path == "local effect":
         open_shrunk(Picture(data, tools.sniff(data) or "", 320, 240), max_side=64).copy_memory()
     elif path == "provider's answer":
-        await tools.verify(data, limits=LIMITS)
+        await tools.normalise(data, limits=LIMITS)
     elif path == "preview":
         await tools.preview(data)
     else:
@@ -123,7 +115,7 @@ async def test_no_decoder_sees_a_picture_beyond_the_bounds(
 ) -> None:
     photos.store(tmp_path / "photo", data)
     with pytest.raises(UndecodableImage):
-        await tools.verify(data, limits=LIMITS)
+        await tools.normalise(data, limits=LIMITS)
     with pytest.raises(UndecodableImage):
         await tools.preview(data)
     for needs in (ANYTHING, SMALLER):
@@ -140,7 +132,7 @@ async def test_a_heic_of_more_pixels_than_it_says_is_not_decoded(tools: ImageToo
     assert data[at : at + 8] == hostile.numbers(1_200, 800, size=4)
     data[at : at + 8] = hostile.numbers(64, 48, size=4)
     with pytest.raises(UndecodableImage):
-        await tools.verify(bytes(data), limits=LIMITS)
+        await tools.normalise(bytes(data), limits=LIMITS)
 
 
 def test_only_the_imaging_adapter_decodes_what_comes_from_outside() -> None:
@@ -153,7 +145,7 @@ def test_only_the_imaging_adapter_decodes_what_comes_from_outside() -> None:
             if name in DECODERS or is_pillow:
                 found.add(path.relative_to(SOURCE).as_posix())
     assert found <= MAY_DECODE
-    assert {"adapters/imaging/heif.py", "adapters/imaging/operations.py"} <= found
+    assert {"adapters/imaging/heif.py", "adapters/imaging/libvips.py"} <= found
 
 
 CHILD = """
@@ -163,11 +155,12 @@ from photochanger.adapters.imaging import ImageTools
 from photochanger.adapters.imaging.libvips import open_shrunk
 from photochanger.core.domain.errors import PhotoChangerError
 from photochanger.core.domain.media import ImageLimits, Picture, PictureNeeds
+from tests.support.picture_work import InProcess
 
 async def main():
     path, limits = Path(sys.argv[1]), ImageLimits(max_pixels=100_000_000)
     data = path.read_bytes()
-    tools = ImageTools(threads=1)
+    tools = ImageTools(InProcess())
     await tools.preview(Path(sys.argv[2]).read_bytes())  # loads the libraries
     memory, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     def header():
@@ -180,7 +173,7 @@ async def main():
     outcomes = []
     for work in (
         lambda: asyncio.to_thread(header),
-        lambda: tools.verify(data, limits=limits),
+        lambda: tools.normalise(data, limits=limits),
         lambda: tools.prepare(path, PictureNeeds(("image/png",), 2**20, 10**6)),
         lambda: tools.prepare(path, PictureNeeds(("image/jpeg",), 2**20, 500)),
         lambda: tools.preview(data),
@@ -191,7 +184,6 @@ async def main():
             outcomes.append("ok")
         except PhotoChangerError as error:
             outcomes.append(error.code)
-    tools.close()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     print(*outcomes, grown // 1024, time.process_time() - cpu)
 

@@ -18,6 +18,7 @@ from photochanger.core.ports.provider import ProviderRequest, ProviderResult, Re
 from PIL import Image, ImageDraw, ImageStat
 
 from tests.support import photos
+from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ SHAPES = {
 
 @pytest.fixture
 async def local() -> AsyncIterator[LocalProvider]:
-    provider = LocalProvider(threads=1)
+    provider = LocalProvider(InProcess())
     yield provider
     await provider.close()
 
@@ -97,9 +98,8 @@ async def test_the_same_photo_and_settings_give_the_same_bytes(
     local: LocalProvider, operation_id: str, settings: dict[str, Any]
 ) -> None:
     first = await process(local, operation_id, settings, SHAPES["landscape"])
-    other = LocalProvider(threads=2)
+    other = LocalProvider(InProcess())
     again = await process(other, operation_id, settings, SHAPES["landscape"])
-    await other.close()
     assert first.data == again.data
 
 
@@ -259,7 +259,7 @@ async def test_unknown_operations_and_unusable_settings_are_rejected(local: Loca
 
 
 def test_every_schema_is_valid_and_stands_alone() -> None:
-    provider = LocalProvider(threads=1)
+    provider = LocalProvider(InProcess())
     for operation in provider.info.operations:
         jsonschema.Draft202012Validator.check_schema(operation.settings_schema)
         assert "$ref" not in str(operation.settings_schema)
@@ -294,7 +294,7 @@ def test_every_schema_is_valid_and_stands_alone() -> None:
     ids=lambda value: str(value)[:60],
 )
 def test_settings_are_checked_as_the_schema_says(operation_id: str, settings: dict[str, Any]) -> None:
-    provider = LocalProvider(threads=1)
+    provider = LocalProvider(InProcess())
     operation = provider.info.operation(operation_id)
     assert operation is not None
     fits = jsonschema.Draft202012Validator(operation.settings_schema).is_valid(settings)
@@ -308,12 +308,12 @@ def test_settings_are_checked_as_the_schema_says(operation_id: str, settings: di
 def test_every_wrong_setting_is_named() -> None:
     wrong = {"look": "cubist", "strength": 101, "mood": "merry", "max_side": 800}
     with pytest.raises(InvalidSettings) as caught:
-        LocalProvider(threads=1).check_settings("stylize", wrong)
+        LocalProvider(InProcess()).check_settings("stylize", wrong)
     assert [error.field for error in caught.value.errors] == ["look", "strength", "mood"]
 
 
 def test_the_shipped_slots_and_the_branded_answer_use_settings_that_fit() -> None:
-    provider = LocalProvider(threads=1)
+    provider = LocalProvider(InProcess())
     active = [slot for slot in shipped_slots() if slot.active]
     assert len(active) == 4
     for slot in active:
@@ -321,3 +321,11 @@ def test_the_shipped_slots_and_the_branded_answer_use_settings_that_fit() -> Non
             assert entry.provider_id == provider.info.id
             provider.check_settings(entry.operation_id, entry.settings)
     provider.check_settings(Branded().operation_id, Branded().settings)
+
+
+@pytest.mark.parametrize(("max_side", "pixels"), [(4096, 3 * 3000 * 2000), (1500, 1.5 * 3000 * 2000)])
+async def test_an_operation_claims_pixels_for_the_photo_and_for_its_effects(max_side: int, pixels: float) -> None:
+    children = InProcess()
+    photo = Picture(photos.jpeg(300, 200), "image/jpeg", 3000, 2000)
+    await process(LocalProvider(children), "enhance", {"max_side": max_side}, photo)
+    assert children.claimed == [int(pixels)]

@@ -7,6 +7,8 @@ from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import Provider, ProviderContext
 from photochanger.testing import ProviderContract
 
+from tests.support.picture_work import InProcess
+
 
 class TestLocalProvider(ProviderContract):
     entries = (
@@ -17,4 +19,4 @@ class TestLocalProvider(ProviderContract):
     )
 
     async def make_provider(self, context: ProviderContext) -> Provider:
-        return LocalProvider(threads=2)
+        return LocalProvider(InProcess())
