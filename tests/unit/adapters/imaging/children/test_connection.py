@@ -80,6 +80,8 @@ async def test_an_answer_that_arrives_in_pieces_is_put_together(peer: Peer) -> N
         b"\0\0\0\4" + b"\xc0" * 4,
         framed(Done(b"", (5,), 0)),
         framed(Done(b"", (1,) * (MAX_FILES + 1), 0)),
+        framed(PixelsClaimed(-1)),
+        framed(PixelsClaimed(1)) * 2,
         framed(Ended(-11)),
         framed(Ended(0)),
         b"\0\0",
