@@ -77,8 +77,11 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_answer(header: bytes) -> Made:
-    """The answer of `perform`; raises the error that it holds."""
-    answer = _answers.decode(header)
+    """The answer of `perform`; raises the error that it holds, and UndecodableImage where it is none."""
+    try:
+        answer = _answers.decode(header)
+    except msgspec.MsgspecError as error:
+        raise UndecodableImage("The picture cannot be decoded: its process sent no answer.") from error
     if isinstance(answer, Refused):
         raise _ERRORS.get(answer.code, UndecodableImage)(answer.detail)
     if isinstance(answer, Unreadable):

@@ -78,12 +78,15 @@ class Child:
     async def perform(self, task: Task, files: Sequence[int], claim: Claim) -> tuple[Done, list[int]]:
         """Have a task done; its answer, with files that the caller closes. NotBegun, ChildEnded, ChildFailed."""
         self._send(task, files)
-        begun = False
+        begun = claimed = False
         while True:
             match message := await self._receive():
                 case Begun():
                     begun = True
                 case PixelsClaimed():
+                    if claimed or message.pixels < 0:
+                        raise ChildEnded("it claims pixels twice, or fewer than none")
+                    claimed = True
                     await claim(message.pixels)
                     self._send(Granted())
                 case Done():
