@@ -19,9 +19,11 @@ from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
 from ..schemas import settings_schema, unknown_operation
+from .effects.people.extra import INSTALL, installed
 from .effects.settings import (
     BACKGROUND_ROLE,
     FRAME_ROLE,
+    BackgroundMode,
     BackgroundSettings,
     EnhanceSettings,
     FrameSettings,
@@ -99,12 +101,21 @@ class LocalProvider:
         return await work
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Nothing: it needs no key and asks no service."""
-        return []
+        """The missing extra `people`, where a route entry needs it. Asks no service."""
+        if installed() or not any(_needs_people(entry) for entry in used):
+            return []
+        return [
+            "the operation `background` cannot tell people from their surroundings and only darkens the edges, because "
+            f"the extra `people` is not installed: {INSTALL}"
+        ]
 
     async def close(self) -> None:
         """Wait for running work and end the threads."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+
+def _needs_people(entry: RouteEntry) -> bool:
+    return entry.operation_id == "background" and entry.settings.get("mode") != BackgroundMode.VIGNETTE
 
 
 def _process(

@@ -6,15 +6,20 @@ from collections.abc import Callable, Mapping
 
 import pyvips
 
-from . import canvas, drawing, film, painting
+from . import canvas, drawing, film, painting, tone
+from .people.found import Face, find_faces
 from .settings import Look, StylizeSettings
 
-_LOOKS: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {
+_PAINTED: Mapping[Look, Callable[[pyvips.Image, list[Face]], pyvips.Image]] = {
     Look.OIL: painting.oil,
-    Look.WATERCOLOR: painting.watercolor,
-    Look.SKETCH: drawing.sketch,
-    Look.COMIC: drawing.comic,
-    Look.POP: drawing.pop,
+    Look.WATERCOLOR: lambda image, _: painting.watercolor(image),
+    Look.SKETCH: lambda image, _: drawing.sketch(image),
+    Look.COMIC: lambda image, _: drawing.comic(image),
+    Look.POP: lambda image, _: drawing.pop(image),
+}
+"""Looks of paint and ink, in which what is dark drowns: they begin with a photo whose dark faces are lifted."""
+
+_FILMED: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {
     Look.NOIR: film.noir,
     Look.VINTAGE: film.vintage,
     Look.CYBER: film.cyber,
@@ -22,7 +27,12 @@ _LOOKS: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {
 
 
 def stylize(image: pyvips.Image, settings: StylizeSettings) -> pyvips.Image:
-    styled = _LOOKS[settings.look](image)
+    painted = _PAINTED.get(settings.look)
+    if painted is None:
+        styled = _FILMED[settings.look](image)
+    else:
+        faces = find_faces(image)
+        styled = painted(tone.lift(image, faces), faces)
     if settings.strength == 100:
         return styled
     return canvas.to_uchar(canvas.mix(canvas.to_float(image), canvas.to_float(styled), settings.strength / 100))
