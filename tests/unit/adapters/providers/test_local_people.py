@@ -1,6 +1,6 @@
 """People in the `local` provider: found on real photos, kept as they are; dark faces and casts in `enhance` and `oil`.
 
-The photos are real ones (tests/vendored/photos/CREDITS.md); other light is simulated on them. Colours are compared in Lab.
+The photos are real ones (tests/vendored/photos/CREDITS.md); other light is simulated. Colours are compared in Lab.
 """
 
 from __future__ import annotations

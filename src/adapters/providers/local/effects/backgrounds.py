@@ -38,14 +38,18 @@ def _front(photo: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image | 
     """1 on what stays, 0 on the surroundings, in memory; None where that cannot be told."""
     people = find_people(photo)
     mask = None if people is None else people.mask
-    if settings.mode not in _OTHER_BACKDROP or (mask is not None and not keying.is_screen(photo)):
+    if settings.mode not in _OTHER_BACKDROP:
         return mask
     backdrop = keying.backdrop(photo, settings.tolerance)
     if backdrop is None:
         return mask
     front = (backdrop * -1 + 1).copy_memory()
+    if mask is None:
+        return front
+    if not keying.is_screen(photo, backdrop, mask):
+        return mask
     # A shirt of the screen's colour is not the screen.
-    return front if mask is None else (front > mask).ifthenelse(front, mask).copy_memory()
+    return (front > mask).ifthenelse(front, mask).copy_memory()
 
 
 def _laid_over(picture: pyvips.Image, front: pyvips.Image, behind: pyvips.Image) -> pyvips.Image:

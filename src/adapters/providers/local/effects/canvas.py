@@ -43,7 +43,7 @@ def blur(image: pyvips.Image, sigma: float) -> pyvips.Image:
     if factor <= 1:
         return image.gaussblur(max(sigma, 0.3), precision="float")
     small = image.resize(1 / factor, kernel="linear").gaussblur(sigma / factor, precision="float").copy_memory()
-    return resize_to(small, image.width, image.height)
+    return resize_to(small, image.width, image.height, kernel="linear")
 
 
 def smoothed(grey: pyvips.Image, sigma: float, *, evenness: float) -> pyvips.Image:

@@ -16,11 +16,17 @@ _MAX_TEXTURE = 3.0
 _MIN_SCREEN_CHROMA = 30.0
 """Lab chroma of the rim from which a backdrop is a green or blue screen, not a wall."""
 
+_SCREEN_SHARE = 0.85
+"""A screen fills this share of what is not people."""
 
-def is_screen(photo: pyvips.Image) -> bool:
-    """Whether the upper rim has the vivid colour of a green or blue screen."""
+
+def is_screen(photo: pyvips.Image, backdrop: pyvips.Image, people: pyvips.Image) -> bool:
+    """Whether a backdrop is a green or blue screen: vivid, and all that is not people. A lawn or a wall is none."""
     _, a, b = _rim_lab(photo)
-    return float((a * a + b * b) ** 0.5) >= _MIN_SCREEN_CHROMA
+    if (a * a + b * b) ** 0.5 < _MIN_SCREEN_CHROMA:
+        return False
+    rest = people * -1 + 1
+    return bool((backdrop * rest).avg() >= _SCREEN_SHARE * rest.avg())
 
 
 def backdrop(photo: pyvips.Image, tolerance: int) -> pyvips.Image | None:

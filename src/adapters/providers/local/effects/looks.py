@@ -10,16 +10,16 @@ from . import canvas, drawing, film, painting, tone
 from .people.found import Face, find_faces
 from .settings import Look, StylizeSettings
 
-_PAINTED: Mapping[Look, Callable[[pyvips.Image, list[Face]], pyvips.Image]] = {
+_BY_FACES: Mapping[Look, Callable[[pyvips.Image, list[Face]], pyvips.Image]] = {
     Look.OIL: painting.oil,
-    Look.WATERCOLOR: lambda image, _: painting.watercolor(image),
-    Look.SKETCH: lambda image, _: drawing.sketch(image),
-    Look.COMIC: lambda image, _: drawing.comic(image),
-    Look.POP: lambda image, _: drawing.pop(image),
+    Look.WATERCOLOR: painting.watercolor,
 }
-"""Looks of paint and ink, in which what is dark drowns: they begin with a photo whose dark faces are lifted."""
+"""Looks whose brush follows the size of the faces."""
 
-_FILMED: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {
+_LOOKS: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {
+    Look.SKETCH: drawing.sketch,
+    Look.COMIC: drawing.comic,
+    Look.POP: drawing.pop,
     Look.NOIR: film.noir,
     Look.VINTAGE: film.vintage,
     Look.CYBER: film.cyber,
@@ -27,12 +27,11 @@ _FILMED: Mapping[Look, Callable[[pyvips.Image], pyvips.Image]] = {
 
 
 def stylize(image: pyvips.Image, settings: StylizeSettings) -> pyvips.Image:
-    painted = _PAINTED.get(settings.look)
-    if painted is None:
-        styled = _FILMED[settings.look](image)
-    else:
-        faces = find_faces(image)
-        styled = painted(tone.lift(image, faces), faces)
+    faces = find_faces(image)
+    # In every look what is dark drowns: begin with a photo whose dark faces are lifted.
+    bright = tone.lift(image, faces)
+    by_faces = _BY_FACES.get(settings.look)
+    styled = _LOOKS[settings.look](bright) if by_faces is None else by_faces(bright, faces)
     if settings.strength == 100:
         return styled
     return canvas.to_uchar(canvas.mix(canvas.to_float(image), canvas.to_float(styled), settings.strength / 100))

@@ -66,7 +66,7 @@ def _with_fine_faces(paint: pyvips.Image, small: pyvips.Image, faces: list[Face]
     return paint
 
 
-def watercolor(image: pyvips.Image) -> pyvips.Image:
+def watercolor(image: pyvips.Image, faces: list[Face]) -> pyvips.Image:
     """Thin washes on rough paper: pale, darker where a wash dried at its edge, with unpainted borders."""
     small = at_paint_size(canvas.to_float(image))
     unit = canvas.unit(small)
@@ -75,10 +75,10 @@ def watercolor(image: pyvips.Image) -> pyvips.Image:
         canvas.clouds(small.width, small.height, cell=14 * unit, seed=6)
     )
     washes = washes.mapim(pyvips.Image.xyz(small.width, small.height) + wobble * (2.2 * unit), extend="copy")
-    washes = canvas.clip(washes).copy_memory()
+    washes = canvas.clip(_with_fine_faces(washes.copy_memory(), small, faces)).copy_memory()
     grey = canvas.luma(washes)
     rims = canvas.smoothstep((canvas.blur(grey, 3.5 * unit) - canvas.blur(grey, 1.2 * unit)), 0.006, 0.09)
-    washes = canvas.saturate(washes, 1.35) ** 0.8 * 0.88 + 0.12
+    washes = canvas.saturate(washes, 1.45) ** 0.75 * 0.8 + 0.2
     washes = washes * (rims * -0.34 + 1)
     washes = canvas.resize_to(washes.copy_memory(), image.width, image.height)
     return canvas.to_uchar(_on_paper(washes))
