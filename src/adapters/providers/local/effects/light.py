@@ -45,7 +45,7 @@ _REMOVED = 0.85
 _FACE_LIGHTNESS = 0.5
 """A face darker than this (Lab lightness from 0 to 1) is lifted towards it."""
 
-_MAX_LIFT = 2.2
+_MAX_LIFT, _MAX_LIFT_WITHOUT_FACES = 2.2, 1.7
 _MAX_FACE = 0.2
 """A face that fills more than this share of the photo is too much of it to be left out."""
 
@@ -145,13 +145,14 @@ def lift_needed(photo: pyvips.Image, faces: list[Face]) -> float:
         for face in faces[:12]:
             inner = canvas.part(levels, face.left, face.top, face.width, face.height).copy_memory()
             middles.append(inner.percent(60) / 255)
-        dark = sorted(middles)[len(middles) // 2]
+        dark, most = sorted(middles)[len(middles) // 2], _MAX_LIFT
     else:
         # Half of what is darkest, in the middle, where guests stand.
         dark = canvas.part(levels, 0.2, 0.2, 0.6, 0.8).copy_memory().percent(40) / 255 * 1.25
-    wanted = _FACE_LIGHTNESS / max(dark, 0.02)
+        most = _MAX_LIFT_WITHOUT_FACES
+    wanted = _FACE_LIGHTNESS / max(float(dark), 0.02)
     # Skin may be dark: the nearer the face is to its wanted lightness, the less is done.
-    return min(max(1.0, wanted**0.8), _MAX_LIFT)
+    return float(min(max(1.0, wanted**0.8), most))
 
 
 def lifted(light: pyvips.Image, factor: float, unit: float) -> pyvips.Image:

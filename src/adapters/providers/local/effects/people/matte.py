@@ -138,4 +138,5 @@ def _box(values: Floats) -> Floats:
     sums = np.pad(values, pad, mode="edge").astype(np.float64).cumsum(axis=0).cumsum(axis=1)
     size = 2 * _REACH + 1
     total = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
-    return (total / (size * size)).astype(np.float32)
+    mean: Floats = (total / (size * size)).astype(np.float32)
+    return mean
