@@ -68,6 +68,12 @@ def disc_blur(image: pyvips.Image, radius: float) -> pyvips.Image:
     return resize_to(small.conv(kernel, precision="float").copy_memory(), image.width, image.height)
 
 
+def at_most(image: pyvips.Image, side: int) -> pyvips.Image:
+    """The image with its longest side no longer than this, in memory."""
+    scale = side / max(image.width, image.height)
+    return (image.resize(scale, kernel="linear") if scale < 1 else image).copy_memory()
+
+
 def resize_to(image: pyvips.Image, width: int, height: int, *, kernel: str = "cubic") -> pyvips.Image:
     """Exactly this size, whatever that does to the shape."""
     if (image.width, image.height) == (width, height):

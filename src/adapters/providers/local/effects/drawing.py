@@ -7,7 +7,7 @@ import math
 import pyvips
 
 from . import canvas
-from .painting import at_paint_size, patches
+from .painting import PAINT_SIDE, patches
 
 _PAPER = (0.975, 0.965, 0.94)
 _GRAPHITE = (0.13, 0.13, 0.15)
@@ -40,7 +40,7 @@ def comic(image: pyvips.Image) -> pyvips.Image:
     """Ink outlines, few flat colours, and printing dots in the middle tones."""
     photo = canvas.to_float(image)
     unit = canvas.unit(image)
-    small = at_paint_size(photo)
+    small = canvas.at_most(photo, PAINT_SIDE)
     cells = patches(small, 3 * canvas.unit(small)).copy_memory()
     cells = canvas.clip(canvas.resize_to(cells, image.width, image.height)).copy_memory()
     grey = canvas.luma(cells)

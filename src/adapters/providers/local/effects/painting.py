@@ -14,13 +14,13 @@ _FACE_BRUSH = 0.017
 """The brush on a face, as a share of its height."""
 
 _MAX_FACES = 24
-_PAINT_SIDE = 1400
+PAINT_SIDE = 1400
 """Paint has no detail finer than a brush: the patches are found on a picture of this size."""
 
 
 def oil(image: pyvips.Image, faces: list[Face]) -> pyvips.Image:
     """Thick paint: brush strokes that follow the shapes, with light falling on their ridges; finer ones on faces."""
-    small = at_paint_size(canvas.to_float(image))
+    small = canvas.at_most(canvas.to_float(image), PAINT_SIDE)
     unit = canvas.unit(small)
     paint, flow = _strokes(small, 4.5 * unit)
     paint = _with_fine_faces(paint, small, faces)
@@ -68,7 +68,7 @@ def _with_fine_faces(paint: pyvips.Image, small: pyvips.Image, faces: list[Face]
 
 def watercolor(image: pyvips.Image, faces: list[Face]) -> pyvips.Image:
     """Thin washes on rough paper: pale, darker where a wash dried at its edge, with unpainted borders."""
-    small = at_paint_size(canvas.to_float(image))
+    small = canvas.at_most(canvas.to_float(image), PAINT_SIDE)
     unit = canvas.unit(small)
     washes = patches(small, 4.5 * unit).copy_memory()
     wobble = canvas.clouds(small.width, small.height, cell=14 * unit, seed=5).bandjoin(
@@ -116,14 +116,6 @@ def patches(image: pyvips.Image, radius: float) -> pyvips.Image:
         calm = 1 / (unrest * unrest * unrest)
         total, weights = total + near.extract_band(0, n=3) * calm, weights + calm
     return total / weights
-
-
-def at_paint_size(image: pyvips.Image) -> pyvips.Image:
-    """The picture in memory, made smaller where it is larger than paint needs."""
-    scale = _PAINT_SIDE / max(image.width, image.height)
-    if scale >= 1:
-        return image.copy_memory()
-    return image.resize(scale, kernel="linear").copy_memory()
 
 
 def _flow(grey: pyvips.Image, sigma: float) -> pyvips.Image:

@@ -13,6 +13,7 @@ from .. import canvas
 from .found import Face
 from .networks import FACE_SIDE, Floats, face_network, pixels
 
+_SEARCH_SIDE = 1024
 _MIN_SCORE, _MIN_SCORE_IN_PART = 0.6, 0.75
 _MAX_OVERLAP = 0.3
 _PARTS = (1.0, 0.5, 0.3)
@@ -29,6 +30,7 @@ _STEP = 0.7
 
 def find(photo: pyvips.Image) -> list[Face]:
     """All faces of a photo (8-bit sRGB), the surest first. Looks at no more than about a megapixel of it."""
+    photo = canvas.at_most(photo, _SEARCH_SIDE)
     shorter, longer = sorted((photo.width, photo.height))
     found = list(_detected(_scaled(photo, longer), 0, 0, _MIN_SCORE))
     for part in sorted({max(share * shorter, longer * _LEAST_PART) for share in _PARTS}):

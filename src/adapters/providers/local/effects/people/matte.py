@@ -11,8 +11,7 @@ from .found import Face, People
 from .networks import Floats, picture, pixels
 from .segmentation import probability
 
-_SEARCH_SIDE = 1024
-_WORK_SIDE = 720
+_MEDIUM_SIDE, _WORK_SIDE = 1024, 720
 _SURE = 0.5
 _SEEN = 0.8
 """The mean probability in the middle of a face, below which the network has missed that person."""
@@ -29,21 +28,15 @@ _EVENNESS = 2e-4
 
 def find(photo: pyvips.Image) -> People | None:
     """The people in a photo (8-bit sRGB), None when there are none."""
-    medium = _at_most(photo, _SEARCH_SIDE)
+    medium = canvas.at_most(photo, _MEDIUM_SIDE)
     faces = detector.find(medium)
-    small = _at_most(medium, _WORK_SIDE)
+    small = canvas.at_most(medium, _WORK_SIDE)
     # Rather some surroundings too many than a translucent person.
     likely = canvas.smoothstep(probability(small, faces), 0.1, 0.75).copy_memory()
     cleaned = _without_specks_and_holes(_with_faces(likely, faces), faces)
     if cleaned is None:
         return None
     return People(mask=_refined(photo, small, cleaned), faces=faces)
-
-
-def _at_most(photo: pyvips.Image, side: int) -> pyvips.Image:
-    """The photo with its longest side no longer than this, in memory."""
-    scale = side / max(photo.width, photo.height)
-    return (photo.resize(scale, kernel="linear") if scale < 1 else photo).copy_memory()
 
 
 def _with_faces(likely: pyvips.Image, faces: list[Face]) -> pyvips.Image:
