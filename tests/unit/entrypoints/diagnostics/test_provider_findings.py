@@ -109,10 +109,14 @@ async def test_only_the_entries_of_active_slots_are_asked_about_and_each_provide
     assert near.asked == []
 
 
-async def test_a_provider_on_this_machine_is_not_asked() -> None:
-    here = Far(on_this_machine=True)
-    assert await findings(here, slots=[slot(1, entry())]) == [Finding("slot-001", "Slot 1: far/draw")]
-    assert here.asked == []
+async def test_a_provider_on_this_machine_says_only_what_is_missing() -> None:
+    route = Finding("slot-001", "Slot 1: far/draw")
+    assert await findings(Far(on_this_machine=True), slots=[slot(1, entry())]) == [route]
+    here = Far("far", "An extra is missing.", on_this_machine=True)
+    assert [found.says for found in await findings(here, slots=[slot(1, entry())])] == [
+        "Slot 1: far/draw",
+        "An extra is missing.",
+    ]
 
 
 async def test_a_missing_key_names_the_command_and_the_variable_and_saves_the_call() -> None:

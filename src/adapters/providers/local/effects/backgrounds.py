@@ -1,148 +1,110 @@
-"""The `background` operation: colour work around the middle of the photo, and keying of an even backdrop.
+"""The `background` operation: the surroundings of people out of focus, washed with colour, or another picture.
 
-There is no model here that knows where a person ends. What is kept is the middle, where a booth's guests stand, or,
-with `replace`, everything that is not connected to the edges by the backdrop's own colour.
+With the extra `people` the people are found and stay as they are. Without it, and where a photo shows no people, an
+even backdrop can still be replaced; anything else gets the vignette, the one mode that blurs nothing.
 """
 
 from __future__ import annotations
 
 import pyvips
 
-from . import canvas
+from . import canvas, keying
+from .people.found import find_people
 from .settings import BackgroundMode, BackgroundSettings
 
-_PROBE_SIDE = 500
-_EVEN_SHARE = 0.8
-"""A backdrop is even when this much of the photo's upper rim has its colour."""
-
-_MAX_TEXTURE = 3.0
-"""A backdrop is plain when its lightness (Lab) changes by less than this within a hand's breadth."""
+_OTHER_BACKDROP = (BackgroundMode.REPLACE, BackgroundMode.COLOUR)
 
 
 def work(
     photo: pyvips.Image, settings: BackgroundSettings, backdrop: pyvips.Image | None
 ) -> tuple[pyvips.Image, BackgroundMode]:
-    """The photo in the chosen mode, and the mode that was used: `replace` becomes `studio` without an even backdrop."""
-    if settings.mode is BackgroundMode.REPLACE:
-        mask = _backdrop_mask(photo, settings.tolerance)
-        if mask is not None:
-            return _replaced(photo, mask, settings, backdrop), BackgroundMode.REPLACE
-    strength = settings.strength / 100
+    """The photo in the chosen mode, and the mode that was used: `vignette` where nothing tells people from the rest."""
+    mode = settings.mode
+    front = None if mode is BackgroundMode.VIGNETTE else _front(photo, settings)
+    if front is None:
+        return _darkened(photo, settings), BackgroundMode.VIGNETTE
     picture = canvas.to_float(photo)
-    if settings.mode is BackgroundMode.VIGNETTE:
-        tone = canvas.smoothstep(canvas.radial(photo.width, photo.height, centre_y=0.48), 0.45, 1.45) * strength
-        red, green, blue = canvas.rgb(settings.color)
-        edge = canvas.flat(picture, (red * 0.22, green * 0.22, blue * 0.22))
-        return canvas.to_uchar(canvas.mix(picture, edge, tone * 0.95)), settings.mode
-    picture = picture.copy_memory()
-    around = _around(photo).copy_memory()
-    near, far = _bokeh(picture, 1.5 + 4 * strength), _bokeh(picture, 5 + 18 * strength)
-    if settings.mode is not BackgroundMode.BOKEH:
-        near, far = _washed(near, settings, strength * 0.7), _washed(far, settings, strength)
-    # Two steps of blur: one alone would show the sharp photo shining through a haze.
-    blurred = canvas.mix(near, far, canvas.smoothstep(around, 0.9, 1.35))
-    picture = canvas.mix(picture, blurred, canvas.smoothstep(around, 0.68, 1.02))
-    used = BackgroundMode.BOKEH if settings.mode is BackgroundMode.BOKEH else BackgroundMode.STUDIO
-    return canvas.to_uchar(picture), used
+    if mode in _OTHER_BACKDROP:
+        behind = _drawn(photo, settings.color) if backdrop is None or mode is BackgroundMode.COLOUR else backdrop
+        behind = canvas.to_float(canvas.cover(behind, photo.width, photo.height).cast("uchar"))
+    else:
+        behind = _out_of_focus(picture, front, settings.strength / 100)
+        if mode is BackgroundMode.STUDIO:
+            behind = _washed(behind, settings)
+    return canvas.to_uchar(_laid_over(picture, front, behind)), mode
 
 
-def _around(photo: pyvips.Image) -> pyvips.Image:
-    """Distance from the middle, where a person stands (head to lower edge): below 0.7 inside, 1 outside."""
-    width, height = photo.width, photo.height
-    xy = pyvips.Image.xyz(width, height)
-    # A standing figure is about as wide as 0.75 of the photo's shorter side, whatever the format.
-    x = (xy[0] - (width - 1) / 2) / (min(width, height) * 0.5)
-    y = (xy[1] - (height - 1) * 0.56) / (height * 0.56)
-    above = (y < 0).ifthenelse(y, y * 0.55)
-    return (x * x + above * above) ** 0.5
+def _front(photo: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image | None:
+    """1 on what stays, 0 on the surroundings, in memory; None where that cannot be told."""
+    people = find_people(photo)
+    mask = None if people is None else people.mask
+    if settings.mode not in _OTHER_BACKDROP:
+        return mask
+    backdrop = keying.backdrop(photo, settings.tolerance)
+    if backdrop is None:
+        return mask
+    front = (backdrop * -1 + 1).copy_memory()
+    if mask is None:
+        return front
+    if not keying.is_screen(photo, backdrop, mask):
+        return mask
+    # A shirt of the screen's colour is not the screen.
+    return (front > mask).ifthenelse(front, mask).copy_memory()
 
 
-def _bokeh(picture: pyvips.Image, width: float) -> pyvips.Image:
-    """Out of focus: a wide blur in linear light, so that lamps and highlights bloom as in a lens."""
-    bloom = picture * picture * (canvas.smoothstep(canvas.luma(picture), 0.75, 1.0) * 0.35 + 1)
-    return canvas.blur(bloom, width * canvas.unit(picture)).clamp(min=0, max=1) ** 0.5
+def _laid_over(picture: pyvips.Image, front: pyvips.Image, behind: pyvips.Image) -> pyvips.Image:
+    """What stands in front, over other surroundings: hair and rims are freed from the old ones' colour.
+
+    The colours on both sides of a rim are estimated from their neighbourhoods (blur fusion, Forte 2021).
+    """
+    sigma = 3 * canvas.unit(picture)
+    rest = front * -1 + 1
+    inner, outer = _mean_where(picture, front, sigma), _mean_where(picture, rest, sigma)
+    own = canvas.clip(inner + (picture - inner * front - outer * rest) * front)
+    return own * front + behind * rest
 
 
-def _washed(picture: pyvips.Image, settings: BackgroundSettings, strength: float) -> pyvips.Image:
+def _mean_where(picture: pyvips.Image, weight: pyvips.Image, sigma: float) -> pyvips.Image:
+    """The blurred colours of where the weight is, unmixed with those of where it is not."""
+    sums = canvas.blur((picture * weight).bandjoin(weight), sigma)
+    return sums.extract_band(0, n=3) / (sums[3] + 1e-4)
+
+
+def _out_of_focus(picture: pyvips.Image, front: pyvips.Image, strength: float) -> pyvips.Image:
+    """The surroundings through a wide lens: blurred in linear light, so that lamps bloom; without the people."""
+    rest = front * -1 + 1
+    bloom = picture * picture * (canvas.smoothstep(canvas.luma(picture), 0.75, 1.0) * 0.5 + 1) * rest
+    radius = (6 + 22 * strength) * canvas.unit(picture)
+    sums = canvas.disc_blur(bloom.bandjoin(rest), radius)
+    # Where no surroundings are near, as deep inside a large figure, their mean stands in: it is not seen.
+    return ((sums.extract_band(0, n=3) + 1e-4 * 0.2) / (sums[3] + 1e-4)).clamp(min=0, max=1) ** 0.5
+
+
+def _washed(picture: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image:
     """Lit like a studio backdrop in the colour: its own light and dark remain, its colours give way."""
+    strength = settings.strength / 100
     base = canvas.rgb(settings.color)
-    grey = canvas.luma(picture)
     dark: canvas.RGB = (base[0] * 0.12, base[1] * 0.12, base[2] * 0.14)
     bright: canvas.RGB = (base[0] * 0.5 + 0.5, base[1] * 0.5 + 0.5, base[2] * 0.5 + 0.5)
-    washed = canvas.gradient_map(grey, [(0.0, dark), (0.5, base), (1.0, bright)])
+    washed = canvas.gradient_map(canvas.luma(picture), [(0.0, dark), (0.5, base), (1.0, bright)])
     lit = canvas.vignette(washed, 0.5 * strength)
     return canvas.mix(picture, lit, 0.25 + 0.65 * strength)
 
 
-def _backdrop_mask(photo: pyvips.Image, tolerance: int) -> pyvips.Image | None:
-    """1 on the backdrop, 0 on what stands before it; None where the photo has no even backdrop."""
-    lab = photo.colourspace("lab").copy_memory()
-    colour = _rim_lab(photo)
-    reach = 3 + 0.2 * tolerance
-    # Light falls off over a backdrop: brightness may differ three times as far as colour.
-    difference = (lab - colour) * [0.35, 1.0, 1.0]
-    distance = ((difference * difference).bandmean() * 3) ** 0.5
-    near = canvas.smoothstep(distance * -1, -reach * 1.6, -reach * 0.8).copy_memory()
-    lightness = _rim(lab[0])
-    texture = (lightness - canvas.blur(lightness, 6 * canvas.unit(photo))).abs().avg()
-    if _rim(near).avg() < _EVEN_SHARE or texture > _MAX_TEXTURE:
-        return None
-    connected = _connected_to_rim(near)
-    return canvas.clip(canvas.blur(near * connected, 0.8 * canvas.unit(photo)) * 1.25 - 0.12).copy_memory()
+def _drawn(photo: pyvips.Image, colour: str) -> pyvips.Image:
+    """A studio backdrop in the colour, lit in the middle; fine grain keeps its shades from showing steps."""
+    base = canvas.rgb(colour)
+    centre: canvas.RGB = (base[0] * 0.6 + 0.4, base[1] * 0.6 + 0.4, base[2] * 0.6 + 0.4)
+    edge: canvas.RGB = (base[0] * 0.45, base[1] * 0.45, base[2] * 0.45)
+    light = canvas.radial(photo.width, photo.height, centre_y=0.42)
+    drawn = canvas.gradient_map(light, [(0.0, centre), (0.75, base), (1.5, edge)])
+    return canvas.to_uchar(drawn + canvas.noise(photo.width, photo.height, seed=41) * 0.006)
 
 
-def _rim(image: pyvips.Image) -> pyvips.Image:
-    """The strip along the upper edge, above people's heads."""
-    return image.crop(0, 0, image.width, max(1, image.height // 16))
-
-
-def _rim_rgb(photo: pyvips.Image) -> canvas.RGB:
-    """The median colour of the upper rim."""
-    rim = _rim(photo).copy_memory()
-    red, green, blue = (rim[band].percent(50) / 255 for band in range(3))
-    return red, green, blue
-
-
-def _rim_lab(photo: pyvips.Image) -> list[float]:
-    return list(canvas.to_uchar(canvas.plain(1, 1, _rim_rgb(photo))).colourspace("lab")(0, 0))
-
-
-def _connected_to_rim(near: pyvips.Image) -> pyvips.Image:
-    """1 where backdrop colour reaches the upper corners or sides unbroken: a shirt of that colour is not backdrop."""
-    scale = min(1.0, _PROBE_SIDE / max(near.width, near.height))
-    small = (near.resize(scale, kernel="linear") > 0.35).copy_memory()
-    regions = small.labelregions().copy_memory()
-    keep = None
-    width, height = small.width, small.height
-    seeds = [(x * (width - 1) // 12, 0) for x in range(13)]
-    seeds += [(x, height * y // 8) for x in (0, width - 1) for y in range(1, 7)]
-    labels = {int(regions(x, y)[0]) for x, y in seeds if small(x, y)[0]}
-    for label in sorted(labels):
-        same = regions == label
-        keep = same if keep is None else keep | same
-    if keep is None:
-        return near * 0
-    grown = canvas.to_float(keep.cast("uchar").dilate([[255] * 3] * 3))
-    return canvas.clip(canvas.resize_to(grown.copy_memory(), near.width, near.height))
-
-
-def _replaced(
-    photo: pyvips.Image, mask: pyvips.Image, settings: BackgroundSettings, backdrop: pyvips.Image | None
-) -> pyvips.Image:
-    """What stands in front over another backdrop, its rims freed from the old one's colour."""
-    width, height = photo.width, photo.height
+def _darkened(photo: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image:
+    """Edges towards a dark shade of the colour, never so far that a face there could not be seen."""
     picture = canvas.to_float(photo)
-    if backdrop is not None:
-        behind = canvas.to_float(canvas.cover(backdrop, width, height).cast("uchar"))
-    else:
-        base = canvas.rgb(settings.color)
-        centre: canvas.RGB = (base[0] * 0.6 + 0.4, base[1] * 0.6 + 0.4, base[2] * 0.6 + 0.4)
-        edge: canvas.RGB = (base[0] * 0.45, base[1] * 0.45, base[2] * 0.45)
-        light = canvas.radial(width, height, centre_y=0.42)
-        behind = canvas.gradient_map(light, [(0.0, centre), (0.75, base), (1.5, edge)])
-        behind = behind + canvas.noise(width, height, seed=41) * 0.006
-    old = _rim_rgb(photo)
-    rim = canvas.clip((mask * (mask * -1 + 1)) * 4)
-    freed = canvas.clip(picture - canvas.flat(picture, old) * mask) / (mask * -1 + 1).clamp(min=0.25, max=1)
-    front = canvas.mix(picture, canvas.clip(freed), rim * 0.7)
-    return canvas.to_uchar(canvas.mix(front, behind, mask))
+    tone = canvas.smoothstep(canvas.radial(photo.width, photo.height, centre_y=0.48), 0.55, 1.5)
+    red, green, blue = canvas.rgb(settings.color)
+    edge = canvas.flat(picture, (red * 0.22, green * 0.22, blue * 0.22))
+    return canvas.to_uchar(canvas.mix(picture, edge, tone * (settings.strength / 100 * 0.8)))

@@ -12,6 +12,7 @@ import pyvips
 
 _LUMA = [[0.2126, 0.7152, 0.0722]]
 _MAX_DIRECT_SIGMA = 2.5
+_MAX_DIRECT_RADIUS = 4
 
 RGB = tuple[float, float, float]
 
@@ -42,7 +43,35 @@ def blur(image: pyvips.Image, sigma: float) -> pyvips.Image:
     if factor <= 1:
         return image.gaussblur(max(sigma, 0.3), precision="float")
     small = image.resize(1 / factor, kernel="linear").gaussblur(sigma / factor, precision="float").copy_memory()
-    return resize_to(small, image.width, image.height)
+    return resize_to(small, image.width, image.height, kernel="linear")
+
+
+def smoothed(grey: pyvips.Image, sigma: float, *, evenness: float) -> pyvips.Image:
+    """Blurred within areas, but not over edges stronger than the square root of `evenness` (a guided filter)."""
+    sums = blur(grey.bandjoin(grey * grey), sigma).copy_memory()
+    mean = sums[0]
+    slope = (sums[1] - mean * mean).clamp(min=0, max=1)
+    slope = slope / (slope + evenness)
+    lines = blur(slope.bandjoin(mean - slope * mean), sigma)
+    return grey * lines[0] + lines[1]
+
+
+def disc_blur(image: pyvips.Image, radius: float) -> pyvips.Image:
+    """Blur as a wide lens does it: every point becomes a disc of this radius in pixels."""
+    factor = min(2 ** math.floor(math.log2(max(1.0, radius / _MAX_DIRECT_RADIUS))), image.width, image.height)
+    small = image.resize(1 / factor, kernel="linear") if factor > 1 else image
+    reach = math.ceil(radius / factor)
+    side = range(-reach, reach + 1)
+    # Pixels at the rim count in part, as the rim passes through them.
+    disc = [[min(max(radius / factor + 0.5 - math.hypot(x, y), 0.0), 1.0) for x in side] for y in side]
+    kernel = pyvips.Image.new_from_array(disc, scale=max(sum(map(sum, disc)), 1e-6))
+    return resize_to(small.conv(kernel, precision="float").copy_memory(), image.width, image.height)
+
+
+def at_most(image: pyvips.Image, side: int) -> pyvips.Image:
+    """The image with its longest side no longer than this, in memory."""
+    scale = side / max(image.width, image.height)
+    return (image.resize(scale, kernel="linear") if scale < 1 else image).copy_memory()
 
 
 def resize_to(image: pyvips.Image, width: int, height: int, *, kernel: str = "cubic") -> pyvips.Image:
@@ -58,6 +87,13 @@ def cover(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     scale = max(width / image.width, height / image.height)
     scaled = resize_to(image, max(width, round(image.width * scale)), max(height, round(image.height * scale)))
     return scaled.crop((scaled.width - width) // 2, (scaled.height - height) // 2, width, height)
+
+
+def part(image: pyvips.Image, left: float, top: float, width: float, height: float) -> pyvips.Image:
+    """A rectangle given in shares of the width and height, inside the image and at least a pixel."""
+    x, y = (min(max(int(at * side), 0), side - 1) for at, side in ((left, image.width), (top, image.height)))
+    right, bottom = math.ceil((left + width) * image.width), math.ceil((top + height) * image.height)
+    return image.crop(x, y, min(max(right - x, 1), image.width - x), min(max(bottom - y, 1), image.height - y))
 
 
 def shift(image: pyvips.Image, dx: int, dy: int) -> pyvips.Image:

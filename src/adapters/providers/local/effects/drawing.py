@@ -7,7 +7,7 @@ import math
 import pyvips
 
 from . import canvas
-from .painting import at_paint_size, patches
+from .painting import PAINT_SIDE, patches
 
 _PAPER = (0.975, 0.965, 0.94)
 _GRAPHITE = (0.13, 0.13, 0.15)
@@ -40,12 +40,13 @@ def comic(image: pyvips.Image) -> pyvips.Image:
     """Ink outlines, few flat colours, and printing dots in the middle tones."""
     photo = canvas.to_float(image)
     unit = canvas.unit(image)
-    small = at_paint_size(photo)
+    small = canvas.at_most(photo, PAINT_SIDE)
     cells = patches(small, 3 * canvas.unit(small)).copy_memory()
     cells = canvas.clip(canvas.resize_to(cells, image.width, image.height)).copy_memory()
     grey = canvas.luma(cells)
     steps = _steps(canvas.contrast(grey, 0.1), 6)
-    colours = canvas.saturate(cells * ((steps + 0.04) / (grey + 0.04)), 1.55)
+    # Steps of skin are softened by what lies between them: a cheek is no map.
+    colours = canvas.saturate(cells * canvas.mix(steps * 0 + 1, (steps + 0.04) / (grey + 0.04), 0.65), 1.55)
     dots = _dots(image.width, image.height, 5.5 * unit)
     printed = canvas.smoothstep(dots - canvas.clip(grey * 1.5 - 0.05), -0.07, 0.07) * (grey < 0.62).ifthenelse(1, 0)
     colours = colours * (printed * -0.2 + 1)
@@ -92,7 +93,7 @@ def _steps(grey: pyvips.Image, count: int) -> pyvips.Image:
     """Grey in `count` steps with slightly soft borders, so that they do not look like stairs."""
     scaled = grey * (count - 1)
     base = scaled.floor()
-    return (base + canvas.smoothstep(scaled - base, 0.42, 0.58)) / (count - 1)
+    return (base + canvas.smoothstep(scaled - base, 0.38, 0.62)) / (count - 1)
 
 
 def _dots(width: int, height: int, size: float) -> pyvips.Image:

@@ -47,8 +47,9 @@ class FrameFit(enum.StrEnum):
 class BackgroundMode(enum.StrEnum):
     STUDIO = "studio"
     BOKEH = "bokeh"
-    VIGNETTE = "vignette"
+    COLOUR = "colour"
     REPLACE = "replace"
+    VIGNETTE = "vignette"
 
 
 class OutputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,21 +103,26 @@ class FrameSettings(OutputSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class BackgroundSettings(OutputSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Colour work around the middle of the photo, or another background in place of an even backdrop."""
+    """Other surroundings for the people in the photo, who stay as they are."""
 
     mode: Annotated[
         BackgroundMode,
         Meta(
             title="Mode",
             description=(
-                "studio: surroundings blurred and washed with colour; bokeh: blurred only; vignette: darkened edges; "
-                "replace: an even backdrop gives way to the colour or to the template `background`, any other photo "
-                "is treated as with `studio`."
+                "studio: the surroundings are blurred and washed with the colour; bokeh: blurred only; colour: a "
+                "backdrop in the colour; replace: the template `background`, or such a backdrop without one; vignette: "
+                "darkened edges, which is also what a photo without people gets. All but vignette need the extra "
+                "`people`; without it only an even backdrop can be replaced."
             ),
         ),
     ] = BackgroundMode.STUDIO
     color: Annotated[Colour, Meta(title="Colour")] = "#2E4A7D"
     strength: Annotated[Percent, Meta(title="Strength", description="How strong blur, wash or darkening are.")] = 60
     tolerance: Annotated[
-        Percent, Meta(title="Tolerance", description="replace: how far the backdrop may differ from its main colour.")
+        Percent,
+        Meta(
+            title="Tolerance",
+            description="colour, replace: how far an even backdrop may differ from its main colour.",
+        ),
     ] = 40

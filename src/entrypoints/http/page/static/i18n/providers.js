@@ -55,15 +55,17 @@ const RUSSIAN = {
   stretch: "растяжение",
   Background: "Фон",
   Mode: "Режим",
-  "studio: surroundings blurred and washed with colour; bokeh: blurred only; vignette: darkened edges; replace: an even backdrop gives way to the colour or to the template `background`, any other photo is treated as with `studio`.":
-    "Студия: окружение размыто и подкрашено; боке: только размыто; виньетка: затемнённые края; замена: ровный фон уступает место цвету или шаблону «фон», остальные фото — как в студии.",
+  "studio: the surroundings are blurred and washed with the colour; bokeh: blurred only; colour: a backdrop in the colour; replace: the template `background`, or such a backdrop without one; vignette: darkened edges, which is also what a photo without people gets. All but vignette need the extra `people`; without it only an even backdrop can be replaced.":
+    "Студия: всё вокруг людей размыто и подкрашено; боке: только размыто; однотонный: фон выбранного цвета; замена: шаблон «фон», а без него — такой же цветной фон; виньетка: затемнённые края, так же обрабатываются фото без людей. Для всех режимов, кроме виньетки, нужно дополнение people; без него можно заменить только ровный фон.",
   bokeh: "боке",
+  colour: "однотонный",
   replace: "замена",
   studio: "студия",
   vignette: "виньетка",
   "How strong blur, wash or darkening are.": "Насколько сильны размытие, окраска или затемнение.",
   Tolerance: "Допуск",
-  "replace: how far the backdrop may differ from its main colour.": "Замена: насколько фон может отличаться от своего основного цвета.",
+  "colour, replace: how far an even backdrop may differ from its main colour.":
+    "Однотонный, замена: насколько ровный фон может отличаться от своего основного цвета.",
   "Edit by prompt": "Правка по описанию",
   Prompt: "Описание",
   "What is to become of the photo. The model sees the photo first, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
