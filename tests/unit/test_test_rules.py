@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, settings
 TESTS = Path(__file__).parents[1]
 
 MAY_SLEEP = {
+    "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
     "support/service.py",  # how often `eventually` looks
+    "support/steady_cameras.py",  # cameras send their photos at a pace
     "support/standins/server.py",  # a service that drips its answer
     "support/stuck_provider.py",  # a thread that never ends
     "unit/entrypoints/test_process_guard.py",  # the same
