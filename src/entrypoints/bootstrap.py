@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+from datetime import timedelta
 
 import msgspec
 from dishka import AsyncContainer
 
-from ..adapters.postgres import Database, migrate
+from ..adapters.postgres import Database, DatabaseRefused, DatabaseUnavailable, migrate
 from ..core.domain.ingest_request import PasswordCheck
 from ..core.domain.slots.slot import SLOT_IDS, shipped_slots
+from ..core.ports.clock import Clock
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.slot_repository import SlotRepository
 from ..core.services.auth.admins import AdminService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.settings.service import SettingsService
+from ..core.services.support.concurrency import race
 from .config import Settings
+
+_log = logging.getLogger("photochanger.start")
+
+_DATABASE_PAUSE = timedelta(seconds=0.5)
+_LOG_WAITING_EVERY = timedelta(seconds=10)
 
 
 def freeze_gc() -> None:
@@ -26,6 +35,31 @@ def freeze_gc() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+async def prepare_database(container: AsyncContainer, stopped: asyncio.Event) -> bool:
+    """Update the schema, once the database can be reached and written to; False if the process is stopped before.
+
+    DatabaseRefused, SchemaOutdated: waiting would not help.
+    """
+    ended, _ = await race(_migrate_when_available(container), stopped.wait())
+    return ended == 0
+
+
+async def _migrate_when_available(container: AsyncContainer) -> None:
+    clock = await container.get(Clock)
+    log_at = clock.monotonic()
+    while True:
+        try:
+            await migrate_database(container)
+            return
+        except DatabaseRefused:
+            raise
+        except DatabaseUnavailable as error:
+            if clock.monotonic() >= log_at:
+                _log.warning("waiting for the database: %s", error.reason)
+                log_at = clock.monotonic() + _LOG_WAITING_EVERY
+            await clock.sleep(_DATABASE_PAUSE)
 
 
 async def migrate_database(container: AsyncContainer) -> None:

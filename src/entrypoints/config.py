@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -47,15 +48,17 @@ def _provider_variable(provider_id: str, suffix: str) -> str:
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in schemes:
-            raise ValueError(f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        return text.rstrip("/")
+        with contextlib.suppress(ValueError):
+            if urlsplit(text).scheme in schemes:
+                return text.rstrip("/")
+        raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
 
     return parse
+
+
+def _database_url(text: str) -> str:
+    """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
+    return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 
 def _service_url(text: str) -> str:
@@ -182,9 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to serve HTTP on; 0 lets the system choose.")] = 8000
     database_url: Annotated[
         str | None,
-        _text(
-            _url("postgresql", "postgres"), "External PostgreSQL; None starts the embedded one in `home`.", secret=True
-        ),
+        _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
     min_free_bytes: Annotated[

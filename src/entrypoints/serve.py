@@ -20,7 +20,7 @@ from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.support.concurrency import Supervisor
-from .bootstrap import freeze_gc, migrate_database, print_initial_credentials, recognise_cameras, seed
+from .bootstrap import freeze_gc, prepare_database, print_initial_credentials, recognise_cameras, seed
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker
@@ -73,7 +73,8 @@ class _Service(NamedTuple):
 
 async def _serve(service: _Service, listening: socket.socket) -> None:
     container, supervisor = service.container, service.supervisor
-    await migrate_database(container)
+    if not await prepare_database(container, service.stop):
+        return
     print_initial_credentials(await seed(container))
     await recognise_cameras(container)
     worker = await _worker_process(service) if service.settings.workers else None

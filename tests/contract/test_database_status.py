@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 async def check(status: DatabaseStatus) -> None:
     before = datetime.now(UTC)
     await status.ping()
+    await status.require_fit()
     await status.require_current_schema()
     assert abs(await status.now() - before) < timedelta(hours=1)  # aware, and in the right zone
 
@@ -32,6 +33,6 @@ async def test_postgres_works(postgres_url: str) -> None:
 async def test_unreachable_postgres_is_unavailable() -> None:
     async with Database("postgresql://nobody@127.0.0.1:1/none") as database:
         status = PostgresDatabaseStatus(database)
-        for ask in (status.ping, status.require_current_schema, status.now):
+        for ask in (status.ping, status.require_fit, status.require_current_schema, status.now):
             with pytest.raises(QueueUnavailable):
                 await ask()

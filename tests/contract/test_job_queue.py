@@ -35,6 +35,18 @@ async def test_the_first_log_entry_comes_with_the_job(backend: SimpleNamespace) 
     assert await events(backend, job.id) == [LogEvent.RECEIVED]
 
 
+@pytest.mark.parametrize("key", [None, "key"])
+async def test_a_repeat_with_the_same_id_finds_the_stored_job(backend: SimpleNamespace, key: str | None) -> None:
+    new = new_job(idempotency_key=key)
+    stored = await backend.queue.enqueue(new, max_active=1)
+    assert (await backend.queue.enqueue(new, max_active=1)).id == new.id, "its reply may have been lost"
+    await take_one(backend)
+    assert (await backend.queue.enqueue(new, max_active=1)).id == new.id
+    assert (await backend.jobs.get(new.id)).spec == stored.spec
+    assert await events(backend, new.id) == [LogEvent.RECEIVED, LogEvent.ACQUIRED]
+    assert (await backend.queue.depth()).active == 1
+
+
 async def test_a_full_queue_refuses_keeps_nothing_and_says_when_to_come_back(backend: SimpleNamespace) -> None:
     await backend.queue.enqueue(new_job(), max_active=1)
     refused = new_job()

@@ -283,6 +283,15 @@ async def test_the_same_end_may_be_tried_again_after_its_answer_was_lost(backend
     assert await backend.log.entries(claim.job.id) == log
 
 
+async def test_an_end_without_a_picture_may_be_tried_again_as_well(backend: SimpleNamespace) -> None:
+    job = await backend.queue.enqueue(new_job(), max_active=MANY)
+    outcome, entry = cancelled(job)
+    for _ in range(2):
+        assert await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=entry)
+    assert len((await backend.audit.find(limit=10)).items) == 1
+    assert not await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)
+
+
 def cancelled(job: Job) -> tuple[Outcome, AuditEntry]:
     """The outcome of a cancelled job, and its audit entry."""
     outcome = outcome_failed(job, state=JobState.CANCELLED, failure_reason=FailureReason.CANCELLED)
@@ -297,8 +306,8 @@ async def test_an_end_is_written_with_its_audit_entry(backend: SimpleNamespace) 
     outcome, entry = cancelled(job)
     assert await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=entry)
     assert (await backend.audit.find(limit=10)).items == (entry,)
-    _, second = cancelled(job)
-    assert not await backend.queue.mark_finalized(job.id, outcome, claim=None, audit=second)
+    later, second = cancelled(job)
+    assert not await backend.queue.mark_finalized(job.id, later, claim=None, audit=second)
     assert (await backend.audit.find(limit=10)).items == (entry,)
 
 

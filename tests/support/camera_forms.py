@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from photochanger.adapters.memory import FakeClock, MemoryMediaStore
+from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.errors import InvalidPassword
 from photochanger.core.domain.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
 from photochanger.core.domain.slots.slot import Slot, shipped_slots
 from photochanger.core.services.auth.known_addresses import KnownAddresses
 from photochanger.core.services.media.disk_space import DiskSpace, MinFreeBytes
 from photochanger.core.services.media.upload_budget import MaxUnauthenticatedBytes, UploadBudget
+from photochanger.core.services.support.availability import UntilAvailable
 from photochanger.entrypoints.http.ingest.camera_form import CameraForm
 from photochanger.entrypoints.http.protocol.multipart import FORM_OVERHEAD_BYTES, read_form
 
@@ -91,8 +94,10 @@ class Camera:
             content_length=None,
             scope={"state": {}},
         )
+        clock = SystemClock()
+        available = UntilAvailable(clock, clock.now() + timedelta(hours=1))
         async with self.budget.upload("192.0.2.7", size_bytes=0) as upload:
-            form = CameraForm(SLOT, upload=upload, jobs=services, store=services, auth=services)
+            form = CameraForm(SLOT, upload=upload, jobs=services, store=services, auth=services, available=available)
             if offered is not None:
                 await form.offer(offered)
             await read_form(request, form, room=upload, max_file_bytes=max_bytes - FORM_OVERHEAD_BYTES)

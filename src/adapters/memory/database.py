@@ -51,6 +51,9 @@ class MemoryDatabase:
 
     async def ping(self) -> None: ...
 
+    async def require_fit(self) -> None:
+        """Memory always is."""
+
     async def require_current_schema(self) -> None: ...
 
     async def now(self) -> datetime:

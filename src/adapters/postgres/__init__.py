@@ -17,6 +17,7 @@ from .jobs.results import PostgresResultIndex
 from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
+from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
@@ -40,6 +41,8 @@ from .workers import PostgresWorkerRegistry
 __all__ = [
     "Database",
     "DatabaseImport",
+    "DatabaseRefused",
+    "DatabaseUnavailable",
     "EmbeddedServer",
     "EmbeddedServerError",
     "PostgresAdminRepository",

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from ...core.domain.errors import QueueUnavailable
 from ...core.services.support.concurrency import TaskSet
+from .outages import DatabaseUnavailable, ReplyMissing, is_outage, outage_of
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -25,8 +26,6 @@ _MAX_BATCH = 64
 _BATCH_TIMEOUT_SECONDS = 12.0
 """Limit of one batch, connecting included, and of the wait for a connection before it: above the statement timeout,
 below any sync window."""
-
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
 
 
 class SharedConnections:
@@ -59,13 +58,18 @@ class SharedConnections:
                 if self._idle:
                     try:
                         return await self._use(self._idle.pop(), work)
-                    except psycopg.errors.QueryCanceled:
+                    except (psycopg.errors.QueryCanceled, ReplyMissing):
                         raise
-                    except _LOST:
-                        pass
+                    except (psycopg.Error, OSError) as error:
+                        if not is_outage(error):
+                            raise
                 return await self._use(await self._connect(), work)
-        except (TimeoutError, *_LOST) as error:
-            raise QueueUnavailable("The database cannot be reached right now.") from error
+        except TimeoutError as error:
+            raise DatabaseUnavailable("no answer in time") from error
+        except (psycopg.Error, OSError) as error:
+            if not is_outage(error):
+                raise
+            raise outage_of(error) from error
 
     async def close(self) -> None:
         """Close the idle connections."""
@@ -73,14 +77,23 @@ class SharedConnections:
             await _close(self._idle.pop())
 
     async def _use(self, connection: Connection, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
-        """Keep the connection afterwards, unless it was lost or a statement is still under way."""
+        """Keep the connection afterwards, unless it was lost or a statement is still under way.
+
+        Where it shows that the database is away, the idle ones are closed as well: they would fail one by one.
+        """
         try:
-            return await work(connection)
+            answer = await work(connection)
+        except psycopg.Error as error:
+            if is_outage(error) and not isinstance(error, psycopg.errors.QueryCanceled):
+                await _close(connection)
+                await self.close()
+            raise
         finally:
             if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
                 self._idle.append(connection)
             else:
                 await _close(connection)
+        return answer
 
 
 class Batcher(Generic[Item, Answer]):

@@ -4,26 +4,19 @@ mapping of connection errors."""
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-import psycopg
-from sqlalchemy import URL, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from ...core.domain.errors import QueueUnavailable
 from .batching import Batcher, Connection, SharedConnections
+from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, BoundedConnection, Connector
+from .outages import is_outage, unavailable
 
-STATEMENT_TIMEOUT_SECONDS = 8
-"""Below any sync window, so that a stuck statement ends before the request that needs it."""
-
-CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
 """Wait for a pooled connection: above the statement timeout, so that one slow statement fails no other request."""
 
@@ -38,13 +31,15 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._connector = Connector(url)
+        # libpq reads the URL, not SQLAlchemy, which does not know lists of hosts.
         self._engine = create_async_engine(
-            _sqlalchemy_url(url),
+            "postgresql+psycopg://",
+            async_creator=self._pooled,
             pool_size=POOLED_CONNECTIONS,
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT_SECONDS,
             pool_pre_ping=True,
-            connect_args=_connect_arguments(),
         )
         self._batching = SharedConnections(self.connect, size=BATCHING_CONNECTIONS)
         self._batchers: list[Batcher[Any, Any]] = []
@@ -64,10 +59,12 @@ class Database:
         await self._batching.close()
         await self._engine.dispose()
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> BoundedConnection:
         """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
-        with unavailable():
-            return await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_connect_arguments())
+        return await self._connector.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+
+    async def _pooled(self) -> BoundedConnection:
+        return await self._connector.open(autocommit=False)
 
     def batcher(self, work: Any, *, durable: bool = True) -> Batcher[Any, Any]:
         """A Batcher for `work` on the shared connections, closed with the database.
@@ -90,7 +87,12 @@ class Database:
         """A transaction on a pooled connection, committed at the end of the block. QueueUnavailable."""
         with unavailable():
             async with self._engine.begin() as connection:
-                yield connection
+                try:
+                    yield connection
+                except DBAPIError as error:
+                    if is_outage(error):  # the next connection may reach another server, which can be written to
+                        await connection.invalidate()
+                    raise
 
     async def now(self) -> datetime:
         """The time of the database's clock. QueueUnavailable."""
@@ -102,32 +104,3 @@ class Database:
         """QueueUnavailable if the database does not answer."""
         async with self.begin() as connection:
             await connection.execute(text("select 1"))
-
-
-@contextlib.contextmanager
-def unavailable() -> Any:
-    """Raise QueueUnavailable in place of the errors of a lost, refused or stuck connection."""
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
-        raise QueueUnavailable("The database cannot be reached right now.") from error
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
-            raise QueueUnavailable("The database cannot be reached right now.") from error
-        raise
-
-
-def _connect_arguments() -> dict[str, Any]:
-    return {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "application_name": f"photochanger {os.getpid()}",
-        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS * 1000} -c timezone=UTC",
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-    }
-
-
-def _sqlalchemy_url(url: str) -> URL:
-    """The URL for SQLAlchemy, with psycopg as the driver."""
-    return make_url(url).set(drivername="postgresql+psycopg")

@@ -6,11 +6,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, text
+import psycopg
+from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ...core.domain.errors import QueueUnavailable
-from .database import CONNECT_TIMEOUT_SECONDS, Database, _sqlalchemy_url, unavailable
+from .connection import connect_now
+from .database import Database
+from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
 from .schema import SCHEMA
 
 REVISIONS = ("0001",)
@@ -24,6 +28,16 @@ _LOCK = 5_093_200_001
 
 _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
 _REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
+_HAS_SCHEMA = text(f"select to_regnamespace('{SCHEMA}') is not null")
+_FACTS = text(f"""
+    select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
+        coalesce(
+            has_schema_privilege(to_regnamespace('{SCHEMA}')::oid, 'CREATE'),
+            has_database_privilege(datname, 'CREATE')
+        ) as may_create,
+        to_regnamespace('{SCHEMA}') is null as fresh, current_user as role, datname as database
+    from pg_database where datname = current_database()
+""")
 
 
 class SchemaOutdated(QueueUnavailable):
@@ -35,13 +49,14 @@ class SchemaOutdated(QueueUnavailable):
 def migrate(url: str, *, to: str = HEAD) -> None:
     """Upgrade the schema to this revision; waits for other processes that migrate. Nothing to do where it is there.
 
-    SchemaOutdated where the schema is that of a newer version, QueueUnavailable.
+    SchemaOutdated where the schema is that of a newer version, DatabaseRefused, DatabaseUnavailable.
     """
-    with unavailable():
-        engine = create_engine(
-            _sqlalchemy_url(url), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}
-        )
+    try:
+        engine = create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: connect_now(url))
         with engine.connect() as connection:
+            facts = connection.execute(_FACTS).one()
+            _require_fit(facts, creates=False)
+            connection.commit()
             connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
             connection.commit()
             try:
@@ -49,14 +64,31 @@ def migrate(url: str, *, to: str = HEAD) -> None:
                 if current and current not in REVISIONS:
                     raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
                 if current != to:
-                    connection.execute(text(f"create schema if not exists {SCHEMA}"))
+                    _require_fit(facts, creates=True)
+                    if not connection.scalar(_HAS_SCHEMA):  # creating it needs a right that its owner may lack
+                        connection.execute(text(f"create schema if not exists {SCHEMA}"))
                     connection.commit()
                     _upgrade(connection, to)
                     connection.commit()
             finally:
-                connection.rollback()
-                connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-                connection.commit()
+                if not connection.invalidated:
+                    connection.rollback()
+                    connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+                    connection.commit()
+    except (psycopg.Error, DBAPIError, OSError) as error:
+        if not is_outage(error) and not is_refusal(error):
+            raise
+        raise outage_of(error) from error
+
+
+def _require_fit(facts: Row[Any], *, creates: bool) -> None:
+    """Raise DatabaseRefused where the role must change the schema and may not, DatabaseUnavailable while it is
+    read-only. A role that may only use the schema can run a service on one that is up to date."""
+    if creates and not facts.may_create:
+        place = f"database {facts.database!r}" if facts.fresh else f"schema {SCHEMA!r}"
+        raise DatabaseRefused(f"the role {facts.role!r} has no CREATE right on the {place}; grant it")
+    if facts.read_only:
+        raise DatabaseUnavailable("it is read-only (a standby, or default_transaction_read_only is on)")
 
 
 def known_revision(revision: str) -> bool:
@@ -80,6 +112,11 @@ class PostgresDatabaseStatus:
 
     async def ping(self) -> None:
         await self._database.ping()
+
+    async def require_fit(self) -> None:
+        async with self._database.begin() as connection:
+            facts = (await connection.execute(_FACTS)).one()
+        _require_fit(facts, creates=facts.fresh)
 
     async def require_current_schema(self) -> None:
         await require_current_schema(self._database)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections import defaultdict
 from datetime import timedelta
 from types import TracebackType
@@ -17,14 +18,17 @@ from uuid import UUID
 import psycopg
 
 from ...core.domain.errors import QueueUnavailable
+from .connection import BoundedConnection
 from .database import Database
+from .outages import reason_of
 
 _log = logging.getLogger("photochanger.signals")
 
 WORK_CHANNEL = "photochanger_work"
 FINALIZED_CHANNEL = "photochanger_finalized"
 _FIRST_PAUSE_SECONDS = 0.1
-_MAX_PAUSE_SECONDS = 5.0
+_MAX_PAUSE_SECONDS = 2.0
+_CHECK_EVERY_SECONDS = 10.0
 
 Topic = UUID | Literal["work", "moved"]
 """What a subscription waits for: the end of a job, new work, or any change."""
@@ -94,16 +98,24 @@ class PostgresJobSignals:
                     pause = _FIRST_PAUSE_SECONDS
                     self._listening.set()
                     self._wake_all()  # for what was missed meanwhile
-                    async for notice in connection.notifies():
-                        self._wake(notice.channel, notice.payload)
+                    while True:
+                        await self._receive(connection)
+                        await connection.execute("select 1")  # a silent connection would stay unnoticed
                 finally:
                     self._listening.clear()
                     with contextlib.suppress(psycopg.Error):
                         await connection.close()
             except (QueueUnavailable, psycopg.Error, OSError) as error:
-                _log.warning("LISTEN connection lost; polling: %s", error)
-            await asyncio.sleep(pause)
+                _log.warning("LISTEN connection lost; polling: %s", reason_of(error))
+            await asyncio.sleep(pause * (1 + random.random() / 4))
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
+
+    async def _receive(self, connection: BoundedConnection) -> None:
+        """Pass on what arrives, for `_CHECK_EVERY_SECONDS`."""
+        limit, connection.reply_within = connection.reply_within, None
+        async for notice in connection.notifies(timeout=_CHECK_EVERY_SECONDS):
+            self._wake(notice.channel, notice.payload)
+        connection.reply_within = limit
 
     def _wake(self, channel: str, payload: str) -> None:
         try:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from ...core.domain.errors import PhotoChangerError, QueueUnavailable
-from .database import CONNECT_TIMEOUT_SECONDS
+from .connection import CONNECT_TIMEOUT_SECONDS
 from .migrate import known_revision, migrate
 from .schema import SCHEMA
 

@@ -27,6 +27,11 @@ class PhotoChangerError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    @property
+    def explanation(self) -> str:
+        """The detail, with what only an operator may read: for commands and logs, not for responses."""
+        return self.detail
+
 
 class ConfigurationError(PhotoChangerError):
     """A configuration value is not valid; `variable` is the name of its environment variable or option."""

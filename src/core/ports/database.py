@@ -13,6 +13,10 @@ class DatabaseStatus(Protocol):
         """Return if the database responds."""
         ...
 
+    async def require_fit(self) -> None:
+        """Return if the database can hold the schema and be written to: encoding, rights, not read-only."""
+        ...
+
     async def require_current_schema(self) -> None:
         """Return if the schema is the one of this version; SchemaOutdated."""
         ...

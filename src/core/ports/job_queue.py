@@ -21,8 +21,8 @@ class JobQueue(Protocol):
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
-        Returns the stored job. Stores nothing and returns an existing job (its id differs from `job.id`), even when the
-        queue is full, where one already does this work:
+        Returns the stored job, also to a repeat with the same id, whose reply was lost. Stores nothing and returns an
+        existing job (its id differs from `job.id`), even when the queue is full, where one already does this work:
         - a job of the same slot with the same idempotency key;
         - a job of the same slot and photo (by checksum) whose client disconnected, while it is live or has succeeded
           and its deadline has not passed. It is no longer abandoned then.
@@ -66,7 +66,7 @@ class JobQueue(Protocol):
 
         With a claim only while its attempt is the newest; without one (deadline, cancel) also while a worker has it.
         Returns False, and changes nothing, where the job is finalized already; True where that was an earlier call
-        with this very result, whose answer was lost. A job that ends without a result loses its idempotency key.
+        with this very outcome, whose answer was lost. A job that ends without a result loses its idempotency key.
         """
         ...
 

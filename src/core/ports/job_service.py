@@ -36,11 +36,15 @@ class JobService(Protocol):
         source: JobSource = JobSource.INGEST,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        received_at: datetime | None = None,
     ) -> Job:
         """Create a job from a received photo, or return the one that already does this work.
 
-        That is a job of the same slot with the same idempotency key, or one of the same photo whose client
-        disconnected. The service owns the photo from here on, and removes it where no job needs it. Raises QueueFull.
+        Its sync window began at `received_at` (None: it begins now). While the queue is unavailable this waits, until
+        the window ends; a lost reply creates no second job.
+        One that does this work has the same slot and idempotency key, or the same photo and a client that disconnected.
+        The service owns the photo from here on, and removes it where no job needs it. Raises QueueFull, and
+        UploadInterrupted where the window has ended already.
         """
         ...
 

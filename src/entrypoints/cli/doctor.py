@@ -10,6 +10,7 @@ import click
 from dishka import AsyncContainer
 
 from ...core.domain.errors import PhotoChangerError
+from ...core.ports.database import DatabaseStatus
 from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
@@ -53,9 +54,11 @@ async def run_checks() -> list[Finding]:
 
 async def _parts(container: AsyncContainer) -> list[Finding]:
     try:
-        checks = (await container.get(Readiness)).checks
+        fit = (await container.get(DatabaseStatus)).require_fit
+        checks = {**(await container.get(Readiness)).checks, "database": fit}
     except (PhotoChangerError, OSError) as error:
-        return [Finding("database", str(error), "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
+        says = error.explanation if isinstance(error, PhotoChangerError) else str(error)
+        return [Finding("database", says, "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _HOW_TO_FIX[part]) for part, check in checks.items()]
     findings += await examination.of_the_machine(container)
     if any(finding.fix for finding in findings if finding.part in ("database", "schema")):
@@ -83,7 +86,7 @@ async def _check(part: str, check: Callable[[], Awaitable[None]], fix: str) -> F
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             await check()
     except PhotoChangerError as error:
-        return Finding(part, error.detail, fix)
+        return Finding(part, error.explanation, fix)
     except TimeoutError:
         return Finding(part, f"no answer within {_TIMEOUT_SECONDS:g} s", fix)
     return Finding(part, "works")

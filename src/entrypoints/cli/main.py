@@ -79,7 +79,7 @@ def main() -> None:
         click.echo(f"photochanger: {error.detail}", err=True)
         sys.exit(2)
     except PhotoChangerError as error:
-        click.echo(f"photochanger: {error.detail}", err=True)
+        click.echo(f"photochanger: {error.explanation}", err=True)
         sys.exit(1)
     except OSError as error:
         click.echo(f"photochanger: {error}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -49,7 +50,7 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
     async with guard.running():
         from ...adapters.telemetry import OpenTelemetry
         from ...core.services.support.concurrency import Supervisor
-        from ..bootstrap import freeze_gc, migrate_database, print_initial_credentials, seed
+        from ..bootstrap import freeze_gc, prepare_database, print_initial_credentials, seed
         from ..container import make_container
         from ..file_limit import raise_file_limit
         from ..metrics.relay import own_output, served, written_to
@@ -60,7 +61,10 @@ async def _work(settings: Settings, guard: ProcessGuard, *, supervised: bool) ->
         container = make_container(settings)
         try:
             if not supervised:
-                await migrate_database(container)
+                stopped = asyncio.Event()
+                guard.on_stop(stopped.set)
+                if not await prepare_database(container, stopped):
+                    return
                 print_initial_credentials(await seed(container))
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 CONNECTION = "photochanger.connection"
@@ -38,6 +39,16 @@ class ClientConnection:
     async def half_closed(self) -> None:
         """Return once the client has shut down its sending side."""
         await self._half_closed.wait()
+
+
+RECEIVED = "photochanger.received"
+"""The extension with the moment, in the event loop's time, at which the first byte of a request arrived."""
+
+
+def age_of(scope: Any) -> timedelta:
+    """How long ago the first byte of the request arrived; zero under a server without the extension."""
+    now = asyncio.get_running_loop().time()
+    return timedelta(seconds=now - scope.get("extensions", {}).get(RECEIVED, now))
 
 
 def connection_of(scope: Any) -> ClientConnection | None:

@@ -113,14 +113,19 @@ class WorkerPool:
 
     async def _take_jobs(self) -> None:
         with self._signals.work() as work:
+            after_outage = False
             while not self._stopping:
                 self._changed.clear()
                 free = self.concurrency - len(self._running)
                 claims: list[Claim] = []
                 if free > 0:
                     try:
+                        if after_outage:  # their leases may have expired: none of them must be acquired again
+                            await self._renew()
                         claims = await self._acquire(free)
+                        after_outage = False
                     except QueueUnavailable as error:
+                        after_outage = True
                         _log.warning("acquiring jobs failed: %s", error.detail)
                         await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
                         continue
@@ -187,19 +192,21 @@ class WorkerPool:
         """Keep the leases of running jobs; cancel the work on those that belong to another worker by now."""
         while True:
             await asyncio.sleep(self._options.lease.total_seconds() / 3)
-            claims = [claim for claim, _ in self._running.values()]
-            if not claims:
-                continue
             try:
-                ours = await self._queue.renew(claims, lease=self._options.lease)
+                await self._renew()
             except QueueUnavailable as error:
                 _log.warning("lease renewal failed: %s", error.detail)
-                continue
-            for claim in claims:
-                running = self._running.get(claim.job.id)
-                if claim.job.id not in ours and running is not None and running[0] is claim:
-                    _log.info("job %s cancelled: its lease was lost", claim.job.id)
-                    running[1].cancel()
+
+    async def _renew(self) -> None:
+        claims = [claim for claim, _ in self._running.values()]
+        if not claims:
+            return
+        ours = await self._queue.renew(claims, lease=self._options.lease)
+        for claim in claims:
+            running = self._running.get(claim.job.id)
+            if claim.job.id not in ours and running is not None and running[0] is claim:
+                _log.info("job %s cancelled: its lease was lost", claim.job.id)
+                running[1].cancel()
 
     async def _finish(self, grace: timedelta) -> None:
         """Wait for the running jobs for `grace`, then cancel and release them."""

@@ -216,18 +216,18 @@ async def test_a_cancelled_job_is_a_409(service: Service) -> None:
     assert answer.json()["code"] == "job_cancelled"
 
 
-async def test_a_queue_that_is_away_is_a_503_with_retry_after(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+async def test_a_queue_that_stays_away_is_a_503_with_retry_after_at_the_end_of_the_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:
         raise QueueUnavailable("The queue cannot be reached.")
 
-    monkeypatch.setattr(await service.opened.container.get(JobQueue), "enqueue", away)
-    answer = await service.ingest()
-    assert answer.status_code == 503
-    assert answer.json()["code"] == "queue_unavailable"
-    assert int(answer.headers["retry-after"]) > 0
-    assert await service.files(MediaKind.PAYLOADS) == []
+    async with serving(tmp_path, sync_response=timedelta(seconds=2)) as service:
+        monkeypatch.setattr(await service.opened.container.get(JobQueue), "enqueue", away)
+        answer = await service.ingest()
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "queue_unavailable"
+        assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_a_media_root_that_cannot_be_written_is_a_503(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class MemoryJobQueue:
         self._audit = audit
 
     async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
+        if (stored := self._db.jobs.get(job.id)) is not None:
+            return stored
         if job.idempotency_key is not None:
             for other in self._db.jobs.values():
                 if (other.slot_id, other.idempotency_key) == (job.slot_id, job.idempotency_key):
@@ -99,7 +101,7 @@ class MemoryJobQueue:
         if job is None:
             return False
         if job.state.finalized:
-            return outcome.result is not None and outcome.result == job.result
+            return job.outcome is outcome or (outcome.result is not None and outcome.result == job.result)
         if claim is not None and self._claimed(claim) is None:
             return False
         self._audit.write(audit)

@@ -151,7 +151,13 @@ ours as (
     union all
     select number from given
     where number not in (select number from done)
-        and result_stem = (select jobs.result_stem from photochanger.jobs where jobs.id = given.id)
+        and (
+            select case
+                when given.result_stem is null then jobs.finalized_at = given.finalized_at and jobs.state = given.state
+                else jobs.result_stem = given.result_stem
+            end
+            from photochanger.jobs where jobs.id = given.id
+        )
 )
 select ours.number from ours left join notified on true
 """

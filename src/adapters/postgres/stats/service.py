@@ -11,7 +11,8 @@ import msgspec
 
 from ....core.domain.job import FailureReason
 from ....core.domain.stats.summary import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
-from ..database import Database, unavailable
+from ..database import Database
+from ..outages import unavailable
 from . import sql
 
 _BUCKETS = [*BUCKET_BOUNDS_MS]

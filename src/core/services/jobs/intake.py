@@ -37,7 +37,7 @@ class PhotoIntake:
 
     async def receive(self, slot: Slot, data: AsyncIterator[bytes]) -> Photo:
         """Store a photo while it arrives and read its header; see `JobService.receive_photo`."""
-        settings = await self._settings.current()
+        settings = await self._settings.last_known()
         return await self._uploads.receive(
             MediaKind.PAYLOADS,
             str(new_id(self._clock.now())),

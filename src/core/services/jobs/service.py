@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from uuid import UUID
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.deadlines import expires_at, fallback_reserve
-from ...domain.errors import JobFinalized, QueueUnavailable
+from ...domain.errors import JobFinalized, JobNotFound, PhotoChangerError, QueueUnavailable, UploadInterrupted
 from ...domain.ids import new_id, new_secret
 from ...domain.job import FailureReason, Job, JobSource, JobSpec
 from ...domain.media import Photo
@@ -21,6 +22,7 @@ from ...ports.job_queue import JobQueue, JobSignals
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.telemetry import Telemetry
 from ..settings.service import SettingsService
+from ..support.availability import UntilAvailable
 from ..support.concurrency import TaskSet
 from ..support.null_telemetry import NULL_TELEMETRY
 from .completion import JobCompletion
@@ -81,16 +83,20 @@ class DefaultJobService:
         source: JobSource = JobSource.INGEST,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        received_at: datetime | None = None,
     ) -> Job:
         try:
-            settings = await self._settings.current()
             now = self._clock.now()
+            settings = await self._settings.last_known()
+            deadline = expires_at(received_at or now, settings.sync_response)
+            if deadline <= now:
+                raise UploadInterrupted(f"The photo took longer than the sync window of {settings.sync_response}.")
             spec = JobSpec(
                 id=new_id(now),
                 slot_id=slot.id,
                 source=source,
                 created_at=now,
-                expires_at=expires_at(now, settings.sync_response),
+                expires_at=deadline,
                 route=slot.route,
                 photo=photo,
                 access_token=new_secret(),
@@ -98,12 +104,38 @@ class DefaultJobService:
                 idempotency_key=idempotency_key,
                 trace=self._telemetry.trace(),
             )
-            job = await self._queue.enqueue(spec, max_active=settings.max_active_jobs)
         except BaseException:
             await self._intake.discard(photo)
             raise
-        if job.id != spec.id:
-            await self._intake.discard(photo)
+        return await self._enqueue(spec, max_active=settings.max_active_jobs)
+
+    async def _enqueue(self, spec: JobSpec, *, max_active: int) -> Job:
+        """Enqueue, again and again by the same id while the queue is unavailable.
+
+        The photo is removed where it is certain that no job owns it. Where a reply was lost it is left to the sweeper,
+        which removes what no job has come to own.
+        """
+        lost = False
+
+        async def enqueue() -> Job:
+            nonlocal lost
+            if lost:
+                with contextlib.suppress(JobNotFound):
+                    return await self._jobs.get(spec.id)
+            try:
+                return await self._queue.enqueue(spec, max_active=max_active)
+            except QueueUnavailable:
+                lost = True
+                raise
+
+        try:
+            job = await UntilAvailable(self._clock, spec.expires_at)(enqueue)
+        except PhotoChangerError:
+            if not lost:
+                await self._intake.discard(spec.photo)
+            raise
+        if job.id != spec.id and not lost:
+            await self._intake.discard(spec.photo)
         return job
 
     async def submit(
@@ -115,9 +147,12 @@ class DefaultJobService:
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
+        received_at = self._clock.now()
         slot = await self.admit(slot_id)
         photo = await self.receive_photo(slot, data)
-        return await self.create(slot, photo, source=source, metadata=metadata, idempotency_key=idempotency_key)
+        return await self.create(
+            slot, photo, source=source, metadata=metadata, idempotency_key=idempotency_key, received_at=received_at
+        )
 
     async def get(self, job_id: UUID) -> Job:
         return await self._jobs.get(job_id)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 import traceback
 
-from ...domain.errors import ImageTooLarge, InvalidSettings, StorageUnavailable, UndecodableImage, UnsupportedMediaType
+from ...domain.errors import (
+    ImageTooLarge,
+    InvalidSettings,
+    QueueUnavailable,
+    StorageUnavailable,
+    UndecodableImage,
+    UnsupportedMediaType,
+)
 from ...domain.media import StoredPicture
 from ...domain.outside_text import cut_json
 from ...ports.provider import (
@@ -37,13 +44,14 @@ class Crashed(Unavailable):
 
 
 async def make_picture(provider: Provider, request: ProviderRequest, inputs: JobInputs) -> RoutePicture:
-    """Call the provider and store its picture. Raises ProviderError and StorageUnavailable, whatever goes wrong."""
+    """Call the provider and store its picture. Raises ProviderError, StorageUnavailable, and
+    QueueUnavailable where its key cannot be read, whatever goes wrong."""
     try:
         result = await _process(provider, request)
         picture = await _store(result, inputs)
     except InvalidSettings as error:
         raise Rejected(error.detail) from error
-    except (ProviderError, StorageUnavailable):
+    except (ProviderError, StorageUnavailable, QueueUnavailable):
         raise
     except Exception as error:
         # A fault of a provider must not cost the guest the other entries of the route. The text of the error may hold

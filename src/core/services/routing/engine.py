@@ -27,6 +27,7 @@ from ...ports.job_queue import JobQueue
 from ...ports.provider import ProviderError, ProviderRequest, Retryable
 from ...ports.telemetry import Span, Telemetry
 from ..providers.registry import ProviderRegistry
+from ..support.availability import UntilAvailable
 from ..support.concurrency import TaskSet, cancel_and_wait, race
 from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import TooSlow, make_picture
@@ -252,7 +253,12 @@ class _Execution:
         return self._duration(state) >= (pace.p90 if pace else self._window / 2)
 
     async def _make_picture(self, state: EntryState) -> RoutePicture:
-        return await make_picture(state.provider, await self._request(state), self._inputs)
+        """Make the request and send it, once the database has what they need: an outage is no failure of an entry."""
+
+        async def make() -> RoutePicture:
+            return await make_picture(state.provider, await self._request(state), self._inputs)
+
+        return await UntilAvailable(self._clock, self._until(state), outlasts=True)(make)
 
     async def _request(self, state: EntryState) -> ProviderRequest:
         job, entry, operation = self._job, state.entry, state.operation

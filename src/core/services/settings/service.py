@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -54,6 +55,15 @@ class SettingsService:
     async def current(self) -> AppSettings:
         """The settings, at most a second old; QueueUnavailable."""
         return (await self._snapshot.get()).settings
+
+    async def last_known(self) -> AppSettings:
+        """The settings, during an outage of the database those that were last read; QueueUnavailable before that."""
+        return (await self._snapshot.last_known()).settings
+
+    @property
+    def sync_window(self) -> timedelta:
+        """The sync window as it was last read, without waiting for the database."""
+        return (self._snapshot.last.settings if self._snapshot.last is not None else self._defaults).sync_response
 
     async def ingest_password(self) -> StoredPassword | None:
         """The ingest password's stored form, at most a second old; QueueUnavailable."""

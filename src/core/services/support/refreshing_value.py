@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from ...domain.errors import PhotoChangerError
+from ...domain.errors import PhotoChangerError, QueueUnavailable
 from ...ports.clock import Clock
 from .concurrency import BackgroundTasks
 
 _log = logging.getLogger("photochanger.cache")
 
 MAX_AGE = timedelta(seconds=1)
+
+_MAX_READING = timedelta(seconds=1)
+"""How long a reading is waited for where the last value is good enough."""
 
 _T = TypeVar("_T")
 
@@ -27,6 +30,7 @@ class RefreshingValue(Generic[_T]):
         self._clock = clock
         self._what = what
         self._held: tuple[timedelta, _T] | None = None
+        self._last: _T | None = None
         self._forgotten = 0
         self._reading = asyncio.Lock()
         self._ahead = BackgroundTasks()
@@ -46,6 +50,21 @@ class RefreshingValue(Generic[_T]):
                 return held[1]
             return await self._read_now()
 
+    @property
+    def last(self) -> _T | None:
+        """The value as it was last read, of any age; None before the first reading."""
+        return self._last
+
+    async def last_known(self) -> _T:
+        """The value, or during an outage the last one that was read. Raises what `get` raises where there is none."""
+        if self._last is None or self._fresh() is not None:
+            return await self.get()
+        try:
+            async with self._clock.timeout_at(self._clock.now() + _MAX_READING):
+                return await self.get()
+        except (QueueUnavailable, TimeoutError):
+            return self._last
+
     def forget(self) -> None:
         """Drop the value after a change in this process; a reading that is under way is not kept."""
         self._held = None
@@ -61,7 +80,7 @@ class RefreshingValue(Generic[_T]):
 
     async def _read_now(self) -> _T:
         forgotten = self._forgotten
-        value = await self._read()
+        self._last = value = await self._read()
         if forgotten == self._forgotten:  # else it may be from before the change
             self._held = self._clock.monotonic(), value
         return value

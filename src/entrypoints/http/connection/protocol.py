@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from ....core.domain.connections import ConnectionEnd
-from ..extensions import CONNECTION, ClientConnection
+from ..extensions import CONNECTION, RECEIVED, ClientConnection
 from ..protocol.problems import Problem, problem
 from .answers import closing_answer
 from .discard import Discarding
@@ -60,6 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: float | None = None
         """When the connection is closed unless a request has arrived."""
         self._in_head = False
+        self._received_at = 0.0
         self._heads = 0
         """Heads that have begun."""
         self._head_bytes = 0
@@ -165,6 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        self._received_at = self.loop.time()
         self._heads += 1
         self._parsed_bytes = 0
         if self._running is None and self.cycle is not None:
@@ -191,7 +193,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= self._limits.pipelined:
             self._raise("Too many requests were sent without waiting for responses.")
         scope: Any = self.scope
-        scope.setdefault("extensions", {})[CONNECTION] = self._client
+        scope.setdefault("extensions", {}).update({CONNECTION: self._client, RECEIVED: self._received_at})
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

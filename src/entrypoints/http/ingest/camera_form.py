@@ -12,18 +12,29 @@ from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.services.auth.ingest_password import AuthService
 from ....core.services.media.upload_budget import Upload
+from ....core.services.support.availability import UntilAvailable
 
 
 class CameraForm:
     """The FormReader of an ingest. A wrong password ends it at once, before the photo if it comes first."""
 
-    def __init__(self, slot: Slot, *, upload: Upload, jobs: JobService, store: MediaStore, auth: AuthService) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        *,
+        upload: Upload,
+        jobs: JobService,
+        store: MediaStore,
+        auth: AuthService,
+        available: UntilAvailable,
+    ) -> None:
         self.metadata: dict[str, str] = {}
         self._slot = slot
         self._upload = upload
         self._jobs = jobs
         self._store = store
         self._auth = auth
+        self._available = available
         self._offered: str | None = None
         """The password of the request's header, while it is not known whether it is right."""
 
@@ -78,5 +89,7 @@ class CameraForm:
 
     async def _check(self, password: str) -> None:
         with self._upload.verification():
-            await self._auth.check_ingest_password(password, slot=self._slot, address=self._upload.address)
+            await self._available(
+                lambda: self._auth.check_ingest_password(password, slot=self._slot, address=self._upload.address)
+            )
         await self._upload.authenticate()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from litestar import Request, post
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from ....core.domain.errors import InvalidRequest, PhotoChangerError
+from ....core.domain.errors import InvalidRequest, PhotoChangerError, UploadInterrupted
 from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.job import Job
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
@@ -28,10 +28,12 @@ from ....core.ports.telemetry import Telemetry
 from ....core.services.auth.ingest_password import AuthService
 from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
+from ....core.services.support.availability import UntilAvailable
 from ... import logging_setup as logs
 from ...config import Settings
 from ...log_limit import BY_STRANGER
 from ..auth.access import PublicAccess, address_of
+from ..extensions import age_of
 from ..protocol.body import ClientGone
 from ..protocol.disconnect import wait_for
 from ..protocol.job_response import accepted_response, final_response
@@ -40,10 +42,14 @@ from ..protocol.multipart import announced_bytes, observer_of, read_form
 from ..protocol.problems import STATUS
 from .camera_form import CameraForm
 from .credentials import offered_password
+from .early_body import EarlyBody
 
 _log = logging.getLogger("photochanger.http")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_UPLOAD_SLACK = timedelta(seconds=0.5)
+"""What waits for the database while a form is read ends before the form itself."""
+
 _WITHOUT_PICTURE = (IngestOutcome.REFUSED, IngestOutcome.UNAVAILABLE, IngestOutcome.GONE)
 
 
@@ -64,21 +70,25 @@ async def ingest(
     telemetry: FromDishka[Telemetry],
 ) -> ASGIApp:
     """Receive a photo and respond with its picture, a promise of it (202), or a problem."""
-    with _measured(clock, telemetry) as measured:
+    with _measured(clock, telemetry) as measured, EarlyBody(request.receive) as body:
         key = _idempotency_key(request)
         preference = _Preference(request.headers.getall("prefer", []))
         address = address_of(request)
-        slot = await jobs.admit(slot_id)
+        received_at = clock.now() - age_of(request.scope)
+        # One limit for everything that this request waits for: the database, its own upload, its place in the queue.
+        available = UntilAvailable(clock, received_at + settings.sync_window)
+        slot = await body.during(available(lambda: jobs.admit(slot_id)))
         logs.slot_id.set(slot.id)
-        await auth.expect(slot)
-        max_bytes = (await settings.current()).max_upload_bytes
+        await body.during(available(lambda: auth.expect(slot)))
+        max_bytes = (await body.during(available(settings.last_known))).max_upload_bytes
         async with budget.upload(address, size_bytes=announced_bytes(request, max_bytes)) as upload:
-            form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth)
+            form = CameraForm(slot, upload=upload, jobs=jobs, store=store, auth=auth, available=available)
             if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)
-            photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes)
-        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key)
+            async with _within_window(clock, available.until):
+                photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes, receive=body.receive)
+        job = await jobs.create(slot, photo, metadata=form.metadata, idempotency_key=key, received_at=received_at)
         logs.job_id.set(str(job.id))
         job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, until=preference.until(job))
         measured.outcome = ingest_outcome(job)
@@ -107,6 +117,19 @@ def _measured(clock: Clock, telemetry: Telemetry) -> Iterator[_Measured]:
         telemetry.answered(logs.slot_id.get(), measured.outcome, took=took)
         strange = {BY_STRANGER: measured.outcome in _WITHOUT_PICTURE, "kind": measured.outcome}
         _log.info("ingest: %s after %.2f s", measured.outcome, took.total_seconds(), extra=strange)
+
+
+@asynccontextmanager
+async def _within_window(clock: Clock, until: datetime) -> AsyncIterator[None]:
+    """Receive an upload in this block; UploadInterrupted where it is slower than the sync window."""
+    limit = clock.timeout_at(until + _UPLOAD_SLACK)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if clock.now() < until:
+            raise
+        raise UploadInterrupted("The photo did not arrive completely within the sync window.") from None
 
 
 def _outcome_of(error: BaseException) -> IngestOutcome:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Request
+from litestar.types import Receive
 
 from ....core.domain.errors import PayloadTooLarge, UploadInterrupted
 
@@ -27,8 +28,8 @@ class BodyChunks:
     too far behind, and ClientGone.
     """
 
-    def __init__(self, request: Request[Any, Any, Any], *, max_bytes: int) -> None:
-        self._receive = request.receive
+    def __init__(self, request: Request[Any, Any, Any], *, max_bytes: int, receive: Receive | None = None) -> None:
+        self._receive = receive or request.receive
         self._max_bytes = max_bytes
         self._received = 0
         self._more = True

@@ -40,7 +40,7 @@ async def wait_for(
     _, waited = await race(jobs.wait(job.id, until=until, known=job), _gone(request, job, queue))
     if waited is not None:
         return waited
-    await queue.abandon(job.id)
+    await _abandon(job, queue)
     raise ClientGone
 
 
@@ -50,11 +50,15 @@ async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue) -> N
         ended, _ = await race(disconnected(request.receive), connection.half_closed())
         if ended == 0:
             return
-        try:
-            await queue.abandon(job.id)
-        except QueueUnavailable as error:
-            _log.warning("half-closed connection not noted: %s", error.detail)
+        await _abandon(job, queue)
     await disconnected(request.receive)
+
+
+async def _abandon(job: Job, queue: JobQueue) -> None:
+    try:
+        await queue.abandon(job.id)
+    except QueueUnavailable as error:
+        _log.warning("disconnect of the client of job %s not noted: %s", job.id, error.detail)
 
 
 async def hung_up(scope: Scope, receive: Receive) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from litestar import Request
+from litestar.types import Receive
 
 from ....core.domain.errors import InvalidMultipart, MissingField, UndecodableImage
 from ....core.domain.ingest_request import FILE_FIELDS, is_file_field
@@ -121,15 +122,18 @@ async def read_form(
     room: FileRoom,
     max_file_bytes: int,
     max_field_chars: int = MAX_FIELD_CHARS,
+    receive: Receive | None = None,
 ) -> T:
-    """The form's file as `reader` stored it. File inputs without a file are ignored.
+    """The form's file as `reader` stored it, received by `receive` (None: the request's).
+
+    File inputs without a file are ignored.
 
     Raises InvalidMultipart, MissingField, PayloadTooLarge, UploadInterrupted, ClientGone, and what the reader and the
     room raise.
     """
     observer = observer_of(request)
     boundary = boundary_of(request.headers.get("content-type", ""))
-    chunks = BodyChunks(request, max_bytes=max_file_bytes + FORM_OVERHEAD_BYTES)
+    chunks = BodyChunks(request, max_bytes=max_file_bytes + FORM_OVERHEAD_BYTES, receive=receive)
     events = _events(chunks, boundary)
     files = _Files(reader, observer, room)
     texts = _Texts(max_field_chars)

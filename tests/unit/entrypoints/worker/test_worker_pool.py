@@ -242,6 +242,27 @@ async def test_an_outage_of_the_queue_is_waited_out(monkeypatch: pytest.MonkeyPa
         assert (await world.run(world.jobs.wait(job.id))).state is JobState.SUCCEEDED
 
 
+async def test_leases_that_expired_in_an_outage_are_renewed_before_jobs_are_acquired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "_OUTAGE_PAUSE", timedelta(0))
+    world = World(cloud := ScriptedProvider("cloud", never))
+    await world.slot("cloud")
+    job = await world.submit()
+    async with at_work(world, pool_of(world)):
+        await until(lambda: len(cloud.calls) == 1)
+        world.queue.faults |= dict.fromkeys(("acquire", "renew"), QueueUnavailable("away"))
+        world.queue.calls.clear()
+        await world.submit(picture("the next one"))
+        await until(lambda: "acquire" in world.queue.calls)
+        await world.clock.advance(2 * LEASE)
+        world.queue.calls.clear()
+        world.queue.faults.clear()
+        await until(lambda: len(cloud.calls) == 2)
+        assert world.queue.calls[0] == "renew"
+        assert (await world.records.get(job.id)).attempt == 1
+
+
 async def test_a_pool_can_be_stopped_in_an_outage() -> None:
     world = World()
     world.queue.faults["*"] = QueueUnavailable("away")

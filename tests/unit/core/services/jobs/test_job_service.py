@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from photochanger.core.domain.deadlines import ORPHAN_GRACE
 from photochanger.core.domain.errors import (
     ImageTooLarge,
     QueueFull,
@@ -16,8 +17,9 @@ from photochanger.core.domain.errors import (
     StorageUnavailable,
     UndecodableImage,
     UnsupportedMediaType,
+    UploadInterrupted,
 )
-from photochanger.core.domain.job import JobSource, JobState, LogEvent
+from photochanger.core.domain.job import Job, JobSource, JobSpec, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.provider import Rejected
@@ -133,12 +135,72 @@ async def test_a_full_queue_refuses_and_the_photo_is_removed() -> None:
     assert await world.files() == [str(first.photo.file.key)]
 
 
-async def test_an_unavailable_queue_refuses_and_the_photo_is_removed() -> None:
+async def test_a_queue_that_comes_back_within_the_window_takes_the_photo() -> None:
     world = World()
     await world.slot()
     world.queue.faults["enqueue"] = QueueUnavailable("away")
+    begun = world.clock.now()
+    submitted = asyncio.ensure_future(world.submit())
+    await world.clock.advance(WINDOW / 2)
+    assert not submitted.done()
+    del world.queue.faults["enqueue"]
+    await world.clock.advance(WINDOW / 4)
+    job = await submitted
+    assert job.expires_at == begun + WINDOW
+    assert await world.files() == [str(job.photo.file.key)]
+
+
+async def test_a_queue_that_stays_away_refuses_at_the_end_of_the_window_and_the_sweeper_removes_the_photo() -> None:
+    world = World()
+    await world.slot()
+    world.queue.faults["enqueue"] = QueueUnavailable("away")
+    submitted = asyncio.ensure_future(world.submit())
+    await world.clock.advance(WINDOW - SECOND)
+    assert not submitted.done()
+    await world.clock.advance(SECOND)
     with pytest.raises(QueueUnavailable):
-        await world.submit()
+        await submitted
+    assert len(await world.files()) == 1, "a job may own it: the last reply may have been lost"
+    del world.queue.faults["enqueue"]
+    await world.clock.advance(ORPHAN_GRACE * 2)
+    await world.sweeper.sweep_orphans()
+    assert await world.files() == []
+
+
+async def test_a_job_whose_reply_was_lost_is_found_by_its_id_and_keeps_its_photo() -> None:
+    world = World()
+    await world.slot()
+    enqueue = world.queue.enqueue
+
+    async def executed_without_a_reply(spec: JobSpec, *, max_active: int) -> Job:
+        await enqueue(spec, max_active=max_active)
+        raise QueueUnavailable("the connection was lost")
+
+    world.queue.enqueue = executed_without_a_reply
+    submitted = asyncio.ensure_future(world.submit(idempotency_key="once"))
+    await world.clock.advance(SECOND)
+    job = await submitted
+    assert await world.records.get(job.id) == job
+    assert await world.files() == [str(job.photo.file.key)]
+    world.queue.enqueue = enqueue
+    assert await world.submit(picture("again"), idempotency_key="once") == job
+    assert (await world.queue.depth()).pending == 1
+
+
+async def test_the_window_begins_when_the_photo_began_to_arrive() -> None:
+    world = World()
+    slot = await world.slot()
+    photo = await world.jobs.receive_photo(slot, chunks(picture()))
+    job = await world.jobs.create(slot, photo, received_at=world.clock.now() - WINDOW / 2)
+    assert job.expires_at == world.clock.now() + WINDOW / 2
+
+
+async def test_a_photo_that_arrived_after_its_window_is_refused_and_removed() -> None:
+    world = World()
+    slot = await world.slot()
+    photo = await world.jobs.receive_photo(slot, chunks(picture()))
+    with pytest.raises(UploadInterrupted):
+        await world.jobs.create(slot, photo, received_at=world.clock.now() - WINDOW)
     assert await world.files() == []
 
 

@@ -270,6 +270,18 @@ async def test_an_unavailable_database_costs_no_call() -> None:
     assert len(cloud.calls) == 2
 
 
+async def test_an_outage_that_a_provider_meets_is_waited_for_and_never_its_failure() -> None:
+    away = QueueUnavailable("away")  # as where the key of the provider cannot be read
+    world = World(cloud := ScriptedProvider("cloud", *[away] * 3))
+    await world.slot("cloud")
+    job = await world.submit()
+    assert (await world.work()).provider_id == "cloud"
+    assert len(cloud.calls) == 4
+    assert len(await world.log(job, LogEvent.ATTEMPT)) == 1
+    health = (await world.limits.health())["cloud"]
+    assert (health.calls_today, health.health) == (1, 1.0)
+
+
 async def test_a_first_call_without_limits_is_not_admitted_separately() -> None:
     world = World(ScriptedProvider("cloud", Retryable("busy")))
     await world.slot("cloud")

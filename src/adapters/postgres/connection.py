@@ -1,0 +1,118 @@
+"""Connections that notice a silent database: each reply has a time limit of its own on this side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+
+from .outages import DatabaseRefused, ReplyMissing, outage_of
+
+CONNECT_TIMEOUT_SECONDS = 5
+STATEMENT_TIMEOUT_SECONDS = 8
+"""The server's limit for a statement, below any sync window."""
+
+HOT_STATEMENT_TIMEOUT_SECONDS = 5
+"""The same for the statements that every photo needs, which are repeated while its window lasts."""
+
+_REPLY_MARGIN_SECONDS = 1.0
+"""How much longer than the server's limit this side waits: only a connection that is silent is closed."""
+
+_FIRST_PAUSE_SECONDS = 0.1
+_MAX_PAUSE_SECONDS = 1.0
+
+_Answer = TypeVar("_Answer")
+
+
+class BoundedConnection(psycopg.AsyncConnection[Any]):
+    """A connection whose socket is shut down when a reply takes longer than `reply_within` seconds (None: no limit).
+
+    What has arrived until then is still read. A statement timeout of the server does not help where the network is
+    silent, and the keepalive of TCP does not where only the server hangs.
+    """
+
+    reply_within: float | None = None
+    silent = False
+    """Whether it was closed because a reply was missing."""
+
+    async def wait(self, gen: PQGen[_Answer], *args: Any, **options: Any) -> _Answer:
+        if self.reply_within is None or self.closed:
+            return await super().wait(gen, *args, **options)
+        limit = asyncio.get_running_loop().call_later(self.reply_within, self._give_up)
+        try:
+            return await super().wait(gen, *args, **options)
+        except psycopg.OperationalError as error:
+            if self.silent:
+                raise ReplyMissing(f"no reply within {self.reply_within:g} s") from error
+            raise
+        finally:
+            limit.cancel()
+
+    def _give_up(self) -> None:
+        self.silent = True
+        with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as own:
+            own.shutdown(socket.SHUT_RDWR)
+
+
+class Connector:
+    """Opens connections to one database. After a failure further attempts wait, up to a second: a database that comes
+    back is not met by all of them at once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pause = 0.0
+        self._not_before = 0.0
+
+    async def open(self, *, autocommit: bool, statement_timeout: int = STATEMENT_TIMEOUT_SECONDS) -> BoundedConnection:
+        """A connection whose statements may take that many seconds. DatabaseUnavailable, DatabaseRefused."""
+        loop = asyncio.get_running_loop()
+        if (early := self._not_before - loop.time()) > 0:
+            await asyncio.sleep(early * (1 + random.random() / 4))
+        try:
+            connection = await BoundedConnection.connect(
+                self._url, autocommit=autocommit, **_arguments(statement_timeout)
+            )
+        except (psycopg.Error, OSError) as error:
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE_SECONDS), _MAX_PAUSE_SECONDS)
+            self._not_before = loop.time() + self._pause
+            raise outage_of(error) from error
+        self._pause = self._not_before = 0.0
+        require_encoding(connection)
+        connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
+        return connection
+
+
+def _arguments(statement_timeout: int) -> dict[str, Any]:
+    """The options of a connection of the service; those in the URL of the same name are replaced."""
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": f"photochanger {os.getpid()}",
+        "options": f"-c statement_timeout={statement_timeout * 1000} -c timezone=UTC",
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }
+
+
+def connect_now(url: str, **options: Any) -> psycopg.Connection[Any]:
+    """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused."""
+    try:
+        connection = psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **options)
+    except (psycopg.Error, OSError) as error:
+        raise outage_of(error) from error
+    require_encoding(connection)
+    return connection
+
+
+def require_encoding(connection: psycopg.Connection[Any] | BoundedConnection) -> None:
+    """Raise DatabaseRefused for a database without an encoding: its texts would be bytes."""
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        connection.pgconn.finish()
+        raise DatabaseRefused("it has the encoding SQL_ASCII; create one with encoding 'UTF8'")
