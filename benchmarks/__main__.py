@@ -13,9 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import hostile, ingest, overload, providers, queue, statistics
+from . import calls, hostile, ingest, overload, providers, queue, statistics
 
-_PARTS = ["hostile", "ingest", "overload", "providers", "queue", "statistics"]
+_PARTS = ["calls", "hostile", "ingest", "overload", "providers", "queue", "statistics"]
 
 
 def main() -> None:
@@ -24,6 +24,9 @@ def main() -> None:
     console = Console(width=140)
     figures: dict[str, Any] = {}
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if "calls" in arguments.parts:
+            figures["calls"] = runner.run(calls.measure())
+            _print_calls(console, figures["calls"])
         if "hostile" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["hostile"] = hostile.measure(Path(folder), shots=arguments.shots, only=arguments.scenario)
@@ -67,6 +70,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
+
+
+def _print_calls(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(i) One call of a provider, photo and picture of the same size; memory added by the calls")
+    for column in ("provider", "size MB", "CPU ms", "longest hold of the loop ms", "memory MiB", "first call ms"):
+        table.add_column(column, justify="right")
+    for row in figures["calls"]:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
 
 
 def _print_hostile(console: Console, figures: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The whole service over HTTP with stand-ins of the image services behind it, the official SDKs in between."""
+"""The whole service over HTTP with stand-ins of the image services behind it."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
+from photochanger.adapters.http_client.messages import Answer
+from photochanger.adapters.http_client.picture_json import MAX_JSON_BYTES, PictureJson
 from photochanger.core.domain.accounts import Actor, Identity, Permission
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
@@ -122,6 +125,28 @@ def _identity(text: str) -> Identity:
     )
 
 
+def _json_answers(text: str) -> list[Answer[PictureJson]]:
+    """Answers of services as they are read from the wire: their own shape with long texts in it, and errors."""
+    found = []
+    for status, shape in ((200, _shape), (200, _blocked_shape), (400, _answer), (429, lambda text: [text])):
+        size = SIZE
+        while len(document := json.dumps(shape(text[:size])).encode()) > MAX_JSON_BYTES:
+            size //= 2
+        found.append(Answer(status, dict.fromkeys(_HEADERS, text), PictureJson(document, ())))
+    return found
+
+
+def _shape(text: str) -> dict[str, Any]:
+    parts = [{"text": text, "inlineData": {"mimeType": text, "data": text}}] * 2
+    candidate = {"content": {"parts": parts}, "finishReason": text, "finishMessage": text}
+    about = {"modelVersion": text, "responseId": text, "size": text, "quality": text, "usage": {text: text}}
+    return about | {"candidates": [candidate], "data": [{"b64_json": text}, {"url": text}]}
+
+
+def _blocked_shape(text: str) -> dict[str, Any]:
+    return {"promptFeedback": {"blockReason": text}, "responseId": text}
+
+
 def samples(text: str) -> dict[Any, list[Any]]:
     """Values by the annotation of a parameter."""
     pairs = [(text, text), ("user-agent", text), ("password", text), ("guest", text)]
@@ -173,4 +198,6 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "litestar.connection.base.ASGIConnection[Any, Any, Any, Any]": [ASGIConnection(_scope(text))],
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
+    answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
+    found[answer] = _json_answers(text)
     return dict(found)

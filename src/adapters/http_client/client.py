@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ...core.domain.outside_text import MAX_CHARS, cut
 from ...core.ports.provider import Down
 from ..system_clock import SYSTEM_CLOCK
 from .address_guard import AddressGuard
-from .messages import HttpRequest, HttpResponse
+from .bodies import BodyReader, WholeBody
+from .messages import Answer, HttpRequest, HttpResponse
+from .picture_json import PictureJson, PictureJsonReader
 
 if TYPE_CHECKING:
     from .guarded_transport import GuardedTransport
+
+_T = TypeVar("_T")
 
 _LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,31}://\S+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -40,11 +45,31 @@ class SafeHttpClient:
         Raises Down where the host cannot be reached, breaks off or has not answered whole by `until`; AddressRefused
         where the guard says no; AddressUnusable for an URL that is none; AnswerTooLarge past `max_bytes` of body.
         """
+        return await self._exchange(request, WholeBody(), until=until, max_bytes=lambda status: max_bytes)
+
+    async def exchange_json(
+        self, request: HttpRequest, *, until: datetime, max_bytes: int, max_error_bytes: int
+    ) -> Answer[PictureJson]:
+        """As `exchange`, for an answer that is JSON with pictures in it; they are decoded while they arrive.
+
+        `max_error_bytes` bounds an answer with an error status. Raises JsonUnreadable as well. Whether the answer is
+        JSON is left to the caller.
+        """
+        return await self._exchange(
+            request,
+            PictureJsonReader(),
+            until=until,
+            max_bytes=lambda status: max_bytes if status < 400 else max_error_bytes,
+        )
+
+    async def _exchange(
+        self, request: HttpRequest, body: BodyReader[_T], *, until: datetime, max_bytes: Callable[[int], int]
+    ) -> Answer[_T]:
         left = (until - SYSTEM_CLOCK.now()).total_seconds()
         try:
             async with asyncio.timeout(left):
                 connections = await self._opened()
-                return await connections.exchange(request, seconds=max(left, 0.001), max_bytes=max_bytes)
+                return await connections.exchange(request, body, seconds=max(left, 0.001), max_bytes=max_bytes)
         except TimeoutError as error:
             raise Down("No whole answer came in the time that was left.") from error
 

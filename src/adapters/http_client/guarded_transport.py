@@ -7,23 +7,33 @@ differently a moment later (DNS rebinding) changes nothing. The certificate is s
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import TypeVar
 
 import httpcore2
 import httpx2
 
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
+from .bodies import BodyReader
 from .host_names import normal_url
-from .messages import AddressUnusable, AnswerTooLarge, HttpRequest, HttpResponse
+from .json_body import JsonBody
+from .messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest
+
+_T = TypeVar("_T")
 
 _CONNECT_SECONDS = 5.0
 """Longest time for making a connection: a host that is not there leaves the window to the rest of the route."""
 
 _KEEP_ALIVE_SECONDS = 30.0
 _STANDARD_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "PhotoChanger"}
+
+_logger = logging.getLogger("httpcore2")
+# Below this it logs URLs and headers, and the address of an upload is as good as a key to it.
+_logger.setLevel(max(_logger.level, logging.WARNING))
 
 
 @cache
@@ -43,15 +53,21 @@ class GuardedTransport:
             network_backend=_CheckedNetwork(guard),
         )
 
-    async def exchange(self, request: HttpRequest, *, seconds: float, max_bytes: int) -> HttpResponse:
-        """As SafeHttpClient.exchange; `seconds` bounds each step of it, the caller bounds the whole."""
+    async def exchange(
+        self, request: HttpRequest, body: BodyReader[_T], *, seconds: float, max_bytes: Callable[[int], int]
+    ) -> Answer[_T]:
+        """As SafeHttpClient.exchange; `seconds` bounds each step of it, the caller bounds the whole.
+
+        `max_bytes` is the bound of an answer with this status.
+        """
         outgoing = _encoded(request)
         timeouts = {"connect": min(seconds, _CONNECT_SECONDS), "read": seconds, "write": seconds, "pool": seconds}
         outgoing.extensions = {"timeout": timeouts}
         try:
             response = await self._pool.handle_async_request(outgoing)
             try:
-                return HttpResponse(response.status, _readable(response.headers), await _bounded(response, max_bytes))
+                await _read(response, body, max_bytes(response.status))
+                return Answer(response.status, _readable(response.headers), body.finish())
             finally:
                 await response.aclose()
         except HostUnknown as error:
@@ -67,13 +83,13 @@ class GuardedTransport:
         await self._pool.aclose()
 
 
-async def _bounded(response: httpcore2.Response, max_bytes: int) -> bytes:
-    body = bytearray()
+async def _read(response: httpcore2.Response, body: BodyReader[object], max_bytes: int) -> None:
+    read_bytes = 0
     async for chunk in response.aiter_stream():
-        body += chunk
-        if len(body) > max_bytes:
+        read_bytes += len(chunk)
+        if read_bytes > max_bytes:
             raise AnswerTooLarge(response.status)
-    return bytes(body)
+        body.feed(chunk)
 
 
 def _readable(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -88,11 +104,12 @@ def _encoded(request: HttpRequest) -> httpcore2.Request:
         url = httpx2.URL(normal)
     except httpx2.InvalidURL as error:
         raise AddressUnusable from error
+    length = {"Content-Length": str(request.body.size_bytes)} if isinstance(request.body, JsonBody) else {}
     files = [(upload.field, (upload.filename, upload.data, upload.mime)) for upload in request.uploads]
     encoded = httpx2.Request(
         request.method,
         url,
-        headers={**_STANDARD_HEADERS, **request.headers},
+        headers={**_STANDARD_HEADERS, **length, **request.headers},
         content=request.body,
         data=None if request.fields is None else dict(request.fields),
         files=files or None,

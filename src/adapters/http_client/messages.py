@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from .host_names import normal_url
+from .json_body import JsonBody
+
+_Body = TypeVar("_Body")
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -23,7 +27,7 @@ class Upload(msgspec.Struct, frozen=True):
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent: a body as it stands, or form fields, with files a multipart form.
+    """What is sent: a body as it stands, JSON with pictures, or form fields, with files a multipart form.
 
     Redirects are not followed and cookies are not kept. `url` is http or https.
     """
@@ -33,26 +37,30 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     fields: Mapping[str, str] | None = None
     uploads: tuple[Upload, ...] = ()
-    body: bytes | None = None
+    body: bytes | JsonBody | None = None
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method})"
 
 
-class HttpResponse(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, Generic[_Body], frozen=True):
     """What came back, whole; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: _Body
 
     def __repr__(self) -> str:
-        return f"HttpResponse({self.status}, {len(self.body)} bytes)"
+        return f"Answer({self.status})"
 
     @property
     def content_type(self) -> str:
         """The media type that the answer claims, without parameters; empty where it claims none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+HttpResponse = Answer[bytes]
+"""An answer with its bytes as they are."""
 
 
 class AddressUnusable(Exception):

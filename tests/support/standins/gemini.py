@@ -314,17 +314,17 @@ def _only(value: Any, known: set[str], name: str) -> None:
 
 def _json(request: Received) -> Any:
     try:
-        return _camel(request.json())
+        return in_camel_case(request.json())
     except ValueError:
         raise _Wrong(error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")) from None
 
 
-def _camel(value: Any) -> Any:
+def in_camel_case(value: Any) -> Any:
     """Names in camelCase: the API takes them in snake_case as well (the JSON form of protocol buffers)."""
     if isinstance(value, list):
-        return [_camel(each) for each in value]
+        return [in_camel_case(each) for each in value]
     if isinstance(value, dict):
-        return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): _camel(each) for name, each in value.items()}
+        return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): in_camel_case(each) for name, each in value.items()}
     return value
 
 

@@ -44,7 +44,7 @@ def asked(
 
 
 async def error_of(provider: GeminiProvider, request: ProviderRequest | None = None) -> ProviderError:
-    """What the provider raises; nothing of the SDK may hang on it, for a log would show that too."""
+    """What the provider raises; nothing of the answer may hang on it, for a log would show that too."""
     with pytest.raises(ProviderError) as raised:
         await provider.process(request or asked())
     assert raised.value.__cause__ is None

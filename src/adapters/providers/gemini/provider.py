@@ -1,7 +1,4 @@
-"""The `gemini` provider: photos edited by Google's image models through the Gemini API, with Google's own SDK.
-
-The SDK is loaded at the first call: requests are in `client`, the classification of answers in `errors`.
-"""
+"""The `gemini` provider: photos edited by Google's image models through the Gemini API."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Collection, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -21,6 +18,7 @@ from ....core.domain.media import Picture, PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
+    Down,
     OperationInfo,
     ProviderContext,
     ProviderInfo,
@@ -30,12 +28,11 @@ from ....core.ports.provider import (
 )
 from ....core.services.support.concurrency import BackgroundTasks
 from ..schemas import settings_schema, unknown_operation
-from ..sdk import Connection, diagnosed
-from .settings import DEFAULT_MODEL, EditSettings, IdentitySettings, StyleSettings
-
-if TYPE_CHECKING:
-    from .client import GeminiApi
-
+from ..wire import RemoteService, diagnosed, parsed
+from .answers import Models, generated, require_good
+from .requests import SERVICE_URL, generate, list_models
+from .settings import DEFAULT_MODEL, EditSettings, GeminiPrompt, IdentitySettings, StyleSettings
+from .uploads import delete, upload
 
 INLINE_REQUEST_BYTES = 20_000_000
 """Maximum size of a request including its pictures as base64 (Gemini API, "Image understanding": 20 MB)."""
@@ -52,6 +49,7 @@ _NEEDS = PictureNeeds(
 )
 _STYLE_ROLE = "style"
 _FACE_ROLE = "face"
+_MODEL_PAGES = 10
 _CLOSING_TIME = timedelta(seconds=5)
 
 _log = logging.getLogger("photochanger.providers.gemini")
@@ -91,7 +89,7 @@ class GeminiProvider:
     """The Gemini provider; each call is one request."""
 
     def __init__(self, context: ProviderContext) -> None:
-        self._connection: Connection[GeminiApi] = Connection(context, module=".gemini.client", service="Gemini")
+        self._service = RemoteService(context, name="Gemini", url=SERVICE_URL)
         self._deletions = BackgroundTasks()
 
     @property
@@ -111,27 +109,23 @@ class GeminiProvider:
         in the background. The service deletes forgotten files itself after 48 hours.
         """
         settings, pictures = _parse(request)
-        api = await self._connection.api(until=request.until)
-        to_upload = _beyond_inline(settings.prompt, pictures)
-        names = {position: f"pc-{uuid4().hex}" for position in to_upload}
+        service, until = self._service, request.until
+        key = await service.key(until=until)
+        names = {position: f"pc-{uuid4().hex}" for position in _beyond_inline(settings.prompt, pictures)}
         try:
             uris = {
-                position: await api.upload(pictures[position], name, until=request.until)
+                position: await upload(service, key, pictures[position], name, until=until)
                 for position, name in names.items()
             }
-            return await api.generate(settings, pictures, uris, until=request.until)
+            asked = generate(service.url, key, settings, pictures, uris, until=until)
+            return generated(await service.ask(asked, until=until), model=settings.model, secret=key)
         finally:
             for name in names.values():
-                self._delete_in_background(api.delete(name))
+                self._delete_in_background(delete(service, key, name))
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
         """See Provider.diagnose; requests the list of models, within 10 s."""
-
-        async def models(until: datetime) -> Collection[str]:
-            api = await self._connection.api(until=until)
-            return await api.models(until=until)
-
-        return await diagnosed(models, used, provider_id=_INFO.id, default_model=DEFAULT_MODEL)
+        return await diagnosed(self._models, used, provider_id=_INFO.id, default_model=DEFAULT_MODEL)
 
     async def close(self) -> None:
         """Give deletions that are under way a few seconds, then close the connections."""
@@ -139,7 +133,24 @@ class GeminiProvider:
             async with asyncio.timeout(_CLOSING_TIME.total_seconds()):
                 await self._deletions.close()
         await self._deletions.cancel()
-        await self._connection.close()
+        await self._service.close()
+
+    async def _models(self, until: datetime) -> Collection[str]:
+        """The names of the models, each with and without `models/`; at most 10 pages."""
+        key = await self._service.key(until=until)
+        names: set[str] = set()
+        page: str | None = None
+        for _ in range(_MODEL_PAGES):
+            answer = await self._service.ask(list_models(self._service.url, key, page=page), until=until)
+            require_good(answer, secret=key)
+            models = parsed(answer, Models, service="Gemini")
+            names |= {model.name for model in models.models or [] if model.name}
+            page = models.next_page_token
+            if not page:
+                break
+        if not names:
+            raise Down("Gemini answered with an empty list of models.")
+        return names | {name.removeprefix("models/") for name in names}
 
     def _delete_in_background(self, deletion: Coroutine[Any, Any, str | None]) -> None:
         async def delete() -> None:
@@ -149,7 +160,7 @@ class GeminiProvider:
         self._deletions.start(delete(), name="deletion of a picture at Gemini")
 
 
-def _parse(request: ProviderRequest) -> tuple[EditSettings | StyleSettings | IdentitySettings, list[Picture]]:
+def _parse(request: ProviderRequest) -> tuple[GeminiPrompt, list[Picture]]:
     """The settings, and the pictures in the order in which the model sees them."""
     operation = _OPERATIONS.get(request.operation_id)
     if operation is None:

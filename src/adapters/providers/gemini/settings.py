@@ -97,3 +97,7 @@ class IdentitySettings(GeminiSettings, frozen=True, kw_only=True, forbid_unknown
         "recognize the guest at once, but keep the pose, clothing, lighting and surroundings of the second image. "
         "Change nothing else of the scene. Answer with the picture only."
     )
+
+
+GeminiPrompt = EditSettings | StyleSettings | IdentitySettings
+"""The settings of any operation."""

@@ -1,13 +1,10 @@
-"""The `openai` provider: photos edited by OpenAI's image models, through the images edit endpoint of its own SDK.
-
-The SDK is loaded at the first call: requests are in `client`, the classification of answers in `errors`.
-"""
+"""The `openai` provider: photos edited by OpenAI's image models, through the images edit endpoint of its API."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.field_errors import FieldError, FieldErrorCode
@@ -15,6 +12,7 @@ from ....core.domain.media import PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields, refuse
 from ....core.ports.provider import (
+    Down,
     OperationInfo,
     ProviderContext,
     ProviderInfo,
@@ -22,13 +20,12 @@ from ....core.ports.provider import (
     ProviderResult,
     Rejected,
 )
+from ..downloads import download
 from ..schemas import settings_schema, unknown_operation
-from ..sdk import Connection, diagnosed
+from ..wire import RemoteService, diagnosed, parsed
+from .answers import Models, edited, require_good
+from .requests import SERVICE_URL, edit, list_models
 from .settings import DEFAULT_MODEL, OpenAISettings
-
-if TYPE_CHECKING:
-    from .client import OpenAIApi
-
 
 _OPERATION = "image_edit"
 _NEEDS = PictureNeeds(
@@ -61,7 +58,7 @@ class OpenAIProvider:
     """The OpenAI provider: the images edit endpoint, one request per call."""
 
     def __init__(self, context: ProviderContext) -> None:
-        self._connection: Connection[OpenAIApi] = Connection(context, module=".openai.client", service="OpenAI")
+        self._service = RemoteService(context, name="OpenAI", url=SERVICE_URL)
 
     @property
     def info(self) -> ProviderInfo:
@@ -77,21 +74,30 @@ class OpenAIProvider:
         except InvalidSettings as error:
             raise Rejected(error.detail) from error
         templates = [picture for _, picture in sorted(request.templates.items())]
-        api = await self._connection.api(until=request.until)
-        return await api.edit(settings, [request.photo, *templates], until=request.until)
+        service, until = self._service, request.until
+        key = await service.key(until=until)
+        answer = await service.ask(edit(service.url, key, settings, [request.photo, *templates]), until=until)
+        picture, remarks = edited(answer, model=settings.model, secret=key)
+        if isinstance(picture, str):
+            picture = await download(service.downloads, picture, until=until)
+        return ProviderResult(picture, remarks)
 
     async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
         """See Provider.diagnose; requests the list of models, within 10 s."""
-
-        async def models(until: datetime) -> Collection[str]:
-            api = await self._connection.api(until=until)
-            return await api.models(until=until)
-
-        return await diagnosed(models, used, provider_id=_INFO.id, default_model=DEFAULT_MODEL)
+        return await diagnosed(self._models, used, provider_id=_INFO.id, default_model=DEFAULT_MODEL)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._connection.close()
+        await self._service.close()
+
+    async def _models(self, until: datetime) -> Collection[str]:
+        key = await self._service.key(until=until)
+        answer = await self._service.ask(list_models(self._service.url, key), until=until)
+        require_good(answer, secret=key)
+        models = frozenset(model.id for model in parsed(answer, Models, service="OpenAI").data)
+        if not models:
+            raise Down("OpenAI answered with an empty list of models.")
+        return models
 
 
 def _checked(operation_id: str, settings: Mapping[str, Any]) -> OpenAISettings:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from photochanger.adapters.http_client.address_guard import AddressGuard
+from photochanger.adapters.http_client.bodies import WholeBody
 from photochanger.adapters.http_client.client import SafeHttpClient, remark
 from photochanger.adapters.http_client.guarded_transport import GuardedTransport
 from photochanger.adapters.http_client.messages import HttpRequest, HttpResponse
@@ -373,7 +374,7 @@ async def test_the_certificate_is_checked_against_the_name_and_not_the_address(c
 
     async def asked(name: str) -> HttpResponse:
         request = HttpRequest(method="GET", url=f"https://{name}:{port}/x.png")
-        return await trusting.exchange(request, seconds=180, max_bytes=10**6)
+        return await trusting.exchange(request, WholeBody(), seconds=180, max_bytes=lambda status: 10**6)
 
     async with server:
         assert (await asked("pictures.example")).body == PICTURE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from email.utils import format_datetime
 
 import pytest
 from google.genai import types
-from photochanger.adapters.providers.gemini.errors import ACCOUNT_DISABLED, BLOCKS, REFUSALS, RETRYABLE_REASONS
+from photochanger.adapters.providers.gemini.answers import ACCOUNT_DISABLED, BLOCKS, REFUSALS, RETRYABLE_REASONS
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.core.ports.provider import (
     Down,
@@ -65,9 +66,40 @@ async def test_of_several_pictures_the_last_that_is_no_thought_counts(
     assert (await provider.process(asked())).data == photos.png(24, 24)
 
 
-async def test_a_thought_alone_is_no_picture(provider: GeminiProvider, standin: GeminiStandIn) -> None:
+async def test_a_draft_counts_where_nothing_else_was_drawn(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     draft = {"mimeType": "image/png", "data": base64.b64encode(photos.png(16, 16)).decode()}
-    standin.script(gemini.content([{"thought": True, "inlineData": draft}]))
+    standin.script(gemini.content([{"thought": True, "inlineData": draft}, {"text": "Done."}]))
+    result = await provider.process(asked())
+    assert result.data == photos.png(16, 16)
+    assert result.remarks["draft"] is True
+
+
+async def test_a_draft_beside_a_refusal_does_not_count(provider: GeminiProvider, standin: GeminiStandIn) -> None:
+    draft = {"mimeType": "image/png", "data": base64.b64encode(photos.png(16, 16)).decode()}
+    standin.script(gemini.content([{"thought": True, "inlineData": draft}], reason="IMAGE_SAFETY"))
+    assert type(await error_of(provider)) is Rejected
+
+
+async def test_a_block_without_a_reason_beside_a_picture_is_ignored(
+    provider: GeminiProvider, standin: GeminiStandIn
+) -> None:
+    answer = json.loads(gemini.drawn().body) | {"promptFeedback": {"blockReason": "BLOCKED_REASON_UNSPECIFIED"}}
+    standin.script(server.json_answer(answer))
+    assert (await provider.process(asked())).data == gemini.PICTURE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        gemini.error(409, "ABORTED", "The operation was aborted."),
+        gemini.error(499, "CANCELLED", "The operation was cancelled."),
+        gemini.error(400, "INVALID_ARGUMENT", "Unable to process input image. Please retry or report."),
+    ],
+)
+async def test_errors_that_pass_by_themselves_are_worth_another_try(
+    provider: GeminiProvider, standin: GeminiStandIn, answer: Answer
+) -> None:
+    standin.script(answer)
     assert type(await error_of(provider)) is Retryable
 
 

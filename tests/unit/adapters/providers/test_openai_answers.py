@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from photochanger.adapters.providers.openai.errors import QUOTA_GONE, REFUSALS
+from photochanger.adapters.providers.openai.answers import QUOTA_GONE, REFUSALS
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.ports.provider import (
@@ -25,11 +25,18 @@ from tests.support.standins import openai, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.openai import KEY, OpenAIStandIn
 from tests.support.standins.openai_calls import EDIT, asked, error_of
-from tests.support.standins.server import Answer, Behaviour
+from tests.support.standins.server import Answer, Behaviour, Received
 
 pytestmark = pytest.mark.anyio
 
 FAR = "https://services.example/elsewhere"
+
+
+class PictureHost(server.StandInServer):
+    """Where a gateway keeps its pictures."""
+
+    def answer(self, request: Received) -> Answer:
+        return Answer(200, openai.PICTURE, {"Content-Type": "image/jpeg"})
 
 
 @pytest.fixture
@@ -60,6 +67,34 @@ async def test_remarks_tell_model_size_and_tokens(provider: OpenAIProvider) -> N
     }
 
 
+@pytest.mark.parametrize("field", ["b64_json", "url"])
+async def test_a_picture_in_a_data_uri_is_taken(provider: OpenAIProvider, standin: OpenAIStandIn, field: str) -> None:
+    encoded = base64.b64encode(openai.PICTURE).decode()
+    standin.script(openai.data([{field: f"data:image/jpeg;base64,{encoded}"}]))
+    assert (await provider.process(asked())).data == openai.PICTURE
+
+
+async def test_a_picture_at_an_address_is_fetched_without_the_key(
+    context: FixedContext, standin: OpenAIStandIn
+) -> None:
+    async with PictureHost() as host:
+        context.private_hosts = (host.url.removeprefix("http://"),)
+        provider = OpenAIProvider(context)
+        standin.script(openai.data([{"url": f"{host.url}/made.jpg"}]))
+        assert (await provider.process(asked())).data == openai.PICTURE
+        (fetched,) = host.received
+        assert KEY not in repr(fetched.headers)
+        await provider.close()
+
+
+async def test_a_picture_at_a_private_address_is_not_fetched(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
+    async with PictureHost() as host:
+        standin.script(openai.data([{"url": f"{host.url}/made.jpg"}]))
+        with pytest.raises(Unavailable):
+            await provider.process(asked())
+        assert host.received == []
+
+
 async def test_remarks_leave_out_what_is_not_there(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
     image = {"b64_json": base64.b64encode(openai.PICTURE).decode()}
     standin.script(server.json_answer({"data": [image], "size": 7, "quality": None}))
@@ -79,7 +114,6 @@ async def test_remarks_leave_out_what_is_not_there(provider: OpenAIProvider, sta
         openai.data([{"b64_json": "AAAAA"}]),
         openai.data([{"b64_json": 17}]),
         openai.data([{"b64_json": "Ωμέγα"}]),
-        openai.data([{"url": FAR}]),
         openai.data("words"),  # type: ignore[arg-type]
         server.json_answer({"created": 1, "data": ["words"]}),
         server.json_answer({}),
@@ -218,6 +252,8 @@ async def test_a_safety_message_without_a_code_is_a_refusal_too(
         (openai.error(403, f"Project {KEY[:20]} is archived.", code="project_archived"), NotConfigured),
         (openai.error(404, "Invalid URL (POST /v1/images/edits)"), Unavailable),
         (openai.error(409, "The resource is locked."), Retryable),
+        (openai.error(499, "The request was cancelled."), Retryable),
+        (openai.error(400, "Unable to process input image, please retry."), Retryable),
         (Answer(307, b"", {"Location": FAR}), Unavailable),
     ],
 )

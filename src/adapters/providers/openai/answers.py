@@ -1,18 +1,22 @@
-"""Classification of the error answers of OpenAI's API.
+"""What the answers of OpenAI's API mean: pictures, refusals, errors and limits.
 
 Facts are from OpenAI's API documentation ("Error codes", "Rate limits") and its guide to image generation.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from msgspec import Struct
+
 from ....core.domain.outside_text import MAX_CHARS, word
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
+from ...http_client.picture_json import is_long
 from ...http_client.retry_after import retry_after
-from ..sdk import duration, scrubbed
+from ..wire import JsonAnswer, decoded, duration, parsed, scrubbed
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 """Codes of answers that the safety system blocked."""
@@ -20,7 +24,77 @@ REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 QUOTA_GONE = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 """Codes of an account without credit; they come with status 400, 403 or 429."""
 
+_PASSING = frozenset({409, 499})
+"""Client-error statuses that pass by themselves."""
+
+_RETRY_WORDS = re.compile(r"please retry|try again", re.IGNORECASE)
+
 _LIMITED = ("requests", "tokens", "images")
+
+
+class Image(Struct, frozen=True):
+    """One picture: in base64, or (compatible gateways) at an address, which may be a data URI."""
+
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class Edited(Struct, frozen=True):
+    """The answer of the images edit endpoint, as far as it matters here."""
+
+    data: list[Image] | None = None
+    size: Any = None
+    quality: Any = None
+    usage: Any = None
+
+
+class Model(Struct, frozen=True):
+    """A model of the service."""
+
+    id: str
+
+
+class Models(Struct, frozen=True):
+    """The list of models."""
+
+    data: list[Model]
+
+
+def edited(answer: JsonAnswer, *, model: str, secret: str) -> tuple[bytes | str, dict[str, Any]]:
+    """Return the picture of an answer, or its address, and remarks; raise what its absence means."""
+    require_good(answer, model=model, secret=secret)
+    if not isinstance(decoded(answer), dict):
+        raise Down("OpenAI answered with something other than its API's answer.")
+    response = parsed(answer, Edited, service="OpenAI")
+    for image in response.data or []:
+        for text in (image.b64_json, image.url):
+            if text and (picture := answer.body.picture(text)):
+                return picture, _remarks(answer, response, model=model, secret=secret)
+        if image.url and not is_long(image.url):
+            return image.url, _remarks(answer, response, model=model, secret=secret)
+    raise Retryable("OpenAI answered without a picture.")
+
+
+def require_good(answer: JsonAnswer, *, model: str | None = None, secret: str) -> None:
+    """Raise what an answer with an error status means; `model` is the one requested."""
+    if answer.status == 200:
+        return
+    body = decoded(answer)
+    error = body.get("error", body) if isinstance(body, dict) else body
+    raise error_from_status(answer.status, error, answer.headers, model=model, secret=secret)
+
+
+def _remarks(answer: JsonAnswer, response: Edited, *, model: str, secret: str) -> dict[str, Any]:
+    usage = response.usage if isinstance(response.usage, dict) else {}
+    counts = {name: usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")}
+    remarks: dict[str, Any] = {
+        "model": scrubbed(model, secret=secret),
+        "size": scrubbed(response.size, secret=secret),
+        "quality": scrubbed(response.quality, secret=secret),
+        "response_id": scrubbed(answer.headers.get("x-request-id"), secret=secret),
+        "usage": {name: count for name, count in counts.items() if isinstance(count, int)},
+    }
+    return {name: value for name, value in remarks.items() if value}
 
 
 def error_from_status(
@@ -48,7 +122,7 @@ def error_from_status(
         return Down(f"OpenAI answered {status} with something other than an error of its API.")
     if status in (401, 403):
         return NotConfigured(f"OpenAI refuses the key ({status}{f' {code}' if code else ''}).")
-    if status == 409:
+    if status in _PASSING or (status == 400 and code not in REFUSALS and _RETRY_WORDS.search(words)):
         return Retryable(message, after=_retry_delay(headers, error))
     if code in REFUSALS or "safety system" in words.lower():
         return Rejected(f"OpenAI refuses: {message}")
