@@ -44,7 +44,7 @@ def measure(folder: Path, *, photos: int) -> dict[str, Any]:
         migrate(url)
         route = Route(entries=(RouteEntry("gemini", "image_edit", {"prompt": "Give it back as it is."}),))
         with process("gemini", {}) as (port, _):
-            settings = {
+            settings: dict[str, Any] = {
                 "database_url": url,
                 "ingest_password": PASSWORD,
                 "workers": str(WORKERS),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 from dishka import AsyncContainer
@@ -37,22 +39,32 @@ def freeze_gc() -> None:
     gc.freeze()
 
 
-async def prepare_database(container: AsyncContainer, stopped: asyncio.Event) -> bool:
-    """Update the schema, once the database can be reached and written to; False if the process is stopped before.
+async def prepare_database(container: AsyncContainer, stopped: asyncio.Event, *, cameras: bool = False) -> bool:
+    """Update the schema and add what is missing, as soon as the database can be reached and written to.
 
+    Prints generated credentials. With `cameras` it also notes their addresses. False if the process is stopped before.
     DatabaseRefused, SchemaOutdated: waiting would not help.
     """
-    ended, _ = await race(_migrate_when_available(container), stopped.wait())
+
+    async def seed_and_print() -> None:
+        print_initial_credentials(await seed(container))
+
+    steps: list[Callable[[], Awaitable[None]]] = [partial(migrate_database, container), seed_and_print]
+    if cameras:
+        steps.append(partial(recognise_cameras, container))
+    ended, _ = await race(_when_available(container, steps), stopped.wait())
     return ended == 0
 
 
-async def _migrate_when_available(container: AsyncContainer) -> None:
+async def _when_available(container: AsyncContainer, steps: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Take the steps, each again while the database is unavailable; it may be lost between two of them."""
     clock = await container.get(Clock)
     log_at = clock.monotonic()
-    while True:
+    left = list(steps)
+    while left:
         try:
-            await migrate_database(container)
-            return
+            await left[0]()
+            left.pop(0)
         except DatabaseRefused:
             raise
         except DatabaseUnavailable as error:

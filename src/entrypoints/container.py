@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -43,8 +42,6 @@ from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, k
 from ..adapters.telemetry import OpenTelemetry
 from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
-from ..core.domain.result_files import PublicBaseUrl
-from ..core.domain.settings import AppSettings
 from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
 from ..core.ports.database import DatabaseStatus
@@ -93,14 +90,14 @@ from ..core.services.jobs.resends import LiveRequests
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
-from ..core.services.media.disk_space import DiskSpace, MinFreeBytes
+from ..core.services.media.disk_space import DiskSpace
 from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
-from ..core.services.media.upload_budget import MaxUnauthenticatedBytes, UploadBudget
-from ..core.services.providers.api_keys import EnvironmentKeys, ProviderKeys
+from ..core.services.media.upload_budget import UploadBudget
+from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
-from ..core.services.routing.engine import Jitter, RouteEngine
+from ..core.services.routing.engine import RouteEngine
 from ..core.services.routing.inputs import JobInputsFactory
 from ..core.services.routing.recorder import AttemptRecorder
 from ..core.services.routing.shared_limits import SharedLimits
@@ -110,11 +107,11 @@ from ..core.services.slots.overview import Overview
 from ..core.services.slots.ready_check import ReadyCheck
 from ..core.services.slots.service import SlotService
 from ..core.services.slots.templates import TemplateService
-from ..core.services.stats.retention import HistoryPeriod, Retention
+from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
 from ..core.services.support.concurrency import Supervisor
 from ..core.services.support.passwords import Passwords
-from ..core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
+from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
 from .builtin_providers import Providers, make_providers, picture_processes
 from .config import Settings
@@ -125,9 +122,10 @@ from .diagnostics.ready_check_report import ReadyCheckStream
 from .http.shutdown import Shutdown
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
-from .process_clock import ProcessClock
+from .options import Options
+from .process.clock import ProcessClock
 from .worker.heartbeat import Heartbeat
-from .worker.pool import PoolOptions, WorkerPool
+from .worker.pool import WorkerPool
 from .worker.worker import Worker
 
 DATABASE = "photochanger"
@@ -245,48 +243,6 @@ class LocalAdapters(Provider):
         catalogue = ProviderRegistry(made.providers, limits=ImageLimits(max_pixels=settings.max_image_pixels))
         yield catalogue
         await catalogue.close()
-
-
-class Options(Provider):
-    """Parts of the settings that single classes take, each by its own type."""
-
-    scope = Scope.APP
-
-    @provide
-    def defaults(self, settings: Settings) -> AppSettings:
-        return settings.defaults
-
-    @provide
-    def environment_keys(self, settings: Settings) -> EnvironmentKeys:
-        return EnvironmentKeys(settings.provider_keys)
-
-    @provide
-    def min_free_bytes(self, settings: Settings) -> MinFreeBytes:
-        return MinFreeBytes(settings.min_free_bytes)
-
-    @provide
-    def max_unauthenticated_bytes(self, settings: Settings) -> MaxUnauthenticatedBytes:
-        return MaxUnauthenticatedBytes(settings.max_unauthenticated_bytes)
-
-    @provide
-    def history(self, settings: Settings) -> HistoryPeriod:
-        return HistoryPeriod(settings.history)
-
-    @provide
-    def public_base_url(self, settings: Settings) -> PublicBaseUrl | None:
-        return None if settings.public_base_url is None else PublicBaseUrl(settings.public_base_url)
-
-    @provide
-    def delivery_options(self, settings: Settings) -> DeliveryOptions:
-        return DeliveryOptions(public_base_url=settings.public_base_url)
-
-    @provide
-    def pool_options(self, settings: Settings) -> PoolOptions:
-        return PoolOptions(concurrency=settings.workers)
-
-    @provide
-    def jitter(self) -> Jitter:
-        return random.random
 
 
 class CoreServices(Provider):

@@ -26,11 +26,10 @@ from ..core.services.jobs.event_stream import EventStream
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.settings.service import SettingsService
 from ..core.services.support.concurrency import Supervisor
-from .bootstrap import freeze_gc, prepare_database, print_initial_credentials, recognise_cameras, seed
+from .bootstrap import freeze_gc, prepare_database
 from .config import Settings
 from .container import make_container
 from .diagnostics.readiness import Readiness, require_any_worker
-from .file_limit import file_limit, raise_file_limit
 from .http.app import create_http_app
 from .http.connection.limits import limits_for
 from .http.connection.places import OWN_ADDRESSES, Places
@@ -39,14 +38,15 @@ from .http.protocol.forwarded import TrustedProxies
 from .http.protocol.hosts import allowed_hosts
 from .http.server import Server, make_server
 from .http.shutdown import Shutdown
-from .memory import give_back_memory
 from .metrics.collector import MetricsCollector
 from .metrics.relay import served
-from .process_clock import kept_clock
-from .process_guard import ProcessGuard
-from .service_manager import ServiceManager
-from .service_stop import ServiceStop
-from .stop_limits import BEYOND_WINDOW, LONGEST_WORK
+from .process.clock import kept_clock
+from .process.file_limit import file_limit, raise_file_limit
+from .process.guard import ProcessGuard
+from .process.memory import give_back_memory
+from .process.service_manager import ServiceManager
+from .process.service_stop import ServiceStop
+from .process.stop_limits import BEYOND_WINDOW, LONGEST_WORK
 from .worker.supervisor import WorkerProcess
 
 _log = logging.getLogger("photochanger.serve")
@@ -88,11 +88,9 @@ class _Service(NamedTuple):
 
 async def _serve(service: _Service, listening: socket.socket) -> None:
     container = service.container
-    if not await prepare_database(container, service.stop.requested):
+    if not await prepare_database(container, service.stop.requested, cameras=True):
         return
     async with kept_clock(container, process="serve", stop=service.stop.requested):
-        print_initial_credentials(await seed(container))
-        await recognise_cameras(container)
         await _run_parts(service, listening)
 
 

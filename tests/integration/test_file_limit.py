@@ -18,7 +18,7 @@ import asyncio
 from datetime import timedelta
 
 import uvloop
-from photochanger.entrypoints.file_limit import attainable_file_limit, file_limit, raise_file_limit
+from photochanger.entrypoints.process.file_limit import attainable_file_limit, file_limit, raise_file_limit
 from photochanger.entrypoints.http.connection.limits import ConnectionLimits
 from photochanger.entrypoints.http.connection.places import Places
 from photochanger.entrypoints.http.server import make_server

@@ -32,11 +32,11 @@ from photochanger.core.services.auth.known_addresses import KnownAddresses
 from photochanger.core.services.maintenance.purge import PurgeService
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.embed.app import PhotoChanger
-from photochanger.entrypoints.file_limit import file_limit
 from photochanger.entrypoints.http.connection.limits import ConnectionLimits, limits_for
 from photochanger.entrypoints.http.connection.places import OWN_ADDRESSES, Places
 from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 from photochanger.entrypoints.http.server import make_server
+from photochanger.entrypoints.process.file_limit import file_limit
 
 from tests.support import photos
 from tests.support.picture_work import InProcess

@@ -48,7 +48,7 @@ async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
     from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import migrate_database
     from ..container import make_container
-    from ..process_clock import set_clock
+    from ..process.clock import set_clock
 
     container = make_container(settings)
     try:

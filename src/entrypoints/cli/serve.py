@@ -10,10 +10,10 @@ import click
 
 from ...core.domain.errors import ConfigurationError
 from ..config import Settings
-from ..memory import give_back_memory, limit_arenas
-from ..process_guard import ProcessGuard
-from ..service_manager import ServiceManager
-from ..stop_limits import HURRY_LIMIT, RELEASE_LIMIT, SERVE_GRACE, WORKER_GRACE
+from ..process.guard import ProcessGuard
+from ..process.memory import give_back_memory, limit_arenas
+from ..process.service_manager import ServiceManager
+from ..process.stop_limits import HURRY_LIMIT, RELEASE_LIMIT, SERVE_GRACE, WORKER_GRACE
 from ..worker.parent import ParentOrders, keep_files_from_children
 from .runtime import configured, run_async
 
@@ -57,11 +57,11 @@ async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | 
         from ...core.ports.clock import Clock
         from ...core.services.jobs.deadlines import JobDeadlines
         from ...core.services.support.concurrency import Supervisor
-        from ..bootstrap import freeze_gc, prepare_database, print_initial_credentials, seed
+        from ..bootstrap import freeze_gc, prepare_database
         from ..container import make_container
-        from ..file_limit import raise_file_limit
         from ..metrics.relay import own_output, served, written_to
-        from ..process_clock import kept_clock
+        from ..process.clock import kept_clock
+        from ..process.file_limit import raise_file_limit
         from ..worker.worker import Worker
 
         raise_file_limit()
@@ -73,7 +73,6 @@ async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | 
                 guard.on_stop(lambda *_: stopped.set())
                 if not await prepare_database(container, stopped):
                     return
-                print_initial_credentials(await seed(container))
             supervisor = await container.get(Supervisor)
             guard.at_forced_end(supervisor.perform_last_acts)
             worker, manager, stopped = await container.get(Worker), ServiceManager(), asyncio.Event()
@@ -137,7 +136,7 @@ def sweep(grace: float) -> None:
 async def _sweep(settings: Settings, grace: timedelta) -> None:
     from ...core.services.maintenance.sweeper import Sweeper
     from ..container import make_container
-    from ..process_clock import set_clock
+    from ..process.clock import set_clock
 
     container = make_container(settings)
     try:

@@ -20,7 +20,7 @@ from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.support.database_clock import ClockOffset, DatabaseClock
 from ..builtin_providers import Providers
 from ..config import Settings
-from ..file_limit import attainable_file_limit
+from ..process.file_limit import attainable_file_limit
 from . import service_checks as service_findings
 from .finding import Finding
 from .provider_checks import configured_findings

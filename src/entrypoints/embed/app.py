@@ -28,7 +28,7 @@ from ...core.services.support.concurrency import Supervisor
 from ..bootstrap import migrate_database, seed_quietly
 from ..config import Settings
 from ..container import make_container
-from ..process_clock import kept_clock
+from ..process.clock import kept_clock
 from ..worker.worker import Worker
 
 _CHUNK_BYTES = 256 * 1024

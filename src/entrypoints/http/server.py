@@ -14,8 +14,8 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from ...core.services.support.concurrency import cancel_and_wait, race
-from ..file_limit import file_limit
-from ..stop_limits import ANSWER_LIMIT, LINGER, LONGEST_WORK
+from ..process.file_limit import file_limit
+from ..process.stop_limits import ANSWER_LIMIT, LINGER, LONGEST_WORK
 from .connection.limits import limits_for
 from .connection.places import PlaceChecks, Places
 from .connection.protocol import BoundedProtocol

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from ..process_guard import ProcessGuard
+from ..process.guard import ProcessGuard
 
 _STDIN = 0
 _MAX_ORDER_BYTES = 4096

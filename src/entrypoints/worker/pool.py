@@ -25,7 +25,7 @@ from ...core.services.jobs.processor import JobProcessor
 from ...core.services.support.concurrency import BackgroundTasks, Supervisor, cancel_and_wait, race
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..logging_setup import correlated
-from ..stop_limits import LONGEST_WORK
+from ..process.stop_limits import LONGEST_WORK
 
 _log = logging.getLogger("photochanger.worker")
 

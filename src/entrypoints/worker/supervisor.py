@@ -18,9 +18,9 @@ from ...core.ports.workers import WorkerRegistry
 from ...core.services.support.concurrency import race
 from ..config import PREFIX, Settings
 from ..diagnostics.readiness import require_worker
-from ..service_manager import VARIABLES
+from ..process.service_manager import VARIABLES
+from ..process.stop_limits import WORKER_KILL_AFTER
 from ..silence import TICK, Silence
-from ..stop_limits import WORKER_KILL_AFTER
 from .parent import stop_order
 
 _log = logging.getLogger("photochanger.serve")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from photochanger.entrypoints import memory
-from photochanger.entrypoints.memory import give_back_memory, limit_arenas
+from photochanger.entrypoints.process import memory
+from photochanger.entrypoints.process.memory import give_back_memory, limit_arenas
 
 pytestmark = pytest.mark.anyio
 

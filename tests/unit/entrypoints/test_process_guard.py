@@ -23,7 +23,7 @@ START = """
 import asyncio, ctypes, logging, os, sys, threading, time
 from datetime import timedelta
 from photochanger.core.domain.errors import ConfigurationError
-from photochanger.entrypoints import process_guard
+from photochanger.entrypoints.process import guard as process_guard
 from photochanger.entrypoints.cli.runtime import run_async
 from photochanger.entrypoints.logging_setup import set_up_logging
 

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from photochanger.entrypoints.service_manager import ServiceManager
+from photochanger.entrypoints.process.service_manager import ServiceManager
 
 
 def received(address: str, manager: ServiceManager) -> list[bytes]:

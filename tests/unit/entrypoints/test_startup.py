@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from dishka import AsyncContainer
 from photochanger import Settings
 from photochanger.adapters.memory import memory_adapters
+from photochanger.adapters.postgres import DatabaseUnavailable
 from photochanger.core.domain.ingest_request import PasswordCheck
 from photochanger.core.ports.accounts import PasswordHasher
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.repositories.settings_repository import SettingsRepository
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.known_addresses import KnownAddresses
+from photochanger.entrypoints import bootstrap
 from photochanger.entrypoints.bootstrap import (
     InitialCredentials,
     print_initial_credentials,
@@ -101,3 +105,25 @@ async def test_a_password_set_at_the_start_is_known_without_its_slow_hash(tmp_pa
         assert stored is not None
         assert stored.digest is not None
         assert (tmp_path / "secret.key").stat().st_mode & 0o077 == 0
+
+
+async def test_a_database_that_is_lost_between_two_steps_of_the_start_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def failing_once(name: str) -> Callable[[AsyncContainer], Awaitable[InitialCredentials]]:
+        async def step(_: AsyncContainer) -> InitialCredentials:
+            steps.append(name)
+            if steps.count(name) == 1:
+                raise DatabaseUnavailable("read-only")
+            return InitialCredentials(None, None)
+
+        return step
+
+    for name in ("migrate_database", "seed", "recognise_cameras"):
+        monkeypatch.setattr(bootstrap, name, failing_once(name))
+    monkeypatch.setattr(bootstrap, "_DATABASE_PAUSE", timedelta(0))
+    async with started(tmp_path) as container:
+        assert await bootstrap.prepare_database(container, asyncio.Event(), cameras=True)
+    assert steps == [name for name in ("migrate_database", "seed", "recognise_cameras") for _ in range(2)]

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import yaml
-from photochanger.entrypoints.process_guard import EXIT_LIMIT
-from photochanger.entrypoints.stop_limits import (
+from photochanger.entrypoints.process.guard import EXIT_LIMIT
+from photochanger.entrypoints.process.stop_limits import (
     ANSWER_LIMIT,
     HURRY_LIMIT,
     LONGEST_WORK,

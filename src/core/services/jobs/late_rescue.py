@@ -19,7 +19,7 @@ from ...ports.media_store import MediaStore
 from ...ports.repositories.job_repository import JobRepository
 from ..media.removal import remove_unused
 from ..media.result_pictures import ResultPictures
-from ..routing.outcome import RoutePicture
+from ..routing.outcome import RoutePicture, picture_of
 from ..settings.service import SettingsService
 from ..support.concurrency import cancel_and_wait, race
 
@@ -132,8 +132,3 @@ async def _first_picture(job: Job, calls: Sequence[asyncio.Future[RoutePicture]]
             error = None if call.cancelled() else call.exception()
             _log.info("no late picture for job %s: %s", job.id, error or "cancelled")
     return None
-
-
-def picture_of(call: asyncio.Future[RoutePicture]) -> RoutePicture | None:
-    """The picture of a call that has ended with one."""
-    return call.result() if call.done() and not call.cancelled() and call.exception() is None else None

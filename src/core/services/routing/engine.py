@@ -26,7 +26,16 @@ from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import StorageFault, TooSlow, make_picture
 from .entry_state import EntryState
 from .inputs import JobInputs
-from .outcome import TOO_LATE, WINDOW_ENDED, CallReport, RouteFailure, RouteOutcome, RoutePicture
+from .outcome import (
+    TOO_LATE,
+    WINDOW_ENDED,
+    CallReport,
+    RouteFailure,
+    RouteOutcome,
+    RoutePicture,
+    picture_of,
+    storage_failure,
+)
 from .recorder import AttemptRecorder
 from .shared_limits import SharedLimits
 
@@ -112,18 +121,18 @@ class _Execution:
         except TimeoutError:
             failure = WINDOW_ENDED
             if (fault := self._inputs.fault) is not None and not self._route.late_rescue:
-                failure = _storage_failure(fault.detail)
+                failure = storage_failure(fault.detail)
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
             failure = RouteFailure(reason=FailureReason.INVALID_PHOTO, code=error.code, detail=error.detail)
         except StorageUnavailable as error:  # the photo could not be read to the end of the window
-            failure = _storage_failure(error.detail)
+            failure = storage_failure(error.detail)
         except BaseException:
             await self._discard_calls()
             self._engine.recorder.record_in_background(self._claim, self._attempts, self._reports)
             raise
         pending: tuple[asyncio.Task[RoutePicture], ...] = ()
         if picture is None and self._route.late_rescue:
-            pending = tuple(call for call in self._calls if not call.done() or _made(call) is not None)
+            pending = tuple(call for call in self._calls if not call.done() or picture_of(call) is not None)
         else:
             await self._discard_calls(but=picture)
         return RouteOutcome(
@@ -319,7 +328,7 @@ class _Execution:
         """Stop the calls that are under way, and remove the pictures of those that made one too late."""
         await cancel_and_wait(*self._calls)
         for call in self._calls:
-            if (made := _made(call)) is not None and made is not but:
+            if (made := picture_of(call)) is not None and made is not but:
                 await self._inputs.discard_picture(made.picture)
 
     def _failed(self, state: EntryState, error: ProviderError) -> None:
@@ -372,7 +381,7 @@ class _Execution:
                 return TOO_LATE
             return RouteFailure(reason=FailureReason.PROVIDER_ERROR, code=code, detail="The route has no entries.")
         if isinstance(last.error, StorageFault):
-            return _storage_failure(last.error.reason)
+            return storage_failure(last.error.reason)
         codes = {state.error.code for state in self._states if state.error is not None}
         return RouteFailure(
             reason=FailureReason.PROVIDER_ERROR,
@@ -390,15 +399,6 @@ class _Execution:
 
     def _budget(self) -> Budget:
         return Budget(self._clock.monotonic(), self._ends_at, self._window)
-
-
-def _storage_failure(detail: str) -> RouteFailure:
-    return RouteFailure(reason=FailureReason.STORAGE_ERROR, code=StorageUnavailable.code, detail=detail)
-
-
-def _made(call: asyncio.Task[RoutePicture]) -> RoutePicture | None:
-    """Return the picture of a call that has ended with one."""
-    return call.result() if call.done() and not call.cancelled() and call.exception() is None else None
 
 
 def _milliseconds(duration: timedelta) -> float:

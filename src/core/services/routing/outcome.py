@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ...domain.errors import StorageUnavailable
 from ...domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, TOO_LATE_DETAIL, FailureReason, LogEntry
 from ...domain.media import StoredPicture
 from ...domain.routing.provider_usage import CallRecord
@@ -34,6 +35,16 @@ class RouteFailure(msgspec.Struct, frozen=True, kw_only=True):
 WINDOW_ENDED = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=SYNC_TIMEOUT_DETAIL)
 TOO_LATE = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=TOO_LATE_DETAIL)
 """The job was begun when no entry could make its picture any more; none was called."""
+
+
+def storage_failure(detail: str) -> RouteFailure:
+    """Return the failure of a route whose photo or picture the media store could not read or write."""
+    return RouteFailure(reason=FailureReason.STORAGE_ERROR, code=StorageUnavailable.code, detail=detail)
+
+
+def picture_of(call: asyncio.Future[RoutePicture]) -> RoutePicture | None:
+    """Return the picture of a call that has ended with one."""
+    return call.result() if call.done() and not call.cancelled() and call.exception() is None else None
 
 
 class CallReport(msgspec.Struct, frozen=True):

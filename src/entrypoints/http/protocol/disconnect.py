@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from datetime import datetime
 from typing import Any
@@ -41,7 +43,7 @@ async def wait_for(
 
     ShuttingDown where the wait is given up; the job continues, and a photo that is sent again joins it.
     A client that shuts down only its sending side is answered. It is noted as well: it looks the same as one that has
-    gone, and may send the photo again. Either is told to `live`.
+    gone, and may send the photo again. `live` notes either.
     """
     if job.state.finalized or (until is not None and until <= clock.now()):
         return job
@@ -49,10 +51,13 @@ async def wait_for(
     _, waited = await race(jobs.wait(job.id, until=until, known=job), left)
     if isinstance(waited, Job):
         return waited
-    await _abandon(job, queue)
+    given_up = waited == (1, None)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_NOTE_SECONDS if given_up else None):
+            await _abandon(job, queue)
     if live is not None:
         live.note_departure()
-    if waited == (1, None):
+    if given_up:
         raise ShuttingDown(SHUTTING_DOWN, job_id=job.id, expires_at=job.expires_at)
     raise ClientGone
 

@@ -18,8 +18,8 @@ from photochanger.adapters.memory.clock import FakeClock
 from photochanger.adapters.telemetry import OpenTelemetry, total
 from photochanger.core.domain.errors import WorkerMissing
 from photochanger.core.domain.worker import WorkerReport
+from photochanger.entrypoints.process.stop_limits import WORKER_KILL_AFTER
 from photochanger.entrypoints.silence import TICK
-from photochanger.entrypoints.stop_limits import WORKER_KILL_AFTER
 from photochanger.entrypoints.worker import supervisor
 from photochanger.entrypoints.worker.supervisor import WorkerProcess
 

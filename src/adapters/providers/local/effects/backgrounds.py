@@ -35,7 +35,7 @@ def work(
 
 
 def _front(photo: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image | None:
-    """1 on what stays, 0 on the surroundings, in memory; None where that cannot be told."""
+    """1 on what stays, 0 on the surroundings, in memory; None where that is not known."""
     people = find_people(photo)
     mask = None if people is None else people.mask
     if settings.mode not in _OTHER_BACKDROP:

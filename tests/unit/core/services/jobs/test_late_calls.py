@@ -148,3 +148,25 @@ async def test_a_picture_that_loses_the_race_with_the_deadline_is_a_late_picture
     second = await booth.world.end(await booth.send(), within=10 * SECOND)
     assert (second.id, second.result is not None) == (first.id, True)
     assert len(booth.provider.calls) == 1
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["", "and the job cannot be read"])
+async def test_work_that_is_cancelled_while_its_end_is_stored_keeps_the_picture_of_the_job(readable: bool) -> None:
+    booth = await opened(5)
+    finalize = booth.world.queue.mark_finalized
+
+    async def finalize_and_lose_the_lease(*args: object, **options: object) -> object:
+        finalized = await finalize(*args, **options)
+        if not readable:
+            booth.world.records.faults["get"] = QueueUnavailable("away")
+        booth.working[0].cancel()
+        return finalized
+
+    booth.world.queue.mark_finalized = finalize_and_lose_the_lease
+    answer = await booth.send()
+    await booth.world.clock.advance(6 * SECOND)
+    await booth.world.clock.advance(LONG)  # the late call is given up
+    booth.world.records.faults.clear()
+    job = await booth.world.end(answer, within=SECOND)
+    assert job.result is not None
+    assert str(job.result.file.key) in await booth.world.files(MediaKind.RESULTS)

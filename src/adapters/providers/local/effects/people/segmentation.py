@@ -20,7 +20,7 @@ _WORTH_IT = 0.8
 
 _WEIGHT_OF_FIGURE, _WEIGHT_OF_CLOSE = 3.0, 8.0
 _EDGE = 24
-"""Over so many pixels of a part (as the network sees it) its weight fades out."""
+"""The width of the border of a part, in pixels as the network sees it, in which its weight fades out."""
 
 
 class _Part(Struct, frozen=True):

@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from ..core.ports.clock import Clock
+from ...core.ports.clock import Clock
 
 _LOOK = timedelta(seconds=10)
 

@@ -10,14 +10,14 @@ from datetime import timedelta
 
 from dishka import AsyncContainer, Provider, Scope, alias, provide
 
-from ..adapters.postgres import Database
-from ..adapters.system_clock import SYSTEM_CLOCK
-from ..adapters.telemetry import OpenTelemetry
-from ..adapters.telemetry.instruments import CLOCK_OFFSET
-from ..core.ports.clock import Clock
-from ..core.ports.database import DatabaseStatus
-from ..core.services.support.concurrency import Supervisor, race
-from ..core.services.support.database_clock import OFFSET_TOLERANCE, ClockOffset, DatabaseClock
+from ...adapters.postgres import Database
+from ...adapters.system_clock import SYSTEM_CLOCK
+from ...adapters.telemetry import OpenTelemetry
+from ...adapters.telemetry.instruments import CLOCK_OFFSET
+from ...core.ports.clock import Clock
+from ...core.ports.database import DatabaseStatus
+from ...core.services.support.concurrency import Supervisor, race
+from ...core.services.support.database_clock import OFFSET_TOLERANCE, ClockOffset, DatabaseClock
 
 _log = logging.getLogger("photochanger.clock")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..core.domain.deadlines import MAX_SYNC_RESPONSE
+from ...core.domain.deadlines import MAX_SYNC_RESPONSE
 
 BEYOND_WINDOW = timedelta(seconds=5)
 """What is running at the stop signal may go on for the sync window and this."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from ..core.ports.clock import Clock
-from ..core.services.support.concurrency import race
+from ...core.ports.clock import Clock
+from ...core.services.support.concurrency import race
 
 
 class ServiceStop:

@@ -16,9 +16,9 @@ from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
-from ..adapters.system_clock import SYSTEM_CLOCK
-from ..core.domain.errors import ConfigurationError
-from .silence import TICK, Silence
+from ...adapters.system_clock import SYSTEM_CLOCK
+from ...core.domain.errors import ConfigurationError
+from ..silence import TICK, Silence
 
 _log = logging.getLogger("photochanger.process")
 
