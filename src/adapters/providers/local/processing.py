@@ -55,7 +55,7 @@ def _without_alpha(image: pyvips.Image) -> pyvips.Image:
 def _encoded(picture: pyvips.Image, output: OutputFormat) -> bytes:
     match output:
         case OutputFormat.JPEG:
-            data = picture.jpegsave_buffer(Q=_JPEG_QUALITY, optimize_coding=True, keep="none")
+            data = picture.jpegsave_buffer(Q=_JPEG_QUALITY, keep="none")
         case OutputFormat.WEBP:
             data = picture.webpsave_buffer(Q=_WEBP_QUALITY, effort=3, keep="none")
         case OutputFormat.PNG:
