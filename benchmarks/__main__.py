@@ -152,7 +152,7 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
 def _print_overload(console: Console, figures: dict[str, Any]) -> None:
     capacity = f"{figures['capacity_per_s'] * 60:.0f}"
     table = Table(
-        title=f"(j) Overload for {figures['seconds']} s: a call takes {figures['call_s']} s, {capacity} a minute"
+        title=f"(l) Overload for {figures['seconds']} s: a call takes {figures['call_s']} s, {capacity} a minute"
     )
     for column in (
         "load",
