@@ -15,17 +15,7 @@ from photochanger.adapters.postgres import EmbeddedServer, migrate
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos
-from tests.support.service import (
-    HANG_SECONDS,
-    PASSWORD,
-    command,
-    environment,
-    eventually,
-    job_states,
-    rows,
-    serving,
-    set_slot,
-)
+from tests.support.service import HANG_SECONDS, command, environment, eventually, job_states, rows, serving, set_slot
 from tests.support.standins.server import Held, hang
 from tests.support.standins.studio import StudioStandIn
 
@@ -231,14 +221,6 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_the_variable(t
         assert run.returncode == 2
         assert f"PHOTOCHANGER_{name}" in run.stderr
         assert len(run.stderr.splitlines()) == 1
-
-
-def test_a_database_that_cannot_be_reached_stops_the_start_with_one_line(tmp_path: Path) -> None:
-    url = f"postgresql://nobody:{PASSWORD}@127.0.0.1:1/none"
-    run = subprocess.run(command("serve"), env=environment(tmp_path, database_url=url), capture_output=True, text=True)
-    assert run.returncode == 1
-    assert len(run.stderr.splitlines()) == 1
-    assert PASSWORD not in run.stderr
 
 
 def test_the_embedded_database_serves_a_newcomer_who_sets_nothing(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ class PictureJsonReader:
         """Read a piece in a few steps, whatever it holds: the patterns do the rest."""
         position, self._held = 0, b""
         while position < len(data):
-            end = _end(_OUTSIDE if self._string is None else _INSIDE, data, position)
+            found = _OUTSIDE.match(data, position) if self._string is None else _INSIDE.match(data, position)
+            assert found is not None  # both patterns match nothing as well
+            end = found.end()
             part = data[position:end]
             if self._string is None:
                 self._document += part
@@ -197,9 +199,3 @@ def _unescaped(text: bytes) -> bytes:
         for escape, plain in _ESCAPES:
             text = text.replace(escape, plain)
     return text
-
-
-def _end(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
-    found = pattern.match(data, position)
-    assert found is not None  # both patterns match nothing as well
-    return found.end()

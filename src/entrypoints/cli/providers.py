@@ -10,7 +10,7 @@ from dishka import AsyncContainer
 
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import PhotoChangerError
-from ...core.domain.routing.provider_usage import ProviderHealth, ProviderLimit
+from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.domain.settings import PROVIDER_BOUNDS
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.settings.service import SettingsService
@@ -155,7 +155,7 @@ def _key_text(key: ListedKey) -> str:
     }[key.state]
 
 
-def _health_text(standing: ProviderHealth | None) -> str:
+def _health_text(standing: Standing | None) -> str:
     if standing is None:
         return "-"
     health = "" if standing.health is None else f"{standing.health:.0%} success\n"

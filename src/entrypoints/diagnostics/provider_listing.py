@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ...core.domain.routing.provider_usage import ProviderHealth, ProviderLimit
+from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.ports.provider import NotConfigured, OperationInfo, Provider
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import KeyState, ProviderKeys
@@ -54,7 +54,7 @@ class ListedProvider(msgspec.Struct, frozen=True, kw_only=True):
     key: ListedKey
     limits: ProviderLimit
     declared: ProviderLimit
-    standing: ProviderHealth | None
+    standing: Standing | None
     needs_public_url: bool
     on_this_machine: bool
     base_url: str | None
@@ -90,7 +90,7 @@ class ProviderListing:
                 key=await self._key(provider, states.get(info.id)),
                 limits=limits.get(info.id, info.limit),
                 declared=info.limit,
-                standing=health.get(info.id),
+                standing=health[info.id].standing if info.id in health else None,
                 needs_public_url=info.needs_public_url,
                 on_this_machine=info.on_this_machine,
                 base_url=self._base_urls.get(info.id),

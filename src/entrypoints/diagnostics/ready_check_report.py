@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from ...core.domain.errors import QueueUnavailable
-from ...core.domain.routing.provider_usage import ProviderHealth, ProviderLimit
+from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.domain.slots.slot import Slot
 from ...core.domain.slots.slot_check import SlotCheck
 from ...core.ports.clock import Clock
@@ -48,7 +48,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     limits: ProviderLimit
     left_this_minute: int | None
     left_today: int | None
-    standing: ProviderHealth | None
+    standing: Standing | None
 
 
 class CheckFinished(msgspec.Struct, frozen=True, kw_only=True):

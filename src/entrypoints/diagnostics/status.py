@@ -101,8 +101,8 @@ def _worker_body(worker: WorkerStatus) -> dict[str, Any]:
 
 
 def _provider_body(id: str, health: ProviderHealth) -> dict[str, Any]:
-    body = {"id": id, **msgspec.structs.asdict(health)}
-    del body["pace"], body["recent_ms"]
+    body = {"id": id, **msgspec.structs.asdict(health.standing)}
+    del body["pace"]
     return body
 
 

@@ -169,7 +169,7 @@ async def test_a_service_that_stops_or_has_no_database_says_so_at_once(
         described(await admin("GET", "/api/events"), 503, "queue_unavailable")
     await feed.close()
     refused = await admin("GET", "/api/events")
-    described(refused, 503, "queue_unavailable")
+    described(refused, 503, "shutting_down")
     assert refused.headers["retry-after"]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from photochanger.adapters.imaging import ChildPool, ForkServer
-from photochanger.adapters.imaging.children import ChildFailed, Content, TaskEnded, pool
+from photochanger.adapters.imaging.children import ChildFailed, Content, TaskEnded, fork_server, pool
 from photochanger.adapters.imaging.children.limits import MIB, TaskLimits
 from photochanger.adapters.imaging.children.pixel_budget import PixelBudget
 from photochanger.core.domain.errors import StorageUnavailable
@@ -294,7 +294,7 @@ async def test_a_pool_that_is_kept_ready_has_a_fresh_child_instead() -> None:
 
 
 async def test_without_an_interpreter_the_error_comes_after_some_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.executable", "/there/is/none")
+    monkeypatch.setattr(fork_server, "_interpreter", lambda: "/there/is/none")
     monkeypatch.setattr(pool, "_START_PAUSES", (0.0, 0.0))
     server = ForkServer([child_work.HERE])
     with pytest.raises(StorageUnavailable, match="No process can be started"):

@@ -161,11 +161,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     recent_ms: dict[str, tuple[int, ...]] = {}
 
 
-class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The health of a provider. `health`: the share of the last calls that made a picture, None before the first.
-
-    `pace` is for people and for patience; `recent_ms`, the durations of the very last calls by operation, for capacity.
-    """
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider does, for people. `health`: the share of the last calls that made a picture, None before the
+    first."""
 
     breaker: Breaker = Breaker.CLOSED
     open_until: datetime | None = None
@@ -173,7 +171,17 @@ class ProviderHealth(msgspec.Struct, frozen=True, kw_only=True):
     calls_last_minute: int = 0
     calls_today: int = 0
     pace: dict[str, LatencyPercentiles] = {}
+
+
+class ProviderHealth(Standing, frozen=True, kw_only=True):
+    """The health of a provider. `recent_ms`: durations of the very last calls by operation, for the capacity."""
+
     recent_ms: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def standing(self) -> Standing:
+        """What people see of it."""
+        return Standing(**{name: getattr(self, name) for name in Standing.__struct_fields__})
 
 
 def admit_call(usage: Usage, limit: ProviderLimit, *, now: datetime, permits_taken: int) -> tuple[Usage, Admission]:

@@ -37,7 +37,7 @@ FIRST_POLL = timedelta(milliseconds=50)
 """Delay of the first read of a waiter that already has the job; a wake-up may have come before it listened."""
 
 _MAX_OVERRUN = timedelta(seconds=1)
-"""How long past the job's deadline a waiter waits for its end to be recorded."""
+"""How long past its deadline a job is waited for to be stored, or to be recorded as ended."""
 
 
 class DefaultJobService:
@@ -134,7 +134,8 @@ class DefaultJobService:
                 raise
 
         try:
-            job = await UntilAvailable(self._clock, spec.expires_at)(enqueue)
+            # A retry may wait for a late call to the end of its window: that is no outage.
+            job = await UntilAvailable(self._clock, spec.expires_at + _MAX_OVERRUN)(enqueue)
         except PhotoChangerError:
             if not lost:
                 await self._intake.discard(spec.photo)

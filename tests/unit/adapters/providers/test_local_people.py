@@ -30,6 +30,7 @@ from photochanger.core.domain.media import Picture
 from photochanger.core.domain.slots.slot import RouteEntry, shipped_slots
 
 from tests.support import people_photos as photos
+from tests.support.picture_work import InProcess
 
 NETWORKS = {
     "face_detection_short_range.tflite": "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
@@ -181,7 +182,7 @@ def test_without_the_extra_no_face_is_blurred_or_recoloured(
 
 
 async def diagnosed(entries: list[RouteEntry]) -> list[str]:
-    provider = LocalProvider(threads=1)
+    provider = LocalProvider(InProcess())
     try:
         return await provider.diagnose(entries)
     finally:
