@@ -83,14 +83,20 @@ async def test_a_cancelled_job_kills_its_work(server: ForkServer, tmp_path: Path
     await stuck.close()
 
 
-async def test_a_block_that_ends_kills_the_work_of_its_jobs(server: ForkServer, tmp_path: Path) -> None:
+async def test_a_block_that_is_cancelled_kills_the_work_of_its_jobs(server: ForkServer, tmp_path: Path) -> None:
     stuck = Stuck(server, tmp_path / "notes", "wait_for_ever", b"60")
     settings = Settings(workers=1, sync_response=timedelta(hours=1))
-    with contextlib.suppress(InterruptedError):
+
+    async def block() -> None:
         async with PhotoChanger.open(settings, adapters={**memory_adapters(), ChildPool: stuck}) as app:
             await app.jobs.submit("slot-001", photos.jpeg(64, 48))
-            child = await stuck.child()
-            raise InterruptedError  # a block that ends by itself gives its jobs a grace
+            await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(block())
+    child = await stuck.child()
+    running.cancel()  # a block that ends by itself gives its jobs a grace
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
     await is_over(stuck, child)
     await stuck.close()
 
