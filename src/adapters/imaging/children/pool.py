@@ -100,7 +100,7 @@ class ChildPool:
         """Have the function `work` ("module:name") called in a child; contents are bytes, or open files.
 
         Cancellation kills the child. Raises TaskEnded, ChildFailed, and StorageUnavailable where no child can be
-        started.
+        started, or the contents cannot be handed over.
         """
         async with self._turns:
             for attempt in range(1, _ATTEMPTS + 1):
@@ -157,7 +157,10 @@ class ChildPool:
                     limit.reschedule(self._ends_at())
 
                 limit.reschedule(self._ends_at())
-                files, sizes = await _sent(child, contents)
+                try:
+                    files, sizes = await _sent(child, contents)
+                except OSError as error:
+                    raise StorageUnavailable("There is no memory to hand a picture over to a process.") from error
                 done, made = await child.perform(Task(work, header, sizes, self._limits), files, claim)
             content = await _answered(done, made)
         except BaseException as error:

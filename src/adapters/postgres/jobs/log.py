@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from ....core.domain.job import JobEvent, JobSource, LogEntry, LogEvent
 from ..database import Database
@@ -37,10 +37,14 @@ class PostgresJobLog:
         await self._appending.call(entries)
 
     async def entries(self, job_id: UUID) -> list[LogEntry]:
+        log = processing_logs.c
+        # An attempt may be noted in the very moment in which the job is ended elsewhere: it still belongs before that.
+        end = select(func.max(log.at)).where(log.job_id == job_id, log.event == LogEvent.FINALIZED).scalar_subquery()
+        at = case((log.event == LogEvent.ATTEMPT, func.least(log.at, end)), else_=log.at).label("at")
         query = (
-            select(processing_logs)
-            .where(processing_logs.c.job_id == job_id)
-            .order_by(processing_logs.c.at, processing_logs.c.event == LogEvent.FINALIZED, processing_logs.c.id)
+            select(log.job_id, at, log.event, log.detail)
+            .where(log.job_id == job_id)
+            .order_by(at, log.event == LogEvent.FINALIZED, log.id)
         )
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()

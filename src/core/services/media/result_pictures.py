@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredFile, StoredPicture, one_chunk
+from ...domain.media import ImageLimits, MediaKey, MediaKind, Picture, StoredFile, StoredPicture, one_chunk
 from ...domain.result_files import result_name
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
@@ -26,7 +26,11 @@ class ResultPictures:
 
         Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """
-        picture = await self._images.normalise(data, limits=limits)
+
+        async def normalise() -> Picture:
+            return await self._images.normalise(data, limits=limits)
+
+        picture = await (retry.run(normalise) if retry is not None else normalise())
         key = MediaKey(MediaKind.RESULTS, result_name(job_id, picture.mime))
 
         async def put() -> StoredFile:
