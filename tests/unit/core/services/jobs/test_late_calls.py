@@ -21,10 +21,14 @@ LATE = picture("late")
 
 
 class Booth:
-    """A slot with late rescue whose provider answers after these durations, and a camera that sends with one key."""
+    """A slot with late rescue whose provider answers after these durations, and a camera that sends with one key.
+
+    `answer` is that of calls that take longer than the window.
+    """
 
     def __init__(self, *seconds: float, answer: bytes | Exception = LATE) -> None:
-        self.provider = ScriptedProvider("cloud", *[self._answer_after(one, answer) for one in seconds])
+        calls = [self._answer_after(one, answer if one * SECOND > WINDOW else LATE) for one in seconds]
+        self.provider = ScriptedProvider("cloud", *calls)
         self.world = World(self.provider)
         self.working: list[asyncio.Task[None]] = []
 
@@ -37,13 +41,13 @@ class Booth:
 
         return call
 
-    async def send(self, *, patience: timedelta | None = None) -> asyncio.Task[Job]:
+    async def send(self, *, key: str = "key", patience: timedelta | None = None) -> asyncio.Task[Job]:
         """Send the photo as the ingest request does: create, wait for the end. A worker is there."""
 
         async def ingest() -> Job:
             slot = await self.world.jobs.admit(SLOT)
             photo = await self.world.jobs.receive_photo(slot, chunks(picture()))
-            job = await self.world.jobs.create(slot, photo, idempotency_key="key", patience=patience)
+            job = await self.world.jobs.create(slot, photo, idempotency_key=key, patience=patience)
             return job if job.state.finalized else await self.world.jobs.wait(job.id, known=job)
 
         task = await self.world.start(ingest())
@@ -85,7 +89,9 @@ async def test_six_tries_of_a_slow_provider_cost_one_picture() -> None:
 
 
 async def test_a_late_call_that_fails_gives_the_retry_a_job_for_the_rest_of_its_window() -> None:
-    booth = await opened(60, answer=Rejected("blocked"))
+    booth = await opened(1, 1, 1, 1, 60, answer=Rejected("blocked"))
+    for number in range(4):  # such calls are usually quick
+        await booth.world.end(await booth.send(key=f"earlier {number}"), within=2 * SECOND)
     first = await booth.world.end(await booth.send(), within=WINDOW)
     second = await booth.send()
     await booth.world.clock.advance(12 * SECOND)  # the call has failed
@@ -94,7 +100,18 @@ async def test_a_late_call_that_fails_gives_the_retry_a_job_for_the_rest_of_its_
     answered = await booth.world.end(second, within=SECOND)
     assert (answered.id == first.id, answered.state) == (False, JobState.SUCCEEDED)
     assert answered.expires_at == first.expires_at + WINDOW
-    assert len(booth.provider.calls) == 2
+    assert len(booth.provider.calls) == 6
+
+
+async def test_a_late_call_that_fails_leads_to_no_call_that_could_not_end_in_time() -> None:
+    booth = await opened(60, answer=Rejected("blocked"))
+    first = await booth.world.end(await booth.send(), within=WINDOW)
+    second = await booth.send()
+    await booth.world.clock.advance(12 * SECOND)
+    await booth.work()
+    answered = await booth.world.end(second, within=SECOND)
+    assert (answered.id == first.id, answered.state) == (False, JobState.TIMED_OUT)
+    assert len(booth.provider.calls) == 1
 
 
 async def test_a_worker_that_stops_gives_the_key_back_at_once() -> None:
@@ -165,8 +182,8 @@ async def test_work_that_is_cancelled_while_its_end_is_stored_keeps_the_picture_
     booth.world.queue.mark_finalized = finalize_and_lose_the_lease
     answer = await booth.send()
     await booth.world.clock.advance(6 * SECOND)
-    await booth.world.clock.advance(LONG)  # the late call is given up
     booth.world.records.faults.clear()
+    await booth.world.clock.advance(2 * SECOND)
     job = await booth.world.end(answer, within=SECOND)
     assert job.result is not None
     assert str(job.result.file.key) in await booth.world.files(MediaKind.RESULTS)
