@@ -11,7 +11,7 @@ from ..core.domain.settings import AppSettings
 from ..core.services.media.disk_space import MinFreeBytes
 from ..core.services.media.upload_budget import MaxUnauthenticatedBytes
 from ..core.services.providers.api_keys import EnvironmentKeys
-from ..core.services.routing.engine import Jitter
+from ..core.services.routing.entry_state import Jitter
 from ..core.services.stats.retention import HistoryPeriod
 from ..core.services.webhooks.delivery import DeliveryOptions
 from .config import Settings

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 from photochanger.core.domain.ids import new_id
-from photochanger.core.domain.job import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState
-from photochanger.core.domain.pagination import Position
+from photochanger.core.domain.job import FailureReason, Job, JobSource, JobState
+from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 from tests.support.queue_steps import LEASE, MANY

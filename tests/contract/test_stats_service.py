@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
-from photochanger.core.domain.job import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState
+from photochanger.core.domain.job import FailureReason, Job, JobSource, JobState
+from photochanger.core.domain.pagination import JobFilter, JobOrder
 from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats.summary import NO_BUCKET, StatsCell, StatsOutcome, bucket_of
 

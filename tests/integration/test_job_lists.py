@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import psycopg
 from photochanger.adapters.postgres.jobs import queries as job_lists
-from photochanger.core.domain.job import FailureReason, JobFilter, JobOrder, JobSource, JobState
-from photochanger.core.domain.pagination import Position
+from photochanger.core.domain.job import FailureReason, JobSource, JobState
+from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
 from sqlalchemy import Select
 from sqlalchemy.dialects import postgresql
 

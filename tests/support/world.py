@@ -54,7 +54,7 @@ from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.core.services.media.result_pictures import ResultPictures
 from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry
-from photochanger.core.services.routing.engine import Jitter
+from photochanger.core.services.routing.entry_state import Jitter
 from photochanger.core.services.settings.service import SettingsService
 from photochanger.core.services.slots.last_request import LastRequestLog
 from photochanger.core.services.slots.ready_check import ReadyCheck

@@ -292,37 +292,6 @@ class JobEvent(msgspec.Struct, frozen=True):
         return None
 
 
-class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Conditions of a list of jobs; those that are None or empty do not apply. `created_to` is exclusive."""
-
-    states: tuple[JobState, ...] = ()
-    slot_id: str | None = None
-    failure_reason: FailureReason | None = None
-    source: JobSource | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-
-    def matches(self, job: Job) -> bool:
-        """Whether all conditions hold for the job."""
-        return (
-            (not self.states or job.state in self.states)
-            and self.slot_id in (None, job.slot_id)
-            and self.failure_reason in (None, job.failure_reason)
-            and self.source in (None, job.source)
-            and (self.created_from is None or job.created_at >= self.created_from)
-            and (self.created_to is None or job.created_at < self.created_to)
-        )
-
-
-class JobOrder(enum.StrEnum):
-    """Order of a list of jobs. Lists by `finalized_at` contain only finalized jobs."""
-
-    NEWEST = "-created_at"
-    OLDEST = "created_at"
-    ENDED_LAST = "-finalized_at"
-    ENDED_FIRST = "finalized_at"
-
-
 class QueueDepth(msgspec.Struct, frozen=True):
     """Number of live jobs, by state and by the provider of their first route entry."""
 

@@ -10,8 +10,8 @@ import click
 
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import JobNotFound, StorageUnavailable
-from ...core.domain.job import Job, JobFilter, JobOrder
-from ...core.domain.pagination import Position
+from ...core.domain.job import Job
+from ...core.domain.pagination import JobFilter, JobOrder, Position
 from ...core.ports.repositories.job_repository import JobRepository
 from ...core.services.jobs.erasure import GuestErasure
 from ..config import Settings

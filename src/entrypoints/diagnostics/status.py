@@ -10,7 +10,8 @@ import msgspec
 from dishka import AsyncContainer
 
 from ...core.domain.errors import StorageUnavailable
-from ...core.domain.job import JobFilter, JobOrder, JobState, QueueDepth
+from ...core.domain.job import JobState, QueueDepth
+from ...core.domain.pagination import JobFilter, JobOrder
 from ...core.domain.routing.provider_usage import ProviderHealth
 from ...core.domain.worker import WorkerStatus
 from ...core.ports.clock import Clock

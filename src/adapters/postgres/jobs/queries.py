@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, exists, false, func, literal_column, not_, select, true, tuple_
 
-from ....core.domain.job import Job, JobFilter, JobOrder, JobSource, JobState, LogEvent
-from ....core.domain.pagination import Page, Position
+from ....core.domain.job import Job, JobSource, JobState, LogEvent
+from ....core.domain.pagination import JobFilter, JobOrder, Page, Position
 from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS

@@ -10,8 +10,8 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import CursorResult, select, update
 
-from ....core.domain.job import Job, JobOrder, JobSource
-from ....core.domain.pagination import Page, Position
+from ....core.domain.job import Job, JobSource
+from ....core.domain.pagination import JobOrder, Page, Position
 from ..database import Database
 from ..schema import jobs
 from . import queries

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ...domain.job import Job, JobFilter, JobOrder
+from ...domain.job import Job
 from ...domain.media import MediaKey
-from ...domain.pagination import Page, Position
+from ...domain.pagination import JobFilter, JobOrder, Page, Position
 from ...domain.slots.slot_health import RecentOutcomes
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from ...domain.deadlines import LATE_RESCUE
 from ...domain.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable, UndecodableImage, UnsupportedMediaType
@@ -24,7 +24,7 @@ from ..support.availability import UntilAvailable
 from ..support.concurrency import TaskSet, cancel_and_wait, race
 from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import StorageFault, TooSlow, make_picture
-from .entry_state import EntryState
+from .entry_state import EntryState, Jitter
 from .inputs import JobInputs
 from .outcome import (
     TOO_LATE,
@@ -49,12 +49,6 @@ _TIMER_SLACK = timedelta(milliseconds=50)
 
 _MAX_REASON_CHARS = 500
 _MAX_REFERENCE_CHARS = 1000
-
-
-class Jitter(Protocol):
-    """Return a random number from 0 to 1."""
-
-    def __call__(self) -> float: ...
 
 
 class RouteEngine:

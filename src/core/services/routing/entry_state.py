@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,12 @@ _BLOCKED = {
     LimitKind.PER_MINUTE: "Provider rate limit of this minute reached.",
     LimitKind.PER_DAY: "Daily provider limit reached.",
 }
+
+
+class Jitter(Protocol):
+    """Return a random number from 0 to 1."""
+
+    def __call__(self) -> float: ...
 
 
 class EntryState:

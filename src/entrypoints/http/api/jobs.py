@@ -17,7 +17,8 @@ from ....core.domain.accounts import Permission
 from ....core.domain.deadlines import remaining
 from ....core.domain.errors import JobNotFound, invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
-from ....core.domain.job import FailureReason, Job, JobFilter, JobOrder, JobSource, JobState, LogEntry
+from ....core.domain.job import FailureReason, Job, JobSource, JobState, LogEntry
+from ....core.domain.pagination import JobFilter, JobOrder
 from ....core.ports.clock import Clock
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
