@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, type[OutputSettings]] = {
 }
 """The operations, with the type of their settings."""
 
-_SURCHARGE_PIXELS = 13_000_000
+SURCHARGE_PIXELS = 13_000_000
 """What the networks and the calculations with numbers of four bytes count as: 260 MB, whatever the size of the photo.
 
 Measured, in private memory: 410 MiB for `oil` on one megapixel, 580 MiB for `cyber` on eleven; a task may have 256 MiB
@@ -97,7 +97,7 @@ def perform(call: Call) -> Answer:
     """Run an operation in a child process."""
     request = _requests.decode(call.header)
     settings = msgspec.msgpack.decode(request.settings, type=SETTINGS[request.operation_id])
-    call.claim(_SURCHARGE_PIXELS + sum(_pixels(facts, settings.max_side) for facts in request.pictures))
+    call.claim(SURCHARGE_PIXELS + sum(_pixels(facts, settings.max_side) for facts in request.pictures))
     pictures = {
         facts.key: Picture(call.content(index), facts.mime, facts.width, facts.height)
         for index, facts in enumerate(request.pictures)

@@ -11,6 +11,7 @@ from uuid import UUID
 import jsonschema
 import pytest
 from photochanger.adapters.providers.local.provider import LocalProvider
+from photochanger.adapters.providers.local.task import SURCHARGE_PIXELS
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
 from photochanger.core.domain.slots.slot import Branded, shipped_slots
@@ -318,4 +319,4 @@ async def test_an_operation_claims_pixels_for_the_photo_and_for_its_effects(max_
     children = InProcess()
     photo = Picture(photos.jpeg(300, 200), "image/jpeg", 3000, 2000)
     await process(LocalProvider(children), "enhance", {"max_side": max_side}, photo)
-    assert children.claimed == [int(pixels)]
+    assert children.claimed == [SURCHARGE_PIXELS + int(pixels)]
