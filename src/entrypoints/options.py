@@ -19,7 +19,7 @@ from .worker.pool import PoolOptions
 
 
 class Options(Provider):
-    """Provides them."""
+    """Provider of options, so that no class takes the whole settings."""
 
     scope = Scope.APP
 
