@@ -21,6 +21,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from photochanger import Settings
 from photochanger.adapters.postgres import EmbeddedServer
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
@@ -57,6 +58,9 @@ class FixedDelayProvider:
             ),
         ),
     )
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Accept any settings."""

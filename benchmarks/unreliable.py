@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.ports.provider import (
@@ -35,6 +36,9 @@ class MoodyProvider:
         self.info = ProviderInfo(id=id, title=id, operations=(operation,))
         self._behaviour = behaviour
         self._chance = random.Random(seed)
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Accept any settings."""

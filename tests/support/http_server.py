@@ -18,6 +18,7 @@ from photochanger.adapters.imaging import ChildPool
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.system_clock import SystemClock
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
 from photochanger.core.domain.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
 from photochanger.core.domain.slots.slot import RouteEntry
@@ -71,6 +72,9 @@ class ScriptedProvider:
     def __init__(self) -> None:
         self.calls = 0
         self.script: Script = self._picture
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Any settings will do."""

@@ -34,6 +34,9 @@ class StuckBooth:
     def __init__(self, context):
         if os.environ.get({THREAD!r}):
             threading.Thread(target=never_ends, name="stuck booth").start()
+    def expected_cost(self, operation_id, settings):
+        return None
+
     def check_settings(self, operation_id, settings): ...
     async def process(self, request):
         mark = os.environ.get({CALL!r})

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from photochanger.adapters.memory import FakeClock, MemoryTelemetry, memory_adapters
 from photochanger.adapters.security import AesSecretBox
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.job import Claim, Job, LogEntry, LogEvent
 from photochanger.core.domain.media import ImageLimits, MediaKind, PictureNeeds
@@ -123,6 +124,9 @@ class ScriptedProvider:
         self.calls: list[ProviderRequest] = []
         self.stopped = 0
         self.closed = 0
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Every setting fits."""

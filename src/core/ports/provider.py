@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from ..domain.costs.call_cost import CallCost, ModelInfo, Price
 from ..domain.media import Picture, PictureNeeds
 from ..domain.outside_text import cut
 from ..domain.routing.provider_usage import ProviderLimit
@@ -41,6 +42,7 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
         needs_key: it requires an API key.
         on_this_machine: its calls never leave this machine: no limits, no circuit breaker, no health.
         max_concurrent, per_minute, per_day: its default limits; None: no limit.
+        models, prices: what is known of its models without asking the service; the operator may override both.
     """
 
     id: str
@@ -52,6 +54,8 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent: int | None = None
     per_minute: int | None = None
     per_day: int | None = None
+    models: tuple[ModelInfo, ...] = ()
+    prices: tuple[Price, ...] = ()
 
     @property
     def limit(self) -> ProviderLimit:
@@ -92,10 +96,18 @@ class ProviderResult(msgspec.Struct, frozen=True):
     """A provider's answer: a picture, which the core normalises, and remarks for the processing log.
 
     Remarks are plain JSON values without secrets and picture bytes; long ones are cut.
+
+    Attributes:
+        cost: what the call costs; None where nothing is known of it.
+        model, seed: the version of the model and the seed that made the picture, where the service names or accepts
+            them.
     """
 
     data: bytes
     remarks: dict[str, Any] = {}
+    cost: CallCost | None = None
+    model: str | None = None
+    seed: int | None = None
 
     def __repr__(self) -> str:
         return f"ProviderResult({len(self.data)} bytes)"
@@ -107,15 +119,17 @@ class ProviderError(Exception):
     Attributes:
         verdict: its CallOutcome in the processing log.
         code: the error code of a job that ends with it.
+        cost: what the failed call costs; None: nothing is known, and the ledger counts it as not charged.
     """
 
     verdict: ClassVar[str] = "unavailable"
     code: ClassVar[str] = "provider_failed"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, cost: CallCost | None = None) -> None:
         reason = cut(reason)
         super().__init__(reason)
         self.reason = reason
+        self.cost = cost
 
 
 class Retryable(ProviderError):
@@ -123,8 +137,8 @@ class Retryable(ProviderError):
 
     verdict = "retryable"
 
-    def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, *, after: timedelta | None = None, cost: CallCost | None = None) -> None:
+        super().__init__(reason, cost=cost)
         self.after = after
 
 
@@ -183,6 +197,13 @@ class Provider(Protocol):
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Raise InvalidSettings with the fields that do not fit the operation's schema."""
+        ...
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        """Return what a call with these settings will probably cost, as an estimate; None where nothing is known.
+
+        Budgets are enforced with it before a call. Settings that do not fit: None.
+        """
         ...
 
     async def process(self, request: ProviderRequest) -> ProviderResult:

@@ -35,6 +35,9 @@ class KeyTeller:
     )
     def __init__(self, context):
         self.context = context
+    def expected_cost(self, operation_id, settings):
+        return None
+
     def check_settings(self, operation_id, settings): ...
     async def process(self, request):
         if await self.context.key() != {KEY!r}:

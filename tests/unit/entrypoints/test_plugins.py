@@ -30,6 +30,9 @@ class Mine:
         needs = PictureNeeds(("image/jpeg",), 1000, 1000)
         fields = {"id": "mine", "title": "Mine", "operations": (OperationInfo(needs=needs, **operation),)}
         self.info = ProviderInfo(**fields | changes)
+    def expected_cost(self, operation_id, settings):
+        return None
+
     def check_settings(self, operation_id, settings): ...
     async def process(self, request): ...
     async def diagnose(self, used): return []

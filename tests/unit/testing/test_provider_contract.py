@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import PictureNeeds
@@ -58,6 +59,9 @@ class Good:
     def __init__(self, context: ProviderContext) -> None:
         self.context = context
         self.key = ""
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != "draw":

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 from photochanger.adapters.providers.schemas import settings_schema, unknown_operation
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.domain.slots.slot import RouteEntry
@@ -65,6 +66,9 @@ class SepiaBooth:
     @property
     def info(self) -> ProviderInfo:
         return _INFO
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != _DUOTONE:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
+from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import Picture, PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
@@ -95,6 +96,9 @@ class GeminiProvider:
     @property
     def info(self) -> ProviderInfo:
         return _INFO
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         operation = _OPERATIONS.get(operation_id)

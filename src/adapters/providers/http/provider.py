@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn
 
+from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import MIME_EXTENSIONS, Picture, PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
@@ -78,6 +79,9 @@ class HttpProvider:
     @property
     def info(self) -> ProviderInfo:
         return _INFO
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != _OPERATION:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ....core.domain.costs.call_cost import FREE, CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
@@ -69,6 +70,10 @@ class LocalProvider:
     @property
     def info(self) -> ProviderInfo:
         return _INFO
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        """See Provider.expected_cost; work on this machine is free."""
+        return FREE
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         operation = _OPERATIONS.get(operation_id)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import PictureNeeds
@@ -63,6 +64,9 @@ class OpenAIProvider:
     @property
     def info(self) -> ProviderInfo:
         return _INFO
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         _checked(operation_id, settings)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
 from ....core.domain.slots.slot import RouteEntry
@@ -101,6 +102,9 @@ class TurbotextProvider:
     @property
     def info(self) -> ProviderInfo:
         return _INFO
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         method = METHODS.get(operation_id)

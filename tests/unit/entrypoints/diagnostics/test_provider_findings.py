@@ -11,6 +11,7 @@ import pytest
 from photochanger.adapters.memory import FakeClock, MemorySecretRepository
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
@@ -41,6 +42,9 @@ class Far:
         self.answer: Callable[[], Awaitable[list[str]]] = self._sentences
         self.asked: list[list[RouteEntry]] = []
         self._said = sentences
+
+    def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
+        return None
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if settings.get("wrong") == "broken":

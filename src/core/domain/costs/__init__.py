@@ -1,0 +1,1 @@
+"""What calls to image services cost: prices, the cost of one call, budgets."""
