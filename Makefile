@@ -4,7 +4,19 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := src/entrypoints/http/ops/photochanger.json
 
-.PHONY: demo serve test chaos bench lint contract clean lock screenshots contact-sheets release-contract
+.PHONY: demo serve test chaos bench lint contract clean lock docs help screenshots contact-sheets release-contract
+
+# The first target: `make` alone shows what there is.
+help:
+	@echo 'make demo     send sample photos through a temporary service; the pictures are in var/demo'
+	@echo 'make serve    run the service; Ctrl-C stops it'
+	@echo 'make docs     build the documentation site into site/'
+	@echo 'make test     lint, types, import rules, all tests'
+	@echo 'make lint     only the checks'
+	@echo 'make bench    benchmarks, each with a baseline of the same run'
+	@echo 'make chaos    faults drawn by a seed against the real processes'
+	@echo 'make lock     pin the newest compatible versions'
+	@echo 'make clean    delete everything that was installed or built'
 
 demo: $(READY) $(CONTRACT)
 	$(BIN)/photochanger demo
@@ -43,6 +55,15 @@ $(CONTRACT): openapi/photochanger.yaml setup.py | $(READY)
 release-contract: $(READY)
 	$(BIN)/python -m tests.support.contract_releases
 
+# The site in site/, English and Russian, with tools of their own that nothing else needs (ADR 66).
+docs: .venv-docs/.ready
+	.venv-docs/bin/mkdocs build --quiet --strict --clean
+
+.venv-docs/.ready: requirements/docs.txt | $(READY)
+	$(PYTHON) -m venv --clear --without-pip .venv-docs
+	$(BIN)/uv pip sync -q --python .venv-docs/bin/python --require-hashes requirements/docs.txt
+	touch $@
+
 bench: $(READY) $(CONTRACT)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -55,6 +76,7 @@ lock: $(READY)
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/docs.in -o requirements/docs.txt
 
 $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "PhotoChanger needs Python 3.11 or newer")'
@@ -66,4 +88,4 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.p
 	touch $@
 
 clean:
-	rm -rf $(CONTRACT) .venv .tools .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(CONTRACT) .venv .venv-docs site .tools .mypy build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
