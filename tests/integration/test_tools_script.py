@@ -13,13 +13,21 @@ from tests.support.monitoring import ROOT
 
 COMMANDS = ["bash", "dirname", "id", "ln", "mkdir", "mktemp", "mv", "rm", "sort", "cp", "touch", "dpkg-deb", "tar"]
 
+PACKAGES = {
+    "prometheus": ("bin", ["prometheus", "promtool"]),
+    "nginx": ("sbin", ["nginx"]),
+    "caddy": ("bin", ["caddy"]),
+}
+
+PROGRAMS = [name for _, programs in PACKAGES.values() for name in programs]
+
 APT_GET = """#!/bin/bash
 set -e
 echo "$*" >>"$MACHINE/asked"
 case "$*" in
   *update) touch "$MACHINE/lists" ;;
   *install*) cp "$MACHINE/bin/apt-get" "$MACHINE/bin/chromium" ;;
-  *download*) [ -e "$MACHINE/lists" ] && cp "$MACHINE/prometheus.deb" . ;;
+  *download*) [ -e "$MACHINE/lists" ] && cp "$MACHINE/${*: -1}.deb" . ;;
 esac
 """
 
@@ -40,7 +48,8 @@ class Machine:
         self.program("apt-get", APT_GET)
         (folder / "checkout/scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts/test-tools", folder / "checkout/scripts")
-        self._package()
+        for package, (place, programs) in PACKAGES.items():
+            self._package(package, place, programs)
 
     def program(self, name: str, text: str = "#!/bin/bash\n") -> None:
         path = self.folder / "bin" / name
@@ -61,20 +70,20 @@ class Machine:
         words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
         return [next(word for word in line if word in {"update", "install", "download"}) for line in words]
 
-    def _package(self) -> None:
-        made = self.folder / "made"
+    def _package(self, package: str, folder: str, programs: list[str]) -> None:
+        made = self.folder / "made" / package
         (made / "DEBIAN").mkdir(parents=True)
         (made / "DEBIAN/control").write_text(
-            "Package: prometheus\nVersion: 1\nArchitecture: all\nMaintainer: a <test@localhost>\nDescription: a test\n"
+            f"Package: {package}\nVersion: 1\nArchitecture: all\nMaintainer: a <test@localhost>\nDescription: a test\n"
         )
         (made / "DEBIAN/postinst").write_text('#!/bin/sh\ntouch "$MACHINE/started"\n')
         (made / "DEBIAN/postinst").chmod(0o755)
-        (made / "usr/bin").mkdir(parents=True)
-        for name in ("prometheus", "promtool"):
-            (made / "usr/bin" / name).write_text("#!/bin/sh\necho 1\n")
-            (made / "usr/bin" / name).chmod(0o755)
+        (made / "usr" / folder).mkdir(parents=True)
+        for name in programs:
+            (made / "usr" / folder / name).write_text("#!/bin/sh\necho 1\n")
+            (made / "usr" / folder / name).chmod(0o755)
         subprocess.run(
-            ["dpkg-deb", "--build", "--root-owner-group", str(made), str(self.folder / "prometheus.deb")],
+            ["dpkg-deb", "--build", "--root-owner-group", str(made), str(self.folder / f"{package}.deb")],
             check=True,
             capture_output=True,
         )
@@ -91,12 +100,12 @@ def machine(tmp_path: Path) -> Machine:
 def test_a_fresh_machine_gets_everything_and_nothing_is_started(machine: Machine) -> None:
     ended = machine.run()
     assert ended.returncode == 0, ended.stderr
-    assert machine.asked() == ["update", "install", "download"]
-    for name in ("prometheus", "promtool"):
+    assert machine.asked() == ["update", "install", *["download"] * len(PACKAGES)]
+    for name in PROGRAMS:
         said = subprocess.run([machine.tools / "bin" / name], capture_output=True, text=True, check=True)
         assert said.stdout == "1\n"
     assert not (machine.folder / "started").exists()
-    assert sorted(path.name for path in machine.tools.iterdir()) == ["bin", "prometheus"]
+    assert sorted(path.name for path in machine.tools.iterdir()) == sorted(["bin", *PACKAGES])
 
 
 def test_what_is_there_is_left_alone_and_apt_is_not_asked(machine: Machine) -> None:
@@ -111,15 +120,16 @@ def test_lists_are_fetched_only_where_the_package_cannot_be_had_without(machine:
     machine.program("chromium")
     (machine.folder / "lists").touch()
     assert machine.run().returncode == 0
-    assert machine.asked() == ["download"]
+    assert machine.asked() == ["download"] * len(PACKAGES)
     shutil.rmtree(machine.tools)
     (machine.folder / "lists").unlink()
     assert machine.run().returncode == 0
-    assert machine.asked() == ["download", "download", "update", "download"]
+    again = ["download", "update", *["download"] * len(PACKAGES)]
+    assert machine.asked() == [*["download"] * len(PACKAGES), *again]
 
 
-def test_a_prometheus_of_the_machine_is_taken_as_it_is(machine: Machine) -> None:
-    for name in ("chromium", "prometheus", "promtool"):
+def test_programs_of_the_machine_are_taken_as_they_are(machine: Machine) -> None:
+    for name in ("chromium", *PROGRAMS):
         machine.program(name)
     assert machine.run().returncode == 0
     assert machine.asked() == []
@@ -130,4 +140,4 @@ def test_without_apt_the_missing_programs_are_named(machine: Machine) -> None:
     (machine.folder / "bin/apt-get").unlink()
     ended = machine.run()
     assert ended.returncode == 1
-    assert "chromium prometheus" in ended.stderr
+    assert f"chromium {' '.join(sorted(PACKAGES))}" in ended.stderr
