@@ -124,7 +124,7 @@ def differences(english: Path, russian: Path) -> Iterator[str]:
         ("headings", one.levels, other.levels),
         ("code blocks", one.blocks, other.blocks),
         ("code in the text", one.codes, other.codes),
-        ("links", _without_language(one.links), _without_language(other.links)),
+        ("links", _in_russian(english), _in_russian(russian)),
         ("tables", one.tables, other.tables),
         ("list items", one.items, other.items),
         ("labels of the page", len(one.bold), len(other.bold)),
@@ -136,10 +136,18 @@ def differences(english: Path, russian: Path) -> Iterator[str]:
             yield f"{russian.name}: not translated: {paragraph[:60]}"
 
 
-def _without_language(links: list[str]) -> list[str]:
-    """Links by the document they lead to, whatever its language; headings have other names in the other language."""
-    targets = (link.partition("#")[0].replace(OTHER_LANGUAGE, ".md") for link in links)
-    return sorted(target for target in targets if not target.startswith("README"))
+def _in_russian(path: Path) -> list[str]:
+    """Where the links of a document lead, in Russian where that exists; headings have other names in each language."""
+    targets = (link.partition("#")[0] for link in Document(path).links)
+    russian = (
+        target.removesuffix(".md") + OTHER_LANGUAGE if _has_russian(path, target) else target for target in targets
+    )
+    return sorted(target for target in russian if not target.startswith("README"))
+
+
+def _has_russian(path: Path, target: str) -> bool:
+    named = path.parent / target
+    return not path.name.endswith(OTHER_LANGUAGE) and named.suffix == ".md" and other_language(named).exists()
 
 
 def _shown(a: Any, b: Any) -> str:

@@ -1,0 +1,175 @@
+"""nginx and Caddy with the files of `deploy/` before a service of a test: other ports and certificates, nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.monitoring import program
+from tests.support.service import HANG_SECONDS, eventually
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+NAME = "photos.example"
+
+_NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+{user}
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+_CADDY = """{{
+    admin off
+    default_bind 127.0.0.1
+    http_port {http}
+    https_port {https}
+    local_certs
+    skip_install_trust
+}}
+"""
+
+
+def free_port() -> int:
+    """A port of loopback that is free now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
+    """nginx with `deploy/nginx/photochanger.conf` before this service; a client that sends to it."""
+    http, https = free_port(), free_port()
+    certificate, key = _certificate(folder)
+    site = (DEPLOY / "nginx/photochanger.conf").read_text()
+    for pattern, instead in {
+        "listen 80;": f"listen 127.0.0.1:{http};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
+        "http://127.0.0.1:8000": upstream,
+        f"/etc/letsencrypt/live/{NAME}/fullchain.pem": str(certificate),
+        f"/etc/letsencrypt/live/{NAME}/privkey.pem": str(key),
+    }.items():
+        site = _replaced(site, pattern, instead)
+    (folder / "site.conf").write_text(site)
+    user = "user root;" if os.getuid() == 0 else ""
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, user=user))
+    command = (program("nginx"), "-p", str(folder), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf"))
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    with _running(command, folder, port=https, stop=signal.SIGQUIT):
+        yield _client(certificate, https)
+
+
+@contextlib.contextmanager
+def caddy(folder: Path, upstream: str) -> Iterator[httpx.Client]:
+    """Caddy with `deploy/caddy/Caddyfile` before this service; a client that sends to it."""
+    http, https = free_port(), free_port()
+    shipped = DEPLOY / "caddy/Caddyfile"
+    own = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
+    environment = {**os.environ, **own}
+    checked = subprocess.run(
+        [program("caddy"), "validate", "--config", str(shipped), "--adapter", "caddyfile"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stderr
+    site = _replaced(shipped.read_text(), "127.0.0.1:8000", upstream.removeprefix("http://"))
+    (folder / "Caddyfile").write_text(_CADDY.format(http=http, https=https) + site)
+    command = (program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
+    root = folder / "data/caddy/pki/authorities/local/root.crt"
+    with _running(command, folder, port=https, stop=signal.SIGTERM, environment=environment):
+        eventually(root.exists)
+        yield _client(root, https)
+
+
+@contextlib.contextmanager
+def _running(
+    command: tuple[str, ...],
+    folder: Path,
+    *,
+    port: int,
+    stop: signal.Signals,
+    environment: dict[str, str] | None = None,
+) -> Iterator[None]:
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    try:
+        eventually(lambda: process.poll() is not None or _listens(port))
+        assert process.poll() is None, (folder / "output").read_text()[-2000:]
+        yield
+    finally:
+        process.send_signal(stop)
+        process.wait(HANG_SECONDS)
+
+
+def _client(root: Path, port: int) -> httpx.Client:
+    """A client that trusts this certificate, and finds the proxy under its name."""
+
+    def to_the_name(request: httpx.Request) -> None:
+        request.headers["Host"] = NAME
+        request.extensions = {**request.extensions, "sni_hostname": NAME}
+
+    context = ssl.create_default_context(cafile=str(root))
+    hooks = {"request": [to_the_name]}
+    return httpx.Client(
+        base_url=f"https://127.0.0.1:{port}", verify=context, event_hooks=hooks, timeout=HANG_SECONDS, trust_env=False
+    )
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _replaced(text: str, what: str, instead: str) -> str:
+    assert re.search(re.escape(what), text), f"{what} is not in the file"
+    return text.replace(what, instead)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for NAME that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
