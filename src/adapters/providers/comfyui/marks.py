@@ -52,7 +52,7 @@ class Marks(Struct, frozen=True, kw_only=True):
     output: str
 
 
-class _Named(Struct, frozen=True):
+class Named(Struct, frozen=True):
     """A node that a mark names, by its title or by number; `input` only where the mapping names one."""
 
     node: str
@@ -62,13 +62,13 @@ class _Named(Struct, frozen=True):
 def find_marks(graph: Graph, mapping: str) -> Marks:
     """Find every mark. Raises InvalidSettings where one is unknown, missing, not certain, or has no fitting input."""
     named = _titles(graph) | _mapped(graph, mapping)
-    templates = {role: _places(graph, named, f"template:{role}", _is_text) for role in ROLES}
+    templates = {role: _places(graph, named, f"template:{role}") for role in ROLES}
     used = {place.node for places in templates.values() for place in places}
     return Marks(
-        photo=_places(graph, named, PHOTO, _is_text) or _only_photo(graph, used),
-        prompt=_places(graph, named, PROMPT, _is_text) or _only_prompt(graph, named),
-        negative=_places(graph, named, NEGATIVE, _is_text),
-        seed=_places(graph, named, SEED, _is_number) or _all_seeds(graph),
+        photo=_places(graph, named, PHOTO) or _only_photo(graph, used),
+        prompt=_places(graph, named, PROMPT) or _only_prompt(graph, named),
+        negative=_places(graph, named, NEGATIVE),
+        seed=_places(graph, named, SEED) or _all_seeds(graph),
         templates={role: places for role, places in templates.items() if places},
         output=_output(graph, named.get(OUTPUT, [])),
     )
@@ -82,20 +82,20 @@ def picture_link(graph: Graph, node_id: str) -> tuple[str, int] | None:
     return None
 
 
-def _titles(graph: Graph) -> dict[str, list[_Named]]:
-    found: dict[str, list[_Named]] = {}
+def _titles(graph: Graph) -> dict[str, list[Named]]:
+    found: dict[str, list[Named]] = {}
     for node_id, node in graph.items():
         for match in _MARK.finditer(node.title):
             mark = match[1].lower()
             if mark not in MARKS:
                 params = {"node": node_id, "mark": f"pc:{mark}", "allowed": [f"pc:{each}" for each in MARKS]}
                 raise _wrong(FieldErrorCode.WORKFLOW_MARK_UNKNOWN, **params)
-            found.setdefault(mark, []).append(_Named(node_id))
+            found.setdefault(mark, []).append(Named(node_id))
     return found
 
 
-def _mapped(graph: Graph, mapping: str) -> dict[str, list[_Named]]:
-    found: dict[str, list[_Named]] = {}
+def _mapped(graph: Graph, mapping: str) -> dict[str, list[Named]]:
+    found: dict[str, list[Named]] = {}
     if len(mapping) > MAX_MAPPING_CHARS:
         raise _wrong_mapping(FieldErrorCode.TOO_LONG, max=MAX_MAPPING_CHARS)
     for part in mapping.split(","):
@@ -106,7 +106,7 @@ def _mapped(graph: Graph, mapping: str) -> dict[str, list[_Named]]:
             raise _wrong_mapping(FieldErrorCode.NODE_MAPPING_FORMAT, allowed=list(MARKS))
         if match[2] not in graph:
             raise _wrong_mapping(FieldErrorCode.NODE_UNKNOWN, node=match[2])
-        found.setdefault(match[1], []).append(_Named(match[2], match[3]))
+        found.setdefault(match[1], []).append(Named(match[2], match[3]))
     return found
 
 
@@ -118,9 +118,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _places(graph: Graph, named: Mapping[str, list[_Named]], mark: str, fits: Any) -> tuple[Place, ...]:
+def _places(graph: Graph, named: Mapping[str, list[Named]], mark: str) -> tuple[Place, ...]:
     """The inputs that a mark means."""
-    names = _inputs_of(mark)
+    names, fits = _inputs_of(mark), _is_number if mark == SEED else _is_text
     found: list[Place] = []
     for one in named.get(mark, []):
         inputs = graph[one.node].inputs
@@ -147,7 +147,7 @@ def _only_photo(graph: Graph, used: Iterable[str]) -> tuple[Place, ...]:
     return (Place(_only(loaders, PHOTO), "image"),)
 
 
-def _only_prompt(graph: Graph, named: Mapping[str, list[_Named]]) -> tuple[Place, ...]:
+def _only_prompt(graph: Graph, named: Mapping[str, list[Named]]) -> tuple[Place, ...]:
     """The only node that encodes a text; none where there are several: a workflow may have its texts of its own."""
     negative = {one.node for one in named.get(NEGATIVE, [])}
     encoders = [
@@ -165,7 +165,7 @@ def _all_seeds(graph: Graph) -> tuple[Place, ...]:
     )
 
 
-def _output(graph: Graph, named: list[_Named]) -> str:
+def _output(graph: Graph, named: list[Named]) -> str:
     if named:
         return _only([one.node for one in named], OUTPUT)
     ends = [node_id for node_id in sinks(graph) if picture_link(graph, node_id) is not None]
