@@ -56,7 +56,9 @@ async def test_seeds_are_fresh_unless_one_is_set(service: ComfyuiStandIn, comfyu
     assert [(await made(comfyui, settings(seed=4711))).seed for _ in range(2)] == [4711, 4711]
 
 
-async def test_no_seed_is_told_where_the_workflow_takes_none(service: ComfyuiStandIn, comfyui: ComfyuiProvider) -> None:
+async def test_no_seed_is_reported_where_the_workflow_takes_none(
+    service: ComfyuiStandIn, comfyui: ComfyuiProvider
+) -> None:
     graph = workflow(style=False) | {
         "8": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}}
     }
@@ -111,7 +113,7 @@ async def test_work_that_is_not_known_is_queued(
     assert len(references.noted) == 1
 
 
-async def test_the_place_in_the_queue_is_told(service: ComfyuiStandIn, comfyui: ComfyuiProvider) -> None:
+async def test_the_place_in_the_queue_is_a_remark(service: ComfyuiStandIn, comfyui: ComfyuiProvider) -> None:
     service.work_for_another_guest("second-guest")
     service.script(*[standin_free_after(service, 8)] * 9, call="history")
     result = await made(comfyui)
@@ -134,7 +136,7 @@ async def test_nothing_of_the_guest_stays_in_the_history(service: ComfyuiStandIn
     assert service.history == {}
 
 
-async def test_own_costs_are_told_before_and_after(comfyui: ComfyuiProvider) -> None:
+async def test_own_costs_are_known_before_and_after(comfyui: ComfyuiProvider) -> None:
     given = settings(price_usd=0.02)
     assert comfyui.expected_cost("workflow", given) == CallCost(usd_micros=20_000)
     assert (await made(comfyui, given)).cost == CallCost(usd_micros=20_000)
