@@ -341,6 +341,18 @@ async def test_no_reference_is_saved_for_a_photo_that_was_not_uploaded(
     assert references.noted == []
 
 
+async def test_nothing_is_queued_where_its_id_cannot_be_saved(
+    service: ComfyuiStandIn, comfyui: ComfyuiProvider
+) -> None:
+    async def note(reference: str) -> None:
+        raise LookupError("the claim is lost")
+
+    with pytest.raises(LookupError):
+        await made(comfyui, note_reference=note)
+    await comfyui.close()
+    assert service.calls("prompt") == service.calls("cancel") == []
+
+
 async def test_a_held_answer_of_one_guest_keeps_no_other_waiting(
     service: ComfyuiStandIn, comfyui: ComfyuiProvider
 ) -> None:
