@@ -70,9 +70,9 @@ def test_the_commands_of_the_tutorial_do_what_it_says(service: Service, home: Pa
     blocks = [code for info, code in Document(ROOT / "docs/tutorial/first-slot.md").blocks if info == "sh"]
     makes = [code.strip() for code in blocks if code.startswith("make ")]
     assert makes == ["make demo", "make serve"]
-    told = ""
+    printed = ""
     for block in blocks[2:]:
-        key = re.search(r"pck_\w+", told)
+        key = re.search(r"pck_\w+", printed)
         known = {
             "INGEST-PASSWORD": PASSWORD,
             "BOOTH-KEY": key[0] if key else "",
@@ -80,10 +80,10 @@ def test_the_commands_of_the_tutorial_do_what_it_says(service: Service, home: Pa
         }
         for word, instead in known.items():
             block = block.replace(word, instead)
-        told += shell(block, tmp_path, PHOTOCHANGER_HOME=str(home))
+        printed += shell(block, tmp_path, PHOTOCHANGER_HOME=str(home))
     for picture in ("finished.jpg", "comic.jpg"):
         assert photos.load(tmp_path / picture)[:3] == b"\xff\xd8\xff"
-    assert "Comic" in told
+    assert "Comic" in printed
 
 
 @pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
