@@ -1,4 +1,4 @@
-"""nginx and Caddy with the files of `deploy/` before a service of a test: other ports and certificates, nothing else."""
+"""nginx and Caddy with the files of `deploy/` before the service of a test: only ports and certificates differ."""
 
 from __future__ import annotations
 
