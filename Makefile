@@ -11,7 +11,7 @@ help:
 	@echo 'make demo     send sample photos through a temporary service; the pictures are in var/demo'
 	@echo 'make serve    run the service; Ctrl-C stops it'
 	@echo 'make docs     build the documentation site into site/'
-	@echo 'make test     lint, types, import rules, all tests'
+	@echo 'make test     lint, types, import rules, the documentation, all tests'
 	@echo 'make lint     only the checks'
 	@echo 'make bench    benchmarks, each with a baseline of the same run'
 	@echo 'make chaos    faults drawn by a seed against the real processes'
@@ -24,7 +24,7 @@ demo: $(READY) $(CONTRACT)
 serve: $(READY) $(CONTRACT)
 	$(BIN)/photochanger serve
 
-test: lint $(CONTRACT)
+test: lint docs $(CONTRACT)
 	scripts/test-tools
 	$(BIN)/python -m compileall -q src  # once, instead of in each process that a test starts
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
@@ -57,7 +57,7 @@ release-contract: $(READY)
 
 # The site in site/, English and Russian, with tools of their own that nothing else needs (ADR 66).
 docs: .venv-docs/.ready
-	.venv-docs/bin/mkdocs build --quiet --strict --clean
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --clean
 
 .venv-docs/.ready: requirements/docs.txt | $(READY)
 	$(PYTHON) -m venv --clear --without-pip .venv-docs
