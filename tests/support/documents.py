@@ -23,6 +23,7 @@ _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _INCLUDE = re.compile(r'^ *--8<-- "([^"]+)"$', re.MULTILINE)
+_PAIR = re.compile(r'^  (?P<en>\w+|"[^"]+"): "(?P<ru>[^"]+)",$', re.MULTILINE)
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -204,8 +205,11 @@ def labels(language: str) -> frozenset[str]:
     """The texts of the web page in a language."""
     texts = set[str]()
     for path in (ROOT / "src/entrypoints/http/page/static/i18n").glob("*.js"):
-        parts = re.split(r"^  (en|ru): \{$", path.read_text("utf-8"), flags=re.MULTILINE)
+        source = path.read_text("utf-8")
+        parts = re.split(r"^  (en|ru): \{$", source, flags=re.MULTILINE)
         for name, part in zip(parts[1::2], parts[2::2], strict=True):
             if name == language:
                 texts.update(_TEXT.findall(part))
+        if len(parts) == 1:  # what providers call things: English text to Russian text
+            texts.update(pair["en"].strip('"') if language == "en" else pair["ru"] for pair in _PAIR.finditer(source))
     return frozenset(texts)

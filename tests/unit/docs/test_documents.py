@@ -66,6 +66,13 @@ def test_labels_of_the_web_page_are_as_it_shows_them(path: Path) -> None:
     assert [label for label in Document(path).bold if label not in labels(language)] == []
 
 
+def test_labels_are_those_of_one_language() -> None:
+    assert {"Save", "Picture only", "On this machine", "comic"} <= labels("en")
+    assert {"Сохранить", "На этой машине", "комикс"} <= labels("ru")
+    assert not {"Сохранить", "комикс", "Saves"} & labels("en")
+    assert not {"Save", "On this machine"} & labels("ru")
+
+
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_settings_that_a_page_names_are_in_the_reference(path: Path) -> None:
     known = (ROOT / "docs/operations.md").read_text()
