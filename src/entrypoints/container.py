@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -144,7 +145,11 @@ class PostgresAdapters(Provider):
                 yield database
             return
         close_home(settings.home)
-        server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        given_up = threading.Event()
+        try:
+            server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres", given_up=given_up)
+        finally:
+            given_up.set()  # where this is cancelled, the thread goes on until it sees that
         supervisor.at_forced_end(server.close)
         try:
             async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
