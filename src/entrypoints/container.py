@@ -82,6 +82,7 @@ from ..core.services.jobs.erasure import GuestErasure
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.guest_files import GuestFiles
+from ..core.services.jobs.held_photos import HeldPhotos
 from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_calls import LateCalls
 from ..core.services.jobs.late_rescue import LateRescue
@@ -296,6 +297,7 @@ class CoreServices(Provider):
         yield service
         await service.close()
 
+    held_photos = provide(HeldPhotos)
     late_calls = provide(LateCalls)
     live_requests = provide(LiveRequests)
     rescue = provide(LateRescue)

@@ -247,7 +247,9 @@ def ending_server(folder: Path) -> subprocess.Popen[bytes]:
     place = os.open(folder / "data", os.O_RDONLY | os.O_DIRECTORY)
     try:
         # By descriptor: the account may not enter the folders above.
-        return subprocess.Popen(("sh", "-c", f"cd /proc/self/fd/{place} && exec sleep 3600"), pass_fds=[place], **account)
+        return subprocess.Popen(
+            ("sh", "-c", f"cd /proc/self/fd/{place} && exec sleep 3600"), pass_fds=[place], **account
+        )
     finally:
         os.close(place)
 
@@ -258,7 +260,7 @@ def test_a_start_that_fails_for_good_says_why(folder: Path, monkeypatch: pytest.
     version = folder / "data" / "PG_VERSION"
     kept = version.read_bytes()
     version.write_text("9.6\n")
-    with pytest.raises(EmbeddedServerError, match="initialized by PostgreSQL version 9.6"):
+    with pytest.raises(EmbeddedServerError, match=r"initialized by PostgreSQL version 9\.6"):
         EmbeddedServer.start(folder)
     version.write_bytes(kept)
 

@@ -110,6 +110,8 @@ jobs = Table(
     Column("erased_at", _moment),
     Column("forgotten_at", _moment),
     Column("late_call_until", _moment),
+    Column("held_by", Uuid),
+    Column("asked_at", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -125,6 +127,12 @@ Index(
     postgresql_where=text("idempotency_key IS NOT NULL"),
 )
 Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
+Index(
+    "jobs_held",
+    jobs.c.slot_id,
+    jobs.c.sha256,
+    postgresql_where=text("finalized_at IS NULL AND held_by IS NOT NULL"),
+)
 Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
 Index(
     "jobs_without_result",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -88,20 +89,21 @@ class JobAdmission:
         if not may_join:
             raise self._refusal(schedule, slot.route, window=settings.sync_response, is_full=is_full)
 
-    async def enqueue(self, spec: JobSpec, *, max_active: int) -> Job:
+    async def enqueue(self, spec: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
         """Enqueue a job that has a place, with the entries of its route that can make its picture in time.
 
-        Raises QueueFull where it has none; as the queue does, returns an existing job that does its work even then.
+        Raises QueueFull where it has none; as the queue does, returns an existing job that does its work even then, and
+        raises PhotoHeld.
         """
         schedule = await self._current_schedule(await self._settings.last_known())
         if schedule is None:
-            return await self._queue.enqueue(spec, max_active=max_active)
+            return await self._queue.enqueue(spec, max_active=max_active, beside=beside)
         place = self._place(schedule, spec.route, created_at=spec.created_at, expires_at=spec.expires_at)
         booking = None if place is None else self._book(schedule, spec, place)
         if place is not None and place.index > 0:
             spec = msgspec.structs.replace(spec, route=_from_entry(spec.route, place.index))
         try:
-            job = await self._queue.enqueue(spec, max_active=0 if place is None else max_active)
+            job = await self._queue.enqueue(spec, max_active=0 if place is None else max_active, beside=beside)
         except BaseException as error:
             self._cancel(booking)
             if isinstance(error, QueueFull):
