@@ -12,7 +12,7 @@ from ...core.domain.connections import ConnectionEnd
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.routing.provider_usage import CallOutcome
-from ...core.domain.trace_context import IngestOutcome
+from ...core.domain.trace_context import IngestOutcome, Refusal
 from ...core.ports.telemetry import Fact, Span
 
 _current: ContextVar[MemorySpan | None] = ContextVar("current_span", default=None)
@@ -93,6 +93,9 @@ class MemoryTelemetry:
 
     def swept(self, removed: Mapping[str, int]) -> None:
         self._record("swept", **removed)
+
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None:
+        self._record("photo_refused", slot_id=slot_id, reason=reason)
 
     def connection_ended(self, reason: ConnectionEnd) -> None:
         self._record("connection_ended", reason=reason)

@@ -14,7 +14,13 @@ from psycopg.abc import PQGen
 
 from .outages import DatabaseRefused, ReplyMissing, outage_of
 
-CONNECT_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 3
+"""A connection that is not made by then is tried again: what was sent to a silent network may be lost."""
+
+COMMAND_CONNECT_TIMEOUT_SECONDS = 5
+PROBE_SECONDS = 2.0
+"""Limit for the reply to the question that is asked of an idle connection before its next use."""
+
 STATEMENT_TIMEOUT_SECONDS = 8
 """The server's limit for a statement, below any sync window."""
 
@@ -38,6 +44,9 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
     """
 
     reply_within: float | None = None
+    statements_within: float | None = None
+    """The limit for statements; that for the question before them is PROBE_SECONDS."""
+
     silent = False
     """Whether it was closed because a reply was missing."""
 
@@ -84,7 +93,7 @@ class Connector:
             raise outage_of(error) from error
         self._pause = self._not_before = 0.0
         require_encoding(connection)
-        connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
+        connection.statements_within = connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
         return connection
 
 
@@ -104,7 +113,7 @@ def _arguments(statement_timeout: int) -> dict[str, Any]:
 def connect_now(url: str, **options: Any) -> psycopg.Connection[Any]:
     """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused."""
     try:
-        connection = psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **options)
+        connection = psycopg.connect(url, connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS, **options)
     except (psycopg.Error, OSError) as error:
         raise outage_of(error) from error
     require_encoding(connection)

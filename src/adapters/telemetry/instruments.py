@@ -61,6 +61,12 @@ QUEUE_WAIT = Instrument(
     labels=("slot_id",),
     buckets=_WAIT,
 )
+PHOTOS_REFUSED = Instrument(
+    name="photochanger.photos.refused",
+    kind=Kind.COUNTER,
+    help="Photos that were refused with queue_full, by why.",
+    labels=("slot_id", "reason"),
+)
 JOBS_ENDED = Instrument(
     name="photochanger.jobs.ended",
     kind=Kind.COUNTER,
@@ -194,6 +200,7 @@ GAUGES = (
 INSTRUMENTS = (
     INGEST_DURATION,
     QUEUE_WAIT,
+    PHOTOS_REFUSED,
     JOBS_ENDED,
     CALL_DURATION,
     RETRIES,

@@ -16,7 +16,7 @@ from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.routing.provider_usage import CallOutcome
-from ...core.domain.trace_context import IngestOutcome
+from ...core.domain.trace_context import IngestOutcome, Refusal
 from ...core.ports.telemetry import Fact, Span
 from ...core.services.support.null_telemetry import NULL_SPAN
 from ..system_clock import SYSTEM_CLOCK
@@ -115,6 +115,9 @@ class OpenTelemetry:
         self._swept_at = SYSTEM_CLOCK.monotonic()
         for what, count in removed.items():
             self._count(instruments.SWEPT, count, what=what)
+
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None:
+        self._count(instruments.PHOTOS_REFUSED, 1, slot_id=slot_id, reason=reason.value)
 
     def connection_ended(self, reason: ConnectionEnd) -> None:
         self._count(instruments.CONNECTIONS_ENDED, 1, reason=reason.value)

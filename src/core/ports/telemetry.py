@@ -11,7 +11,7 @@ from ..domain.connections import ConnectionEnd
 from ..domain.job import FailureReason, JobSource
 from ..domain.media import MediaKind
 from ..domain.routing.provider_usage import CallOutcome
-from ..domain.trace_context import IngestOutcome
+from ..domain.trace_context import IngestOutcome, Refusal
 
 Fact = str | int | float
 """What a span may contain: names and numbers of PhotoChanger itself; no external text, no secret, no picture."""
@@ -51,6 +51,10 @@ class Telemetry(Protocol):
 
     def answered(self, slot_id: str | None, outcome: IngestOutcome, *, took: timedelta) -> None:
         """An ingest request was answered. `slot_id` is None where the request named no slot that takes photos."""
+        ...
+
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None:
+        """A photo was refused with `queue_full`."""
         ...
 
     def job_began(self, slot_id: str, *, waited: timedelta) -> None:

@@ -17,11 +17,14 @@ from ...domain.routing.capacity import EntryKey, Place, ProviderCapacity, QueueL
 from ...domain.routing.provider_usage import ProviderHealth
 from ...domain.settings import AppSettings
 from ...domain.slots.slot import FailureAnswer, Route, Slot
+from ...domain.trace_context import Refusal
 from ...domain.worker import URGENT_JOBS
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
+from ...ports.telemetry import Telemetry
 from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService
+from ..support.null_telemetry import NULL_TELEMETRY
 from ..support.refreshing_value import RefreshingValue
 
 _log = logging.getLogger("photochanger.jobs")
@@ -61,8 +64,11 @@ class JobAdmission:
         providers: ProviderRegistry,
         settings: SettingsService,
         clock: Clock,
+        *,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._queue = queue
+        self._telemetry = telemetry
         self._providers = providers
         self._settings = settings
         self._clock = clock
@@ -87,6 +93,7 @@ class JobAdmission:
         except QueueUnavailable:  # decided when the job is stored, once the database is back
             return
         if not may_join:
+            self._note_refusal(slot.id, is_full=is_full)
             raise self._refusal(schedule, slot.route, window=settings.sync_response, is_full=is_full)
 
     async def enqueue(self, spec: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
@@ -97,7 +104,11 @@ class JobAdmission:
         """
         schedule = await self._current_schedule(await self._settings.last_known())
         if schedule is None:
-            return await self._queue.enqueue(spec, max_active=max_active, beside=beside)
+            try:
+                return await self._queue.enqueue(spec, max_active=max_active, beside=beside)
+            except QueueFull:
+                self._note_refusal(spec.slot_id, is_full=True)
+                raise
         place = self._place(schedule, spec.route, created_at=spec.created_at, expires_at=spec.expires_at)
         booking = None if place is None else self._book(schedule, spec, place)
         if place is not None and place.index > 0:
@@ -108,6 +119,7 @@ class JobAdmission:
             self._cancel(booking)
             if isinstance(error, QueueFull):
                 window = spec.expires_at - spec.created_at
+                self._note_refusal(spec.slot_id, is_full=place is not None)
                 raise self._refusal(schedule, spec.route, window=window, is_full=place is not None) from None
             raise
         if booking is not None:
@@ -171,6 +183,9 @@ class JobAdmission:
         if booking is not None and booking in self._bookings:
             self._bookings.remove(booking)
             self._schedule = None
+
+    def _note_refusal(self, slot_id: str, *, is_full: bool) -> None:
+        self._telemetry.photo_refused(slot_id, Refusal.MAX_ACTIVE if is_full else Refusal.NO_TIME)
 
     def _refusal(self, schedule: Schedule, route: Route, *, window: timedelta, is_full: bool) -> QueueFull:
         now = self._now()

@@ -10,7 +10,7 @@ from ...domain.connections import ConnectionEnd
 from ...domain.job import FailureReason, JobSource
 from ...domain.media import MediaKind
 from ...domain.routing.provider_usage import CallOutcome
-from ...domain.trace_context import IngestOutcome
+from ...domain.trace_context import IngestOutcome, Refusal
 from ...ports.telemetry import Fact, Span
 
 
@@ -48,6 +48,7 @@ class NullTelemetry:
 
     def swept(self, removed: Mapping[str, int]) -> None: ...
 
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None: ...
     def connection_ended(self, reason: ConnectionEnd) -> None: ...
 
     def connections_open(self, count: int, *, limit: int) -> None: ...
