@@ -309,8 +309,8 @@ class CoreServices(Provider):
     worker = provide(Worker)
 
     @provide
-    def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
-        return Heartbeat(registry)
+    def heartbeat(self, registry: WorkerRegistry, clock: Clock) -> Heartbeat:
+        return Heartbeat(registry, clock=clock)
 
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -363,6 +364,7 @@ workers = Table(
     Column("version", Text, nullable=False),
     Column("started_at", _moment, nullable=False),
     Column("seen_at", _moment, nullable=False),
+    Column("clock_ahead_seconds", Float),
     postgresql_with={"fillfactor": "50"},
 )
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from ...core.domain.accounts import Admin
 from ...core.domain.errors import StorageUnavailable
 from ...core.domain.webhook import DeliveryState
-from ...core.domain.worker import WorkerStatus
+from ...core.domain.worker import WorkerReport, WorkerStatus
 from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKey
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.services.auth.signing_keys import opens
@@ -30,6 +30,14 @@ def workers(known: Collection[WorkerStatus]) -> Finding:
     silent = [worker.report.name for worker in known if worker.silent]
     working = len(known) - len(silent)
     says = f"{working} working" if working else "none is running"
+    wrong = [worker.report for worker in known if not worker.silent and _has_wrong_clock(worker.report)]
+    if wrong and not silent:
+        clocks = ", ".join(f"{report.name} {report.clock_ahead_seconds:+.1f} s" for report in wrong)
+        return Finding(
+            "workers",
+            f"{says}, clocks that differ from the database's: {clocks}; the differences are corrected",
+            "Synchronize the clocks of these hosts (NTP): their log lines and file times are wrong.",
+        )
     if not silent:
         return Finding("workers", says)
     return Finding(
@@ -37,6 +45,11 @@ def workers(known: Collection[WorkerStatus]) -> Finding:
         f"{says}, heartbeats missed: {', '.join(silent)}",
         "Check these hosts and their logs. A killed worker is removed from the list after ten minutes.",
     )
+
+
+def _has_wrong_clock(report: WorkerReport) -> bool:
+    ahead = report.clock_ahead_seconds
+    return ahead is not None and timedelta(seconds=abs(ahead)) > OFFSET_TOLERANCE
 
 
 async def disk(space: DiskSpace) -> Finding:

@@ -1,4 +1,7 @@
-"""Held photos: which process has the request that waits for a job, and whether it was asked if its client is there."""
+"""Held photos: which process has the request that waits for a job, and whether it was asked if its client is there.
+
+And the clocks of workers, as their heartbeats report them.
+"""
 
 from alembic import op
 
@@ -105,6 +108,7 @@ _HELD = """
 def upgrade() -> None:
     """Add the columns. Hosts of the version before do not know them: their requests are not asked for."""
     op.execute("alter table photochanger.jobs add column held_by uuid, add column asked_at timestamptz")
+    op.execute("alter table photochanger.workers add column clock_ahead_seconds double precision")
     op.execute(
         "create index jobs_held on photochanger.jobs (slot_id, sha256) "
         "where finalized_at is null and held_by is not null"
@@ -125,3 +129,4 @@ def downgrade() -> None:
     op.execute(_ENQUEUE.format(joined="", fields="", held="", column="", value=""))
     op.execute("drop index photochanger.jobs_held")
     op.execute("alter table photochanger.jobs drop column held_by, drop column asked_at")
+    op.execute("alter table photochanger.workers drop column clock_ahead_seconds")
