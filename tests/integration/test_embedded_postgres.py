@@ -282,9 +282,22 @@ def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
     os.unlink(folder / "data" / "postmaster.pid")
 
 
-def test_a_first_start_that_was_cut_short_is_begun_again(folder: Path) -> None:
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "half").write_text("what a killed initdb leaves")
+@pytest.mark.parametrize("left", ["data", "data.new-a1b2"])
+def test_a_first_start_that_was_cut_short_is_begun_again(folder: Path, left: str) -> None:
+    (folder / left).mkdir(parents=True)
+    (folder / left / "half").write_text("what a killed initdb leaves")
+    with EmbeddedServer.start(folder) as server:
+        assert ask(server, "select 1") == (1,)
+        assert [place.name for place in folder.glob("data*")] == ["data"]
+
+
+def test_a_first_start_that_is_killed_in_the_middle_is_begun_again(folder: Path) -> None:
+    first = subprocess.Popen((sys.executable, "-c", JOIN, str(folder)), stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        eventually(lambda: [*folder.glob("data.new-*/PG_VERSION")])
+        os.killpg(first.pid, signal.SIGKILL)
+    finally:
+        first.communicate()
     with EmbeddedServer.start(folder) as server:
         assert ask(server, "select 1") == (1,)
 

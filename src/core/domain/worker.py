@@ -21,8 +21,8 @@ URGENT_JOBS = 2
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """A heartbeat: the worker runs `running` of at most `concurrency` jobs now.
 
-    `clock_ahead_seconds`: how far the clock of its machine is ahead of the database's, less the error of the measurement;
-    None where it is not measured.
+    `clock_ahead_seconds`: how far the clock of its machine is ahead of the database's, less the error of that
+    measurement; None where it is not measured.
     """
 
     name: str

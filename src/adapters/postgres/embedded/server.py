@@ -33,6 +33,7 @@ from psycopg import sql
 from ...private_folder import close_file, make_private
 from ...system_clock import SYSTEM_CLOCK
 from ..outages import unavailable
+from . import new_data
 from .access import ROLE, client_arguments, password_file, require_password
 from .process import end_of_process, end_orphans, works_in
 from .programs import EmbeddedServerError, ServerNotUp, as_account, find_programs, unprivileged_account
@@ -251,25 +252,18 @@ def _launch(folder: Path) -> str:
     account = unprivileged_account()
     programs = find_programs(shared=account is not None)
     data = _data(folder)
-    fresh = not (data / "PG_VERSION").exists()
-    if fresh:
-        shutil.rmtree(data, ignore_errors=True)  # left by an interrupted first start
-        data.mkdir(mode=0o700)
-        if account is not None:
-            os.chown(data, account.pw_uid, account.pw_gid)
     socket_folder = _socket_folder(folder, account)
     log = folder / "postgres.log"
     logged_bytes = log.stat().st_size if log.exists() else 0
     if not (lines := _pid_file(folder)) or not _is_server(int(lines[0]), folder):
         end_orphans(data)
-    directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # The account may not enter the folders above the data; it gets the data folder by descriptor.
-        place = f"/proc/self/fd/{directory}" if account is not None else str(data)
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
-            close_file(output.fileno())
-            if fresh:
-                _initialize(programs, place, output.fileno(), account, directory)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
+        close_file(output.fileno())
+        if new_data.is_missing(data):
+            new_data.create(data, programs, account, log=output)
+        directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            place = new_data.path_for(data, account, directory)
             postgres = [str(programs / "postgres")]
             require_password(folder, [*postgres, "--single", "-D", place], as_account(account, directory), log=output)
             settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
@@ -281,21 +275,12 @@ def _launch(folder: Path) -> str:
                 start_new_session=True,
                 **as_account(account, directory),
             )
-    finally:
-        os.close(directory)
+        finally:
+            os.close(directory)
     if not _has_started(folder, process):
         # The socket folder stays: existing clients look for the server at this address.
         raise ServerNotUp(_last_lines(log, since=logged_bytes))
     return socket_folder
-
-
-def _initialize(programs: Path, place: str, output: int, account: pwd.struct_passwd | None, directory: int) -> None:
-    command = [str(programs / "initdb"), "-D", place, "-U", ROLE, "-A", "reject", "-E", "UTF8", "--no-locale"]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **as_account(account, directory)
-    )
-    if done.returncode:
-        raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be created. See postgres.log next to it.")
 
 
 def _has_started(folder: Path, process: subprocess.Popen[bytes]) -> bool:
