@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": _Lazy("demo", "demo", "Send sample photos through a temporary service."),
     "doctor": _Lazy("doctor", "doctor", "Check the configuration and say how to fix it."),
     "healthcheck": _Lazy("healthcheck", "healthcheck", "Check that the service on this machine answers."),
+    "ingest-keys": _Lazy("ingest_keys", "ingest_keys", "Manage the ingest keys of booths: add, list, revoke."),
     "ingest-password": _Lazy("admin", "ingest_password", "Change the ingest password."),
     "jobs": _Lazy("jobs", "jobs", "Erase guests."),
     "migrate": _Lazy("serve", "migrate", "Update the database schema."),
