@@ -75,7 +75,7 @@ def _row(name: str, path: Path, max_pixels: int, runs: int) -> dict[str, Any]:
 
 def _answer(name: str, data: bytes, runs: int) -> dict[str, Any]:
     limits = ImageLimits(max_pixels=_ANY)
-    made = operations.normalise(data, limits)
+    made = operations.normalise(data, limits).picture
     side = max(made.width, made.height)
     return _pair(name, lambda: operations.normalise(data, limits), lambda: _pipeline(data, made.mime, side), runs)
 

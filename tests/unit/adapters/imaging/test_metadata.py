@@ -111,7 +111,7 @@ def test_no_metadata_leaves_in_either_direction(data: bytes, needs: PictureNeeds
         path = Path(folder) / "photo"
         path.write_bytes(data)
         prepared = operations.prepare(path, needs)
-    result = operations.normalise(data, LIMITS)
+    result = operations.normalise(data, LIMITS).picture
     preview = operations.preview(result.data)
     for left in (prepared.data, result.data, preview):
         assert MARK not in left
@@ -120,5 +120,5 @@ def test_no_metadata_leaves_in_either_direction(data: bytes, needs: PictureNeeds
     with Image.open(io.BytesIO(result.data)) as opened:
         assert opened.size == (result.width, result.height)
         assert photos.density(opened) == (300, 300)
-    again = operations.normalise(result.data, LIMITS)
+    again = operations.normalise(result.data, LIMITS).picture
     assert again.data == result.data, "what is fine is not coded again"
