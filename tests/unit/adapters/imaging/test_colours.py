@@ -137,12 +137,12 @@ def base() -> Image.Image:
 def test_the_same_photo_in_every_container_is_the_same_picture(tmp_path: Path, base: Image.Image, name: str) -> None:
     data, expected = PHOTOS[name](base), colours.vips(base)
     (tmp_path / "photo").write_bytes(data)
-    sent = operations.prepare(tmp_path / "photo", ANYTHING)
-    assert colours.differ(colours.decoded(sent.data), expected) <= 1
-    result = operations.normalise(data, LIMITS).picture
-    assert colours.differ(colours.decoded(result.data), expected) <= 1
-    for picture in (sent, result):
-        photos.require_no_metadata(picture.data)
+    sent, result = operations.prepare_with_preview(tmp_path / "photo", ANYTHING), operations.normalise(data, LIMITS)
+    for each in (sent, result):
+        assert colours.differ(colours.decoded(each.picture.data), expected) <= 1
+        photos.require_no_metadata(each.picture.data)
+        assert each.preview is not None
+        assert colours.differ(colours.decoded(each.preview), expected) <= 2
     small = colours.decoded(operations.prepare(tmp_path / "photo", SMALLER).data)
     shrunk = open_shrunk(Picture(data, sniff(data) or "", 1, 1), max_side=120)
     expected_small = expected.thumbnail_image(120)

@@ -110,10 +110,12 @@ def test_no_metadata_leaves_in_either_direction(data: bytes, needs: PictureNeeds
     with TemporaryDirectory() as folder:
         path = Path(folder) / "photo"
         path.write_bytes(data)
-        prepared = operations.prepare(path, needs)
-    result = operations.normalise(data, LIMITS).picture
-    preview = operations.preview(result.data)
-    for left in (prepared.data, result.data, preview):
+        prepared = operations.prepare_with_preview(path, needs)
+    normalised = operations.normalise(data, LIMITS)
+    result = normalised.picture
+    previews = [prepared.preview, normalised.preview, operations.preview(result.data)]
+    for left in (prepared.picture.data, result.data, *previews):
+        assert left is not None
         assert MARK not in left
         assert photos.GPS_MARK.encode() not in left
         photos.require_no_metadata(left)
