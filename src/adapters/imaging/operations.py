@@ -18,14 +18,7 @@ from .bounds import undecodable
 from .checked import ANY_SIZE, CheckedPicture, check
 from .colours import is_srgb_already
 from .density import with_webp_density
-from .encoding import (
-    RESULT_QUALITY,
-    encode,
-    encode_preview,
-    encode_within,
-    size_within,
-    written_type,
-)
+from .encoding import RESULT_QUALITY, encode, encode_preview, encode_within, size_within, written_type
 from .libvips import (
     VipsError,
     decode_scaled,

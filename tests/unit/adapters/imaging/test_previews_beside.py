@@ -14,7 +14,6 @@ from photochanger.adapters.imaging.children import Content
 from photochanger.adapters.imaging.picture_tasks import Made, made_picture, made_preview
 from photochanger.core.domain.errors import UndecodableImage
 from photochanger.core.domain.media import PREVIEW_MAX_BYTES, ImageLimits, Picture, PictureNeeds, PreviewedPicture
-
 from PIL import Image, ImageDraw
 
 from tests.support import photos
@@ -78,7 +77,9 @@ def answer(made: Made, *contents: bytes) -> Content:
 
 def test_an_answer_has_its_picture_and_its_preview() -> None:
     new = Made("image/jpeg", 3, 2, is_new=True, has_preview=True)
-    assert made_picture(answer(new, b"new", b"small")) == PreviewedPicture(Picture(b"new", "image/jpeg", 3, 2), b"small")
+    assert made_picture(answer(new, b"new", b"small")) == PreviewedPicture(
+        Picture(b"new", "image/jpeg", 3, 2), b"small"
+    )
     same = Made("image/jpeg", 3, 2, has_preview=True)
     assert made_picture(answer(same, b"small"), was=b"old") == PreviewedPicture(
         Picture(b"old", "image/jpeg", 3, 2), b"small"
