@@ -154,7 +154,8 @@ class JobCompletion:
         try:
             async with self._clock.timeout_at(job.expires_at):
                 data = await retry.run(lambda: self._fallback.picture_for(job))
-                return await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
+                picture, _ = await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
+                return picture
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None

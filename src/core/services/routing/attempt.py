@@ -52,7 +52,7 @@ async def make_picture(provider: Provider, request: ProviderRequest, inputs: Job
     QueueUnavailable where its key cannot be read, whatever goes wrong."""
     try:
         result = await _process(provider, request)
-        picture = await _store(result, inputs)
+        picture, preview = await _store(result, inputs)
     except InvalidSettings as error:
         raise Rejected(error.detail) from error
     except (ProviderError, StorageUnavailable, QueueUnavailable):
@@ -64,7 +64,7 @@ async def make_picture(provider: Provider, request: ProviderRequest, inputs: Job
         name = type(error).__name__
         _log.error("provider %s failed with an unforeseen error: %s\n%s", provider.info.id, name, where)
         raise Crashed(name) from None
-    return RoutePicture(picture, provider.info.id, request.operation_id, cut_json(result.remarks))
+    return RoutePicture(picture, provider.info.id, request.operation_id, cut_json(result.remarks), preview)
 
 
 async def _process(provider: Provider, request: ProviderRequest) -> ProviderResult:
@@ -75,7 +75,7 @@ async def _process(provider: Provider, request: ProviderRequest) -> ProviderResu
         raise Down("The provider did not answer within its own time limit.") from error
 
 
-async def _store(result: ProviderResult, inputs: JobInputs) -> StoredPicture:
+async def _store(result: ProviderResult, inputs: JobInputs) -> tuple[StoredPicture, bytes | None]:
     """Normalise and store an answer: providers do label text and broken files `image/png`."""
     try:
         return await inputs.store_picture(result.data)
