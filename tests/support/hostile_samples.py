@@ -28,6 +28,7 @@ from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 
 from tests.support.builders import new_job, outcome_failed
+from tests.support.hostile_comfyui import comfyui_samples
 from tests.support.standins.calls import FixedContext
 
 SIZE = 1_000_000
@@ -226,7 +227,8 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
     answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
-    found[answer] = _json_answers(text)
+    found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
+    found |= comfyui_samples(text)
     models = _models()
     found |= {f"adapters.providers.catalogue.Catalogue[{preset}]": [models] for preset in _PRESETS}
     found["Asked"] = [Asked(model=text, secret=text[:40], models=models, settings=("seed", "image_size"))]

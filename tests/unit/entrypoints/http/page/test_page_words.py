@@ -9,6 +9,7 @@ from typing import Any
 
 import photochanger
 import pytest
+from photochanger.adapters.providers.comfyui.provider import ComfyuiProvider
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
@@ -19,8 +20,8 @@ from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-REMOTE = (GeminiProvider, OpenAIProvider, TurbotextProvider)
-NAMES = {"OpenAI", "Google Gemini", "Turbotext"}
+REMOTE = (ComfyuiProvider, GeminiProvider, OpenAIProvider, TurbotextProvider)
+NAMES = {"ComfyUI", "OpenAI", "Google Gemini", "Turbotext"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
