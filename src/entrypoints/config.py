@@ -23,7 +23,7 @@ from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
-from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
+from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -61,14 +61,19 @@ def _database_url(text: str) -> str:
     return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 
-def _service_url(text: str) -> str:
+def _service_url(text: str, *, query: re.Pattern[str] = re.compile("")) -> str:
     url = _url("http", "https")(text)
     parts = urlsplit(url)
     if not parts.hostname:
         raise ValueError("has no host name; write it as https://host")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or parts.fragment or not query.fullmatch(parts.query):
         raise ValueError("must not contain a user name, password, query or fragment")
     return url
+
+
+def _openai_url(text: str) -> str:
+    """A base URL that may name the API version of Azure."""
+    return _service_url(text, query=re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?"))
 
 
 def _password(text: str) -> str:
@@ -103,6 +108,7 @@ def _metrics_token(text: str) -> str:
 
 
 def _provider_key(text: str) -> str:
+    text = one_line(text)
     if not is_key(text):
         raise ValueError(f"must be 1–{MAX_KEY_CHARS} printable ASCII characters on one line")
     return text
@@ -151,6 +157,13 @@ def _network(text: str) -> str:
 
 def _host_patterns(text: str) -> tuple[str, ...]:
     return tuple(parse_host_pattern(entry) for entry in _list(text))
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError(f"{text[:200]!r} is not a folder")
+    return path
 
 
 def _list(text: str) -> list[str]:
@@ -260,6 +273,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _text(_hosts, "Names, addresses, networks (CIDR) and host:port that may be reached although private."),
     ] = ()
+    models_dir: Annotated[
+        Path | None,
+        _text(_folder, "Folder of changes to the models and prices of providers, one file `<provider>.json` each."),
+    ] = None
     log_format: Annotated[Literal["console", "json"], Meta(description="Format of log lines.")] = "console"
     otlp_endpoint: Annotated[
         str | None,
@@ -379,6 +396,7 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
     ConfigurationError for a variable of no provider.
     """
     parsers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _service_url)}
+    base_urls = {"openai": _openai_url}
 
     def variables(provider_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
         return {_provider_variable(id, suffix): (id, suffix) for id in provider_ids for suffix in parsers}
@@ -393,6 +411,8 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
         if text.strip():
             provider_id, suffix = known[name]
             field, parse = parsers[suffix]
+            if suffix == _BASE_URL:
+                parse = base_urls.get(provider_id, parse)
             try:
                 values[field][provider_id] = parse(text.strip())
             except ValueError as error:

@@ -6,6 +6,8 @@ import base64
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,10 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from photochanger.adapters.http_client.messages import Answer
 from photochanger.adapters.http_client.picture_json import MAX_JSON_BYTES, PictureJson
+from photochanger.adapters.providers.catalogue import Catalogue, read_catalogue
+from photochanger.adapters.providers.gemini.access import Access, ServiceAccount
+from photochanger.adapters.providers.openai import costs as openai_costs
+from photochanger.adapters.providers.wire import Asked
 from photochanger.core.domain.accounts import Actor, Identity, Permission
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
@@ -23,6 +29,7 @@ from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 
 from tests.support.builders import new_job, outcome_failed
 from tests.support.hostile_comfyui import comfyui_samples
+from tests.support.standins.calls import FixedContext
 
 SIZE = 1_000_000
 
@@ -144,6 +151,22 @@ def _shape(text: str) -> dict[str, Any]:
     return about | {"candidates": [candidate], "data": [{"b64_json": text}, {"url": text}]}
 
 
+_PRESETS = (
+    "~_P",
+    "Any",
+    *(
+        f"adapters.providers.{name}.costs.{preset}"
+        for name, preset in (("gemini", "GeminiPreset"), ("openai", "OpenAIPreset"))
+    ),
+)
+
+
+@cache
+def _models() -> Catalogue[openai_costs.OpenAIPreset]:
+    file = Path(str(openai_costs.__file__)).with_name("models.json")
+    return read_catalogue(FixedContext(), file, preset=openai_costs.OpenAIPreset)
+
+
 def _blocked_shape(text: str) -> dict[str, Any]:
     return {"promptFeedback": {"blockReason": text}, "responseId": text}
 
@@ -178,6 +201,8 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "BaseException": [ValueError(text)],
         "Exception": [ValueError(text)],
         "int | None": [7],
+        "bool": [True],
+        "Mapping[str, int]": [{text: 7}],
         "ValidationError": [msgspec.ValidationError(text), msgspec.ValidationError(f"Expected `int`{text}")],
         "UUID": [UUID(int=7)],
         "datetime": [datetime.now(UTC)],
@@ -191,6 +216,8 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "Collection[core.domain.accounts.Permission]": [tuple(Permission)],
         "int | bytes": [7],
         "Slot": [shipped_slots()[0]],
+        "Access": [Access(models_url=text, list_url=text, headers={}, secret=text)],
+        "ServiceAccount": [ServiceAccount(type=text, project_id=text, client_email=text, private_key=text)],
         "list[core.domain.media.Picture]": [[]],
         "Scope": [_scope(text), _scope(text, peer="127.0.0.1")],
         "list[bytes]": [[encoded] * 3],
@@ -202,4 +229,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
     answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
     found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
     found |= comfyui_samples(text)
+    models = _models()
+    found |= {f"adapters.providers.catalogue.Catalogue[{preset}]": [models] for preset in _PRESETS}
+    found["Asked"] = [Asked(model=text, secret=text[:40], models=models, settings=("seed", "image_size"))]
     return dict(found)

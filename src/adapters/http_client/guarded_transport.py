@@ -16,6 +16,7 @@ from typing import TypeVar
 import httpcore2
 import httpx2
 
+from ...core.domain.costs.call_cost import FREE
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
 from .bodies import BodyReader
@@ -71,7 +72,11 @@ class GuardedTransport:
             finally:
                 await response.aclose()
         except HostUnknown as error:
-            raise Down(str(error)) from error
+            raise Down(str(error), cost=FREE) from error
+        except httpcore2.ConnectTimeout as error:
+            raise Down("The host did not answer in time.", cost=FREE) from error
+        except httpcore2.ConnectError as error:
+            raise Down(_network_trouble(error), cost=FREE) from error
         except httpcore2.TimeoutException as error:
             raise Down("The host did not answer in time.") from error
         except httpcore2.NetworkError as error:

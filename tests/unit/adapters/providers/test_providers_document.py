@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.comfyui.provider import _INFO as COMFYUI
-from photochanger.adapters.providers.gemini.provider import _INFO as GEMINI
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import _INFO as LOCAL
-from photochanger.adapters.providers.openai.provider import _INFO as OPENAI
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.turbotext.provider import _INFO as TURBOTEXT
 from photochanger.core.ports.provider import OperationInfo
 
+from tests.support.standins.calls import FixedContext
+
+GEMINI, OPENAI = (make(FixedContext()).info for make in (GeminiProvider, OpenAIProvider))
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "providers.md").read_text()
 INFOS = (LOCAL, COMFYUI, GEMINI, OPENAI, TURBOTEXT)
 OPERATIONS = [(info.id, operation) for info in INFOS for operation in info.operations]

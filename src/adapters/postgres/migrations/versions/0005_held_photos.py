@@ -6,7 +6,7 @@ And the clocks of workers, as their heartbeats report them.
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
