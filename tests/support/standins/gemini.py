@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import pillow_heif
-from PIL import Image, UnidentifiedImageError
-
 from tests.support import photos
 
-from .server import Answer, Received, StandInServer, json_answer
+from .checks import FORMATS, picture_fault
+from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "AIzaSyStandIn-gemini-6f1c0d9e"
 MODEL = "gemini-3.1-flash-image"
@@ -26,12 +23,13 @@ PICTURE = photos.png(96, 64)
 """What the model draws on a good day."""
 
 INLINE_LIMIT_BYTES = 20_000_000
+MAX_PIXELS = 3072 * 3072
+"""What the provider declares: the models scale down what is larger."""
 
 _TYPE = "type.googleapis.com/google.rpc."
 _GENERATE = re.compile(r"/v1/models/([^/:]+):generateContent\Z")
 _FILE = re.compile(r"/v1/files/([a-z0-9-]{1,40})\Z")
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8", "8:1")
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/heic": "HEIF", "image/heif": "HEIF"}
 
 
 class _Wrong(Exception):
@@ -109,12 +107,14 @@ class GeminiStandIn(StandInServer):
             raise _Wrong(error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers."))
         if key != self.key:
             raise _Wrong(bad_key())
+        if doubled_credentials(request) or "key" in request.query:
+            raise _Wrong(error(401, "UNAUTHENTICATED", "Request had more than one authentication credential."))
 
     def _check_generate(self, request: Received) -> None:
         match = _GENERATE.match(request.path)
         _require(request.method == "POST" and match is not None, f"Unknown path {request.path}.")
         _require(not request.query, "Unknown query parameter.")
-        _require(request.headers.get("content-type", "").startswith("application/json"), "Not JSON.")
+        _require(_is_json(request), "Not JSON.")
         _require(len(request.body) <= INLINE_LIMIT_BYTES, "Request payload size exceeds the limit: 20 MB.")
         assert match is not None
         if match[1] not in self.models:
@@ -153,12 +153,13 @@ class GeminiStandIn(StandInServer):
         _require(request.method == "POST", "Unknown method.")
         _require(headers.get("x-goog-upload-protocol") == "resumable", "Only resumable uploads are known.")
         _require(headers.get("x-goog-upload-header-content-length", "").isdigit(), "The length is missing.")
+        _require(_is_json(request), "Not JSON.")
         body = _json(request)
         _only(body, {"file"}, "request")
         _only(body["file"], {"name", "mimeType", "sizeBytes", "displayName"}, "file")
         _require(re.fullmatch(r"files/[a-z0-9][a-z0-9-]{0,39}", str(body["file"].get("name"))) is not None, "Name.")
         mime = headers.get("x-goog-upload-header-content-type")
-        _require(mime == body["file"].get("mimeType") and mime in _FORMATS, "Unsupported MIME type.")
+        _require(mime == body["file"].get("mimeType") and mime in FORMATS, "Unsupported MIME type.")
 
     def _check_upload(self, request: Received) -> None:
         start = self._starting.get(request.query.get("upload_id", ""))
@@ -337,7 +338,8 @@ def _check_config(config: Any) -> None:
     _require(image.get("aspectRatio", "1:1") in _RATIOS, "aspect_ratio must be one of the known ones.")
     _require(image.get("imageSize", "1K") in ("512", "1K", "2K", "4K"), "image_size must be one of the known ones.")
     temperature = config.get("temperature", 1)
-    _require(isinstance(temperature, int | float) and 0 <= temperature <= 2, "temperature must be in [0, 2].")
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    _require(number and 0 <= temperature <= 2, "temperature must be in [0, 2].")
 
 
 def _base64(text: Any) -> bytes:
@@ -348,24 +350,14 @@ def _base64(text: Any) -> bytes:
         raise _Wrong(error(400, "INVALID_ARGUMENT", "Invalid value at data: Base64 decoding failed.")) from None
 
 
+def _is_json(request: Received) -> bool:
+    kind = request.headers.get("content-type", "").lower().replace(" ", "")
+    return kind in ("application/json", "application/json;charset=utf-8")
+
+
 def _check_picture(data: bytes, mime: Any) -> None:
-    _require(mime in _FORMATS, f"Unsupported MIME type: {mime}")
-    _require(picture_format(data) == _FORMATS[mime], "Unable to process input image.")
-
-
-def picture_format(data: bytes) -> str | None:
-    """Pillow's name of a picture's format; None where it does not decode."""
-    try:
-        if data[4:8] == b"ftyp":
-            pillow_heif.open_heif(io.BytesIO(data)).to_pillow()
-            return "HEIF"
-        with Image.open(io.BytesIO(data)) as picture:
-            # A large picture is decoded small where the format allows it: the whole file is read all the same.
-            picture.draft("RGB", (64, 64))
-            picture.load()
-            return picture.format
-    except (UnidentifiedImageError, OSError, ValueError):
-        return None
+    fault = picture_fault(data, mime, max_pixels=MAX_PIXELS)
+    _require(fault is None, fault or "")
 
 
 def _file_name(request: Received) -> str:

@@ -128,7 +128,10 @@ async def test_providers_come_by_id_whatever_the_order(install: Install) -> None
         ("class Old(Mine):\n expected_cost = None\nmake = Old", "Update the package"),
         ("class Odd(Mine):\n def expected_cost(self, o, s): return s['size']\nmake = Odd", "for draw: KeyError"),
         ("class Odd(Mine):\n def expected_cost(self): return None\nmake = Odd", "`expected_cost` failed for draw"),
-        ("class Odd(Mine):\n async def expected_cost(self, o, s): ...\nmake = Odd", "returned coroutine, not a CallCost"),
+        (
+            "class Odd(Mine):\n async def expected_cost(self, o, s): ...\nmake = Odd",
+            "returned coroutine",
+        ),
         ("class Odd(Mine):\n def expected_cost(self, o, s): return 0.04\nmake = Odd", "returned float, not a CallCost"),
         (f"{COSTS}\nclass Odd(Mine):\n def expected_cost(self, o, s): return cost(-1)\nmake = Odd", "0 or more"),
         (f"{COSTS}\nclass Odd(Mine):\n def expected_cost(self, o, s): return cost(0.04)\nmake = Odd", "0 or more"),
