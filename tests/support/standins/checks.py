@@ -40,7 +40,7 @@ def picture_fault(
     width, height = picture.size
     if max_pixels is not None and width * height > max_pixels:
         return f"The picture has {width} x {height} pixels, more than {max_pixels}."
-    return _metadata_fault(picture) or (None if _decodes(picture) else "Unable to process input image.")
+    return _metadata_fault(picture) if _decodes(picture) else "Unable to process input image."
 
 
 def _opened(data: bytes) -> Image.Image:
