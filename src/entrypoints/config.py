@@ -153,6 +153,13 @@ def _host_patterns(text: str) -> tuple[str, ...]:
     return tuple(parse_host_pattern(entry) for entry in _list(text))
 
 
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError(f"{text[:200]!r} is not a folder")
+    return path
+
+
 def _list(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
@@ -260,6 +267,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _text(_hosts, "Names, addresses, networks (CIDR) and host:port that may be reached although private."),
     ] = ()
+    models_dir: Annotated[
+        Path | None,
+        _text(_folder, "Folder of changes to the models and prices of providers, one file `<provider>.json` each."),
+    ] = None
     log_format: Annotated[Literal["console", "json"], Meta(description="Format of log lines.")] = "console"
     otlp_endpoint: Annotated[
         str | None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..core.domain.costs.call_cost import CallCost
-from ..core.ports.provider import OperationInfo, Provider, ProviderContext, ProviderInfo
+from ..core.ports.provider import OperationInfo, Provider, ProviderContext, ProviderInfo, WrongModelsFile
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -59,7 +59,8 @@ async def load_providers(
     """Load the providers of all installed packages; returns them by id, and those that were skipped.
 
     Packages are imported in a thread, factories called on the event loop. `make_context` makes the context of a
-    provider id. `found` replaces the entry points of the environment.
+    provider id. `found` replaces the entry points of the environment. WrongModelsFile where the operator's file of
+    models for one of them cannot be used.
     """
     entries = await asyncio.to_thread(_entries) if found is None else found
     providers: dict[str, Provider] = {}
@@ -87,6 +88,8 @@ async def _load(entry: EntryPoint, make_context: Callable[[str], ProviderContext
         raise _invalid("it cannot be imported", error) from error
     try:
         provider = factory(make_context(entry.name))
+    except WrongModelsFile:
+        raise  # the operator's, not the package's
     except (Exception, SystemExit) as error:
         raise _invalid("its factory failed", error) from error
     try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -50,6 +51,7 @@ class ContractContext:
         self._key = key
         self.base_url = base_url
         self.private_hosts = private_hosts
+        self.models_file: Path | None = None
 
     async def key(self) -> str | None:
         return self._key

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 import msgspec
 
 from ..domain.costs.call_cost import CallCost, ModelInfo, Price
+from ..domain.errors import ConfigurationError
 from ..domain.media import Picture, PictureNeeds
 from ..domain.outside_text import cut
 from ..domain.routing.provider_usage import ProviderLimit
@@ -171,6 +173,13 @@ class NotConfigured(Unavailable):
     code = "provider_not_configured"
 
 
+class WrongModelsFile(ConfigurationError):
+    """A file of models cannot be used; a factory that raises it refuses the start."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__("PHOTOCHANGER_MODELS_DIR", f"{path.name}: {detail}")
+
+
 class ProviderContext(Protocol):
     """What the service gives to one provider."""
 
@@ -182,6 +191,11 @@ class ProviderContext(Protocol):
     @property
     def private_hosts(self) -> tuple[str, ...]:
         """Private host names, addresses and networks (CIDR) that may be reached."""
+        ...
+
+    @property
+    def models_file(self) -> Path | None:
+        """The operator's changes to the provider's models and prices, in JSON; see adapters.providers.catalogue."""
         ...
 
     async def key(self) -> str | None:

@@ -79,6 +79,7 @@ MIB = 1024 * 1024
             ("booth.example", "*.b.example", "::1"),
         ),
         ("ALLOWED_HOSTS", "*", "allowed_hosts", ("*",)),
+        ("MODELS_DIR", "/", "models_dir", Path("/")),
         ("LOG_FORMAT", "json", "log_format", "json"),
         ("LOG_FORMAT", " console ", "log_format", "console"),
     ],
@@ -92,6 +93,7 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
+        ("MODELS_DIR", "/no/such", "'/no/such' is not a folder"),
         ("PORT", "http", "must be a whole number between 0 and 65535, not 'http'"),
         ("PORT", "-1", "between 0 and 65535"),
         ("PORT", "65536", "between 0 and 65535"),
