@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ..adapters.imaging import ChildPool, ForkServer, picture_tasks
+from ..adapters.providers.bfl.provider import BflProvider
 from ..adapters.providers.gemini.provider import GeminiProvider
 from ..adapters.providers.http.provider import HttpProvider
 from ..adapters.providers.local import task as local_task
@@ -22,6 +23,7 @@ from .config import Settings
 from .provider_plugins import SkippedPlugin, load_providers
 
 _REMOTE: dict[str, ProviderFactory] = {
+    "bfl": BflProvider,
     "gemini": GeminiProvider,
     "http": HttpProvider,
     "openai": OpenAIProvider,

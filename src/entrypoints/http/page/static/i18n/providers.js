@@ -125,6 +125,20 @@ const RUSSIAN = {
   template_onto_guest: "шаблон на гостя",
   "Restore the face": "Восстановить лицо",
   "Sharpen the face after it was put in.": "Сделать лицо резче после переноса.",
+  "Name of a model of the BFL API. Names change often; any is accepted here.":
+    "Название модели BFL API. Названия часто меняются, поэтому принимается любое.",
+  "What is to become of the photo. The model sees the photo as image 1, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
+    "Что сделать с фото. Модель видит фото как изображение 1, затем шаблоны слота «лицо», «образец» и «стиль» — те, что есть, в этом порядке.",
+  Width: "Ширина",
+  Height: "Высота",
+  "In pixels, for FLUX.2 models; without it, by the photo. More costs more.": "В пикселях, для моделей FLUX.2; если не указать — по фото. Чем больше, тем дороже.",
+  "For Kontext models; without it, the shape of the photo.": "Для моделей Kontext; если не указать — как у фото.",
+  Steps: "Шаги",
+  "For flux-2-flex: more take longer.": "Для flux-2-flex: чем больше шагов, тем дольше.",
+  Guidance: "Следование описанию",
+  "For flux-2-flex: how closely the prompt is followed.": "Для flux-2-flex: насколько точно выполняется описание.",
+  "Safety tolerance": "Допуск модерации",
+  "0 is the strictest; without it, the service's own default (2).": "0 — самая строгая проверка; если не указать — как решит сервис (2).",
 };
 
 const ENGLISH = { jpeg: "JPEG", png: "PNG", webp: "WebP" };
