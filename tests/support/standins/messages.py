@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it came: header names in lower case, the path without its query, the body whole.
 
-    `repeated` are the names of headers that came more than once; `headers` has the last of each.
+    `repeated` are the names of headers that came more than once; `headers` has their values joined by commas.
     """
 
     method: str
@@ -70,7 +70,9 @@ async def read_request(reader: asyncio.StreamReader) -> Received | None:
     method, target, _version = first.split(" ", 2)
     fields = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     repeated = frozenset(name for name, count in Counter(name for name, _ in fields).items() if count > 1)
-    headers = dict(fields)
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110, section 5.3
     parts = urlsplit(target)
     query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     body = await _read_body(reader, headers)
