@@ -18,7 +18,7 @@ from .checks import FORMATS, picture_fault
 from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "AIzaSyStandIn-gemini-6f1c0d9e"
-MODEL = "gemini-3.1-flash-image"
+MODEL = "gemini-nano-banana-2.1"
 PICTURE = photos.png(96, 64)
 """What the model draws on a good day."""
 

@@ -20,7 +20,7 @@ from .checks import picture_fault
 from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "sk-proj-StandInOpenAI-3b9d7a52"
-MODEL = "gpt-image-2.5-flare"
+MODEL = "gpt-image-2.6-flare"
 PICTURE = photos.jpeg(96, 64)
 """What the model draws on a good day."""
 
@@ -32,6 +32,7 @@ _MIMES = ("image/jpeg", "image/png", "image/webp")
 _VALUES = {
     "quality": {"auto", "low", "medium", "high", "xhigh", "max"},
     "output_format": {"png", "jpeg", "webp"},
+    "complexity": {"low", "medium", "high"},
     "input_fidelity": {"low", "high"},
     "background": {"auto", "opaque", "transparent"},
     "n": {str(number) for number in range(1, 11)},

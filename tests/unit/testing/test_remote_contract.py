@@ -12,6 +12,7 @@ from photochanger.core.domain.costs.call_cost import FREE, CallCost, Charged, Mo
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -152,8 +153,10 @@ class Good:
     def cancelled(self, number: str) -> None:
         self.painter.cancel(number)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        return [] if await self.context.key() else ["The key is missing."]
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        if await self.context.key():
+            return []
+        return [ProviderFinding(code=ProviderFindingCode.KEY_MISSING, detail="The key is missing.")]
 
     async def close(self) -> None:
         """Nothing is held."""

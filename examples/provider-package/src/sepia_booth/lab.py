@@ -20,11 +20,12 @@ from photochanger.adapters.http_client.messages import HttpRequest
 from photochanger.adapters.http_client.retry_after import retry_after
 from photochanger.adapters.providers.queued import Failed, Finished, Pace, Pending, QueuedCalls, State
 from photochanger.adapters.providers.schemas import settings_schema, unknown_operation
-from photochanger.adapters.providers.wire import DIAGNOSIS_TIME, JsonAnswer, RemoteService, parsed, scrubbed
+from photochanger.adapters.providers.wire import DIAGNOSIS_TIME, JsonAnswer, RemoteService, finding_of, parsed, scrubbed
 from photochanger.adapters.system_clock import SYSTEM_CLOCK
 from photochanger.core.domain.costs.call_cost import FREE, CallCost, Price, PriceUnit
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.domain.validation import parse_fields
 from photochanger.core.ports.provider import (
@@ -103,14 +104,14 @@ class SepiaLab:
         key = await self._service.key(until=request.until)
         return await self._queued.result(_Work(self._service, key, request, settings), request, cost=_PRICE)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """The service has no question that costs nothing, so only the key is looked for."""
         if not used:
             return []
         try:
             await self._service.key(until=SYSTEM_CLOCK.now() + DIAGNOSIS_TIME)
         except ProviderError as error:
-            return [error.reason]
+            return [finding_of(error)]
         return []
 
     async def close(self) -> None:
@@ -146,7 +147,7 @@ class _Work:
     async def submit(self) -> tuple[str, State[ProviderResult]]:
         photo = self._request.photo
         asked = self._asked("POST", f"/prints?print={self._settings.print}", body=photo.data, mime=photo.mime)
-        answer = await self._service.ask(asked, until=self._request.until)
+        answer = await self._service.ask(asked, until=self._request.until, expected=_PRICE)
         self._require_good(answer)
         return parsed(answer, Submitted, service="The laboratory").id, Pending()
 
@@ -190,7 +191,7 @@ class _Work:
         if status < 300:
             return
         if status in (401, 403):
-            raise NotConfigured(f"The laboratory refuses the key ({status}).")
+            raise NotConfigured(f"The laboratory refuses the key ({status}).", finding=ProviderFindingCode.KEY_REFUSED)
         if status == 402:
             raise QuotaExhausted("The account at the laboratory has no credit left.")
         if status == 429:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ....core.domain.costs.call_cost import CallCost, Charged
 from ....core.domain.outside_text import MAX_ITEMS
+from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.picture_json import is_long
 from ...http_client.retry_after import retry_after
@@ -128,7 +129,7 @@ def error_of(answer: JsonAnswer, *, model: str | None = None, secret: str) -> Pr
     """Classify an answer with an error status; `model` is the one requested, or None."""
     status, body = answer.status, decoded(answer)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return NotConfigured(f"BFL refuses the key ({status}).")
+        return NotConfigured(f"BFL refuses the key ({status}).", finding=ProviderFindingCode.KEY_REFUSED)
     if status == HTTPStatus.PAYMENT_REQUIRED:
         return QuotaExhausted("The account at BFL has no credits left (402).")
     words = scrubbed(_words(body), secret=secret)

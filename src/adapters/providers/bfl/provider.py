@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ....core.domain.costs.call_cost import CallCost, Charged
+from ....core.domain.costs.call_cost import CallCost, Charged, ModelStatus
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
-    NotConfigured,
     OperationInfo,
     ProviderContext,
     ProviderError,
@@ -33,7 +33,7 @@ from ...system_clock import SYSTEM_CLOCK
 from ..catalogue import read_catalogue
 from ..queued import Failed, OwnAddresses, Pace, Pending, QueuedCalls, State, fetched
 from ..schemas import unknown_operation
-from ..wire import DIAGNOSIS_TIME, RemoteService
+from ..wire import DIAGNOSIS_TIME, RemoteService, finding_of, model_finding
 from .answers import Made, UnknownState, cost_of, credits_of, number, state_of, submitted
 from .requests import DOMAINS, MEGAPIXEL, SERVICE_URL, Call, call_of, credits_left, estimate, look, submit
 from .settings import BflSettings, Preset
@@ -124,27 +124,36 @@ class BflProvider:
         seed = settings.seed if made.seed is None else made.seed
         return ProviderResult(picture, remarks, cost=cost, model=call.model, seed=seed)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """See Provider.diagnose; asks for the account's credits, within 10 s: there is no list of models."""
-        if not any(entry.provider_id == _ID for entry in used):
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        """See Provider.diagnose; asks for the account's credits, within 10 s: the service lists no models."""
+        entries = [entry for entry in used if entry.provider_id == _ID]
+        if not entries:
             return []
         until = SYSTEM_CLOCK.now() + DIAGNOSIS_TIME
         try:
             key = await self._service.key(until=until)
             answer = await self._service.ask(credits_left(self._service.url, key), until=until)
             left = credits_of(answer, secret=key)
-        except NotConfigured as error:
-            return [error.reason]
         except ProviderError as error:
-            return [f"Asking BFL failed: {error.reason}"]
-        if left is not None and left <= 0:
-            return ["The account at BFL has no credits left. Add credits on its dashboard."]
-        return []
+            return [finding_of(error)]
+        findings = [self._finding(name) for name in sorted({self._model_of(entry) for entry in entries})]
+        if left == 0:
+            detail = "The account at BFL has no credits left. Add credits on its dashboard."
+            return [ProviderFinding(code=ProviderFindingCode.QUOTA_EXHAUSTED, detail=detail)]
+        return [finding for finding in findings if finding is not None]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._queued.close()
         await self._service.close()
+
+    def _model_of(self, entry: RouteEntry) -> str:
+        return str(self._models.filled(entry.settings)["model"])
+
+    def _finding(self, name: str) -> ProviderFinding | None:
+        """What the data file says against a model."""
+        model = self._models.model(name)
+        return model_finding(name, self._models, offered=model is None or model.status is not ModelStatus.RETIRED)
 
     def _checked(self, operation_id: str, settings: Mapping[str, Any]) -> BflSettings:
         if operation_id != _OPERATION:
@@ -187,11 +196,7 @@ class _Work:
 
     async def submit(self) -> tuple[str, State[Made]]:
         question = submit(self._service.url, self._key, self._call)
-        try:
-            answer = await self._service.ask(question, until=self._until)
-        except Retryable:
-            self._sent = True  # the work may have been taken all the same
-            raise
+        answer = await self._service.ask(question, until=self._until, expected=self._call.cost)
         self._sent = answer.status < HTTPStatus.MULTIPLE_CHOICES
         work = submitted(answer, model=self._call.model, secret=self._key)
         self._submitted = True

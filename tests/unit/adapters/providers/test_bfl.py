@@ -15,9 +15,10 @@ import pytest
 from photochanger.adapters.providers.bfl.provider import PACE, BflProvider
 from photochanger.adapters.providers.bfl.requests import DOMAINS
 from photochanger.adapters.providers.queued import OwnAddresses
-from photochanger.core.domain.costs.call_cost import CallCost, Charged
+from photochanger.core.domain.costs.call_cost import FREE, CallCost, Charged
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -37,7 +38,7 @@ from tests.support.standins.bfl import KEY, PICTURE, BflControls, BflStandIn
 from tests.support.standins.bfl_calls import PROMPT, QUICK, bfl, context, edited, error_of, service
 from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, References, provider_request
 from tests.support.standins.picture_origin import PictureOrigin
-from tests.support.standins.server import Answer, hang, json_answer, taking
+from tests.support.standins.server import Answer, hang, json_answer
 
 __all__ = ["bfl", "context", "service"]
 
@@ -339,21 +340,40 @@ async def test_settings_that_do_not_fit_are_named(
 
 
 async def test_a_diagnosis_says_what_is_missing(service: BflStandIn, context: FixedContext, bfl: BflProvider) -> None:
-    used = [RouteEntry("bfl", "image_edit", PROMPT)]
-    assert await bfl.diagnose(used) == []
+    used = [RouteEntry("bfl", "image_edit", PROMPT), RouteEntry("bfl", "image_edit", {**PROMPT, "model": "flux-9"})]
+
+    async def found() -> list[ProviderFindingCode]:
+        return [finding.code for finding in await bfl.diagnose(used)]
+
+    assert await found() == []
     assert await bfl.diagnose([RouteEntry("gemini", "image_edit", PROMPT)]) == []
     service.credits = 0
-    assert await bfl.diagnose(used) == ["The account at BFL has no credits left. Add credits on its dashboard."]
-    service.script(json_answer({"credits": "many"}), Answer(503), taking(0), call="credits")
-    assert await bfl.diagnose(used) == []
-    (down,) = await bfl.diagnose(used)
-    assert "503" in down
-    service.credits = 5
-    assert await bfl.diagnose(used) == []
+    assert await found() == [ProviderFindingCode.QUOTA_EXHAUSTED]
+    service.script(json_answer({"credits": "many"}), Answer(503), call="credits")
+    assert await found() == []
+    assert await found() == [ProviderFindingCode.UNREACHABLE]
+    service.credits = 0.5
+    assert await found() == []
     context.secret = None
-    (no_key,) = await bfl.diagnose(used)
-    assert "key" in no_key
+    assert await found() == [ProviderFindingCode.KEY_MISSING]
     assert service.calls("submit") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("deprecated", ProviderFindingCode.MODEL_DEPRECATED), ("retired", ProviderFindingCode.MODEL_RETIRED)],
+)
+async def test_a_diagnosis_names_a_model_that_ends(
+    service: BflStandIn, tmp_path: Path, status: str, code: ProviderFindingCode
+) -> None:
+    models = tmp_path / "bfl.json"
+    change = {"id": "flux-kontext-pro", "status": status, "replacement": "flux-2-pro"}
+    models.write_bytes(msgspec.json.encode({"models": [change]}))
+    provider = BflProvider(FixedContext(secret=KEY, base_url=service.url, models_file=models), pace=QUICK)
+    used = [RouteEntry("bfl", "image_edit", {**PROMPT, "model": name}) for name in ("flux-kontext", "flux-2-max")]
+    (finding,) = await provider.diagnose(used)
+    assert (finding.code, finding.params["replacement"]) == (code, "flux-2-pro")
+    await provider.close()
 
 
 async def test_a_refused_key_is_a_matter_of_configuration() -> None:
@@ -363,15 +383,15 @@ async def test_a_refused_key_is_a_matter_of_configuration() -> None:
         error = await error_of(provider)
         assert (type(error), error.cost) == (NotConfigured, None)
         assert "another-key" not in error.reason
-        (said,) = await provider.diagnose([RouteEntry("bfl", "image_edit", PROMPT)])
-        assert "refuses the key" in said
+        (finding,) = await provider.diagnose([RouteEntry("bfl", "image_edit", PROMPT)])
+        assert finding.code is ProviderFindingCode.KEY_REFUSED
         await provider.close()
 
 
 async def test_nobody_there_is_down(service: BflStandIn, bfl: BflProvider) -> None:
     await service.__aexit__()
     error: ProviderError = await error_of(bfl)
-    assert type(error) is Down
+    assert (type(error), error.cost) == (Down, FREE), "nothing was sent"
 
 
 class TestBflKeepsTheContract(RemoteProviderContract):

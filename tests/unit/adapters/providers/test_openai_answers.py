@@ -10,7 +10,6 @@ from email.utils import format_datetime
 import pytest
 from photochanger.adapters.providers.openai.answers import QUOTA_GONE, REFUSALS
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
-from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
@@ -59,7 +58,7 @@ async def provider(context: FixedContext) -> AsyncIterator[OpenAIProvider]:
 
 async def test_remarks_tell_model_size_and_tokens(provider: OpenAIProvider) -> None:
     assert (await provider.process(asked())).remarks == {
-        "model": DEFAULT_MODEL,
+        "model": openai.MODEL,
         "size": "1024x1024",
         "quality": "high",
         "response_id": "req-0815",
@@ -100,7 +99,7 @@ async def test_remarks_leave_out_what_is_not_there(provider: OpenAIProvider, sta
     standin.script(server.json_answer({"data": [image], "size": 7, "quality": None}))
     result = await provider.process(asked())
     assert result.data == openai.PICTURE
-    assert result.remarks == {"model": DEFAULT_MODEL}
+    assert result.remarks == {"model": openai.MODEL}
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.bfl.provider import BflProvider
-from photochanger.adapters.providers.gemini.provider import _INFO as GEMINI
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import _INFO as LOCAL
-from photochanger.adapters.providers.openai.provider import _INFO as OPENAI
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.turbotext.provider import _INFO as TURBOTEXT
 from photochanger.core.ports.provider import OperationInfo
 
 from tests.support.standins.calls import FixedContext
 
+GEMINI, OPENAI = (make(FixedContext()).info for make in (GeminiProvider, OpenAIProvider))
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "providers.md").read_text()
 OPERATIONS = [(info.id, operation) for info in (LOCAL, GEMINI, OPENAI, TURBOTEXT) for operation in info.operations]
 OPERATIONS += [("bfl", operation) for operation in BflProvider(FixedContext()).info.operations]

@@ -26,7 +26,7 @@ from photochanger.adapters.providers.queued import (
     State,
     fetched,
 )
-from photochanger.core.domain.costs.call_cost import CallCost, Charged
+from photochanger.core.domain.costs.call_cost import FREE, CallCost, Charged
 from photochanger.core.ports.provider import Down, NotConfigured, ProviderError, Rejected, Retryable, Unavailable
 from photochanger.core.services.support.concurrency import TaskSet
 
@@ -173,6 +173,8 @@ async def test_questions_that_fail_too_often_end_the_call_and_cancel_the_work(qu
     work = Work(*[Down("away")] * (MAX_MISSES + 1))
     error = await error_of(queued, work)
     assert (type(error), error.reason, error.cost) == (Down, "away", PERHAPS)
+    unreached = Work(*[Down("no connection", cost=FREE)] * (MAX_MISSES + 1))
+    assert (await error_of(queued, unreached)).cost == PERHAPS, "the question was free, its work is not"
     await work.seen("cancel work-1")
 
 

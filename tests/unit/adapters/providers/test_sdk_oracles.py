@@ -153,7 +153,7 @@ async def test_openais_sdk_accepts_the_answers_of_the_stand_in(openai_client: As
     )
     ImagesResponse.model_validate(read.model_dump(), strict=True)
     assert [model.id async for model in openai_client.models.list()] == [
-        "gpt-image-2.5-flare",
+        openai.MODEL,
         "gpt-5.5",
         "gpt-image-2",
     ]
