@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import photochanger
 import pytest
+from photochanger.adapters.providers.fal.provider import FalProvider
 from photochanger.adapters.providers.gemini import provider as gemini
 from photochanger.adapters.providers.local import provider as local
 from photochanger.adapters.providers.openai import provider as openai
+from photochanger.adapters.providers.replicate.provider import ReplicateProvider
 from photochanger.adapters.providers.turbotext import provider as turbotext
-from photochanger.core.ports.provider import ProviderInfo
+from photochanger.core.ports.provider import Provider, ProviderInfo
+
+from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-NAMES = {"OpenAI", "Google Gemini", "Turbotext"}
+NAMES = {"OpenAI", "Google Gemini", "Turbotext", "fal", "Replicate"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
@@ -49,3 +53,10 @@ def test_the_page_says_every_text_of_a_shipped_provider_in_russian(module: Any) 
         if f"  {json.dumps(text)}:" not in source and f"  {text}:" not in source
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("make", [FalProvider, ReplicateProvider])
+def test_the_page_says_every_text_of_a_provider_with_models_in_russian(make: Callable[..., Provider]) -> None:
+    source = WORDS.read_text("utf-8")
+    said = sorted({*texts(make(FixedContext()).info)} - NAMES)
+    assert [text for text in said if f"  {json.dumps(text)}:" not in source and f"  {text}:" not in source] == []
