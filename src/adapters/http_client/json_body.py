@@ -29,7 +29,7 @@ class DataUri(msgspec.Struct, frozen=True):
 
 
 class JsonBody:
-    """A JSON document in which every `bytes` value of lists and mappings is sent as base64, every DataUri as its URI."""
+    """A JSON document in which every `bytes` value of lists and mappings is sent as base64, a DataUri as its URI."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._pictures: list[bytes] = []

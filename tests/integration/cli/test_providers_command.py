@@ -24,6 +24,7 @@ from tests.support.service import command, environment, eventually, rows, servin
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "provider-package"
 KEY = "sk-a-key-that-must-stay-secret"
+OTHERS = ", ".join(id for id in BUILT_IN if id != "local")
 KEY_TELLER = f"""
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.ports.provider import NotConfigured, OperationInfo, ProviderInfo, ProviderResult
@@ -103,17 +104,7 @@ def test_an_installed_package_is_listed_and_a_broken_one_is_skipped(
 ) -> None:
     listing = listed(home=tmp_path, site=site, database_url=postgres_url)
     by_id = {provider["id"]: provider for provider in listing["providers"]}
-    assert set(by_id) == {
-        "bfl",
-        "gemini",
-        "http",
-        "local",
-        "openai",
-        "turbotext",
-        "sepia-booth",
-        "sepia-lab",
-        "key-teller",
-    }
+    assert set(by_id) == {*BUILT_IN, "sepia-booth", "sepia-lab", "key-teller"}
     (duotone,) = by_id["sepia-booth"]["operations"]
     assert (duotone["id"], duotone["title"]) == ("duotone", "Duotone")
     assert duotone["settings_schema"]["type"] == "object"
@@ -267,11 +258,7 @@ def test_a_key_is_asked_for_at_a_terminal_and_not_shown(tmp_path: Path, postgres
 @pytest.mark.parametrize(
     ("provider_id", "stdin", "said"),
     [
-        (
-            "no-such",
-            KEY,
-            f"Unknown provider 'no-such'. Use one of: {', '.join(id for id in BUILT_IN if id != 'local')}.",
-        ),
+        ("no-such", KEY, f"Unknown provider 'no-such'. Use one of: {OTHERS}."),
         ("local", KEY, "Unknown provider 'local'. Use one of:"),
         ("gemini", "", "Invalid settings: key: Must be 1–4096 printable ASCII characters"),
         ("gemini", f"{KEY}\nX-Evil: 1\n", "Invalid settings: key: Must be 1–4096 printable ASCII characters"),

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from photochanger.core.ports.provider import Provider, ProviderContext
-from photochanger.entrypoints.provider_plugins import GROUP, SkippedPlugin, installed_ids, load_providers
+from photochanger.entrypoints.provider_plugins import BUILT_IN, GROUP, SkippedPlugin, installed_ids, load_providers
 from photochanger.testing import ContractContext
 
 pytestmark = pytest.mark.anyio
@@ -148,7 +148,7 @@ async def test_a_broken_plugin_is_reported_and_the_others_work(install: Install,
     assert len(plugin.reason) <= 300
 
 
-@pytest.mark.parametrize("name", ["bfl", "local", "gemini", "openai", "turbotext", "http"])
+@pytest.mark.parametrize("name", BUILT_IN)
 async def test_the_name_of_a_provider_that_comes_along_is_taken(install: Install, name: str) -> None:
     point = install("raise AssertionError('it is not even imported')", name=name)
     providers, (plugin,) = await load(point)

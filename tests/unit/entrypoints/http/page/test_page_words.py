@@ -10,16 +10,21 @@ from typing import Any
 import photochanger
 import pytest
 from photochanger.adapters.providers.bfl.provider import BflProvider
-from photochanger.adapters.providers.gemini import provider as gemini
-from photochanger.adapters.providers.local import provider as local
-from photochanger.adapters.providers.openai import provider as openai
-from photochanger.adapters.providers.turbotext import provider as turbotext
+from photochanger.adapters.providers.fal.provider import FalProvider
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
+from photochanger.adapters.providers.local.provider import LocalProvider
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
+from photochanger.adapters.providers.replicate.provider import ReplicateProvider
+from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.ports.provider import ProviderInfo
 
+from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-NAMES = {"Black Forest Labs", "OpenAI", "Google Gemini", "Turbotext"}
+NAMES = {"Black Forest Labs", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
+REMOTE = (BflProvider, FalProvider, GeminiProvider, OpenAIProvider, ReplicateProvider, TurbotextProvider)
+INFOS = [LocalProvider(InProcess()).info, *(make(FixedContext()).info for make in REMOTE)]
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
@@ -41,22 +46,12 @@ def choices(rule: dict[str, Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "module", [gemini, local, openai, turbotext], ids=lambda module: module.__name__.split(".")[-1]
-)
-def test_the_page_says_every_text_of_a_shipped_provider_in_russian(module: Any) -> None:
-    assert missing(module._INFO) == []
-
-
-def test_the_page_says_every_text_of_bfl_in_russian() -> None:
-    assert missing(BflProvider(FixedContext()).info) == []
-
-
-def missing(info: ProviderInfo) -> list[str]:
-    """The texts that the page has no Russian for."""
+@pytest.mark.parametrize("info", INFOS, ids=lambda info: info.id)
+def test_the_page_says_every_text_of_a_shipped_provider_in_russian(info: ProviderInfo) -> None:
     source = WORDS.read_text("utf-8")
-    return [
+    missing = [
         text
         for text in sorted({*texts(info)} - NAMES)
         if f"  {json.dumps(text)}:" not in source and f"  {text}:" not in source
     ]
+    assert missing == []
