@@ -55,7 +55,7 @@ class AccountTokens:
             request = HttpRequest(method="POST", url=account.token_uri, headers=_FORM, body=body)
             answer = await self._service.ask_elsewhere(request, until=until)
             text, lifetime = _granted(answer)
-            usable_until = SYSTEM_CLOCK.monotonic() + max(lifetime - _RENEWED_BEFORE_END, timedelta(0))
+            usable_until = SYSTEM_CLOCK.monotonic() + lifetime - min(_RENEWED_BEFORE_END, lifetime / 2)
             self._token = _Token(account, text, usable_until)
             return text
 

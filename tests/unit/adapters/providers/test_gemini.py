@@ -93,13 +93,23 @@ async def test_an_edit_sends_photo_and_prompt_and_brings_the_picture(
 
 async def test_settings_reach_the_model(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     standin.models.append("gemini-9-image")
-    settings = {"model": "gemini-9-image", "aspect_ratio": "21:9", "image_size": "4K", "temperature": 0}
-    await provider.process(asked(settings=EDIT | settings))
+    settings = {
+        "model": "gemini-9-image",
+        "aspect_ratio": "21:9",
+        "image_size": "4K",
+        "temperature": 0,
+        "thinking_level": "high",
+        "seed": 4711,
+    }
+    result = await provider.process(asked(settings=EDIT | settings))
+    assert result.seed == 4711
     assert "gemini-9-image" in standin.received[0].path
     assert standin.received[0].json()["generationConfig"] == {
         "responseModalities": ["IMAGE"],
         "imageConfig": {"aspectRatio": "21:9", "imageSize": "4K"},
         "temperature": 0,
+        "thinkingConfig": {"thinkingLevel": "HIGH"},
+        "seed": 4711,
     }
 
 
@@ -299,6 +309,10 @@ async def test_neither_key_nor_picture_gets_into_a_log(
         ("image_edit", {"prompt": "x", "aspect_ratio": "7:5"}, "aspect_ratio"),
         ("image_edit", {"prompt": "x", "image_size": "8K"}, "image_size"),
         ("image_edit", {"prompt": "x", "temperature": 2.1}, "temperature"),
+        ("image_edit", {"prompt": "x", "thinking_level": "HIGH"}, "thinking_level"),
+        ("image_edit", {"prompt": "x", "seed": 2**31}, "seed"),
+        ("image_edit", {"prompt": "x", "person_generation": "adults"}, "person_generation"),
+        ("image_edit", {"prompt": "x", "top_p": 0.5}, "top_p"),
         ("image_edit", {"prompt": "x", "output_mime_type": "image/jpeg"}, "output_mime_type"),
         ("style_transfer", {"model": ""}, "model"),
         ("paint", {}, "operation_id"),

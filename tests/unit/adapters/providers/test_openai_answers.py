@@ -289,3 +289,26 @@ async def test_an_unknown_model_is_refused_by_its_name(provider: OpenAIProvider)
     trouble = await error_of(provider, asked(EDIT | {"model": "gpt-image-0"}))
     assert type(trouble) is Rejected
     assert "'gpt-image-0'" in trouble.reason
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "param"),
+    [
+        ("Unknown parameter: 'complexity'.", "unknown_parameter", None),
+        ("Invalid value.", "invalid_value", "complexity"),
+        ("This model does not support it.", None, "complexity"),
+    ],
+)
+async def test_a_setting_that_the_model_refuses_is_named(
+    provider: OpenAIProvider, standin: OpenAIStandIn, message: str, code: str | None, param: str | None
+) -> None:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    standin.script(server.json_answer({"error": error}, status=400))
+    trouble = await error_of(provider, asked(EDIT | {"complexity": "low"}))
+    assert type(trouble) is Rejected
+    assert "does not take the setting 'complexity'" in trouble.reason
+
+
+async def test_a_setting_that_was_not_sent_is_not_blamed(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
+    standin.script(openai.error(400, "Unknown parameter: 'complexity'.", code="unknown_parameter"))
+    assert "does not take" not in (await error_of(provider)).reason

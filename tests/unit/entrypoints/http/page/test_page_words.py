@@ -16,15 +16,14 @@ from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.replicate.provider import ReplicateProvider
 from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
-from photochanger.core.ports.provider import ProviderInfo
+from photochanger.core.ports.provider import Provider, ProviderInfo
 
 from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-NAMES = {"Black Forest Labs", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
 REMOTE = (BflProvider, FalProvider, GeminiProvider, OpenAIProvider, ReplicateProvider, TurbotextProvider)
-INFOS = [LocalProvider(InProcess()).info, *(make(FixedContext()).info for make in REMOTE)]
+NAMES = {"Black Forest Labs", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
@@ -46,12 +45,15 @@ def choices(rule: dict[str, Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("info", INFOS, ids=lambda info: info.id)
-def test_the_page_says_every_text_of_a_shipped_provider_in_russian(info: ProviderInfo) -> None:
+PROVIDERS = [LocalProvider(InProcess()), *(make(FixedContext()) for make in REMOTE)]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.info.id)
+def test_the_page_says_every_text_of_a_shipped_provider_in_russian(provider: Provider) -> None:
     source = WORDS.read_text("utf-8")
     missing = [
         text
-        for text in sorted({*texts(info)} - NAMES)
+        for text in sorted({*texts(provider.info)} - NAMES)
         if f"  {json.dumps(text)}:" not in source and f"  {text}:" not in source
     ]
     assert missing == []

@@ -71,7 +71,8 @@ const RUSSIAN = {
   "What is to become of the photo. The model sees the photo first, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
     "Что сделать с фото. Модель видит сначала фото, затем шаблоны слота «лицо», «образец» и «стиль», какие есть, в этом порядке.",
   Model: "Модель",
-  "Name of an image model. Names change often; any is accepted here.": "Название модели. Названия часто меняются, поэтому принимается любое.",
+  "Name of an image model (on Azure: of a deployment). Names change often; any is accepted here.":
+    "Название модели (в Azure — развёртывания). Названия часто меняются, поэтому принимается любое.",
   Size: "Размер",
   "auto, 1024x1024, 1536x1024, 1024x1536, or WIDTHxHEIGHT in pixels, both divisible by 16, no side more than three times the other, where the model makes any size.":
     "auto, 1024x1024, 1536x1024, 1024x1536 или ШИРИНАxВЫСОТА в пикселях: обе кратны 16, одна не больше другой втрое — если модель делает любые размеры.",
@@ -97,7 +98,19 @@ const RUSSIAN = {
   "Shape of the picture; without it, the shape of the photo.": "Форма снимка; без неё — как у фото.",
   "Resolution of the picture; without it, the model's own default.": "Разрешение снимка; без него — как решит модель.",
   Temperature: "Температура",
-  "How freely the model varies; without it, the model's own default.": "Насколько вольно работает модель; без неё — как решит модель.",
+  "How freely the model varies. Deprecated by Google: newer models may refuse it.": "Насколько вольно работает модель. Google считает настройку устаревшей: новые модели могут её не принять.",
+  Thinking: "Обдумывание",
+  "How long the model plans the picture; more takes longer. Not every model has every level.":
+    "Сколько модель обдумывает снимок; больше — дольше. Не у каждой модели есть все уровни.",
+  minimal: "минимальное",
+  People: "Люди",
+  "Which people the model may draw. Only with Vertex AI.": "Каких людей модель может рисовать. Только для Vertex AI.",
+  allow_all: "всех",
+  allow_adult: "только взрослых",
+  allow_none: "никого",
+  "The same seed makes similar pictures; without it, each picture differs.": "То же число даёт похожие снимки; без него каждый снимок другой.",
+  Planning: "Обдумывание",
+  "How much the model plans the picture; without it, the model's own default.": "Сколько модель обдумывает снимок; без настройки — как решит модель.",
   "What is to become of the photo. The model sees the photo first, then this text.": "Что сделать с фото. Модель видит сначала фото, затем этот текст.",
   "Style of a template": "Стиль шаблона",
   "The model sees the photo first, then the template `style`, then this text.": "Модель видит сначала фото, затем шаблон «стиль», затем этот текст.",

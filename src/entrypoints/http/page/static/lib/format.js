@@ -7,6 +7,8 @@ const date = (options) => (value) => (value === null ? "" : new Intl.DateTimeFor
 export const dateTime = date({ dateStyle: "medium", timeStyle: "short" });
 export const dateTimeExact = date({ dateStyle: "medium", timeStyle: "medium" });
 export const day = date({ dateStyle: "medium" });
+/** A date without a time, as 2026-12-24: the same day in every time zone. */
+export const calendarDay = (value) => day(`${value}T00:00`);
 export const time = date({ timeStyle: "short" });
 export const timeExact = date({ timeStyle: "medium" });
 
