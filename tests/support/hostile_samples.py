@@ -192,6 +192,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "BaseException": [ValueError(text)],
         "Exception": [ValueError(text)],
         "int | None": [7],
+        "bool": [True],
         "ValidationError": [msgspec.ValidationError(text), msgspec.ValidationError(f"Expected `int`{text}")],
         "UUID": [UUID(int=7)],
         "datetime": [datetime.now(UTC)],
