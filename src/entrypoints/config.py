@@ -23,7 +23,7 @@ from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
-from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
+from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -61,14 +61,19 @@ def _database_url(text: str) -> str:
     return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
 
 
-def _service_url(text: str) -> str:
+def _service_url(text: str, *, query: re.Pattern[str] = re.compile("")) -> str:
     url = _url("http", "https")(text)
     parts = urlsplit(url)
     if not parts.hostname:
         raise ValueError("has no host name; write it as https://host")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or parts.fragment or not query.fullmatch(parts.query):
         raise ValueError("must not contain a user name, password, query or fragment")
     return url
+
+
+def _openai_url(text: str) -> str:
+    """A base URL that may name the API version of Azure."""
+    return _service_url(text, query=re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?"))
 
 
 def _password(text: str) -> str:
@@ -103,6 +108,7 @@ def _metrics_token(text: str) -> str:
 
 
 def _provider_key(text: str) -> str:
+    text = one_line(text)
     if not is_key(text):
         raise ValueError(f"must be 1–{MAX_KEY_CHARS} printable ASCII characters on one line")
     return text
@@ -390,6 +396,7 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
     ConfigurationError for a variable of no provider.
     """
     parsers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _service_url)}
+    base_urls = {"openai": _openai_url}
 
     def variables(provider_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
         return {_provider_variable(id, suffix): (id, suffix) for id in provider_ids for suffix in parsers}
@@ -404,6 +411,8 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
         if text.strip():
             provider_id, suffix = known[name]
             field, parse = parsers[suffix]
+            if suffix == _BASE_URL:
+                parse = base_urls.get(provider_id, parse)
             try:
                 values[field][provider_id] = parse(text.strip())
             except ValueError as error:

@@ -25,6 +25,7 @@ from ..adapters.postgres import (
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
+    PostgresProviderCheckRepository,
     PostgresProviderLimits,
     PostgresResultIndex,
     PostgresRevokedTokens,
@@ -57,6 +58,7 @@ from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.job_log import JobLog
 from ..core.ports.repositories.job_repository import JobRepository
 from ..core.ports.repositories.media_repository import MediaRepository
+from ..core.ports.repositories.provider_checks import ProviderCheckRepository
 from ..core.ports.repositories.result_index import ResultIndex
 from ..core.ports.repositories.settings_repository import SettingsRepository
 from ..core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
@@ -96,6 +98,7 @@ from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.media.upload_budget import UploadBudget
 from ..core.services.providers.api_keys import ProviderKeys
+from ..core.services.providers.checks import ProviderChecks
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import RouteEngine
 from ..core.services.routing.inputs import JobInputsFactory
@@ -163,6 +166,7 @@ class PostgresAdapters(Provider):
     database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
     queue = provide(PostgresJobQueue, provides=JobQueue)
     limits = provide(PostgresProviderLimits, provides=ProviderLimits)
+    provider_check_records = provide(PostgresProviderCheckRepository, provides=ProviderCheckRepository)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)
@@ -252,6 +256,7 @@ class CoreServices(Provider):
 
     settings = provide(SettingsService)
     provider_keys = provide(ProviderKeys)
+    provider_checks = provide(ProviderChecks)
     space = provide(DiskSpace)
     upload_budget = provide(UploadBudget)
     passwords = provide(Passwords)

@@ -20,6 +20,7 @@ from PIL import Image
 from ..adapters.system_clock import SYSTEM_CLOCK
 from ..core.domain.errors import InvalidSettings
 from ..core.domain.media import Picture
+from ..core.domain.routing.provider_check import ProviderFinding
 from ..core.domain.slots.slot import RouteEntry
 from ..core.ports.provider import (
     NotConfigured,
@@ -192,7 +193,7 @@ class ProviderContract:
             for entry in self.entries:
                 result = await self._process(provider, entry)
                 said.append(msgspec.json.encode(result.remarks).decode())
-                said += await provider.diagnose([entry])
+                said += [finding.detail for finding in await provider.diagnose([entry])]
                 unknown = RouteEntry(entry.provider_id, "no_such_operation", entry.settings)
                 for tried, photo in ((entry, broken), (unknown, None)):
                     try:
@@ -206,8 +207,8 @@ class ProviderContract:
     @pytest.mark.anyio
     async def test_it_can_be_diagnosed_and_closed_twice(self) -> None:
         async with self._open() as provider:
-            sentences = await provider.diagnose(self.entries)
-            assert all(isinstance(sentence, str) and sentence.strip() for sentence in sentences)
+            findings = await provider.diagnose(self.entries)
+            assert all(isinstance(finding, ProviderFinding) and finding.detail.strip() for finding in findings)
             await provider.close()
 
     @asynccontextmanager

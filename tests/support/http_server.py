@@ -21,6 +21,7 @@ from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
 from photochanger.core.domain.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.accounts import PasswordHasher
 from photochanger.core.ports.media_store import MediaStore
@@ -83,7 +84,7 @@ class ScriptedProvider:
         self.calls += 1
         return ProviderResult(await self.script(request))
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """Return no findings."""
         return []
 

@@ -16,6 +16,7 @@ from photochanger.core.ports.repositories.ingest_requests import IngestRequestRe
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
 from photochanger.core.ports.repositories.media_repository import MediaRepository
+from photochanger.core.ports.repositories.provider_checks import ProviderCheckRepository
 from photochanger.core.ports.repositories.result_index import ResultIndex
 from photochanger.core.ports.repositories.settings_repository import SettingsRepository
 from photochanger.core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
@@ -48,6 +49,7 @@ BACKEND_PORTS: dict[str, type] = {
     "outbox": WebhookOutbox,
     "workers": WorkerRegistry,
     "ingest_requests": IngestRequestRepository,
+    "provider_checks": ProviderCheckRepository,
 }
 """The ports that a database implements, by the names that tests use."""
 

@@ -19,6 +19,7 @@ from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.job import Claim, Job, LogEntry, LogEvent
 from photochanger.core.domain.media import ImageLimits, MediaKind, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.domain.slots.slot import FailureAnswer, Route, RouteEntry, Slot
 from photochanger.core.ports.accounts import FailureCounter, PasswordHasher
@@ -144,7 +145,7 @@ class ScriptedProvider:
             self.stopped += 1
             raise
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from .address_guard import AddressGuard, HostUnknown
 from .bodies import BodyReader
 from .host_names import normal_url
 from .json_body import JsonBody
-from .messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest
+from .messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest, Unreached
 
 _T = TypeVar("_T")
 
@@ -71,7 +71,11 @@ class GuardedTransport:
             finally:
                 await response.aclose()
         except HostUnknown as error:
-            raise Down(str(error)) from error
+            raise Unreached(str(error)) from error
+        except httpcore2.ConnectTimeout as error:
+            raise Unreached("The host did not answer in time.") from error
+        except httpcore2.ConnectError as error:
+            raise Unreached(_network_trouble(error)) from error
         except httpcore2.TimeoutException as error:
             raise Down("The host did not answer in time.") from error
         except httpcore2.NetworkError as error:

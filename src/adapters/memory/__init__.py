@@ -17,6 +17,7 @@ from ...core.ports.repositories.ingest_requests import IngestRequestRepository
 from ...core.ports.repositories.job_log import JobLog
 from ...core.ports.repositories.job_repository import JobRepository
 from ...core.ports.repositories.media_repository import MediaRepository
+from ...core.ports.repositories.provider_checks import ProviderCheckRepository
 from ...core.ports.repositories.result_index import ResultIndex
 from ...core.ports.repositories.settings_repository import SettingsRepository
 from ...core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
@@ -38,6 +39,7 @@ from .jobs.results import MemoryResultIndex
 from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
+from .provider_checks import MemoryProviderCheckRepository
 from .provider_limits import MemoryProviderLimits
 from .revoked_tokens import MemoryRevokedTokens
 from .secrets import MemorySecretRepository
@@ -63,6 +65,7 @@ __all__ = [
     "MemoryJobSignals",
     "MemoryMediaRepository",
     "MemoryMediaStore",
+    "MemoryProviderCheckRepository",
     "MemoryProviderLimits",
     "MemoryResultIndex",
     "MemoryRevokedTokens",
@@ -107,6 +110,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
         ProviderLimits: MemoryProviderLimits(database),
+        ProviderCheckRepository: MemoryProviderCheckRepository(),
         AuditLog: audit,
         AdminRepository: MemoryAdminRepository(audit),
         FailureCounter: MemoryFailureCounter(),

@@ -18,6 +18,7 @@ from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
+from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
@@ -56,6 +57,7 @@ __all__ = [
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
+    "PostgresProviderCheckRepository",
     "PostgresProviderLimits",
     "PostgresResultIndex",
     "PostgresRevokedTokens",

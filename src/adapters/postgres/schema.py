@@ -358,6 +358,15 @@ workers = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
+provider_checks = Table(
+    "provider_checks",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("checked_at", _moment, nullable=False),
+    Column("result", JSONB, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
+
 ingest_requests = Table(
     "ingest_requests",
     metadata,

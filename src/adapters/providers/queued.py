@@ -152,8 +152,8 @@ class QueuedCalls:
                 state = await self._next(work, reference, state, wait=wait, pauses=pauses, until=request.until)
                 wait = next(pauses)
         except BaseException as error:
-            if isinstance(error, ProviderError) and error.cost is None:
-                error.cost = perhaps(cost)
+            if isinstance(error, ProviderError):
+                error.cost = perhaps(cost)  # not of the question, but of the work
             if isinstance(state, Pending):
                 self._cancel_later(partial(self._cancel, work, reference))
             raise

@@ -296,6 +296,12 @@ class TemplateNotFound(PhotoChangerError):
     code = "template_not_found"
 
 
+class ProviderNotFound(PhotoChangerError):
+    """No provider has this ID."""
+
+    code = "provider_not_found"
+
+
 class WebhookNotFound(PhotoChangerError):
     """The slot has no webhook, or the delivery does not exist."""
 

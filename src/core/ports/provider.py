@@ -14,6 +14,7 @@ from ..domain.costs.call_cost import CallCost, ModelInfo, Price
 from ..domain.errors import ConfigurationError
 from ..domain.media import Picture, PictureNeeds
 from ..domain.outside_text import cut
+from ..domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ..domain.routing.provider_usage import ProviderLimit
 from ..domain.slots.slot import RouteEntry
 
@@ -167,10 +168,23 @@ class QuotaExhausted(Unavailable):
 
 
 class NotConfigured(Unavailable):
-    """A setting that the provider requires is missing: its key, the address of public links."""
+    """A setting that the provider requires is missing: its key, the address of public links.
+
+    `finding` says which, for a check of the provider.
+    """
 
     verdict = "not_configured"
     code = "provider_not_configured"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        cost: CallCost | None = None,
+        finding: ProviderFindingCode = ProviderFindingCode.NOT_CONFIGURED,
+    ) -> None:
+        super().__init__(reason, cost=cost)
+        self.finding = finding
 
 
 class WrongModelsFile(ConfigurationError):
@@ -228,8 +242,8 @@ class Provider(Protocol):
         """
         ...
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Ask the service whether these entries of slots could be served; one sentence per problem.
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        """Ask the service whether these entries of slots could be served; one finding per problem, none if all works.
 
         Such as a key that is missing or refused, or a model that the service does not know. Never makes a picture.
         """

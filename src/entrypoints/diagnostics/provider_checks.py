@@ -1,4 +1,4 @@
-"""Checks of providers: packages, keys, the slots that use them, and diagnoses of their services."""
+"""Checks of providers: packages, keys, the slots that use them, and checks of their services."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from ...core.domain.errors import InvalidSettings, PhotoChangerError
+from ...core.domain.routing.provider_check import ProviderFindingCode
 from ...core.domain.slots.slot import RouteEntry, Slot
 from ...core.ports.provider import NotConfigured, Provider, ProviderError, ProviderInfo
 from ...core.services.providers.api_keys import ProviderKeys
+from ...core.services.providers.checks import CHECK_TIMEOUT, ProviderChecks
 from ...core.services.providers.registry import ProviderRegistry
 from ..config import Settings, key_variable
 from ..provider_plugins import SkippedPlugin
 from .finding import Finding
-
-DIAGNOSIS_TIMEOUT = timedelta(seconds=15)
-"""For the diagnoses of all services together."""
 
 
 async def configured_findings(
@@ -40,11 +39,12 @@ async def provider_findings(
     skipped: Collection[SkippedPlugin],
     keys: ProviderKeys,
     settings: Settings,
-    timeout: timedelta = DIAGNOSIS_TIMEOUT,
+    checks: ProviderChecks,
+    timeout: timedelta = CHECK_TIMEOUT,
 ) -> list[Finding]:
-    """`configured_findings` and the diagnoses of the services that active slots use."""
+    """`configured_findings` and the checks of the services that active slots use."""
     findings, asked = await _examined(slots, catalogue, skipped, keys, settings)
-    diagnoses = [_diagnosis(provider, entries, timeout) for provider, entries in asked.values()]
+    diagnoses = [_diagnosis(provider, entries, checks, timeout) for provider, entries in asked.values()]
     return findings + [finding for found in await asyncio.gather(*diagnoses) for finding in found]
 
 
@@ -124,23 +124,37 @@ def _slot(slot: Slot, catalogue: ProviderRegistry, settings: Settings) -> Findin
     return Finding(slot.id, f"{slot.name}: {route}")
 
 
-async def _diagnosis(provider: Provider, entries: list[RouteEntry], timeout: timedelta) -> list[Finding]:
-    """The diagnosis of the provider's service for these entries."""
+async def _diagnosis(
+    provider: Provider, entries: list[RouteEntry], checks: ProviderChecks, timeout: timedelta
+) -> list[Finding]:
+    """The check of the provider's service for these entries, whose result all hosts show."""
     part = f"provider {provider.info.id}"
-    fix = "Fix the reported problem, or change the slots that use the provider."
     try:
-        async with asyncio.timeout(timeout.total_seconds()):
-            sentences = await provider.diagnose(entries)
-    except TimeoutError:
-        return [
-            Finding(
-                part,
-                f"no response within {timeout.total_seconds():g} s",
-                "Check the network and the provider's address.",
-            )
-        ]
-    except Exception as error:  # a fault of a package must not end the checks
-        return [Finding(part, f"its diagnosis failed: {type(error).__name__}", "Update the package.")]
-    if provider.info.on_this_machine and not sentences:
+        check = await checks.check_entries(provider, entries, timeout=timeout)
+    except PhotoChangerError as error:
+        return [Finding(part, f"cannot be checked: {error.detail}", "Check that PostgreSQL is running.")]
+    if provider.info.on_this_machine and not check.findings:
         return []  # There is no service to name.
-    return [Finding(part, sentence, fix) for sentence in sentences] or [Finding(part, "works")]
+    shown = [Finding(part, found.detail, _fix(found.code, provider.info.id)) for found in check.findings]
+    return shown or [Finding(part, "works")]
+
+
+def _fix(code: ProviderFindingCode, provider_id: str) -> str | None:
+    """What to do about a finding of a provider; None where nothing is wrong."""
+    match code:
+        case ProviderFindingCode.MODEL_NOT_CHECKED:
+            return None
+        case ProviderFindingCode.KEY_MISSING | ProviderFindingCode.KEY_UNREADABLE | ProviderFindingCode.KEY_REFUSED:
+            return f"Set the key again: `photochanger providers set-key {provider_id}`."
+        case (
+            ProviderFindingCode.MODEL_UNKNOWN | ProviderFindingCode.MODEL_RETIRED | ProviderFindingCode.MODEL_DEPRECATED
+        ):
+            return "Choose another model in the slots that use it."
+        case ProviderFindingCode.UNREACHABLE:
+            return "Check the network and the provider's address."
+        case ProviderFindingCode.QUOTA_EXHAUSTED:
+            return "Raise the quota, or add credit at the service."
+        case ProviderFindingCode.BROKEN:
+            return "Update the package."
+        case _:
+            return "Fix the reported problem, or change the slots that use the provider."

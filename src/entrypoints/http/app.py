@@ -27,7 +27,7 @@ from .api.jobs import cancel_job, erase_job, get_job, get_job_logs, get_job_phot
 from .api.last_request import get_last_request
 from .api.media import purge, register_media
 from .api.overview import overview
-from .api.providers import list_providers
+from .api.providers import check_provider, list_providers
 from .api.ready_check import ready_check
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
@@ -67,6 +67,7 @@ ROUTES = [
     logout,
     me,
     list_providers,
+    check_provider,
     overview,
     list_slots,
     get_slot,

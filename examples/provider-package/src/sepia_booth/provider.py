@@ -13,6 +13,7 @@ from photochanger.adapters.providers.schemas import settings_schema, unknown_ope
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.domain.validation import parse_fields
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
@@ -85,7 +86,7 @@ class SepiaBooth:
         data = await asyncio.to_thread(_duotone, request.photo.data, settings)
         return ProviderResult(data, {"print": str(settings.print)})
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []  # no requirements to check
 
     async def close(self) -> None:

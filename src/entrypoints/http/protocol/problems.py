@@ -50,6 +50,7 @@ STATUS = {
     "template_not_found": 404,
     "webhook_not_found": 404,
     "admin_not_found": 404,
+    "provider_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "upload_interrupted": 408,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from photochanger.adapters.providers.http.provider import HttpProvider
 from photochanger.core.domain.media import Picture
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -338,14 +339,15 @@ async def test_a_diagnosis_looks_hosts_up_and_sends_nothing(studio: StudioStandI
     provider = HttpProvider(context, resolver=names)
     hosts = ("studio.example", "listed.lan", "renderer.lan", "gone.example", "renderer.lan:81")
     used = [RouteEntry("http", "image_edit", {"url": f"http://{host}/render"}) for host in hosts]
-    private, gone = await provider.diagnose(used)
+    private, gone = [finding.detail for finding in await provider.diagnose(used)]
     assert "add renderer.lan to PHOTOCHANGER_PRIVATE_HOSTS" in private
     assert "gone.example" in gone
     (wrong,) = await provider.diagnose([RouteEntry("http", "image_edit", {})])
-    assert "url" in wrong
+    assert "url" in wrong.detail
     context.secret = "two\nlines"
     (bad_key,) = await provider.diagnose(used[:2])
-    assert "two" not in bad_key
+    assert bad_key.code is ProviderFindingCode.KEY_UNREADABLE
+    assert "two" not in bad_key.detail
     assert studio.received == []
     await provider.close()
 

@@ -184,7 +184,7 @@ def test_without_the_extra_no_face_is_blurred_or_recoloured(
 async def diagnosed(entries: list[RouteEntry]) -> list[str]:
     provider = LocalProvider(InProcess())
     try:
-        return await provider.diagnose(entries)
+        return [finding.detail for finding in await provider.diagnose(entries)]
     finally:
         await provider.close()
 

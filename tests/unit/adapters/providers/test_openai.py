@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
-from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -79,7 +79,7 @@ async def test_an_edit_sends_photo_and_prompt_and_brings_the_picture(
     assert sent_files(standin) == [PHOTO.data]
     assert sent_texts(standin) == {
         "prompt": EDIT["prompt"],
-        "model": DEFAULT_MODEL,
+        "model": openai.MODEL,
         "n": "1",
         "size": "auto",
         "quality": "auto",
@@ -92,6 +92,7 @@ async def test_settings_reach_the_model(provider: OpenAIProvider, standin: OpenA
         "model": "gpt-image-2",
         "size": "1536x864",
         "quality": "xhigh",
+        "complexity": "low",
         "input_fidelity": "high",
         "output_format": "webp",
         "output_compression": 0,
@@ -241,6 +242,7 @@ async def test_neither_key_nor_picture_gets_into_a_log(
         ({"prompt": "x", "size": "1024x1024\n"}, "size"),
         ({"prompt": "x", "quality": "best"}, "quality"),
         ({"prompt": "x", "input_fidelity": "medium"}, "input_fidelity"),
+        ({"prompt": "x", "complexity": "max"}, "complexity"),
         ({"prompt": "x", "output_format": "gif"}, "output_format"),
         ({"prompt": "x", "output_compression": 101}, "output_compression"),
         ({"prompt": "x", "output_compression": 50, "output_format": "png"}, "output_compression"),
@@ -262,15 +264,15 @@ async def test_settings_that_do_not_fit_are_named(
 async def test_a_diagnosis_names_the_models_that_the_service_does_not_know(
     provider: OpenAIProvider, standin: OpenAIStandIn
 ) -> None:
-    sentences = await provider.diagnose(
+    findings = await provider.diagnose(
         [
             RouteEntry("openai", "image_edit", EDIT),
             RouteEntry("openai", "image_edit", EDIT | {"model": "gpt-image-0"}),
             RouteEntry("gemini", "image_edit", EDIT | {"model": "gemini-0-image"}),
         ]
     )
-    assert len(sentences) == 1
-    assert "gpt-image-0" in sentences[0]
+    assert len(findings) == 1
+    assert "gpt-image-0" in findings[0].detail
     assert standin.calls() == [], "a diagnosis makes no picture"
 
 
@@ -290,16 +292,17 @@ async def test_a_diagnosis_says_what_is_wrong_with_key_or_service(
     provider: OpenAIProvider, standin: OpenAIStandIn, behaviour: Behaviour | Answer, word: str
 ) -> None:
     standin.script(behaviour, call="models")
-    (sentence,) = await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)])
-    assert word in sentence
-    assert KEY[:8] not in sentence
+    (finding,) = await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)])
+    assert word in finding.detail
+    assert KEY[:8] not in finding.detail
 
 
 async def test_a_missing_key_is_told_where_the_provider_is_used(
     provider: OpenAIProvider, context: FixedContext
 ) -> None:
     context.secret = None
-    assert "key" in (await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)]))[0]
+    (finding,) = await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)])
+    assert finding.code is ProviderFindingCode.KEY_MISSING
     assert await provider.diagnose([RouteEntry("gemini", "image_edit", EDIT)]) == []
 
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.fal.provider import FalProvider
-from photochanger.adapters.providers.gemini.provider import _INFO as GEMINI
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import _INFO as LOCAL
-from photochanger.adapters.providers.openai.provider import _INFO as OPENAI
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.adapters.providers.replicate.provider import ReplicateProvider
 from photochanger.adapters.providers.turbotext.provider import _INFO as TURBOTEXT
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo
 
 from tests.support.standins.calls import FixedContext
 
+GEMINI, OPENAI = (make(FixedContext()).info for make in (GeminiProvider, OpenAIProvider))
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "providers.md").read_text()
 HOSTS = [provider(FixedContext()).info for provider in (FalProvider, ReplicateProvider)]
 INFOS = (LOCAL, GEMINI, OPENAI, TURBOTEXT, *HOSTS)

@@ -307,7 +307,7 @@ async def test_a_diagnosis_says_what_is_missing(service: TurbotextStandIn, conte
         values = {"secret": KEY, "base_url": service.url, **changes}
         turbotext = TurbotextProvider(FixedContext(**values))
         try:
-            return await turbotext.diagnose(used)
+            return [finding.detail for finding in await turbotext.diagnose(used)]
         finally:
             await turbotext.close()
 

@@ -8,17 +8,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.memory import FakeClock, MemorySecretRepository
+from photochanger.adapters.memory import (
+    FakeClock,
+    MemoryProviderCheckRepository,
+    MemorySecretRepository,
+    MemorySlotRepository,
+)
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
 from photochanger.core.ports.provider import OperationInfo, Provider, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.secrets import SecretRepository
 from photochanger.core.services.providers.api_keys import ProviderKeys
+from photochanger.core.services.providers.checks import ProviderChecks
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.diagnostics.finding import Finding
@@ -39,7 +46,7 @@ class Far:
         needs = PictureNeeds(("image/jpeg",), 1000, 1000)
         operation = OperationInfo(id="draw", title="Draw", settings_schema={"type": "object"}, needs=needs)
         self.info = ProviderInfo(id=id, title=id, operations=(operation,), **info)
-        self.answer: Callable[[], Awaitable[list[str]]] = self._sentences
+        self.answer: Callable[[], Awaitable[list[ProviderFinding]]] = self._sentences
         self.asked: list[list[RouteEntry]] = []
         self._said = sentences
 
@@ -55,12 +62,12 @@ class Far:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         raise AssertionError("doctor makes no pictures")
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         self.asked.append(list(used))
         return await self.answer()
 
-    async def _sentences(self) -> list[str]:
-        return list(self._said)
+    async def _sentences(self) -> list[ProviderFinding]:
+        return [ProviderFinding(code=ProviderFindingCode.FAILED, detail=said) for said in self._said]
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -75,17 +82,21 @@ async def findings(
     slots: Collection[Slot] = (),
     skipped: Collection[SkippedPlugin] = (),
     secrets: SecretRepository | None = None,
+    kept: MemoryProviderCheckRepository | None = None,
     timeout: timedelta = timedelta(minutes=1),
     **settings: Any,
 ) -> list[Finding]:
     configured = Settings(**settings)
     box = AesSecretBox(lambda: SECRET)
+    clock = FakeClock()
+    registry = ProviderRegistry(providers, limits=ImageLimits(max_pixels=1000))
     return await provider_findings(
         slots=slots,
-        catalogue=ProviderRegistry(providers, limits=ImageLimits(max_pixels=1000)),
+        catalogue=registry,
         skipped=skipped,
         keys=ProviderKeys(secrets or MemorySecretRepository(), box, FakeClock(), environment=configured.provider_keys),
         settings=configured,
+        checks=ProviderChecks(registry, MemorySlotRepository(clock), kept or MemoryProviderCheckRepository(), clock),
         timeout=timeout,
     )
 
@@ -198,7 +209,7 @@ async def test_a_package_that_was_left_out_is_told() -> None:
 
 
 async def test_services_that_hang_are_given_up_together_and_the_others_heard() -> None:
-    async def never() -> list[str]:
+    async def never() -> list[ProviderFinding]:
         return await asyncio.get_running_loop().create_future()
 
     hanging = [Far(f"hanging-{number}") for number in range(5)]
@@ -214,13 +225,28 @@ async def test_services_that_hang_are_given_up_together_and_the_others_heard() -
 
 
 async def test_a_diagnosis_that_breaks_is_a_finding_and_no_traceback() -> None:
-    async def broken() -> list[str]:
+    async def broken() -> list[ProviderFinding]:
         raise RuntimeError("with the key sk-4711 in its text")
 
     far = Far()
     far.answer = broken
     (_, found) = await findings(far, slots=[slot(1, entry())])
-    assert found == Finding("provider far", "its diagnosis failed: RuntimeError", "Update the package.")
+    assert found == Finding("provider far", "its check failed: RuntimeError", "Update the package.")
+
+
+async def test_a_deprecated_model_is_to_be_changed_and_one_that_cannot_be_checked_is_not() -> None:
+    async def ageing() -> list[ProviderFinding]:
+        codes = ProviderFindingCode.MODEL_DEPRECATED, ProviderFindingCode.MODEL_NOT_CHECKED
+        return [ProviderFinding(code=code, detail=str(code)) for code in codes]
+
+    far, kept = Far(), MemoryProviderCheckRepository()
+    far.answer = ageing
+    (_, deprecated, unchecked) = await findings(far, slots=[slot(1, entry())], kept=kept)
+    assert deprecated == Finding("provider far", "model_deprecated", "Choose another model in the slots that use it.")
+    assert unchecked == Finding("provider far", "model_not_checked")
+    (check,) = await kept.all()
+    assert check.works
+    assert len(check.findings) == 2
 
 
 def entry() -> RouteEntry:
