@@ -11,15 +11,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
-from ...core.domain.costs.call_cost import CallCost, Charged
+from ...core.domain.costs.call_cost import CallCost, Charged, ModelStatus
 from ...core.domain.errors import InvalidSettings
 from ...core.domain.field_errors import FieldError, FieldErrorCode
 from ...core.domain.media import Picture, PictureNeeds
+from ...core.domain.routing.provider_check import ProviderFinding
 from ...core.domain.slots.slot import RouteEntry
 from ...core.domain.validation import parse_fields
 from ...core.ports.provider import OperationInfo, ProviderRequest, Rejected
 from .catalogue import Catalogue
 from .schemas import unknown_operation
+from .wire import model_finding
 
 MEGAPIXEL = 1024 * 1024
 """What services bill as one megapixel; a part of one counts as a whole one."""
@@ -147,7 +149,7 @@ class HostedCall(Struct, frozen=True, kw_only=True):
 def operations(schema: dict[str, Any]) -> tuple[OperationInfo, ...]:
     """Return the operations of a provider whose settings have this schema.
 
-    They differ in what becomes of the photo alone: services bill what is larger than a megapixel, and few models gain.
+    They differ in the photo alone: models that bill each megapixel of it do not get a larger one.
     """
     titles = {"image_edit": "Edit by prompt", "image_edit_large": "Edit by prompt, photo up to 4 megapixels"}
     return tuple(
@@ -176,8 +178,12 @@ class HostedModels:
         if operation_id not in _MAX_PIXELS:
             raise unknown_operation(self._provider_id, operation_id)
         settings = parse_fields(self._settings, self._catalogue.filled(values))
-        if settings.photo_field is None and self._catalogue.model(settings.model) is None:
+        model = self._catalogue.model(settings.model)
+        if settings.photo_field is None and model is None:
             raise InvalidSettings([FieldError("photo_field", FieldErrorCode.REQUIRED)])
+        if model is not None and model.preset.bills_input and _MAX_PIXELS[operation_id] > MEGAPIXEL:
+            allowed = [model.id for model in self._catalogue.models if not model.preset.bills_input]
+            raise InvalidSettings([FieldError("model", FieldErrorCode.NOT_ONE_OF, {"allowed": allowed})])
         return settings
 
     def call(self, request: ProviderRequest) -> HostedCall:
@@ -228,16 +234,12 @@ class HostedModels:
         known = {name: self._catalogue.model(name) for name in values if isinstance(name, str)}
         return sorted({name if model is None else model.id for name, model in known.items()})
 
-    def findings(self, used: Iterable[RouteEntry]) -> list[str]:
-        """Return a sentence for each entry whose photo costs more than it must."""
-        found: set[str] = set()
-        for entry in used:
-            if entry.provider_id == self._provider_id and entry.operation_id == "image_edit_large":
-                name = self._catalogue.filled(entry.settings).get("model")
-                model = self._catalogue.model(name) if isinstance(name, str) else None
-                if model is not None and model.preset.bills_input:
-                    found.add(f"{model.id} bills each megapixel of the photo. Use the operation image_edit.")
-        return sorted(found)
+    def finding(self, name: str, *, offered: bool | None = None) -> ProviderFinding | None:
+        """Return what is wrong with a model; `offered`: whether the service has it, None where it does not tell."""
+        model = self._catalogue.model(name)
+        if offered is None:
+            offered = model is None or model.status is not ModelStatus.RETIRED
+        return model_finding(name, self._catalogue, offered=offered)
 
     def _id(self, settings: HostedSettings) -> str:
         model = self._catalogue.model(settings.model)

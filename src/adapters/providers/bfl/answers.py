@@ -75,8 +75,10 @@ class Made(Struct, frozen=True):
         return "Made()"
 
 
-class UnknownState(Exception):
-    """A state of work that is not documented; the message is fit for a log."""
+class UnknownState(Struct, frozen=True):
+    """A state of work that is not documented; `reason` is fit for a log."""
+
+    reason: str
 
 
 def submitted(answer: JsonAnswer, *, model: str, secret: str) -> Submitted:
@@ -86,10 +88,12 @@ def submitted(answer: JsonAnswer, *, model: str, secret: str) -> Submitted:
     return parsed(answer, Submitted, service="BFL")
 
 
-def state_of(answer: JsonAnswer, *, cost: CallCost | None, secret: str) -> Pending | Finished[Made] | Failed | None:
+def state_of(
+    answer: JsonAnswer, *, cost: CallCost | None, secret: str
+) -> Pending | Finished[Made] | Failed | UnknownState | None:
     """Return the state of work; None where the service does not know it. `cost` is what it is billed.
 
-    Raises what keeps it from being known, and UnknownState.
+    Raises what keeps it from being known.
     """
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
@@ -105,10 +109,10 @@ def state_of(answer: JsonAnswer, *, cost: CallCost | None, secret: str) -> Pendi
     if name in MODERATED:
         return Failed(Rejected(f"BFL refuses: {name}.", cost=perhaps))
     if name in FAILED:
-        return Failed(_failure(state, cost=perhaps, secret=secret))
+        return Failed(_failure(state.error, state.details, cost=perhaps, secret=secret))
     if name == UNKNOWN_TASK:
         return None
-    raise UnknownState(f"BFL names an unknown state: {scrubbed(name, secret=secret, max_characters=40) or 'none'}.")
+    return UnknownState(f"BFL names an unknown state: {scrubbed(name, secret=secret, max_characters=40) or 'none'}.")
 
 
 def credits_of(answer: JsonAnswer, *, secret: str) -> float | None:
@@ -154,8 +158,8 @@ def _finished(state: State, *, cost: CallCost | None) -> Finished[Made] | Failed
     return Finished(Made(sample, seed if known else None, number(state.cost)))
 
 
-def _failure(state: State, *, cost: CallCost | None, secret: str) -> ProviderError:
-    words = scrubbed(state.error, secret=secret) or scrubbed(_words(state.details), secret=secret)
+def _failure(error: Any, details: Any, *, cost: CallCost | None, secret: str) -> ProviderError:
+    words = scrubbed(error, secret=secret) or scrubbed(_words(details), secret=secret)
     if _POLICY in words:
         return Rejected(f"BFL refuses: {words}", cost=cost)
     return Down(f"The work failed at BFL{f': {words}' if words else ''}.", cost=cost)

@@ -214,10 +214,9 @@ class _Work:
         self._sent = True
         self.cost = self.cost or cost_of(work.cost)
         answer = await self._service.ask(look(work.polling_url, self._key), until=until)
-        try:
-            state = state_of(answer, cost=self.cost or self._call.cost, secret=self._key)
-        except UnknownState as error:
-            raise self._unknown_state(str(error)) from None
+        state = state_of(answer, cost=self.cost or self._call.cost, secret=self._key)
+        if isinstance(state, UnknownState):
+            raise self._unknown_state(state.reason)
         self._unknown_states = 0
         if state is None:
             return self._not_found()

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost, Charged
 from ....core.domain.outside_text import MAX_ITEMS, word
+from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.retry_after import retry_after
 from ..hosted import charged
@@ -65,11 +66,15 @@ class Result(Struct, frozen=True):
     has_nsfw_concepts: Any = None
 
 
-def submitted(answer: JsonAnswer, *, model: str, secret: str) -> Submitted:
+def submitted(answer: JsonAnswer, *, model: str, cost: CallCost | None, secret: str) -> Submitted:
     """Return where queued work is; raise what a refusal means, before anything is paid for."""
     if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         raise error_of(answer, model=model, secret=secret)
-    return parsed(answer, Submitted, service="fal")
+    try:
+        return parsed(answer, Submitted, service="fal")
+    except ProviderError as error:
+        error.cost = charged(cost, Charged.UNKNOWN)  # it may be queued all the same
+        raise
 
 
 def state_of(answer: JsonAnswer, *, cost: CallCost | None, secret: str) -> Pending | Failed | None:
@@ -153,7 +158,7 @@ def error_of(
     if status == HTTPStatus.PAYMENT_REQUIRED or (is_key and _ACCOUNT.search(words)):
         return QuotaExhausted("The account at fal is locked or has no credit left.")
     if is_key:
-        return NotConfigured(f"fal refuses the key ({status}).")
+        return NotConfigured(f"fal refuses the key ({status}).", finding=ProviderFindingCode.KEY_REFUSED)
     message = f"{about}: {words}" if words else about
     if 300 <= status < 400:
         return Unavailable(f"{about}: the address redirects, and redirects are not followed.")

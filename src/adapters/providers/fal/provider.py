@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost
+from ....core.domain.routing.provider_check import ProviderFinding
 from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
-    NotConfigured,
     ProviderContext,
     ProviderError,
     ProviderInfo,
@@ -28,7 +28,7 @@ from ...system_clock import SYSTEM_CLOCK
 from ..catalogue import read_catalogue
 from ..hosted import HostedCall, HostedModels, Preset, operations
 from ..queued import Failed, Finished, OwnAddresses, Pace, Pending, QueuedCalls, State, fetched, perhaps
-from ..wire import DIAGNOSIS_TIME, RemoteService
+from ..wire import DIAGNOSIS_TIME, RemoteService, finding_of
 from .answers import Result, Submitted, billed_units, cancelled, require_known_key, result_of, state_of, submitted
 from .requests import DOMAINS, SERVICE_URL, cancel, look, look_for_nothing, submit
 from .settings import FalSettings
@@ -94,8 +94,8 @@ class FalProvider:
         remarks |= {"ignored": list(call.ignored)} if call.ignored else {}
         return ProviderResult(picture, remarks, cost=cost, model=call.model, seed=made.seed)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """See Provider.diagnose; asks for work that does not exist, within 10 s: there is no list of models."""
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        """See Provider.diagnose; asks for work that does not exist, within 10 s: the service lists no models."""
         names = self._models.names(used)
         if not names:
             return []
@@ -104,11 +104,9 @@ class FalProvider:
             key = await self._service.key(until=until)
             question = look_for_nothing(self._service.url, key, names[0])
             require_known_key(await self._service.ask(question, until=until), secret=key)
-        except NotConfigured as error:
-            return [error.reason]
         except ProviderError as error:
-            return [f"Asking fal failed: {error.reason}"]
-        return self._models.findings(used)
+            return [finding_of(error)]
+        return [finding for name in names if (finding := self._models.finding(name)) is not None]
 
     async def close(self) -> None:
         """Give work that is being cancelled a few seconds, then close the connections."""
@@ -132,8 +130,8 @@ class _Work:
         pictures = [DataUri(picture.mime, picture.data) for picture in self._call.pictures]
         fields = self._call.input(pictures)
         question = submit(self._service.url, self._key, self._call.model, fields, until=self._until)
-        answer = await self._service.ask(question, until=self._until)
-        work = submitted(answer, model=self._call.model, secret=self._key)
+        answer = await self._service.ask(question, until=self._until, expected=self._call.cost)
+        work = submitted(answer, model=self._call.model, cost=self._call.cost, secret=self._key)
         reference = msgspec.json.encode(work).decode()
         if self._read(reference) is None:
             cost = perhaps(self._call.cost)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost, Charged
 from ....core.domain.outside_text import MAX_CHARS, MAX_ITEMS, word
+from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.picture_json import is_long
 from ...http_client.retry_after import retry_after
@@ -75,13 +76,23 @@ class UploadedFile(Struct, frozen=True):
     urls: FileUrls
 
 
-def prediction_of(answer: JsonAnswer, *, model: str | None = None, secret: str) -> Prediction:
-    """Return the prediction of an answer; raise what a refusal means. `model` is the one asked for a new one."""
+def prediction_of(
+    answer: JsonAnswer, *, model: str | None = None, cost: CallCost | None = None, secret: str
+) -> Prediction:
+    """Return the prediction of an answer; raise what a refusal means.
+
+    `model` is the one that was asked for a new prediction, `cost` what that costs.
+    """
     if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         raise error_of(answer, model=model, secret=secret)
-    prediction = parsed(answer, Prediction, service="Replicate")
+    perhaps = charged(cost, Charged.UNKNOWN)  # it may run all the same
+    try:
+        prediction = parsed(answer, Prediction, service="Replicate")
+    except ProviderError as error:
+        error.cost = perhaps
+        raise
     if not is_id(prediction.id):
-        raise Retryable("Replicate names a prediction that cannot be asked for.")
+        raise Retryable("Replicate names a prediction that cannot be asked for.", cost=perhaps)
     return prediction
 
 
@@ -155,7 +166,7 @@ def error_of(answer: JsonAnswer, *, model: str | None = None, secret: str) -> Pr
     if status == HTTPStatus.PAYMENT_REQUIRED:
         return QuotaExhausted("The account at Replicate has no credit left.")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return NotConfigured(f"Replicate refuses the key ({status}).")
+        return NotConfigured(f"Replicate refuses the key ({status}).", finding=ProviderFindingCode.KEY_REFUSED)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retryable(message, after=retry_after(answer.headers, word(problem.get("detail"), MAX_CHARS)))
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:

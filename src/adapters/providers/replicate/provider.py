@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost
+from ....core.domain.routing.provider_check import ProviderFinding
 from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
-    NotConfigured,
     ProviderContext,
     ProviderError,
     ProviderInfo,
@@ -26,7 +26,7 @@ from ...system_clock import SYSTEM_CLOCK
 from ..catalogue import read_catalogue
 from ..hosted import HostedCall, HostedModels, Preset, operations
 from ..queued import Failed, Finished, Pace, Pending, QueuedCalls, State, fetched
-from ..wire import DIAGNOSIS_TIME, JsonAnswer, RemoteService
+from ..wire import DIAGNOSIS_TIME, JsonAnswer, RemoteService, finding_of
 from .answers import Prediction, cancelled, ended, is_id, picture_of, prediction_of, require_good
 from .files import ReplicateFiles
 from .requests import SERVICE_URL, account, cancel, create, describe, get
@@ -104,27 +104,25 @@ class ReplicateProvider:
         seed = call.settings.seed if "seed" in call.preset.accepts else None
         return ProviderResult(picture, remarks, cost=made.cost, model=model, seed=seed)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """See Provider.diagnose; asks for the account and for each model, within 10 s."""
         names = self._models.names(used)
         if not names:
             return []
-        until = SYSTEM_CLOCK.now() + DIAGNOSIS_TIME
-        service, found = self._service, self._models.findings(used)
+        until, service = SYSTEM_CLOCK.now() + DIAGNOSIS_TIME, self._service
+        found: list[ProviderFinding | None] = []
         try:
             key = await service.key(until=until)
             require_good(await service.ask(account(service.url, key), until=until), secret=key)
             for name in names:
                 answer = await service.ask(describe(service.url, key, name), until=until)
-                if answer.status == HTTPStatus.NOT_FOUND:
-                    found.append(f"The service does not know the model {name[:80]!r}, or not for this key.")
-                else:
+                offered = answer.status != HTTPStatus.NOT_FOUND
+                if offered:
                     require_good(answer, secret=key)
-        except NotConfigured as error:
-            return [error.reason]
+                found.append(self._models.finding(name, offered=offered))
         except ProviderError as error:
-            return [*found, f"Asking Replicate failed: {error.reason}"]
-        return found
+            found.append(finding_of(error))
+        return [finding for finding in found if finding is not None]
 
     async def close(self) -> None:
         """Give what is being cancelled and deleted a few seconds, then close the connections."""
@@ -161,8 +159,8 @@ class _Work:
             settings = call.settings
             wait = settings.wait if isinstance(settings, ReplicateSettings) else 0
             question = create(service.url, key, call.model, call.input(pictures), until=until, wait=wait)
-            answer = await service.ask(question, until=until)
-            prediction = prediction_of(answer, model=call.model, secret=key)
+            answer = await service.ask(question, until=until, expected=call.cost)
+            prediction = prediction_of(answer, model=call.model, cost=call.cost, secret=key)
             reference = Reference(prediction.id, tuple(files))
             return msgspec.json.encode(reference).decode(), self._state(prediction, answer, reference)
         except BaseException:

@@ -17,6 +17,7 @@ from photochanger.adapters.providers.queued import MAX_FETCHES
 from photochanger.core.domain.costs.call_cost import CallCost, Charged
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -165,6 +166,17 @@ async def test_settings_that_do_not_fit_are_named(
     assert service.received == []
 
 
+def test_a_model_that_bills_the_photo_gets_no_large_one() -> None:
+    fal = FalProvider(FixedContext())
+    with pytest.raises(InvalidSettings) as raised:
+        fal.check_settings("image_edit_large", PROMPT)
+    (error,) = raised.value.errors
+    assert error.field == "model"
+    for model in error.params["allowed"]:
+        fal.check_settings("image_edit_large", {**PROMPT, "model": model})
+    assert {MODEL, "fal-ai/flux-2/turbo/edit"}.isdisjoint(error.params["allowed"])
+
+
 def test_photos_are_as_small_as_what_is_billed_unless_a_larger_one_is_wanted() -> None:
     info = FalProvider(FixedContext()).info
     pixels = {operation.id: operation.needs.max_pixels for operation in info.operations}
@@ -179,7 +191,8 @@ async def test_what_a_call_costs_follows_pictures_resolution_and_units(service: 
         return cost.usd_micros
 
     assert expected() == 45_000
-    assert expected("image_edit_large") == 30_000 + 4 * 15_000
+    assert expected("image_edit_large", model=ONE_PHOTO) == 40_000
+    assert fal.expected_cost("image_edit_large", PROMPT) is None
     assert expected(model="fal-ai/flux-2/turbo/edit") == 16_000
     assert expected(model="fal-ai/nano-banana-2/edit") == 80_000
     assert expected(model="fal-ai/nano-banana-2/edit", input={"resolution": "2K"}) == 120_000
@@ -454,24 +467,29 @@ async def test_without_a_key_nothing_is_asked(service: FalStandIn, context: Fixe
 async def test_a_diagnosis_says_what_is_missing(service: FalStandIn, context: FixedContext) -> None:
     used = [RouteEntry("fal", "image_edit", PROMPT), RouteEntry("gemini", "image_edit", PROMPT)]
 
-    async def findings(*entries: RouteEntry, **changes: Any) -> list[str]:
+    async def found(*entries: RouteEntry, **changes: Any) -> list[ProviderFindingCode]:
         values = {"secret": KEY, "base_url": service.url, "private_hosts": ("127.0.0.1",), **changes}
         fal = FalProvider(FixedContext(**values))
         try:
-            return await fal.diagnose(entries or used)
+            findings = await fal.diagnose(entries or used)
         finally:
             await fal.close()
+        assert all(KEY not in finding.detail for finding in findings)
+        return [finding.code for finding in findings]
 
-    assert await findings() == []
-    assert await findings(used[1], secret=None) == []
-    assert await findings(secret=None) == ["No key of fal is set."]
-    assert await findings(RouteEntry("fal", "image_edit_large", PROMPT)) == [
-        f"{MODEL} bills each megapixel of the photo. Use the operation image_edit."
-    ]
+    def entry(model: str) -> RouteEntry:
+        return RouteEntry("fal", "image_edit", {**PROMPT, "model": model, "photo_field": "image_url"})
+
+    code = ProviderFindingCode
+    assert await found() == await found(entry(OWN_MODEL)) == []
+    assert await found(used[1], secret=None) == []
+    assert await found(secret=None) == [code.KEY_MISSING]
+    assert await found(secret="line\nbreak") == [code.KEY_UNREADABLE]
+    assert await found(entry("fal-ai/nano-banana-2/edit")) == [code.MODEL_DEPRECATED]
     service.script(locked(), platform_error(503, "runner_scheduling_failure"), call="status")
-    assert ["no credit" in text for text in await findings()] == [True]
-    assert ["503" in text for text in await findings()] == [True]
-    assert ["refuses the key" in text for text in await findings(secret="other")] == [True]
+    assert await found() == [code.QUOTA_EXHAUSTED]
+    assert await found() == [code.UNREACHABLE]
+    assert await found(secret="other") == [code.KEY_REFUSED]
     service.refused.clear()
     assert service.works == {}
 

@@ -16,6 +16,7 @@ from photochanger.adapters.providers.replicate.provider import ReplicateProvider
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -433,29 +434,30 @@ async def test_without_a_key_nothing_is_asked(
 async def test_a_diagnosis_says_what_is_missing(service: ReplicateStandIn) -> None:
     used = [RouteEntry("replicate", "image_edit", PROMPT), RouteEntry("gemini", "image_edit", PROMPT)]
 
-    async def findings(*entries: RouteEntry, **changes: Any) -> list[str]:
+    async def found(*entries: RouteEntry, **changes: Any) -> list[ProviderFindingCode]:
         values = {"secret": KEY, "base_url": service.base_url, "private_hosts": ("127.0.0.1",), **changes}
         replicate = ReplicateProvider(FixedContext(**values))
         try:
-            return await replicate.diagnose(entries or used)
+            findings = await replicate.diagnose(entries or used)
         finally:
             await replicate.close()
+        assert all(KEY not in finding.detail for finding in findings)
+        return [finding.code for finding in findings]
 
-    def entry(model: str, operation_id: str = "image_edit") -> RouteEntry:
-        return RouteEntry("replicate", operation_id, {**PROMPT, "model": model, "photo_field": "image"})
+    def entry(model: str) -> RouteEntry:
+        return RouteEntry("replicate", "image_edit", {**PROMPT, "model": model, "photo_field": "image"})
 
-    assert await findings() == await findings(entry(OWN_MODEL)) == []
-    assert await findings(used[1], secret=None) == []
-    assert await findings(secret=None) == ["No key of Replicate is set."]
-    billed = f"{LIST_MODEL} bills each megapixel of the photo. Use the operation image_edit."
-    unknown = "The service does not know the model 'studio/unknown', or not for this key."
-    assert await findings(entry(LIST_MODEL, "image_edit_large"), entry("studio/unknown")) == [billed, unknown]
+    code = ProviderFindingCode
+    assert await found() == await found(entry(OWN_MODEL)) == []
+    assert await found(used[1], secret=None) == []
+    assert await found(secret=None) == [code.KEY_MISSING]
+    assert await found(entry(MODEL), entry("studio/unknown")) == [code.MODEL_UNKNOWN]
     service.script(problem(402, "no credit"), html(503), call="account")
-    assert ["no credit" in text for text in await findings()] == [True]
-    assert ["503" in text for text in await findings()] == [True]
+    assert await found() == [code.QUOTA_EXHAUSTED]
+    assert await found() == [code.UNREACHABLE]
     service.script(problem(500, "no"), call="model")
-    assert ["500" in text for text in await findings()] == [True]
-    assert ["refuses the key" in text for text in await findings(secret="other")] == [True]
+    assert await found() == [code.UNREACHABLE]
+    assert await found(secret="other") == [code.KEY_REFUSED]
     service.refused.clear()
     assert service.works == {}
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from photochanger.adapters.providers.queued import MAX_MISSES
 from photochanger.adapters.providers.replicate.provider import ReplicateProvider
-from photochanger.core.domain.costs.call_cost import CallCost, Charged
+from photochanger.core.domain.costs.call_cost import FREE, CallCost, Charged
 from photochanger.core.ports.provider import Down, NotConfigured, QuotaExhausted, Rejected, Retryable, Unavailable
 
 from tests.support.standins.replicate import PICTURE, ReplicateStandIn, problem, throttled
 from tests.support.standins.replicate_calls import context, edited, error_of, replicate, service
-from tests.support.standins.server import Answer, Behaviour, html, json_answer
+from tests.support.standins.server import Answer, Behaviour, html, json_answer, reset, truncated
 
 pytestmark = pytest.mark.anyio
 
@@ -50,12 +50,25 @@ async def test_predictions_that_are_not_accepted(
     answer, kind = CREATED[name]
     service.script(answer, call="create")
     error = await error_of(replicate)
-    assert (type(error), error.cost) == (kind, None)
+    unreadable = name in ("page", "list", "no id", "id that is a path")
+    assert (type(error), error.cost) == (kind, SOMETIMES if unreadable else None)
     assert service.works == {}
     assert len(service.received) == 1
     if name == "throttled":
         assert isinstance(error, Retryable)
         assert error.after == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(("behaviour", "cost"), [(reset, SOMETIMES), (truncated, SOMETIMES), (None, FREE)])
+async def test_a_prediction_of_which_no_answer_came_may_be_billed(
+    service: ReplicateStandIn, replicate: ReplicateProvider, behaviour: Behaviour | None, cost: CallCost
+) -> None:
+    if behaviour is None:
+        await service.__aexit__()  # nothing listens any more
+    else:
+        service.script(behaviour, call="create")
+    error = await error_of(replicate)
+    assert (type(error), error.cost) == (Down, cost)
 
 
 ENDED: dict[str, tuple[dict[str, Any], type[Exception], CallCost]] = {
