@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from ...core.domain.costs.call_cost import CallCost, Charged
+from ...core.domain.costs.call_cost import FREE, CallCost, Charged
 from ...core.ports.provider import ProviderError, ProviderRequest, Retryable, Unavailable
 from ...core.services.support.concurrency import BackgroundTasks, TaskSet, result_of
 from ..http_client.client import SafeHttpClient
@@ -104,7 +104,7 @@ class Pace(Struct, frozen=True):
 
     first: timedelta = timedelta(seconds=0.4)
     factor: float = 1.25
-    longest: timedelta = timedelta(seconds=1.5)
+    longest: timedelta = timedelta(seconds=1)
 
     def pauses(self) -> Iterator[timedelta]:
         """Yield the pauses, without end."""
@@ -152,8 +152,9 @@ class QueuedCalls:
                 state = await self._next(work, reference, state, wait=wait, pauses=pauses, until=request.until)
                 wait = next(pauses)
         except BaseException as error:
-            if isinstance(error, ProviderError):
-                error.cost = perhaps(cost)  # not of the question, but of the work
+            # A question that did not reach the service was free; the work that it was about is not.
+            if isinstance(error, ProviderError) and error.cost in (None, FREE):
+                error.cost = perhaps(cost)
             if isinstance(state, Pending):
                 self._cancel_later(partial(self._cancel, work, reference))
             raise

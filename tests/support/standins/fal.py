@@ -148,6 +148,8 @@ class FalStandIn(StandInServer):
             return json_answer({"detail": "Not JSON, or a query."}, status=400)
         if not 1 < float(headers.get("x-fal-request-timeout", "0")) <= self.seconds:
             return json_answer({"detail": f"timeout {headers.get('x-fal-request-timeout')}"}, status=400)
+        if headers.get("x-fal-request-start-timeout") != headers["x-fal-request-timeout"]:
+            return json_answer({"detail": "the two names of the timeout differ"}, status=400)
         kept = json.loads(headers.get("x-fal-object-lifecycle-preference", "{}")).get("expiration_duration_seconds")
         if headers.get("x-fal-no-retry") != "1" or headers.get("x-fal-store-io") != "0" or not 0 < kept <= 3600:
             return json_answer({"detail": "It is retried, or stays."}, status=400)

@@ -51,19 +51,20 @@ class State(Struct, frozen=True):
     error_type: Any = None
 
 
-class Image(Struct, frozen=True):
-    """A finished picture: at an address, which may be a data URI."""
-
-    url: str | None = None
-
-
 class Result(Struct, frozen=True):
     """The result of a model that makes pictures, as far as it matters here."""
 
-    images: list[Image] | None = None
-    image: Image | None = None
+    images: Any = None
+    image: Any = None
     seed: Any = None
     has_nsfw_concepts: Any = None
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses of the pictures, which may be data URIs: models tell them alone, or as `url` of an object."""
+        several = self.images[:MAX_ITEMS] if isinstance(self.images, list) else [self.images]
+        told = [each.get("url") if isinstance(each, dict) else each for each in (*several, self.image)]
+        return [url for url in told if isinstance(url, str) and url]
 
 
 def submitted(answer: JsonAnswer, *, model: str, cost: CallCost | None, secret: str) -> Submitted:

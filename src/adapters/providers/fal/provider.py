@@ -152,12 +152,11 @@ class _Work:
         if isinstance(result, Failed):
             return result
         units = billed_units(answer.headers)
-        for image in [*(result.images or []), result.image]:
-            if image is None or not image.url:
-                continue
-            picture = answer.body.picture(image.url) if is_long(image.url) or image.url.startswith("data:") else None
-            if picture or not is_long(image.url):
-                return Finished(Made(picture or image.url, _seed(result), units, work.request_id))
+        for url in result.urls:
+            is_data = is_long(url) or url.startswith("data:")
+            picture = answer.body.picture(url) if is_data else url
+            if picture:
+                return Finished(Made(picture, _seed(result), units, work.request_id))
         return Failed(Retryable("fal answered without a picture.", cost=cost))
 
     async def cancel(self, reference: str, *, until: datetime) -> None:

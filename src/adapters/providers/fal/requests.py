@@ -29,9 +29,11 @@ _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 def submit(url: str, key: str, model: str, fields: dict[str, Any], *, until: datetime) -> HttpRequest:
     """Queue work. It must begin in the time that is left, is not retried there, and leaves nothing behind."""
+    left = f"{max(_MIN_TIMEOUT_SECONDS, seconds_left(until)):.1f}"
     headers = {
         "Content-Type": "application/json",
-        "X-Fal-Request-Timeout": f"{max(_MIN_TIMEOUT_SECONDS, seconds_left(until)):.1f}",
+        "X-Fal-Request-Timeout": left,
+        "X-Fal-Request-Start-Timeout": left,  # its newer name
         "X-Fal-No-Retry": "1",
         "X-Fal-Store-IO": "0",
         "X-Fal-Object-Lifecycle-Preference": msgspec.json.encode(

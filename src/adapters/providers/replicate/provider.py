@@ -34,6 +34,7 @@ from .settings import ReplicateSettings
 
 _ID = "replicate"
 _MODELS = Path(__file__).with_name("models.json")
+_MAX_NAME_CHARS = 128
 _PER_MINUTE = 600
 """The service's limit of new predictions."""
 
@@ -100,7 +101,8 @@ class ReplicateProvider:
         remarks |= {} if prediction.seconds is None else {"seconds": prediction.seconds}
         remarks |= {"ignored": list(call.ignored)} if call.ignored else {}
         version = prediction.known_version
-        model = f"{call.model}:{version}" if version and ":" not in call.model else call.model
+        names_it = version is None or ":" in call.model or len(call.model) > _MAX_NAME_CHARS
+        model = call.model if names_it else f"{call.model}:{version}"
         seed = call.settings.seed if "seed" in call.preset.accepts else None
         return ProviderResult(picture, remarks, cost=made.cost, model=model, seed=seed)
 

@@ -255,13 +255,16 @@ async def test_the_time_that_is_left_is_passed_on(service: FalStandIn, fal: FalP
     assert 1 < header <= 33
 
 
-@pytest.mark.parametrize("shape", ["image", "data URI", "long data URI", "second of two"])
+@pytest.mark.parametrize("shape", ["image", "text", "texts", "data URI", "long data URI", "second of two"])
 async def test_a_picture_may_come_in_any_of_its_shapes(service: FalStandIn, fal: FalProvider, shape: str) -> None:
     def uri(data: bytes) -> str:
         return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
     expected = PICTURE
-    if shape == "image":
+    if shape.startswith("text"):
+        url = service.delivery.put(PICTURE, "image/jpeg")
+        service.result = {"images": [url] if shape == "texts" else None, "image": url}
+    elif shape == "image":
         service.result = {"images": None, "image": {"url": service.delivery.put(PICTURE, "image/jpeg")}}
     elif shape == "second of two":
         service.result = {"images": [{"url": None}, {"url": service.delivery.put(PICTURE, "image/jpeg")}]}

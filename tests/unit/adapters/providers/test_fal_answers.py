@@ -97,6 +97,8 @@ RESULTS: dict[str, tuple[Answer, type[Exception], CallCost | None]] = {
     "not begun in time": (LATE, Unavailable, NEVER),
     "no picture": (json_answer({"images": [], "seed": 1}), Retryable, ALWAYS),
     "nothing": (json_answer({}), Retryable, ALWAYS),
+    "other shapes": (json_answer({"images": {"a": 1}, "image": 7, "seed": []}), Retryable, ALWAYS),
+    "broken data": (json_answer({"images": [{"url": "data:image/png;base64,%%%"}]}), Retryable, ALWAYS),
     "gone": (json_answer({"detail": "Request not found"}, status=404), Retryable, None),
 }
 
