@@ -29,10 +29,11 @@ from photochanger.core.ports.provider import (
     Unavailable,
 )
 from photochanger.core.services.support.concurrency import TaskSet
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
 from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, References
+from tests.support.standins.controls import HostControls
 from tests.support.standins.fal import (
     FIELDS,
     KEY,
@@ -44,6 +45,7 @@ from tests.support.standins.fal import (
     ingress,
     locked,
     platform_error,
+    policy,
 )
 from tests.support.standins.fal_calls import PROMPT, TICK, context, edited, error_of, fal, service
 from tests.support.standins.server import (
@@ -534,10 +536,11 @@ def test_what_it_says_of_itself_makes_a_form() -> None:
     assert all(price.source and price.checked for price in info.prices)
 
 
-class TestFalKeepsTheContract(ProviderContract):
+class TestFalKeepsTheContract(RemoteProviderContract):
     """What the service relies on of any provider."""
 
     secret = KEY
+    resumes = True
     entries = (
         RouteEntry("fal", "image_edit", PROMPT),
         RouteEntry("fal", "image_edit", {**PROMPT, "model": ONE_PHOTO, "seed": 5}),
@@ -550,7 +553,13 @@ class TestFalKeepsTheContract(ProviderContract):
     async def stand_in(self) -> AsyncIterator[None]:
         async with FalStandIn() as running:
             self.base_url = running.url
+            self.controls = HostControls(
+                running, submit="submit", refuse=lambda: running.script(policy(), call="result")
+            )
             yield
+
+    def service(self) -> HostControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return FalProvider(context, pace=TICK)

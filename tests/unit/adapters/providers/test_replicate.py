@@ -29,10 +29,11 @@ from photochanger.core.ports.provider import (
     Unavailable,
 )
 from photochanger.core.services.support.concurrency import TaskSet
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
 from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, References
+from tests.support.standins.controls import HostControls, changed
 from tests.support.standins.replicate import (
     FIELDS,
     KEY,
@@ -489,10 +490,11 @@ def test_what_it_says_of_itself_makes_a_form() -> None:
     assert all(price.source and price.checked for price in info.prices)
 
 
-class TestReplicateKeepsTheContract(ProviderContract):
+class TestReplicateKeepsTheContract(RemoteProviderContract):
     """What the service relies on of any provider."""
 
     secret = KEY
+    resumes = True
     entries = (
         RouteEntry("replicate", "image_edit", PROMPT),
         RouteEntry("replicate", "image_edit", {**PROMPT, "model": LIST_MODEL, "seed": 5, "wait": 5}),
@@ -503,7 +505,14 @@ class TestReplicateKeepsTheContract(ProviderContract):
     async def stand_in(self) -> AsyncIterator[None]:
         async with ReplicateStandIn() as running:
             self.base_url = running.base_url
+            refused = changed(status="failed", error="flagged as sensitive (E005)", output=None)
+            self.controls = HostControls(
+                running, submit="create", refuse=lambda: running.script(refused, call="create")
+            )
             yield
+
+    def service(self) -> HostControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return ReplicateProvider(context, pace=TICK)
