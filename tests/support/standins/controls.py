@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
-import msgspec
-
-from .fal import FalStandIn
-from .replicate import ReplicateStandIn
 from .server import Answer, Behaviour, Exchange, StandInServer
 
 
@@ -74,53 +68,3 @@ class _HeldCall:
         if not gone.done():
             await asyncio.wait({gone})
             await exchange.send(exchange.good())
-
-
-class HostControls:
-    """Controls of a service that queues work and cancels it by a call: held work does not end."""
-
-    def __init__(self, service: FalStandIn | ReplicateStandIn, *, submit: str, refuse: Callable[[], None]) -> None:
-        self._service = service
-        self._submit = submit
-        self._refuse = refuse
-        self._steps = service.steps
-        self._before = 0, 0
-
-    @property
-    def submitted(self) -> int:
-        return len(self._service.works)
-
-    async def hold(self) -> None:
-        self._before = self.submitted, len(self._service.cancels)
-        self._service.steps = 10**9
-        if isinstance(self._service, ReplicateStandIn):
-            self._service.waits = False
-
-    async def has_begun(self) -> None:
-        await self._service.until(lambda: self.submitted > self._before[0])
-
-    async def was_given_up(self) -> None:
-        await self._service.until(lambda: len(self._service.cancels) > self._before[1])
-
-    async def release(self) -> None:
-        self._service.end()
-        self._service.steps = self._steps
-        if isinstance(self._service, ReplicateStandIn):
-            self._service.waits = True
-
-    async def refuse(self) -> None:
-        self._refuse()
-
-    async def fail(self) -> None:
-        self._service.script(Answer(503, b"{}", {"Content-Type": "application/json"}), call=self._submit)
-
-
-def changed(**changes: Any) -> Behaviour:
-    """The good answer, whose JSON says these things instead."""
-
-    async def behave(exchange: Exchange) -> None:
-        good = exchange.good()
-        body = msgspec.json.encode(msgspec.json.decode(good.body) | changes)
-        await exchange.send(Answer(good.status, body, good.headers))
-
-    return behave

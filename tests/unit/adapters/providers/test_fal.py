@@ -33,7 +33,6 @@ from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
 from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, References
-from tests.support.standins.controls import HostControls
 from tests.support.standins.fal import (
     FIELDS,
     KEY,
@@ -45,9 +44,9 @@ from tests.support.standins.fal import (
     ingress,
     locked,
     platform_error,
-    policy,
 )
 from tests.support.standins.fal_calls import PROMPT, TICK, context, edited, error_of, fal, service
+from tests.support.standins.host_controls import HostControls
 from tests.support.standins.server import (
     Answer,
     Received,
@@ -553,10 +552,9 @@ class TestFalKeepsTheContract(RemoteProviderContract):
     async def stand_in(self) -> AsyncIterator[None]:
         async with FalStandIn() as running:
             self.base_url = running.url
-            self.controls = HostControls(
-                running, submit="submit", refuse=lambda: running.script(policy(), call="result")
-            )
+            self.controls = HostControls(running)
             yield
+            assert running.delivery.refused == []
 
     def service(self) -> HostControls:
         return self.controls

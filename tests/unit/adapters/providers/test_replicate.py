@@ -33,7 +33,7 @@ from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
 from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, References
-from tests.support.standins.controls import HostControls, changed
+from tests.support.standins.host_controls import HostControls
 from tests.support.standins.replicate import (
     FIELDS,
     KEY,
@@ -505,11 +505,9 @@ class TestReplicateKeepsTheContract(RemoteProviderContract):
     async def stand_in(self) -> AsyncIterator[None]:
         async with ReplicateStandIn() as running:
             self.base_url = running.base_url
-            refused = changed(status="failed", error="flagged as sensitive (E005)", output=None)
-            self.controls = HostControls(
-                running, submit="create", refuse=lambda: running.script(refused, call="create")
-            )
+            self.controls = HostControls(running)
             yield
+            assert running.delivery.refused == []
 
     def service(self) -> HostControls:
         return self.controls
