@@ -11,6 +11,7 @@ import msgspec
 
 from ..adapters.imaging import ChildPool, ForkServer, picture_tasks
 from ..adapters.providers.bfl.provider import BflProvider
+from ..adapters.providers.comfyui.provider import ComfyuiProvider
 from ..adapters.providers.fal.provider import FalProvider
 from ..adapters.providers.gemini.provider import GeminiProvider
 from ..adapters.providers.http.provider import HttpProvider
@@ -26,6 +27,7 @@ from .provider_plugins import SkippedPlugin, load_providers
 
 _REMOTE: dict[str, ProviderFactory] = {
     "bfl": BflProvider,
+    "comfyui": ComfyuiProvider,
     "fal": FalProvider,
     "gemini": GeminiProvider,
     "http": HttpProvider,

@@ -24,7 +24,7 @@ _log = logging.getLogger("photochanger.plugins")
 GROUP = "photochanger.providers"
 """The entry-point group: the name is the provider's id, the object a ProviderFactory."""
 
-BUILT_IN = ("bfl", "fal", "gemini", "http", "local", "openai", "replicate", "turbotext")
+BUILT_IN = ("bfl", "comfyui", "fal", "gemini", "http", "local", "openai", "replicate", "turbotext")
 """The ids of the built-in providers; no package can use them."""
 
 _RESERVED = ("public",)

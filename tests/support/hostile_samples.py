@@ -6,6 +6,8 @@ import base64
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,11 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from photochanger.adapters.http_client.messages import Answer
 from photochanger.adapters.http_client.picture_json import MAX_JSON_BYTES, PictureJson
+from photochanger.adapters.providers.catalogue import Catalogue, read_catalogue
+from photochanger.adapters.providers.gemini.access import Access, ServiceAccount
+from photochanger.adapters.providers.openai import costs as openai_costs
 from photochanger.adapters.providers.replicate.answers import Prediction
+from photochanger.adapters.providers.wire import Asked
 from photochanger.core.domain.accounts import Actor, Identity, Permission
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
@@ -24,6 +30,8 @@ from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 
 from tests.support.builders import new_job, outcome_failed
+from tests.support.hostile_comfyui import comfyui_samples
+from tests.support.standins.calls import FixedContext
 
 SIZE = 1_000_000
 
@@ -158,6 +166,22 @@ def _refused_shape(text: str) -> dict[str, Any]:
     return {"detail": [{"type": text, "msg": text, "loc": [text]}] * 3, "title": text, "error_type": text}
 
 
+_PRESETS = (
+    "~_P",
+    "Any",
+    *(
+        f"adapters.providers.{name}.costs.{preset}"
+        for name, preset in (("gemini", "GeminiPreset"), ("openai", "OpenAIPreset"))
+    ),
+)
+
+
+@cache
+def _models() -> Catalogue[openai_costs.OpenAIPreset]:
+    file = Path(str(openai_costs.__file__)).with_name("models.json")
+    return read_catalogue(FixedContext(), file, preset=openai_costs.OpenAIPreset)
+
+
 def _blocked_shape(text: str) -> dict[str, Any]:
     return {"promptFeedback": {"blockReason": text}, "responseId": text}
 
@@ -193,6 +217,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "Exception": [ValueError(text)],
         "int | None": [7],
         "bool": [True],
+        "Mapping[str, int]": [{text: 7}],
         "ValidationError": [msgspec.ValidationError(text), msgspec.ValidationError(f"Expected `int`{text}")],
         "UUID": [UUID(int=7)],
         "datetime": [datetime.now(UTC)],
@@ -206,6 +231,8 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "Collection[core.domain.accounts.Permission]": [tuple(Permission)],
         "int | bytes": [7],
         "Slot": [shipped_slots()[0]],
+        "Access": [Access(models_url=text, list_url=text, headers={}, secret=text)],
+        "ServiceAccount": [ServiceAccount(type=text, project_id=text, client_email=text, private_key=text)],
         "list[core.domain.media.Picture]": [[]],
         "core.domain.costs.call_cost.CallCost | None": [CallCost(usd_micros=40_000)],
         "Prediction": [Prediction(text, status, [text], text) for status in (text, "failed", "succeeded")],
@@ -217,5 +244,9 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
     answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
-    found[answer] = _json_answers(text)
+    found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
+    found |= comfyui_samples(text)
+    models = _models()
+    found |= {f"adapters.providers.catalogue.Catalogue[{preset}]": [models] for preset in _PRESETS}
+    found["Asked"] = [Asked(model=text, secret=text[:40], models=models, settings=("seed", "image_size"))]
     return dict(found)

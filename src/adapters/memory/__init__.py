@@ -13,6 +13,7 @@ from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.repositories.audit_log import AuditLog
 from ...core.ports.repositories.guest_data import GuestData
+from ...core.ports.repositories.ingest_keys import IngestKeyRepository
 from ...core.ports.repositories.ingest_requests import IngestRequestRepository
 from ...core.ports.repositories.job_log import JobLog
 from ...core.ports.repositories.job_repository import JobRepository
@@ -30,6 +31,7 @@ from .admins import MemoryAdminRepository
 from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
+from .ingest_keys import MemoryIngestKeyRepository
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs.guest_data import MemoryGuestData
 from .jobs.log import MemoryJobLog
@@ -39,8 +41,7 @@ from .jobs.results import MemoryResultIndex
 from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
-from .provider_checks import MemoryProviderCheckRepository
-from .provider_limits import MemoryProviderLimits
+from .provider_limits import MemoryProviderCheckRepository, MemoryProviderLimits
 from .revoked_tokens import MemoryRevokedTokens
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
@@ -58,6 +59,7 @@ __all__ = [
     "MemoryDatabase",
     "MemoryFailureCounter",
     "MemoryGuestData",
+    "MemoryIngestKeyRepository",
     "MemoryIngestRequestRepository",
     "MemoryJobLog",
     "MemoryJobQueue",
@@ -120,6 +122,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: workers,
+        IngestKeyRepository: MemoryIngestKeyRepository(audit),
         IngestRequestRepository: MemoryIngestRequestRepository(database),
         GuestData: MemoryGuestData(database, media, audit),
     }

@@ -194,7 +194,7 @@ class BflStandIn(StandInServer):
             return self.state("Pending", work_id)
         work.ready += 1
         result = {
-            "sample": self.pictures.put(PICTURE, mime="image/jpeg"),
+            "sample": self.pictures.put(PICTURE, "image/jpeg"),
             "seed": work.fields.get("seed", 4711),
             "prompt": work.fields["prompt"],
             "start_time": 1.0,

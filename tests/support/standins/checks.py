@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
+import re
 from collections.abc import Mapping
 
 import pillow_heif
@@ -21,6 +24,7 @@ _ORIENTATION = 0x0112
 _GPS = 0x8825
 _XMP_PLACES = (b"GPSLatitude", b"GPSLongitude")
 _UPRIGHT = (None, 1)
+_DATA_URI = re.compile(r"data:(image/(?:jpeg|png|webp));base64,([A-Za-z0-9+/]+={0,2})\Z")
 
 
 def picture_fault(
@@ -41,6 +45,18 @@ def picture_fault(
     if max_pixels is not None and width * height > max_pixels:
         return f"The picture has {width} x {height} pixels, more than {max_pixels}."
     return _metadata_fault(picture) if _decodes(picture) else "Unable to process input image."
+
+
+def data_uri_fault(value: object, *, max_pixels: int | None = None) -> str | None:
+    """Say what is wrong with a picture in a data URI; None if nothing is."""
+    found = _DATA_URI.match(value) if isinstance(value, str) else None
+    if found is None:
+        return "It is no data URI of a picture."
+    try:
+        data = base64.b64decode(found[2], validate=True)
+    except binascii.Error:
+        return "It is not base64."
+    return picture_fault(data, found[1], max_pixels=max_pixels)
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from tests.support import photos
 
-from .delivery import DeliveryStandIn, fault_of_data_uri
+from .checks import data_uri_fault
+from .picture_origin import PictureOrigin
 from .server import Answer, Received, StandInServer, html, json_answer
 
 KEY = "5f0c1d2e-fal1-4a3b-8c9d-0e1f2a3b4c5d:6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d1e"
@@ -70,7 +71,7 @@ class FalStandIn(StandInServer):
     def __init__(self, *, key: str = KEY) -> None:
         super().__init__()
         self.key = key
-        self.delivery = DeliveryStandIn(secret=key)
+        self.delivery = PictureOrigin(key)
         self.works: dict[str, Work] = {}
         self.steps = 1
         self.seconds = 180.0
@@ -160,7 +161,7 @@ class FalStandIn(StandInServer):
         field, most = PHOTOS.get(model, ("image_urls", 8))
         sent = value.get(field)
         found = sent if isinstance(sent, list) else [sent]
-        faults = [fault for each in found if (fault := fault_of_data_uri(each, max_pixels=self.max_pixels))]
+        faults = [fault for each in found if (fault := data_uri_fault(each, max_pixels=self.max_pixels))]
         if isinstance(sent, list) != (field != "image_url") or not 0 < len(found) <= most:
             faults.append("not the form of the field, or too many pictures")
         if not value.get("prompt") or value.get("output_format", "jpeg") not in ("jpeg", "png", "webp"):

@@ -12,18 +12,16 @@ class PictureOrigin(StandInServer):
         secrets: the keys that must not come here.
         fetched: how often each picture was fetched, by its path.
         faults: what was wrong with requests; empty after a test where all went right.
-        once: a picture is there for one fetch.
     """
 
-    def __init__(self, *secrets: str, once: bool = False) -> None:
+    def __init__(self, *secrets: str) -> None:
         super().__init__()
         self.secrets = list(secrets)
-        self.once = once
         self.fetched: dict[str, int] = {}
         self.faults: list[str] = []
         self._pictures: dict[str, tuple[bytes, str]] = {}
 
-    def put(self, picture: bytes, *, mime: str = "image/png") -> str:
+    def put(self, picture: bytes, mime: str = "image/png") -> str:
         """Keep a picture; returns its address, which is signed as those of services are."""
         path = f"/results/{len(self._pictures)}-result.png"
         self._pictures[path] = (picture, mime)
@@ -48,8 +46,6 @@ class PictureOrigin(StandInServer):
 
     def answer(self, request: Received) -> Answer:
         self.fetched[request.path] = self.fetched.get(request.path, 0) + 1
-        if self.once and self.fetched[request.path] > 1:
-            return Answer(410)
         picture, mime = self._pictures[request.path]
         return Answer(200, picture, {"Content-Type": mime})
 

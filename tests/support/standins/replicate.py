@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from tests.support import photos
 
-from .delivery import DeliveryStandIn, fault_of_data_uri, fault_of_picture
+from .checks import data_uri_fault, picture_fault
+from .picture_origin import PictureOrigin
 from .server import Answer, Received, StandInServer, json_answer
 
 KEY = "r8_StandInReplicate4c8e1b7a9d2f6035"
@@ -84,7 +85,7 @@ class ReplicateStandIn(StandInServer):
     def __init__(self, *, key: str = KEY) -> None:
         super().__init__()
         self.key = key
-        self.delivery = DeliveryStandIn(secret=key)
+        self.delivery = PictureOrigin(key)
         self.works: dict[str, Work] = {}
         self.files: dict[str, bytes] = {}
         self.deleted: list[str] = []
@@ -223,7 +224,7 @@ class ReplicateStandIn(StandInServer):
         if isinstance(value, str) and value.startswith(prefix):
             _require(value.removeprefix(prefix) in self.files, "There is no such file.", status=422)
             return
-        fault = fault_of_data_uri(value, max_pixels=self.max_pixels)
+        fault = data_uri_fault(value, max_pixels=self.max_pixels)
         _require(fault is None, f"The picture: {fault}", status=422)
         _require(len(value) <= DATA_URI_BYTES, "The data URI is longer than advised.", status=413)
 
@@ -234,7 +235,7 @@ class ReplicateStandIn(StandInServer):
         parts = list(multipart.MultipartParser(io.BytesIO(request.body), options["boundary"], memory_limit=2**28))
         _require([part.name for part in parts] == ["content"] and bool(parts[0].filename), "One file `content`.")
         data: bytes = parts[0].raw
-        fault = fault_of_picture(data, parts[0].content_type, max_pixels=self.max_pixels)
+        fault = picture_fault(data, parts[0].content_type, max_pixels=self.max_pixels)
         _require(fault is None, f"The file: {fault}", status=422)
         return data
 

@@ -94,7 +94,7 @@ async def test_a_photo_is_queued_waited_for_and_fetched(service: FalStandIn, fal
     }
     (id,) = service.works
     assert result.remarks == {"request_id": id, "resumed": False}
-    assert len(service.delivery.fetched) == 1
+    assert list(service.delivery.fetched.values()) == [1]
 
 
 @pytest.mark.parametrize("model", sorted(FIELDS.keys() - {OWN_MODEL}))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.bfl.provider import BflProvider
+from photochanger.adapters.providers.comfyui.provider import _INFO as COMFYUI
 from photochanger.adapters.providers.fal.provider import FalProvider
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import _INFO as LOCAL
@@ -21,7 +22,7 @@ from tests.support.standins.calls import FixedContext
 GEMINI, OPENAI = (make(FixedContext()).info for make in (GeminiProvider, OpenAIProvider))
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "providers.md").read_text()
 HOSTS = [provider(FixedContext()).info for provider in (BflProvider, FalProvider, ReplicateProvider)]
-INFOS = (LOCAL, GEMINI, OPENAI, TURBOTEXT, *HOSTS)
+INFOS = (LOCAL, COMFYUI, GEMINI, OPENAI, TURBOTEXT, *HOSTS)
 OPERATIONS = [(info.id, operation) for info in INFOS for operation in info.operations]
 NOT_SETTINGS = {"prompt", "frame", "style", "face", "reference", "background"}
 """Also names of template roles."""

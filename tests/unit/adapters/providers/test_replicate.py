@@ -87,6 +87,7 @@ async def test_a_photo_is_sent_waited_for_and_fetched(service: ReplicateStandIn,
     service.steps = 3
     result = await edited(replicate, {"seed": 7})
     assert result.data == PICTURE
+    assert list(service.delivery.fetched.values()) == [1]
     assert (result.cost, result.model, result.seed) == (COST, MODEL, 7)
     assert [len(service.calls(call)) for call in ("create", "get", "cancel", "upload")] == [1, 4, 0, 0]
     assert sent(service) == {

@@ -10,6 +10,7 @@ from typing import Any
 import photochanger
 import pytest
 from photochanger.adapters.providers.bfl.provider import BflProvider
+from photochanger.adapters.providers.comfyui.provider import ComfyuiProvider
 from photochanger.adapters.providers.fal.provider import FalProvider
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import LocalProvider
@@ -22,8 +23,16 @@ from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-REMOTE = (BflProvider, FalProvider, GeminiProvider, OpenAIProvider, ReplicateProvider, TurbotextProvider)
-NAMES = {"Black Forest Labs", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
+REMOTE = (
+    BflProvider,
+    ComfyuiProvider,
+    FalProvider,
+    GeminiProvider,
+    OpenAIProvider,
+    ReplicateProvider,
+    TurbotextProvider,
+)
+NAMES = {"Black Forest Labs", "ComfyUI", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
