@@ -16,12 +16,13 @@ from typing import TypeVar
 import httpcore2
 import httpx2
 
+from ...core.domain.costs.call_cost import FREE
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
 from .bodies import BodyReader
 from .host_names import normal_url
 from .json_body import JsonBody
-from .messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest, Unreached
+from .messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest
 
 _T = TypeVar("_T")
 
@@ -71,11 +72,11 @@ class GuardedTransport:
             finally:
                 await response.aclose()
         except HostUnknown as error:
-            raise Unreached(str(error)) from error
+            raise Down(str(error), cost=FREE) from error
         except httpcore2.ConnectTimeout as error:
-            raise Unreached("The host did not answer in time.") from error
+            raise Down("The host did not answer in time.", cost=FREE) from error
         except httpcore2.ConnectError as error:
-            raise Unreached(_network_trouble(error)) from error
+            raise Down(_network_trouble(error), cost=FREE) from error
         except httpcore2.TimeoutException as error:
             raise Down("The host did not answer in time.") from error
         except httpcore2.NetworkError as error:

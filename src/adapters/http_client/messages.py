@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...core.ports.provider import Down
 from .host_names import normal_url
 from .json_body import JsonBody
 
@@ -66,10 +65,6 @@ HttpResponse = Answer[bytes]
 
 class AddressUnusable(Exception):
     """The text is no http or https URL of a host."""
-
-
-class Unreached(Down):
-    """No connection to the host was made: nothing was sent."""
 
 
 class AnswerTooLarge(Exception):

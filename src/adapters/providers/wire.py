@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ...core.domain.costs.call_cost import FREE, CallCost, ModelStatus
+from ...core.domain.costs.call_cost import CallCost, ModelStatus
 from ...core.domain.outside_text import cut
 from ...core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ...core.domain.slots.slot import RouteEntry
@@ -28,7 +28,7 @@ from ...core.ports.provider import (
 )
 from ..http_client.address_guard import AddressGuard, AddressRefused, Resolver, resolve
 from ..http_client.client import SafeHttpClient, fits_header, remark
-from ..http_client.messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest, Unreached, host_and_port
+from ..http_client.messages import AddressUnusable, Answer, AnswerTooLarge, HttpRequest, host_and_port
 from ..http_client.picture_json import JsonUnreadable, PictureJson, is_long
 from ..system_clock import SYSTEM_CLOCK
 from .catalogue import Catalogue
@@ -136,10 +136,8 @@ class RemoteService:
             error = Unavailable(f"The address of {self._name} cannot be used: {refused}")
         except AddressUnusable:
             error = NotConfigured(f"The address of {self._name} is no http or https address.")
-        except Unreached as failed:
-            error = Down(failed.reason, cost=FREE)
         except ProviderError as failed:
-            error = type(failed)(failed.reason, cost=charged)
+            error = type(failed)(failed.reason, cost=failed.cost or charged)
         raise error
 
     async def close(self) -> None:
