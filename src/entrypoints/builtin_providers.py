@@ -10,12 +10,15 @@ from pathlib import Path
 import msgspec
 
 from ..adapters.imaging import ChildPool, ForkServer, picture_tasks
+from ..adapters.providers.bfl.provider import BflProvider
 from ..adapters.providers.comfyui.provider import ComfyuiProvider
+from ..adapters.providers.fal.provider import FalProvider
 from ..adapters.providers.gemini.provider import GeminiProvider
 from ..adapters.providers.http.provider import HttpProvider
 from ..adapters.providers.local import task as local_task
 from ..adapters.providers.local.provider import LocalProvider
 from ..adapters.providers.openai.provider import OpenAIProvider
+from ..adapters.providers.replicate.provider import ReplicateProvider
 from ..adapters.providers.turbotext.provider import TurbotextProvider
 from ..core.ports.provider import Provider, ProviderContext, ProviderFactory, WrongModelsFile
 from ..core.services.providers.api_keys import ProviderKeys
@@ -23,10 +26,13 @@ from .config import Settings
 from .provider_plugins import SkippedPlugin, load_providers
 
 _REMOTE: dict[str, ProviderFactory] = {
+    "bfl": BflProvider,
     "comfyui": ComfyuiProvider,
+    "fal": FalProvider,
     "gemini": GeminiProvider,
     "http": HttpProvider,
     "openai": OpenAIProvider,
+    "replicate": ReplicateProvider,
     "turbotext": TurbotextProvider,
 }
 """The built-in providers of remote services. Libraries that only their calls need are loaded by the first call."""

@@ -54,6 +54,9 @@ NOT_FOR_TEXT = {
         for name in ("gemini.requests.generate", "openai.requests.edit")
     },
     **{f"adapters.providers.gemini.requests.{name}_upload": "names files by itself" for name in ("start", "send")},
+    "adapters.providers.bfl.requests.submit": "sends what an operator has set",
+    "adapters.providers.fal.requests.submit": "sends what an operator has set",
+    "adapters.providers.replicate.requests.upload": "names files by itself",
     **{f"adapters.providers.{name}.answers._remarks": "called through the answers" for name in ("gemini", "openai")},
     "adapters.providers.gemini.answers._cost": "called through the answers",
     "adapters.providers.catalogue._converted": "reads the operator's file",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
@@ -114,7 +114,7 @@ def _encoded(request: HttpRequest) -> httpcore2.Request:
     encoded = httpx2.Request(
         request.method,
         url,
-        headers={**_STANDARD_HEADERS, **length, **request.headers},
+        headers=_merged(_STANDARD_HEADERS, length, request.headers),
         content=request.body,
         data=None if request.fields is None else dict(request.fields),
         files=files or None,
@@ -126,6 +126,12 @@ def _encoded(request: HttpRequest) -> httpcore2.Request:
         headers=encoded.headers.raw,
         content=encoded.stream,
     )
+
+
+def _merged(*parts: Mapping[str, str]) -> dict[str, str]:
+    """Return headers of which each is there once, however its name is spelled; the last one counts."""
+    merged = {name.lower(): (name, value) for part in parts for name, value in part.items()}
+    return dict(merged.values())
 
 
 def _network_trouble(error: BaseException) -> str:

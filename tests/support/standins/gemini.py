@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import pillow_heif
-from PIL import Image, UnidentifiedImageError
-
 from tests.support import photos
 
-from .server import Answer, Received, StandInServer, json_answer
+from .checks import FORMATS, picture_fault
+from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "AIzaSyStandIn-gemini-6f1c0d9e"
 MODEL = "gemini-nano-banana-2.1"
@@ -34,13 +31,14 @@ USAGE = {
 }
 
 INLINE_LIMIT_BYTES = 20_000_000
+MAX_PIXELS = 3072 * 3072
+"""What the provider declares: the models scale down what is larger."""
 
 _TYPE = "type.googleapis.com/google.rpc."
 _GENERATE = re.compile(r"/v1/models/([^/:]+):generateContent\Z")
 _FILE = re.compile(r"/v1/files/([a-z0-9-]{1,40})\Z")
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8", "8:1")
 _IMAGE_SETTINGS = frozenset({"aspectRatio", "imageSize"})
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/heic": "HEIF", "image/heif": "HEIF"}
 
 
 class Wrong(Exception):
@@ -118,12 +116,14 @@ class GeminiStandIn(StandInServer):
             raise Wrong(error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers."))
         if key != self.key:
             raise Wrong(bad_key())
+        if doubled_credentials(request) or "key" in request.query:
+            raise Wrong(error(401, "UNAUTHENTICATED", "Request had more than one authentication credential."))
 
     def _check_generate(self, request: Received) -> None:
         match = _GENERATE.match(request.path)
         require(request.method == "POST" and match is not None, f"Unknown path {request.path}.")
         require(not request.query, "Unknown query parameter.")
-        require(request.headers.get("content-type", "").startswith("application/json"), "Not JSON.")
+        require(_is_json(request), "Not JSON.")
         require(len(request.body) <= INLINE_LIMIT_BYTES, "Request payload size exceeds the limit: 20 MB.")
         assert match is not None
         if match[1] not in self.models:
@@ -165,12 +165,13 @@ class GeminiStandIn(StandInServer):
         require(request.method == "POST", "Unknown method.")
         require(headers.get("x-goog-upload-protocol") == "resumable", "Only resumable uploads are known.")
         require(headers.get("x-goog-upload-header-content-length", "").isdigit(), "The length is missing.")
+        require(_is_json(request), "Not JSON.")
         body = _json(request)
         _only(body, {"file"}, "request")
         _only(body["file"], {"name", "mimeType", "sizeBytes", "displayName"}, "file")
         require(re.fullmatch(r"files/[a-z0-9][a-z0-9-]{0,39}", str(body["file"].get("name"))) is not None, "Name.")
         mime = headers.get("x-goog-upload-header-content-type")
-        require(mime == body["file"].get("mimeType") and mime in _FORMATS, "Unsupported MIME type.")
+        require(mime == body["file"].get("mimeType") and mime in FORMATS, "Unsupported MIME type.")
 
     def _check_upload(self, request: Received) -> None:
         start = self._starting.get(request.query.get("upload_id", ""))
@@ -357,7 +358,8 @@ def _check_config(config: Any, image_settings: frozenset[str]) -> None:
     require(image.get("aspectRatio", "1:1") in _RATIOS, "aspect_ratio must be one of the known ones.")
     require(image.get("imageSize", "1K") in ("512", "1K", "2K", "4K"), "image_size must be one of the known ones.")
     temperature = config.get("temperature", 1)
-    require(isinstance(temperature, int | float) and 0 <= temperature <= 2, "temperature must be in [0, 2].")
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    require(number and 0 <= temperature <= 2, "temperature must be in [0, 2].")
 
 
 def _base64(text: Any) -> bytes:
@@ -368,24 +370,14 @@ def _base64(text: Any) -> bytes:
         raise Wrong(error(400, "INVALID_ARGUMENT", "Invalid value at data: Base64 decoding failed.")) from None
 
 
+def _is_json(request: Received) -> bool:
+    kind = request.headers.get("content-type", "").lower().replace(" ", "")
+    return kind in ("application/json", "application/json;charset=utf-8")
+
+
 def _check_picture(data: bytes, mime: Any) -> None:
-    require(mime in _FORMATS, f"Unsupported MIME type: {mime}")
-    require(picture_format(data) == _FORMATS[mime], "Unable to process input image.")
-
-
-def picture_format(data: bytes) -> str | None:
-    """Pillow's name of a picture's format; None where it does not decode."""
-    try:
-        if data[4:8] == b"ftyp":
-            pillow_heif.open_heif(io.BytesIO(data)).to_pillow()
-            return "HEIF"
-        with Image.open(io.BytesIO(data)) as picture:
-            # A large picture is decoded small where the format allows it: the whole file is read all the same.
-            picture.draft("RGB", (64, 64))
-            picture.load()
-            return picture.format
-    except (UnidentifiedImageError, OSError, ValueError):
-        return None
+    fault = picture_fault(data, mime, max_pixels=MAX_PIXELS)
+    require(fault is None, fault or "")
 
 
 def _file_name(request: Received) -> str:

@@ -16,8 +16,8 @@ import multipart
 
 from tests.support import photos
 
-from .gemini import picture_format
-from .server import Answer, Received, StandInServer, json_answer
+from .checks import picture_fault
+from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "sk-proj-StandInOpenAI-3b9d7a52"
 MODEL = "gpt-image-2.6-flare"
@@ -25,7 +25,10 @@ PICTURE = photos.jpeg(96, 64)
 """What the model draws on a good day."""
 
 MAX_IMAGE_BYTES = 50_000_000
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+MAX_PIXELS = 3840 * 2160
+"""What the provider declares: the models make no larger picture."""
+
+_MIMES = ("image/jpeg", "image/png", "image/webp")
 _VALUES = {
     "quality": {"auto", "low", "medium", "high", "xhigh", "max"},
     "output_format": {"png", "jpeg", "webp"},
@@ -63,6 +66,7 @@ class OpenAIStandIn(StandInServer):
         try:
             if request.headers.get("authorization") != f"Bearer {self.key}":
                 raise Wrong(bad_key(request.headers.get("authorization", "").removeprefix("Bearer ")))
+            _require(not doubled_credentials(request), "There is more than one API key.", status=401)
             _require(not request.query, "Unknown query parameter.")
             if self.call_of(request) == "models":
                 _require(request.path == "/v1/models", f"Invalid URL (GET {request.path})", status=404)
@@ -103,8 +107,9 @@ class OpenAIStandIn(StandInServer):
             _require(part.name in ("image", "image[]"), "Unknown file.", code="unknown_parameter")
             data = part.raw
             _require(len(data) < MAX_IMAGE_BYTES, "Image is too large.", status=413)
-            good = part.content_type in _FORMATS and picture_format(data) == _FORMATS[part.content_type]
-            _require(good, "Invalid image file or mode.", code="invalid_image_file")
+            _require(part.content_type in _MIMES, "Unsupported MIME type.", code="unsupported_file_mimetype")
+            fault = picture_fault(data, part.content_type, max_pixels=MAX_PIXELS)
+            _require(fault is None, f"Invalid image file or mode. {fault}", code="invalid_image_file")
 
 
 def form_parts(request: Received) -> list[Any]:

@@ -24,11 +24,12 @@ from photochanger.core.ports.provider import (
     Rejected,
     Retryable,
 )
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
+from tests.support.standins.controls import StandInControls
 from tests.support.standins.gemini import KEY, GeminiStandIn
 from tests.support.standins.gemini_calls import EDIT, PHOTO, STYLE, asked, error_of, large, sent_parts
 from tests.support.standins.server import Answer, Behaviour
@@ -56,7 +57,7 @@ async def provider(context: FixedContext) -> AsyncIterator[GeminiProvider]:
     await provider.close()
 
 
-class TestGeminiProvider(ProviderContract):
+class TestGeminiProvider(RemoteProviderContract):
     secret = KEY
     entries = (
         RouteEntry("gemini", "image_edit", {"prompt": "Oil painting", "aspect_ratio": "2:3", "image_size": "2K"}),
@@ -67,6 +68,10 @@ class TestGeminiProvider(ProviderContract):
     @pytest.fixture(autouse=True)
     async def _standin(self, standin: GeminiStandIn) -> None:
         self.base_url = standin.url
+        self.controls = StandInControls(standin, refusal=gemini.without_content("IMAGE_SAFETY"))
+
+    def service(self) -> StandInControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return GeminiProvider(context)

@@ -23,10 +23,11 @@ from photochanger.core.ports.provider import (
     Rejected,
     Retryable,
 )
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support.standins import openai, server
 from tests.support.standins.calls import FixedContext
+from tests.support.standins.controls import StandInControls
 from tests.support.standins.openai import KEY, OpenAIStandIn
 from tests.support.standins.openai_calls import EDIT, FACE, PHOTO, STYLE, asked, error_of, sent_files, sent_texts
 from tests.support.standins.server import Answer, Behaviour
@@ -54,7 +55,7 @@ async def provider(context: FixedContext) -> AsyncIterator[OpenAIProvider]:
     await provider.close()
 
 
-class TestOpenAIProvider(ProviderContract):
+class TestOpenAIProvider(RemoteProviderContract):
     secret = KEY
     entries = (
         RouteEntry("openai", "image_edit", {"prompt": "Oil painting"}),
@@ -64,6 +65,13 @@ class TestOpenAIProvider(ProviderContract):
     @pytest.fixture(autouse=True)
     async def _standin(self, standin: OpenAIStandIn) -> None:
         self.base_url = standin.base_url
+        self.controls = StandInControls(
+            standin,
+            refusal=openai.error(400, "Your request was rejected by the safety system.", code="moderation_blocked"),
+        )
+
+    def service(self) -> StandInControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return OpenAIProvider(context)

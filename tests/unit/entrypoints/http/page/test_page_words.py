@@ -9,10 +9,13 @@ from typing import Any
 
 import photochanger
 import pytest
+from photochanger.adapters.providers.bfl.provider import BflProvider
 from photochanger.adapters.providers.comfyui.provider import ComfyuiProvider
+from photochanger.adapters.providers.fal.provider import FalProvider
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
+from photochanger.adapters.providers.replicate.provider import ReplicateProvider
 from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.ports.provider import Provider, ProviderInfo
 
@@ -20,8 +23,16 @@ from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-REMOTE = (ComfyuiProvider, GeminiProvider, OpenAIProvider, TurbotextProvider)
-NAMES = {"ComfyUI", "OpenAI", "Google Gemini", "Turbotext"}
+REMOTE = (
+    BflProvider,
+    ComfyuiProvider,
+    FalProvider,
+    GeminiProvider,
+    OpenAIProvider,
+    ReplicateProvider,
+    TurbotextProvider,
+)
+NAMES = {"Black Forest Labs", "ComfyUI", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:

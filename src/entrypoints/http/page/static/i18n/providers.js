@@ -129,6 +129,25 @@ const RUSSIAN = {
   "Two letters, such as ru or en.": "Две буквы, например ru или en.",
   User: "Пользователь",
   "The number that the service files the work under.": "Номер, под которым сервис ведёт работу.",
+  "Edit by prompt, photo up to 4 megapixels": "Правка по описанию, фото до 4 мегапикселей",
+  "What is to become of the photo. A model that takes several pictures sees the photo first, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
+    "Что сделать с фото. Модель, которая принимает несколько картинок, видит сначала фото, затем шаблоны слота «лицо», «образец» и «стиль», какие есть, в этом порядке.",
+  "What shall not be in the picture, for models that take one.": "Чего не должно быть на снимке, если модель это умеет.",
+  "Type of the finished file; without it, jpeg where the model writes it.": "Тип готового файла; без него — JPEG, если модель его умеет.",
+  "Field of the photo": "Поле для фото",
+  "Field of the model's input that takes the photo. Needed for models that are not in the list.":
+    "Поле входных данных модели, в которое передаётся фото. Нужно для моделей не из списка.",
+  "Field is a list": "Поле — список",
+  "Whether that field takes a list of pictures.": "Принимает ли это поле список картинок.",
+  "Further fields": "Другие поля",
+  "Further fields of the model's input.": "Другие поля входных данных модели.",
+  "Id of a model that edits pictures, such as fal-ai/flux-2-pro/edit. Any is accepted here.":
+    "Имя модели, которая правит картинки, например fal-ai/flux-2-pro/edit. Принимается любое.",
+  "An official model as owner/name, any other as owner/name:version, such as black-forest-labs/flux-kontext-pro. Any is accepted here.":
+    "Официальная модель — владелец/имя, любая другая — владелец/имя:версия, например black-forest-labs/flux-kontext-pro. Принимается любая.",
+  Wait: "Ожидание",
+  "Seconds for which the first request is held instead of asking for the result: the picture comes up to half a second sooner, but if a worker dies meanwhile, the work is paid for twice.":
+    "Сколько секунд держать первый запрос вместо опроса: снимок приходит на полсекунды раньше, но если процесс в это время завершится аварийно, работа будет оплачена дважды.",
   "Strengthens the effect. May hold {field}, filled in from the request.": "Усиливает эффект. Может содержать {field} — подставляется из запроса.",
   "Run a workflow": "Выполнить схему",
   Workflow: "Схема",
@@ -158,6 +177,20 @@ const RUSSIAN = {
   template_onto_guest: "шаблон на гостя",
   "Restore the face": "Восстановить лицо",
   "Sharpen the face after it was put in.": "Сделать лицо резче после переноса.",
+  "Name of a model of the BFL API. Names change often; any is accepted here.":
+    "Название модели BFL API. Названия часто меняются, поэтому принимается любое.",
+  "What is to become of the photo. The model sees the photo as image 1, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
+    "Что сделать с фото. Модель видит фото как изображение 1, затем шаблоны слота «лицо», «образец» и «стиль» — те, что есть, в этом порядке.",
+  Width: "Ширина",
+  Height: "Высота",
+  "In pixels, for FLUX.2 models; without it, by the photo. More costs more.": "В пикселях, для моделей FLUX.2; если не указать — по фото. Чем больше, тем дороже.",
+  "For Kontext models; without it, the shape of the photo.": "Для моделей Kontext; если не указать — как у фото.",
+  Steps: "Шаги",
+  "For flux-2-flex: more take longer.": "Для flux-2-flex: чем больше шагов, тем дольше.",
+  Guidance: "Следование описанию",
+  "For flux-2-flex: how closely the prompt is followed.": "Для flux-2-flex: насколько точно выполняется описание.",
+  "Safety tolerance": "Допуск модерации",
+  "0 is the strictest; without it, the service's own default (2).": "0 — самая строгая проверка; если не указать — как решит сервис (2).",
 };
 
 const ENGLISH = { jpeg: "JPEG", png: "PNG", webp: "WebP" };
