@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from ...core.ports.clock import Clock
+from ...core.ports.cost_ledger import CostLedger
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.media_store import MediaStore
@@ -28,6 +29,7 @@ from ..system_clock import SystemClock
 from .admins import MemoryAdminRepository
 from .audit import MemoryAuditLog
 from .clock import FakeClock
+from .costs import MemoryCostLedger
 from .database import MemoryDatabase
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs.guest_data import MemoryGuestData
@@ -53,6 +55,7 @@ __all__ = [
     "FakeClock",
     "MemoryAdminRepository",
     "MemoryAuditLog",
+    "MemoryCostLedger",
     "MemoryDatabase",
     "MemoryFailureCounter",
     "MemoryGuestData",
@@ -106,6 +109,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         MediaRepository: media,
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
+        CostLedger: MemoryCostLedger(),
         ProviderLimits: MemoryProviderLimits(database),
         AuditLog: audit,
         AdminRepository: MemoryAdminRepository(audit),

@@ -5,6 +5,8 @@ Indexes that the hot path needs cover live rows only, so any number of finished 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from ...core.domain.costs.ledger import CostSum
 
 SCHEMA = "photochanger"
 
@@ -43,6 +47,7 @@ slots = Table(
     Column("ingest_password", JSONB(none_as_null=True)),
     Column("updated_at", _moment),
     Column("stats_reset_at", _moment),
+    Column("budget", JSONB(none_as_null=True)),
 )
 
 template_media = Table(
@@ -293,15 +298,22 @@ stats_ended = Table(
     Column("latency_ms", BigInteger),
 )
 
+
+def _cell() -> tuple[Column[Any], ...]:
+    return (
+        Column("provider_id", Text, primary_key=True),
+        Column("outcome", Text, primary_key=True),
+        Column("bucket", SmallInteger, primary_key=True),
+        Column("count", BigInteger, nullable=False),
+    )
+
+
 stats_quarters = Table(
     "stats_quarters",
     metadata,
     Column("slot_id", Text, primary_key=True),
     Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
+    *_cell(),
 )
 Index("stats_quarters_start", stats_quarters.c.start)
 
@@ -309,20 +321,14 @@ stats_hours = Table(
     "stats_hours",
     metadata,
     Column("hour", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
+    *_cell(),
 )
 
 stats_days = Table(
     "stats_days",
     metadata,
     Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
+    *_cell(),
 )
 
 stats_spans = Table(
@@ -331,11 +337,37 @@ stats_spans = Table(
     Column("slot_id", Text, primary_key=True),
     Column("start", _moment, primary_key=True),
     Column("days", SmallInteger, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
+    *_cell(),
 )
+
+call_costs = Table(
+    "call_costs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Column("slot_id", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("operation_id", Text, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in ("attempt", "entry", "call")),
+    Column("at", _moment, nullable=False),
+    Column("usd_micros", BigInteger),
+    Column("exact", Boolean, nullable=False),
+    Column("charged", Text, nullable=False),
+    Column("model", Text),
+)
+Index("call_costs_job", call_costs.c.job_id)
+Index("call_costs_at", call_costs.c.at, postgresql_include=["slot_id", "usd_micros", "charged"])
+Index("call_costs_slot", call_costs.c.slot_id, call_costs.c.at)
+
+cost_quarters = Table(
+    "cost_quarters",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("start", _moment, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in CostSum.__struct_fields__),
+)
+Index("cost_quarters_start", cost_quarters.c.start)
 
 history = Table(
     "history",

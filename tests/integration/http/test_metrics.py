@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE, Permission
+from photochanger.core.domain.costs.budgets import SlotBudget
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.domain.routing.provider_usage import Breaker
 from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
@@ -198,3 +200,15 @@ async def test_where_no_token_is_set_there_are_no_metrics(tmp_path: Path) -> Non
         described(await service.client.get("/metrics"), 404, "not_found")
         for given in ("Bearer", "Bearer None"):
             described(await service.client.get("/metrics", headers={"Authorization": given}), 404, "not_found")
+
+
+async def test_costs_and_budgets_of_today_are_counted_by_slot(service: Service) -> None:
+    service.provider.price, service.provider.cost = CallCost(usd_micros=30_000), CallCost(usd_micros=41_500, exact=True)
+    settings = await service.opened.container.get(SettingsService)
+    await settings.change({"budget_per_day": 10}, expected_version=None, by=COMMAND_LINE)
+    await service.change_slot("slot-001", budget=SlotBudget(1_000_000))
+    assert (await service.ingest()).status_code == 200
+    found = await page(service)
+    assert found["photochanger_provider_cost_usd_total"] == {("scripted", "slot-001"): 0.0415}
+    assert found["photochanger_budget_limit_usd"] == {("all",): 10.0, ("slot-001",): 1.0}
+    assert found["photochanger_budget_spent_usd"] == {("all",): 0.0415, ("slot-001",): 0.0415}

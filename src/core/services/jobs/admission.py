@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ...domain.deadlines import expires_at, route_ends_at
-from ...domain.errors import QueueFull, QueueUnavailable
+from ...domain.errors import BudgetExhausted, QueueFull, QueueUnavailable
 from ...domain.job import Job, JobSpec
 from ...domain.routing.capacity import EntryKey, Place, ProviderCapacity, QueueLoad, Schedule, Workers
 from ...domain.routing.provider_usage import ProviderHealth
@@ -19,6 +19,7 @@ from ...domain.slots.slot import FailureAnswer, Route, Slot
 from ...domain.worker import URGENT_JOBS
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
+from ..costs.budgets import Budgets
 from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService
 from ..support.refreshing_value import RefreshingValue
@@ -59,9 +60,11 @@ class JobAdmission:
         queue: JobQueue,
         providers: ProviderRegistry,
         settings: SettingsService,
+        budgets: Budgets,
         clock: Clock,
     ) -> None:
         self._queue = queue
+        self._budgets = budgets
         self._providers = providers
         self._settings = settings
         self._clock = clock
@@ -71,7 +74,10 @@ class JobAdmission:
         self._schedule: Schedule | None = None
 
     async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
-        """Raise QueueFull where a photo on this slot cannot be answered in time, unless it may join an existing job."""
+        """Raise QueueFull where a photo on this slot cannot be answered in time, and BudgetExhausted where a budget has
+        no room for it, unless it may join an existing job."""
+        if (exhausted := await self._budgets.refusal(slot)) is not None:
+            await self._refuse(exhausted, slot, idempotency_key)
         settings = await self._settings.last_known()
         schedule = await self._current_schedule(settings)
         if schedule is None:
@@ -81,12 +87,17 @@ class JobAdmission:
         is_full = schedule.live(self._now()) >= settings.max_active_jobs
         if not is_full and place is not None:
             return
+        refusal = self._refusal(schedule, slot.route, window=settings.sync_response, is_full=is_full)
+        await self._refuse(refusal, slot, idempotency_key)
+
+    async def _refuse(self, refusal: QueueFull | BudgetExhausted, slot: Slot, idempotency_key: str | None) -> None:
+        """Raise the refusal of a photo, unless it may join an existing job."""
         try:
             may_join = await self._queue.may_join(slot.id, idempotency_key=idempotency_key)
         except QueueUnavailable:  # decided when the job is stored, once the database is back
             return
         if not may_join:
-            raise self._refusal(schedule, slot.route, window=settings.sync_response, is_full=is_full)
+            raise refusal
 
     async def enqueue(self, spec: JobSpec, *, max_active: int) -> Job:
         """Enqueue a job that has a place, with the entries of its route that can make its picture in time.

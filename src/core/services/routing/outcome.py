@@ -20,6 +20,8 @@ class RoutePicture(msgspec.Struct, frozen=True):
     provider_id: str
     operation_id: str
     remarks: dict[str, Any] = {}
+    model: str | None = None
+    seed: int | None = None
 
 
 class RouteFailure(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from litestar.response.base import ASGIResponse, Response
 from litestar.types import Receive, Scope, Send
 
 from ....core.domain.errors import (
+    BudgetExhausted,
     InvalidRequest,
     InvalidSettings,
     InvalidToken,
@@ -68,6 +69,7 @@ STATUS = {
     "invalid_settings": 422,
     "version_required": 428,
     "queue_full": 429,
+    "budget_exhausted": 429,
     "too_many_attempts": 429,
     "too_many_uploads": 429,
     "internal_error": 500,
@@ -86,6 +88,8 @@ STATUS = {
 }
 
 _RETRY_AFTER_UNAVAILABLE = 2
+_RETRY_AFTER_BUDGET = 60
+"""An administrator may raise the budget at any time."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -155,6 +159,8 @@ def problem_of_job(job: Job) -> Problem:
         code = "job_cancelled"
     assert code is not None
     more: dict[str, Any] = {"retry_after": _RETRY_AFTER_UNAVAILABLE} if STATUS[code] == 503 else {}
+    if code == BudgetExhausted.code:
+        more["retry_after"] = _RETRY_AFTER_BUDGET
     detail = job.error_detail or "The job ended without a picture."
     return problem(code, detail, job_id=str(job.id), expires_at=job.expires_at, **more)
 
