@@ -44,7 +44,7 @@ async def test_a_job_names_its_cost_its_calls_its_model_and_its_seed(service: Se
         "calls": 2,
         "unpriced_calls": 0,
     }
-    assert (job["cost"], job["model"], job["seed"]) == (cost, "scripted-2026-11", 2**53 + 1)
+    assert (job["cost"], job["model"], job["seed"]) == (cost, "scripted-2026-11", "9007199254740993")
     assert job["currency"] == {"code": "EUR", "usd_rate": 0.92}
     first, second = job["calls"]
     assert {name: first[name] for name in ("usd_micros", "exact", "charged", "model", "call")} == {

@@ -86,7 +86,7 @@ class JobDetail(JobSummary, kw_only=True):
     erased_at: datetime | None
     forgotten_at: datetime | None
     model: str | None
-    seed: int | None
+    seed: str | None
     currency: dict[str, Any]
     calls: list[CallBody]
     logs: list[LogBody]
@@ -130,7 +130,7 @@ def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntr
         erased_at=job.erased_at,
         forgotten_at=job.forgotten_at,
         model=None if job.result is None else job.result.model,
-        seed=None if job.result is None else job.result.seed,
+        seed=None if job.result is None or job.result.seed is None else str(job.result.seed),
         currency=currency_body(costs.currency),
         calls=[call_body(call) for call in costs.calls],
         logs=[log_body(entry) for entry in logs],
