@@ -38,10 +38,10 @@ async def test_a_job_shows_what_it_cost_and_what_made_it(tab: Browsing, service:
     facts = page.get_by_role("region", name="Facts")
     await expect(facts).to_contain_text("scripted-2026-11")
     await expect(facts).to_contain_text(str(2**64 - 1))
-    await expect(facts).to_contain_text("$0.0415")
+    await expect(facts).to_contain_text("US$0.0415")
     row = page.get_by_role("region", name="Calls that may cost something").locator("tbody tr").first
     await expect(row).to_contain_text("scripted · scripted-2026-11")
-    await expect(row.get_by_role("cell")).to_have_text(["scripted · scripted-2026-11", "$0.0415", "yes"])
+    await expect(row.get_by_role("cell")).to_have_text(["scripted · scripted-2026-11", "US$0.0415", "yes"])
     assert await tab.violations() == []
 
 
@@ -74,7 +74,7 @@ async def test_budgets_are_set_and_watched_in_the_settings(
     await paid_photo(service, exact=True)
     page = await open_at(tab, "/#/settings?tab=costs")
     today = page.get_by_role("region", name="Today")
-    await expect(today).to_contain_text("$0.0415")
+    await expect(today).to_contain_text("US$0.0415")
     await page.get_by_label("Budget per day").fill("a lot")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("Enter a number.")).to_be_visible()
@@ -82,11 +82,11 @@ async def test_budgets_are_set_and_watched_in_the_settings(
     await page.get_by_label("When a budget is used up").select_option("Go on with the steps that cost nothing")
     await page.get_by_label("Time zone").fill("Mars/Olympus")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Must be an IANA time zone")).to_be_visible()
+    await expect(page.get_by_text("Unknown time zone.")).to_be_visible()
     await page.get_by_label("Time zone").fill("Europe/Berlin")
     assert await tab.violations() == []
     await page.get_by_role("button", name="Save").click()
-    await expect(today).to_contain_text("$0.0415 of $0.05 (83%)")
+    await expect(today).to_contain_text("US$0.0415 of US$0.05 (83%)")
     settings = await admin.get("/api/settings")
     stored = {name: settings[name] for name in ("budget_per_day", "budget_at_limit", "time_zone", "currency")}
     assert stored == {
@@ -110,6 +110,6 @@ async def test_a_slot_keeps_and_changes_its_budget(tab: Browsing, service: Servi
     await expect(page.get_by_role("heading", name="Paid", level=1)).to_be_visible()
     assert (await admin.get("/api/slots/slot-001"))["budget"] == {"per_day": 12.5}
     await page.get_by_label("Budget per day").fill("3.25")
-    await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("button", name="Save")).to_be_disabled()
+    async with page.expect_response(lambda answer: answer.request.method == "PUT"):
+        await page.get_by_role("button", name="Save").click()
     assert (await admin.get("/api/slots/slot-001"))["budget"] == {"per_day": 3.25}

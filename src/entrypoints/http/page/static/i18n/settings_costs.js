@@ -3,7 +3,7 @@ export default {
   en: {
     today: "Today",
     spentToday: "Spent since {time}",
-    callsToday: "in {n} calls",
+    callsToday: "calls: {n}",
     budgetOfAll: "Budget of all slots",
     budgetOf: "Budget of {slot}",
     spent: "{spent} of {limit} ({share})",

@@ -64,7 +64,7 @@ export function Costs({ settings, again, draft, setDraft }) {
   };
   const input = (name) => html`
     <${Field} id=${name} label=${t(name)} help=${t(`help_${name}`)} error=${errorOf(problem, name) ?? (wrong(name) ? t("number") : null)} control=${(attributes) => html`
-      <input ...${attributes} type="text" inputmode=${INPUTS[name].decimal ? "decimal" : undefined} autocomplete="off" readonly=${!may} placeholder=${name === "budget_per_day" ? t("noBudget") : ""} value=${draft[name] ?? shown(name)} onInput=${(event) => change(name, event.target.value)} />`} />`;
+      <input ...${attributes} type="text" inputmode=${INPUTS[name].decimal ? "decimal" : undefined} autocomplete="off" readonly=${!may} placeholder=${name === "budget_per_day" ? t("noBudget") : undefined} value=${draft[name] ?? shown(name)} onInput=${(event) => change(name, event.target.value)} />`} />`;
   return html`
     <div class="stack">
       <${Today} key=${settings.etag} />
