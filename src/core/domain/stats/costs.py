@@ -5,7 +5,7 @@ A call counts in the period in which it began, with its own provider; a job in t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
@@ -27,19 +27,19 @@ def figures_with_costs(cells: Iterable[StatsCell], costs: Iterable[CostCell]) ->
 
 def by_provider_with_costs(cells: Collection[StatsCell], costs: Iterable[CostCell]) -> dict[str, StatsSummary]:
     """The summary for each provider that ended a job or had a call in the ledger; '' is for jobs without one."""
-    return _joined(by_provider(cells), grouped(costs, "provider_id"))
+    return _joined(by_provider(cells), grouped(costs, lambda cell: cell.provider_id))
 
 
 def by_slot_with_costs(figures: Mapping[str, StatsSummary], costs: Iterable[CostCell]) -> dict[str, StatsSummary]:
     """The summaries of slots with their costs, also of slots that have only costs."""
-    return _joined(figures, grouped(costs, "slot_id"))
+    return _joined(figures, grouped(costs, lambda cell: cell.slot_id))
 
 
-def grouped(costs: Iterable[CostCell], field: str) -> dict[str, list[CostCell]]:
-    """The cells by their slot or provider."""
+def grouped(costs: Iterable[CostCell], key: Callable[[CostCell], str]) -> dict[str, list[CostCell]]:
+    """The cells by their slot, or by their provider."""
     groups: dict[str, list[CostCell]] = {}
     for cell in costs:
-        groups.setdefault(getattr(cell, field), []).append(cell)
+        groups.setdefault(key(cell), []).append(cell)
     return groups
 
 

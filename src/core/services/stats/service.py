@@ -128,7 +128,7 @@ class StatsQueries:
         counted, costs = await asyncio.gather(
             self._stats.cells_by_slot(start, end, marks=marks), self._ledger.cells((start, end))
         )
-        by_slot = grouped(costs, "slot_id")
+        by_slot = grouped(costs, lambda cell: cell.slot_id)
         for slot_id, mark in marks.items():
             if slot_id in by_slot and mark > start:
                 by_slot[slot_id] = await self._ledger.cells((start, end), slot_id=slot_id, since=mark)
