@@ -5,8 +5,6 @@ Indexes that the hot path needs cover live rows only, so any number of finished 
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -26,11 +24,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from ...core.domain.costs.ledger import CostSum
+from .stats.tables import add_tables
 
 SCHEMA = "photochanger"
 
 metadata = MetaData(schema=SCHEMA)
+add_tables(metadata)
 
 _moment = DateTime(timezone=True)
 
@@ -240,6 +239,19 @@ revoked_tokens = Table(
 )
 Index("revoked_tokens_revoked_at", revoked_tokens.c.revoked_at)
 
+ingest_keys = Table(
+    "ingest_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", _moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("used_at", _moment),
+    Column("used_slot_id", Text),
+    Column("used_address", Text),
+)
+
 webhooks = Table(
     "webhooks",
     metadata,
@@ -286,88 +298,6 @@ provider_usage = Table(
     Column("usage", JSONB, nullable=False),
     postgresql_with={"fillfactor": "50"},
 )
-
-stats_ended = Table(
-    "stats_ended",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("slot_id", Text, nullable=False),
-    Column("at", _moment, nullable=False),
-    Column("provider_id", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("latency_ms", BigInteger),
-)
-
-
-def _cell() -> tuple[Column[Any], ...]:
-    return (
-        Column("provider_id", Text, primary_key=True),
-        Column("outcome", Text, primary_key=True),
-        Column("bucket", SmallInteger, primary_key=True),
-        Column("count", BigInteger, nullable=False),
-    )
-
-
-stats_quarters = Table(
-    "stats_quarters",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    *_cell(),
-)
-Index("stats_quarters_start", stats_quarters.c.start)
-
-stats_hours = Table(
-    "stats_hours",
-    metadata,
-    Column("hour", _moment, primary_key=True),
-    *_cell(),
-)
-
-stats_days = Table(
-    "stats_days",
-    metadata,
-    Column("start", _moment, primary_key=True),
-    *_cell(),
-)
-
-stats_spans = Table(
-    "stats_spans",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    Column("days", SmallInteger, primary_key=True),
-    *_cell(),
-)
-
-call_costs = Table(
-    "call_costs",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("job_id", Uuid, nullable=False),
-    Column("slot_id", Text, nullable=False),
-    Column("provider_id", Text, nullable=False),
-    Column("operation_id", Text, nullable=False),
-    *(Column(name, Integer, nullable=False) for name in ("attempt", "entry", "call")),
-    Column("at", _moment, nullable=False),
-    Column("usd_micros", BigInteger),
-    Column("exact", Boolean, nullable=False),
-    Column("charged", Text, nullable=False),
-    Column("model", Text),
-)
-Index("call_costs_job", call_costs.c.job_id)
-Index("call_costs_at", call_costs.c.at, postgresql_include=["slot_id", "usd_micros", "charged"])
-Index("call_costs_slot", call_costs.c.slot_id, call_costs.c.at)
-
-cost_quarters = Table(
-    "cost_quarters",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    *(Column(name, BigInteger, nullable=False) for name in CostSum.__struct_fields__),
-)
-Index("cost_quarters_start", cost_quarters.c.start)
 
 history = Table(
     "history",

@@ -6,6 +6,7 @@ import { translator } from "../../lib/language.js";
 import { Icon } from "../../parts/icon.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
+import { IngestKeys } from "./ingest_keys.js";
 import { NewPassword } from "./new_password.js";
 import { Providers } from "./providers.js";
 
@@ -25,6 +26,7 @@ export function Secrets({ settings, again }) {
           ${may && html`<button type="button" class="button" onClick=${() => setChanges(true)}><${Icon} name="key" /> ${t("changePassword")}</button>`}
         </div>
       </section>
+      <${IngestKeys} />
       <${Providers} settings=${settings} again=${again} />
       ${changes && html`<${NewPassword} onDone=${again} onClose=${() => setChanges(false)} />`}
     </div>

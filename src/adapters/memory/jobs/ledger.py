@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ...core.domain.costs.budgets import Budget, Reservation, reserve
-from ...core.domain.costs.ledger import NO_COST, CostCell, CostSum, LedgerCall, cost_of, sum_of
+from ....core.domain.costs.budgets import Budget, Reservation, reserve
+from ....core.domain.costs.ledger import NO_COST, CostCell, CostSum, LedgerCall, cost_of, sum_of
 
 
 class MemoryCostLedger:
