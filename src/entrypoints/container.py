@@ -17,6 +17,7 @@ from ..adapters.postgres import (
     EmbeddedServer,
     PostgresAdminRepository,
     PostgresAuditLog,
+    PostgresCostLedger,
     PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresGuestData,
@@ -47,6 +48,7 @@ from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
+from ..core.ports.cost_ledger import CostLedger
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.job_queue import JobQueue, JobSignals
@@ -79,6 +81,9 @@ from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.costs.budgets import Budgets
+from ..core.services.costs.call_costs import CallCosts
+from ..core.services.costs.job_costs import JobCosts
 from ..core.services.jobs.acquisition import JobAcquisition
 from ..core.services.jobs.admission import JobAdmission
 from ..core.services.jobs.completion import JobCompletion
@@ -131,6 +136,7 @@ from .diagnostics.ready_check_report import ReadyCheckStream
 from .http.shutdown import Shutdown
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
+from .metrics.database_gauges import DatabaseGauges
 from .options import Options
 from .process.clock import ProcessClock
 from .worker.heartbeat import Heartbeat
@@ -186,6 +192,7 @@ class PostgresAdapters(Provider):
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
+    ledger = provide(PostgresCostLedger, provides=CostLedger)
     admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
     audit = provide(PostgresAuditLog, provides=AuditLog)
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
@@ -340,8 +347,10 @@ class CoreServices(Provider):
     statistics = provide(StatsQueries)
     overview = provide(Overview)
     events = provide(EventStream)
+    database_gauges = provide(DatabaseGauges)
     metrics = provide(MetricsCollector)
     readiness = provide(Readiness)
+    job_costs = provide(JobCosts)
     shutdown = provide(Shutdown)
     provider_listing = provide(ProviderListing)
 
@@ -363,6 +372,8 @@ class CoreServices(Provider):
 
     inputs = provide(JobInputsFactory)
     shared_limits = provide(SharedLimits)
+    budgets = provide(Budgets)
+    call_costs = provide(CallCosts)
     recorder = provide(AttemptRecorder)
     route_engine = provide(RouteEngine)
     job_end_watch = provide(JobEndWatch)

@@ -8,6 +8,7 @@ from typing import Any
 from dishka import AsyncContainer
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
+from photochanger.core.ports.cost_ledger import CostLedger
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
@@ -40,6 +41,7 @@ BACKEND_PORTS: dict[str, type] = {
     "secrets": SecretRepository,
     "media": MediaRepository,
     "stats": StatsService,
+    "ledger": CostLedger,
     "audit": AuditLog,
     "admins": AdminRepository,
     "failures": FailureCounter,

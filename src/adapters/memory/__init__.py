@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from ...core.ports.clock import Clock
+from ...core.ports.cost_ledger import CostLedger
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.media_store import MediaStore
@@ -34,6 +35,7 @@ from .database import MemoryDatabase
 from .ingest_keys import MemoryIngestKeyRepository
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs.guest_data import MemoryGuestData
+from .jobs.ledger import MemoryCostLedger
 from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
@@ -56,6 +58,7 @@ __all__ = [
     "FakeClock",
     "MemoryAdminRepository",
     "MemoryAuditLog",
+    "MemoryCostLedger",
     "MemoryDatabase",
     "MemoryFailureCounter",
     "MemoryGuestData",
@@ -111,6 +114,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         MediaRepository: media,
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
+        CostLedger: MemoryCostLedger(),
         ProviderLimits: MemoryProviderLimits(database),
         ProviderCheckRepository: MemoryProviderCheckRepository(),
         AuditLog: audit,

@@ -85,6 +85,9 @@ class MemoryTelemetry:
     def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         self._record("call_ended", provider_id=provider_id, verdict=verdict, took=took, call=call)
 
+    def cost_counted(self, provider_id: str, slot_id: str, usd_micros: int) -> None:
+        self._record("cost_counted", provider_id=provider_id, slot_id=slot_id, usd_micros=usd_micros)
+
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
         self._record("media_stored", kind=kind, size_bytes=size_bytes)
 

@@ -6,6 +6,7 @@ from .accounts.login_failures import PostgresFailureCounter
 from .accounts.revoked_tokens import PostgresRevokedTokens
 from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
+from .costs.ledger import PostgresCostLedger
 from .database import Database
 from .embedded.programs import EmbeddedServerError
 from .embedded.server import EmbeddedServer
@@ -49,6 +50,7 @@ __all__ = [
     "EmbeddedServerError",
     "PostgresAdminRepository",
     "PostgresAuditLog",
+    "PostgresCostLedger",
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
     "PostgresGuestData",

@@ -25,9 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from .stats.tables import add_tables
+
 SCHEMA = "photochanger"
 
 metadata = MetaData(schema=SCHEMA)
+add_tables(metadata)
 
 _moment = DateTime(timezone=True)
 
@@ -44,6 +47,7 @@ slots = Table(
     Column("ingest_password", JSONB(none_as_null=True)),
     Column("updated_at", _moment),
     Column("stats_reset_at", _moment),
+    Column("budget", JSONB(none_as_null=True)),
 )
 
 template_media = Table(
@@ -302,61 +306,6 @@ provider_usage = Table(
     Column("provider_id", Text, primary_key=True),
     Column("usage", JSONB, nullable=False),
     postgresql_with={"fillfactor": "50"},
-)
-
-stats_ended = Table(
-    "stats_ended",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("slot_id", Text, nullable=False),
-    Column("at", _moment, nullable=False),
-    Column("provider_id", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("latency_ms", BigInteger),
-)
-
-stats_quarters = Table(
-    "stats_quarters",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-Index("stats_quarters_start", stats_quarters.c.start)
-
-stats_hours = Table(
-    "stats_hours",
-    metadata,
-    Column("hour", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-
-stats_days = Table(
-    "stats_days",
-    metadata,
-    Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-
-stats_spans = Table(
-    "stats_spans",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    Column("days", SmallInteger, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
 )
 
 history = Table(

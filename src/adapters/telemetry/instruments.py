@@ -87,6 +87,12 @@ RETRIES = Instrument(
     help="Calls to a provider after the first one of a job.",
     labels=("provider_id",),
 )
+COST = Instrument(
+    name="photochanger.provider.cost.usd",
+    kind=Kind.COUNTER,
+    help="US dollars of calls that were billed or may have been.",
+    labels=("provider_id", "slot_id"),
+)
 MEDIA_STORED = Instrument(
     name="photochanger.media.stored",
     kind=Kind.COUNTER,
@@ -176,6 +182,18 @@ CONNECTIONS_ENDED = Instrument(
     help="Connections of clients that the server refused or cut, by why.",
     labels=("reason",),
 )
+BUDGET_LIMIT = Instrument(
+    name="photochanger.budget.limit.usd",
+    kind=Kind.GAUGE,
+    help="US dollars that may be spent today: on a slot, or on all.",
+    labels=("slot_id",),
+)
+BUDGET_SPENT = Instrument(
+    name="photochanger.budget.spent.usd",
+    kind=Kind.GAUGE,
+    help="US dollars of a budget that are spent today, calls under way included.",
+    labels=("slot_id",),
+)
 CLOCK_OFFSET = Instrument(
     name="photochanger.clock.offset",
     kind=Kind.GAUGE,
@@ -196,6 +214,8 @@ GAUGES = (
     CONNECTIONS_OPEN,
     CONNECTIONS_LIMIT,
     CLOCK_OFFSET,
+    BUDGET_LIMIT,
+    BUDGET_SPENT,
 )
 INSTRUMENTS = (
     INGEST_DURATION,
@@ -204,6 +224,7 @@ INSTRUMENTS = (
     JOBS_ENDED,
     CALL_DURATION,
     RETRIES,
+    COST,
     MEDIA_STORED,
     MEDIA_REMOVED,
     SWEPT,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ...core.domain.connections import ConnectionEnd
+from ...core.domain.costs.call_cost import MICROS_PER_USD
 from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
@@ -105,6 +106,10 @@ class OpenTelemetry:
         if call > 1:
             self._count(instruments.RETRIES, 1, provider_id=provider_id)
 
+    def cost_counted(self, provider_id: str, slot_id: str, usd_micros: int) -> None:
+        usd = usd_micros / MICROS_PER_USD
+        self._count(instruments.COST, usd, provider_id=provider_id, slot_id=slot_id)
+
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
         self._count(instruments.MEDIA_STORED, size_bytes, kind=kind.value)
 
@@ -149,7 +154,7 @@ class OpenTelemetry:
         self._provider.shutdown(_EXPORT_SECONDS * 1000)
         spans.join()
 
-    def _count(self, counter: Instrument, amount: int, **labels: str) -> None:
+    def _count(self, counter: Instrument, amount: float, **labels: str) -> None:
         self._counters[counter].add(amount, labels)
 
     def _measure(self, histogram: Instrument, took: timedelta, **labels: str) -> None:

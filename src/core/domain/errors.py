@@ -182,6 +182,16 @@ class QueueFull(PhotoChangerError):
         self.retry_after = retry_after
 
 
+class BudgetExhausted(PhotoChangerError):
+    """A budget of the day is used up; retry after `retry_after` seconds."""
+
+    code = "budget_exhausted"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class ShuttingDown(PhotoChangerError):
     """The process ends before the answer is there. The job goes on where there is one."""
 

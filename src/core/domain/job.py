@@ -57,11 +57,16 @@ GUEST_SOURCES = (JobSource.INGEST, JobSource.LIBRARY)
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route."""
+    """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route.
+
+    `model`, `seed`: the version of the model and the seed that made it, where the provider names them.
+    """
 
     picture: StoredPicture
     expires_at: datetime
     fallback: bool = False
+    model: str | None = None
+    seed: int | None = None
 
     @property
     def file(self) -> StoredFile:

@@ -69,6 +69,10 @@ class Telemetry(Protocol):
         """A provider call has ended; `call` counts a job's calls to one entry of its route, from 1."""
         ...
 
+    def cost_counted(self, provider_id: str, slot_id: str, usd_micros: int) -> None:
+        """A call was billed, or may have been, in millionths of a US dollar. Called once per call, in one process."""
+        ...
+
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
         """A file was added to the media store."""
         ...

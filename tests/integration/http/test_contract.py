@@ -84,6 +84,7 @@ def contract_of(live: str) -> dict[str, Any]:
     settings["ingest_password"] = {"const": PASSWORD}
     settings["max_upload_bytes"]["minimum"] = settings["max_image_pixels"]["minimum"] = 1_000_000
     settings["max_active_jobs"]["minimum"] = 64
+    settings["budget_per_day"]["minimum"] = 1_000_000
     parameters["Cursor"]["schema"] = {"type": "string", "enum": [cursor_of(Position(datetime.now(UTC), uuid4()))]}
     for path in ("/api/media/register", "/api/template-media/register", "/api/slots/{slot_id}/test-run"):
         form_schema = contract["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
@@ -114,6 +115,11 @@ missing_required_header.expected-statuses = [400, 401, 403, 422, 428]
 [[operations]]
 include-path-regex = "^/api/stats/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 304, 400, 404]
+
+# Deleting a job erases its guest; the job itself stays.
+[[operations]]
+include-path-regex = "^/api/jobs/"
+checks.use_after_free.enabled = false
 
 [[operations]]
 include-path = "/api/overview"

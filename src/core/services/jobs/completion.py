@@ -83,6 +83,8 @@ class JobCompletion:
         *,
         provider_id: str,
         operation_id: str,
+        model: str | None = None,
+        seed: int | None = None,
         attempts: Collection[LogEntry] = (),
         discard: bool = True,
     ) -> Job | None:
@@ -92,7 +94,7 @@ class JobCompletion:
         """
 
         async def succeed() -> Job | None:
-            result = await self._result(claim.job, picture, fallback=False)
+            result = await self._result(claim.job, picture, model=model, seed=seed)
             outcome = Outcome(
                 state=JobState.SUCCEEDED,
                 finalized_at=self._clock.now(),
@@ -164,9 +166,9 @@ class JobCompletion:
             _log.exception("failure answer of job %s failed", job.id)
             return None
 
-    async def _result(self, job: Job, picture: StoredPicture, *, fallback: bool) -> Result:
+    async def _result(self, job: Job, picture: StoredPicture, **facts: Any) -> Result:
         retention = (await self._retry(job, self._settings.current)).result_retention
-        return Result(picture, result_expires_at(self._clock.now(), retention), fallback)
+        return Result(picture, result_expires_at(self._clock.now(), retention), **facts)
 
     async def _end(
         self,

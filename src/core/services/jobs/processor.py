@@ -97,6 +97,8 @@ class JobProcessor:
                 made.picture,
                 provider_id=made.provider_id,
                 operation_id=made.operation_id,
+                model=made.model,
+                seed=made.seed,
                 attempts=outcome.attempts,
                 discard=not claim.job.route.late_rescue,
             )

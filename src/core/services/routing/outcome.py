@@ -21,6 +21,8 @@ class RoutePicture(msgspec.Struct, frozen=True):
     operation_id: str
     remarks: dict[str, Any] = {}
     preview: bytes | None = None
+    model: str | None = None
+    seed: int | None = None
 
     def __repr__(self) -> str:
         return f"RoutePicture({self.picture!r}, {self.provider_id}, {self.operation_id})"

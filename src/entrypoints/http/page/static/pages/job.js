@@ -7,7 +7,7 @@ import { useLive } from "../lib/live.js";
 import { useLoad } from "../lib/load.js";
 import { WIDE, useMedia } from "../lib/media.js";
 import { to } from "../lib/route.js";
-import { Facts, Metadata, PhotoFacts } from "../parts/job_facts.js";
+import { Calls, Facts, Metadata, PhotoFacts } from "../parts/job_facts.js";
 import { JobPicture } from "../parts/job_picture.js";
 import { Timeline } from "../parts/job_timeline.js";
 import { CancelButton, mayCancel } from "../parts/jobs_cancel.js";
@@ -49,6 +49,7 @@ function Job({ job, slotName, again }) {
       <div class="stack">
         <${Timeline} job=${job} />
         <${Facts} job=${job} slotName=${slotName} />
+        <${Calls} job=${job} />
         ${job.photo && html`<${PhotoFacts} photo=${job.photo} />`}
         ${!wide && job.photo && html`<${Metadata} metadata=${job.metadata} />`}
       </div>

@@ -13,6 +13,7 @@ const FIELDS = [
   "prompt_fields",
   "max_upload_bytes",
   "gallery_open_until",
+  "budget",
   "ingest_password",
 ];
 
