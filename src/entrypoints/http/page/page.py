@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import html
+import posixpath
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,28 @@ from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.ports.clock import Clock
 from ....core.services.slots.service import SlotService
 from ..auth.access import PublicAccess
-from ..protocol.static_files import StaticFile, read_static, static_response
+from ..protocol.static_files import StaticFile, read_static, static_file, static_response
 
 _FOLDER = Path(__file__).with_name("static")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_SHEETS = {
+    "style/page.css": (
+        *("base", "parts", "shell", "slots", "slot", "route", "pictures", "connect", "jobs", "job", "statistics"),
+        *("settings", "system"),
+    ),
+    "style/guests.css": ("base", "parts", "gallery"),
+}
+"""Style sheets that a document loads as one file: each file costs a request before the first view."""
+
+_FIRST = {"index.html": ("main.js", "pages/slots.js"), "gallery.html": ("gallery.js",)}
+"""The scripts that a document needs for its first view; what they import is fetched with them, not after them."""
+
+_IMPORT = re.compile(r'^(?:import|export|\}) ?[^\n("]*"(\.[^"\n]+)";', re.MULTILINE)
+"""The target of an import at the top of a module, of one line or at its end; not of `import()`."""
+
 _FILE_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NOT_SERVED = {".html", ".md", ".txt"}
 
@@ -74,17 +91,37 @@ def page_version() -> str:
 def page_files() -> dict[str, StaticFile]:
     """The files by relative path. The first call blocks while it compresses them; call it in a thread."""
     found = (path for path in sorted(_FOLDER.rglob("*")) if path.is_file() and path.suffix not in _NOT_SERVED)
-    return {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found}
+    files = {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found}
+    for name, parts in _SHEETS.items():
+        files[name] = static_file(name, b"".join((_FOLDER / f"style/{part}.css").read_bytes() for part in parts))
+    return files
 
 
 def _document(request: Request[Any, Any, Any], name: str, *, status: int = 200) -> ASGIResponse:
     root = request.scope.get("root_path", "").rstrip("/")
-    values = {"{{root}}": html.escape(root), "{{files}}": html.escape(f"{root}/ui/{page_version()}")}
+    files = html.escape(f"{root}/ui/{page_version()}")
+    preloads = "\n  ".join(f'<link rel="modulepreload" href="{files}/{path}">' for path in _needed_first(name))
+    values = {"{{root}}": html.escape(root), "{{files}}": files, "{{preload}}": preloads}
     text = _text(name)
     for key, value in values.items():
         text = text.replace(key, value)
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
     return ASGIResponse(body=text.encode(), status_code=status, headers=headers, media_type="text/html")
+
+
+@cache
+def _needed_first(name: str) -> tuple[str, ...]:
+    """The scripts of a document's first view, with all that they import."""
+    found: dict[str, None] = {}
+    open_ends = [*_FIRST[name]]
+    while open_ends:
+        path = open_ends.pop(0)
+        if path not in found:
+            found[path] = None
+            folder = posixpath.dirname(path)
+            imported = _IMPORT.findall((_FOLDER / path).read_text("utf-8"))
+            open_ends += [posixpath.normpath(posixpath.join(folder, target)) for target in imported]
+    return tuple(found)
 
 
 @cache

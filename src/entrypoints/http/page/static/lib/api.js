@@ -10,6 +10,12 @@ export const me = store(undefined);
 /** Whether the sign-in dialog is shown over the page. */
 export const signInRequired = store(false);
 
+/** Whether the service answered the last request of any part of the page. */
+export const reachable = store(true);
+
+/** Statuses of a proxy whose service does not answer; the service itself sends them with a problem as JSON. */
+const PROXY_FAILURES = new Set([502, 503, 504]);
+
 /** An error response of the API (RFC 9457); `status` is 0 if there was no response. */
 export class Problem extends Error {
   constructor(body) {
@@ -91,6 +97,7 @@ document.addEventListener("visibilitychange", keepSession);
 /** Sign in with the cookie of an earlier visit, if it is still valid. */
 export async function restoreSession() {
   const answer = await send("GET", "/api/me", {});
+  if (!reachable.get()) throw new Problem({ code: "unreachable", detail: `${answer.status}` });
   me.set(answer.ok ? await answer.json() : null);
 }
 
@@ -100,7 +107,7 @@ async function successfulResponse(method, path, options) {
     const answer = await send(method, path, options);
     if (answer.ok) return answer;
     if (answer.status !== 401 || path === "/api/session" || !me.get()) {
-      throw new Problem(isJson(answer) ? await answer.json() : { status: answer.status, detail: answer.statusText });
+      throw new Problem(isJson(answer) ? await answer.json() : { status: answer.status, detail: `${answer.status} ${answer.statusText}`, code: reachable.get() ? "unexpected" : "unreachable" });
     }
     await untilSignedIn(options.signal);
   }
@@ -115,9 +122,12 @@ async function send(method, path, { query, json, form, headers, signal }) {
   if (json !== undefined) sent["Content-Type"] = "application/json";
   const body = json === undefined ? form : JSON.stringify(json);
   try {
-    return await fetch(address(path, query), { method, headers: sent, body, signal, credentials: "same-origin" });
+    const answer = await fetch(address(path, query), { method, headers: sent, body, signal, credentials: "same-origin" });
+    reachable.set(!PROXY_FAILURES.has(answer.status) || isJson(answer));
+    return answer;
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    reachable.set(false);
     throw new Problem({ code: "unreachable", detail: error.message });
   }
 }

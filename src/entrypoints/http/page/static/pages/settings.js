@@ -5,6 +5,7 @@ import { translator } from "../lib/language.js";
 import { useLoad } from "../lib/load.js";
 import { route, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
+import { Boundary } from "../parts/boundary.js";
 import { Loading, ErrorNotice } from "../parts/states.js";
 import { UnsavedGuard } from "../parts/unsaved.js";
 import words from "../i18n/settings.js";
@@ -50,11 +51,13 @@ export default function Settings() {
       `)}
     </nav>
     ${needsSettings && loaded.problem && html`<${ErrorNotice} problem=${loaded.problem} again=${loaded.again} />`}
-    ${!needsSettings
-      ? html`<${Part} key=${tab} />`
-      : loaded.data === null
-        ? !loaded.problem && html`<${Loading} />`
-        : html`<${Part} key=${tab} settings=${loaded.data} again=${loaded.again} ...${{ draft, setDraft }} />`}
+    <${Boundary} key=${tab}>
+      ${!needsSettings
+        ? html`<${Part} />`
+        : loaded.data === null
+          ? !loaded.problem && html`<${Loading} />`
+          : html`<${Part} settings=${loaded.data} again=${loaded.again} ...${{ draft, setDraft }} />`}
+    <//>
     <${UnsavedGuard} changed=${changed} />
   `;
 }

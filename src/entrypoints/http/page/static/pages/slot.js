@@ -8,6 +8,7 @@ import { readProviders } from "../lib/providers.js";
 import { route, setQuery, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { useLiveReload } from "../lib/live_reload.js";
+import { Boundary } from "../parts/boundary.js";
 import { Icon } from "../parts/icon.js";
 import { Loading, ErrorNotice } from "../parts/states.js";
 import { toast } from "../parts/toasts.js";
@@ -43,7 +44,7 @@ function Work({ id, slot, providers, again }) {
   const { query } = useStore(route);
   const tab = tabs.includes(query.tab) ? query.tab : tabs[0];
   // All tabs stay rendered, so that a test run continues while another tab is shown.
-  const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}>${content}</div>`;
+  const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}><${Boundary}>${content}<//></div>`;
   return html`
     <a class="back" href=${to("slots")}><${Icon} name="left" size=${16} /> ${c("slots")}</a>
     <${Head} id=${id} slot=${slot} onSwitched=${work.adopt} />

@@ -33,10 +33,10 @@ function event(entry, begin) {
   const at = Math.max(ms(entry.at) - begin, 0);
   const { detail } = entry;
   if (entry.event === "finalized") {
-    return { at, tone: STATE_TONES[detail.state], text: t("event_finalized", { state: common(`state_${detail.state}`) }) };
+    return { at, tone: STATE_TONES[detail.state] ?? "plain", text: t("event_finalized", { state: common.of("state", detail.state) }) };
   }
   const under = [detail.attempt > 1 && entry.event === "acquired" && t("again", { n: detail.attempt }), detail.worker, detail.reference];
-  return { at, tone: entry.event === "rescued" ? "good" : "plain", text: t(`event_${entry.event}`), under: under.filter(Boolean).join(" · ") };
+  return { at, tone: entry.event === "rescued" ? "good" : "plain", text: t.of("event", entry.event), under: under.filter(Boolean).join(" · ") };
 }
 
 function attempt(entry, begin) {

@@ -27,7 +27,7 @@ export function Thumbnail({ job }) {
 /** Why the route made no picture, or that the failure answer was sent. */
 function Reason({ job }) {
   const texts = [];
-  if (job.failure_reason) texts.push(t(`reason_${job.failure_reason}`));
+  if (job.failure_reason) texts.push(t.of("reason", job.failure_reason));
   if (job.result?.outcome === "fallback") texts.push(t("fallback"));
   return texts.length ? html`<span class="job-reason">${texts.join(" · ")}</span>` : null;
 }
@@ -35,7 +35,7 @@ function Reason({ job }) {
 function When({ job }) {
   return html`
     <a class="job-link" href=${to("jobs", job.job_id)}><time datetime=${job.created_at} title=${dateTimeExact(job.created_at)}>${timeExact(job.created_at)}</time></a>
-    <span class="job-under">${[!isToday(job.created_at) && day(job.created_at), job.source !== "ingest" && t(`source_${job.source}`)].filter(Boolean).join(" · ")}</span>
+    <span class="job-under">${[!isToday(job.created_at) && day(job.created_at), job.source !== "ingest" && t.of("source", job.source)].filter(Boolean).join(" · ")}</span>
   `;
 }
 

@@ -15,13 +15,11 @@ import { actorName } from "./actors.js";
 
 const t = translator(words);
 const c = translator(common);
-const known = (key) => Object.hasOwn(words.en, key);
 
 const ACTIONS = Object.keys(words.en).filter((key) => key.startsWith("action_")).map((key) => key.slice("action_".length));
 
-/** An unknown action of a newer service is shown by its name. */
-const actionName = (action) => (known(`action_${action}`) ? t(`action_${action}`) : action);
-const fieldName = (name) => (known(`field_${name}`) ? t(`field_${name}`) : name);
+const actionName = (action) => t.of("action", action);
+const fieldName = (name) => t.of("field", name);
 
 export function Audit() {
   const { query } = useStore(route);
@@ -108,7 +106,7 @@ function Value({ value }) {
   if (value === null || value === undefined) return html`<span class="soft">${t("unset")}</span>`;
   if (value === true || value === false) return c(value ? "yes" : "no");
   if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(", ");
-  if (typeof value !== "object") return known(`value_${value}`) ? t(`value_${value}`) : String(value);
+  if (typeof value !== "object") return t.of("value", value);
   const text = JSON.stringify(value, null, 1);
   if (text.length <= LONG) return html`<code>${text}</code>`;
   return html`<details><summary>${t("all")}</summary><pre>${text}</pre></details>`;

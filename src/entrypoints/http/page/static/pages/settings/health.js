@@ -13,7 +13,6 @@ import { Room } from "./storage.js";
 
 const t = translator(words);
 const REFRESH_MS = 5_000;
-const known = (key, otherwise) => (Object.hasOwn(words.en, key) ? t(key) : otherwise);
 
 export function Health() {
   const { data, problem, again } = useLoad((signal) => get("/api/status", { signal }));
@@ -52,7 +51,7 @@ export function Health() {
 function Part({ name, part }) {
   return html`
     <li>
-      <${Pill} tone=${part.ok ? "good" : "bad"}>${known(`part_${name}`, name)}: ${part.ok ? t("works") : t("broken")}<//>
+      <${Pill} tone=${part.ok ? "good" : "bad"}>${t.of("part", name)}: ${part.ok ? t("works") : t("broken")}<//>
       ${!part.ok && html`<span lang="en">${part.detail}</span>`}
     </li>
   `;
@@ -96,7 +95,7 @@ function Providers({ providers }) {
         ${providers.map((one) => html`
           <tr key=${one.id}>
             <th scope="row">${one.id}</th>
-            <td><${Pill} tone=${BREAKER_TONES[one.breaker]}>${t(`breaker_${one.breaker}`)}<//>${one.open_until && html` <span class="soft">${t("until", { time: timeExact(one.open_until) })}</span>`}</td>
+            <td><${Pill} tone=${BREAKER_TONES[one.breaker] ?? "mute"}>${t.of("breaker", one.breaker)}<//>${one.open_until && html` <span class="soft">${t("until", { time: timeExact(one.open_until) })}</span>`}</td>
             <td class="figure" data-label=${t("health")}>${one.health === null ? "–" : percent(one.health)}</td>
             <td class="figure" data-label=${t("lastMinute")}>${number(one.calls_last_minute)}</td>
             <td class="figure" data-label=${t("today")}>${number(one.calls_today)}</td>

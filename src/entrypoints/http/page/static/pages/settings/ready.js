@@ -95,7 +95,7 @@ function SlotRow({ slot, found, running }) {
   return html`
     <tr>
       ${name}
-      <td><${Pill} tone=${TONES[found.outcome]}>${t(`outcome_${found.outcome}`)}<//></td>
+      <td><${Pill} tone=${TONES[found.outcome] ?? "mute"}>${t.of("outcome", found.outcome)}<//></td>
       <td class="figure" data-label=${t("latency")}>${duration(found.latency_ms)}</td>
       <td data-label=${t("provider")}>${by || "–"}${found.entry > 0 && html` <span class="soft">${t("fallbackEntry", { n: found.entry + 1 })}</span>`}${found.calls > 1 && html` <span class="soft">${t("calls", { n: found.calls })}</span>`}</td>
       <td class="ready-reason" data-label=${t("reason")}>
@@ -120,7 +120,7 @@ function Quotas({ providers }) {
           ${providers.map((one) => html`
             <tr key=${one.id}>
               <th scope="row">${one.title}</th>
-              <td><${Pill} tone=${KEY_TONES[one.key.state]}>${t(`key_${one.key.state}`)}<//></td>
+              <td><${Pill} tone=${KEY_TONES[one.key.state] ?? "mute"}>${t.of("key", one.key.state)}<//></td>
               <td class="figure" data-label=${t("leftMinute")}>${left(one.left_this_minute)}</td>
               <td class="figure" data-label=${t("leftToday")}>${left(one.left_today)}</td>
               <td data-label=${t("usedBy")}>${one.slots.join(", ")}</td>

@@ -116,8 +116,8 @@ export function described(name, value, providers) {
   if (name === "branded") return [entryText({ provider_id: BRANDING, settings: {}, ...value }, providers)];
   if (name === "templates") return value.length ? value.map(({ setting_key, media_id }) => `${providerText(setting_key)}: …${media_id.slice(-12)}`) : [t("notSet")];
   if (name === "prompt_fields") return value.length ? [value.join(", ")] : [t("notSet")];
-  if (name === "failure_answer") return [t(`answer_${value}`)];
-  if (name === "response_mode") return [t(`mode_${value}`)];
+  if (name === "failure_answer") return [t.of("answer", value)];
+  if (name === "response_mode") return [t.of("mode", value)];
   if (name === "max_upload_bytes") return [bytes(value)];
   if (name === "gallery_open_until") return [dateTime(value)];
   return [String(value)];

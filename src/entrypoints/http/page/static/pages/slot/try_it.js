@@ -76,7 +76,7 @@ function Progress({ slotId, began, providers, onStop }) {
   useInterval(100, () => setNow(Date.now()));
   useLive((kind, event) => {
     if (kind !== "job" || event.slot_id !== slotId || event.source !== "test") return;
-    if (event.event === "received" || event.event === "acquired") setStatus(t(`progress_${event.event}`));
+    if (event.event === "received" || event.event === "acquired") setStatus(t.of("progress", event.event));
     if (event.event === "attempt" && event.detail.classification !== "picture") setStatus(t("progressFailed", { name: titleOf(providers, event.detail), reason: attemptText(event.detail.classification) }));
   });
   return html`
