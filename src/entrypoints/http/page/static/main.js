@@ -56,6 +56,7 @@ async function loadOtherParts(permissions) {
       return;
     }
   }
+  performance.mark("all parts loaded");
 }
 
 function Place({ name, id, who }) {
