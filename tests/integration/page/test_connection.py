@@ -102,12 +102,9 @@ async def test_a_part_that_cannot_be_loaded_says_why(tab: Browsing, relay: Relay
 
 async def test_who_gets_no_events_sees_outages_too(chromium: Browser, relay: Relay, service: Service) -> None:
     token = await token_of(service, Permission.SLOTS_READ)
-    async with browsing(chromium, relay.url) as tab:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with browsing(chromium, relay.url, extra_http_headers=headers) as tab:
         await tab.hold_timers()
-        await tab.page.route(
-            re.compile("/api/"),
-            lambda route: route.continue_(headers=route.request.headers | {"authorization": f"Bearer {token}"}),
-        )
         await tab.open("/#/slots")
         await expect(tab.page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
         await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()
