@@ -153,4 +153,4 @@ async def browsing(
         yield tab
     finally:
         await opened.close()
-    assert tab.complaints == []
+    assert tab.complaints == [], tab.complaints

@@ -34,9 +34,20 @@ export class Problem extends Error {
  */
 export async function request(method, path, options = {}) {
   const answer = await successfulResponse(method, path, options);
-  const text = await answer.text();
+  const text = await unlessCut(answer.text());
   const data = isJson(answer) && text ? JSON.parse(text) : text;
   return { data, etag: answer.headers.get("etag"), status: answer.status, headers: answer.headers };
+}
+
+/** What is read of a response; throws Problem if the connection is cut meanwhile. */
+async function unlessCut(reading) {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error.name === "AbortError" || !(error instanceof TypeError)) throw error;
+    reachable.set(false);
+    throw new Problem({ code: "unreachable", detail: error.message });
+  }
 }
 
 /** Request JSON lines and call `onLine` with each one as it arrives. Throws like `request`. */
@@ -44,17 +55,12 @@ export async function requestLines(method, path, onLine, { signal } = {}) {
   const answer = await successfulResponse(method, path, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return undefined;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop();
-      for (const line of lines) if (line) onLine(JSON.parse(line));
-    }
-  } catch (error) {
-    if (error.name === "AbortError" || !(error instanceof TypeError)) throw error;
-    throw new Problem({ code: "unreachable", detail: error.message });
+  for (;;) {
+    const { done, value } = await unlessCut(reader.read());
+    if (done) return undefined;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line) onLine(JSON.parse(line));
   }
 }
 
@@ -98,7 +104,7 @@ document.addEventListener("visibilitychange", keepSession);
 export async function restoreSession() {
   const answer = await send("GET", "/api/me", {});
   if (!reachable.get()) throw new Problem({ code: "unreachable", detail: `${answer.status}` });
-  me.set(answer.ok ? await answer.json() : null);
+  me.set(answer.ok ? await unlessCut(answer.json()) : null);
 }
 
 /** The response if it is successful, else throws Problem. Waits for a sign-in if the session has ended. */
@@ -107,7 +113,7 @@ async function successfulResponse(method, path, options) {
     const answer = await send(method, path, options);
     if (answer.ok) return answer;
     if (answer.status !== 401 || path === "/api/session" || !me.get()) {
-      throw new Problem(isJson(answer) ? await answer.json() : { status: answer.status, detail: `${answer.status} ${answer.statusText}`, code: reachable.get() ? "unexpected" : "unreachable" });
+      throw new Problem(isJson(answer) ? await unlessCut(answer.json()) : { status: answer.status, detail: `${answer.status} ${answer.statusText}`, code: reachable.get() ? "unexpected" : "unreachable" });
     }
     await untilSignedIn(options.signal);
   }
