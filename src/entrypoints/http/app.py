@@ -21,10 +21,11 @@ from ...core.services.auth.admins import AdminService
 from ...core.services.auth.ingest_password import AuthService
 from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
+from .api.addresses import get_addresses
 from .api.audit import list_audit
 from .api.events import events
 from .api.jobs import cancel_job, erase_job, get_job, get_job_logs, get_job_photo, list_jobs
-from .api.last_request import get_last_request
+from .api.last_request import get_last_request, list_last_requests
 from .api.media import purge, register_media
 from .api.overview import overview
 from .api.providers import list_providers
@@ -74,6 +75,8 @@ ROUTES = [
     test_run,
     reset_stats,
     get_last_request,
+    list_last_requests,
+    get_addresses,
     get_webhook,
     put_webhook,
     delete_webhook,
