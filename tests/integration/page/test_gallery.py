@@ -14,7 +14,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support import photos
 from tests.support.administration import Administrator
-from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
 from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
     jobs = await painted(service, ["portrait", "pavilion", "cat", "coffee"], look="oil")
     jobs += await painted(service, ["cat", "portrait", "coffee"], look="comic")
     await open_gallery(admin)
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, size=PHONE, color_scheme="dark", has_touch=True) as tab:
         page = tab.page
         await page.clock.install()
@@ -120,7 +120,7 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
 async def test_a_closed_gallery_says_so_and_opens_by_itself(
     service: Service, admin: Administrator, chromium: Browser
 ) -> None:
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, locale="ru-RU") as tab:
         page = tab.page
         await page.clock.install()
@@ -156,7 +156,7 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
     for look in LOOKS:
         jobs += await painted(service, ["portrait", "pavilion", "cat", "coffee"], look=look)
     await open_gallery(admin, title="Anna & Ben")
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url) as tab:
         page = tab.page
         await tab.hold_timers()

@@ -29,7 +29,8 @@ function App() {
   const code = useStore(language);
   const { path } = useStore(route);
   const name = path[0] ?? "slots";
-  useTitle(who && Object.hasOwn(PLACES, name) && t(name));
+  // A place with parts of its own sets the title itself.
+  useTitle(who && path[1] === undefined && Object.hasOwn(PLACES, name) && t(name));
   useEffect(() => {
     if (who) whenIdle(() => loadOtherParts(who.permissions));
   }, [who?.username]);

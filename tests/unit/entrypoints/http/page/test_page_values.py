@@ -35,6 +35,8 @@ SHOWN = {
     "KeySource": [("settings_secrets.js", "key_"), ("settings_ready.js", "key_")],
     "LogEvent": [("job.js", "event_")],
     "PasswordCheck": [("connect.js", "password_")],
+    "JobResult": [("jobs.js", "result_")],
+    "ProviderState": [("settings_health.js", "provider_")],
     "Period": [("statistics.js", "group_")],
     "Permission": [("settings.js", "permission_")],
     "PurgeScope": [("settings.js", "purge_"), ("settings_audit.js", "value_")],

@@ -42,6 +42,6 @@ export function translator(words) {
     return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all));
   };
   say.has = (key) => Object.hasOwn(words.en, key);
-  say.of = (group, value) => (say.has(`${group}_${value}`) ? say(`${group}_${value}`) : String(value ?? "–"));
+  say.of = (group, value, values) => (say.has(`${group}_${value}`) ? say(`${group}_${value}`, values) : String(value ?? "–"));
   return say;
 }

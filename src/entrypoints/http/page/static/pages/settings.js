@@ -5,6 +5,7 @@ import { translator } from "../lib/language.js";
 import { useLoad } from "../lib/load.js";
 import { route, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
+import { useTitle } from "../lib/title.js";
 import { Boundary } from "../parts/boundary.js";
 import { Loading, ErrorNotice } from "../parts/states.js";
 import { UnsavedGuard } from "../parts/unsaved.js";
@@ -34,6 +35,7 @@ export default function Settings() {
   const who = useStore(me);
   const offered = Object.keys(TABS).filter((name) => !TABS[name].permission || who.permissions.includes(TABS[name].permission));
   const tab = offered.includes(query.tab) ? query.tab : offered[0];
+  useTitle(t(`tab_${tab}`), t("title"));
   // Kept here, so that input survives a change of tabs.
   const [draft, setDraft] = useState({});
   const loaded = useLoad(async (signal) => get("/api/settings", { signal }));

@@ -9,6 +9,7 @@ import { CancelButton, mayCancel } from "./jobs_cancel.js";
 import { isLive } from "./jobs_feed.js";
 import { Window } from "./jobs_times.js";
 import { Icon } from "./icon.js";
+import { useProviderNames } from "./provider_names.js";
 import { JobPill } from "./states.js";
 
 const t = translator(words);
@@ -42,7 +43,8 @@ function When({ job }) {
 const slotName = (slots, id) => slots.find((slot) => slot.id === id)?.name ?? id;
 
 function MadeBy({ job }) {
-  return job.provider_id ? html`${job.provider_id}<span class="job-under">${job.operation_id}</span>` : html`<span class="soft">–</span>`;
+  const names = useProviderNames();
+  return job.provider_id ? html`${names.provider(job.provider_id)}<span class="job-under">${names.operation(job.provider_id, job.operation_id)}</span>` : html`<span class="soft">–</span>`;
 }
 
 const Figure = ({ ms }) => html`<td class="figure">${duration(ms)}</td>`;
@@ -82,6 +84,7 @@ export function JobsTable({ jobs, slots, arrived, onChanged }) {
 }
 
 export function JobCards({ jobs, slots, arrived, onChanged }) {
+  const names = useProviderNames();
   return html`
     <ul class="job-cards" aria-label=${t("list")}>
       ${jobs.map((job) => html`
@@ -92,7 +95,7 @@ export function JobCards({ jobs, slots, arrived, onChanged }) {
             <p class="job-card-when"><${When} job=${job} /></p>
             ${isLive(job)
               ? html`<div class="job-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${onChanged} />`}</div>`
-              : html`<p class="soft job-card-facts">${[job.provider_id, duration(job.total_ms), job.result && bytes(job.result.size_bytes)].filter(Boolean).join(" · ")}</p>`}
+              : html`<p class="soft job-card-facts">${[job.provider_id && names.provider(job.provider_id), duration(job.total_ms), job.result && bytes(job.result.size_bytes)].filter(Boolean).join(" · ")}</p>`}
             <${Reason} job=${job} />
           </div>
         </li>`)}

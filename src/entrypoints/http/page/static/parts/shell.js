@@ -74,11 +74,7 @@ function Outage() {
   const { state, since } = useStore(connection);
   const late = useLate();
   const text = late && t(state === "lost" ? "lostSince" : "noEventsSince", { time: timeExact(since) });
-  return html`
-    <div role="alert">
-      ${late && html`<p class="outage"><${Icon} name="alert" /> <span>${text}</span> <button type="button" class="button" onClick=${probe}>${t("tryAgain")}</button></p>`}
-    </div>
-  `;
+  return late && html`<div class="outage" role="alert"><${Icon} name="alert" /> <span>${text}</span> <button type="button" class="button" onClick=${probe}>${t("tryAgain")}</button></div>`;
 }
 
 function Menu({ username }) {

@@ -18,8 +18,11 @@ const t = translator(words);
 const BRANDING = "local";
 const MEGABYTE = 1024 * 1024;
 
-/** `change(part)` updates the draft; `problem` is the problem of the last save, or null. */
-export function Configuration({ id, draft, providers, problem, readOnly, change }) {
+/**
+ * `change(part)` updates the draft; `problem` is the problem of the last save, or null; `onStored(slot, etag, field)`
+ * receives a slot of which one field was stored at once.
+ */
+export function Configuration({ slot, draft, providers, problem, readOnly, change, onStored }) {
   const error = (field) => errorOf(problem, field);
   const below = (prefix) => (problem?.errors ?? []).some(({ field }) => field.startsWith(`${prefix}.`));
   const branding = { provider_id: BRANDING, ...draft.branded };
@@ -60,7 +63,7 @@ export function Configuration({ id, draft, providers, problem, readOnly, change 
           </div>
         </section>
         <${CameraPassword} isSet=${draft.ingest_password_set} value=${draft.ingest_password} error=${error("ingest_password")} onChange=${(ingest_password) => change({ ingest_password })} />
-        <${Gallery} id=${id} until=${draft.gallery_open_until} error=${error("gallery_open_until")} onChange=${(gallery_open_until) => change({ gallery_open_until })} />
+        <${Gallery} slot=${slot} onStored=${(stored, from) => onStored(stored, from, "gallery_open_until")} />
       </div>
     </fieldset>
   `;
