@@ -10,7 +10,7 @@ from dishka import AsyncContainer
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
-from litestar.exceptions import ValidationException
+from litestar.exceptions import NotFoundException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Guard
 
@@ -48,7 +48,7 @@ from .ops.contract import docs, docs_asset, openapi_json, openapi_yaml
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
-from .page.page import gallery_page, page, page_file, page_files
+from .page.page import gallery_page, page, page_file, page_files, page_not_found
 from .protocol.content_encoding import refuse_encoded_body
 from .protocol.forwarded import TrustedProxies
 from .protocol.hosts import AllowedHosts, allowed_hosts
@@ -139,7 +139,11 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         guards=[_guard(guard)],
         before_send=[send_kept_session],
         cors_config=_cors(settings.cors_origins),
-        exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
+        exception_handlers={
+            **EXCEPTION_HANDLERS,
+            ValidationException: handle_malformed_id,
+            NotFoundException: page_not_found,
+        },
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,

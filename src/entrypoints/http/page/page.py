@@ -16,14 +16,16 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
-from litestar.response.base import ASGIResponse
+from litestar.response.base import ASGIResponse, Response
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.ports.clock import Clock
 from ....core.services.slots.service import SlotService
 from ..auth.access import PublicAccess
+from ..protocol.problems import handle_http_error
 from ..protocol.static_files import StaticFile, read_static, static_file, static_response
 
 _FOLDER = Path(__file__).with_name("static")
@@ -40,7 +42,7 @@ _SHEETS = {
 }
 """Style sheets that a document loads as one file: each file costs a request before the first view."""
 
-_FIRST = {"index.html": ("main.js", "pages/slots.js"), "gallery.html": ("gallery.js",)}
+_FIRST = {"index.html": ("main.js", "pages/slots.js"), "gallery.html": ("gallery.js",), "not_found.html": ()}
 """The scripts that a document needs for its first view; what they import is fetched with them, not after them."""
 
 _IMPORT = re.compile(r'^(?:import|export|\}) ?[^\n("]*"(\.[^"\n]+)";', re.MULTILINE)
@@ -76,6 +78,23 @@ async def page_file(request: Request[Any, Any, Any], version: FromPath[str], pat
     if file is None or version != page_version():
         raise MediaNotFound("Not found in this version of the page.")
     return static_response(request, file, _FILE_HEADERS)
+
+
+def page_not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
+    """An address that no route has: a page for browsers, a problem for all others."""
+    asks_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+    return _Document("not_found.html", 404) if asks_for_page else handle_http_error(request, error)
+
+
+class _Document(Response[str]):
+    """A document for Litestar's exception handlers, which return a Response."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(name, status_code=status, media_type="text/html")
+        self._status = status
+
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **kwargs: Any) -> ASGIResponse:
+        return _document(request, self.content, status=self._status)
 
 
 @cache
