@@ -13,9 +13,20 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, statistics
+from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, statistics, throughput
 
-_PARTS = ["calls", "hostile", "ingest", "memory", "overload", "pictures", "providers", "queue", "statistics"]
+_PARTS = [
+    "calls",
+    "hostile",
+    "ingest",
+    "memory",
+    "overload",
+    "pictures",
+    "providers",
+    "queue",
+    "statistics",
+    "throughput",
+]
 
 
 def main() -> None:
@@ -60,6 +71,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["statistics"] = runner.run(statistics.measure(Path(folder), logs=logs))
             _print_statistics(console, figures["statistics"])
+        if "throughput" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["throughput"] = throughput.measure(Path(folder), rounds=arguments.rounds)
+            _print_throughput(console, figures["throughput"])
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=2))
         console.print(f"results written to {arguments.json}")
@@ -189,6 +204,17 @@ def _print_memory(console: Console, figures: dict[str, Any]) -> None:
         table.add_row(moment, str(row["together"]), *(str(row.get(name, 0)) for name in figures["processes"]))
     console.print(table)
     console.print(f"answers: {figures['answers']}")
+
+
+def _print_throughput(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(l) Ingests with gemini at 0 ms: client-seen ms over the stand-in's own time")
+    for column in ("photo", "bytes", "runs", "ms p50/p95/p99"):
+        table.add_column(column, justify="right")
+    for row in figures["overhead"]:
+        table.add_row(row["photo"], f"{row['bytes']:,}", str(row["runs"]), _three(row["over_stand_in_ms"]))
+    console.print(table)
+    rate = figures["throughput"]
+    console.print(f"16 clients, 1 MB: {rate['photos_per_second']} photos/s ({rate['answers']})")
 
 
 def _print_pictures(console: Console, figures: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from ..adapters.imaging import ChildPool, ForkServer, picture_tasks
+from ..adapters.providers.comfyui.provider import ComfyuiProvider
 from ..adapters.providers.gemini.provider import GeminiProvider
 from ..adapters.providers.http.provider import HttpProvider
 from ..adapters.providers.local import task as local_task
@@ -21,6 +22,7 @@ from .config import Settings
 from .provider_plugins import SkippedPlugin, load_providers
 
 _REMOTE: dict[str, ProviderFactory] = {
+    "comfyui": ComfyuiProvider,
     "gemini": GeminiProvider,
     "http": HttpProvider,
     "openai": OpenAIProvider,

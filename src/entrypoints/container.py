@@ -19,6 +19,7 @@ from ..adapters.postgres import (
     PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresGuestData,
+    PostgresIngestKeyRepository,
     PostgresIngestRequestRepository,
     PostgresJobLog,
     PostgresJobQueue,
@@ -53,6 +54,7 @@ from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.repositories.audit_log import AuditLog
 from ..core.ports.repositories.guest_data import GuestData
+from ..core.ports.repositories.ingest_keys import IngestKeyRepository
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.job_log import JobLog
 from ..core.ports.repositories.job_repository import JobRepository
@@ -68,6 +70,7 @@ from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.admins import AdminService
 from ..core.services.auth.attempts import Attempts
 from ..core.services.auth.failure_log import FailureLog
+from ..core.services.auth.ingest_keys import IngestKeys
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
@@ -106,6 +109,7 @@ from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
 from ..core.services.slots.ready_check import ReadyCheck
 from ..core.services.slots.service import SlotService
+from ..core.services.slots.styles import SlotStyles
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
@@ -175,6 +179,7 @@ class PostgresAdapters(Provider):
     admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
     audit = provide(PostgresAuditLog, provides=AuditLog)
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
+    ingest_key_records = provide(PostgresIngestKeyRepository, provides=IngestKeyRepository)
     revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
     signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
     templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
@@ -269,11 +274,24 @@ class CoreServices(Provider):
     signed_out = provide(SignedOut)
     admins = provide(AdminService)
 
+    slot_styles = provide(SlotStyles)
+
+    @provide
+    async def ingest_keys(self, records: IngestKeyRepository, clock: Clock) -> AsyncIterator[IngestKeys]:
+        ingest_keys = IngestKeys(records, clock)
+        yield ingest_keys
+        await ingest_keys.close()
+
     @provide
     async def auth(
-        self, settings: SettingsService, slots: SlotRepository, passwords: Passwords, attempts: Attempts
+        self,
+        settings: SettingsService,
+        slots: SlotRepository,
+        passwords: Passwords,
+        attempts: Attempts,
+        ingest_keys: IngestKeys,
     ) -> AsyncIterator[AuthService]:
-        auth = AuthService(settings, slots, passwords, attempts)
+        auth = AuthService(settings, slots, passwords, attempts, ingest_keys)
         yield auth
         await auth.close()
 

@@ -23,7 +23,7 @@ _log = logging.getLogger("photochanger.plugins")
 GROUP = "photochanger.providers"
 """The entry-point group: the name is the provider's id, the object a ProviderFactory."""
 
-BUILT_IN = ("gemini", "http", "local", "openai", "turbotext")
+BUILT_IN = ("comfyui", "gemini", "http", "local", "openai", "turbotext")
 """The ids of the built-in providers; no package can use them."""
 
 _RESERVED = ("public",)

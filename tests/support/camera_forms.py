@@ -9,6 +9,7 @@ from typing import Any
 
 from photochanger.adapters.memory import FakeClock, MemoryMediaStore
 from photochanger.adapters.system_clock import SystemClock
+from photochanger.core.domain.booths.ingest_key import IngestKey
 from photochanger.core.domain.errors import InvalidPassword
 from photochanger.core.domain.media import ImageFacts, MediaKey, MediaKind, Photo, StoredFile
 from photochanger.core.domain.slots.slot import Slot, shipped_slots
@@ -58,17 +59,21 @@ class Camera:
         self.read += 1
         return self._messages.pop(0)
 
-    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> None:
+    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> IngestKey | None:
         self.checked.append(password)
         if password != "right":
             raise InvalidPassword("The ingest password is wrong.")
         self.accepted.append(password)
+        return None
 
     async def missing_password(self, address: str) -> None:
         self.without_password.append(address)
 
     def was_right(self, text: str, slot_id: str) -> bool:
         return text in self.accepted
+
+    def is_key(self, text: str) -> bool:
+        return False
 
     async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
         """There is always room."""

@@ -22,6 +22,7 @@ from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 
 from tests.support.builders import new_job, outcome_failed
+from tests.support.hostile_comfyui import comfyui_samples
 
 SIZE = 1_000_000
 
@@ -199,5 +200,6 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
     answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
-    found[answer] = _json_answers(text)
+    found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
+    found |= comfyui_samples(text)
     return dict(found)

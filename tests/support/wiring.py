@@ -12,6 +12,7 @@ from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
 from photochanger.core.ports.repositories.guest_data import GuestData
+from photochanger.core.ports.repositories.ingest_keys import IngestKeyRepository
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
@@ -47,6 +48,7 @@ BACKEND_PORTS: dict[str, type] = {
     "webhooks": WebhookRepository,
     "outbox": WebhookOutbox,
     "workers": WorkerRegistry,
+    "ingest_keys": IngestKeyRepository,
     "ingest_requests": IngestRequestRepository,
 }
 """The ports that a database implements, by the names that tests use."""

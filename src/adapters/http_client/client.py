@@ -62,6 +62,12 @@ class SafeHttpClient:
             max_bytes=lambda status: max_bytes if status < 400 else max_error_bytes,
         )
 
+    async def exchange_into(
+        self, request: HttpRequest, body: BodyReader[_T], *, until: datetime, max_bytes: int
+    ) -> Answer[_T]:
+        """As `exchange`, for an answer that is read while it arrives and need not be held."""
+        return await self._exchange(request, body, until=until, max_bytes=lambda status: max_bytes)
+
     async def _exchange(
         self, request: HttpRequest, body: BodyReader[_T], *, until: datetime, max_bytes: Callable[[int], int]
     ) -> Answer[_T]:

@@ -13,6 +13,7 @@ from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.repositories.audit_log import AuditLog
 from ...core.ports.repositories.guest_data import GuestData
+from ...core.ports.repositories.ingest_keys import IngestKeyRepository
 from ...core.ports.repositories.ingest_requests import IngestRequestRepository
 from ...core.ports.repositories.job_log import JobLog
 from ...core.ports.repositories.job_repository import JobRepository
@@ -29,6 +30,7 @@ from .admins import MemoryAdminRepository
 from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
+from .ingest_keys import MemoryIngestKeyRepository
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs.guest_data import MemoryGuestData
 from .jobs.log import MemoryJobLog
@@ -56,6 +58,7 @@ __all__ = [
     "MemoryDatabase",
     "MemoryFailureCounter",
     "MemoryGuestData",
+    "MemoryIngestKeyRepository",
     "MemoryIngestRequestRepository",
     "MemoryJobLog",
     "MemoryJobQueue",
@@ -116,6 +119,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: workers,
+        IngestKeyRepository: MemoryIngestKeyRepository(audit),
         IngestRequestRepository: MemoryIngestRequestRepository(database),
         GuestData: MemoryGuestData(database, media, audit),
     }

@@ -1,6 +1,7 @@
 """PostgreSQL: the queue and everything that is kept, in an external server or the embedded one."""
 
 from .accounts.admins import PostgresAdminRepository
+from .accounts.ingest_keys import PostgresIngestKeyRepository
 from .accounts.login_failures import PostgresFailureCounter
 from .accounts.revoked_tokens import PostgresRevokedTokens
 from .accounts.signing_keys import PostgresSigningKeyRepository
@@ -50,6 +51,7 @@ __all__ = [
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
     "PostgresGuestData",
+    "PostgresIngestKeyRepository",
     "PostgresIngestRequestRepository",
     "PostgresJobLog",
     "PostgresJobQueue",

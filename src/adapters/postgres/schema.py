@@ -235,6 +235,19 @@ revoked_tokens = Table(
 )
 Index("revoked_tokens_revoked_at", revoked_tokens.c.revoked_at)
 
+ingest_keys = Table(
+    "ingest_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", _moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("used_at", _moment),
+    Column("used_slot_id", Text),
+    Column("used_address", Text),
+)
+
 webhooks = Table(
     "webhooks",
     metadata,

@@ -21,6 +21,8 @@ class AuditAction(enum.StrEnum):
     LOGOUT = "logout"
     INGEST_PASSWORD_FAILED = "ingest_password_failed"
     INGEST_PASSWORD_CHANGED = "ingest_password_changed"
+    INGEST_KEY_ADDED = "ingest_key_added"
+    INGEST_KEY_REVOKED = "ingest_key_revoked"
     ADMIN_ADDED = "admin_added"
     ADMIN_PASSWORD_CHANGED = "admin_password_changed"
     ADMIN_DISABLED = "admin_disabled"

@@ -80,6 +80,11 @@ class FieldErrorCode(SentenceCode):
     )
     LENGTH_OUT_OF_RANGE = "length_out_of_range", "Must be {min} to {max} characters long."
     NAME_FORMAT = "name_format", "Must be 1–{max} printable characters on one line."
+    NODE_MAPPING_FORMAT = (
+        "node_mapping_format",
+        "Must be such as photo=10, prompt=6.text, seed=3, separated by commas. Possible: {allowed}.",
+    )
+    NODE_UNKNOWN = "node_unknown", "The workflow has no node {node}."
     NOT_ONE_OF = "not_one_of", "Must be one of: {allowed}."
     OPERATION_UNKNOWN = "operation_unknown", "The provider {provider} has no operation {operation}."
     OUT_OF_RANGE = "out_of_range", "Must be between {min} and {max}."
@@ -116,6 +121,36 @@ class FieldErrorCode(SentenceCode):
     USERNAME_FORMAT = (
         "username_format",
         "Must be 1–{max} of a-z, 0-9, . _ @ -, and must start with a letter or a digit.",
+    )
+    WORKFLOW_CYCLE = "workflow_cycle", "The workflow has a loop through node {node}."
+    WORKFLOW_FORMAT = (
+        "workflow_format",
+        "Must be a workflow of ComfyUI in API format, as JSON: at most {max} nodes, each with class_type and inputs.",
+    )
+    WORKFLOW_LINK_BROKEN = (
+        "workflow_link_broken",
+        "Node {node} takes an input from node {target}, which the workflow does not have.",
+    )
+    WORKFLOW_MARK_AMBIGUOUS = (
+        "workflow_mark_ambiguous",
+        "Several nodes could be {mark}: {allowed}. Give exactly one of them the title {mark}.",
+    )
+    WORKFLOW_MARK_MISSING = (
+        "workflow_mark_missing",
+        "No node is marked as {mark}. Give one this title, or name its number in the setting nodes.",
+    )
+    WORKFLOW_MARK_UNFIT = "workflow_mark_unfit", "Node {node} is marked as {mark} but has no input with a value for it."
+    WORKFLOW_MARK_UNKNOWN = (
+        "workflow_mark_unknown",
+        "Node {node} has the mark {mark}. Must be one of: {allowed}.",
+    )
+    WORKFLOW_PHOTO_UNUSED = (
+        "workflow_photo_unused",
+        "The picture of node {target} does not depend on the photo in node {node}.",
+    )
+    WORKFLOW_UI_FORMAT = (
+        "workflow_ui_format",
+        "This is the editor's own format. Save the workflow by Export (API) in ComfyUI's menu, and use that file.",
     )
     WRONG_TYPE = "wrong_type", "Must be {expected}."
     YEAR_OUT_OF_RANGE = "year_out_of_range", "The year must be between {min} and {max}."

@@ -28,7 +28,7 @@ from rich.table import Table
 from ...core.domain.media import MIME_EXTENSIONS
 from ..config import PREFIX
 from ..diagnostics.sample_photos import DemoPhoto, demo_photos
-from .send.client import Photo, SendResult, SendTarget, make_client, send_photo
+from .send.client import Photo, SendResult, SendTarget, make_client, saved_by_job, send_photo
 from .send.progress import failure_text, make_display
 from .tables import BAD, make_console, make_table
 
@@ -142,7 +142,9 @@ async def _send_all(
             )
             sending = Photo(photo.path, f"{photo.title} → {slot_id}", number)
             async with make_client(target, at_once=1) as http:
-                sent = await send_photo(http, target, sending, output=output, progress=display, stop=asyncio.Event())
+                sent = await send_photo(
+                    http, target, sending, save=saved_by_job(output), progress=display, stop=asyncio.Event()
+                )
                 display.ends(sending, sent)
                 results.append(await _check(http, slot_id, photo, sent))
     return results

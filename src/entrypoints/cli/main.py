@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": _Lazy("demo", "demo", "Send sample photos through a temporary service."),
     "doctor": _Lazy("doctor", "doctor", "Check the configuration and say how to fix it."),
     "healthcheck": _Lazy("healthcheck", "healthcheck", "Check that the service on this machine answers."),
+    "ingest-keys": _Lazy("ingest_keys", "ingest_keys", "Manage the ingest keys of booths: add, list, revoke."),
     "ingest-password": _Lazy("admin", "ingest_password", "Change the ingest password."),
     "jobs": _Lazy("jobs", "jobs", "Erase guests."),
     "migrate": _Lazy("serve", "migrate", "Update the database schema."),
@@ -39,8 +40,14 @@ COMMANDS = {
     "stats": _Lazy("stats", "stats", "Manage statistics."),
     "status": _Lazy("status", "status", "Show queue, workers, providers, disk and failures."),
     "sweep": _Lazy("serve", "sweep", "Delete expired and orphaned files."),
+    "watch": _Lazy("watch.command", "watch", "Send every photo that appears in a folder."),
     "worker": _Lazy("serve", "worker", "Run workers without HTTP."),
 }
+
+
+ON_WINDOWS = sys.platform == "win32"
+
+_ON_WINDOWS_TOO = frozenset({"send", "watch"})
 
 
 class LazyGroup(click.Group):
@@ -52,6 +59,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (lazy := COMMANDS.get(cmd_name)) is None:
             return None
+        if ON_WINDOWS and cmd_name not in _ON_WINDOWS_TOO:
+            detail = f"`photochanger {cmd_name}` needs Linux or macOS. On Windows use `photochanger send` and `watch`."
+            raise click.ClickException(detail)
         command: click.Command = getattr(import_module(f".{lazy.module}", __package__), lazy.attribute)
         return command
 

@@ -24,6 +24,7 @@ from ..config import Settings
 from .api.addresses import get_addresses
 from .api.audit import list_audit
 from .api.events import events
+from .api.ingest_keys import add_ingest_key, list_ingest_keys, revoke_ingest_key
 from .api.jobs import cancel_job, erase_job, get_job, get_job_logs, get_job_photo, list_jobs
 from .api.last_request import get_last_request, list_last_requests
 from .api.media import purge, register_media
@@ -41,6 +42,7 @@ from .auth.access import AccessGuard
 from .auth.login import begin_session, end_session, login, logout, me
 from .auth.session_cookie import send_kept_session
 from .dependencies import resolve_dependencies, with_container
+from .ingest.address import IngestAddresses
 from .ingest.handler import ingest
 from .ingest.recorder import RequestRecorder
 from .middleware import RequestMiddleware
@@ -83,6 +85,9 @@ ROUTES = [
     rotate_webhook_secret,
     list_deliveries,
     redeliver,
+    list_ingest_keys,
+    add_ingest_key,
+    revoke_ingest_key,
     ready_check,
     get_settings,
     put_settings,
@@ -156,7 +161,7 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         images=await container.get(ImageTool),
         clock=await container.get(Clock),
     )
-    return RequestMiddleware(
+    answering = RequestMiddleware(
         recorder,
         drain_bytes=_DRAIN_BYTES,
         telemetry=await container.get(Telemetry),
@@ -164,6 +169,7 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         hosts=hosts,
         shutdown=await container.get(Shutdown),
     )
+    return IngestAddresses(answering)
 
 
 def _guard(access: AccessGuard) -> Guard:

@@ -102,7 +102,7 @@ def test_an_installed_package_is_listed_and_a_broken_one_is_skipped(
 ) -> None:
     listing = listed(home=tmp_path, site=site, database_url=postgres_url)
     by_id = {provider["id"]: provider for provider in listing["providers"]}
-    assert set(by_id) == {"gemini", "http", "local", "openai", "turbotext", "sepia-booth", "key-teller"}
+    assert set(by_id) == {"comfyui", "gemini", "http", "local", "openai", "turbotext", "sepia-booth", "key-teller"}
     (duotone,) = by_id["sepia-booth"]["operations"]
     assert (duotone["id"], duotone["title"]) == ("duotone", "Duotone")
     assert duotone["settings_schema"]["type"] == "object"
@@ -256,7 +256,7 @@ def test_a_key_is_asked_for_at_a_terminal_and_not_shown(tmp_path: Path, postgres
 @pytest.mark.parametrize(
     ("provider_id", "stdin", "said"),
     [
-        ("no-such", KEY, "Unknown provider 'no-such'. Use one of: gemini, http, openai, turbotext."),
+        ("no-such", KEY, "Unknown provider 'no-such'. Use one of: comfyui, gemini, http, openai, turbotext."),
         ("local", KEY, "Unknown provider 'local'. Use one of:"),
         ("gemini", "", "Invalid settings: key: Must be 1–4096 printable ASCII characters"),
         ("gemini", f"{KEY}\nX-Evil: 1\n", "Invalid settings: key: Must be 1–4096 printable ASCII characters"),

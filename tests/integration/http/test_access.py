@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 
 _PUBLIC = {
     ("POST", "/ingest/{slot_id}"),
+    ("POST", "/ingest/by/{style}"),
     ("POST", "/api/login"),
     ("GET", "/public/results/{job_id}"),
     ("GET", "/public/results/{job_id}/thumbnail"),

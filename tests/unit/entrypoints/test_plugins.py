@@ -113,7 +113,7 @@ async def test_a_broken_plugin_is_reported_and_the_others_work(install: Install,
     assert len(plugin.reason) <= 300
 
 
-@pytest.mark.parametrize("name", ["local", "gemini", "openai", "turbotext", "http"])
+@pytest.mark.parametrize("name", ["local", "comfyui", "gemini", "openai", "turbotext", "http"])
 async def test_the_name_of_a_provider_that_comes_along_is_taken(install: Install, name: str) -> None:
     point = install("raise AssertionError('it is not even imported')", name=name)
     providers, (plugin,) = await load(point)

@@ -8,6 +8,7 @@ import msgspec
 
 from ...domain.accounts import INGEST_DIGEST_BYTES, MAX_PASSWORD_CHARS, Actor, camera_keys
 from ...domain.audit import AuditAction
+from ...domain.booths.ingest_key import IngestKey
 from ...domain.errors import InvalidPassword, QueueUnavailable
 from ...domain.settings import StoredPassword
 from ...domain.slots.slot import Slot
@@ -16,6 +17,7 @@ from ..settings.service import SettingsService
 from ..support.concurrency import BackgroundTasks
 from ..support.passwords import Passwords
 from .attempts import Attempts
+from .ingest_keys import IngestKeys
 from .verdicts import Verdicts
 from .waiting_line import WaitingLine
 
@@ -37,12 +39,18 @@ class AuthService:
     """
 
     def __init__(
-        self, settings: SettingsService, slots: SlotRepository, passwords: Passwords, attempts: Attempts
+        self,
+        settings: SettingsService,
+        slots: SlotRepository,
+        passwords: Passwords,
+        attempts: Attempts,
+        keys: IngestKeys,
     ) -> None:
         self._settings = settings
         self._slots = slots
         self._passwords = passwords
         self._attempts = attempts
+        self._keys = keys
         self._verdicts = Verdicts()
         self._expected: dict[str, StoredPassword] = {}
         self._general: StoredPassword | None = None
@@ -56,12 +64,17 @@ class AuthService:
         await self._stored(slot)
         self._general = await self._settings.ingest_password()
 
-    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> None:
-        """Return if it is the slot's ingest password; InvalidPassword, TooManyAttempts, QueueUnavailable.
+    async def check_ingest_password(self, password: str, *, slot: Slot, address: str) -> IngestKey | None:
+        """Return if it is the slot's ingest password, or the ingest key of a booth, which is returned.
 
-        A slot with a password of its own accepts only that. TooManyAttempts never concerns a right password, except
-        where an imported hash is checked for the first time and the waiting line is full.
+        A slot with a password of its own accepts only that, and keys. InvalidPassword, QueueUnavailable, and
+        TooManyAttempts, which never concerns a right password or key, except where an imported hash is checked for the
+        first time and the waiting line is full.
         """
+        if (key := await self._keys.find(password)) is not None:
+            self._attempts.succeeded(address)
+            self._keys.note_use(key, slot_id=slot.id, address=address)
+            return key
         stored = await self._stored(slot)
         right = await self._decided(password, stored)
         if right is None:
@@ -70,7 +83,7 @@ class AuthService:
             self._renew_outdated(password, slot, stored)
         if right:
             self._attempts.succeeded(address)
-            return
+            return None
         await self.missing_password(address)
         raise InvalidPassword("The ingest password is wrong.")
 
@@ -82,13 +95,17 @@ class AuthService:
             raise refused
 
     def was_right(self, text: str, slot_id: str) -> bool:
-        """Whether the text is the slot's or the service's ingest password, as `expect` found them, to keep it out of
-        what is shown. No I/O."""
-        return any(
+        """Whether the text is an ingest key, or the slot's or the service's ingest password, as `expect` found them, to
+        keep it out of what is shown. No I/O."""
+        return self.is_key(text) or any(
             self._passwords.matches_now(text, stored) or self._verdicts.of(text, stored.hash) is True
             for stored in (self._expected.get(slot_id), self._general)
             if stored is not None
         )
+
+    def is_key(self, text: str) -> bool:
+        """Whether the text is the key of a booth, as far as this process has read them. No I/O."""
+        return self._keys.find_now(text) is not None
 
     async def close(self) -> None:
         """Stop."""

@@ -100,6 +100,24 @@ class ProgressListener(Protocol):
         """The service is full; the next try follows after the pause."""
 
 
+class SavePicture(Protocol):
+    """Writes the picture of a photo to a new file. `extension` is without a dot. Blocks."""
+
+    def __call__(self, photo: Photo, data: bytes, *, extension: str, job_id: str | None) -> Path:
+        """Return the file. OSError."""
+        ...
+
+
+def saved_by_job(folder: Path) -> SavePicture:
+    """Return what saves pictures in a folder under the photo's name and the job's id."""
+
+    def save(photo: Photo, data: bytes, *, extension: str, job_id: str | None) -> Path:
+        name = f"{safe_stem(photo.path)}-{job_id or secrets.token_hex(8)}"
+        return save_picture(folder, name, extension, data)
+
+    return save
+
+
 class _Unreadable(Exception):
     """The photo's file cannot be read."""
 
@@ -135,16 +153,17 @@ async def send_photo(
     target: SendTarget,
     photo: Photo,
     *,
-    output: Path,
+    save: SavePicture,
     progress: ProgressListener,
     stop: asyncio.Event,
+    key: str | None = None,
 ) -> SendResult:
-    """Send a photo, wait for its picture, save it in `output`. Failures are part of the result, never raised.
+    """Send a photo, wait for its picture, save it. Failures are part of the result, never raised.
 
-    A service that is full is asked again after its Retry-After, with the same idempotency key. Setting `stop` ends all
-    waiting; a picture that has arrived is still saved.
+    A service that is full is asked again after its Retry-After, with the same idempotency key, which is `key` or a new
+    one. Setting `stop` ends all waiting; a picture that has arrived is still saved.
     """
-    key = f"send-{uuid4()}"
+    key = key or f"send-{uuid4()}"
     for tries in itertools.count(1):
         try:
             file = await asyncio.to_thread(photo.path.open, "rb")
@@ -166,7 +185,7 @@ async def send_photo(
             except httpx2.RequestError as error:
                 return _no_answer(photo, *_describe(error, target), tries=tries, size=size)
         if answer.status == HTTPStatus.OK:
-            return await _save(answer, photo, output, tries=tries, size=size)
+            return await _save(answer, photo, save, tries=tries, size=size)
         problem = problem_of(answer)
         pause = pause_of(answer, problem)
         refused = SendResult(
@@ -286,7 +305,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-async def _save(answer: Answer, photo: Photo, output: Path, *, tries: int, size: int) -> SendResult:
+async def _save(answer: Answer, photo: Photo, save: SavePicture, *, tries: int, size: int) -> SendResult:
     """Save the picture of a successful answer."""
     fallback = answer.headers.get("x-photochanger-outcome") == "fallback"
     sent = SendResult(
@@ -304,9 +323,8 @@ async def _save(answer: Answer, photo: Photo, output: Path, *, tries: int, size:
         detail = f"The answer is {one_line(mime or 'empty')}, not a picture. Check --url."
         return msgspec.structs.replace(sent, outcome=Outcome.PROBLEM, code="not_a_picture", detail=detail)
     sent = msgspec.structs.replace(sent, bytes_out=len(picture))
-    name = f"{safe_stem(photo.path)}-{sent.job_id or secrets.token_hex(8)}"
     try:
-        path = await asyncio.to_thread(save_picture, output, name, MIME_EXTENSIONS[mime], picture)
+        path = await asyncio.to_thread(save, photo, picture, extension=MIME_EXTENSIONS[mime], job_id=sent.job_id)
     except OSError as error:
         detail = f"The picture arrived but cannot be saved: {_reason(error)}."
         return msgspec.structs.replace(sent, outcome=Outcome.NOT_SAVED, code="not_saved", detail=detail)

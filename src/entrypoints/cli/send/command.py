@@ -6,19 +6,14 @@ Needs a URL and the ingest password, and nothing that a server needs.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import re
 import signal
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -26,20 +21,17 @@ from rich.console import Console
 
 from ....core.domain.errors import ConfigurationError
 from ....core.domain.media import MIME_EXTENSIONS
-from ...config import PREFIX
 from .. import INTERRUPTED
-from ..runtime import MAX_INPUT_BYTES, run_async
+from ..runtime import run_async
 from ..tables import json_text, make_console, make_table
-from .client import Outcome, Photo, SendResult, SendTarget, make_client, send_photo
+from .client import Outcome, Photo, SendResult, SendTarget, make_client, saved_by_job, send_photo
 from .progress import failure_text, make_display
 from .response import printable
+from .target import ingest_password, make_target, prepare_output, stopped_by_signals
 
 _SUFFIXES = {*MIME_EXTENSIONS.values(), "jpeg", "jpe"}
 """File name endings of the pictures in a folder; a file that is named itself is sent whatever its ending."""
 
-_SLOT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-_RESERVED_FIELDS = ("password", "fileToUpload", "file")
 _WHY_NOT_SENT = {
     Outcome.PROBLEM: "Not sent, because the password was refused.",
     Outcome.NOT_SAVED: "Not sent, because pictures cannot be saved.",
@@ -119,7 +111,7 @@ def send(
     The exit code is 0 only if every photo came back as a picture, and 130 after Ctrl-C, which keeps what came back.
     """
     chosen = photos_of(photos, repeat=repeat)
-    password = _ingest_password(password_file)
+    password = ingest_password(password_file)
     target = make_target(url, slot, password=password, fields=fields, timeout_seconds=timeout)
     console = make_console(width=_WIDTH, stderr=as_json)
     report = run_async(send_all(target, chosen, output=output, at_once=at_once, console=console))
@@ -131,31 +123,6 @@ def send(
         sys.exit(INTERRUPTED)
     if not report.all_pictures:
         sys.exit(1)
-
-
-def _ingest_password(file: TextIO | None) -> str:
-    """Read from the file, else from the environment, else prompt at a terminal. ConfigurationError."""
-    if file is not None:
-        try:
-            return file.read(MAX_INPUT_BYTES).rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise ConfigurationError("--password-file", "is not UTF-8") from None
-    if password := os.environ.get(PREFIX + "INGEST_PASSWORD"):
-        return password
-    if not sys.stdin.isatty():
-        raise ConfigurationError(PREFIX + "INGEST_PASSWORD", "is not set; set it or pass --password-file")
-    return str(click.prompt("Ingest password", hide_input=True, err=True))
-
-
-def make_target(url: str, slot_id: str, *, password: str, fields: Iterable[str], timeout_seconds: float) -> SendTarget:
-    """Check where to send to. `fields` are written as name=value. ConfigurationError."""
-    if not password or not _encodable(password):
-        raise ConfigurationError("the password", "must be text, and not empty")
-    if not _SLOT.match(slot_id):
-        raise ConfigurationError("--slot", f"{printable(slot_id[:64])!r} is not the id of a slot")
-    address = f"{_base(url)}/ingest/{slot_id}"
-    named = dict(_field(text) for text in fields)
-    return SendTarget(address=address, password=password, fields=named, timeout_seconds=timeout_seconds)
 
 
 def photos_of(paths: Iterable[Path], *, repeat: int = 1) -> list[Photo]:
@@ -173,13 +140,14 @@ async def send_all(target: SendTarget, photos: list[Photo], *, output: Path, at_
     picture cannot be saved (each costs something), or after the first Ctrl-C, which also stops photos in progress but
     still produces the report. A second Ctrl-C ends the command.
     """
-    await asyncio.to_thread(_prepare, output)
+    await asyncio.to_thread(prepare_output, output)
     started = time.perf_counter()
     waiting = iter(photos)
     results: dict[int, SendResult] = {}
     fatal: list[SendResult] = []
+    save = saved_by_job(output)
     async with make_client(target, at_once=at_once) as http:
-        with _stopped_by_an_interrupt() as stop, make_display(console, len(photos)) as display:
+        with stopped_by_signals(signal.SIGINT) as stop, make_display(console, len(photos)) as display:
 
             async def work() -> None:
                 for photo in waiting:
@@ -188,7 +156,7 @@ async def send_all(target: SendTarget, photos: list[Photo], *, output: Path, at_
                     elif stop.is_set():
                         result = _not_sent(photo, "interrupted", "Not sent.")
                     else:
-                        result = await send_photo(http, target, photo, output=output, progress=display, stop=stop)
+                        result = await send_photo(http, target, photo, save=save, progress=display, stop=stop)
                     if result.status == 401 or result.outcome is Outcome.NOT_SAVED:
                         fatal.append(result)
                     display.ends(photo, result)
@@ -204,26 +172,6 @@ async def send_all(target: SendTarget, photos: list[Photo], *, output: Path, at_
 
 def _not_sent(photo: Photo, code: str, detail: str) -> SendResult:
     return SendResult(photo=photo.name, outcome=Outcome.NOT_SENT, code=code, detail=detail)
-
-
-@contextlib.contextmanager
-def _stopped_by_an_interrupt() -> Iterator[asyncio.Event]:
-    """An event that the first Ctrl-C sets. Where Ctrl-C is ignored (in the background of a shell) it stays ignored."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def interrupted() -> None:
-        stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C ends the command at once
-            loop.add_signal_handler(signal.SIGINT, interrupted)
-    try:
-        yield stop
-    finally:
-        with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(report: Report, console: Console) -> None:
@@ -248,33 +196,6 @@ def show(report: Report, console: Console) -> None:
     console.print(_totals_text(report.totals), soft_wrap=True)
 
 
-def _base(url: str) -> str:
-    """The URL of the service without a final slash; a path prefix is kept. ConfigurationError."""
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        whole = False
-    if not whole or not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigurationError("--url", "must look like http://host:8000 or https://host/prefix")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ConfigurationError("--url", "must not contain a user name, password, query or fragment")
-    return url.rstrip("/")
-
-
-def _field(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not _FIELD.match(name) or not _encodable(value):
-        raise ConfigurationError("--field", "must look like name=value, with a name of letters, digits and underscores")
-    if name in _RESERVED_FIELDS:
-        raise ConfigurationError("--field", f"{name} is a reserved field")
-    return name, value
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         if path.exists() and not path.is_file():
@@ -286,18 +207,6 @@ def _files(path: Path) -> Iterator[Path]:
     if not files:
         raise ConfigurationError("PHOTO", f"{printable(str(path))} contains no pictures")
     yield from files
-
-
-def _prepare(output: Path) -> None:
-    """Create the folder and check that it is writable, before any photo costs anything. ConfigurationError."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output, prefix=".photochanger-"):
-            pass
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        detail = f"{printable(str(output))} is not writable ({reason}); nothing was sent"
-        raise ConfigurationError("--output", detail) from error
 
 
 def _totals(photos: tuple[SendResult, ...], milliseconds: int) -> Totals:

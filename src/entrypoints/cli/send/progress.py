@@ -24,8 +24,8 @@ class Display(ProgressListener, Protocol):
         """The photo is finished, successfully or not."""
 
 
-def make_display(console: Console, photos: int) -> Display:
-    """The display for this console. `photos`: their number in total."""
+def make_display(console: Console, photos: int | None) -> Display:
+    """The display for this console. `photos`: their number in total; None where it is not known."""
     return _Rows(console, photos) if console.is_terminal else _Lines(console)
 
 
@@ -67,7 +67,7 @@ class _Lines:
 class _Rows(_Lines):
     """A moving row for each photo in progress, and above them a line for each that has ended."""
 
-    def __init__(self, console: Console, photos: int) -> None:
+    def __init__(self, console: Console, photos: int | None) -> None:
         super().__init__(console)
         self._progress = Progress(
             SpinnerColumn(),
@@ -78,9 +78,9 @@ class _Rows(_Lines):
             console=console,
             transient=True,
         )
-        self._all = self._progress.add_task("all photos", total=photos, doing=f"0 of {photos}")
         self._photos = photos
         self._ended = 0
+        self._all = self._progress.add_task("all photos", total=photos, doing=self._ended_text())
         self._rows: dict[int, tuple[TaskID, int]] = {}
 
     def __enter__(self) -> Self:
@@ -105,8 +105,11 @@ class _Rows(_Lines):
     def ends(self, photo: Photo, sent: SendResult) -> None:
         self._forget(photo)
         self._ended += 1
-        self._progress.update(self._all, completed=self._ended, doing=f"{self._ended} of {self._photos}")
+        self._progress.update(self._all, completed=self._ended, doing=self._ended_text())
         super().ends(photo, sent)
+
+    def _ended_text(self) -> str:
+        return str(self._ended) if self._photos is None else f"{self._ended} of {self._photos}"
 
     def _forget(self, photo: Photo) -> None:
         if photo.number in self._rows:

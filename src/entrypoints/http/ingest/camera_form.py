@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from ....core.domain.booths.ingest_key import BOOTH_FIELD, IngestKey
 from ....core.domain.errors import InvalidPassword, MissingField
 from ....core.domain.ingest_request import PASSWORD_FIELD, metadata_name
 from ....core.domain.media import Photo
@@ -30,7 +31,10 @@ class CameraForm:
         available: UntilAvailable,
         idempotency_key: str | None = None,
     ) -> None:
-        self.metadata: dict[str, str] = {}
+        self.booth: IngestKey | None = None
+        """The key that the sender was recognised by."""
+
+        self._fields: dict[str, str] = {}
         self._slot = slot
         self._upload = upload
         self._jobs = jobs
@@ -41,6 +45,15 @@ class CameraForm:
         self._offered: str | None = None
         """The password of the request's header, while it is not known whether it is right."""
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The text fields, and the name of the booth, which no field of the form can replace."""
+        return self._fields if self.booth is None else {**self._fields, BOOTH_FIELD: self.booth.name}
+
+    async def require(self, key: str) -> None:
+        """Check the key of the address. InvalidPassword, TooManyAttempts, QueueUnavailable."""
+        await self._check(key)
+
     async def offer(self, password: str) -> None:
         """Offer the password of the request's header.
 
@@ -49,7 +62,8 @@ class CameraForm:
         """
         self._offered = password
         # A slot with a password of its own refuses the general one, which the header may have for another slot.
-        if self._slot.ingest_password is None and self._auth.was_right(password, self._slot.id):
+        general = self._slot.ingest_password is None
+        if self._auth.is_key(password) or (general and self._auth.was_right(password, self._slot.id)):
             await self._check_offered()
 
     async def field(self, name: str, text: str) -> None:
@@ -57,8 +71,8 @@ class CameraForm:
         if kept == PASSWORD_FIELD:
             if not self._upload.authenticated:
                 await self._check_password(text)
-        elif kept is not None and (kept == name or kept not in self.metadata):
-            self.metadata[kept] = text
+        elif kept is not None and (kept == name or kept not in self._fields):
+            self._fields[kept] = text
 
     async def file(self, data: AsyncIterator[bytes], filename: str | None) -> Photo:
         await self._check_offered()
@@ -96,7 +110,7 @@ class CameraForm:
 
     async def _check(self, password: str) -> None:
         with self._upload.verification():
-            await self._available(
+            self.booth = await self._available(
                 lambda: self._auth.check_ingest_password(password, slot=self._slot, address=self._upload.address)
             )
         await self._upload.authenticate()

@@ -12,12 +12,12 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
-from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import InvalidRequest, PhotoChangerError, ShuttingDown, UploadInterrupted
 from ....core.domain.ingest_request import PASSWORD_FIELD
 from ....core.domain.job import Job
+from ....core.domain.slots.slot import Slot
 from ....core.domain.trace_context import IngestOutcome, ingest_outcome
 from ....core.ports.clock import Clock
 from ....core.ports.job_queue import JobQueue
@@ -30,6 +30,7 @@ from ....core.services.jobs.resends import LiveRequests
 from ....core.services.media.removal import remove_unused
 from ....core.services.media.upload_budget import UploadBudget
 from ....core.services.settings.service import SettingsService
+from ....core.services.slots.styles import SlotStyles
 from ....core.services.support.availability import UntilAvailable
 from ... import logging_setup as logs
 from ...config import Settings
@@ -43,6 +44,7 @@ from ..protocol.links import UrlBuilder
 from ..protocol.multipart import announced_bytes, observer_of, read_form
 from ..protocol.problems import STATUS
 from ..shutdown import Shutdown
+from .address import key_of
 from .camera_form import CameraForm
 from .credentials import offered_password
 from .early_body import EarlyBody
@@ -56,12 +58,12 @@ _UPLOAD_SLACK = timedelta(seconds=0.5)
 _WITHOUT_PICTURE = (IngestOutcome.REFUSED, IngestOutcome.UNAVAILABLE, IngestOutcome.GONE)
 
 
-@post("/ingest/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
+@post(["/ingest/{slot_id:str}", "/ingest/by/{style:str}"], opt={"access": PublicAccess.PUBLIC})
 @inject
 async def ingest(
     request: Request[Any, Any, Any],
-    slot_id: FromPath[str],
     auth: FromDishka[AuthService],
+    styles: FromDishka[SlotStyles],
     jobs: FromDishka[JobService],
     queue: FromDishka[JobQueue],
     results: FromDishka[ResultIndex],
@@ -82,7 +84,7 @@ async def ingest(
         received_at = clock.now() - age_of(request.scope)
         # One limit for everything that this request waits for: the database, its own upload, its place in the queue.
         available = UntilAvailable(clock, received_at + settings.sync_window)
-        slot = await body.during(available(lambda: jobs.admit(slot_id)))
+        slot = await body.during(available(lambda: _admit(request, jobs, styles)))
         logs.slot_id.set(slot.id)
         await body.during(available(lambda: auth.expect(slot)))
         max_bytes = (await body.during(available(settings.last_known))).max_upload_bytes
@@ -90,7 +92,10 @@ async def ingest(
             form = CameraForm(
                 slot, upload=upload, jobs=jobs, store=store, auth=auth, available=available, idempotency_key=key
             )
-            if (offered := offered_password(request.headers.get("authorization", ""))) is not None:
+            if (address_key := key_of(request.scope)) is not None:
+                observer_of(request).field(PASSWORD_FIELD, "")
+                await form.require(address_key)
+            elif (offered := offered_password(request.headers.get("authorization", ""))) is not None:
                 observer_of(request).field(PASSWORD_FIELD, "")
                 await form.offer(offered)
             async with _within_window(clock, available.until):
@@ -121,6 +126,12 @@ async def ingest(
         if not job.state.finalized or (preference.applied and job.may_get_late_picture(clock.now())):
             return accepted_response(job, links, applied=preference.applied)
         return await final_response(job, links, store, results, clock)
+
+
+async def _admit(request: Request[Any, Any, Any], jobs: JobService, styles: SlotStyles) -> Slot:
+    """The slot of the address, by its id or its name. SlotNotFound, SlotDisabled, QueueUnavailable."""
+    named = request.path_params
+    return await jobs.admit(named["slot_id"] if "slot_id" in named else await styles.slot_id(named["style"]))
 
 
 def _is_gone(request: Request[Any, Any, Any]) -> Callable[[], bool]:

@@ -36,8 +36,7 @@ from ... import logging_setup as logs
 from ..auth.access import address_of
 from ..protocol.multipart import OBSERVER
 from ..protocol.problems import PROBLEM
-
-_PREFIX = "/ingest/"
+from .address import PREFIX, STYLE_PREFIX
 
 
 class RequestRecorder:
@@ -53,8 +52,8 @@ class RequestRecorder:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        slot_id = _slot_id(scope)
-        if slot_id is None:
+        address = _address(scope)
+        if address is None:
             await self._app(scope, receive, send)
             return
         form = _FormRecord()
@@ -63,6 +62,9 @@ class RequestRecorder:
         scope.setdefault("state", {})[OBSERVER] = form
 
         def record() -> None:
+            slot_id = _slot_id(address)
+            if slot_id is None:
+                return
             request: Request[Any, Any, Any] = Request(scope)
             self._last_requests.note(
                 IngestRequest(
@@ -109,12 +111,19 @@ class RequestRecorder:
         )
 
 
-def _slot_id(scope: Any) -> str | None:
-    """The slot of a request to an ingest address; None for other requests, and for a browser's preflight."""
+def _address(scope: Any) -> str | None:
+    """The path of a request to an ingest address; None for other requests, and for a browser's preflight."""
     if scope["type"] != ScopeType.HTTP or scope["method"] == "OPTIONS":
         return None
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path.removeprefix(_PREFIX).rstrip("/") if path.startswith(_PREFIX) else None
+    return path if path.startswith(PREFIX) else None
+
+
+def _slot_id(address: str) -> str | None:
+    """The slot of an address; None where its style is the name of no slot."""
+    if address.startswith(STYLE_PREFIX):
+        return logs.slot_id.get() or None
+    return address.removeprefix(PREFIX).rstrip("/")
 
 
 class _FormRecord:

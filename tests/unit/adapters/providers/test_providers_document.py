@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from photochanger.adapters.providers.comfyui.provider import _INFO as COMFYUI
 from photochanger.adapters.providers.gemini.provider import _INFO as GEMINI
 from photochanger.adapters.providers.local.provider import _INFO as LOCAL
 from photochanger.adapters.providers.openai.provider import _INFO as OPENAI
@@ -14,7 +15,8 @@ from photochanger.adapters.providers.turbotext.provider import _INFO as TURBOTEX
 from photochanger.core.ports.provider import OperationInfo
 
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "providers.md").read_text()
-OPERATIONS = [(info.id, operation) for info in (LOCAL, GEMINI, OPENAI, TURBOTEXT) for operation in info.operations]
+INFOS = (LOCAL, COMFYUI, GEMINI, OPENAI, TURBOTEXT)
+OPERATIONS = [(info.id, operation) for info in INFOS for operation in info.operations]
 NOT_SETTINGS = {"prompt", "frame", "style", "face", "reference", "background"}
 """Also names of template roles."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import photochanger
 import pytest
+from photochanger.adapters.providers.comfyui import provider as comfyui
 from photochanger.adapters.providers.gemini import provider as gemini
 from photochanger.adapters.providers.local import provider as local
 from photochanger.adapters.providers.openai import provider as openai
@@ -16,7 +17,7 @@ from photochanger.adapters.providers.turbotext import provider as turbotext
 from photochanger.core.ports.provider import ProviderInfo
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-NAMES = {"OpenAI", "Google Gemini", "Turbotext"}
+NAMES = {"ComfyUI", "OpenAI", "Google Gemini", "Turbotext"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
@@ -39,7 +40,7 @@ def choices(rule: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", [gemini, local, openai, turbotext], ids=lambda module: module.__name__.split(".")[-1]
+    "module", [comfyui, gemini, local, openai, turbotext], ids=lambda module: module.__name__.split(".")[-1]
 )
 def test_the_page_says_every_text_of_a_shipped_provider_in_russian(module: Any) -> None:
     source = WORDS.read_text("utf-8")

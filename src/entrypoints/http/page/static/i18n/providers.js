@@ -117,6 +117,26 @@ const RUSSIAN = {
   User: "Пользователь",
   "The number that the service files the work under.": "Номер, под которым сервис ведёт работу.",
   "Strengthens the effect. May hold {field}, filled in from the request.": "Усиливает эффект. Может содержать {field} — подставляется из запроса.",
+  "Run a workflow": "Выполнить схему",
+  Workflow: "Схема",
+  "The workflow in API format: the file that Export (API) in ComfyUI's menu saves. Give the nodes that PhotoChanger fills in one of these titles: pc:photo, pc:prompt, pc:negative, pc:seed, pc:output, pc:template:style (also background, frame, face). What has only one choice needs no title.":
+    "Схема в формате API: файл, который сохраняет пункт меню ComfyUI «Export (API)». Узлам, которые заполняет PhotoChanger, дайте заголовки: pc:photo, pc:prompt, pc:negative, pc:seed, pc:output, pc:template:style (а также background, frame, face). Если подходит только один узел, заголовок не нужен.",
+  "The text of the nodes marked pc:prompt. May hold {field}, filled in from the request. Empty: the workflow's own text.":
+    "Текст узлов с пометкой pc:prompt. Может содержать {field} — подставляется из запроса. Если пусто, остаётся текст из схемы.",
+  "The text of the nodes marked pc:negative. Empty: the workflow's own text.": "Текст узлов с пометкой pc:negative. Если пусто, остаётся текст из схемы.",
+  "Nodes by number": "Узлы по номерам",
+  "Instead of titles: which node is what, with its input where that is not clear, such as photo=10, prompt=6.text, seed=3, output=9, template:style=12.":
+    "Вместо заголовков: какой узел для чего, при необходимости с именем входа. Например: photo=10, prompt=6.text, seed=3, output=9, template:style=12.",
+  "Way of the key": "Способ передачи ключа",
+  "How the provider's key, where one is set, is sent to a proxy in front of ComfyUI. bearer: as a token; basic: as user:password; header: in the header named below.":
+    "Как ключ провайдера, если он задан, передаётся прокси перед ComfyUI: как токен; как пользователь:пароль; в заголовке, указанном ниже.",
+  basic: "пользователь:пароль",
+  bearer: "токен",
+  header: "заголовок",
+  "Header of the key": "Заголовок для ключа",
+  "Carries the provider's key where its way is header.": "Содержит ключ провайдера, если он передаётся в заголовке.",
+  "Own cost": "Своя стоимость",
+  "What one picture costs you, in US dollars: it counts in statistics and budgets.": "Во что вам обходится один снимок, в долларах США: учитывается в статистике и бюджетах.",
   "Change of faces": "Замена лиц",
   "Whose face goes where": "Чьё лицо куда",
   "guest_onto_template: the guest's face goes onto the person of the template `face`, the template is the picture that comes out. template_onto_guest: the face of the template goes onto the guest, the photo is the picture that comes out.":

@@ -7,6 +7,7 @@ import { Icon } from "../../parts/icon.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
 import { Cameras } from "./cameras.js";
+import { IngestKeys } from "./ingest_keys.js";
 import { NewPassword } from "./new_password.js";
 import { Providers } from "./providers.js";
 
@@ -27,6 +28,7 @@ export function Secrets({ settings, again }) {
         </div>
         ${set && me.get().permissions.includes("slots:read") && html`<details class="values"><summary>${t("whichCameras")}</summary><${Cameras} changedAt=${set.changed_at} /></details>`}
       </section>
+      <${IngestKeys} />
       <${Providers} settings=${settings} again=${again} />
       ${changes && html`<${NewPassword} onDone=${again} onClose=${() => setChanges(false)} />`}
     </div>

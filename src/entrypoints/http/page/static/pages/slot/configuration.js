@@ -15,6 +15,7 @@ import { SchemaForm } from "./schema_form.js";
 import { TemplatePickers } from "./templates.js";
 
 const t = translator(words);
+const LONGEST_VALUE = 1000;
 const BRANDING = "local";
 const MEGABYTE = 1024 * 1024;
 
@@ -126,9 +127,11 @@ export function described(name, value, providers) {
   return [String(value)];
 }
 
+const short = (text) => (text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text);
+
 function entryText(entry, providers) {
   const { provider, operation } = findOperation(providers, entry);
   const rules = operation?.settings_schema.properties ?? {};
-  const settings = Object.entries(entry.settings ?? {}).map(([name, value]) => `${providerText(rules[name]?.title ?? name)}: ${typeof value === "number" ? number(value) : providerText(String(value))}`);
+  const settings = Object.entries(entry.settings ?? {}).map(([name, value]) => `${providerText(rules[name]?.title ?? name)}: ${typeof value === "number" ? number(value) : short(providerText(String(value)))}`);
   return [`${providerText(provider?.title ?? entry.provider_id)} · ${providerText(operation?.title ?? entry.operation_id)}`, ...settings].join("; ");
 }

@@ -5,6 +5,7 @@ import { translator } from "../../lib/language.js";
 import { Field } from "../../parts/field.js";
 import { providerText, settingLabel } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
+import { FileText } from "./file_text.js";
 import { PromptTools } from "./prompts.js";
 
 const t = translator(words);
@@ -77,6 +78,7 @@ function control({ attributes, rule, shown, label, wide, onChange }) {
   if (isNumber(rule)) return Amount({ attributes, rule, shown, label, onChange });
   if (rule.pattern === COLOUR) return Colour({ attributes, shown, label, onChange });
   const onInput = (event) => onChange(event.target.value === "" && rule.default === undefined ? undefined : event.target.value);
+  if (rule.contentMediaType) return html`<${FileText} attributes=${attributes} label=${label} mime=${rule.contentMediaType} most=${rule.maxLength} text=${shown ?? ""} onText=${(text) => onChange(text === "" ? undefined : text)} />`;
   if (wide) return html`<textarea ...${attributes} rows="5" maxlength=${rule.maxLength} value=${shown ?? ""} onInput=${onInput}></textarea>`;
   const list = rule.examples?.length ? `${attributes.id}-list` : undefined;
   return html`

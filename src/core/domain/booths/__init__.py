@@ -1,0 +1,1 @@
+"""Booths: the devices that send photos, known by their ingest keys."""
