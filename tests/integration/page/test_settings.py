@@ -184,10 +184,10 @@ async def key_is_set_and_forgotten(tab: Browsing) -> None:
     assert "sk-secret-4711" not in await page.content()
     assert await tab.violations() == []
     await tab.photograph("settings_secrets")
-    await painter.get_by_role("button", name="Forget the key").click()
-    dialog = page.get_by_role("dialog", name="Forget the key?")
+    await painter.get_by_role("button", name="Remove the key").click()
+    dialog = page.get_by_role("dialog", name="Remove the key?")
     assert await tab.violations() == []
-    await dialog.get_by_role("button", name="Forget the key").click()
+    await dialog.get_by_role("button", name="Remove the key").click()
     await expect(painter.get_by_text("No key")).to_be_visible()
 
 

@@ -210,7 +210,7 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await page.get_by_role("tab", name="Try it").click()
     await expect(page.get_by_text("including unsaved changes")).to_be_visible()
     await page.get_by_label("Choose a photo").set_input_files(portrait)
-    outcome = page.get_by_role("region", name="Outcome")
+    outcome = page.get_by_role("region", name="Result")
     await expect(outcome.get_by_text("Done", exact=True)).to_be_visible()
     await expect(outcome.get_by_text("× 900")).to_be_visible()
     await expect(outcome.get_by_role("listitem")).to_contain_text("On this machine · Artistic look")
@@ -256,7 +256,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await expect(page.get_by_text("No pictures yet.")).to_be_visible()
     await page.get_by_role("tab", name="Connect").click()
     await expect(page.get_by_text("No request in the last 24 hours.")).to_be_visible()
-    await page.get_by_role("tab", name="Results").click()
+    await page.get_by_role("tab", name="Pictures").click()
     await admin.change_slot("slot-003", route=[FRAME])
     for photo in demo_photos(tmp_path)[:3]:
         assert (await service.ingest("slot-003", photo=photo.path.read_bytes())).status_code == 200
@@ -299,7 +299,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await page.get_by_role("button", name="DSLR Remote Pro").click()
     last = page.get_by_role("region", name="Last request")
     await service.ingest("slot-003", password="not the one")
-    await expect(last.get_by_text("The ingest password is wrong.")).to_be_visible()
+    await expect(last.get_by_text("The camera password is wrong.")).to_be_visible()
     misnamed = part("guest", "<b>Zoë</b>") + part("password", PASSWORD) + part("photo", photos.jpeg(), filename="1.jpg")
     await service.post_form("slot-003", misnamed + END)
     await expect(last.get_by_text("The photo is in the field photo. Name the field fileToUpload")).to_be_visible()
@@ -324,7 +324,7 @@ async def test_a_reader_is_offered_nothing_else(service: Service, admin: Adminis
         await expect(page.get_by_label("Caption")).to_be_disabled()
         await expect(step(page, 2).get_by_label("Strength", exact=True)).to_have_value("40")
         await expect(page.get_by_role("switch")).to_be_disabled()
-        await expect(page.get_by_role("tab", name="Results")).to_be_visible()
+        await expect(page.get_by_role("tab", name="Pictures")).to_be_visible()
         await expect(page.get_by_role("tab", name="Try it")).to_have_count(0)
         assert await tab.violations() == []
 

@@ -16,7 +16,7 @@ export default {
     key_missing: "У {provider} нет ключа.",
     key_unreadable: "Сохранённый ключ {provider} не удаётся расшифровать. Задайте его заново.",
     operation_unknown: "У провайдера {provider} нет операции {operation}.",
-    photos_failed: "Остались без снимка: {count} из последних {total} фото.",
+    photos_failed: "Без готового фото: {count} из последних {total}.",
     photos_with_fallback: "Получили запасной ответ: {count} из последних {total} фото.",
     provider_failing: "Сбои у {provider}: из последних запросов ({total}) удались {count}.",
     provider_unknown: "Провайдер {provider} не установлен.",

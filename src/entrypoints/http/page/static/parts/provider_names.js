@@ -3,7 +3,7 @@ import { me } from "../lib/api.js";
 import { useEffect, useState } from "../lib/html.js";
 import { findOperation, readProviders } from "../lib/providers.js";
 import { store, useStore } from "../lib/store.js";
-import { providerText } from "../i18n/providers.js";
+import { providerText, settingLabel } from "../i18n/providers.js";
 
 const known = store([]);
 let reading = null;
@@ -18,7 +18,7 @@ async function readOnce() {
   }
 }
 
-/** `{provider(id), operation(providerId, operationId), both(providerId, operationId)}`, each a name. */
+/** `{provider(id), operation(providerId, operationId), setting(providerId, operationId, name), both(providerId, operationId)}`, each a name. */
 export function useProviderNames() {
   const providers = useStore(known);
   const may = me.get().permissions.includes("slots:read");
@@ -33,5 +33,9 @@ export function namesOf(providers) {
   const find = (provider_id, operation_id) => findOperation(providers, { provider_id, operation_id });
   const provider = (id) => providerText(find(id).provider?.title ?? id);
   const operation = (id, operationId) => providerText(find(id, operationId).operation?.title ?? operationId);
-  return { provider, operation, both: (id, operationId) => `${provider(id)} · ${operation(id, operationId)}` };
+  const setting = (id, operationId, name) => {
+    const title = find(id, operationId).operation?.settings_schema.properties?.[name]?.title;
+    return title ? providerText(title) : settingLabel(name);
+  };
+  return { provider, operation, setting, both: (id, operationId) => `${provider(id)} · ${operation(id, operationId)}` };
 }

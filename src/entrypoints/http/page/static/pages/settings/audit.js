@@ -11,7 +11,7 @@ import { Icon } from "../../parts/icon.js";
 import { useProviderNames } from "../../parts/provider_names.js";
 import { Empty, Loading, ErrorNotice } from "../../parts/states.js";
 import common from "../../i18n/common.js";
-import { settingLabel } from "../../i18n/providers.js";
+import { providerText, settingLabel } from "../../i18n/providers.js";
 import words from "../../i18n/settings_audit.js";
 import { actorName } from "./actors.js";
 
@@ -109,6 +109,7 @@ function Value({ value }) {
   const names = useProviderNames();
   if (value === null || value === undefined) return html`<span class="soft">${t("unset")}</span>`;
   const lines = linesOf(value, names);
+  if (lines.length === 1 && lines[0].length <= LONG) return lines[0];
   if (lines.join("").length <= LONG) return lines.map((line) => html`<span key=${line} class="line">${line}</span>`);
   return html`<details><summary>${t("all")}</summary>${lines.map((line) => html`<span key=${line} class="line">${line}</span>`)}</details>`;
 }
@@ -125,11 +126,14 @@ function wordsOf(value, names) {
   if (value === null || value === undefined) return t("unset");
   if (value === true || value === false) return c(value ? "yes" : "no");
   if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return dateTimeExact(value);
-  if (typeof value !== "object") return t.of("value", value);
+  if (typeof value !== "object") return t.has(`value_${value}`) ? t.of("value", value) : providerText(String(value));
   if (Array.isArray(value)) return linesOf(value, names).join("; ");
   const { provider_id: provider, operation_id: operation, ...others } = value;
   const head = provider ? names.both(provider, operation) : operation ? names.operation("local", operation) : null;
   const { settings, ...facts } = others;
-  const rest = Object.entries({ ...facts, ...settings }).map(([name, one]) => `${fieldName(name)}: ${wordsOf(one, names)}`);
+  const rest = [
+    ...Object.entries(facts).map(([name, one]) => `${fieldName(name)}: ${wordsOf(one, names)}`),
+    ...Object.entries(settings ?? {}).map(([name, one]) => `${names.setting(provider, operation, name)}: ${wordsOf(one, names)}`),
+  ];
   return [head, ...rest].filter(Boolean).join("; ") || t("nothingThere");
 }
