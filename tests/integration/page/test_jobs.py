@@ -231,3 +231,25 @@ async def test_jobs_on_a_russian_phone_that_may_only_look(
         assert not await tab.scrolls_sideways()
     gate.opened.set()
     await waiting
+
+
+async def test_a_list_that_is_watched_stays_bounded(tab: Browsing, service: Service, admin: Administrator) -> None:
+    page = tab.page
+    rows = page.locator("tbody tr")
+    for _ in range(100):
+        assert (await service.ingest("slot-001")).status_code == 200
+    await entered(tab, "/#/jobs")
+    await expect(rows).to_have_count(30)
+    for count in (60, 90, 100):
+        await page.get_by_role("button", name="Show more").click()
+        await expect(rows).to_have_count(count)
+    await page.evaluate("() => scrollTo(0, 0)")
+    for _ in range(30):
+        assert (await service.ingest("slot-001")).status_code == 200
+    await expect(rows).not_to_have_count(100)
+    await page.wait_for_function("() => document.querySelectorAll('tbody tr').length <= 120")
+    # Older ones are there on demand.
+    await page.get_by_role("button", name="Show more").click()
+    await expect(page.get_by_text("60 jobs shown")).to_be_visible()
+    await page.get_by_label("Result").select_option("Only the fallback answer")
+    await expect(page.get_by_text("No job matches these filters.")).to_be_visible()

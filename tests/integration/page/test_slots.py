@@ -10,7 +10,7 @@ from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from playwright.async_api import Browser, expect
 
 from tests.support.administration import Administrator
-from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
 from tests.support.evening import refused
 from tests.support.http_server import Service
 
@@ -86,7 +86,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
 ) -> None:
     await an_evening(service, admin, tmp_path / "demo")
     await service.ingest("slot-003", profile="wedding", password="not the one")
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, size=PHONE, locale="ru-RU", color_scheme="dark") as tab:
         page = tab.page
         await tab.open()

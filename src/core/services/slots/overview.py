@@ -9,7 +9,7 @@ from datetime import datetime, time
 import msgspec
 
 from ...domain.job import Job
-from ...domain.routing.provider_usage import Breaker, ProviderHealth
+from ...domain.routing.provider_usage import Breaker, ProviderHealth, ProviderState
 from ...domain.slots.slot import RouteEntry, Slot
 from ...domain.slots.slot_health import (
     LATELY,
@@ -112,8 +112,11 @@ class Overview:
             params = {"provider": entry.provider_id, "operation": entry.operation_id}
             return SlotIssue(SlotIssueCode.OPERATION_UNKNOWN if known else SlotIssueCode.PROVIDER_UNKNOWN, params)
         standing = standings.get(entry.provider_id)
-        if standing is not None and standing.breaker is Breaker.OPEN:
+        if standing is not None and standing.breaker is not Breaker.CLOSED:  # half-open: nothing has succeeded yet
             return SlotIssue(SlotIssueCode.CIRCUIT_OPEN, {"provider": entry.provider_id})
+        if standing is not None and standing.state is ProviderState.FAILING:
+            counts = {"count": standing.last_pictures, "total": standing.last_calls}
+            return SlotIssue(SlotIssueCode.PROVIDER_FAILING, {"provider": entry.provider_id, **counts})
         return keyless.get(entry.provider_id)
 
     async def _keyless(self, used: set[str]) -> dict[str, SlotIssue]:

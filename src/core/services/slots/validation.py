@@ -40,7 +40,7 @@ EARLIEST_GALLERY = datetime(2000, 1, 1, tzinfo=UTC)
 """Past dates stay stored; a date in year 1 can be stored in some time zones and read back in none."""
 
 READ_ONLY = frozenset(
-    {"id", "etag", "ingest_url", "ingest_password_set", "recent_results", "updated_at", "stats_reset_at"}
+    {"id", "etag", "ingest_url", "gallery_url", "ingest_password_set", "recent_results", "updated_at", "stats_reset_at"}
 )
 """Read-only fields of a slot on the wire; a client may send them back, without effect."""
 

@@ -20,7 +20,7 @@ from ....core.domain.deadlines import remaining
 from ....core.domain.errors import JobNotFound, invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import FailureReason, Job, JobSource, JobState, LogEntry
-from ....core.domain.pagination import JobFilter, JobOrder
+from ....core.domain.pagination import JobFilter, JobOrder, JobResult
 from ....core.ports.clock import Clock
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
@@ -99,6 +99,7 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     slot_id: str | None = None
     failure_reason: FailureReason | None = None
     source: JobSource | None = None
+    result: JobResult | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
     sort: JobOrder = JobOrder.NEWEST
@@ -250,6 +251,7 @@ def _filter(query: JobQuery) -> JobFilter:
         slot_id=query.slot_id,
         failure_reason=query.failure_reason,
         source=query.source,
+        result=query.result,
         created_from=query.created_from,
         created_to=query.created_to,
     )

@@ -5,6 +5,8 @@ import { translator } from "../lib/language.js";
 import { useLoad } from "../lib/load.js";
 import { route, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
+import { useTitle } from "../lib/title.js";
+import { Boundary } from "../parts/boundary.js";
 import { Loading, ErrorNotice } from "../parts/states.js";
 import { UnsavedGuard } from "../parts/unsaved.js";
 import words from "../i18n/settings.js";
@@ -35,6 +37,7 @@ export default function Settings() {
   const who = useStore(me);
   const offered = Object.keys(TABS).filter((name) => !TABS[name].permission || who.permissions.includes(TABS[name].permission));
   const tab = offered.includes(query.tab) ? query.tab : offered[0];
+  useTitle(t(`tab_${tab}`), t("title"));
   // Kept here, so that input survives a change of tabs.
   const [drafts, setDrafts] = useState({ service: {}, costs: {} });
   const loaded = useLoad(async (signal) => get("/api/settings", { signal }));
@@ -54,11 +57,13 @@ export default function Settings() {
       `)}
     </nav>
     ${needsSettings && loaded.problem && html`<${ErrorNotice} problem=${loaded.problem} again=${loaded.again} />`}
-    ${!needsSettings
-      ? html`<${Part} key=${tab} />`
-      : loaded.data === null
-        ? !loaded.problem && html`<${Loading} />`
-        : html`<${Part} key=${tab} settings=${loaded.data} again=${loaded.again} ...${{ draft, setDraft }} />`}
+    <${Boundary} key=${tab}>
+      ${!needsSettings
+        ? html`<${Part} />`
+        : loaded.data === null
+          ? !loaded.problem && html`<${Loading} />`
+          : html`<${Part} settings=${loaded.data} again=${loaded.again} ...${{ draft, setDraft }} />`}
+    <//>
     <${UnsavedGuard} changed=${Object.keys(drafts).some(isChanged)} />
   `;
 }

@@ -16,14 +16,14 @@ const Fact = ({ name, children }) => (children === null || children === "" ? nul
 const moment = (value) => (value === null ? null : html`<time datetime=${value}>${dateTimeExact(value)}</time>`);
 
 export function Facts({ job, slotName }) {
-  const failed = job.failure_reason && jobs(`reason_${job.failure_reason}`);
+  const failed = job.failure_reason && jobs.of("reason", job.failure_reason);
   const cause = job.error_code && failureText(job.error_code, job.error_detail);
   return html`
     <section class="card" aria-label=${t("facts")}>
       <h2>${t("facts")}</h2>
       <dl class="facts job-facts">
         <${Fact} name=${t("slot")}>${slotName ? html`<a href=${to("slots", job.slot_id)}>${slotName}</a>` : job.slot_id}<//>
-        <${Fact} name=${t("source")}>${jobs(`source_${job.source}`)}<//>
+        <${Fact} name=${t("source")}>${jobs.of("source", job.source)}<//>
         <${Fact} name=${t("problem")}>${(failed ?? cause) && html`${[failed, cause].filter(Boolean).join(": ")}${job.error_detail && job.error_detail !== cause && html` <span class="soft" lang="en">${job.error_detail}</span>`}`}<//>
         <${Fact} name=${t("madeBy")}>${job.provider_id && `${job.provider_id} · ${job.operation_id}`}<//>
         <${Fact} name=${t("model")}>${job.model}<//>

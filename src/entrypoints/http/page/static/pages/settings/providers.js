@@ -69,7 +69,7 @@ function Provider({ one, limited, open, checkFirst, reload }) {
     <li class="provider">
       <div class="provider-key">
         <h3>${one.title}</h3>
-        <${Pill} tone=${KEY_TONES[key.state]}>${t(`key_${key.state}`)}<//>
+        <${Pill} tone=${KEY_TONES[key.state] ?? "mute"}>${t.of("key", key.state)}<//>
         ${key.changed_at && html`<p class="soft">${t("changed", { when: dateTime(key.changed_at), who: actorName(key.changed_by) })}</p>`}
         ${takesKey && key.variable && html`<p class="soft">${t(key.state === "environment" ? "fromVariable" : "orVariable")} <code>${key.variable}</code></p>`}
         <${Check} one=${one} may=${open !== null} first=${checkFirst} onChecked=${reload} />

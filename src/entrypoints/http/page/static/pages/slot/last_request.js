@@ -40,7 +40,7 @@ function Seen({ seen }) {
     <dl class="facts">
       <dt>${t("from")}</dt><dd><code>${seen.address}</code></dd>
       <dt>${t("request")}</dt><dd><code>${seen.method}</code>${seen.content_type && html`, <code>${seen.content_type}</code>`}</dd>
-      <dt>${t("password")}</dt><dd>${t(`password_${seen.password ?? "unknown"}`)}</dd>
+      <dt>${t("password")}</dt><dd>${t.of("password", seen.password ?? "unknown")}</dd>
       <dt>${t("photo")}</dt><dd>${seen.file ? html`<code>${seen.file.field}</code>: ${seen.file.filename ?? t("noName")}, ${seen.file.size_bytes === 0 && !seen.complete ? t("notRead") : `${bytes(seen.file.size_bytes)}, ${seen.file.sniffed_type ?? t("noPicture")}`}` : t("noPhoto")}</dd>
       ${!seen.complete && html`<dt>${t("end")}</dt><dd>${t("incomplete")}</dd>`}
       ${seen.job_id && html`<dt>${t("job")}</dt><dd><a href=${to("jobs", seen.job_id)}>${seen.job_id}</a></dd>`}
