@@ -27,6 +27,10 @@ STATEMENT_TIMEOUT_SECONDS = 8
 HOT_STATEMENT_TIMEOUT_SECONDS = 5
 """The same for the statements that every photo needs, which are repeated while its window lasts."""
 
+IDLE_TRANSACTION_SECONDS = 5
+"""How long the server keeps a transaction, and its locks, without a statement. The host that began it may have gone
+without an end of the connection, which the server would notice after hours."""
+
 _REPLY_MARGIN_SECONDS = 1.0
 """How much longer than the server's limit this side waits: only a connection that is silent is closed."""
 
@@ -102,7 +106,10 @@ def _arguments(statement_timeout: int) -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": f"photochanger {os.getpid()}",
-        "options": f"-c statement_timeout={statement_timeout * 1000} -c timezone=UTC",
+        "options": (
+            f"-c statement_timeout={statement_timeout * 1000} "
+            f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS * 1000} -c timezone=UTC"
+        ),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
