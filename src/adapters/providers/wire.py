@@ -50,6 +50,8 @@ MAX_REMARK_CHARS = 160
 JsonAnswer = Answer[PictureJson]
 
 _KEY_LIKE = re.compile(r"\b(?:sk-|AIza|AQ\.|ya29\.|eyJ)[A-Za-z0-9_.*-]+")
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LETTERS = re.compile(r"[a-z]+")
 _STEP = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|h|m|s)", re.ASCII)
 _MAX_DURATION_CHARS = 64
 _STEP_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -191,11 +193,8 @@ def duration(text: str) -> timedelta | None:
 
 def refused_setting(words: str, settings: Collection[str]) -> str | None:
     """Return the setting of these that an error names, in any spelling (`image_size`, `imageSize`); None if none."""
-    return next((name for name in sorted(settings) if re.search(_any_spelling(name), words, re.IGNORECASE)), None)
-
-
-def _any_spelling(name: str) -> str:
-    return rf"(?<![a-z]){'[_ ]?'.join(map(re.escape, name.split('_')))}(?![a-z])"
+    spelled = "_".join(_LETTERS.findall(_CAMEL_CASE.sub("_", cut(words)).lower()))
+    return next((name for name in sorted(settings) if f"_{name}_" in f"_{spelled}_"), None)
 
 
 async def diagnosed(

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -181,6 +182,30 @@ def test_a_package_takes_its_own_variables(tmp_path: Path, site: Path, postgres_
         without.stderr
         == "photochanger: PHOTOCHANGER_SEPIA_BOOTH_BASE_URL: is not a setting; check its spelling or unset it\n"
     )
+
+
+def test_a_check_is_printed_and_kept(tmp_path: Path, postgres_url: str) -> None:
+    options: dict[str, Any] = {"home": tmp_path, "database_url": postgres_url, "gemini_api_key": KEY}
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        done = run("providers", "check", "gemini", gemini_base_url=address, **options)
+    assert done.returncode == 1
+    assert "The host cannot be reached" in done.stdout
+    (check,) = [one["check"] for one in listed(**options)["providers"] if one["id"] == "gemini"]
+    assert not check["works"]
+    assert check["models"] == ["gemini-nano-banana-2.1"]
+    assert [finding["code"] for finding in check["findings"]] == ["unreachable"]
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_a_wrong_file_of_models_refuses_the_start_in_one_line(tmp_path: Path, postgres_url: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "openai.json").write_text('{"default_model": "gpt-image-77"}')
+    done = run("providers", home=tmp_path, database_url=postgres_url, models_dir=str(tmp_path / "models"))
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert "PHOTOCHANGER_MODELS_DIR: openai.json: default_model: there is no model 'gpt-image-77'" in line
 
 
 def test_a_key_is_set_from_standard_input_sealed_and_forgotten(tmp_path: Path, postgres_url: str) -> None:
