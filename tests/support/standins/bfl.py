@@ -19,7 +19,7 @@ from tests.support import photos
 
 from .checks import picture_fault
 from .picture_origin import PictureOrigin
-from .server import Answer, Exchange, Received, StandInServer, doubled_credentials, json_answer
+from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "bfl_StandIn-7c1e9a40"
 PICTURE = photos.jpeg(96, 64)
@@ -177,8 +177,8 @@ class BflStandIn(StandInServer):
         cost = round(first + further * (output_mp - 1 + input_mp), 2)
         work_id = f"task-{len(self.works)}"
         self.works[work_id] = Work(model=model, fields=fields, pictures=pictures, cost=cost)
-        told = {"cost": cost, "input_mp": input_mp, "output_mp": output_mp} if self.tells_cost else {}
-        return json_answer({"id": work_id, "polling_url": self.polling_url(work_id), **told})
+        billed = {"cost": cost, "input_mp": input_mp, "output_mp": output_mp} if self.tells_cost else {}
+        return json_answer({"id": work_id, "polling_url": self.polling_url(work_id), **billed})
 
     def polling_url(self, work_id: str) -> str:
         """Where the state of work is asked for; changed in any way it is refused."""
@@ -216,12 +216,6 @@ def limited_in_flight(*, header: str | None = None, seconds: float | None = 5) -
     if seconds is not None:
         body["retry_after"] = seconds
     return json_answer(body, status=429, headers=headers if header is None else {**headers, "Retry-After": header})
-
-
-async def accepted_without_cost(exchange: Exchange) -> None:
-    """The work is queued, and its cost is not told. For the call `submit`."""
-    answer = msgspec.json.decode(exchange.good().body)
-    await exchange.send(json_answer({"id": answer["id"], "polling_url": answer["polling_url"]}))
 
 
 def _unprocessable(field: str, said: str) -> Answer:

@@ -130,7 +130,7 @@ async def test_a_slow_answer_is_waited_for(asked: Asked) -> None:
     assert (await asked.edit()).data
 
 
-@pytest.mark.parametrize("head", [b'{"x": "', b'{"x": ', b"{}"], ids=["one string", "no JSON", "after JSON"])
+@pytest.mark.parametrize("head", [b'{"x": ', b"{}"], ids=["no JSON", "after JSON"])
 async def test_a_gigantic_body_is_given_up_before_it_has_come(asked: Asked, head: bytes) -> None:
     asked.service.script(flood(150 * MEBIBYTE, head=head), call=asked.call)
     assert isinstance(await asked.error(), Retryable)
