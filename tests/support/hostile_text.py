@@ -59,6 +59,7 @@ NOT_FOR_TEXT = {
     "adapters.providers.replicate.requests.upload": "names files by itself",
     **{f"adapters.providers.{name}.answers._remarks": "called through the answers" for name in ("gemini", "openai")},
     "adapters.providers.gemini.answers._cost": "called through the answers",
+    "adapters.providers.comfyui.service._read": "takes a type; called through the answers",
     "adapters.providers.catalogue._converted": "reads the operator's file",
     "adapters.providers.wire.parsed": "takes a type; called through the answers of each provider",
     "adapters.providers.http.provider._outgoing": "sends an operator's settings",
