@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import ClassVar, Protocol
 
 import pytest
@@ -12,7 +13,7 @@ from ..core.domain.slots.slot import RouteEntry
 from ..core.ports.provider import Down, Provider, ProviderError, ProviderResult, Rejected, Retryable
 from ..core.services.support.concurrency import TaskSet, cancel_and_wait, race
 from .cost_rules import check_cost
-from .provider_contract import ProviderContract
+from .provider_contract import NoteReference, ProviderContract
 
 
 class ServiceControls(Protocol):
@@ -65,19 +66,16 @@ class RemoteProviderContract(ProviderContract):
 
     @pytest.mark.anyio
     async def test_a_cancelled_call_is_given_up_at_the_service(self) -> None:
-        service, calls = self.service(), TaskSet()
         async with self._open() as provider:
             for entry in self.entries:
-                await service.hold()
-                call = calls.start(self._process(provider, entry), name="a provider call")
-                await self._while_running(call, service.has_begun())
-                call.cancel()
-                await asyncio.wait({call}, timeout=self.patience.total_seconds())
-                assert call.cancelled(), "cancellation is let through, and ends the call"
+                async with self._held_call(provider, entry) as call:
+                    call.cancel()
+                    await asyncio.wait({call}, timeout=self.patience.total_seconds())
+                    assert call.cancelled(), "cancellation is let through, and ends the call"
                 if self.cancels:
                     async with asyncio.timeout(self.patience.total_seconds()):
-                        await service.was_given_up()
-                await service.release()
+                        await self.service().was_given_up()
+                await self.service().release()
                 self._check(await self._process(provider, entry))
 
     @pytest.mark.anyio
@@ -130,7 +128,10 @@ class RemoteProviderContract(ProviderContract):
                 self._check(await self._process(provider, entry))
 
     async def _resume(self, hanging: Provider, resuming: Provider, entry: RouteEntry) -> None:
-        """One worker begins the work and stands still where it has noted it; another one goes on with it."""
+        """One worker begins the work and stands still where it has noted it; another one goes on with it.
+
+        A worker that notes its reference before it submits the work does not stand still: both ask for the picture.
+        """
         service, before = self.service(), self.service().submitted
         noted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -141,14 +142,24 @@ class RemoteProviderContract(ProviderContract):
             if service.submitted > before:
                 await asyncio.get_running_loop().create_future()
 
-        await service.hold()
-        call = TaskSet().start(self._process(hanging, entry, note_reference=note), name="a call that hangs")
-        await self._while_running(call, service.has_begun())
-        await self._while_running(call, noted)
-        await service.release()
-        self._check(await self._process(resuming, entry, reference=noted.result()))
-        assert service.submitted == before + 1, "the same work is gone on with, not begun again"
-        await cancel_and_wait(call)
+        async with self._held_call(hanging, entry, note_reference=note) as call:
+            await self._while_running(call, noted)
+            await service.release()
+            self._check(await self._process(resuming, entry, reference=noted.result()))
+            assert service.submitted == before + 1, "the same work is gone on with, not begun again"
+
+    @asynccontextmanager
+    async def _held_call(
+        self, provider: Provider, entry: RouteEntry, *, note_reference: NoteReference | None = None
+    ) -> AsyncIterator[asyncio.Task[ProviderResult]]:
+        """A call that has begun at the service and does not end there; it is cancelled with the block."""
+        await self.service().hold()
+        call = TaskSet().start(self._process(provider, entry, note_reference=note_reference), name="a provider call")
+        try:
+            await self._while_running(call, self.service().has_begun())
+            yield call
+        finally:
+            await cancel_and_wait(call)
 
     async def _error_of(
         self, provider: Provider, entry: RouteEntry, *, reference: str | None = None

@@ -179,7 +179,7 @@ class ReplicateStandIn(StandInServer):
             "urls": {**urls, "web": f"https://replicate.com/p/{id}"},
         }
         if work.status == "succeeded":
-            # A file is there for one fetch: none is laid where another output is told.
+            # A file is there for one fetch: none is laid where the test names another output.
             output = None if "output" in self.changes else self.delivery.put(PICTURE, "image/png")
             shaped = output if work.model in (MODEL, OWN_MODEL) else [output]
             value |= {"output": shaped, "metrics": {"predict_time": 4.5, "total_time": 5.1}, **self.changes}

@@ -63,8 +63,8 @@ class Result(Struct, frozen=True):
     def urls(self) -> list[str]:
         """The addresses of the pictures, which may be data URIs: models tell them alone, or as `url` of an object."""
         several = self.images[:MAX_ITEMS] if isinstance(self.images, list) else [self.images]
-        told = [each.get("url") if isinstance(each, dict) else each for each in (*several, self.image)]
-        return [url for url in told if isinstance(url, str) and url]
+        values = [each.get("url") if isinstance(each, dict) else each for each in (*several, self.image)]
+        return [url for url in values if isinstance(url, str) and url]
 
 
 def submitted(answer: JsonAnswer, *, model: str, cost: CallCost | None, secret: str) -> Submitted:

@@ -127,8 +127,8 @@ STATES: dict[str, tuple[dict[str, Any], type[Exception], CallCost]] = {
 
 @pytest.mark.parametrize("name", STATES)
 async def test_completed_work_may_have_failed(service: FalStandIn, fal: FalProvider, name: str) -> None:
-    told, kind, cost = STATES[name]
-    service.script(completed(**told), call="status")
+    state, kind, cost = STATES[name]
+    service.script(completed(**state), call="status")
     error = await error_of(fal)
     assert (type(error), error.cost) == (kind, cost)
     assert service.calls("result") == service.calls("cancel") == []
@@ -190,7 +190,7 @@ async def test_work_that_cannot_be_cancelled_any_more_is_left(
     assert caplog.records == []
 
 
-async def test_work_that_could_not_be_cancelled_is_told(
+async def test_work_that_could_not_be_cancelled_is_logged(
     service: FalStandIn, fal: FalProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.script(json_answer({"detail": "no"}, status=401), call="status")
@@ -198,3 +198,15 @@ async def test_work_that_could_not_be_cancelled_is_told(
     await error_of(fal)
     await fal.close()
     assert "cancelling work at fal failed" in caplog.text
+
+
+async def test_a_black_picture_with_its_flag_is_a_refusal(service: FalStandIn, fal: FalProvider) -> None:
+    service.result = {"has_nsfw_concepts": [True]}
+    error = await error_of(fal)
+    assert (type(error), error.cost) == (Rejected, ALWAYS)
+    assert service.delivery.received == []
+    unchecked = await edited(fal, {"input": {"enable_safety_checker": False}})
+    assert unchecked.data == PICTURE
+    for flags in ([False], [], None, "yes", [None]):
+        service.result = {"has_nsfw_concepts": flags}
+        assert (await edited(fal)).data == PICTURE

@@ -135,7 +135,7 @@ async def test_a_question_that_is_throttled_is_asked_again_when_the_service_says
     assert error.after == timedelta(hours=1)
 
 
-async def test_a_prediction_that_could_not_be_cancelled_is_told(
+async def test_a_prediction_that_could_not_be_cancelled_is_logged(
     service: ReplicateStandIn, replicate: ReplicateProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.script(problem(401, "no"), call="get")
