@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import re
@@ -24,6 +23,7 @@ from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettin
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
+from .config_urls import openai_url, service_url, url
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -46,34 +46,9 @@ def _provider_variable(provider_id: str, suffix: str) -> str:
     return f"{provider_id.upper().replace('-', '_')}_{suffix}"
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        with contextlib.suppress(ValueError):
-            if urlsplit(text).scheme in schemes:
-                return text.rstrip("/")
-        raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
-
-    return parse
-
-
 def _database_url(text: str) -> str:
     """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
-    return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
-
-
-def _service_url(text: str, *, query: re.Pattern[str] = re.compile("")) -> str:
-    url = _url("http", "https")(text)
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise ValueError("has no host name; write it as https://host")
-    if parts.username is not None or parts.password is not None or parts.fragment or not query.fullmatch(parts.query):
-        raise ValueError("must not contain a user name, password, query or fragment")
-    return url
-
-
-def _openai_url(text: str) -> str:
-    """A base URL that may name the API version of Azure."""
-    return _service_url(text, query=re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?"))
+    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
 
 
 def _password(text: str) -> str:
@@ -238,7 +213,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: Annotated[int, _count("max_upload_bytes", "Maximum size of a photo.")] = 64 * MIB
     max_image_pixels: Annotated[int, _count("max_image_pixels", "Maximum pixels of a photo.")] = 100_000_000
     public_base_url: Annotated[
-        str | None, _text(_url("http", "https"), "Start of public links; None takes it from the request.")
+        str | None, _text(url("http", "https"), "Start of public links; None takes it from the request.")
     ] = None
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -280,7 +255,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[Literal["console", "json"], Meta(description="Format of log lines.")] = "console"
     otlp_endpoint: Annotated[
         str | None,
-        _text(_service_url, "Base URL of the OTLP/HTTP collector for traces and metrics; None exports none."),
+        _text(service_url, "Base URL of the OTLP/HTTP collector for traces and metrics; None exports none."),
     ] = None
     metrics_port: (
         Annotated[int, Meta(ge=0, le=65535, description="Port of its own for Prometheus metrics; 0: a free one.")]
@@ -395,8 +370,8 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
     ConfigurationError for a variable of no provider.
     """
-    parsers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _service_url)}
-    base_urls = {"openai": _openai_url}
+    parsers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", service_url)}
+    base_urls = {"openai": openai_url}
 
     def variables(provider_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
         return {_provider_variable(id, suffix): (id, suffix) for id in provider_ids for suffix in parsers}
