@@ -10,6 +10,9 @@ import msgspec
 
 from .call_cost import CallCost, Charged
 
+MAX_CALL_MICROS = 10**15
+"""The largest amount of one call that is believed."""
+
 
 class LedgerCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call in the ledger. It is written before the call with what it will probably cost, and again at its end.
@@ -100,6 +103,11 @@ def cost_of(call: LedgerCall) -> CostSum:
 def sum_of(costs: Iterable[CostSum]) -> CostSum:
     """The sum of sums."""
     return sum(costs, NO_COST)
+
+
+def believed(cost: CallCost) -> CallCost:
+    """The cost within the bounds of the ledger."""
+    return msgspec.structs.replace(cost, usd_micros=min(max(cost.usd_micros, 0), MAX_CALL_MICROS))
 
 
 def may_cost(expected: CallCost | None) -> bool:

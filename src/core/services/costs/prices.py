@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ...domain.costs.call_cost import FREE, CallCost
-from ...domain.costs.ledger import may_cost
+from ...domain.costs.ledger import believed, may_cost
 from ...domain.slots.slot import Route, RouteEntry
 from ...ports.provider import Provider, ProviderError
 from ..providers.registry import ProviderRegistry
@@ -18,7 +18,8 @@ def expected_cost(provider: Provider, entry: RouteEntry) -> CallCost | None:
     if provider.info.on_this_machine:
         return FREE
     try:
-        return provider.expected_cost(entry.operation_id, entry.settings)
+        expected = provider.expected_cost(entry.operation_id, entry.settings)
+        return None if expected is None else believed(expected)
     except Exception as error:
         # A fault of a provider must not cost the guest the picture; its text may hold anything.
         _log.error("provider %s failed to price a call: %s", provider.info.id, type(error).__name__)

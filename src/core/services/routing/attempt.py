@@ -14,7 +14,7 @@ from ...domain.errors import (
     UnsupportedMediaType,
 )
 from ...domain.media import StoredPicture
-from ...domain.outside_text import cut, cut_json
+from ...domain.outside_text import cut_json
 from ...ports.provider import (
     Down,
     Provider,
@@ -25,7 +25,7 @@ from ...ports.provider import (
     Retryable,
     Unavailable,
 )
-from .call_meter import MAX_MODEL_CHARS, CallMeter
+from .call_meter import CallMeter, shown_model
 from .inputs import JobInputs
 from .outcome import RoutePicture
 
@@ -70,15 +70,15 @@ async def make_picture(
         name = type(error).__name__
         _log.error("provider %s failed with an unforeseen error: %s\n%s", provider.info.id, name, where)
         raise Crashed(name) from None
-    model, seed = result.model, result.seed
+    seed = result.seed
     return RoutePicture(
         picture,
         provider.info.id,
         request.operation_id,
         cut_json(result.remarks),
         preview=preview,
-        model=None if model is None else cut(model, MAX_MODEL_CHARS),
-        seed=seed if seed is not None and 0 <= seed < _SEEDS else None,
+        model=shown_model(result.model),
+        seed=seed if isinstance(seed, int) and 0 <= seed < _SEEDS else None,
     )
 
 

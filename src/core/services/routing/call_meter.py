@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from ...domain.costs.call_cost import CallCost, Charged
-from ...domain.costs.ledger import LedgerCall
-from ...domain.outside_text import cut
+from ...domain.costs.ledger import LedgerCall, believed
+from ...domain.validation import visible_name
 from ...ports.provider import ProviderError, ProviderResult
 from ..costs.call_costs import CallCosts
 
-MAX_MODEL_CHARS = 200
+
+def shown_model(model: str | None) -> str | None:
+    """The name of a model as it is kept: its visible characters; None where it has none."""
+    return visible_name(model) or None if isinstance(model, str) else None
 
 
 class CallMeter:
@@ -58,9 +61,9 @@ class CallMeter:
         if self._settled:
             return
         self._settled = True
-        call = msgspec.structs.replace(self.call, charged=charged, model=model and cut(model, MAX_MODEL_CHARS))
+        call = msgspec.structs.replace(self.call, charged=charged, model=shown_model(model))
         if cost is not None:
-            usd_micros = max(cost.usd_micros, 0)
-            call = msgspec.structs.replace(call, usd_micros=usd_micros, exact=cost.exact, charged=cost.charged)
+            cost = believed(cost)
+            call = msgspec.structs.replace(call, usd_micros=cost.usd_micros, exact=cost.exact, charged=cost.charged)
         if self.entered or call.counted_micros:
             self._costs.settle(call)

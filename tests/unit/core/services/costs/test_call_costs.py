@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.costs.call_cost import FREE, CallCost, Charged
-from photochanger.core.domain.costs.ledger import LedgerCall
+from photochanger.core.domain.costs.ledger import MAX_CALL_MICROS, LedgerCall
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.domain.job import Job, JobState
+from photochanger.core.domain.validation import MAX_NAME_CHARS
 from photochanger.core.ports.provider import Down, Rejected, Retryable
 
 from tests.support.world import SECOND, TORN, ScriptedProvider, World, never
@@ -55,6 +56,21 @@ async def test_a_picture_without_a_cost_costs_what_was_expected() -> None:
 async def test_a_picture_without_any_price_is_in_the_ledger_without_an_amount() -> None:
     _, _, calls = await made_by(price=None)
     assert facts(calls) == [(None, False, Charged.YES)]
+
+
+async def test_what_a_provider_says_of_itself_is_kept_within_bounds() -> None:
+    provider = ScriptedProvider(
+        "cloud", price=CallCost(usd_micros=10**40), model="m\0-\ud8002\n" + "x" * 10**6, seed=2**70
+    )
+    provider.cost = CallCost(usd_micros=10**30)
+    world = World(provider)
+    await world.slot("cloud")
+    await world.submit()
+    job = await world.work()
+    (call,) = await world.ledger.of_job(job.id)
+    assert call.usd_micros == MAX_CALL_MICROS
+    assert call.model == job.result.model == "m-2" + "x" * (MAX_NAME_CHARS - 3)
+    assert job.result.seed is None
 
 
 async def test_free_calls_are_not_in_the_ledger() -> None:
