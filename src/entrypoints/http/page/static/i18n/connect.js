@@ -24,7 +24,7 @@ export default {
     timeoutWhy: "or more: the answer comes within {n} s, the rest is for the way there and back.",
     response: "Answer",
     answer_image: "200 with the finished picture; any other status is an error with the reason in the body.",
-    answer_multipart: "200 with multipart/mixed: facts of the job as JSON, then the finished picture.",
+    answer_multipart: "200 with multipart/mixed: the job as JSON, then the finished picture.",
     further: "Further fields",
     noFurther: "None needed.",
     furtherWhy: "Further text fields are stored with the job.",
