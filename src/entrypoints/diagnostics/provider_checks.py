@@ -16,7 +16,7 @@ from ...core.services.providers.checks import CHECK_TIMEOUT, ProviderChecks
 from ...core.services.providers.registry import ProviderRegistry
 from ..config import Settings, key_variable
 from ..provider_plugins import SkippedPlugin
-from .finding import Finding
+from .finding import Finding, FindingCode
 
 
 async def configured_findings(
@@ -61,7 +61,7 @@ async def _examined(
             f"provider {plugin.id}",
             f"skipped, from the package {plugin.package}: {plugin.reason}",
             "Update or remove the package.",
-        )
+        ).coded(FindingCode.PLUGIN_SKIPPED, package=plugin.package, reason=plugin.reason)
         for plugin in skipped
     ]
     active = [slot for slot in slots if slot.active]
@@ -93,35 +93,46 @@ async def _key_findings(keys: ProviderKeys, used: Mapping[str, ProviderInfo]) ->
                 key = await keys.key(provider_id)
             except NotConfigured as error:
                 fix = f"Restore PHOTOCHANGER_SECRET_KEY, or run {command}."
-                findings[provider_id] = Finding(part, error.reason, fix)
+                found = Finding(part, error.reason, fix)
+                findings[provider_id] = found.coded(FindingCode.KEY_UNREADABLE, provider=provider_id)
                 continue
             if key is None and used[provider_id].needs_key:
                 fix = f"Run {command}, or set {key_variable(provider_id)}."
-                findings[provider_id] = Finding(part, "missing, and an active slot uses this provider", fix)
+                found = Finding(part, "missing, and an active slot uses this provider", fix)
+                params = {"provider": provider_id, "variable": key_variable(provider_id)}
+                findings[provider_id] = found.coded(FindingCode.KEY_MISSING, **params)
     except PhotoChangerError as error:
-        findings["keys"] = Finding("keys of providers", error.detail, "Check that PostgreSQL is running.")
+        found = Finding("keys of providers", error.detail, "Check that PostgreSQL is running.")
+        findings["keys"] = found.coded(FindingCode.KEYS_UNKNOWN, reason=error.detail)
     return dict(sorted(findings.items()))
 
 
 def _slot(slot: Slot, catalogue: ProviderRegistry, settings: Settings) -> Finding:
     """Whether every entry of the slot's route can be used as configured."""
     if not slot.route.entries:
-        return Finding(slot.id, f"{slot.name}: active, but its route is empty", "Add a route to the slot.")
+        found = Finding(slot.id, f"{slot.name}: active, but its route is empty", "Add a route to the slot.")
+        return found.coded(FindingCode.SLOT_ROUTE_EMPTY, name=slot.name)
     for entry in slot.route.entries:
         try:
             provider, operation = catalogue.find(entry.provider_id, entry.operation_id)
             provider.check_settings(operation.id, entry.settings)
         except ProviderError as error:
-            return Finding(slot.id, error.reason, "Change the slot's route, or install the provider's package.")
+            found = Finding(slot.id, error.reason, "Change the slot's route, or install the provider's package.")
+            params = {"provider": entry.provider_id, "operation": entry.operation_id}
+            return found.coded(FindingCode.SLOT_UNUSABLE, name=slot.name, **params)
         except InvalidSettings as error:
-            return Finding(slot.id, error.detail, "Change the slot's settings.")
+            found = Finding(slot.id, error.detail, "Change the slot's settings.")
+            return found.coded(FindingCode.SLOT_INVALID, name=slot.name)
         except Exception as error:  # a fault of a package must not end the checks
-            return Finding(slot.id, f"{entry.provider_id} failed: {type(error).__name__}", "Update the package.")
+            found = Finding(slot.id, f"{entry.provider_id} failed: {type(error).__name__}", "Update the package.")
+            return found.coded(FindingCode.SLOT_CRASHED, name=slot.name, provider=entry.provider_id)
         if provider.info.needs_public_url and settings.public_base_url is None:
             says = f"{entry.provider_id} fetches photos by public links, which have no address"
-            return Finding(slot.id, says, "Set PHOTOCHANGER_PUBLIC_BASE_URL to an address reachable from the internet.")
+            fix = "Set PHOTOCHANGER_PUBLIC_BASE_URL to an address reachable from the internet."
+            params = {"name": slot.name, "provider": entry.provider_id}
+            return Finding(slot.id, says, fix).coded(FindingCode.SLOT_NEEDS_PUBLIC_URL, **params)
     route = " then ".join(f"{entry.provider_id}/{entry.operation_id}" for entry in slot.route.entries)
-    return Finding(slot.id, f"{slot.name}: {route}")
+    return Finding(slot.id, f"{slot.name}: {route}").coded(FindingCode.SLOT_READY, name=slot.name, route=route)
 
 
 async def _diagnosis(

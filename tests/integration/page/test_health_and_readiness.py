@@ -78,7 +78,7 @@ async def test_every_active_slot_is_tried_before_the_event(
     gate.opened.set()
     await page.get_by_role("link", name="Before the event").click()
     await expect(page.get_by_text("All 4 slots are ready.")).to_be_visible(timeout=CHECKED_MS)
-    await expect(page.get_by_text("Studio <b>background</b>")).to_be_visible()
+    await expect(page.get_by_role("link", name="Studio <b>background</b>")).to_be_visible()
 
     service.provider.script = refused
     await page.get_by_role("button", name="Check again").click()

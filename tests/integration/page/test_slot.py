@@ -378,7 +378,7 @@ async def test_a_slot_gets_an_ingest_password_of_its_own(tab: Browsing, service:
     assert await tab.violations() == []
 
     await page.get_by_role("button", name="Remove it").click()
-    await expect(page.get_by_text("accepts the general ingest password again")).to_be_visible()
+    await expect(page.get_by_text("accepts the general camera password again")).to_be_visible()
     await page.get_by_role("button", name="Keep it").click()
     await expect(page.get_by_role("region", name="Unsaved changes")).to_be_hidden()
     await page.get_by_role("button", name="Remove it").click()

@@ -28,7 +28,7 @@ from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.checks import ProviderChecks
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.diagnostics.finding import Finding
+from photochanger.entrypoints.diagnostics.finding import Finding, FindingCode
 from photochanger.entrypoints.diagnostics.provider_checks import provider_findings
 from photochanger.entrypoints.provider_plugins import SkippedPlugin
 
@@ -101,11 +101,14 @@ async def findings(
     )
 
 
+ROUTE = Finding("slot-001", "Slot 1: far/draw").coded(FindingCode.SLOT_READY, name="Slot 1", route="far/draw")
+
+
 async def test_where_all_is_well_nothing_needs_a_fix() -> None:
     far = Far(needs_key=True)
     entry = RouteEntry("far", "draw", {"size": 3})
     found = await findings(far, slots=[slot(1, entry)], provider_keys={"far": "k"})
-    assert found == [Finding("slot-001", "Slot 1: far/draw"), Finding("provider far", "works")]
+    assert found == [ROUTE, Finding("provider far", "works")]
     assert far.asked == [[entry]]
 
 
@@ -125,8 +128,7 @@ async def test_only_the_entries_of_active_slots_are_asked_about_and_each_provide
 
 
 async def test_a_provider_on_this_machine_says_only_what_is_missing() -> None:
-    route = Finding("slot-001", "Slot 1: far/draw")
-    assert await findings(Far(on_this_machine=True), slots=[slot(1, entry())]) == [route]
+    assert await findings(Far(on_this_machine=True), slots=[slot(1, entry())]) == [ROUTE]
     here = Far("far", "An extra is missing.", on_this_machine=True)
     assert [found.says for found in await findings(here, slots=[slot(1, entry())])] == [
         "Slot 1: far/draw",
@@ -167,7 +169,9 @@ async def test_keys_that_cannot_be_read_are_a_finding_and_no_traceback() -> None
     away = FaultInjector(MemorySecretRepository())
     away.faults["*"] = QueueUnavailable("The database is away.")
     found = await findings(Far(), slots=[slot(1, entry())], secrets=away)
-    assert Finding("keys of providers", "The database is away.", "Check that PostgreSQL is running.") in found
+    away_says = "The database is away."
+    unread = Finding("keys of providers", away_says, "Check that PostgreSQL is running.")
+    assert unread.coded(FindingCode.KEYS_UNKNOWN, reason=away_says) in found
 
 
 async def test_public_links_without_an_address_are_told() -> None:
@@ -198,7 +202,8 @@ async def test_an_entry_that_cannot_be_used_is_told_with_its_slot(wrong: RouteEn
 
 async def test_an_active_slot_without_a_route_is_told() -> None:
     (found,) = await findings(slots=[slot(1)])
-    assert found == Finding("slot-001", "Slot 1: active, but its route is empty", "Add a route to the slot.")
+    empty = Finding("slot-001", "Slot 1: active, but its route is empty", "Add a route to the slot.")
+    assert found == empty.coded(FindingCode.SLOT_ROUTE_EMPTY, name="Slot 1")
 
 
 async def test_a_package_that_was_left_out_is_told() -> None:

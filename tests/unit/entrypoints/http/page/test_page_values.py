@@ -13,6 +13,7 @@ from typing import Any
 import photochanger.core
 import pytest
 import yaml
+from photochanger.entrypoints.diagnostics.finding import FindingCode
 
 STATIC = Path(photochanger.core.__file__).parents[1] / "entrypoints/http/page/static"
 CONTRACT = Path(__file__).parents[5] / "openapi/photochanger.yaml"
@@ -62,7 +63,8 @@ UNSHOWN = {
     "StatsOutcome": "columns of the statistics, which have words of their own",
 }
 
-CONTRACT_ONLY = {
+CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
+    tuple(FindingCode): [("findings.js", "")],
     ("ready", "not_ready"): "of `/readyz`, for machines",
     ("success", "fallback"): "an outcome: the page only marks the fallback",
     ("stored", "environment", "missing", "not_needed", "unreadable"): [

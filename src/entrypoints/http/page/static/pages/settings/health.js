@@ -11,6 +11,7 @@ import { useProviderNames } from "../../parts/provider_names.js";
 import { useSlots } from "../../parts/slot_names.js";
 import { Loading, Pill, ErrorNotice } from "../../parts/states.js";
 import words from "../../i18n/settings_health.js";
+import { findingText } from "./findings.js";
 import { Room } from "./storage.js";
 
 const t = translator(words);
@@ -19,8 +20,9 @@ const REFRESH_MS = 5_000;
 export function Health() {
   const { data, problem, again } = useLoad((signal) => get("/api/status", { signal }));
   useInterval(REFRESH_MS, again);
+  const names = useProviderNames();
   if (data === null) return problem ? html`<${ErrorNotice} problem=${problem} again=${again} />` : html`<${Loading} />`;
-  const findings = data.findings.map(({ part, says, mend: fix }) => ({ part, says, fix }));
+  const findings = data.findings.map((one) => findingText(one, names));
   const failed = findings.filter((one) => one.fix !== null);
   return html`
     <div class="stack health">
@@ -35,7 +37,7 @@ export function Health() {
       ${failed.length > 0 && html`
         <section class="card">
           <h2>${t("toFix", { n: failed.length })}</h2>
-          <ul class="health-findings" lang="en">${failed.map((one, index) => html`<li key=${index}><${Icon} name="alert" /><p><strong>${one.part}</strong>: ${one.says}. <span class="soft">${one.fix}</span></p></li>`)}</ul>
+          <ul class="health-findings">${failed.map((one, index) => html`<li key=${index} lang=${one.lang}><${Icon} name="alert" /><p>${one.part && html`<strong>${one.part}</strong>: `}${one.says} <span class="soft">${one.fix}</span></p></li>`)}</ul>
         </section>
       `}
       <div class="grid health-grid">
@@ -135,7 +137,7 @@ function HealthyParts({ findings }) {
   return html`
     <details class="card health-fine">
       <summary>${t("fine", { n: findings.length })}</summary>
-      <dl class="facts" lang="en">${findings.map((one, index) => html`<dt key=${`${index}-part`}>${one.part}</dt><dd key=${index}>${one.says}</dd>`)}</dl>
+      <ul class="health-list">${findings.map((one, index) => html`<li key=${index} lang=${one.lang}>${one.part && `${one.part}: `}${one.says}</li>`)}</ul>
     </details>
   `;
 }
