@@ -59,7 +59,10 @@ def test_new_keys_are_long_random_and_fit_into_addresses() -> None:
     assert all(is_key_like(key) and key.startswith(KEY_PREFIX) and len(key) == 36 for key in made)
 
 
-@pytest.mark.parametrize("text", ["", "pck_", "password", new_key().upper(), new_key() + "a", "x" + new_key(), "pck_ü"])
+SAMPLE = "pck_" + "a2" * 16
+
+
+@pytest.mark.parametrize("text", ["", "pck_", "password", SAMPLE.upper(), SAMPLE + "a", "x" + SAMPLE, "pck_ü"])
 def test_other_texts_are_no_keys(text: str) -> None:
     assert not is_key_like(text)
 
