@@ -68,11 +68,11 @@ def normalise(data: bytes, limits: ImageLimits) -> PreviewedPicture:
     with _decoding(picture):
         if _is_ready(picture):
             return PreviewedPicture(_result(picture, data), _preview(decode_small(picture, PREVIEW_SIDE)))
-        image = _opened(picture, *_shown_size(picture))
+        image = open_scaled(picture, *_shown_size(picture))
         other = "image/png" if image.hasalpha() else "image/jpeg"
         mime = picture.mime if picture.mime in _RESULT_TYPES else other
         coded = check(encode(image, mime, quality=RESULT_QUALITY), ANY_SIZE)
-    return PreviewedPicture(_result(coded, data), _preview_beside(_as_it_is(coded), image))
+    return PreviewedPicture(_result(coded, data), _preview_of(coded.data))
 
 
 def preview(data: bytes) -> bytes:
@@ -81,6 +81,8 @@ def preview(data: bytes) -> bytes:
     except UnsupportedMediaType as error:
         raise UndecodableImage(error.detail) from error
     with _decoding(picture):
+        if _is_ready(picture):  # as a result is: its preview is the same whenever it is made
+            return encode_preview(decode_small(picture, PREVIEW_SIDE))
         return encode_preview(decode_scaled(picture, PREVIEW_SIDE, PREVIEW_SIDE))
 
 
@@ -118,8 +120,13 @@ def _preview_beside(coded: Picture, image: pyvips.Image) -> bytes | None:
     """The preview of a picture that was coded from an image, see `_opened`."""
     if image.width * image.height <= _MAX_KEPT_PIXELS:
         return _preview(image)
+    return _preview_of(coded.data)
+
+
+def _preview_of(data: bytes) -> bytes | None:
+    """The preview of a picture that was made here."""
     try:
-        return preview(coded.data)
+        return preview(data)
     except UndecodableImage:
         return None
 
