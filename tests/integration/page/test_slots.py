@@ -107,7 +107,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
         await tab.photograph("slot_errors_phone_dark", whole=False)
         for name, told in {
             "Проба": "Выбрать фото",
-            "Снимки": "Посмотреть",
+            "Готовые фото": "Посмотреть",
             "Подключение": "Пароль неверный. Введите пароль приёма",
         }.items():
             await page.get_by_role("tab", name=name).click()
@@ -115,7 +115,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
             assert not await tab.scrolls_sideways()
             assert await tab.violations() == []
         await tab.photograph("slot_connect_phone_dark")
-        await page.get_by_role("tab", name="Снимки").click()
+        await page.get_by_role("tab", name="Готовые фото").click()
         await page.get_by_role("button", name="Посмотреть").click()
         await expect(page.get_by_role("dialog").get_by_role("img", name="QR-код")).to_be_visible()
         assert await tab.violations() == []
