@@ -369,7 +369,6 @@ class CoreServices(Provider):
         await purges.close()
 
     history = provide(Retention)
-
     inputs = provide(JobInputsFactory)
     shared_limits = provide(SharedLimits)
     budgets = provide(Budgets)

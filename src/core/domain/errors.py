@@ -330,24 +330,6 @@ class AdminExists(PhotoChangerError):
     code = "admin_exists"
 
 
-class IngestKeyNotFound(PhotoChangerError):
-    """No ingest key has this id."""
-
-    code = "ingest_key_not_found"
-
-
-class IngestKeyExists(PhotoChangerError):
-    """An ingest key with this name already exists."""
-
-    code = "ingest_key_exists"
-
-
-class TooManyIngestKeys(PhotoChangerError):
-    """There are as many ingest keys as are allowed."""
-
-    code = "too_many_ingest_keys"
-
-
 class JobFailure(PhotoChangerError):
     """A job ended without a picture; raised to the caller that waits for it.
 
