@@ -81,6 +81,7 @@ async def _service(size_mb: int) -> AsyncIterator[str]:
 
 class _Context:
     private_hosts = ()
+    models_file = None
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url

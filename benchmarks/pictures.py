@@ -15,7 +15,7 @@ from typing import Any
 import pillow_heif
 import pyvips
 from photochanger.adapters.imaging import operations
-from photochanger.core.domain.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.media import PREVIEW_SIDE, ImageLimits, PictureNeeds
 from PIL import Image
 
 from tests.support import photos
@@ -36,13 +36,14 @@ def measure(folder: Path, *, runs: int = 7) -> dict[str, Any]:
             path = folder / "photo"
             path.write_bytes(data)
             rows.append(_row(f"{name}, {size}, smaller", path, _SMALLER[size], runs))
+            rows.append(_with_preview(f"{name}, {size}, smaller, and preview", path, _SMALLER[size], runs))
             if name == "JPEG turned":
                 rows.append(_row(f"{name}, {size}, same size", path, _ANY, runs))
             elif name != "HEIC":
                 rows.append(_row(f"{name}, {size}, fits", path, _ANY, runs))
     width, height = _SIZES["2.7 MP"]
     for name, data in _pictures(width, height).items():
-        rows.append(_answer(f"answer: {name}, 2.7 MP", data, runs))
+        rows.append(_answer(f"answer and preview: {name}, 2.7 MP", data, runs))
         rows.append(_preview(f"preview: {name}, 2.7 MP", data, runs))
     return {"rows": rows}
 
@@ -73,15 +74,32 @@ def _row(name: str, path: Path, max_pixels: int, runs: int) -> dict[str, Any]:
     )
 
 
+def _with_preview(name: str, path: Path, max_pixels: int, runs: int) -> dict[str, Any]:
+    """What a job does to its photo, next to a pipeline for each of the two pictures."""
+    needs = PictureNeeds(("image/jpeg",), _BYTES, max_pixels, quality=_QUALITY)
+    made = operations.prepare(path, needs)
+    return _pair(
+        name,
+        lambda: operations.prepare_with_preview(path, needs),
+        lambda: _two_pipelines(path.read_bytes(), made.mime, max(made.width, made.height)),
+        runs,
+    )
+
+
 def _answer(name: str, data: bytes, runs: int) -> dict[str, Any]:
     limits = ImageLimits(max_pixels=_ANY)
-    made = operations.normalise(data, limits)
+    made = operations.normalise(data, limits).picture
     side = max(made.width, made.height)
-    return _pair(name, lambda: operations.normalise(data, limits), lambda: _pipeline(data, made.mime, side), runs)
+    return _pair(name, lambda: operations.normalise(data, limits), lambda: _two_pipelines(data, made.mime, side), runs)
 
 
 def _preview(name: str, data: bytes, runs: int) -> dict[str, Any]:
-    return _pair(name, lambda: operations.preview(data), lambda: _pipeline(data, "image/webp", 512), runs)
+    return _pair(name, lambda: operations.preview(data), lambda: _pipeline(data, "image/webp", PREVIEW_SIDE), runs)
+
+
+def _two_pipelines(data: bytes, mime: str, side: int) -> None:
+    """A picture of this size, and its preview."""
+    _pipeline(_pipeline(data, mime, side), "image/webp", PREVIEW_SIDE)
 
 
 def _pipeline(data: bytes, mime: str, side: int) -> bytes:

@@ -24,6 +24,7 @@ from photochanger import Settings
 from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.repositories.slot_repository import SlotRepository
@@ -70,7 +71,7 @@ class FixedDelayProvider:
         await asyncio.sleep(request.settings["ms"] / 1000)
         return ProviderResult(request.photo.data)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []
 
     async def close(self) -> None:

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from photochanger.adapters.postgres import Database, PostgresSlotRepository, PostgresStatsService, migrate
+from photochanger.adapters.postgres import (
+    Database,
+    PostgresCostLedger,
+    PostgresSlotRepository,
+    PostgresStatsService,
+    migrate,
+)
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats.summary import SETTLED_AFTER
@@ -69,7 +75,7 @@ async def measure(folder: Path, *, logs: int = 1_000_000, rounds: int = 40) -> d
                     table: connection.execute(f"select count(*) from photochanger.{table}").fetchone()
                     for table in ("processing_logs", "stats_quarters", "stats_hours", "stats_days", "stats_ended")
                 }
-            service = StatsQueries(stats, slots, SystemClock())
+            service = StatsQueries(stats, PostgresCostLedger(opened), slots, SystemClock())
             freeze_gc()
             return {
                 "rows": {table: row[0] for table, row in rows.items() if row},

@@ -11,6 +11,7 @@ from typing import Any
 
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -46,7 +47,7 @@ class MoodyProvider:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         return ProviderResult(await self._behaviour(self._chance, request))
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []
 
     async def close(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
-import msgspec
 from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, DatabaseRefused, DatabaseUnavailable, migrate
@@ -46,10 +45,14 @@ async def prepare_database(container: AsyncContainer, stopped: asyncio.Event, *,
     DatabaseRefused, SchemaOutdated: waiting would not help.
     """
 
-    async def seed_and_print() -> None:
-        print_initial_credentials(await seed(container))
+    # Each is printed before the next step, which may fail: it is generated once.
+    async def seed_ingest() -> None:
+        print_ingest_password(await seed_ingest_password(container))
 
-    steps: list[Callable[[], Awaitable[None]]] = [partial(migrate_database, container), seed_and_print]
+    async def seed_admin() -> None:
+        print_administrator(await seed_administrator(container))
+
+    steps: list[Callable[[], Awaitable[None]]] = [partial(migrate_database, container), seed_ingest, seed_admin]
     if cameras:
         steps.append(partial(recognise_cameras, container))
     ended, _ = await race(_when_available(container, steps), stopped.wait())
@@ -80,32 +83,26 @@ async def migrate_database(container: AsyncContainer) -> None:
     await asyncio.to_thread(migrate, database.url)
 
 
-class InitialCredentials(msgspec.Struct, frozen=True):
-    """Credentials generated at the first start, to be shown once: ingest password, administrator and password."""
-
-    ingest_password: str | None
-    administrator: tuple[str, str] | None
-
-    def __repr__(self) -> str:
-        return "InitialCredentials()"
-
-
-async def seed(container: AsyncContainer) -> InitialCredentials:
-    """Add what is missing: shipped slots, the ingest password, an administrator."""
+async def seed_ingest_password(container: AsyncContainer) -> str | None:
+    """Add the shipped slots and an ingest password where they are missing; returns a password that was generated."""
     settings = await container.get(Settings)
-    ingest_password = await _seed_ingest(container, settings)
+    await (await container.get(SlotRepository)).add_missing(shipped_slots())
+    return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)
+
+
+async def seed_administrator(container: AsyncContainer) -> tuple[str, str] | None:
+    """Add an administrator where there is none; returns name and password where the password was generated."""
+    settings = await container.get(Settings)
     admins = await container.get(AdminService)
-    return InitialCredentials(
-        ingest_password, await admins.ensure_first(settings.admin_username, settings.admin_password)
-    )
+    return await admins.ensure_first(settings.admin_username, settings.admin_password)
 
 
 async def seed_quietly(container: AsyncContainer) -> None:
-    """As `seed`, without output: an administrator is added only if name and password are configured."""
+    """Add what is missing without output: an administrator only if name and password are configured."""
     settings = await container.get(Settings)
-    await _seed_ingest(container, settings)
+    await seed_ingest_password(container)
     if settings.admin_username is not None and settings.admin_password is not None:
-        await (await container.get(AdminService)).ensure_first(settings.admin_username, settings.admin_password)
+        await seed_administrator(container)
 
 
 async def recognise_cameras(container: AsyncContainer) -> None:
@@ -118,15 +115,14 @@ async def recognise_cameras(container: AsyncContainer) -> None:
             known.note(request.address)
 
 
-def print_initial_credentials(first: InitialCredentials) -> None:
-    """Print the generated credentials; they cannot be shown again."""
-    if first.ingest_password is not None:
-        print(f"Ingest password: {first.ingest_password} (shown only once)", flush=True)
-    if first.administrator is not None:
-        name, password = first.administrator
+def print_ingest_password(password: str | None) -> None:
+    """Print a generated ingest password; it cannot be shown again."""
+    if password is not None:
+        print(f"Ingest password: {password} (shown only once)", flush=True)
+
+
+def print_administrator(first: tuple[str, str] | None) -> None:
+    """Print a generated administrator's name and password; they cannot be shown again."""
+    if first is not None:
+        name, password = first
         print(f"Administrator: {name}, password: {password} (shown only once)", flush=True)
-
-
-async def _seed_ingest(container: AsyncContainer, settings: Settings) -> str | None:
-    await (await container.get(SlotRepository)).add_missing(shipped_slots())
-    return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import re
@@ -23,7 +22,8 @@ from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
-from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key
+from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
+from .config_urls import openai_url, service_url, url
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -46,29 +46,9 @@ def _provider_variable(provider_id: str, suffix: str) -> str:
     return f"{provider_id.upper().replace('-', '_')}_{suffix}"
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        with contextlib.suppress(ValueError):
-            if urlsplit(text).scheme in schemes:
-                return text.rstrip("/")
-        raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
-
-    return parse
-
-
 def _database_url(text: str) -> str:
     """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
-    return text if "://" not in text and "=" in text else _url("postgresql", "postgres")(text)
-
-
-def _service_url(text: str) -> str:
-    url = _url("http", "https")(text)
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise ValueError("has no host name; write it as https://host")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("must not contain a user name, password, query or fragment")
-    return url
+    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
 
 
 def _password(text: str) -> str:
@@ -103,6 +83,7 @@ def _metrics_token(text: str) -> str:
 
 
 def _provider_key(text: str) -> str:
+    text = one_line(text)
     if not is_key(text):
         raise ValueError(f"must be 1–{MAX_KEY_CHARS} printable ASCII characters on one line")
     return text
@@ -151,6 +132,13 @@ def _network(text: str) -> str:
 
 def _host_patterns(text: str) -> tuple[str, ...]:
     return tuple(parse_host_pattern(entry) for entry in _list(text))
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError(f"{text[:200]!r} is not a folder")
+    return path
 
 
 def _list(text: str) -> list[str]:
@@ -225,7 +213,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: Annotated[int, _count("max_upload_bytes", "Maximum size of a photo.")] = 64 * MIB
     max_image_pixels: Annotated[int, _count("max_image_pixels", "Maximum pixels of a photo.")] = 100_000_000
     public_base_url: Annotated[
-        str | None, _text(_url("http", "https"), "Start of public links; None takes it from the request.")
+        str | None, _text(url("http", "https"), "Start of public links; None takes it from the request.")
     ] = None
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -260,10 +248,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _text(_hosts, "Names, addresses, networks (CIDR) and host:port that may be reached although private."),
     ] = ()
+    models_dir: Annotated[
+        Path | None,
+        _text(_folder, "Folder of changes to the models and prices of providers, one file `<provider>.json` each."),
+    ] = None
     log_format: Annotated[Literal["console", "json"], Meta(description="Format of log lines.")] = "console"
     otlp_endpoint: Annotated[
         str | None,
-        _text(_service_url, "Base URL of the OTLP/HTTP collector for traces and metrics; None exports none."),
+        _text(service_url, "Base URL of the OTLP/HTTP collector for traces and metrics; None exports none."),
     ] = None
     metrics_port: (
         Annotated[int, Meta(ge=0, le=65535, description="Port of its own for Prometheus metrics; 0: a free one.")]
@@ -378,7 +370,8 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
     ConfigurationError for a variable of no provider.
     """
-    parsers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", _service_url)}
+    parsers = {_KEY: ("provider_keys", _provider_key), _BASE_URL: ("provider_base_urls", service_url)}
+    base_urls = {"openai": openai_url}
 
     def variables(provider_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
         return {_provider_variable(id, suffix): (id, suffix) for id in provider_ids for suffix in parsers}
@@ -393,6 +386,8 @@ def _provider_settings(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
         if text.strip():
             provider_id, suffix = known[name]
             field, parse = parsers[suffix]
+            if suffix == _BASE_URL:
+                parse = base_urls.get(provider_id, parse)
             try:
                 values[field][provider_id] = parse(text.strip())
             except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from ..adapters.postgres import (
     EmbeddedServer,
     PostgresAdminRepository,
     PostgresAuditLog,
+    PostgresCostLedger,
     PostgresDatabaseStatus,
     PostgresFailureCounter,
     PostgresGuestData,
@@ -26,6 +28,7 @@ from ..adapters.postgres import (
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
+    PostgresProviderCheckRepository,
     PostgresProviderLimits,
     PostgresResultIndex,
     PostgresRevokedTokens,
@@ -45,6 +48,7 @@ from ..adapters.webhooks import HttpWebhookSender
 from ..core.domain.media import ImageLimits
 from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
+from ..core.ports.cost_ledger import CostLedger
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.job_queue import JobQueue, JobSignals
@@ -59,6 +63,7 @@ from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.job_log import JobLog
 from ..core.ports.repositories.job_repository import JobRepository
 from ..core.ports.repositories.media_repository import MediaRepository
+from ..core.ports.repositories.provider_checks import ProviderCheckRepository
 from ..core.ports.repositories.result_index import ResultIndex
 from ..core.ports.repositories.settings_repository import SettingsRepository
 from ..core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
@@ -76,6 +81,9 @@ from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
 from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
+from ..core.services.costs.budgets import Budgets
+from ..core.services.costs.call_costs import CallCosts
+from ..core.services.costs.job_costs import JobCosts
 from ..core.services.jobs.acquisition import JobAcquisition
 from ..core.services.jobs.admission import JobAdmission
 from ..core.services.jobs.completion import JobCompletion
@@ -84,6 +92,7 @@ from ..core.services.jobs.erasure import GuestErasure
 from ..core.services.jobs.event_stream import EventStream
 from ..core.services.jobs.failure_answer import FailurePictures
 from ..core.services.jobs.guest_files import GuestFiles
+from ..core.services.jobs.held_photos import HeldPhotos
 from ..core.services.jobs.intake import PhotoIntake
 from ..core.services.jobs.late_calls import LateCalls
 from ..core.services.jobs.late_rescue import LateRescue
@@ -99,6 +108,7 @@ from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.media.upload_budget import UploadBudget
 from ..core.services.providers.api_keys import ProviderKeys
+from ..core.services.providers.checks import ProviderChecks
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import RouteEngine
 from ..core.services.routing.inputs import JobInputsFactory
@@ -126,6 +136,7 @@ from .diagnostics.ready_check_report import ReadyCheckStream
 from .http.shutdown import Shutdown
 from .maintenance import Maintenance
 from .metrics.collector import MetricsCollector
+from .metrics.database_gauges import DatabaseGauges
 from .options import Options
 from .process.clock import ProcessClock
 from .worker.heartbeat import Heartbeat
@@ -148,7 +159,11 @@ class PostgresAdapters(Provider):
                 yield database
             return
         close_home(settings.home)
-        server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres")
+        given_up = threading.Event()
+        try:
+            server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres", given_up=given_up)
+        finally:
+            given_up.set()  # where this is cancelled, the thread goes on until it sees that
         supervisor.at_forced_end(server.close)
         try:
             async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
@@ -167,6 +182,7 @@ class PostgresAdapters(Provider):
     database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
     queue = provide(PostgresJobQueue, provides=JobQueue)
     limits = provide(PostgresProviderLimits, provides=ProviderLimits)
+    provider_check_records = provide(PostgresProviderCheckRepository, provides=ProviderCheckRepository)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)
@@ -176,6 +192,7 @@ class PostgresAdapters(Provider):
     media = provide(PostgresMediaRepository, provides=MediaRepository)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
+    ledger = provide(PostgresCostLedger, provides=CostLedger)
     admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
     audit = provide(PostgresAuditLog, provides=AuditLog)
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
@@ -257,6 +274,7 @@ class CoreServices(Provider):
 
     settings = provide(SettingsService)
     provider_keys = provide(ProviderKeys)
+    provider_checks = provide(ProviderChecks)
     space = provide(DiskSpace)
     upload_budget = provide(UploadBudget)
     passwords = provide(Passwords)
@@ -309,6 +327,7 @@ class CoreServices(Provider):
         yield service
         await service.close()
 
+    held_photos = provide(HeldPhotos)
     late_calls = provide(LateCalls)
     live_requests = provide(LiveRequests)
     rescue = provide(LateRescue)
@@ -320,16 +339,18 @@ class CoreServices(Provider):
     worker = provide(Worker)
 
     @provide
-    def heartbeat(self, registry: WorkerRegistry) -> Heartbeat:
-        return Heartbeat(registry)
+    def heartbeat(self, registry: WorkerRegistry, clock: Clock) -> Heartbeat:
+        return Heartbeat(registry, clock=clock)
 
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
     overview = provide(Overview)
     events = provide(EventStream)
+    database_gauges = provide(DatabaseGauges)
     metrics = provide(MetricsCollector)
     readiness = provide(Readiness)
+    job_costs = provide(JobCosts)
     shutdown = provide(Shutdown)
     provider_listing = provide(ProviderListing)
 
@@ -348,9 +369,10 @@ class CoreServices(Provider):
         await purges.close()
 
     history = provide(Retention)
-
     inputs = provide(JobInputsFactory)
     shared_limits = provide(SharedLimits)
+    budgets = provide(Budgets)
+    call_costs = provide(CallCosts)
     recorder = provide(AttemptRecorder)
     route_engine = provide(RouteEngine)
     job_end_watch = provide(JobEndWatch)

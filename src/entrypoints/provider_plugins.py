@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..core.ports.provider import OperationInfo, Provider, ProviderContext, ProviderInfo
+from ..core.domain.costs.call_cost import CallCost
+from ..core.ports.provider import OperationInfo, Provider, ProviderContext, ProviderInfo, WrongModelsFile
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -23,7 +24,7 @@ _log = logging.getLogger("photochanger.plugins")
 GROUP = "photochanger.providers"
 """The entry-point group: the name is the provider's id, the object a ProviderFactory."""
 
-BUILT_IN = ("comfyui", "gemini", "http", "local", "openai", "turbotext")
+BUILT_IN = ("bfl", "comfyui", "fal", "gemini", "http", "local", "openai", "replicate", "turbotext")
 """The ids of the built-in providers; no package can use them."""
 
 _RESERVED = ("public",)
@@ -32,7 +33,7 @@ _RESERVED = ("public",)
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _MAX_ID_CHARS = 64
 _MAX_REASON_CHARS = 300
-_METHODS = ("check_settings", "process", "diagnose", "close")
+_METHODS = ("check_settings", "expected_cost", "process", "diagnose", "close")
 
 
 class SkippedPlugin(msgspec.Struct, frozen=True):
@@ -58,7 +59,8 @@ async def load_providers(
     """Load the providers of all installed packages; returns them by id, and those that were skipped.
 
     Packages are imported in a thread, factories called on the event loop. `make_context` makes the context of a
-    provider id. `found` replaces the entry points of the environment.
+    provider id. `found` replaces the entry points of the environment. WrongModelsFile where the operator's file of
+    models for one of them cannot be used.
     """
     entries = await asyncio.to_thread(_entries) if found is None else found
     providers: dict[str, Provider] = {}
@@ -86,6 +88,8 @@ async def _load(entry: EntryPoint, make_context: Callable[[str], ProviderContext
         raise _invalid("it cannot be imported", error) from error
     try:
         provider = factory(make_context(entry.name))
+    except WrongModelsFile:
+        raise  # the operator's, not the package's
     except (Exception, SystemExit) as error:
         raise _invalid("its factory failed", error) from error
     try:
@@ -106,7 +110,9 @@ def _check(name: str, provider: Any) -> None:
         raise _InvalidPlugin(f"its entry point is named {name!r}, but its id is {str(info.id)[:_MAX_ID_CHARS]!r}")
     missing = [method for method in _METHODS if not callable(getattr(provider, method, None))]
     if missing:
-        raise _InvalidPlugin(f"it has no method {missing[0]}")
+        raise _InvalidPlugin(
+            f"it has no method {missing[0]}, which every provider needs. Update the package to this version of the port"
+        )
     if not info.operations or not all(isinstance(operation, OperationInfo) for operation in info.operations):
         raise _InvalidPlugin("it has no operations, or not all are OperationInfo")
     ids = [operation.id for operation in info.operations]
@@ -119,6 +125,22 @@ def _check(name: str, provider: Any) -> None:
         msgspec.json.decode(msgspec.json.encode(info), type=ProviderInfo)
     except (TypeError, ValueError) as error:
         raise _invalid("its `info` has values of other types than it declares", error) from error
+    for operation in info.operations:
+        _check_expected_cost(provider, operation.id)
+
+
+def _check_expected_cost(provider: Any, operation_id: str) -> None:
+    """Raise _InvalidPlugin unless the provider can be asked for a cost: every job asks, and must not fail by it."""
+    try:
+        cost = provider.expected_cost(operation_id, {})
+    except Exception as error:
+        raise _invalid(f"its `expected_cost` failed for {operation_id}", error) from error
+    if isinstance(cost, Coroutine):
+        cost.close()
+    if not (cost is None or isinstance(cost, CallCost)):
+        raise _InvalidPlugin(f"its `expected_cost` returned {type(cost).__name__}, not a CallCost or None")
+    if cost is not None and not (isinstance(cost.usd_micros, int) and cost.usd_micros >= 0):
+        raise _InvalidPlugin("its `expected_cost` is not a whole number of millionths of a dollar, 0 or more")
 
 
 def _is_json_object(schema: Any) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -17,8 +18,10 @@ import pytest
 from PIL import Image
 
 from ..adapters.system_clock import SYSTEM_CLOCK
+from ..core.domain.costs.call_cost import FREE
 from ..core.domain.errors import InvalidSettings
 from ..core.domain.media import Picture
+from ..core.domain.routing.provider_check import ProviderFinding
 from ..core.domain.slots.slot import RouteEntry
 from ..core.ports.provider import (
     NotConfigured,
@@ -30,9 +33,14 @@ from ..core.ports.provider import (
     ProviderResult,
 )
 from ..core.services.support.concurrency import TaskSet
+from .cost_rules import check_cost, check_expected_cost, check_prices
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 _MAX_CONCURRENCY = 4
+_MAX_REFERENCE_CHARS = 1000
+_MAX_MODEL_CHARS = 200
+
+NoteReference = Callable[[str], Awaitable[None]]
 
 
 class ContractContext:
@@ -44,6 +52,7 @@ class ContractContext:
         self._key = key
         self.base_url = base_url
         self.private_hosts = private_hosts
+        self.models_file: Path | None = None
 
     async def key(self) -> str | None:
         return self._key
@@ -52,8 +61,8 @@ class ContractContext:
 class ProviderContract:
     """Subclass it as `class TestMine(ProviderContract)`, say `entries`, and make the provider in `make_provider`.
 
-    A provider that asks another machine is given a stand-in of that, which `base_url` names: no test of this suite
-    needs the real service, and none should call it.
+    A provider that asks another machine subclasses RemoteProviderContract, and is given a stand-in of that machine,
+    which `base_url` names: no test of this suite needs the real service, and none should call it.
 
     Attributes:
         entries: what the provider must make a picture with: one entry or more for each of its operations.
@@ -141,6 +150,30 @@ class ProviderContract:
                 self._check(await self._process(provider, entry))
 
     @pytest.mark.anyio
+    async def test_its_costs_are_amounts_that_a_ledger_can_keep(self) -> None:
+        async with self._open() as provider:
+            check_prices(provider.info)
+            for entry in self.entries:
+                expected = provider.expected_cost(entry.operation_id, entry.settings)
+                if expected is not None:
+                    check_expected_cost(expected)
+                    again = provider.expected_cost(entry.operation_id, entry.settings)
+                    assert again == expected, "the same settings, the same cost"
+                result = await self._process(provider, entry)
+                if result.cost is not None:
+                    check_cost(result.cost)
+                priced = expected is not None and expected.usd_micros > 0
+                assert not priced or result.cost is not None, "a call that has a price must name its cost"
+
+    @pytest.mark.anyio
+    async def test_what_cannot_be_done_has_no_price(self) -> None:
+        async with self._open() as provider:
+            assert provider.expected_cost("no_such_operation", {}) in (None, FREE)
+            for entry in self.entries:
+                unfit = {**entry.settings, "no_such_setting": 1}
+                assert provider.expected_cost(entry.operation_id, unfit) in (None, FREE)
+
+    @pytest.mark.anyio
     async def test_calls_at_once_all_give_their_picture(self) -> None:
         async with self._open() as provider:
             for entry in self.entries:
@@ -189,8 +222,8 @@ class ProviderContract:
             broken = Picture(b"this is no picture", "image/jpeg", 320, 240)
             for entry in self.entries:
                 result = await self._process(provider, entry)
-                said.append(msgspec.json.encode(result.remarks).decode())
-                said += await provider.diagnose([entry])
+                said += [msgspec.json.encode(result.remarks).decode(), str(result.model)]
+                said += [finding.detail for finding in await provider.diagnose([entry])]
                 unknown = RouteEntry(entry.provider_id, "no_such_operation", entry.settings)
                 for tried, photo in ((entry, broken), (unknown, None)):
                     try:
@@ -204,8 +237,8 @@ class ProviderContract:
     @pytest.mark.anyio
     async def test_it_can_be_diagnosed_and_closed_twice(self) -> None:
         async with self._open() as provider:
-            sentences = await provider.diagnose(self.entries)
-            assert all(isinstance(sentence, str) and sentence.strip() for sentence in sentences)
+            findings = await provider.diagnose(self.entries)
+            assert all(isinstance(finding, ProviderFinding) and finding.detail.strip() for finding in findings)
             await provider.close()
 
     @asynccontextmanager
@@ -217,7 +250,15 @@ class ProviderContract:
         finally:
             await provider.close()
 
-    async def _process(self, provider: Provider, entry: RouteEntry, photo: Picture | None = None) -> ProviderResult:
+    async def _process(
+        self,
+        provider: Provider,
+        entry: RouteEntry,
+        photo: Picture | None = None,
+        *,
+        reference: str | None = None,
+        note_reference: NoteReference | None = None,
+    ) -> ProviderResult:
         operation = provider.info.operation(entry.operation_id) or provider.info.operations[0]
         mime = next((mime for mime in operation.needs.mimes if mime in _FORMATS), "image/jpeg")
         templates = self.templates(entry, operation.template_roles, mime)
@@ -228,7 +269,8 @@ class ProviderContract:
             settings=entry.settings,
             photo=photo or self.photo(mime),
             until=SYSTEM_CLOCK.now() + self.patience,
-            note_reference=self._note_reference,
+            note_reference=note_reference or self._note_reference,
+            reference=reference,
             templates=templates,
             photo_url="https://photos.example/public/media/photo" if fetched else None,
             template_urls={role: f"https://photos.example/public/media/{role}" for role in templates if fetched},
@@ -238,6 +280,7 @@ class ProviderContract:
 
     async def _note_reference(self, reference: str) -> None:
         assert reference
+        assert len(reference) <= _MAX_REFERENCE_CHARS, "a longer reference is not saved"
         assert self.secret not in reference
 
     def _check(self, result: ProviderResult) -> None:
@@ -246,6 +289,8 @@ class ProviderContract:
             picture.load()
             assert picture.format in _FORMATS.values()
         assert msgspec.json.decode(msgspec.json.encode(result.remarks)) == result.remarks
+        assert result.model is None or 0 < len(result.model) <= _MAX_MODEL_CHARS
+        assert result.seed is None or (isinstance(result.seed, int) and not isinstance(result.seed, bool))
 
 
 def sample_picture(mime: str = "image/jpeg", *, width: int = 320, height: int = 240) -> Picture:

@@ -12,7 +12,7 @@ from photochanger.adapters.imaging import ChildPool, ForkServer, ImageTools, pic
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
 from photochanger.core.domain.media import ImageFacts, ImageLimits, PictureNeeds
 from photochanger.core.ports.image_tool import ImageTool
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from tests.support import photos
 from tests.support.picture_work import InProcess
@@ -168,7 +168,7 @@ async def test_a_photo_is_made_to_fit_bytes_and_pixels(tool: ImageTool, file: Pa
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_result_has_300_dpi_and_no_place(tool: ImageTool, kind: str) -> None:
     data = photos.located(kind)
-    picture = await tool.normalise(data, limits=LIMITS)
+    picture = (await tool.normalise(data, limits=LIMITS)).picture
     assert (picture.width, picture.height) == (320, 240)
     assert picture.mime == ("image/jpeg" if kind == "HEIF" else KINDS[kind])
     assert photos.GPS_MARK.encode() not in picture.data
@@ -181,8 +181,8 @@ async def test_a_result_has_300_dpi_and_no_place(tool: ImageTool, kind: str) -> 
 
 async def test_a_result_that_is_fine_changes_no_more(tool: ImageTool) -> None:
     for data in (photos.jpeg(300, 200), photos.png(), photos.webp()):
-        picture = await tool.normalise(data, limits=LIMITS)
-        assert (await tool.normalise(picture.data, limits=LIMITS)).data == picture.data
+        picture = (await tool.normalise(data, limits=LIMITS)).picture
+        assert (await tool.normalise(picture.data, limits=LIMITS)).picture.data == picture.data
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,49 @@ async def test_a_preview_is_a_small_webp(tool: ImageTool, data: bytes) -> None:
     assert tool.sniff(preview) == "image/webp"
     assert len(preview) <= 64 * 1024
     assert max(photos.pixels(preview).size) <= 512
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("needs", [ANYTHING, PictureNeeds(("image/jpeg",), 2**20, 600 * 450)], ids=["fits", "smaller"])
+async def test_a_prepared_photo_and_its_preview_are_the_same_picture(
+    tool: ImageTool, file: Path, kind: str, needs: PictureNeeds
+) -> None:
+    photos.store(file, photos.located(kind, 1_000, 750))
+    prepared = await tool.prepare_with_preview(file, needs)
+    assert prepared.picture == await tool.prepare(file, needs)
+    assert_shows(tool, prepared.preview, photos.pixels(prepared.picture.data))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_result_and_its_preview_are_the_same_picture(tool: ImageTool, kind: str, orientation: int) -> None:
+    normalised = await tool.normalise(photos.located(kind, 1_200, 900, orientation=orientation), limits=LIMITS)
+    assert_shows(tool, normalised.preview, photos.pixels(normalised.picture.data))
+    # What is made on demand may come in between: both are one file under one ETag.
+    assert await tool.preview(normalised.picture.data) == normalised.preview
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 700), (700, 1), (511, 513), (512, 512), (1_025, 2_049)])
+async def test_a_preview_has_the_shape_of_its_picture(tool: ImageTool, size: tuple[int, int]) -> None:
+    for kind in ("JPEG", "PNG", "WEBP"):
+        normalised = await tool.normalise(photos.encoded(photos.scene(*size), kind), limits=LIMITS)
+        assert normalised.preview is not None
+        scale = min(512 / max(size), 1)
+        width, height = photos.pixels(normalised.preview).size
+        assert abs(width - size[0] * scale) <= 1, kind
+        assert abs(height - size[1] * scale) <= 1, kind
+
+
+def assert_shows(tool: ImageTool, preview: bytes | None, picture: Image.Image) -> None:
+    """A preview within its bounds, which shows this picture."""
+    assert preview is not None
+    assert tool.sniff(preview) == "image/webp"
+    assert len(preview) <= 64 * 1024
+    shown = photos.pixels(preview)
+    assert max(shown.size) == 512
+    expected = picture.resize(shown.size, Image.Resampling.BOX)
+    difference = ImageStat.Stat(ImageChops.difference(shown, expected)).mean
+    assert max(difference) <= 4
 
 
 @pytest.mark.parametrize("data", [b"", photos.TEXT_AS_JPG])

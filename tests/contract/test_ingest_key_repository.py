@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
+from photochanger.core.domain.booths.errors import IngestKeyExists, TooManyIngestKeys
 from photochanger.core.domain.booths.ingest_key import IngestKey, KeyUse, digest_of, new_key
-from photochanger.core.domain.errors import IngestKeyExists, TooManyIngestKeys
 
 pytestmark = pytest.mark.anyio
 

@@ -55,6 +55,14 @@ async def test_the_latest_stays_whatever_comes_first(backend: SimpleNamespace) -
     assert last.received_at == late.received_at + 9 * SECOND
 
 
+async def test_the_requests_of_all_slots_come_by_slot(backend: SimpleNamespace) -> None:
+    assert await backend.ingest_requests.all() == []
+    second, first = ingest_request("slot-002"), ingest_request("slot-001", password=PasswordCheck.WRONG)
+    for request in (second, first):
+        await backend.ingest_requests.put(request)
+    assert await backend.ingest_requests.all() == [first, second]
+
+
 async def test_only_those_from_before_are_forgotten(backend: SimpleNamespace) -> None:
     old = ingest_request("slot-001")
     kept = ingest_request("slot-002", received_at=old.received_at + SECOND)

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from photochanger.core.domain.ids import new_id
 from photochanger.core.domain.job import FailureReason, Job, JobSource, JobState
-from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
+from photochanger.core.domain.pagination import JobFilter, JobOrder, JobResult, Position
 
 from tests.support.builders import new_job, outcome_failed, outcome_succeeded
 from tests.support.queue_steps import LEASE, MANY
@@ -112,6 +113,26 @@ async def test_each_filter_leaves_out_what_it_says(backend: SimpleNamespace) -> 
     assert await list_of(source=JobSource.TEST) == ["waiting"]
     assert await list_of(source=JobSource.INGEST, states=(JobState.TIMED_OUT,)) == ["late"]
     assert await list_of(states=(JobState.SUCCEEDED,), failure_reason=FailureReason.TIMEOUT) == []
+
+
+async def test_lists_by_result_tell_a_fallback_from_a_picture(backend: SimpleNamespace) -> None:
+    await live_job(backend, age=4 * MINUTE)
+    good = await ended_job(backend, age=3 * MINUTE)
+    failed = await ended_job(backend, end="failed", age=2 * MINUTE)
+    job = await live_job(backend, age=MINUTE)
+    outcome = outcome_succeeded(job, finalized_at=NOW)
+    assert outcome.result is not None
+    fallback = msgspec.structs.replace(
+        outcome,
+        state=JobState.TIMED_OUT,
+        failure_reason=FailureReason.TIMEOUT,
+        result=msgspec.structs.replace(outcome.result, fallback=True),
+    )
+    assert await backend.queue.mark_finalized(job.id, fallback, claim=None)
+    assert await found(backend, result=JobResult.PICTURE) == [good.id]
+    assert await found(backend, result=JobResult.FALLBACK) == [job.id]
+    assert await found(backend, result=JobResult.NONE) == [failed.id]
+    assert await found(backend, result=JobResult.FALLBACK, failure_reason=FailureReason.TIMEOUT) == [job.id]
 
 
 async def test_a_range_begins_with_its_first_moment_and_ends_before_its_last(backend: SimpleNamespace) -> None:

@@ -131,3 +131,16 @@ async def test_an_attempt_after_the_end_is_listed_before_it_and_marked(backend: 
         (None, False),
         (2, True),
     ]
+
+
+async def test_an_attempt_that_was_written_already_is_not_written_again(backend: SimpleNamespace) -> None:
+    job = await live_job(backend)
+    (claim,) = await backend.queue.acquire("worker", n=1, lease=LEASE)
+    at = datetime.now(UTC)
+    calls = [LogEntry(job.id, at, LogEvent.ATTEMPT, {"call": call, "ms": 1.5}) for call in (1, 2, 3)]
+    for _ in range(2):  # the reply to the first writing was lost
+        await backend.log.append(calls[:2])
+    await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=claim, attempts=calls[2:])
+    await backend.log.append(calls)
+    written = [event.entry for event in await backend.log.events(after=0, limit=20)]
+    assert [entry.detail["call"] for entry in written if entry.event is LogEvent.ATTEMPT] == [1, 2, 3]

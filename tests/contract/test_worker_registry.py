@@ -18,6 +18,7 @@ HOUR = timedelta(hours=1)
 
 def report(name: str = "booth-1-abc", **fields: Any) -> WorkerReport:
     usual: dict[str, Any] = {"host": "booth", "pid": 4711, "concurrency": 4, "running": 1, "version": "1.2.3"}
+    usual["clock_ahead_seconds"] = -30.25
     return WorkerReport(name=name, **usual | fields)
 
 

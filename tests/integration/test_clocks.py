@@ -84,6 +84,8 @@ def test_a_worker_whose_clock_is_wrong_makes_all_pictures(
     ):
         assert eventually(lambda: abs(offset(worker_metrics, "worker") - ahead.total_seconds()) < 2)
         assert abs(offset(service.metrics, "serve")) < 2
+        reported = eventually(lambda: rows(postgres_url, "select clock_ahead_seconds from photochanger.workers"))
+        assert reported == [(pytest.approx(ahead.total_seconds(), abs=2),)], "in the status of all hosts"
         use_studio(postgres_url, studio)
         all_get_their_pictures(service, postgres_url)
 

@@ -15,6 +15,7 @@ from photochanger.entrypoints.http.app import ROUTES
 from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
 from tests.support import photos
+from tests.support.contract_compat import resolved
 from tests.support.service import Service, serving
 
 CONTRACT = Path(__file__).parents[2] / "openapi" / "photochanger.yaml"
@@ -39,13 +40,16 @@ def test_the_contract_and_the_routes_are_the_same_set() -> None:
         for method in operations
         if method != "parameters"
     }
+    # A key at the end of an address is taken out before the routes see it.
+    keyed = {(method, path) for method, path in described if path.endswith("/k/{key}")}
+    assert {path.removesuffix("/k/{key}") for _, path in keyed} == {"/ingest/{slot_id}", "/ingest/by/{style}"}
     served = {
         (str(method), re.sub(r"{(\w+):\w+}", r"{\1}", path))
         for handler in ROUTES
         for path in handler.paths
         for method in handler.http_methods
     }
-    assert described == served
+    assert described - keyed == served
 
 
 def test_the_contract_says_who_may_call_each_route() -> None:
@@ -67,7 +71,7 @@ def test_the_contract_is_served_as_it_stands(service: Service) -> None:
 
 def test_an_answer_with_a_picture_is_as_described(service: Service) -> None:
     answer = service.send(photos.jpeg(640, 480))
-    described = DESCRIBED["paths"]["/ingest/{slot_id}"]["post"]["responses"]["200"]
+    described = resolved(DESCRIBED, DESCRIBED["paths"]["/ingest/{slot_id}"]["post"]["responses"]["200"])
     assert answer.headers["content-type"] in described["content"]
     for name in described["headers"]:
         assert name in answer.headers, name

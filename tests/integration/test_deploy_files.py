@@ -30,6 +30,7 @@ ALERTS = {
     "PhotoChangerSweeperLate": "warn",
     "PhotoChangerDown": "page",
     "PhotoChangerDiskLow": "page",
+    "PhotoChangerBudgetLow": "warn",
 }
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ import pytest
 from photochanger.adapters.postgres import EmbeddedServer, EmbeddedServerError
 from photochanger.adapters.postgres.embedded import server as embedded
 
-from tests.support.service import eventually
+from tests.support.service import HANG_SECONDS, command, environment, eventually
 
 
 @pytest.fixture
@@ -204,6 +205,66 @@ async def test_a_failed_restart_of_the_server_is_retried(folder: Path, monkeypat
     server.close()
 
 
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="processes of a folder cannot be found here")
+@pytest.mark.parametrize("ends", ["the one before", "serve"])
+def test_serve_tries_again_while_the_server_before_has_not_ended(tmp_path: Path, ends: str) -> None:
+    folder = tmp_path / "postgres"
+    with EmbeddedServer.start(folder) as server:
+        ask(server, "create table kept as select 42 as answer")
+        pid_file = (folder / "data" / "postmaster.pid").read_text().splitlines()
+    before = ending_server(folder)
+    (folder / "data" / "postmaster.pid").write_text("\n".join([str(before.pid), *pid_file[1:]]) + "\n")
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        serve = subprocess.Popen(
+            command("serve", "--workers", "0"), env=environment(tmp_path, port="0"), stdout=output, stderr=output
+        )
+    try:
+        eventually(lambda: "did not start; trying again: " in log.read_text())
+        assert 'lock file "postmaster.pid" already exists' in log.read_text()
+        if ends == "serve":
+            serve.terminate()
+            assert serve.wait(HANG_SECONDS) == 0
+            assert "threads still run" not in log.read_text()
+            return
+        before.kill()
+        before.wait()
+        eventually(lambda: "PhotoChanger listens on" in log.read_text())
+        serve.terminate()
+        assert serve.wait(HANG_SECONDS) == 0
+    finally:
+        for process in (before, serve):
+            process.kill()
+            process.wait()
+    with EmbeddedServer.start(folder) as server:
+        assert ask(server, "select answer from kept") == (42,)
+
+
+def ending_server(folder: Path) -> subprocess.Popen[bytes]:
+    """A process of the server's account in its data that answers nobody: a server that was killed, before its end."""
+    owner = (folder / "data").stat()
+    account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    place = os.open(folder / "data", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # By descriptor: the account may not enter the folders above.
+        return subprocess.Popen(
+            ("sh", "-c", f"cd /proc/self/fd/{place} && exec sleep 3600"), pass_fds=[place], **account
+        )
+    finally:
+        os.close(place)
+
+
+def test_a_start_that_fails_for_good_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_RETRY_TIMEOUT", timedelta(0))
+    EmbeddedServer.start(folder).close()
+    version = folder / "data" / "PG_VERSION"
+    kept = version.read_bytes()
+    version.write_text("9.6\n")
+    with pytest.raises(EmbeddedServerError, match=r"initialized by PostgreSQL version 9\.6"):
+        EmbeddedServer.start(folder)
+    version.write_bytes(kept)
+
+
 def answers(server: EmbeddedServer) -> bool:
     try:
         return ask(server, "select 1") == (1,)
@@ -216,15 +277,27 @@ def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
     (folder / "data" / "postmaster.pid").write_text(
         f"{os.getpid()}\n{folder}/data\n0\n5432\n/nowhere\n\n  1 1\nready\n"
     )
-    with pytest.raises(EmbeddedServerError):
-        embedded._await_start(folder, subprocess.Popen(("false",)), folder / "postgres.log")
+    assert not embedded._has_started(folder, subprocess.Popen(("false",)))
     assert embedded._running(folder) is None
     os.unlink(folder / "data" / "postmaster.pid")
 
 
-def test_a_first_start_that_was_cut_short_is_begun_again(folder: Path) -> None:
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "half").write_text("what a killed initdb leaves")
+@pytest.mark.parametrize("left", ["data", "data.new-a1b2"])
+def test_a_first_start_that_was_cut_short_is_begun_again(folder: Path, left: str) -> None:
+    (folder / left).mkdir(parents=True)
+    (folder / left / "half").write_text("what a killed initdb leaves")
+    with EmbeddedServer.start(folder) as server:
+        assert ask(server, "select 1") == (1,)
+        assert [place.name for place in folder.glob("data*")] == ["data"]
+
+
+def test_a_first_start_that_is_killed_in_the_middle_is_begun_again(folder: Path) -> None:
+    first = subprocess.Popen((sys.executable, "-c", JOIN, str(folder)), stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        eventually(lambda: [*folder.glob("data.new-*/PG_VERSION")])
+        os.killpg(first.pid, signal.SIGKILL)
+    finally:
+        first.communicate()
     with EmbeddedServer.start(folder) as server:
         assert ask(server, "select 1") == (1,)
 

@@ -302,11 +302,11 @@ def test_a_finished_picture_that_lies_at_a_private_address_is_not_fetched(
     tmp_path: Path, postgres_url: str, host: str
 ) -> None:
     with staged(tmp_path, postgres_url, sync_response_seconds="10") as stage:
-        port = stage.turbotext.url.rpartition(":")[2]
-        stage.turbotext.picture_url = f"http://{host}:{port}/download.php?f=result.png"
+        port = stage.turbotext.pictures.url.rpartition(":")[2]
+        stage.turbotext.picture_url = f"http://{host}:{port}/result.png"
         answer = stage.service.send(PHOTO, TURBOTEXT)
         assert answer.status_code in (502, 504)
-        assert stage.turbotext.calls("download") == []
+        assert stage.turbotext.pictures.received == []
         assert port not in answer.text
 
 

@@ -6,6 +6,8 @@ import base64
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,13 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from photochanger.adapters.http_client.messages import Answer
 from photochanger.adapters.http_client.picture_json import MAX_JSON_BYTES, PictureJson
+from photochanger.adapters.providers.catalogue import Catalogue, read_catalogue
+from photochanger.adapters.providers.gemini.access import Access, ServiceAccount
+from photochanger.adapters.providers.openai import costs as openai_costs
+from photochanger.adapters.providers.replicate.answers import Prediction
+from photochanger.adapters.providers.wire import Asked
 from photochanger.core.domain.accounts import Actor, Identity, Permission
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.ingest_request import IngestRequest, ReceivedField, ReceivedFile
 from photochanger.core.domain.job import Job, JobState
@@ -23,6 +31,7 @@ from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 
 from tests.support.builders import new_job, outcome_failed
 from tests.support.hostile_comfyui import comfyui_samples
+from tests.support.standins.calls import FixedContext
 
 SIZE = 1_000_000
 
@@ -71,6 +80,7 @@ _HEADERS = (
     "content-type",
     "content-encoding",
     "guest",
+    *(f"x-fal-{name}" for name in ("request-id", "error-type", "retryable", "request-timeout-type", "billable-units")),
     *(f"x-ratelimit-{which}-{what}" for which in ("reset", "remaining") for what in ("requests", "tokens", "images")),
 )
 STATUSES = (200, 302, 400, 401, 404, 413, 429, 503)
@@ -129,7 +139,8 @@ def _identity(text: str) -> Identity:
 def _json_answers(text: str) -> list[Answer[PictureJson]]:
     """Answers of services as they are read from the wire: their own shape with long texts in it, and errors."""
     found = []
-    for status, shape in ((200, _shape), (200, _blocked_shape), (400, _answer), (429, lambda text: [text])):
+    shapes = ((200, _shape), (200, _blocked_shape), (200, _queued_shape), (400, _answer), (429, lambda text: [text]))
+    for status, shape in (*shapes, (422, _refused_shape), (403, _refused_shape)):
         size = SIZE
         while len(document := json.dumps(shape(text[:size])).encode()) > MAX_JSON_BYTES:
             size //= 2
@@ -142,6 +153,33 @@ def _shape(text: str) -> dict[str, Any]:
     candidate = {"content": {"parts": parts}, "finishReason": text, "finishMessage": text}
     about = {"modelVersion": text, "responseId": text, "size": text, "quality": text, "usage": {text: text}}
     return about | {"candidates": [candidate], "data": [{"b64_json": text}, {"url": text}]}
+
+
+def _queued_shape(text: str) -> dict[str, Any]:
+    urls = {f"{name}_url": text for name in ("status", "response", "cancel", "polling")}
+    picture = {"images": [{"url": text}] * 2, "output": [text, text], "urls": {"get": text}, "seed": text}
+    about = {"id": text, "request_id": text, "status": text, "error": text, "error_type": text, "version": text}
+    return {**urls, **picture, **about, "has_nsfw_concepts": [text] * 9, "metrics": {"predict_time": text}}
+
+
+def _refused_shape(text: str) -> dict[str, Any]:
+    return {"detail": [{"type": text, "msg": text, "loc": [text]}] * 3, "title": text, "error_type": text}
+
+
+_PRESETS = (
+    "~_P",
+    "Any",
+    *(
+        f"adapters.providers.{name}.costs.{preset}"
+        for name, preset in (("gemini", "GeminiPreset"), ("openai", "OpenAIPreset"))
+    ),
+)
+
+
+@cache
+def _models() -> Catalogue[openai_costs.OpenAIPreset]:
+    file = Path(str(openai_costs.__file__)).with_name("models.json")
+    return read_catalogue(FixedContext(), file, preset=openai_costs.OpenAIPreset)
 
 
 def _blocked_shape(text: str) -> dict[str, Any]:
@@ -178,6 +216,8 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "BaseException": [ValueError(text)],
         "Exception": [ValueError(text)],
         "int | None": [7],
+        "bool": [True],
+        "Mapping[str, int]": [{text: 7}],
         "ValidationError": [msgspec.ValidationError(text), msgspec.ValidationError(f"Expected `int`{text}")],
         "UUID": [UUID(int=7)],
         "datetime": [datetime.now(UTC)],
@@ -191,7 +231,11 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "Collection[core.domain.accounts.Permission]": [tuple(Permission)],
         "int | bytes": [7],
         "Slot": [shipped_slots()[0]],
+        "Access": [Access(models_url=text, list_url=text, headers={}, secret=text)],
+        "ServiceAccount": [ServiceAccount(type=text, project_id=text, client_email=text, private_key=text)],
         "list[core.domain.media.Picture]": [[]],
+        "core.domain.costs.call_cost.CallCost | None": [CallCost(usd_micros=40_000)],
+        "Prediction": [Prediction(text, status, [text], text) for status in (text, "failed", "succeeded")],
         "Scope": [_scope(text), _scope(text, peer="127.0.0.1")],
         "list[bytes]": [[encoded] * 3],
         "dict[bytes, list[bytes]]": [{key: [encoded] for key in (b"x-forwarded-for", b"x-forwarded-proto")}],
@@ -202,4 +246,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
     answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
     found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
     found |= comfyui_samples(text)
+    models = _models()
+    found |= {f"adapters.providers.catalogue.Catalogue[{preset}]": [models] for preset in _PRESETS}
+    found["Asked"] = [Asked(model=text, secret=text[:40], models=models, settings=("seed", "image_size"))]
     return dict(found)

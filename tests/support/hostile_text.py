@@ -54,7 +54,13 @@ NOT_FOR_TEXT = {
         for name in ("gemini.requests.generate", "openai.requests.edit")
     },
     **{f"adapters.providers.gemini.requests.{name}_upload": "names files by itself" for name in ("start", "send")},
+    "adapters.providers.bfl.requests.submit": "sends what an operator has set",
+    "adapters.providers.fal.requests.submit": "sends what an operator has set",
+    "adapters.providers.replicate.requests.upload": "names files by itself",
     **{f"adapters.providers.{name}.answers._remarks": "called through the answers" for name in ("gemini", "openai")},
+    "adapters.providers.gemini.answers._cost": "called through the answers",
+    "adapters.providers.comfyui.service._read": "takes a type; called through the answers",
+    "adapters.providers.catalogue._converted": "reads the operator's file",
     "adapters.providers.wire.parsed": "takes a type; called through the answers of each provider",
     "adapters.providers.http.provider._outgoing": "sends an operator's settings",
     "adapters.providers.http.provider._upload": "names files by itself",
@@ -120,6 +126,7 @@ TAKE_TEXT += (
     "str | int",
     "FieldError",
     "list[bytes]",
+    "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]",
 )
 
 

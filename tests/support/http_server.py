@@ -21,6 +21,7 @@ from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
 from photochanger.core.domain.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.accounts import PasswordHasher
 from photochanger.core.ports.media_store import MediaStore
@@ -54,7 +55,10 @@ Script = Callable[[ProviderRequest], Awaitable[bytes]]
 
 
 class ScriptedProvider:
-    """Does what the test says: `script` gets the request and returns the bytes of the answer."""
+    """Does what the test says: `script` gets the request and returns the bytes of the answer.
+
+    A call is expected to cost `price`; its answer names `cost`, `model` and `seed`.
+    """
 
     info = ProviderInfo(
         id="scripted",
@@ -72,18 +76,22 @@ class ScriptedProvider:
     def __init__(self) -> None:
         self.calls = 0
         self.script: Script = self._picture
+        self.price: CallCost | None = None
+        self.cost: CallCost | None = None
+        self.model: str | None = None
+        self.seed: int | None = None
 
     def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
-        return None
+        return self.price
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Any settings will do."""
 
     async def process(self, request: ProviderRequest) -> ProviderResult:
         self.calls += 1
-        return ProviderResult(await self.script(request))
+        return ProviderResult(await self.script(request), cost=self.cost, model=self.model, seed=self.seed)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """Return no findings."""
         return []
 
@@ -208,12 +216,12 @@ class Service:
         await log.append([LogEntry(job.id, datetime.now(UTC), LogEvent.REFERENCE, {"remark": text})])
 
     async def change_slot(self, slot_id: str, **changes: Any) -> None:
-        """Change fields of a slot's route, and `active`."""
+        """Change fields of a slot's route, `active`, and `budget`."""
         slots = await self.opened.container.get(SlotRepository)
         slot = await slots.get(slot_id)
-        active = changes.pop("active", slot.active)
+        own = {name: changes.pop(name) for name in ("active", "budget") if name in changes}
         route = msgspec.structs.replace(slot.route, **changes)
-        changed = msgspec.structs.replace(slot, route=route, active=active)
+        changed = msgspec.structs.replace(slot, route=route, **own)
         await slots.save(changed, expected_version=slot.version)
 
     async def files(self, kind: MediaKind) -> list[MediaKey]:

@@ -16,8 +16,29 @@ class Relay:
         self.url = ""
         self.target = ""
         self._serving: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._refuses = False
+
+    def refuse(self) -> None:
+        """Break every connection, and every new one, until `restore`."""
+        assert self._loop is not None
+
+        async def refuse() -> None:
+            self._refuses = True
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(refuse(), self._loop).result(30)
+
+    def restore(self) -> None:
+        """Hand connections on again."""
+        self._refuses = False
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refuses:
+            writer.close()
+            return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
@@ -35,6 +56,7 @@ class Relay:
     def running(self) -> Iterator[Relay]:
         """Listening on a free port, on an event loop of its own in another thread."""
         loop = asyncio.new_event_loop()
+        self._loop = loop
         thread = threading.Thread(target=loop.run_forever, name="relay", daemon=True)
         thread.start()
 
@@ -56,8 +78,9 @@ class Relay:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(OSError):
         while chunk := await reader.read(64 * 1024):
             writer.write(chunk)
             await writer.drain()
-        writer.write_eof()
+        if not writer.is_closing():
+            writer.write_eof()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+from photochanger.core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds, PreviewedPicture
 
 _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
 
@@ -18,6 +18,8 @@ class TextImages:
     def __init__(self) -> None:
         self.sniffed: list[bytes] = []
         self.prepared: list[PictureNeeds] = []
+        self.decoded_for_previews = 0
+        self.makes_previews = True
 
     def sniff(self, head: bytes) -> str | None:
         self.sniffed.append(head)
@@ -30,14 +32,25 @@ class TextImages:
         self.prepared.append(needs)
         return self._whole(_read(path), ImageLimits(needs.max_pixels))
 
-    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
+    async def prepare_with_preview(self, path: Path, needs: PictureNeeds) -> PreviewedPicture:
+        picture = await self.prepare(path, needs)
+        return PreviewedPicture(picture, self._preview(picture.data))
+
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
         for _ in range(10):  # decoding takes longer than writing
             await asyncio.sleep(0)
         if data.split(b" ")[0] not in _TYPES:
             raise UnsupportedMediaType("This is no picture.")
-        return self._whole(data, limits)
+        return PreviewedPicture(self._whole(data, limits), self._preview(data))
 
     async def preview(self, data: bytes) -> bytes:
+        self.decoded_for_previews += 1
+        return self._small(data)
+
+    def _preview(self, data: bytes) -> bytes | None:
+        return self._small(data) if self.makes_previews else None
+
+    def _small(self, data: bytes) -> bytes:
         self._whole(data, ImageLimits(10**9))
         return b"WEBP 512x341 small " + data
 

@@ -8,6 +8,7 @@ from typing import Any
 from dishka import AsyncContainer
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
+from photochanger.core.ports.cost_ledger import CostLedger
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
@@ -17,6 +18,7 @@ from photochanger.core.ports.repositories.ingest_requests import IngestRequestRe
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.repositories.job_repository import JobRepository
 from photochanger.core.ports.repositories.media_repository import MediaRepository
+from photochanger.core.ports.repositories.provider_checks import ProviderCheckRepository
 from photochanger.core.ports.repositories.result_index import ResultIndex
 from photochanger.core.ports.repositories.settings_repository import SettingsRepository
 from photochanger.core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
@@ -39,6 +41,7 @@ BACKEND_PORTS: dict[str, type] = {
     "secrets": SecretRepository,
     "media": MediaRepository,
     "stats": StatsService,
+    "ledger": CostLedger,
     "audit": AuditLog,
     "admins": AdminRepository,
     "failures": FailureCounter,
@@ -50,6 +53,7 @@ BACKEND_PORTS: dict[str, type] = {
     "workers": WorkerRegistry,
     "ingest_keys": IngestKeyRepository,
     "ingest_requests": IngestRequestRepository,
+    "provider_checks": ProviderCheckRepository,
 }
 """The ports that a database implements, by the names that tests use."""
 

@@ -19,10 +19,12 @@ from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.job import Claim, Job, LogEntry, LogEvent
 from photochanger.core.domain.media import ImageLimits, MediaKind, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.settings import AppSettings
 from photochanger.core.domain.slots.slot import FailureAnswer, Route, RouteEntry, Slot
 from photochanger.core.ports.accounts import FailureCounter, PasswordHasher
 from photochanger.core.ports.clock import Clock
+from photochanger.core.ports.cost_ledger import CostLedger
 from photochanger.core.ports.image_tool import ImageTool
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.job_service import JobService
@@ -73,6 +75,7 @@ SLOT = "slot-001"
 FLOOR = 1024
 
 _FAULTY_PORTS: tuple[type, ...] = (
+    CostLedger,
     FailureCounter,
     GuestData,
     IngestRequestRepository,
@@ -109,9 +112,21 @@ async def chunks(data: bytes, *, size: int = 16) -> AsyncIterator[bytes]:
 
 
 class ScriptedProvider:
-    """A Provider that does what its script says, call by call, and makes a good picture once the script is over."""
+    """A Provider that does what its script says, call by call, and makes a good picture once the script is over.
 
-    def __init__(self, id: str, *script: Script, max_bytes: int = 10**7, **declared: Any) -> None:
+    A call is expected to cost `price`; its answer names `cost`, `model` and `seed`.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *script: Script,
+        max_bytes: int = 10**7,
+        price: CallCost | None = None,
+        model: str | None = None,
+        seed: int | None = None,
+        **declared: Any,
+    ) -> None:
         needs = PictureNeeds(("image/jpeg",), max_bytes, 10**9)
         operations = tuple(
             OperationInfo(
@@ -122,11 +137,15 @@ class ScriptedProvider:
         self.info = ProviderInfo(id=id, title=id, operations=operations, on_this_machine=id == "local", **declared)
         self.script = deque(script)
         self.calls: list[ProviderRequest] = []
+        self.price = price
+        self.cost: CallCost | None = None
+        self.model = model
+        self.seed = seed
         self.stopped = 0
         self.closed = 0
 
     def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
-        return None
+        return self.price
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         """Every setting fits."""
@@ -137,14 +156,14 @@ class ScriptedProvider:
         if isinstance(step, BaseException):
             raise step
         if isinstance(step, bytes):
-            return ProviderResult(step, {"model": "m-1"})
+            return ProviderResult(step, {"model": "m-1"}, cost=self.cost, model=self.model, seed=self.seed)
         try:
-            return ProviderResult(await step(request))
+            return ProviderResult(await step(request), cost=self.cost, model=self.model, seed=self.seed)
         except asyncio.CancelledError:
             self.stopped += 1
             raise
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []
 
     async def close(self) -> None:
@@ -246,6 +265,7 @@ class World:
         self.signals = self._get(JobSignals)
         self.slots = self._get(SlotRepository)
         self.stats = self._get(StatsService)
+        self.ledger = self._get(CostLedger)
         self.audit = self._get(AuditLog)
         self.failures = self._get(FailureCounter)
         self.webhooks = self._get(WebhookRepository)

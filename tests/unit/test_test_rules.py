@@ -17,7 +17,7 @@ MAY_SLEEP = {
     "support/retrying_proxy.py",  # the pause of a load balancer when no service takes a request
     "support/service.py",  # how often `eventually` looks
     "support/steady_cameras.py",  # cameras send their photos at a pace
-    "support/standins/server.py",  # a service that drips its answer
+    "support/standins/behaviours.py",  # a service that drips its answer
     "support/stuck_provider.py",  # a thread that never ends
     "unit/entrypoints/test_process_guard.py",  # the same
     "unit/entrypoints/worker/test_worker_process.py",  # the same; how often `until` looks; the turn of a process

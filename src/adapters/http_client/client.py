@@ -42,8 +42,9 @@ class SafeHttpClient:
     async def exchange(self, request: HttpRequest, *, until: datetime, max_bytes: int) -> HttpResponse:
         """Send a request once and read its answer whole, whatever the status.
 
-        Raises Down where the host cannot be reached, breaks off or has not answered whole by `until`; AddressRefused
-        where the guard says no; AddressUnusable for an URL that is none; AnswerTooLarge past `max_bytes` of body.
+        Raises Down where the host cannot be reached (with the cost FREE: nothing was sent), breaks off or has not
+        answered whole by `until`; AddressRefused where the guard says no; AddressUnusable for an URL that is none;
+        AnswerTooLarge past `max_bytes` of body.
         """
         return await self._exchange(request, WholeBody(), until=until, max_bytes=lambda status: max_bytes)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
 import httpcore2
 import httpx2
 
+from ...core.domain.costs.call_cost import FREE
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
 from .bodies import BodyReader
@@ -71,7 +72,11 @@ class GuardedTransport:
             finally:
                 await response.aclose()
         except HostUnknown as error:
-            raise Down(str(error)) from error
+            raise Down(str(error), cost=FREE) from error
+        except httpcore2.ConnectTimeout as error:
+            raise Down("The host did not answer in time.", cost=FREE) from error
+        except httpcore2.ConnectError as error:
+            raise Down(_network_trouble(error), cost=FREE) from error
         except httpcore2.TimeoutException as error:
             raise Down("The host did not answer in time.") from error
         except httpcore2.NetworkError as error:
@@ -109,7 +114,7 @@ def _encoded(request: HttpRequest) -> httpcore2.Request:
     encoded = httpx2.Request(
         request.method,
         url,
-        headers={**_STANDARD_HEADERS, **length, **request.headers},
+        headers=_merged(_STANDARD_HEADERS, length, request.headers),
         content=request.body,
         data=None if request.fields is None else dict(request.fields),
         files=files or None,
@@ -121,6 +126,12 @@ def _encoded(request: HttpRequest) -> httpcore2.Request:
         headers=encoded.headers.raw,
         content=encoded.stream,
     )
+
+
+def _merged(*parts: Mapping[str, str]) -> dict[str, str]:
+    """Return headers of which each is there once, however its name is spelled; the last one counts."""
+    merged = {name.lower(): (name, value) for part in parts for name, value in part.items()}
+    return dict(merged.values())
 
 
 def _network_trouble(error: BaseException) -> str:

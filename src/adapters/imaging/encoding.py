@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
 import pyvips
 
-from ...core.domain.media import Picture, PictureNeeds
-
-PREVIEW_SIDE = 512
-PREVIEW_MAX_BYTES = 64 * 1024
+from ...core.domain.media import PREVIEW_MAX_BYTES, Picture, PictureNeeds
 
 RESULT_QUALITY = 95
 """Of results that must be coded again. They were coded before, so a further loss must not be seen."""
@@ -22,26 +18,21 @@ _SHRINK_STEP = 0.75
 _WHITE = [255.0, 255.0, 255.0]
 
 
-class Source(msgspec.Struct, frozen=True):
-    """Two ways to an 8-bit sRGB image: `open` decodes it while it is read, once; `decode` decodes it into memory."""
+def encode_within(
+    opened: Callable[[], pyvips.Image], needs: PictureNeeds, *, decode: Callable[[], pyvips.Image]
+) -> Picture:
+    """An image (8-bit sRGB) as the first type of `needs` that can be written, within its bytes and pixels.
 
-    open: Callable[[], pyvips.Image]
-    decode: Callable[[], pyvips.Image]
-
-
-def encode_within(source: Source, needs: PictureNeeds) -> Picture:
-    """An image as the first type of `needs` that can be written, within its bytes and pixels.
-
-    It is coded while it is decoded, and decoded again into memory only where that gives too many bytes. Then quality
-    goes down first, then the size.
+    It is coded while it is decoded, as `opened` returns it. Only where that gives too many bytes, it is decoded into
+    memory by `decode`. Then quality goes down first, then the size.
     """
     mime = written_type(needs)
-    image = source.open()
+    image = opened()
     if image.width * image.height <= needs.max_pixels:
         data = encode(image, mime, quality=needs.quality)
         if len(data) <= needs.max_bytes:
             return Picture(data, mime, image.width, image.height)
-    image = _within_pixels(source.decode(), needs.max_pixels)
+    image = _within_pixels(decode(), needs.max_pixels)
     for scaled, quality in _attempts(image, best=needs.quality):
         data = encode(scaled, mime, quality=quality)
         if len(data) <= needs.max_bytes:

@@ -44,6 +44,9 @@ _GREY = b"\x7f\x80"
 
 _PROFILE = "icc-profile-data"
 
+_LEAST_PIXELS = 8.0
+"""How much smaller a picture is decoded of which nothing is looked at."""
+
 
 def open_image(picture: CheckedPicture, **options: Any) -> pyvips.Image:
     """A lazy libvips image over a picture that was checked; only the header is read now.
@@ -107,9 +110,45 @@ def proving_whole(picture: CheckedPicture) -> Iterator[None]:
 
 
 def decode_whole(picture: CheckedPicture) -> None:
-    """Decode a picture for nothing but the proof, see `proving_whole`. A JPEG at an eighth: every bit of it is read."""
-    options = {"shrink": 8} if picture.mime == "image/jpeg" else {}
-    open_image(picture, access="sequential", **options).avg()
+    """Decode a picture for nothing but the proof, see `proving_whole`: every bit is read, few pixels are made."""
+    image = open_image(picture, access="sequential", **_reduction(picture, _LEAST_PIXELS))
+    # To come to the last row, all rows before it are decoded.
+    image.crop(0, image.height - 1, image.width, 1).avg()
+
+
+def decode_small(picture: CheckedPicture, side: int) -> pyvips.Image:
+    """The same with a small copy as the yield: 8-bit sRGB in memory, its longest side at most `side`.
+
+    For a picture that is plain and upright. Raises VipsError, UndecodableImage.
+    """
+    image = open_image(picture, access="sequential", **_reduction(picture, max(picture.width, picture.height) / side))
+    with proving_whole(picture):
+        means = _means(image, side)
+    return to_srgb(shrunk(means, side), picture).copy_memory()
+
+
+def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:
+    """An image in memory with its longest side at most `side`."""
+    longest = max(image.width, image.height)
+    if longest <= side:
+        return image
+    width, height = (max(round(length * side / longest), 1) for length in (image.width, image.height))
+    means = _means(image, side)
+    return means.thumbnail_image(width, height=height, size="force", no_rotate=True).copy_memory()
+
+
+def _means(image: pyvips.Image, side: int) -> pyvips.Image:
+    """An image in memory with its longest side at least `side`, but less than twice that where it can be.
+
+    Reads each pixel of `image` once, from top to bottom.
+    """
+    times = max(image.width, image.height) // side
+    if times <= 1:
+        return image.copy_memory()
+    # Rounded up, a last row that fills no square of its own is read too.
+    if image.hasalpha():
+        return image.premultiply().shrink(times, times, ceil=True).unpremultiply().cast(image.format).copy_memory()
+    return image.shrink(times, times, ceil=True).copy_memory()
 
 
 def _reduction(picture: CheckedPicture, scale: float) -> dict[str, Any]:

@@ -10,27 +10,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyvips
+
 from ...core.domain.errors import UndecodableImage, UnsupportedMediaType
-from ...core.domain.media import ImageLimits, Picture, PictureNeeds
+from ...core.domain.media import PREVIEW_SIDE, ImageLimits, Picture, PictureNeeds, PreviewedPicture
 from .bounds import undecodable
 from .checked import ANY_SIZE, CheckedPicture, check
 from .colours import is_srgb_already
 from .density import with_webp_density
-from .encoding import (
-    PREVIEW_SIDE,
-    RESULT_QUALITY,
-    Source,
-    encode,
-    encode_preview,
-    encode_within,
-    size_within,
-    written_type,
+from .encoding import RESULT_QUALITY, encode, encode_preview, encode_within, size_within, written_type
+from .libvips import (
+    VipsError,
+    decode_scaled,
+    decode_small,
+    decode_whole,
+    open_image,
+    open_scaled,
+    proving_whole,
+    shrunk,
 )
-from .libvips import VipsError, decode_scaled, decode_whole, open_image, open_scaled, proving_whole
 
 _FIRST_QUARTER_TURN = 5
 
 _RESULT_TYPES = ("image/jpeg", "image/png", "image/webp")
+
+_MAX_KEPT_PIXELS = 8_000_000
+"""Pixels that are kept in memory while they are coded: 24 MB. The preview of more is made from what was coded."""
 
 _DECODER_ERRORS = (VipsError, ValueError, EOFError, RuntimeError, OSError, SyntaxError)
 
@@ -41,25 +46,33 @@ def prepare(path: Path, needs: PictureNeeds) -> Picture:
     with _decoding(picture):
         if _fits(picture, needs) and _is_ready(picture):
             decode_whole(picture)
-            return Picture(picture.data, picture.mime, picture.width, picture.height)
+            return _as_it_is(picture)
         box = size_within(*_shown_size(picture), needs.max_pixels)
-        source = Source(open=lambda: open_scaled(picture, *box), decode=lambda: decode_scaled(picture, *box))
-        return encode_within(source, needs)
+        return encode_within(lambda: open_scaled(picture, *box), needs, decode=lambda: decode_scaled(picture, *box))
 
 
-def normalise(data: bytes, limits: ImageLimits) -> Picture:
+def prepare_with_preview(path: Path, needs: PictureNeeds) -> PreviewedPicture:
+    picture = check(path.read_bytes(), ANY_SIZE)
+    written_type(needs)
+    with _decoding(picture):
+        if _fits(picture, needs) and _is_ready(picture):
+            return PreviewedPicture(_as_it_is(picture), _preview(decode_small(picture, PREVIEW_SIDE)))
+        box = size_within(*_shown_size(picture), needs.max_pixels)
+        image = _opened(picture, *box)
+        made = encode_within(lambda: image, needs, decode=lambda: decode_scaled(picture, *box))
+    return PreviewedPicture(made, _preview_beside(made, image))
+
+
+def normalise(data: bytes, limits: ImageLimits) -> PreviewedPicture:
     picture = check(data, limits, takes_avif=True)
     with _decoding(picture):
         if _is_ready(picture):
-            decode_whole(picture)
-        else:
-            image = open_scaled(picture, *_shown_size(picture))
-            other = "image/png" if image.hasalpha() else "image/jpeg"
-            mime = picture.mime if picture.mime in _RESULT_TYPES else other
-            picture = check(encode(image, mime, quality=RESULT_QUALITY), ANY_SIZE)
-    width, height = picture.width, picture.height
-    made = with_webp_density(picture.data, width, height) if picture.mime == "image/webp" else picture.data
-    return Picture(data if made == data else made, picture.mime, width, height)
+            return PreviewedPicture(_result(picture, data), _preview(decode_small(picture, PREVIEW_SIDE)))
+        image = open_scaled(picture, *_shown_size(picture))
+        other = "image/png" if image.hasalpha() else "image/jpeg"
+        mime = picture.mime if picture.mime in _RESULT_TYPES else other
+        coded = check(encode(image, mime, quality=RESULT_QUALITY), ANY_SIZE)
+    return PreviewedPicture(_result(coded, data), _preview_of(coded.data))
 
 
 def preview(data: bytes) -> bytes:
@@ -68,6 +81,8 @@ def preview(data: bytes) -> bytes:
     except UnsupportedMediaType as error:
         raise UndecodableImage(error.detail) from error
     with _decoding(picture):
+        if _is_ready(picture):  # as a result is: its preview is the same whenever it is made
+            return encode_preview(decode_small(picture, PREVIEW_SIDE))
         return encode_preview(decode_scaled(picture, PREVIEW_SIDE, PREVIEW_SIDE))
 
 
@@ -79,6 +94,49 @@ def _decoding(picture: CheckedPicture) -> Iterator[None]:
             yield
     except _DECODER_ERRORS as error:
         raise undecodable(picture.mime) from error
+
+
+def _as_it_is(picture: CheckedPicture) -> Picture:
+    return Picture(picture.data, picture.mime, picture.width, picture.height)
+
+
+def _result(picture: CheckedPicture, was: bytes) -> Picture:
+    """A picture with its density; the bytes that came where they are the same."""
+    width, height = picture.width, picture.height
+    made = with_webp_density(picture.data, width, height) if picture.mime == "image/webp" else picture.data
+    return Picture(was if made == was else made, picture.mime, width, height)
+
+
+def _opened(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
+    """A picture for coding and for its preview: in memory, unless it has too many pixels for that."""
+    image = open_scaled(picture, width, height)
+    if image.width * image.height > _MAX_KEPT_PIXELS:
+        return image
+    with proving_whole(picture):
+        return image.copy_memory()
+
+
+def _preview_beside(coded: Picture, image: pyvips.Image) -> bytes | None:
+    """The preview of a picture that was coded from an image, see `_opened`."""
+    if image.width * image.height <= _MAX_KEPT_PIXELS:
+        return _preview(image)
+    return _preview_of(coded.data)
+
+
+def _preview_of(data: bytes) -> bytes | None:
+    """The preview of a picture that was made here."""
+    try:
+        return preview(data)
+    except UndecodableImage:
+        return None
+
+
+def _preview(image: pyvips.Image) -> bytes | None:
+    """The preview of an image in memory; None where that fails, which must not cost the picture."""
+    try:
+        return encode_preview(shrunk(image, PREVIEW_SIDE))
+    except VipsError:
+        return None
 
 
 def _fits(picture: CheckedPicture, needs: PictureNeeds) -> bool:

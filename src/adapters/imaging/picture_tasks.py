@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from ...core.domain.errors import ImageTooLarge, PhotoChangerError, UndecodableImage, UnsupportedMediaType
-from ...core.domain.media import ImageLimits, Picture, PictureNeeds
+from ...core.domain.media import PREVIEW_MAX_BYTES, ImageLimits, Picture, PictureNeeds, PreviewedPicture
 from .checked import ANY_SIZE
 from .children.call import Answer, Call
+from .children.pool import Content
 from .streamed_header import StreamedHeader
 
 WORK = f"{__name__}:perform"
@@ -30,6 +31,7 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     """Prepare the picture in the file for a provider."""
 
     needs: PictureNeeds
+    with_preview: bool = False
 
 
 class Normalise(msgspec.Struct, frozen=True, tag=True):
@@ -46,11 +48,19 @@ Request = Prepare | Normalise | Preview
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
-    """A picture, whose bytes are the content beside this; without one they are the bytes that were sent."""
+    """A picture, a preview, or both. The contents beside this are theirs, in this order, as far as they are new.
+
+    Attributes:
+        mime, width, height: of the picture.
+        is_new: the picture has other bytes than those that were sent.
+        has_preview: there is a preview.
+    """
 
     mime: str = ""
     width: int = 0
     height: int = 0
+    is_new: bool = False
+    has_preview: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -76,17 +86,44 @@ def encode_request(request: Request) -> bytes:
     return msgspec.msgpack.encode(request)
 
 
-def decode_answer(header: bytes) -> Made:
-    """The answer of `perform`; raises the error that it holds, and UndecodableImage where it is none."""
+def made_picture(answer: Content, *, was: bytes | None = None) -> PreviewedPicture:
+    """The picture in an answer of `perform` to a request with the bytes `was`; raises what `_made` raises."""
+    made, picture, preview = _made(answer)
+    data = picture if made.is_new else was
+    if data is None:
+        raise _no_answer()
+    return PreviewedPicture(Picture(data, made.mime, made.width, made.height), preview)
+
+
+def made_preview(answer: Content) -> bytes:
+    """The preview in an answer of `perform`; raises what `_made` raises."""
+    _, _, preview = _made(answer)
+    if preview is None:
+        raise _no_answer()
+    return preview
+
+
+def _made(answer: Content) -> tuple[Made, bytes | None, bytes | None]:
+    """An answer with the bytes of picture and preview; raises the error that it holds, and UndecodableImage where it
+    is none. A preview beyond its bounds counts as none."""
     try:
-        answer = _answers.decode(header)
+        made = _answers.decode(answer.header)
     except msgspec.MsgspecError as error:
-        raise UndecodableImage("The picture cannot be decoded: its process sent no answer.") from error
-    if isinstance(answer, Refused):
-        raise _ERRORS.get(answer.code, UndecodableImage)(answer.detail)
-    if isinstance(answer, Unreadable):
-        raise OSError(answer.number, answer.reason)
-    return answer
+        raise _no_answer() from error
+    if isinstance(made, Refused):
+        raise _ERRORS.get(made.code, UndecodableImage)(made.detail)
+    if isinstance(made, Unreadable):
+        raise OSError(made.number, made.reason)
+    contents = answer.contents[::-1]
+    if len(contents) != made.is_new + made.has_preview:
+        raise _no_answer()
+    picture = contents.pop() if made.is_new else None
+    preview = contents.pop() if made.has_preview else None
+    return made, picture, preview if preview is not None and len(preview) <= PREVIEW_MAX_BYTES else None
+
+
+def _no_answer() -> UndecodableImage:
+    return UndecodableImage("The picture cannot be decoded: its process sent no answer.")
 
 
 def perform(call: Call) -> Answer:
@@ -104,19 +141,23 @@ def _perform(call: Call, request: Request) -> tuple[Made, list[bytes]]:
     call.claim(_pixels(call, request))
     operations: Any = importlib.import_module(".operations", __package__)
     match request:
+        case Prepare(with_preview=False):
+            return _sent(PreviewedPicture(operations.prepare(call.path(0), request.needs), None))
         case Prepare():
-            return _sent(operations.prepare(call.path(0), request.needs))
+            return _sent(operations.prepare_with_preview(call.path(0), request.needs))
         case Normalise():
             data = call.content(0)
             return _sent(operations.normalise(data, request.limits), data)
         case Preview():
-            return Made(), [operations.preview(call.content(0))]
+            return Made(has_preview=True), [operations.preview(call.content(0))]
 
 
-def _sent(picture: Picture, was: bytes | None = None) -> tuple[Made, list[bytes]]:
+def _sent(previewed: PreviewedPicture, was: bytes | None = None) -> tuple[Made, list[bytes]]:
     """A picture to be sent; its bytes are not where they are those that came."""
-    made = Made(picture.mime, picture.width, picture.height)
-    return made, [] if picture.data is was else [picture.data]
+    picture, preview = previewed.picture, previewed.preview
+    is_new, has_preview = picture.data is not was, preview is not None
+    made = Made(picture.mime, picture.width, picture.height, is_new=is_new, has_preview=has_preview)
+    return made, [*([picture.data] if is_new else []), *([preview] if preview is not None else [])]
 
 
 def _pixels(call: Call, request: Request) -> int:

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from ...core.domain.errors import UndecodableImage
-from ...core.domain.media import ImageLimits, Picture, PictureNeeds
-from .children.pool import TaskEnded, TaskRunner
-from .picture_tasks import WORK, Made, Normalise, Prepare, Preview, Request, decode_answer, encode_request
+from ...core.domain.media import ImageLimits, Picture, PictureNeeds, PreviewedPicture
+from .children.pool import Content, TaskEnded, TaskRunner
+from .picture_tasks import WORK, Normalise, Prepare, Preview, Request, encode_request, made_picture, made_preview
 from .sniffing import sniff
 from .streamed_header import StreamedHeader
 
@@ -26,25 +26,27 @@ class ImageTools:
         return StreamedHeader(limits)
 
     async def prepare(self, path: Path, needs: PictureNeeds) -> Picture:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # was just looked at or written: not worth a hop
-        try:
-            made, contents = await self._run(Prepare(needs), file)
-        finally:
-            os.close(file)
-        return Picture(contents[0], made.mime, made.width, made.height)
+        return (await self._prepare(path, Prepare(needs))).picture
 
-    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
-        made, contents = await self._run(Normalise(limits), data)
-        return Picture(contents[0] if contents else data, made.mime, made.width, made.height)
+    async def prepare_with_preview(self, path: Path, needs: PictureNeeds) -> PreviewedPicture:
+        return await self._prepare(path, Prepare(needs, with_preview=True))
+
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
+        return made_picture(await self._run(Normalise(limits), data), was=data)
 
     async def preview(self, data: bytes) -> bytes:
-        _, contents = await self._run(Preview(), data)
-        return contents[0]
+        return made_preview(await self._run(Preview(), data))
 
-    async def _run(self, request: Request, content: bytes | int) -> tuple[Made, list[bytes]]:
+    async def _prepare(self, path: Path, request: Prepare) -> PreviewedPicture:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # was just looked at or written: not worth a hop
+        try:
+            return made_picture(await self._run(request, file))
+        finally:
+            os.close(file)
+
+    async def _run(self, request: Request, content: bytes | int) -> Content:
         """Have a request done. A picture that ends the processes that work on it cannot be decoded."""
         try:
-            answer = await self._children.run(WORK, encode_request(request), [content])
+            return await self._children.run(WORK, encode_request(request), [content])
         except TaskEnded as error:
             raise UndecodableImage(f"The picture cannot be decoded: {error}.") from error
-        return decode_answer(answer.header), answer.contents

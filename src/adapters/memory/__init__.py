@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...core.ports.accounts import AdminRepository, FailureCounter, RevokedTokens
 from ...core.ports.clock import Clock
+from ...core.ports.cost_ledger import CostLedger
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.media_store import MediaStore
@@ -18,6 +19,7 @@ from ...core.ports.repositories.ingest_requests import IngestRequestRepository
 from ...core.ports.repositories.job_log import JobLog
 from ...core.ports.repositories.job_repository import JobRepository
 from ...core.ports.repositories.media_repository import MediaRepository
+from ...core.ports.repositories.provider_checks import ProviderCheckRepository
 from ...core.ports.repositories.result_index import ResultIndex
 from ...core.ports.repositories.settings_repository import SettingsRepository
 from ...core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
@@ -33,6 +35,7 @@ from .database import MemoryDatabase
 from .ingest_keys import MemoryIngestKeyRepository
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs.guest_data import MemoryGuestData
+from .jobs.ledger import MemoryCostLedger
 from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
@@ -40,7 +43,7 @@ from .jobs.results import MemoryResultIndex
 from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
-from .provider_limits import MemoryProviderLimits
+from .provider_limits import MemoryProviderCheckRepository, MemoryProviderLimits
 from .revoked_tokens import MemoryRevokedTokens
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
@@ -55,6 +58,7 @@ __all__ = [
     "FakeClock",
     "MemoryAdminRepository",
     "MemoryAuditLog",
+    "MemoryCostLedger",
     "MemoryDatabase",
     "MemoryFailureCounter",
     "MemoryGuestData",
@@ -66,6 +70,7 @@ __all__ = [
     "MemoryJobSignals",
     "MemoryMediaRepository",
     "MemoryMediaStore",
+    "MemoryProviderCheckRepository",
     "MemoryProviderLimits",
     "MemoryResultIndex",
     "MemoryRevokedTokens",
@@ -109,7 +114,9 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         MediaRepository: media,
         MediaStore: MemoryMediaStore(clock),
         StatsService: MemoryStatsService(database),
+        CostLedger: MemoryCostLedger(),
         ProviderLimits: MemoryProviderLimits(database),
+        ProviderCheckRepository: MemoryProviderCheckRepository(),
         AuditLog: audit,
         AdminRepository: MemoryAdminRepository(audit),
         FailureCounter: MemoryFailureCounter(),

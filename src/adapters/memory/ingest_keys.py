@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from ...core.domain.audit import AuditEntry
+from ...core.domain.booths.errors import IngestKeyExists, TooManyIngestKeys
 from ...core.domain.booths.ingest_key import IngestKey, KeyUse
-from ...core.domain.errors import IngestKeyExists, TooManyIngestKeys
 from .audit import MemoryAuditLog
 
 

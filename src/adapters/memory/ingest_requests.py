@@ -26,6 +26,9 @@ class MemoryIngestRequestRepository:
     async def last(self, slot_id: str) -> IngestRequest | None:
         return self._last.get(slot_id)
 
+    async def all(self) -> list[IngestRequest]:
+        return [request for _, request in sorted(self._last.items())]
+
     async def prune(self, *, received_before: datetime) -> int:
         old = [slot_id for slot_id, request in self._last.items() if request.received_at < received_before]
         for slot_id in old:

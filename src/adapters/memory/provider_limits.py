@@ -1,8 +1,9 @@
-"""The ProviderLimits port in memory, by the rules of the core."""
+"""The ProviderLimits port, by the rules of the core, and the ProviderCheckRepository port in memory."""
 
 from __future__ import annotations
 
 from ...core.domain.job import Claim, JobState
+from ...core.domain.routing.provider_check import ProviderCheck
 from ...core.domain.routing.provider_usage import (
     PERMIT_POLL,
     Admission,
@@ -52,3 +53,18 @@ class MemoryProviderLimits:
     def _is_newest(self, claim: Claim) -> bool:
         job = self._db.jobs.get(claim.job.id)
         return job is not None and job.state is JobState.PROCESSING and job.attempt == claim.attempt
+
+
+class MemoryProviderCheckRepository:
+    """Checks by provider id."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, ProviderCheck] = {}
+
+    async def put(self, check: ProviderCheck) -> None:
+        known = self._last.get(check.provider_id)
+        if known is None or known.checked_at <= check.checked_at:
+            self._last[check.provider_id] = check
+
+    async def all(self) -> list[ProviderCheck]:
+        return [self._last[provider_id] for provider_id in sorted(self._last)]

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from ...core.domain.audit import AuditEntry
+from ...core.domain.costs.budgets import SlotBudget
 from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
 from ...core.domain.job import Job
 from ...core.domain.media import MediaKey, MediaKind, TemplateMedia
@@ -36,6 +37,9 @@ class MemorySlotRepository:
 
     async def all(self) -> list[Slot]:
         return [self._slots[slot_id] for slot_id in sorted(self._slots)]
+
+    async def budgets(self) -> dict[str, SlotBudget]:
+        return {slot.id: slot.budget for slot in await self.all() if slot.budget is not None}
 
     async def add_missing(self, slots: Collection[Slot]) -> None:
         for slot in slots:

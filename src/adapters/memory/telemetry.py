@@ -12,7 +12,7 @@ from ...core.domain.connections import ConnectionEnd
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.routing.provider_usage import CallOutcome
-from ...core.domain.trace_context import IngestOutcome
+from ...core.domain.trace_context import IngestOutcome, Refusal
 from ...core.ports.telemetry import Fact, Span
 
 _current: ContextVar[MemorySpan | None] = ContextVar("current_span", default=None)
@@ -85,6 +85,9 @@ class MemoryTelemetry:
     def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         self._record("call_ended", provider_id=provider_id, verdict=verdict, took=took, call=call)
 
+    def cost_counted(self, provider_id: str, slot_id: str, usd_micros: int) -> None:
+        self._record("cost_counted", provider_id=provider_id, slot_id=slot_id, usd_micros=usd_micros)
+
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
         self._record("media_stored", kind=kind, size_bytes=size_bytes)
 
@@ -93,6 +96,9 @@ class MemoryTelemetry:
 
     def swept(self, removed: Mapping[str, int]) -> None:
         self._record("swept", **removed)
+
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None:
+        self._record("photo_refused", slot_id=slot_id, reason=reason)
 
     def connection_ended(self, reason: ConnectionEnd) -> None:
         self._record("connection_ended", reason=reason)

@@ -6,6 +6,7 @@ from .accounts.login_failures import PostgresFailureCounter
 from .accounts.revoked_tokens import PostgresRevokedTokens
 from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
+from .costs.ledger import PostgresCostLedger
 from .database import Database
 from .embedded.programs import EmbeddedServerError
 from .embedded.server import EmbeddedServer
@@ -19,6 +20,7 @@ from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
+from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
@@ -48,6 +50,7 @@ __all__ = [
     "EmbeddedServerError",
     "PostgresAdminRepository",
     "PostgresAuditLog",
+    "PostgresCostLedger",
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
     "PostgresGuestData",
@@ -58,6 +61,7 @@ __all__ = [
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
+    "PostgresProviderCheckRepository",
     "PostgresProviderLimits",
     "PostgresResultIndex",
     "PostgresRevokedTokens",

@@ -14,12 +14,22 @@ from psycopg.abc import PQGen
 
 from .outages import DatabaseRefused, ReplyMissing, outage_of
 
-CONNECT_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 3
+"""A connection that is not made by then is tried again: what was sent to a silent network may be lost."""
+
+COMMAND_CONNECT_TIMEOUT_SECONDS = 5
+PROBE_SECONDS = 2.0
+"""Limit for the reply to the question that is asked of an idle connection before its next use."""
+
 STATEMENT_TIMEOUT_SECONDS = 8
 """The server's limit for a statement, below any sync window."""
 
 HOT_STATEMENT_TIMEOUT_SECONDS = 5
 """The same for the statements that every photo needs, which are repeated while its window lasts."""
+
+IDLE_TRANSACTION_SECONDS = 5
+"""How long the server keeps a transaction, and its locks, without a statement. The host that began it may have gone
+without an end of the connection, which the server would notice after hours."""
 
 _REPLY_MARGIN_SECONDS = 1.0
 """How much longer than the server's limit this side waits: only a connection that is silent is closed."""
@@ -38,6 +48,9 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
     """
 
     reply_within: float | None = None
+    statements_within: float | None = None
+    """The limit for statements; that for the question before them is PROBE_SECONDS."""
+
     silent = False
     """Whether it was closed because a reply was missing."""
 
@@ -84,7 +97,7 @@ class Connector:
             raise outage_of(error) from error
         self._pause = self._not_before = 0.0
         require_encoding(connection)
-        connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
+        connection.statements_within = connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
         return connection
 
 
@@ -93,7 +106,10 @@ def _arguments(statement_timeout: int) -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": f"photochanger {os.getpid()}",
-        "options": f"-c statement_timeout={statement_timeout * 1000} -c timezone=UTC",
+        "options": (
+            f"-c statement_timeout={statement_timeout * 1000} "
+            f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS * 1000} -c timezone=UTC"
+        ),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -104,7 +120,7 @@ def _arguments(statement_timeout: int) -> dict[str, Any]:
 def connect_now(url: str, **options: Any) -> psycopg.Connection[Any]:
     """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused."""
     try:
-        connection = psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **options)
+        connection = psycopg.connect(url, connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS, **options)
     except (psycopg.Error, OSError) as error:
         raise outage_of(error) from error
     require_encoding(connection)

@@ -10,12 +10,13 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from .batching import Batcher, Connection, SharedConnections
-from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, BoundedConnection, Connector
+from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection, Connector
 from .outages import is_outage, unavailable
 
 _POOL_TIMEOUT_SECONDS = 10
@@ -25,6 +26,12 @@ POOLED_CONNECTIONS = 3
 BATCHING_CONNECTIONS = 4
 MAX_CONNECTIONS = POOLED_CONNECTIONS + BATCHING_CONNECTIONS + 1
 """The most that one process holds, LISTEN included; docs/deployment.md states it."""
+
+
+def _probe_next(connection: Any, record: ConnectionPoolEntry) -> None:
+    """An idle connection may be silent when it is used again: the pool asks it first, and does not wait long."""
+    if isinstance(idle := record.driver_connection, BoundedConnection):
+        idle.reply_within = PROBE_SECONDS
 
 
 class Database:
@@ -42,6 +49,7 @@ class Database:
             pool_timeout=_POOL_TIMEOUT_SECONDS,
             pool_pre_ping=True,
         )
+        event.listen(self._engine.sync_engine, "checkin", _probe_next)
         self._batching = SharedConnections(self.connect, size=BATCHING_CONNECTIONS)
         self._batchers: list[Batcher[Any, Any]] = []
         self.connected = asyncio.Event()
@@ -92,6 +100,9 @@ class Database:
         """A transaction on a pooled connection, committed at the end of the block. QueueUnavailable."""
         with unavailable():
             async with self._engine.begin() as connection:
+                used = (await connection.get_raw_connection()).driver_connection
+                assert isinstance(used, BoundedConnection)
+                used.reply_within = used.statements_within  # it has answered
                 try:
                     yield connection
                 except DBAPIError as error:

@@ -38,6 +38,11 @@ class PostgresIngestRequestRepository:
             document = (await connection.execute(query)).scalar_one_or_none()
         return None if document is None else msgspec.convert(document, IngestRequest)
 
+    async def all(self) -> list[IngestRequest]:
+        async with self._database.begin() as connection:
+            documents = (await connection.execute(select(table.c.request).order_by(table.c.slot_id))).scalars().all()
+        return [msgspec.convert(document, IngestRequest) for document in documents]
+
     async def prune(self, *, received_before: datetime) -> int:
         change = delete(table).where(table.c.received_at < received_before)
         async with self._database.begin() as connection:

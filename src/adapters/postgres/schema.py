@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -24,9 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from .stats.tables import add_tables
+
 SCHEMA = "photochanger"
 
 metadata = MetaData(schema=SCHEMA)
+add_tables(metadata)
 
 _moment = DateTime(timezone=True)
 
@@ -43,6 +47,7 @@ slots = Table(
     Column("ingest_password", JSONB(none_as_null=True)),
     Column("updated_at", _moment),
     Column("stats_reset_at", _moment),
+    Column("budget", JSONB(none_as_null=True)),
 )
 
 template_media = Table(
@@ -110,6 +115,8 @@ jobs = Table(
     Column("erased_at", _moment),
     Column("forgotten_at", _moment),
     Column("late_call_until", _moment),
+    Column("held_by", Uuid),
+    Column("asked_at", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -125,6 +132,12 @@ Index(
     postgresql_where=text("idempotency_key IS NOT NULL"),
 )
 Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
+Index(
+    "jobs_held",
+    jobs.c.slot_id,
+    jobs.c.sha256,
+    postgresql_where=text("finalized_at IS NULL AND held_by IS NOT NULL"),
+)
 Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
 Index(
     "jobs_without_result",
@@ -295,61 +308,6 @@ provider_usage = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
-stats_ended = Table(
-    "stats_ended",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("slot_id", Text, nullable=False),
-    Column("at", _moment, nullable=False),
-    Column("provider_id", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("latency_ms", BigInteger),
-)
-
-stats_quarters = Table(
-    "stats_quarters",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-Index("stats_quarters_start", stats_quarters.c.start)
-
-stats_hours = Table(
-    "stats_hours",
-    metadata,
-    Column("hour", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-
-stats_days = Table(
-    "stats_days",
-    metadata,
-    Column("start", _moment, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-
-stats_spans = Table(
-    "stats_spans",
-    metadata,
-    Column("slot_id", Text, primary_key=True),
-    Column("start", _moment, primary_key=True),
-    Column("days", SmallInteger, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
-
 history = Table(
     "history",
     metadata,
@@ -368,6 +326,16 @@ workers = Table(
     Column("version", Text, nullable=False),
     Column("started_at", _moment, nullable=False),
     Column("seen_at", _moment, nullable=False),
+    Column("clock_ahead_seconds", Float),
+    postgresql_with={"fillfactor": "50"},
+)
+
+provider_checks = Table(
+    "provider_checks",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("checked_at", _moment, nullable=False),
+    Column("result", JSONB, nullable=False),
     postgresql_with={"fillfactor": "50"},
 )
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.audit import AuditEntry
+from ...core.domain.costs.budgets import SlotBudget
 from ...core.domain.errors import SlotNotFound, TemplateNotFound
 from ...core.domain.settings import StoredPassword
 from ...core.domain.slots.slot import Route, Slot, TemplateBinding
@@ -56,6 +57,12 @@ class PostgresSlotRepository:
         async with self._database.begin() as connection:
             rows = (await connection.execute(_ALL_SLOTS)).mappings().all()
         return [_slot(row) for row in rows]
+
+    async def budgets(self) -> dict[str, SlotBudget]:
+        query = select(slots.c.id, slots.c.budget).where(slots.c.budget.is_not(None)).order_by(slots.c.id)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return {slot_id: msgspec.convert(budget, SlotBudget) for slot_id, budget in rows}
 
     async def add_missing(self, slots_to_add: Collection[Slot]) -> None:
         if not slots_to_add:
@@ -146,11 +153,13 @@ def _row(slot: Slot) -> dict[str, Any]:
         "max_upload_bytes": slot.max_upload_bytes,
         "gallery_open_until": slot.gallery_open_until,
         "ingest_password": msgspec.to_builtins(slot.ingest_password),
+        "budget": msgspec.to_builtins(slot.budget),
     }
 
 
 def _slot(row: Any) -> Slot:
     fields = dict(row)
     fields["ingest_password"] = msgspec.convert(fields["ingest_password"], StoredPassword | None)
+    fields["budget"] = msgspec.convert(fields["budget"], SlotBudget | None)
     fields["route"] = msgspec.convert(fields["route"] | {"templates": fields.pop("templates")}, Route)
     return Slot(**fields)

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from ...core.domain.errors import PhotoChangerError, QueueUnavailable
-from .connection import CONNECT_TIMEOUT_SECONDS
+from .connection import COMMAND_CONNECT_TIMEOUT_SECONDS
 from .migrate import known_revision, migrate
 from .schema import SCHEMA
 
@@ -134,7 +134,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with psycopg.connect(
             url,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS,
             application_name="photochanger transfer",
             options="-c timezone=UTC -c statement_timeout=0",
         ) as connection:

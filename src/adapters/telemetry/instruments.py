@@ -61,6 +61,12 @@ QUEUE_WAIT = Instrument(
     labels=("slot_id",),
     buckets=_WAIT,
 )
+PHOTOS_REFUSED = Instrument(
+    name="photochanger.photos.refused",
+    kind=Kind.COUNTER,
+    help="Photos that were refused with queue_full, by why.",
+    labels=("slot_id", "reason"),
+)
 JOBS_ENDED = Instrument(
     name="photochanger.jobs.ended",
     kind=Kind.COUNTER,
@@ -80,6 +86,12 @@ RETRIES = Instrument(
     kind=Kind.COUNTER,
     help="Calls to a provider after the first one of a job.",
     labels=("provider_id",),
+)
+COST = Instrument(
+    name="photochanger.provider.cost.usd",
+    kind=Kind.COUNTER,
+    help="US dollars of calls that were billed or may have been.",
+    labels=("provider_id", "slot_id"),
 )
 MEDIA_STORED = Instrument(
     name="photochanger.media.stored",
@@ -170,6 +182,18 @@ CONNECTIONS_ENDED = Instrument(
     help="Connections of clients that the server refused or cut, by why.",
     labels=("reason",),
 )
+BUDGET_LIMIT = Instrument(
+    name="photochanger.budget.limit.usd",
+    kind=Kind.GAUGE,
+    help="US dollars that may be spent today: on a slot, or on all.",
+    labels=("slot_id",),
+)
+BUDGET_SPENT = Instrument(
+    name="photochanger.budget.spent.usd",
+    kind=Kind.GAUGE,
+    help="US dollars of a budget that are spent today, calls under way included.",
+    labels=("slot_id",),
+)
 CLOCK_OFFSET = Instrument(
     name="photochanger.clock.offset",
     kind=Kind.GAUGE,
@@ -190,13 +214,17 @@ GAUGES = (
     CONNECTIONS_OPEN,
     CONNECTIONS_LIMIT,
     CLOCK_OFFSET,
+    BUDGET_LIMIT,
+    BUDGET_SPENT,
 )
 INSTRUMENTS = (
     INGEST_DURATION,
     QUEUE_WAIT,
+    PHOTOS_REFUSED,
     JOBS_ENDED,
     CALL_DURATION,
     RETRIES,
+    COST,
     MEDIA_STORED,
     MEDIA_REMOVED,
     SWEPT,

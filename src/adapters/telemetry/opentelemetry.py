@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ...core.domain.connections import ConnectionEnd
+from ...core.domain.costs.call_cost import MICROS_PER_USD
 from ...core.domain.errors import ConfigurationError
 from ...core.domain.job import FailureReason, JobSource
 from ...core.domain.media import MediaKind
 from ...core.domain.routing.provider_usage import CallOutcome
-from ...core.domain.trace_context import IngestOutcome
+from ...core.domain.trace_context import IngestOutcome, Refusal
 from ...core.ports.telemetry import Fact, Span
 from ...core.services.support.null_telemetry import NULL_SPAN
 from ..system_clock import SYSTEM_CLOCK
@@ -105,6 +106,10 @@ class OpenTelemetry:
         if call > 1:
             self._count(instruments.RETRIES, 1, provider_id=provider_id)
 
+    def cost_counted(self, provider_id: str, slot_id: str, usd_micros: int) -> None:
+        usd = usd_micros / MICROS_PER_USD
+        self._count(instruments.COST, usd, provider_id=provider_id, slot_id=slot_id)
+
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:
         self._count(instruments.MEDIA_STORED, size_bytes, kind=kind.value)
 
@@ -115,6 +120,9 @@ class OpenTelemetry:
         self._swept_at = SYSTEM_CLOCK.monotonic()
         for what, count in removed.items():
             self._count(instruments.SWEPT, count, what=what)
+
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None:
+        self._count(instruments.PHOTOS_REFUSED, 1, slot_id=slot_id, reason=reason.value)
 
     def connection_ended(self, reason: ConnectionEnd) -> None:
         self._count(instruments.CONNECTIONS_ENDED, 1, reason=reason.value)
@@ -146,7 +154,7 @@ class OpenTelemetry:
         self._provider.shutdown(_EXPORT_SECONDS * 1000)
         spans.join()
 
-    def _count(self, counter: Instrument, amount: int, **labels: str) -> None:
+    def _count(self, counter: Instrument, amount: float, **labels: str) -> None:
         self._counters[counter].add(amount, labels)
 
     def _measure(self, histogram: Instrument, took: timedelta, **labels: str) -> None:

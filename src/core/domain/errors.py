@@ -182,6 +182,16 @@ class QueueFull(PhotoChangerError):
         self.retry_after = retry_after
 
 
+class BudgetExhausted(PhotoChangerError):
+    """A budget of the day is used up; retry after `retry_after` seconds."""
+
+    code = "budget_exhausted"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class ShuttingDown(PhotoChangerError):
     """The process ends before the answer is there. The job goes on where there is one."""
 
@@ -296,6 +306,12 @@ class TemplateNotFound(PhotoChangerError):
     code = "template_not_found"
 
 
+class ProviderNotFound(PhotoChangerError):
+    """No provider has this ID."""
+
+    code = "provider_not_found"
+
+
 class WebhookNotFound(PhotoChangerError):
     """The slot has no webhook, or the delivery does not exist."""
 
@@ -312,24 +328,6 @@ class AdminExists(PhotoChangerError):
     """An administrator with this name already exists."""
 
     code = "admin_exists"
-
-
-class IngestKeyNotFound(PhotoChangerError):
-    """No ingest key has this id."""
-
-    code = "ingest_key_not_found"
-
-
-class IngestKeyExists(PhotoChangerError):
-    """An ingest key with this name already exists."""
-
-    code = "ingest_key_exists"
-
-
-class TooManyIngestKeys(PhotoChangerError):
-    """There are as many ingest keys as are allowed."""
-
-    code = "too_many_ingest_keys"
 
 
 class JobFailure(PhotoChangerError):

@@ -107,10 +107,11 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What the service made of a request: a stable code, and the same in words."""
+    """What the service made of a request: a stable code with parameters, and the same in words."""
 
     code: str
     detail: str
+    params: dict[str, str] = {}
 
 
 def life(result_retention: timedelta) -> timedelta:
@@ -166,12 +167,16 @@ def findings(request: IngestRequest) -> tuple[Finding, ...]:
 
 def _findings(request: IngestRequest) -> Iterable[Finding]:
     if request.method != "POST":
-        yield Finding("method_not_allowed", f"The request is a {request.method}; photos are sent by POST.")
+        yield Finding(
+            "method_not_allowed",
+            f"The request is a {request.method}; photos are sent by POST.",
+            {"method": request.method},
+        )
         return
     kind = (request.content_type or "").partition(";")[0].strip().lower()
     if request.code == "invalid_multipart" and kind != "multipart/form-data":
         given = f"is {kind!r}" if kind else "is not given"
-        yield Finding("not_a_form", f"The Content-Type {given}; expected 'multipart/form-data'.")
+        yield Finding("not_a_form", f"The Content-Type {given}; expected 'multipart/form-data'.", {"type": kind or "-"})
         return
     yield from _of_the_file(request)
     yield from _of_the_password(request)
@@ -185,7 +190,8 @@ def _of_the_file(request: IngestRequest) -> Iterable[Finding]:
         if request.complete:
             yield Finding("file_missing", f"The form has no photo; expected a file in a field {expected}.")
     elif not is_file_field(request.file.field):
-        yield Finding("file_field_wrong", f"The photo is in a field {request.file.field!r}; expected {expected}.")
+        detail = f"The photo is in a field {request.file.field!r}; expected {expected}."
+        yield Finding("file_field_wrong", detail, {"field": request.file.field})
     elif not request.file.size_bytes and request.complete:
         yield Finding("file_empty", "The photo has 0 bytes.")
 
@@ -201,6 +207,7 @@ def _of_the_password(request: IngestRequest) -> Iterable[Finding]:
             yield Finding(
                 "password_field_wrong",
                 f"The password may be in a field {likely!r}; expected '{PASSWORD_FIELD}'.",
+                {"field": likely},
             )
 
 

@@ -57,11 +57,16 @@ GUEST_SOURCES = (JobSource.INGEST, JobSource.LIBRARY)
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route."""
+    """The picture of a finalized job. `fallback` is true where the failure answer made it, not the route.
+
+    `model`, `seed`: the version of the model and the seed that made it, where the provider names them.
+    """
 
     picture: StoredPicture
     expires_at: datetime
     fallback: bool = False
+    model: str | None = None
+    seed: int | None = None
 
     @property
     def file(self) -> StoredFile:
@@ -81,6 +86,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a job is created with. `access_token` opens the job's own link to its client.
 
     `trace` is the trace context (W3C `traceparent`) that the work on the job continues.
+    `held_by`: the process whose request waits for the job until its end.
     """
 
     id: UUID
@@ -94,6 +100,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
     trace: str | None = None
+    held_by: UUID | None = None
 
     @property
     def first_provider(self) -> str | None:
@@ -135,6 +142,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `provider_job_reference` is the provider's name of its work on the route entry number `provider_job_entry`.
     `erased_at`: when its guest was erased; `forgotten_at`: when the rest of the guest's data had been deleted.
+    `asked_at`: when another process asked whether a client waits for the job; None once that is confirmed.
     `late_call_until`: a provider call goes on after the end of the job, at least until then, unless its worker dies.
     """
 
@@ -152,6 +160,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     erased_at: datetime | None = None
     forgotten_at: datetime | None = None
     late_call_until: datetime | None = None
+    asked_at: datetime | None = None
 
     def may_get_late_picture(self, now: datetime) -> bool:
         """Whether the job has timed out without a picture, and a call that may still make one is under way."""

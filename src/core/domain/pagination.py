@@ -31,6 +31,15 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: Position | None = None
 
 
+class JobResult(enum.StrEnum):
+    """What a list of jobs shows by their result: a picture of the route, only the failure answer's, or none at the
+    end."""
+
+    PICTURE = "picture"
+    FALLBACK = "fallback"
+    NONE = "none"
+
+
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Conditions of a list of jobs; those that are None or empty do not apply. `created_to` is exclusive."""
 
@@ -38,6 +47,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     slot_id: str | None = None
     failure_reason: FailureReason | None = None
     source: JobSource | None = None
+    result: JobResult | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
@@ -48,9 +58,17 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             and self.slot_id in (None, job.slot_id)
             and self.failure_reason in (None, job.failure_reason)
             and self.source in (None, job.source)
+            and self.result in (None, _result_of(job))
             and (self.created_from is None or job.created_at >= self.created_from)
             and (self.created_to is None or job.created_at < self.created_to)
         )
+
+
+def _result_of(job: Job) -> JobResult | None:
+    """Return the kind of the job's result, None while it runs."""
+    if job.result is not None:
+        return JobResult.FALLBACK if job.result.fallback else JobResult.PICTURE
+    return None if job.finalized_at is None else JobResult.NONE
 
 
 class JobOrder(enum.StrEnum):

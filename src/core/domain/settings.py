@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from .costs.budgets import MAX_BUDGET_MICROS, AtLimit
+from .costs.currency import MAX_RATE, MICROS, MIN_RATE, Currency, micros_of
 from .deadlines import DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE, MAX_SYNC_RESPONSE, MIN_SYNC_RESPONSE
 from .routing.provider_usage import ProviderLimit
 
@@ -22,6 +24,12 @@ COUNT_BOUNDS = {
 }
 """The inclusive bounds of each setting, for the configuration and for administrators."""
 
+MICROS_BOUNDS = {
+    "usd_rate_micros": (micros_of(MIN_RATE), micros_of(MAX_RATE)),
+    "budget_per_day_micros": (0, MAX_BUDGET_MICROS),
+}
+"""The same for settings that are kept in millionths."""
+
 PROVIDER_BOUNDS = (1, 1_000_000)
 """The inclusive bounds of each limit of a provider."""
 
@@ -36,6 +44,10 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_upload_bytes: maximum size of one photo in bytes.
         max_image_pixels: maximum pixels of one photo.
         provider_limits: limits set by an administrator, by provider ID, that replace the declared ones.
+        currency_code, usd_rate_micros: the currency of amounts, and what one US dollar costs in it.
+        budget_per_day_micros: what all slots together may cost in a day, in that currency; None: no limit.
+        budget_at_limit: what happens once a budget is used up.
+        time_zone: the IANA time zone in which the days of budgets begin.
     """
 
     sync_response: timedelta = DEFAULT_SYNC_RESPONSE
@@ -44,6 +56,16 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: int = 64 * MIB
     max_image_pixels: int = 100_000_000
     provider_limits: dict[str, ProviderLimit] = {}
+    currency_code: str = "USD"
+    usd_rate_micros: int = MICROS
+    budget_per_day_micros: int | None = None
+    budget_at_limit: AtLimit = AtLimit.REFUSE
+    time_zone: str = "UTC"
+
+    @property
+    def currency(self) -> Currency:
+        """The currency of amounts."""
+        return Currency(self.currency_code, self.usd_rate_micros)
 
     @property
     def public_link_ttl(self) -> timedelta:
@@ -60,6 +82,11 @@ class StoredSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: int | None = None
     max_image_pixels: int | None = None
     provider_limits: dict[str, ProviderLimit] | None = None
+    currency_code: str | None = None
+    usd_rate_micros: int | None = None
+    budget_per_day_micros: int | None = None
+    budget_at_limit: AtLimit | None = None
+    time_zone: str | None = None
     version: int = 1
 
     def over(self, defaults: AppSettings) -> AppSettings:

@@ -37,6 +37,18 @@ class IngestOutcome(enum.StrEnum):
     GONE = "gone"
 
 
+class Refusal(enum.StrEnum):
+    """Why a photo is refused with `queue_full`.
+
+    Attributes:
+        NO_TIME: no entry of its route can be expected to end in its window.
+        MAX_ACTIVE: the bound on active jobs has been reached.
+    """
+
+    NO_TIME = "no_time"
+    MAX_ACTIVE = "max_active"
+
+
 def ingest_outcome(job: Job) -> IngestOutcome:
     """What the request is answered with that waited for this job, as it is now."""
     if not job.state.finalized:

@@ -19,7 +19,11 @@ URGENT_JOBS = 2
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A heartbeat: the worker runs `running` of at most `concurrency` jobs now."""
+    """A heartbeat: the worker runs `running` of at most `concurrency` jobs now.
+
+    `clock_ahead_seconds`: how far the clock of its machine is ahead of the database's, less the error of that
+    measurement; None where it is not measured.
+    """
 
     name: str
     host: str
@@ -27,6 +31,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     running: int
     version: str
+    clock_ahead_seconds: float | None = None
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):

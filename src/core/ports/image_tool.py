@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds, PreviewedPicture
 
 
 class HeaderReader(Protocol):
@@ -56,8 +56,13 @@ class ImageTool(Protocol):
         """
         ...
 
-    async def normalise(self, data: bytes, *, limits: ImageLimits) -> Picture:
-        """A provider's bytes as a result: type by content, decoded whole once to prove that it is one.
+    async def prepare_with_preview(self, path: Path, needs: PictureNeeds) -> PreviewedPicture:
+        """The same, and a preview of it, from one decoding. A preview that cannot be made is no reason to raise."""
+        ...
+
+    async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
+        """A provider's bytes as a result: type by content, decoded whole once to prove that it is one. With its
+        preview, from the same decoding; one that cannot be made is no reason to raise.
 
         A result is an upright JPEG, PNG or WebP in sRGB with 300 dpi and no other metadata nor profile. It is only
         re-encoded where that takes more than leaving something out. AVIF is taken here too.

@@ -13,13 +13,25 @@ from ..domain.job import Claim, Job, JobSpec, LogEntry, Outcome, QueueDepth, Res
 from ..domain.routing.capacity import EntryKey, QueueLoad
 
 
+class PhotoHeld(Exception):
+    """Requests of other processes wait for live jobs of the same photo, one of which may be the same client's.
+
+    Attributes:
+        job_ids: these jobs; empty where they have ended meanwhile.
+    """
+
+    def __init__(self, job_ids: Collection[UUID] = ()) -> None:
+        super().__init__("held by another process")
+        self.job_ids = frozenset(job_ids)
+
+
 class JobQueue(Protocol):
     """Jobs from `pending` to their end. Every method may raise QueueUnavailable.
 
     Leases and deadlines are compared with the queue's own clock (the database's, or that of the memory adapter).
     """
 
-    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
         Returns the stored job, also to a repeat with the same id, whose reply was lost. Stores nothing and returns an
@@ -27,6 +39,9 @@ class JobQueue(Protocol):
         - a job of the same slot with the same idempotency key;
         - a job of the same slot and photo (by checksum) whose client disconnected, while it is live or has succeeded
           and its deadline has not passed, or while it has a late call. It is no longer abandoned then.
+
+        With `beside`, and a job that is held by a process: PhotoHeld, and nothing is stored, where other processes hold
+        live jobs of the same slot and photo that are not among those of `beside`.
 
         Raises QueueFull when `max_active` jobs are live. The bound is exact under concurrent calls. A job past its
         deadline does not count, even if it is not finalized yet.
@@ -119,8 +134,9 @@ class JobQueue(Protocol):
     async def rescue(self, job_id: UUID, result: Result, *, replaces: Result | None) -> bool:
         """Store a late picture as the result of a timed-out job, with a log entry and a wake-up. It stays timed out.
 
-        False, and nothing changes, where the job did not time out, its result is not `replaces`, or its guest was
-        erased or forgotten; True where an earlier call with this very result did it, whose answer was lost.
+        False, and nothing changes, where the job did not time out, its result is not `replaces`, its guest was erased
+        or forgotten, or it has no late call any more and a later job of the same photo is live or has a result. True
+        where an earlier call with this very result did it, whose answer was lost.
         """
         ...
 
@@ -130,6 +146,18 @@ class JobQueue(Protocol):
 
     async def abandon(self, job_id: UUID) -> None:
         """Record that the waiting client disconnected; the job goes on. No effect once the answer was sent."""
+        ...
+
+    async def ask(self, job_ids: Collection[UUID]) -> None:
+        """Ask the processes that hold these live jobs whether their clients still wait, with a wake-up."""
+        ...
+
+    async def unconfirmed(self, job_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these jobs of which nobody has confirmed, since they were last asked about, that a client waits."""
+        ...
+
+    async def confirm(self, job_id: UUID) -> None:
+        """Confirm that a client waits for this job, with a wake-up."""
         ...
 
     async def release_expired(self, *, limit: int) -> list[Job]:
@@ -166,7 +194,7 @@ class JobSignals(Protocol):
         ...
 
     def finalized(self, job_id: UUID) -> Subscription:
-        """Wakes when this job was finalized."""
+        """Wakes when this job was finalized, or asked about."""
         ...
 
     def any_change(self) -> Subscription:

@@ -50,10 +50,10 @@ class MediaService(Protocol):
         """The WebP thumbnail of a job's result, made on demand; MediaNotFound, MediaExpired."""
         ...
 
-    async def keep_photo(self, job: Job, photo: bytes) -> None:
-        """Store a WebP thumbnail of the photo that a job's result was made from, for as long as the result.
+    async def keep_photo(self, job: Job, preview: bytes) -> None:
+        """Store the preview of the photo that a job's result was made from, for as long as the result.
 
-        `photo` is the photo as sent to a provider. Raises MediaNotFound, MediaExpired, UndecodableImage.
+        Raises MediaNotFound, MediaExpired.
         """
         ...
 
@@ -61,8 +61,9 @@ class MediaService(Protocol):
         """The stored thumbnail of a job's photo; JobNotFound, MediaNotFound where there is none, MediaExpired."""
         ...
 
-    async def make_thumbnail(self, job: Job) -> StoredFile:
-        """Make and store the thumbnail of a job's result, also as its inline preview while that is wanted.
+    async def make_thumbnail(self, job: Job, preview: bytes | None = None) -> StoredFile:
+        """Store the thumbnail of a job's result, also as its inline preview while that is wanted. It is `preview`, or
+        made from the result.
 
         Raises MediaNotFound, MediaExpired, UndecodableImage.
         """

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 import msgspec
 
 from ..domain.costs.call_cost import CallCost, ModelInfo, Price
+from ..domain.errors import ConfigurationError
 from ..domain.media import Picture, PictureNeeds
 from ..domain.outside_text import cut
+from ..domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ..domain.routing.provider_usage import ProviderLimit
 from ..domain.slots.slot import RouteEntry
 
@@ -165,10 +168,30 @@ class QuotaExhausted(Unavailable):
 
 
 class NotConfigured(Unavailable):
-    """A setting that the provider requires is missing: its key, the address of public links."""
+    """A setting that the provider requires is missing: its key, the address of public links.
+
+    `finding` says which, for a check of the provider.
+    """
 
     verdict = "not_configured"
     code = "provider_not_configured"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        cost: CallCost | None = None,
+        finding: ProviderFindingCode = ProviderFindingCode.NOT_CONFIGURED,
+    ) -> None:
+        super().__init__(reason, cost=cost)
+        self.finding = finding
+
+
+class WrongModelsFile(ConfigurationError):
+    """A file of models cannot be used; a factory that raises it refuses the start."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__("PHOTOCHANGER_MODELS_DIR", f"{path.name}: {detail}")
 
 
 class ProviderContext(Protocol):
@@ -182,6 +205,11 @@ class ProviderContext(Protocol):
     @property
     def private_hosts(self) -> tuple[str, ...]:
         """Private host names, addresses and networks (CIDR) that may be reached."""
+        ...
+
+    @property
+    def models_file(self) -> Path | None:
+        """The operator's changes to the provider's models and prices, in JSON; see adapters.providers.catalogue."""
         ...
 
     async def key(self) -> str | None:
@@ -214,8 +242,8 @@ class Provider(Protocol):
         """
         ...
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """Ask the service whether these entries of slots could be served; one sentence per problem.
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        """Ask the service whether these entries of slots could be served; one finding per problem, none if all works.
 
         Such as a key that is missing or refused, or a model that the service does not know. Never makes a picture.
         """

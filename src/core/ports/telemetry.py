@@ -11,7 +11,7 @@ from ..domain.connections import ConnectionEnd
 from ..domain.job import FailureReason, JobSource
 from ..domain.media import MediaKind
 from ..domain.routing.provider_usage import CallOutcome
-from ..domain.trace_context import IngestOutcome
+from ..domain.trace_context import IngestOutcome, Refusal
 
 Fact = str | int | float
 """What a span may contain: names and numbers of PhotoChanger itself; no external text, no secret, no picture."""
@@ -53,6 +53,10 @@ class Telemetry(Protocol):
         """An ingest request was answered. `slot_id` is None where the request named no slot that takes photos."""
         ...
 
+    def photo_refused(self, slot_id: str, reason: Refusal) -> None:
+        """A photo was refused with `queue_full`."""
+        ...
+
     def job_began(self, slot_id: str, *, waited: timedelta) -> None:
         """A worker acquired the job for the first time, `waited` after its creation."""
         ...
@@ -63,6 +67,10 @@ class Telemetry(Protocol):
 
     def call_ended(self, provider_id: str, verdict: CallOutcome, *, took: timedelta, call: int) -> None:
         """A provider call has ended; `call` counts a job's calls to one entry of its route, from 1."""
+        ...
+
+    def cost_counted(self, provider_id: str, slot_id: str, usd_micros: int) -> None:
+        """A call was billed, or may have been, in millionths of a US dollar. Called once per call, in one process."""
         ...
 
     def media_stored(self, kind: MediaKind, size_bytes: int) -> None:

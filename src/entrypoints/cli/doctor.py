@@ -13,6 +13,7 @@ from ...core.domain.errors import PhotoChangerError
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.services.providers.api_keys import ProviderKeys
+from ...core.services.providers.checks import ProviderChecks
 from ...core.services.providers.registry import ProviderRegistry
 from ..builtin_providers import Providers
 from ..config import Settings
@@ -71,6 +72,7 @@ async def _parts(container: AsyncContainer) -> list[Finding]:
         skipped=(await container.get(Providers)).skipped,
         keys=await container.get(ProviderKeys),
         settings=await container.get(Settings),
+        checks=await container.get(ProviderChecks),
     )
 
 

@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from ...core.domain.accounts import COMMAND_LINE
+from ...core.domain.booths.errors import IngestKeyNotFound
 from ...core.domain.booths.ingest_key import IngestKey, KeyUse
-from ...core.domain.errors import IngestKeyNotFound
 from ...core.services.auth.ingest_keys import IngestKeys
 from ..config import Settings
 from .runtime import configured, open_container, run_async

@@ -7,19 +7,22 @@ import sys
 import click
 import msgspec
 from dishka import AsyncContainer
+from rich.text import Text
 
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import PhotoChangerError
+from ...core.domain.routing.provider_check import ProviderCheck
 from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.domain.settings import PROVIDER_BOUNDS
 from ...core.services.providers.api_keys import ProviderKeys
+from ...core.services.providers.checks import ProviderChecks
 from ...core.services.settings.service import SettingsService
 from ..builtin_providers import Providers
 from ..config import Settings
-from ..diagnostics.provider_listing import ListedKey, ListedProvider, ProviderListing
+from ..diagnostics.provider_listing import ListedCheck, ListedKey, ListedProvider, ProviderListing, listed_check
 from ..provider_plugins import SkippedPlugin
 from .runtime import MAX_INPUT_BYTES, configured, open_container, run_async
-from .tables import json_text, make_console, make_table
+from .tables import BAD, json_text, make_console, make_table
 
 _BOUND = click.IntRange(*PROVIDER_BOUNDS)
 
@@ -51,13 +54,26 @@ def providers(context: click.Context, as_json: bool) -> None:
         _show(listing)
 
 
+@providers.command("check")
+@click.argument("provider_id", metavar="ID")
+def check(provider_id: str) -> None:
+    """Ask a provider's service whether its key and the models of active slots work. Makes no picture.
+
+    The exit code is 1 if calls would fail.
+    """
+    found = run_async(_check(configured(), provider_id))
+    make_console().print(check_text(listed_check(found)))
+    if not found.works:
+        sys.exit(1)
+
+
 @providers.command("set-key")
 @click.argument("provider_id", metavar="ID")
 def set_key(provider_id: str) -> None:
     """Store a provider's API key, encrypted. A running service uses it within a second.
 
-    The key is prompted for, or read from standard input where it is no terminal. It is never taken from an argument,
-    which other users of the machine could see.
+    The key is prompted for, or read from standard input where it is no terminal (a file of JSON as well). It is never
+    taken from an argument, which other users of the machine could see.
     """
     settings = configured()
     terminal = sys.stdin.isatty()
@@ -101,6 +117,11 @@ async def _list(settings: Settings) -> Listing:
         return Listing(tuple(listed), made.skipped)
 
 
+async def _check(settings: Settings, provider_id: str) -> ProviderCheck:
+    async with open_container(settings) as container:
+        return await (await container.get(ProviderChecks)).check(provider_id)
+
+
 async def _store_key(settings: Settings, provider_id: str, key: str) -> None:
     async with open_container(settings) as container:
         await _require_remote(container, provider_id)
@@ -128,7 +149,7 @@ async def _require_remote(container: AsyncContainer, provider_id: str) -> None:
 
 
 def _show(listing: Listing) -> None:
-    table = make_table("Provider", "Operations", "Key", "Limits", "Health", "Address")
+    table = make_table("Provider", "Operations", "Key", "Limits", "Health", "Last check", "Address")
     for provider in listing.providers:
         table.add_row(
             f"{provider.id}\n{provider.title}",
@@ -136,6 +157,7 @@ def _show(listing: Listing) -> None:
             _key_text(provider.key),
             _limits_text(provider.limits),
             _health_text(provider.standing),
+            check_text(provider.check, times=True),
             provider.base_url or "default",
         )
     console = make_console()
@@ -153,6 +175,15 @@ def _key_text(key: ListedKey) -> str:
         "not_needed": "not needed",
         "unreadable": f"set {when}, but cannot be decrypted",
     }[key.state]
+
+
+def check_text(check: ListedCheck | None, *, times: bool = False) -> Text:
+    """The result of a provider's last check, in words."""
+    if check is None:
+        return Text("-")
+    said = "\n".join(finding.detail for finding in check.findings) or "works"
+    when = f"\n{check.checked_at:%Y-%m-%d %H:%M} UTC" if times else ""
+    return Text(said + when, style="" if check.works else BAD)
 
 
 def _health_text(standing: Standing | None) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 from ...core.domain.slots.slot_check import SlotCheck
 from ..config import Settings
 from ..diagnostics.ready_check_report import CheckFinished, Line, Quota, ReadyCheckStream, line_json
+from .providers import check_text
 from .runtime import configured, open_container, run_async
 from .tables import BAD, GOOD, make_console, make_table
 
@@ -84,7 +85,7 @@ def _providers(providers: tuple[Quota, ...] | None) -> Table | Text:
         return Text("Providers: the database does not answer", style=BAD)
     if not providers:
         return Text("Providers: none")
-    table = make_table("Provider", "Key", "Left this minute", "Left today", "Breaker", "Slots")
+    table = make_table("Provider", "Key", "Left this minute", "Left today", "Breaker", "Service", "Slots")
     for one in providers:
         keyless = one.key.state in ("missing", "unreadable")
         table.add_row(
@@ -92,6 +93,7 @@ def _providers(providers: tuple[Quota, ...] | None) -> Table | Text:
             _left(one.left_this_minute, one.limits.per_minute),
             _left(one.left_today, one.limits.per_day),
             "-" if one.standing is None else one.standing.breaker.replace("_", "-"),
+            check_text(one.check),
             ", ".join(slot_id.removeprefix("slot-") for slot_id in one.slots),
         )
     return table

@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 
+from ...core.domain.costs.call_cost import ModelInfo, Price
+from ...core.domain.routing.provider_check import ProviderCheck, ProviderFinding
 from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.ports.provider import NotConfigured, OperationInfo, Provider
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.services.providers.api_keys import KeyState, ProviderKeys
+from ...core.services.providers.checks import ProviderChecks
 from ...core.services.providers.registry import ProviderRegistry
 from ...core.services.settings.service import SettingsService
 from ..config import Settings, key_variable
@@ -41,11 +44,25 @@ class ListedOperation(msgspec.Struct, frozen=True, kw_only=True):
     max_pixels: int
 
 
+class ListedCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The last check of a provider; `works`: calls are expected to succeed, though a model may end soon."""
+
+    works: bool
+    checked_at: datetime
+    models: tuple[str, ...]
+    findings: tuple[ProviderFinding, ...]
+
+
+def listed_check(check: ProviderCheck) -> ListedCheck:
+    """The check as it is listed."""
+    return ListedCheck(works=check.works, checked_at=check.checked_at, models=check.models, findings=check.findings)
+
+
 class ListedProvider(msgspec.Struct, frozen=True, kw_only=True):
     """A provider.
 
     `limits` are those in force, set here or `declared` by the provider; `standing` is None before the first call.
-    `base_url` is set if an address other than its own is configured.
+    `base_url` is set if an address other than its own is configured. `check` is None before the first one.
     """
 
     id: str
@@ -58,6 +75,9 @@ class ListedProvider(msgspec.Struct, frozen=True, kw_only=True):
     needs_public_url: bool
     on_this_machine: bool
     base_url: str | None
+    models: tuple[ModelInfo, ...]
+    prices: tuple[Price, ...]
+    check: ListedCheck | None
 
 
 class ProviderListing:
@@ -68,12 +88,14 @@ class ProviderListing:
         providers: ProviderRegistry,
         keys: ProviderKeys,
         limits: ProviderLimits,
+        checks: ProviderChecks,
         settings: SettingsService,
         config: Settings,
     ) -> None:
         self._providers = providers
         self._keys = keys
         self._limits = limits
+        self._checks = checks
         self._settings = settings
         self._base_urls = config.provider_base_urls
 
@@ -81,6 +103,7 @@ class ProviderListing:
         """The providers by ID. QueueUnavailable."""
         states = await self._keys.states()
         health = await self._limits.health()
+        checks = await self._checks.last()
         limits = (await self._settings.current()).provider_limits
         return [
             ListedProvider(
@@ -94,6 +117,9 @@ class ProviderListing:
                 needs_public_url=info.needs_public_url,
                 on_this_machine=info.on_this_machine,
                 base_url=self._base_urls.get(info.id),
+                models=info.models,
+                prices=info.prices,
+                check=listed_check(checks[info.id]) if info.id in checks else None,
             )
             for provider in sorted(self._providers.all(), key=lambda provider: provider.info.id)
             for info in (provider.info,)

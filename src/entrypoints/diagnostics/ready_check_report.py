@@ -17,8 +17,9 @@ from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.domain.slots.slot import Slot
 from ...core.domain.slots.slot_check import SlotCheck
 from ...core.ports.clock import Clock
+from ...core.services.providers.checks import ProviderChecks
 from ...core.services.slots.ready_check import ReadyCheck
-from .provider_listing import ListedKey, ListedProvider, ProviderListing
+from .provider_listing import ListedCheck, ListedKey, ListedProvider, ProviderListing
 
 _log = logging.getLogger("photochanger.ready_check")
 
@@ -39,7 +40,7 @@ class CheckStarted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider of the tested slots: key, limits, and the remaining calls; None: no limit."""
+    """A provider of the tested slots: key, limits, the remaining calls (None: no limit), the check of it."""
 
     id: str
     title: str
@@ -49,6 +50,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     left_this_minute: int | None
     left_today: int | None
     standing: Standing | None
+    check: ListedCheck | None
 
 
 class CheckFinished(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +86,7 @@ class ReadyCheckStream:
 
     check: ReadyCheck
     providers: ProviderListing
+    checks: ProviderChecks
     clock: Clock
 
     def require_idle(self) -> None:
@@ -116,7 +119,10 @@ class ReadyCheckStream:
         )
 
     async def _quotas(self, slots: Sequence[Slot]) -> tuple[Quota, ...] | None:
+        used = {entry.provider_id for slot in slots for entry in slot.route.entries}
         try:
+            remote = [one.id for one in await self.providers.all() if one.id in used and not one.on_this_machine]
+            await asyncio.gather(*(self.checks.check(provider_id) for provider_id in remote))
             listed = await self.providers.all()
         except QueueUnavailable as error:
             _log.warning("ready check: provider quotas unavailable: %s", error.detail)
@@ -139,6 +145,7 @@ def _quota(listed: ListedProvider, slots: tuple[str, ...]) -> Quota:
         left_this_minute=_left(listed.limits.per_minute, standing.calls_last_minute if standing else 0),
         left_today=_left(listed.limits.per_day, standing.calls_today if standing else 0),
         standing=standing,
+        check=listed.check,
     )
 
 

@@ -22,7 +22,7 @@ from ..builtin_providers import Providers
 from ..config import Settings
 from ..process.file_limit import attainable_file_limit
 from . import service_checks as service_findings
-from .finding import Finding
+from .finding import Finding, FindingCode
 from .provider_checks import configured_findings
 
 
@@ -72,8 +72,10 @@ async def clock_offset(container: AsyncContainer) -> ClockOffset:
 async def _ingest_password(settings: SettingsRepository) -> Finding:
     stored = await settings.ingest_password()
     if stored is None:
-        return Finding("ingest password", "not set yet", "Start `photochanger serve` once; it sets and prints one.")
-    return Finding("ingest password", f"set {stored.changed_at:%Y-%m-%d %H:%M} UTC by {stored.changed_by}")
+        found = Finding("ingest password", "not set yet", "Start `photochanger serve` once; it sets and prints one.")
+        return found.coded(FindingCode.INGEST_PASSWORD_UNSET)
+    found = Finding("ingest password", f"set {stored.changed_at:%Y-%m-%d %H:%M} UTC by {stored.changed_by}")
+    return found.coded(FindingCode.INGEST_PASSWORD_SET, at=stored.changed_at, by=stored.changed_by)
 
 
 def _secret_key(settings: Settings) -> list[Finding]:
@@ -83,4 +85,6 @@ def _secret_key(settings: Settings) -> list[Finding]:
         return []
     open_to_others = file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     says = f"kept in {file}" + (", which others can read or write" if open_to_others else "")
-    return [Finding("secret key", says, f"Run `chmod 600 {file}`." if open_to_others else None)]
+    found = Finding("secret key", says, f"Run `chmod 600 {file}`." if open_to_others else None)
+    code = FindingCode.SECRET_KEY_OPEN if open_to_others else FindingCode.SECRET_KEY_KEPT
+    return [found.coded(code, file=str(file))]

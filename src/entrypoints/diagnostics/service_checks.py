@@ -9,14 +9,14 @@ from datetime import timedelta
 from ...core.domain.accounts import Admin
 from ...core.domain.errors import StorageUnavailable
 from ...core.domain.webhook import DeliveryState
-from ...core.domain.worker import WorkerStatus
+from ...core.domain.worker import WorkerReport, WorkerStatus
 from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKey
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.services.auth.signing_keys import opens
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.support.database_clock import OFFSET_TOLERANCE, ClockOffset
 from ..http.connection.limits import limits_for
-from .finding import Finding
+from .finding import Finding, FindingCode
 
 _MANY = 100
 _FEW_CONNECTIONS = 200
@@ -30,13 +30,31 @@ def workers(known: Collection[WorkerStatus]) -> Finding:
     silent = [worker.report.name for worker in known if worker.silent]
     working = len(known) - len(silent)
     says = f"{working} working" if working else "none is running"
+    wrong = [worker.report for worker in known if not worker.silent and _has_wrong_clock(worker.report)]
+    if wrong and not silent:
+        clocks = ", ".join(f"{report.name} {report.clock_ahead_seconds:+.1f} s" for report in wrong)
+        return Finding(
+            "workers",
+            f"{says}, clocks that differ from the database's: {clocks}; the differences are corrected",
+            "Synchronize the clocks of these hosts (NTP): their log lines and file times are wrong.",
+        )
     if not silent:
-        return Finding("workers", says)
+        found = Finding("workers", says)
+        return (
+            found.coded(FindingCode.WORKERS_WORKING, count=working)
+            if working
+            else found.coded(FindingCode.WORKERS_NONE)
+        )
     return Finding(
         "workers",
         f"{says}, heartbeats missed: {', '.join(silent)}",
         "Check these hosts and their logs. A killed worker is removed from the list after ten minutes.",
-    )
+    ).coded(FindingCode.WORKERS_SILENT, count=working, names=silent)
+
+
+def _has_wrong_clock(report: WorkerReport) -> bool:
+    ahead = report.clock_ahead_seconds
+    return ahead is not None and timedelta(seconds=abs(ahead)) > OFFSET_TOLERANCE
 
 
 async def disk(space: DiskSpace) -> Finding:
@@ -44,14 +62,18 @@ async def disk(space: DiskSpace) -> Finding:
     try:
         room = await space.room()
     except StorageUnavailable as error:
-        return Finding("disk", error.detail, "Check the media folder (PHOTOCHANGER_MEDIA_ROOT).")
+        found = Finding("disk", error.detail, "Check the media folder (PHOTOCHANGER_MEDIA_ROOT).")
+        return found.coded(FindingCode.DISK_UNREADABLE, reason=error.detail)
     if room.free_bytes is None:
-        return Finding("disk", "free space of the media store unknown")
+        return Finding("disk", "free space of the media store unknown").coded(FindingCode.DISK_UNKNOWN)
+    sizes = {"free_bytes": room.free_bytes, "floor_bytes": room.floor_bytes}
     says = f"{room.free_bytes / _GIB:.1f} GiB free for media, {room.floor_bytes / _GIB:.2f} GiB minimum"
     if not room.enough:
-        return Finding("disk", says, "Free up space: photos are refused below PHOTOCHANGER_MIN_FREE_BYTES.")
+        found = Finding("disk", says, "Free up space: photos are refused below PHOTOCHANGER_MIN_FREE_BYTES.")
+        return found.coded(FindingCode.DISK_FULL, **sizes)
     tight = room.free_bytes < max(2 * room.floor_bytes, 2 * _GIB)
-    return Finding("disk", says, "Free up space soon." if tight else None)
+    found = Finding("disk", says, "Free up space soon." if tight else None)
+    return found.coded(FindingCode.DISK_LOW if tight else FindingCode.DISK_FREE, **sizes)
 
 
 def open_files(limit: int) -> Finding:
@@ -62,55 +84,66 @@ def open_files(limit: int) -> Finding:
         f"{bounds.per_address} for any other address"
     )
     fix = "Raise the limit to 4096 or more: LimitNOFILE= of systemd, nofile in limits.conf, ulimits of the container."
-    return Finding("open files", says, fix if bounds.total < _FEW_CONNECTIONS else None)
+    few = bounds.total < _FEW_CONNECTIONS
+    found = Finding("open files", says, fix if few else None)
+    return found.coded(FindingCode.OPEN_FILES_FEW if few else FindingCode.OPEN_FILES, limit=limit, total=bounds.total)
 
 
 def clock(offset: ClockOffset) -> Finding:
     """This machine's clock against the database's, which jobs follow."""
     if offset.least <= OFFSET_TOLERANCE:
-        return Finding("clock", f"{offset.least.total_seconds():.1f} s from the database's")
-    side = "ahead of" if offset.ahead > timedelta(0) else "behind"
+        found = Finding("clock", f"{offset.least.total_seconds():.1f} s from the database's")
+        return found.coded(FindingCode.CLOCK_RIGHT, seconds=round(offset.least.total_seconds(), 1))
+    is_ahead = offset.ahead > timedelta(0)
+    side = "ahead of" if is_ahead else "behind"
     return Finding(
         "clock",
         f"{offset.least.total_seconds():.1f} s {side} the database's; the difference is corrected",
         "Synchronize both clocks (NTP): log lines, file times and certificates still follow this machine's clock.",
+    ).coded(
+        FindingCode.CLOCK_AHEAD if is_ahead else FindingCode.CLOCK_BEHIND,
+        seconds=round(offset.least.total_seconds(), 1),
     )
 
 
 async def signing_keys(keys: Collection[SigningKey], box: SecretBox) -> Finding:
     """Whether the signing keys of access tokens can be decrypted with this secret key."""
     if not keys:
-        return Finding("signing keys", "none yet; the first login creates one")
+        return Finding("signing keys", "none yet; the first login creates one").coded(FindingCode.SIGNING_KEYS_NONE)
     try:
         broken = [key.id for key in keys if not await asyncio.to_thread(opens, key, box)]
     except SecretKeyUnavailable as error:
-        return Finding("signing keys", error.detail, "Fix the secret key.")
+        found = Finding("signing keys", error.detail, "Fix the secret key.")
+        return found.coded(FindingCode.SIGNING_KEYS_UNREADABLE, reason=error.detail)
     if not broken:
-        return Finding("signing keys", f"{len(keys)} can be decrypted")
+        found = Finding("signing keys", f"{len(keys)} can be decrypted")
+        return found.coded(FindingCode.SIGNING_KEYS_GOOD, count=len(keys))
     return Finding(
         "signing keys",
         f"cannot be decrypted: {', '.join(broken)}",
         "Restore PHOTOCHANGER_SECRET_KEY, or run `photochanger admin rotate-key`, which ends all sessions.",
-    )
+    ).coded(FindingCode.SIGNING_KEYS_BROKEN, names=broken)
 
 
 def administrators(admins: Collection[Admin]) -> Finding:
     """Whether any administrator can log in."""
     active = [admin for admin in admins if admin.disabled_at is None]
     if active:
-        return Finding("administrators", f"{len(active)} of {len(admins)} can log in")
-    return Finding("administrators", "no administrator can log in", "Run `photochanger admin add NAME`.")
+        found = Finding("administrators", f"{len(active)} of {len(admins)} can log in")
+        return found.coded(FindingCode.ADMINISTRATORS_ACTIVE, count=len(active), total=len(admins))
+    found = Finding("administrators", "no administrator can log in", "Run `photochanger admin add NAME`.")
+    return found.coded(FindingCode.ADMINISTRATORS_NONE)
 
 
 async def webhooks(outbox: WebhookOutbox) -> Finding:
     """Dead deliveries, by slot."""
     dead = (await outbox.find(limit=_MANY, states=[DeliveryState.DEAD])).items
     if not dead:
-        return Finding("webhooks", "no dead deliveries")
+        return Finding("webhooks", "no dead deliveries").coded(FindingCode.WEBHOOKS_GOOD)
     slots = sorted({delivery.slot_id for delivery in dead})
     count = f"{len(dead)} deliveries" if len(dead) < _MANY else f"{_MANY} deliveries or more"
     return Finding(
         "webhooks",
         f"{count} of {', '.join(slots)} failed for good; last error: {dead[0].last_error}",
         "Fix the receiver. `GET /api/webhooks/deliveries` lists the deliveries; each can be repeated.",
-    )
+    ).coded(FindingCode.WEBHOOKS_DEAD, count=len(dead), slots=slots, error=dead[0].last_error)

@@ -10,7 +10,7 @@ from dishka import AsyncContainer
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
-from litestar.exceptions import ValidationException
+from litestar.exceptions import NotFoundException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Guard
 
@@ -21,14 +21,15 @@ from ...core.services.auth.admins import AdminService
 from ...core.services.auth.ingest_password import AuthService
 from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
+from .api.addresses import get_addresses
 from .api.audit import list_audit
 from .api.events import events
 from .api.ingest_keys import add_ingest_key, list_ingest_keys, revoke_ingest_key
 from .api.jobs import cancel_job, erase_job, get_job, get_job_logs, get_job_photo, list_jobs
-from .api.last_request import get_last_request
+from .api.last_request import get_last_request, list_last_requests
 from .api.media import purge, register_media
 from .api.overview import overview
-from .api.providers import list_providers
+from .api.providers import check_provider, list_providers
 from .api.ready_check import ready_check
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
@@ -49,7 +50,7 @@ from .ops.contract import docs, docs_asset, openapi_json, openapi_yaml
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
-from .page.page import gallery_page, page, page_file, page_files
+from .page.page import gallery_page, page, page_file, page_files, page_not_found
 from .protocol.content_encoding import refuse_encoded_body
 from .protocol.forwarded import TrustedProxies
 from .protocol.hosts import AllowedHosts, allowed_hosts
@@ -69,6 +70,7 @@ ROUTES = [
     logout,
     me,
     list_providers,
+    check_provider,
     overview,
     list_slots,
     get_slot,
@@ -76,6 +78,8 @@ ROUTES = [
     test_run,
     reset_stats,
     get_last_request,
+    list_last_requests,
+    get_addresses,
     get_webhook,
     put_webhook,
     delete_webhook,
@@ -141,7 +145,11 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         guards=[_guard(guard)],
         before_send=[send_kept_session],
         cors_config=_cors(settings.cors_origins),
-        exception_handlers={**EXCEPTION_HANDLERS, ValidationException: handle_malformed_id},
+        exception_handlers={
+            **EXCEPTION_HANDLERS,
+            ValidationException: handle_malformed_id,
+            NotFoundException: page_not_found,
+        },
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,

@@ -10,28 +10,15 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
-from ...adapters.telemetry.instruments import (
-    BREAKER,
-    JOBS_ACTIVE,
-    JOBS_LIMIT,
-    MEDIA_BYTES,
-    MEDIA_FLOOR,
-    MEDIA_FREE,
-    MEDIA_REMOVED,
-    MEDIA_STORED,
-    WORKERS_ALIVE,
-)
+from ...adapters.telemetry.instruments import MEDIA_BYTES, MEDIA_FLOOR, MEDIA_FREE, MEDIA_REMOVED, MEDIA_STORED
 from ...core.domain.errors import PhotoChangerError
 from ...core.domain.media import MediaKind
-from ...core.domain.routing.provider_usage import Breaker
 from ...core.ports.clock import Clock
-from ...core.ports.job_queue import JobQueue
 from ...core.ports.media_store import MediaStore
-from ...core.ports.provider_limits import ProviderLimits
-from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace
-from ...core.services.settings.service import SettingsService
 from ...core.services.support.concurrency import Supervisor
+from .database_gauges import GAUGES as DATABASE_GAUGES
+from .database_gauges import DatabaseGauges
 
 _log = logging.getLogger("photochanger.metrics")
 
@@ -42,7 +29,6 @@ _MAX_AGE = timedelta(seconds=1)
 """Gauges of at most this age serve further scrapes: scraping is public and must not load the database."""
 
 _COLLECT_TIMEOUT = timedelta(seconds=2)
-_FROM_DATABASE = (JOBS_ACTIVE, JOBS_LIMIT, WORKERS_ALIVE, BREAKER)
 MEASURE_INTERVAL = timedelta(minutes=15)
 
 
@@ -54,19 +40,13 @@ class MetricsCollector:
         telemetry: OpenTelemetry,
         clock: Clock,
         *,
-        queue: JobQueue,
-        workers: WorkerRegistry,
-        limits: ProviderLimits,
-        settings: SettingsService,
+        database: DatabaseGauges,
         store: MediaStore,
         space: DiskSpace,
     ) -> None:
         self._telemetry = telemetry
         self._clock = clock
-        self._queue = queue
-        self._workers = workers
-        self._limits = limits
-        self._settings = settings
+        self._database = database
         self._store = store
         self._space = space
         self._others: list[Callable[[], Sequence[MetricFamily]]] = []
@@ -93,7 +73,7 @@ class MetricsCollector:
             yield
 
     async def collect(self) -> None:
-        """Update the gauges of queue, workers, circuit breakers and media store."""
+        """Update the gauges of queue, workers, circuit breakers, budgets and media store."""
         async with self._collecting:
             now = self._clock.monotonic()
             if self._collected_at is None or now - self._collected_at >= _MAX_AGE:
@@ -110,28 +90,12 @@ class MetricsCollector:
     async def _collect_database(self) -> None:
         try:
             async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
-                depth = await self._queue.depth()
-                workers = await self._workers.all()
-                standings = await self._limits.health()
-                settings = await self._settings.current()
+                values = await self._database.read()
         except (PhotoChangerError, TimeoutError) as error:
-            _log.warning("metrics of queue, workers and circuit breakers missing: %s", error or "timeout")
-            for gauge in _FROM_DATABASE:
-                self._telemetry.show(gauge, {})
-            return
-        active: dict[tuple[str, ...], float] = {
-            ("pending",): float(depth.pending),
-            ("processing",): float(depth.processing),
-        }
-        self._telemetry.show(JOBS_ACTIVE, active)
-        self._telemetry.show(JOBS_LIMIT, {(): float(settings.max_active_jobs)})
-        self._telemetry.show(WORKERS_ALIVE, {(): float(sum(not worker.silent for worker in workers))})
-        states: dict[tuple[str, ...], float] = {
-            (provider_id, state.value): float(standing.breaker is state)
-            for provider_id, standing in standings.items()
-            for state in Breaker
-        }
-        self._telemetry.show(BREAKER, states)
+            _log.warning("metrics of queue, workers, circuit breakers and budgets missing: %s", error or "timeout")
+            values = {}
+        for gauge in DATABASE_GAUGES:
+            self._telemetry.show(gauge, values.get(gauge, {}))
 
     async def _collect_disk_space(self) -> None:
         try:

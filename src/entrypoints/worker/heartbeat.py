@@ -12,7 +12,9 @@ from typing import Protocol
 
 from ...core.domain.errors import PhotoChangerError
 from ...core.domain.worker import HEARTBEAT_INTERVAL, WorkerReport
+from ...core.ports.clock import Clock
 from ...core.ports.workers import WorkerRegistry
+from ...core.services.support.database_clock import DatabaseClock
 
 _log = logging.getLogger("photochanger.worker")
 
@@ -35,8 +37,11 @@ class Reporter(Protocol):
 class Heartbeat:
     """Reports from the worker's own event loop, so that a hanging loop misses its heartbeats."""
 
-    def __init__(self, registry: WorkerRegistry, *, every: timedelta = HEARTBEAT_INTERVAL) -> None:
+    def __init__(
+        self, registry: WorkerRegistry, *, every: timedelta = HEARTBEAT_INTERVAL, clock: Clock | None = None
+    ) -> None:
         self._registry = registry
+        self._clock = clock
         self._every = every
 
     async def run(self, worker: Reporter) -> None:
@@ -44,7 +49,7 @@ class Heartbeat:
         try:
             while True:
                 try:
-                    await self._registry.heartbeat(_report(worker))
+                    await self._registry.heartbeat(self._report(worker))
                 except PhotoChangerError as error:
                     _log.warning("worker heartbeat failed: %s", error.detail)
                 await asyncio.sleep(self._every.total_seconds())
@@ -58,13 +63,14 @@ class Heartbeat:
         except (PhotoChangerError, TimeoutError):
             _log.warning("deregistering the worker failed; it is shown as silent until it expires")
 
-
-def _report(worker: Reporter) -> WorkerReport:
-    return WorkerReport(
-        name=worker.name,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        concurrency=worker.concurrency,
-        running=worker.running,
-        version=version("photochanger"),
-    )
+    def _report(self, worker: Reporter) -> WorkerReport:
+        offset = self._clock.offset if isinstance(self._clock, DatabaseClock) else None
+        return WorkerReport(
+            name=worker.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            concurrency=worker.concurrency,
+            running=worker.running,
+            version=version("photochanger"),
+            clock_ahead_seconds=offset.ahead_seconds if offset is not None else None,
+        )

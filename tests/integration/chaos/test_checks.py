@@ -59,6 +59,7 @@ async def test_every_planted_defect_is_found(tmp_path: Path) -> None:
             "statistics",
             "no webhook",
             "no event",
+            "attempt after the end",
         }
         assert "--seed 1" in run.report.summary()
 
@@ -72,6 +73,7 @@ async def plant(run: Run, answered: list[Shot]) -> None:
         await run.form.database.rows(statement)
     await run.form.database.rows(_UNENDED.format(unended=unended))
     del run.events.ended[unannounced]
+    run.events.after_end[silent] += 1
     (run.form.media / "payloads" / "not a key").write_bytes(b"a photo that no sweep removes")
     (picture,) = (run.form.media / "results").glob(f"{silent}-*")
     picture.unlink()

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from photochanger.adapters.postgres import EmbeddedServer
+from photochanger.entrypoints.provider_plugins import BUILT_IN
 
 from tests.support import photos
 from tests.support.commands import run_command
@@ -23,6 +25,7 @@ from tests.support.service import command, environment, eventually, rows, servin
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "provider-package"
 KEY = "sk-a-key-that-must-stay-secret"
+OTHERS = ", ".join(id for id in BUILT_IN if id != "local")
 KEY_TELLER = f"""
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.ports.provider import NotConfigured, OperationInfo, ProviderInfo, ProviderResult
@@ -102,7 +105,7 @@ def test_an_installed_package_is_listed_and_a_broken_one_is_skipped(
 ) -> None:
     listing = listed(home=tmp_path, site=site, database_url=postgres_url)
     by_id = {provider["id"]: provider for provider in listing["providers"]}
-    assert set(by_id) == {"comfyui", "gemini", "http", "local", "openai", "turbotext", "sepia-booth", "key-teller"}
+    assert set(by_id) == {*BUILT_IN, "sepia-booth", "sepia-lab", "key-teller"}
     (duotone,) = by_id["sepia-booth"]["operations"]
     assert (duotone["id"], duotone["title"]) == ("duotone", "Duotone")
     assert duotone["settings_schema"]["type"] == "object"
@@ -125,7 +128,7 @@ def test_the_table_says_the_same_to_people(tmp_path: Path, site: Path, postgres_
     settings = {"database_url": postgres_url, "openai_api_key": KEY, "turbotext_base_url": "http://127.0.0.1:9"}
     done = run("providers", home=tmp_path, site=site, **settings)
     assert done.returncode == 0, done.stderr
-    for said in ("sepia-booth", "duotone", "missing", "environment", "http://127.0.0.1:9", "2 concurrent"):
+    for said in ("sepia-booth", "duotone", "sepia-lab", "missing", "environment", "http://127.0.0.1:9", "2 concurrent"):
         assert said in done.stdout.replace("\n", " "), done.stdout
     assert "Skipped: old-booth of old-booth: it cannot be imported: RuntimeError" in done.stdout
     assert KEY not in done.stdout + done.stderr
@@ -179,6 +182,30 @@ def test_a_package_takes_its_own_variables(tmp_path: Path, site: Path, postgres_
         without.stderr
         == "photochanger: PHOTOCHANGER_SEPIA_BOOTH_BASE_URL: is not a setting; check its spelling or unset it\n"
     )
+
+
+def test_a_check_is_printed_and_kept(tmp_path: Path, postgres_url: str) -> None:
+    options: dict[str, Any] = {"home": tmp_path, "database_url": postgres_url, "gemini_api_key": KEY}
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        done = run("providers", "check", "gemini", gemini_base_url=address, **options)
+    assert done.returncode == 1
+    assert "The host cannot be reached" in done.stdout
+    (check,) = [one["check"] for one in listed(**options)["providers"] if one["id"] == "gemini"]
+    assert not check["works"]
+    assert check["models"] == ["gemini-nano-banana-2.1"]
+    assert [finding["code"] for finding in check["findings"]] == ["unreachable"]
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_a_wrong_file_of_models_refuses_the_start_in_one_line(tmp_path: Path, postgres_url: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "openai.json").write_text('{"default_model": "gpt-image-77"}')
+    done = run("providers", home=tmp_path, database_url=postgres_url, models_dir=str(tmp_path / "models"))
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert "PHOTOCHANGER_MODELS_DIR: openai.json: default_model: there is no model 'gpt-image-77'" in line
 
 
 def test_a_key_is_set_from_standard_input_sealed_and_forgotten(tmp_path: Path, postgres_url: str) -> None:
@@ -256,7 +283,7 @@ def test_a_key_is_asked_for_at_a_terminal_and_not_shown(tmp_path: Path, postgres
 @pytest.mark.parametrize(
     ("provider_id", "stdin", "said"),
     [
-        ("no-such", KEY, "Unknown provider 'no-such'. Use one of: comfyui, gemini, http, openai, turbotext."),
+        ("no-such", KEY, f"Unknown provider 'no-such'. Use one of: {OTHERS}."),
         ("local", KEY, "Unknown provider 'local'. Use one of:"),
         ("gemini", "", "Invalid settings: key: Must be 1–4096 printable ASCII characters"),
         ("gemini", f"{KEY}\nX-Evil: 1\n", "Invalid settings: key: Must be 1–4096 printable ASCII characters"),

@@ -115,11 +115,11 @@ async def test_a_full_queue_is_asked_again_after_its_pause(
     gate = Gate()
     enqueue, refused = MemoryJobQueue.enqueue, list[JobSpec]()
 
-    async def enqueue_or_refuse_once(queue: MemoryJobQueue, job: JobSpec, *, max_active: int) -> Job:
+    async def enqueue_or_refuse_once(queue: MemoryJobQueue, job: JobSpec, *, max_active: int, **rest: Any) -> Job:
         """A full queue asks for a short pause; whenever the retry comes, it is taken once there is room."""
         while True:
             try:
-                return await enqueue(queue, job, max_active=max_active)
+                return await enqueue(queue, job, max_active=max_active, **rest)
             except QueueFull:
                 if not refused:
                     refused.append(job)

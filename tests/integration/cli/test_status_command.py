@@ -59,7 +59,7 @@ def test_the_status_shows_workers_queue_disk_and_what_failed(tmp_path: Path, pos
         assert {*by_http} == {*shown, "version", "ready", "parts", "findings"}
         assert [one["name"] for one in by_http["workers"]] == [worker["name"]]
         assert {*by_http["parts"]} == {"database", "schema", "store", "worker"}
-        assert {one["part"]: one["mend"] for one in by_http["findings"]}["clock"] is None
+        assert {one["part"]: one["fix"] for one in by_http["findings"]}["clock"] is None
         text = status(tmp_path, database_url=postgres_url)  # no terminal: once
         assert worker["name"] in text
         assert "provider_failed" in text

@@ -65,10 +65,14 @@ def contract_of(live: str) -> dict[str, Any]:
     joined = httpx.post(f"{live}/ingest/slot-001", timeout=60, content=form(), headers={"Content-Type": FORM})
     assert joined.status_code == 200
     contract: dict[str, Any] = copy.deepcopy(yaml.safe_load(contract_path().read_text()))
-    fields = contract["paths"]["/ingest/{slot_id}"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    camera_form = contract["components"]["requestBodies"]["CameraForm"]
+    fields = camera_form["content"]["multipart/form-data"]["schema"]
+    fields["properties"]["fileToUpload"]["format"] = "photo"
+    for path in ("/ingest/{slot_id}/k/{key}", "/ingest/by/{style}/k/{key}"):
+        # With the key in the address no password is needed, and any is ignored.
+        contract["paths"][path]["post"]["requestBody"] = copy.deepcopy(camera_form)
     fields["properties"]["password"] = {"const": PASSWORD}
     fields["required"] = ["password", "fileToUpload"]
-    fields["properties"]["fileToUpload"]["format"] = "photo"
     parameters = contract["components"]["parameters"]
     parameters["PublicJobId"]["schema"] = {"type": "string", "enum": [joined.headers["x-job-id"]]}
     parameters["JobId"]["schema"] = {"type": "string", "enum": [joined.headers["x-job-id"]]}
@@ -78,12 +82,16 @@ def contract_of(live: str) -> dict[str, Any]:
     # What is configured is not what photos come in on: no request closes the door that another one goes through.
     slot_id = copy.deepcopy(parameters["SlotId"])
     slot_id["schema"] = {"type": "string", "enum": ["slot-001", "slot-002"]}
-    contract["paths"]["/ingest/{slot_id}"]["post"]["parameters"][0] = slot_id
+    for path in ("/ingest/{slot_id}", "/ingest/{slot_id}/k/{key}"):
+        contract["paths"][path]["post"]["parameters"][0] = slot_id
+    parameters["Style"]["schema"] = {"type": "string", "enum": ["slot-001", "SLOT 002"]}
+    parameters["IngestKeyInPath"]["schema"] = {"type": "string", "enum": [PASSWORD]}
     parameters["SlotId"]["schema"] = {"type": "string", "enum": ["slot-005", "slot-006"]}
     settings = contract["components"]["schemas"]["SettingsChange"]["properties"]
     settings["ingest_password"] = {"const": PASSWORD}
     settings["max_upload_bytes"]["minimum"] = settings["max_image_pixels"]["minimum"] = 1_000_000
     settings["max_active_jobs"]["minimum"] = 64
+    settings["budget_per_day"]["minimum"] = 1_000_000
     parameters["Cursor"]["schema"] = {"type": "string", "enum": [cursor_of(Position(datetime.now(UTC), uuid4()))]}
     for path in ("/api/media/register", "/api/template-media/register", "/api/slots/{slot_id}/test-run"):
         form_schema = contract["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
@@ -114,6 +122,11 @@ missing_required_header.expected-statuses = [400, 401, 403, 422, 428]
 [[operations]]
 include-path-regex = "^/api/stats/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 304, 400, 404]
+
+# Deleting a job erases its guest; the job itself stays.
+[[operations]]
+include-path-regex = "^/api/jobs/"
+checks.use_after_free.enabled = false
 
 [[operations]]
 include-path = "/api/overview"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from photochanger.core.domain.accounts import COMMAND_LINE, Permission
+from photochanger.core.domain.costs.budgets import SlotBudget
+from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import QueueUnavailable, StorageUnavailable
 from photochanger.core.domain.routing.provider_usage import Breaker
 from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
@@ -21,7 +23,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tests.support.administration import described, token_of
-from tests.support.http_server import Service, form, serving
+from tests.support.http_server import Service, form, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -198,3 +200,18 @@ async def test_where_no_token_is_set_there_are_no_metrics(tmp_path: Path) -> Non
         described(await service.client.get("/metrics"), 404, "not_found")
         for given in ("Bearer", "Bearer None"):
             described(await service.client.get("/metrics", headers={"Authorization": given}), 404, "not_found")
+
+
+async def test_costs_and_budgets_of_today_are_counted_by_slot(service: Service) -> None:
+    service.provider.price, service.provider.cost = CallCost(usd_micros=30_000), CallCost(usd_micros=41_500, exact=True)
+    settings = await service.opened.container.get(SettingsService)
+    await settings.change({"budget_per_day": 10}, expected_version=None, by=COMMAND_LINE)
+    await service.change_slot("slot-001", budget=SlotBudget(1_000_000))
+    assert (await service.ingest()).status_code == 200
+    assert (await page(service))["photochanger_provider_cost_usd_total"] == {("scripted", "slot-001"): 0.0415}
+
+    async def shown() -> bool:  # gauges are at most a second old
+        return (await page(service)).get("photochanger_budget_spent_usd") == {("all",): 0.0415, ("slot-001",): 0.0415}
+
+    await until(shown)
+    assert (await page(service))["photochanger_budget_limit_usd"] == {("all",): 10.0, ("slot-001",): 1.0}

@@ -73,6 +73,13 @@ async def test_a_slot_is_told_of_by_days_of_the_zone_and_empty_days_are_there(ad
         "cancelled": 0,
         "errors": 0,
         "ingest_count": 2,
+        "cost": {
+            "usd_micros": 0,
+            "estimated_usd_micros": 0,
+            "unknown_usd_micros": 0,
+            "calls": 0,
+            "unpriced_calls": 0,
+        },
         "last_reset_at": None,
     }
     assert [counts(period) for period in body["metrics"]] == [(0, 0, 0), (2, 0, 2), (0, 0, 0)]

@@ -50,10 +50,12 @@ async def test_the_status_tells_of_every_part_of_the_service(service: Service, a
     assert found(status, "administrators") == {
         "part": "administrators",
         "says": "1 of 1 can log in",
-        "mend": None,
+        "fix": None,
+        "code": "administrators_active",
+        "params": {"count": 1, "total": 1},
     }
-    assert found(status, "slot-001")["mend"] is None
-    assert found(status, "slot-002")["mend"] == "Change the slot's route, or install the provider's package."
+    assert found(status, "slot-001")["fix"] is None
+    assert found(status, "slot-002")["fix"] == "Change the slot's route, or install the provider's package."
     answer = await admin("GET", "/api/status")
     assert answer.headers["cache-control"] == "no-store"
     for secret in (PASSWORD, ADMIN_PASSWORD, admin.token):
@@ -82,5 +84,5 @@ async def test_a_store_that_cannot_be_asked_is_told_and_the_rest_is_shown(tmp_pa
     assert status["ready"] is False
     assert status["parts"]["store"] == {"ok": False, "detail": "The media folder cannot be read."}
     assert (status["disk"]["free_bytes"], status["disk"]["enough"]) == (None, False)
-    assert found(status, "disk")["mend"] is not None
+    assert found(status, "disk")["fix"] is not None
     assert status["queue"]["pending"] == 0

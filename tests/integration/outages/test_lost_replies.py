@@ -14,8 +14,11 @@ from tests.support import photos
 from tests.support.fault_relay import FaultRelay
 from tests.support.postgres_server import fresh_database
 from tests.support.service import Service, eventually, rows, serving, set_slot
+from tests.support.standins.server import Answer
+from tests.support.standins.studio import StudioStandIn
 
-SLOT = "slot-005"
+SLOT, REFUSED_SLOT = "slot-005", "slot-006"
+APPEND = b"jsonb_to_recordset($1::jsonb) as entries"
 ENQUEUE, ACQUIRE, FINALIZE = b"photochanger.enqueue(", b"attempt = attempt + 1", b"'counted_as' as counted_as"
 
 
@@ -32,7 +35,7 @@ def booth(postgres_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFact
     with (
         fresh_database(postgres_server) as url,
         FaultRelay(url).running() as relay,
-        serving(home, database_url=relay.url(), sync_response_seconds="60") as service,
+        serving(home, database_url=relay.url(), sync_response_seconds="60", private_hosts="127.0.0.1") as service,
     ):
         set_slot(url, SLOT, Route(entries=(RouteEntry("local", "stylize", {"look": "sketch"}),)))
         yield Booth(service, relay, url, home / "media")
@@ -56,3 +59,32 @@ def test_a_lost_reply_costs_no_picture_and_makes_no_second_job(booth: Booth, sta
     found = rows(booth.url, "select state from photochanger.jobs where idempotency_key = %s", key)
     assert found == [("succeeded",)]
     assert eventually(lambda: not payloads(booth))
+
+
+def test_a_lost_reply_writes_no_attempt_twice(booth: Booth) -> None:
+    """The attempt is noted while its job goes on, and noted again on another connection."""
+    with StudioStandIn().running_in_thread() as studio:
+        studio.script(Answer(400))
+        refused = RouteEntry("http", "image_edit", {"url": f"{studio.url}/edit", "prompt": "Paint it."})
+        sketch = RouteEntry("local", "stylize", {"look": "sketch"})
+        set_slot(booth.url, REFUSED_SLOT, Route(entries=(refused, sketch)))
+        before = booth.relay.replies_cut
+        booth.relay.cut_replies(APPEND)
+        answer = booth.service.send(photos.jpeg(98, 64), REFUSED_SLOT)
+    assert answer.status_code == 200, answer.text
+    eventually(lambda: booth.relay.replies_cut > before)
+    booth.relay.restore()
+    log = "select event, detail ->> 'classification' from photochanger.processing_logs where job_id = %s order by id"
+    written = eventually(lambda: ended(rows(booth.url, log, answer.headers["x-job-id"])))
+    assert written == [
+        ("received", None),
+        ("acquired", None),
+        ("attempt", "rejected"),
+        ("attempt", "picture"),
+        ("finalized", None),
+    ]
+
+
+def ended(written: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """The log of a job that has ended."""
+    return written if written[-1][0] == "finalized" else []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from photochanger.adapters.postgres import DatabaseUnavailable, EmbeddedServer, migrate
@@ -73,6 +75,33 @@ def test_a_process_that_waits_for_its_database_can_be_stopped(tmp_path: Path, re
         process.terminate()
         assert process.wait(HANG_SECONDS) == 0
     relay.restore()
+
+
+@pytest.mark.parametrize("statement", [b"INSERT INTO photochanger.admins", b"SET ingest_password="])
+def test_generated_passwords_are_printed_although_the_reply_to_their_storing_was_lost(
+    tmp_path: Path, postgres_server: EmbeddedServer, statement: bytes
+) -> None:
+    with fresh_database(postgres_server) as url, FaultRelay(url).running() as relay:
+        relay.cut_replies(statement)
+        environ = environment(tmp_path, port="0", metrics_port="0", database_url=relay.url())
+        del environ["PHOTOCHANGER_INGEST_PASSWORD"]
+        log = tmp_path / "log"
+        with log.open("w") as output:
+            process = subprocess.Popen(command("serve", "--workers", "0"), env=environ, stdout=output, stderr=output)
+        try:
+            eventually(lambda: "PhotoChanger listens on" in log.read_text())
+            assert relay.replies_cut == 1
+            said = re.findall("^(Ingest password|Administrator): (.*) \\(shown only once\\)$", log.read_text(), re.M)
+            (_, ingest), (_, admin) = said
+            name, _, password = admin.partition(", password: ")
+            address = log.read_text().partition("listens on ")[2].split()[0]
+            with httpx.Client(base_url=address, timeout=HANG_SECONDS) as client:
+                assert client.post("/api/login", json={"username": name, "password": password}).status_code == 200
+                form = {"data": {"password": ingest}, "files": {"fileToUpload": b"no picture"}}
+                assert client.post("/ingest/slot-001", **form).status_code == 415, "not 401"
+        finally:
+            process.terminate()
+            process.wait(HANG_SECONDS)
 
 
 class Bad:

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support import photos
 from tests.support.administration import Administrator
-from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.browsing import BOOTH_HOST, LAPTOP, PHONE, Browsing, browsing
 from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
     jobs = await painted(service, ["portrait", "pavilion", "cat", "coffee"], look="oil")
     jobs += await painted(service, ["cat", "portrait", "coffee"], look="comic")
     await open_gallery(admin)
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, size=PHONE, color_scheme="dark", has_touch=True) as tab:
         page = tab.page
         await page.clock.install()
@@ -120,7 +120,7 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
 async def test_a_closed_gallery_says_so_and_opens_by_itself(
     service: Service, admin: Administrator, chromium: Browser
 ) -> None:
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, locale="ru-RU") as tab:
         page = tab.page
         await page.clock.install()
@@ -131,6 +131,9 @@ async def test_a_closed_gallery_says_so_and_opens_by_itself(
         assert await tab.violations() == []
         await page.get_by_role("button", name="EN", exact=True).click()
         await expect(page.get_by_role("heading", name="This gallery is not open", level=1)).to_be_visible()
+        mark = page.locator(".brand-mark")
+        assert "icon.svg" in await mark.evaluate("(one) => getComputedStyle(one).backgroundImage")
+        assert (await mark.bounding_box() or {}).get("width") == 52
         await tab.photograph("gallery_closed")
         await page.get_by_role("button", name="RU", exact=True).click()
 
@@ -156,7 +159,7 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
     for look in LOOKS:
         jobs += await painted(service, ["portrait", "pavilion", "cat", "coffee"], look=look)
     await open_gallery(admin, title="Anna & Ben")
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url) as tab:
         page = tab.page
         await tab.hold_timers()
@@ -171,6 +174,13 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
         await expect(page.get_by_role("img", name="QR code of the link to this gallery")).to_be_visible()
         assert await tab.violations() == []
         await tab.photograph("gallery_slideshow", whole=False)
+        await page.set_viewport_size(PHONE)
+        buttons = [await one.bounding_box() for one in await page.locator(".show-ways button").all()]
+        code = await page.locator(".show-code").bounding_box()
+        assert code is not None
+        assert all(box is not None and box["y"] + box["height"] <= code["y"] for box in buttons)
+        await tab.photograph("gallery_slideshow_phone", whole=False)
+        await page.set_viewport_size(LAPTOP)
         await tab.pass_time(6_000, timers=(LOOK_MS, SLIDE_MS))
         await expect(now).to_have_attribute("src", f"/public/results/{jobs[-2]}")
         await tab.pass_time(0, timers=(LOOK_MS, SLIDE_MS))  # the look at the feed has ended
@@ -207,3 +217,21 @@ async def test_older_pictures_come_at_the_end_of_the_page(
     await pictures.last.scroll_into_view_if_needed()
     await expect(pictures).to_have_count(60)
     await expect(tab.page.get_by_role("button", name="Show more")).to_have_count(0)
+
+    # A link to one of the oldest opens it at once, and leads on to those that are older.
+    oldest, older, *_ = sorted(service.database.jobs.values(), key=lambda job: job.created_at)
+    for size in ({"width": 390, "height": 844}, {"width": 1280, "height": 800}):
+        await tab.page.set_viewport_size(size)
+        await tab.open("/gallery/slot-999")
+        await tab.open(f"{GALLERY}#picture={older.id}")
+        viewer = tab.page.get_by_role("dialog")
+        shown = viewer.get_by_role("img").first
+        await expect(shown).to_have_attribute("src", f"/public/results/{older.id}")
+        await viewer.get_by_role("button", name="Older picture").click()
+        await expect(shown).to_have_attribute("src", f"/public/results/{oldest.id}")
+        await tab.page.keyboard.press("Escape")
+        await expect(viewer).to_be_hidden()
+        await expect(pictures.first).to_be_visible()
+    await tab.open("/gallery/slot-999")
+    await tab.open(f"{GALLERY}#picture=01980000-0000-7000-8000-000000000000")
+    await expect(tab.page.get_by_text("This picture is no longer in the gallery.")).to_be_visible()

@@ -134,8 +134,8 @@ async def test_a_job_tells_everything_that_happened_to_it(
         [
             re.compile("Received"),
             re.compile("Started by a worker"),
-            re.compile(r"\+0.4 .*Call 1 to scripted.*worth a retry.*NO_IMAGE: the answer holds no picture.*6.4 sec"),
-            re.compile(r"\+7.4 .*Call 2 to scripted.*Picture.*17.2 sec"),
+            re.compile(r"\+0.4 .*Call 1 to Scripted.*worth a retry.*NO_IMAGE: the answer holds no picture.*6.4 sec"),
+            re.compile(r"\+7.4 .*Call 2 to Scripted.*Picture.*17.2 sec"),
             re.compile("Ended: Done"),
         ]
     )
@@ -183,7 +183,7 @@ async def test_a_job_tells_everything_that_happened_to_it(
     await expect(lines.last).to_contain_text("Ended: Done")
     await expect(page.get_by_role("button", name="View the full picture")).to_be_visible()
     await expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
-    await expect(lines.filter(has_text="Call 1 to scripted")).to_have_count(1)
+    await expect(lines.filter(has_text="Call 1 to Scripted")).to_have_count(1)
     await tab.open("/#/jobs/01980000-0000-7000-8000-000000000000")
     await expect(page.get_by_text("This job does not exist")).to_be_visible()
 
@@ -231,3 +231,25 @@ async def test_jobs_on_a_russian_phone_that_may_only_look(
         assert not await tab.scrolls_sideways()
     gate.opened.set()
     await waiting
+
+
+async def test_a_list_that_is_watched_stays_bounded(tab: Browsing, service: Service, admin: Administrator) -> None:
+    page = tab.page
+    rows = page.locator("tbody tr")
+    for _ in range(100):
+        assert (await service.ingest("slot-001")).status_code == 200
+    await entered(tab, "/#/jobs")
+    await expect(rows).to_have_count(30)
+    for count in (60, 90, 100):
+        await page.get_by_role("button", name="Show more").click()
+        await expect(rows).to_have_count(count)
+    await page.evaluate("() => scrollTo(0, 0)")
+    last = [(await service.ingest("slot-001")).headers["x-job-id"] for _ in range(30)][-1]
+    await expect(rows.first.locator("a")).to_have_attribute("href", f"#/jobs/{last}")
+    count = await rows.count()
+    assert count <= 120
+    # Older ones are there on demand.
+    await page.get_by_role("button", name="Show more").click()
+    await expect(rows).to_have_count(count + min(30, 130 - count))
+    await page.get_by_label("Result").select_option("Only the fallback answer")
+    await expect(page.get_by_text("No job matches these filters.")).to_be_visible()

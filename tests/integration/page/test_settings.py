@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.media import ImageLimits
 from photochanger.core.services.providers.registry import ProviderRegistry
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import PHONE, Browsing, browsing
@@ -98,26 +99,53 @@ async def password_is_changed(tab: Browsing, service: Service) -> None:
     await tab.open("/#/settings?tab=secrets")
     await tab.sign_in()
     await page.get_by_role("button", name="Change the password…").click()
-    dialog = page.get_by_role("dialog", name="New password of the cameras")
-    await expect(dialog.get_by_text("The old password stops at once", exact=False)).to_be_visible()
-    await dialog.get_by_label("Type one").check()
+    dialog = page.get_by_role("dialog", name="New camera password")
+    made = dialog.locator(".secret-once")
+    first = await made.inner_text()
+    await dialog.get_by_role("button", name="Another one").click()
+    await expect(made).not_to_have_text(first)
+    await dialog.get_by_label("Enter my own").check()
     await dialog.get_by_label("New password", exact=True).fill("short")
     await dialog.get_by_role("button", name="Change it now").click()
     await expect(dialog.locator(".error")).to_have_text("At least 8 characters.")
-    await dialog.get_by_label("New password", exact=True).fill("blue lamp, green door")
-    await dialog.get_by_label("The same again").fill("blue lamp, green dor")
-    await dialog.get_by_role("button", name="Change it now").click()
-    await expect(dialog.locator(".error")).to_have_text("The two differ.")
     assert await tab.violations() == []
-    await dialog.get_by_label("Make one for me").check()
+    await dialog.get_by_label("Generate one").check()
+    await tab.photograph("settings_new_password", whole=False)
+    new = await made.inner_text()
+    assert (await service.ingest()).status_code == 200  # nothing has changed so far
+
+    # There is no way out while the request runs, so that nobody misses which password holds.
+    sent, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def held(route: Route) -> None:
+        sent.set()
+        await goes_on.wait()
+        await route.continue_()
+
+    await page.route("**/api/settings", held)
     await dialog.get_by_role("button", name="Change it now").click()
-    await expect(dialog.get_by_text("It is shown this once.", exact=False)).to_be_visible()
-    made = await dialog.locator("code").inner_text()
+    await sent.wait()
+    await expect(dialog.get_by_role("button", name="Cancel")).to_be_disabled()
+    await expect(dialog.get_by_role("button", name="Close")).to_have_count(0)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(made).to_have_text(new)
+    goes_on.set()
+    await expect(dialog.get_by_text("The camera password is now:")).to_be_visible()
+    await expect(made).to_have_text(new)
+    await page.unroute("**/api/settings")
+
+    # Which cameras still send the old one follows from their last requests.
+    cameras = dialog.get_by_role("list", name="Cameras since the change")
+    await expect(cameras.get_by_role("listitem").filter(has_text="No photo since the change")).to_have_count(4)
+    assert (await service.ingest("slot-001")).status_code == 401
+    assert (await service.ingest("slot-002", password=new)).status_code == 200
+    await expect(cameras.get_by_role("listitem").filter(has_text="Refused: sends a wrong password")).to_have_count(1)
+    await expect(cameras.get_by_role("listitem").filter(has_text="Sends the new password")).to_have_count(1)
     assert await tab.violations() == []
+    await tab.photograph("settings_password_changed", whole=False)
     await dialog.get_by_role("button", name="I have noted it").click()
-    assert made not in await page.content()
-    assert (await service.ingest()).status_code == 401
-    assert (await service.ingest(password=made)).status_code == 200
+    assert new not in await page.content()
 
 
 async def limits_are_changed(tab: Browsing) -> None:
@@ -156,10 +184,10 @@ async def key_is_set_and_forgotten(tab: Browsing) -> None:
     assert "sk-secret-4711" not in await page.content()
     assert await tab.violations() == []
     await tab.photograph("settings_secrets")
-    await painter.get_by_role("button", name="Forget the key").click()
-    dialog = page.get_by_role("dialog", name="Forget the key?")
+    await painter.get_by_role("button", name="Remove the key").click()
+    dialog = page.get_by_role("dialog", name="Remove the key?")
     assert await tab.violations() == []
-    await dialog.get_by_role("button", name="Forget the key").click()
+    await dialog.get_by_role("button", name="Remove the key").click()
     await expect(painter.get_by_text("No key")).to_be_visible()
 
 

@@ -9,7 +9,9 @@ import photochanger
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.support.administration import Administrator
 from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.evening import pictured
 from tests.support.http_server import ADMIN_PASSWORD, Service
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,8 @@ async def test_the_keyboard_gets_everywhere(tab: Browsing) -> None:
 
 
 async def test_the_first_view_is_small(tab: Browsing) -> None:
+    await tab.page.add_init_script("window.requestIdleCallback = () => 0")  # what is loaded in advance comes later
+    await tab.page.reload()
     await tab.sign_in()
     await expect(tab.page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
     sizes: dict[str, int] = await tab.page.evaluate(
@@ -101,6 +105,82 @@ async def test_the_first_view_is_small(tab: Browsing) -> None:
     files = {name: size for name, size in sizes.items() if "/ui/" in name or name.endswith("/")}
     assert len(files) > 10
     assert sum(files.values()) < 150_000, files
+
+
+async def test_an_unknown_address_is_a_page_for_browsers_and_a_problem_for_others(
+    tab: Browsing, service: Service
+) -> None:
+    await tab.open("/nonsense")
+    await expect(tab.page.get_by_role("heading", name="Page not found")).to_be_visible()
+    await expect(tab.page.get_by_role("heading", name="Страница не найдена")).to_be_visible()
+    assert await tab.violations() == []
+    await tab.photograph("not_found")
+    await tab.page.get_by_role("link", name="PhotoChanger").click()
+    await expect(tab.page.get_by_label("User name")).to_be_visible()
+    answer = await service.client.get("/nonsense", headers={"Accept": "*/*"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    answer = await service.client.get("/nonsense", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
+async def test_the_header_fits_every_width(service: Service, chromium: Browser, locale: str) -> None:
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}", locale=locale) as tab:
+        await tab.open()
+        await tab.sign_in()
+        await expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+        await expect(tab.page.locator(".connection-live")).to_be_visible()
+        for width in (320, 390, 600, 760, 761, 768, 820, 900, 901, 960, 1016, 1100, 1101, 1280):
+            await tab.page.set_viewport_size({"width": width, "height": 800})
+            assert not await tab.scrolls_sideways(), width
+            menu = await tab.page.locator(".menu").bounding_box()
+            assert menu is not None
+            assert menu["x"] + menu["width"] <= width, width
+
+
+async def test_every_place_has_a_title_of_its_own(tab: Browsing, service: Service, admin: Administrator) -> None:
+    job = await pictured(service, "slot-001", "portrait")
+    await tab.open()
+    await tab.sign_in()
+    await expect(tab.page).to_have_title("Slots · PhotoChanger")
+    for path, title in (
+        ("slots/slot-001", ".+ · Slots"),
+        ("jobs", "Jobs"),
+        (f"jobs/{job}", "Job of"),
+        ("statistics", "Statistics"),
+        ("settings?tab=storage", "Storage · Settings"),
+        ("settings?tab=audit", "Audit log · Settings"),
+        ("slots", "Slots"),
+    ):
+        await tab.open(f"/#/{path}")
+        await expect(tab.page).to_have_title(re.compile(f"^({title}).*PhotoChanger$"))
+
+
+@pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, {"width": 768, "height": 900}, PHONE])
+async def test_a_failure_covers_no_save_and_goes(
+    chromium: Browser, service: Service, admin: Administrator, size: dict[str, int]
+) -> None:
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}", size=size) as tab:
+        page = tab.page
+        await tab.hold_timers()
+        await tab.open("/#/slots/slot-001")
+        await tab.sign_in()
+        await page.get_by_label("Name", exact=True).fill("Unsaved")
+        save = page.get_by_role("button", name="Save", exact=True)
+        await expect(save).to_be_visible()
+        problem = {"status": 503, "code": "queue_unavailable", "title": "Unavailable"}
+        await page.route("**/api/slots/slot-001", lambda route: route.fulfill(status=503, json=problem))
+        await page.get_by_role("switch").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Switch off").click()
+        failure = page.locator(".toast-failed")
+        await expect(failure).to_be_visible()
+        above, below = await failure.bounding_box(), await save.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert above["y"] + above["height"] <= below["y"]
+        await page.mouse.move(0, size["height"] - 1)
+        await tab.pass_time(15_000, timers=(15_000,))
+        await expect(failure).to_be_hidden()
 
 
 async def test_an_unknown_place_says_so(tab: Browsing) -> None:

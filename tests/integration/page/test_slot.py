@@ -84,8 +84,6 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     await page.get_by_role("radio", name="A branded photo").check()
     await page.get_by_label("Branded by").select_option("Artistic look")
     await page.get_by_label("Look", exact=True).select_option("Sketch")
-    await page.get_by_role("button", name="6 hours").click()
-    await expect(page.get_by_text("Open until")).to_have_count(2)
     await page.get_by_label("Keep late pictures").check()
 
     role = page.get_by_role("region", name="Template: Frame")
@@ -122,8 +120,6 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     assert stored["prompt_fields"] == ["guest", "wish"]
     assert (stored["failure_answer"], stored["late_rescue"]) == ("branded", True)
     assert stored["branded"] == {"operation_id": "stylize", "settings": {"look": "sketch"}}
-    assert stored["gallery_open_until"] is not None
-    await expect(page.get_by_role("img", name="QR code of the gallery")).to_be_visible()
     assert await tab.violations() == []
     assert not await tab.scrolls_sideways()
     await tab.photograph("slot_configuration")
@@ -160,29 +156,41 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     assert (await admin.get("/api/slots/slot-003"))["active"] is False
     await expect(step(page, 1).get_by_label("Longest side", exact=True)).to_have_value("1200")
 
+    # Somebody else changes other fields: both changes are kept, nobody is asked.
     assert (await admin.change_slot("slot-003", name="Of another", late_rescue=True)).status_code == 200
     await page.get_by_role("button", name="Save").click()
-    conflict = page.get_by_role("dialog", name="Somebody else has changed this slot")
-    await expect(conflict.get_by_role("row", name="Name")).to_contain_text("Of another")
-    await expect(conflict.get_by_role("row", name="Route")).to_contain_text("Look: noir")
-    await expect(conflict.get_by_role("row", name="Hedging")).to_contain_text("Yes")
-    await expect(conflict.get_by_role("row", name="Accepts photos")).to_have_count(0)
-    assert await tab.violations() == []
-    await tab.photograph("slot_conflict", whole=False)
-    await conflict.get_by_role("button", name="Overwrite with mine").click()
-    await expect(conflict).to_be_hidden()
+    await expect(page.get_by_text("Saved together with somebody else's changes: Name, Late pictures.")).to_be_visible()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Of another")
     stored = await admin.get("/api/slots/slot-003")
     noir = {"provider_id": "local", "operation_id": "stylize", "settings": {"look": "noir"}}
     larger = FRAME | {"settings": {"caption": "Summer party", "max_side": 1200}}
     assert stored["route"] == [larger, ENHANCE, noir]
-    assert (stored["name"], stored["hedge"], stored["late_rescue"]) == ("Party frame", True, False)
+    assert (stored["name"], stored["hedge"], stored["late_rescue"]) == ("Of another", True, True)
 
+    # Both change the name and the same setting of a step, and each another one: asked is only what both changed.
     await page.get_by_label("Name", exact=True).fill("Mine")
-    await admin.change_slot("slot-003", name="Of another once more")
+    await page.get_by_label("Keep late pictures").uncheck()
+    await step(page, 1).get_by_label("Caption").fill("Mine, too")
+    theirs = FRAME | {"settings": {"caption": "Theirs", "max_side": 900}}
+    await admin.change_slot("slot-003", name="Of another once more", route=[theirs, ENHANCE, noir])
     await page.get_by_role("button", name="Save").click()
-    await conflict.get_by_role("button", name="Take theirs").click()
+    conflict = page.get_by_role("dialog", name="Somebody else has changed this slot")
+    await expect(conflict.get_by_role("group")).to_have_count(2)
+    name = conflict.get_by_role("group", name="Name")
+    caption = conflict.get_by_role("group", name="Step 1 · Caption")
+    save = conflict.get_by_role("button", name="Save the chosen")
+    await expect(save).to_be_disabled()
+    await name.get_by_role("radio", name="Of another once more").check()
+    await caption.get_by_role("radio", name="Mine, too").check()
+    assert await tab.violations() == []
+    await tab.photograph("slot_conflict", whole=False)
+    await save.click()
+    await expect(conflict).to_be_hidden()
     await expect(page.get_by_label("Name", exact=True)).to_have_value("Of another once more")
     await expect(page.get_by_role("region", name="Unsaved changes")).to_be_hidden()
+    stored = await admin.get("/api/slots/slot-003")
+    assert stored["route"][0]["settings"] == {"caption": "Mine, too", "max_side": 900}
+    assert (stored["name"], stored["late_rescue"]) == ("Of another once more", False)
     await page.get_by_label("Name", exact=True).fill("Thrown away")
     await page.get_by_role("link", name="Jobs").click()
     await leaving.get_by_role("button", name="Discard changes").click()
@@ -202,7 +210,7 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await page.get_by_role("tab", name="Try it").click()
     await expect(page.get_by_text("including unsaved changes")).to_be_visible()
     await page.get_by_label("Choose a photo").set_input_files(portrait)
-    outcome = page.get_by_role("region", name="Outcome")
+    outcome = page.get_by_role("region", name="Result")
     await expect(outcome.get_by_text("Done", exact=True)).to_be_visible()
     await expect(outcome.get_by_text("× 900")).to_be_visible()
     await expect(outcome.get_by_role("listitem")).to_contain_text("On this machine · Artistic look")
@@ -248,7 +256,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await expect(page.get_by_text("No pictures yet.")).to_be_visible()
     await page.get_by_role("tab", name="Connect").click()
     await expect(page.get_by_text("No request in the last 24 hours.")).to_be_visible()
-    await page.get_by_role("tab", name="Results").click()
+    await page.get_by_role("tab", name="Pictures").click()
     await admin.change_slot("slot-003", route=[FRAME])
     for photo in demo_photos(tmp_path)[:3]:
         assert (await service.ingest("slot-003", photo=photo.path.read_bytes())).status_code == 200
@@ -258,7 +266,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await pictures.first.focus()
     await page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Picture 1 of 3")
-    await expect(dialog.get_by_role("img", name="QR code of the picture's link")).to_be_visible()
+    await expect(dialog.get_by_text("No QR code: phones cannot open this address.")).to_be_visible()
     await expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"Expires in 7[12]:\d\d:\d\d"))
     assert await tab.violations() == []
     await tab.photograph("slot_picture", whole=False)
@@ -291,7 +299,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await page.get_by_role("button", name="DSLR Remote Pro").click()
     last = page.get_by_role("region", name="Last request")
     await service.ingest("slot-003", password="not the one")
-    await expect(last.get_by_text("The ingest password is wrong.")).to_be_visible()
+    await expect(last.get_by_text("The camera password is wrong.")).to_be_visible()
     misnamed = part("guest", "<b>Zoë</b>") + part("password", PASSWORD) + part("photo", photos.jpeg(), filename="1.jpg")
     await service.post_form("slot-003", misnamed + END)
     await expect(last.get_by_text("The photo is in the field photo. Name the field fileToUpload")).to_be_visible()
@@ -316,7 +324,7 @@ async def test_a_reader_is_offered_nothing_else(service: Service, admin: Adminis
         await expect(page.get_by_label("Caption")).to_be_disabled()
         await expect(step(page, 2).get_by_label("Strength", exact=True)).to_have_value("40")
         await expect(page.get_by_role("switch")).to_be_disabled()
-        await expect(page.get_by_role("tab", name="Results")).to_be_visible()
+        await expect(page.get_by_role("tab", name="Pictures")).to_be_visible()
         await expect(page.get_by_role("tab", name="Try it")).to_have_count(0)
         assert await tab.violations() == []
 
@@ -370,7 +378,7 @@ async def test_a_slot_gets_an_ingest_password_of_its_own(tab: Browsing, service:
     assert await tab.violations() == []
 
     await page.get_by_role("button", name="Remove it").click()
-    await expect(page.get_by_text("accepts the general ingest password again")).to_be_visible()
+    await expect(page.get_by_text("accepts the general camera password again")).to_be_visible()
     await page.get_by_role("button", name="Keep it").click()
     await expect(page.get_by_role("region", name="Unsaved changes")).to_be_hidden()
     await page.get_by_role("button", name="Remove it").click()

@@ -10,7 +10,7 @@ from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from playwright.async_api import Browser, expect
 
 from tests.support.administration import Administrator
-from tests.support.browsing import PHONE, Browsing, browsing
+from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
 from tests.support.evening import refused
 from tests.support.http_server import Service
 
@@ -86,7 +86,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
 ) -> None:
     await an_evening(service, admin, tmp_path / "demo")
     await service.ingest("slot-003", profile="wedding", password="not the one")
-    url = f"http://127.0.0.1:{service.port}"
+    url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, size=PHONE, locale="ru-RU", color_scheme="dark") as tab:
         page = tab.page
         await tab.open()
@@ -107,7 +107,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
         await tab.photograph("slot_errors_phone_dark", whole=False)
         for name, told in {
             "Проба": "Выбрать фото",
-            "Снимки": "Посмотреть",
+            "Готовые фото": "Посмотреть",
             "Подключение": "Пароль неверный. Введите пароль приёма",
         }.items():
             await page.get_by_role("tab", name=name).click()
@@ -115,7 +115,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
             assert not await tab.scrolls_sideways()
             assert await tab.violations() == []
         await tab.photograph("slot_connect_phone_dark")
-        await page.get_by_role("tab", name="Снимки").click()
+        await page.get_by_role("tab", name="Готовые фото").click()
         await page.get_by_role("button", name="Посмотреть").click()
         await expect(page.get_by_role("dialog").get_by_role("img", name="QR-код")).to_be_visible()
         assert await tab.violations() == []

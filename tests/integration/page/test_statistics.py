@@ -120,7 +120,7 @@ async def test_a_slot_hour_by_hour_as_a_file_and_after_a_reset(
     await page.get_by_label("Slot", exact=True).select_option(FORMULA)
     await page.get_by_label("Grouped by").select_option("Hour")
     await expect(tile(page, "Photos")).to_have_text("4")
-    await expect(tile(page, "Success share")).to_have_text("75%")
+    await expect(tile(page, "Success rate")).to_have_text("75%")
     await page.get_by_text("All periods").click()
     rows = page.get_by_role("region", name="All periods").locator("tbody tr")
     await expect(rows).to_have_count(25)

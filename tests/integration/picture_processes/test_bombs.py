@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from photochanger.adapters.imaging import ChildPool, ForkServer, ImageTools
+from photochanger.adapters.imaging.children import Content
 from photochanger.adapters.imaging.children.limits import MIB, TASK_LIMITS, TaskLimits
 from photochanger.adapters.imaging.children.pixel_budget import PixelBudget
 from photochanger.adapters.imaging.picture_tasks import (
@@ -16,8 +17,8 @@ from photochanger.adapters.imaging.picture_tasks import (
     Prepare,
     Preview,
     Request,
-    decode_answer,
     encode_request,
+    made_picture,
 )
 from photochanger.core.domain.errors import PhotoChangerError, UndecodableImage
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
@@ -28,10 +29,12 @@ from tests.support import hostile_pictures as hostile
 pytestmark = pytest.mark.anyio
 
 LIMITS = ImageLimits(max_pixels=100_000_000)
+ANYTHING = PictureNeeds(("image/jpeg", "image/png", "image/webp"), 64 * MIB, 100_000_000)
 WIDTH, HEIGHT = 1_600, 1_200
 REQUESTS: dict[str, Request] = {
     "full size": Prepare(PictureNeeds(("image/jpeg",), 64 * MIB, 100_000_000)),
     "smaller": Prepare(PictureNeeds(("image/jpeg",), MIB, 500_000)),
+    "with a preview": Prepare(ANYTHING, with_preview=True),
     "normalise": Normalise(LIMITS),
     "preview": Preview(),
 }
@@ -69,7 +72,7 @@ async def test_a_bomb_ends_in_bounded_time_and_memory(server: ForkServer, name: 
         answer = await children.run(f"{child_work.HERE}:measured", encode_request(request), [bomb])
         before, took = took, json.loads(answer.contents[-1])
         try:
-            decode_answer(answer.header)
+            made_picture(Content(answer.header, answer.contents[:-1]), was=bomb)
             outcomes[kind] = "ok"
         except PhotoChangerError as error:
             outcomes[kind] = error.code

@@ -185,6 +185,9 @@ class Checks:
         if not await until(complete, seconds=self._settling_seconds):
             missing = [row for row in rows if str(row.id) not in self._events.ended]
             await self._violated("no event", f"{[str(row.id) for row in missing]}", *missing)
+        after_end = [row for row in rows if str(row.id) in self._events.after_end]
+        if after_end:
+            await self._violated("attempt after the end", f"{[str(row.id) for row in after_end]}", *after_end)
 
     async def _violated(self, check: str, text: str, *about: Shot | JobRow) -> None:
         """Report it with the logs of the jobs and the processes."""

@@ -45,12 +45,14 @@ class EventReader:
 
     Attributes:
         ended: jobs whose end was announced.
-        after_end: jobs with an event of an attempt after that of their end.
+        after_end: attempts that were announced after the end of their job, by job. What comes again after the stream
+            ended, because it may have been lost, does not count.
     """
 
     def __init__(self, address: str, headers: Mapping[str, str]) -> None:
         self.ended: Counter[str] = Counter()
         self.after_end: Counter[str] = Counter()
+        self._seen: set[int] = set()
         self.streams = 0
         self._address = address
         self._headers = headers
@@ -88,6 +90,9 @@ class EventReader:
         if fields.get("event") != "job":
             return
         data = json.loads(fields["data"])
+        if data["event_id"] in self._seen:
+            return
+        self._seen.add(data["event_id"])
         if data["event"] == "finalized":
             self.ended[data["job_id"]] += 1
         elif data["event"] == "attempt" and data["job_id"] in self.ended:

@@ -143,7 +143,6 @@ class Run:
             self.report.violated("webhook not received", f"{sorted(missing)}")
         self._growth.check()
         self.report.happened.update(self._faults.happened)
-        self.report.figures["events after the end of a job"] = len(self.events.after_end)
         self.report.figures["pictures paid for"] = sum(self._provider.made.values())
         self.report.figures["pictures paid for twice"] = sum(count > 1 for count in self._provider.made.values())
         if self._provider.refused:

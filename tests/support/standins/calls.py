@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,11 +22,17 @@ class FixedContext:
     """A ProviderContext that says what the test says; `secret` can be changed between two calls."""
 
     def __init__(
-        self, *, secret: str | None = None, base_url: str | None = None, private_hosts: tuple[str, ...] = ()
+        self,
+        *,
+        secret: str | None = None,
+        base_url: str | None = None,
+        private_hosts: tuple[str, ...] = (),
+        models_file: Path | None = None,
     ) -> None:
         self.secret = secret
         self.base_url = base_url
         self.private_hosts = private_hosts
+        self.models_file = models_file
 
     async def key(self) -> str | None:
         return self.secret

@@ -8,33 +8,40 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import pillow_heif
-from PIL import Image, UnidentifiedImageError
-
 from tests.support import photos
 
-from .server import Answer, Received, StandInServer, json_answer
+from .checks import FORMATS, picture_fault
+from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "AIzaSyStandIn-gemini-6f1c0d9e"
-MODEL = "gemini-3.1-flash-image"
+MODEL = "gemini-nano-banana-2.1"
 PICTURE = photos.png(96, 64)
 """What the model draws on a good day."""
 
+USAGE = {
+    "promptTokenCount": 1301,
+    "candidatesTokenCount": 1290,
+    "totalTokenCount": 2591,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 11}, {"modality": "IMAGE", "tokenCount": 1290}],
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+}
+
 INLINE_LIMIT_BYTES = 20_000_000
+MAX_PIXELS = 3072 * 3072
+"""What the provider declares: the models scale down what is larger."""
 
 _TYPE = "type.googleapis.com/google.rpc."
 _GENERATE = re.compile(r"/v1/models/([^/:]+):generateContent\Z")
 _FILE = re.compile(r"/v1/files/([a-z0-9-]{1,40})\Z")
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8", "8:1")
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/heic": "HEIF", "image/heif": "HEIF"}
+_IMAGE_SETTINGS = frozenset({"aspectRatio", "imageSize"})
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body)
         self.answer = answer
@@ -81,7 +88,7 @@ class GeminiStandIn(StandInServer):
                 case _:
                     self._check_key(request)
                     self._check_models(request)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             return wrong.answer
         return None
 
@@ -106,37 +113,42 @@ class GeminiStandIn(StandInServer):
     def _check_key(self, request: Received) -> None:
         key = request.headers.get("x-goog-api-key")
         if key is None:
-            raise _Wrong(error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers."))
+            raise Wrong(error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers."))
         if key != self.key:
-            raise _Wrong(bad_key())
+            raise Wrong(bad_key())
+        if doubled_credentials(request) or "key" in request.query:
+            raise Wrong(error(401, "UNAUTHENTICATED", "Request had more than one authentication credential."))
 
     def _check_generate(self, request: Received) -> None:
         match = _GENERATE.match(request.path)
-        _require(request.method == "POST" and match is not None, f"Unknown path {request.path}.")
-        _require(not request.query, "Unknown query parameter.")
-        _require(request.headers.get("content-type", "").startswith("application/json"), "Not JSON.")
-        _require(len(request.body) <= INLINE_LIMIT_BYTES, "Request payload size exceeds the limit: 20 MB.")
+        require(request.method == "POST" and match is not None, f"Unknown path {request.path}.")
+        require(not request.query, "Unknown query parameter.")
+        require(_is_json(request), "Not JSON.")
+        require(len(request.body) <= INLINE_LIMIT_BYTES, "Request payload size exceeds the limit: 20 MB.")
         assert match is not None
         if match[1] not in self.models:
-            raise _Wrong(error(404, "NOT_FOUND", f"models/{match[1]} is not found for API version v1."))
+            raise Wrong(error(404, "NOT_FOUND", f"models/{match[1]} is not found for API version v1."))
+        self.check_body(request)
+
+    def check_body(self, request: Received, *, image_settings: frozenset[str] = _IMAGE_SETTINGS) -> None:
         body = _json(request)
         _only(body, {"contents", "generationConfig"}, "request")
-        _check_config(body.get("generationConfig", {}))
+        _check_config(body.get("generationConfig", {}), image_settings)
         contents = body.get("contents")
-        _require(isinstance(contents, list) and len(contents) == 1, "One content is needed.")
+        require(isinstance(contents, list) and len(contents) == 1, "One content is needed.")
         _only(contents[0], {"role", "parts"}, "content")
-        _require(contents[0].get("role") == "user", "Please use a valid role: user, model.")
+        require(contents[0].get("role") == "user", "Please use a valid role: user, model.")
         parts = contents[0].get("parts")
-        _require(isinstance(parts, list) and bool(parts), "contents.parts must not be empty.")
+        require(isinstance(parts, list) and bool(parts), "contents.parts must not be empty.")
         for part in parts:
             self._check_part(part)
-        _require(any("text" in part for part in parts), "There is no text.")
-        _require(any("text" not in part for part in parts), "There is no picture.")
+        require(any("text" in part for part in parts), "There is no text.")
+        require(any("text" not in part for part in parts), "There is no picture.")
 
     def _check_part(self, part: Any) -> None:
-        _require(isinstance(part, dict) and len(part) == 1, "A part has exactly one of text, inlineData, fileData.")
+        require(isinstance(part, dict) and len(part) == 1, "A part has exactly one of text, inlineData, fileData.")
         if "text" in part:
-            _require(isinstance(part["text"], str) and part["text"].strip() != "", "Text must not be empty.")
+            require(isinstance(part["text"], str) and part["text"].strip() != "", "Text must not be empty.")
         elif "inlineData" in part:
             _only(part["inlineData"], {"mimeType", "data"}, "inlineData")
             _check_picture(_base64(part["inlineData"].get("data")), part["inlineData"].get("mimeType"))
@@ -145,40 +157,41 @@ class GeminiStandIn(StandInServer):
             _only(part["fileData"], {"mimeType", "fileUri"}, "fileData")
             name = str(part["fileData"].get("fileUri", "")).removeprefix(f"{self.url}/v1/files/")
             if name not in self.files:
-                raise _Wrong(_no_file())
+                raise Wrong(_no_file())
             _check_picture(self.files[name], part["fileData"].get("mimeType"))
 
     def _check_start(self, request: Received) -> None:
         headers = request.headers
-        _require(request.method == "POST", "Unknown method.")
-        _require(headers.get("x-goog-upload-protocol") == "resumable", "Only resumable uploads are known.")
-        _require(headers.get("x-goog-upload-header-content-length", "").isdigit(), "The length is missing.")
+        require(request.method == "POST", "Unknown method.")
+        require(headers.get("x-goog-upload-protocol") == "resumable", "Only resumable uploads are known.")
+        require(headers.get("x-goog-upload-header-content-length", "").isdigit(), "The length is missing.")
+        require(_is_json(request), "Not JSON.")
         body = _json(request)
         _only(body, {"file"}, "request")
         _only(body["file"], {"name", "mimeType", "sizeBytes", "displayName"}, "file")
-        _require(re.fullmatch(r"files/[a-z0-9][a-z0-9-]{0,39}", str(body["file"].get("name"))) is not None, "Name.")
+        require(re.fullmatch(r"files/[a-z0-9][a-z0-9-]{0,39}", str(body["file"].get("name"))) is not None, "Name.")
         mime = headers.get("x-goog-upload-header-content-type")
-        _require(mime == body["file"].get("mimeType") and mime in _FORMATS, "Unsupported MIME type.")
+        require(mime == body["file"].get("mimeType") and mime in FORMATS, "Unsupported MIME type.")
 
     def _check_upload(self, request: Received) -> None:
         start = self._starting.get(request.query.get("upload_id", ""))
-        _require(start is not None, "There is no such upload.")
+        require(start is not None, "There is no such upload.")
         assert start is not None
-        _require(request.headers.get("x-goog-upload-command") in ("upload", "upload, finalize"), "Unknown command.")
-        _require(request.headers.get("x-goog-upload-offset") == str(len(start["data"])), "Wrong offset.")
+        require(request.headers.get("x-goog-upload-command") in ("upload", "upload, finalize"), "Unknown command.")
+        require(request.headers.get("x-goog-upload-offset") == str(len(start["data"])), "Wrong offset.")
         if request.headers["x-goog-upload-command"] == "upload, finalize":
             whole = start["data"] + request.body
-            _require(len(whole) == start["size_bytes"], "The length is not what was announced.")
+            require(len(whole) == start["size_bytes"], "The length is not what was announced.")
             _check_picture(whole, start["mime"])
 
     def _check_delete(self, request: Received) -> None:
         if not _FILE.match(request.path) or _file_name(request) not in self.files:
-            raise _Wrong(_no_file())
+            raise Wrong(_no_file())
 
     def _check_models(self, request: Received) -> None:
-        _require(request.path == "/v1/models", f"Unknown path {request.path}.")
-        _require(set(request.query) <= {"pageSize", "pageToken"}, "Unknown query parameter.")
-        _require(0 < int(request.query.get("pageSize", "50")) <= 1000, "page_size must be at most 1000.")
+        require(request.path == "/v1/models", f"Unknown path {request.path}.")
+        require(set(request.query) <= {"pageSize", "pageToken"}, "Unknown query parameter.")
+        require(0 < int(request.query.get("pageSize", "50")) <= 1000, "page_size must be at most 1000.")
 
     # What the service does.
 
@@ -245,8 +258,7 @@ def without_content(reason: str, message: str | None = None) -> Answer:
 
 def candidates(values: list[dict[str, Any]]) -> Answer:
     """An answer with these candidates."""
-    usage = {"promptTokenCount": 1301, "candidatesTokenCount": 1290, "totalTokenCount": 2591}
-    about = {"usageMetadata": usage, "modelVersion": MODEL, "responseId": "resp-4711"}
+    about = {"usageMetadata": USAGE, "modelVersion": MODEL, "responseId": "resp-4711"}
     return json_answer({"candidates": values, **about})
 
 
@@ -301,22 +313,22 @@ def _no_file() -> Answer:
 # Checks.
 
 
-def _require(holds: bool, what: str) -> None:
+def require(holds: bool, what: str) -> None:
     if not holds:
-        raise _Wrong(error(400, "INVALID_ARGUMENT", what))
+        raise Wrong(error(400, "INVALID_ARGUMENT", what))
 
 
 def _only(value: Any, known: set[str], name: str) -> None:
-    _require(isinstance(value, dict), f"Invalid value at {name}.")
+    require(isinstance(value, dict), f"Invalid value at {name}.")
     unknown = sorted(set(value) - known)
-    _require(not unknown, f"Invalid JSON payload received. Unknown name {unknown} at '{name}': Cannot find field.")
+    require(not unknown, f"Invalid JSON payload received. Unknown name {unknown} at '{name}': Cannot find field.")
 
 
 def _json(request: Received) -> Any:
     try:
         return in_camel_case(request.json())
     except ValueError:
-        raise _Wrong(error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")) from None
+        raise Wrong(error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")) from None
 
 
 def in_camel_case(value: Any) -> Any:
@@ -328,44 +340,44 @@ def in_camel_case(value: Any) -> Any:
     return value
 
 
-def _check_config(config: Any) -> None:
-    _only(config, {"responseModalities", "imageConfig", "temperature"}, "generation_config")
+def _check_config(config: Any, image_settings: frozenset[str]) -> None:
+    known = {"responseModalities", "imageConfig", "temperature", "seed", "thinkingConfig"}
+    _only(config, known, "generation_config")
     modalities = config.get("responseModalities")
-    _require(isinstance(modalities, list) and set(modalities) in ({"IMAGE"}, {"TEXT", "IMAGE"}), "Modalities.")
+    require(isinstance(modalities, list) and set(modalities) in ({"IMAGE"}, {"TEXT", "IMAGE"}), "Modalities.")
     image = config.get("imageConfig", {})
-    _only(image, {"aspectRatio", "imageSize"}, "image_config")
-    _require(image.get("aspectRatio", "1:1") in _RATIOS, "aspect_ratio must be one of the known ones.")
-    _require(image.get("imageSize", "1K") in ("512", "1K", "2K", "4K"), "image_size must be one of the known ones.")
+    _only(image, set(image_settings), "image_config")
+    people = image.get("personGeneration", "ALLOW_ALL")
+    require(people in ("ALLOW_ALL", "ALLOW_ADULT", "ALLOW_NONE"), "person_generation must be one of the known ones.")
+    thinking = config.get("thinkingConfig", {})
+    _only(thinking, {"thinkingLevel"}, "thinking_config")
+    level = thinking.get("thinkingLevel", "LOW")
+    require(level in ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"), "thinking_level must be one of the known ones.")
+    seed = config.get("seed", 0)
+    require(type(seed) is int and -(2**31) <= seed < 2**31, "seed must be an int32.")
+    require(image.get("aspectRatio", "1:1") in _RATIOS, "aspect_ratio must be one of the known ones.")
+    require(image.get("imageSize", "1K") in ("512", "1K", "2K", "4K"), "image_size must be one of the known ones.")
     temperature = config.get("temperature", 1)
-    _require(isinstance(temperature, int | float) and 0 <= temperature <= 2, "temperature must be in [0, 2].")
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    require(number and 0 <= temperature <= 2, "temperature must be in [0, 2].")
 
 
 def _base64(text: Any) -> bytes:
-    _require(isinstance(text, str), "Invalid value at data: Base64 decoding failed.")
+    require(isinstance(text, str), "Invalid value at data: Base64 decoding failed.")
     try:
         return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except binascii.Error:
-        raise _Wrong(error(400, "INVALID_ARGUMENT", "Invalid value at data: Base64 decoding failed.")) from None
+        raise Wrong(error(400, "INVALID_ARGUMENT", "Invalid value at data: Base64 decoding failed.")) from None
+
+
+def _is_json(request: Received) -> bool:
+    kind = request.headers.get("content-type", "").lower().replace(" ", "")
+    return kind in ("application/json", "application/json;charset=utf-8")
 
 
 def _check_picture(data: bytes, mime: Any) -> None:
-    _require(mime in _FORMATS, f"Unsupported MIME type: {mime}")
-    _require(picture_format(data) == _FORMATS[mime], "Unable to process input image.")
-
-
-def picture_format(data: bytes) -> str | None:
-    """Pillow's name of a picture's format; None where it does not decode."""
-    try:
-        if data[4:8] == b"ftyp":
-            pillow_heif.open_heif(io.BytesIO(data)).to_pillow()
-            return "HEIF"
-        with Image.open(io.BytesIO(data)) as picture:
-            # A large picture is decoded small where the format allows it: the whole file is read all the same.
-            picture.draft("RGB", (64, 64))
-            picture.load()
-            return picture.format
-    except (UnidentifiedImageError, OSError, ValueError):
-        return None
+    fault = picture_fault(data, mime, max_pixels=MAX_PIXELS)
+    require(fault is None, fault or "")
 
 
 def _file_name(request: Received) -> str:

@@ -16,19 +16,23 @@ import multipart
 
 from tests.support import photos
 
-from .gemini import picture_format
-from .server import Answer, Received, StandInServer, json_answer
+from .checks import picture_fault
+from .server import Answer, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "sk-proj-StandInOpenAI-3b9d7a52"
-MODEL = "gpt-image-2.5-flare"
+MODEL = "gpt-image-2.6-flare"
 PICTURE = photos.jpeg(96, 64)
 """What the model draws on a good day."""
 
 MAX_IMAGE_BYTES = 50_000_000
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+MAX_PIXELS = 3840 * 2160
+"""What the provider declares: the models make no larger picture."""
+
+_MIMES = ("image/jpeg", "image/png", "image/webp")
 _VALUES = {
     "quality": {"auto", "low", "medium", "high", "xhigh", "max"},
     "output_format": {"png", "jpeg", "webp"},
+    "complexity": {"low", "medium", "high"},
     "input_fidelity": {"low", "high"},
     "background": {"auto", "opaque", "transparent"},
     "n": {str(number) for number in range(1, 11)},
@@ -37,7 +41,7 @@ _VALUES = {
 _TEXTS = {"prompt", "model", "size"}
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body)
         self.answer = answer
@@ -61,13 +65,16 @@ class OpenAIStandIn(StandInServer):
     def check(self, request: Received) -> Answer | None:
         try:
             if request.headers.get("authorization") != f"Bearer {self.key}":
-                raise _Wrong(bad_key(request.headers.get("authorization", "").removeprefix("Bearer ")))
+                raise Wrong(bad_key(request.headers.get("authorization", "").removeprefix("Bearer ")))
+            _require(not doubled_credentials(request), "There is more than one API key.", status=401)
             _require(not request.query, "Unknown query parameter.")
             if self.call_of(request) == "models":
                 _require(request.path == "/v1/models", f"Invalid URL (GET {request.path})", status=404)
             else:
-                self._check_edit(request)
-        except _Wrong as wrong:
+                known = request.method == "POST" and request.path == "/v1/images/edits"
+                _require(known, f"Invalid URL ({request.method} {request.path})", status=404)
+                self.check_edit(request)
+        except Wrong as wrong:
             return wrong.answer
         return None
 
@@ -77,9 +84,8 @@ class OpenAIStandIn(StandInServer):
             return json_answer({"object": "list", "data": listed}, headers=_ID)
         return drawn()
 
-    def _check_edit(self, request: Received) -> None:
-        known = request.method == "POST" and request.path == "/v1/images/edits"
-        _require(known, f"Invalid URL ({request.method} {request.path})", status=404)
+    def check_edit(self, request: Received) -> None:
+        """Refuse a form that the endpoint does not take."""
         parts = form_parts(request)
         names = [part.name for part in parts]
         texts = {part.name: part.value for part in parts if part.filename is None}
@@ -95,14 +101,15 @@ class OpenAIStandIn(StandInServer):
         transparent = texts.get("background") == "transparent"
         _require(not transparent or texts.get("output_format") != "jpeg", "Transparent background is not for jpeg.")
         if texts.get("model") not in self.models:
-            raise _Wrong(no_model(texts.get("model", "")))
+            raise Wrong(no_model(texts.get("model", "")))
         _require(0 < len(files) <= 16, "Between 1 and 16 images are needed.")
         for part in files:
             _require(part.name in ("image", "image[]"), "Unknown file.", code="unknown_parameter")
             data = part.raw
             _require(len(data) < MAX_IMAGE_BYTES, "Image is too large.", status=413)
-            good = part.content_type in _FORMATS and picture_format(data) == _FORMATS[part.content_type]
-            _require(good, "Invalid image file or mode.", code="invalid_image_file")
+            _require(part.content_type in _MIMES, "Unsupported MIME type.", code="unsupported_file_mimetype")
+            fault = picture_fault(data, part.content_type, max_pixels=MAX_PIXELS)
+            _require(fault is None, f"Invalid image file or mode. {fault}", code="invalid_image_file")
 
 
 def form_parts(request: Received) -> list[Any]:
@@ -168,7 +175,7 @@ def rate_limited(*, code: str = "rate_limit_exceeded", headers: dict[str, str] |
 
 def _require(holds: bool, what: str, *, status: int = 400, code: str | None = None) -> None:
     if not holds:
-        raise _Wrong(error(status, what, code=code))
+        raise Wrong(error(status, what, code=code))
 
 
 def _check_size(size: str) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import urllib.request
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
-
-from PIL import Image, UnidentifiedImageError
 
 from tests.support import photos
 
-from .server import Answer, Exchange, Received, StandInServer, json_answer
+from .checks import picture_fault
+from .picture_origin import PictureOrigin
+from .server import Answer, Exchange, Received, StandInServer, doubled_credentials, json_answer
 
 KEY = "turbotext-key-7f3a9c"
+
+MAX_PICTURE_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 16_000_000
+"""The limits of photos and templates that the provider declares; the service documents none."""
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -61,14 +64,15 @@ OPTIONAL: Mapping[str, Mapping[str, FieldCheck]] = {
 
 
 class TurbotextStandIn(StandInServer):
-    """The service. Calls are named `create`, `poll`, `download` and `page`.
+    """The service. Calls are named `create`, `poll` and `page`; finished pictures lie at another origin, `pictures`.
 
     Attributes:
         key: the one key that it takes.
         reconnects: how often it asks to come again before work is finished.
         first_id: the first queueid; an int or a str, and so are those that follow.
+        pictures: where finished pictures lie, which must never see the key.
         picture: what is at the link of finished work.
-        picture_url: the link, where it is not to be one of this server.
+        picture_url: the link, where it is not to be one of that origin.
         under_data: the link stands under `data` instead of at the top.
         queued: the method and the fields of the work that was queued, by queueid.
     """
@@ -78,15 +82,22 @@ class TurbotextStandIn(StandInServer):
         self.key = key
         self.reconnects = 1
         self.first_id: int | str = 4711
+        self.pictures = PictureOrigin(key)
         self.picture = photos.png(64, 48)
         self.picture_url: str | None = None
         self.under_data = False
         self.queued: dict[str, tuple[str, dict[str, str]]] = {}
         self._asked: dict[str, int] = {}
 
+    async def __aenter__(self) -> Self:
+        await self.pictures.__aenter__()
+        return await super().__aenter__()
+
+    async def __aexit__(self, *raised: object) -> None:
+        await super().__aexit__(*raised)
+        await self.pictures.__aexit__(*raised)
+
     def call_of(self, request: Received) -> str:
-        if request.path == "/download.php":
-            return "download"
         if not request.path.startswith("/api_ai/"):
             return "page"
         return "poll" if _fields(request).get("do") == "get_result" else "create"
@@ -96,9 +107,9 @@ class TurbotextStandIn(StandInServer):
         if request.method != wanted:
             return Answer(405)
         if wanted == "GET":
-            # The fetch of a finished picture must not carry the key.
+            # The page is open to everyone: the key has no place in its request.
             return Answer(400, b"a key is shown for nothing") if "authorization" in request.headers else None
-        if request.headers.get("authorization") != f"Bearer {self.key}":
+        if request.headers.get("authorization") != f"Bearer {self.key}" or doubled_credentials(request):
             return json_answer({"success": False, "error": "auth"}, status=401)
         if request.headers.get("content-type") != _FORM:
             return _wrong(f"Content-Type {request.headers.get('content-type')}")
@@ -110,14 +121,12 @@ class TurbotextStandIn(StandInServer):
                 return self._create(request)
             case "poll":
                 return self._result(_fields(request)["queueid"])
-            case "download":
-                return Answer(200, self.picture, {"Content-Type": "image/png"})
             case _:
                 return Answer(200, b"<html>Turbotext</html>", {"Content-Type": "text/html"})
 
     def finished(self) -> Answer:
         """The answer to the question for a result when the work is done."""
-        url = self.picture_url or f"{self.url}/download.php?f=result.png"
+        url = self.picture_url or self.pictures.put(self.picture)
         data: dict[str, Any] = {"forbidden_content": False, "image": ["image/result.png"]}
         whole: dict[str, Any] = {"success": True, "error": "", "data": data}
         (data if self.under_data else whole)["uploaded_image"] = url
@@ -170,11 +179,11 @@ async def fetch_pictures(exchange: Exchange) -> None:
 
 def _leads_to_picture(link: str) -> bool:
     try:
-        with urllib.request.urlopen(link, timeout=180) as answer, Image.open(io.BytesIO(answer.read())) as picture:
-            picture.load()
-    except (OSError, UnidentifiedImageError):
+        with urllib.request.urlopen(link, timeout=180) as answer:
+            data, mime = answer.read(), answer.headers.get_content_type()
+    except OSError:
         return False
-    return True
+    return picture_fault(data, mime, max_bytes=MAX_PICTURE_BYTES, max_pixels=MAX_PIXELS) is None
 
 
 def _fields(request: Received) -> dict[str, str]:

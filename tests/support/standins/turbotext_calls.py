@@ -11,6 +11,7 @@ from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.ports.provider import ProviderError, ProviderResult
 
 from tests.support.standins.calls import FACE, STYLE, FixedContext, provider_request
+from tests.support.standins.server import Answer, json_answer
 from tests.support.standins.turbotext import KEY, TurbotextStandIn
 
 PHOTO_URL = "https://booth.example/public/media/photo-0198.jpg"
@@ -53,3 +54,36 @@ async def error_of(turbotext: TurbotextProvider, **others: Any) -> ProviderError
         await edited(turbotext, **others)
     assert KEY not in str(raised.value)
     return raised.value
+
+
+class TurbotextControls:
+    """The ServiceControls of the stand-in. The service has no call that cancels, and does not notice who leaves."""
+
+    def __init__(self, service: TurbotextStandIn) -> None:
+        self._service = service
+        self._reconnects = service.reconnects
+        self._queued_before = 0
+
+    @property
+    def submitted(self) -> int:
+        return len(self._service.queued)
+
+    async def hold(self) -> None:
+        self._queued_before = self.submitted
+        self._service.reconnects = 10**9
+
+    async def has_begun(self) -> None:
+        await self._service.until(lambda: self.submitted > self._queued_before)
+
+    async def was_given_up(self) -> None:
+        raise AssertionError("Turbotext cannot know")
+
+    async def release(self) -> None:
+        self._service.reconnects = self._reconnects
+
+    async def refuse(self) -> None:
+        forbidden = {"success": True, "error": "", "data": {"forbidden_content": True}}
+        self._service.script(json_answer(forbidden), call="poll")
+
+    async def fail(self) -> None:
+        self._service.script(Answer(503), call="create")

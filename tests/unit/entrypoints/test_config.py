@@ -62,6 +62,18 @@ MIB = 1024 * 1024
         ("HTTP_API_KEY", "user pass", "provider_keys", {"http": "user pass"}),
         ("GEMINI_BASE_URL", "http://127.0.0.1:8080/", "provider_base_urls", {"gemini": "http://127.0.0.1:8080"}),
         ("OPENAI_BASE_URL", "https://gate.example/v1", "provider_base_urls", {"openai": "https://gate.example/v1"}),
+        (
+            "OPENAI_BASE_URL",
+            "https://gate.example/openai/v1?api-version=2025-04-01-preview",
+            "provider_base_urls",
+            {"openai": "https://gate.example/openai/v1?api-version=2025-04-01-preview"},
+        ),
+        (
+            "GEMINI_API_KEY",
+            '{\n  "type": "service_account"\n}',
+            "provider_keys",
+            {"gemini": '{"type":"service_account"}'},
+        ),
         ("TURBOTEXT_BASE_URL", "https://t.example", "provider_base_urls", {"turbotext": "https://t.example"}),
         ("HTTP_BASE_URL", "http://[::1]:9", "provider_base_urls", {"http": "http://[::1]:9"}),
         ("PRIVATE_HOSTS", "renderer.local", "private_hosts", ("renderer.local",)),
@@ -79,6 +91,7 @@ MIB = 1024 * 1024
             ("booth.example", "*.b.example", "::1"),
         ),
         ("ALLOWED_HOSTS", "*", "allowed_hosts", ("*",)),
+        ("MODELS_DIR", "/", "models_dir", Path("/")),
         ("LOG_FORMAT", "json", "log_format", "json"),
         ("LOG_FORMAT", " console ", "log_format", "console"),
     ],
@@ -92,6 +105,9 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
+        ("GEMINI_BASE_URL", "https://g.example?api-version=v1", "must not contain a user name, password, query"),
+        ("OPENAI_BASE_URL", "https://g.example?api-version=v1&key=1", "must not contain a user name, password, query"),
+        ("MODELS_DIR", "/no/such", "'/no/such' is not a folder"),
         ("PORT", "http", "must be a whole number between 0 and 65535, not 'http'"),
         ("PORT", "-1", "between 0 and 65535"),
         ("PORT", "65536", "between 0 and 65535"),

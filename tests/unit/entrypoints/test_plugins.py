@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from photochanger.core.ports.provider import Provider, ProviderContext
-from photochanger.entrypoints.provider_plugins import GROUP, SkippedPlugin, installed_ids, load_providers
+from photochanger.entrypoints.provider_plugins import BUILT_IN, GROUP, SkippedPlugin, installed_ids, load_providers
 from photochanger.testing import ContractContext
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +37,11 @@ class Mine:
     async def process(self, request): ...
     async def diagnose(self, used): return []
     async def close(self): ...
+"""
+
+COSTS = """
+from photochanger.core.domain.costs.call_cost import CallCost
+cost = lambda amount: CallCost(usd_micros=amount)
 """
 
 
@@ -66,6 +71,25 @@ async def test_a_provider_is_made_with_the_context_of_its_id(install: Install) -
     assert skipped == []
     assert provider.info.id == "mine"
     assert await provider.context.key() == "the key of mine"  # type: ignore[attr-defined]
+
+
+async def test_a_provider_without_the_method_is_reported_and_no_job_meets_it(install: Install) -> None:
+    """A package that was made for an earlier version of the port lacks the method altogether."""
+    code = "del Mine.expected_cost\nmake = Mine"
+    providers, (plugin,) = await load(install(code), install("make = lambda c: Mine(c, id='good')", name="good"))
+    assert [provider.info.id for provider in providers] == ["good"]
+    assert plugin.reason == (
+        "it has no method expected_cost, which every provider needs. Update the package to this version of the port"
+    )
+
+
+async def test_a_provider_that_knows_its_price_is_made(install: Install) -> None:
+    code = f"{COSTS}\nclass Paid(Mine):\n def expected_cost(self, o, s): return cost(40_000)\nmake = Paid"
+    (provider,), skipped = await load(install(code))
+    assert skipped == []
+    expected = provider.expected_cost("draw", {})
+    assert expected is not None
+    assert expected.usd_micros == 40_000
 
 
 async def test_providers_come_by_id_whatever_the_order(install: Install) -> None:
@@ -100,6 +124,17 @@ async def test_providers_come_by_id_whatever_the_order(install: Install) -> None
         ("make = lambda context: Mine(context, max_concurrent='many')", "other types than it declares"),
         ("class Half(Mine):\n process = None\nmake = Half", "no method process"),
         ("class Half(Mine):\n diagnose = None\nmake = Half", "no method diagnose"),
+        ("class Old(Mine):\n expected_cost = None\nmake = Old", "no method expected_cost, which every provider needs"),
+        ("class Old(Mine):\n expected_cost = None\nmake = Old", "Update the package"),
+        ("class Odd(Mine):\n def expected_cost(self, o, s): return s['size']\nmake = Odd", "for draw: KeyError"),
+        ("class Odd(Mine):\n def expected_cost(self): return None\nmake = Odd", "`expected_cost` failed for draw"),
+        (
+            "class Odd(Mine):\n async def expected_cost(self, o, s): ...\nmake = Odd",
+            "returned coroutine",
+        ),
+        ("class Odd(Mine):\n def expected_cost(self, o, s): return 0.04\nmake = Odd", "returned float, not a CallCost"),
+        (f"{COSTS}\nclass Odd(Mine):\n def expected_cost(self, o, s): return cost(-1)\nmake = Odd", "0 or more"),
+        (f"{COSTS}\nclass Odd(Mine):\n def expected_cost(self, o, s): return cost(0.04)\nmake = Odd", "0 or more"),
     ],
 )
 async def test_a_broken_plugin_is_reported_and_the_others_work(install: Install, code: str, said: str) -> None:
@@ -113,7 +148,7 @@ async def test_a_broken_plugin_is_reported_and_the_others_work(install: Install,
     assert len(plugin.reason) <= 300
 
 
-@pytest.mark.parametrize("name", ["local", "comfyui", "gemini", "openai", "turbotext", "http"])
+@pytest.mark.parametrize("name", BUILT_IN)
 async def test_the_name_of_a_provider_that_comes_along_is_taken(install: Install, name: str) -> None:
     point = install("raise AssertionError('it is not even imported')", name=name)
     providers, (plugin,) = await load(point)

@@ -21,10 +21,11 @@ from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.known_addresses import KnownAddresses
 from photochanger.entrypoints import bootstrap
 from photochanger.entrypoints.bootstrap import (
-    InitialCredentials,
-    print_initial_credentials,
+    print_administrator,
+    print_ingest_password,
     recognise_cameras,
-    seed,
+    seed_administrator,
+    seed_ingest_password,
     seed_quietly,
 )
 from photochanger.entrypoints.container import make_container
@@ -55,22 +56,22 @@ async def test_a_service_gets_an_administrator_whose_password_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with started(tmp_path) as container:
-        first = await seed(container)
-        assert first.ingest_password is None
-        assert first.administrator is not None
-        name, password = first.administrator
+        assert await seed_ingest_password(container) is None
+        first = await seed_administrator(container)
+        assert first is not None
+        name, password = first
         assert await names(container) == [name] == ["admin"]
-        print_initial_credentials(first)
+        print_administrator(first)
         said = f"Administrator: admin, password: {password} (shown only once)\n"
         assert capsys.readouterr().out == said
-        assert password not in repr(first)
-        print_initial_credentials(await seed(container))
+        print_ingest_password(await seed_ingest_password(container))
+        print_administrator(await seed_administrator(container))
         assert capsys.readouterr().out == ""
 
 
 async def test_a_configured_administrator_is_not_printed(tmp_path: Path) -> None:
     async with started(tmp_path, admin_username="ada", admin_password=PASSWORD) as container:
-        assert await seed(container) == InitialCredentials(None, None)
+        assert await seed_administrator(container) is None
         assert await names(container) == ["ada"]
 
 
@@ -112,18 +113,18 @@ async def test_a_database_that_is_lost_between_two_steps_of_the_start_is_waited_
 ) -> None:
     steps: list[str] = []
 
-    def failing_once(name: str) -> Callable[[AsyncContainer], Awaitable[InitialCredentials]]:
-        async def step(_: AsyncContainer) -> InitialCredentials:
+    def failing_once(name: str) -> Callable[[AsyncContainer], Awaitable[None]]:
+        async def step(_: AsyncContainer) -> None:
             steps.append(name)
             if steps.count(name) == 1:
                 raise DatabaseUnavailable("read-only")
-            return InitialCredentials(None, None)
 
         return step
 
-    for name in ("migrate_database", "seed", "recognise_cameras"):
+    names = ("migrate_database", "seed_ingest_password", "seed_administrator", "recognise_cameras")
+    for name in names:
         monkeypatch.setattr(bootstrap, name, failing_once(name))
     monkeypatch.setattr(bootstrap, "_DATABASE_PAUSE", timedelta(0))
     async with started(tmp_path) as container:
         assert await bootstrap.prepare_database(container, asyncio.Event(), cameras=True)
-    assert steps == [name for name in ("migrate_database", "seed", "recognise_cameras") for _ in range(2)]
+    assert steps == [name for name in names for _ in range(2)]

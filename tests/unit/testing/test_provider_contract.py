@@ -14,6 +14,7 @@ from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     NotConfigured,
@@ -85,8 +86,10 @@ class Good:
             raise Rejected("The photo cannot be decoded.")
         return ProviderResult(sample_picture().data, {"model": "m-1"})
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        return [] if await self.context.key() else ["The key is missing."]
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        if await self.context.key():
+            return []
+        return [ProviderFinding(code=ProviderFindingCode.KEY_MISSING, detail="The key is missing.")]
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -227,7 +230,7 @@ class ForgetsItsKey(Good):
 
 
 class SilentDiagnosis(Good):
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import msgspec
 from photochanger.adapters.providers.schemas import settings_schema, unknown_operation
-from photochanger.core.domain.costs.call_cost import CallCost
+from photochanger.core.domain.costs.call_cost import FREE, CallCost
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.domain.validation import parse_fields
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
@@ -68,7 +69,8 @@ class SepiaBooth:
         return _INFO
 
     def expected_cost(self, operation_id: str, settings: Mapping[str, Any]) -> CallCost | None:
-        return None
+        """Work on this machine is free. None would mean that nothing is known of the price."""
+        return FREE
 
     def check_settings(self, operation_id: str, settings: Mapping[str, Any]) -> None:
         if operation_id != _DUOTONE:
@@ -83,9 +85,9 @@ class SepiaBooth:
             raise Rejected(error.detail) from error
         settings = parse_fields(DuotoneSettings, request.settings)
         data = await asyncio.to_thread(_duotone, request.photo.data, settings)
-        return ProviderResult(data, {"print": str(settings.print)})
+        return ProviderResult(data, {"print": str(settings.print)}, cost=FREE)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         return []  # no requirements to check
 
     async def close(self) -> None:

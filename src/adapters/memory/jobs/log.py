@@ -18,8 +18,14 @@ class MemoryJobLog:
 
     async def append(self, entries: Collection[LogEntry]) -> None:
         for entry in entries:
-            if (job := self._db.jobs.get(entry.job_id)) is not None and job.erased_at is None:
+            if (job := self._db.jobs.get(entry.job_id)) is None or job.erased_at is not None:
+                continue
+            if entry.event is not LogEvent.ATTEMPT or not self._has(entry):
                 self._db.log(entry)
+
+    def _has(self, entry: LogEntry) -> bool:
+        written = (event.entry for event in self._db.events if event.entry.job_id == entry.job_id)
+        return any((there.event, there.detail) == (entry.event, entry.detail) for there in written)
 
     async def entries(self, job_id: UUID) -> list[LogEntry]:
         entries = (event.entry for event in self._db.events if event.entry.job_id == job_id)

@@ -41,6 +41,7 @@ from ....core.domain.routing.capacity import (
 )
 from ....core.domain.routing.provider_usage import health_of
 from ....core.domain.slots.slot import Route
+from ....core.ports.job_queue import PhotoHeld
 from ..audit import MemoryAuditLog
 from ..database import MemoryDatabase
 from ..workers import MemoryWorkerRegistry
@@ -56,7 +57,7 @@ class MemoryJobQueue:
         self._audit = audit
         self._workers = workers or MemoryWorkerRegistry(database.clock)
 
-    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
         if (stored := self._db.jobs.get(job.id)) is not None:
             return stored
         now = self._db.clock.now()
@@ -65,7 +66,11 @@ class MemoryJobQueue:
                 return holder
             self._db.jobs[holder.id] = end_late_call(holder)
         if (twin := self._abandoned_twin(job, now)) is not None:
-            return self._db.keep(msgspec.structs.replace(twin, abandoned_at=None), LogEvent.JOINED)
+            spec = msgspec.structs.replace(twin.spec, held_by=job.held_by)
+            joined = msgspec.structs.replace(twin, spec=spec, abandoned_at=None, asked_at=None)
+            return self._db.keep(joined, LogEvent.JOINED)
+        if job.held_by is not None and beside is not None and (held := self._held(job, beside, now)):
+            raise PhotoHeld(held)
         active = [other.expires_at for other in self._live() if other.expires_at > now]
         if len(active) >= max_active:
             seconds = math.ceil(remaining(min(active, default=now), now).total_seconds()) or 1
@@ -177,6 +182,8 @@ class MemoryJobQueue:
             return True
         if job is None or job.state is not JobState.TIMED_OUT or not job.knows_guest or job.result != replaces:
             return False
+        if job.late_call_until is None and self._has_come_again(job):
+            return False
         self._db.keep(replace_result(job, result), LogEvent.RESCUED)
         self._db.wake(job_id)
         return True
@@ -217,6 +224,42 @@ class MemoryJobQueue:
             processing=sum(job.state is JobState.PROCESSING for job in live),
             by_provider=dict(Counter(provider for job in live if (provider := job.spec.first_provider))),
         )
+
+    async def ask(self, job_ids: Collection[UUID]) -> None:
+        for job in self._live():
+            if job.id in job_ids:
+                self._db.jobs[job.id] = msgspec.structs.replace(job, asked_at=self._db.clock.now())
+                self._db.wake(job.id)
+
+    async def unconfirmed(self, job_ids: Collection[UUID]) -> set[UUID]:
+        return {id for id in job_ids if id in self._db.jobs and self._db.jobs[id].asked_at is not None}
+
+    async def confirm(self, job_id: UUID) -> None:
+        if (job := self._db.jobs.get(job_id)) is not None and job.asked_at is not None:
+            self._db.jobs[job_id] = msgspec.structs.replace(job, asked_at=None)
+            self._db.wake(job_id)
+
+    def _has_come_again(self, job: Job) -> bool:
+        """Whether a later job of the same slot and photo is live or has a result."""
+        ended_at = job.finalized_at
+        return any(
+            (other.slot_id, other.photo.file.sha256) == (job.slot_id, job.photo.file.sha256)
+            and (ended_at is not None and other.created_at >= ended_at and other.id != job.id)
+            and (not other.state.finalized or other.result is not None)
+            for other in self._db.jobs.values()
+        )
+
+    def _held(self, job: JobSpec, beside: Collection[UUID], now: datetime) -> set[UUID]:
+        """Live jobs of the same slot and photo that other processes hold."""
+        return {
+            other.id
+            for other in self._live()
+            if other.slot_id == job.slot_id
+            and other.photo.file.sha256 == job.photo.file.sha256
+            and other.spec.held_by not in (None, job.held_by)
+            and other.expires_at > now
+            and other.id not in beside
+        }
 
     def _abandoned_twin(self, job: JobSpec, now: datetime) -> Job | None:
         """The newest job of the same slot and photo whose client disconnected and that can still answer."""

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ....core.domain.audit import AuditEntry
+from ....core.domain.booths.errors import IngestKeyExists, TooManyIngestKeys
 from ....core.domain.booths.ingest_key import IngestKey, KeyUse
-from ....core.domain.errors import IngestKeyExists, TooManyIngestKeys
 from ..audit import write_audit
 from ..database import Database
 from ..schema import ingest_keys as table

@@ -27,6 +27,17 @@ class EmbeddedServerError(QueueUnavailable):
     """The embedded PostgreSQL cannot be started."""
 
 
+class ServerNotUp(EmbeddedServerError):
+    """A start did not succeed, but the next one may: the server before has not ended yet, or the new one was killed.
+
+    `reason` is what the server logged.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The embedded PostgreSQL did not start: {reason}")
+        self.reason = reason
+
+
 def unprivileged_account() -> pwd.struct_passwd | None:
     """The unprivileged account that the server runs as where this process is root; else None."""
     if os.geteuid() != 0:

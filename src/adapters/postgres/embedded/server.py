@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -31,9 +32,11 @@ from psycopg import sql
 
 from ...private_folder import close_file, make_private
 from ...system_clock import SYSTEM_CLOCK
+from ..outages import unavailable
+from . import new_data
 from .access import ROLE, client_arguments, password_file, require_password
 from .process import end_of_process, end_orphans, works_in
-from .programs import EmbeddedServerError, as_account, find_programs, unprivileged_account
+from .programs import EmbeddedServerError, ServerNotUp, as_account, find_programs, unprivileged_account
 
 _log = logging.getLogger("photochanger.postgres")
 
@@ -41,10 +44,15 @@ _MAX_SOCKET_FOLDER_CHARS = 107 - len("/.s.PGSQL.5432") - 1
 _SOCKET = "socket"
 _SOCKET_RECORD = "socket.path"
 _START_TIMEOUT = timedelta(seconds=60)
+_RETRY_TIMEOUT = timedelta(seconds=30)
+"""How long a start that fails at once is tried again."""
+
 _STOP_TIMEOUT = timedelta(seconds=60)
 _REVIVE_PAUSE_SECONDS = 1.0
+_RETRY_PAUSE_SECONDS = 0.5
 _RECOVERY_PAUSE_SECONDS = 0.05
 _POLL_PAUSE_SECONDS = 0.01
+_MAX_SHOWN_BYTES, _SHOWN_LINES = 2000, 5
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "100",
@@ -75,10 +83,11 @@ class EmbeddedServer:
         self._users: int | None = users
 
     @classmethod
-    def start(cls, folder: Path) -> EmbeddedServer:
+    def start(cls, folder: Path, *, given_up: threading.Event | None = None) -> EmbeddedServer:
         """Join the server of this folder, starting it (and making its data) if need be.
 
-        Blocks for about a second at the first start. Raises EmbeddedServerError with the end of the server's log.
+        Blocks for about a second at the first start, and for longer where the server does not start: a start is tried
+        again for half a minute, unless it is `given_up`. Raises EmbeddedServerError with the end of the server's log.
         """
         folder = folder.absolute()
         try:
@@ -90,7 +99,7 @@ class EmbeddedServer:
                     fcntl.flock(users, fcntl.LOCK_SH)
                     if not password_file(folder).exists():
                         _stop(folder, for_good=False)  # none of its clients could connect again
-                    socket_folder = _running(folder) or _launch(folder)
+                    socket_folder = _join(folder, given_up or threading.Event())
                 except BaseException:
                     os.close(users)
                     raise
@@ -104,8 +113,8 @@ class EmbeddedServer:
         return f"postgresql://{ROLE}@/{quote(database)}?passfile={passwords}&host={host}"
 
     def ensure_database(self, name: str) -> None:
-        """Create the database unless it exists; safe while other processes do the same."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+        """Create the database unless it exists; safe while other processes do the same. DatabaseUnavailable."""
+        with unavailable(), psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             known = connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone()
             if known is None:
                 with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
@@ -183,6 +192,22 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def _join(folder: Path, given_up: threading.Event) -> str:
+    """The socket folder of the server, which is started where it does not run; again where that fails for now."""
+    until = SYSTEM_CLOCK.monotonic() + _RETRY_TIMEOUT
+    logged = ""
+    while True:
+        try:
+            return _running(folder) or _launch(folder)
+        except ServerNotUp as error:
+            if given_up.is_set() or SYSTEM_CLOCK.monotonic() >= until:
+                raise
+            if logged != error.reason:
+                _log.warning("embedded PostgreSQL did not start; trying again: %s", error.reason)
+                logged = error.reason
+            given_up.wait(_RETRY_PAUSE_SECONDS)
+
+
 def _data(folder: Path) -> Path:
     return folder / "data"
 
@@ -209,8 +234,8 @@ def _running(folder: Path) -> str | None:
             with psycopg.connect(**client_arguments(folder, host=lines[4]), connect_timeout=5) as connection:
                 row = connection.execute("select system_identifier from pg_control_system()").fetchone()
             return lines[4] if row is not None and row[0] == _system_identifier(folder) else None
-        except psycopg.errors.CannotConnectNow:
-            time.sleep(_RECOVERY_PAUSE_SECONDS)  # it recovers from a crash or shuts down; both end
+        except (psycopg.errors.CannotConnectNow, psycopg.errors.ConnectionTimeout):
+            time.sleep(_RECOVERY_PAUSE_SECONDS)  # it recovers, shuts down or is slow; each ends
         except psycopg.OperationalError:
             return None
     return None
@@ -227,24 +252,18 @@ def _launch(folder: Path) -> str:
     account = unprivileged_account()
     programs = find_programs(shared=account is not None)
     data = _data(folder)
-    fresh = not (data / "PG_VERSION").exists()
-    if fresh:
-        shutil.rmtree(data, ignore_errors=True)  # left by an interrupted first start
-        data.mkdir(mode=0o700)
-        if account is not None:
-            os.chown(data, account.pw_uid, account.pw_gid)
     socket_folder = _socket_folder(folder, account)
     log = folder / "postgres.log"
+    logged_bytes = log.stat().st_size if log.exists() else 0
     if not (lines := _pid_file(folder)) or not _is_server(int(lines[0]), folder):
         end_orphans(data)
-    directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # The account may not enter the folders above the data; it gets the data folder by descriptor.
-        place = f"/proc/self/fd/{directory}" if account is not None else str(data)
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
-            close_file(output.fileno())
-            if fresh:
-                _initialize(programs, place, output.fileno(), account, directory)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
+        close_file(output.fileno())
+        if new_data.is_missing(data):
+            new_data.create(data, programs, account, log=output)
+        directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            place = new_data.path_for(data, account, directory)
             postgres = [str(programs / "postgres")]
             require_password(folder, [*postgres, "--single", "-D", place], as_account(account, directory), log=output)
             settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
@@ -256,36 +275,36 @@ def _launch(folder: Path) -> str:
                 start_new_session=True,
                 **as_account(account, directory),
             )
-    finally:
-        os.close(directory)
-    _await_start(folder, process, log)
+        finally:
+            os.close(directory)
+    if not _has_started(folder, process):
+        # The socket folder stays: existing clients look for the server at this address.
+        raise ServerNotUp(_last_lines(log, since=logged_bytes))
     return socket_folder
 
 
-def _initialize(programs: Path, place: str, output: int, account: pwd.struct_passwd | None, directory: int) -> None:
-    command = [str(programs / "initdb"), "-D", place, "-U", ROLE, "-A", "reject", "-E", "UTF8", "--no-locale"]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **as_account(account, directory)
-    )
-    if done.returncode:
-        raise EmbeddedServerError("The data of the embedded PostgreSQL cannot be created. See postgres.log next to it.")
-
-
-def _await_start(folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+def _has_started(folder: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server is ready; False once it has ended, which a server that takes too long is made to."""
     deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
     while SYSTEM_CLOCK.monotonic() < deadline:
         if process.poll() is not None:
-            break
+            return False
         lines = _pid_file(folder)
         if lines and lines[0].strip() == str(process.pid) and len(lines) >= 8 and lines[7].strip() == "ready":
-            return
+            return True
         time.sleep(_POLL_PAUSE_SECONDS)
-    else:
-        process.kill()
-        process.wait()
-    # The socket folder stays: existing clients look for the server at this address.
-    tail = log.read_text(errors="replace").splitlines()[-5:]
-    raise EmbeddedServerError("The embedded PostgreSQL did not start: " + " | ".join(tail))
+    process.kill()
+    process.wait()
+    return False
+
+
+def _last_lines(log: Path, *, since: int) -> str:
+    """The last lines that were added to the log after its first `since` bytes, in one line."""
+    with log.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(since, end - _MAX_SHOWN_BYTES))
+        lines = file.read(_MAX_SHOWN_BYTES).decode(errors="replace").splitlines()
+    return " | ".join(lines[-_SHOWN_LINES:]) or "it was ended before it logged anything"
 
 
 def _stop(folder: Path, *, for_good: bool = True) -> None:

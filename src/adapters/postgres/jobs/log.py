@@ -15,7 +15,8 @@ from ..database import Database
 from ..schema import processing_logs
 from . import queries
 
-# An attempt that a worker notes after its job was ended elsewhere belongs before that end.
+# An attempt that a worker notes after its job was ended elsewhere belongs before that end. It may be there already: the
+# reply to an earlier run of this statement, or to the end of its job, was lost.
 _APPEND = """
 insert into photochanger.processing_logs (job_id, at, event, detail)
 select entries.job_id,
@@ -23,6 +24,10 @@ select entries.job_id,
     entries.event, entries.detail
 from jsonb_to_recordset(%(entries)s::jsonb) as entries (job_id uuid, at timestamptz, event text, detail jsonb)
 join photochanger.jobs on jobs.id = entries.job_id and jobs.erased_at is null
+where entries.event <> 'attempt' or not exists (
+    select from photochanger.processing_logs as written
+    where written.job_id = entries.job_id and written.event = 'attempt' and written.detail = entries.detail
+)
 """
 
 

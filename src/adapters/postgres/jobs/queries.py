@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, exists, false, func, literal_column, not_, select, true, tuple_
 
 from ....core.domain.job import Job, JobSource, JobState, LogEvent
-from ....core.domain.pagination import JobFilter, JobOrder, Page, Position
+from ....core.domain.pagination import JobFilter, JobOrder, JobResult, Page, Position
 from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS
@@ -155,6 +155,12 @@ def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:
         found += [jobs.c.failure_reason == filter.failure_reason, jobs.c.failure_reason.is_not(None)]
     if filter.source is not None:
         found.append(jobs.c.source == filter.source)
+    if filter.result is JobResult.NONE:
+        found += [jobs.c.finalized_at.is_not(None), jobs.c.result_stem.is_(None)]
+    elif filter.result is not None:
+        fallback = func.coalesce(jobs.c.result["fallback"].as_boolean(), false())
+        wanted = fallback if filter.result is JobResult.FALLBACK else not_(fallback)
+        found += [jobs.c.result_stem.is_not(None), wanted]
     if filter.created_from is not None:
         found.append(jobs.c.created_at >= filter.created_from)
     if filter.created_to is not None:

@@ -36,12 +36,15 @@ from ....core.domain.routing.capacity import (
 )
 from ....core.domain.stats.summary import outcome_of
 from ....core.domain.worker import SILENT_AFTER
+from ....core.ports.job_queue import PhotoHeld
 from ..database import Database
-from . import queue_sql
+from . import queue_sql, resend_sql
 from .load import queue_load
 from .rows import enqueue_item, finalize_item, job_from_row, stem
 
 _MAX_RETRY_SECONDS = 60
+_MAX_ASKED = 32
+"""The most jobs of one photo that are asked about at once."""
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -63,6 +66,14 @@ class End(NamedTuple):
     attempts: Collection[LogEntry] = ()
 
 
+class _NewJob(NamedTuple):
+    """A job to be enqueued."""
+
+    spec: JobSpec
+    max_active: int
+    beside: Collection[UUID] | None
+
+
 class PostgresJobQueue:
     """Batching connections for what many callers do concurrently; all other statements share one."""
 
@@ -73,9 +84,32 @@ class PostgresJobQueue:
         self._acquiring_within_limits = database.batcher(_run_under_lock)
         self._others = database.batcher(_run_statements)
 
-    async def enqueue(self, job: JobSpec, *, max_active: int) -> Job:
-        stored = await self._enqueueing.call((job, max_active))
+    async def enqueue(self, job: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
+        try:
+            stored = await self._enqueueing.call(_NewJob(job, max_active, beside))
+        except PhotoHeld:
+            raise PhotoHeld(await self._held(job, beside or ())) from None
         return stored if isinstance(stored, Job) else await self._get(stored)
+
+    async def _held(self, job: JobSpec, beside: Collection[UUID]) -> frozenset[UUID]:
+        parameters = {
+            "slot_id": job.slot_id,
+            "sha256": job.photo.file.sha256,
+            "held_by": job.held_by,
+            "beside": list(beside),
+            "limit": _MAX_ASKED,
+        }
+        return frozenset(row["id"] for row in await self._others.call(_Statement(resend_sql.HELD, parameters)))
+
+    async def ask(self, job_ids: Collection[UUID]) -> None:
+        await self._others.call(_Statement(resend_sql.ASK, {"ids": list(job_ids)}))
+
+    async def unconfirmed(self, job_ids: Collection[UUID]) -> set[UUID]:
+        rows = await self._others.call(_Statement(resend_sql.UNCONFIRMED, {"ids": list(job_ids)}))
+        return {row["id"] for row in rows}
+
+    async def confirm(self, job_id: UUID) -> None:
+        await self._others.call(_Statement(resend_sql.CONFIRM, {"id": job_id}))
 
     async def _get(self, job_id: UUID) -> Job:
         rows = await self._others.call(_Statement(queue_sql.GET_JOBS, {"ids": [job_id]}))
@@ -174,7 +208,7 @@ class PostgresJobQueue:
         return bool(await self._others.call(_Statement(queue_sql.RELEASE, parameters)))
 
     async def abandon(self, job_id: UUID) -> None:
-        await self._others.call(_Statement(queue_sql.ABANDON, {"id": job_id}))
+        await self._others.call(_Statement(resend_sql.ABANDON, {"id": job_id}))
 
     async def release_expired(self, *, limit: int) -> list[Job]:
         parameters = {"limit": limit, "error_code": SYNC_TIMEOUT_CODE, "error_detail": SYNC_TIMEOUT_DETAIL}
@@ -190,11 +224,11 @@ class PostgresJobQueue:
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 
 
-async def _enqueue_batch(connection: Connection, batch: Sequence[tuple[JobSpec, int]]) -> list[Job | UUID | Exception]:
-    """For each the stored job, the id of the existing job that does its work, or QueueFull."""
-    items = msgspec.json.encode([enqueue_item(spec, max_active) for spec, max_active in batch]).decode()
+async def _enqueue_batch(connection: Connection, batch: Sequence[_NewJob]) -> list[Job | UUID | Exception]:
+    """For each the stored job, the id of the existing job that does its work, QueueFull, or PhotoHeld."""
+    items = msgspec.json.encode([enqueue_item(*new) for new in batch]).decode()
     cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
-    return [_enqueued(spec, *row) for (spec, _), row in zip(batch, await cursor.fetchall(), strict=True)]
+    return [_enqueued(new.spec, *row) for new, row in zip(batch, await cursor.fetchall(), strict=True)]
 
 
 def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> Job | UUID | Exception:
@@ -202,6 +236,8 @@ def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> 
         return Job(spec=spec)
     if verdict == "existing":
         return job_id
+    if verdict == "held":
+        return PhotoHeld()
     seconds = min(max(math.ceil(retry_after), 1), _MAX_RETRY_SECONDS)
     return QueueFull(f"The queue is full. Retry in {seconds} s.", retry_after=seconds)
 

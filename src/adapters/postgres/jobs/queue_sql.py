@@ -263,6 +263,7 @@ ours as (
 select ours.number from ours left join notified on true
 """
 
+# A job whose late call was given up, and whose photo has come again since, has another job in its place.
 RESCUE = """
 with rescued as (
     update photochanger.jobs
@@ -270,6 +271,15 @@ with rescued as (
         late_call_until = null
     where id = %(id)s and state = 'timed_out' and result_stem is not distinct from %(replaces)s
         and erased_at is null and forgotten_at is null
+        and (
+            late_call_until is not null
+            or not exists (
+                select from photochanger.jobs as later
+                where later.slot_id = jobs.slot_id and later.sha256 = jobs.sha256 and later.id <> jobs.id
+                    and later.created_at >= jobs.finalized_at
+                    and (later.finalized_at is null or later.result_stem is not null)
+            )
+        )
     returning id
 ),
 logged as (
@@ -317,16 +327,6 @@ notified as (
     select pg_notify('photochanger_work', '') from released
 )
 select released.id from released left join notified on true
-"""
-
-ABANDON = """
-with abandoned as (
-    update photochanger.jobs set abandoned_at = now()
-    where id = %(id)s and answered_at is null
-    returning id
-)
-insert into photochanger.processing_logs (job_id, at, event)
-select id, now(), 'abandoned' from abandoned
 """
 
 RELEASE_EXPIRED = f"""

@@ -6,8 +6,9 @@ is derived from them (`route_provider`, `payload_key`, `sha256`, `result_stem`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Select
@@ -17,10 +18,10 @@ from ..database import Database
 
 JOB_COLUMNS = """
     jobs.id, jobs.slot_id, jobs.source, jobs.created_at, jobs.expires_at, jobs.route, jobs.photo, jobs.access_token,
-    jobs.metadata, jobs.idempotency_key, jobs.trace,
+    jobs.metadata, jobs.idempotency_key, jobs.trace, jobs.held_by,
     jobs.state, jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.provider_job_reference,
     jobs.provider_job_entry, jobs.result_purged_at, jobs.abandoned_at, jobs.erased_at,
-    jobs.forgotten_at, jobs.late_call_until,
+    jobs.forgotten_at, jobs.late_call_until, jobs.asked_at,
     jobs.finalized_at, jobs.failure_reason, jobs.error_code, jobs.error_detail, jobs.provider_id, jobs.operation_id,
     jobs.result
 """
@@ -40,13 +41,14 @@ async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:
     return [job_from_row(dict(row)) for row in rows]
 
 
-def enqueue_item(spec: JobSpec, max_active: int) -> dict[str, Any]:
+def enqueue_item(spec: JobSpec, max_active: int, beside: Collection[UUID] | None = None) -> dict[str, Any]:
     """A new job as the enqueueing function reads it."""
     return msgspec.structs.asdict(spec) | {
         "route_provider": spec.first_provider or "",
         "payload_key": str(spec.photo.file.key),
         "sha256": spec.photo.file.sha256,
         "max_active": max_active,
+        "beside": None if beside is None else list(beside),
     }
 
 

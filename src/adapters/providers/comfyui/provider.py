@@ -12,6 +12,7 @@ from typing import Any
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
     NotConfigured,
@@ -30,7 +31,7 @@ from ...http_client.client import SafeHttpClient, fits_header
 from ...http_client.messages import host_and_port
 from ...system_clock import SYSTEM_CLOCK
 from ..schemas import settings_schema, unknown_operation
-from ..wire import DIAGNOSIS_TIME, seconds_left
+from ..wire import DIAGNOSIS_TIME, finding_of, seconds_left
 from .answers import Ended, facts_of, picture_of, require_success
 from .diagnosis import missing_parts
 from .job import POLL_INTERVAL, Job, JobLost, Reference, Standing, cancel_job, forget_job, new_id
@@ -124,28 +125,36 @@ class ComfyuiProvider:
                 _log.info("comfyui job %s is lost; queueing it again", earlier.prompt_id)
         return await self._made(call, Reference(new_id(), _seed(settings)), resumed=False)
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
-        """See Provider.diagnose; asks for the version, and for the nodes and files of the workflows, within 10 s."""
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
+        """See Provider.diagnose; asks for the version, and for the nodes and files of the workflows, within 10 s.
+
+        For an entry without settings, as of a provider that no slot uses yet, only for the version.
+        """
         problems: list[str] = []
-        workflows: dict[ComfyuiSettings, Workflow] = {}
+        workflows: dict[ComfyuiSettings, list[Workflow]] = {}
         for entry in used:
             if entry.provider_id != _INFO.id:
+                continue
+            if not entry.settings:
+                workflows[ComfyuiSettings(workflow="")] = []
                 continue
             try:
                 settings, workflow = _checked(entry.operation_id, entry.settings)
             except InvalidSettings as error:
                 problems.append(error.detail)
             else:
-                workflows[settings] = workflow
+                workflows[settings] = [workflow]
         until = SYSTEM_CLOCK.now() + DIAGNOSIS_TIME
+        failed: list[ProviderFinding] = []
         try:
-            for settings, workflow in workflows.items():
+            for settings, known in workflows.items():
                 service = await self._service(settings, until=until)
                 await service.version()
-                problems += await missing_parts(service, [workflow])
+                problems += await missing_parts(service, known)
         except ProviderError as error:
-            problems.append(error.reason)
-        return list(dict.fromkeys(problems))
+            failed.append(finding_of(error))
+        missing = ProviderFindingCode.NOT_CONFIGURED
+        return [ProviderFinding(code=missing, detail=problem) for problem in dict.fromkeys(problems)] + failed
 
     async def close(self) -> None:
         """Wait until what was left at ComfyUI is removed, a few seconds at most, and close the connections."""

@@ -7,13 +7,15 @@ rate limits and troubleshooting, error details from google.rpc's `error_details.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from msgspec import Struct
 
+from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.outside_text import MAX_CHARS, MAX_ITEMS, cut, word
+from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import (
     Down,
     NotConfigured,
@@ -26,7 +28,9 @@ from ....core.ports.provider import (
 )
 from ...http_client.picture_json import PictureJson, is_long
 from ...http_client.retry_after import retry_after
-from ..wire import JsonAnswer, decoded, duration, parsed, scrubbed
+from ..costs import perhaps_charged, token_count
+from ..wire import Asked, JsonAnswer, decoded, duration, parsed, refused_setting, scrubbed
+from .costs import cost_of_usage
 
 REFUSALS = frozenset(
     {
@@ -92,7 +96,11 @@ _LIMIT_ZERO = re.compile(r"\blimit: 0\b")
 _RETRY_INFO = "google.rpc.RetryInfo"
 _QUOTA_FAILURE = "google.rpc.QuotaFailure"
 _ERROR_INFO = "google.rpc.ErrorInfo"
-_BAD_KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
+_BAD_REQUEST = "google.rpc.BadRequest"
+_BAD_KEY_REASONS = frozenset(
+    {"API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED"}
+)
+_API_DISABLED = frozenset({"SERVICE_DISABLED"})
 
 
 class Blob(Struct, frozen=True, rename="camel"):
@@ -130,23 +138,14 @@ class PromptFeedback(Struct, frozen=True, rename="camel"):
     block_reason: str | None = None
 
 
-class Usage(Struct, frozen=True, rename="camel"):
-    """Tokens used."""
-
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    total_token_count: int | None = None
-
-
 class Generated(Struct, frozen=True, rename="camel"):
-    """The answer of `generateContent`, as far as it matters here."""
+    """The answer of `generateContent`, as far as it matters here. What is only reported never costs the picture."""
 
     candidates: list[Candidate] | None = None
     prompt_feedback: PromptFeedback | None = None
-    usage_metadata: Usage | None = None
-    model_version: str | None = None
-    response_id: str | None = None
+    usage_metadata: Any = None
+    model_version: Any = None
+    response_id: Any = None
 
 
 class File(Struct, frozen=True):
@@ -175,18 +174,22 @@ class Models(Struct, frozen=True, rename="camel"):
     next_page_token: str | None = None
 
 
-def generated(answer: JsonAnswer, *, model: str, secret: str) -> ProviderResult:
-    """Return the picture of an answer of `generateContent`; raise what its absence means."""
-    require_good(answer, model=model, secret=secret)
+def generated(answer: JsonAnswer, asked: Asked) -> ProviderResult:
+    """Return the picture of an answer of `generateContent`, with its cost; raise what its absence means."""
+    secret = asked.secret
+    require_good(answer, secret=secret, asked=asked)
     response = parsed(answer, Generated, service="Gemini")
+    version = scrubbed(response.model_version, secret=secret)
+    cost = _cost(response, asked, version)
     candidates = response.candidates or []
     block = response.prompt_feedback.block_reason if response.prompt_feedback else None
     if block is not None and block != _UNSPECIFIED:
-        raise Rejected(f"Gemini blocked the request: {scrubbed(block, secret=secret)}.")
+        raise Rejected(f"Gemini blocked the request: {scrubbed(block, secret=secret)}.", cost=perhaps_charged(cost))
     if not (candidates or block or response.usage_metadata or response.response_id):
         raise Down("Gemini answered with something other than its API's answer.")
     reason = next((each.finish_reason for each in candidates if each.finish_reason is not None), "")
     no_picture = _without_picture(scrubbed(reason, secret=secret), scrubbed(_words(candidates), secret=secret))
+    no_picture.cost = perhaps_charged(cost)
     if isinstance(no_picture, Rejected):
         raise no_picture
     parts = _parts(candidates)
@@ -194,14 +197,24 @@ def generated(answer: JsonAnswer, *, model: str, secret: str) -> ProviderResult:
     finished = _pictures((part for part in parts if not part.thought), answer.body)
     drawn = finished or _pictures((part for part in parts if part.thought), answer.body)
     if not drawn:
-        raise Rejected(f"Gemini blocked the request: {block}.") if block else no_picture
-    return ProviderResult(drawn[-1], _remarks(response, reason, model=model, secret=secret, draft=not finished))
+        raise Rejected(f"Gemini blocked the request: {block}.", cost=no_picture.cost) if block else no_picture
+    remarks = _remarks(response, reason, model=version or asked.model, secret=secret, draft=not finished)
+    return ProviderResult(drawn[-1], remarks, cost=cost or asked.expected, model=remarks["model"], seed=asked.seed)
 
 
-def require_good(answer: JsonAnswer, *, model: str | None = None, secret: str) -> None:
-    """Raise what an answer with an error status means; `model` is the one requested."""
+def _cost(response: Generated, asked: Asked, version: str) -> CallCost | None:
+    """The cost by the answer's usage, at the prices of the version that drew, else of the model requested."""
+    priced = version if asked.models.model(version) else asked.model
+    return cost_of_usage(response.usage_metadata, models=asked.models, model=priced)
+
+
+def require_good(answer: JsonAnswer, *, secret: str, asked: Asked | None = None) -> None:
+    """Raise what an answer with an error status means; `asked` is the request, where it was for a picture."""
     if answer.status != 200:
-        raise error_from_status(answer.status, decoded(answer), answer.headers, model=model, secret=secret)
+        model, settings = (asked.model, asked.settings) if asked else (None, ())
+        raise error_from_status(
+            answer.status, decoded(answer), answer.headers, model=model, secret=secret, settings=settings
+        )
 
 
 def _without_picture(reason: str, words: str) -> ProviderError:
@@ -233,29 +246,36 @@ def _words(candidates: Sequence[Candidate]) -> str:
 
 
 def _remarks(response: Generated, reason: str, *, model: str, secret: str, draft: bool) -> dict[str, Any]:
-    usage = response.usage_metadata or Usage()
+    usage = response.usage_metadata if isinstance(response.usage_metadata, dict) else {}
     counts = {
-        "prompt_tokens": usage.prompt_token_count,
-        "output_tokens": usage.candidates_token_count,
-        "thought_tokens": usage.thoughts_token_count,
-        "total_tokens": usage.total_token_count,
+        "prompt_tokens": token_count(usage.get("promptTokenCount")),
+        "output_tokens": token_count(usage.get("candidatesTokenCount")),
+        "thought_tokens": token_count(usage.get("thoughtsTokenCount")),
+        "total_tokens": token_count(usage.get("totalTokenCount")),
     }
     remarks: dict[str, Any] = {
-        "model": scrubbed(response.model_version or model, secret=secret),
+        "model": scrubbed(model, secret=secret),
         "finish_reason": scrubbed(reason, secret=secret),
         "response_id": scrubbed(response.response_id, secret=secret),
-        "usage": {name: count for name, count in counts.items() if count is not None},
+        "usage": {name: count for name, count in counts.items() if count},
         "draft": draft,
     }
     return {name: value for name, value in remarks.items() if value}
 
 
 def error_from_status(
-    status: int, body: Any, headers: Mapping[str, str], *, model: str | None, secret: str
+    status: int,
+    body: Any,
+    headers: Mapping[str, str],
+    *,
+    model: str | None,
+    secret: str,
+    settings: Collection[str] = (),
 ) -> ProviderError:
     """Classify an answer with an error status.
 
-    `body` is its decoded JSON of any type; header names are in lower case; `model` is the one requested, or None.
+    `body` is its decoded JSON of any type; header names are in lower case; `model` is the one requested, or None;
+    `settings` are the optional ones that were sent.
     """
     error = _error_of(body)
     name = word(error.get("status"), 40) if error else ""
@@ -270,10 +290,18 @@ def error_from_status(
         return Unavailable(f"{message}: the address redirects, and redirects are not followed.")
     if error is None:
         return Down(f"Gemini answered {status} with something other than an error of its API.")
-    if status in (401, 403) or _key_is_bad(error):
-        return NotConfigured(f"Gemini refuses the key ({status}{f' {name}' if name else ''}).")
+    if _has_reason(error, _API_DISABLED):
+        reason = "The API is disabled in the key's project. Enable it in the Google Cloud console."
+        return NotConfigured(reason, finding=ProviderFindingCode.KEY_REFUSED)
+    if status in (401, 403) or _has_reason(error, _BAD_KEY_REASONS):
+        reason = f"Gemini refuses the key ({status}{f' {name}' if name else ''})."
+        return NotConfigured(reason, finding=ProviderFindingCode.KEY_REFUSED)
     if status == 404 and model is not None:
         return Rejected(f"Gemini does not know the model {model[:80]!r}, or not for this: {message}")
+    if status == 400 and (setting := refused_setting(f"{words} {_violated_fields(error)}", settings)) is not None:
+        return Rejected(
+            f"Gemini does not take the setting {setting!r} with this model. Change it in the slot. {message}"
+        )
     if status in _PASSING or (status == 400 and _RETRY_WORDS.search(words)):
         return Retryable(message, after=retry_after(headers, words))
     if status == 400 and name == "FAILED_PRECONDITION":
@@ -323,5 +351,12 @@ def _delay(detail: Mapping[str, Any]) -> timedelta | None:
     return duration(delay) if isinstance(delay, str) else None
 
 
-def _key_is_bad(error: Mapping[str, Any]) -> bool:
-    return any(word(detail.get("reason")) in _BAD_KEY_REASONS for detail in _details(error, _ERROR_INFO))
+def _has_reason(error: Mapping[str, Any], reasons: Collection[str]) -> bool:
+    return any(word(detail.get("reason")) in reasons for detail in _details(error, _ERROR_INFO))
+
+
+def _violated_fields(error: Mapping[str, Any]) -> str:
+    """The fields of a request that its error names."""
+    lists = [detail.get("fieldViolations") for detail in _details(error, _BAD_REQUEST)]
+    fields = [each for found in lists if isinstance(found, list) for each in found[:MAX_ITEMS]]
+    return cut(" ".join(word(each.get("field")) for each in fields if isinstance(each, dict)))

@@ -1,6 +1,7 @@
-"""The requests to the Gemini API: a picture to be made, files to be kept for it, and the list of models.
+"""The requests to Gemini: a picture to be made, files to be kept for it, and the models.
 
-Facts are from the Gemini API's reference (`models.generateContent`, `media.upload`, `files.delete`, `models.list`).
+Facts are from the Gemini API's reference (`models.generateContent`, `media.upload`, `files.delete`, `models.list`) and
+Vertex AI's (`publishers.models.get`).
 """
 
 from __future__ import annotations
@@ -17,22 +18,16 @@ from ....core.domain.media import Picture
 from ...http_client.json_body import JsonBody
 from ...http_client.messages import HttpRequest
 from ..wire import seconds_left
+from .access import Access
 from .settings import GeminiPrompt
 
-SERVICE_URL = "https://generativelanguage.googleapis.com"
 _VERSION = "v1"
 _MODELS_PER_PAGE = 1000
 _JSON = {"Content-Type": "application/json"}
 
 
 def generate(
-    url: str,
-    key: str,
-    settings: GeminiPrompt,
-    pictures: Sequence[Picture],
-    uris: Mapping[int, str],
-    *,
-    until: datetime,
+    access: Access, settings: GeminiPrompt, pictures: Sequence[Picture], uris: Mapping[int, str], *, until: datetime
 ) -> HttpRequest:
     """Ask for a picture. `uris` says by position which pictures are uploaded; the others go along."""
     parts: list[dict[str, Any]] = [
@@ -45,11 +40,14 @@ def generate(
         "contents": [{"role": "user", "parts": [*parts, {"text": settings.prompt}]}],
         "generationConfig": _generation_config(settings),
     }
-    name = settings.model if "/" in settings.model else f"models/{settings.model}"
+    if access.on_vertex:
+        name = settings.model.rpartition("/")[2]
+    else:
+        name = settings.model if "/" in settings.model else f"models/{settings.model}"
     return HttpRequest(
         method="POST",
-        url=f"{url}/{_VERSION}/{name}:generateContent",
-        headers={**_key(key), **_JSON, "X-Server-Timeout": str(max(1, ceil(seconds_left(until))))},
+        url=f"{access.models_url}/{name}:generateContent",
+        headers={**access.headers, **_JSON, "X-Server-Timeout": str(max(1, ceil(seconds_left(until))))},
         body=JsonBody(body),
     )
 
@@ -83,12 +81,18 @@ def delete_file(url: str, key: str, name: str) -> HttpRequest:
     return HttpRequest(method="DELETE", url=f"{url}/{_VERSION}/files/{name}", headers=_key(key))
 
 
-def list_models(url: str, key: str, *, page: str | None) -> HttpRequest:
-    """Ask for a page of the list of models."""
+def list_models(access: Access, *, page: str | None) -> HttpRequest:
+    """Ask the Gemini API for a page of the list of models."""
     token = "" if page is None else f"&pageToken={quote(page, safe='')}"
     return HttpRequest(
-        method="GET", url=f"{url}/{_VERSION}/models?pageSize={_MODELS_PER_PAGE}{token}", headers=_key(key)
+        method="GET", url=f"{access.list_url}?pageSize={_MODELS_PER_PAGE}{token}", headers=access.headers
     )
+
+
+def get_model(access: Access, model: str) -> HttpRequest:
+    """Ask Vertex AI for one model."""
+    name = quote(model.rpartition("/")[2], safe="")
+    return HttpRequest(method="GET", url=f"{access.list_url}/{name}", headers=access.headers)
 
 
 def _key(key: str) -> dict[str, str]:
@@ -97,9 +101,14 @@ def _key(key: str) -> dict[str, str]:
 
 def _generation_config(settings: GeminiPrompt) -> dict[str, Any]:
     config: dict[str, Any] = {"responseModalities": ["IMAGE"]}
-    image = {"aspectRatio": settings.aspect_ratio, "imageSize": settings.image_size}
+    people = settings.person_generation.upper() if settings.person_generation is not None else None
+    image = {"aspectRatio": settings.aspect_ratio, "imageSize": settings.image_size, "personGeneration": people}
     if chosen := {name: value for name, value in image.items() if value is not None}:
         config["imageConfig"] = chosen
+    if settings.thinking_level is not None:
+        config["thinkingConfig"] = {"thinkingLevel": settings.thinking_level.upper()}
+    if settings.seed is not None:
+        config["seed"] = settings.seed
     if settings.temperature is not None:
         config["temperature"] = settings.temperature
     return config

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
-
-DEFAULT_MODEL = "gemini-3.1-flash-image"
-
 
 # The image models' documentation names these; a model that does not know one of them refuses the request.
 AspectRatio = Literal[
@@ -16,6 +13,22 @@ AspectRatio = Literal[
 
 
 ImageSize = Literal["1K", "2K", "4K"]
+IMAGE_SIZES: tuple[str, ...] = get_args(ImageSize)
+"""The smallest first."""
+
+# The values of the SDK's ThinkingLevel and ImageConfig.person_generation.
+ThinkingLevel = Literal["minimal", "low", "medium", "high", "xhigh"]
+PersonGeneration = Literal["allow_all", "allow_adult", "allow_none"]
+
+OPTIONAL_SETTINGS = (
+    "aspect_ratio",
+    "image_size",
+    "thinking_level",
+    "person_generation",
+    "seed",
+    "temperature",
+)
+"""Settings that are sent only when set: not every model takes all of them."""
 
 
 _PROMPT_CHARACTERS = 16_000
@@ -33,7 +46,7 @@ class GeminiSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             title="Model",
             description="Name of an image model of the Gemini API. Names change often; any is accepted here.",
         ),
-    ] = DEFAULT_MODEL
+    ]
     aspect_ratio: Annotated[
         AspectRatio | None,
         Meta(title="Aspect ratio", description="Shape of the picture; without it, the shape of the photo."),
@@ -42,9 +55,27 @@ class GeminiSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ImageSize | None,
         Meta(title="Size", description="Resolution of the picture; without it, the model's own default."),
     ] = None
+    thinking_level: Annotated[
+        ThinkingLevel | None,
+        Meta(
+            title="Thinking",
+            description="How long the model plans the picture; more takes longer. Not every model has every level.",
+        ),
+    ] = None
+    person_generation: Annotated[
+        PersonGeneration | None,
+        Meta(title="People", description="Which people the model may draw. Only with Vertex AI."),
+    ] = None
+    seed: Annotated[
+        Annotated[int, Meta(ge=0, le=2_147_483_647)] | None,
+        Meta(title="Seed", description="The same seed makes similar pictures; without it, each picture differs."),
+    ] = None
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None,
-        Meta(title="Temperature", description="How freely the model varies; without it, the model's own default."),
+        Meta(
+            title="Temperature",
+            description="How freely the model varies. Deprecated by Google: newer models may refuse it.",
+        ),
     ] = None
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import MIME_EXTENSIONS, Picture, PictureNeeds
+from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
     Down,
@@ -109,18 +110,18 @@ class HttpProvider:
             _refuse(answer)
         return ProviderResult(picture_of(answer), {"status": answer.status})
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """Whether the hosts of these entries have addresses, and such as may be reached. Nothing is sent to them."""
-        sentences: list[str] = []
+        findings: list[ProviderFinding] = []
         try:
             await self._key()
         except ProviderError as error:
-            sentences.append(error.reason)
+            findings.append(ProviderFinding(code=ProviderFindingCode.KEY_UNREADABLE, detail=error.reason))
         for entry in used:
             problem = await self._problem_of(entry)
-            if problem is not None and problem not in sentences:
-                sentences.append(problem)
-        return sentences
+            if problem is not None and all(problem != finding.detail for finding in findings):
+                findings.append(ProviderFinding(code=ProviderFindingCode.UNREACHABLE, detail=problem))
+        return findings
 
     async def close(self) -> None:
         await self._http.close()

@@ -13,6 +13,7 @@ import msgspec
 from ....core.domain.costs.call_cost import FREE, CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult, Rejected
@@ -96,14 +97,15 @@ class LocalProvider:
         except TaskEnded as error:
             raise Rejected(f"The operation failed on this photo: {error}.") from error
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """The missing extra `people`, where a route entry needs it. Asks no service."""
         if installed() or not any(_needs_people(entry) for entry in used):
             return []
-        return [
+        detail = (
             "the operation `background` cannot tell people from their surroundings and only darkens the edges, because "
             f"the extra `people` is not installed: {INSTALL}"
-        ]
+        )
+        return [ProviderFinding(code=ProviderFindingCode.NOT_CONFIGURED, detail=detail)]
 
     async def close(self) -> None:
         """Do nothing: there are no resources."""

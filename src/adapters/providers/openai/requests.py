@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 from ....core.domain.media import MIME_EXTENSIONS, Picture
 from ...http_client.messages import HttpRequest, Upload
+from .access import Access
 from .settings import OpenAISettings
 
-SERVICE_URL = "https://api.openai.com/v1"
 
-
-def edit(url: str, key: str, settings: OpenAISettings, pictures: Sequence[Picture]) -> HttpRequest:
+def edit(access: Access, settings: OpenAISettings, pictures: Sequence[Picture]) -> HttpRequest:
     """Ask for the picture of these pictures, the photo first."""
     fields = {
         "prompt": settings.prompt,
@@ -25,24 +24,19 @@ def edit(url: str, key: str, settings: OpenAISettings, pictures: Sequence[Pictur
         "output_format": settings.output_format,
     }
     optional = {
+        "complexity": settings.complexity,
         "input_fidelity": settings.input_fidelity,
         "output_compression": settings.output_compression,
         "background": settings.background,
     }
     fields |= {name: str(value) for name, value in optional.items() if value is not None}
     uploads = tuple(_upload(position, picture) for position, picture in enumerate(pictures))
-    return HttpRequest(
-        method="POST", url=f"{url}/images/edits", headers=_authorization(key), fields=fields, uploads=uploads
-    )
+    return HttpRequest(method="POST", url=access.edits_url, headers=access.headers, fields=fields, uploads=uploads)
 
 
-def list_models(url: str, key: str) -> HttpRequest:
+def list_models(access: Access) -> HttpRequest:
     """Ask for the models that this key may use; the service lists them on one page."""
-    return HttpRequest(method="GET", url=f"{url}/models", headers=_authorization(key))
-
-
-def _authorization(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
+    return HttpRequest(method="GET", url=access.models_url, headers=access.headers)
 
 
 def _upload(position: int, picture: Picture) -> Upload:

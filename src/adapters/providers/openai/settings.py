@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-DEFAULT_MODEL = "gpt-image-2.5-flare"
+OPTIONAL_SETTINGS = ("size", "quality", "complexity", "input_fidelity", "output_compression", "background")
+"""Settings that not every model takes."""
 
 
 class OpenAISettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,9 +31,9 @@ class OpenAISettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             min_length=1,
             max_length=128,
             title="Model",
-            description="Name of an image model. Names change often; any is accepted here.",
+            description="Name of an image model (on Azure: of a deployment). Names change often; any is accepted here.",
         ),
-    ] = DEFAULT_MODEL
+    ]
     size: Annotated[
         str,
         Meta(
@@ -50,6 +51,13 @@ class OpenAISettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["auto", "low", "medium", "high", "xhigh", "max"],
         Meta(title="Quality", description="Better takes longer and costs more; not every model has xhigh and max."),
     ] = "auto"
+    complexity: Annotated[
+        Literal["low", "medium", "high"] | None,
+        Meta(
+            title="Planning",
+            description="How much the model plans the picture; without it, the model's own default.",
+        ),
+    ] = None
     input_fidelity: Annotated[
         Literal["low", "high"] | None,
         Meta(

@@ -13,6 +13,7 @@ from typing import Any
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
 from ....core.ports.provider import (
@@ -34,6 +35,7 @@ from ...http_client.messages import AddressUnusable, AnswerTooLarge, HttpRequest
 from ...system_clock import SYSTEM_CLOCK
 from ..downloads import download
 from ..schemas import settings_schema, unknown_operation
+from ..wire import finding_of
 from .client import TurbotextService, wrong_address
 from .operations import METHODS, Method
 
@@ -132,7 +134,7 @@ class TurbotextProvider:
         data = await self._picture(service.picture_url(result), request.until)
         return ProviderResult(data, {"queueid": queue_id, "resumed": request.reference is not None})
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         """Whether there is a key, and whether the service answers.
 
         Whether it takes the key cannot be asked for: the API knows nothing but queueing work.
@@ -145,13 +147,13 @@ class TurbotextProvider:
         except AnswerTooLarge:
             return []  # It answers.
         except (AddressUnusable, AddressRefused) as error:
-            return [wrong_address(error).reason]
+            return [finding_of(wrong_address(error))]
         except Down as error:
-            return [f"Turbotext does not answer at {self._base_url}: {error.reason}"]
+            return [_unreachable(f"Turbotext does not answer at {self._base_url}: {error.reason}")]
         except ProviderError as error:
-            return [error.reason]
+            return [finding_of(error)]
         if answer.status >= 500:
-            return [f"Turbotext fails: {self._base_url} answers {answer.status}."]
+            return [_unreachable(f"Turbotext fails: {self._base_url} answers {answer.status}.")]
         return []
 
     async def close(self) -> None:
@@ -212,6 +214,10 @@ def _form(method: Method[Any], request: ProviderRequest) -> dict[str, str]:
             "Turbotext fetches pictures by public links, and there are none: PHOTOCHANGER_PUBLIC_BASE_URL must be set."
         )
     return method.form(settings, request.photo_url, template_url)
+
+
+def _unreachable(detail: str) -> ProviderFinding:
+    return ProviderFinding(code=ProviderFindingCode.UNREACHABLE, detail=detail)
 
 
 def _not_finished() -> ProviderError:

@@ -29,6 +29,12 @@ PERMIT_POLL = timedelta(milliseconds=250)
 """The pause before asking again where the concurrency limit is reached."""
 
 _MINUTE_SECONDS = 60
+_LAST_CALLS = 10
+"""Calls that the state of a provider follows from: few enough to follow an outage and its end within a minute."""
+
+_MIN_FAILED = 3
+_FAILING_SHARE = 0.5
+_DEGRADED_SHARE = 0.1
 _REMEMBERED_VERDICTS = 50
 _REMEMBERED_DURATIONS = 64
 _MIN_DURATIONS = 10
@@ -49,6 +55,15 @@ class Breaker(enum.StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
+
+
+class ProviderState(enum.StrEnum):
+    """How a provider does by its last calls. UNKNOWN: there were none. FAILING: most made no picture."""
+
+    UNKNOWN = "unknown"
+    WORKING = "working"
+    DEGRADED = "degraded"
+    FAILING = "failing"
 
 
 class LimitKind(enum.StrEnum):
@@ -163,8 +178,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How a provider does, for people. `health`: the share of the last calls that made a picture, None before the
-    first."""
+    first. `last_calls`, `last_pictures`: the very last calls, and those of them that made a picture; `state` follows
+    from them, whatever the breaker admits."""
 
+    state: ProviderState = ProviderState.UNKNOWN
+    last_calls: int = 0
+    last_pictures: int = 0
     breaker: Breaker = Breaker.CLOSED
     open_until: datetime | None = None
     health: float | None = None
@@ -233,7 +252,11 @@ def health_of(usage: Usage, *, now: datetime) -> ProviderHealth:
     if usage.open_until is not None:
         breaker = Breaker.OPEN if now < usage.open_until else Breaker.HALF_OPEN
     paces = {operation_id: pace_of(durations) for operation_id, durations in usage.durations_ms.items()}
+    last = usage.verdicts[-_LAST_CALLS:]
     return ProviderHealth(
+        state=_state_of(last, breaker),
+        last_calls=len(last),
+        last_pictures=last.count("1"),
         breaker=breaker,
         open_until=usage.open_until,
         health=usage.verdicts.count("1") / len(usage.verdicts) if usage.verdicts else None,
@@ -242,6 +265,16 @@ def health_of(usage: Usage, *, now: datetime) -> ProviderHealth:
         pace={operation_id: pace for operation_id, pace in paces.items() if pace is not None},
         recent_ms=usage.durations_ms | usage.recent_ms,
     )
+
+
+def _state_of(last: str, breaker: Breaker) -> ProviderState:
+    """The state by the verdicts of the last calls. A breaker opens by failures only, and closes by a success."""
+    if not last:
+        return ProviderState.UNKNOWN
+    failed = last.count("0")
+    if breaker is not Breaker.CLOSED or (failed >= _MIN_FAILED and failed > len(last) * _FAILING_SHARE):
+        return ProviderState.FAILING
+    return ProviderState.DEGRADED if failed > len(last) * _DEGRADED_SHARE else ProviderState.WORKING
 
 
 def pace_of(durations_ms: Sequence[int]) -> LatencyPercentiles | None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ..costs.budgets import SlotBudget
+from ..costs.currency import shown_amount
 from ..settings import StoredPassword
 
 SLOT_COUNT = 15
@@ -78,6 +80,7 @@ class Slot(msgspec.Struct, frozen=True):
 
     `ingest_password`: the only password that the slot accepts; None means the service's.
     `stats_reset_at`: start of its statistics after a reset; not part of the version.
+    `budget`: what it may cost; None: no limit of its own.
     """
 
     id: str
@@ -90,6 +93,7 @@ class Slot(msgspec.Struct, frozen=True):
     ingest_password: StoredPassword | None = None
     updated_at: datetime | None = None
     stats_reset_at: datetime | None = None
+    budget: SlotBudget | None = None
 
     def gallery_is_open(self, now: datetime) -> bool:
         """Whether guests can see the slot's gallery."""
@@ -108,6 +112,7 @@ def slot_document(slot: Slot) -> dict[str, Any]:
         **route,
         "max_upload_bytes": slot.max_upload_bytes,
         "gallery_open_until": slot.gallery_open_until and slot.gallery_open_until.isoformat(),
+        "budget": slot.budget and {"per_day": shown_amount(slot.budget.per_day_micros)},
     }
 
 

@@ -51,7 +51,7 @@ class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True):
 class SlotIssueCode(SentenceCode):
     """Why a slot is not `active`."""
 
-    CIRCUIT_OPEN = "circuit_open", "{provider} is failing; circuit breaker open."
+    CIRCUIT_OPEN = "circuit_open", "{provider} is failing; its calls are paused between trials."
     KEY_MISSING = "key_missing", "{provider} has no key."
     KEY_UNREADABLE = (
         "key_unreadable",
@@ -60,6 +60,7 @@ class SlotIssueCode(SentenceCode):
     OPERATION_UNKNOWN = "operation_unknown", "The provider {provider} has no operation {operation}."
     PHOTOS_FAILED = "photos_failed", "{count} of the last {total} photos got no picture."
     PHOTOS_WITH_FALLBACK = "photos_with_fallback", "{count} of the last {total} photos got a fallback."
+    PROVIDER_FAILING = "provider_failing", "{provider} is failing: {count} of its last {total} calls made a picture."
     PROVIDER_UNKNOWN = "provider_unknown", "Unknown provider: {provider}."
     ROUTE_EMPTY = "route_empty", "The route is empty."
 

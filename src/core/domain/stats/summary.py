@@ -7,9 +7,11 @@ import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
+from ..costs.ledger import NO_COST, CostSum
 from ..job import FailureReason, Job, JobSource, JobState
 
 SETTLED_AFTER = timedelta(minutes=1)
@@ -54,7 +56,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class StatsSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Number of jobs by outcome, and how long the succeeded ones took."""
+    """Number of jobs by outcome, how long the succeeded ones took, and what calls cost."""
 
     success: int = 0
     timeouts: int = 0
@@ -63,6 +65,7 @@ class StatsSummary(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     ingest_count: int = 0
     latency_ms: Latency = Latency()
+    cost: CostSum = NO_COST
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,8 +129,9 @@ def figures_of(cells: Iterable[StatsCell]) -> StatsSummary:
         counts[cell.outcome] += cell.count
         if cell.bucket != NO_BUCKET:
             buckets[cell.bucket] = buckets.get(cell.bucket, 0) + cell.count
+    by_name: dict[str, Any] = {str(outcome): count for outcome, count in counts.items()}
     return StatsSummary(
-        **{str(outcome): count for outcome, count in counts.items()},
+        **by_name,
         ingest_count=sum(counts.values()),
         latency_ms=Latency(*(percentile(buckets, share) for share in (0.5, 0.95, 0.99))),
     )

@@ -118,14 +118,14 @@ def _days(start: datetime, end: datetime, period: Period, zone: ZoneInfo) -> lis
     bounds: list[datetime] = []
     while day <= last:
         begins = period is Period.DAY or (day.weekday() == 0 if period is Period.WEEK else day.day == 1)
-        if begins and (bound := _midnight(day, zone)) not in bounds[-1:]:
+        if begins and (bound := midnight(day, zone)) not in bounds[-1:]:
             bounds.append(bound)
         day += timedelta(days=1)
     return bounds
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a date. If the clock skips midnight it is the moment of the skip."""
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a date in UTC. If the clock skips midnight it is the moment of the skip."""
     return _floor(datetime.combine(day, time(), zone).astimezone(UTC))
 
 

@@ -19,6 +19,10 @@ class IngestRequestRepository(Protocol):
         """The slot's last request; None where none is stored."""
         ...
 
+    async def all(self) -> list[IngestRequest]:
+        """The last request of every slot that has one, by slot."""
+        ...
+
     async def prune(self, *, received_before: datetime) -> int:
         """Delete the requests received before this moment; returns how many."""
         ...

@@ -15,7 +15,8 @@ class JobLog(Protocol):
     async def append(self, entries: Collection[LogEntry]) -> None:
         """Append entries; those of jobs that were erased or do not exist any more are dropped.
 
-        An attempt of a job that has ended gets the moment of that end where its own is later.
+        An attempt of a job that has ended gets the moment of that end where its own is later; an attempt with the
+        details of one that is there is not written again.
         """
         ...
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from ...domain.audit import AuditEntry
+from ...domain.costs.budgets import SlotBudget
 from ...domain.media import MediaKey, TemplateMedia
 from ...domain.settings import StoredPassword
 from ...domain.slots.slot import Slot
@@ -22,6 +23,10 @@ class SlotRepository(Protocol):
 
     async def all(self) -> list[Slot]:
         """Every slot, by id."""
+        ...
+
+    async def budgets(self) -> dict[str, SlotBudget]:
+        """The budgets of the slots that have one, by the slot's id."""
         ...
 
     async def add_missing(self, slots: Collection[Slot]) -> None:

@@ -84,6 +84,9 @@ class AdminService:
         self._clock = clock
         self._known = RefreshingValue(self._read, clock, what="the administrators")
         self._verdicts = Verdicts()
+        self._unconfirmed: tuple[Admin, str] | None = None
+        """The first administrator and the generated password, where the reply to their storing was lost."""
+
         self._line = WaitingLine(size=_MAX_WAITING, share=_MAX_SHARE)
 
     async def login(self, username: str, password: str, *, address: str, session: bool = False) -> tuple[str, Identity]:
@@ -202,13 +205,18 @@ class AdminService:
     async def ensure_first(self, username: str | None, password: str | None) -> tuple[str, str] | None:
         """Add an administrator at the first start (named `admin` by default).
 
-        Returns name and password if the password was generated, to be shown once; None otherwise.
+        Returns name and password if the password was generated, to be shown once, also by a call after one whose reply
+        was lost; None otherwise.
         """
-        if await self._admins.all():
-            return None
+        if everyone := await self._admins.all():
+            made, self._unconfirmed = self._unconfirmed, None
+            stored = made is not None and made[0].password_hash in {admin.password_hash for admin in everyone}
+            return (made[0].username, made[1]) if made is not None and stored else None
         chosen = password or secrets.token_urlsafe(12)
         admin = await self._new(username or FIRST_USERNAME, chosen, tuple(Permission))
+        self._unconfirmed = None if password else (admin, chosen)
         added = await self._admins.add_first(admin, audit=self._added_entry(admin, FIRST_START))
+        self._unconfirmed = None
         self._known.forget()
         return (admin.username, chosen) if added and not password else None
 

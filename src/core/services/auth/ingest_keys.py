@@ -9,8 +9,9 @@ from uuid import UUID
 
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
+from ...domain.booths.errors import IngestKeyNotFound
 from ...domain.booths.ingest_key import MAX_KEYS, MAX_NAME_CHARS, IngestKey, KeyUse, digest_of, is_key_like, new_key
-from ...domain.errors import IngestKeyNotFound, InvalidSettings, QueueUnavailable
+from ...domain.errors import InvalidSettings, QueueUnavailable
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.ids import new_id
 from ...ports.clock import Clock

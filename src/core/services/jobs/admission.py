@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
 from ...domain.deadlines import expires_at, route_ends_at
-from ...domain.errors import QueueFull, QueueUnavailable
+from ...domain.errors import BudgetExhausted, QueueFull, QueueUnavailable
 from ...domain.job import Job, JobSpec
 from ...domain.routing.capacity import EntryKey, Place, ProviderCapacity, QueueLoad, Schedule, Workers
 from ...domain.routing.provider_usage import ProviderHealth
 from ...domain.settings import AppSettings
 from ...domain.slots.slot import FailureAnswer, Route, Slot
+from ...domain.trace_context import Refusal
 from ...domain.worker import URGENT_JOBS
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
+from ...ports.telemetry import Telemetry
+from ..costs.budgets import Budgets
 from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService
+from ..support.null_telemetry import NULL_TELEMETRY
 from ..support.refreshing_value import RefreshingValue
 
 _log = logging.getLogger("photochanger.jobs")
@@ -59,9 +64,14 @@ class JobAdmission:
         queue: JobQueue,
         providers: ProviderRegistry,
         settings: SettingsService,
+        budgets: Budgets,
         clock: Clock,
+        *,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._queue = queue
+        self._telemetry = telemetry
+        self._budgets = budgets
         self._providers = providers
         self._settings = settings
         self._clock = clock
@@ -71,7 +81,10 @@ class JobAdmission:
         self._schedule: Schedule | None = None
 
     async def require_capacity(self, slot: Slot, *, idempotency_key: str | None = None) -> None:
-        """Raise QueueFull where a photo on this slot cannot be answered in time, unless it may join an existing job."""
+        """Raise QueueFull where a photo on this slot cannot be answered in time, and BudgetExhausted where a budget has
+        no room for it, unless it may join an existing job."""
+        if (exhausted := await self._budgets.refusal(slot)) is not None:
+            await self._refuse(exhausted, slot, idempotency_key)
         settings = await self._settings.last_known()
         schedule = await self._current_schedule(settings)
         if schedule is None:
@@ -81,31 +94,51 @@ class JobAdmission:
         is_full = schedule.live(self._now()) >= settings.max_active_jobs
         if not is_full and place is not None:
             return
+        refusal = self._refusal(schedule, slot.route, window=settings.sync_response, is_full=is_full)
+        await self._refuse(refusal, slot, idempotency_key, reason=_reason(is_full=is_full))
+
+    async def _refuse(
+        self,
+        refusal: QueueFull | BudgetExhausted,
+        slot: Slot,
+        idempotency_key: str | None,
+        *,
+        reason: Refusal | None = None,
+    ) -> None:
+        """Raise the refusal of a photo, unless it may join an existing job. `reason`: of a lack of capacity."""
         try:
             may_join = await self._queue.may_join(slot.id, idempotency_key=idempotency_key)
         except QueueUnavailable:  # decided when the job is stored, once the database is back
             return
         if not may_join:
-            raise self._refusal(schedule, slot.route, window=settings.sync_response, is_full=is_full)
+            if reason is not None:
+                self._telemetry.photo_refused(slot.id, reason)
+            raise refusal
 
-    async def enqueue(self, spec: JobSpec, *, max_active: int) -> Job:
+    async def enqueue(self, spec: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
         """Enqueue a job that has a place, with the entries of its route that can make its picture in time.
 
-        Raises QueueFull where it has none; as the queue does, returns an existing job that does its work even then.
+        Raises QueueFull where it has none; as the queue does, returns an existing job that does its work even then, and
+        raises PhotoHeld.
         """
         schedule = await self._current_schedule(await self._settings.last_known())
         if schedule is None:
-            return await self._queue.enqueue(spec, max_active=max_active)
+            try:
+                return await self._queue.enqueue(spec, max_active=max_active, beside=beside)
+            except QueueFull:
+                self._note_refusal(spec.slot_id, is_full=True)
+                raise
         place = self._place(schedule, spec.route, created_at=spec.created_at, expires_at=spec.expires_at)
         booking = None if place is None else self._book(schedule, spec, place)
         if place is not None and place.index > 0:
             spec = msgspec.structs.replace(spec, route=_from_entry(spec.route, place.index))
         try:
-            job = await self._queue.enqueue(spec, max_active=0 if place is None else max_active)
+            job = await self._queue.enqueue(spec, max_active=0 if place is None else max_active, beside=beside)
         except BaseException as error:
             self._cancel(booking)
             if isinstance(error, QueueFull):
                 window = spec.expires_at - spec.created_at
+                self._note_refusal(spec.slot_id, is_full=place is not None)
                 raise self._refusal(schedule, spec.route, window=window, is_full=place is not None) from None
             raise
         if booking is not None:
@@ -170,6 +203,9 @@ class JobAdmission:
             self._bookings.remove(booking)
             self._schedule = None
 
+    def _note_refusal(self, slot_id: str, *, is_full: bool) -> None:
+        self._telemetry.photo_refused(slot_id, _reason(is_full=is_full))
+
     def _refusal(self, schedule: Schedule, route: Route, *, window: timedelta, is_full: bool) -> QueueFull:
         now = self._now()
         if route.failure_answer is not FailureAnswer.ERROR:
@@ -207,3 +243,7 @@ def _from_entry(route: Route, index: int) -> Route:
 
 def _keys(route: Route) -> tuple[EntryKey, ...]:
     return tuple((entry.provider_id, entry.operation_id) for entry in route.entries)
+
+
+def _reason(*, is_full: bool) -> Refusal:
+    return Refusal.MAX_ACTIVE if is_full else Refusal.NO_TIME

@@ -83,6 +83,8 @@ class JobCompletion:
         *,
         provider_id: str,
         operation_id: str,
+        model: str | None = None,
+        seed: int | None = None,
         attempts: Collection[LogEntry] = (),
         discard: bool = True,
     ) -> Job | None:
@@ -92,7 +94,7 @@ class JobCompletion:
         """
 
         async def succeed() -> Job | None:
-            result = await self._result(claim.job, picture, fallback=False)
+            result = await self._result(claim.job, picture, model=model, seed=seed)
             outcome = Outcome(
                 state=JobState.SUCCEEDED,
                 finalized_at=self._clock.now(),
@@ -154,7 +156,8 @@ class JobCompletion:
         try:
             async with self._clock.timeout_at(job.expires_at):
                 data = await retry.run(lambda: self._fallback.picture_for(job))
-                return await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
+                picture, _ = await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
+                return picture
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
             _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
             return None
@@ -163,9 +166,9 @@ class JobCompletion:
             _log.exception("failure answer of job %s failed", job.id)
             return None
 
-    async def _result(self, job: Job, picture: StoredPicture, *, fallback: bool) -> Result:
+    async def _result(self, job: Job, picture: StoredPicture, **facts: Any) -> Result:
         retention = (await self._retry(job, self._settings.current)).result_retention
-        return Result(picture, result_expires_at(self._clock.now(), retention), fallback)
+        return Result(picture, result_expires_at(self._clock.now(), retention), **facts)
 
     async def _end(
         self,

@@ -3,7 +3,8 @@ some.
 
 Events are entries of the processing log, so a subscriber that reconnects gets what it missed. Ids are assigned before
 their rows become visible; the reader therefore remembers up to which id nothing is missing, and reads from there.
-Attempts that were written after the end of their job are not sent: a subscriber has closed that job.
+Attempts that were written after the end of their job, or become visible after it, are not sent: a subscriber has closed
+that job. A subscriber gets each event once.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
 from ...domain.errors import PhotoChangerError
-from ...domain.job import JobEvent, QueueDepth
+from ...domain.job import JobEvent, LogEvent, QueueDepth
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue, JobSignals
 from ...ports.repositories.job_log import JobLog
@@ -74,6 +76,9 @@ class Subscriber:
 
     def __init__(self) -> None:
         self._buffer: deque[EventBatch] = deque()
+        self._missed: set[int] = set()
+        """Ids of events that `begin` sent and that may be published too."""
+
         self._ended: Exception | None = None
         self._woken = asyncio.Event()
 
@@ -87,16 +92,23 @@ class Subscriber:
         raise self._ended
 
     def begin(self, batch: EventBatch) -> None:
-        """Put a batch before those that arrived meanwhile."""
-        self._buffer.appendleft(batch)
+        """Put a batch before those that arrived meanwhile, whose events it may have too."""
+        self._missed = {event.id for event in batch.events if event.id > batch.resume}
+        self._buffer = deque([batch, *map(self._without_missed, self._buffer)])
 
     def publish(self, batch: EventBatch) -> None:
         """Append a batch; a subscriber whose buffer is full is dropped."""
         if len(self._buffer) >= _BUFFER:
             self.end(TooSlow())
         else:
-            self._buffer.append(batch)
+            self._buffer.append(self._without_missed(batch))
         self._woken.set()
+
+    def _without_missed(self, batch: EventBatch) -> EventBatch:
+        twice = self._missed.intersection(event.id for event in batch.events)
+        self._missed -= twice  # none is published again
+        left = tuple(event for event in batch.events if event.id not in twice)
+        return msgspec.structs.replace(batch, events=left) if twice else batch
 
     def end(self, why: Exception) -> None:
         """Send nothing more; `next` raises `why`."""
@@ -177,7 +189,7 @@ class EventStream:
         events = await self._job_log.events(after=after, limit=MAX_MISSED + 1)
         if len(events) > MAX_MISSED or after > await self._job_log.last_event():
             return EventBatch(resume=low, reset=True)
-        return EventBatch(resume=low, events=_sent(events))
+        return EventBatch(resume=low, events=tuple(event for event in events if not event.after_end))
 
     async def _read(self, log: _SeenLog) -> None:
         with self._signals.any_change() as any_change:
@@ -197,15 +209,10 @@ class EventStream:
     def _publish(self, events: Collection[JobEvent], depth: QueueDepth, log: _SeenLog) -> None:
         changed = depth if depth != self._depth else None
         self._depth = depth
-        sent = _sent(events)
-        if sent or changed is not None:
-            batch = EventBatch(resume=log.low, events=sent, depth=changed)
+        if events or changed is not None:
+            batch = EventBatch(resume=log.low, events=tuple(events), depth=changed)
             for subscriber in tuple(self._subscribers):
                 subscriber.publish(batch)
-
-
-def _sent(events: Collection[JobEvent]) -> tuple[JobEvent, ...]:
-    return tuple(event for event in events if not event.after_end)
 
 
 class _SeenLog:
@@ -214,19 +221,30 @@ class _SeenLog:
     def __init__(self, low: int) -> None:
         self.low = low
         self._seen: dict[int, timedelta] = {}
+        self._ends: dict[UUID, int] = {}
+        """Ids of the ends above `low`, by job: an attempt with a lower id may become visible later."""
 
     def unseen(self, events: Collection[JobEvent], now: timedelta) -> list[JobEvent]:
-        """Record the events as seen; returns those that are new."""
+        """Record the events as seen; returns those that are new, without attempts that come after the end of their job.
+
+        The events are sorted by id.
+        """
         new = [event for event in events if event.id not in self._seen]
         self._seen.update((event.id, now) for event in new)
+        sent = [event for event in new if not self._is_after_end(event)]
+        self._ends.update((event.entry.job_id, event.id) for event in new if event.entry.event is LogEvent.FINALIZED)
         # Ids are assigned in order: what is missing below an id that was seen long ago was never written.
         self._go_on(max((id for id, at in self._seen.items() if now - at >= GAP_LIFE), default=self.low))
         if len(self._seen) >= _MAX_ABOVE_A_GAP:
             self._go_on(min(self._seen))
-        return new
+        return sent
+
+    def _is_after_end(self, event: JobEvent) -> bool:
+        return event.after_end or (event.entry.event is LogEvent.ATTEMPT and event.entry.job_id in self._ends)
 
     def _go_on(self, low: int) -> None:
         self.low = low
         while self.low + 1 in self._seen:
             self.low += 1
         self._seen = {id: at for id, at in self._seen.items() if id > self.low}
+        self._ends = {job_id: id for job_id, id in self._ends.items() if id > self.low}

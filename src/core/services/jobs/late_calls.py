@@ -13,7 +13,7 @@ from ...domain.job import Job, JobSpec
 from ...ports.clock import Clock
 from ...ports.job_queue import JobSignals
 from ...ports.repositories.job_repository import JobRepository
-from .admission import JobAdmission
+from .held_photos import HeldPhotos
 
 _POLL = timedelta(seconds=1)
 _FIRST_POLL = timedelta(milliseconds=50)
@@ -23,22 +23,22 @@ _FIRST_POLL = timedelta(milliseconds=50)
 class LateCalls:
     """Enqueues jobs; waits where a late call may make their picture."""
 
-    def __init__(self, admission: JobAdmission, signals: JobSignals, jobs: JobRepository, clock: Clock) -> None:
-        self._admission = admission
+    def __init__(self, photos: HeldPhotos, signals: JobSignals, jobs: JobRepository, clock: Clock) -> None:
+        self.photos = photos
         self._signals = signals
         self._jobs = jobs
         self._clock = clock
 
     async def enqueue(self, spec: JobSpec, *, max_active: int, wait_until: datetime) -> Job:
-        """`JobAdmission.enqueue`, which returns an existing job that may get a late picture only at `wait_until`.
+        """`HeldPhotos.enqueue`, which returns an existing job that may get a late picture only at `wait_until`.
 
         QueueFull, QueueUnavailable.
         """
-        job = await self._admission.enqueue(spec, max_active=max_active)
+        job = await self.photos.enqueue(spec, max_active=max_active)
         while job.id != spec.id and job.may_get_late_picture(now := self._clock.now()) and now < wait_until:
             job = await self._after_late_call(job, wait_until)
             if job.result is None and self._clock.now() < wait_until:
-                job = await self._admission.enqueue(spec, max_active=max_active)
+                job = await self.photos.enqueue(spec, max_active=max_active)
         return job
 
     async def _after_late_call(self, job: Job, wait_until: datetime) -> Job:

@@ -71,7 +71,7 @@ class LateRescue:
             if job.state is JobState.TIMED_OUT and calls:
                 async with self._clock.timeout_at(until):
                     _, made = await race(_first_picture(claim.job, calls), self._keep_key(claim))
-                if made is not None and await self._keep(job, made.picture, until=until):
+                if made is not None and await self._keep(job, made, until=until):
                     kept = made
                     _log.info("job %s got a late picture", job.id)
         except TimeoutError:
@@ -103,10 +103,11 @@ class LateRescue:
         except QueueUnavailable as error:
             _log.warning("late call of job %s ends with its lease: %s", claim.job.id, error.detail)
 
-    async def _keep(self, job: Job, picture: StoredPicture, *, until: datetime) -> bool:
+    async def _keep(self, job: Job, made: RoutePicture, *, until: datetime) -> bool:
         """Whether the picture is the job's result now; an earlier failure answer is removed then."""
         retention = (await self._settings.current()).result_retention
-        result = Result(picture, result_expires_at(self._clock.now(), retention))
+        expires_at = result_expires_at(self._clock.now(), retention)
+        result = Result(made.picture, expires_at, model=made.model, seed=made.seed)
         while True:
             try:
                 rescued = await self._queue.rescue(job.id, result, replaces=job.result)

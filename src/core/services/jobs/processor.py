@@ -86,7 +86,8 @@ class JobProcessor:
                 calls = [*outcome.pending, *_too_late(outcome)]
                 self._rescues.start(self._rescue.rescue(claim, calls), name=f"late picture of job {job.id}")
         if ended is not None and ended.result is not None:
-            self._previews.add(ended, inputs.smallest_photo())
+            preview = outcome.picture.preview if outcome.picture is not None else None
+            self._previews.add(ended, preview, photo_preview=inputs.photo_preview)
 
     async def _complete(self, claim: Claim, outcome: RouteOutcome) -> Job | None:
         """End the job with the outcome of its route; None where it was ended elsewhere."""
@@ -96,6 +97,8 @@ class JobProcessor:
                 made.picture,
                 provider_id=made.provider_id,
                 operation_id=made.operation_id,
+                model=made.model,
+                seed=made.seed,
                 attempts=outcome.attempts,
                 discard=not claim.job.route.late_rescue,
             )

@@ -10,15 +10,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ...domain.job import Job
 from ...domain.media import Photo
 from ...ports.clock import Clock
 from ..support.concurrency import race
 
-_PATIENCE = timedelta(seconds=5)
-"""How long a request waits for what becomes of another one: the time of some statements in the database."""
+_PATIENCE_SHARE = 2
+"""A request waits at most for this part of what is left of its window for what becomes of another one: an outage of the
+database may delay that, and delays this request anyway."""
 
 
 class LiveRequest:
@@ -60,22 +61,26 @@ class LiveRequests:
 
     @asynccontextmanager
     async def request(
-        self, slot_id: str, photo: Photo, is_client_gone: Callable[[], bool]
+        self, slot_id: str, photo: Photo, is_client_gone: Callable[[], bool], *, until: datetime
     ) -> AsyncIterator[LiveRequest]:
         """A request for the length of the block, which begins when earlier ones of the same photo are no obstacle.
 
         One whose client has gone is waited for until that is noted on its job, so that this request joins it. A request
         whose own client has gone, or has only shut down its sending side, gets the job of an earlier one.
+
+        `until`: the end of its window.
         """
         key = slot_id, photo.file.sha256
         earlier, mine = tuple(self._requests[key]), LiveRequest(is_client_gone)
         self._requests[key].append(mine)
+        now = self._clock.now()
+        patience_ends = now + max(until - now, timedelta(0)) / _PATIENCE_SHARE
         try:
             for other in earlier:
                 if other.is_client_gone():
-                    await race(other.departure_noted(), self._clock.sleep(_PATIENCE))
+                    await race(other.departure_noted(), self._until(patience_ends))
                 elif is_client_gone():
-                    await race(other.job_decided(), self._clock.sleep(_PATIENCE))
+                    await race(other.job_decided(), self._until(patience_ends))
                     mine.job = mine.job or other.job
             yield mine
         finally:
@@ -83,3 +88,7 @@ class LiveRequests:
             self._requests[key].remove(mine)
             if not self._requests[key]:
                 del self._requests[key]
+
+    async def _until(self, moment: datetime) -> None:
+        if (left := moment - self._clock.now()) > timedelta(0):
+            await self._clock.sleep(left)

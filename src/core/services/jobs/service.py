@@ -107,6 +107,7 @@ class DefaultJobService:
                 metadata=dict(metadata or {}),
                 idempotency_key=idempotency_key,
                 trace=self._telemetry.trace(),
+                held_by=self._late_calls.photos.process if source is JobSource.INGEST and patience is None else None,
             )
             wait_until = spec.expires_at if patience is None else min(spec.expires_at, now + patience)
         except BaseException:
@@ -186,9 +187,11 @@ class DefaultJobService:
         """The job as it is now, or as it was where the queue does not answer before its deadline."""
         try:
             async with self._clock.timeout_at(job.expires_at):
-                return await self._jobs.get(job.id)
+                job = await self._jobs.get(job.id)
+                await self._late_calls.photos.confirm(job)
         except (QueueUnavailable, TimeoutError):
-            return job
+            pass  # read again, and confirmed again, at the next poll
+        return job
 
     async def _time_out(self, job: Job) -> Job:
         """End the job at its deadline. The client does not wait longer than `_MAX_OVERRUN` for a slow queue."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ...domain.media import ImageLimits, MediaKey, MediaKind, Picture, StoredFile, StoredPicture, one_chunk
+from ...domain.media import ImageLimits, MediaKey, MediaKind, PreviewedPicture, StoredFile, StoredPicture, one_chunk
 from ...domain.result_files import result_name
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
@@ -21,16 +21,19 @@ class ResultPictures:
 
     async def store(
         self, job_id: UUID, data: bytes, *, limits: ImageLimits, retry: StorageRetry | None = None
-    ) -> StoredPicture:
+    ) -> tuple[StoredPicture, bytes | None]:
         """Normalise and store the bytes of a picture. With `retry` they are kept through faults of the store.
+
+        Returns its preview too, which is not stored; None where there is none.
 
         Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """
 
-        async def normalise() -> Picture:
+        async def normalise() -> PreviewedPicture:
             return await self._images.normalise(data, limits=limits)
 
-        picture = await (retry.run(normalise) if retry is not None else normalise())
+        normalised = await (retry.run(normalise) if retry is not None else normalise())
+        picture = normalised.picture
         key = MediaKey(MediaKind.RESULTS, result_name(job_id, picture.mime))
 
         async def put() -> StoredFile:
@@ -41,7 +44,7 @@ class ResultPictures:
         except BaseException:
             await remove_unused(self._store, key)
             raise
-        return StoredPicture(file, picture.mime, picture.width, picture.height)
+        return StoredPicture(file, picture.mime, picture.width, picture.height), normalised.preview
 
     async def discard(self, picture: StoredPicture) -> None:
         """Remove a stored picture that no job was finalized with."""

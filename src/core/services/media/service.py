@@ -132,21 +132,21 @@ class DefaultMediaService:
         file = StoredFile(key, size, f"thumbnail-{result.file.sha256}")
         return PublicFile(file, "image/webp", result.expires_at, f"{job.slot_id}-{job.id}-thumbnail.webp")
 
-    async def make_thumbnail(self, job: Job) -> StoredFile:
+    async def make_thumbnail(self, job: Job, preview: bytes | None = None) -> StoredFile:
         result = public_result(job, self._clock.now())
-        data = b"".join([chunk async for chunk in self._store.open(result.file.key)])
-        preview = await self._images.preview(data)
+        if preview is None:
+            data = b"".join([chunk async for chunk in self._store.open(result.file.key)])
+            preview = await self._images.preview(data)
         key = preview_key(result.file.key)
         stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
         await self._results.store_preview(job.id, preview)
         await self._require_kept(job.id, key)
         return stored
 
-    async def keep_photo(self, job: Job, photo: bytes) -> None:
+    async def keep_photo(self, job: Job, preview: bytes) -> None:
         result = public_result(job, self._clock.now())
-        small = await self._images.preview(photo)
         key = photo_key(result.file.key)
-        await self._store.put(key.kind, key.name, one_chunk(small), max_bytes=len(small))
+        await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
         await self._require_kept(job.id, key)
 
     async def _require_kept(self, job_id: UUID, key: MediaKey) -> None:

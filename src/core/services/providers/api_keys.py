@@ -17,6 +17,7 @@ from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import InvalidSettings, QueueUnavailable
 from ...domain.field_errors import FieldError, FieldErrorCode, below
+from ...domain.routing.provider_check import ProviderFindingCode
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured
 from ...ports.secrets import (
@@ -81,6 +82,16 @@ def is_key(text: str) -> bool:
     return len(text) <= MAX_KEY_CHARS and _KEY.fullmatch(text) is not None
 
 
+def one_line(text: str) -> str:
+    """Return a key as it is stored: one that is a JSON document, as a service account's, on one line."""
+    if not text.lstrip().startswith("{") or len(text) > 2 * MAX_KEY_CHARS:
+        return text
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text)).decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text
+
+
 def read_keys(given: object, *, providers: Collection[str]) -> tuple[dict[str, str | None], list[FieldError]]:
     """Keys by provider from a settings document (None: remove), and an error for each other entry.
 
@@ -95,10 +106,10 @@ def read_keys(given: object, *, providers: Collection[str]) -> tuple[dict[str, s
         if provider_id not in providers:
             params = {"provider": provider_id[:64]}
             errors.append(FieldError(place, FieldErrorCode.PROVIDER_NOT_CONFIGURABLE, params))
-        elif key is not None and not (isinstance(key, str) and is_key(key)):
+        elif key is not None and not (isinstance(key, str) and is_key(one_line(key))):
             errors.append(FieldError(place, BAD_KEY.code, BAD_KEY.params))
         else:
-            keys[provider_id] = key
+            keys[provider_id] = one_line(key) if isinstance(key, str) else None
     return keys, errors
 
 
@@ -129,7 +140,7 @@ class ProviderKeys:
         """
         known = await self._read(provider_id)
         if known.error is not None:
-            raise NotConfigured(known.error)
+            raise NotConfigured(known.error, finding=ProviderFindingCode.KEY_UNREADABLE)
         return self._environment.get(provider_id) if known.stored is None else known.key
 
     async def set(self, provider_id: str, key: str, *, by: Actor) -> None:
@@ -137,6 +148,7 @@ class ProviderKeys:
 
         InvalidSettings where it breaks KEY_RULE; SecretKeyUnavailable, QueueUnavailable.
         """
+        key = one_line(key)
         if not is_key(key):
             raise InvalidSettings([BAD_KEY])
         (change,) = await self.prepare({provider_id: key}, by=by)

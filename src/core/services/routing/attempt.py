@@ -25,10 +25,14 @@ from ...ports.provider import (
     Retryable,
     Unavailable,
 )
+from .call_meter import CallMeter, shown_model
 from .inputs import JobInputs
 from .outcome import RoutePicture
 
 _log = logging.getLogger("photochanger.routing")
+
+_SEEDS = 2**64
+"""Seeds from 0 up to this are kept: what services use, and JSON of every reader can hold as an integer."""
 
 
 class TooSlow(Down):
@@ -47,12 +51,14 @@ class StorageFault(Retryable):
     """The media store did not have what the call needs, or did not take its picture. No fault of the provider."""
 
 
-async def make_picture(provider: Provider, request: ProviderRequest, inputs: JobInputs) -> RoutePicture:
-    """Call the provider and store its picture. Raises ProviderError, StorageUnavailable, and
+async def make_picture(
+    provider: Provider, request: ProviderRequest, inputs: JobInputs, meter: CallMeter
+) -> RoutePicture:
+    """Call the provider, note what that cost, and store its picture. Raises ProviderError, StorageUnavailable, and
     QueueUnavailable where its key cannot be read, whatever goes wrong."""
     try:
-        result = await _process(provider, request)
-        picture = await _store(result, inputs)
+        result = await _process(provider, request, meter)
+        picture, preview = await _store(result, inputs)
     except InvalidSettings as error:
         raise Rejected(error.detail) from error
     except (ProviderError, StorageUnavailable, QueueUnavailable):
@@ -64,18 +70,39 @@ async def make_picture(provider: Provider, request: ProviderRequest, inputs: Job
         name = type(error).__name__
         _log.error("provider %s failed with an unforeseen error: %s\n%s", provider.info.id, name, where)
         raise Crashed(name) from None
-    return RoutePicture(picture, provider.info.id, request.operation_id, cut_json(result.remarks))
+    seed = result.seed
+    return RoutePicture(
+        picture,
+        provider.info.id,
+        request.operation_id,
+        cut_json(result.remarks),
+        preview=preview,
+        model=shown_model(result.model),
+        seed=seed if isinstance(seed, int) and 0 <= seed < _SEEDS else None,
+    )
 
 
-async def _process(provider: Provider, request: ProviderRequest) -> ProviderResult:
+async def _process(provider: Provider, request: ProviderRequest, meter: CallMeter) -> ProviderResult:
     """Call the provider. A TimeoutError that it raises itself means that the network was slow."""
+    meter.sent()
     try:
-        return await provider.process(request)
+        result = await provider.process(request)
+    except QueueUnavailable:  # its key could not be read
+        meter.not_sent()
+        raise
+    except InvalidSettings:
+        meter.failed()
+        raise
+    except ProviderError as error:
+        meter.failed(error)
+        raise
     except TimeoutError as error:
         raise Down("The provider did not answer within its own time limit.") from error
+    meter.answered(result)
+    return result
 
 
-async def _store(result: ProviderResult, inputs: JobInputs) -> StoredPicture:
+async def _store(result: ProviderResult, inputs: JobInputs) -> tuple[StoredPicture, bytes | None]:
     """Normalise and store an answer: providers do label text and broken files `image/png`."""
     try:
         return await inputs.store_picture(result.data)

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
+from ...domain.costs.ledger import LedgerCall
 from ...domain.deadlines import LATE_RESCUE
 from ...domain.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable, UndecodableImage, UnsupportedMediaType
-from ...domain.job import Claim, FailureReason, JobSource, LogEntry, LogEvent
+from ...domain.ids import new_id
+from ...domain.job import Claim, FailureReason
 from ...domain.routing.prompts import filled
-from ...domain.routing.provider_usage import CallOutcome, CallRecord, ProviderHealth
+from ...domain.routing.provider_usage import CallOutcome, ProviderHealth
 from ...domain.routing.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end, retry_at
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.provider import ProviderError, ProviderRequest, Retryable
-from ...ports.telemetry import Span, Telemetry
+from ...ports.telemetry import Telemetry
+from ..costs.call_costs import CallAdmission, CallCosts
 from ..providers.registry import ProviderRegistry
 from ..support.availability import UntilAvailable
 from ..support.concurrency import TaskSet, cancel_and_wait, race
 from ..support.null_telemetry import NULL_TELEMETRY
 from .attempt import StorageFault, TooSlow, make_picture
+from .call_meter import CallMeter
+from .call_notes import CallNotes, not_begun
 from .entry_state import EntryState, Jitter
 from .inputs import JobInputs
-from .outcome import (
-    TOO_LATE,
-    WINDOW_ENDED,
-    CallReport,
-    RouteFailure,
-    RouteOutcome,
-    RoutePicture,
-    picture_of,
-    storage_failure,
-)
+from .outcome import TOO_LATE, WINDOW_ENDED, RouteFailure, RouteOutcome, RoutePicture, picture_of, storage_failure
 from .recorder import AttemptRecorder
 from .shared_limits import SharedLimits
 
@@ -47,7 +42,6 @@ _REFRESH_INTERVAL = timedelta(seconds=5)
 _TIMER_SLACK = timedelta(milliseconds=50)
 """How much too early a timer may fire."""
 
-_MAX_REASON_CHARS = 500
 _MAX_REFERENCE_CHARS = 1000
 
 
@@ -59,6 +53,7 @@ class RouteEngine:
         providers: ProviderRegistry,
         limits: SharedLimits,
         recorder: AttemptRecorder,
+        costs: CallCosts,
         queue: JobQueue,
         clock: Clock,
         *,
@@ -68,6 +63,7 @@ class RouteEngine:
         self.providers = providers
         self.limits = limits
         self.recorder = recorder
+        self.costs = costs
         self.queue = queue
         self.clock = clock
         self.jitter = jitter
@@ -102,8 +98,7 @@ class _Execution:
         self._resume_at = claim.job.provider_job_entry
         self._tasks = TaskSet()
         self._calls: list[asyncio.Task[RoutePicture]] = []
-        self._attempts: list[LogEntry] = []
-        self._reports: list[CallReport] = []
+        self._notes = CallNotes(claim, engine.recorder, engine.clock, engine.telemetry)
 
     async def run(self, job_ended: Awaitable[None]) -> RouteOutcome:
         picture: RoutePicture | None = None
@@ -122,7 +117,7 @@ class _Execution:
             failure = storage_failure(error.detail)
         except BaseException:
             await self._discard_calls()
-            self._engine.recorder.record_in_background(self._claim, self._attempts, self._reports)
+            self._engine.recorder.record_in_background(self._claim, self._notes.attempts, self._notes.reports)
             raise
         pending: tuple[asyncio.Task[RoutePicture], ...] = ()
         if picture is None and self._route.late_rescue:
@@ -132,8 +127,8 @@ class _Execution:
         return RouteOutcome(
             picture=picture,
             failure=failure,
-            attempts=tuple(self._attempts),
-            reports=tuple(self._reports),
+            attempts=tuple(self._notes.attempts),
+            reports=tuple(self._notes.reports),
             pending=pending,
         )
 
@@ -171,6 +166,8 @@ class _Execution:
                 self._failed(state, error)
             finally:
                 state.vacate()
+                if state.meter is not None and not state.meter.started:
+                    state.meter.close()
         return None
 
     async def _next(self) -> EntryState | None:
@@ -188,48 +185,86 @@ class _Execution:
     async def _admit(self, state: EntryState) -> bool:
         """Return whether the entry may be called now; where not, its progress says when to try again."""
         counted = state.needs_admission
+        state.meter = meter = CallMeter(self._ledger_call(state), self._engine.costs)
         if state.remote:
             photo = self._inputs.prepare_photo(state.operation.needs)
+            if state.may_cost and (budget := await self._engine.costs.refused(meter.call)) is not None:
+                return self._held(state, CallAdmission(refused_by=budget))
             if counted:
                 admission = await self._engine.limits.admit(self._claim, state)
                 if not admission.granted:
                     self._last = state
                     if state.blocked(admission, self._clock.monotonic()):
-                        self._note(state, "blocked", str(state.error), wait_ms=_milliseconds(admission.wait))
+                        self._notes.blocked(state, admission.wait)
                     return False
+            if state.may_cost:
+                meter.entered = True
+                entered = await self._engine.costs.enter(meter.call)
+                if not entered.granted:
+                    meter.entered = False
+                    if counted:
+                        await self._engine.limits.report(self._claim, not_begun(state))
+                    return self._held(state, entered)
             await asyncio.wait([photo])  # its error is raised when the request is made
         state.begin_call(counted=counted, at=self._clock.now(), moment=self._clock.monotonic())
         return True
 
+    def _held(self, state: EntryState, admission: CallAdmission) -> bool:
+        """Note a call that the ledger did not take; always False."""
+        self._last = state
+        if state.held(admission, self._clock.monotonic()):
+            self._notes.blocked(state, admission.wait)
+        return False
+
+    def _ledger_call(self, state: EntryState) -> LedgerCall:
+        """The next call to the entry, as the ledger has it before it begins."""
+        now = self._clock.now()
+        return LedgerCall(
+            id=new_id(now),
+            job_id=self._job.id,
+            slot_id=self._job.slot_id,
+            provider_id=state.entry.provider_id,
+            operation_id=state.entry.operation_id,
+            attempt=self._claim.attempt,
+            entry=state.index,
+            call=state.progress.calls + 1,
+            at=now,
+            usd_micros=None if state.expected is None else state.expected.usd_micros,
+        )
+
     async def _call(self, state: EntryState) -> RoutePicture:
         """Call the entry once: note the attempt, and report the call."""
         with self._engine.telemetry.span("provider call", state.facts() | {"call": state.progress.calls}) as span:
-            call = self._tasks.start(self._make_picture(state), name=f"call of job {self._job.id}")
+            meter = state.meter
+            assert meter is not None, "an admitted call has a meter"
+            call = self._tasks.start(self._make_picture(state, meter), name=f"call of job {self._job.id}")
+            call.add_done_callback(lambda _: meter.close())
+            meter.started = True
             self._calls.append(call)
             try:
                 made = await self._patiently(call, state)
             except asyncio.CancelledError:
                 late = self._clock.monotonic() >= self._ends_at - _TIMER_SLACK
                 reason = "the window ended" if late else "another picture was first, or the job has ended"
-                self._note_call(state, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
+                self._notes.call_ended(state, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
                 outcome = CallOutcome.TIMEOUT if late and self._hung(state) else CallOutcome.CANCELLED
-                self._report_later(state, outcome, cut_off=late)
+                self._notes.report_later(state, outcome, cut_off=late)
                 raise
             except ProviderError as error:
-                self._note_call(state, span, CallOutcome(error.verdict), error.reason)
+                self._notes.call_ended(state, span, CallOutcome(error.verdict), error.reason)
                 if state.remote:
-                    await self._engine.limits.report(self._claim, self._report(state, CallOutcome(error.verdict)))
+                    await self._engine.limits.report(self._claim, self._notes.report(state, CallOutcome(error.verdict)))
                     self._engine.limits.forget_health()
                 raise
             except StorageUnavailable as error:
-                self._note_call(state, span, CallOutcome.CANCELLED, error.detail)
-                self._report_later(state, CallOutcome.CANCELLED)
+                self._notes.call_ended(state, span, CallOutcome.CANCELLED, error.detail)
+                self._notes.report_later(state, CallOutcome.CANCELLED)
                 raise StorageFault(error.detail) from error
             except Exception:  # the photo failed, not the provider
-                self._report_later(state, CallOutcome.CANCELLED)
+                self._notes.report_later(state, CallOutcome.CANCELLED)
                 raise
-            self._note_call(state, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
-            self._report_later(state, CallOutcome.PICTURE)
+            self._notes.call_ended(state, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
+            self._notes.report_later(state, CallOutcome.PICTURE)
             return made
 
     async def _patiently(self, call: asyncio.Task[RoutePicture], state: EntryState) -> RoutePicture:
@@ -252,13 +287,13 @@ class _Execution:
     def _hung(self, state: EntryState) -> bool:
         """Whether a call that the end of the window cut off had more time than such calls take."""
         pace = state.progress.pace
-        return self._inputs.fault is None and self._duration(state) >= (pace.p90 if pace else self._window / 2)
+        return self._inputs.fault is None and self._notes.duration(state) >= (pace.p90 if pace else self._window / 2)
 
-    async def _make_picture(self, state: EntryState) -> RoutePicture:
+    async def _make_picture(self, state: EntryState, meter: CallMeter) -> RoutePicture:
         """Make the request and send it, once the database has what they need: an outage is no failure of an entry."""
 
         async def make() -> RoutePicture:
-            return await make_picture(state.provider, await self._request(state), self._inputs)
+            return await make_picture(state.provider, await self._request(state), self._inputs, meter)
 
         return await UntilAvailable(self._clock, self._until(state), outlasts=True)(make)
 
@@ -333,41 +368,6 @@ class _Execution:
             again = retry_at(state.index, self._progress(), self._budget(), self._engine.jitter())
         state.failed(error, retry_at=again)
 
-    def _note_call(
-        self,
-        state: EntryState,
-        span: Span,
-        outcome: CallOutcome,
-        reason: str,
-        remarks: Mapping[str, Any] | None = None,
-    ) -> None:
-        call, provider_id, duration = state.progress.calls, state.entry.provider_id, self._duration(state)
-        self._engine.telemetry.call_ended(provider_id, outcome, took=duration, call=call)
-        _log.info("call %s to %s: %s after %.2f s", call, provider_id, outcome, duration.total_seconds())
-        span.note({"verdict": outcome.value})
-        if outcome is not CallOutcome.PICTURE:
-            span.fail(outcome.value)
-        facts = {"call": call, "started_at": state.started_at.isoformat(), "duration_ms": _milliseconds(duration)}
-        self._note(state, outcome, reason, **dict(remarks or {}) | facts)
-
-    def _note(self, state: EntryState, classification: str, reason: str, **facts: Any) -> None:
-        """Log an attempt: at once, unless the job is a test or the guest waits for the picture."""
-        facts |= state.facts() | {"classification": classification, "reason": reason[:_MAX_REASON_CHARS]}
-        facts["attempt"] = self._claim.attempt
-        entry = LogEntry(self._job.id, self._clock.now(), LogEvent.ATTEMPT, facts)
-        if self._job.source is JobSource.TEST or classification == CallOutcome.PICTURE:
-            self._attempts.append(entry)
-        else:
-            self._engine.recorder.record_in_background(self._claim, [entry])
-
-    def _report_later(self, state: EntryState, outcome: CallOutcome, *, cut_off: bool = False) -> None:
-        if state.remote:
-            self._reports.append(self._report(state, outcome, cut_off=cut_off))
-
-    def _report(self, state: EntryState, outcome: CallOutcome, *, cut_off: bool = False) -> CallReport:
-        record = CallRecord(state.entry.operation_id, outcome, self._duration(state), state.counted, cut_off)
-        return CallReport(state.index, state.entry.provider_id, record)
-
     def _exhausted(self) -> RouteFailure:
         last, code = self._last, ProviderError.code
         if last is None or last.error is None:
@@ -385,15 +385,8 @@ class _Execution:
             operation_id=last.entry.operation_id,
         )
 
-    def _duration(self, state: EntryState) -> timedelta:
-        return self._clock.monotonic() - state.started
-
     def _progress(self) -> list[EntryProgress]:
         return [state.progress for state in self._states]
 
     def _budget(self) -> Budget:
         return Budget(self._clock.monotonic(), self._ends_at, self._window)
-
-
-def _milliseconds(duration: timedelta) -> float:
-    return round(duration.total_seconds() * 1000, 1)

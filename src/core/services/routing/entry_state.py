@@ -7,12 +7,17 @@ from typing import Protocol
 
 import msgspec
 
+from ...domain.costs.call_cost import CallCost
+from ...domain.costs.ledger import may_cost
 from ...domain.routing.durations import usual_duration
 from ...domain.routing.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
 from ...domain.routing.route_policy import EntryProgress
 from ...domain.slots.slot import RouteEntry
 from ...ports.provider import OperationInfo, Provider, ProviderError, QuotaExhausted, Retryable, Unavailable
+from ..costs.call_costs import CallAdmission
+from ..costs.prices import expected_cost
 from ..providers.registry import ProviderRegistry
+from .call_meter import CallMeter
 
 _BLOCKED = {
     LimitKind.BREAKER: "The provider is failing; circuit breaker open.",
@@ -28,11 +33,19 @@ class Jitter(Protocol):
     def __call__(self) -> float: ...
 
 
+class BudgetUsedUp(Unavailable):
+    """A budget has no room for the call."""
+
+    code = "budget_exhausted"
+
+
 class EntryState:
     """An entry with its provider, limits and progress; moments are those of `Clock.monotonic`.
 
     Attributes:
         error: of the last call or refused call.
+        expected: what a call will probably cost.
+        meter: of the next or the last call.
         counted: whether the shared limits admitted the last call; else its report counts it.
         started_at, started: when the last call began, by the wall clock and by the monotonic clock.
     """
@@ -47,11 +60,14 @@ class EntryState:
         self.limit = ProviderLimit()
         self.counted = False
         self.progress = EntryProgress()
+        self.expected: CallCost | None = None
+        self.meter: CallMeter | None = None
         self._healthy = False
         self._found: tuple[Provider, OperationInfo] | None = None
         try:
             self._found = providers.find(entry.provider_id, entry.operation_id)
             self.limit = self._found[0].info.limit
+            self.expected = expected_cost(self._found[0], entry)
         except ProviderError as error:
             self.error = error
             self.progress = EntryProgress(over=True)
@@ -70,6 +86,11 @@ class EntryState:
     def remote(self) -> bool:
         """Whether its calls leave this machine and so are subject to limits."""
         return self._found is not None and not self._found[0].info.on_this_machine
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether its calls are entered in the ledger before they begin."""
+        return self.remote and may_cost(self.expected)
 
     @property
     def needs_admission(self) -> bool:
@@ -113,6 +134,19 @@ class EntryState:
             crowded=block is LimitKind.CONCURRENCY,
             over=block is LimitKind.PER_DAY,
         )
+        return is_new
+
+    def held(self, admission: CallAdmission, now: timedelta) -> bool:
+        """Note a call that the ledger did not take; False where the last one was not taken for the same reason."""
+        budget, wait = admission.refused_by, admission.wait
+        error: Unavailable
+        if budget is not None:
+            error = BudgetUsedUp(f"{budget.name} is used up for today.")
+        else:
+            error = Unavailable("A budget applies, and the database does not answer.")
+        is_new = str(self.error) != error.reason
+        self.error = error
+        self._change(over=budget is not None, ready_at=None if wait is None else now + wait)
         return is_new
 
     def failed(self, error: ProviderError, *, retry_at: timedelta) -> None:

@@ -77,6 +77,7 @@ class JobInputs:
         self._services = services
         self._tasks = TaskSet()
         self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
+        self._photo_preview: bytes | None = None
         self._templates: dict[tuple[PictureNeeds, tuple[str, ...]], Mapping[str, Picture]] = {}
         self._links: dict[tuple[PictureNeeds, tuple[str, ...]], PublicLinks] = {}
         clock, what = services.clock, f"job {job.id}"
@@ -94,17 +95,18 @@ class JobInputs:
     def prepare_photo(self, needs: PictureNeeds) -> asyncio.Task[Picture]:
         """Begin to prepare the photo, unless that has begun."""
         if needs not in self._photos:
-            self._photos[needs] = self._tasks.start(self._prepare_photo(needs), name=f"photo of job {self._job.id}")
+            prepare = self._prepare_photo(needs, with_preview=not self._photos)
+            self._photos[needs] = self._tasks.start(prepare, name=f"photo of job {self._job.id}")
         return self._photos[needs]
 
     async def photo(self, needs: PictureNeeds) -> Picture:
         """Return the photo within a provider's needs."""
         return await result_of(self.prepare_photo(needs))
 
-    def smallest_photo(self) -> Picture | None:
-        """Return the smallest form in which a provider took the photo; None where none did."""
-        done = [task for task in self._photos.values() if task.done() and not task.cancelled() and not task.exception()]
-        return min((task.result() for task in done), key=lambda picture: len(picture.data), default=None)
+    @property
+    def photo_preview(self) -> bytes | None:
+        """The preview of the photo, made with its first preparation."""
+        return self._photo_preview
 
     async def templates(self, operation: OperationInfo) -> Mapping[str, Picture]:
         """Return the slot's templates that the operation takes, by setting key; Rejected where one is missing."""
@@ -129,8 +131,8 @@ class JobInputs:
             )
         return self._links[key]
 
-    async def store_picture(self, data: bytes) -> StoredPicture:
-        """Normalise and store a provider's answer.
+    async def store_picture(self, data: bytes) -> tuple[StoredPicture, bytes | None]:
+        """Normalise and store a provider's answer; also return its preview.
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """
@@ -145,11 +147,16 @@ class JobInputs:
         """Stop what is still being prepared."""
         await self._tasks.cancel()
 
-    async def _prepare_photo(self, needs: PictureNeeds) -> Picture:
+    async def _prepare_photo(self, needs: PictureNeeds, *, with_preview: bool) -> Picture:
         async def prepare() -> Picture:
+            images = self._services.images
             try:
                 async with self._services.store.local(self._job.photo.file.key) as path:
-                    return await self._services.images.prepare(path, needs)
+                    if not with_preview:
+                        return await images.prepare(path, needs)
+                    prepared = await images.prepare_with_preview(path, needs)
+                    self._photo_preview = prepared.preview
+                    return prepared.picture
             except MediaNotFound as error:  # it was there: the store may be, too, in a moment
                 raise StorageUnavailable(f"The photo is missing. {error.detail}") from error
 

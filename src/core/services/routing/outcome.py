@@ -14,12 +14,18 @@ from ...domain.routing.provider_usage import CallRecord
 
 
 class RoutePicture(msgspec.Struct, frozen=True):
-    """A picture that an entry of a route made, already stored."""
+    """A picture that an entry of a route made, already stored, and its preview, which is not."""
 
     picture: StoredPicture
     provider_id: str
     operation_id: str
     remarks: dict[str, Any] = {}
+    preview: bytes | None = None
+    model: str | None = None
+    seed: int | None = None
+
+    def __repr__(self) -> str:
+        return f"RoutePicture({self.picture!r}, {self.provider_id}, {self.operation_id})"
 
 
 class RouteFailure(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from ...domain.errors import QueueUnavailable
 from ...domain.guest_data import without_words
 from ...domain.job import Claim, LogEntry
 from ...ports.repositories.job_log import JobLog
+from ..costs.call_costs import CallCosts
 from ..support.concurrency import BackgroundTasks
 from .outcome import CallReport
 from .shared_limits import SharedLimits
@@ -22,9 +23,10 @@ _log = logging.getLogger("photochanger.routing")
 class AttemptRecorder:
     """Writes records; an outage of the database loses them with a warning."""
 
-    def __init__(self, log: JobLog, limits: SharedLimits) -> None:
+    def __init__(self, log: JobLog, limits: SharedLimits, costs: CallCosts) -> None:
         self._entries = log
         self._limits = limits
+        self._costs = costs
         self._background = BackgroundTasks()
         self._of_job: defaultdict[UUID, set[asyncio.Task[None]]] = defaultdict(set)
 
@@ -51,7 +53,11 @@ class AttemptRecorder:
             task.add_done_callback(lambda task: self._forget(job_id, task))
 
     async def settle(self, job_id: UUID) -> None:
-        """Wait until what is written of this job in the background has been written, so that its end comes after it."""
+        """Wait until what is written of this job in the background has been written, so that its end comes after it.
+
+        That includes what its calls cost.
+        """
+        await self._costs.written(job_id)
         if writing := self._of_job.get(job_id):
             await asyncio.wait(tuple(writing))
 
@@ -63,3 +69,4 @@ class AttemptRecorder:
     async def close(self) -> None:
         """Finish what is written in the background."""
         await self._background.close()
+        await self._costs.close()

@@ -51,6 +51,8 @@ class SettingsService:
         self._clock = clock
         self._defaults = defaults
         self._snapshot = RefreshingValue(self._read, clock, what="the settings")
+        self._unconfirmed: tuple[str, str] | None = None
+        """The hash of a generated ingest password and the password, where the reply to its storing was lost."""
 
     async def current(self) -> AppSettings:
         """The settings, at most a second old; QueueUnavailable."""
@@ -106,13 +108,17 @@ class SettingsService:
     async def ensure_ingest_password(self, initial: str | None) -> str | None:
         """Set the ingest password at the first start: to `initial`, else to a generated one.
 
-        Returns a generated password, once, for the operator; None where one is already set or `initial` was given.
+        Returns a generated password, once, for the operator, also by a call after one whose reply was lost; None where
+        one is already set or `initial` was given.
         """
-        if await self._repository.ingest_password() is not None:
-            return None
+        if (known := await self._repository.ingest_password()) is not None:
+            made, self._unconfirmed = self._unconfirmed, None
+            return made[1] if made is not None and made[0] == known.hash else None
         password = initial or secrets.token_urlsafe(9)
         own = await self._passwords.make(password, at=self._clock.now(), by=FIRST_START.name)
+        self._unconfirmed = None if initial else (own.hash, password)
         stored = await self._repository.add_ingest_password(own)
+        self._unconfirmed = None
         self._snapshot.forget()
         return password if initial is None and stored.hash == own.hash else None
 

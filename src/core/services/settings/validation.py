@@ -9,19 +9,30 @@ from typing import Any
 import msgspec
 
 from ...domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password
+from ...domain.costs.budgets import AtLimit
+from ...domain.costs.currency import CODE_PATTERN, MICROS, is_currency_code, micros_of
+from ...domain.errors import InvalidRequest
 from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...domain.routing.provider_usage import ProviderLimit
-from ...domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, PROVIDER_BOUNDS
+from ...domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MICROS_BOUNDS, PROVIDER_BOUNDS
+from ...domain.stats.time_ranges import time_zone
 from ...domain.validation import read_fields
 
-UNITS: Mapping[str, tuple[str, timedelta | None]] = {
+UNITS: Mapping[str, tuple[str, timedelta | int | None]] = {
     "sync_response_seconds": ("sync_response", timedelta(seconds=1)),
     "result_retention_hours": ("result_retention", timedelta(hours=1)),
     "max_active_jobs": ("max_active_jobs", None),
     "max_upload_bytes": ("max_upload_bytes", None),
     "max_image_pixels": ("max_image_pixels", None),
+    "currency": ("currency_code", None),
+    "usd_rate": ("usd_rate_micros", MICROS),
+    "budget_per_day": ("budget_per_day_micros", MICROS),
+    "budget_at_limit": ("budget_at_limit", None),
+    "time_zone": ("time_zone", None),
 }
-"""The settings by their name on the wire: the field of AppSettings, and the unit if it is a duration."""
+"""The settings by their name on the wire: the field of AppSettings, and the unit of a duration or an amount."""
+
+_MAX_ZONE_CHARS = 64
 
 
 class SettingsChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +55,11 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     max_active_jobs: int | None = None
     max_upload_bytes: int | None = None
     max_image_pixels: int | None = None
+    currency: str | None = None
+    usd_rate: float | None = None
+    budget_per_day: float | None = None
+    budget_at_limit: AtLimit | None = None
+    time_zone: str | None = None
     provider_limits: dict[str, Any] = {}
     ingest_password: str = ""
 
@@ -59,7 +75,7 @@ def read_change(
     given, errors = read_fields(_Document, document)
     fields: dict[str, Any] = {}
     for name in [name for name in UNITS if name in given]:
-        value, found = _bounded(name, given[name])
+        value, found = _checked(name, given[name])
         fields[UNITS[name][0]] = value
         errors += found
     limits: dict[str, ProviderLimit | None] = {}
@@ -92,19 +108,41 @@ def _number(value: float) -> float | int:
     return int(value) if float(value).is_integer() else value
 
 
-def _bounded(name: str, value: float | int | None) -> tuple[Any, list[FieldError]]:
+def _checked(name: str, value: float | str | None) -> tuple[Any, list[FieldError]]:
     """The value as StoredSettings stores it."""
-    if value is None:
-        return None, []
+    match value:
+        case None | AtLimit():
+            return value, []
+        case str():
+            return value, _text_errors(name, value)
+    return _bounded(name, value)
+
+
+def _text_errors(name: str, text: str) -> list[FieldError]:
+    if name == "currency":
+        return [] if is_currency_code(text) else [FieldError(name, FieldErrorCode.PATTERN, {"pattern": CODE_PATTERN})]
+    try:
+        time_zone(text[: _MAX_ZONE_CHARS + 1])
+    except InvalidRequest:
+        return [FieldError(name, FieldErrorCode.TIME_ZONE_UNKNOWN)]
+    return []
+
+
+def _bounded(name: str, value: float) -> tuple[Any, list[FieldError]]:
     field, unit = UNITS[name]
     low: float
     high: float
-    if unit is None:
-        low, high = COUNT_BOUNDS[field]
-    else:
-        low, high = (bound / unit for bound in DURATION_BOUNDS[field])
+    match unit:
+        case None:
+            low, high = COUNT_BOUNDS[field]
+        case timedelta():
+            low, high = (bound / unit for bound in DURATION_BOUNDS[field])
+        case _:
+            low, high = (bound / unit for bound in MICROS_BOUNDS[field])
     if not low <= value <= high:  # written so that NaN is refused too
         return None, [FieldError(name, FieldErrorCode.OUT_OF_RANGE, {"min": _number(low), "max": _number(high)})]
+    if unit == MICROS:
+        return micros_of(value), []
     return value if unit is None else value * unit, []
 
 

@@ -53,6 +53,11 @@ class LastRequestLog:
         request = await self._requests.last(slot_id)
         return None if request is None or request.received_at < await self._kept_from() else request
 
+    async def all(self) -> list[IngestRequest]:
+        """The last request of every slot that had one within the retention, by slot. QueueUnavailable."""
+        kept_from = await self._kept_from()
+        return [request for request in await self._requests.all() if request.received_at >= kept_from]
+
     async def prune(self) -> int:
         """Delete requests past their retention; returns how many. QueueUnavailable."""
         return await self._requests.prune(received_before=await self._kept_from())

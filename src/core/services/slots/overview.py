@@ -9,7 +9,7 @@ from datetime import datetime, time
 import msgspec
 
 from ...domain.job import Job
-from ...domain.routing.provider_usage import Breaker, ProviderHealth
+from ...domain.routing.provider_usage import Breaker, ProviderHealth, ProviderState
 from ...domain.slots.slot import RouteEntry, Slot
 from ...domain.slots.slot_health import (
     LATELY,
@@ -20,7 +20,7 @@ from ...domain.slots.slot_health import (
     SlotState,
     condition_of,
 )
-from ...domain.stats.summary import StatsSummary, figures_of
+from ...domain.stats.summary import StatsSummary
 from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured, Rejected
@@ -28,10 +28,9 @@ from ...ports.provider_limits import ProviderLimits
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.repositories.result_index import ResultIndex
 from ...ports.repositories.slot_repository import SlotRepository
-from ...ports.stats_service import StatsService
 from ..providers.api_keys import ProviderKeys
 from ..providers.registry import ProviderRegistry
-from ..stats.service import MAX_RANGE_OF_SLOT
+from ..stats.service import MAX_RANGE_OF_SLOT, StatsQueries
 
 
 class SlotSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +49,7 @@ class Overview:
         self,
         slots: SlotRepository,
         jobs: JobRepository,
-        stats: StatsService,
+        stats: StatsQueries,
         *,
         results: ResultIndex,
         limits: ProviderLimits,
@@ -77,9 +76,8 @@ class Overview:
             self._results.newest(now=now),
             self._jobs.last_jobs(since=now - LATELY),
         )
-        marks = {slot.id: slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None}
         counted, keyless = await asyncio.gather(
-            self._stats.cells_by_slot(today.bounds[0], today.bounds[-1], marks=marks),
+            self._stats.since_marks(today.bounds[0], today.bounds[-1], slots),
             self._keyless({entry.provider_id for slot in slots for entry in slot.route.entries}),
         )
         return [
@@ -87,7 +85,7 @@ class Overview:
                 slot=slot,
                 condition=self._condition(slot, keyless, standings, last.get(slot.id, RecentOutcomes())),
                 last_result=newest.get(slot.id),
-                today=figures_of(counted.get(slot.id, ())),
+                today=counted[slot.id],
             )
             for slot in slots
         ]
@@ -114,8 +112,11 @@ class Overview:
             params = {"provider": entry.provider_id, "operation": entry.operation_id}
             return SlotIssue(SlotIssueCode.OPERATION_UNKNOWN if known else SlotIssueCode.PROVIDER_UNKNOWN, params)
         standing = standings.get(entry.provider_id)
-        if standing is not None and standing.breaker is Breaker.OPEN:
+        if standing is not None and standing.breaker is not Breaker.CLOSED:  # half-open: nothing has succeeded yet
             return SlotIssue(SlotIssueCode.CIRCUIT_OPEN, {"provider": entry.provider_id})
+        if standing is not None and standing.state is ProviderState.FAILING:
+            counts = {"count": standing.last_pictures, "total": standing.last_calls}
+            return SlotIssue(SlotIssueCode.PROVIDER_FAILING, {"provider": entry.provider_id, **counts})
         return keyless.get(entry.provider_id)
 
     async def _keyless(self, used: set[str]) -> dict[str, SlotIssue]:

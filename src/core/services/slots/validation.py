@@ -10,6 +10,8 @@ from uuid import UUID
 import msgspec
 
 from ...domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password
+from ...domain.costs.budgets import MAX_BUDGET_MICROS, SlotBudget
+from ...domain.costs.currency import MICROS, micros_of
 from ...domain.errors import InvalidSettings
 from ...domain.field_errors import FieldError, FieldErrorCode, below
 from ...domain.routing.prompts import unknown_fields
@@ -38,7 +40,7 @@ EARLIEST_GALLERY = datetime(2000, 1, 1, tzinfo=UTC)
 """Past dates stay stored; a date in year 1 can be stored in some time zones and read back in none."""
 
 READ_ONLY = frozenset(
-    {"id", "etag", "ingest_url", "ingest_password_set", "recent_results", "updated_at", "stats_reset_at"}
+    {"id", "etag", "ingest_url", "gallery_url", "ingest_password_set", "recent_results", "updated_at", "stats_reset_at"}
 )
 """Read-only fields of a slot on the wire; a client may send them back, without effect."""
 
@@ -66,6 +68,7 @@ class SlotDocument(msgspec.Struct, frozen=True, kw_only=True):
     prompt_fields: list[str] = []
     max_upload_bytes: Annotated[int, msgspec.Meta(ge=_LOW_BYTES, le=_HIGH_BYTES)] | None = None
     gallery_open_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    budget: dict[str, Any] | None = None
     ingest_password: str | msgspec.UnsetType | None = msgspec.UNSET
     """None removes it, UNSET keeps it."""
 
@@ -83,13 +86,17 @@ class _Branded(msgspec.Struct, frozen=True):
     settings: dict[str, Any] = {}
 
 
+class _Budget(msgspec.Struct, frozen=True):
+    per_day: Annotated[float, msgspec.Meta(ge=0, le=MAX_BUDGET_MICROS / MICROS)]
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The readable part of a slot's document.
 
     Attributes:
         document: the fields; those named in `unread` could not be read and hold placeholders.
         entries, bindings: the parts of `route` and `templates`, None for each that could not be read.
-        branded: the same for `branded`.
+        branded, budget: the same for `branded` and `budget`.
     """
 
     document: SlotDocument
@@ -97,6 +104,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[RouteEntry | None, ...]
     bindings: tuple[_Binding | None, ...]
     branded: Branded | None
+    budget: _Budget | None
 
     def template_ids(self) -> set[UUID]:
         """The templates that the draft names."""
@@ -127,6 +135,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             route=route,
             max_upload_bytes=given.max_upload_bytes,
             gallery_open_until=given.gallery_open_until,
+            budget=None if self.budget is None else SlotBudget(micros_of(self.budget.per_day)),
         )
 
 
@@ -137,14 +146,16 @@ def read_document(document: Mapping[str, Any]) -> tuple[Draft, list[FieldError]]
     entries, entry_errors = _read_each(RouteEntry, whole.route[: MAX_ENTRIES + 1], at="route")
     bindings, binding_errors = _read_each(_Binding, whole.templates[: MAX_TEMPLATES + 1], at="templates")
     branded, branded_errors = _read(_Branded, whole.branded, at="branded")
+    budget, budget_errors = (None, []) if whole.budget is None else _read(_Budget, whole.budget, at="budget")
     draft = Draft(
         document=whole,
         unread=frozenset({*_NOTHING, *document} - given.keys()),
         entries=entries,
         bindings=bindings,
         branded=None if branded is None else Branded(branded.operation_id, branded.settings),
+        budget=budget,
     )
-    return draft, [*errors, *entry_errors, *binding_errors, *branded_errors]
+    return draft, [*errors, *entry_errors, *binding_errors, *branded_errors, *budget_errors]
 
 
 def broken_rules(

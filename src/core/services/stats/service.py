@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
-from ...domain.stats.summary import SETTLED_AFTER, StatsCell, StatsSummary, by_provider, figures_of
+from ...domain.costs.ledger import CostCell
+from ...domain.slots.slot import Slot
+from ...domain.stats.costs import by_provider_with_costs, by_slot_with_costs, figures_with_costs, grouped
+from ...domain.stats.summary import SETTLED_AFTER, StatsCell, StatsSummary, figures_of
 from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
+from ...ports.cost_ledger import CostLedger
 from ...ports.repositories.slot_repository import SlotRepository
 from ...ports.stats_service import StatsService
 
@@ -75,10 +79,11 @@ class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatsQueries:
-    """Reports from the stored counts, and their recomputation."""
+    """Reports from the stored counts and the ledger, and the recomputation of counts."""
 
-    def __init__(self, stats: StatsService, slots: SlotRepository, clock: Clock) -> None:
+    def __init__(self, stats: StatsService, ledger: CostLedger, slots: SlotRepository, clock: Clock) -> None:
         self._stats = stats
+        self._ledger = ledger
         self._slots = slots
         self._clock = clock
 
@@ -86,8 +91,11 @@ class StatsQueries:
         """Report on one slot since its reset mark, at most 31 days. SlotNotFound, InvalidRequest, QueueUnavailable."""
         range = self._range(asked, longest=MAX_RANGE_OF_SLOT)
         mark = (await self._slots.get(slot_id)).stats_reset_at
-        cells = await self._stats.cells(range.bounds, slot_id=slot_id, since=mark)
-        return _report(range, cells, mark)
+        cells, costs = await asyncio.gather(
+            self._stats.cells(range.bounds, slot_id=slot_id, since=mark),
+            self._ledger.cells(range.bounds, slot_id=slot_id, since=mark),
+        )
+        return _report(range, cells, costs, mark)
 
     async def of_all(
         self, asked: StatsRequest, *, slot_id: str | None = None, provider_id: str | None = None
@@ -99,16 +107,32 @@ class StatsQueries:
         range = self._range(asked, longest=MAX_RANGE_OF_ALL)
         slots = await self._slots.all() if slot_id is None else [await self._slots.get(slot_id)]
         mark = max((slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None), default=None)
-        asking = self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id)
+        cells, costs = await asyncio.gather(
+            self._stats.cells(range.bounds, slot_id=slot_id, provider_id=provider_id),
+            self._ledger.cells(range.bounds, slot_id=slot_id, provider_id=provider_id),
+        )
         if slot_id is None:
             start, end = range.bounds[0], range.bounds[-1]
-            cells, by_slot = await asyncio.gather(
-                asking, self._stats.cells_by_slot(start, end, provider_id=provider_id)
-            )
+            by_slot = await self._stats.cells_by_slot(start, end, provider_id=provider_id)
         else:
-            cells = await asking
             by_slot = {slot_id: cells} if cells else {}
-        return _report(range, cells, mark, slots={id: figures_of(found) for id, found in by_slot.items()})
+        figures = {id: figures_of(found) for id, found in by_slot.items()}
+        return _report(range, cells, costs, mark, slots=by_slot_with_costs(figures, costs))
+
+    async def since_marks(self, start: datetime, end: datetime, slots: Collection[Slot]) -> dict[str, StatsSummary]:
+        """Return the figures of each slot in a range of whole quarter hours, each since its reset mark.
+
+        QueueUnavailable.
+        """
+        marks = {slot.id: slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None}
+        counted, costs = await asyncio.gather(
+            self._stats.cells_by_slot(start, end, marks=marks), self._ledger.cells((start, end))
+        )
+        by_slot = grouped(costs, lambda cell: cell.slot_id)
+        for slot_id, mark in marks.items():
+            if slot_id in by_slot and mark > start:
+                by_slot[slot_id] = await self._ledger.cells((start, end), slot_id=slot_id, since=mark)
+        return {slot.id: figures_with_costs(counted.get(slot.id, ()), by_slot.get(slot.id, ())) for slot in slots}
 
     async def rebuild(self) -> int:
         """Recompute statistics from all retained jobs; returns how many. QueueUnavailable."""
@@ -138,19 +162,28 @@ def ordered(periods: list[PeriodFigures], *, by: SortBy, order: SortOrder) -> li
 
 
 def _report(
-    range: TimeRange, cells: list[StatsCell], mark: datetime | None, *, slots: Mapping[str, StatsSummary] = {}
+    range: TimeRange,
+    cells: list[StatsCell],
+    costs: list[CostCell],
+    mark: datetime | None,
+    *,
+    slots: Mapping[str, StatsSummary] = {},
 ) -> StatsReport:
     sorted_out: dict[int, list[StatsCell]] = {}
     for cell in cells:
         sorted_out.setdefault(cell.period, []).append(cell)
+    costs_sorted_out: dict[int, list[CostCell]] = {}
+    for cost in costs:
+        costs_sorted_out.setdefault(cost.period, []).append(cost)
     periods = []
     for number, (start, end) in enumerate(range.periods):
-        found = sorted_out.get(number, [])
-        periods.append(PeriodFigures(start=start, end=end, figures=figures_of(found), providers=by_provider(found)))
+        found, paid = sorted_out.get(number, []), costs_sorted_out.get(number, [])
+        figures, providers = figures_with_costs(found, paid), by_provider_with_costs(found, paid)
+        periods.append(PeriodFigures(start=start, end=end, figures=figures, providers=providers))
     return StatsReport(
         range=range,
-        summary=figures_of(cells),
-        providers=by_provider(cells),
+        summary=figures_with_costs(cells, costs),
+        providers=by_provider_with_costs(cells, costs),
         slots={**slots},
         last_reset_at=mark,
         periods=periods,

@@ -45,6 +45,11 @@ class ClockOffset(msgspec.Struct, frozen=True):
         """The smallest difference that this measurement can mean, without its sign."""
         return max(abs(self.ahead) - self.error, timedelta(0))
 
+    @property
+    def ahead_seconds(self) -> float:
+        """`least` in seconds to a millisecond, negative where the clock is behind."""
+        return round(self.least.total_seconds() * (1 if self.ahead >= timedelta(0) else -1), 3)
+
 
 class DatabaseClock:
     """The Clock port: the machine's monotonic clock, set by the database's time.

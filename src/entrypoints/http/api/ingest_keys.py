@@ -13,8 +13,8 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
+from ....core.domain.booths.errors import IngestKeyNotFound
 from ....core.domain.booths.ingest_key import IngestKey, KeyUse
-from ....core.domain.errors import IngestKeyNotFound
 from ....core.domain.validation import parse_fields
 from ....core.services.auth.ingest_keys import IngestKeys
 from ...config import Settings

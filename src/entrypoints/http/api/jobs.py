@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,17 +15,19 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
+from ....core.domain.costs.ledger import NO_COST, CostSum
 from ....core.domain.deadlines import remaining
 from ....core.domain.errors import JobNotFound, invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import FailureReason, Job, JobSource, JobState, LogEntry
-from ....core.domain.pagination import JobFilter, JobOrder
+from ....core.domain.pagination import JobFilter, JobOrder, JobResult
 from ....core.ports.clock import Clock
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
 from ....core.ports.repositories.job_repository import JobRepository
+from ....core.services.costs.job_costs import CostsOfJob, JobCosts
 from ....core.services.jobs.erasure import GuestErasure
 from ...config import Settings
 from ..auth.access import PublicAccess, actor_of
@@ -34,6 +37,7 @@ from ..protocol.job_response import JobBody, job_body
 from ..protocol.links import UrlBuilder
 from ..protocol.path_ids import UNKNOWN_ID
 from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query, several
+from .costs import CallBody, call_body, currency_body
 
 NO_JOB = JobNotFound("Job not found.")
 
@@ -42,12 +46,14 @@ class JobSummary(JobBody, kw_only=True):
     """A job in a list, with its durations and what is left of its sync window.
 
     `wait_ms`: until a worker acquired it; `processing_ms`: since then; both until now while it is active.
+    `cost`: of its calls.
     """
 
     wait_ms: int
     processing_ms: int | None
     total_ms: int
     remaining_ms: int
+    cost: CostSum
 
 
 class PhotoBody(msgspec.Struct, kw_only=True):
@@ -79,6 +85,10 @@ class JobDetail(JobSummary, kw_only=True):
     result_purged_at: datetime | None
     erased_at: datetime | None
     forgotten_at: datetime | None
+    model: str | None
+    seed: str | None
+    currency: dict[str, Any]
+    calls: list[CallBody]
     logs: list[LogBody]
 
 
@@ -89,6 +99,7 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     slot_id: str | None = None
     failure_reason: FailureReason | None = None
     source: JobSource | None = None
+    result: JobResult | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
     sort: JobOrder = JobOrder.NEWEST
@@ -96,12 +107,12 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-def job_summary(job: Job, links: UrlBuilder, *, now: datetime) -> JobSummary:
+def job_summary(job: Job, links: UrlBuilder, *, now: datetime, costs: Mapping[UUID, CostSum]) -> JobSummary:
     """A job for a list."""
-    return JobSummary(**_summary(job, links, now))
+    return JobSummary(**_summary(job, links, now), cost=costs.get(job.id, NO_COST))
 
 
-def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntry]) -> JobDetail:
+def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntry], costs: CostsOfJob) -> JobDetail:
     """A job with all its details."""
     facts = job.photo.facts
     file = job.photo.file
@@ -110,6 +121,7 @@ def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntr
     )
     return JobDetail(
         **_summary(job, links, now),
+        cost=costs.sum,
         photo=photo if job.knows_guest else None,
         metadata=job.metadata,
         route=msgspec.to_builtins(job.route.entries),
@@ -118,6 +130,10 @@ def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntr
         result_purged_at=job.result_purged_at,
         erased_at=job.erased_at,
         forgotten_at=job.forgotten_at,
+        model=None if job.result is None else job.result.model,
+        seed=None if job.result is None or job.result.seed is None else str(job.result.seed),
+        currency=currency_body(costs.currency),
+        calls=[call_body(call) for call in costs.calls],
         logs=[log_body(entry) for entry in logs],
     )
 
@@ -132,6 +148,7 @@ def log_body(entry: LogEntry) -> LogBody:
 async def list_jobs(
     request: Request[Any, Any, Any],
     jobs: FromDishka[JobRepository],
+    job_costs: FromDishka[JobCosts],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
@@ -140,7 +157,8 @@ async def list_jobs(
     page = await jobs.find(_filter(query), order=query.sort, limit=query.limit, after=position_of(query.cursor))
     links = UrlBuilder(request.scope, config.public_base_url)
     now = clock.now()
-    items = [job_summary(job, links, now=now) for job in page.items]
+    costs = await job_costs.of_jobs(page.items)
+    items = [job_summary(job, links, now=now, costs=costs) for job in page.items]
     return personal_response(request, {"items": items, "next_cursor": cursor_of(page.next)})
 
 
@@ -151,6 +169,7 @@ async def get_job(
     job_id: FromPath[UUID],
     jobs: FromDishka[JobService],
     job_log: FromDishka[JobLog],
+    job_costs: FromDishka[JobCosts],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
@@ -162,8 +181,8 @@ async def get_job(
         if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), job.access_token.encode()):
             raise JobNotFound(NO_JOB.detail)
         return personal_response(request, job_body(job, links))
-    logs = await job_log.entries(job.id)
-    return personal_response(request, job_detail(job, links, now=clock.now(), logs=logs))
+    logs, costs = await job_log.entries(job.id), await job_costs.of_job(job)
+    return personal_response(request, job_detail(job, links, now=clock.now(), logs=logs, costs=costs))
 
 
 @get("/api/jobs/{job_id:str}/logs", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})
@@ -185,13 +204,15 @@ async def cancel_job(
     request: Request[Any, Any, Any],
     job_id: FromPath[UUID],
     jobs: FromDishka[JobService],
+    job_costs: FromDishka[JobCosts],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
     """Cancel an active job and stop its provider call."""
     job = await jobs.cancel(job_id, by=actor_of(request))
     links = UrlBuilder(request.scope, config.public_base_url)
-    return json_response(job_summary(job, links, now=clock.now()), status=202)
+    costs = await job_costs.of_jobs([job])
+    return json_response(job_summary(job, links, now=clock.now(), costs=costs), status=202)
 
 
 @delete("/api/jobs/{job_id:str}", status_code=200, opt={"access": Permission.JOBS_WRITE, UNKNOWN_ID: NO_JOB})
@@ -230,6 +251,7 @@ def _filter(query: JobQuery) -> JobFilter:
         slot_id=query.slot_id,
         failure_reason=query.failure_reason,
         source=query.source,
+        result=query.result,
         created_from=query.created_from,
         created_to=query.created_to,
     )

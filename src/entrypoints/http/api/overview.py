@@ -11,11 +11,14 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.slots.slot_health import SlotIssueCode, SlotState
+from ....core.services.costs.budgets import Budgets
+from ....core.services.settings.service import SettingsService
 from ....core.services.slots.overview import Overview, SlotSummary
 from ...config import Settings
 from ..protocol.etag import tagged_response
 from ..protocol.links import UrlBuilder
 from ..protocol.query import read_query
+from .costs import today_body
 from .slots import RecentResult, recent_result
 from .stats import ZoneName, counts
 
@@ -52,13 +55,18 @@ class SlotCard(msgspec.Struct, frozen=True, kw_only=True):
 @get("/api/overview", opt={"access": Permission.SLOTS_READ})
 @inject
 async def overview(
-    request: Request[Any, Any, Any], slots: FromDishka[Overview], config: FromDishka[Settings]
+    request: Request[Any, Any, Any],
+    slots: FromDishka[Overview],
+    budgets: FromDishka[Budgets],
+    settings: FromDishka[SettingsService],
+    config: FromDishka[Settings],
 ) -> ASGIApp:
-    """All slots by ID."""
+    """All slots by ID, and what they cost today."""
     query = read_query(request, OverviewQuery)
     links = UrlBuilder(request.scope, config.public_base_url)
     summaries = await slots.get(zone=query.tz)
-    return tagged_response(request, {"items": [_card(summary, links) for summary in summaries]})
+    costs = today_body(await budgets.today(), (await settings.current()).currency)
+    return tagged_response(request, {"items": [_card(summary, links) for summary in summaries], "costs": costs})
 
 
 def _card(summary: SlotSummary, links: UrlBuilder) -> SlotCard:

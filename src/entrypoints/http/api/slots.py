@@ -58,6 +58,7 @@ def slot_body(slot: Slot, links: UrlBuilder) -> dict[str, Any]:
         "updated_at": slot.updated_at,
         "stats_reset_at": slot.stats_reset_at,
         "ingest_url": links.ingest(slot.id),
+        "gallery_url": links.gallery(slot.id),
     }
 
 

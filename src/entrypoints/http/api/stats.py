@@ -13,8 +13,10 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
+from ....core.domain.costs.currency import Currency
 from ....core.domain.stats.summary import StatsSummary
 from ....core.domain.stats.time_ranges import Period
+from ....core.services.settings.service import SettingsService
 from ....core.services.stats.service import (
     PeriodFigures,
     SortBy,
@@ -26,6 +28,7 @@ from ....core.services.stats.service import (
 )
 from ..protocol.etag import personal_response
 from ..protocol.query import read_query
+from .costs import currency_body
 
 _MAX_PAGE_SIZE = 200
 
@@ -61,18 +64,23 @@ class GlobalStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start
 @get("/api/stats/{slot_id:str}", opt={"access": Permission.STATS_READ})
 @inject
 async def slot_stats(
-    request: Request[Any, Any, Any], slot_id: FromPath[str], stats: FromDishka[StatsQueries]
+    request: Request[Any, Any, Any],
+    slot_id: FromPath[str],
+    stats: FromDishka[StatsQueries],
+    settings: FromDishka[SettingsService],
 ) -> ASGIApp:
     """The statistics of a slot since their reset."""
     query = read_query(request, SlotStatsQuery)
     report = await stats.of_slot(slot_id, _stats_request(query))
     body = {"slot_id": slot_id, "metrics": [_period(one) for one in report.periods]}
-    return personal_response(request, _head(report) | body)
+    return personal_response(request, _head(report, (await settings.current()).currency) | body)
 
 
 @get("/api/stats/global", opt={"access": Permission.STATS_READ})
 @inject
-async def global_stats(request: Request[Any, Any, Any], stats: FromDishka[StatsQueries]) -> ASGIApp:
+async def global_stats(
+    request: Request[Any, Any, Any], stats: FromDishka[StatsQueries], settings: FromDishka[SettingsService]
+) -> ASGIApp:
     """The statistics of all slots, sorted and paged."""
     query = read_query(request, GlobalStatsQuery)
     report = await stats.of_all(_stats_request(query), slot_id=query.slot_id, provider_id=query.provider_id)
@@ -80,7 +88,7 @@ async def global_stats(request: Request[Any, Any, Any], stats: FromDishka[StatsQ
     first = (query.page - 1) * query.page_size
     return personal_response(
         request,
-        _head(report)
+        _head(report, (await settings.current()).currency)
         | {
             "slots": [{"slot_id": id, **msgspec.structs.asdict(figures)} for id, figures in report.slots.items()],
             "metrics": [_period(one) for one in periods[first : first + query.page_size]],
@@ -95,7 +103,7 @@ def _stats_request(query: SlotStatsQuery | GlobalStatsQuery) -> StatsRequest:
     return StatsRequest(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
 
 
-def _head(report: StatsReport) -> dict[str, Any]:
+def _head(report: StatsReport, currency: Currency) -> dict[str, Any]:
     return {
         "range": {
             "from": report.range.start,
@@ -103,6 +111,7 @@ def _head(report: StatsReport) -> dict[str, Any]:
             "group_by": report.range.period,
             "tz": report.range.zone.key,
         },
+        "currency": currency_body(currency),
         "summary": counts(report.summary) | {"last_reset_at": report.last_reset_at},
         "latency_ms": report.summary.latency_ms,
         "providers": _providers(report.providers),

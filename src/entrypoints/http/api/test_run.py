@@ -22,6 +22,7 @@ from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.job_log import JobLog
+from ....core.services.costs.job_costs import JobCosts
 from ....core.services.media.disk_space import DiskSpace
 from ....core.services.media.removal import remove_unused
 from ....core.services.settings.service import SettingsService
@@ -76,6 +77,7 @@ async def test_run(
     jobs: FromDishka[JobService],
     queue: FromDishka[JobQueue],
     job_log: FromDishka[JobLog],
+    job_costs: FromDishka[JobCosts],
     store: FromDishka[MediaStore],
     space: FromDishka[DiskSpace],
     settings: FromDishka[SettingsService],
@@ -99,6 +101,6 @@ async def test_run(
         raise
     job = await jobs.create(slot, photo, source=JobSource.TEST)
     job = await wait_for(request, job, jobs=jobs, queue=queue, clock=clock, shutdown=shutdown)
-    logs = await job_log.entries(job.id)
     links = UrlBuilder(request.scope, config.public_base_url)
-    return json_response(job_detail(job, links, now=clock.now(), logs=logs))
+    logs, costs = await job_log.entries(job.id), await job_costs.of_job(job)
+    return json_response(job_detail(job, links, now=clock.now(), logs=logs, costs=costs))

@@ -101,7 +101,7 @@ async def ingest(
             async with _within_window(clock, available.until):
                 photo = await read_form(request, form, room=upload, max_file_bytes=max_bytes, receive=body.receive)
         links = UrlBuilder(request.scope, config.public_base_url)
-        async with live_requests.request(slot.id, photo, _is_gone(request)) as live:
+        async with live_requests.request(slot.id, photo, _is_gone(request), until=available.until) as live:
             if (job := live.job) is None:
                 job = await jobs.create(
                     slot,

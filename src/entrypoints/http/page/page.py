@@ -8,27 +8,46 @@ from __future__ import annotations
 
 import hashlib
 import html
+import posixpath
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, get
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
-from litestar.response.base import ASGIResponse
+from litestar.response.base import ASGIResponse, Response
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import MediaNotFound, SlotNotFound
 from ....core.ports.clock import Clock
 from ....core.services.slots.service import SlotService
 from ..auth.access import PublicAccess
-from ..protocol.static_files import StaticFile, read_static, static_response
+from ..protocol.problems import handle_http_error
+from ..protocol.static_files import StaticFile, read_static, static_file, static_response
 
 _FOLDER = Path(__file__).with_name("static")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_SHEETS = {
+    "style/page.css": (
+        *("base", "parts", "shell", "slots", "slot", "route", "pictures", "connect", "jobs", "job", "statistics"),
+        *("settings", "system"),
+    ),
+    "style/guests.css": ("base", "parts", "gallery"),
+}
+"""Style sheets that a document loads as one file: each file costs a request before the first view."""
+
+_FIRST = {"index.html": ("main.js", "pages/slots.js"), "gallery.html": ("gallery.js",), "not_found.html": ()}
+"""The scripts that a document needs for its first view; what they import is fetched with them, not after them."""
+
+_IMPORT = re.compile(r'^(?:import|export|\}) ?[^\n("]*"(\.[^"\n]+)";', re.MULTILINE)
+"""The target of an import at the top of a module, of one line or at its end; not of `import()`."""
+
 _FILE_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NOT_SERVED = {".html", ".md", ".txt"}
 
@@ -61,6 +80,23 @@ async def page_file(request: Request[Any, Any, Any], version: FromPath[str], pat
     return static_response(request, file, _FILE_HEADERS)
 
 
+def page_not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
+    """An address that no route has: a page for browsers, a problem for all others."""
+    asks_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+    return _Document("not_found.html", 404) if asks_for_page else handle_http_error(request, error)
+
+
+class _Document(Response[str]):
+    """A document for Litestar's exception handlers, which return a Response."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(name, status_code=status, media_type="text/html")
+        self._status = status
+
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **kwargs: Any) -> ASGIResponse:
+        return _document(request, self.content, status=self._status)
+
+
 @cache
 def page_version() -> str:
     """The digest of all files of the page, which is part of their addresses."""
@@ -74,17 +110,37 @@ def page_version() -> str:
 def page_files() -> dict[str, StaticFile]:
     """The files by relative path. The first call blocks while it compresses them; call it in a thread."""
     found = (path for path in sorted(_FOLDER.rglob("*")) if path.is_file() and path.suffix not in _NOT_SERVED)
-    return {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found}
+    files = {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found}
+    for name, parts in _SHEETS.items():
+        files[name] = static_file(name, b"".join((_FOLDER / f"style/{part}.css").read_bytes() for part in parts))
+    return files
 
 
 def _document(request: Request[Any, Any, Any], name: str, *, status: int = 200) -> ASGIResponse:
     root = request.scope.get("root_path", "").rstrip("/")
-    values = {"{{root}}": html.escape(root), "{{files}}": html.escape(f"{root}/ui/{page_version()}")}
+    files = html.escape(f"{root}/ui/{page_version()}")
+    preloads = "\n  ".join(f'<link rel="modulepreload" href="{files}/{path}">' for path in _needed_first(name))
+    values = {"{{root}}": html.escape(root), "{{files}}": files, "{{preload}}": preloads}
     text = _text(name)
     for key, value in values.items():
         text = text.replace(key, value)
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
     return ASGIResponse(body=text.encode(), status_code=status, headers=headers, media_type="text/html")
+
+
+@cache
+def _needed_first(name: str) -> tuple[str, ...]:
+    """The scripts of a document's first view, with all that they import."""
+    found: dict[str, None] = {}
+    open_ends = [*_FIRST[name]]
+    while open_ends:
+        path = open_ends.pop(0)
+        if path not in found:
+            found[path] = None
+            folder = posixpath.dirname(path)
+            imported = _IMPORT.findall((_FOLDER / path).read_text("utf-8"))
+            open_ends += [posixpath.normpath(posixpath.join(folder, target)) for target in imported]
+    return tuple(found)
 
 
 @cache

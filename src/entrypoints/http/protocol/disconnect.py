@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from litestar import Request
@@ -17,6 +18,7 @@ from ....core.ports.clock import Clock
 from ....core.ports.job_queue import JobQueue
 from ....core.ports.job_service import JobService
 from ....core.services.jobs.resends import LiveRequest
+from ....core.services.support.availability import UntilAvailable
 from ....core.services.support.concurrency import race
 from ..extensions import connection_of
 from ..shutdown import SHUTTING_DOWN, Shutdown
@@ -47,38 +49,45 @@ async def wait_for(
     """
     if job.state.finalized or (until is not None and until <= clock.now()):
         return job
-    left = race(_gone(request, job, queue, live), shutdown.given_up())
+    abandon = partial(_abandon, job, queue, clock)
+    left = race(_gone(request, abandon, live), shutdown.given_up())
     _, waited = await race(jobs.wait(job.id, until=until, known=job), left)
     if isinstance(waited, Job):
         return waited
-    given_up = waited == (1, None)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_NOTE_SECONDS if given_up else None):
-            await _abandon(job, queue)
+    await race(abandon(), _too_late_to_note(shutdown))
     if live is not None:
         live.note_departure()
-    if given_up:
+    if waited == (1, None):
         raise ShuttingDown(SHUTTING_DOWN, job_id=job.id, expires_at=job.expires_at)
     raise ClientGone
 
 
-async def _gone(request: Request[Any, Any, Any], job: Job, queue: JobQueue, live: LiveRequest | None) -> None:
+async def _gone(
+    request: Request[Any, Any, Any], abandon: Callable[[], Awaitable[None]], live: LiveRequest | None
+) -> None:
     """Return once the client has disconnected; note when it shuts down its sending side."""
     if (connection := connection_of(request.scope)) is not None:
         ended, _ = await race(disconnected(request.receive), connection.half_closed())
         if ended == 0:
             return
-        await _abandon(job, queue)
+        await abandon()
         if live is not None:
             live.note_departure()
     await disconnected(request.receive)
 
 
-async def _abandon(job: Job, queue: JobQueue) -> None:
+async def _abandon(job: Job, queue: JobQueue, clock: Clock) -> None:
+    """Note the disconnect as soon as the queue is available, while a photo that comes again can join the job."""
     try:
-        await queue.abandon(job.id)
+        await UntilAvailable(clock, job.expires_at)(partial(queue.abandon, job.id))
     except QueueUnavailable as error:
         _log.warning("disconnect of the client of job %s not noted: %s", job.id, error.detail)
+
+
+async def _too_late_to_note(shutdown: Shutdown) -> None:
+    """Return when a request of a service that stops must end."""
+    await shutdown.given_up()
+    await asyncio.sleep(_NOTE_SECONDS)
 
 
 async def hung_up(scope: Scope, receive: Receive) -> None:

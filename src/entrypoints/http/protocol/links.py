@@ -20,8 +20,16 @@ class UrlBuilder:
             public_base_url = f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}"
         self._base = public_base_url
 
+    @property
+    def base(self) -> str:
+        """What all links begin with."""
+        return self._base
+
     def ingest(self, slot_id: str) -> str:
         return f"{self._base}/ingest/{slot_id}"
+
+    def gallery(self, slot_id: str) -> str:
+        return f"{self._base}/gallery/{slot_id}"
 
     def media(self, media_id: UUID) -> str:
         return f"{self._base}/public/media/{media_id}"

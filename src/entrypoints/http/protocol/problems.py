@@ -15,6 +15,7 @@ from litestar.response.base import ASGIResponse, Response
 from litestar.types import Receive, Scope, Send
 
 from ....core.domain.errors import (
+    BudgetExhausted,
     InvalidRequest,
     InvalidSettings,
     InvalidToken,
@@ -50,6 +51,7 @@ STATUS = {
     "template_not_found": 404,
     "webhook_not_found": 404,
     "admin_not_found": 404,
+    "provider_not_found": 404,
     "ingest_key_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -71,6 +73,7 @@ STATUS = {
     "invalid_settings": 422,
     "version_required": 428,
     "queue_full": 429,
+    "budget_exhausted": 429,
     "too_many_attempts": 429,
     "too_many_uploads": 429,
     "internal_error": 500,
@@ -89,6 +92,8 @@ STATUS = {
 }
 
 _RETRY_AFTER_UNAVAILABLE = 2
+_RETRY_AFTER_BUDGET = 60
+"""An administrator may raise the budget at any time."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -158,6 +163,8 @@ def problem_of_job(job: Job) -> Problem:
         code = "job_cancelled"
     assert code is not None
     more: dict[str, Any] = {"retry_after": _RETRY_AFTER_UNAVAILABLE} if STATUS[code] == 503 else {}
+    if code == BudgetExhausted.code:
+        more["retry_after"] = _RETRY_AFTER_BUDGET
     detail = job.error_detail or "The job ended without a picture."
     return problem(code, detail, job_id=str(job.id), expires_at=job.expires_at, **more)
 

@@ -38,8 +38,12 @@ async def load_static(path: Path, *, media_type: str | None = None) -> StaticFil
 
 def read_static(path: Path, *, media_type: str | None = None) -> StaticFile:
     """Read and compress a file. Blocks for up to 200 ms."""
-    data = path.read_bytes()
-    kind = media_type or ("text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0])
+    return static_file(path.name, path.read_bytes(), media_type=media_type)
+
+
+def static_file(name: str, data: bytes, *, media_type: str | None = None) -> StaticFile:
+    """Compress this content; the type is guessed from the end of the name. Blocks for up to 200 ms."""
+    kind = media_type or ("text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0])
     kind = kind or "application/octet-stream"
     gzipped = gzip.compress(data, 9, mtime=0) if kind.startswith(_COMPRESSIBLE) else None
     return StaticFile(data, kind, f'"{hashlib.sha256(data).hexdigest()[:32]}"', gzipped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
@@ -11,9 +12,11 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from ....core.domain.errors import MediaNotFound, SlotNotFound
+from ....core.domain.errors import JobNotFound, MediaNotFound, SlotNotFound
 from ....core.domain.job import GUEST_SOURCES, Job
+from ....core.domain.pagination import Position
 from ....core.ports.clock import Clock
+from ....core.ports.repositories.job_repository import JobRepository
 from ....core.ports.repositories.result_index import ResultIndex
 from ....core.services.slots.service import SlotService
 from ...config import Settings
@@ -36,10 +39,11 @@ class GalleryPicture(msgspec.Struct, kw_only=True):
 
 
 class GalleryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The position in the list."""
+    """The position in the list. `picture`: the page begins with this job's picture, whatever the cursor."""
 
     limit: Limit = DEFAULT_PAGE
     cursor: Cursor | None = None
+    picture: UUID | None = None
 
 
 @get("/public/gallery/{slot_id:str}", opt={"access": PublicAccess.PUBLIC})
@@ -49,6 +53,7 @@ async def get_gallery(
     slot_id: FromPath[str],
     slots: FromDishka[SlotService],
     results: FromDishka[ResultIndex],
+    jobs: FromDishka[JobRepository],
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
@@ -61,9 +66,10 @@ async def get_gallery(
     now = clock.now()
     if not slot.gallery_is_open(now):
         raise MediaNotFound("Gallery not found.")
-    page = await results.recent(
-        slot.id, now=now, limit=query.limit, sources=GUEST_SOURCES, after=position_of(query.cursor)
-    )
+    after = position_of(query.cursor) if query.picture is None else await _just_before(query.picture, jobs)
+    page = await results.recent(slot.id, now=now, limit=query.limit, sources=GUEST_SOURCES, after=after)
+    if query.picture is not None and (not page.items or page.items[0].id != query.picture):
+        raise MediaNotFound("Picture not found.")
     links = UrlBuilder(request.scope, config.public_base_url)
     body = {
         "title": slot.name,
@@ -72,6 +78,18 @@ async def get_gallery(
         "next_cursor": cursor_of(page.next),
     }
     return tagged_response(request, body)
+
+
+async def _just_before(job_id: UUID, jobs: JobRepository) -> Position:
+    """The position after which a list of results begins with this job. MediaNotFound without a finished job."""
+    try:
+        job = await jobs.get(job_id)
+    except JobNotFound:
+        raise MediaNotFound("Picture not found.") from None
+    if job.finalized_at is None:
+        raise MediaNotFound("Picture not found.")
+    # The next ID; that of the last one is never reached, as IDs begin with their time.
+    return Position(job.finalized_at, UUID(int=job_id.int + 1))
 
 
 def _picture(job: Job, links: UrlBuilder) -> GalleryPicture:

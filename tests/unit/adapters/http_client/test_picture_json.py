@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photochanger.adapters.http_client.json_body import JsonBody
+from photochanger.adapters.http_client.json_body import DataUri, JsonBody
 from photochanger.adapters.http_client.picture_json import (
     LONG_STRING_BYTES,
     MAX_JSON_BYTES,
@@ -133,3 +133,15 @@ async def test_pictures_of_a_request_become_base64_while_it_is_sent(sizes: tuple
     value = json.loads(sent)
     assert [base64.b64decode(part["data"]) for part in value["parts"]] == pictures
     assert value["text"] == 'say "é"\0'
+
+
+@pytest.mark.parametrize("size", [0, 1, 196_607, 1_000_000])
+async def test_pictures_of_a_request_may_be_data_uris(size: int) -> None:
+    uri = DataUri("image/png", of_bytes(size))
+    body = JsonBody({"image_urls": [uri, "https://a.example/b"], "photo": uri})
+    sent = b"".join([piece async for piece in body])
+    assert len(sent) == body.size_bytes
+    expected = f"data:image/png;base64,{base64.b64encode(uri.data).decode()}"
+    assert json.loads(sent) == {"image_urls": [expected, "https://a.example/b"], "photo": expected}
+    assert uri.size_bytes == len(expected)
+    assert repr(uri) == f"DataUri(image/png, {size} bytes)"

@@ -24,7 +24,7 @@ LIMITS = ImageLimits(max_pixels=100_000_000)
 WAYS: dict[str, Callable[[str], bytes]] = {
     "provider": lambda name: operations.prepare(CASES / name, ANYTHING).data,
     "provider that takes PNG": lambda name: operations.prepare(CASES / name, PNG).data,
-    "result": lambda name: operations.normalise((CASES / name).read_bytes(), LIMITS).data,
+    "result": lambda name: operations.normalise((CASES / name).read_bytes(), LIMITS).picture.data,
     "local effect": lambda name: local(operations.prepare(CASES / name, ANYTHING).data),
     "local effect at once": lambda name: local((CASES / name).read_bytes()),
 }
@@ -95,7 +95,7 @@ def test_nothing_but_pixels_and_density_leaves(way: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plain.heic", "orient6.jpg", "gps_everywhere.jpg", "answer_comfyui_workflow.png"])
 def test_a_result_is_upright_and_has_300_dpi(name: str) -> None:
-    picture = operations.normalise((CASES / name).read_bytes(), LIMITS)
+    picture = operations.normalise((CASES / name).read_bytes(), LIMITS).picture
     with Image.open(io.BytesIO(picture.data)) as opened:
         assert opened.size == (picture.width, picture.height)
         assert opened.size == ((300, 200) if name.endswith(".png") else (600, 400))

@@ -137,12 +137,12 @@ def base() -> Image.Image:
 def test_the_same_photo_in_every_container_is_the_same_picture(tmp_path: Path, base: Image.Image, name: str) -> None:
     data, expected = PHOTOS[name](base), colours.vips(base)
     (tmp_path / "photo").write_bytes(data)
-    sent = operations.prepare(tmp_path / "photo", ANYTHING)
-    assert colours.differ(colours.decoded(sent.data), expected) <= 1
-    result = operations.normalise(data, LIMITS)
-    assert colours.differ(colours.decoded(result.data), expected) <= 1
-    for picture in (sent, result):
-        photos.require_no_metadata(picture.data)
+    sent, result = operations.prepare_with_preview(tmp_path / "photo", ANYTHING), operations.normalise(data, LIMITS)
+    for each in (sent, result):
+        assert colours.differ(colours.decoded(each.picture.data), expected) <= 1
+        photos.require_no_metadata(each.picture.data)
+        assert each.preview is not None
+        assert colours.differ(colours.decoded(each.preview), expected) <= 2
     small = colours.decoded(operations.prepare(tmp_path / "photo", SMALLER).data)
     shrunk = open_shrunk(Picture(data, sniff(data) or "", 1, 1), max_side=120)
     expected_small = expected.thumbnail_image(120)
@@ -163,12 +163,12 @@ def test_an_avif_of_a_provider_becomes_a_jpeg(base: Image.Image) -> None:
     for options in ({}, {"icc_profile": profile(Colour(P3, Transfer.SRGB))}):
         source = colours.pillow(colours.in_space(base, "P3", SRGB)) if options else base
         data = photos.encoded(source, "AVIF", quality=95, **options)
-        picture = operations.normalise(data, LIMITS)
+        picture = operations.normalise(data, LIMITS).picture
         assert picture.mime == "image/jpeg"
         assert colours.differ(colours.decoded(picture.data), colours.vips(base)) <= 1.5
     transparent = base.convert("RGBA")
     transparent.putalpha(Image.linear_gradient("L").resize(base.size))
-    picture = operations.normalise(photos.encoded(transparent, "AVIF", quality=95), LIMITS)
+    picture = operations.normalise(photos.encoded(transparent, "AVIF", quality=95), LIMITS).picture
     with Image.open(io.BytesIO(picture.data)) as seen:
         assert (seen.format, seen.mode) == ("PNG", "RGBA")
         assert seen.getchannel("A").getextrema() != (255, 255)
@@ -180,7 +180,7 @@ def test_hlg_paper_is_white_and_its_highlights_are_not_cut_off() -> None:
     row = b"".join(struct.pack("=3H", step, step, step) for step in steps for _ in range(8))
     image = pyvips.Image.new_from_memory(row * 64, 168, 64, 3, "ushort").copy(interpretation="rgb16")
     data = colours.png_with(image, chunk_of_numbers(9, 18))
-    seen = colours.decoded(operations.normalise(data, LIMITS).data)
+    seen = colours.decoded(operations.normalise(data, LIMITS).picture.data)
     values = [seen(8 * step + 4, 32)[1] for step in range(21)]
     assert values == sorted(values)
     assert len(set(values[14:])) >= 6
@@ -195,7 +195,7 @@ def test_transparency_and_grey_stay_in_a_result(mode: str) -> None:
     if "A" in mode:
         picture.putalpha(Image.linear_gradient("L").resize(picture.size))
     data = photos.encoded(picture, "PNG", icc_profile=profile(Colour(P3, Transfer.SRGB)) if mode == "RGBA" else None)
-    result = operations.normalise(data, LIMITS)
+    result = operations.normalise(data, LIMITS).picture
     with Image.open(io.BytesIO(result.data)) as seen:
         if "A" in mode:
             assert seen.getchannel("A").tobytes() == picture.getchannel("A").tobytes()

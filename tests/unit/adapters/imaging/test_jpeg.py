@@ -61,7 +61,7 @@ async def test_what_comes_out_of_a_damaged_picture_is_taken_by_another_decoder(
             if step != "normalise":
                 picture = await tool.prepare(path, needs)
             else:
-                picture = await tool.normalise(bytes(data), limits=ImageLimits(max_pixels=1_000_000))
+                picture = (await tool.normalise(bytes(data), limits=ImageLimits(max_pixels=1_000_000))).picture
         except (UndecodableImage, UnsupportedMediaType, ImageTooLarge):
             refused += 1
         else:

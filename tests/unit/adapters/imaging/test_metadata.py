@@ -110,15 +110,17 @@ def test_no_metadata_leaves_in_either_direction(data: bytes, needs: PictureNeeds
     with TemporaryDirectory() as folder:
         path = Path(folder) / "photo"
         path.write_bytes(data)
-        prepared = operations.prepare(path, needs)
-    result = operations.normalise(data, LIMITS)
-    preview = operations.preview(result.data)
-    for left in (prepared.data, result.data, preview):
+        prepared = operations.prepare_with_preview(path, needs)
+    normalised = operations.normalise(data, LIMITS)
+    result = normalised.picture
+    previews = [prepared.preview, normalised.preview, operations.preview(result.data)]
+    for left in (prepared.picture.data, result.data, *previews):
+        assert left is not None
         assert MARK not in left
         assert photos.GPS_MARK.encode() not in left
         photos.require_no_metadata(left)
     with Image.open(io.BytesIO(result.data)) as opened:
         assert opened.size == (result.width, result.height)
         assert photos.density(opened) == (300, 300)
-    again = operations.normalise(result.data, LIMITS)
+    again = operations.normalise(result.data, LIMITS).picture
     assert again.data == result.data, "what is fine is not coded again"

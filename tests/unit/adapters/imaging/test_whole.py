@@ -45,6 +45,8 @@ def ways(folder: Path, data: bytes) -> dict[str, Callable[[], object]]:
     return {
         "as it is": lambda: operations.prepare(path, ANYTHING),
         **{needs.mimes[0]: lambda needs=needs: operations.prepare(path, needs) for needs in SMALLER},
+        "with a preview": lambda: operations.prepare_with_preview(path, ANYTHING),
+        "smaller, with a preview": lambda: operations.prepare_with_preview(path, SMALLER[0]),
         "few bytes": lambda: operations.prepare(path, TINY),
         "result": lambda: operations.normalise(data, LIMITS),
         "preview": lambda: operations.preview(data),
@@ -121,7 +123,7 @@ def test_a_jpeg_without_its_quantisation_comes_out_nowhere(tmp_path: Path) -> No
 def test_a_jpeg_without_the_usual_codes_gets_them(tmp_path: Path) -> None:
     bare = without(jpeg("plain"), b"\xff\xc4")
     assert len(accepted(tmp_path, bare)) == 7
-    for picture in (operations.prepare(_stored(tmp_path, bare), ANYTHING), operations.normalise(bare, LIMITS)):
+    for picture in (operations.prepare(_stored(tmp_path, bare), ANYTHING), operations.normalise(bare, LIMITS).picture):
         assert b"\xff\xc4" in picture.data
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from photochanger.adapters.providers.comfyui.provider import ComfyuiProvider
 from photochanger.core.domain.costs.call_cost import CallCost
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import NotConfigured, Provider, ProviderContext
 from photochanger.testing import ProviderContract
@@ -194,7 +195,8 @@ async def test_without_an_address_it_says_what_to_set() -> None:
     assert isinstance(error, NotConfigured)
     assert "PHOTOCHANGER_COMFYUI_BASE_URL" in error.reason
     assert await provider.diagnose([]) == []
-    assert await provider.diagnose([RouteEntry("comfyui", "workflow", settings())]) == [error.reason]
+    (finding,) = await provider.diagnose([RouteEntry("comfyui", "workflow", settings())])
+    assert (finding.code, finding.detail) == (ProviderFindingCode.NOT_CONFIGURED, error.reason)
 
 
 async def test_a_key_that_no_header_can_carry_is_not_sent(service: ComfyuiStandIn) -> None:
@@ -217,7 +219,7 @@ async def test_missing_nodes_and_files_are_named_without_making_a_picture(
     graph = workflow(n1={"ckpt_name": "gone.safetensors"}, n6={"sampler_name": "heun"})
     graph["10"]["class_type"] = "FaceDetailer"
     problems = await comfyui.diagnose([RouteEntry("comfyui", "workflow", settings(graph))])
-    assert [problem.partition(". ")[0] for problem in problems] == [
+    assert [problem.detail.partition(". ")[0] for problem in problems] == [
         "ComfyUI does not have what node 1 (CheckpointLoaderSimple) names: ckpt_name = 'gone.safetensors'",
         "ComfyUI does not have what node 6 (KSampler) names: sampler_name = 'heun'",
         "ComfyUI does not have the class of node 10 (FaceDetailer)",
@@ -230,12 +232,13 @@ async def test_lists_of_files_in_the_newer_form_are_read(service: ComfyuiStandIn
     calls = [standin.json_answer({"CheckpointLoaderSimple": about})]
     service.script(standin.json_answer({"PreviewImage": {"input": {}}}), *calls, call="object_info")
     (problem,) = await comfyui.diagnose([RouteEntry("comfyui", "workflow", settings())])
-    assert "painter.safetensors" in problem
+    assert "painter.safetensors" in problem.detail
 
 
 async def test_settings_that_do_not_fit_are_named_by_the_diagnosis(comfyui: ComfyuiProvider) -> None:
     (problem,) = await comfyui.diagnose([RouteEntry("comfyui", "workflow", {"workflow": "{}"})])
-    assert "API format" in problem
+    assert "API format" in problem.detail
+    assert await comfyui.diagnose([RouteEntry("comfyui", "workflow")]) == []
 
 
 class TestComfyuiProvider(ProviderContract):

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
-from photochanger.adapters.providers.gemini.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -24,11 +24,12 @@ from photochanger.core.ports.provider import (
     Rejected,
     Retryable,
 )
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
+from tests.support.standins.controls import StandInControls
 from tests.support.standins.gemini import KEY, GeminiStandIn
 from tests.support.standins.gemini_calls import EDIT, PHOTO, STYLE, asked, error_of, large, sent_parts
 from tests.support.standins.server import Answer, Behaviour
@@ -56,7 +57,7 @@ async def provider(context: FixedContext) -> AsyncIterator[GeminiProvider]:
     await provider.close()
 
 
-class TestGeminiProvider(ProviderContract):
+class TestGeminiProvider(RemoteProviderContract):
     secret = KEY
     entries = (
         RouteEntry("gemini", "image_edit", {"prompt": "Oil painting", "aspect_ratio": "2:3", "image_size": "2K"}),
@@ -67,6 +68,10 @@ class TestGeminiProvider(ProviderContract):
     @pytest.fixture(autouse=True)
     async def _standin(self, standin: GeminiStandIn) -> None:
         self.base_url = standin.url
+        self.controls = StandInControls(standin, refusal=gemini.without_content("IMAGE_SAFETY"))
+
+    def service(self) -> StandInControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return GeminiProvider(context)
@@ -78,7 +83,7 @@ async def test_an_edit_sends_photo_and_prompt_and_brings_the_picture(
     result = await provider.process(asked())
     assert result.data == gemini.PICTURE
     (call,) = standin.received
-    assert call.path == f"/v1/models/{DEFAULT_MODEL}:generateContent"
+    assert call.path == f"/v1/models/{gemini.MODEL}:generateContent"
     assert call.headers["x-goog-api-key"] == KEY
     image, text = sent_parts(standin)
     assert base64.urlsafe_b64decode(image["inlineData"]["data"]) == PHOTO.data
@@ -88,13 +93,23 @@ async def test_an_edit_sends_photo_and_prompt_and_brings_the_picture(
 
 async def test_settings_reach_the_model(provider: GeminiProvider, standin: GeminiStandIn) -> None:
     standin.models.append("gemini-9-image")
-    settings = {"model": "gemini-9-image", "aspect_ratio": "21:9", "image_size": "4K", "temperature": 0}
-    await provider.process(asked(settings=EDIT | settings))
+    settings = {
+        "model": "gemini-9-image",
+        "aspect_ratio": "21:9",
+        "image_size": "4K",
+        "temperature": 0,
+        "thinking_level": "high",
+        "seed": 4711,
+    }
+    result = await provider.process(asked(settings=EDIT | settings))
+    assert result.seed == 4711
     assert "gemini-9-image" in standin.received[0].path
     assert standin.received[0].json()["generationConfig"] == {
         "responseModalities": ["IMAGE"],
         "imageConfig": {"aspectRatio": "21:9", "imageSize": "4K"},
         "temperature": 0,
+        "thinkingConfig": {"thinkingLevel": "HIGH"},
+        "seed": 4711,
     }
 
 
@@ -294,6 +309,10 @@ async def test_neither_key_nor_picture_gets_into_a_log(
         ("image_edit", {"prompt": "x", "aspect_ratio": "7:5"}, "aspect_ratio"),
         ("image_edit", {"prompt": "x", "image_size": "8K"}, "image_size"),
         ("image_edit", {"prompt": "x", "temperature": 2.1}, "temperature"),
+        ("image_edit", {"prompt": "x", "thinking_level": "HIGH"}, "thinking_level"),
+        ("image_edit", {"prompt": "x", "seed": 2**31}, "seed"),
+        ("image_edit", {"prompt": "x", "person_generation": "adults"}, "person_generation"),
+        ("image_edit", {"prompt": "x", "top_p": 0.5}, "top_p"),
         ("image_edit", {"prompt": "x", "output_mime_type": "image/jpeg"}, "output_mime_type"),
         ("style_transfer", {"model": ""}, "model"),
         ("paint", {}, "operation_id"),
@@ -311,7 +330,7 @@ async def test_a_diagnosis_names_the_models_that_the_service_does_not_know(
     provider: GeminiProvider, standin: GeminiStandIn
 ) -> None:
     standin.models[:0] = [f"gemini-filler-{number}" for number in range(1200)]
-    sentences = await provider.diagnose(
+    findings = await provider.diagnose(
         [
             RouteEntry("gemini", "image_edit", EDIT),
             RouteEntry("gemini", "image_edit", EDIT | {"model": f"models/{gemini.MODEL}"}),
@@ -319,8 +338,8 @@ async def test_a_diagnosis_names_the_models_that_the_service_does_not_know(
             RouteEntry("openai", "image_edit", {"model": "gpt-image-0"}),
         ]
     )
-    assert len(sentences) == 1
-    assert "gemini-0-image" in sentences[0]
+    assert len(findings) == 1
+    assert "gemini-0-image" in findings[0].detail
     assert len(standin.calls("models")) == 2, "the list has pages"
     assert standin.calls() == [], "a diagnosis makes no picture"
 
@@ -341,16 +360,17 @@ async def test_a_diagnosis_says_what_is_wrong_with_key_or_service(
     provider: GeminiProvider, standin: GeminiStandIn, behaviour: Behaviour | Answer, word: str
 ) -> None:
     standin.script(behaviour, call="models")
-    (sentence,) = await provider.diagnose([RouteEntry("gemini", "image_edit", EDIT)])
-    assert word in sentence
-    assert KEY not in sentence
+    (finding,) = await provider.diagnose([RouteEntry("gemini", "image_edit", EDIT)])
+    assert word in finding.detail
+    assert KEY not in finding.detail
 
 
 async def test_a_missing_key_is_told_where_the_provider_is_used(
     provider: GeminiProvider, context: FixedContext
 ) -> None:
     context.secret = None
-    assert "key" in (await provider.diagnose([RouteEntry("gemini", "image_edit", EDIT)]))[0]
+    (finding,) = await provider.diagnose([RouteEntry("gemini", "image_edit", EDIT)])
+    assert finding.code is ProviderFindingCode.KEY_MISSING
     assert await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)]) == []
 
 

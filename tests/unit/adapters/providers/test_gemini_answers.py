@@ -30,6 +30,7 @@ from tests.support.standins.calls import FixedContext
 from tests.support.standins.gemini import KEY, GeminiStandIn
 from tests.support.standins.gemini_calls import EDIT, asked, error_of
 from tests.support.standins.server import Answer, Behaviour
+from tests.support.standins.vertex import disabled
 
 pytestmark = pytest.mark.anyio
 
@@ -320,3 +321,50 @@ async def test_an_unknown_model_is_refused_by_its_name(provider: GeminiProvider)
     trouble = await error_of(provider, asked(settings=EDIT | {"model": "gemini-0-image"}))
     assert type(trouble) is Rejected
     assert "'gemini-0-image'" in trouble.reason
+
+
+@pytest.mark.parametrize(
+    ("message", "violation"),
+    [
+        ("Unsupported value: temperature is not supported by this model.", None),
+        ("Thinking level is not supported for this model.", None),
+        ("Request contains an invalid argument.", "generation_config.image_config.image_size"),
+        ("Invalid value at 'generation_config.seed' (TYPE_INT32). Please retry.", None),
+    ],
+)
+async def test_a_setting_that_the_model_refuses_is_named(
+    provider: GeminiProvider, standin: GeminiStandIn, message: str, violation: str | None
+) -> None:
+    fields = [{"field": violation, "description": "Not supported."}]
+    detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": fields}
+    standin.script(gemini.error(400, "INVALID_ARGUMENT", message, details=[detail] if violation else []))
+    settings = EDIT | {"temperature": 1, "thinking_level": "low", "image_size": "2K", "seed": 5}
+    trouble = await error_of(provider, asked(settings=settings))
+    assert type(trouble) is Rejected
+    assert "does not take the setting '" in trouble.reason
+
+
+@pytest.mark.parametrize(
+    "message", ["The temperature of this room is high. Please retry.", "Please edit this and please retry."]
+)
+async def test_a_setting_that_was_not_sent_is_not_blamed(
+    provider: GeminiProvider, standin: GeminiStandIn, message: str
+) -> None:
+    standin.script(gemini.error(400, "INVALID_ARGUMENT", message))
+    assert type(await error_of(provider, asked(settings=EDIT | {"seed": 5}))) is Retryable
+
+
+@pytest.mark.parametrize("details", [7, [7], [{"fieldViolations": 7}], [{"fieldViolations": [7, {"field": 7}]}]])
+async def test_details_of_any_shape_are_read(provider: GeminiProvider, standin: GeminiStandIn, details: object) -> None:
+    error = {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT", "details": details}
+    standin.script(server.json_answer({"error": error}, status=400))
+    assert type(await error_of(provider, asked(settings=EDIT | {"seed": 5}))) is Rejected
+
+
+async def test_an_api_that_is_disabled_in_the_project_is_a_setting(
+    provider: GeminiProvider, standin: GeminiStandIn
+) -> None:
+    standin.script(disabled())
+    trouble = await error_of(provider)
+    assert type(trouble) is NotConfigured
+    assert "Enable it" in trouble.reason

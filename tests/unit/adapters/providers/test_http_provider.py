@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from photochanger.adapters.providers.http.provider import HttpProvider
 from photochanger.core.domain.media import Picture
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -25,11 +26,12 @@ from photochanger.core.ports.provider import (
     Rejected,
     Retryable,
 )
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 from PIL import Image
 
 from tests.support import photos
 from tests.support.standins.calls import FACE, PHOTO, STYLE, FixedContext, provider_request
+from tests.support.standins.controls import StandInControls
 from tests.support.standins.server import (
     Answer,
     Behaviour,
@@ -93,6 +95,15 @@ async def test_the_photo_goes_as_a_file_of_a_form_and_the_answer_is_the_picture(
     result = await changed(provider, studio)
     assert (result.data, result.remarks) == (mirrored(PHOTO.data), {"status": 200})
     assert studio.sent() == [Sent({}, {"file": SentFile("photo.jpg", "image/jpeg", PHOTO.data)})]
+
+
+async def test_no_header_is_sent_twice_however_its_name_is_spelled(
+    studio: StudioStandIn, provider: HttpProvider
+) -> None:
+    await changed(provider, studio, {"headers": {"ACCEPT": "image/png", "user-agent": "Booth"}})
+    (request,) = studio.received
+    assert request.repeated == frozenset()
+    assert (request.headers["accept"], request.headers["user-agent"]) == ("image/png", "Booth")
 
 
 async def test_fields_prompt_headers_and_templates_go_along(provider: HttpProvider, studio: StudioStandIn) -> None:
@@ -338,19 +349,20 @@ async def test_a_diagnosis_looks_hosts_up_and_sends_nothing(studio: StudioStandI
     provider = HttpProvider(context, resolver=names)
     hosts = ("studio.example", "listed.lan", "renderer.lan", "gone.example", "renderer.lan:81")
     used = [RouteEntry("http", "image_edit", {"url": f"http://{host}/render"}) for host in hosts]
-    private, gone = await provider.diagnose(used)
+    private, gone = [finding.detail for finding in await provider.diagnose(used)]
     assert "add renderer.lan to PHOTOCHANGER_PRIVATE_HOSTS" in private
     assert "gone.example" in gone
     (wrong,) = await provider.diagnose([RouteEntry("http", "image_edit", {})])
-    assert "url" in wrong
+    assert "url" in wrong.detail
     context.secret = "two\nlines"
     (bad_key,) = await provider.diagnose(used[:2])
-    assert "two" not in bad_key
+    assert bad_key.code is ProviderFindingCode.KEY_UNREADABLE
+    assert "two" not in bad_key.detail
     assert studio.received == []
     await provider.close()
 
 
-class TestHttpKeepsTheContract(ProviderContract):
+class TestHttpKeepsTheContract(RemoteProviderContract):
     """What the service relies on of any provider."""
 
     @pytest.fixture(autouse=True)
@@ -358,7 +370,11 @@ class TestHttpKeepsTheContract(ProviderContract):
         async with StudioStandIn() as running:
             settings = {"url": f"{running.url}/render", "key_header": "X-Key"}
             self.entries = (RouteEntry("http", "image_edit", settings),)
+            self.controls = StandInControls(running, refusal=Answer(422, b"no faces here"))
             yield
+
+    def service(self) -> StandInControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return HttpProvider(context)

@@ -87,17 +87,17 @@ def test_every_face_is_found_and_inside_the_mask(name: str) -> None:
     result = people(name)
     assert len(result.faces) == FACES[name]
     for face in result.faces:
-        assert inner(result.mask, face).avg() > 0.97
+        assert inner(result.share, face).avg() > 0.97
 
 
 @pytest.mark.parametrize(("name", "at"), [("telephones", (0.35, 0.3)), ("crew", (0.05, 0.1)), ("smile", (0.03, 0.1))])
 def test_the_surroundings_are_outside_the_mask(name: str, at: tuple[float, float]) -> None:
-    assert canvas.part(people(name).mask, *at, 0.06, 0.2).avg() < 0.03
+    assert canvas.part(people(name).share, *at, 0.06, 0.2).avg() < 0.03
 
 
 def test_bodies_have_no_holes() -> None:
     for face in people("crew").faces:
-        body = canvas.part(people("crew").mask, face.left, face.top + face.height * 1.6, face.width, face.height * 1.5)
+        body = canvas.part(people("crew").share, face.left, face.top + face.height * 1.6, face.width, face.height * 1.5)
         assert body.avg() > 0.97
 
 
@@ -153,7 +153,7 @@ def test_the_template_stands_behind_the_people() -> None:
 
 def test_hair_carries_no_rim_of_the_old_surroundings() -> None:
     """Around a head before a bright sky, over black: nothing between hair and black is brighter than the hair."""
-    image, mask = photos.photo("lake"), people("lake").mask
+    image, mask = photos.photo("lake"), people("lake").share
     black = photos.as_picture(canvas.to_uchar(canvas.plain(8, 8, (0.0, 0.0, 0.0))))
     picture = edited(image, "background", {"background": black}, mode="replace")
     rim = ((mask > 0.05) & (mask < 0.6)).ifthenelse(1.0, 0.0)
@@ -184,7 +184,7 @@ def test_without_the_extra_no_face_is_blurred_or_recoloured(
 async def diagnosed(entries: list[RouteEntry]) -> list[str]:
     provider = LocalProvider(InProcess())
     try:
-        return await provider.diagnose(entries)
+        return [finding.detail for finding in await provider.diagnose(entries)]
     finally:
         await provider.close()
 
@@ -203,7 +203,7 @@ async def test_a_missing_extra_is_reported_with_its_command_where_a_slot_needs_i
 
 
 def test_enhance_lifts_a_backlit_face() -> None:
-    image = photos.backlit(photos.photo("smile"), people("smile").mask)
+    image = photos.backlit(photos.photo("smile"), people("smile").share)
     (face,) = people("smile").faces
     before, after = lightness(inner(image, face)), lightness(inner(edited(image, "enhance"), face))
     assert before < 30

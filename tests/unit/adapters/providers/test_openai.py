@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
-from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.domain.errors import InvalidSettings
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import (
     Down,
@@ -23,10 +23,11 @@ from photochanger.core.ports.provider import (
     Rejected,
     Retryable,
 )
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support.standins import openai, server
 from tests.support.standins.calls import FixedContext
+from tests.support.standins.controls import StandInControls
 from tests.support.standins.openai import KEY, OpenAIStandIn
 from tests.support.standins.openai_calls import EDIT, FACE, PHOTO, STYLE, asked, error_of, sent_files, sent_texts
 from tests.support.standins.server import Answer, Behaviour
@@ -54,7 +55,7 @@ async def provider(context: FixedContext) -> AsyncIterator[OpenAIProvider]:
     await provider.close()
 
 
-class TestOpenAIProvider(ProviderContract):
+class TestOpenAIProvider(RemoteProviderContract):
     secret = KEY
     entries = (
         RouteEntry("openai", "image_edit", {"prompt": "Oil painting"}),
@@ -64,6 +65,13 @@ class TestOpenAIProvider(ProviderContract):
     @pytest.fixture(autouse=True)
     async def _standin(self, standin: OpenAIStandIn) -> None:
         self.base_url = standin.base_url
+        self.controls = StandInControls(
+            standin,
+            refusal=openai.error(400, "Your request was rejected by the safety system.", code="moderation_blocked"),
+        )
+
+    def service(self) -> StandInControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return OpenAIProvider(context)
@@ -79,7 +87,7 @@ async def test_an_edit_sends_photo_and_prompt_and_brings_the_picture(
     assert sent_files(standin) == [PHOTO.data]
     assert sent_texts(standin) == {
         "prompt": EDIT["prompt"],
-        "model": DEFAULT_MODEL,
+        "model": openai.MODEL,
         "n": "1",
         "size": "auto",
         "quality": "auto",
@@ -92,6 +100,7 @@ async def test_settings_reach_the_model(provider: OpenAIProvider, standin: OpenA
         "model": "gpt-image-2",
         "size": "1536x864",
         "quality": "xhigh",
+        "complexity": "low",
         "input_fidelity": "high",
         "output_format": "webp",
         "output_compression": 0,
@@ -241,6 +250,7 @@ async def test_neither_key_nor_picture_gets_into_a_log(
         ({"prompt": "x", "size": "1024x1024\n"}, "size"),
         ({"prompt": "x", "quality": "best"}, "quality"),
         ({"prompt": "x", "input_fidelity": "medium"}, "input_fidelity"),
+        ({"prompt": "x", "complexity": "max"}, "complexity"),
         ({"prompt": "x", "output_format": "gif"}, "output_format"),
         ({"prompt": "x", "output_compression": 101}, "output_compression"),
         ({"prompt": "x", "output_compression": 50, "output_format": "png"}, "output_compression"),
@@ -262,15 +272,15 @@ async def test_settings_that_do_not_fit_are_named(
 async def test_a_diagnosis_names_the_models_that_the_service_does_not_know(
     provider: OpenAIProvider, standin: OpenAIStandIn
 ) -> None:
-    sentences = await provider.diagnose(
+    findings = await provider.diagnose(
         [
             RouteEntry("openai", "image_edit", EDIT),
             RouteEntry("openai", "image_edit", EDIT | {"model": "gpt-image-0"}),
             RouteEntry("gemini", "image_edit", EDIT | {"model": "gemini-0-image"}),
         ]
     )
-    assert len(sentences) == 1
-    assert "gpt-image-0" in sentences[0]
+    assert len(findings) == 1
+    assert "gpt-image-0" in findings[0].detail
     assert standin.calls() == [], "a diagnosis makes no picture"
 
 
@@ -290,16 +300,17 @@ async def test_a_diagnosis_says_what_is_wrong_with_key_or_service(
     provider: OpenAIProvider, standin: OpenAIStandIn, behaviour: Behaviour | Answer, word: str
 ) -> None:
     standin.script(behaviour, call="models")
-    (sentence,) = await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)])
-    assert word in sentence
-    assert KEY[:8] not in sentence
+    (finding,) = await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)])
+    assert word in finding.detail
+    assert KEY[:8] not in finding.detail
 
 
 async def test_a_missing_key_is_told_where_the_provider_is_used(
     provider: OpenAIProvider, context: FixedContext
 ) -> None:
     context.secret = None
-    assert "key" in (await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)]))[0]
+    (finding,) = await provider.diagnose([RouteEntry("openai", "image_edit", EDIT)])
+    assert finding.code is ProviderFindingCode.KEY_MISSING
     assert await provider.diagnose([RouteEntry("gemini", "image_edit", EDIT)]) == []
 
 

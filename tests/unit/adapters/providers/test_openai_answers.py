@@ -10,7 +10,6 @@ from email.utils import format_datetime
 import pytest
 from photochanger.adapters.providers.openai.answers import QUOTA_GONE, REFUSALS
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
-from photochanger.adapters.providers.openai.settings import DEFAULT_MODEL
 from photochanger.core.ports.provider import (
     Down,
     NotConfigured,
@@ -59,7 +58,7 @@ async def provider(context: FixedContext) -> AsyncIterator[OpenAIProvider]:
 
 async def test_remarks_tell_model_size_and_tokens(provider: OpenAIProvider) -> None:
     assert (await provider.process(asked())).remarks == {
-        "model": DEFAULT_MODEL,
+        "model": openai.MODEL,
         "size": "1024x1024",
         "quality": "high",
         "response_id": "req-0815",
@@ -100,7 +99,7 @@ async def test_remarks_leave_out_what_is_not_there(provider: OpenAIProvider, sta
     standin.script(server.json_answer({"data": [image], "size": 7, "quality": None}))
     result = await provider.process(asked())
     assert result.data == openai.PICTURE
-    assert result.remarks == {"model": DEFAULT_MODEL}
+    assert result.remarks == {"model": openai.MODEL}
 
 
 @pytest.mark.parametrize(
@@ -290,3 +289,26 @@ async def test_an_unknown_model_is_refused_by_its_name(provider: OpenAIProvider)
     trouble = await error_of(provider, asked(EDIT | {"model": "gpt-image-0"}))
     assert type(trouble) is Rejected
     assert "'gpt-image-0'" in trouble.reason
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "param"),
+    [
+        ("Unknown parameter: 'complexity'.", "unknown_parameter", None),
+        ("Invalid value.", "invalid_value", "complexity"),
+        ("This model does not support it.", None, "complexity"),
+    ],
+)
+async def test_a_setting_that_the_model_refuses_is_named(
+    provider: OpenAIProvider, standin: OpenAIStandIn, message: str, code: str | None, param: str | None
+) -> None:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    standin.script(server.json_answer({"error": error}, status=400))
+    trouble = await error_of(provider, asked(EDIT | {"complexity": "low"}))
+    assert type(trouble) is Rejected
+    assert "does not take the setting 'complexity'" in trouble.reason
+
+
+async def test_a_setting_that_was_not_sent_is_not_blamed(provider: OpenAIProvider, standin: OpenAIStandIn) -> None:
+    standin.script(openai.error(400, "Unknown parameter: 'complexity'.", code="unknown_parameter"))
+    assert "does not take" not in (await error_of(provider)).reason

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
 from google import genai
 from google.genai import types
 from openai import AsyncOpenAI
-from openai.types import ImagesResponse
+from openai.types import ImageModel, ImagesResponse
 from photochanger.adapters.providers.gemini.provider import GeminiProvider
+from photochanger.adapters.providers.gemini.settings import ThinkingLevel
 from photochanger.adapters.providers.openai.provider import OpenAIProvider
 
 from tests.support.standins import gemini, gemini_calls, openai, openai_calls
@@ -62,7 +63,13 @@ def comparable(request: Received) -> Any:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"aspect_ratio": "2:3"}, {"image_size": "4K", "temperature": 0.5}, {"model": f"models/{gemini.MODEL}"}],
+    [
+        {},
+        {"aspect_ratio": "2:3"},
+        {"image_size": "4K", "temperature": 0.5},
+        {"model": f"models/{gemini.MODEL}"},
+        {"thinking_level": "minimal", "seed": 0},
+    ],
 )
 async def test_a_picture_is_asked_for_as_googles_sdk_does(
     google: GeminiStandIn, genai_client: Any, settings: dict[str, Any]
@@ -85,6 +92,8 @@ async def test_a_picture_is_asked_for_as_googles_sdk_does(
             response_modalities=["IMAGE"],
             image_config=types.ImageConfig(**image) if image else None,
             temperature=settings.get("temperature"),
+            seed=settings.get("seed"),
+            thinking_config=_thinking(settings.get("thinking_level")),
         ),
     )
     ours, theirs = google.calls()
@@ -113,6 +122,18 @@ async def test_googles_sdk_accepts_the_answers_of_the_stand_in(
     assert (read.candidates is None) != (read.prompt_feedback is None)
 
 
+def _thinking(level: str | None) -> types.ThinkingConfig | None:
+    return None if level is None else types.ThinkingConfig(thinking_level=types.ThinkingLevel(level))
+
+
+def test_the_levels_of_thinking_and_the_models_are_those_of_the_sdks() -> None:
+    levels = {member.value.lower() for member in types.ThinkingLevel} - {"thinking_level_unspecified"}
+    assert set(get_args(ThinkingLevel)) == levels
+    known = OpenAIProvider(FixedContext()).info.models
+    named = {name for model in known for name in (model.id, *model.aliases)}
+    assert named | {"chatgpt-image-latest"} == set(get_args(ImageModel))
+
+
 def _content() -> types.Content:
     photo = gemini_calls.PHOTO
     picture = types.Part.from_bytes(data=photo.data, mime_type=photo.mime)
@@ -121,7 +142,12 @@ def _content() -> types.Content:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"size": "1536x1024", "quality": "high"}, {"output_format": "webp", "output_compression": 40}],
+    [
+        {},
+        {"size": "1536x1024", "quality": "high"},
+        {"complexity": "high"},
+        {"output_format": "webp", "output_compression": 40},
+    ],
 )
 async def test_an_edit_is_asked_for_as_openais_sdk_does(
     open_ai: OpenAIStandIn, openai_client: AsyncOpenAI, settings: dict[str, Any]
@@ -153,7 +179,7 @@ async def test_openais_sdk_accepts_the_answers_of_the_stand_in(openai_client: As
     )
     ImagesResponse.model_validate(read.model_dump(), strict=True)
     assert [model.id async for model in openai_client.models.list()] == [
-        "gpt-image-2.5-flare",
+        openai.MODEL,
         "gpt-5.5",
         "gpt-image-2",
     ]

@@ -13,7 +13,7 @@ from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.provider import NotConfigured, Provider, ProviderContext, Rejected, Retryable
-from photochanger.testing import ProviderContract
+from photochanger.testing import RemoteProviderContract
 
 from tests.support.standins.calls import FixedContext, References, provider_request
 from tests.support.standins.server import Answer, Held, Received, flood, hang, json_answer
@@ -25,6 +25,7 @@ from tests.support.standins.turbotext_calls import (
     PROMPT,
     STYLE_URL,
     TICK,
+    TurbotextControls,
     context,
     edited,
     error_of,
@@ -127,7 +128,8 @@ async def test_the_result_is_asked_for_until_it_is_there(
 ) -> None:
     service.reconnects = 7
     await edited(turbotext)
-    assert [len(service.calls(call)) for call in ("create", "poll", "download")] == [1, 8, 1]
+    assert [len(service.calls(call)) for call in ("create", "poll")] == [1, 8]
+    assert len(service.pictures.received) == 1
 
 
 async def test_the_reference_is_saved_before_anything_is_asked(
@@ -146,7 +148,7 @@ async def test_the_service_may_fetch_the_pictures_by_their_links(
     service: TurbotextStandIn, turbotext: TurbotextProvider
 ) -> None:
     service.script(fetch_pictures, fetch_pictures, call="create")
-    link = f"{service.url}/download.php"
+    link = service.pictures.put(service.picture)
     assert (await edited(turbotext, photo_url=link)).data == service.picture
     error = await error_of(turbotext, photo_url=f"{service.url}/nothing-here")
     assert (type(error), "url_error" in error.reason) == (Rejected, True)
@@ -173,7 +175,7 @@ async def test_a_reference_that_is_no_longer_known_is_worth_a_fresh_call(
 
 async def test_a_picture_of_60_megabytes_comes_whole(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
     size = 60 * 1024 * 1024
-    service.script(flood(size, head=service.picture, content_type="image/png"), call="download")
+    service.pictures.script(flood(size, head=service.picture, content_type="image/png"))
     assert len((await edited(turbotext)).data) == len(service.picture) + size
 
 
@@ -294,7 +296,7 @@ async def test_neither_key_nor_links_nor_pictures_reach_log_or_repr(
     service.script(json_answer(echo), call="create")
     error = await error_of(turbotext)
     told = f"{caplog.text} {error!r} {error.reason} {result!r} {result.remarks} {turbotext!r} {turbotext.__dict__}"
-    for hidden in (KEY, PHOTO_URL, "download.php", "/9j/4AAQ", "IHDR"):
+    for hidden in (KEY, PHOTO_URL, "result.png", "/9j/4AAQ", "IHDR"):
         assert hidden not in told
     assert "no: Bearer [secret] for [link] […]" in error.reason
     assert any(record.name.startswith("httpcore2") for record in caplog.records)
@@ -307,7 +309,7 @@ async def test_a_diagnosis_says_what_is_missing(service: TurbotextStandIn, conte
         values = {"secret": KEY, "base_url": service.url, **changes}
         turbotext = TurbotextProvider(FixedContext(**values))
         try:
-            return await turbotext.diagnose(used)
+            return [finding.detail for finding in await turbotext.diagnose(used)]
         finally:
             await turbotext.close()
 
@@ -335,10 +337,12 @@ async def test_a_closed_provider_opens_again_and_closes_again(
     await turbotext.close()
 
 
-class TestTurbotextKeepsTheContract(ProviderContract):
+class TestTurbotextKeepsTheContract(RemoteProviderContract):
     """What the service relies on of any provider."""
 
     secret = KEY
+    cancels = False
+    resumes = True
     entries = (
         RouteEntry("turbotext", "image_edit", {"prompt": "oil", "seed": 5}),
         RouteEntry("turbotext", "style_transfer"),
@@ -349,7 +353,11 @@ class TestTurbotextKeepsTheContract(ProviderContract):
     async def stand_in(self) -> AsyncIterator[None]:
         async with TurbotextStandIn() as running:
             self.base_url = running.url
+            self.controls = TurbotextControls(running)
             yield
+
+    def service(self) -> TurbotextControls:
+        return self.controls
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return TurbotextProvider(context, poll_interval=TICK)

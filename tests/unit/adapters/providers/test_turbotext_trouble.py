@@ -162,25 +162,25 @@ async def test_too_many_unanswered_questions_in_a_row_end_the_call(
 async def test_a_finished_picture_is_fetched_again_where_that_fails(
     service: TurbotextStandIn, turbotext: TurbotextProvider, behaviour: Behaviour | Answer
 ) -> None:
-    service.script(*[behaviour] * (MAX_DOWNLOADS - 1), call="download")
+    service.pictures.script(*[behaviour] * (MAX_DOWNLOADS - 1))
     assert (await edited(turbotext)).data == service.picture
     assert len(service.calls("create")) == 1
 
 
 async def test_a_picture_that_never_comes_is_given_up(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
-    service.script(*[Answer(410)] * MAX_DOWNLOADS, call="download")
+    service.pictures.script(*[Answer(410)] * MAX_DOWNLOADS)
     error = await error_of(turbotext)
-    assert (type(error), len(service.calls("download"))) == (Retryable, MAX_DOWNLOADS)
+    assert (type(error), len(service.pictures.received)) == (Retryable, MAX_DOWNLOADS)
 
 
 async def test_a_picture_that_is_too_large_is_refused(service: TurbotextStandIn, turbotext: TurbotextProvider) -> None:
-    service.script(flood(65 * 1024 * 1024, head=service.picture, content_type="image/png"), call="download")
+    service.pictures.script(flood(65 * 1024 * 1024, head=service.picture, content_type="image/png"))
     assert type(await error_of(turbotext)) is Rejected
-    assert len(service.calls("download")) == 1
+    assert len(service.pictures.received) == 1
 
 
 @pytest.mark.parametrize("behaviour", [hang, drip(0.2)])
-@pytest.mark.parametrize("call", ["create", "poll", "download"])
+@pytest.mark.parametrize("call", ["create", "poll", "picture"])
 async def test_waiting_ends_with_the_window(
     service: TurbotextStandIn, turbotext: TurbotextProvider, behaviour: Behaviour, call: str
 ) -> None:
@@ -189,7 +189,10 @@ async def test_waiting_ends_with_the_window(
     async def attempt(seconds: float) -> ProviderError:
         return await error_of(turbotext, seconds=seconds)
 
-    assert isinstance(await end_of_window(service, behaviour, attempt, call=call), Down)
+    if call == "picture":
+        assert isinstance(await end_of_window(service.pictures, behaviour, attempt), Down)
+    else:
+        assert isinstance(await end_of_window(service, behaviour, attempt, call=call), Down)
 
 
 async def test_work_that_is_not_finished_in_the_window_leaves_the_rest_of_it_to_another_entry(
@@ -207,21 +210,22 @@ async def test_work_that_is_not_finished_in_the_window_leaves_the_rest_of_it_to_
     ["127.0.0.2", "localhost", "[::1]", "2130706434", "0x7f000002", "127.2", "169.254.169.254", "[::ffff:127.0.0.2]"],
 )
 async def test_a_picture_at_a_private_address_is_not_fetched(service: TurbotextStandIn, place: str) -> None:
-    service.picture_url = f"http://{place}:{service.url.rpartition(':')[2]}/download.php?f=x.png"
+    service.picture_url = f"http://{place}:{service.pictures.url.rpartition(':')[2]}/result.png"
     context = FixedContext(secret=KEY, base_url=service.url)
     careful = TurbotextProvider(context, poll_interval=TICK)
     error = await error_of(careful)
     await careful.close()
     assert (type(error), "PHOTOCHANGER_PRIVATE_HOSTS" in error.reason) == (Unavailable, True)
-    assert service.calls("download") == []
+    assert service.pictures.received == []
 
 
 async def test_the_address_of_the_service_itself_does_not_allow_downloads_from_it(service: TurbotextStandIn) -> None:
+    service.picture_url = f"{service.url}/result.png"
     turbotext = TurbotextProvider(FixedContext(secret=KEY, base_url=service.url), poll_interval=TICK)
     error = await error_of(turbotext)
     await turbotext.close()
     assert (type(error), len(service.calls("poll"))) == (Unavailable, 2)
-    assert service.calls("download") == []
+    assert service.calls("page") == []
 
 
 async def test_a_picture_behind_a_name_is_fetched_from_the_address_that_was_checked(
@@ -236,11 +240,11 @@ async def test_a_picture_behind_a_name_is_fetched_from_the_address_that_was_chec
         return answers[host] if asked.count(host) == 1 or host == "127.0.0.1" else ["169.254.169.254"]
 
     turbotext = TurbotextProvider(context, poll_interval=TICK, resolver=names)
-    port = service.url.rpartition(":")[2]
+    port = service.pictures.url.rpartition(":")[2]
     service.picture_url = f"http://inside.example:{port}/x.png"
     assert type(await error_of(turbotext)) is Unavailable
     answers["pictures.example"] = ["127.0.0.1"]
-    service.picture_url = f"http://pictures.example:{port}/download.php"
+    service.picture_url = service.pictures.put(service.picture).replace("127.0.0.1", "pictures.example")
     assert (await edited(turbotext)).data == service.picture
     await turbotext.close()
     assert (asked.count("inside.example"), asked.count("pictures.example")) == (1, 1)
@@ -249,8 +253,7 @@ async def test_a_picture_behind_a_name_is_fetched_from_the_address_that_was_chec
 async def test_a_redirect_to_a_private_address_is_not_followed(
     service: TurbotextStandIn, turbotext: TurbotextProvider
 ) -> None:
-    away = Answer(302, b"", {"Location": "http://127.0.0.1:1/secret.png"})
-    service.script(*[away] * MAX_DOWNLOADS, call="download")
+    service.pictures.script(*[service.pictures.redirecting()] * MAX_DOWNLOADS)
     error = await error_of(turbotext)
     assert (type(error), "redirects" in error.reason) == (Retryable, True)
 

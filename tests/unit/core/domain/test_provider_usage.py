@@ -19,6 +19,7 @@ from photochanger.core.domain.routing.provider_usage import (
     CallRecord,
     LimitKind,
     ProviderLimit,
+    ProviderState,
     Usage,
     admit_call,
     health_of,
@@ -202,3 +203,46 @@ def test_a_call_that_asked_nobody_is_counted_when_it_is_reported() -> None:
     report = CallRecord("edit", CallOutcome.PICTURE, SECOND, admitted=False)
     standing = health_of(record_call(Usage(), report, now=NOW), now=NOW)
     assert (standing.calls_today, standing.calls_last_minute) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "state"),
+    [
+        ("", ProviderState.UNKNOWN),
+        ("1", ProviderState.WORKING),
+        ("0", ProviderState.DEGRADED),
+        ("00", ProviderState.DEGRADED),
+        ("000", ProviderState.FAILING),
+        ("111000", ProviderState.DEGRADED),
+        ("1110000", ProviderState.FAILING),
+        ("1" * 9 + "0", ProviderState.WORKING),
+        ("1" * 8 + "00", ProviderState.DEGRADED),
+        ("0" * 40 + "1" * 10, ProviderState.WORKING),
+        ("1" * 40 + "000000", ProviderState.FAILING),
+    ],
+)
+def test_the_state_follows_from_the_last_calls(verdicts: str, state: ProviderState) -> None:
+    usage = Usage()
+    for verdict in verdicts:
+        usage = after_call(usage, CallOutcome.PICTURE if verdict == "1" else CallOutcome.RETRYABLE)
+    health = health_of(usage, now=NOW)
+    assert health.state is state
+    assert (health.last_calls, health.last_pictures) == (len(verdicts[-10:]), verdicts[-10:].count("1"))
+
+
+def test_the_state_does_not_follow_the_breaker_from_open_to_half_open_and_back() -> None:
+    usage, now = opened(), NOW
+    seen = set()
+    for _ in range(40):
+        now += SECOND
+        health = health_of(usage, now=now)
+        seen.add(health.breaker)
+        assert health.state is ProviderState.FAILING
+        usage, admission = ask(usage, now=now)
+        if admission.granted:
+            usage = after_call(usage, CallOutcome.DOWN, now=now)
+    assert seen == {Breaker.OPEN, Breaker.HALF_OPEN}
+    # A first success closes the breaker; the last calls still say how the provider does.
+    usage = after_call(usage, CallOutcome.PICTURE, now=now)
+    health = health_of(usage, now=now)
+    assert (health.breaker, health.state) == (Breaker.CLOSED, ProviderState.FAILING)

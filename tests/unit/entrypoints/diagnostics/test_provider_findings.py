@@ -8,20 +8,27 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from photochanger.adapters.memory import FakeClock, MemorySecretRepository
+from photochanger.adapters.memory import (
+    FakeClock,
+    MemoryProviderCheckRepository,
+    MemorySecretRepository,
+    MemorySlotRepository,
+)
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.accounts import COMMAND_LINE
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.domain.field_errors import FieldError, FieldErrorCode
 from photochanger.core.domain.media import ImageLimits, PictureNeeds
+from photochanger.core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
 from photochanger.core.ports.provider import OperationInfo, Provider, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.secrets import SecretRepository
 from photochanger.core.services.providers.api_keys import ProviderKeys
+from photochanger.core.services.providers.checks import ProviderChecks
 from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.config import Settings
-from photochanger.entrypoints.diagnostics.finding import Finding
+from photochanger.entrypoints.diagnostics.finding import Finding, FindingCode
 from photochanger.entrypoints.diagnostics.provider_checks import provider_findings
 from photochanger.entrypoints.provider_plugins import SkippedPlugin
 
@@ -39,7 +46,7 @@ class Far:
         needs = PictureNeeds(("image/jpeg",), 1000, 1000)
         operation = OperationInfo(id="draw", title="Draw", settings_schema={"type": "object"}, needs=needs)
         self.info = ProviderInfo(id=id, title=id, operations=(operation,), **info)
-        self.answer: Callable[[], Awaitable[list[str]]] = self._sentences
+        self.answer: Callable[[], Awaitable[list[ProviderFinding]]] = self._sentences
         self.asked: list[list[RouteEntry]] = []
         self._said = sentences
 
@@ -55,12 +62,12 @@ class Far:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         raise AssertionError("doctor makes no pictures")
 
-    async def diagnose(self, used: Collection[RouteEntry]) -> list[str]:
+    async def diagnose(self, used: Collection[RouteEntry]) -> list[ProviderFinding]:
         self.asked.append(list(used))
         return await self.answer()
 
-    async def _sentences(self) -> list[str]:
-        return list(self._said)
+    async def _sentences(self) -> list[ProviderFinding]:
+        return [ProviderFinding(code=ProviderFindingCode.FAILED, detail=said) for said in self._said]
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -75,26 +82,33 @@ async def findings(
     slots: Collection[Slot] = (),
     skipped: Collection[SkippedPlugin] = (),
     secrets: SecretRepository | None = None,
+    kept: MemoryProviderCheckRepository | None = None,
     timeout: timedelta = timedelta(minutes=1),
     **settings: Any,
 ) -> list[Finding]:
     configured = Settings(**settings)
     box = AesSecretBox(lambda: SECRET)
+    clock = FakeClock()
+    registry = ProviderRegistry(providers, limits=ImageLimits(max_pixels=1000))
     return await provider_findings(
         slots=slots,
-        catalogue=ProviderRegistry(providers, limits=ImageLimits(max_pixels=1000)),
+        catalogue=registry,
         skipped=skipped,
         keys=ProviderKeys(secrets or MemorySecretRepository(), box, FakeClock(), environment=configured.provider_keys),
         settings=configured,
+        checks=ProviderChecks(registry, MemorySlotRepository(clock), kept or MemoryProviderCheckRepository(), clock),
         timeout=timeout,
     )
+
+
+ROUTE = Finding("slot-001", "Slot 1: far/draw").coded(FindingCode.SLOT_READY, name="Slot 1", route="far/draw")
 
 
 async def test_where_all_is_well_nothing_needs_a_fix() -> None:
     far = Far(needs_key=True)
     entry = RouteEntry("far", "draw", {"size": 3})
     found = await findings(far, slots=[slot(1, entry)], provider_keys={"far": "k"})
-    assert found == [Finding("slot-001", "Slot 1: far/draw"), Finding("provider far", "works")]
+    assert found == [ROUTE, Finding("provider far", "works")]
     assert far.asked == [[entry]]
 
 
@@ -114,8 +128,7 @@ async def test_only_the_entries_of_active_slots_are_asked_about_and_each_provide
 
 
 async def test_a_provider_on_this_machine_says_only_what_is_missing() -> None:
-    route = Finding("slot-001", "Slot 1: far/draw")
-    assert await findings(Far(on_this_machine=True), slots=[slot(1, entry())]) == [route]
+    assert await findings(Far(on_this_machine=True), slots=[slot(1, entry())]) == [ROUTE]
     here = Far("far", "An extra is missing.", on_this_machine=True)
     assert [found.says for found in await findings(here, slots=[slot(1, entry())])] == [
         "Slot 1: far/draw",
@@ -156,7 +169,9 @@ async def test_keys_that_cannot_be_read_are_a_finding_and_no_traceback() -> None
     away = FaultInjector(MemorySecretRepository())
     away.faults["*"] = QueueUnavailable("The database is away.")
     found = await findings(Far(), slots=[slot(1, entry())], secrets=away)
-    assert Finding("keys of providers", "The database is away.", "Check that PostgreSQL is running.") in found
+    away_says = "The database is away."
+    unread = Finding("keys of providers", away_says, "Check that PostgreSQL is running.")
+    assert unread.coded(FindingCode.KEYS_UNKNOWN, reason=away_says) in found
 
 
 async def test_public_links_without_an_address_are_told() -> None:
@@ -187,7 +202,8 @@ async def test_an_entry_that_cannot_be_used_is_told_with_its_slot(wrong: RouteEn
 
 async def test_an_active_slot_without_a_route_is_told() -> None:
     (found,) = await findings(slots=[slot(1)])
-    assert found == Finding("slot-001", "Slot 1: active, but its route is empty", "Add a route to the slot.")
+    empty = Finding("slot-001", "Slot 1: active, but its route is empty", "Add a route to the slot.")
+    assert found == empty.coded(FindingCode.SLOT_ROUTE_EMPTY, name="Slot 1")
 
 
 async def test_a_package_that_was_left_out_is_told() -> None:
@@ -198,7 +214,7 @@ async def test_a_package_that_was_left_out_is_told() -> None:
 
 
 async def test_services_that_hang_are_given_up_together_and_the_others_heard() -> None:
-    async def never() -> list[str]:
+    async def never() -> list[ProviderFinding]:
         return await asyncio.get_running_loop().create_future()
 
     hanging = [Far(f"hanging-{number}") for number in range(5)]
@@ -214,13 +230,28 @@ async def test_services_that_hang_are_given_up_together_and_the_others_heard() -
 
 
 async def test_a_diagnosis_that_breaks_is_a_finding_and_no_traceback() -> None:
-    async def broken() -> list[str]:
+    async def broken() -> list[ProviderFinding]:
         raise RuntimeError("with the key sk-4711 in its text")
 
     far = Far()
     far.answer = broken
     (_, found) = await findings(far, slots=[slot(1, entry())])
-    assert found == Finding("provider far", "its diagnosis failed: RuntimeError", "Update the package.")
+    assert found == Finding("provider far", "its check failed: RuntimeError", "Update the package.")
+
+
+async def test_a_deprecated_model_is_to_be_changed_and_one_that_cannot_be_checked_is_not() -> None:
+    async def ageing() -> list[ProviderFinding]:
+        codes = ProviderFindingCode.MODEL_DEPRECATED, ProviderFindingCode.MODEL_NOT_CHECKED
+        return [ProviderFinding(code=code, detail=str(code)) for code in codes]
+
+    far, kept = Far(), MemoryProviderCheckRepository()
+    far.answer = ageing
+    (_, deprecated, unchecked) = await findings(far, slots=[slot(1, entry())], kept=kept)
+    assert deprecated == Finding("provider far", "model_deprecated", "Choose another model in the slots that use it.")
+    assert unchecked == Finding("provider far", "model_not_checked")
+    (check,) = await kept.all()
+    assert check.works
+    assert len(check.findings) == 2
 
 
 def entry() -> RouteEntry:

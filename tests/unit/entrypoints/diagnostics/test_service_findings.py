@@ -26,9 +26,11 @@ SECOND = timedelta(seconds=1)
 GIB = 1024**3
 
 
-def seen(name: str, *, age: timedelta = SECOND) -> WorkerStatus:
-    told = WorkerReport(name=name, host="booth", pid=7, concurrency=4, running=0, version="1")
-    return WorkerStatus(report=told, started_at=NOW, seen_at=NOW, age=age)
+def seen(name: str, *, age: timedelta = SECOND, ahead: float | None = None) -> WorkerStatus:
+    report = WorkerReport(
+        name=name, host="booth", pid=7, concurrency=4, running=0, version="1", clock_ahead_seconds=ahead
+    )
+    return WorkerStatus(report=report, started_at=NOW, seen_at=NOW, age=age)
 
 
 def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
@@ -39,6 +41,16 @@ def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:
     assert lost.says.startswith("1 working")
     assert "two" in lost.says
     assert lost.fix is not None
+
+
+def test_clocks_of_workers_that_are_wrong_are_named() -> None:
+    right = service_findings.workers([seen("one", ahead=1.9), seen("two", ahead=-1.9), seen("old")])
+    assert (right.says, right.fix) == ("3 working", None)
+    wrong = service_findings.workers([seen("one", ahead=30), seen("two", ahead=-2.1), seen("three", ahead=0)])
+    assert wrong.says.startswith("3 working, clocks that differ from the database's: one +30.0 s, two -2.1 s;")
+    assert wrong.fix is not None
+    lost = service_findings.workers([seen("one", ahead=30, age=SILENT_AFTER)])
+    assert "heartbeats missed: one" in lost.says
 
 
 def test_the_limit_on_files_and_what_follows_from_it_are_shown() -> None:

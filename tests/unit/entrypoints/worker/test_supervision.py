@@ -131,7 +131,7 @@ async def test_an_unforeseen_error_of_the_watch_over_the_embedded_postgresql_end
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(EmbeddedServer, "start", lambda folder: Server())
+    monkeypatch.setattr(EmbeddedServer, "start", lambda folder, given_up: Server())
     container = make_container(Settings(home=tmp_path))
     supervisor = await container.get(Supervisor)
 

@@ -12,6 +12,12 @@ from . import canvas, keying
 from .people.found import find_people
 from .settings import BackgroundMode, BackgroundSettings
 
+_SMALL_SIDE = 900
+"""The size in pixels at which is made what has nothing sharp in it."""
+
+_GRAIN_SIDE = 512
+"""Grain is repeated: of one or two shades, that is not seen."""
+
 _OTHER_BACKDROP = (BackgroundMode.REPLACE, BackgroundMode.COLOUR)
 
 
@@ -23,51 +29,74 @@ def work(
     front = None if mode is BackgroundMode.VIGNETTE else _front(photo, settings)
     if front is None:
         return _darkened(photo, settings), BackgroundMode.VIGNETTE
-    picture = canvas.to_float(photo)
     if mode in _OTHER_BACKDROP:
         behind = _drawn(photo, settings.color) if backdrop is None or mode is BackgroundMode.COLOUR else backdrop
-        behind = canvas.to_float(canvas.cover(behind, photo.width, photo.height).cast("uchar"))
+        behind = canvas.cover(behind, photo.width, photo.height).cast("uchar")
     else:
-        behind = _out_of_focus(picture, front, settings.strength / 100)
-        if mode is BackgroundMode.STUDIO:
-            behind = _washed(behind, settings)
-    return canvas.to_uchar(_laid_over(picture, front, behind)), mode
+        behind = _surroundings(photo, front, settings)
+    return _laid_over(photo, front, behind), mode
 
 
 def _front(photo: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image | None:
-    """1 on what stays, 0 on the surroundings, in memory; None where that is not known."""
+    """255 on what stays, 0 on the surroundings, 8 bits in memory; None where that is not known."""
     people = find_people(photo)
     mask = None if people is None else people.mask
-    if settings.mode not in _OTHER_BACKDROP:
+    if settings.mode not in _OTHER_BACKDROP or (mask is not None and not keying.is_vivid(photo)):
         return mask
     backdrop = keying.backdrop(photo, settings.tolerance)
     if backdrop is None:
         return mask
-    front = (backdrop * -1 + 1).copy_memory()
+    front = (backdrop * -255 + 255.5).cast("uchar").copy_memory()
     if mask is None:
         return front
-    if not keying.is_screen(photo, backdrop, mask):
+    if not keying.fills_the_rest(backdrop, mask / 255):
         return mask
     # A shirt of the screen's colour is not the screen.
     return (front > mask).ifthenelse(front, mask).copy_memory()
 
 
-def _laid_over(picture: pyvips.Image, front: pyvips.Image, behind: pyvips.Image) -> pyvips.Image:
+def _laid_over(photo: pyvips.Image, front: pyvips.Image, behind: pyvips.Image) -> pyvips.Image:
     """What stands in front, over other surroundings: hair and rims are freed from the old ones' colour.
 
-    The colours on both sides of a rim are estimated from their neighbourhoods (blur fusion, Forte 2021).
+    The colours on both sides of a rim are estimated from their neighbourhoods (blur fusion, Forte 2021), at a smaller
+    size; only rims are calculated with.
     """
-    sigma = 3 * canvas.unit(picture)
-    rest = front * -1 + 1
-    inner, outer = _mean_where(picture, front, sigma), _mean_where(picture, rest, sigma)
-    own = canvas.clip(inner + (picture - inner * front - outer * rest) * front)
-    return own * front + behind * rest
+    small, near = _small(photo, front)
+    sigma = 3 * canvas.unit(small)
+    means = [_mean_where(small, near, sigma), _mean_where(small, near * -1 + 1, sigma)]
+    inner, outer = (
+        canvas.resize_to(canvas.to_uchar(mean).copy_memory(), photo.width, photo.height, kernel="linear")
+        for mean in means
+    )
+    share = front / 255
+    rest = share * -1 + 1
+    own = (inner + (photo - inner * share - outer * rest) * share).clamp(min=0, max=255)
+    rim = (own * share + behind * rest + 0.5).cast("uchar")
+    plain = (front == 255).ifthenelse(photo, behind)
+    is_rim = (front > 0) & (front < 255)
+    return canvas.in_tiles(is_rim.ifthenelse(rim, plain)).copy(interpretation="srgb")
+
+
+def _small(photo: pyvips.Image, front: pyvips.Image) -> tuple[pyvips.Image, pyvips.Image]:
+    """A photo and what stands in front at a smaller size: floats from 0 to 1, in memory."""
+    both = (canvas.at_most(photo, _SMALL_SIDE), canvas.at_most(front, _SMALL_SIDE))
+    picture, share = (canvas.to_float(image).copy_memory() for image in both)
+    return picture, share
 
 
 def _mean_where(picture: pyvips.Image, weight: pyvips.Image, sigma: float) -> pyvips.Image:
     """The blurred colours of where the weight is, unmixed with those of where it is not."""
-    sums = canvas.blur((picture * weight).bandjoin(weight), sigma)
+    sums = canvas.blur((picture * weight).bandjoin(weight).copy_memory(), sigma).copy_memory()
     return sums.extract_band(0, n=3) / (sums[3] + 1e-4)
+
+
+def _surroundings(photo: pyvips.Image, front: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image:
+    """The surroundings out of focus, and washed in the mode `studio`: 8-bit sRGB at the photo's size, in memory."""
+    behind = _out_of_focus(*_small(photo, front), settings.strength / 100)
+    if settings.mode is BackgroundMode.STUDIO:
+        behind = _washed(behind.copy_memory(), settings)
+    behind = canvas.to_uchar(behind).copy_memory()
+    return canvas.resize_to(behind, photo.width, photo.height, kernel="linear").copy_memory()
 
 
 def _out_of_focus(picture: pyvips.Image, front: pyvips.Image, strength: float) -> pyvips.Image:
@@ -96,9 +125,14 @@ def _drawn(photo: pyvips.Image, colour: str) -> pyvips.Image:
     base = canvas.rgb(colour)
     centre: canvas.RGB = (base[0] * 0.6 + 0.4, base[1] * 0.6 + 0.4, base[2] * 0.6 + 0.4)
     edge: canvas.RGB = (base[0] * 0.45, base[1] * 0.45, base[2] * 0.45)
-    light = canvas.radial(photo.width, photo.height, centre_y=0.42)
-    drawn = canvas.gradient_map(light, [(0.0, centre), (0.75, base), (1.5, edge)])
-    return canvas.to_uchar(drawn + canvas.noise(photo.width, photo.height, seed=41) * 0.006)
+    width, height = canvas.size_at_most(photo, _SMALL_SIDE)
+    light = canvas.radial(width, height, centre_y=0.42)
+    drawn = canvas.to_uchar(canvas.gradient_map(light, [(0.0, centre), (0.75, base), (1.5, edge)])).copy_memory()
+    drawn = canvas.resize_to(drawn, photo.width, photo.height, kernel="linear")
+    grain = (canvas.noise(_GRAIN_SIDE, _GRAIN_SIDE, seed=41) * (0.006 * 255)).rint().cast("short").copy_memory()
+    across, down = photo.width // _GRAIN_SIDE + 1, photo.height // _GRAIN_SIDE + 1
+    grained = drawn + grain.replicate(across, down).crop(0, 0, photo.width, photo.height)
+    return grained.cast("uchar").copy(interpretation="srgb")
 
 
 def _darkened(photo: pyvips.Image, settings: BackgroundSettings) -> pyvips.Image:

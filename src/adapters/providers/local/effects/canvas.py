@@ -13,6 +13,7 @@ import pyvips
 _LUMA = [[0.2126, 0.7152, 0.0722]]
 _MAX_DIRECT_SIGMA = 2.5
 _MAX_DIRECT_RADIUS = 4
+_TILE = 64
 
 RGB = tuple[float, float, float]
 
@@ -72,6 +73,17 @@ def at_most(image: pyvips.Image, side: int) -> pyvips.Image:
     """The image with its longest side no longer than this, in memory."""
     scale = side / max(image.width, image.height)
     return (image.resize(scale, kernel="linear") if scale < 1 else image).copy_memory()
+
+
+def size_at_most(image: pyvips.Image, side: int) -> tuple[int, int]:
+    """The size of `at_most`."""
+    scale = min(side / max(image.width, image.height), 1.0)
+    return max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+
+
+def in_tiles(image: pyvips.Image) -> pyvips.Image:
+    """The image made square by square: where its parts come from `ifthenelse`, only those are made that are seen."""
+    return image.tilecache(tile_width=_TILE, tile_height=_TILE, max_tiles=-1, threaded=True).copy_memory()
 
 
 def resize_to(image: pyvips.Image, width: int, height: int, *, kernel: str = "cubic") -> pyvips.Image:

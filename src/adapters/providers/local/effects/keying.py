@@ -20,30 +20,37 @@ _SCREEN_SHARE = 0.85
 """A screen fills this share of what is not people."""
 
 
-def is_screen(photo: pyvips.Image, backdrop: pyvips.Image, people: pyvips.Image) -> bool:
-    """Whether a backdrop is a green or blue screen: vivid, and all that is not people. A lawn or a wall is none."""
+def is_vivid(photo: pyvips.Image) -> bool:
+    """Whether a backdrop, where there is one, has the colour of a green or blue screen, and not of a wall."""
     _, a, b = _rim_lab(photo)
-    if (a * a + b * b) ** 0.5 < _MIN_SCREEN_CHROMA:
-        return False
+    return bool((a * a + b * b) ** 0.5 >= _MIN_SCREEN_CHROMA)
+
+
+def fills_the_rest(backdrop: pyvips.Image, people: pyvips.Image) -> bool:
+    """Whether a backdrop is all that is not people (0 to 1). A lawn is not."""
     rest = people * -1 + 1
     return bool((backdrop * rest).avg() >= _SCREEN_SHARE * rest.avg())
 
 
 def backdrop(photo: pyvips.Image, tolerance: int) -> pyvips.Image | None:
     """1 on the backdrop, 0 on what stands before it; None where the photo has no even backdrop."""
-    lab = photo.colourspace("lab").copy_memory()
     colour = _rim_lab(photo)
+    rim = _rim(photo).colourspace("lab").copy_memory()
+    texture = (rim[0] - canvas.blur(rim[0], 6 * canvas.unit(photo))).abs().avg()
+    if _near(rim, colour, tolerance).avg() < _EVEN_SHARE or texture > _MAX_TEXTURE:
+        return None
+    near = _near(photo.colourspace("lab"), colour, tolerance).copy_memory()
+    connected = _connected_to_rim(near)
+    return canvas.clip(canvas.blur(near * connected, 0.8 * canvas.unit(photo)) * 1.25 - 0.12).copy_memory()
+
+
+def _near(lab: pyvips.Image, colour: list[float], tolerance: int) -> pyvips.Image:
+    """1 where a picture has the colour, 0 where it differs by more than the tolerance."""
     reach = 3 + 0.2 * tolerance
     # Light falls off over a backdrop: brightness may differ three times as far as colour.
     difference = (lab - colour) * [0.35, 1.0, 1.0]
     distance = ((difference * difference).bandmean() * 3) ** 0.5
-    near = canvas.smoothstep(distance * -1, -reach * 1.6, -reach * 0.8).copy_memory()
-    lightness = _rim(lab[0])
-    texture = (lightness - canvas.blur(lightness, 6 * canvas.unit(photo))).abs().avg()
-    if _rim(near).avg() < _EVEN_SHARE or texture > _MAX_TEXTURE:
-        return None
-    connected = _connected_to_rim(near)
-    return canvas.clip(canvas.blur(near * connected, 0.8 * canvas.unit(photo)) * 1.25 - 0.12).copy_memory()
+    return canvas.smoothstep(distance * -1, -reach * 1.6, -reach * 0.8)
 
 
 def _rim(image: pyvips.Image) -> pyvips.Image:

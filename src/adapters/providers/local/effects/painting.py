@@ -14,24 +14,34 @@ _FACE_BRUSH = 0.017
 """The brush on a face, as a share of its height."""
 
 _MAX_FACES = 24
+_FLAT = 1e-9
+"""Less change than any photo has: where there is none, every direction is as good."""
+
 PAINT_SIDE = 1400
 """Paint has no detail finer than a brush: the patches are found on a picture of this size."""
 
 
 def oil(image: pyvips.Image, faces: list[Face]) -> pyvips.Image:
     """Thick paint: brush strokes that follow the shapes, with light falling on their ridges; finer ones on faces."""
-    small = canvas.at_most(canvas.to_float(image), PAINT_SIDE)
+    small = _easel(image)
     unit = canvas.unit(small)
     paint, flow = _strokes(small, 4.5 * unit)
     paint = _with_fine_faces(paint, small, faces)
-    paint = canvas.saturate(canvas.contrast(paint, 0.3), 1.25)
-    paint = canvas.resize_to(paint.copy_memory(), image.width, image.height)
+    paint = canvas.saturate(canvas.contrast(paint, 0.3), 1.25).copy_memory()
     ridges = _smear(canvas.noise(small.width, small.height, seed=3).gaussblur(1.1 * unit), flow, 4 * unit, rounds=3)
-    ridges = canvas.resize_to(canvas.steadied(ridges), image.width, image.height)
+    ridges = canvas.steadied(ridges)
     height = (ridges * 0.045 + canvas.luma(paint) * 0.35).copy_memory()
-    step = max(1, round(canvas.unit(image)))
-    light = canvas.shift(height, step, step) - canvas.shift(height, -step, -step)
-    return canvas.to_uchar(paint + light.clamp(min=-0.12, max=0.12) * -0.8 + ridges * 0.01)
+    step = max(1, round(unit))
+    # On a large print a ridge's shadow is as long as a pixel of the print allows, which is more than one here.
+    steep = max(1.0, round(canvas.unit(image)) * small.width / image.width / step)
+    light = (canvas.shift(height, step, step) - canvas.shift(height, -step, -step)) * steep
+    done = canvas.to_uchar(paint + light.clamp(min=-0.12, max=0.12) * -0.8 + ridges * 0.01)
+    return canvas.resize_to(done.copy_memory(), image.width, image.height)
+
+
+def _easel(image: pyvips.Image) -> pyvips.Image:
+    """The photo (8-bit sRGB) at the size at which it is painted, as floats in memory."""
+    return canvas.to_float(canvas.at_most(image, PAINT_SIDE)).copy_memory()
 
 
 def _strokes(small: pyvips.Image, brush: float) -> tuple[pyvips.Image, pyvips.Image]:
@@ -68,7 +78,7 @@ def _with_fine_faces(paint: pyvips.Image, small: pyvips.Image, faces: list[Face]
 
 def watercolor(image: pyvips.Image, faces: list[Face]) -> pyvips.Image:
     """Thin washes on rough paper: pale, darker where a wash dried at its edge, with unpainted borders."""
-    small = canvas.at_most(canvas.to_float(image), PAINT_SIDE)
+    small = _easel(image)
     unit = canvas.unit(small)
     washes = patches(small, 4.5 * unit).copy_memory()
     wobble = canvas.clouds(small.width, small.height, cell=14 * unit, seed=5).bandjoin(
@@ -107,24 +117,35 @@ def patches(image: pyvips.Image, radius: float) -> pyvips.Image:
     grey = canvas.luma(image)
     moments = image.bandjoin([grey, grey * grey])
     moments = moments.gaussblur(max(radius * 0.5, 0.5), precision="float", min_ampl=0.1).copy_memory()
-    total, weights = grey * 0, grey * 0
-    for sector in range(_SECTORS):
-        angle = 2 * math.pi * sector / _SECTORS
-        near = canvas.shift(moments, round(radius * math.cos(angle)), round(radius * math.sin(angle)))
-        variance = (near[4] - near[3] * near[3]).clamp(min=0, max=1)
-        unrest = variance * 4000 + 0.05
-        calm = 1 / (unrest * unrest * unrest)
-        total, weights = total + near.extract_band(0, n=3) * calm, weights + calm
-    return total / weights
+    variance = (moments[4] - moments[3] * moments[3]).clamp(min=0, max=1)
+    unrest = variance * 4000 + 0.05
+    calm = 1 / (unrest * unrest * unrest)
+    weighted = (moments.extract_band(0, n=3) * calm).bandjoin(calm).copy_memory()
+    sums = weighted.conv(_ring(radius), precision="float").copy_memory()
+    return sums.extract_band(0, n=3) / sums[3]
+
+
+def _ring(radius: float) -> pyvips.Image:
+    """A kernel that adds up what is at this distance in each sector's direction."""
+    angles = [2 * math.pi * sector / _SECTORS for sector in range(_SECTORS)]
+    points = [(round(radius * math.cos(angle)), round(radius * math.sin(angle))) for angle in angles]
+    reach = max(abs(at) for point in points for at in point)
+    side = range(-reach, reach + 1)
+    return pyvips.Image.new_from_array([[points.count((x, y)) for x in side] for y in side])
 
 
 def _flow(grey: pyvips.Image, sigma: float) -> pyvips.Image:
     """For each pixel the direction along the shapes around it, as a two-band unit vector (structure tensor)."""
     across = grey.conv([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], precision="float")
     down = grey.conv([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], precision="float")
-    tensor = canvas.blur(across.bandjoin(down) ** 2, sigma).bandjoin(canvas.blur(across * down, sigma)).copy_memory()
-    angle = (tensor[2] * 2).atan2(tensor[0] - tensor[1]) / 2 + 90
-    return angle.cos().bandjoin(angle.sin()).copy_memory()
+    slopes = (across * across).bandjoin([down * down, across * down]).copy_memory()
+    tensor = canvas.blur(slopes, sigma).copy_memory()
+    # The strongest change is at half the angle of this vector, and the flow across that.
+    x, y = tensor[0] - tensor[1], tensor[2] * 2
+    cosine = (x / ((x * x + y * y) ** 0.5 + _FLAT)).clamp(min=-1, max=1)
+    along = ((cosine + 1) / 2) ** 0.5
+    across = ((cosine * -1 + 1) / 2) ** 0.5
+    return (y < 0).ifthenelse(across, across * -1).bandjoin(along).copy_memory()
 
 
 def _smear(image: pyvips.Image, flow: pyvips.Image, length: float, *, rounds: int) -> pyvips.Image:

@@ -1,9 +1,9 @@
 /* The public gallery: a slot's pictures on guests' phones and on a screen at the event, without sign-in. */
 import { ROOT } from "./lib/api.js";
-import { html, render, useEffect } from "./lib/html.js";
+import { html, render, useEffect, useRef } from "./lib/html.js";
 import { LANGUAGES, choose, language, translator } from "./lib/language.js";
 import { useStore } from "./lib/store.js";
-import { useFeed } from "./pages/gallery/feed.js";
+import { useFeed, useFrom } from "./pages/gallery/feed.js";
 import { Grid } from "./pages/gallery/grid.js";
 import { Slideshow } from "./pages/gallery/slideshow.js";
 import { view } from "./pages/gallery/view.js";
@@ -19,6 +19,10 @@ function Gallery() {
   const code = useStore(language);
   const what = useStore(view);
   const feed = useFeed(SLOT);
+  // The list of a linked picture stays while the guest turns to others of it.
+  const linkedFrom = useRef(null);
+  if (what.kind !== "picture") linkedFrom.current = null;
+  else linkedFrom.current ??= what.id;
   useEffect(() => {
     document.title = feed.title || t("closedTitle");
   }, [feed.title, code]);
@@ -29,6 +33,7 @@ function Gallery() {
   const link = `${items[0]?.base ?? location.origin + ROOT}/gallery/${encodeURIComponent(SLOT)}`;
   if (what.kind === "show") return html`<${Slideshow} key=${code} ...${{ title, items, link, hasMore, more }} />`;
   const index = what.kind === "picture" ? items.findIndex((one) => one.id === what.id) : -1;
+  const isElsewhere = what.kind === "picture" && index < 0;
   return html`
     <main class="gallery" key=${code}>
       <header class="gallery-head">
@@ -39,8 +44,18 @@ function Gallery() {
       ${problem && html`<p class="notice" role="status">${t("noConnection")}</p>`}
       ${items.length ? html`<${Grid} ...${{ items, hasMore, more }} />` : html`<${Empty}>${t("firstComes")}<//>`}
       ${index >= 0 && html`<${Viewer} ...${{ items, index, hasMore, more }} />`}
+      ${isElsewhere && html`<${Linked} key=${`linked-${linkedFrom.current}`} id=${what.id} />`}
     </main>
   `;
+}
+
+/** A picture that the list does not have yet, by a link: with those that are older. */
+function Linked({ id }) {
+  const { items, problem, hasMore, more } = useFrom(SLOT, id);
+  const index = items.findIndex((one) => one.id === id);
+  if (problem?.status === 404) return html`<p class="notice gallery-gone" role="status">${t("pictureGone")}</p>`;
+  if (index < 0) return problem ? html`<${ErrorNotice} problem=${problem} />` : html`<${Loading} />`;
+  return html`<${Viewer} ...${{ items, index, hasMore, more }} />`;
 }
 
 function Closed() {

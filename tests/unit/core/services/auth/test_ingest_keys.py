@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 from photochanger.adapters.memory import FakeClock, MemoryIngestKeyRepository
 from photochanger.core.domain.accounts import COMMAND_LINE
+from photochanger.core.domain.booths.errors import IngestKeyNotFound
 from photochanger.core.domain.booths.ingest_key import KEY_PREFIX, KeyUse, digest_of, is_key_like, new_key
-from photochanger.core.domain.errors import IngestKeyNotFound, InvalidSettings, QueueUnavailable
+from photochanger.core.domain.errors import InvalidSettings, QueueUnavailable
 from photochanger.core.services.auth.ingest_keys import USES_INTERVAL, IngestKeys
 
 pytestmark = pytest.mark.anyio

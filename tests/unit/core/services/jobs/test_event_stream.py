@@ -307,3 +307,33 @@ async def test_an_attempt_after_the_end_of_its_job_is_not_sent(booth: Booth) -> 
     async with booth.stream.listen(after=first.resume) as subscriber:
         missed, *_ = await booth.heard(subscriber)
         assert LogEvent.ATTEMPT not in {event for _, event in events_of([missed])}
+
+
+async def test_an_attempt_that_becomes_visible_after_the_end_of_its_job_is_not_sent(booth: Booth) -> None:
+    """Its id was assigned before that of the end, its row was committed after it."""
+    job, other = await booth.job(), await booth.job()
+    async with booth.stream.listen() as subscriber:
+        await booth.heard(subscriber)
+        booth.log.hidden = {3}
+        await booth.log.append([LogEntry(job.id, booth.clock.now(), LogEvent.ATTEMPT)])
+        await booth.finish(job)
+        assert events_of(await booth.heard(subscriber)) == [(4, LogEvent.FINALIZED)]
+        booth.log.hidden = set()
+        await booth.log.append([LogEntry(other.id, booth.clock.now(), LogEvent.ATTEMPT)])
+        batches = await booth.heard(subscriber)
+        assert events_of(batches) == [(5, LogEvent.ATTEMPT)]
+        assert batches[-1].resume == 5  # its id is no gap
+
+
+async def test_a_subscriber_that_reconnects_gets_no_event_twice(booth: Booth) -> None:
+    """What it missed may be above a gap, and be read again for all subscribers."""
+    async with booth.stream.listen() as first:
+        await booth.heard(first)
+        booth.log.hidden = {2}
+        job = await booth.job()
+        await booth.log.append([LogEntry(job.id, booth.clock.now(), LogEvent.RELEASED)])
+        await booth.log.append([LogEntry(job.id, booth.clock.now(), LogEvent.ATTEMPT)])
+        await booth.finish(job)
+        async with booth.stream.listen(after=0) as again:  # before the reader of all has seen them
+            seen = events_of(await booth.heard(again))
+        assert [id for id, _ in seen] == [1, 3, 4]

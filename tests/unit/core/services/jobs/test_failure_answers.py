@@ -149,7 +149,7 @@ async def test_a_failure_answer_that_comes_second_is_removed() -> None:
     claim = await world.claim()
 
     async def meanwhile(request: ProviderRequest) -> bytes:
-        good = await world.pictures.store(job.id, picture("good"), limits=world.providers.limits)
+        good, _ = await world.pictures.store(job.id, picture("good"), limits=world.providers.limits)
         assert await world.completion.finalize_job(claim, good, provider_id="cloud", operation_id="enhance")
         return picture("branded")
 

@@ -186,7 +186,7 @@ async def test_an_answer_after_the_deadline_changes_nothing_and_its_file_is_remo
     claim = await world.claim()
     await world.run(world.jobs.wait(job.id), within=WINDOW)
     before, log = await world.jobs.get(job.id), await world.job_log.entries(job.id)
-    late = await world.pictures.store(job.id, picture("late"), limits=world.providers.limits)
+    late, _ = await world.pictures.store(job.id, picture("late"), limits=world.providers.limits)
     assert await world.files() == [str(late.file.key)]
     assert await world.completion.finalize_job(claim, late, provider_id="local", operation_id="enhance") is None
     assert await world.files() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -173,8 +174,8 @@ async def test_a_job_whose_reply_was_lost_is_found_by_its_id_and_keeps_its_photo
     await world.slot()
     enqueue = world.queue.enqueue
 
-    async def executed_without_a_reply(spec: JobSpec, *, max_active: int) -> Job:
-        await enqueue(spec, max_active=max_active)
+    async def executed_without_a_reply(spec: JobSpec, *, max_active: int, **rest: Any) -> Job:
+        await enqueue(spec, max_active=max_active, **rest)
         raise QueueUnavailable("the connection was lost")
 
     world.queue.enqueue = executed_without_a_reply

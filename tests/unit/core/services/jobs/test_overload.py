@@ -13,6 +13,7 @@ import pytest
 from photochanger.core.domain.errors import MediaNotFound, QueueFull
 from photochanger.core.domain.job import Job, JobSource, JobState
 from photochanger.core.domain.settings import AppSettings
+from photochanger.core.domain.trace_context import Refusal
 from photochanger.core.domain.worker import WorkerReport
 from photochanger.core.ports.provider import ProviderRequest, ProviderResult
 from photochanger.entrypoints.worker.pool import PoolOptions, WorkerPool
@@ -55,6 +56,10 @@ class Studio:
         self.admitted: list[float] = []
         self._guests: set[asyncio.Task[None]] = set()
         self._sent = 0
+
+    def counted(self) -> list[object]:
+        """The reasons of the refusals in the metrics."""
+        return [fields["reason"] for fields in self.world.telemetry.of("photo_refused")]
 
     @property
     def now(self) -> float:
@@ -294,6 +299,8 @@ async def test_the_bound_on_active_jobs_names_the_end_of_the_next_one() -> None:
         await studio.rest()
     assert studio.pictures_between(10, 160) >= 0.95 * CAPACITY * 150
     assert studio.wrong_promises(since=10) == []
+    assert studio.refusals
+    assert studio.counted() == [Refusal.MAX_ACTIVE] * len(studio.refusals)
 
 
 @pytest.mark.parametrize("source", [JobSource.LIBRARY, JobSource.TEST])
@@ -302,6 +309,7 @@ async def test_every_source_of_jobs_obeys(source: JobSource) -> None:
         slot = await studio.world.slot("cloud")
         await studio.crowd(3 * CAPACITY, seconds=60)
         assert studio.refusals
+        assert studio.counted() == [Refusal.NO_TIME] * len(studio.refusals)
         photo = await studio.world.jobs.receive_photo(slot, chunks(picture("one more")))
         with pytest.raises(QueueFull):
             await studio.world.jobs.create(slot, photo, source=source)

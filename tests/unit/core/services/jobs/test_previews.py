@@ -1,4 +1,5 @@
-"""Previews after a rush: bounded, newest first, one at a time while the worker is idle, the rest on demand."""
+"""Previews after a rush: bounded, newest first, one at a time while the worker is idle, the rest on demand; from the
+pictures that were decoded anyway."""
 
 from __future__ import annotations
 
@@ -12,9 +13,8 @@ import pytest
 from photochanger.adapters.memory import FakeClock
 from photochanger.core.domain.errors import MediaNotFound, StorageUnavailable
 from photochanger.core.domain.job import Job
-from photochanger.core.domain.media import MediaKind, Picture
-from photochanger.core.services.jobs import previews as module
-from photochanger.core.services.jobs.previews import MAX_PHOTO_BYTES, MAX_WAITING, Previews
+from photochanger.core.domain.media import MediaKind
+from photochanger.core.services.jobs.previews import MAX_WAITING, Previews
 
 from tests.support.builders import new_job
 from tests.support.world import SECOND, World
@@ -22,32 +22,29 @@ from tests.support.world import SECOND, World
 pytestmark = pytest.mark.anyio
 
 IDLE = timedelta(milliseconds=250)
-MEGABYTE = 1024 * 1024
-
 Making = Callable[[Job], Awaitable[None]]
 
 
 class RecordingMedia:
-    """The two methods of MediaService that make previews; `making` is called for each."""
+    """The two methods of MediaService that store previews; `making` is called for each."""
 
     def __init__(self) -> None:
         self.thumbnails: list[UUID] = []
+        self.previews: list[bytes | None] = []
         self.photos: list[UUID] = []
         self.making: Making | None = None
 
-    async def make_thumbnail(self, job: Job) -> None:
+    async def make_thumbnail(self, job: Job, preview: bytes | None = None) -> None:
         if self.making is not None:
             await self.making(job)
         self.thumbnails.append(job.id)
+        self.previews.append(preview)
 
-    async def keep_photo(self, job: Job, photo: bytes) -> None:
+    async def keep_photo(self, job: Job, preview: bytes) -> None:
         if self.making is not None:
             await self.making(job)
         self.photos.append(job.id)
-
-
-def photo_of(size_bytes: int) -> Picture:
-    return Picture(bytes(size_bytes), "image/jpeg", 6000, 4000)
+        self.previews.append(preview)
 
 
 class Rush:
@@ -59,16 +56,16 @@ class Rush:
         self.previews = Previews(self.media, self.clock)  # type: ignore[arg-type]
         self.jobs: list[Any] = []
 
-    def end_job(self, photo: Picture | None = None) -> Any:
+    def end_job(self, preview: bytes | None = None, *, photo: bytes | None = None) -> Any:
         job = new_job(created_at=self.clock.now())
         self.jobs.append(job)
         self.previews.note_activity()
-        self.previews.add(job, photo)  # type: ignore[arg-type]
+        self.previews.add(job, preview, photo_preview=photo)  # type: ignore[arg-type]
         return job.id
 
-    async def end_jobs(self, count: int, *, every: timedelta, photo: Picture | None = None) -> None:
+    async def end_jobs(self, count: int, *, every: timedelta) -> None:
         for _ in range(count):
-            self.end_job(photo)
+            self.end_job()
             await self.clock.advance(every)
 
 
@@ -109,11 +106,10 @@ async def test_a_preview_waits_for_a_lull_for_a_second_at_most() -> None:
 async def test_a_rush_leaves_one_task_and_a_bounded_number_of_previews() -> None:
     rush = Rush()
     for _ in range(300):
-        rush.end_job(photo_of(MEGABYTE))
+        rush.end_job(b"small", photo=b"small photo")
         await rush.clock.advance(timedelta(milliseconds=25))
         assert preview_tasks() == 1
         assert rush.previews.waiting <= MAX_WAITING
-        assert rush.previews.photo_bytes <= MAX_PHOTO_BYTES
     assert rush.previews.waiting == MAX_WAITING
     await rush.previews.close()
 
@@ -123,16 +119,39 @@ async def test_the_newest_previews_of_a_rush_are_made_and_the_older_ones_left() 
     await rush.end_jobs(300, every=timedelta(0))
     await rush.clock.advance(timedelta(minutes=1))
     assert rush.media.thumbnails == [job.id for job in reversed(rush.jobs[-MAX_WAITING:])]
-    assert (rush.previews.waiting, rush.previews.photo_bytes, preview_tasks()) == (0, 0, 0)
+    assert (rush.previews.waiting, preview_tasks()) == (0, 0)
 
 
-async def test_photos_beyond_the_bound_push_out_the_oldest_job() -> None:
+async def test_both_previews_of_a_job_are_stored_as_they_came() -> None:
     rush = Rush()
-    await rush.end_jobs(5, every=timedelta(0), photo=photo_of(MAX_PHOTO_BYTES // 4))
-    assert (rush.previews.waiting, rush.previews.photo_bytes) == (4, MAX_PHOTO_BYTES)
-    await rush.clock.advance(10 * SECOND)
-    assert rush.media.photos == [job.id for job in reversed(rush.jobs[1:])]
-    assert rush.previews.photo_bytes == 0
+    job_id = rush.end_job(b"small", photo=b"small photo")
+    await rush.clock.advance(2 * SECOND)
+    assert (rush.media.thumbnails, rush.media.photos) == ([job_id], [job_id])
+    assert rush.media.previews == [b"small", b"small photo"]
+
+
+async def test_a_job_decodes_no_picture_for_its_previews() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    job = await world.work()
+    assert len(await world.files(MediaKind.PREVIEWS)) == 2
+    assert world.images.decoded_for_previews == 0
+    file = await world.media.public_thumbnail(job.id)
+    assert job.result is not None
+    assert await world.content(file.file.key) == await world.images.preview(await world.content(job.result.file.key))
+
+
+async def test_a_result_whose_preview_failed_is_decoded_for_it_while_the_worker_is_idle() -> None:
+    world = World()
+    world.images.makes_previews = False
+    await world.slot()
+    await world.submit()
+    job = await world.work()
+    assert [name.rsplit(".", 1)[1] for name in await world.files(MediaKind.PREVIEWS)] == ["webp"]
+    assert world.images.decoded_for_previews == 1
+    with pytest.raises(MediaNotFound):
+        await world.media.job_photo(job.id)
 
 
 async def test_stopping_after_a_rush_makes_no_previews() -> None:
@@ -194,15 +213,3 @@ async def test_a_thumbnail_that_was_left_is_made_on_demand() -> None:
     assert await world.files(MediaKind.PREVIEWS) == []
     file = await world.media.public_thumbnail(job.id)
     assert await world.content(file.file.key) == await world.results.preview(job.id)
-
-
-async def test_a_photo_that_nothing_was_kept_of_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a rush: what may be held of the photos is less than one of them."""
-    monkeypatch.setattr(module, "MAX_PHOTO_BYTES", 10)
-    world = World()
-    await world.slot()
-    await world.submit()
-    job = await world.work()
-    assert [name.rsplit(".", 1)[1] for name in await world.files(MediaKind.PREVIEWS)] == ["webp"]
-    with pytest.raises(MediaNotFound):
-        await world.media.job_photo(job.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from photochanger.core.domain.job import JobState
-from photochanger.core.domain.media import MediaKind, StoredPicture
+from photochanger.core.domain.media import MediaKind
 from photochanger.core.ports.provider import ProviderRequest
 
 from tests.support.world import SECOND, World, never, picture
@@ -26,8 +26,8 @@ async def test_of_two_workers_that_finalize_the_same_job_one_wins_and_one_file_s
     await world.clock.advance(11 * SECOND)
     newer = await world.claim("worker-2")
     assert (stale.attempt, newer.attempt) == (1, 2)
-    first = await world.pictures.store(job.id, picture("first"), limits=world.providers.limits)
-    second = await world.pictures.store(job.id, picture("second"), limits=world.providers.limits)
+    first, _ = await world.pictures.store(job.id, picture("first"), limits=world.providers.limits)
+    second, _ = await world.pictures.store(job.id, picture("second"), limits=world.providers.limits)
     assert first.file.key != second.file.key
     ends = await asyncio.gather(
         world.completion.finalize_job(stale, first, provider_id="local", operation_id="enhance"),
@@ -76,7 +76,7 @@ async def test_a_worker_that_is_stopped_when_its_picture_is_stored_removes_it() 
     work = asyncio.ensure_future(world.processing.run(await world.claim()))
     store = world.pictures.store
 
-    async def and_then_the_stop(*args: Any, **options: Any) -> StoredPicture:
+    async def and_then_the_stop(*args: Any, **options: Any) -> Any:
         stored = await store(*args, **options)
         work.cancel()
         return stored

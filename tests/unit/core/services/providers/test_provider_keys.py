@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from datetime import timedelta
 from typing import Any
@@ -264,3 +265,19 @@ async def test_no_key_is_shown_or_logged(caplog: pytest.LogCaptureFixture) -> No
 
 def _fields(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+async def test_a_key_that_is_a_json_document_is_kept_on_one_line() -> None:
+    keys = Keys()
+    document = {"type": "service_account", "private_key": "-----BEGIN\nabc\n-----END\n"}
+    await keys.service.set("gemini", json.dumps(document, indent=2) + "\n", by=ADA)
+    stored = await keys.service.key("gemini")
+    assert stored is not None
+    assert "\n" not in stored
+    assert json.loads(stored) == document
+
+
+@pytest.mark.parametrize("key", ["{\n", "{" * 5000, '{"a": "ü"}'])
+async def test_what_only_begins_like_json_is_refused_as_any_key(key: str) -> None:
+    with pytest.raises(InvalidSettings):
+        await Keys().service.set("gemini", key, by=ADA)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import photochanger
 import pytest
+from photochanger.core.domain.costs.call_cost import PriceUnit
 from photochanger.core.domain.field_errors import TYPES, FieldErrorCode
+from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.routing.provider_usage import CallOutcome
 from photochanger.core.domain.slots.slot_check import NO_CALL
 from photochanger.core.domain.slots.slot_health import SlotIssueCode
@@ -48,6 +51,18 @@ def test_every_code_has_a_text_and_no_text_is_left_over(
     assert set(found) == set(codes)
     for code, text in found.items():
         assert set(_PARAMETER.findall(text)) <= set(codes[code]), f"{code}: {text}"
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize(
+    ("prefix", "values"), [("finding_", ProviderFindingCode), ("unit_", PriceUnit)], ids=["findings", "units"]
+)
+def test_every_finding_of_a_provider_and_every_unit_has_a_text(
+    prefix: str, values: type[StrEnum], language: str
+) -> None:
+    found = texts("settings_secrets.js")[language]
+    named = {key.removeprefix(prefix) for key in found if key.startswith(prefix)}
+    assert named == {str(value) for value in values}
 
 
 def test_both_languages_of_every_module_have_the_same_keys() -> None:

@@ -9,15 +9,30 @@ from typing import Any
 
 import photochanger
 import pytest
-from photochanger.adapters.providers.comfyui import provider as comfyui
-from photochanger.adapters.providers.gemini import provider as gemini
-from photochanger.adapters.providers.local import provider as local
-from photochanger.adapters.providers.openai import provider as openai
-from photochanger.adapters.providers.turbotext import provider as turbotext
-from photochanger.core.ports.provider import ProviderInfo
+from photochanger.adapters.providers.bfl.provider import BflProvider
+from photochanger.adapters.providers.comfyui.provider import ComfyuiProvider
+from photochanger.adapters.providers.fal.provider import FalProvider
+from photochanger.adapters.providers.gemini.provider import GeminiProvider
+from photochanger.adapters.providers.local.provider import LocalProvider
+from photochanger.adapters.providers.openai.provider import OpenAIProvider
+from photochanger.adapters.providers.replicate.provider import ReplicateProvider
+from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
+from photochanger.core.ports.provider import Provider, ProviderInfo
+
+from tests.support.picture_work import InProcess
+from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-NAMES = {"ComfyUI", "OpenAI", "Google Gemini", "Turbotext"}
+REMOTE = (
+    BflProvider,
+    ComfyuiProvider,
+    FalProvider,
+    GeminiProvider,
+    OpenAIProvider,
+    ReplicateProvider,
+    TurbotextProvider,
+)
+NAMES = {"Black Forest Labs", "ComfyUI", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
 
 
 def texts(info: ProviderInfo) -> Iterator[str]:
@@ -39,14 +54,15 @@ def choices(rule: dict[str, Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "module", [comfyui, gemini, local, openai, turbotext], ids=lambda module: module.__name__.split(".")[-1]
-)
-def test_the_page_says_every_text_of_a_shipped_provider_in_russian(module: Any) -> None:
+PROVIDERS = [LocalProvider(InProcess()), *(make(FixedContext()) for make in REMOTE)]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.info.id)
+def test_the_page_says_every_text_of_a_shipped_provider_in_russian(provider: Provider) -> None:
     source = WORDS.read_text("utf-8")
     missing = [
         text
-        for text in sorted({*texts(module._INFO)} - NAMES)
+        for text in sorted({*texts(provider.info)} - NAMES)
         if f"  {json.dumps(text)}:" not in source and f"  {text}:" not in source
     ]
     assert missing == []

@@ -25,10 +25,15 @@ class Face(Struct, frozen=True):
 
 
 class People(Struct, frozen=True):
-    """What was found: the share of a person in each pixel (one band of floats, 0 to 1, in memory), and the faces."""
+    """What was found: the share of a person in each pixel (one band of 8 bits, in memory), and the faces."""
 
     mask: pyvips.Image
     faces: list[Face]
+
+    @property
+    def share(self) -> pyvips.Image:
+        """The mask as floats, 0 to 1."""
+        return self.mask / 255
 
 
 def find_people(photo: pyvips.Image) -> People | None:

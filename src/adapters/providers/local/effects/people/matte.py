@@ -20,8 +20,9 @@ _MIN_AREA = 0.0015
 """What is smaller than this share of the photo, and has no face, is no person."""
 
 _MAX_HOLE = 0.004
-_REACH = 8
-"""Radius of the guided filter in pixels of the working size: about two pixels of what the network sees."""
+_GUIDE_SIDE = 360
+_REACH = 4
+"""Radius of the guided filter in pixels of its size: about two pixels of what the network sees."""
 
 _EVENNESS = 2e-4
 
@@ -93,16 +94,23 @@ def _regions(solid: np.typing.NDArray[np.bool_]) -> tuple[np.typing.NDArray[np.i
 def _refined(photo: pyvips.Image, small: pyvips.Image, likely: pyvips.Image) -> pyvips.Image:
     """The mask at the photo's size with the photo's own edges (a guided filter with a colour guide, He et al.).
 
-    The filter's linear coefficients are found at the working size and applied at full size.
+    The filter's linear coefficients are found at a small size and applied at full size.
     """
-    slopes, offset = _guided(pixels(small) / np.float32(255), pixels(likely)[:, :, 0])
+    guide, values = canvas.at_most(small, _GUIDE_SIDE), canvas.at_most(likely, _GUIDE_SIDE)
+    slopes, offset = _guided(pixels(guide) / np.float32(255), pixels(values)[:, :, 0])
     outer, core = canvas.smoothstep(likely, 0.0, 0.08), canvas.smoothstep(likely, 0.9, 0.99)
-    bands = picture(slopes).bandjoin([picture(offset), outer, core]).copy_memory()
-    bands = canvas.resize_to(bands, photo.width, photo.height, kernel="linear")
-    guided = (photo * bands.extract_band(0, n=3)).bandmean() * (3 / 255) + bands[3]
+    line = picture(slopes).bandjoin(picture(offset)).copy_memory()
+    line = canvas.resize_to(line, photo.width, photo.height, kernel="linear")
+    guided = (photo * line.extract_band(0, n=3)).bandmean() * (3 / 255) + line[3]
+    bounds = (outer.bandjoin(core) * 255 + 0.5).cast("uchar").copy_memory()
+    bounds = canvas.resize_to(bounds, photo.width, photo.height, kernel="linear").copy_memory()
+    outer, core = bounds[0], bounds[1]
     # The filter leaves a haze on both sides of weak edges.
-    sharp = canvas.smoothstep(guided, 0.12, 0.88) * bands[4]
-    return (sharp > bands[5]).ifthenelse(sharp, bands[5]).copy_memory()
+    sharp = (canvas.smoothstep(guided, 0.12, 0.88) * outer + 0.5).cast("uchar")
+    sharp = (sharp > core).ifthenelse(sharp, core)
+    # What is sure is not calculated.
+    is_open = (outer > 0) & (core < 255)
+    return canvas.in_tiles(is_open.ifthenelse(sharp, core)).copy(interpretation="b-w")
 
 
 def _guided(guide: Floats, values: Floats) -> tuple[Floats, Floats]:

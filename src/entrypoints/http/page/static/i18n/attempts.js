@@ -11,10 +11,10 @@ export default {
     unavailable: "Unavailable",
     crashed: "Crashed",
     cancelled: "Stopped",
-    blocked: "Not called",
+    blocked: "Not called: paused or limited",
   },
   ru: {
-    picture: "Снимок",
+    picture: "Готовое фото",
     retryable: "Не вышло, стоит повторить",
     down: "Сбой у провайдера",
     timeout: "Слишком долго",
@@ -24,6 +24,6 @@ export default {
     unavailable: "Недоступен",
     crashed: "Аварийный сбой",
     cancelled: "Остановлено",
-    blocked: "Запрос не отправлен",
+    blocked: "Не вызван: пауза или лимит",
   },
 };

@@ -127,7 +127,7 @@ export default {
     workflow_mark_missing: "Нет узла {mark}. Дайте в ComfyUI узлу такой заголовок или укажите его в поле «Узлы по номерам».",
     workflow_mark_unfit: "У узла {node} с пометкой {mark} нет подходящего входа со значением.",
     workflow_mark_unknown: "У узла {node} пометка {mark}. Допустимые: {allowed}.",
-    workflow_photo_unused: "Снимок узла {target} не зависит от фото в узле {node}.",
+    workflow_photo_unused: "Изображение узла {target} не зависит от фото в узле {node}.",
     workflow_ui_format: "Это файл для редактора ComfyUI. Сохраните схему через пункт меню «Export (API)» и возьмите тот файл.",
     wrong_type: "Здесь нужно указать: {expected}.",
     year_out_of_range: "Нужен год от {min} до {max}.",

@@ -3,6 +3,7 @@ export default {
   en: {
     closedTitle: "This gallery is not open",
     closedText: "Your hosts open it for the time of the event. Leave this page as it is: the pictures appear by themselves.",
+    pictureGone: "This picture is no longer in the gallery.",
     firstComes: "The first picture appears here by itself.",
     noConnection: "No connection right now. New pictures come as soon as it is back.",
     show: "Slideshow",
@@ -28,6 +29,7 @@ export default {
   ru: {
     closedTitle: "Галерея сейчас закрыта",
     closedText: "Её открывают на время праздника. Не закрывайте страницу: фотографии появятся сами.",
+    pictureGone: "Этой фотографии в галерее больше нет.",
     firstComes: "Первая фотография появится здесь сама.",
     noConnection: "Нет связи. Новые фотографии появятся, как только она вернётся.",
     show: "Слайд-шоу",

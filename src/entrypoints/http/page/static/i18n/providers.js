@@ -71,7 +71,8 @@ const RUSSIAN = {
   "What is to become of the photo. The model sees the photo first, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
     "Что сделать с фото. Модель видит сначала фото, затем шаблоны слота «лицо», «образец» и «стиль», какие есть, в этом порядке.",
   Model: "Модель",
-  "Name of an image model. Names change often; any is accepted here.": "Название модели. Названия часто меняются, поэтому принимается любое.",
+  "Name of an image model (on Azure: of a deployment). Names change often; any is accepted here.":
+    "Название модели (в Azure — развёртывания). Названия часто меняются, поэтому принимается любое.",
   Size: "Размер",
   "auto, 1024x1024, 1536x1024, 1024x1536, or WIDTHxHEIGHT in pixels, both divisible by 16, no side more than three times the other, where the model makes any size.":
     "auto, 1024x1024, 1536x1024, 1024x1536 или ШИРИНАxВЫСОТА в пикселях: обе кратны 16, одна не больше другой втрое — если модель делает любые размеры.",
@@ -97,7 +98,19 @@ const RUSSIAN = {
   "Shape of the picture; without it, the shape of the photo.": "Форма снимка; без неё — как у фото.",
   "Resolution of the picture; without it, the model's own default.": "Разрешение снимка; без него — как решит модель.",
   Temperature: "Температура",
-  "How freely the model varies; without it, the model's own default.": "Насколько вольно работает модель; без неё — как решит модель.",
+  "How freely the model varies. Deprecated by Google: newer models may refuse it.": "Насколько вольно работает модель. Google считает настройку устаревшей: новые модели могут её не принять.",
+  Thinking: "Обдумывание",
+  "How long the model plans the picture; more takes longer. Not every model has every level.":
+    "Сколько модель обдумывает снимок; больше — дольше. Не у каждой модели есть все уровни.",
+  minimal: "минимальное",
+  People: "Люди",
+  "Which people the model may draw. Only with Vertex AI.": "Каких людей модель может рисовать. Только для Vertex AI.",
+  allow_all: "всех",
+  allow_adult: "только взрослых",
+  allow_none: "никого",
+  "The same seed makes similar pictures; without it, each picture differs.": "То же число даёт похожие снимки; без него каждый снимок другой.",
+  Planning: "Обдумывание",
+  "How much the model plans the picture; without it, the model's own default.": "Сколько модель обдумывает снимок; без настройки — как решит модель.",
   "What is to become of the photo. The model sees the photo first, then this text.": "Что сделать с фото. Модель видит сначала фото, затем этот текст.",
   "Style of a template": "Стиль шаблона",
   "The model sees the photo first, then the template `style`, then this text.": "Модель видит сначала фото, затем шаблон «стиль», затем этот текст.",
@@ -116,6 +129,25 @@ const RUSSIAN = {
   "Two letters, such as ru or en.": "Две буквы, например ru или en.",
   User: "Пользователь",
   "The number that the service files the work under.": "Номер, под которым сервис ведёт работу.",
+  "Edit by prompt, photo up to 4 megapixels": "Правка по описанию, фото до 4 мегапикселей",
+  "What is to become of the photo. A model that takes several pictures sees the photo first, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
+    "Что сделать с фото. Модель, которая принимает несколько картинок, видит сначала фото, затем шаблоны слота «лицо», «образец» и «стиль», какие есть, в этом порядке.",
+  "What shall not be in the picture, for models that take one.": "Чего не должно быть на снимке, если модель это умеет.",
+  "Type of the finished file; without it, jpeg where the model writes it.": "Тип готового файла; без него — JPEG, если модель его умеет.",
+  "Field of the photo": "Поле для фото",
+  "Field of the model's input that takes the photo. Needed for models that are not in the list.":
+    "Поле входных данных модели, в которое передаётся фото. Нужно для моделей не из списка.",
+  "Field is a list": "Поле — список",
+  "Whether that field takes a list of pictures.": "Принимает ли это поле список картинок.",
+  "Further fields": "Другие поля",
+  "Further fields of the model's input.": "Другие поля входных данных модели.",
+  "Id of a model that edits pictures, such as fal-ai/flux-2-pro/edit. Any is accepted here.":
+    "Имя модели, которая правит картинки, например fal-ai/flux-2-pro/edit. Принимается любое.",
+  "An official model as owner/name, any other as owner/name:version, such as black-forest-labs/flux-kontext-pro. Any is accepted here.":
+    "Официальная модель — владелец/имя, любая другая — владелец/имя:версия, например black-forest-labs/flux-kontext-pro. Принимается любая.",
+  Wait: "Ожидание",
+  "Seconds for which the first request is held instead of asking for the result: the picture comes up to half a second sooner, but if a worker dies meanwhile, the work is paid for twice.":
+    "Сколько секунд держать первый запрос вместо опроса: снимок приходит на полсекунды раньше, но если процесс в это время завершится аварийно, работа будет оплачена дважды.",
   "Strengthens the effect. May hold {field}, filled in from the request.": "Усиливает эффект. Может содержать {field} — подставляется из запроса.",
   "Run a workflow": "Выполнить схему",
   Workflow: "Схема",
@@ -145,6 +177,20 @@ const RUSSIAN = {
   template_onto_guest: "шаблон на гостя",
   "Restore the face": "Восстановить лицо",
   "Sharpen the face after it was put in.": "Сделать лицо резче после переноса.",
+  "Name of a model of the BFL API. Names change often; any is accepted here.":
+    "Название модели BFL API. Названия часто меняются, поэтому принимается любое.",
+  "What is to become of the photo. The model sees the photo as image 1, then the slot's templates `face`, `reference` and `style`, those that there are, in this order.":
+    "Что сделать с фото. Модель видит фото как изображение 1, затем шаблоны слота «лицо», «образец» и «стиль» — те, что есть, в этом порядке.",
+  Width: "Ширина",
+  Height: "Высота",
+  "In pixels, for FLUX.2 models; without it, by the photo. More costs more.": "В пикселях, для моделей FLUX.2; если не указать — по фото. Чем больше, тем дороже.",
+  "For Kontext models; without it, the shape of the photo.": "Для моделей Kontext; если не указать — как у фото.",
+  Steps: "Шаги",
+  "For flux-2-flex: more take longer.": "Для flux-2-flex: чем больше шагов, тем дольше.",
+  Guidance: "Следование описанию",
+  "For flux-2-flex: how closely the prompt is followed.": "Для flux-2-flex: насколько точно выполняется описание.",
+  "Safety tolerance": "Допуск модерации",
+  "0 is the strictest; without it, the service's own default (2).": "0 — самая строгая проверка; если не указать — как решит сервис (2).",
 };
 
 const ENGLISH = { jpeg: "JPEG", png: "PNG", webp: "WebP" };

@@ -3,6 +3,7 @@ export default {
   en: {
     title: "Settings",
     tab_service: "Service",
+    tab_costs: "Costs",
     tab_secrets: "Passwords and keys",
     tab_storage: "Storage",
     tab_health: "Health",
@@ -66,6 +67,7 @@ export default {
   ru: {
     title: "Настройки",
     tab_service: "Сервис",
+    tab_costs: "Расходы",
     tab_secrets: "Пароли и ключи",
     tab_storage: "Хранилище",
     tab_health: "Состояние",

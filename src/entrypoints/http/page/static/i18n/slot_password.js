@@ -1,21 +1,21 @@
-/* Words of the ingest password of one slot. */
+/* Words of the camera password of one slot. */
 export default {
   en: {
-    title: "Ingest password",
+    title: "Camera password",
     own: "Its own",
     general: "The general one",
     help: "A slot with its own password refuses the general one: for a booth that is rented out.",
     newPassword: "New password of this slot",
     inputHelp: "8 characters or more. It cannot be shown again after it is saved.",
     remove: "Remove it",
-    removed: "Once saved, the slot accepts the general ingest password again.",
+    removed: "Once saved, the slot accepts the general camera password again.",
     keep: "Keep it",
     unchanged: "Unchanged",
     removedValue: "Removed",
     newValue: "A new password",
   },
   ru: {
-    title: "Пароль приёма",
+    title: "Пароль камер",
     own: "Свой",
     general: "Общий",
     help: "Слот со своим паролем не принимает общий: для фотобудки, сданной в аренду.",

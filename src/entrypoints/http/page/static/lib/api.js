@@ -10,6 +10,12 @@ export const me = store(undefined);
 /** Whether the sign-in dialog is shown over the page. */
 export const signInRequired = store(false);
 
+/** Whether the service answered the last request of any part of the page. */
+export const reachable = store(true);
+
+/** Statuses of a proxy whose service does not answer; the service itself sends them with a problem as JSON. */
+const PROXY_FAILURES = new Set([502, 503, 504]);
+
 /** An error response of the API (RFC 9457); `status` is 0 if there was no response. */
 export class Problem extends Error {
   constructor(body) {
@@ -28,9 +34,20 @@ export class Problem extends Error {
  */
 export async function request(method, path, options = {}) {
   const answer = await successfulResponse(method, path, options);
-  const text = await answer.text();
+  const text = await unlessCut(answer.text());
   const data = isJson(answer) && text ? JSON.parse(text) : text;
   return { data, etag: answer.headers.get("etag"), status: answer.status, headers: answer.headers };
+}
+
+/** What is read of a response; throws Problem if the connection is cut meanwhile. */
+async function unlessCut(reading) {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error.name === "AbortError" || !(error instanceof TypeError)) throw error;
+    reachable.set(false);
+    throw new Problem({ code: "unreachable", detail: error.message });
+  }
 }
 
 /** Request JSON lines and call `onLine` with each one as it arrives. Throws like `request`. */
@@ -38,17 +55,12 @@ export async function requestLines(method, path, onLine, { signal } = {}) {
   const answer = await successfulResponse(method, path, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return undefined;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop();
-      for (const line of lines) if (line) onLine(JSON.parse(line));
-    }
-  } catch (error) {
-    if (error.name === "AbortError" || !(error instanceof TypeError)) throw error;
-    throw new Problem({ code: "unreachable", detail: error.message });
+  for (;;) {
+    const { done, value } = await unlessCut(reader.read());
+    if (done) return undefined;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line) onLine(JSON.parse(line));
   }
 }
 
@@ -91,7 +103,8 @@ document.addEventListener("visibilitychange", keepSession);
 /** Sign in with the cookie of an earlier visit, if it is still valid. */
 export async function restoreSession() {
   const answer = await send("GET", "/api/me", {});
-  me.set(answer.ok ? await answer.json() : null);
+  if (!reachable.get()) throw new Problem({ code: "unreachable", detail: `${answer.status}` });
+  me.set(answer.ok ? await unlessCut(answer.json()) : null);
 }
 
 /** The response if it is successful, else throws Problem. Waits for a sign-in if the session has ended. */
@@ -100,7 +113,7 @@ async function successfulResponse(method, path, options) {
     const answer = await send(method, path, options);
     if (answer.ok) return answer;
     if (answer.status !== 401 || path === "/api/session" || !me.get()) {
-      throw new Problem(isJson(answer) ? await answer.json() : { status: answer.status, detail: answer.statusText });
+      throw new Problem(isJson(answer) ? await unlessCut(answer.json()) : { status: answer.status, detail: `${answer.status} ${answer.statusText}`, code: reachable.get() ? "unexpected" : "unreachable" });
     }
     await untilSignedIn(options.signal);
   }
@@ -115,9 +128,12 @@ async function send(method, path, { query, json, form, headers, signal }) {
   if (json !== undefined) sent["Content-Type"] = "application/json";
   const body = json === undefined ? form : JSON.stringify(json);
   try {
-    return await fetch(address(path, query), { method, headers: sent, body, signal, credentials: "same-origin" });
+    const answer = await fetch(address(path, query), { method, headers: sent, body, signal, credentials: "same-origin" });
+    reachable.set(!PROXY_FAILURES.has(answer.status) || isJson(answer));
+    return answer;
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    reachable.set(false);
     throw new Problem({ code: "unreachable", detail: error.message });
   }
 }

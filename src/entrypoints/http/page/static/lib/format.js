@@ -7,6 +7,8 @@ const date = (options) => (value) => (value === null ? "" : new Intl.DateTimeFor
 export const dateTime = date({ dateStyle: "medium", timeStyle: "short" });
 export const dateTimeExact = date({ dateStyle: "medium", timeStyle: "medium" });
 export const day = date({ dateStyle: "medium" });
+/** A date without a time, as 2026-12-24: the same day in every time zone. */
+export const calendarDay = (value) => day(`${value}T00:00`);
 export const time = date({ timeStyle: "short" });
 export const timeExact = date({ timeStyle: "medium" });
 
@@ -22,6 +24,19 @@ export function duration(ms) {
   const unit = (value, name, digits) =>
     number(value, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits });
   return ms < 100 ? unit(ms, "millisecond", 0) : unit(ms / 1000, "second", ms < 10_000 ? 2 : 1);
+}
+
+/** An amount of the ledger, in millionths of a US dollar, in the currency of the settings; small amounts with more digits. */
+export function money(usdMicros, { code, usd_rate: rate }) {
+  const value = (usdMicros / 1_000_000) * rate;
+  const digits = value !== 0 && Math.abs(value) < 1 ? 4 : 2;
+  return number(value, { style: "currency", currency: code, minimumFractionDigits: 2, maximumFractionDigits: digits });
+}
+
+/** A sum of the ledger: the amount, with "≈" where a part of it is estimated or unknown, "+ ?" where calls have no price. */
+export function cost(sum, currency) {
+  const about = sum.estimated_usd_micros > 0 || sum.unknown_usd_micros > 0 ? "≈ " : "";
+  return `${about}${money(sum.usd_micros, currency)}${sum.unpriced_calls > 0 ? " + ?" : ""}`;
 }
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];

@@ -1,9 +1,9 @@
 /* Preact, its hooks, and htm templates for all components. */
-import { Fragment, createContext, h, render } from "../vendor/preact.js";
+import { Component, Fragment, createContext, h, render } from "../vendor/preact.js";
 import htm from "../vendor/htm.js";
 
 export const html = htm.bind(h);
-export { Fragment, createContext, h, render };
+export { Component, Fragment, createContext, h, render };
 export {
   useCallback,
   useContext,

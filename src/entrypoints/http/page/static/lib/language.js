@@ -27,13 +27,21 @@ export function locale() {
 /**
  * A function that returns the text of a key of `{en: {...}, ru: {...}}` in the current language.
  * `{name}` is replaced by a value. A text with plural forms is an object (`one`, `few`, `many`, `other`), selected by `n`.
+ * Its `of(group, value)` is the text of a value that the API sends, under the key `group_value`; a value without a text
+ * is shown as it is: a newer service may send values that this page does not know.
  */
 export function translator(words) {
-  return (key, values = {}) => {
+  const say = (key, values = {}) => {
     const code = language.get();
     let text = words[code][key];
-    if (text === undefined) throw new Error(`missing text: ${key}`);
+    if (text === undefined) {
+      console.error(`missing text: ${key}`);
+      return key;
+    }
     if (typeof text === "object") text = text[new Intl.PluralRules(code).select(values.n)] ?? text.other;
     return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all));
   };
+  say.has = (key) => Object.hasOwn(words.en, key);
+  say.of = (group, value, values) => (say.has(`${group}_${value}`) ? say(`${group}_${value}`, values) : String(value ?? "–"));
+  return say;
 }

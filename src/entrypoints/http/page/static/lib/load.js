@@ -1,10 +1,12 @@
 /* Loading from the API while a component is shown. */
 import { Problem } from "./api.js";
 import { useCallback, useEffect, useRef, useState } from "./html.js";
+import { useReturn } from "./live.js";
 
 /**
  * The result of `read(signal)`, loaded when the component appears and whenever `deps` change.
- * Returns `{data, problem, busy, again}`: data stays during a reload; `again()` reloads, one request at a time.
+ * Returns `{data, problem, busy, again}`: data stays during a reload; `again()` reloads, one request at a time. Loaded
+ * again when the service answers after an outage.
  */
 export function useLoad(read, deps = []) {
   const [state, setState] = useState({ data: null, problem: null, busy: true });
@@ -20,8 +22,9 @@ export function useLoad(read, deps = []) {
       if (!control.signal.aborted) setState({ data, problem: null, busy: false });
     } catch (error) {
       if (control.signal.aborted) return;
-      if (!(error instanceof Problem)) throw error;
-      setState((before) => ({ ...before, problem: error, busy: false }));
+      if (!(error instanceof Problem)) reportError(error);
+      const problem = error instanceof Problem ? error : new Problem({ code: "page_failed", detail: String(error) });
+      setState((before) => ({ ...before, problem, busy: false }));
     } finally {
       if (running.current === control) {
         running.current = null;
@@ -43,6 +46,7 @@ export function useLoad(read, deps = []) {
     if (running.current === null) start();
     else queued.current = true;
   }, [start]);
+  useReturn(again);
   return { ...state, again };
 }
 

@@ -38,7 +38,7 @@ export const slotIssueText = (issue) => (has(slotIssues, issue.code) ? issueWord
 
 /** The text of a problem as a whole. */
 export function problemText(problem) {
-  if (problem.code === "unreachable") return commonWords("unreachable");
+  if (commonWords.has(`problem_${problem.code}`)) return commonWords.of("problem", problem.code);
   return has(problems, problem.code) ? problemWords(problem.code) : problem.message;
 }
 

@@ -7,7 +7,8 @@ import { useLive } from "../lib/live.js";
 import { useLoad } from "../lib/load.js";
 import { WIDE, useMedia } from "../lib/media.js";
 import { to } from "../lib/route.js";
-import { Facts, Metadata, PhotoFacts } from "../parts/job_facts.js";
+import { useTitle } from "../lib/title.js";
+import { Calls, Facts, Metadata, PhotoFacts } from "../parts/job_facts.js";
 import { JobPicture } from "../parts/job_picture.js";
 import { Timeline } from "../parts/job_timeline.js";
 import { CancelButton, mayCancel } from "../parts/jobs_cancel.js";
@@ -25,6 +26,7 @@ export default function JobPage({ id }) {
   useLive((kind, event) => {
     if (kind === "reset" || event.job_id === id) again();
   });
+  useTitle(job && t("title", { time: momentOf(job) }), job && (name ?? job.slot_id));
   const back = html`<a class="job-back" href=${to("jobs")}><${Icon} name="left" size=${16} /> ${t("back")}</a>`;
   if (problem?.status === 404) return html`${back}<${Empty} icon="jobs">${t("gone")}<//>`;
   return html`
@@ -34,11 +36,13 @@ export default function JobPage({ id }) {
   `;
 }
 
+const momentOf = ({ created_at: at }) => (isToday(at) ? timeExact(at) : dateTimeExact(at));
+
 function Job({ job, slotName, again }) {
   const wide = useMedia(WIDE);
   return html`
     <div class="page-head">
-      <div class="row"><h1>${t("title", { time: isToday(job.created_at) ? timeExact(job.created_at) : dateTimeExact(job.created_at) })}</h1><${JobPill} state=${job.state} /></div>
+      <div class="row"><h1>${t("title", { time: momentOf(job) })}</h1><${JobPill} state=${job.state} /></div>
       ${isLive(job) && html`<div class="row job-head-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${again} />`}</div>`}
     </div>
     <div class="job-columns">
@@ -49,6 +53,7 @@ function Job({ job, slotName, again }) {
       <div class="stack">
         <${Timeline} job=${job} />
         <${Facts} job=${job} slotName=${slotName} />
+        <${Calls} job=${job} />
         ${job.photo && html`<${PhotoFacts} photo=${job.photo} />`}
         ${!wide && job.photo && html`<${Metadata} metadata=${job.metadata} />`}
       </div>

@@ -8,6 +8,8 @@ import { readProviders } from "../lib/providers.js";
 import { route, setQuery, to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { useLiveReload } from "../lib/live_reload.js";
+import { useTitle } from "../lib/title.js";
+import { Boundary } from "../parts/boundary.js";
 import { Icon } from "../parts/icon.js";
 import { Loading, ErrorNotice } from "../parts/states.js";
 import { toast } from "../parts/toasts.js";
@@ -19,6 +21,7 @@ import { Conflict } from "./slot/conflict.js";
 import { Connect } from "./slot/connect.js";
 import { differences, documentOf, draftOf } from "./slot/draft.js";
 import { Head } from "./slot/head.js";
+import { decided, merged } from "./slot/merge.js";
 import { Results } from "./slot/results.js";
 import { TryIt } from "./slot/try_it.js";
 
@@ -31,6 +34,7 @@ export default function Slot({ id }) {
     return { slot, providers };
   }, [id]);
   useLiveReload((event) => event.slot_id === id && event.event === "finalized", again);
+  useTitle(data?.slot.name ?? id, c("slots"));
   if (data === null) return problem ? html`<${ErrorNotice} problem=${problem} again=${again} />` : html`<${Loading} />`;
   return html`${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}<${Work} id=${id} slot=${data.slot} providers=${data.providers} again=${again} />`;
 }
@@ -43,19 +47,19 @@ function Work({ id, slot, providers, again }) {
   const { query } = useStore(route);
   const tab = tabs.includes(query.tab) ? query.tab : tabs[0];
   // All tabs stay rendered, so that a test run continues while another tab is shown.
-  const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}>${content}</div>`;
+  const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}><${Boundary}>${content}<//></div>`;
   return html`
     <a class="back" href=${to("slots")}><${Icon} name="left" size=${16} /> ${c("slots")}</a>
-    <${Head} id=${id} slot=${slot} onSwitched=${work.adopt} />
+    <${Head} id=${id} slot=${slot} onSwitched=${(stored, from) => work.adopt(stored, from, "active")} />
     <div class="tabs" role="tablist" aria-label=${slot.name} onKeyDown=${(event) => onArrow(event, tabs, tab)}>
       ${tabs.map((name) => html`<button key=${name} type="button" role="tab" id=${`tab-${name}`} aria-selected=${name === tab} aria-controls=${`panel-${name}`} tabindex=${name === tab ? 0 : -1} onClick=${() => setQuery({ tab: name })}>${t(name)}</button>`)}
     </div>
-    ${panel("configuration", html`<${Configuration} id=${id} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
+    ${panel("configuration", html`<${Configuration} slot=${work.stored} onStored=${work.adopt} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
     ${mayWrite && panel("try", html`<${TryIt} id=${id} draft=${draft} isChanged=${changed.length > 0} providers=${providers} />`)}
     ${panel("results", html`<${Results} slot=${slot} />`)}
     ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
     ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}
-    ${work.theirs && html`<${Conflict} fields=${differences(draft, draftOf(work.theirs))} mine=${documentOf(draft)} theirs=${work.theirs} providers=${providers} onMine=${work.saveOver} onTheirs=${work.takeTheirs} onClose=${work.lookAgain} />`}
+    ${work.theirs && html`<${Conflict} conflicts=${work.theirs.conflicts} mine=${work.theirs.document} theirs=${work.theirs.slot} providers=${providers} busy=${work.busy} onSave=${work.saveChosen} onClose=${work.lookAgain} />`}
     <${UnsavedGuard} changed=${changed.length > 0} />
   `;
 }
@@ -101,29 +105,37 @@ function useDraft(id, slot, again) {
     // Take over changes of others while there are no unsaved changes; otherwise saving reports the conflict.
     if (slot.etag !== base.etag && changed.length === 0) take(slot);
   }, [slot]);
-  const put = async (etag) => {
+  /** `others` are the fields that somebody else has changed meanwhile. */
+  const put = async (document, etag, others = []) => {
+    const { data } = await request("PUT", `/api/slots/${id}`, { json: document, headers: { "If-Match": etag } });
+    take(data);
+    again();
+    toast(others.length ? t("savedWithTheirs", { fields: others.map((name) => t.of("field", name)).join(", ") }) : t("saved"));
+  };
+  /** Store the document over the version `theirs`, or ask where both changed the same. */
+  const putOver = async (document) => {
+    const slot = await get(`/api/slots/${id}`);
+    const [before, theirDocument] = [documentOf(draftOf(base)), documentOf(draftOf(slot))];
+    const result = merged(before, document, theirDocument);
+    if (result.conflicts.length) setTheirs({ slot, ...result });
+    else await put(result.document, slot.etag, differences(draftOf(base), draftOf(slot)));
+  };
+  const save = async (document, etag) => {
     setBusy(true);
     try {
-      const { data } = await request("PUT", `/api/slots/${id}`, { json: documentOf(draft), headers: { "If-Match": etag } });
-      take(data);
-      again();
-      toast(t("saved"));
+      try {
+        await put(document, etag);
+      } catch (error) {
+        if (error.status !== 412) throw error;
+        await putOver(document);
+      }
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 412) await showTheirs();
-      else setTheirs(null);
-      setProblem(error.status === 412 ? null : error);
+      setTheirs(null);
+      setProblem(error);
       if (error.errors.length) showFirstError();
     } finally {
       setBusy(false);
-    }
-  };
-  const showTheirs = async () => {
-    try {
-      setTheirs(await get(`/api/slots/${id}`));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setProblem(error);
     }
   };
   return {
@@ -136,15 +148,15 @@ function useDraft(id, slot, again) {
       setDraft((before) => ({ ...before, ...part }));
       if (problem) setProblem(withoutMoved(problem, draft, part));
     },
-    save: () => put(base.etag),
-    saveOver: () => put(theirs.etag),
-    takeTheirs: () => take(theirs),
+    stored: base,
+    save: () => save(documentOf(draft), base.etag),
+    saveChosen: (paths) => save(decided(theirs.document, theirs.slot, paths), theirs.slot.etag),
     lookAgain: () => setTheirs(null),
     discard: () => take(base),
-    /** Adopt a stored change of `active`; the rest of the draft stays unsaved. `from` is the version it is based on. */
-    adopt(next, from) {
-      setDraft((before) => ({ ...before, active: next.active }));
-      setBase((before) => (from === before.etag ? next : { ...before, active: next.active }));
+    /** Adopt a field that was stored at once; the rest of the draft stays unsaved. `from` is the version it is based on. */
+    adopt(next, from, name) {
+      setDraft((before) => ({ ...before, [name]: next[name] }));
+      setBase((before) => (from === before.etag ? next : { ...before, [name]: next[name] }));
       again();
     },
   };

@@ -22,6 +22,7 @@ import words from "../i18n/statistics.js";
 const t = translator(words);
 
 const PAGE_SIZE = 200;
+const COSTS = ["cost_usd", "cost_estimated_usd", "cost_unknown_usd", "cost", "currency", "calls", "unpriced_calls"];
 const REREAD_MS = 20_000;
 
 export default function Statistics() {
@@ -60,7 +61,8 @@ async function read(wanted, signal) {
 }
 
 function Report({ report, group, names }) {
-  if (report.summary.ingest_count === 0) {
+  const { currency } = report;
+  if (report.summary.ingest_count === 0 && report.summary.cost.calls === 0) {
     return html`<${Since} report=${report} /><${Empty} icon="statistics">${t("empty")}<//>`;
   }
   const { names: periods } = periodNames(report.metrics, group);
@@ -76,13 +78,13 @@ function Report({ report, group, names }) {
       <${Since} report=${report} />
       <${Tiles} report=${report} />
       <${Charts} report=${report} group=${group} />
-      ${bySlot.length > 0 && html`<section class="card" aria-labelledby="by-slot"><h2 id="by-slot">${t("bySlot")}</h2><${FiguresTable} title=${t("bySlot")} first=${t("slot")} rows=${bySlot} /></section>`}
-      <section class="card" aria-labelledby="by-provider"><h2 id="by-provider">${t("byProvider")}</h2><${FiguresTable} title=${t("byProvider")} first=${t("provider")} rows=${byProvider} /></section>
+      ${bySlot.length > 0 && html`<section class="card" aria-labelledby="by-slot"><h2 id="by-slot">${t("bySlot")}</h2><${FiguresTable} title=${t("bySlot")} first=${t("slot")} rows=${bySlot} currency=${currency} /></section>`}
+      <section class="card" aria-labelledby="by-provider"><h2 id="by-provider">${t("byProvider")}</h2><${FiguresTable} title=${t("byProvider")} first=${t("provider")} rows=${byProvider} currency=${currency} /></section>
       <details class="card statistics-periods">
         <summary><h2>${t("byPeriod")}</h2></summary>
-        <${FiguresTable} title=${t("byPeriod")} first=${t("period")} rows=${byPeriod} />
+        <${FiguresTable} title=${t("byPeriod")} first=${t("period")} rows=${byPeriod} currency=${currency} />
       </details>
-      <p class="soft">${t("zone", { zone: report.range.tz })}</p>
+      <p class="soft">${t("zone", { zone: report.range.tz })}${report.summary.cost.calls > 0 && html` ${t("costHint")}`}</p>
     </div>
   `;
 }
@@ -113,7 +115,8 @@ function Reset({ id, name, onDone }) {
 }
 
 function save({ report, wanted }, names) {
-  const head = ["period_start", "period_end", "slot_id", "slot_name", "ingest_count", ...OUTCOMES, "success_share", "p50_ms", "p95_ms", "p99_ms"];
+  const head = ["period_start", "period_end", "slot_id", "slot_name", "ingest_count", ...OUTCOMES, "success_share", "p50_ms", "p95_ms", "p99_ms", ...COSTS];
+  const usd = (micros) => micros / 1_000_000;
   const rows = report.metrics.map((one) => [
     one.period_start,
     one.period_end,
@@ -125,6 +128,13 @@ function save({ report, wanted }, names) {
     one.latency_ms.p50,
     one.latency_ms.p95,
     one.latency_ms.p99,
+    usd(one.cost.usd_micros),
+    usd(one.cost.estimated_usd_micros),
+    usd(one.cost.unknown_usd_micros),
+    Math.round(one.cost.usd_micros * report.currency.usd_rate) / 1_000_000,
+    report.currency.code,
+    one.cost.calls,
+    one.cost.unpriced_calls,
   ]);
   const days = [report.range.from, report.range.to].map((moment) => dayText(new Date(moment)));
   saveCsv(`photochanger-${wanted.slot ?? "statistics"}-${days.join("-")}.csv`, [head, ...rows]);

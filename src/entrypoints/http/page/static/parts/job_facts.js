@@ -1,5 +1,5 @@
 /* Facts of a job: IDs, times, photo, metadata. */
-import { bytes, dateTimeExact, duration } from "../lib/format.js";
+import { bytes, cost, dateTimeExact, duration, money, timeExact } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { translator } from "../lib/language.js";
 import { failureText } from "../lib/messages.js";
@@ -16,16 +16,19 @@ const Fact = ({ name, children }) => (children === null || children === "" ? nul
 const moment = (value) => (value === null ? null : html`<time datetime=${value}>${dateTimeExact(value)}</time>`);
 
 export function Facts({ job, slotName }) {
-  const failed = job.failure_reason && jobs(`reason_${job.failure_reason}`);
+  const failed = job.failure_reason && jobs.of("reason", job.failure_reason);
   const cause = job.error_code && failureText(job.error_code, job.error_detail);
   return html`
     <section class="card" aria-label=${t("facts")}>
       <h2>${t("facts")}</h2>
       <dl class="facts job-facts">
         <${Fact} name=${t("slot")}>${slotName ? html`<a href=${to("slots", job.slot_id)}>${slotName}</a>` : job.slot_id}<//>
-        <${Fact} name=${t("source")}>${jobs(`source_${job.source}`)}<//>
+        <${Fact} name=${t("source")}>${jobs.of("source", job.source)}<//>
         <${Fact} name=${t("problem")}>${(failed ?? cause) && html`${[failed, cause].filter(Boolean).join(": ")}${job.error_detail && job.error_detail !== cause && html` <span class="soft" lang="en">${job.error_detail}</span>`}`}<//>
         <${Fact} name=${t("madeBy")}>${job.provider_id && `${job.provider_id} · ${job.operation_id}`}<//>
+        <${Fact} name=${t("model")}>${job.model}<//>
+        <${Fact} name=${t("seed")}>${job.seed}<//>
+        <${Fact} name=${t("cost")}>${job.cost.calls > 0 ? cost(job.cost, job.currency) : null}<//>
         <${Fact} name=${t("route")}>${job.route.map((entry) => `${entry.provider_id} · ${entry.operation_id}`).join(" → ")}<//>
         <${Fact} name=${t("attempt")}>${job.attempt > 1 ? job.attempt : null}<//>
         <${Fact} name=${t("created")}>${moment(job.created_at)}<//>
@@ -42,6 +45,31 @@ export function Facts({ job, slotName }) {
       <div class="job-id">
         <code>${job.job_id}</code>
         <${CopyButton} text=${job.job_id} label=${t("copyId")} />
+      </div>
+    </section>
+  `;
+}
+
+/** The calls that might have cost something, each with its amount; nothing without such calls. */
+export function Calls({ job }) {
+  if (job.calls.length === 0) return null;
+  const amount = (call) => (call.usd_micros === null ? t("noPrice") : `${call.exact ? "" : "≈ "}${money(call.usd_micros, job.currency)}`);
+  return html`
+    <section class="card" aria-label=${t("calls")}>
+      <h2>${t("calls")}</h2>
+      <div class="scroll" tabindex="0" role="region" aria-label=${t("calls")}>
+        <table class="job-metadata job-calls">
+          <thead><tr><th scope="col">${t("callAt")}</th><th scope="col">${t("callTo")}</th><th scope="col" class="figure">${t("cost")}</th><th scope="col">${t("charged")}</th></tr></thead>
+          <tbody>
+            ${job.calls.map((call) => html`
+              <tr key=${`${call.at} ${call.entry} ${call.call}`}>
+                <th scope="row"><time datetime=${call.at}>${timeExact(call.at)}</time></th>
+                <td>${call.provider_id} · ${call.model ?? call.operation_id}</td>
+                <td class=${call.charged === "no" ? "figure soft" : "figure"}>${amount(call)}</td>
+                <td>${t(`charged_${call.charged}`)}</td>
+              </tr>`)}
+          </tbody>
+        </table>
       </div>
     </section>
   `;

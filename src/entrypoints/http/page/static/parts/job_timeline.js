@@ -7,6 +7,7 @@ import commonWords from "../i18n/common.js";
 import words from "../i18n/job.js";
 import { isLive } from "./jobs_feed.js";
 import { seconds, useSince } from "./jobs_times.js";
+import { useProviderNames } from "./provider_names.js";
 import { Pill } from "./states.js";
 
 const t = translator(words);
@@ -18,9 +19,9 @@ const STATE_TONES = { succeeded: "good", timed_out: "bad", failed: "bad", cancel
 const ms = (moment) => new Date(moment).getTime();
 
 /** The lines of the timeline: `{key, at, tone, text, under, pill, bar}`, in order of their start. Times are milliseconds since the job was created. */
-export function lines(job, since) {
+export function lines(job, since, names) {
   const begin = ms(job.created_at);
-  const found = job.logs.map((entry, index) => ({ key: index, ...(entry.event === "attempt" ? attempt(entry, begin) : event(entry, begin)) }));
+  const found = job.logs.map((entry, index) => ({ key: index, ...(entry.event === "attempt" ? attempt(entry, begin, names) : event(entry, begin)) }));
   const deadline = ms(job.expires_at) - begin;
   const last = Math.max(...found.map((line) => line.bar?.to ?? line.at), 0);
   if (last > deadline) found.push({ key: "deadline", at: deadline, tone: "mute", text: t("event_deadline") });
@@ -33,13 +34,13 @@ function event(entry, begin) {
   const at = Math.max(ms(entry.at) - begin, 0);
   const { detail } = entry;
   if (entry.event === "finalized") {
-    return { at, tone: STATE_TONES[detail.state], text: t("event_finalized", { state: common(`state_${detail.state}`) }) };
+    return { at, tone: STATE_TONES[detail.state] ?? "plain", text: t("event_finalized", { state: common.of("state", detail.state) }) };
   }
   const under = [detail.attempt > 1 && entry.event === "acquired" && t("again", { n: detail.attempt }), detail.worker, detail.reference];
-  return { at, tone: entry.event === "rescued" ? "good" : "plain", text: t(`event_${entry.event}`), under: under.filter(Boolean).join(" · ") };
+  return { at, tone: entry.event === "rescued" ? "good" : "plain", text: t.of("event", entry.event), under: under.filter(Boolean).join(" · ") };
 }
 
-function attempt(entry, begin) {
+function attempt(entry, begin, names) {
   const { detail } = entry;
   const from = Math.max((detail.started_at ? ms(detail.started_at) : ms(entry.at) - (detail.duration_ms ?? 0)) - begin, 0);
   const to = from + (detail.duration_ms ?? 0);
@@ -48,8 +49,8 @@ function attempt(entry, begin) {
   return {
     at: from,
     tone,
-    text: t("call", { n: detail.call ?? "", provider: detail.provider ?? "?" }),
-    under: [detail.operation, detail.entry > 0 && t("entry", { n: detail.entry + 1 }), duration(detail.duration_ms)].filter(Boolean).join(" · "),
+    text: t("call", { n: detail.call ?? "", provider: detail.provider ? names.provider(detail.provider) : "?" }),
+    under: [detail.operation && names.operation(detail.provider, detail.operation), detail.entry > 0 && t("entry", { n: detail.entry + 1 }), duration(detail.duration_ms)].filter(Boolean).join(" · "),
     pill: classification && { tone, text: attemptText(classification) },
     // The reason of a picture is only its type.
     reason: classification === "picture" ? null : detail.reason,
@@ -65,7 +66,7 @@ function now(job, since) {
 
 export function Timeline({ job }) {
   const since = useSince(job, isLive(job) ? 500 : 60_000);
-  const shown = lines(job, since);
+  const shown = lines(job, since, useProviderNames());
   const window = ms(job.expires_at) - ms(job.created_at);
   const scale = Math.max(window, ...shown.map((line) => line.bar?.to ?? line.at), 1);
   const share = (value) => `${Math.min(Math.max(value / scale, 0), 1) * 100}%`;

@@ -7,6 +7,8 @@ export const PAGE = 30;
 
 const COALESCE_MS = 300;
 const AT_TOP_PX = 120;
+/** Jobs that a list holds while its user looks at the newest; further ones are read again on demand. */
+const MOST = 120;
 const NOTHING = { jobs: null, next: null, problem: null, busy: true, waiting: null, arrived: new Set() };
 
 /** The job with the time at which it was read, on the browser's monotonic clock. */
@@ -137,9 +139,11 @@ function merged(before, page) {
   const known = new Set(before.jobs.map((job) => job.job_id));
   const fresh = page.items.filter((job) => !known.has(job.job_id)).map((job) => job.job_id);
   const meets = page.items.findLastIndex((job) => known.has(job.job_id));
-  const arrived = new Set([...before.arrived, ...fresh]);
+  const shown = new Set([...before.jobs, ...page.items].map((job) => job.job_id));
+  const arrived = new Set([...before.arrived, ...fresh].filter((id) => shown.has(id)));
   if (page.next === null || meets === -1) return { jobs: page.items, next: page.next, arrived };
   const last = before.jobs.findIndex((job) => job.job_id === page.items[meets].job_id);
   const older = without(before.jobs.slice(last + 1), page.items);
+  if (page.items.length + older.length > MOST) return { jobs: page.items, next: page.next, arrived };
   return { jobs: [...page.items, ...older], next: older.length ? before.next : page.next, arrived };
 }

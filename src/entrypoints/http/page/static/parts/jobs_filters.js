@@ -12,25 +12,26 @@ const t = translator(words);
 const common = translator(commonWords);
 
 const STATES = ["pending", "processing", "succeeded", "timed_out", "failed", "cancelled"];
-const GROUPS = { "pending,processing": "stateLive", "timed_out,failed,cancelled": "stateTrouble" };
+const GROUPS = { "pending,processing": "stateLive", "timed_out,failed,cancelled": "stateEndedBadly" };
 const REASONS = ["timeout", "provider_error", "cancelled", "invalid_photo", "storage_error"];
 const SOURCES = ["ingest", "test", "library"];
 const ORDERS = { "": "sortNewest", created_at: "sortOldest", "-finalized_at": "sortEndedLast", finalized_at: "sortEndedFirst" };
-const NARROWING = ["state", "slot", "reason", "source", "from", "to"];
+const RESULTS = ["picture", "fallback", "none"];
+const NARROWING = ["state", "result", "slot", "reason", "source", "from", "to"];
 
 /** The API query for this URL query. Times are entered in the browser's time zone. */
-export function filtersFromQuery({ state, slot, reason, source, from, to, sort }) {
+export function filtersFromQuery({ state, result, slot, reason, source, from, to, sort }) {
   const moment = (text) => {
     const at = new Date(text ?? "");
     return Number.isNaN(at.getTime()) ? null : at.toISOString();
   };
-  const query = { state, slot_id: slot, failure_reason: reason, source, created_from: moment(from), created_to: moment(to), sort };
+  const query = { state, result, slot_id: slot, failure_reason: reason, source, created_from: moment(from), created_to: moment(to), sort };
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value));
 }
 
 export const hasFilters = (query) => NARROWING.some((name) => query[name]);
 
-const FIELD_OF = { state: "state", slot: "slot_id", reason: "failure_reason", source: "source", from: "created_from", to: "created_to", sort: "sort" };
+const FIELD_OF = { state: "state", result: "result", slot: "slot_id", reason: "failure_reason", source: "source", from: "created_from", to: "created_to", sort: "sort" };
 
 /** Clears all filters; shown if there are any. */
 export function ClearFilters({ query }) {
@@ -56,6 +57,7 @@ export function Filters({ query, slots, problem, wide }) {
   const fields = html`
     <div class="jobs-filters">
       ${choice("state", t("state"), states)}
+      ${choice("result", t("result"), [all, ...RESULTS.map((result) => [result, t(`result_${result}`)])])}
       ${slots.length > 0 && choice("slot", t("slot"), [all, ...slots.map((slot) => [slot.id, slot.name])])}
       ${choice("reason", t("reason"), [all, ...REASONS.map((reason) => [reason, t(`reason_${reason}`)])])}
       ${choice("source", t("source"), [all, ...SOURCES.map((source) => [source, t(`source_${source}`)])])}

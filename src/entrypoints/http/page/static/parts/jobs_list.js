@@ -9,6 +9,7 @@ import { CancelButton, mayCancel } from "./jobs_cancel.js";
 import { isLive } from "./jobs_feed.js";
 import { Window } from "./jobs_times.js";
 import { Icon } from "./icon.js";
+import { useProviderNames } from "./provider_names.js";
 import { JobPill } from "./states.js";
 
 const t = translator(words);
@@ -27,7 +28,7 @@ export function Thumbnail({ job }) {
 /** Why the route made no picture, or that the failure answer was sent. */
 function Reason({ job }) {
   const texts = [];
-  if (job.failure_reason) texts.push(t(`reason_${job.failure_reason}`));
+  if (job.failure_reason) texts.push(t.of("reason", job.failure_reason));
   if (job.result?.outcome === "fallback") texts.push(t("fallback"));
   return texts.length ? html`<span class="job-reason">${texts.join(" · ")}</span>` : null;
 }
@@ -35,14 +36,15 @@ function Reason({ job }) {
 function When({ job }) {
   return html`
     <a class="job-link" href=${to("jobs", job.job_id)}><time datetime=${job.created_at} title=${dateTimeExact(job.created_at)}>${timeExact(job.created_at)}</time></a>
-    <span class="job-under">${[!isToday(job.created_at) && day(job.created_at), job.source !== "ingest" && t(`source_${job.source}`)].filter(Boolean).join(" · ")}</span>
+    <span class="job-under">${[!isToday(job.created_at) && day(job.created_at), job.source !== "ingest" && t.of("source", job.source)].filter(Boolean).join(" · ")}</span>
   `;
 }
 
 const slotName = (slots, id) => slots.find((slot) => slot.id === id)?.name ?? id;
 
 function MadeBy({ job }) {
-  return job.provider_id ? html`${job.provider_id}<span class="job-under">${job.operation_id}</span>` : html`<span class="soft">–</span>`;
+  const names = useProviderNames();
+  return job.provider_id ? html`${names.provider(job.provider_id)}<span class="job-under">${names.operation(job.provider_id, job.operation_id)}</span>` : html`<span class="soft">–</span>`;
 }
 
 const Figure = ({ ms }) => html`<td class="figure">${duration(ms)}</td>`;
@@ -82,6 +84,7 @@ export function JobsTable({ jobs, slots, arrived, onChanged }) {
 }
 
 export function JobCards({ jobs, slots, arrived, onChanged }) {
+  const names = useProviderNames();
   return html`
     <ul class="job-cards" aria-label=${t("list")}>
       ${jobs.map((job) => html`
@@ -92,7 +95,7 @@ export function JobCards({ jobs, slots, arrived, onChanged }) {
             <p class="job-card-when"><${When} job=${job} /></p>
             ${isLive(job)
               ? html`<div class="job-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${onChanged} />`}</div>`
-              : html`<p class="soft job-card-facts">${[job.provider_id, duration(job.total_ms), job.result && bytes(job.result.size_bytes)].filter(Boolean).join(" · ")}</p>`}
+              : html`<p class="soft job-card-facts">${[job.provider_id && names.provider(job.provider_id), duration(job.total_ms), job.result && bytes(job.result.size_bytes)].filter(Boolean).join(" · ")}</p>`}
             <${Reason} job=${job} />
           </div>
         </li>`)}

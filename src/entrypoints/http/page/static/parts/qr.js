@@ -1,11 +1,19 @@
 /* A QR code of a link, to scan with a phone. */
+import { onlyHere } from "../lib/hosts.js";
 import { html, useMemo } from "../lib/html.js";
+import { translator } from "../lib/language.js";
+import words from "../i18n/addresses.js";
 import qrcode from "../vendor/qrcode.js";
 
+const t = translator(words);
 const QUIET = 4;
 
-/** `label` names the target. Black on white in every theme, as cameras require it. */
+/** `label` names the target. Black on white in every theme, as cameras require it. No code of an address that phones cannot open. */
 export function QrCode({ text, label }) {
+  return onlyHere(text) ? html`<p class="qr-none">${t("noCode")}</p>` : html`<${Code} text=${text} label=${label} />`;
+}
+
+function Code({ text, label }) {
   const { side, path } = useMemo(() => drawn(text), [text]);
   return html`<svg class="qr" role="img" aria-label=${label} viewBox=${`0 0 ${side} ${side}`} shape-rendering="crispEdges"><rect width=${side} height=${side} fill="#fff" /><path d=${path} fill="#000" /></svg>`;
 }

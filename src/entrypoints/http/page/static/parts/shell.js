@@ -1,9 +1,10 @@
 /* The frame of every page: navigation, connection state, language, theme, sign-out. */
 import { Problem, me, signOut } from "../lib/api.js";
-import { html } from "../lib/html.js";
+import { timeExact } from "../lib/format.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { LANGUAGES, choose, language, translator } from "../lib/language.js";
 import { problemText } from "../lib/messages.js";
-import { connection, depth } from "../lib/live.js";
+import { connection, depth, probe } from "../lib/live.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { THEMES, chooseTheme, theme } from "../lib/theme.js";
@@ -28,6 +29,7 @@ export function Shell({ place, children }) {
       <${Connection} />
       <${Menu} username=${who.username} />
     </header>
+    <${Outage} />
     <main id="content" class="content" tabindex="-1">${children}</main>
   `;
 }
@@ -38,15 +40,41 @@ function skip(event) {
 }
 
 function Connection() {
-  const state = useStore(connection);
+  const { state } = useStore(connection);
   const now = useStore(depth);
-  const text = { live: t("live"), connecting: t("connecting"), off: t("offline") }[state];
+  const late = useLate();
+  const text = t(late ? "offline" : { live: "live", connecting: "connecting", off: "offline", lost: "connecting" }[state]);
+  // Only the state is announced: the number of photos changes with each of them.
   return html`
-    <p class=${`connection connection-${state}`} role="status">
+    <p class=${`connection connection-${late ? "lost" : state}`}>
       <span class="dot" aria-hidden="true"></span>
-      <span>${text}${state === "live" && now?.active ? ` · ${t("underWay", { n: now.active })}` : ""}</span>
+      <span><span role="status">${text}</span>${state === "live" && now?.active ? html`<span class="connection-depth"> · ${t("underWay", { n: now.active })}</span>` : ""}</span>
     </p>
   `;
+}
+
+const LATE_MS = 5000;
+
+/** Whether the connection has been interrupted for a while. */
+function useLate() {
+  const { state, since } = useStore(connection);
+  const isDown = state === "lost" || state === "connecting";
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    setLate(false);
+    if (!isDown) return undefined;
+    const timer = setTimeout(() => setLate(true), Math.max(since + LATE_MS - Date.now(), 0));
+    return () => clearTimeout(timer);
+  }, [isDown, since]);
+  return late;
+}
+
+/** A bar across the page while it cannot show what happens. */
+function Outage() {
+  const { state, since } = useStore(connection);
+  const late = useLate();
+  const text = late && t(state === "lost" ? "lostSince" : "noEventsSince", { time: timeExact(since) });
+  return late && html`<div class="outage" role="alert"><${Icon} name="alert" /> <span>${text}</span> <button type="button" class="button" onClick=${probe}>${t("tryAgain")}</button></div>`;
 }
 
 function Menu({ username }) {

@@ -34,5 +34,5 @@ export function Pill({ tone, children }) {
   return html`<span class=${`pill pill-${tone}`}>${children}</span>`;
 }
 
-export const SlotPill = ({ state }) => html`<${Pill} tone=${SLOT_TONES[state]}>${t(`slot_${state}`)}<//>`;
-export const JobPill = ({ state }) => html`<${Pill} tone=${JOB_TONES[state]}>${t(`state_${state}`)}<//>`;
+export const SlotPill = ({ state }) => html`<${Pill} tone=${SLOT_TONES[state] ?? "mute"}>${t.of("slot", state)}<//>`;
+export const JobPill = ({ state }) => html`<${Pill} tone=${JOB_TONES[state] ?? "mute"}>${t.of("state", state)}<//>`;

@@ -1,5 +1,5 @@
 /* Statistics of a range as tiles and charts. */
-import { duration, number, percent } from "../lib/format.js";
+import { cost, duration, money, number, percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { locale, translator } from "../lib/language.js";
 import words from "../i18n/statistics.js";
@@ -44,6 +44,7 @@ export function Tiles({ report }) {
     ["p50", duration(latency.p50)],
     ["p95", duration(latency.p95)],
     ["p99", duration(latency.p99)],
+    ["cost", cost(summary.cost, report.currency)],
   ];
   return html`<dl class="tiles">${tiles.map(([name, value]) => html`<div key=${name} class="card tile"><dt>${t(name)}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
@@ -61,11 +62,15 @@ export function Charts({ report, group }) {
     values: column((one) => (one.latency_ms[name] === null ? null : one.latency_ms[name] / 1000)),
     total: duration(report.latency_ms[name]),
   }));
+  const rate = report.currency.usd_rate / 1_000_000;
+  const costs = [{ label: t("cost"), colour: "--accent", values: column((one) => one.cost.usd_micros * rate), total: cost(report.summary.cost, report.currency) }];
+  const amount = (value) => money(value / rate, report.currency);
   return html`
     <div class="charts">
       <${Figure} wide name="outcomes" text="outcomesText" named=${named} series=${outcomes} stacked format=${whole} />
       <${Figure} name="share" text="shareText" named=${named} series=${shares} format=${(value) => percent(value, 1)} top=${1} />
       <${Figure} name="latency" text="latencyText" named=${named} series=${latency} format=${inSeconds} />
+      ${report.summary.cost.calls > 0 && html`<${Figure} wide name="cost" text="costText" named=${named} series=${costs} format=${amount} />`}
     </div>
   `;
 }

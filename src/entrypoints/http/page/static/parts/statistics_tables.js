@@ -1,5 +1,5 @@
 /* Statistics as tables: by slot, by provider, by period. */
-import { duration, number, percent } from "../lib/format.js";
+import { cost, duration, number, percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { translator } from "../lib/language.js";
 import words from "../i18n/statistics.js";
@@ -12,7 +12,7 @@ export const OUTCOMES = ["success", "timeouts", "provider_errors", "cancelled", 
 export const shareOf = (figures) => (figures.ingest_count === 0 ? null : figures.success / figures.ingest_count);
 
 /** `rows` are `{key, name, figures}`; `first` is the title of the first column. */
-export function FiguresTable({ title, first, rows }) {
+export function FiguresTable({ title, first, rows, currency }) {
   return html`
     <div class="scroll" tabindex="0" role="region" aria-label=${title}>
       <table class="statistics-table">
@@ -25,15 +25,16 @@ export function FiguresTable({ title, first, rows }) {
             <th scope="col" class="figure">${t("p50")}</th>
             <th scope="col" class="figure">${t("p95")}</th>
             <th scope="col" class="figure">${t("p99")}</th>
+            <th scope="col" class="figure">${t("cost")}</th>
           </tr>
         </thead>
-        <tbody>${rows.map((row) => html`<${Row} key=${row.key} ...${row} />`)}</tbody>
+        <tbody>${rows.map((row) => html`<${Row} key=${row.key} ...${row} currency=${currency} />`)}</tbody>
       </table>
     </div>
   `;
 }
 
-function Row({ name, figures }) {
+function Row({ name, figures, currency }) {
   const share = shareOf(figures);
   return html`
     <tr>
@@ -44,6 +45,7 @@ function Row({ name, figures }) {
       <td class="figure">${duration(figures.latency_ms.p50)}</td>
       <td class="figure">${duration(figures.latency_ms.p95)}</td>
       <td class="figure">${duration(figures.latency_ms.p99)}</td>
+      <td class=${figures.cost.calls ? "figure" : "figure soft"}>${cost(figures.cost, currency)}</td>
     </tr>
   `;
 }

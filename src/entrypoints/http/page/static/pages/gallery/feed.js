@@ -25,6 +25,34 @@ function picture(item) {
   };
 }
 
+/**
+ * The pictures from the one with this ID on, which may be older than all that the list has:
+ * `{items, problem, hasMore, more}`. Turning to another one of them keeps the list.
+ */
+export function useFrom(slotId, id) {
+  const [state, setState] = useState({ items: [], cursor: null, problem: null });
+  const [first] = useState(id);
+  const reading = useRef(false);
+  const path = `/public/gallery/${encodeURIComponent(slotId)}`;
+  const read = async (query) => {
+    if (reading.current) return;
+    reading.current = true;
+    try {
+      const { data } = await request("GET", path, { query });
+      setState((before) => ({ items: [...before.items, ...data.items.map(picture)], cursor: data.next_cursor, problem: null }));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setState((before) => ({ ...before, problem: error }));
+    } finally {
+      reading.current = false;
+    }
+  };
+  useEffect(() => {
+    read({ picture: first });
+  }, []);
+  return { ...state, hasMore: state.cursor !== null, more: () => read({ cursor: state.cursor }) };
+}
+
 /** The feed with the newest page merged in; only the newest page if they do not overlap. */
 function joined(feed, page) {
   const newest = page.items.map(picture);

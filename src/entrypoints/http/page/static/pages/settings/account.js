@@ -35,7 +35,7 @@ export function Account() {
       <ul class="account-permissions">
         ${PERMISSIONS.map((name) => {
           const may = who.permissions.includes(name);
-          return html`<li key=${name} class=${may ? "" : "soft"}><${Icon} name=${may ? "check" : "close"} /><span>${t(`permission_${name}`)}<span class="unseen">: ${may ? c("yes") : c("no")}</span></span></li>`;
+          return html`<li key=${name} class=${may ? "" : "soft"}><${Icon} name=${may ? "check" : "close"} /><span>${t.of("permission", name)}<span class="unseen">: ${may ? c("yes") : c("no")}</span></span></li>`;
         })}
       </ul>
       <p class="soft">${t("accountHelp")}</p>

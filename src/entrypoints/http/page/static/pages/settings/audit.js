@@ -8,20 +8,21 @@ import { route, setQuery } from "../../lib/route.js";
 import { useStore } from "../../lib/store.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
+import { useProviderNames } from "../../parts/provider_names.js";
 import { Empty, Loading, ErrorNotice } from "../../parts/states.js";
 import common from "../../i18n/common.js";
+import { providerText, settingLabel } from "../../i18n/providers.js";
 import words from "../../i18n/settings_audit.js";
 import { actorName } from "./actors.js";
 
 const t = translator(words);
 const c = translator(common);
-const known = (key) => Object.hasOwn(words.en, key);
 
 const ACTIONS = Object.keys(words.en).filter((key) => key.startsWith("action_")).map((key) => key.slice("action_".length));
 
-/** An unknown action of a newer service is shown by its name. */
-const actionName = (action) => (known(`action_${action}`) ? t(`action_${action}`) : action);
-const fieldName = (name) => (known(`field_${name}`) ? t(`field_${name}`) : name);
+const actionName = (action) => t.of("action", action);
+/** A name of the service's settings or slots, else that of a provider's setting. */
+const fieldName = (name) => (t.has(`field_${name}`) ? t.of("field", name) : settingLabel(name));
 
 export function Audit() {
   const { query } = useStore(route);
@@ -102,14 +103,37 @@ function Details({ detail }) {
   `;
 }
 
-const LONG = 80;
+const LONG = 160;
 
 function Value({ value }) {
+  const names = useProviderNames();
   if (value === null || value === undefined) return html`<span class="soft">${t("unset")}</span>`;
+  const lines = linesOf(value, names);
+  if (lines.length === 1 && lines[0].length <= LONG) return lines[0];
+  if (lines.join("").length <= LONG) return lines.map((line) => html`<span key=${line} class="line">${line}</span>`);
+  return html`<details><summary>${t("all")}</summary>${lines.map((line) => html`<span key=${line} class="line">${line}</span>`)}</details>`;
+}
+
+/** A value in words: one line for each of a list, such as the steps of a route. */
+function linesOf(value, names) {
+  if (!Array.isArray(value)) return [wordsOf(value, names)];
+  if (value.length === 0) return [t("nothingThere")];
+  if (value.every((one) => typeof one !== "object")) return [value.map((one) => wordsOf(one, names)).join(", ")];
+  return value.map((one, place) => `${place + 1}. ${wordsOf(one, names)}`);
+}
+
+function wordsOf(value, names) {
+  if (value === null || value === undefined) return t("unset");
   if (value === true || value === false) return c(value ? "yes" : "no");
-  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(", ");
-  if (typeof value !== "object") return known(`value_${value}`) ? t(`value_${value}`) : String(value);
-  const text = JSON.stringify(value, null, 1);
-  if (text.length <= LONG) return html`<code>${text}</code>`;
-  return html`<details><summary>${t("all")}</summary><pre>${text}</pre></details>`;
+  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return dateTimeExact(value);
+  if (typeof value !== "object") return t.has(`value_${value}`) ? t.of("value", value) : providerText(String(value));
+  if (Array.isArray(value)) return linesOf(value, names).join("; ");
+  const { provider_id: provider, operation_id: operation, ...others } = value;
+  const head = provider ? names.both(provider, operation) : operation ? names.operation("local", operation) : null;
+  const { settings, ...facts } = others;
+  const rest = [
+    ...Object.entries(facts).map(([name, one]) => `${fieldName(name)}: ${wordsOf(one, names)}`),
+    ...Object.entries(settings ?? {}).map(([name, one]) => `${names.setting(provider, operation, name)}: ${wordsOf(one, names)}`),
+  ];
+  return [head, ...rest].filter(Boolean).join("; ") || t("nothingThere");
 }

@@ -7,19 +7,22 @@ import { failureText } from "../../lib/messages.js";
 import { useInterval, useLoad } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
 import { Icon } from "../../parts/icon.js";
+import { useProviderNames } from "../../parts/provider_names.js";
+import { useSlots } from "../../parts/slot_names.js";
 import { Loading, Pill, ErrorNotice } from "../../parts/states.js";
 import words from "../../i18n/settings_health.js";
+import { findingText } from "./findings.js";
 import { Room } from "./storage.js";
 
 const t = translator(words);
 const REFRESH_MS = 5_000;
-const known = (key, otherwise) => (Object.hasOwn(words.en, key) ? t(key) : otherwise);
 
 export function Health() {
   const { data, problem, again } = useLoad((signal) => get("/api/status", { signal }));
   useInterval(REFRESH_MS, again);
+  const names = useProviderNames();
   if (data === null) return problem ? html`<${ErrorNotice} problem=${problem} again=${again} />` : html`<${Loading} />`;
-  const findings = data.findings.map(({ part, says, mend: fix }) => ({ part, says, fix }));
+  const findings = data.findings.map((one) => findingText(one, names));
   const failed = findings.filter((one) => one.fix !== null);
   return html`
     <div class="stack health">
@@ -34,7 +37,7 @@ export function Health() {
       ${failed.length > 0 && html`
         <section class="card">
           <h2>${t("toFix", { n: failed.length })}</h2>
-          <ul class="health-findings" lang="en">${failed.map((one, index) => html`<li key=${index}><${Icon} name="alert" /><p><strong>${one.part}</strong>: ${one.says}. <span class="soft">${one.fix}</span></p></li>`)}</ul>
+          <ul class="health-findings">${failed.map((one, index) => html`<li key=${index} lang=${one.lang}><${Icon} name="alert" /><p>${one.part && html`<strong>${one.part}</strong>: `}${one.says} <span class="soft">${one.fix}</span></p></li>`)}</ul>
         </section>
       `}
       <div class="grid health-grid">
@@ -52,7 +55,7 @@ export function Health() {
 function Part({ name, part }) {
   return html`
     <li>
-      <${Pill} tone=${part.ok ? "good" : "bad"}>${known(`part_${name}`, name)}: ${part.ok ? t("works") : t("broken")}<//>
+      <${Pill} tone=${part.ok ? "good" : "bad"}>${t.of("part", name)}: ${part.ok ? t("works") : t("broken")}<//>
       ${!part.ok && html`<span lang="en">${part.detail}</span>`}
     </li>
   `;
@@ -60,12 +63,13 @@ function Part({ name, part }) {
 
 function Queue({ queue }) {
   const by = Object.entries(queue.by_provider);
+  const names = useProviderNames();
   return html`
     <dl class="figures">
       <div><dt>${t("pending")}</dt><dd>${number(queue.pending)}</dd></div>
       <div><dt>${t("processing")}</dt><dd>${number(queue.processing)}</dd></div>
     </dl>
-    ${by.length > 0 && html`<p class="soft">${by.map(([id, n]) => `${id}: ${number(n)}`).join(", ")}</p>`}
+    ${by.length > 0 && html`<p class="soft">${by.map(([id, n]) => `${names.provider(id)}: ${number(n)}`).join(", ")}</p>`}
   `;
 }
 
@@ -86,17 +90,21 @@ function Workers({ workers }) {
 /** Ages come from the service's clock: the browser's may differ. */
 const since = (seconds) => ago(Date.now() - seconds * 1000);
 
-const BREAKER_TONES = { closed: "good", half_open: "warn", open: "bad" };
+const PROVIDER_TONES = { working: "good", degraded: "warn", failing: "bad" };
+
+const breakerText = ({ breaker, open_until: until }) => t.of("breaker", breaker, { time: until === null ? "–" : timeExact(until) });
 
 function Providers({ providers }) {
+  const names = useProviderNames();
   return html`
     <table class="table-cards">
-      <thead><tr><th scope="col">${t("provider")}</th><th scope="col">${t("breaker")}</th><th scope="col" class="figure">${t("health")}</th><th scope="col" class="figure">${t("lastMinute")}</th><th scope="col" class="figure">${t("today")}</th></tr></thead>
+      <thead><tr><th scope="col">${t("provider")}</th><th scope="col">${t("state")}</th><th scope="col" class="figure">${t("health")}</th><th scope="col" class="figure">${t("lastMinute")}</th><th scope="col" class="figure">${t("today")}</th></tr></thead>
       <tbody>
         ${providers.map((one) => html`
           <tr key=${one.id}>
-            <th scope="row">${one.id}</th>
-            <td><${Pill} tone=${BREAKER_TONES[one.breaker]}>${t(`breaker_${one.breaker}`)}<//>${one.open_until && html` <span class="soft">${t("until", { time: timeExact(one.open_until) })}</span>`}</td>
+            <th scope="row">${names.provider(one.id)}</th>
+            <td><${Pill} tone=${PROVIDER_TONES[one.state] ?? "mute"}>${t.of("provider", one.state)}<//>
+              <p class="soft">${[one.last_calls > 0 && t("lastCalls", { n: one.last_calls, good: one.last_pictures }), one.breaker !== "closed" && breakerText(one)].filter(Boolean).join(" · ")}</p></td>
             <td class="figure" data-label=${t("health")}>${one.health === null ? "–" : percent(one.health)}</td>
             <td class="figure" data-label=${t("lastMinute")}>${number(one.calls_last_minute)}</td>
             <td class="figure" data-label=${t("today")}>${number(one.calls_today)}</td>
@@ -110,11 +118,13 @@ function Providers({ providers }) {
 function Failures({ failures }) {
   if (failures.length === 0) return html`<p class="soft">${t("noFailures")}</p>`;
   const may = me.get().permissions.includes("jobs:read");
+  const names = useProviderNames();
+  const slots = useSlots();
   return html`
     <ul class="health-list">
       ${failures.map((one) => html`
         <li key=${one.job_id} class="row row-apart">
-          <span><strong>${one.slot_id}</strong> · ${failureText(one.code)}${one.provider_id && ` · ${one.provider_id}`}</span>
+          <span><strong>${slots.find((slot) => slot.id === one.slot_id)?.name ?? one.slot_id}</strong> · ${failureText(one.code)}${one.provider_id && ` · ${names.provider(one.provider_id)}`}</span>
           <span><time class="soft" dateTime=${one.ended_at} title=${dateTime(one.ended_at)}>${since(one.age_seconds)}</time>${may && html` <a href=${to("jobs", one.job_id)}>${t("job")}<span class="unseen"> ${one.job_id}</span></a>`}</span>
         </li>
       `)}
@@ -127,7 +137,7 @@ function HealthyParts({ findings }) {
   return html`
     <details class="card health-fine">
       <summary>${t("fine", { n: findings.length })}</summary>
-      <dl class="facts" lang="en">${findings.map((one, index) => html`<dt key=${`${index}-part`}>${one.part}</dt><dd key=${index}>${one.says}</dd>`)}</dl>
+      <ul class="health-list">${findings.map((one, index) => html`<li key=${index} lang=${one.lang}>${one.part && `${one.part}: `}${one.says}</li>`)}</ul>
     </details>
   `;
 }

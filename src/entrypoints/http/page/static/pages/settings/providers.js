@@ -1,4 +1,4 @@
-/* Keys and limits of providers. */
+/* Keys, limits, checks and prices of providers. */
 import { Problem, request, get, me } from "../../lib/api.js";
 import { dateTime, number } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
@@ -13,6 +13,8 @@ import { toast } from "../../parts/toasts.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
+import { Check } from "./provider_check.js";
+import { Prices } from "./provider_prices.js";
 
 const t = translator(words);
 const c = translator(common);
@@ -32,6 +34,12 @@ export function Providers({ settings, again }) {
     reload();
     again();
   };
+  // A new key is checked at once: that is the moment to learn that it does not work.
+  const [checkFirst, setCheckFirst] = useState(null);
+  const keyDone = (one) => {
+    done();
+    setCheckFirst({ id: one.id });
+  };
   const remote = data?.items.filter((one) => !one.on_this_machine) ?? [];
   const change = who.permissions.includes("settings:write") ? setOpen : null;
   return html`
@@ -44,8 +52,8 @@ export function Providers({ settings, again }) {
           ? !problem && html`<${Loading} />`
           : remote.length === 0
             ? html`<${Empty} icon="key">${t("noProviders")}<//>`
-            : html`<ul class="providers">${remote.map((one) => html`<${Provider} key=${one.id} one=${one} limited=${one.id in settings.provider_limits} open=${change} />`)}</ul>`}
-      ${open?.what === "key" && html`<${KeyForm} one=${open.one} onDone=${done} onClose=${close} />`}
+            : html`<ul class="providers">${remote.map((one) => html`<${Provider} key=${one.id} one=${one} limited=${one.id in settings.provider_limits} open=${change} checkFirst=${checkFirst?.id === one.id ? checkFirst : null} reload=${reload} />`)}</ul>`}
+      ${open?.what === "key" && html`<${KeyForm} one=${open.one} onDone=${() => keyDone(open.one)} onClose=${close} />`}
       ${open?.what === "limits" && html`<${LimitsForm} one=${open.one} limited=${open.one.id in settings.provider_limits} onDone=${done} onClose=${close} />`}
       ${open?.what === "forget" && html`<${Forget} one=${open.one} onDone=${done} onClose=${close} />`}
     </section>
@@ -54,16 +62,17 @@ export function Providers({ settings, again }) {
 
 const limit = (value) => (value === null || value === undefined ? t("noLimit") : number(value));
 
-function Provider({ one, limited, open }) {
+function Provider({ one, limited, open, checkFirst, reload }) {
   const { key } = one;
   const takesKey = key.state !== "not_needed";
   return html`
     <li class="provider">
       <div class="provider-key">
         <h3>${one.title}</h3>
-        <${Pill} tone=${KEY_TONES[key.state]}>${t(`key_${key.state}`)}<//>
+        <${Pill} tone=${KEY_TONES[key.state] ?? "mute"}>${t.of("key", key.state)}<//>
         ${key.changed_at && html`<p class="soft">${t("changed", { when: dateTime(key.changed_at), who: actorName(key.changed_by) })}</p>`}
         ${takesKey && key.variable && html`<p class="soft">${t(key.state === "environment" ? "fromVariable" : "orVariable")} <code>${key.variable}</code></p>`}
+        <${Check} one=${one} may=${open !== null} first=${checkFirst} onChecked=${reload} />
       </div>
       <dl class="provider-limits">
         ${LIMITS.map((name) => html`<div key=${name}><dt>${t(name)}</dt><dd>${limit(one.limits[name])}</dd></div>`)}
@@ -76,6 +85,7 @@ function Provider({ one, limited, open }) {
           <button type="button" class="button" aria-label=${`${t("changeLimits")}: ${one.title}`} onClick=${() => open({ what: "limits", one })}><${Icon} name="settings" /> ${t("changeLimits")}</button>
         </div>
       `}
+      <${Prices} one=${one} />
     </li>
   `;
 }
@@ -110,7 +120,7 @@ function KeyForm({ one, onDone, onClose }) {
     setEmpty(key === "");
     if (key !== "") send({ provider_keys: { [one.id]: key } });
   };
-  const control = (attributes) => html`<input ...${attributes} type="password" autocomplete="off" maxlength="4096" value=${key} onInput=${(event) => setKey(event.target.value)} />`;
+  const control = (attributes) => html`<input ...${attributes} type="password" autocomplete="off" maxlength="8192" value=${key} onInput=${(event) => setKey(event.target.value)} />`;
   return html`
     <${Dialog} title=${t("keyOf", { provider: one.title })} onClose=${onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>

@@ -7,6 +7,7 @@ import { attemptText, failureText } from "../../lib/messages.js";
 import { to } from "../../lib/route.js";
 import { store, useStore } from "../../lib/store.js";
 import { Icon } from "../../parts/icon.js";
+import { useProviderNames } from "../../parts/provider_names.js";
 import { Empty, Pill, ErrorNotice } from "../../parts/states.js";
 import words from "../../i18n/settings_ready.js";
 
@@ -64,7 +65,7 @@ export function Ready() {
         : now.end && now.slots.length === 0
           ? html`<${Empty} icon="slots">${t("noActive")}<//>`
           : now.slots.length > 0 && html`<${Slots} now=${now} />`}
-      ${now?.end?.providers?.length > 0 && html`<${Quotas} providers=${now.end.providers} />`}
+      ${now?.end?.providers?.length > 0 && html`<${Quotas} providers=${now.end.providers} slots=${now.slots} />`}
     </section>
   `;
 }
@@ -89,18 +90,19 @@ function Slots({ now }) {
 }
 
 function SlotRow({ slot, found, running }) {
+  const names = useProviderNames();
   const name = html`<th scope="row"><a href=${to("slots", slot.slot_id)}>${slot.name}</a> <span class="soft">${slot.slot_id}</span></th>`;
   if (!found) return html`<tr>${name}<td colspan="4" class="soft">${running ? t("waiting") : t("notTried")}</td></tr>`;
-  const by = [found.provider_id, found.operation_id].filter(Boolean).join(" / ");
+  const by = found.provider_id && names.both(found.provider_id, found.operation_id);
   return html`
     <tr>
       ${name}
-      <td><${Pill} tone=${TONES[found.outcome]}>${t(`outcome_${found.outcome}`)}<//></td>
+      <td><${Pill} tone=${TONES[found.outcome] ?? "mute"}>${t.of("outcome", found.outcome)}<//></td>
       <td class="figure" data-label=${t("latency")}>${duration(found.latency_ms)}</td>
       <td data-label=${t("provider")}>${by || "–"}${found.entry > 0 && html` <span class="soft">${t("fallbackEntry", { n: found.entry + 1 })}</span>`}${found.calls > 1 && html` <span class="soft">${t("calls", { n: found.calls })}</span>`}</td>
       <td class="ready-reason" data-label=${t("reason")}>
         ${found.code ? html`<span>${failureText(found.code, found.detail)}</span>` : found.troubles.length === 0 && "–"}
-        ${found.troubles.length > 0 && html`<ul class="ready-attempts">${found.troubles.map((one, index) => html`<li key=${index}>${one.provider_id}: ${attemptText(one.classification)} <span class="soft" lang="en">${one.reason}</span></li>`)}</ul>`}
+        ${found.troubles.length > 0 && html`<ul class="ready-attempts">${found.troubles.map((one, index) => html`<li key=${index}>${names.provider(one.provider_id)}: ${attemptText(one.classification)} <span class="soft" lang="en">${one.reason}</span></li>`)}</ul>`}
         ${found.job_id && !found.ready && html` <a href=${to("jobs", found.job_id)}>${t("job")}</a>`}
       </td>
     </tr>
@@ -109,7 +111,7 @@ function SlotRow({ slot, found, running }) {
 
 const KEY_TONES = { stored: "good", environment: "good", not_needed: "good", missing: "bad", unreadable: "bad" };
 
-function Quotas({ providers }) {
+function Quotas({ providers, slots }) {
   const left = (value) => (value === null ? t("noLimit") : number(value));
   return html`
     <div>
@@ -120,10 +122,10 @@ function Quotas({ providers }) {
           ${providers.map((one) => html`
             <tr key=${one.id}>
               <th scope="row">${one.title}</th>
-              <td><${Pill} tone=${KEY_TONES[one.key.state]}>${t(`key_${one.key.state}`)}<//></td>
+              <td><${Pill} tone=${KEY_TONES[one.key.state] ?? "mute"}>${t.of("key", one.key.state)}<//></td>
               <td class="figure" data-label=${t("leftMinute")}>${left(one.left_this_minute)}</td>
               <td class="figure" data-label=${t("leftToday")}>${left(one.left_today)}</td>
-              <td data-label=${t("usedBy")}>${one.slots.join(", ")}</td>
+              <td data-label=${t("usedBy")}>${one.slots.map((id) => slots.find((slot) => slot.slot_id === id)?.name ?? id).join(", ")}</td>
             </tr>
           `)}
         </tbody>

@@ -6,6 +6,7 @@ import { translator } from "../../lib/language.js";
 import { Icon } from "../../parts/icon.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
+import { Cameras } from "./cameras.js";
 import { IngestKeys } from "./ingest_keys.js";
 import { NewPassword } from "./new_password.js";
 import { Providers } from "./providers.js";
@@ -25,6 +26,7 @@ export function Secrets({ settings, again }) {
           <p class="soft">${set ? t("changed", { when: dateTime(set.changed_at), who: actorName(set.changed_by) }) : t("noPassword")}</p>
           ${may && html`<button type="button" class="button" onClick=${() => setChanges(true)}><${Icon} name="key" /> ${t("changePassword")}</button>`}
         </div>
+        ${set && me.get().permissions.includes("slots:read") && html`<details class="values"><summary>${t("whichCameras")}</summary><${Cameras} changedAt=${set.changed_at} /></details>`}
       </section>
       <${IngestKeys} />
       <${Providers} settings=${settings} again=${again} />

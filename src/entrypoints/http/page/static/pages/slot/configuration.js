@@ -19,8 +19,11 @@ const LONGEST_VALUE = 1000;
 const BRANDING = "local";
 const MEGABYTE = 1024 * 1024;
 
-/** `change(part)` updates the draft; `problem` is the problem of the last save, or null. */
-export function Configuration({ id, draft, providers, problem, readOnly, change }) {
+/**
+ * `change(part)` updates the draft; `problem` is the problem of the last save, or null; `onStored(slot, etag, field)`
+ * receives a slot of which one field was stored at once.
+ */
+export function Configuration({ slot, draft, providers, problem, readOnly, change, onStored }) {
   const error = (field) => errorOf(problem, field);
   const below = (prefix) => (problem?.errors ?? []).some(({ field }) => field.startsWith(`${prefix}.`));
   const branding = { provider_id: BRANDING, ...draft.branded };
@@ -58,10 +61,11 @@ export function Configuration({ id, draft, providers, problem, readOnly, change 
           <div class="settings">
             <${Field} id="slot-mode" label=${t("responseMode")} help=${t("responseModeHelp")} error=${error("response_mode")} control=${(attributes) => html`<select ...${attributes} onChange=${(event) => change({ response_mode: event.target.value })}>${["image", "multipart"].map((mode) => html`<option key=${mode} value=${mode} selected=${mode === draft.response_mode}>${t(`mode_${mode}`)}</option>`)}</select>`} />
             <${Field} id="slot-upload" label=${t("maxUpload")} help=${t("maxUploadHelp")} error=${error("max_upload_bytes")} control=${(attributes) => html`<input ...${attributes} type="number" min="0.001" step="any" placeholder=${t("asTheService")} value=${draft.max_upload_bytes === null ? "" : +(draft.max_upload_bytes / MEGABYTE).toFixed(3)} onInput=${(event) => change({ max_upload_bytes: event.target.value === "" ? null : Math.round(Number(event.target.value) * MEGABYTE) })} />`} />
+            <${Field} id="slot-budget" label=${t("budget")} help=${t("budgetHelp")} error=${error("budget") ?? error("budget.per_day")} control=${(attributes) => html`<input ...${attributes} type="number" min="0" step="any" placeholder=${t("noBudget")} value=${draft.budget === null ? "" : draft.budget.per_day} onInput=${(event) => change({ budget: event.target.value === "" ? null : { per_day: Number(event.target.value) } })} />`} />
           </div>
         </section>
         <${CameraPassword} isSet=${draft.ingest_password_set} value=${draft.ingest_password} error=${error("ingest_password")} onChange=${(ingest_password) => change({ ingest_password })} />
-        <${Gallery} id=${id} until=${draft.gallery_open_until} error=${error("gallery_open_until")} onChange=${(gallery_open_until) => change({ gallery_open_until })} />
+        <${Gallery} slot=${slot} onStored=${(stored, from) => onStored(stored, from, "gallery_open_until")} />
       </div>
     </fieldset>
   `;
@@ -117,9 +121,10 @@ export function described(name, value, providers) {
   if (name === "branded") return [entryText({ provider_id: BRANDING, settings: {}, ...value }, providers)];
   if (name === "templates") return value.length ? value.map(({ setting_key, media_id }) => `${providerText(setting_key)}: …${media_id.slice(-12)}`) : [t("notSet")];
   if (name === "prompt_fields") return value.length ? [value.join(", ")] : [t("notSet")];
-  if (name === "failure_answer") return [t(`answer_${value}`)];
-  if (name === "response_mode") return [t(`mode_${value}`)];
+  if (name === "failure_answer") return [t.of("answer", value)];
+  if (name === "response_mode") return [t.of("mode", value)];
   if (name === "max_upload_bytes") return [bytes(value)];
+  if (name === "budget") return [number(value.per_day)];
   if (name === "gallery_open_until") return [dateTime(value)];
   return [String(value)];
 }

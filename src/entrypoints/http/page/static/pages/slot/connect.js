@@ -4,6 +4,7 @@ import { html, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { useLoad } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
+import { AddressAdvice } from "../../parts/addresses.js";
 import { CopyButton } from "../../parts/copy.js";
 import words from "../../i18n/connect.js";
 import { LastRequest } from "./last_request.js";
@@ -33,6 +34,7 @@ export function Connect({ slot, isShown }) {
         <p class="soft">${t(`${chosen}Where`)}</p>
         ${slot.response_mode !== software.mode && html`<p class="notice">${t("otherMode", { name: software.name, mode: t(`mode_${software.mode}`) })}</p>`}
         ${!slot.active && html`<p class="notice">${t("slotIsOff")}</p>`}
+        <${AddressAdvice} url=${slot.ingest_url} />
         <dl class="facts connect-facts">
           <dt>${t("address")}</dt><dd><code>${slot.ingest_url}</code><br /><${CopyButton} text=${slot.ingest_url} label=${t("copyAddress")} /></dd>
           <dt>${t("method")}</dt><dd><code>POST</code>, <code>multipart/form-data</code></dd>

@@ -1,6 +1,7 @@
 /* The editable draft of a slot's document, and the differences between two versions. */
 
-const FIELDS = [
+/** The writable fields, in the order of the page. */
+export const FIELDS = [
   "name",
   "active",
   "route",
@@ -13,6 +14,7 @@ const FIELDS = [
   "prompt_fields",
   "max_upload_bytes",
   "gallery_open_until",
+  "budget",
   "ingest_password",
 ];
 
@@ -42,7 +44,7 @@ export function differences(one, other) {
 }
 
 /** JSON that does not depend on the order of keys. */
-function canonical(value) {
+export function canonical(value) {
   return JSON.stringify(value, (_, part) =>
     part && typeof part === "object" && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
   );

@@ -1,5 +1,5 @@
 /* The head of a slot: name, health, and the switch for on and off. */
-import { Problem, request, get, me } from "../../lib/api.js";
+import { Problem, get, me } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { fieldErrorText, problemText, slotIssueText } from "../../lib/messages.js";
@@ -9,7 +9,7 @@ import { Confirm } from "../../parts/dialog.js";
 import { SlotPill } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
 import words from "../../i18n/slot.js";
-import { documentOf, draftOf } from "./draft.js";
+import { changeStored } from "./stored.js";
 
 const t = translator(words);
 
@@ -24,10 +24,8 @@ export function Head({ id, slot, onSwitched }) {
     setConfirming(false);
     setBusy(true);
     try {
-      // Change only `active` of the stored slot: unsaved changes of the draft stay unsaved.
-      const now = await get(`/api/slots/${id}`);
-      const { data: stored } = await request("PUT", `/api/slots/${id}`, { json: { ...documentOf(draftOf(now)), active }, headers: { "If-Match": now.etag } });
-      onSwitched(stored, now.etag);
+      const { stored, from } = await changeStored(id, { active });
+      onSwitched(stored, from);
       toast(t(active ? "switchedOn" : "switchedOff"));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -36,11 +36,11 @@ function Seen({ seen }) {
   const good = seen.status !== null && seen.status < 300;
   return html`
     <p class="row"><${Pill} tone=${good ? "good" : "bad"}>${status}<//><span>${ago(seen.received_at)} <span class="soft">${dateTimeExact(seen.received_at)}</span></span></p>
-    ${seen.findings.length > 0 && html`<div class="findings"><h3><${Icon} name="alert" /> ${t("toFix")}</h3><ul>${seen.findings.map((finding) => html`<li key=${finding.code}>${findingText(finding, seen)}</li>`)}</ul></div>`}
+    ${seen.findings.length > 0 && html`<div class="findings"><h3><${Icon} name="alert" /> ${t("toFix")}</h3><ul>${seen.findings.map((finding) => html`<li key=${finding.code}>${findingText(finding)}</li>`)}</ul></div>`}
     <dl class="facts">
       <dt>${t("from")}</dt><dd><code>${seen.address}</code></dd>
       <dt>${t("request")}</dt><dd><code>${seen.method}</code>${seen.content_type && html`, <code>${seen.content_type}</code>`}</dd>
-      <dt>${t("password")}</dt><dd>${t(`password_${seen.password ?? "unknown"}`)}</dd>
+      <dt>${t("password")}</dt><dd>${t.of("password", seen.password ?? "unknown")}</dd>
       <dt>${t("photo")}</dt><dd>${seen.file ? html`<code>${seen.file.field}</code>: ${seen.file.filename ?? t("noName")}, ${seen.file.size_bytes === 0 && !seen.complete ? t("notRead") : `${bytes(seen.file.size_bytes)}, ${seen.file.sniffed_type ?? t("noPicture")}`}` : t("noPhoto")}</dd>
       ${!seen.complete && html`<dt>${t("end")}</dt><dd>${t("incomplete")}</dd>`}
       ${seen.job_id && html`<dt>${t("job")}</dt><dd><a href=${to("jobs", seen.job_id)}>${seen.job_id}</a></dd>`}
@@ -51,12 +51,7 @@ function Seen({ seen }) {
 }
 
 /** The finding in the current language, or the API's sentence if its code is unknown. */
-function findingText({ code, detail }, seen) {
-  const key = `finding_${code}`;
-  if (!(key in words.en)) return detail;
-  const secret = seen.fields.find(({ value }) => value === null)?.name ?? "";
-  return t(key, { field: seen.file?.field ?? "", secret, method: seen.method, type: seen.content_type ?? "–" });
-}
+const findingText = ({ code, detail, params }) => (t.has(`finding_${code}`) ? t.of("finding", code, params) : detail);
 
 function Values({ title, values }) {
   if (values.length === 0) return null;

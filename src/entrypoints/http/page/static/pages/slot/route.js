@@ -128,7 +128,7 @@ function KeyPill({ provider }) {
   if (provider === undefined) return html`<${Pill} tone="bad">${t("notInstalled")}<//>`;
   if (provider.key.state === "missing") return html`<${Pill} tone="bad">${t("noKey")}<//>`;
   if (provider.key.state === "unreadable") return html`<${Pill} tone="bad">${t("unreadableKey")}<//>`;
-  if (provider.standing && provider.standing.breaker !== "closed") return html`<${Pill} tone="warn">${t("isDown")}<//>`;
+  if (provider.standing?.state === "failing") return html`<${Pill} tone="warn">${t("isDown")}<//>`;
   return null;
 }
 

@@ -6,12 +6,11 @@ import { translator } from "../../lib/language.js";
 import { attemptText, failureText, fieldErrorText } from "../../lib/messages.js";
 import { useLive } from "../../lib/live.js";
 import { useInterval } from "../../lib/load.js";
-import { findOperation } from "../../lib/providers.js";
 import { setQuery, to } from "../../lib/route.js";
 import { Compare } from "../../parts/compare.js";
 import { Icon } from "../../parts/icon.js";
+import { namesOf } from "../../parts/provider_names.js";
 import { JobPill, Pill, ErrorNotice } from "../../parts/states.js";
-import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
 import { documentOf } from "./draft.js";
 import { useDrop } from "./drop.js";
@@ -76,7 +75,7 @@ function Progress({ slotId, began, providers, onStop }) {
   useInterval(100, () => setNow(Date.now()));
   useLive((kind, event) => {
     if (kind !== "job" || event.slot_id !== slotId || event.source !== "test") return;
-    if (event.event === "received" || event.event === "acquired") setStatus(t(`progress_${event.event}`));
+    if (event.event === "received" || event.event === "acquired") setStatus(t.of("progress", event.event));
     if (event.event === "attempt" && event.detail.classification !== "picture") setStatus(t("progressFailed", { name: titleOf(providers, event.detail), reason: attemptText(event.detail.classification) }));
   });
   return html`
@@ -98,10 +97,7 @@ function Refused({ problem }) {
   `;
 }
 
-function titleOf(providers, { provider, operation }) {
-  const known = findOperation(providers, { provider_id: provider, operation_id: operation });
-  return `${providerText(known.provider?.title ?? provider)} · ${providerText(known.operation?.title ?? operation)}`;
-}
+const titleOf = (providers, { provider, operation }) => namesOf(providers).both(provider, operation);
 
 function Outcome({ job, before, providers }) {
   const attempts = job.logs.filter(({ event }) => event === "attempt").map(({ detail }) => detail);

@@ -1,0 +1,1 @@
+"""What calls to image services cost, in PostgreSQL."""

@@ -1,0 +1,173 @@
+"""The CostLedger port on PostgreSQL.
+
+Entering a call does not wait for the disk, since a lock is held meanwhile; settling it does, and restores an entry
+that a crash of the database server lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from ....core.domain.costs.budgets import Budget, Reservation, reserve
+from ....core.domain.costs.call_cost import Charged
+from ....core.domain.costs.ledger import CostCell, CostSum, LedgerCall
+from ..database import Database
+from . import sql
+
+_GRANTED = Reservation()
+
+_Window = tuple[datetime, datetime]
+
+
+class _Entry(NamedTuple):
+    call: LedgerCall
+    budgets: tuple[Budget, ...]
+
+
+class PostgresCostLedger:
+    """Rows of `call_costs`, and of `cost_quarters` for those that were folded."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._entering = database.batcher(_enter_batch, durable=False)
+        self._settling = database.batcher(_settle_batch)
+
+    async def reserve(self, call: LedgerCall, budgets: Sequence[Budget]) -> Reservation:
+        reservation = await self._entering.call(_Entry(call, tuple(budgets)))
+        assert isinstance(reservation, Reservation)
+        return reservation
+
+    async def cancel(self, call_id: UUID) -> None:
+        await self._entering.call(call_id)
+
+    async def settle(self, call: LedgerCall) -> None:
+        await self._settling.call(call)
+
+    async def of_job(self, job_id: UUID) -> list[LedgerCall]:
+        async with self._database.begin() as connection:
+            rows = (await connection.exec_driver_sql(sql.CALLS, {"job_id": job_id})).mappings().all()
+        return [LedgerCall(**dict(row) | {"charged": Charged(row["charged"])}) for row in rows]
+
+    async def costs(self, job_ids: Collection[UUID]) -> dict[UUID, CostSum]:
+        if not job_ids:
+            return {}
+        async with self._database.begin() as connection:
+            rows: Sequence[Any] = (await connection.exec_driver_sql(sql.COSTS, {"job_ids": [*job_ids]})).all()
+        return {job_id: _sum(figures) for job_id, *figures in rows}
+
+    async def cells(
+        self,
+        bounds: Sequence[datetime],
+        *,
+        slot_id: str | None = None,
+        provider_id: str | None = None,
+        since: datetime | None = None,
+    ) -> list[CostCell]:
+        first = bounds[0] if since is None else max(bounds[0], since)
+        parameters: dict[str, Any] = {
+            "bounds": [*bounds],
+            "first": first,
+            "last": bounds[-1],
+            "slot_id": slot_id,
+            "provider_id": provider_id,
+        }
+        async with self._database.begin() as connection:
+            rows: Sequence[Any] = (await connection.exec_driver_sql(sql.CELLS, parameters)).all()
+        return [CostCell(period, slot, provider, _sum(figures)) for period, slot, provider, *figures in rows]
+
+    async def fold(self, *, before: datetime, limit: int) -> int:
+        async with self._database.begin() as connection:
+            result = await connection.exec_driver_sql(sql.FOLD, {"before": before, "limit": limit})
+            return int(result.scalar_one())
+
+
+def _sum(figures: Sequence[int]) -> CostSum:
+    return CostSum(**dict(zip(CostSum.__struct_fields__, figures, strict=True)))
+
+
+async def _settle_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[LedgerCall]) -> list[None]:
+    newest = {call.id: call for call in batch}
+    await connection.execute(sql.SETTLE, {"calls": msgspec.json.encode([*newest.values()]).decode()})
+    return [None] * len(batch)
+
+
+async def _enter_batch(
+    connection: psycopg.AsyncConnection[Any], batch: Sequence[_Entry | UUID]
+) -> list[Reservation | None]:
+    ids = [item.call.id for item in batch if isinstance(item, _Entry)]
+    windows = {_window(budget) for item in batch if isinstance(item, _Entry) for budget in item.budgets}
+    entered: set[UUID] = set()
+    spent: dict[_Window, dict[str, int]] = {}
+    if windows:
+        async with connection.pipeline() as pipeline:
+            await connection.execute(sql.LOCK)
+            known = await connection.execute(sql.ENTERED, {"ids": ids})
+            sums = {
+                window: await connection.execute(sql.SPENT, {"start": window[0], "end": window[1], "ids": ids})
+                for window in windows
+            }
+            await pipeline.sync()
+            # Where the batch is repeated, its calls may be entered already: they are not counted twice.
+            entered = {id for (id,) in await known.fetchall()}
+            spent = {
+                window: {slot_id: total or 0 for slot_id, total in await rows.fetchall()}
+                for window, rows in sums.items()
+            }
+    state = _Entering(entered, spent)
+    answers = [state.take(item) for item in batch]
+    calls = msgspec.json.encode([*state.granted.values()]).decode()
+    await connection.execute(sql.ENTER, {"calls": calls})
+    if state.cancelled:
+        await connection.execute(sql.CANCEL, {"ids": state.cancelled})
+    return answers
+
+
+class _Entering:
+    """What is spent in the windows of a batch, as read under the lock, and what the batch adds to it."""
+
+    def __init__(self, entered: set[UUID], spent: Mapping[_Window, dict[str, int]]) -> None:
+        self._entered = entered
+        self._spent = spent
+        self.granted: dict[UUID, LedgerCall] = {}
+        self.cancelled: list[UUID] = []
+
+    def take(self, item: _Entry | UUID) -> Reservation | None:
+        """Apply one item; returns the answer to a call that asks to be entered."""
+        if isinstance(item, UUID):
+            self._cancel(item)
+            return None
+        call, budgets = item
+        answer = _GRANTED
+        if call.id not in self._entered and call.id not in self.granted:
+            answer = reserve(call.usd_micros, [(budget, self._spent_of(budget)) for budget in budgets])
+        if answer.granted:
+            self._add(call, 1)
+            self.granted[call.id] = call
+        return answer
+
+    def _cancel(self, call_id: UUID) -> None:
+        if (call := self.granted.pop(call_id, None)) is not None:
+            self._add(call, -1)
+        self.cancelled.append(call_id)
+
+    def _add(self, call: LedgerCall, sign: int) -> None:
+        """Count a call in each window that it belongs to; a call that is granted again is counted once."""
+        if sign > 0 and call.id in self.granted:
+            return
+        for (start, end), slots in self._spent.items():
+            if start <= call.at < end:
+                slots[call.slot_id] = slots.get(call.slot_id, 0) + sign * call.counted_micros
+
+    def _spent_of(self, budget: Budget) -> int:
+        slots = self._spent[_window(budget)]
+        return sum(slots.values()) if budget.slot_id is None else slots.get(budget.slot_id, 0)
+
+
+def _window(budget: Budget) -> _Window:
+    return budget.start, budget.end

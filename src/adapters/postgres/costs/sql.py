@@ -1,0 +1,110 @@
+"""The SQL of the ledger: entering calls within budgets, settling them, their sums."""
+
+from __future__ import annotations
+
+LOCK = "select pg_advisory_xact_lock(5093200008)"
+"""Held while calls are entered within budgets, never over an fsync."""
+
+ENTERED = "select id from photochanger.call_costs where id = any(%(ids)s)"
+
+CANCEL = "delete from photochanger.call_costs where id = any(%(ids)s)"
+
+SPENT = """
+select slot_id, sum(usd_micros)::bigint
+from photochanger.call_costs
+where at >= %(start)s and at < %(end)s and charged <> 'no' and id <> all(%(ids)s::uuid[])
+group by 1
+"""
+
+_COLUMNS = """
+id, job_id, slot_id, provider_id, operation_id, attempt, entry, call, at, usd_micros, exact, charged, model
+"""
+
+_GIVEN = f"""
+insert into photochanger.call_costs ({_COLUMNS})
+select {_COLUMNS}
+from jsonb_to_recordset(%(calls)s::jsonb) as given (
+    id uuid, job_id uuid, slot_id text, provider_id text, operation_id text, attempt integer, entry integer,
+    call integer, at timestamptz, usd_micros bigint, exact boolean, charged text, model text
+)
+"""
+
+ENTER = f"{_GIVEN} on conflict (id) do nothing"
+
+SETTLE = f"""
+{_GIVEN}
+on conflict (id) do update set
+    usd_micros = excluded.usd_micros, exact = excluded.exact, charged = excluded.charged, model = excluded.model
+"""
+
+CALLS = f"select {_COLUMNS} from photochanger.call_costs where job_id = %(job_id)s order by at, id"
+
+# Of details, the same figures as those of `core.domain.costs.ledger.cost_of`.
+_AS_SUMS = """
+    case when charged <> 'no' then coalesce(usd_micros, 0) else 0 end as usd_micros,
+    case when charged <> 'no' and not exact then coalesce(usd_micros, 0) else 0 end as estimated_usd_micros,
+    case when charged = 'unknown' then coalesce(usd_micros, 0) else 0 end as unknown_usd_micros,
+    1 as calls, case when charged <> 'no' and usd_micros is null then 1 else 0 end as unpriced_calls
+"""
+
+_SUMS = """
+    sum(usd_micros)::bigint as usd_micros, sum(estimated_usd_micros)::bigint as estimated_usd_micros,
+    sum(unknown_usd_micros)::bigint as unknown_usd_micros, sum(calls)::bigint as calls,
+    sum(unpriced_calls)::bigint as unpriced_calls
+"""
+
+COSTS = f"""
+select job_id, {_SUMS}
+from (select job_id, {_AS_SUMS} from photochanger.call_costs where job_id = any(%(job_ids)s)) as counted
+group by 1
+"""
+
+CELLS = f"""
+select width_bucket(at, %(bounds)s::timestamptz[]) - 1 as period, slot_id, provider_id, {_SUMS}
+from (
+    select slot_id, provider_id, at, {_AS_SUMS}
+    from photochanger.call_costs
+    where at >= %(first)s and at < %(last)s
+    union all
+    select slot_id, provider_id, start, usd_micros, estimated_usd_micros, unknown_usd_micros, calls, unpriced_calls
+    from photochanger.cost_quarters
+    where start >= %(first)s and start < %(last)s
+) as counted
+where (%(slot_id)s::text is null or slot_id = %(slot_id)s)
+    and (%(provider_id)s::text is null or provider_id = %(provider_id)s)
+group by 1, 2, 3
+"""
+
+# A quarter in which its slot was reset has sums from before the mark and sums that begin at the mark.
+FOLD = f"""
+with gone as (
+    delete from photochanger.call_costs
+    where id in (
+        select id from photochanger.call_costs where at < %(before)s order by at limit %(limit)s
+        for update skip locked
+    )
+    returning slot_id, provider_id, at, {_AS_SUMS}
+),
+keyed as (
+    select gone.*,
+        case
+            when gone.at >= slots.stats_reset_at
+                then greatest(date_bin('15 minutes', gone.at, 'epoch'), slots.stats_reset_at)
+            else date_bin('15 minutes', gone.at, 'epoch')
+        end as start
+    from gone left join photochanger.slots on slots.id = gone.slot_id
+),
+added as (
+    insert into photochanger.cost_quarters (
+        slot_id, start, provider_id, usd_micros, estimated_usd_micros, unknown_usd_micros, calls, unpriced_calls
+    )
+    select slot_id, start, provider_id, {_SUMS} from keyed group by 1, 2, 3
+    on conflict (slot_id, start, provider_id) do update set
+        usd_micros = cost_quarters.usd_micros + excluded.usd_micros,
+        estimated_usd_micros = cost_quarters.estimated_usd_micros + excluded.estimated_usd_micros,
+        unknown_usd_micros = cost_quarters.unknown_usd_micros + excluded.unknown_usd_micros,
+        calls = cost_quarters.calls + excluded.calls,
+        unpriced_calls = cost_quarters.unpriced_calls + excluded.unpriced_calls
+)
+select count(*) from gone
+"""

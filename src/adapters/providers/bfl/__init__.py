@@ -1,0 +1,1 @@
+"""The Black Forest Labs provider."""

@@ -1,0 +1,39 @@
+"""Values of the configuration that are addresses. Each function raises ValueError with what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+_NO_QUERY = re.compile("")
+_API_VERSION = re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?")
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    """Return a parser of URLs that begin with one of these schemes."""
+
+    def parse(text: str) -> str:
+        with contextlib.suppress(ValueError):
+            if urlsplit(text).scheme in schemes:
+                return text.rstrip("/")
+        raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+
+    return parse
+
+
+def service_url(text: str, *, query: re.Pattern[str] = _NO_QUERY) -> str:
+    """Return the base URL of a service, without a slash at its end; `query` is what it may have as its query."""
+    address = url("http", "https")(text)
+    parts = urlsplit(address)
+    if not parts.hostname:
+        raise ValueError("has no host name; write it as https://host")
+    if parts.username is not None or parts.password is not None or parts.fragment or not query.fullmatch(parts.query):
+        raise ValueError("must not contain a user name, password, query or fragment")
+    return address
+
+
+def openai_url(text: str) -> str:
+    """A base URL that may name the API version of Azure."""
+    return service_url(text, query=_API_VERSION)
