@@ -88,7 +88,7 @@ def test_the_commands_of_the_tutorial_do_what_it_says(service: Service, home: Pa
 
 @pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
 def test_a_photo_comes_back_through_the_proxies_of_the_guide(proxy: Any, service: Service, tmp_path: Path) -> None:
-    with proxy(tmp_path, service.address) as client, client:
+    with proxy(tmp_path, service.address) as client:
         answer = client.post(
             "/ingest/slot-003", data={"password": PASSWORD}, files={"fileToUpload": photos.jpeg(640, 480)}
         )

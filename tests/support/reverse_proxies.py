@@ -80,8 +80,8 @@ def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
     command = (program("nginx"), "-p", str(folder), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf"))
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
-    with _running(command, folder, port=https, stop=signal.SIGQUIT):
-        yield _client(certificate, https)
+    with _running(command, folder, root=certificate, port=https, stop=signal.SIGQUIT) as client:
+        yield client
 
 
 @contextlib.contextmanager
@@ -102,9 +102,8 @@ def caddy(folder: Path, upstream: str) -> Iterator[httpx.Client]:
     (folder / "Caddyfile").write_text(_CADDY.format(http=http, https=https) + site)
     command = (program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
     root = folder / "data/caddy/pki/authorities/local/root.crt"
-    with _running(command, folder, port=https, stop=signal.SIGTERM, environment=environment):
-        eventually(root.exists)
-        yield _client(root, https)
+    with _running(command, folder, root=root, port=https, stop=signal.SIGTERM, environment=environment) as client:
+        yield client
 
 
 @contextlib.contextmanager
@@ -112,16 +111,19 @@ def _running(
     command: tuple[str, ...],
     folder: Path,
     *,
+    root: Path,
     port: int,
     stop: signal.Signals,
     environment: dict[str, str] | None = None,
-) -> Iterator[None]:
+) -> Iterator[httpx.Client]:
+    """Run a proxy; a client once it serves its name with a certificate that `root` vouches for."""
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
-        eventually(lambda: process.poll() is not None or _listens(port))
+        eventually(lambda: process.poll() is not None or _serves(root, port))
         assert process.poll() is None, (folder / "output").read_text()[-2000:]
-        yield
+        with _client(root, port) as client:
+            yield client
     finally:
         process.send_signal(stop)
         process.wait(HANG_SECONDS)
@@ -141,9 +143,15 @@ def _client(root: Path, port: int) -> httpx.Client:
     )
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as trying:
-        return trying.connect_ex(("127.0.0.1", port)) == 0
+def _serves(root: Path, port: int) -> bool:
+    """Whether a TLS connection can be made; Caddy listens before it has made its certificates."""
+    try:
+        context = ssl.create_default_context(cafile=str(root))
+        with socket.create_connection(("127.0.0.1", port), HANG_SECONDS) as connection:
+            context.wrap_socket(connection, server_hostname=NAME).close()
+    except OSError:  # nothing listens, no root certificate yet, or no certificate for the name yet
+        return False
+    return True
 
 
 def _replaced(text: str, what: str, instead: str) -> str:
