@@ -29,7 +29,7 @@ from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.services.providers.registry import ProviderRegistry
-from photochanger.entrypoints.bootstrap import freeze_gc, migrate_database, seed
+from photochanger.entrypoints.bootstrap import freeze_gc, migrate_database, seed_quietly
 from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.worker.worker import Worker
@@ -89,7 +89,7 @@ async def prepare(settings: Settings) -> None:
     """Create the schema and the measured slots."""
     container = _container(settings)
     await migrate_database(container)
-    await seed(container)
+    await seed_quietly(container)
     slots = await container.get(SlotRepository)
     delays = {
         id: Route(entries=(RouteEntry("delay", "wait", {"ms": ms}),))

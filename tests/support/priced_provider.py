@@ -15,7 +15,8 @@ PROVIDER_ID, OPERATION_ID = "priced-booth", "echo"
 PRICE_MICROS = 30_000
 
 _MODULE = f"""
-import asyncio, os
+import asyncio
+import os
 from photochanger.core.domain.costs.call_cost import CallCost, Charged
 from photochanger.core.domain.media import PictureNeeds
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderResult
@@ -36,8 +37,8 @@ class PricedBooth:
     async def process(self, request):
         with open(os.environ[{CALLS!r}], "a") as calls:
             calls.write(f"{{request.job_id}}\\n")
-        while request.settings.get("hold"):
-            await asyncio.sleep(60)
+        if request.settings.get("hold"):
+            await asyncio.Event().wait()
         return ProviderResult(
             request.photo.data, cost=CallCost(usd_micros={PRICE_MICROS}, exact=True), model="booth-1", seed=7
         )

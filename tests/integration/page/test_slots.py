@@ -108,7 +108,7 @@ async def test_every_view_of_a_slot_on_a_phone_in_russian(
         for name, told in {
             "Проба": "Выбрать фото",
             "Готовые фото": "Посмотреть",
-            "Подключение": "Пароль неверный. Введите пароль приёма",
+            "Подключение": "Пароль неверный. Введите пароль камер",
         }.items():
             await page.get_by_role("tab", name=name).click()
             await expect(page.get_by_role("tabpanel", name=name).get_by_text(told)).to_be_visible()

@@ -24,6 +24,7 @@ _IMPORTED = re.compile(r'^import (\w+)(?:, \{[^}]*\})? from "(?:\.\./)*(?:\./)?i
 _SPEAKER = re.compile(r"^const (\w+) = translator\((\w+)\);$", re.M)
 
 SHOWN = {
+    "AtLimit": [("settings_costs.js", "at_limit_")],
     "AuditAction": [("settings_audit.js", "action_")],
     "Breaker": [("settings_health.js", "breaker_")],
     "CallOutcome": [("attempts.js", "")],
@@ -57,6 +58,8 @@ UNSHOWN = {
     "MediaKind": "folders of the media store",
     "ModelStatus": "no answer of the API has it yet",
     "PriceUnit": "no answer of the API has it yet",
+    "ProviderFindingCode": "findings of diagnoses, which the page does not show",
+    "Refusal": "the reason of a 429, which cameras read",
     "SentenceCode": "has no values itself",
     "SortBy": "words of the page's own",
     "SortOrder": "words of the page's own",

@@ -66,7 +66,7 @@ export function Calls({ job }) {
                 <th scope="row"><time datetime=${call.at}>${timeExact(call.at)}</time></th>
                 <td>${call.provider_id} · ${call.model ?? call.operation_id}</td>
                 <td class=${call.charged === "no" ? "figure soft" : "figure"}>${amount(call)}</td>
-                <td>${t(`charged_${call.charged}`)}</td>
+                <td>${t.of("charged", call.charged)}</td>
               </tr>`)}
           </tbody>
         </table>

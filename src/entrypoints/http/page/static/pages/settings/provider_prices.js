@@ -28,7 +28,7 @@ export function Prices({ one }) {
 function Model({ model, prices }) {
   const { source, checked } = prices[0] ?? {};
   const about = [
-    model.status !== "current" && t(`model_${model.status}`) + (model.retires_on ? `, ${calendarDay(model.retires_on)}` : ""),
+    model.status !== "current" && t.of("model", model.status) + (model.retires_on ? `, ${calendarDay(model.retires_on)}` : ""),
     model.replacement && t("useInstead", { replacement: model.replacement }),
   ].filter(Boolean);
   return html`
