@@ -226,7 +226,7 @@ def php_with_curl() -> bool:
     return "curl" in subprocess.run([php, "-m"], capture_output=True, text=True).stdout.split()
 
 
-@pytest.mark.skipif(not php_with_curl(), reason="PHP with curl is not on this machine")
+@pytest.mark.skipif(not php_with_curl(), reason="the PHP of this machine has no curl")
 def test_photoboothproject_gets_the_picture_and_keeps_its_photo_where_there_is_none(
     service: Service, tmp_path: Path
 ) -> None:

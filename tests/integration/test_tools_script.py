@@ -13,6 +13,8 @@ from tests.support.monitoring import ROOT
 
 COMMANDS = ["bash", "dirname", "id", "ln", "mkdir", "mktemp", "mv", "rm", "sort", "cp", "touch", "dpkg-deb", "tar"]
 
+INSTALLED = ("chromium", "php")
+
 PACKAGES = {
     "prometheus": ("bin", ["prometheus", "promtool"]),
     "nginx": ("sbin", ["nginx"]),
@@ -26,7 +28,7 @@ set -e
 echo "$*" >>"$MACHINE/asked"
 case "$*" in
   *update) touch "$MACHINE/lists" ;;
-  *install*) cp "$MACHINE/bin/apt-get" "$MACHINE/bin/chromium" ;;
+  *install*) for program in chromium php; do cp "$MACHINE/bin/apt-get" "$MACHINE/bin/$program"; done ;;
   *download*) [ -e "$MACHINE/lists" ] && cp "$MACHINE/${*: -1}.deb" . ;;
 esac
 """
@@ -117,7 +119,8 @@ def test_what_is_there_is_left_alone_and_apt_is_not_asked(machine: Machine) -> N
 
 
 def test_lists_are_fetched_only_where_the_package_cannot_be_had_without(machine: Machine) -> None:
-    machine.program("chromium")
+    for name in INSTALLED:
+        machine.program(name)
     (machine.folder / "lists").touch()
     assert machine.run().returncode == 0
     assert machine.asked() == ["download"] * len(PACKAGES)
@@ -129,7 +132,7 @@ def test_lists_are_fetched_only_where_the_package_cannot_be_had_without(machine:
 
 
 def test_programs_of_the_machine_are_taken_as_they_are(machine: Machine) -> None:
-    for name in ("chromium", *PROGRAMS):
+    for name in (*INSTALLED, *PROGRAMS):
         machine.program(name)
     assert machine.run().returncode == 0
     assert machine.asked() == []
@@ -140,4 +143,4 @@ def test_without_apt_the_missing_programs_are_named(machine: Machine) -> None:
     (machine.folder / "bin/apt-get").unlink()
     ended = machine.run()
     assert ended.returncode == 1
-    assert f"chromium {' '.join(sorted(PACKAGES))}" in ended.stderr
+    assert f"chromium php-cli php-curl {' '.join(sorted(PACKAGES))}" in ended.stderr
