@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from photochanger.core.domain.accounts import COMMAND_LINE, Admin, Permission
+from photochanger.adapters.memory import FakeClock
+from photochanger.core.domain.accounts import COMMAND_LINE, ROLES, Admin, Permission, Role, role_of
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
-from photochanger.core.domain.errors import AdminExists, AdminNotFound
+from photochanger.core.domain.errors import AdminExists, AdminNotFound, InvalidSettings
+from photochanger.core.services.auth.admin_changes import AdminChange, edit_of
 
 pytestmark = pytest.mark.anyio
 
@@ -102,9 +104,9 @@ async def test_a_changed_administrator_is_kept_whole_and_the_others_stay(backend
     recorded = entry(AuditAction.ADMIN_DISABLED)
     seen: list[Mapping[str, Admin]] = []
 
-    def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+    def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, list[AuditEntry]]:
         seen.append(everyone)
-        return changed, recorded
+        return changed, [recorded]
 
     await backend.admins.change(edit)
     assert seen == [{"ada": ada, "bob": bob}]
@@ -126,16 +128,16 @@ async def test_what_a_change_raises_goes_through_and_nothing_is_stored(backend: 
     await backend.admins.add(admin("ada"))
     with pytest.raises(AdminNotFound):
         await backend.admins.change(refuse)
-    await backend.admins.change(lambda everyone: (everyone["ada"], entry()))  # and does not block the next one
+    await backend.admins.change(lambda everyone: (everyone["ada"], [entry()]))  # and does not block the next one
     assert await backend.admins.all() == [admin("ada")]
 
 
 async def test_concurrent_changes_are_all_kept(backend: SimpleNamespace) -> None:
     await backend.admins.add(admin("ada", password_hash="0"))
 
-    def count_up(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
+    def count_up(everyone: Mapping[str, Admin]) -> tuple[Admin, list[AuditEntry]]:
         now = everyone["ada"]
-        return msgspec.structs.replace(now, password_hash=str(int(now.password_hash) + 1)), entry()
+        return msgspec.structs.replace(now, password_hash=str(int(now.password_hash) + 1)), [entry()]
 
     async def renew() -> bool:
         renewed: bool = await backend.admins.renew_hash("ada", hash="100", digest=None, expected_hash="0")
@@ -164,3 +166,38 @@ async def test_a_renewed_hash_leaves_tokens_as_they_are(backend: SimpleNamespace
     await backend.admins.renew_hash("ada", hash="new", digest="d", expected_hash="old")
     (after,) = await backend.admins.all()
     assert after.tokens_from == before.tokens_from
+
+
+async def test_all_entries_of_a_change_are_written(backend: SimpleNamespace) -> None:
+    await backend.admins.add(admin("ada"))
+    made = [entry(AuditAction.ADMIN_ROLE_CHANGED), entry(AuditAction.ADMIN_DISABLED)]
+    await backend.admins.change(lambda everyone: (everyone["ada"], made))
+    assert sorted(await audit_entries(backend), key=lambda one: one.action) == sorted(made, key=lambda one: one.action)
+
+
+async def test_the_last_sign_in_is_kept_with_its_entry_and_never_goes_back(backend: SimpleNamespace) -> None:
+    await backend.admins.add(admin("ada"))
+    await backend.admins.add(admin("bob"))
+    signed_in = [entry(AuditAction.LOGIN) for _ in range(3)]
+    for moment, recorded in zip((NOW, LATER, NOW), signed_in, strict=True):
+        await backend.admins.note_login("ada", at=moment, audit=recorded)
+    assert await backend.admins.all() == [admin("ada", last_login_at=LATER), admin("bob")]
+    assert {one.id for one in await audit_entries(backend)} == {one.id for one in signed_in}
+
+
+@pytest.mark.parametrize(
+    "change", [AdminChange(disabled=True), AdminChange(permissions=ROLES[Role.VIEWER])], ids=["disabled", "demoted"]
+)
+async def test_of_concurrent_changes_of_all_owners_one_owner_stays(
+    backend: SimpleNamespace, change: AdminChange
+) -> None:
+    names = [f"owner-{number}" for number in range(6)]
+    for name in names:
+        await backend.admins.add(admin(name))
+    clock = FakeClock()
+    edits = (edit_of(name, change, by=COMMAND_LINE, clock=clock) for name in names)
+    ended = await asyncio.gather(*(backend.admins.change(edit) for edit in edits), return_exceptions=True)
+    assert [type(end) for end in ended if end is not None] == [InvalidSettings]
+    after = await backend.admins.all()
+    assert len([one for one in after if one.disabled_at is None and role_of(one.permissions) is Role.OWNER]) == 1
+    assert len(await audit_entries(backend)) == 5

@@ -23,8 +23,6 @@ RELEASED = released(OPENAPI.parent)
 
 NEVER_DESCRIBED = {
     "webhook_unreachable",  # of deliveries, which tell it in `last_error`
-    "admin_exists",  # of the command line
-    "admin_not_found",  # of the command line
     "method_not_allowed",  # of methods that are not in the contract
     "schema_outdated",  # found at the start; a service that has it takes no requests
     "worker_missing",  # told by /readyz, whose body is no problem

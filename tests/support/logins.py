@@ -63,8 +63,8 @@ class Process:
         """Store the hash of a password without a digest, as an import does."""
         hash = await self.hasher.hash(password)
 
-        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, None]:
-            return msgspec.structs.replace(everyone[username], password_hash=hash, password_digest=None), None
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, tuple[()]]:
+            return msgspec.structs.replace(everyone[username], password_hash=hash, password_digest=None), ()
 
         await self.records.inner.change(edit)
 

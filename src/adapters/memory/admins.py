@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from ...core.domain.accounts import Admin
@@ -36,9 +38,16 @@ class MemoryAdminRepository:
     async def change(self, edit: AdminEdit) -> None:
         edited = edit(dict(self._admins))
         if edited is not None:
-            admin, audit = edited
+            admin, entries = edited
             self._admins[admin.username] = admin
-            self._audit.write(audit)
+            for entry in entries:
+                self._audit.write(entry)
+
+    async def note_login(self, username: str, *, at: datetime, audit: AuditEntry) -> None:
+        admin = self._admins.get(username)
+        if admin is not None and (admin.last_login_at is None or admin.last_login_at < at):
+            self._admins[username] = msgspec.structs.replace(admin, last_login_at=at)
+        self._audit.write(audit)
 
     async def renew_hash(self, username: str, *, hash: str, digest: str | None, expected_hash: str) -> bool:
         admin = self._admins.get(username)

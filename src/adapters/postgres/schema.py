@@ -202,6 +202,7 @@ admins = Table(
     Column("created_at", _moment, nullable=False),
     Column("tokens_from", _moment, nullable=False),
     Column("disabled_at", _moment),
+    Column("last_login_at", _moment),
 )
 
 audit_log = Table(

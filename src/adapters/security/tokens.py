@@ -27,7 +27,8 @@ _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The claims of a token; only `idle`, the end of a session that is not used, is optional."""
+    """The claims of a token; optional are `idle` (the end of a session that is not used) and `follows`
+    (`Identity.follows_admin`)."""
 
     iss: str
     aud: str
@@ -37,6 +38,7 @@ class _Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     jti: _Name
     permissions: tuple[str, ...]
     idle: _Seconds | None = None
+    follows: bool = False
 
 
 class JwtTokens:
@@ -59,6 +61,7 @@ class JwtTokens:
             jti=identity.token_id,
             permissions=tuple(sorted(identity.permissions)),
             idle=None if identity.idle_until is None else int(identity.idle_until.timestamp()),
+            follows=identity.follows_admin,
         )
         return self._jwt.encode(msgspec.to_builtins(claims), secret, algorithm=ALGORITHM, headers={"kid": key_id})
 
@@ -91,6 +94,7 @@ class JwtTokens:
             expires_at=_moment(claims.exp),
             token_id=claims.jti,
             idle_until=None if claims.idle is None else _moment(claims.idle),
+            follows_admin=claims.follows,
         )
         if now >= identity.valid_until or identity.issued_at > now + LEEWAY:
             raise _invalid()

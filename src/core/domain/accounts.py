@@ -51,6 +51,32 @@ class Permission(enum.StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     STATS_READ = "stats:read"
+    ADMINS_READ = "admins:read"
+    ADMINS_WRITE = "admins:write"
+
+
+class Role(enum.StrEnum):
+    """A named set of permissions.
+
+    Attributes:
+        OWNER: everything, also administrators and settings.
+        OPERATOR: everything an evening needs: slots, templates, jobs, statistics; settings are read only.
+        VIEWER: reads what an operator reads, and changes nothing.
+    """
+
+    OWNER = "owner"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+_OWNERS_ONLY = frozenset({Permission.ADMINS_READ, Permission.ADMINS_WRITE, Permission.SETTINGS_WRITE})
+
+ROLES: Mapping[Role, tuple[Permission, ...]] = {
+    Role.OWNER: tuple(Permission),
+    Role.OPERATOR: tuple(one for one in Permission if one not in _OWNERS_ONLY),
+    Role.VIEWER: tuple(one for one in Permission if one not in _OWNERS_ONLY and one.endswith(":read")),
+}
+"""The permissions of each role."""
 
 
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +89,7 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     tokens_from: datetime
     disabled_at: datetime | None = None
+    last_login_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Admin({self.username})"
@@ -72,7 +99,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The claims of a token: user, permissions, expiry.
 
     A browser session is a token that is issued again while it is used: `token_id`, `issued_at` and `expires_at` stay,
-    `idle_until` moves. Other tokens have no `idle_until`.
+    `idle_until` moves. Other tokens have no `idle_until`. One that `follows_admin` has the permissions that its
+    administrator has at the time of each use, others at most those that they name.
     """
 
     username: str
@@ -81,6 +109,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     token_id: str
     idle_until: datetime | None = None
+    follows_admin: bool = False
 
     @property
     def valid_until(self) -> datetime:
@@ -145,9 +174,14 @@ def seconds_left(until: datetime, now: datetime) -> int:
     return max(math.ceil((until - now).total_seconds()), 1)
 
 
-def allowed(claimed: Collection[str], held: Collection[Permission]) -> frozenset[Permission]:
-    """The permissions of a token: the claimed ones that its administrator still has."""
-    return frozenset(permission for permission in held if permission in claimed)
+def allowed(identity: Identity, held: Collection[Permission]) -> frozenset[Permission]:
+    """The permissions of a token whose administrator now holds these."""
+    return frozenset(held) if identity.follows_admin else identity.permissions & frozenset(held)
+
+
+def role_of(permissions: Collection[Permission]) -> Role | None:
+    """The role with exactly these permissions; None if there is none."""
+    return next((role for role, held in ROLES.items() if set(held) == set(permissions)), None)
 
 
 def host_part(address: str) -> str:

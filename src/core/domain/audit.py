@@ -25,6 +25,7 @@ class AuditAction(enum.StrEnum):
     INGEST_KEY_REVOKED = "ingest_key_revoked"
     ADMIN_ADDED = "admin_added"
     ADMIN_PASSWORD_CHANGED = "admin_password_changed"
+    ADMIN_ROLE_CHANGED = "admin_role_changed"
     ADMIN_DISABLED = "admin_disabled"
     ADMIN_ENABLED = "admin_enabled"
     SIGNING_KEY_ROTATED = "signing_key_rotated"

@@ -76,7 +76,7 @@ class FieldErrorCode(SentenceCode):
     KEY_FORMAT = "key_format", "Must be 1–{max} printable ASCII characters on one line, without spaces around them."
     LAST_ADMINISTRATOR = (
         "last_administrator",
-        "The last administrator with all permissions cannot be disabled. Add another one first.",
+        "The last owner cannot be disabled or get another role. Add another owner first.",
     )
     LENGTH_OUT_OF_RANGE = "length_out_of_range", "Must be {min} to {max} characters long."
     NAME_FORMAT = "name_format", "Must be 1–{max} printable characters on one line."
@@ -90,6 +90,7 @@ class FieldErrorCode(SentenceCode):
     OUT_OF_RANGE = "out_of_range", "Must be between {min} and {max}."
     PASSWORD_IS_USERNAME = "password_is_username", "Must not be the user name."
     PASSWORD_TOO_COMMON = "password_too_common", "Is one of the most common passwords. Choose another one."
+    PASSWORD_WRONG = "password_wrong", "Must be the current password."
     PATTERN = "pattern", "Must match the pattern {pattern}."
     PROMPT_FIELD_UNKNOWN = "prompt_field_unknown", "{{field}} is not one of the prompt fields."
     PROVIDER_NOT_CONFIGURABLE = (

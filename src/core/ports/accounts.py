@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -58,8 +58,8 @@ class RevokedTokens(Protocol):
         ...
 
 
-AdminEdit = Callable[[Mapping[str, Admin]], tuple[Admin, AuditEntry | None] | None]
-"""Maps the administrators by name to the changed one and its audit entry; None changes nothing."""
+AdminEdit = Callable[[Mapping[str, Admin]], tuple[Admin, Sequence[AuditEntry]] | None]
+"""Maps the administrators by name to the changed one and the audit entries; None changes nothing."""
 
 
 class AdminRepository(Protocol):
@@ -82,6 +82,10 @@ class AdminRepository(Protocol):
 
         No administrator changes while `edit` runs, so no change is lost and what it checks about the others stays true.
         """
+        ...
+
+    async def note_login(self, username: str, *, at: datetime, audit: AuditEntry) -> None:
+        """Set the time of the last sign-in, unless a later one is stored."""
         ...
 
     async def renew_hash(self, username: str, *, hash: str, digest: str | None, expected_hash: str) -> bool:

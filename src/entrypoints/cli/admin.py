@@ -10,8 +10,9 @@ import click
 import msgspec
 from rich.table import Table
 
-from ...core.domain.accounts import COMMAND_LINE, Admin, Permission
+from ...core.domain.accounts import COMMAND_LINE, ROLES, Admin, Permission, Role, role_of
 from ...core.domain.errors import ConfigurationError
+from ...core.services.auth.admin_changes import AdminChange
 from ...core.services.auth.admins import AdminService
 from ...core.services.auth.signing_keys import SigningKeys
 from ...core.services.settings.service import SettingsService
@@ -24,14 +25,16 @@ class ListedAdmin(msgspec.Struct, frozen=True, kw_only=True):
     """An administrator as `admin list` shows them."""
 
     username: str
+    role: Role | None
     permissions: tuple[Permission, ...]
     created_at: datetime
     disabled_at: datetime | None
+    last_login_at: datetime | None
 
 
 @click.group()
 def admin() -> None:
-    """Manage administrators: add, list, disable, change passwords.
+    """Manage administrators: add, list, disable, change roles and passwords.
 
     Passwords are prompted for twice, or read from standard input where it is no terminal. They are never taken from an
     argument, which other users of the machine could see. A running service applies changes within a second.
@@ -51,20 +54,32 @@ def list_admins(as_json: bool) -> None:
 
 @admin.command("add")
 @click.argument("username", metavar="NAME")
+@click.option("--role", type=click.Choice([*Role]), help="Owner by default.")
 @click.option(
     "--permission",
     "permissions",
     multiple=True,
     type=click.Choice([str(permission) for permission in Permission]),
-    help="A permission to grant; may be repeated. Default: all.",
+    help="A permission to grant instead of those of a role; may be repeated.",
 )
-def add_admin(username: str, permissions: tuple[str, ...]) -> None:
+def add_admin(username: str, role: Role | None, permissions: tuple[str, ...]) -> None:
     """Add an administrator."""
+    if role is not None and permissions:
+        raise click.UsageError("--role and --permission exclude each other.")
     settings = configured()
     password = _new_password("Password")
-    granted = [Permission(permission) for permission in permissions] or list(Permission)
+    granted = [Permission(permission) for permission in permissions] or ROLES[Role(role or Role.OWNER)]
     added = run_async(_add(settings, username, password, granted))
     click.echo(f"Administrator {added.username} added.")
+
+
+@admin.command("set-role")
+@click.argument("username", metavar="NAME")
+@click.argument("role", metavar="ROLE", type=click.Choice([*Role]))
+def set_role(username: str, role: str) -> None:
+    """Make an administrator an owner, operator or viewer. Existing tokens have the new permissions within a second."""
+    changed = run_async(_set_role(configured(), username, Role(role)))
+    click.echo(f"Administrator {changed.username} is now {role}.")
 
 
 @admin.command("passwd")
@@ -126,9 +141,11 @@ async def _list(settings: Settings) -> list[ListedAdmin]:
         return [
             ListedAdmin(
                 username=admin.username,
+                role=role_of(admin.permissions),
                 permissions=admin.permissions,
                 created_at=admin.created_at,
                 disabled_at=admin.disabled_at,
+                last_login_at=admin.last_login_at,
             )
             for admin in await (await container.get(AdminService)).list()
         ]
@@ -138,6 +155,12 @@ async def _add(settings: Settings, username: str, password: str, permissions: Se
     async with open_container(settings) as container:
         admins: AdminService = await container.get(AdminService)
         return await admins.add(username, password, permissions=permissions, by=COMMAND_LINE)
+
+
+async def _set_role(settings: Settings, username: str, role: Role) -> Admin:
+    async with open_container(settings) as container:
+        admins: AdminService = await container.get(AdminService)
+        return await admins.change(username, AdminChange(permissions=ROLES[role]), by=COMMAND_LINE)
 
 
 async def _set_password(settings: Settings, username: str, password: str) -> None:
@@ -168,13 +191,17 @@ async def _set_ingest_password(settings: Settings, password: str) -> None:
 
 
 def _table(admins: Sequence[ListedAdmin]) -> Table:
-    table = make_table("Name", "Permissions", "Added", "State")
+    table = make_table("Name", "Role", "Added", "Last sign-in", "State")
     for admin in admins:
-        all_of_them = set(admin.permissions) == set(Permission)
         table.add_row(
             admin.username,
-            "all" if all_of_them else "\n".join(admin.permissions) or "none",
-            f"{admin.created_at:%Y-%m-%d %H:%M} UTC",
-            "enabled" if admin.disabled_at is None else f"disabled {admin.disabled_at:%Y-%m-%d %H:%M} UTC",
+            str(admin.role) if admin.role is not None else "\n".join(("custom:", *admin.permissions)),
+            _minute(admin.created_at),
+            "never" if admin.last_login_at is None else _minute(admin.last_login_at),
+            "enabled" if admin.disabled_at is None else f"disabled {_minute(admin.disabled_at)}",
         )
     return table
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

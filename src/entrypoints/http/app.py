@@ -39,7 +39,9 @@ from .api.templates import delete_template, get_template, get_template_thumbnail
 from .api.test_run import test_run
 from .api.webhooks import delete_webhook, get_webhook, list_deliveries, put_webhook, redeliver, rotate_webhook_secret
 from .auth.access import AccessGuard
+from .auth.administrators import add_admin, change_admin, list_admins
 from .auth.login import begin_session, end_session, login, logout, me
+from .auth.own_password import change_own_password
 from .auth.session_cookie import send_kept_session
 from .dependencies import resolve_dependencies, with_container
 from .ingest.address import IngestAddresses
@@ -69,6 +71,10 @@ ROUTES = [
     end_session,
     logout,
     me,
+    change_own_password,
+    list_admins,
+    add_admin,
+    change_admin,
     list_providers,
     check_provider,
     overview,
@@ -189,7 +195,7 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=[*origins],
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=[
             "Authorization",
             "Content-Type",

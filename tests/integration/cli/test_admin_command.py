@@ -56,13 +56,14 @@ def test_administrators_are_added_listed_and_shut_out(tmp_path: Path, postgres_u
     some = ("--permission", "jobs:read", "--permission", "stats:read")
     done("admin", "add", "grace", *some, stdin=ADMIN_PASSWORD, **at)
     added = listed(**at)
-    assert len(added["ada"]["permissions"]) == 9
+    assert (len(added["ada"]["permissions"]), added["ada"]["role"]) == (11, "owner")
+    assert (added["grace"]["role"], added["grace"]["last_login_at"]) == (None, None)
     assert added["grace"]["permissions"] == ["jobs:read", "stats:read"]
     assert added["grace"]["disabled_at"] is None
     assert "password_hash" not in added["ada"]
     assert done("admin", "disable", "grace", **at) == "Administrator grace disabled.\n"
     table = done("admin", "list", **at)
-    for seen in ("ada", " all ", "enabled", "grace", "jobs:read", "disabled 2"):
+    for seen in ("ada", " owner ", "never", "enabled", "custom:", "grace", "jobs:read", "disabled 2"):
         assert seen in table
     assert done("admin", "enable", "grace", **at) == "Administrator grace enabled.\n"
     assert listed(**at)["grace"]["disabled_at"] is None
@@ -128,8 +129,10 @@ REFUSED = [
     (
         ("disable", "ada"),
         "",
-        "Invalid settings: username: The last administrator with all permissions cannot be disabled.",
+        "Invalid settings: disabled: The last owner cannot be disabled or get another role.",
     ),
+    (("set-role", "ada", "viewer"), "", "Invalid settings: role: The last owner cannot be disabled or get another"),
+    (("set-role", "grace", "viewer"), "", "Administrator not found."),
 ]
 
 
@@ -143,6 +146,22 @@ def test_what_cannot_be_done_ends_with_one_line_and_changes_nothing(tmp_path: Pa
         assert len(ended.stderr.splitlines()) == 1, arguments
         assert ADMIN_PASSWORD not in ended.stdout + ended.stderr, arguments
     assert audit(postgres_url) == [("admin_added", "command line", "ada")]
+
+
+def test_a_role_is_given_and_changed(tmp_path: Path, postgres_url: str) -> None:
+    at: dict[str, Any] = {"home": tmp_path, "database_url": postgres_url}
+    done("admin", "add", "ada", stdin=ADMIN_PASSWORD, **at)
+    done("admin", "add", "grace", "--role", "operator", stdin=ADMIN_PASSWORD, **at)
+    operator = listed(**at)["grace"]
+    assert operator["role"] == "operator"
+    assert {"slots:write", "settings:read"} <= {*operator["permissions"]}
+    assert not {"settings:write", "admins:read", "admins:write"} & {*operator["permissions"]}
+    assert done("admin", "set-role", "grace", "viewer", **at) == "Administrator grace is now viewer.\n"
+    assert {one.partition(":")[2] for one in listed(**at)["grace"]["permissions"]} == {"read"}
+    both = run("admin", "add", "joan", "--role", "viewer", "--permission", "jobs:read", stdin=ADMIN_PASSWORD, **at)
+    assert both.returncode == 2
+    assert "--role and --permission exclude each other." in both.stderr
+    assert audit(postgres_url)[-1] == ("admin_role_changed", "command line", "grace")
 
 
 def test_an_unknown_permission_is_refused(tmp_path: Path, postgres_url: str) -> None:

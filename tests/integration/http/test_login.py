@@ -140,7 +140,7 @@ async def test_passwords_that_were_brought_along_open_and_are_hashed_anew(tmp_pa
         admins: AdminRepository = await container.get(AdminRepository)
         settings: SettingsRepository = await container.get(SettingsRepository)
         old = brought_along("from elsewhere")
-        await admins.change(lambda all_: (msgspec.structs.replace(all_[ADMIN], password_hash=old), None))
+        await admins.change(lambda all_: (msgspec.structs.replace(all_[ADMIN], password_hash=old), ()))
         now = datetime.now(UTC)
         stored = await settings.get()
         password = StoredPassword(brought_along("of the cameras"), now, "somebody")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -57,8 +58,17 @@ class PostgresAdminRepository:
             edited = edit({admin.username: admin for admin in found})
             if edited is None:
                 return
-            admin, audit = edited
+            admin, entries = edited
             await connection.execute(update(admins).where(admins.c.username == admin.username).values(_row(admin)))
+            for entry in entries:
+                await write_audit(connection, entry)
+
+    async def note_login(self, username: str, *, at: datetime, audit: AuditEntry) -> None:
+        # greatest() ignores nulls.
+        latest = func.greatest(admins.c.last_login_at, at)
+        change = update(admins).where(admins.c.username == username).values(last_login_at=latest)
+        async with self._database.begin() as connection:
+            await connection.execute(change)
             await write_audit(connection, audit)
 
     async def renew_hash(self, username: str, *, hash: str, digest: str | None, expected_hash: str) -> bool:

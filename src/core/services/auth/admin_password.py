@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import cache
 from pathlib import Path
 
@@ -11,18 +12,23 @@ from ...domain.field_errors import FieldError, FieldErrorCode
 _COMMON = Path(__file__).with_name("common_passwords.txt")
 
 
-def password_errors(password: str, *, username: str | None) -> list[FieldError]:
+def generated_password() -> str:
+    """A new password of 16 characters with 96 random bits."""
+    return secrets.token_urlsafe(12)
+
+
+def password_errors(password: str, *, username: str | None, field: str = "password") -> list[FieldError]:
     """What is wrong with a new password for this user name (None: not known yet): its length, that it is the name, or
     that it is one of the most common ones. Letter case makes no difference."""
     normal = normal_password(password)
     if not MIN_ADMIN_PASSWORD_CHARS <= len(normal) <= MAX_PASSWORD_CHARS:
         params = {"min": MIN_ADMIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS}
-        return [FieldError("password", FieldErrorCode.LENGTH_OUT_OF_RANGE, params)]
+        return [FieldError(field, FieldErrorCode.LENGTH_OUT_OF_RANGE, params)]
     plain = normal.casefold().strip()
     if username is not None and plain == username.casefold().strip():
-        return [FieldError("password", FieldErrorCode.PASSWORD_IS_USERNAME)]
+        return [FieldError(field, FieldErrorCode.PASSWORD_IS_USERNAME)]
     if plain in _common():
-        return [FieldError("password", FieldErrorCode.PASSWORD_TOO_COMMON)]
+        return [FieldError(field, FieldErrorCode.PASSWORD_TOO_COMMON)]
     return []
 
 

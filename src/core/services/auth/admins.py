@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hmac
-import secrets
-from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -16,27 +15,29 @@ from ...domain.accounts import (
     MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
     RENEWED_AFTER,
+    ROLES,
     TOKEN_LIFE,
     Actor,
     Admin,
     Identity,
     Permission,
+    Role,
     allowed,
     login_keys,
     normal_password,
     normal_username,
 )
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
-from ...domain.errors import AdminNotFound, InvalidCredentials, InvalidToken
+from ...domain.errors import InvalidCredentials, InvalidSettings, InvalidToken
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.ids import new_id
 from ...domain.validation import refuse
 from ...ports.accounts import AdminEdit, AdminRepository, TokenIssuer
 from ...ports.clock import Clock
-from ...ports.repositories.audit_log import AuditLog
 from ..support.passwords import Passwords
 from ..support.refreshing_value import RefreshingValue
-from .admin_password import password_errors
+from .admin_changes import AdminChange, PasswordHash, after_tokens, edit_of, named
+from .admin_password import generated_password, password_errors
 from .attempts import Attempts
 from .signed_out import SignedOut
 from .signing_keys import SigningKeys
@@ -54,10 +55,6 @@ _MAX_WAITING = 32
 _MAX_SHARE = 4
 """Places for the slow hash: in all, and for logins from one address."""
 
-_SECOND = timedelta(seconds=1)
-_TOKENS_AHEAD = timedelta(seconds=5)
-"""How far `tokens_from` may be ahead of the clock: less than the tolerance when a token is verified."""
-
 
 class AdminService:
     """Administrators and their tokens. Methods may also raise QueueUnavailable."""
@@ -70,7 +67,6 @@ class AdminService:
         tokens: TokenIssuer,
         attempts: Attempts,
         passwords: Passwords,
-        audit: AuditLog,
         signed_out: SignedOut,
         clock: Clock,
     ) -> None:
@@ -80,7 +76,6 @@ class AdminService:
         self._tokens = tokens
         self._attempts = attempts
         self._passwords = passwords
-        self._audit = audit
         self._clock = clock
         self._known = RefreshingValue(self._read, clock, what="the administrators")
         self._verdicts = Verdicts()
@@ -110,7 +105,8 @@ class AdminService:
         self._attempts.succeeded(address)
         identity = _identity(admin, now, session=session)
         token = await self._issue(identity)
-        await self._audit.append(self._entry(AuditAction.LOGIN, Actor(admin.username, address), admin.username))
+        entry = self._entry(AuditAction.LOGIN, Actor(admin.username, address), admin.username)
+        await self._admins.note_login(admin.username, at=now, audit=entry)
         return token, identity
 
     async def identify(self, token: str) -> Identity:
@@ -122,10 +118,10 @@ class AdminService:
         if admin is None:
             self._known.forget()  # the signature is valid: another process may just have added the administrator
             admin = (await self._known.get()).get(identity.username)
-        ended = admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from
-        if admin is None or ended or await self._signed_out.includes(identity.token_id):
-            raise InvalidToken("The access token is no longer valid; sign in again.")
-        return msgspec.structs.replace(identity, permissions=allowed(identity.permissions, admin.permissions))
+        valid = _require_valid(identity, admin)
+        if await self._signed_out.includes(identity.token_id):
+            raise _ended()
+        return msgspec.structs.replace(identity, permissions=allowed(identity, valid.permissions))
 
     async def renewed(self, identity: Identity) -> str | None:
         """The token with which a browser session goes on after this use; None if it needs no new one yet."""
@@ -141,12 +137,12 @@ class AdminService:
             await self._signed_out.add(identity, audit=entry)
             return
 
-        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
-            admin = _named(identity.username, everyone)
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, Sequence[AuditEntry]]:
+            admin = named(identity.username, everyone)
             audited = msgspec.structs.replace(entry, detail={"everywhere": True})
-            return msgspec.structs.replace(admin, tokens_from=self._after_tokens(admin)), audited
+            return msgspec.structs.replace(admin, tokens_from=after_tokens(admin, now=self._clock.now())), [audited]
 
-        await self._change(edit)
+        await self._change(identity.username, edit)
 
     async def list(self) -> list[Admin]:
         """All administrators, by name."""
@@ -161,46 +157,67 @@ class AdminService:
         self._known.forget()
         return admin
 
+    async def add_generated(self, username: str, role: Role, *, by: Actor) -> tuple[Admin, str]:
+        """Add an administrator with a role; returns the generated password too. AdminExists, InvalidSettings."""
+        password = generated_password()
+        return await self.add(username, password, permissions=ROLES[role], by=by), password
+
     async def set_password(self, username: str, password: str, *, by: Actor) -> None:
         """Set a new password and revoke existing tokens. AdminNotFound, InvalidSettings."""
-        _named(username, await self._read())
+        named(username, await self._read())
         refuse(password_errors(password, username=username))
-        hash, digest = await self._hash(normal_password(password))
+        await self.change(username, AdminChange(password=await self._hash(normal_password(password))), by=by)
 
-        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry]:
-            admin = _named(username, everyone)
-            changed = msgspec.structs.replace(
-                admin, password_hash=hash, password_digest=digest, tokens_from=self._after_tokens(admin)
-            )
-            return changed, self._entry(AuditAction.ADMIN_PASSWORD_CHANGED, by, admin.username)
+    async def reset_password(self, username: str, change: AdminChange, *, by: Actor) -> tuple[Admin, str]:
+        """Make a change and set a generated password with it, which is returned; existing tokens are revoked.
 
-        await self._change(edit)
+        AdminNotFound, InvalidSettings.
+        """
+        named(username, await self._read())
+        password = generated_password()
+        change = msgspec.structs.replace(change, password=await self._hash(password))
+        return await self.change(username, change, by=by), password
+
+    async def change(self, username: str, change: AdminChange, *, by: Actor) -> Admin:
+        """Make all of a change or nothing; existing tokens follow within a second. Enabling keeps old tokens revoked.
+
+        AdminNotFound; InvalidSettings if no enabled owner would be left.
+        """
+        return await self._change(username, edit_of(username, change, by=by, clock=self._clock))
 
     async def disable(self, username: str, *, by: Actor) -> None:
-        """Revoke login and tokens within a second. AdminNotFound; InvalidSettings for the last administrator."""
-
-        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
-            admin = _named(username, everyone)
-            if admin.disabled_at is not None:
-                return None
-            if [name for name, one in everyone.items() if _can_do_all(one)] == [admin.username]:
-                refuse([FieldError("username", FieldErrorCode.LAST_ADMINISTRATOR)])
-            disabled = msgspec.structs.replace(admin, disabled_at=self._clock.now())
-            return disabled, self._entry(AuditAction.ADMIN_DISABLED, by, admin.username)
-
-        await self._change(edit)
+        """Revoke login and tokens within a second. AdminNotFound; InvalidSettings for the last owner."""
+        await self.change(username, AdminChange(disabled=True), by=by)
 
     async def enable(self, username: str, *, by: Actor) -> None:
         """Allow logins again; old tokens stay revoked. AdminNotFound."""
+        await self.change(username, AdminChange(disabled=False), by=by)
 
-        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, AuditEntry] | None:
-            admin = _named(username, everyone)
-            if admin.disabled_at is None:
-                return None
-            enabled = msgspec.structs.replace(admin, disabled_at=None, tokens_from=self._after_tokens(admin))
-            return enabled, self._entry(AuditAction.ADMIN_ENABLED, by, admin.username)
+    async def change_own_password(
+        self, identity: Identity, *, current: str, new: str, by: Actor
+    ) -> tuple[str, Identity]:
+        """Set the caller's new password and revoke all their tokens; returns a token and its claims to go on with.
 
-        await self._change(edit)
+        InvalidSettings for a wrong current password or a new one that is not allowed; TooManyAttempts; InvalidToken if
+        the caller's token was revoked meanwhile.
+        """
+        refuse(password_errors(new, username=identity.username, field="new_password"))
+        address, admin = by.address or "", named(identity.username, await self._read())
+        if not await self._is_right(current, admin, admin, address=address):
+            refused = await self._attempts.failed(
+                login_keys(address), AuditAction.LOGIN_FAILED, by, target=admin.username
+            )
+            raise refused or InvalidSettings([FieldError("current_password", FieldErrorCode.PASSWORD_WRONG)])
+        change = AdminChange(password=await self._hash(normal_password(new)))
+        change_password = edit_of(admin.username, change, by=by, clock=self._clock)
+
+        def edit(everyone: Mapping[str, Admin]) -> tuple[Admin, Sequence[AuditEntry]] | None:
+            _require_valid(identity, everyone.get(identity.username))
+            return change_password(everyone)
+
+        changed = await self._change(admin.username, edit)
+        renewed = _identity(changed, self._clock.now(), session=identity.idle_until is not None)
+        return await self._issue(renewed), renewed
 
     async def ensure_first(self, username: str | None, password: str | None) -> tuple[str, str] | None:
         """Add an administrator at the first start (named `admin` by default).
@@ -212,7 +229,7 @@ class AdminService:
             made, self._unconfirmed = self._unconfirmed, None
             stored = made is not None and made[0].password_hash in {admin.password_hash for admin in everyone}
             return (made[0].username, made[1]) if made is not None and stored else None
-        chosen = password or secrets.token_urlsafe(12)
+        chosen = password or generated_password()
         admin = await self._new(username or FIRST_USERNAME, chosen, tuple(Permission))
         self._unconfirmed = None if password else (admin, chosen)
         added = await self._admins.add_first(admin, audit=self._added_entry(admin, FIRST_START))
@@ -260,10 +277,9 @@ class AdminService:
         if (hash, digest) != (admin.password_hash, admin.password_digest):
             await self._admins.renew_hash(admin.username, hash=hash, digest=digest, expected_hash=admin.password_hash)
 
-    async def _hash(self, password: str) -> tuple[str, str | None]:
-        """The slow hash and the digest of a new password."""
+    async def _hash(self, password: str) -> PasswordHash:
         hash = await self._passwords.hash(password)
-        return hash, await self._passwords.digest(password, hash, size_bytes=ADMIN_DIGEST_BYTES)
+        return PasswordHash(hash, await self._passwords.digest(password, hash, size_bytes=ADMIN_DIGEST_BYTES))
 
     async def _new(self, username: str, password: str, permissions: Collection[Permission]) -> Admin:
         name = normal_username(username)
@@ -273,30 +289,31 @@ class AdminService:
             errors.append(_BAD_USERNAME)
         refuse(errors + password_errors(password, username=username))
         now = self._clock.now()
-        hash, digest = await self._hash(password)
+        hashed = await self._hash(password)
         return Admin(
             username=name or "",
-            password_hash=hash,
-            password_digest=digest,
+            password_hash=hashed.hash,
+            password_digest=hashed.digest,
             permissions=tuple(permission for permission in Permission if permission in permissions),
             created_at=now,
             tokens_from=now.replace(microsecond=0),
         )
 
-    async def _change(self, edit: AdminEdit) -> None:
-        await self._admins.change(edit)
+    async def _change(self, username: str, edit: AdminEdit) -> Admin:
+        """The administrator after an edit."""
+        result: list[Admin] = []
+
+        def keep(everyone: Mapping[str, Admin]) -> tuple[Admin, Sequence[AuditEntry]] | None:
+            edited = edit(everyone)
+            result[:] = [named(username, everyone) if edited is None else edited[0]]
+            return edited
+
+        await self._admins.change(keep)
         self._known.forget()
+        return result[0]
 
     async def _read(self) -> dict[str, Admin]:
         return {admin.username: admin for admin in await self._admins.all()}
-
-    def _after_tokens(self, admin: Admin) -> datetime:
-        """A time after every token issued so far. Tokens have whole seconds only: it is the next second, and tokens
-        issued before it carry it as their time of issue."""
-        next_second = self._clock.now().replace(microsecond=0) + _SECOND
-        if next_second <= admin.tokens_from <= next_second + _TOKENS_AHEAD:
-            return admin.tokens_from + _SECOND
-        return next_second
 
     def _added_entry(self, admin: Admin, by: Actor) -> AuditEntry:
         return audit_entry(
@@ -311,11 +328,15 @@ class AdminService:
         return audit_entry(action, by, now=self._clock.now(), target=target)
 
 
-def _named(username: str, everyone: Mapping[str, Admin]) -> Admin:
-    admin = everyone.get(normal_username(username) or "")
-    if admin is None:
-        raise AdminNotFound("Administrator not found.")
+def _require_valid(identity: Identity, admin: Admin | None) -> Admin:
+    """The administrator of a token that was not revoked with all their tokens. InvalidToken."""
+    if admin is None or admin.disabled_at is not None or identity.issued_at < admin.tokens_from:
+        raise _ended()
     return admin
+
+
+def _ended() -> InvalidToken:
+    return InvalidToken("The access token is no longer valid; sign in again.")
 
 
 def _stand_in(username: str, everyone: Mapping[str, Admin]) -> Admin | None:
@@ -342,8 +363,5 @@ def _identity(admin: Admin, now: datetime, *, session: bool) -> Identity:
         expires_at=issued_at + TOKEN_LIFE,
         token_id=str(new_id(now)),
         idle_until=issued_at + IDLE_LIMIT if session else None,
+        follows_admin=True,
     )
-
-
-def _can_do_all(admin: Admin) -> bool:
-    return admin.disabled_at is None and set(admin.permissions) == set(Permission)

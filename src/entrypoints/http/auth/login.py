@@ -24,7 +24,7 @@ from ..protocol.query import read_query
 from .access import PublicAccess, actor_of, address_of, identity_of
 from .session_cookie import ended_session, new_session, session_of
 
-_MAX_LOGIN_BYTES = 64 * 1024
+MAX_LOGIN_BYTES = 64 * 1024
 
 _SIGNED_OUT = {
     "Cache-Control": "no-store",
@@ -72,12 +72,7 @@ class MeBody(msgspec.Struct, kw_only=True):
 async def login(request: Request[Any, Any, Any], admins: FromDishka[AdminService], clock: FromDishka[Clock]) -> ASGIApp:
     """Create a token for an administrator."""
     token, identity = await _log_in(request, admins)
-    body = TokenBody(
-        access_token=token,
-        expires_in_sec=_seconds_left(identity, clock.now()),
-        permissions=sorted(identity.permissions),
-    )
-    return json_response(body)
+    return json_response(token_body(token, identity, clock.now()))
 
 
 @post("/api/session", opt={"access": PublicAccess.OWN_PAGE})
@@ -126,10 +121,19 @@ async def me(request: Request[Any, Any, Any], clock: FromDishka[Clock]) -> ASGIA
     return json_response(_me(identity_of(request), clock.now()))
 
 
+def token_body(token: str, identity: Identity, now: datetime) -> TokenBody:
+    """A token with its life and permissions."""
+    return TokenBody(
+        access_token=token,
+        expires_in_sec=_seconds_left(identity, now),
+        permissions=sorted(identity.permissions),
+    )
+
+
 async def _log_in(
     request: Request[Any, Any, Any], admins: AdminService, *, session: bool = False
 ) -> tuple[str, Identity]:
-    given = parse_fields(Credentials, await read_json(request, max_bytes=_MAX_LOGIN_BYTES))
+    given = parse_fields(Credentials, await read_json(request, max_bytes=MAX_LOGIN_BYTES))
     return await admins.login(given.username, given.password, address=address_of(request), session=session)
 
 

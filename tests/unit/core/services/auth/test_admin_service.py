@@ -14,6 +14,7 @@ from photochanger.core.domain.accounts import COMMAND_LINE, MAX_FAILURES, Actor,
 from photochanger.core.domain.audit import AuditAction
 from photochanger.core.domain.errors import AdminExists, AdminNotFound, InvalidSettings, InvalidToken, QueueUnavailable
 from photochanger.core.ports.accounts import RevokedTokens
+from photochanger.core.services.auth.admin_changes import AdminChange
 from photochanger.core.services.auth.admins import AdminService
 from photochanger.core.services.auth.signed_out import SignedOut
 
@@ -83,7 +84,7 @@ async def test_the_last_who_may_do_everything_cannot_be_disabled() -> None:
     await process.admins.disable("joan", by=COMMAND_LINE)
     with pytest.raises(InvalidSettings) as refused:
         await process.admins.disable("ada", by=COMMAND_LINE)
-    assert [error.field for error in refused.value.errors] == ["username"]
+    assert [error.field for error in refused.value.errors] == ["disabled"]
     await process.admins.disable("grace", by=COMMAND_LINE)
     await process.admins.enable("joan", by=COMMAND_LINE)
     await process.admins.disable("ada", by=COMMAND_LINE)
@@ -118,14 +119,21 @@ async def test_of_two_that_disable_each_other_at_once_one_stays() -> None:
     assert len([admin for admin in await process.admins.list() if admin.disabled_at is None]) == 1
 
 
-async def test_a_token_allows_no_more_than_its_administrator_still_may() -> None:
+async def test_a_token_allows_what_its_administrator_may_now() -> None:
     process = await with_ada(Permission.JOBS_READ, Permission.JOBS_WRITE)
     token = await process.login()
-    less = (Permission.JOBS_READ, Permission.SLOTS_WRITE)
-    await process.records.inner.change(
-        lambda everyone: (msgspec.structs.replace(everyone["ada"], permissions=less), None)
-    )
-    await process.clock.advance(SECOND)
+    other = (Permission.JOBS_READ, Permission.SLOTS_WRITE)
+    await process.admins.change("ada", AdminChange(permissions=other), by=COMMAND_LINE)
+    assert (await process.admins.identify(token)).permissions == {*other}
+
+
+async def test_a_token_with_fewer_permissions_allows_no_more_than_its_administrator_still_may() -> None:
+    process = await with_ada(Permission.JOBS_READ, Permission.JOBS_WRITE)
+    _, identity = await process.admins.login("ada", PASSWORD, address=HERE)
+    narrow = {Permission.JOBS_READ, Permission.SLOTS_WRITE}
+    key_id, secret = await process.keys.current()
+    fewer = msgspec.structs.replace(identity, permissions=frozenset(narrow), follows_admin=False)
+    token = JwtTokens().issue(fewer, key_id=key_id, secret=secret)
     assert (await process.admins.identify(token)).permissions == {Permission.JOBS_READ}
 
 
@@ -148,7 +156,6 @@ async def test_a_token_of_an_unknown_administrator_is_refused() -> None:
         tokens=JwtTokens(),
         attempts=other.attempts,
         passwords=other.passwords,
-        audit=other.audit,
         signed_out=SignedOut(other.adapters[RevokedTokens], other.clock),
         clock=other.clock,
     )

@@ -42,6 +42,7 @@ SHOWN = {
     "Period": [("statistics.js", "group_")],
     "Permission": [("settings.js", "permission_")],
     "PurgeScope": [("settings.js", "purge_"), ("settings_audit.js", "value_")],
+    "Role": [("settings_admins.js", "role_"), ("settings_admins.js", "can_"), ("settings_audit.js", "value_")],
     "ResponseMode": [("slot.js", "mode_"), ("connect.js", "mode_")],
     "SlotIssueCode": [("slot_issues.js", "")],
     "SlotState": [("common.js", "slot_")],
@@ -68,6 +69,7 @@ UNSHOWN = {
 
 CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
     tuple(FindingCode): [("findings.js", "")],
+    ("owner", "operator", "viewer", "custom"): [("settings_admins.js", "role_"), ("settings_admins.js", "can_")],
     ("ready", "not_ready"): "of `/readyz`, for machines",
     ("success", "fallback"): "an outcome: the page only marks the fallback",
     ("stored", "environment", "missing", "not_needed", "unreadable"): [

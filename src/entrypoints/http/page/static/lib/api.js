@@ -91,7 +91,9 @@ const USE_MS = 5 * 60 * 1000;
 async function keepSession() {
   if (document.hidden || !me.get() || signInRequired.get()) return;
   try {
-    await request("GET", "/api/me");
+    const now = await get("/api/me");
+    const before = me.get();
+    if (before && String(now.permissions) !== String(before.permissions)) me.set(now);
   } catch (error) {
     console.info("the session could not be kept", error);
   }

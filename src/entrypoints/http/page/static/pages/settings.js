@@ -11,6 +11,7 @@ import { Loading, ErrorNotice } from "../parts/states.js";
 import { UnsavedGuard } from "../parts/unsaved.js";
 import words from "../i18n/settings.js";
 import { Account } from "./settings/account.js";
+import { Admins } from "./settings/admins.js";
 import { Audit } from "./settings/audit.js";
 import { Costs } from "./settings/costs.js";
 import { Health } from "./settings/health.js";
@@ -29,6 +30,7 @@ const TABS = {
   health: { part: Health },
   ready: { part: Ready, permission: "slots:write" },
   audit: { part: Audit },
+  admins: { part: Admins, permission: "admins:read" },
   account: { part: Account },
 };
 

@@ -1,7 +1,7 @@
 /* The signed-in user: permissions and end of the session. */
 import { Problem, me, signOut } from "../../lib/api.js";
 import { ago, dateTime } from "../../lib/format.js";
-import { html } from "../../lib/html.js";
+import { html, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { problemText } from "../../lib/messages.js";
 import { useStore } from "../../lib/store.js";
@@ -9,13 +9,17 @@ import { Icon } from "../../parts/icon.js";
 import { toast } from "../../parts/toasts.js";
 import common from "../../i18n/common.js";
 import words from "../../i18n/settings.js";
+import adminWords from "../../i18n/settings_admins.js";
+import { OwnPassword } from "./own_password.js";
 
 const t = translator(words);
 const c = translator(common);
-const PERMISSIONS = ["slots:read", "slots:write", "jobs:read", "jobs:write", "stats:read", "media:read", "media:write", "settings:read", "settings:write"];
+const a = translator(adminWords);
+const PERMISSIONS = ["slots:read", "slots:write", "jobs:read", "jobs:write", "stats:read", "media:read", "media:write", "settings:read", "settings:write", "admins:read", "admins:write"];
 
 export function Account() {
   const who = useStore(me);
+  const [changes, setChanges] = useState(false);
   const leave = async (options) => {
     try {
       await signOut(options);
@@ -40,9 +44,11 @@ export function Account() {
       </ul>
       <p class="soft">${t("accountHelp")}</p>
       <div class="actions">
+        <button type="button" class="button" onClick=${() => setChanges(true)}>${a("ownPassword")}</button>
         <button type="button" class="button" onClick=${() => leave()}>${c("signOut")}</button>
         <button type="button" class="button" onClick=${() => leave({ everywhere: true })}>${t("signOutEverywhere")}</button>
       </div>
+      ${changes && html`<${OwnPassword} username=${who.username} onClose=${() => setChanges(false)} />`}
     </section>
   `;
 }
