@@ -57,7 +57,7 @@ export function NewAdmin({ onDone, onClose }) {
     setMade(data);
     onDone();
   };
-  if (made !== null) return html`<${Password} of=${made} onClose=${onClose} />`;
+  if (made !== null) return passwordDialog(made, onClose);
   const input = (attributes) =>
     html`<input ...${attributes} type="text" autocomplete="off" autocapitalize="none" spellcheck=${false} maxlength=${MAX_NAME_CHARS} disabled=${busy} value=${username} onInput=${(event) => setUsername(event.target.value)} />`;
   return html`
@@ -99,10 +99,10 @@ export function ChangeAdmin({ admin, onDone, onClose }) {
     setMade(data);
     onDone();
   };
-  if (made !== null) return html`<${Password} of=${made} onClose=${onClose} />`;
+  if (made !== null) return passwordDialog(made, onClose);
   if (asks) {
     return html`
-      <${Dialog} key="reset" title=${t("resetTitle", { name: admin.username })} onClose=${busy ? undefined : () => setAsks(false)}>
+      <${Dialog} title=${t("resetTitle", { name: admin.username })} onClose=${busy ? undefined : () => setAsks(false)}>
         <p>${t("resetHelp", { name: admin.username })}</p>
         <div class="actions">
           <button type="button" class="button" disabled=${busy} onClick=${() => setAsks(false)}>${c("cancel")}</button>
@@ -112,7 +112,7 @@ export function ChangeAdmin({ admin, onDone, onClose }) {
     `;
   }
   return html`
-    <${Dialog} key="change" title=${t("changeName", { name: admin.username })} onClose=${busy ? undefined : onClose}>
+    <${Dialog} title=${t("changeName", { name: admin.username })} onClose=${busy ? undefined : onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>
         ${other && html`<${ErrorNotice} problem=${other} />`}
         <${RoleField} role=${role} setRole=${setRole} custom=${admin.role === "custom"} error=${errorOf(problem, "role")} busy=${busy} />
@@ -140,9 +140,10 @@ function RoleField({ role, setRole, custom, error, busy }) {
   return html`<${Field} id="admin-role" label=${t("role")} help=${t.of("can", role)} error=${error} control=${control} />`;
 }
 
-function Password({ of: admin, onClose }) {
+/** In place of the dialog that asked for it: no component of its own, as a dialog that is removed also closes. */
+function passwordDialog(admin, onClose) {
   return html`
-    <${Dialog} key="password" title=${t("passwordOf", { name: admin.username })} onClose=${onClose}>
+    <${Dialog} title=${t("passwordOf", { name: admin.username })} onClose=${onClose}>
       <div class="stack">
         <p>${t("passwordIs", { name: admin.username })}</p>
         <p class="secret-once"><code>${admin.password}</code></p>
