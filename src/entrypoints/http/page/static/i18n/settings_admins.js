@@ -63,7 +63,7 @@ export default {
     name: "Имя пользователя",
     nameHelp: "Строчные латинские буквы, цифры и . _ @ -, например grace или grace@studio.example.",
     lastSignIn: "Последний вход",
-    never: "Ещё не входил(а)",
+    never: "Ещё не было",
     state: "Доступ",
     enabled: "Открыт",
     disabled: "Закрыт",
