@@ -21,6 +21,7 @@ from alembic.script import ScriptDirectory
 from photochanger.adapters.postgres import EmbeddedServer, migrate, require_current_schema
 from photochanger.adapters.postgres.migrate import HEAD, REVISIONS, SchemaOutdated
 from photochanger.adapters.postgres.schema import metadata
+from photochanger.core.domain.accounts import Permission, Role, role_of
 from photochanger.core.domain.errors import QueueFull, QueueUnavailable
 from photochanger.core.domain.job import Job
 from sqlalchemy import create_engine, text
@@ -185,6 +186,35 @@ def test_every_revision_can_be_taken_back_and_made_again(postgres_url: str, migr
     migrate(postgres_url)
     with psycopg.connect(postgres_url) as checking:
         assert checking.execute("select count(*) from photochanger.app_settings").fetchone() == (1,)
+
+
+def test_those_with_all_permissions_become_owners(postgres_url: str, migrations: Config) -> None:
+    all_before = ("slots", "settings", "media", "jobs")
+    before = sorted([f"{of}:{may}" for of in all_before for may in ("read", "write")] + ["stats:read"])
+    given = {"ada": before, "grace": before[1:], "joan": []}
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
+    insert = (
+        "insert into photochanger.admins (username, password_hash, permissions, created_at, tokens_from)"
+        " values (%s, 'hash', %s, now(), now())"
+    )
+    read = "select username, permissions from photochanger.admins"
+
+    def back() -> None:
+        with engine.connect() as connection:
+            migrations.attributes["connection"] = connection
+            command.downgrade(migrations, "0006")
+            connection.commit()
+
+    back()
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for row in given.items():
+            connection.execute(insert, row)
+        migrate(postgres_url)
+        migrated: dict[str, list[str]] = dict(connection.execute(read).fetchall())
+        assert role_of([Permission(one) for one in migrated.pop("ada")]) is Role.OWNER
+        assert migrated == {"grace": before[1:], "joan": []}
+        back()
+        assert dict(connection.execute(read).fetchall()) == given
 
 
 async def test_the_schema_of_a_newer_version_is_refused(postgres_url: str) -> None:
