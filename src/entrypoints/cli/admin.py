@@ -20,6 +20,8 @@ from ..config import Settings
 from .runtime import MAX_INPUT_BYTES, configured, open_container, run_async
 from .tables import json_text, make_console, make_table
 
+_ROLES = [str(role) for role in Role]
+
 
 class ListedAdmin(msgspec.Struct, frozen=True, kw_only=True):
     """An administrator as `admin list` shows them."""
@@ -54,7 +56,7 @@ def list_admins(as_json: bool) -> None:
 
 @admin.command("add")
 @click.argument("username", metavar="NAME")
-@click.option("--role", type=click.Choice([*Role]), help="Owner by default.")
+@click.option("--role", type=click.Choice(_ROLES), help="Owner by default.")
 @click.option(
     "--permission",
     "permissions",
@@ -62,7 +64,7 @@ def list_admins(as_json: bool) -> None:
     type=click.Choice([str(permission) for permission in Permission]),
     help="A permission to grant instead of those of a role; may be repeated.",
 )
-def add_admin(username: str, role: Role | None, permissions: tuple[str, ...]) -> None:
+def add_admin(username: str, role: str | None, permissions: tuple[str, ...]) -> None:
     """Add an administrator."""
     if role is not None and permissions:
         raise click.UsageError("--role and --permission exclude each other.")
@@ -75,7 +77,7 @@ def add_admin(username: str, role: Role | None, permissions: tuple[str, ...]) ->
 
 @admin.command("set-role")
 @click.argument("username", metavar="NAME")
-@click.argument("role", metavar="ROLE", type=click.Choice([*Role]))
+@click.argument("role", metavar="ROLE", type=click.Choice(_ROLES))
 def set_role(username: str, role: str) -> None:
     """Make an administrator an owner, operator or viewer. Existing tokens have the new permissions within a second."""
     changed = run_async(_set_role(configured(), username, Role(role)))
