@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NewType
 from uuid import UUID
 
@@ -86,6 +86,14 @@ def public_result(job: Job, now: datetime) -> PublicFile:
     result = live_result(job, now)
     name = f"{job.slot_id}-{job.id}.{MIME_EXTENSIONS[result.mime]}"
     return PublicFile(result.file, result.mime, result.expires_at, name)
+
+
+def archive_name(job: Job) -> str:
+    """The name of a job's result in an archive: slot, end in UTC, id of the job. ValueError without a result."""
+    if job.result is None or job.finalized_at is None:
+        raise ValueError(f"job {job.id} has no result")
+    ended_at = job.finalized_at.astimezone(UTC)
+    return f"{job.slot_id}/{ended_at:%Y-%m-%d_%H-%M-%S}_{job.id}.{MIME_EXTENSIONS[job.result.mime]}"
 
 
 def result_payload(job: Job, *, url: str) -> ResultPayload | None:

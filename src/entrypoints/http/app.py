@@ -22,6 +22,7 @@ from ...core.services.auth.ingest_password import AuthService
 from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
 from .api.addresses import get_addresses
+from .api.archive import archive_results
 from .api.audit import list_audit
 from .api.events import events
 from .api.ingest_keys import add_ingest_key, list_ingest_keys, revoke_ingest_key
@@ -31,6 +32,7 @@ from .api.media import purge, register_media
 from .api.overview import overview
 from .api.providers import check_provider, list_providers
 from .api.ready_check import ready_check
+from .api.results import list_results, put_visibility
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
 from .api.stats import global_stats, slot_stats
@@ -105,6 +107,9 @@ ROUTES = [
     get_job_photo,
     cancel_job,
     erase_job,
+    list_results,
+    put_visibility,
+    archive_results,
     events,
     list_audit,
     status,

@@ -64,6 +64,7 @@ UNSHOWN = {
     "SortBy": "words of the page's own",
     "SortOrder": "words of the page's own",
     "StatsOutcome": "columns of the statistics, which have words of their own",
+    "Visibility": "the page has no list of pictures",
 }
 
 CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
