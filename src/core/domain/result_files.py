@@ -89,11 +89,15 @@ def public_result(job: Job, now: datetime) -> PublicFile:
 
 
 def archive_name(job: Job) -> str:
-    """The name of a job's result in an archive: slot, end in UTC, id of the job. ValueError without a result."""
+    """The name of a job's result in an archive. ValueError without a result."""
     if job.result is None or job.finalized_at is None:
         raise ValueError(f"job {job.id} has no result")
-    ended_at = job.finalized_at.astimezone(UTC)
-    return f"{job.slot_id}/{ended_at:%Y-%m-%d_%H-%M-%S}_{job.id}.{MIME_EXTENSIONS[job.result.mime]}"
+    return kept_name(job.slot_id, job.id, ended_at=job.finalized_at, mime=job.result.mime)
+
+
+def kept_name(slot_id: str, job_id: UUID, *, ended_at: datetime, mime: str) -> str:
+    """The name of a result where many are kept: a folder for each slot, the end in UTC, the id of the job."""
+    return f"{slot_id}/{ended_at.astimezone(UTC):%Y-%m-%d_%H-%M-%S}_{job_id}.{MIME_EXTENSIONS[mime]}"
 
 
 def result_payload(job: Job, *, url: str) -> ResultPayload | None:

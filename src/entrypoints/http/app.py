@@ -22,7 +22,6 @@ from ...core.services.auth.ingest_password import AuthService
 from ...core.services.slots.last_request import LastRequestLog
 from ..config import Settings
 from .api.addresses import get_addresses
-from .api.archive import archive_results
 from .api.audit import list_audit
 from .api.events import events
 from .api.ingest_keys import add_ingest_key, list_ingest_keys, revoke_ingest_key
@@ -32,7 +31,8 @@ from .api.media import purge, register_media
 from .api.overview import overview
 from .api.providers import check_provider, list_providers
 from .api.ready_check import ready_check
-from .api.results import list_results, put_visibility
+from .api.results.archive import archive_results
+from .api.results.listing import list_results, put_visibility
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
 from .api.stats import global_stats, slot_stats

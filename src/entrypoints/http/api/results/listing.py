@@ -12,25 +12,25 @@ from litestar import Request, get, put
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from ....core.domain.accounts import Permission
-from ....core.domain.errors import invalid_query
-from ....core.domain.field_errors import FieldError, FieldErrorCode
-from ....core.domain.job import JobSource
-from ....core.domain.result_files import ResultPayload, result_payload
-from ....core.domain.result_list import ListedResult, ResultFilter, Visibility
-from ....core.domain.validation import parse_fields
-from ....core.ports.clock import Clock
-from ....core.ports.repositories.result_index import ResultIndex
-from ....core.services.media.visibility import ResultVisibility
-from ....core.services.slots.service import SlotService
-from ...config import Settings
-from ..auth.access import actor_of
-from ..protocol.etag import json_response, personal_response
-from ..protocol.json_body import read_json
-from ..protocol.links import UrlBuilder
-from ..protocol.path_ids import UNKNOWN_ID
-from ..protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
-from .jobs import NO_JOB
+from .....core.domain.accounts import Permission
+from .....core.domain.errors import invalid_query
+from .....core.domain.field_errors import FieldError, FieldErrorCode
+from .....core.domain.job import JobSource
+from .....core.domain.result_files import ResultPayload, result_payload
+from .....core.domain.result_list import ListedResult, ResultFilter, Visibility
+from .....core.domain.validation import parse_fields
+from .....core.ports.clock import Clock
+from .....core.ports.repositories.result_index import ResultIndex
+from .....core.services.media.visibility import ResultVisibility
+from .....core.services.slots.service import SlotService
+from ....config import Settings
+from ...auth.access import actor_of
+from ...protocol.etag import json_response, personal_response
+from ...protocol.json_body import read_json
+from ...protocol.links import UrlBuilder
+from ...protocol.path_ids import UNKNOWN_ID
+from ...protocol.query import DEFAULT_PAGE, Cursor, Limit, cursor_of, position_of, read_query
+from ..jobs import NO_JOB
 
 _MILLISECOND = timedelta(milliseconds=1)
 

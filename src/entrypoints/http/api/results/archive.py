@@ -13,15 +13,15 @@ from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ....core.domain.accounts import Permission
-from ....core.domain.errors import PhotoChangerError
-from ....core.domain.field_errors import FieldError, FieldErrorCode
-from ....core.domain.result_list import ResultFilter, Visibility
-from ....core.domain.validation import parse_fields, refuse
-from ....core.ports.clock import Clock
-from ....core.services.media.archive import MAX_PICTURES, ResultArchives
-from ..extensions import connection_of
-from ..protocol.json_body import read_json
+from .....core.domain.accounts import Permission
+from .....core.domain.errors import PhotoChangerError
+from .....core.domain.field_errors import FieldError, FieldErrorCode
+from .....core.domain.result_list import ResultFilter, Visibility
+from .....core.domain.validation import parse_fields, refuse
+from .....core.ports.clock import Clock
+from .....core.services.media.archive import MAX_PICTURES, ResultArchives
+from ...extensions import connection_of
+from ...protocol.json_body import read_json
 
 _log = logging.getLogger("photochanger.http")
 
