@@ -9,15 +9,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add column and index. Hosts of the version before do not know the column: their galleries show everything."""
+    """Add column and indexes. Hosts of the version before do not know the column: their galleries show everything."""
     op.execute("alter table photochanger.jobs add column hidden_at timestamptz")
     op.execute("""
         create index jobs_results on photochanger.jobs (finalized_at, id)
         where result_stem is not null and result_purged_at is null
     """)
+    op.execute("create index jobs_hidden on photochanger.jobs (finalized_at, id) where hidden_at is not null")
 
 
 def downgrade() -> None:
-    """Drop both; galleries show every result again."""
+    """Drop them; galleries show every result again."""
+    op.execute("drop index photochanger.jobs_hidden")
     op.execute("drop index photochanger.jobs_results")
     op.execute("alter table photochanger.jobs drop column hidden_at")
