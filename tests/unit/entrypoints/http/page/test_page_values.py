@@ -45,6 +45,7 @@ SHOWN = {
     "ResponseMode": [("slot.js", "mode_"), ("connect.js", "mode_")],
     "SlotIssueCode": [("slot_issues.js", "")],
     "SlotState": [("common.js", "slot_")],
+    "Visibility": [("pictures.js", "visibility_")],
 }
 """The enumerations that the page shows: where their words are."""
 
@@ -64,7 +65,6 @@ UNSHOWN = {
     "SortBy": "words of the page's own",
     "SortOrder": "words of the page's own",
     "StatsOutcome": "columns of the statistics, which have words of their own",
-    "Visibility": "the page has no list of pictures",
 }
 
 CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
