@@ -117,7 +117,9 @@ async def test_an_archive_that_breaks_off_is_not_taken_for_a_whole_one(
         await admin("POST", PATH, json_body={})
 
 
-async def test_a_client_that_hangs_up_or_reads_nothing_leaks_no_file(service: Service, admin: Administrator) -> None:
+async def test_a_client_that_hangs_up_or_reads_nothing_leaks_no_file(
+    service: Service, admin: Administrator, tmp_path: Path
+) -> None:
     gate = Gate(photos.noise(1200, 1000))
     gate.opened.set()
     service.provider.script = gate
@@ -127,10 +129,10 @@ async def test_a_client_that_hangs_up_or_reads_nothing_leaks_no_file(service: Se
     request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
     async def reading() -> bool:
-        return open_results() == 1
+        return open_results(tmp_path) == 1
 
     async def closed() -> bool:
-        return open_results() == 0
+        return open_results(tmp_path) == 0
 
     for reads in (0, 70_000):
         async with connected(service.port, receive_buffer=2048) as client:
@@ -143,12 +145,12 @@ async def test_a_client_that_hangs_up_or_reads_nothing_leaks_no_file(service: Se
         await until(closed)
 
 
-def open_results() -> int:
-    """The number of results that this process has open."""
+def open_results(home: Path) -> int:
+    """The number of results of the service in this folder that this process has open."""
     links = []
     for entry in Path("/proc/self/fd").iterdir():
         try:
             links.append(os.readlink(entry))
         except FileNotFoundError:
             continue
-    return sum("/results/" in link for link in links)
+    return sum(link.startswith(str(home)) and "/results/" in link for link in links)
