@@ -102,11 +102,13 @@ from ..core.services.jobs.resends import LiveRequests
 from ..core.services.jobs.service import DefaultJobService
 from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
+from ..core.services.media.archive import ResultArchives
 from ..core.services.media.disk_space import DiskSpace
 from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
 from ..core.services.media.upload_budget import UploadBudget
+from ..core.services.media.visibility import ResultVisibility
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.checks import ProviderChecks
 from ..core.services.providers.registry import ProviderRegistry
@@ -331,6 +333,8 @@ class CoreServices(Provider):
     late_calls = provide(LateCalls)
     live_requests = provide(LiveRequests)
     rescue = provide(LateRescue)
+    result_archives = provide(ResultArchives)
+    result_visibility = provide(ResultVisibility)
     guest_files = provide(GuestFiles)
     erasure = provide(GuestErasure)
     slot_service = provide(SlotService)

@@ -13,6 +13,7 @@ from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import JobNotFound
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEntry, LogEvent, cancelled
 from photochanger.core.domain.result_files import result_keys
+from photochanger.core.domain.result_list import ResultFilter
 from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import ingest_request, media_object, outcome_failed, outcome_succeeded, photo, webhook
@@ -161,8 +162,8 @@ async def test_links_of_an_erased_job_expire_and_its_files_have_no_owner(backend
     assert [one.id for one in await backend.media.of_job(job.id)] == [media.id]
     assert job.result is not None
     assert await backend.jobs.in_use(result_keys(job.result.file.key)) == set()
-    listed = await backend.results.recent("slot-001", now=NOW - 2 * HOUR, limit=10)
-    assert [one.id for one in listed.items] == [other.id]
+    listed = await backend.results.find(ResultFilter(), now=NOW - 2 * HOUR, limit=10)
+    assert [one.job.id for one in listed.items] == [other.id]
 
 
 async def test_statistics_and_the_outbox_know_the_end_by_an_erasure(backend: SimpleNamespace) -> None:

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import psycopg
 from photochanger.adapters.postgres.jobs import queries as job_lists
-from photochanger.core.domain.job import FailureReason, JobSource, JobState
+from photochanger.core.domain.job import FailureReason, JobState
 from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
+from photochanger.core.domain.result_list import ResultFilter, Visibility
 from sqlalchemy import Select
 from sqlalchemy.dialects import postgresql
 
@@ -44,6 +45,14 @@ FILTERS = {
     "an hour": JobFilter(created_from=NOW - timedelta(hours=3), created_to=NOW - timedelta(hours=2)),
 }
 
+RESULTS = {
+    "results": ResultFilter(),
+    "results of a slot": ResultFilter(slot_ids=("slot-007",)),
+    "results of slots": ResultFilter(slot_ids=("slot-007", "slot-008")),
+    "shown results of a slot": ResultFilter(slot_ids=("slot-007",), visibility=Visibility.SHOWN),
+    "hidden results": ResultFilter(visibility=Visibility.HIDDEN),
+    "results of an hour": ResultFilter(ended_from=NOW - timedelta(hours=3), ended_to=NOW - timedelta(hours=2)),
+}
 
 AFTERS = {"": None, ", second page": Position(NOW - timedelta(hours=20), uuid4())}
 
@@ -61,9 +70,9 @@ def test_no_list_reads_the_whole_table(postgres_url: str) -> None:
         for page, after in AFTERS.items()
     }
     for page, after in AFTERS.items():
-        queries[f"recent results{page}"] = job_lists.recent_results(
-            "slot-007", now=NOW, limit=10, sources=[JobSource.INGEST, JobSource.LIBRARY], after=after
-        )
+        for name, wanted in RESULTS.items():
+            queries[f"{name}{page}"] = job_lists.results(wanted, now=NOW, limit=61, after=after)
+    queries["number of results"] = job_lists.count_results(RESULTS["results of an hour"], now=NOW, limit=5001)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         for statement in (FILL, FILL_LOG, "analyze photochanger.jobs", "analyze photochanger.processing_logs"):
             connection.execute(statement)
@@ -75,3 +84,5 @@ def test_no_list_reads_the_whole_table(postgres_url: str) -> None:
     assert "jobs_failed" in plans["failed by -created_at"]
     assert "jobs_live" in plans["live by -created_at"]
     assert "jobs_slot_created" in plans["slot by -created_at"]
+    assert "jobs_results" in plans["results"]
+    assert "jobs_results" in plans["results of an hour"]

@@ -107,7 +107,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         JobSignals: MemoryJobSignals(database),
         JobRepository: MemoryJobRepository(database),
         JobLog: MemoryJobLog(database),
-        ResultIndex: MemoryResultIndex(database),
+        ResultIndex: MemoryResultIndex(database, audit),
         SlotRepository: slots,
         SettingsRepository: MemorySettingsRepository(audit, secrets),
         SecretRepository: secrets,

@@ -35,6 +35,7 @@ class MemoryDatabase:
         self.last_event = 0
         self.previews: dict[UUID, bytes] = {}
         self.answered: set[UUID] = set()
+        self.hidden: set[UUID] = set()
         self.ended: list[Ended] = []
         self.jobs_kept_from: datetime | None = None
         self.permits: dict[UUID, set[tuple[str, int]]] = {}

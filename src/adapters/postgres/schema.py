@@ -117,6 +117,7 @@ jobs = Table(
     Column("late_call_until", _moment),
     Column("held_by", Uuid),
     Column("asked_at", _moment),
+    Column("hidden_at", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -146,6 +147,8 @@ Index(
 )
 Index("jobs_erased", jobs.c.erased_at, postgresql_where=text("erased_at IS NOT NULL AND forgotten_at IS NULL"))
 Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
+Index("jobs_results", jobs.c.finalized_at, jobs.c.id, postgresql_where=_kept)
+Index("jobs_hidden", jobs.c.finalized_at, jobs.c.id, postgresql_where=text("hidden_at IS NOT NULL"))
 Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
 
 Index("jobs_created", jobs.c.created_at, jobs.c.id)

@@ -42,6 +42,8 @@ class AuditAction(enum.StrEnum):
     PURGED = "purged"
     JOB_CANCELLED = "job_cancelled"
     JOB_ERASED = "job_erased"
+    RESULT_HIDDEN = "result_hidden"
+    RESULT_SHOWN = "result_shown"
 
 
 WRONG_PASSWORDS = frozenset({AuditAction.LOGIN_FAILED, AuditAction.INGEST_PASSWORD_FAILED})

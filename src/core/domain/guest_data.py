@@ -28,6 +28,7 @@ KEPT_DETAILS = frozenset(
         "source",
         "started_at",
         "state",
+        "visibility",
         "wait_ms",
         "worker",
     }

@@ -133,9 +133,6 @@ SYNC_TIMEOUT_CODE = "sync_timeout"
 SYNC_TIMEOUT_DETAIL = "No picture was ready within the sync window."
 """Error code and text of a job that reached its deadline."""
 
-TOO_LATE_DETAIL = "The queue was too long: in the time left no provider could make the picture."
-"""Text of a job that was ended before its deadline, without a call to a provider."""
-
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job in the queue. `attempt` counts acquisitions and is the fencing token of the newest one.
@@ -265,6 +262,7 @@ class LogEvent(enum.StrEnum):
     ABANDONED = "abandoned"
     JOINED = "joined"
     ERASED = "erased"
+    VISIBILITY = "visibility"
 
 
 class LogEntry(msgspec.Struct, frozen=True):

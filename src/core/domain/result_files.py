@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NewType
 from uuid import UUID
 
@@ -86,6 +86,18 @@ def public_result(job: Job, now: datetime) -> PublicFile:
     result = live_result(job, now)
     name = f"{job.slot_id}-{job.id}.{MIME_EXTENSIONS[result.mime]}"
     return PublicFile(result.file, result.mime, result.expires_at, name)
+
+
+def archive_name(job: Job) -> str:
+    """The name of a job's result in an archive. ValueError without a result."""
+    if job.result is None or job.finalized_at is None:
+        raise ValueError(f"job {job.id} has no result")
+    return kept_name(job.slot_id, job.id, ended_at=job.finalized_at, mime=job.result.mime)
+
+
+def kept_name(slot_id: str, job_id: UUID, *, ended_at: datetime, mime: str) -> str:
+    """The name of a result where many are kept: a folder for each slot, the end in UTC, the id of the job."""
+    return f"{slot_id}/{ended_at.astimezone(UTC):%Y-%m-%d_%H-%M-%S}_{job_id}.{MIME_EXTENSIONS[mime]}"
 
 
 def result_payload(job: Job, *, url: str) -> ResultPayload | None:

@@ -15,23 +15,10 @@ from ...core.domain.pagination import JobFilter, JobOrder, Position
 from ...core.ports.repositories.job_repository import JobRepository
 from ...core.services.jobs.erasure import GuestErasure
 from ..config import Settings
+from .moment import Moment
 from .runtime import configured, open_container, run_async
 
 _PAGE = 200
-
-
-class _Moment(click.ParamType[datetime]):
-    """A date, or a date and time, by ISO 8601; without a zone it is that of this machine."""
-
-    name = "moment"
-
-    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            return datetime.fromisoformat(value).astimezone()
-        except (ValueError, OverflowError):
-            self.fail(f"{value[:40]!r} is no date and time; write 2026-05-01 or 2026-05-01T18:30.", param, ctx)
 
 
 @click.group()
@@ -42,8 +29,8 @@ def jobs() -> None:
 @jobs.command("erase")
 @click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1, type=click.UUID)
 @click.option("--slot", "slot_id", help="All jobs of this slot.")
-@click.option("--from", "created_from", type=_Moment(), metavar="MOMENT", help="Jobs received from this moment on.")
-@click.option("--to", "created_to", type=_Moment(), metavar="MOMENT", help="Jobs received before this moment.")
+@click.option("--from", "created_from", type=Moment(), metavar="MOMENT", help="Jobs received from this moment on.")
+@click.option("--to", "created_to", type=Moment(), metavar="MOMENT", help="Jobs received before this moment.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(
     job_ids: tuple[UUID, ...],

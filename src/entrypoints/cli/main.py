@@ -26,6 +26,7 @@ COMMANDS = {
     "db": _Lazy("db_move", "db", "Manage the database."),
     "demo": _Lazy("demo", "demo", "Send sample photos through a temporary service."),
     "doctor": _Lazy("doctor", "doctor", "Check the configuration and say how to fix it."),
+    "fetch": _Lazy("fetch.command", "fetch", "Download the pictures of an evening; resumes."),
     "healthcheck": _Lazy("healthcheck", "healthcheck", "Check that the service on this machine answers."),
     "ingest-keys": _Lazy("ingest_keys", "ingest_keys", "Manage the ingest keys of booths: add, list, revoke."),
     "ingest-password": _Lazy("admin", "ingest_password", "Change the ingest password."),
@@ -47,7 +48,7 @@ COMMANDS = {
 
 ON_WINDOWS = sys.platform == "win32"
 
-_ON_WINDOWS_TOO = frozenset({"send", "watch"})
+_ON_WINDOWS_TOO = frozenset({"fetch", "send", "watch"})
 
 
 class LazyGroup(click.Group):
@@ -60,7 +61,8 @@ class LazyGroup(click.Group):
         if (lazy := COMMANDS.get(cmd_name)) is None:
             return None
         if ON_WINDOWS and cmd_name not in _ON_WINDOWS_TOO:
-            detail = f"`photochanger {cmd_name}` needs Linux or macOS. On Windows use `photochanger send` and `watch`."
+            other = "On Windows use `photochanger send`, `watch` and `fetch`."
+            detail = f"`photochanger {cmd_name}` needs Linux or macOS. {other}"
             raise click.ClickException(detail)
         command: click.Command = getattr(import_module(f".{lazy.module}", __package__), lazy.attribute)
         return command

@@ -31,6 +31,8 @@ from .api.media import purge, register_media
 from .api.overview import overview
 from .api.providers import check_provider, list_providers
 from .api.ready_check import ready_check
+from .api.results.archive import archive_results
+from .api.results.listing import list_results, put_visibility
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
 from .api.stats import global_stats, slot_stats
@@ -111,6 +113,9 @@ ROUTES = [
     get_job_photo,
     cancel_job,
     erase_job,
+    list_results,
+    put_visibility,
+    archive_results,
     events,
     list_audit,
     status,

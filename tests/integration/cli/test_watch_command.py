@@ -234,5 +234,6 @@ async def test_commands_of_the_server_say_where_they_run(tmp_path: Path, command
     )
     done = await finished(process)
     assert done.code == 1
-    expected = f"Error: `photochanger {command}` needs Linux or macOS. On Windows use `photochanger send` and `watch`."
+    other = "On Windows use `photochanger send`, `watch` and `fetch`."
+    expected = f"Error: `photochanger {command}` needs Linux or macOS. {other}"
     assert done.errors.splitlines() == [expected]

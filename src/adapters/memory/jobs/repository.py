@@ -61,6 +61,7 @@ class MemoryJobRepository:
             del self._db.jobs[job_id]
             self._db.previews.pop(job_id, None)
         self._db.answered -= gone
+        self._db.hidden -= gone
         self._db.events = [event for event in self._db.events if event.entry.job_id not in gone]
         self._db.deliveries = {id: one for id, one in self._db.deliveries.items() if one.job_id not in gone}
         return len(gone)

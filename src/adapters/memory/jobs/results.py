@@ -2,52 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from ....core.domain.job import Job, JobSource
+from ....core.domain.audit import AuditEntry
+from ....core.domain.job import Job, JobSource, LogEntry, LogEvent
 from ....core.domain.pagination import Page, Position
+from ....core.domain.result_list import ListedResult, ResultFilter, Visibility
+from ..audit import MemoryAuditLog
 from ..database import MemoryDatabase
 
 
 class MemoryResultIndex:
     """The results and inline previews of a MemoryDatabase."""
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, audit: MemoryAuditLog) -> None:
         self._db = database
+        self._audit = audit
 
-    async def recent(
-        self,
-        slot_id: str,
-        *,
-        now: datetime,
-        limit: int,
-        sources: Collection[JobSource] = tuple(JobSource),
-        after: Position | None = None,
-    ) -> Page[Job]:
+    async def find(
+        self, wanted: ResultFilter, *, now: datetime, limit: int, after: Position | None = None
+    ) -> Page[ListedResult]:
         ended = [
-            (job.finalized_at, job.id, job)
+            (job.finalized_at, job.id, listed)
             for job in self._db.jobs.values()
-            if job.slot_id == slot_id
-            and job.source in sources
-            and job.finalized_at is not None
+            if job.finalized_at is not None
             and job.result is not None
             and job.result_purged_at is None
             and job.result.expires_at > now
             and job.erased_at is None
+            and wanted.matches(listed := self._listed(job), job.finalized_at)
             and (after is None or (job.finalized_at, job.id) < (after.at, after.id))
         ]
         ended.sort(key=lambda row: row[:2], reverse=True)
         page = ended[:limit]
-        return Page(tuple(job for *_, job in page), Position(*page[-1][:2]) if len(ended) > limit else None)
+        return Page(tuple(listed for *_, listed in page), Position(*page[-1][:2]) if len(ended) > limit else None)
+
+    async def count(self, wanted: ResultFilter, *, now: datetime, limit: int) -> int:
+        return len((await self.find(wanted, now=now, limit=limit)).items)
 
     async def newest(self, *, now: datetime) -> dict[str, Job]:
         found: dict[str, Job] = {}
         for slot_id in sorted({job.slot_id for job in self._db.jobs.values()}):
-            for job in (await self.recent(slot_id, now=now, limit=1)).items:
-                found[slot_id] = job
+            wanted = ResultFilter(slot_ids=(slot_id,), sources=tuple(JobSource))
+            for listed in (await self.find(wanted, now=now, limit=1)).items:
+                found[slot_id] = listed.job
         return found
+
+    async def set_visibility(
+        self, job_id: UUID, visibility: Visibility, *, at: datetime, audit: AuditEntry | None = None
+    ) -> bool:
+        job = self._db.jobs.get(job_id)
+        if job is None or job.result is None or self._listed(job).visibility is visibility:
+            return False
+        self._audit.write(audit)
+        self._db.hidden ^= {job_id}
+        self._db.log(LogEntry(job_id, at, LogEvent.VISIBILITY, {"visibility": str(visibility)}))
+        self._db.wake("moved")
+        return True
+
+    def _listed(self, job: Job) -> ListedResult:
+        return ListedResult(job, Visibility.HIDDEN if job.id in self._db.hidden else Visibility.SHOWN)
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         job = self._db.jobs.get(job_id)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, exists, false, func, literal_column, not_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    select,
+    true,
+    tuple_,
+)
 
 from ....core.domain.job import Job, JobSource, JobState, LogEvent
 from ....core.domain.pagination import JobFilter, JobOrder, JobResult, Page, Position
+from ....core.domain.result_list import ResultFilter, Visibility
 from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS
@@ -59,22 +72,22 @@ def _position(job: Job, order: JobOrder) -> Position:
     return Position(moment, job.id)
 
 
-def recent_results(
-    slot_id: str, *, now: datetime, limit: int, sources: Collection[JobSource], after: Position | None
-) -> Select[Any]:
-    """The slot's newest jobs with a result that has not expired."""
+def results(wanted: ResultFilter, *, now: datetime, limit: int, after: Position | None) -> Select[Any]:
+    """The newest jobs whose results match and have not expired, with `hidden_at`."""
     query = (
-        select(JOB)
+        select(JOB, jobs.c.hidden_at)
         .select_from(jobs)
-        .where(
-            jobs.c.slot_id == slot_id,
-            jobs.c.source.in_([*sources]),
-            *_available(now),
-        )
+        .where(*_available(now), *_of_results(wanted))
         .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
         .limit(limit)
     )
     return query if after is None else query.where(tuple_(jobs.c.finalized_at, jobs.c.id) < (after.at, after.id))
+
+
+def count_results(wanted: ResultFilter, *, now: datetime, limit: int) -> Select[Any]:
+    """The number of these results, at most `limit`."""
+    some = select(jobs.c.id).where(*_available(now), *_of_results(wanted)).limit(limit).subquery()
+    return select(func.count()).select_from(some)
 
 
 def newest_results(*, now: datetime) -> Select[Any]:
@@ -136,6 +149,24 @@ def _available(now: datetime) -> list[ColumnElement[bool]]:
         jobs.c.result_expires_at > now,
         jobs.c.erased_at.is_(None),
     ]
+
+
+def _of_results(wanted: ResultFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.slot_ids:
+        found.append(jobs.c.slot_id.in_([*wanted.slot_ids]))
+    if wanted.job_ids:
+        found.append(jobs.c.id == func.any(bindparam("job_ids", [*wanted.job_ids])))
+    if wanted.sources:
+        found.append(jobs.c.source.in_([*wanted.sources]))
+    if wanted.visibility is not None:
+        hidden = wanted.visibility is Visibility.HIDDEN
+        found.append(jobs.c.hidden_at.is_not(None) if hidden else jobs.c.hidden_at.is_(None))
+    if wanted.ended_from is not None:
+        found.append(jobs.c.finalized_at >= wanted.ended_from)
+    if wanted.ended_to is not None:
+        found.append(jobs.c.finalized_at < wanted.ended_to)
+    return found
 
 
 def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,17 +10,30 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import CursorResult, select, update
 
-from ....core.domain.job import Job, JobSource
-from ....core.domain.pagination import JobOrder, Page, Position
+from ....core.domain.audit import AuditEntry
+from ....core.domain.job import Job
+from ....core.domain.pagination import Page, Position
+from ....core.domain.result_list import ListedResult, ResultFilter, Visibility
+from ..audit import write_audit
 from ..database import Database
 from ..schema import jobs
 from . import queries
-from .rows import fetch_jobs
+from .rows import fetch_jobs, job_from_row
 
 _CLEAR_PREVIEWS = """
 update photochanger.jobs set inline_preview = null, answered_at = answered.at
 from unnest(%(ids)s::uuid[], %(ats)s::timestamptz[]) as answered (id, at)
 where jobs.id = answered.id
+"""
+
+_SET_VISIBILITY = """
+with changed as (
+    update photochanger.jobs set hidden_at = case when %(hidden)s then %(at)s end
+    where id = %(id)s and result_stem is not null and (hidden_at is not null) <> %(hidden)s
+    returning id
+)
+insert into photochanger.processing_logs (job_id, at, event, detail)
+select id, %(at)s, 'visibility', jsonb_build_object('visibility', %(visibility)s::text) from changed
 """
 
 
@@ -31,20 +44,32 @@ class PostgresResultIndex:
         self._database = database
         self._answering = database.batcher(_clear_batch, durable=False)
 
-    async def recent(
-        self,
-        slot_id: str,
-        *,
-        now: datetime,
-        limit: int,
-        sources: Collection[JobSource] = tuple(JobSource),
-        after: Position | None = None,
-    ) -> Page[Job]:
-        query = queries.recent_results(slot_id, now=now, limit=limit + 1, sources=sources, after=after)
-        return queries.page(await fetch_jobs(self._database, query), limit=limit, order=JobOrder.ENDED_LAST)
+    async def find(
+        self, wanted: ResultFilter, *, now: datetime, limit: int, after: Position | None = None
+    ) -> Page[ListedResult]:
+        query = queries.results(wanted, now=now, limit=limit + 1, after=after)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        found = tuple(_listed(dict(row)) for row in rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(found, None if last is None else Position(last["finalized_at"], last["id"]))
+
+    async def count(self, wanted: ResultFilter, *, now: datetime, limit: int) -> int:
+        async with self._database.begin() as connection:
+            return int((await connection.execute(queries.count_results(wanted, now=now, limit=limit))).scalar_one())
 
     async def newest(self, *, now: datetime) -> dict[str, Job]:
         return {job.slot_id: job for job in await fetch_jobs(self._database, queries.newest_results(now=now))}
+
+    async def set_visibility(
+        self, job_id: UUID, visibility: Visibility, *, at: datetime, audit: AuditEntry | None = None
+    ) -> bool:
+        hidden = visibility is Visibility.HIDDEN
+        parameters = {"id": job_id, "at": at, "hidden": hidden, "visibility": str(visibility)}
+        async with self._database.begin() as connection:
+            changed = (await connection.exec_driver_sql(_SET_VISIBILITY, parameters)).rowcount == 1
+            await write_audit(connection, audit if changed else None)
+        return changed
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
         change = (
@@ -81,6 +106,11 @@ class PostgresResultIndex:
         async with self._database.begin() as connection:
             result: CursorResult[Any] = await connection.execute(statement)
             return result.rowcount
+
+
+def _listed(row: dict[str, Any]) -> ListedResult:
+    hidden = row["hidden_at"] is not None
+    return ListedResult(job_from_row(row), Visibility.HIDDEN if hidden else Visibility.SHOWN)
 
 
 async def _clear_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[tuple[UUID, datetime]]) -> list[None]:

@@ -1,36 +1,44 @@
-"""The results of jobs: lists by slot, expiry, and inline previews."""
+"""The results of jobs: lists, visibility in galleries, and inline previews."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ...domain.job import Job, JobSource
+from ...domain.audit import AuditEntry
+from ...domain.job import Job
 from ...domain.pagination import Page, Position
+from ...domain.result_list import ListedResult, ResultFilter, Visibility
 
 
 class ResultIndex(Protocol):
     """Jobs by their results. Every method may raise QueueUnavailable."""
 
-    async def recent(
-        self,
-        slot_id: str,
-        *,
-        now: datetime,
-        limit: int,
-        sources: Collection[JobSource] = tuple(JobSource),
-        after: Position | None = None,
-    ) -> Page[Job]:
-        """A page of the slot's jobs of these sources whose result has not expired at `now`.
+    async def find(
+        self, wanted: ResultFilter, *, now: datetime, limit: int, after: Position | None = None
+    ) -> Page[ListedResult]:
+        """A page of at most `limit` results that match and have not expired at `now`.
 
-        Newest first, by `finalized_at` and id; it begins after the position.
+        Newest first, by `finalized_at` and id of the jobs; it begins after the position.
         """
         ...
 
+    async def count(self, wanted: ResultFilter, *, now: datetime, limit: int) -> int:
+        """The number of such results; counting ends at `limit`."""
+        ...
+
     async def newest(self, *, now: datetime) -> dict[str, Job]:
-        """The first of those jobs of each slot that has one, by slot id."""
+        """The job with the newest such result of each slot that has one, of any source, by slot id."""
+        ...
+
+    async def set_visibility(
+        self, job_id: UUID, visibility: Visibility, *, at: datetime, audit: AuditEntry | None = None
+    ) -> bool:
+        """Show or hide the result of a job in galleries, with a log entry; all of it or nothing.
+
+        False, and nothing is written, where the job already has this visibility, has no result, or does not exist.
+        """
         ...
 
     async def store_preview(self, job_id: UUID, preview: bytes) -> bool:

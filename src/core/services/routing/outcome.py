@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from ...domain.errors import StorageUnavailable
-from ...domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, TOO_LATE_DETAIL, FailureReason, LogEntry
+from ...domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, FailureReason, LogEntry
 from ...domain.media import StoredPicture
 from ...domain.routing.provider_usage import CallRecord
+
+_TOO_LATE_DETAIL = "The queue was too long: in the time left no provider could make the picture."
 
 
 class RoutePicture(msgspec.Struct, frozen=True):
@@ -39,7 +41,7 @@ class RouteFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WINDOW_ENDED = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=SYNC_TIMEOUT_DETAIL)
-TOO_LATE = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=TOO_LATE_DETAIL)
+TOO_LATE = RouteFailure(reason=FailureReason.TIMEOUT, code=SYNC_TIMEOUT_CODE, detail=_TOO_LATE_DETAIL)
 """The job was begun when no entry could make its picture any more; none was called."""
 
 

@@ -131,13 +131,18 @@ class _TooLarge(Exception):
 
 
 def make_client(target: SendTarget, *, at_once: int) -> httpx2.AsyncClient:
-    """The HTTP client for a target. Like cameras it opens a connection for each photo; it uses the proxy of the
-    environment. ConfigurationError."""
+    """The HTTP client for a target. Like cameras it opens a connection for each photo. ConfigurationError."""
+    return open_client(target.timeout_seconds, name="photochanger-send", at_once=at_once, kept=0)
+
+
+def open_client(timeout_seconds: float, *, name: str, at_once: int, kept: int) -> httpx2.AsyncClient:
+    """An HTTP client of this name that keeps so many connections open; it uses the proxy of the environment.
+    ConfigurationError."""
     try:
         return httpx2.AsyncClient(
-            timeout=httpx2.Timeout(target.timeout_seconds, connect=min(_CONNECT_SECONDS, target.timeout_seconds)),
-            limits=httpx2.Limits(max_connections=at_once, max_keepalive_connections=0),
-            headers={"User-Agent": "photochanger-send"},
+            timeout=httpx2.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+            limits=httpx2.Limits(max_connections=at_once, max_keepalive_connections=kept),
+            headers={"User-Agent": name},
         )
     except OSError as error:
         raise ConfigurationError("SSL_CERT_FILE, SSL_CERT_DIR", f"cannot be used: {_reason(error)}") from error

@@ -47,12 +47,12 @@ def make_target(url: str, slot_id: str, *, password: str, fields: Iterable[str],
         raise ConfigurationError("the password", "must be text, and not empty")
     if not _SLOT.match(slot_id):
         raise ConfigurationError("--slot", f"{printable(slot_id[:64])!r} is not the id of a slot")
-    address = f"{_base(url)}/ingest/{slot_id}"
+    address = f"{base_of(url)}/ingest/{slot_id}"
     named = dict(_field(text) for text in fields)
     return SendTarget(address=address, password=password, fields=named, timeout_seconds=timeout_seconds)
 
 
-def prepare_output(output: Path) -> None:
+def prepare_output(output: Path, *, verb: str = "sent") -> None:
     """Create the folder and check that it is writable, before any photo costs anything. ConfigurationError."""
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def prepare_output(output: Path) -> None:
             pass
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        detail = f"{printable(str(output))} is not writable ({reason}); nothing was sent"
+        detail = f"{printable(str(output))} is not writable ({reason}); nothing was {verb}"
         raise ConfigurationError("--output", detail) from error
 
 
@@ -89,7 +89,7 @@ def stopped_by_signals(*signals: signal.Signals) -> Iterator[asyncio.Event]:
         remove()
 
 
-def _base(url: str) -> str:
+def base_of(url: str) -> str:
     """The URL of the service without a final slash; a path prefix is kept. ConfigurationError."""
     try:
         parts = urlsplit(url)

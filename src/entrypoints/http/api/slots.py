@@ -14,8 +14,9 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
-from ....core.domain.job import Job
+from ....core.domain.job import Job, JobSource
 from ....core.domain.result_files import RECENT_RESULTS
+from ....core.domain.result_list import ResultFilter
 from ....core.domain.slots.slot import Slot, slot_document
 from ....core.ports.clock import Clock
 from ....core.ports.repositories.result_index import ResultIndex
@@ -131,7 +132,9 @@ async def reset_stats(
 
 
 async def _recent(slot_id: str, results: ResultIndex, clock: Clock) -> tuple[Job, ...]:
-    return (await results.recent(slot_id, now=clock.now(), limit=RECENT_RESULTS)).items
+    wanted = ResultFilter(slot_ids=(slot_id,), sources=tuple(JobSource))
+    page = await results.find(wanted, now=clock.now(), limit=RECENT_RESULTS)
+    return tuple(listed.job for listed in page.items)
 
 
 def _response(request: Request[Any, Any, Any], slot: Slot, recent: tuple[Job, ...], config: Settings) -> ASGIResponse:

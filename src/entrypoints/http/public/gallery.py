@@ -13,8 +13,9 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from ....core.domain.errors import JobNotFound, MediaNotFound, SlotNotFound
-from ....core.domain.job import GUEST_SOURCES, Job
+from ....core.domain.job import Job
 from ....core.domain.pagination import Position
+from ....core.domain.result_list import ResultFilter, Visibility
 from ....core.ports.clock import Clock
 from ....core.ports.repositories.job_repository import JobRepository
 from ....core.ports.repositories.result_index import ResultIndex
@@ -57,7 +58,7 @@ async def get_gallery(
     config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
-    """A page of pictures, newest first. A closed gallery returns 404, as for a gallery that never existed."""
+    """A page of the pictures that are shown, newest first. A closed gallery returns 404, like an unknown one."""
     query = read_query(request, GalleryQuery)
     try:
         slot = await slots.get(slot_id)
@@ -67,14 +68,15 @@ async def get_gallery(
     if not slot.gallery_is_open(now):
         raise MediaNotFound("Gallery not found.")
     after = position_of(query.cursor) if query.picture is None else await _just_before(query.picture, jobs)
-    page = await results.recent(slot.id, now=now, limit=query.limit, sources=GUEST_SOURCES, after=after)
-    if query.picture is not None and (not page.items or page.items[0].id != query.picture):
+    wanted = ResultFilter(slot_ids=(slot.id,), visibility=Visibility.SHOWN)
+    page = await results.find(wanted, now=now, limit=query.limit, after=after)
+    if query.picture is not None and (not page.items or page.items[0].job.id != query.picture):
         raise MediaNotFound("Picture not found.")
     links = UrlBuilder(request.scope, config.public_base_url)
     body = {
         "title": slot.name,
         "open_until": slot.gallery_open_until,
-        "items": [_picture(job, links) for job in page.items],
+        "items": [_picture(listed.job, links) for listed in page.items],
         "next_cursor": cursor_of(page.next),
     }
     return tagged_response(request, body)

@@ -18,6 +18,7 @@ const t = translator(words);
 
 const PLACES = {
   slots: { permission: "slots:read", list: () => import("./pages/slots.js"), one: () => import("./pages/slot.js") },
+  pictures: { permission: "jobs:read", list: () => import("./pages/pictures.js") },
   jobs: { permission: "jobs:read", list: () => import("./pages/jobs.js"), one: () => import("./pages/job.js") },
   statistics: { permission: "stats:read", list: () => import("./pages/statistics.js") },
   settings: { permission: "settings:read", list: () => import("./pages/settings.js") },

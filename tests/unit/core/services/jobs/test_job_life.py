@@ -13,6 +13,7 @@ from photochanger.core.domain.errors import ImageTooLarge, JobFinalized, MediaEx
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind, Picture, PictureNeeds
 from photochanger.core.domain.result_files import photo_key, preview_key
+from photochanger.core.domain.result_list import ResultFilter
 from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.domain.stats.summary import figures_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable
@@ -143,8 +144,8 @@ async def test_a_preview_that_cannot_be_made_costs_the_job_nothing() -> None:
     world.store.faults["put"] = StorageUnavailable("full")
     await world.clock.advance(SECOND)
     await world.end(work)
-    (job,) = (await world.results.recent(SLOT, now=world.clock.now(), limit=10)).items
-    assert job.state is JobState.SUCCEEDED
+    (listed,) = (await world.results.find(ResultFilter(), now=world.clock.now(), limit=10)).items
+    assert listed.job.state is JobState.SUCCEEDED
     assert await world.files(MediaKind.PREVIEWS) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
+from photochanger.core.domain.result_list import ResultFilter
 from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 
@@ -62,7 +63,8 @@ async def test_a_late_picture_goes_to_the_gallery_and_the_job_stays_timed_out() 
     assert (rescued.state, rescued.failure_reason) == (JobState.TIMED_OUT, FailureReason.TIMEOUT)
     assert rescued.result is not None
     assert await world.content(rescued.result.file.key) == picture("late")
-    assert (await world.results.recent(job.slot_id, now=world.clock.now(), limit=10)).items == (rescued,)
+    (listed,) = (await world.results.find(ResultFilter(), now=world.clock.now(), limit=10)).items
+    assert listed.job == rescued
     assert len(await world.log(job, LogEvent.RESCUED)) == 1
     assert rescued.result.expires_at == job.created_at + 60 * SECOND + timedelta(hours=72)
 

@@ -2,6 +2,7 @@
 export default {
   en: {
     slots: "Slots",
+    pictures: "Pictures",
     jobs: "Jobs",
     statistics: "Statistics",
     settings: "Settings",
@@ -60,6 +61,7 @@ export default {
   },
   ru: {
     slots: "Слоты",
+    pictures: "Фото",
     jobs: "Задания",
     statistics: "Статистика",
     settings: "Настройки",

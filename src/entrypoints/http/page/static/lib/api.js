@@ -64,6 +64,9 @@ export async function requestLines(method, path, onLine, { signal } = {}) {
   }
 }
 
+/** Request a file; returns it as a Blob. Throws like `request`. */
+export const requestBlob = async (method, path, options = {}) => unlessCut((await successfulResponse(method, path, options)).blob());
+
 /** GET, and return only the data. */
 export const get = async (path, options) => (await request("GET", path, options)).data;
 

@@ -15,8 +15,11 @@ function cell(value) {
 export const csv = (rows) => rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 
 /** Download the table as a file with this name. */
-export function saveCsv(name, rows) {
-  const url = URL.createObjectURL(new Blob([BYTE_ORDER_MARK, csv(rows)], { type: "text/csv;charset=utf-8" }));
+export const saveCsv = (name, rows) => saveBlob(name, new Blob([BYTE_ORDER_MARK, csv(rows)], { type: "text/csv;charset=utf-8" }));
+
+/** Save what the page holds as a file with this name. */
+export function saveBlob(name, blob) {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

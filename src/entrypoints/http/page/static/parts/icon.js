@@ -3,6 +3,10 @@ import { html } from "../lib/html.js";
 
 const PATHS = {
   slots: "M3 3h6v6H3zM11 3h6v6h-6zM3 11h6v6H3zM11 11h6v6h-6z",
+  pictures: "M3 6h11v10H3zM6 3h11v10M3 13l3-3 3 3 2-2 3 3",
+  print: "M6 7V3h8v4M6 14H3V7h14v7h-3M6 12h8v5H6z",
+  hide: "M3 3l14 14M8 5.300A8 8 0 0 1 18 10a12 12 0 0 1-2.200 2.900M12 14.700A8 8 0 0 1 2 10a12 12 0 0 1 3-3.500",
+  show: "M2 10c3-6.500 13-6.500 16 0-3 6.500-13 6.500-16 0zM10 12.300a2.300 2.300 0 1 0 0-4.600 2.300 2.300 0 0 0 0 4.600z",
   jobs: "M4 5h12M4 10h12M4 15h8",
   statistics: "M4 16V9M8.500 16V4M13 16v-5M17 16H2.500",
   settings: "M3 6h8M15 6h2M3 14h2M9 14h8M13 4v4M7 12v4",

@@ -13,7 +13,7 @@ import { Icon } from "./icon.js";
 import { toast } from "./toasts.js";
 
 const t = translator(words);
-const PLACES = { slots: "slots:read", jobs: "jobs:read", statistics: "stats:read", settings: "settings:read" };
+const PLACES = { slots: "slots:read", pictures: "jobs:read", jobs: "jobs:read", statistics: "stats:read", settings: "settings:read" };
 
 export function Shell({ place, children }) {
   const who = useStore(me);

@@ -1,7 +1,7 @@
 /* A finished picture in full size; the arrow keys show the others of the list. */
 import { address } from "../../lib/api.js";
 import { dateTimeExact } from "../../lib/format.js";
-import { html, useEffect, useState } from "../../lib/html.js";
+import { html, useEffect, useRef, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { useInterval } from "../../lib/load.js";
 import { to } from "../../lib/route.js";
@@ -15,20 +15,24 @@ import words from "../../i18n/slot.js";
 const t = translator(words);
 const c = translator(common);
 
-export function Lightbox({ results, place, onGo, onClose }) {
+/** `actions` are further buttons for the picture that is shown. */
+export function Lightbox({ results, place, onGo, onClose, actions }) {
   const result = results[place];
   const step = (by) => {
     const next = place + by;
     if (next >= 0 && next < results.length) onGo(next);
   };
+  // A key may come between a rendering and its effects: the listener always takes the newest step.
+  const current = useRef(step);
+  current.current = step;
   useEffect(() => {
     const onKey = (event) => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (by) step(by);
+      if (by) current.current(by);
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
-  });
+  }, []);
   const file = address(`/public/results/${result.job_id}`);
   return html`
     <${Dialog} title=${t("pictureOf", { n: place + 1, all: results.length })} wide onClose=${onClose}>
@@ -46,6 +50,7 @@ export function Lightbox({ results, place, onGo, onClose }) {
               <a class="button button-primary" href=${address(`/public/results/${result.job_id}`, { download: 1 })} download><${Icon} name="download" /> ${c("download")}</a>
               <${CopyButton} text=${result.download_url} label=${t("copyLink")} />
             </div>
+            ${actions}
             <a href=${to("jobs", result.job_id)}>${t("toJob")}</a>
           </div>
         </div>

@@ -1,0 +1,1 @@
+"""`photochanger fetch`: the pictures of a service in folders of this machine."""

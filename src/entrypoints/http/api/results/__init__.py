@@ -1,0 +1,1 @@
+"""Finished pictures of all slots: lists, visibility in galleries, archives."""

@@ -1,0 +1,159 @@
+/* The pictures of all slots, live: by time and slot, one by one, printed, hidden, or many as one file. */
+import { Problem, address, me, request, requestBlob } from "../lib/api.js";
+import { saveBlob } from "../lib/csv.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
+import { translator } from "../lib/language.js";
+import { problemText } from "../lib/messages.js";
+import { route, setQuery } from "../lib/route.js";
+import { useStore } from "../lib/store.js";
+import { Icon } from "../parts/icon.js";
+import { printPicture } from "../parts/picture_print.js";
+import { usePictures } from "../parts/pictures_feed.js";
+import { PicturesGrid } from "../parts/pictures_grid.js";
+import { useSlots } from "../parts/slot_names.js";
+import { Empty, ErrorNotice, Loading } from "../parts/states.js";
+import { toast } from "../parts/toasts.js";
+import { Lightbox } from "./slot/lightbox.js";
+import common from "../i18n/common.js";
+import words from "../i18n/pictures.js";
+
+const t = translator(words);
+const c = translator(common);
+
+const MOST_IN_A_FILE = 5000;
+const NEAR_END = 3;
+const MINUTE_MS = 60_000;
+const EVENING_FROM_HOUR = 12;
+
+const RANGES = {
+  quarter: () => new Date(Date.now() - 15 * MINUTE_MS),
+  hour: () => new Date(Date.now() - 60 * MINUTE_MS),
+  tonight: evening,
+  all: () => null,
+};
+
+/** The last noon: an evening goes on after midnight. */
+function evening() {
+  const begin = new Date();
+  if (begin.getHours() < EVENING_FROM_HOUR) begin.setDate(begin.getDate() - 1);
+  begin.setHours(EVENING_FROM_HOUR, 0, 0, 0);
+  return begin;
+}
+
+export default function Pictures() {
+  const { query } = useStore(route);
+  const slots = useSlots();
+  const range = Object.hasOwn(RANGES, query.range) ? query.range : "all";
+  const slot = query.slot || null;
+  const { items, next, problem, busy, more, again, put } = usePictures(slot, RANGES[range]);
+  const [chosen, setChosen] = useState(new Set());
+  const [open, setOpen] = useState(null);
+  useEffect(() => setChosen(new Set()), [range, slot]);
+  const shownChosen = useMemo(() => (items ?? []).filter((one) => chosen.has(one.job_id)), [items, chosen]);
+  const onChoose = (item, isChosen) => setChosen((before) => new Set(isChosen ? [...before, item.job_id] : [...before].filter((id) => id !== item.job_id)));
+  return html`
+    <div class="page-head">
+      <h1>${t("title")}</h1>
+      ${items !== null && html`<p class="soft">${t("shown", { n: items.length })}</p>`}
+    </div>
+    <${Controls} range=${range} slot=${slot} slots=${slots} />
+    ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
+    ${items === null ? !problem && html`<${Loading} />` : items.length === 0 ? html`<${Empty}>${range === "all" && slot === null ? t("empty") : t("emptyFiltered")}<//>` : html`
+      <${Selection} items=${items} chosen=${shownChosen} setChosen=${setChosen} />
+      <${PicturesGrid} items=${items} chosen=${chosen} onOpen=${setOpen} onChoose=${onChoose} />
+    `}
+    ${next && html`<p class="jobs-more"><button type="button" class="button" disabled=${busy} onClick=${more}>${c("more")}</button></p>`}
+    ${open && html`<${Viewer} items=${items} open=${open} onOpen=${setOpen} put=${put} more=${next && !busy ? more : null} />`}
+  `;
+}
+
+function Controls({ range, slot, slots }) {
+  return html`
+    <div class="pictures-controls">
+      <div class="row" role="group" aria-label=${t("range")}>
+        ${Object.keys(RANGES).map((name) => html`<button key=${name} type="button" class=${`button${name === range ? " button-primary" : ""}`} aria-pressed=${name === range} onClick=${() => setQuery({ range: name === "all" ? null : name })}>${t(`range_${name}`)}</button>`)}
+      </div>
+      ${slots.length > 0 && html`
+        <select aria-label=${t("slot")} value=${slot ?? ""} onChange=${(event) => setQuery({ slot: event.target.value })}>
+          <option value="">${t("allSlots")}</option>
+          ${slots.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}
+        </select>`}
+    </div>
+  `;
+}
+
+function Selection({ items, chosen, setChosen }) {
+  const [busy, setBusy] = useState(false);
+  const onZip = async () => {
+    if (chosen.length > MOST_IN_A_FILE) {
+      toast(t("tooMany", { n: MOST_IN_A_FILE }), "failed");
+      return;
+    }
+    setBusy(true);
+    try {
+      const file = await requestBlob("POST", "/api/results/archive", { json: { job_ids: chosen.map((one) => one.job_id) } });
+      saveBlob(`pictures-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.zip`, file);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      toast(problemText(error), "failed");
+    } finally {
+      setBusy(false);
+    }
+  };
+  return html`
+    <div class="row pictures-selection">
+      ${chosen.length < items.length && html`<button type="button" class="button" onClick=${() => setChosen(new Set(items.map((one) => one.job_id)))}>${t("selectAll")}</button>`}
+      ${chosen.length > 0 && html`
+        <button type="button" class="button" onClick=${() => setChosen(new Set())}>${t("selectNone")}</button>
+        <button type="button" class="button button-primary" disabled=${busy} onClick=${onZip}><${Icon} name="download" /> ${busy ? t("zipRuns") : t("zip")}</button>
+        <span role="status">${t("selected", { n: chosen.length })}</span>
+      `}
+    </div>
+  `;
+}
+
+/** The lightbox over the list. A picture that has left the list stays until the user goes on. */
+function Viewer({ items, open, onOpen, put, more }) {
+  const found = items.findIndex((one) => one.job_id === open.job_id);
+  const list = found === -1 ? [open] : items;
+  const place = Math.max(found, 0);
+  const near = found !== -1 && place >= items.length - NEAR_END;
+  useEffect(() => {
+    if (near) more?.();
+  }, [near, more === null, items.length]);
+  const results = list.map((one) => ({ job_id: one.job_id, completed_at: one.completed_at, download_url: one.result.url, result_expires_at: one.result.expires_at }));
+  return html`<${Lightbox} results=${results} place=${place} onGo=${(to) => onOpen(list[to])} onClose=${() => onOpen(null)} actions=${html`<${Actions} item=${list[place]} put=${put} />`} />`;
+}
+
+function Actions({ item, put }) {
+  const [busy, setBusy] = useState(false);
+  const hidden = item.visibility === "hidden";
+  const onPrint = async () => {
+    try {
+      await printPicture(address(`/public/results/${item.job_id}`));
+    } catch (error) {
+      console.info("a picture could not be printed", error);
+      toast(t("printFailed"), "failed");
+    }
+  };
+  const onVisibility = async () => {
+    setBusy(true);
+    try {
+      const { data } = await request("PUT", `/api/results/${item.job_id}/visibility`, { json: { visibility: hidden ? "shown" : "hidden" } });
+      put(data);
+      toast(t(hidden ? "nowShown" : "nowHidden"));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      toast(problemText(error), "failed");
+    } finally {
+      setBusy(false);
+    }
+  };
+  return html`
+    <div class="row">
+      <button type="button" class="button" onClick=${onPrint}><${Icon} name="print" /> ${t("print")}</button>
+      ${me.get().permissions.includes("jobs:write") && html`<button type="button" class="button" disabled=${busy} onClick=${onVisibility}><${Icon} name=${hidden ? "show" : "hide"} /> ${t(hidden ? "show" : "hide")}</button>`}
+    </div>
+    <p class="soft">${item.slot_name} · ${t.of("visibility", item.visibility)}</p>
+  `;
+}

@@ -1,0 +1,169 @@
+"""Pictures of all slots on the page: live, filtered, in the lightbox, printed, hidden, and many as one file."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.support.administration import Administrator
+from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
+from tests.support.evening import named_slots, pictured
+from tests.support.http_server import Service
+
+pytestmark = pytest.mark.anyio
+
+_NOTE_PRINTS = """
+window.print = () => {
+  window.printed = (window.printed ?? 0) + 1;
+};
+"""
+
+
+async def entered(tab: Browsing, path: str = "/#/pictures") -> None:
+    await tab.open(path)
+    await tab.sign_in()
+
+
+def earlier(service: Service, job_id: str, minutes: int) -> None:
+    """Let a job have ended so many minutes earlier."""
+    job = service.database.jobs[UUID(job_id)]
+    assert job.outcome is not None
+    at = job.outcome.finalized_at - timedelta(minutes=minutes)
+    spec = msgspec.structs.replace(job.spec, created_at=job.created_at - timedelta(minutes=minutes))
+    outcome = msgspec.structs.replace(job.outcome, finalized_at=at)
+    service.database.jobs[job.id] = msgspec.structs.replace(job, spec=spec, outcome=outcome)
+
+
+async def test_pictures_come_in_live_by_ten_minutes_and_are_filtered(
+    tab: Browsing, service: Service, admin: Administrator
+) -> None:
+    page = tab.page
+    tiles = page.locator(".tile")
+    await named_slots(admin)
+    await entered(tab)
+    await expect(page.get_by_role("heading", name="Pictures", level=1)).to_be_visible()
+    await expect(page.get_by_text("No pictures yet.")).to_be_visible()
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    assert await tab.violations() == []
+    old = await pictured(service, "slot-005", "portrait")
+    await expect(tiles).to_have_count(1)
+    earlier(service, old, 30)
+    await pictured(service, "slot-006", "cat")
+    await expect(tiles).to_have_count(2)
+    await pictured(service, "slot-007", "pavilion")
+    await expect(tiles).to_have_count(3)
+    await expect(tiles.nth(0)).to_contain_text("Watercolour corner")
+    await expect(tiles.nth(2)).to_contain_text("Pencil portraits")
+    assert await page.locator(".pictures-group").count() >= 2
+    assert await tab.violations() == []
+    await tab.photograph("pictures")
+
+    await page.get_by_role("button", name="Last 15 min").click()
+    await expect(tiles).to_have_count(2)
+    await expect(page.get_by_role("button", name="Last 15 min")).to_have_attribute("aria-pressed", "true")
+    await page.get_by_role("button", name="Last hour").click()
+    await expect(tiles).to_have_count(3)
+    await page.get_by_label("Slot", exact=True).select_option("Pop art wall")
+    await expect(tiles).to_have_count(1)
+    assert page.url.endswith("#/pictures?range=hour&slot=slot-006")
+    await page.reload()
+    await expect(tiles).to_have_count(1)
+    await page.get_by_label("Slot", exact=True).select_option("All slots")
+    await expect(tiles).to_have_count(3)
+    assert (await admin("DELETE", f"/api/jobs/{old}")).status_code == 204
+    await expect(tiles).to_have_count(2)
+
+
+async def test_a_picture_is_viewed_printed_and_hidden(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    await named_slots(admin)
+    first = await pictured(service, "slot-005", "portrait")
+    await pictured(service, "slot-006", "cat")
+    async with browsing(chromium, f"http://{BOOTH_HOST}:{service.port}") as tab:
+        page = tab.page
+        await page.add_init_script(_NOTE_PRINTS)
+        await entered(tab)
+        await page.get_by_role("button", name=re.compile("View the picture of .*Pop art wall")).click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_role("heading", name="Picture 1 of 2")).to_be_visible()
+        await expect(dialog.get_by_role("img", name="QR code of the picture's link")).to_be_visible()
+        await page.keyboard.press("ArrowRight")
+        await expect(dialog.get_by_role("heading", name="Picture 2 of 2")).to_be_visible()
+        await expect(dialog.get_by_role("link", name="Download")).to_have_attribute("href", re.compile(first))
+        assert await tab.violations() == []
+        await tab.photograph("pictures-lightbox", whole=False)
+
+        await dialog.get_by_role("button", name="Print").click()
+        await page.wait_for_function("() => window.printed === 1")
+        await page.emulate_media(media="print")
+        await expect(page.locator(".print-picture")).to_be_visible()
+        await expect(page.locator("#app")).to_be_hidden()
+        await tab.photograph("pictures-print", whole=False)
+        await page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+        await page.emulate_media(media="screen")
+        await expect(page.locator(".print-picture")).to_have_count(0)
+
+        await dialog.get_by_role("button", name="Hide from galleries").click()
+        await expect(dialog.get_by_role("button", name="Show in galleries")).to_be_visible()
+        listed = await admin.get("/api/results?visibility=hidden")
+        assert [item["job_id"] for item in listed["items"]] == [first]
+        await page.keyboard.press("Escape")
+        await expect(page.locator(".tile-hidden")).to_have_count(1)
+        assert await tab.violations() == []
+        shown = await admin("PUT", f"/api/results/{first}/visibility", json_body={"visibility": "shown"})
+        assert shown.status_code == 200
+        await expect(page.locator(".tile-hidden")).to_have_count(0)
+
+
+async def test_selected_pictures_are_downloaded_as_one_file(
+    tab: Browsing, service: Service, admin: Administrator, tmp_path: Path
+) -> None:
+    await named_slots(admin)
+    for slot_id, photo in (("slot-005", "portrait"), ("slot-006", "cat"), ("slot-007", "pavilion")):
+        await pictured(service, slot_id, photo)
+    page = tab.page
+    await entered(tab)
+    for slot in ("Pencil portraits", "Watercolour corner"):
+        await page.get_by_label(re.compile(f"Select the picture of .*{slot}")).check()
+    await expect(page.get_by_text("2 selected")).to_be_visible()
+    assert await tab.violations() == []
+    await tab.photograph("pictures-selected")
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Download as ZIP").click()
+    download = await downloading.value
+    await download.save_as(tmp_path / "pictures.zip")
+    archive = zipfile.ZipFile(io.BytesIO((tmp_path / "pictures.zip").read_bytes()))
+    assert archive.testzip() is None
+    assert sorted(name.split("/")[0] for name in archive.namelist()) == ["pictures.csv", "slot-005", "slot-007"]
+    await page.get_by_role("button", name="Select none").click()
+    await expect(page.get_by_role("button", name="Download as ZIP")).to_be_hidden()
+
+
+async def test_arrows_go_through_the_whole_list_on_a_phone_in_russian(service: Service, chromium: Browser) -> None:
+    for _ in range(63):
+        await service.ingest("slot-002")
+    base = f"http://{BOOTH_HOST}:{service.port}"
+    async with browsing(chromium, base, size=PHONE, locale="ru-RU", color_scheme="dark") as tab:
+        page = tab.page
+        await entered(tab)
+        await expect(page.locator(".tile")).to_have_count(60)
+        assert not await tab.scrolls_sideways()
+        assert await tab.violations() == []
+        await tab.photograph("pictures-phone-ru", whole=False)
+        await page.locator(".tile-picture").nth(58).click()
+        heading = page.get_by_role("dialog").get_by_role("heading")
+        await expect(heading).to_have_text("Фото 59 из 63")
+        for number in (60, 61, 62, 63):
+            await page.keyboard.press("ArrowRight")
+            await expect(heading).to_have_text(f"Фото {number} из 63")
+        assert await tab.violations() == []
+        await tab.photograph("pictures-lightbox-phone-ru", whole=False)
