@@ -309,9 +309,9 @@ class CoreServices(Provider):
         slots: SlotRepository,
         passwords: Passwords,
         attempts: Attempts,
-        ingest_keys: IngestKeys,
+        keys: IngestKeys,
     ) -> AsyncIterator[AuthService]:
-        auth = AuthService(settings, slots, passwords, attempts, ingest_keys)
+        auth = AuthService(settings, slots, passwords, attempts, keys)
         yield auth
         await auth.close()
 

@@ -6,7 +6,7 @@ import random
 
 from dishka import Provider, Scope, provide
 
-from ..core.domain.result_files import PublicBaseUrl
+from ..core.domain.results.files import PublicBaseUrl
 from ..core.domain.settings import AppSettings
 from ..core.services.media.disk_space import MinFreeBytes
 from ..core.services.media.upload_budget import MaxUnauthenticatedBytes

@@ -12,8 +12,8 @@ from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
 from photochanger.core.domain.errors import JobNotFound
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEntry, LogEvent, cancelled
-from photochanger.core.domain.result_files import result_keys
-from photochanger.core.domain.result_list import ResultFilter
+from photochanger.core.domain.results.files import result_keys
+from photochanger.core.domain.results.listing import ResultFilter
 from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import ingest_request, media_object, outcome_failed, outcome_succeeded, photo, webhook

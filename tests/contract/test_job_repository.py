@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from photochanger.core.domain.errors import JobNotFound
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.result_files import photo_key, preview_key
+from photochanger.core.domain.results.files import photo_key, preview_key
 
 from tests.support.builders import media_object, new_job, outcome_failed, outcome_succeeded, stored_file
 from tests.support.queue_steps import ended_job, live_job

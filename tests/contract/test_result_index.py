@@ -12,7 +12,7 @@ from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, audit_entry
 from photochanger.core.domain.job import Job, JobSource, LogEvent
 from photochanger.core.domain.pagination import Position
-from photochanger.core.domain.result_list import ResultFilter, Visibility
+from photochanger.core.domain.results.listing import ResultFilter, Visibility
 from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import outcome_failed

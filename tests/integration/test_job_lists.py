@@ -10,7 +10,7 @@ import psycopg
 from photochanger.adapters.postgres.jobs import queries as job_lists
 from photochanger.core.domain.job import FailureReason, JobState
 from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
-from photochanger.core.domain.result_list import ResultFilter, Visibility
+from photochanger.core.domain.results.listing import ResultFilter, Visibility
 from sqlalchemy import Select
 from sqlalchemy.dialects import postgresql
 

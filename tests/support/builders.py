@@ -21,7 +21,7 @@ from photochanger.core.domain.media import (
     StoredFile,
     StoredPicture,
 )
-from photochanger.core.domain.result_files import result_name
+from photochanger.core.domain.results.files import result_name
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 from photochanger.core.domain.webhook import Webhook
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..domain.job import Job
 from ..domain.media import MediaObject, StoredFile
-from ..domain.result_files import PublicFile
+from ..domain.results.files import PublicFile
 
 
 class MediaService(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from photochanger.core.domain.result_files import archive_name
+from photochanger.core.domain.results.files import archive_name
 
 from tests.integration.cli.test_watch_command import WITHOUT_UNIX
 from tests.support import photos

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from photochanger.core.domain.job import Job
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.result_files import result_keys
+from photochanger.core.domain.results.files import result_keys
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.commands import run_command

@@ -9,7 +9,7 @@ from uuid import UUID
 from ....core.domain.job import Job
 from ....core.domain.media import MediaKey
 from ....core.domain.pagination import JobFilter, JobOrder, Page, Position
-from ....core.domain.result_files import result_keys
+from ....core.domain.results.files import result_keys
 from ....core.domain.slots.slot_health import RecentOutcomes, last_jobs, tells_of_slot
 from ..database import MemoryDatabase
 

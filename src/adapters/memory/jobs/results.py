@@ -8,7 +8,7 @@ from uuid import UUID
 from ....core.domain.audit import AuditEntry
 from ....core.domain.job import Job, JobSource, LogEntry, LogEvent
 from ....core.domain.pagination import Page, Position
-from ....core.domain.result_list import ListedResult, ResultFilter, Visibility
+from ....core.domain.results.listing import ListedResult, ResultFilter, Visibility
 from ..audit import MemoryAuditLog
 from ..database import MemoryDatabase
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from ....core.domain.job import Job, JobSource, JobState, LogEvent
 from ....core.domain.pagination import JobFilter, JobOrder, JobResult, Page, Position
-from ....core.domain.result_list import ResultFilter, Visibility
+from ....core.domain.results.listing import ResultFilter, Visibility
 from ....core.domain.slots.slot_health import NOT_THE_SLOTS
 from ..schema import jobs, processing_logs, slots
 from .rows import JOB_COLUMNS

@@ -15,7 +15,7 @@ from ....core.domain.errors import JobNotFound
 from ....core.domain.job import Job
 from ....core.domain.media import MediaKey, MediaKind
 from ....core.domain.pagination import JobFilter, JobOrder, Page, Position
-from ....core.domain.result_files import job_id_from_name
+from ....core.domain.results.files import job_id_from_name
 from ....core.domain.slots.slot_health import RecentOutcomes
 from ..database import Database
 from ..schema import jobs

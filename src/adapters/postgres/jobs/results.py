@@ -13,7 +13,7 @@ from sqlalchemy import CursorResult, select, update
 from ....core.domain.audit import AuditEntry
 from ....core.domain.job import Job
 from ....core.domain.pagination import Page, Position
-from ....core.domain.result_list import ListedResult, ResultFilter, Visibility
+from ....core.domain.results.listing import ListedResult, ResultFilter, Visibility
 from ..audit import write_audit
 from ..database import Database
 from ..schema import jobs

@@ -9,7 +9,7 @@ from uuid import UUID
 from ...domain.audit import AuditEntry
 from ...domain.job import Job
 from ...domain.pagination import Page, Position
-from ...domain.result_list import ListedResult, ResultFilter, Visibility
+from ...domain.results.listing import ListedResult, ResultFilter, Visibility
 
 
 class ResultIndex(Protocol):

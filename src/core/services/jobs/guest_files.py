@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...domain.job import Job
-from ...domain.result_files import result_keys
+from ...domain.results.files import result_keys
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 

@@ -12,7 +12,7 @@ from ...domain.deadlines import LATE_RESCUE, LEASE, result_expires_at
 from ...domain.errors import PhotoChangerError, QueueUnavailable
 from ...domain.job import Claim, Job, JobState, Result
 from ...domain.media import StoredPicture
-from ...domain.result_files import result_keys
+from ...domain.results.files import result_keys
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue
 from ...ports.media_store import MediaStore

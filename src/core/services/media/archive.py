@@ -18,8 +18,8 @@ from ...domain.errors import InvalidSettings, MediaExpired, MediaNotFound
 from ...domain.field_errors import FieldError, FieldErrorCode
 from ...domain.job import Job
 from ...domain.pagination import Position
-from ...domain.result_files import archive_name, live_result
-from ...domain.result_list import ListedResult, ResultFilter
+from ...domain.results.files import archive_name, live_result
+from ...domain.results.listing import ListedResult, ResultFilter
 from ...ports.clock import Clock
 from ...ports.media_store import MediaStore
 from ...ports.repositories.result_index import ResultIndex

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ...domain.media import ImageLimits, MediaKey, MediaKind, PreviewedPicture, StoredFile, StoredPicture, one_chunk
-from ...domain.result_files import result_name
+from ...domain.results.files import result_name
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from .removal import remove_unused

@@ -10,7 +10,7 @@ from ...domain.errors import JobNotFound, MediaExpired, MediaNotFound, PhotoChan
 from ...domain.ids import new_id
 from ...domain.job import Job
 from ...domain.media import MIME_EXTENSIONS, ImageLimits, MediaKey, MediaKind, MediaObject, StoredFile, one_chunk
-from ...domain.result_files import PublicFile, live_result, photo_key, preview_key, public_result
+from ...domain.results.files import PublicFile, live_result, photo_key, preview_key, public_result
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore

@@ -8,8 +8,8 @@ from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, audit_entry
 from ...domain.errors import MediaNotFound
 from ...domain.job import GUEST_SOURCES
-from ...domain.result_files import live_result
-from ...domain.result_list import ListedResult, Visibility
+from ...domain.results.files import live_result
+from ...domain.results.listing import ListedResult, Visibility
 from ...ports.clock import Clock
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.repositories.result_index import ResultIndex

@@ -14,7 +14,7 @@ from ...domain.deadlines import LATE_RESCUE, storage_patience
 from ...domain.errors import ImageTooLarge, MediaNotFound, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.job import Job
 from ...domain.media import MediaKey, MediaKind, MediaObject, Picture, PictureNeeds, StoredPicture, one_chunk
-from ...domain.result_files import PublicBaseUrl
+from ...domain.results.files import PublicBaseUrl
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
 from ...ports.media_service import MediaService

@@ -18,7 +18,7 @@ import msgspec
 
 from ...domain.errors import JobNotFound, PhotoChangerError, WebhookUnreachable
 from ...domain.job import Job
-from ...domain.result_files import ResultPayload, result_payload
+from ...domain.results.files import ResultPayload, result_payload
 from ...domain.webhook import PAUSES, Delivery, Webhook, pause_after, secret_purpose, signed_headers
 from ...ports.clock import Clock
 from ...ports.repositories.job_repository import JobRepository

@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from ....core.domain.media import MIME_EXTENSIONS
-from ....core.domain.result_files import kept_name
+from ....core.domain.results.files import kept_name
 from ..send.response import Answer, one_line, problem_of
 
 PAGE = 200

@@ -15,8 +15,8 @@ from litestar.types import ASGIApp
 
 from ....core.domain.accounts import Permission
 from ....core.domain.job import Job, JobSource
-from ....core.domain.result_files import RECENT_RESULTS
-from ....core.domain.result_list import ResultFilter
+from ....core.domain.results.files import RECENT_RESULTS
+from ....core.domain.results.listing import ResultFilter
 from ....core.domain.slots.slot import Slot, slot_document
 from ....core.ports.clock import Clock
 from ....core.ports.repositories.result_index import ResultIndex

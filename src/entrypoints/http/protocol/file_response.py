@@ -13,7 +13,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from ....core.domain.media import StoredFile
-from ....core.domain.result_files import PublicFile
+from ....core.domain.results.files import PublicFile
 from ....core.ports.media_store import MediaStore
 from ..extensions import ClientConnection, connection_of
 from .etag import matches

@@ -14,7 +14,7 @@ from litestar.response.base import ASGIResponse
 
 from ....core.domain.errors import PhotoChangerError, ShuttingDown
 from ....core.domain.job import Job
-from ....core.domain.result_files import ResultPayload, result_payload
+from ....core.domain.results.files import ResultPayload, result_payload
 from ....core.domain.slots.slot import ResponseMode
 from ....core.ports.clock import Clock
 from ....core.ports.media_store import MediaStore

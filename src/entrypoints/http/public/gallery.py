@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from ....core.domain.errors import JobNotFound, MediaNotFound, SlotNotFound
 from ....core.domain.job import Job
 from ....core.domain.pagination import Position
-from ....core.domain.result_list import ResultFilter, Visibility
+from ....core.domain.results.listing import ResultFilter, Visibility
 from ....core.ports.clock import Clock
 from ....core.ports.repositories.job_repository import JobRepository
 from ....core.ports.repositories.result_index import ResultIndex

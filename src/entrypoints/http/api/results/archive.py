@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from .....core.domain.accounts import Permission
 from .....core.domain.errors import PhotoChangerError
 from .....core.domain.field_errors import FieldError, FieldErrorCode
-from .....core.domain.result_list import ResultFilter, Visibility
+from .....core.domain.results.listing import ResultFilter, Visibility
 from .....core.domain.validation import parse_fields, refuse
 from .....core.ports.clock import Clock
 from .....core.services.media.archive import MAX_PICTURES, ResultArchives

@@ -16,8 +16,8 @@ from .....core.domain.accounts import Permission
 from .....core.domain.errors import invalid_query
 from .....core.domain.field_errors import FieldError, FieldErrorCode
 from .....core.domain.job import JobSource
-from .....core.domain.result_files import ResultPayload, result_payload
-from .....core.domain.result_list import ListedResult, ResultFilter, Visibility
+from .....core.domain.results.files import ResultPayload, result_payload
+from .....core.domain.results.listing import ListedResult, ResultFilter, Visibility
 from .....core.domain.validation import parse_fields
 from .....core.ports.clock import Clock
 from .....core.ports.repositories.result_index import ResultIndex

@@ -12,8 +12,8 @@ from photochanger.core.domain.audit import AuditAction, AuditEntry
 from photochanger.core.domain.errors import ImageTooLarge, JobFinalized, MediaExpired, MediaNotFound, StorageUnavailable
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind, Picture, PictureNeeds
-from photochanger.core.domain.result_files import photo_key, preview_key
-from photochanger.core.domain.result_list import ResultFilter
+from photochanger.core.domain.results.files import photo_key, preview_key
+from photochanger.core.domain.results.listing import ResultFilter
 from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.domain.stats.summary import figures_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Unavailable

@@ -9,7 +9,7 @@ import pytest
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.domain.job import FailureReason, Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.result_list import ResultFilter
+from photochanger.core.domain.results.listing import ResultFilter
 from photochanger.core.domain.slots.slot import FailureAnswer
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 

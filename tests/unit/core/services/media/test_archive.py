@@ -15,8 +15,8 @@ import pytest
 from photochanger.core.domain.errors import InvalidSettings, StorageUnavailable
 from photochanger.core.domain.job import Job
 from photochanger.core.domain.media import MediaKey, one_chunk
-from photochanger.core.domain.result_files import archive_name
-from photochanger.core.domain.result_list import ResultFilter, Visibility
+from photochanger.core.domain.results.files import archive_name
+from photochanger.core.domain.results.listing import ResultFilter, Visibility
 from photochanger.core.services.media import archive as archive_module
 from photochanger.core.services.media.archive import TABLE_NAME, ResultArchives
 

@@ -19,7 +19,7 @@ from photochanger.core.domain.errors import (
     UploadInterrupted,
 )
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.result_files import preview_key
+from photochanger.core.domain.results.files import preview_key
 from photochanger.core.domain.settings import AppSettings
 
 from tests.support.world import SECOND, SLOT, World, chunks, picture

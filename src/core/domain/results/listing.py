@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from .job import GUEST_SOURCES, Job, JobSource
+from ..job import GUEST_SOURCES, Job, JobSource
 
 
 class Visibility(enum.StrEnum):

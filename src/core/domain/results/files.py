@@ -9,9 +9,9 @@ from uuid import UUID
 
 import msgspec
 
-from .errors import MediaExpired, MediaNotFound
-from .job import Job, Result
-from .media import MIME_EXTENSIONS, MediaKey, MediaKind, StoredFile
+from ..errors import MediaExpired, MediaNotFound
+from ..job import Job, Result
+from ..media import MIME_EXTENSIONS, MediaKey, MediaKind, StoredFile
 
 PublicBaseUrl = NewType("PublicBaseUrl", str)
 """The configured address that public links start with."""
