@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-_NO_QUERY = re.compile("")
 _API_VERSION = re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?")
 
 
@@ -23,17 +22,21 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
-def service_url(text: str, *, query: re.Pattern[str] = _NO_QUERY) -> str:
-    """Return the base URL of a service, without a slash at its end; `query` is what it may have as its query."""
+def service_url(text: str, *, is_query: Callable[[str], bool] = lambda query: not query) -> str:
+    """Return the base URL of a service, without a slash at its end. `is_query` decides about its query."""
     address = url("http", "https")(text)
     parts = urlsplit(address)
     if not parts.hostname:
         raise ValueError("has no host name; write it as https://host")
-    if parts.username is not None or parts.password is not None or parts.fragment or not query.fullmatch(parts.query):
+    if parts.username is not None or parts.password is not None or parts.fragment or not is_query(parts.query):
         raise ValueError("must not contain a user name, password, query or fragment")
     return address
 
 
 def openai_url(text: str) -> str:
     """A base URL that may name the API version of Azure."""
-    return service_url(text, query=_API_VERSION)
+    return service_url(text, is_query=_is_api_version)
+
+
+def _is_api_version(query: str) -> bool:
+    return _API_VERSION.fullmatch(query) is not None

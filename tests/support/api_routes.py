@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from litestar.handlers import BaseRouteHandler
 from photochanger.entrypoints.http.app import ROUTES
 
-_FILLED = {"slot_id": "slot-001", "asset": "docs.js", "provider_id": "local"}
+_FILLED = {"slot_id": "slot-001", "style": "slot-001", "asset": "docs.js", "provider_id": "local"}
 
 
 def routes() -> Iterator[tuple[BaseRouteHandler, str, str]]:

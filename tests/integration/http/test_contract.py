@@ -70,7 +70,8 @@ def contract_of(live: str) -> dict[str, Any]:
     fields["properties"]["fileToUpload"]["format"] = "photo"
     for path in ("/ingest/{slot_id}/k/{key}", "/ingest/by/{style}/k/{key}"):
         # With the key in the address no password is needed, and any is ignored.
-        contract["paths"][path]["post"]["requestBody"] = copy.deepcopy(camera_form)
+        without = contract["paths"][path]["post"]["requestBody"] = copy.deepcopy(camera_form)
+        del without["content"]["multipart/form-data"]["schema"]["properties"]["password"]
     fields["properties"]["password"] = {"const": PASSWORD}
     fields["required"] = ["password", "fileToUpload"]
     parameters = contract["components"]["parameters"]

@@ -19,9 +19,18 @@ from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.provider import ProviderRequest, Rejected
 
 from tests.support import photos
-from tests.support.http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving
+from tests.support.http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving, until
 
 pytestmark = pytest.mark.anyio
+
+
+async def no_payloads(service: Service) -> None:
+    """Return once the worker has deleted the photos, which it does while the answer is sent."""
+
+    async def deleted() -> bool:
+        return await service.files(MediaKind.PAYLOADS) == []
+
+    await until(deleted)
 
 
 async def test_a_photo_goes_in_and_a_picture_comes_out(service: Service) -> None:
@@ -41,7 +50,7 @@ async def test_a_photo_goes_in_and_a_picture_comes_out(service: Service) -> None
 async def test_nothing_temporary_is_left_when_the_answer_is_there(service: Service) -> None:
     answer = await service.ingest()
     assert answer.status_code == 200
-    assert await service.files(MediaKind.PAYLOADS) == []
+    await no_payloads(service)
     assert len(await service.files(MediaKind.RESULTS)) == 1
 
 
@@ -65,7 +74,7 @@ async def test_the_name_of_the_file_never_matters(service: Service, name: str) -
     body = part("password", PASSWORD) + part("fileToUpload", photos.jpeg(64, 48), filename=name) + END
     answer = await service.post_form("slot-001", body)
     assert answer.status_code == 200, answer.text
-    assert await service.files(MediaKind.PAYLOADS) == []
+    await no_payloads(service)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "heic"])
@@ -128,7 +137,7 @@ async def test_the_same_key_gives_the_same_job_and_one_call_of_the_provider(serv
     assert first.headers["x-job-id"] == second.headers["x-job-id"] != other.headers["x-job-id"]
     assert second.content == PICTURE
     assert service.provider.calls == 2
-    assert await service.files(MediaKind.PAYLOADS) == []
+    await no_payloads(service)
 
 
 async def test_the_same_key_joins_the_wait_for_a_running_job(service: Service) -> None:

@@ -44,7 +44,7 @@ async def test_every_file_that_the_page_names_is_kept_for_good(service: Service)
 
 
 async def test_scripts_come_compressed_to_whoever_takes_that(service: Service) -> None:
-    (path,) = [path for path in await addresses(service) if path.endswith("/main.js")]
+    (path,) = {path for path in await addresses(service) if path.endswith("/main.js")}
     plain = await service.client.get(path, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     async with service.client.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as answer:
@@ -59,7 +59,7 @@ async def test_scripts_come_compressed_to_whoever_takes_that(service: Service) -
     "name", ["nothing.js", "index.html", "vendor/VENDORED.md", "../page.py", "..%2fpage.py", "%00"]
 )
 async def test_nothing_else_is_served(service: Service, name: str) -> None:
-    (main,) = [path for path in await addresses(service) if path.endswith("/main.js")]
+    (main,) = {path for path in await addresses(service) if path.endswith("/main.js")}
     answer = await service.client.get(main.replace("main.js", name))
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"

@@ -35,7 +35,7 @@ async def open_at(tab: Browsing, path: str) -> Page:
 async def test_a_job_shows_what_it_cost_and_what_made_it(tab: Browsing, service: Service) -> None:
     job_id = await paid_photo(service, exact=True)
     page = await open_at(tab, f"/#/jobs/{job_id}")
-    facts = page.get_by_role("region", name="Facts")
+    facts = page.get_by_role("region", name="Photo details")
     await expect(facts).to_contain_text("scripted-2026-11")
     await expect(facts).to_contain_text(str(2**64 - 1))
     await expect(facts).to_contain_text("US$0.0415")

@@ -71,7 +71,7 @@ async def test_every_active_slot_is_tried_before_the_event(
     rows = page.get_by_role("row")
     await expect(page.get_by_text("3 of 4 slots checked")).to_be_visible(timeout=CHECKED_MS)
     await expect(rows.filter(has_text="Ready")).to_have_count(3)
-    await expect(rows.filter(has_text="Comic by AI")).to_contain_text("running…")
+    await expect(rows.filter(has_text="slot-003")).to_contain_text("running…")
     assert await tab.violations() == []
     # A look elsewhere neither ends nor forgets it.
     await page.get_by_role("link", name="Account").click()
@@ -83,7 +83,7 @@ async def test_every_active_slot_is_tried_before_the_event(
     service.provider.script = refused
     await page.get_by_role("button", name="Check again").click()
     await expect(page.get_by_text("1 slot is not ready.")).to_be_visible(timeout=CHECKED_MS)
-    failed = rows.filter(has_text="Comic by AI")
+    failed = rows.filter(has_text="slot-003")
     await expect(failed).to_contain_text("No picture")
     await expect(failed).to_contain_text("A safety filter")
     await expect(rows.filter(has_text="Scripted").filter(has_text="no limit")).to_be_visible()
@@ -105,5 +105,5 @@ async def test_every_active_slot_is_tried_before_the_event(
     await expect(page.get_by_text("3 of 4 slots checked")).to_be_visible(timeout=CHECKED_MS)
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_text("The check was stopped.")).to_be_visible()
-    await expect(rows.filter(has_text="Comic by AI")).to_contain_text("not run")
+    await expect(rows.filter(has_text="slot-003")).to_contain_text("not run")
     gate.opened.set()

@@ -30,7 +30,13 @@ export function duration(ms) {
 export function money(usdMicros, { code, usd_rate: rate }) {
   const value = (usdMicros / 1_000_000) * rate;
   const digits = value !== 0 && Math.abs(value) < 1 ? 4 : 2;
-  return number(value, { style: "currency", currency: code, minimumFractionDigits: 2, maximumFractionDigits: digits });
+  const options = { minimumFractionDigits: 2, maximumFractionDigits: digits };
+  try {
+    return number(value, { ...options, style: "currency", currency: code });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return `${number(value, options)} ${code}`; // a code that this browser cannot format
+  }
 }
 
 /** A sum of the ledger: the amount, with "≈" where a part of it is estimated or unknown, "+ ?" where calls have no price. */
