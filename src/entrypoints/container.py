@@ -32,6 +32,7 @@ from ..adapters.postgres import (
     PostgresProviderLimits,
     PostgresResultIndex,
     PostgresRevokedTokens,
+    PostgresSecretKeyRecord,
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
@@ -67,7 +68,7 @@ from ..core.ports.repositories.provider_checks import ProviderCheckRepository
 from ..core.ports.repositories.result_index import ResultIndex
 from ..core.ports.repositories.settings_repository import SettingsRepository
 from ..core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
-from ..core.ports.secrets import SecretBox, SecretRepository, SigningKeyRepository
+from ..core.ports.secrets import SecretBox, SecretKeyRecord, SecretRepository, SigningKeyRepository
 from ..core.ports.stats_service import StatsService
 from ..core.ports.telemetry import Telemetry
 from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
@@ -79,6 +80,7 @@ from ..core.services.auth.ingest_keys import IngestKeys
 from ..core.services.auth.ingest_password import AuthService
 from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.auth.login_throttle import LoginThrottle
+from ..core.services.auth.shared_secret_key import SharedSecretKey
 from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.costs.budgets import Budgets
@@ -200,6 +202,7 @@ class PostgresAdapters(Provider):
     failures = provide(PostgresFailureCounter, provides=FailureCounter)
     ingest_key_records = provide(PostgresIngestKeyRepository, provides=IngestKeyRepository)
     revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
+    secret_key_record = provide(PostgresSecretKeyRecord, provides=SecretKeyRecord)
     signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
     templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
     webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
@@ -290,6 +293,7 @@ class CoreServices(Provider):
         yield failure_log
         await failure_log.close()
 
+    shared_secret_key = provide(SharedSecretKey)
     signing_keys = provide(SigningKeys)
     signed_out = provide(SignedOut)
     admins = provide(AdminService)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -186,7 +187,8 @@ async def test_guests_are_forgotten_with_their_result_or_as_long_after_the_end(b
     due = await backend.guests.due(now=NOW, ended_before=NOW - HOUR, erased_before=NOW, limit=10)
     assert {job.id for job in due} == {expired.id, old.id}
     assert len(await backend.guests.due(now=NOW, ended_before=NOW - HOUR, erased_before=NOW, limit=1)) == 1
-    await backend.guests.forget([expired.id, old.id, uuid4()], now=NOW)
+    assert await backend.guests.forget([expired.id, old.id, uuid4()], now=NOW) == 2
+    assert await backend.guests.forget([expired.id, old.id], now=NOW) == 0
     assert await backend.guests.due(now=NOW, ended_before=NOW - HOUR, erased_before=NOW, limit=10) == []
     purged = await backend.jobs.get(expired.id)
     assert (purged.result_purged_at, purged.forgotten_at, purged.metadata) == (NOW, NOW, {})
@@ -218,10 +220,16 @@ async def test_an_erasure_is_due_once_more_whatever_the_job_had(backend: SimpleN
     assert (await backend.jobs.get(job.id)).erased_at == NOW
 
 
+async def test_hosts_that_forget_the_same_jobs_count_each_once(backend: SimpleNamespace) -> None:
+    ids = [(await ended_job(backend)).id for _ in range(20)]
+    forgetting = (backend.guests.forget(some, now=NOW) for some in (ids, ids[::-1], ids[10:], ids[:10]))
+    assert sum(await asyncio.gather(*forgetting)) == 20
+
+
 async def test_a_live_job_is_not_forgotten(backend: SimpleNamespace) -> None:
     job = await live_job(backend)
     await backend.guests.forget([job.id], now=NOW)
-    await backend.guests.forget([], now=NOW)
+    assert await backend.guests.forget([], now=NOW) == 0
     kept = await backend.jobs.get(job.id)
     assert (kept.metadata, kept.forgotten_at) == ({"guest": "Ada"}, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 from uuid import uuid4
@@ -61,14 +62,24 @@ async def test_a_removed_one_is_out_of_the_books_and_its_id_stays_known_as_expir
     media = media_object(job_id=job.id)
     await backend.media.add(media)
     early = media.created_at + timedelta(seconds=1)
-    await backend.media.remove([media.id, uuid4()], now=early)
+    assert await backend.media.remove([media.id, uuid4()], now=early) == 1
+    assert await backend.media.remove([media.id], now=early) == 0
     known = await backend.media.get(media.id)
     assert known is not None
     assert known.expires_at <= early
     assert await backend.media.of_job(job.id) == []
     assert await backend.media.expired(now=media.expires_at, limit=10) == []
     assert await backend.media.in_use([media.file.key]) == set()
-    await backend.media.remove([], now=early)
+    assert await backend.media.remove([], now=early) == 0
+
+
+async def test_hosts_that_remove_the_same_ones_count_each_once(backend: SimpleNamespace) -> None:
+    ids = []
+    for _ in range(40):
+        await backend.media.add(media := media_object())
+        ids.append(media.id)
+    removing = (backend.media.remove(some, now=media.expires_at) for some in (ids, ids[::-1], ids[20:], ids[:20]))
+    assert sum(await asyncio.gather(*removing)) == 40
 
 
 async def test_a_file_is_in_use_until_its_media_object_is_removed(backend: SimpleNamespace) -> None:

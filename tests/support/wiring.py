@@ -22,7 +22,7 @@ from photochanger.core.ports.repositories.provider_checks import ProviderCheckRe
 from photochanger.core.ports.repositories.result_index import ResultIndex
 from photochanger.core.ports.repositories.settings_repository import SettingsRepository
 from photochanger.core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
-from photochanger.core.ports.secrets import SecretRepository, SigningKeyRepository
+from photochanger.core.ports.secrets import SecretKeyRecord, SecretRepository, SigningKeyRepository
 from photochanger.core.ports.stats_service import StatsService
 from photochanger.core.ports.webhooks import WebhookOutbox, WebhookRepository
 from photochanger.core.ports.workers import WorkerRegistry
@@ -47,6 +47,7 @@ BACKEND_PORTS: dict[str, type] = {
     "failures": FailureCounter,
     "revoked_tokens": RevokedTokens,
     "signing_keys": SigningKeyRepository,
+    "secret_key": SecretKeyRecord,
     "templates": TemplateRepository,
     "webhooks": WebhookRepository,
     "outbox": WebhookOutbox,

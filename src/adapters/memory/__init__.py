@@ -23,7 +23,7 @@ from ...core.ports.repositories.provider_checks import ProviderCheckRepository
 from ...core.ports.repositories.result_index import ResultIndex
 from ...core.ports.repositories.settings_repository import SettingsRepository
 from ...core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
-from ...core.ports.secrets import SecretRepository, SigningKeyRepository
+from ...core.ports.secrets import SecretKeyRecord, SecretRepository, SigningKeyRepository
 from ...core.ports.stats_service import StatsService
 from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
 from ...core.ports.workers import WorkerRegistry
@@ -45,6 +45,7 @@ from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
 from .provider_limits import MemoryProviderCheckRepository, MemoryProviderLimits
 from .revoked_tokens import MemoryRevokedTokens
+from .secret_key import MemorySecretKeyRecord
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
 from .signing_keys import MemorySigningKeyRepository
@@ -74,6 +75,7 @@ __all__ = [
     "MemoryProviderLimits",
     "MemoryResultIndex",
     "MemoryRevokedTokens",
+    "MemorySecretKeyRecord",
     "MemorySecretRepository",
     "MemorySettingsRepository",
     "MemorySigningKeyRepository",
@@ -121,6 +123,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         AdminRepository: MemoryAdminRepository(audit),
         FailureCounter: MemoryFailureCounter(),
         RevokedTokens: MemoryRevokedTokens(clock, audit),
+        SecretKeyRecord: MemorySecretKeyRecord(audit),
         SigningKeyRepository: MemorySigningKeyRepository(audit),
         TemplateRepository: MemoryTemplateRepository(slots, database),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),

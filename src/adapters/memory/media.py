@@ -112,11 +112,13 @@ class MemoryMediaRepository:
         expired = [media for media in self._kept() if media.expires_at <= now]
         return sorted(expired, key=lambda media: (media.expires_at, media.id))[:limit]
 
-    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
+    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> int:
+        before = len(self._removed)
         for media_id in media_ids:
             if (media := self._media.get(media_id)) is not None and media_id not in self._removed:
                 self._media[media_id] = msgspec.structs.replace(media, expires_at=min(media.expires_at, now))
                 self._removed.add(media_id)
+        return len(self._removed) - before
 
     def expire_links(self, job_id: UUID, at: datetime) -> None:
         """Let the links of a job's media objects expire at this moment, if they do not earlier."""

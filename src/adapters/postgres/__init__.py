@@ -4,6 +4,7 @@ from .accounts.admins import PostgresAdminRepository
 from .accounts.ingest_keys import PostgresIngestKeyRepository
 from .accounts.login_failures import PostgresFailureCounter
 from .accounts.revoked_tokens import PostgresRevokedTokens
+from .accounts.secret_key import PostgresSecretKeyRecord
 from .accounts.signing_keys import PostgresSigningKeyRepository
 from .audit import PostgresAuditLog
 from .costs.ledger import PostgresCostLedger
@@ -65,6 +66,7 @@ __all__ = [
     "PostgresProviderLimits",
     "PostgresResultIndex",
     "PostgresRevokedTokens",
+    "PostgresSecretKeyRecord",
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",

@@ -56,15 +56,19 @@ class PostgresMediaRepository:
         late = media_objects.c.expires_at <= now
         return await self._select(late, media_objects.c.removed_at.is_(None), limit=limit)
 
-    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
-        if media_ids:
-            change = (
-                update(media_objects)
-                .where(media_objects.c.id.in_(media_ids), media_objects.c.removed_at.is_(None))
-                .values(removed_at=now, expires_at=func.least(media_objects.c.expires_at, now))
-            )
-            async with self._database.begin() as connection:
-                await connection.execute(change)
+    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> int:
+        if not media_ids:
+            return 0
+        present = media_objects.c.id.in_(media_ids), media_objects.c.removed_at.is_(None)
+        # In one order: sweepers of several hosts remove the same ones at the same time.
+        locked = select(media_objects.c.id).where(*present).order_by(media_objects.c.id).with_for_update().cte()
+        change = (
+            update(media_objects)
+            .where(media_objects.c.id == locked.c.id)
+            .values(removed_at=now, expires_at=func.least(media_objects.c.expires_at, now))
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(change)).rowcount
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
         used = await self._select(

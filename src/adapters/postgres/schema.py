@@ -233,6 +233,13 @@ signing_keys = Table(
     Index("signing_keys_current", text("(true)"), unique=True, postgresql_where=text("retired_at IS NULL")),
 )
 
+secret_key = Table(
+    "secret_key",
+    metadata,
+    Column("one_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("fingerprint", Text, nullable=False),
+)
+
 password_failures = Table(
     "password_failures",
     metadata,

@@ -29,6 +29,7 @@ class AuditAction(enum.StrEnum):
     ADMIN_DISABLED = "admin_disabled"
     ADMIN_ENABLED = "admin_enabled"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
+    SECRET_KEY_CHANGED = "secret_key_changed"
     SLOT_CHANGED = "slot_changed"
     STATS_RESET = "stats_reset"
     SETTINGS_CHANGED = "settings_changed"

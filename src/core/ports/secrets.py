@@ -118,3 +118,19 @@ class SigningKeyRepository(Protocol):
         None removes every other key, so that its tokens are revoked.
         """
         ...
+
+
+class SecretKeyRecord(Protocol):
+    """The fingerprint of the secret key that all hosts of a database use. Methods may raise QueueUnavailable."""
+
+    async def fingerprint(self) -> str | None:
+        """The stored fingerprint; None before the first host has stored its own."""
+        ...
+
+    async def add_first(self, fingerprint: str) -> str:
+        """Store this fingerprint if there is none; return the stored one, which may be that of another host."""
+        ...
+
+    async def replace(self, fingerprint: str, *, audit: AuditEntry) -> None:
+        """Store this fingerprint in place of any other, together with the entry."""
+        ...

@@ -14,6 +14,7 @@ from ...core.domain.accounts import COMMAND_LINE, ROLES, Admin, Permission, Role
 from ...core.domain.errors import ConfigurationError
 from ...core.services.auth.admin_changes import AdminChange
 from ...core.services.auth.admins import AdminService
+from ...core.services.auth.shared_secret_key import SharedSecretKey
 from ...core.services.auth.signing_keys import SigningKeys
 from ...core.services.settings.service import SettingsService
 from ..config import Settings
@@ -117,6 +118,17 @@ def rotate_key(revoke: bool) -> None:
     click.echo(f"Access tokens are now signed with key {key_id}.")
 
 
+@admin.command("change-secret-key")
+def change_secret_key() -> None:
+    """Make the secret key of this host that of the database. Stop all hosts first.
+
+    What was stored under the old key cannot be decrypted: everybody has to log in again, and each provider's key and
+    webhook's secret has to be set again. `photochanger doctor` names them.
+    """
+    run_async(_change_secret_key(configured()))
+    click.echo("The secret key of this host is now that of the database. Set the same one on every other host.")
+
+
 @click.command("ingest-password")
 def ingest_password() -> None:
     """Change the ingest password; a running service applies it within a second.
@@ -154,7 +166,7 @@ async def _list(settings: Settings) -> list[ListedAdmin]:
 
 
 async def _add(settings: Settings, username: str, password: str, permissions: Sequence[Permission]) -> Admin:
-    async with open_container(settings) as container:
+    async with open_container(settings, uses_key=True) as container:
         admins: AdminService = await container.get(AdminService)
         return await admins.add(username, password, permissions=permissions, by=COMMAND_LINE)
 
@@ -166,7 +178,7 @@ async def _set_role(settings: Settings, username: str, role: Role) -> Admin:
 
 
 async def _set_password(settings: Settings, username: str, password: str) -> None:
-    async with open_container(settings) as container:
+    async with open_container(settings, uses_key=True) as container:
         await (await container.get(AdminService)).set_password(username, password, by=COMMAND_LINE)
 
 
@@ -181,13 +193,18 @@ async def _enable(settings: Settings, username: str) -> None:
 
 
 async def _rotate_key(settings: Settings, *, revoke: bool) -> str:
-    async with open_container(settings) as container:
+    async with open_container(settings, uses_key=True) as container:
         keys = await container.get(SigningKeys)
         return await (keys.revoke if revoke else keys.rotate)(by=COMMAND_LINE)
 
 
-async def _set_ingest_password(settings: Settings, password: str) -> None:
+async def _change_secret_key(settings: Settings) -> None:
     async with open_container(settings) as container:
+        await (await container.get(SharedSecretKey)).change(by=COMMAND_LINE)
+
+
+async def _set_ingest_password(settings: Settings, password: str) -> None:
+    async with open_container(settings, uses_key=True) as container:
         service = await container.get(SettingsService)
         await service.change({"ingest_password": password}, expected_version=None, by=COMMAND_LINE)
 

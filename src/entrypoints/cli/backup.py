@@ -36,6 +36,7 @@ from ...core.domain.media import MediaKey, MediaKind
 from ...core.ports.media_store import MediaStore
 from ..config import Settings
 from ..container import make_container
+from ..data_folder import close_home
 from .runtime import configured, open_container, run_async
 
 _FORMAT = 1
@@ -87,14 +88,16 @@ async def back_up(settings: Settings, file: Path) -> TransferStats:
     """Write everything to a new file that only this user can read; the service may be running.
 
     The rows are a snapshot. Media are copied after them: files that were swept in between had expired. The file appears
-    complete or not at all. FileExistsError, QueueUnavailable, StorageUnavailable, OSError.
+    complete or not at all. ConfigurationError (the secret key is not that of the database), FileExistsError,
+    QueueUnavailable, StorageUnavailable, OSError.
     """
     folder = await asyncio.to_thread(_folder_of_new_file, file)
-    async with open_container(settings) as container:
+    with_key = settings.secret_key is None and await asyncio.to_thread(settings.secret_key_file.exists)
+    async with open_container(settings, uses_key=with_key) as container:
         database, store = await container.get(Database), await container.get(MediaStore)
         with atomic_file(file, replace=False) as output, tarfile.open(fileobj=output, mode="w") as tar:
             rows = await asyncio.to_thread(_save_tables, database.url, tar, folder)
-            if settings.secret_key is None and await asyncio.to_thread(settings.secret_key_file.exists):
+            if with_key:
                 tar.add(settings.secret_key_file, _SECRET)
             files = await _save_media(store, tar)
     return TransferStats(rows, files)
@@ -121,6 +124,7 @@ async def restore_backup(settings: Settings, file: Path) -> TransferStats:
             await asyncio.to_thread(require_empty, database.url)
             files = await _restore_media(store, tar)
             if secret is not None and settings.secret_key is None and not kept.exists():
+                close_home(settings.home)
                 with atomic_file(kept, replace=False) as output:
                     output.write(secret)
             await asyncio.to_thread(_restore_tables, database.url, tar, manifest)

@@ -118,12 +118,12 @@ async def _list(settings: Settings) -> Listing:
 
 
 async def _check(settings: Settings, provider_id: str) -> ProviderCheck:
-    async with open_container(settings) as container:
+    async with open_container(settings, uses_key=True) as container:
         return await (await container.get(ProviderChecks)).check(provider_id)
 
 
 async def _store_key(settings: Settings, provider_id: str, key: str) -> None:
-    async with open_container(settings) as container:
+    async with open_container(settings, uses_key=True) as container:
         await _require_remote(container, provider_id)
         await (await container.get(ProviderKeys)).set(provider_id, key, by=COMMAND_LINE)
 

@@ -39,16 +39,18 @@ def run_async(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
+async def open_container(settings: Settings, *, uses_key: bool = False) -> AsyncIterator[AsyncContainer]:
     """The container, for commands that read or change a service, which may be running.
 
-    The schema must be current; that of the embedded database is updated first. SchemaOutdated, QueueUnavailable.
+    The schema must be current; that of the embedded database is updated first. A command that reads or makes what the
+    secret key protects must have that of the service's hosts. ConfigurationError, SchemaOutdated, QueueUnavailable.
     """
     from ...adapters.postgres import Database, require_current_schema
     from ...core.services.support.concurrency import Supervisor
     from ..bootstrap import migrate_database
     from ..container import make_container
     from ..process.clock import set_clock
+    from ..shared_key import require_shared_key
 
     container = make_container(settings)
     try:
@@ -58,6 +60,8 @@ async def open_container(settings: Settings) -> AsyncIterator[AsyncContainer]:
             else:
                 await require_current_schema(await container.get(Database))
             await set_clock(container)
+            if uses_key:
+                await require_shared_key(container)
             yield container
     finally:
         await container.close()

@@ -98,7 +98,7 @@ async def store(settings: Settings, documents: Mapping[str, Any]) -> list[Import
     InvalidSettings and QueueUnavailable as `compare`. VersionConflict if a slot is modified at the same time: its
     detail names the slots that are stored already.
     """
-    async with _slots(settings) as service:
+    async with _slots(settings, uses_key=True) as service:
         imports = await _checked(service, documents)
         done: list[str] = []
         for slot in imports:
@@ -130,9 +130,9 @@ def describe_changes(imports: Sequence[Import]) -> str:
 
 
 @asynccontextmanager
-async def _slots(settings: Settings) -> AsyncIterator[SlotService]:
+async def _slots(settings: Settings, *, uses_key: bool = False) -> AsyncIterator[SlotService]:
     """The slot service. Slots of a new installation that was never started are added first."""
-    async with open_container(settings) as container:
+    async with open_container(settings, uses_key=uses_key) as container:
         await (await container.get(SlotRepository)).add_missing(shipped_slots())
         yield await container.get(SlotService)
 

@@ -11,9 +11,10 @@ from ...core.ports.clock import Clock
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.repositories.settings_repository import SettingsRepository
 from ...core.ports.repositories.slot_repository import SlotRepository
-from ...core.ports.secrets import SecretBox, SigningKeyRepository
+from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKeyRepository
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.ports.workers import WorkerRegistry
+from ...core.services.auth.shared_secret_key import SharedSecretKey
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.providers.api_keys import ProviderKeys
 from ...core.services.providers.registry import ProviderRegistry
@@ -51,9 +52,23 @@ async def of_the_service(container: AsyncContainer) -> list[Finding]:
         await _ingest_password(await container.get(SettingsRepository)),
         service_findings.workers(await (await container.get(WorkerRegistry)).all()),
         service_findings.administrators(await (await container.get(AdminRepository)).all()),
+        *await _shared_key(container),
         await service_findings.signing_keys(keys, await container.get(SecretBox)),
         await service_findings.webhooks(await container.get(WebhookOutbox)),
     ]
+
+
+async def _shared_key(container: AsyncContainer) -> list[Finding]:
+    """Whether this host has the secret key of an external database; nothing before the first start."""
+    settings, shared = await container.get(Settings), await container.get(SharedSecretKey)
+    if settings.database_url is None or not await shared.is_recorded():
+        return []
+    if settings.secret_key is None and not settings.secret_key_file.exists():  # a check does not create it
+        return [service_findings.shared_key(is_same=False)]
+    try:
+        return [service_findings.shared_key(is_same=bool(await shared.is_same()))]
+    except SecretKeyUnavailable as error:
+        return [service_findings.unreadable_key("shared secret key", error)]
 
 
 async def of_the_clocks(container: AsyncContainer) -> Finding:

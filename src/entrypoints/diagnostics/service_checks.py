@@ -106,6 +106,24 @@ def clock(offset: ClockOffset) -> Finding:
     )
 
 
+def shared_key(*, is_same: bool) -> Finding:
+    """Whether the secret key of this host is that of the database."""
+    if is_same:
+        return Finding("shared secret key", "is that of the database").coded(FindingCode.SECRET_KEY_SHARED)
+    return Finding(
+        "shared secret key",
+        "this host's key is not that of the other hosts of the database",
+        "Set PHOTOCHANGER_SECRET_KEY to the key of the other hosts, or stop all hosts and run "
+        "`photochanger admin change-secret-key`.",
+    ).coded(FindingCode.SECRET_KEY_DIFFERS)
+
+
+def unreadable_key(part: str, error: SecretKeyUnavailable) -> Finding:
+    """The secret key that cannot be used."""
+    found = Finding(part, error.detail, "Fix the secret key.")
+    return found.coded(FindingCode.SIGNING_KEYS_UNREADABLE, reason=error.detail)
+
+
 async def signing_keys(keys: Collection[SigningKey], box: SecretBox) -> Finding:
     """Whether the signing keys of access tokens can be decrypted with this secret key."""
     if not keys:
@@ -113,8 +131,7 @@ async def signing_keys(keys: Collection[SigningKey], box: SecretBox) -> Finding:
     try:
         broken = [key.id for key in keys if not await asyncio.to_thread(opens, key, box)]
     except SecretKeyUnavailable as error:
-        found = Finding("signing keys", error.detail, "Fix the secret key.")
-        return found.coded(FindingCode.SIGNING_KEYS_UNREADABLE, reason=error.detail)
+        return unreadable_key("signing keys", error)
     if not broken:
         found = Finding("signing keys", f"{len(keys)} can be decrypted")
         return found.coded(FindingCode.SIGNING_KEYS_GOOD, count=len(keys))

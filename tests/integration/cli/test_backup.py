@@ -151,6 +151,8 @@ def test_the_embedded_database_moves_to_an_external_one(tmp_path: Path) -> None:
         with serving(home, database_url=url) as service:
             assert fetched(service, link) == picture
             assert service.send(PHOTO).status_code == 200
+        stranger = run("serve", home=tmp_path / "another", database_url=url, port="0")
+        assert (stranger.returncode, len(stranger.stderr.splitlines())) == (2, 1), "the fingerprint has moved as well"
         refused = run("db", "move", url, home=home)
         assert refused.returncode == 1
         assert "must be empty" in refused.stderr

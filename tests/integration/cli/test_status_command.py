@@ -105,7 +105,7 @@ def test_at_a_terminal_the_status_is_refreshed_in_place_until_it_is_stopped(tmp_
 
 
 def test_a_service_without_workers_is_ready_once_another_host_works_for_it(tmp_path: Path, postgres_url: str) -> None:
-    at = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
+    at = {"database_url": postgres_url, "media_root": str(tmp_path / "media"), "secret_key": "s" * 32}
     with serving(tmp_path / "front", workers="0", **at) as service, service.client() as client:
         answer = client.get("/readyz")
         assert answer.status_code == 503

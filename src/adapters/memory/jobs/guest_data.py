@@ -54,8 +54,9 @@ class MemoryGuestData:
         found.sort(key=lambda row: row[:2])
         return [job for *_, job in found[:limit]]
 
-    async def forget(self, job_ids: Collection[UUID], *, now: datetime) -> None:
+    async def forget(self, job_ids: Collection[UUID], *, now: datetime) -> int:
         known = {job_id for job_id in job_ids if job_id in self._db.jobs and self._db.jobs[job_id].state.finalized}
+        forgotten = sum(self._db.jobs[job_id].forgotten_at is None for job_id in known)
         for job_id in known:
             job = without_guest(self._db.jobs[job_id])
             purged_at = None if job.result is None else job.result_purged_at or now
@@ -63,6 +64,7 @@ class MemoryGuestData:
                 job, forgotten_at=job.forgotten_at or now, result_purged_at=purged_at
             )
         self._forget_records(known)
+        return forgotten
 
     def _forget_records(self, job_ids: Collection[UUID]) -> None:
         for job_id in job_ids:

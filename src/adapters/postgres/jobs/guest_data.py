@@ -47,12 +47,20 @@ links as (
 insert into photochanger.processing_logs (job_id, at, event) select id, %(at)s, 'erased' from erased
 """
 
+# The rows are locked in one order: sweepers of several hosts forget the same jobs at the same time.
 _FORGET = f"""
+with locked as (
+    select id, forgotten_at is null as is_first from photochanger.jobs
+    where id = any(%(ids)s) and finalized_at is not null
+    order by id for update
+)
 update photochanger.jobs
 set forgotten_at = coalesce(forgotten_at, %(now)s),
     result_purged_at = case when result_stem is not null then coalesce(result_purged_at, %(now)s) end,
     {_WITHOUT_GUEST}
-where id = any(%(ids)s) and finalized_at is not null
+from locked
+where jobs.id = locked.id
+returning locked.is_first
 """
 
 # What others wrote about the jobs.
@@ -122,11 +130,13 @@ class PostgresGuestData:
             rows = (await connection.exec_driver_sql(_DUE, parameters)).mappings().all()
         return [job_from_row(dict(row)) for row in rows]
 
-    async def forget(self, job_ids: Collection[UUID], *, now: datetime) -> None:
-        if job_ids:
-            async with self._database.begin() as connection:
-                await connection.exec_driver_sql(_FORGET, {"ids": [*job_ids], "now": now})
-                await _forget_records(connection, [*job_ids])
+    async def forget(self, job_ids: Collection[UUID], *, now: datetime) -> int:
+        if not job_ids:
+            return 0
+        async with self._database.begin() as connection:
+            forgotten = (await connection.exec_driver_sql(_FORGET, {"ids": [*job_ids], "now": now})).scalars().all()
+            await _forget_records(connection, [*job_ids])
+        return sum(forgotten)
 
 
 async def _forget_records(connection: AsyncConnection, job_ids: Sequence[UUID]) -> None:

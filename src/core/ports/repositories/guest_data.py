@@ -44,6 +44,9 @@ class GuestData(Protocol):
         """
         ...
 
-    async def forget(self, job_ids: Collection[UUID], *, now: datetime) -> None:
-        """Delete the guests' data of these ended jobs, and record that their files are gone."""
+    async def forget(self, job_ids: Collection[UUID], *, now: datetime) -> int:
+        """Delete the guests' data of these ended jobs, and record that their files are gone.
+
+        Returns how many of them were not forgotten before: hosts may forget the same jobs at the same time.
+        """
         ...

@@ -23,8 +23,11 @@ class MediaRepository(Protocol):
 
     async def expired(self, *, now: datetime, limit: int) -> list[MediaObject]: ...
 
-    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> None:
-        """Mark media objects as removed; their links expire now, and the ids stay known."""
+    async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> int:
+        """Mark media objects as removed; their links expire now, and the ids stay known.
+
+        Returns how many were not removed before: hosts may remove the same ones at the same time.
+        """
         ...
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:

@@ -8,7 +8,7 @@ from ...domain.guest_data import ERASED_AGAIN_AFTER
 from ...ports.clock import Clock
 from ...ports.repositories.guest_data import GuestData
 from ...ports.repositories.result_index import ResultIndex
-from ..maintenance.task import BATCH, MaintenanceTask, in_batches
+from ..maintenance.task import BATCH, Batch, MaintenanceTask, in_batches, in_shared_batches
 from ..settings.service import SettingsService
 from .deadlines import JobDeadlines
 from .guest_files import GuestFiles
@@ -39,11 +39,11 @@ class JobExpiry:
         """The tasks, the most urgent first."""
         return [
             MaintenanceTask("jobs_timed_out", self._deadlines.end_overdue),
-            MaintenanceTask("guests", lambda: in_batches(self._forget_guests)),
+            MaintenanceTask("guests", lambda: in_shared_batches(self._forget_guests)),
             MaintenanceTask("previews", self._delete_previews),
         ]
 
-    async def _forget_guests(self) -> int:
+    async def _forget_guests(self) -> Batch:
         now = self._clock.now()
         retention = (await self._settings.current()).result_retention
         jobs = await self._guests.due(
@@ -51,8 +51,7 @@ class JobExpiry:
         )
         for job in jobs:
             await self._files.delete(job)
-        await self._guests.forget([job.id for job in jobs], now=now)
-        return len(jobs)
+        return Batch(len(jobs), await self._guests.forget([job.id for job in jobs], now=now))
 
     async def _delete_previews(self) -> int:
         before = self._clock.now() - _PREVIEW_LIFE

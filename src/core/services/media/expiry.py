@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...ports.clock import Clock
 from ...ports.media_store import MediaStore
 from ...ports.repositories.media_repository import MediaRepository
-from ..maintenance.task import BATCH, MaintenanceTask, in_batches
+from ..maintenance.task import BATCH, Batch, MaintenanceTask, in_shared_batches
 
 
 class MediaExpiry:
@@ -21,12 +21,11 @@ class MediaExpiry:
 
     async def delete(self) -> int:
         """Delete all expired media objects; returns how many. QueueUnavailable, StorageUnavailable."""
-        return await in_batches(self._delete_batch)
+        return await in_shared_batches(self._delete_batch)
 
-    async def _delete_batch(self) -> int:
+    async def _delete_batch(self) -> Batch:
         now = self._clock.now()
         expired = await self._media.expired(now=now, limit=BATCH)
         for media in expired:
             await self._store.delete(media.file.key)
-        await self._media.remove([media.id for media in expired], now=now)
-        return len(expired)
+        return Batch(len(expired), await self._media.remove([media.id for media in expired], now=now))

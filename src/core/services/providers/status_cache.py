@@ -9,11 +9,11 @@ from ...domain.routing.provider_usage import ProviderHealth
 from ...ports.clock import Clock
 from ...ports.provider_limits import ProviderLimits
 
-_MAX_AGE = timedelta(seconds=2)
+_MAX_AGE = timedelta(seconds=1)
 
 
 class ProviderStatusCache:
-    """The health of all providers, at most two seconds old."""
+    """The health of all providers, at most a second old."""
 
     def __init__(self, limits: ProviderLimits, clock: Clock) -> None:
         self._limits = limits
