@@ -3,75 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from dishka import AsyncContainer, Provider, Scope, alias, make_async_container, provide
+from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
 
-from ..adapters.filesystem import FilesystemMediaStore
-from ..adapters.imaging import ChildPool, ImageTools
-from ..adapters.postgres import (
-    Database,
-    EmbeddedServer,
-    PostgresAdminRepository,
-    PostgresAuditLog,
-    PostgresCostLedger,
-    PostgresDatabaseStatus,
-    PostgresFailureCounter,
-    PostgresGuestData,
-    PostgresIngestKeyRepository,
-    PostgresIngestRequestRepository,
-    PostgresJobLog,
-    PostgresJobQueue,
-    PostgresJobRepository,
-    PostgresJobSignals,
-    PostgresMediaRepository,
-    PostgresProviderCheckRepository,
-    PostgresProviderLimits,
-    PostgresResultIndex,
-    PostgresRevokedTokens,
-    PostgresSecretKeyRecord,
-    PostgresSecretRepository,
-    PostgresSettingsRepository,
-    PostgresSigningKeyRepository,
-    PostgresSlotRepository,
-    PostgresStatsService,
-    PostgresTemplateRepository,
-    PostgresWebhookOutbox,
-    PostgresWebhookRepository,
-    PostgresWorkerRegistry,
-)
-from ..adapters.security import AesSecretBox, Argon2PasswordHasher, JwtTokens, kept_secret
-from ..adapters.telemetry import OpenTelemetry
-from ..adapters.webhooks import HttpWebhookSender
-from ..core.domain.media import ImageLimits
-from ..core.ports.accounts import AdminRepository, FailureCounter, PasswordHasher, RevokedTokens, TokenIssuer
 from ..core.ports.clock import Clock
-from ..core.ports.cost_ledger import CostLedger
-from ..core.ports.database import DatabaseStatus
-from ..core.ports.image_tool import ImageTool
-from ..core.ports.job_queue import JobQueue, JobSignals
 from ..core.ports.job_service import JobService
 from ..core.ports.media_service import MediaService
-from ..core.ports.media_store import MediaStore
-from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.repositories.audit_log import AuditLog
-from ..core.ports.repositories.guest_data import GuestData
 from ..core.ports.repositories.ingest_keys import IngestKeyRepository
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
-from ..core.ports.repositories.job_log import JobLog
-from ..core.ports.repositories.job_repository import JobRepository
-from ..core.ports.repositories.media_repository import MediaRepository
-from ..core.ports.repositories.provider_checks import ProviderCheckRepository
-from ..core.ports.repositories.result_index import ResultIndex
-from ..core.ports.repositories.settings_repository import SettingsRepository
-from ..core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
-from ..core.ports.secrets import SecretBox, SecretKeyRecord, SecretRepository, SigningKeyRepository
-from ..core.ports.stats_service import StatsService
-from ..core.ports.telemetry import Telemetry
-from ..core.ports.webhooks import WebhookOutbox, WebhookRepository, WebhookSender
+from ..core.ports.repositories.slot_repository import SlotRepository
 from ..core.ports.workers import WorkerRegistry
 from ..core.services.auth.admins import AdminService
 from ..core.services.auth.attempts import Attempts
@@ -113,7 +57,6 @@ from ..core.services.media.upload_budget import UploadBudget
 from ..core.services.media.visibility import ResultVisibility
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.checks import ProviderChecks
-from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.routing.engine import RouteEngine
 from ..core.services.routing.inputs import JobInputsFactory
 from ..core.services.routing.recorder import AttemptRecorder
@@ -127,13 +70,11 @@ from ..core.services.slots.styles import SlotStyles
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
-from ..core.services.support.concurrency import Supervisor
 from ..core.services.support.passwords import Passwords
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
-from .builtin_providers import Providers, make_providers, picture_processes
+from .adapter_wiring import LocalAdapters, PostgresAdapters
 from .config import Settings
-from .data_folder import close_home, naming
 from .diagnostics.provider_listing import ProviderListing
 from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
@@ -146,130 +87,6 @@ from .process.clock import ProcessClock
 from .worker.heartbeat import Heartbeat
 from .worker.pool import WorkerPool
 from .worker.worker import Worker
-
-DATABASE = "photochanger"
-"""The name of the database in the embedded server."""
-
-
-class PostgresAdapters(Provider):
-    """Queue, wake-ups, repositories and statistics in PostgreSQL: an external server, else the embedded one."""
-
-    scope = Scope.APP
-
-    @provide
-    async def database(self, settings: Settings, supervisor: Supervisor) -> AsyncIterator[Database]:
-        if settings.database_url is not None:
-            async with Database(settings.database_url) as database:
-                yield database
-            return
-        close_home(settings.home)
-        given_up = threading.Event()
-        try:
-            server = await asyncio.to_thread(EmbeddedServer.start, settings.home / "postgres", given_up=given_up)
-        finally:
-            given_up.set()  # where this is cancelled, the thread goes on until it sees that
-        supervisor.at_forced_end(server.close)
-        try:
-            async with supervisor.supervised(server.keep_running(), name="embedded PostgreSQL watch"):
-                await asyncio.to_thread(server.ensure_database, DATABASE)
-                async with Database(server.url(DATABASE)) as database:
-                    yield database
-        finally:
-            await asyncio.to_thread(server.close)
-
-    @provide
-    async def signals(self, database: Database, supervisor: Supervisor) -> AsyncIterator[JobSignals]:
-        signals = PostgresJobSignals(database)
-        async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
-            yield signals
-
-    database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
-    queue = provide(PostgresJobQueue, provides=JobQueue)
-    limits = provide(PostgresProviderLimits, provides=ProviderLimits)
-    provider_check_records = provide(PostgresProviderCheckRepository, provides=ProviderCheckRepository)
-    slots = provide(PostgresSlotRepository, provides=SlotRepository)
-    stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
-    jobs = provide(PostgresJobRepository, provides=JobRepository)
-    log = provide(PostgresJobLog, provides=JobLog)
-    results = provide(PostgresResultIndex, provides=ResultIndex)
-    guests = provide(PostgresGuestData, provides=GuestData)
-    media = provide(PostgresMediaRepository, provides=MediaRepository)
-    secrets = provide(PostgresSecretRepository, provides=SecretRepository)
-    stats = provide(PostgresStatsService, provides=StatsService)
-    ledger = provide(PostgresCostLedger, provides=CostLedger)
-    admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
-    audit = provide(PostgresAuditLog, provides=AuditLog)
-    failures = provide(PostgresFailureCounter, provides=FailureCounter)
-    ingest_key_records = provide(PostgresIngestKeyRepository, provides=IngestKeyRepository)
-    revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
-    secret_key_record = provide(PostgresSecretKeyRecord, provides=SecretKeyRecord)
-    signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
-    templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
-    webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
-    outbox = provide(PostgresWebhookOutbox, provides=WebhookOutbox)
-    workers = provide(PostgresWorkerRegistry, provides=WorkerRegistry)
-    ingest_requests = provide(PostgresIngestRequestRepository, provides=IngestRequestRepository)
-
-
-class LocalAdapters(Provider):
-    """What is the same wherever the database is: files, pictures, passwords, secrets, providers."""
-
-    scope = Scope.APP
-
-    supervisor = provide(Supervisor)
-
-    @provide
-    async def open_telemetry(self, settings: Settings) -> AsyncIterator[OpenTelemetry]:
-        telemetry = OpenTelemetry(otlp_endpoint=settings.otlp_endpoint)
-        yield telemetry
-        await asyncio.to_thread(telemetry.close)
-
-    telemetry = alias(source=OpenTelemetry, provides=Telemetry)
-
-    @provide
-    def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
-        if settings.media_root is None:
-            close_home(settings.home)
-        with naming("MEDIA_ROOT"):
-            return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
-
-    @provide
-    async def children(self) -> AsyncIterator[ChildPool]:
-        async with picture_processes() as children:
-            yield children
-
-    @provide
-    def images(self, children: ChildPool) -> ImageTool:
-        return ImageTools(children)
-
-    @provide
-    async def hasher(self) -> AsyncIterator[PasswordHasher]:
-        hasher = Argon2PasswordHasher()
-        yield hasher
-        await hasher.close()
-
-    tokens = provide(JwtTokens, provides=TokenIssuer)
-
-    @provide
-    def secret_box(self, settings: Settings) -> SecretBox:
-        secret = settings.secret_key
-        return AesSecretBox(kept_secret(settings.secret_key_file) if secret is None else lambda: secret)
-
-    @provide
-    async def webhook_sender(self, settings: Settings) -> AsyncIterator[WebhookSender]:
-        sender = HttpWebhookSender(settings.private_hosts)
-        yield sender
-        await sender.close()
-
-    @provide
-    async def providers(self, settings: Settings, keys: ProviderKeys, children: ChildPool) -> Providers:
-        return await make_providers(settings, keys, children)
-
-    @provide
-    async def catalogue(self, settings: Settings, made: Providers) -> AsyncIterator[ProviderRegistry]:
-        catalogue = ProviderRegistry(made.providers, limits=ImageLimits(max_pixels=settings.max_image_pixels))
-        yield catalogue
-        await catalogue.close()
 
 
 class CoreServices(Provider):

@@ -28,11 +28,14 @@ from ...core.ports.stats_service import StatsService
 from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
 from ...core.ports.workers import WorkerRegistry
 from ..system_clock import SystemClock
-from .admins import MemoryAdminRepository
+from .accounts.admins import MemoryAdminRepository
+from .accounts.ingest_keys import MemoryIngestKeyRepository
+from .accounts.login_failures import MemoryFailureCounter
+from .accounts.revoked_tokens import MemoryRevokedTokens
+from .accounts.signing_keys import MemorySigningKeyRepository
 from .audit import MemoryAuditLog
 from .clock import FakeClock
 from .database import MemoryDatabase
-from .ingest_keys import MemoryIngestKeyRepository
 from .ingest_requests import MemoryIngestRequestRepository
 from .jobs.guest_data import MemoryGuestData
 from .jobs.ledger import MemoryCostLedger
@@ -40,15 +43,12 @@ from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
 from .jobs.results import MemoryResultIndex
-from .login_failures import MemoryFailureCounter
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
 from .provider_limits import MemoryProviderCheckRepository, MemoryProviderLimits
-from .revoked_tokens import MemoryRevokedTokens
 from .secret_key import MemorySecretKeyRecord
 from .secrets import MemorySecretRepository
 from .settings import MemorySettingsRepository
-from .signing_keys import MemorySigningKeyRepository
 from .slots import MemorySlotRepository, MemoryTemplateRepository
 from .stats import MemoryStatsService
 from .telemetry import MemoryTelemetry

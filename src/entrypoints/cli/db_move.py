@@ -6,8 +6,8 @@ import click
 
 from ...adapters.postgres import EmbeddedServer, filling, migrate, snapshot
 from ...core.domain.errors import ConfigurationError
+from ..adapter_wiring import DATABASE
 from ..config import PREFIX, Settings
-from ..container import DATABASE
 from .runtime import configured
 
 

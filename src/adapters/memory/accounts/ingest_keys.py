@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from ...core.domain.audit import AuditEntry
-from ...core.domain.booths.errors import IngestKeyExists, TooManyIngestKeys
-from ...core.domain.booths.ingest_key import IngestKey, KeyUse
-from .audit import MemoryAuditLog
+from ....core.domain.audit import AuditEntry
+from ....core.domain.booths.errors import IngestKeyExists, TooManyIngestKeys
+from ....core.domain.booths.ingest_key import IngestKey, KeyUse
+from ..audit import MemoryAuditLog
 
 
 class MemoryIngestKeyRepository:

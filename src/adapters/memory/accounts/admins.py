@@ -6,11 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from ...core.domain.accounts import Admin
-from ...core.domain.audit import AuditEntry
-from ...core.domain.errors import AdminExists
-from ...core.ports.accounts import AdminEdit
-from .audit import MemoryAuditLog
+from ....core.domain.accounts import Admin
+from ....core.domain.audit import AuditEntry
+from ....core.domain.errors import AdminExists
+from ....core.ports.accounts import AdminEdit
+from ..audit import MemoryAuditLog
 
 
 class MemoryAdminRepository:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ...core.domain.accounts import Revocations
-from ...core.domain.audit import AuditEntry
-from ...core.ports.clock import Clock
-from .audit import MemoryAuditLog
+from ....core.domain.accounts import Revocations
+from ....core.domain.audit import AuditEntry
+from ....core.ports.clock import Clock
+from ..audit import MemoryAuditLog
 
 
 class MemoryRevokedTokens:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from ...core.domain.accounts import WINDOW, max_failures
+from ....core.domain.accounts import WINDOW, max_failures
 
 
 class MemoryFailureCounter:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import msgspec
 
-from ...core.domain.audit import AuditEntry
-from ...core.ports.secrets import SigningKey
-from .audit import MemoryAuditLog
+from ....core.domain.audit import AuditEntry
+from ....core.ports.secrets import SigningKey
+from ..audit import MemoryAuditLog
 
 
 class MemorySigningKeyRepository:

@@ -1,0 +1,1 @@
+"""Administrators, login failures, tokens, signing keys and ingest keys in memory."""
