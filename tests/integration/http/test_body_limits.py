@@ -33,6 +33,10 @@ _JSON = {
     "/api/settings",
     "/api/media/cache/purge",
     "/api/ingest-keys",
+    "/api/admins",
+    "/api/me/password",
+    "/api/results/archive",
+    "/api/results/{job_id}/visibility",
 }
 _NO_BODY = {
     "/api/slots/{slot_id}/reset_stats",

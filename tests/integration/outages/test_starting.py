@@ -27,6 +27,7 @@ from tests.support.service import HANG_SECONDS, command, environment, eventually
 pytestmark = pytest.mark.anyio
 
 SECRET = "a-secret-that-no-line-may-show"
+KEY = "the secret key of all hosts of this database"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def started(home: Path, *arguments: str, **settings: str) -> Iterator[tuple[subp
     with log.open("w") as output:
         process = subprocess.Popen(
             command(*arguments),
-            env=environment(home, port="0", metrics_port="0", **settings),
+            env=environment(home, port="0", metrics_port="0", secret_key=KEY, **settings),
             stdout=output,
             stderr=output,
             text=True,

@@ -34,6 +34,9 @@ _WORKERS = 2
 _LISTENS, _WORKS = "PhotoChanger listens on", "Metrics are at"
 
 
+_KEY = "the secret key of all processes of a chaos run"
+
+
 class Disk:
     """The disk below a media folder, as the processes see it through the shim."""
 
@@ -73,6 +76,7 @@ class Form:
     def environ(self, **settings: str) -> dict[str, str]:
         """The environment of every process of this form."""
         common = {
+            "secret_key": _KEY,
             "private_hosts": HOST,
             "admin_password": ADMIN["password"],
             "sync_response_seconds": f"{WINDOW.total_seconds():.0f}",
@@ -82,7 +86,11 @@ class Form:
             "min_free_bytes": "0",
         }
         path = os.pathsep.join([str(SHIM), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**environment(self.home, **common, **settings), **self.disk.environ, "PYTHONPATH": path}
+        return {
+            **environment(self.home, **common, **settings),
+            **self.disk.environ,
+            "PYTHONPATH": path,
+        }
 
     def process(
         self, name: str, *arguments: str, ready: str, environ: dict[str, str], clock: ClockShim | None = None
