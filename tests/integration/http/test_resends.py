@@ -94,6 +94,20 @@ async def test_the_disconnect_is_still_being_noted_when_the_photo_comes_again(se
     await finish(service, gate, resend)
 
 
+async def test_the_job_ends_while_the_disconnect_is_still_being_noted(service: Service, gate: Gate) -> None:
+    abandon = Held(await service.opened.container.get(JobQueue), "abandon")
+    first = await send(service)
+    await gate.held(1)
+    first.close()
+    resend = asyncio.create_task(service.post_form(SLOT, BODY))
+    await abandon.reached()
+    await stored_twice(service)
+    gate.opened.set()
+    await abandon.reached(2)
+    abandon.opened.set()
+    await finish(service, gate, resend)
+
+
 async def test_the_client_hangs_up_before_its_photo_has_become_a_job(service: Service, gate: Gate) -> None:
     enqueue = Held(await service.opened.container.get(JobQueue), "enqueue")
     first = await send(service)

@@ -44,19 +44,22 @@ async def wait_for(
     """The job at its end, or at `until`. A client that disconnects is noted; its job continues. ClientGone.
 
     ShuttingDown where the wait is given up; the job continues, and a photo that is sent again joins it.
-    A client that shuts down only its sending side is answered. It is noted as well: it looks the same as one that has
-    gone, and may send the photo again. `live` notes either.
+    A client that shuts down only its sending side is answered. It is noted as well, before it is answered: it looks the
+    same as one that has gone, and may send the photo again. `live` notes either.
     """
     if job.state.finalized or (until is not None and until <= clock.now()):
         return job
     abandon = partial(_abandon, job, queue, clock)
     left = race(_gone(request, abandon, live), shutdown.given_up())
     _, waited = await race(jobs.wait(job.id, until=until, known=job), left)
-    if isinstance(waited, Job):
+    connection = connection_of(request.scope)
+    if isinstance(waited, Job) and (connection is None or not connection.is_client_gone):
         return waited
     await race(abandon(), _too_late_to_note(shutdown))
     if live is not None:
         live.note_departure()
+    if isinstance(waited, Job):
+        return waited
     if waited == (1, None):
         raise ShuttingDown(SHUTTING_DOWN, job_id=job.id, expires_at=job.expires_at)
     raise ClientGone
