@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import psycopg
 from photochanger.adapters.postgres.jobs import queries as job_lists
-from photochanger.core.domain.job import FailureReason, JobState
+from photochanger.core.domain.job import FailureReason, JobSource, JobState
 from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
 from photochanger.core.domain.results.listing import ResultFilter, Visibility
 from sqlalchemy import Select
@@ -42,6 +42,7 @@ FILTERS = {
     "slot and succeeded": JobFilter(slot_id="slot-007", states=(JobState.SUCCEEDED,)),
     "slot and failed": JobFilter(slot_id="slot-007", states=(JobState.FAILED,)),
     "slot and live": JobFilter(slot_id="slot-007", states=(JobState.PENDING,)),
+    "tests of a slot": JobFilter(slot_id="slot-007", source=JobSource.TEST),
     "an hour": JobFilter(created_from=NOW - timedelta(hours=3), created_to=NOW - timedelta(hours=2)),
 }
 
@@ -84,5 +85,6 @@ def test_no_list_reads_the_whole_table(postgres_url: str) -> None:
     assert "jobs_failed" in plans["failed by -created_at"]
     assert "jobs_live" in plans["live by -created_at"]
     assert "jobs_slot_created" in plans["slot by -created_at"]
+    assert "jobs_tests" in plans["tests of a slot by -created_at"]
     assert "jobs_results" in plans["results"]
     assert "jobs_results" in plans["results of an hour"]

@@ -153,6 +153,13 @@ Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview
 
 Index("jobs_created", jobs.c.created_at, jobs.c.id)
 Index("jobs_slot_created", jobs.c.slot_id, jobs.c.created_at, jobs.c.id)
+Index(
+    "jobs_tests",
+    jobs.c.slot_id,
+    jobs.c.created_at,
+    jobs.c.id,
+    postgresql_where=text("source = 'test'"),
+)
 Index("jobs_finalized", jobs.c.finalized_at, jobs.c.id, postgresql_where=text("finalized_at IS NOT NULL"))
 Index("jobs_failed", jobs.c.created_at, jobs.c.id, postgresql_where=text("failure_reason IS NOT NULL"))
 

@@ -38,7 +38,9 @@ from .api.slots import get_slot, list_slots, put_slot, reset_stats
 from .api.stats import global_stats, slot_stats
 from .api.status import status
 from .api.templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
-from .api.test_run import test_run
+from .api.try_it.recipes import list_recipes
+from .api.try_it.sample_photos import get_sample_photo
+from .api.try_it.test_run import list_test_runs, test_run
 from .api.webhooks import delete_webhook, get_webhook, list_deliveries, put_webhook, redeliver, rotate_webhook_secret
 from .auth.access import AccessGuard
 from .auth.administrators import add_admin, change_admin, list_admins
@@ -84,6 +86,9 @@ ROUTES = [
     get_slot,
     put_slot,
     test_run,
+    list_test_runs,
+    list_recipes,
+    get_sample_photo,
     reset_stats,
     get_last_request,
     list_last_requests,

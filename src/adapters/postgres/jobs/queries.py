@@ -186,6 +186,8 @@ def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:
         found += [jobs.c.failure_reason == filter.failure_reason, jobs.c.failure_reason.is_not(None)]
     if filter.source is not None:
         found.append(jobs.c.source == filter.source)
+        if filter.source is JobSource.TEST:
+            found.append(jobs.c.source == literal_column("'test'"))
     if filter.result is JobResult.NONE:
         found += [jobs.c.finalized_at.is_not(None), jobs.c.result_stem.is_(None)]
     elif filter.result is not None:

@@ -102,18 +102,21 @@ class Slot(msgspec.Struct, frozen=True):
 
 def slot_document(slot: Slot) -> dict[str, Any]:
     """The writable part of the slot as JSON (SPEC §4), without its ingest password."""
-    route = msgspec.to_builtins(slot.route)
-    entries = route.pop("entries")
-    del route["skipped"]
     return {
         "name": slot.name,
         "active": slot.active,
-        "route": entries,
-        **route,
+        **route_document(slot.route),
         "max_upload_bytes": slot.max_upload_bytes,
         "gallery_open_until": slot.gallery_open_until and slot.gallery_open_until.isoformat(),
         "budget": slot.budget and {"per_day": shown_amount(slot.budget.per_day_micros)},
     }
+
+
+def route_document(route: Route) -> dict[str, Any]:
+    """The part of a slot's document that decides how a job runs."""
+    document = msgspec.to_builtins(route)
+    del document["skipped"]
+    return {"route": document.pop("entries"), **document}
 
 
 def changed_fields(before: Slot, after: Slot) -> dict[str, tuple[Any, Any]]:

@@ -21,6 +21,7 @@ from ....core.domain.errors import JobNotFound, invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.job import FailureReason, Job, JobSource, JobState, LogEntry
 from ....core.domain.pagination import JobFilter, JobOrder, JobResult
+from ....core.domain.slots.slot import route_document
 from ....core.ports.clock import Clock
 from ....core.ports.job_service import JobService
 from ....core.ports.media_service import MediaService
@@ -80,6 +81,7 @@ class JobDetail(JobSummary, kw_only=True):
     photo: PhotoBody | None
     metadata: dict[str, str]
     route: list[Any]
+    settings: dict[str, Any]
     acquired_at: datetime | None
     abandoned_at: datetime | None
     result_purged_at: datetime | None
@@ -125,6 +127,7 @@ def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntr
         photo=photo if job.knows_guest else None,
         metadata=job.metadata,
         route=msgspec.to_builtins(job.route.entries),
+        settings=job_settings(job),
         acquired_at=job.acquired_at,
         abandoned_at=job.abandoned_at,
         result_purged_at=job.result_purged_at,
@@ -136,6 +139,11 @@ def job_detail(job: Job, links: UrlBuilder, *, now: datetime, logs: list[LogEntr
         calls=[call_body(call) for call in costs.calls],
         logs=[log_body(entry) for entry in logs],
     )
+
+
+def job_settings(job: Job) -> dict[str, Any]:
+    """The settings of its slot that the job ran with. `skipped_steps`: how many first steps had no time for it."""
+    return {**route_document(job.route), "skipped_steps": job.route.skipped}
 
 
 def log_body(entry: LogEntry) -> LogBody:

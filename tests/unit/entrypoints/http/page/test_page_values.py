@@ -79,6 +79,7 @@ CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
     ],
     ("jpeg", "png", "webp"): "an example of a provider's settings",
     ("true", "false"): "of requests only",
+    ("en", "ru"): "of requests only",
 }
 """Enumerations of the contract that are none of the core."""
 

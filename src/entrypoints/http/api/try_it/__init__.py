@@ -1,0 +1,1 @@
+"""Trying a slot: test runs, recipes to start from, sample photos."""
