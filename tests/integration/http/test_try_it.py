@@ -39,7 +39,7 @@ async def test_the_last_runs_of_a_slot_have_the_settings_that_they_ran_with(
     second = await tried(admin, "slot-002", route=[SCRIPTED, SCRIPTED], failure_answer="original")
     newer, older = (await admin.get("/api/slots/slot-002/test-runs"))["items"]
     assert [newer["job_id"], older["job_id"]] == [second, first]
-    assert (newer["state"], newer["source"], newer["cost"]["calls"]) == ("succeeded", "test", 0)
+    assert (newer["state"], newer["source"], newer["cost"]["calls"]) == ("succeeded", "test", 1)
     assert newer["settings"]["route"] == [SCRIPTED, SCRIPTED]
     assert (newer["settings"]["failure_answer"], newer["settings"]["skipped_steps"]) == ("original", 0)
     assert (older["settings"]["prompt_fields"], older["settings"]["late_rescue"]) == (["guest"], True)

@@ -80,6 +80,7 @@ CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
     ("jpeg", "png", "webp"): "an example of a provider's settings",
     ("true", "false"): "of requests only",
     ("en", "ru"): "of requests only",
+    ("portrait", "cat", "coffee"): [("try_it.js", "sample_")],
 }
 """Enumerations of the contract that are none of the core."""
 

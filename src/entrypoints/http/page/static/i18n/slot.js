@@ -315,7 +315,7 @@ export default {
     tryUnsaved: "Фото пройдёт тот же путь, что и фото гостей, с настройками, как они стоят здесь, даже несохранёнными.",
     dropPhoto: "Перетащите фото сюда",
     choosePhoto: "Выбрать фото",
-    tryAgainWith: "Ещё раз с {name}",
+    tryAgainWith: "Ещё раз: {name}",
     uploadingPhoto: "Фото в пути…",
     progress_received: "Ждёт исполнителя…",
     progress_acquired: "Обрабатывается…",

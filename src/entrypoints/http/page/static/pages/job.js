@@ -17,8 +17,10 @@ import { Window } from "../parts/jobs_times.js";
 import { Icon } from "../parts/icon.js";
 import { Empty, JobPill, Loading, ErrorNotice } from "../parts/states.js";
 import words from "../i18n/job.js";
+import tryWords from "../i18n/try_it.js";
 
 const t = translator(words);
+const tryIt = translator(tryWords);
 
 export default function JobPage({ id }) {
   const { data: job, problem, again } = useLoad(async (signal) => timed(await get(`/api/jobs/${encodeURIComponent(id)}`, { signal })), [id]);
@@ -43,6 +45,7 @@ function Job({ job, slotName, again }) {
   return html`
     <div class="page-head">
       <div class="row"><h1>${t("title", { time: momentOf(job) })}</h1><${JobPill} state=${job.state} /></div>
+      <${TryLink} job=${job} />
       ${isLive(job) && html`<div class="row job-head-live"><${Window} job=${job} />${mayCancel() && html`<${CancelButton} job=${job} onDone=${again} />`}</div>`}
     </div>
     <div class="job-columns">
@@ -59,6 +62,12 @@ function Job({ job, slotName, again }) {
       </div>
     </div>
   `;
+}
+
+/** A link to the slot with the settings of the job in its form. */
+function TryLink({ job }) {
+  const may = ["slots:read", "slots:write"].every((permission) => me.get().permissions.includes(permission));
+  return may && html`<a class="button" href=${`${to("slots", job.slot_id)}?tab=try&job=${job.job_id}`}><${Icon} name="refresh" /> ${tryIt("ofJob")}</a>`;
 }
 
 function useSlotName(slotId) {

@@ -23,7 +23,7 @@ import { differences, documentOf, draftOf } from "./slot/draft.js";
 import { Head } from "./slot/head.js";
 import { decided, merged } from "./slot/merge.js";
 import { Results } from "./slot/results.js";
-import { TryIt } from "./slot/try_it.js";
+import { TryIt } from "./slot/try_it/try_it.js";
 
 const t = translator(words);
 const c = translator(common);
@@ -55,7 +55,7 @@ function Work({ id, slot, providers, again }) {
       ${tabs.map((name) => html`<button key=${name} type="button" role="tab" id=${`tab-${name}`} aria-selected=${name === tab} aria-controls=${`panel-${name}`} tabindex=${name === tab ? 0 : -1} onClick=${() => setQuery({ tab: name })}>${t(name)}</button>`)}
     </div>
     ${panel("configuration", html`<${Configuration} slot=${work.stored} onStored=${work.adopt} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
-    ${mayWrite && panel("try", html`<${TryIt} id=${id} draft=${draft} isChanged=${changed.length > 0} providers=${providers} />`)}
+    ${mayWrite && panel("try", html`<${TryIt} id=${id} draft=${draft} isChanged=${changed.length > 0} isShown=${tab === "try"} providers=${providers} change=${change} />`)}
     ${panel("results", html`<${Results} slot=${slot} />`)}
     ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
     ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}

@@ -13,6 +13,7 @@ import { PromptFields, PromptPreview } from "./prompts.js";
 import { RouteEditor } from "./route.js";
 import { SchemaForm } from "./schema_form.js";
 import { TemplatePickers } from "./templates.js";
+import { RecipeButton } from "./try_it/recipes.js";
 
 const t = translator(words);
 const LONGEST_VALUE = 1000;
@@ -37,7 +38,7 @@ export function Configuration({ slot, draft, providers, problem, readOnly, chang
           <${Field} id="slot-name" label=${t("name")} error=${error("name")} control=${(attributes) => html`<input ...${attributes} type="text" maxlength="200" value=${draft.name} onInput=${(event) => change({ name: event.target.value })} />`} />
         </section>
         <section class="card stack">
-          <div><h2>${t("route")}</h2><p class="soft">${t("routeHelp")}</p></div>
+          <div class="row row-apart"><div><h2>${t("route")}</h2><p class="soft">${t("routeHelp")}</p></div><${RecipeButton} draft=${draft} providers=${providers} change=${change} /></div>
           <${RouteEditor} entries=${draft.route} providers=${providers} fields=${draft.prompt_fields} readOnly=${readOnly} error=${error} below=${below} onAllow=${allow} onChange=${(route) => change({ route })} />
           <${Check} label=${t("hedge")} help=${t("hedgeHelp")} error=${error("hedge")} checked=${draft.hedge} onChange=${(hedge) => change({ hedge })} />
           <${Check} label=${t("lateRescue")} help=${t("lateRescueHelp")} error=${error("late_rescue")} checked=${draft.late_rescue} onChange=${(late_rescue) => change({ late_rescue })} />
