@@ -61,6 +61,7 @@ async def evening(service: Service, admin: Administrator) -> str:
     await named_slots(admin)
     await pictured(service, "slot-005", "portrait")
     await refused(service)
+    await admin.upload("/api/slots/slot-005/test-run")
     failed = [job for job in service.database.jobs.values() if job.failure_reason is not None]
     return str(failed[0].id)
 
@@ -78,6 +79,8 @@ async def test_values_of_a_newer_service_are_shown_as_they_are(tab: Browsing, ev
     for part in ("health", "audit"):
         await tab.open(f"/#/settings?tab={part}")
         await expect(page.get_by_text(NEWER).first).to_be_visible()
+    await tab.open("/#/slots/slot-005?tab=try")
+    await expect(page.get_by_role("region", name="Last runs").get_by_text(NEWER).first).to_be_visible()
     await expect(page.get_by_text("could not be shown")).to_be_hidden()
 
 

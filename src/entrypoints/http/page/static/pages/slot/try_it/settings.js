@@ -4,10 +4,12 @@ import { translator } from "../../../lib/language.js";
 import { findOperation } from "../../../lib/providers.js";
 import { providerText, settingLabel } from "../../../i18n/providers.js";
 import words from "../../../i18n/slot.js";
+import tryWords from "../../../i18n/try_it.js";
 import { described } from "../configuration.js";
 import { canonical, documentOf, keyed } from "../draft.js";
 
 const t = translator(words);
+const tr = translator(tryWords);
 
 /** What of a slot makes the picture; the response mode belongs to the camera. */
 const FIELDS = ["templates", "prompt_fields", "failure_answer", "branded", "hedge", "late_rescue"];
@@ -55,7 +57,7 @@ function ofStep(place, one, other, providers) {
 }
 
 function nameOf(entry, providers) {
-  if (!entry) return t("notSet");
+  if (!entry) return tr("noStep");
   const { provider, operation } = findOperation(providers, entry);
   return `${providerText(provider?.title ?? entry.provider_id)} · ${providerText(operation?.title ?? entry.operation_id)}`;
 }
