@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.administration import Administrator
 from tests.support.browsing import PHONE, Browsing, browsing
 from tests.support.evening import demo_photo, pictured
-from tests.support.http_server import ScriptedProvider, Service, serving
+from tests.support.http_server import ScriptedProvider, Service, serving, until
 from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
@@ -32,6 +32,23 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     registry = ProviderRegistry(providers, limits=ImageLimits(max_pixels=100_000_000))
     async with serving(tmp_path, adapters={ProviderRegistry: registry}) as running:
         yield running
+
+
+_SETTINGS = "import(document.querySelector('script').src.replace('main.js', 'pages/slot/try_it/settings.js'))"
+_PROVIDERS = "fetch('/api/providers').then((answer) => answer.json())"
+DIFFERENCES = f"""async ([one, other]) => {{
+  const [{{ differences }}, {{ items }}] = await Promise.all([{_SETTINGS}, {_PROVIDERS}]);
+  return differences(one, other, items).map((one) => `${{one.key[0]}}: ${{one.label}}: ${{one.one}} / ${{one.other}}`);
+}}"""
+"""What the page says differs between two settings; steps that one of them left out are not compared."""
+
+CHANGED = f"async ([one, other]) => Object.values((await {_SETTINGS}).changedPart(one, other))"
+
+
+def settings_of(route: list[dict[str, Any]], skipped: int) -> dict[str, Any]:
+    """The settings of a run as the API gives them."""
+    others = {"templates": [], "prompt_fields": [], "failure_answer": "error", "hedge": False, "late_rescue": False}
+    return others | {"route": route, "skipped_steps": skipped, "branded": {"operation_id": "frame", "settings": {}}}
 
 
 def stylized(look: str, **settings: Any) -> list[dict[str, Any]]:
@@ -111,6 +128,11 @@ async def test_runs_are_compared_and_their_settings_used_again(
 async def test_a_job_is_tried_again_with_its_settings(tab: Browsing, service: Service, admin: Administrator) -> None:
     await admin.change_slot("slot-006", name="Wall", active=True, route=stylized("noir"))
     job_id = await pictured(service, "slot-006", "cat")
+
+    async def photo_is_kept() -> bool:
+        return (await admin("GET", f"/api/jobs/{job_id}/photo")).status_code == 200
+
+    await until(photo_is_kept)
     await admin.change_slot("slot-006", route=stylized("comic"))
     page = await opened(tab, f"/#/jobs/{job_id}")
     await page.get_by_role("link", name="Try with this job's settings").click()
@@ -118,9 +140,18 @@ async def test_a_job_is_tried_again_with_its_settings(tab: Browsing, service: Se
     await expect(page.get_by_role("link", name="View the job")).to_have_attribute("href", f"#/jobs/{job_id}")
     await expect(page.get_by_role("region", name="Unsaved changes")).to_be_visible()
     assert page.url.endswith("#/slots/slot-006?tab=try")
+    await page.get_by_role("button", name="Try with: Photo of the job, small").click()
+    await expect(page.locator(".run")).to_have_count(1)
+    await expect(page.get_by_role("region", name="Result").get_by_text("Done", exact=True)).to_be_visible()
     await page.get_by_role("tab", name="Configuration").click()
     await expect(page.get_by_label("Look", exact=True)).to_have_value("noir")
     assert (await admin.get("/api/slots/slot-006"))["route"] == stylized("comic")
+    assert await page.evaluate(DIFFERENCES, [settings_of(stylized("oil"), 1), settings_of(stylized("pop") * 2, 0)]) == [
+        "1: Step 2 · Look: Oil / Pop"
+    ]
+    before, after = "a b c d e f g h i j k l", "a b c d e f G h i j k l"
+    assert await page.evaluate(CHANGED, [before, after]) == ["… c d e f ", "g", "G", " h i j k …"]
+    assert await page.evaluate(CHANGED, ["same", "same longer"]) == ["same", "", " longer", ""]
 
 
 async def test_a_slot_is_started_from_a_recipe_before_its_service_has_a_key(
