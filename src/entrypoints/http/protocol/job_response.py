@@ -155,7 +155,7 @@ async def final_response(
 class _PictureResponse(StreamedResponse):
     """The synchronous response; once it is sent, the inline preview is obsolete.
 
-    A client that hung up in the middle has no picture: it is noted, so that its photo finds the job when it comes again.
+    A client that hung up in the middle has no picture. That is noted: its photo finds the job when it comes again.
     """
 
     def __init__(
