@@ -165,7 +165,8 @@ async def test_a_slot_is_started_from_a_recipe_before_its_service_has_a_key(
         await expect(dialog.get_by_label("Кто делает")).to_have_value("")
         await dialog.get_by_label("Кто делает").select_option("Google Gemini (нет ключа)")
         await expect(dialog.get_by_text("Пока ключа нет, фото делает запасной шаг.")).to_be_visible()
-        await dialog.get_by_text("Описание").first.click()
+        await dialog.locator("summary").first.click()
+        await expect(dialog.get_by_text("Перепиши это фото маслом на холсте")).to_be_visible()
         assert await tab.violations() == []
         assert not await tab.scrolls_sideways()
         await tab.photograph("slot_recipes_ru", whole=False)
