@@ -36,7 +36,7 @@ _POLICY = (
 _SHEETS = {
     "style/page.css": (
         *("base", "parts", "shell", "slots", "slot", "route", "pictures", "connect", "jobs", "job", "statistics"),
-        *("settings", "results", "system"),
+        *("settings", "results", "sign", "print", "system"),
     ),
     "style/guests.css": ("base", "parts", "gallery"),
 }

@@ -19,7 +19,8 @@ async function copy(text) {
   field.remove();
 }
 
-export function CopyButton({ text, label }) {
+/** `done` replaces the label once the text is copied, where notifications cannot be seen: in a dialog, on the page of guests. */
+export function CopyButton({ text, label, done }) {
   const [copied, setCopied] = useState(false);
   const onClick = async () => {
     await copy(text);
@@ -27,5 +28,5 @@ export function CopyButton({ text, label }) {
     toast(t("copied"));
     setTimeout(() => setCopied(false), 2000);
   };
-  return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> ${label ?? t("copy")}</button>`;
+  return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> ${copied && done ? done : (label ?? t("copy"))}</button>`;
 }

@@ -1,26 +1,34 @@
-/* A finished picture in full size; the arrow keys show the others of the list. */
-import { address } from "../../lib/api.js";
+/* A finished picture in full size with its QR code and what can be done with it; the arrow keys show the others of the list. */
+import { Problem, address, request } from "../../lib/api.js";
 import { dateTimeExact } from "../../lib/format.js";
 import { html, useEffect, useRef, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { useInterval } from "../../lib/load.js";
+import { problemText } from "../../lib/messages.js";
 import { to } from "../../lib/route.js";
-import { CopyButton } from "../../parts/copy.js";
-import { Dialog } from "../../parts/dialog.js";
-import { Icon } from "../../parts/icon.js";
-import { QrCode } from "../../parts/qr.js";
-import common from "../../i18n/common.js";
-import words from "../../i18n/slot.js";
+import words from "../../i18n/picture.js";
+import { Confirm, Dialog } from "../dialog.js";
+import { Icon } from "../icon.js";
+import { QrCode } from "../qr.js";
+import { toast } from "../toasts.js";
+import { PictureActions } from "./actions.js";
 
 const t = translator(words);
-const c = translator(common);
 
-/** `actions` are further buttons for the picture that is shown. */
-export function Lightbox({ results, place, onGo, onClose, actions }) {
-  const result = results[place];
+/**
+ * `pictures` are `{job_id, completed_at, link, expires_at, mime, slot_name, visibility, isTest}`, of which the last three
+ * may be missing; `hasMore`: the list goes on after them. `onGo(place)`, `onClose()`; `onChanged(listed)` after its
+ * visibility was changed, `onErased(picture)` after the guest of the picture was erased. `isOfJob`: on the page of its job.
+ */
+export function Lightbox({ pictures, place, hasMore = false, isOfJob = false, onGo, onClose, onChanged = () => {}, onErased }) {
+  const picture = pictures[place];
+  const [asks, setAsks] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState(null);
+  useEffect(() => setFailure(null), [picture.job_id]);
   const step = (by) => {
     const next = place + by;
-    if (next >= 0 && next < results.length) onGo(next);
+    if (!asks && next >= 0 && next < pictures.length) onGo(next);
   };
   // A key may come between a rendering and its effects: the listener always takes the newest step.
   const current = useRef(step);
@@ -33,33 +41,48 @@ export function Lightbox({ results, place, onGo, onClose, actions }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
-  const file = address(`/public/results/${result.job_id}`);
+  const erase = async () => {
+    setAsks(false);
+    setBusy(true);
+    setFailure(null);
+    try {
+      await request("DELETE", `/api/jobs/${picture.job_id}`);
+      toast(t("erased"));
+      onErased(picture);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setFailure(problemText(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  const when = dateTimeExact(picture.completed_at);
+  const isAlone = pictures.length === 1 && !hasMore;
+  const title = isAlone ? t("pictureAt", { when }) : t("pictureOf", { n: place + 1, all: `${pictures.length}${hasMore ? "+" : ""}` });
   return html`
-    <${Dialog} title=${t("pictureOf", { n: place + 1, all: results.length })} wide onClose=${onClose}>
+    <${Dialog} title=${title} wide onClose=${onClose}>
       <div class="lightbox">
         <div class="lightbox-picture">
-          <img key=${result.job_id} src=${file} alt=${t("pictureAt", { when: dateTimeExact(result.completed_at) })} />
-          <button type="button" class="button lightbox-step lightbox-before" aria-label=${t("previous")} disabled=${place === 0} onClick=${() => step(-1)}><${Icon} name="left" /></button>
-          <button type="button" class="button lightbox-step lightbox-after" aria-label=${t("next")} disabled=${place === results.length - 1} onClick=${() => step(1)}><${Icon} name="right" /></button>
+          <img key=${picture.job_id} src=${address(`/public/results/${picture.job_id}`)} alt=${t("pictureAt", { when })} />
+          ${!isAlone && html`
+            <button type="button" class="button lightbox-step lightbox-before" aria-label=${t("previous")} disabled=${place === 0} onClick=${() => step(-1)}><${Icon} name="left" /></button>
+            <button type="button" class="button lightbox-step lightbox-after" aria-label=${t("next")} disabled=${place === pictures.length - 1} onClick=${() => step(1)}><${Icon} name="right" /></button>
+          `}
         </div>
         <div class="lightbox-side">
-          <div class="lightbox-qr"><${QrCode} text=${result.download_url} label=${t("qrLabel")} /><p class="soft">${t("qrHelp")}</p></div>
-          <div class="stack">
-            <p>${dateTimeExact(result.completed_at)}<br /><${Expiry} until=${result.result_expires_at} /></p>
-            <div class="row">
-              <a class="button button-primary" href=${address(`/public/results/${result.job_id}`, { download: 1 })} download><${Icon} name="download" /> ${c("download")}</a>
-              <${CopyButton} text=${result.download_url} label=${t("copyLink")} />
-            </div>
-            ${actions}
-            <a href=${to("jobs", result.job_id)}>${t("toJob")}</a>
-          </div>
+          <div class="lightbox-qr"><${QrCode} text=${picture.link} label=${t("qrLabel")} /><p class="soft">${t("qrHelp")}</p></div>
+          <p>${picture.slot_name && html`<b>${picture.slot_name}</b><br />`}${when}<br /><${Expiry} until=${picture.expires_at} /></p>
+          <${PictureActions} picture=${picture} busy=${busy} onFailure=${setFailure} onChanged=${onChanged} onAskErase=${() => setAsks(true)} />
+          ${failure && html`<p class="error" role="alert">${failure}</p>`}
+          ${!isOfJob && html`<a href=${to("jobs", picture.job_id)}>${t("toJob")}</a>`}
         </div>
       </div>
+      ${asks && html`<${Confirm} title=${t("eraseTitle")} text=${t("eraseText")} yes=${t("erase")} dangerous onYes=${erase} onNo=${() => setAsks(false)} />`}
     <//>
   `;
 }
 
-/** Countdown to the expiry of a result. */
+/** Countdown to the expiry of a picture. */
 function Expiry({ until }) {
   const [now, setNow] = useState(Date.now());
   useInterval(1000, () => setNow(Date.now()));

@@ -1,0 +1,42 @@
+/* Handing a picture on: by what the device offers for sharing, or by its link. */
+import { html, useState } from "../../lib/html.js";
+import { translator } from "../../lib/language.js";
+import words from "../../i18n/share.js";
+import { CopyButton } from "../copy.js";
+import { Icon } from "../icon.js";
+
+const t = translator(words);
+const SUFFIXES = { "image/png": "png", "image/webp": "webp" };
+
+/** Browsers offer sharing on secure addresses only. */
+export const canShare = () => Boolean(navigator.share);
+
+/** `file` is the picture's address on this host, `link` the one for others. The file is shared if the device can, else the link. */
+export function ShareButton({ id, mime, file, link }) {
+  const [failed, setFailed] = useState(false);
+  const onClick = async () => {
+    setFailed(false);
+    try {
+      await navigator.share(await shared({ id, mime, file, link }));
+    } catch (error) {
+      if (error.name === "AbortError") return; // the user has changed their mind
+      console.info("the picture could not be shared", error);
+      setFailed(true);
+    }
+  };
+  return html`
+    <button type="button" class="button" onClick=${onClick}><${Icon} name="share" /> ${t("share")}</button>
+    ${failed && html`<p class="error" role="alert">${t("shareFailed")}</p>`}
+  `;
+}
+
+export const CopyLink = ({ link }) => html`<${CopyButton} text=${link} label=${t("copyLink")} done=${t("linkCopied")} />`;
+
+async function shared({ id, mime, file, link }) {
+  const answer = await fetch(file);
+  if (answer.ok) {
+    const files = [new File([await answer.blob()], `${id}.${SUFFIXES[mime] ?? "jpg"}`, { type: mime })];
+    if (navigator.canShare?.({ files })) return { files };
+  }
+  return { url: link };
+}
