@@ -20,7 +20,7 @@ export default {
     zip: "Download as ZIP",
     zipRuns: "Preparing the file…",
     tooMany: "A file holds at most {n} pictures. Select fewer.",
-    visibility_hidden: "Hidden",
+    hidden: "Hidden",
     fallback: "Fallback answer",
   },
   ru: {
@@ -43,7 +43,7 @@ export default {
     zip: "Скачать в ZIP",
     zipRuns: "Файл готовится…",
     tooMany: "В одном файле помещается не больше {n} фото. Выберите меньше.",
-    visibility_hidden: "Скрыто",
+    hidden: "Скрыто",
     fallback: "Запасной ответ",
   },
 };

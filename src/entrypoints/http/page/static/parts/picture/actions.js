@@ -77,6 +77,6 @@ function Visibility({ picture, onChanged, onFailure }) {
   };
   return html`
     <button type="button" class="button" disabled=${busy} onClick=${onClick}><${Icon} name=${isHidden ? "show" : "hide"} /> ${t(isHidden ? "show" : "hide")}</button>
-    <p class="soft lightbox-note" role="status">${isHidden && t("hidden")}</p>
+    <p class="soft lightbox-note" role="status">${t.of("visibility", visibility)}</p>
   `;
 }
