@@ -6,7 +6,9 @@ import re
 import zlib
 from typing import NamedTuple
 
-_PAGE = re.compile(rb"/Type /Page\n(?:(?!endobj).)*?/MediaBox \[([^\]]+)\](?:(?!endobj).)*?/Contents (\d+) 0 R", re.DOTALL)
+_PAGE = re.compile(
+    rb"/Type /Page\n(?:(?!endobj).)*?/MediaBox \[([^\]]+)\](?:(?!endobj).)*?/Contents (\d+) 0 R", re.DOTALL
+)
 _SCALE = re.compile(rb"([\d.]+) 0 0 -[\d.]+ 0 [\d.]+ cm")
 _IMAGE = re.compile(rb"([\d.]+) 0 0 -([\d.]+) [\d.-]+ [\d.-]+ cm\n(?:(?!cm\n).)*?/X\d+ Do", re.DOTALL)
 _MM_PER_POINT = 25.4 / 72

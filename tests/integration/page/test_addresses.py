@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.administration import Administrator, sign_in
-from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
+from tests.support.administration import sign_in
+from tests.support.browsing import PHONE, Browsing, browsing
 from tests.support.http_server import Service, serving
 
 pytestmark = pytest.mark.anyio

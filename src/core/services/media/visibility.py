@@ -17,7 +17,7 @@ from ...ports.repositories.result_index import ResultIndex
 
 
 class ResultVisibility:
-    """The visibility of results: hides them from galleries and shows them again. Methods may also raise QueueUnavailable."""
+    """Results with their visibility: read, hidden from galleries, shown again. All may raise QueueUnavailable."""
 
     def __init__(self, jobs: JobRepository, results: ResultIndex, clock: Clock) -> None:
         self._jobs = jobs
