@@ -243,6 +243,15 @@ async def test_older_pictures_come_at_the_end_of_the_page(
     await expect(pictures).to_have_count(60)
     await expect(tab.page.get_by_role("button", name="Show more")).to_have_count(0)
 
+    # Who looks at one of them comes back to its place.
+    await pictures.last.get_by_role("link").click()
+    await expect(tab.page.get_by_role("dialog")).to_be_visible()
+    place = await tab.page.evaluate("scrollY")
+    await tab.page.go_back()
+    await expect(tab.page.get_by_role("dialog")).to_be_hidden()
+    assert place > 0
+    assert await tab.page.evaluate("scrollY") == place
+
     # A link to one of the oldest opens it at once, and leads on to those that are older.
     oldest, older, *_ = sorted(service.database.jobs.values(), key=lambda job: job.created_at)
     for size in ({"width": 390, "height": 844}, {"width": 1280, "height": 800}):

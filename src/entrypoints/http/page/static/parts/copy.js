@@ -1,4 +1,5 @@
 /* A button that copies a text to the clipboard. */
+import { copy } from "../lib/clipboard.js";
 import { html, useState } from "../lib/html.js";
 import { translator } from "../lib/language.js";
 import words from "../i18n/common.js";
@@ -7,20 +8,7 @@ import { toast } from "./toasts.js";
 
 const t = translator(words);
 
-/** The clipboard API exists on secure origins only; elsewhere a hidden field is copied. */
-async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const field = document.createElement("textarea");
-  field.value = text;
-  field.className = "unseen";
-  (document.querySelector("dialog[open]") ?? document.body).append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-}
-
-/** `done` replaces the label once the text is copied, where notifications cannot be seen: in a dialog, on the page of guests. */
-export function CopyButton({ text, label, done }) {
+export function CopyButton({ text, label }) {
   const [copied, setCopied] = useState(false);
   const onClick = async () => {
     await copy(text);
@@ -28,5 +16,5 @@ export function CopyButton({ text, label, done }) {
     toast(t("copied"));
     setTimeout(() => setCopied(false), 2000);
   };
-  return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> ${copied && done ? done : (label ?? t("copy"))}</button>`;
+  return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> ${label ?? t("copy")}</button>`;
 }

@@ -1,11 +1,12 @@
 /* Handing a picture on: by what the device offers for sharing, or by its link. */
+import { copy } from "../../lib/clipboard.js";
 import { html, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import words from "../../i18n/share.js";
-import { CopyButton } from "../copy.js";
 import { Icon } from "../icon.js";
 
 const t = translator(words);
+const COPIED_MS = 2000;
 const SUFFIXES = { "image/png": "png", "image/webp": "webp" };
 
 /** Browsers offer sharing on secure addresses only. */
@@ -30,7 +31,16 @@ export function ShareButton({ id, mime, file, link }) {
   `;
 }
 
-export const CopyLink = ({ link }) => html`<${CopyButton} text=${link} label=${t("copyLink")} done=${t("linkCopied")} />`;
+/** Says by itself that the link is copied: notifications are behind a dialog, and guests have none. */
+export function CopyLink({ link }) {
+  const [copied, setCopied] = useState(false);
+  const onClick = async () => {
+    await copy(link);
+    setCopied(true);
+    setTimeout(() => setCopied(false), COPIED_MS);
+  };
+  return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> <span aria-live="polite">${t(copied ? "linkCopied" : "copyLink")}</span></button>`;
+}
 
 async function shared({ id, mime, file, link }) {
   const answer = await fetch(file);
