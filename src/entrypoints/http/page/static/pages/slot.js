@@ -60,7 +60,7 @@ function Work({ id, slot, providers, again }) {
     ${panel("configuration", html`<${Configuration} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
     ${mayWrite && panel("try", html`<${TryIt} id=${id} draft=${draft} isChanged=${changed.length > 0} providers=${providers} />`)}
     ${panel("results", html`<${Results} slot=${slot} again=${again} />`)}
-    ${panel("gallery", html`<${Gallery} slot=${work.stored} onStored=${work.adopt} />`)}
+    ${panel("gallery", html`<${Gallery} slot=${work.stored} isShown=${tab === "gallery"} onStored=${work.adopt} />`)}
     ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
     ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}
     ${work.theirs && html`<${Conflict} conflicts=${work.theirs.conflicts} mine=${work.theirs.document} theirs=${work.theirs.slot} providers=${providers} busy=${work.busy} onSave=${work.saveChosen} onClose=${work.lookAgain} />`}

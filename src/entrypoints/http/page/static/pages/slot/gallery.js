@@ -21,7 +21,7 @@ const s = translator(share);
 const HOUR = 3_600_000;
 
 /** `slot` is the stored slot; `onStored(slot, etag, field)` receives the changed one and the version it is based on. */
-export function Gallery({ slot, onStored }) {
+export function Gallery({ slot, isShown, onStored }) {
   const [now, setNow] = useState(Date.now());
   useInterval(10_000, () => setNow(Date.now()));
   const mayWrite = me.get().permissions.includes("slots:write");
@@ -48,7 +48,7 @@ export function Gallery({ slot, onStored }) {
             <a class="button" href=${url} target="_blank" rel="noopener"><${Icon} name="link" /> ${t("openGallery")}</a>
             <a class="button" href=${`${url}#show`} target="_blank" rel="noopener"><${Icon} name="play" /> ${t("slideshow")}</a>
           </div>
-          <${AddressAdvice} url=${url} />
+          ${isShown && html`<${AddressAdvice} url=${url} />`}
         </section>
       </div>
       <${SignToPrint} title=${slot.gallery_title ?? slot.name} url=${url} />
