@@ -57,6 +57,7 @@ FULL = Slot(
     ),
     max_upload_bytes=2**33,
     gallery_open_until=datetime(2026, 6, 1, tzinfo=UTC),
+    gallery_title="Anna & Ben ♥",
     ingest_password=StoredPassword("a hash", datetime(2026, 5, 1, tzinfo=UTC), "ada", "a digest"),
 )
 

@@ -48,6 +48,7 @@ slots = Table(
     Column("updated_at", _moment),
     Column("stats_reset_at", _moment),
     Column("budget", JSONB(none_as_null=True)),
+    Column("gallery_title", Text),
 )
 
 template_media = Table(

@@ -36,7 +36,10 @@ coalesce((
     from photochanger.slot_templates as bound where bound.slot_id = slots.id
 ), '[]'::jsonb)
 """
-_GET_SLOTS = f"select slots.*, {_BINDINGS} as templates from photochanger.slots where id = any(%(ids)s)"
+_COLUMNS = ", ".join(f"slots.{column.name}" for column in slots.columns)
+"""Not `slots.*`: a newer host may have added a column that this one does not know."""
+
+_GET_SLOTS = f"select {_COLUMNS}, {_BINDINGS} as templates from photochanger.slots where id = any(%(ids)s)"
 _ALL_SLOTS = select(slots, literal_column(_BINDINGS).label("templates")).order_by(slots.c.id)
 
 
@@ -152,6 +155,7 @@ def _row(slot: Slot) -> dict[str, Any]:
         "route": route,
         "max_upload_bytes": slot.max_upload_bytes,
         "gallery_open_until": slot.gallery_open_until,
+        "gallery_title": slot.gallery_title,
         "ingest_password": msgspec.to_builtins(slot.ingest_password),
         "budget": msgspec.to_builtins(slot.budget),
     }

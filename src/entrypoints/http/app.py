@@ -32,7 +32,7 @@ from .api.overview import overview
 from .api.providers import check_provider, list_providers
 from .api.ready_check import ready_check
 from .api.results.archive import archive_results
-from .api.results.listing import list_results, put_visibility
+from .api.results.listing import get_listed_result, list_results, put_visibility
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
 from .api.stats import global_stats, slot_stats
@@ -119,6 +119,7 @@ ROUTES = [
     cancel_job,
     erase_job,
     list_results,
+    get_listed_result,
     put_visibility,
     archive_results,
     events,

@@ -112,6 +112,18 @@ async def test_a_hidden_picture_is_in_no_gallery_but_its_own_link_opens(service:
     assert await shown() == [hidden, kept]
 
 
+async def test_one_picture_is_read_as_in_the_list(service: Service, admin: Administrator) -> None:
+    first, second = await finished(service, "slot-001", "slot-002")
+    await admin("PUT", f"/api/results/{first}/visibility", json_body={"visibility": "hidden"})
+    listed = {item["job_id"]: item for item in (await admin.get("/api/results"))["items"]}
+    for job_id, visibility in ((first, "hidden"), (second, "shown")):
+        answer = await admin("GET", f"/api/results/{job_id}")
+        assert answer.json() == listed[job_id]
+        assert (answer.json()["visibility"], answer.headers["cache-control"]) == (visibility, "no-store")
+    assert (await admin("DELETE", f"/api/jobs/{first}")).status_code == 204
+    described(await admin("GET", f"/api/results/{first}"), 410, "expired")
+
+
 async def test_a_change_of_visibility_is_audited_once_and_sent_live(service: Service, admin: Administrator) -> None:
     (job_id,) = await finished(service, "slot-001")
     async with listening(admin) as events:
@@ -140,6 +152,7 @@ async def test_only_pictures_of_guests_have_a_visibility(service: Service, admin
     cases = [(run["job_id"], 404, "not_found"), (expired, 410, "expired"), (unknown, 404, "job_not_found")]
     for job_id, status, code in [*cases, ("x", 404, "job_not_found")]:
         described(await admin("PUT", f"/api/results/{job_id}/visibility", json_body=wanted), status, code)
+        described(await admin("GET", f"/api/results/{job_id}"), status, code)
     for body in ({}, {"visibility": "pending"}, {"visibility": "hidden", "reason": "blurred"}):
         described(await admin("PUT", f"/api/results/{right}/visibility", json_body=body), 422, "invalid_settings")
     assert await admin.audit("result_hidden") == []
@@ -152,5 +165,7 @@ async def test_reading_needs_jobs_read_and_hiding_jobs_write(service: Service, a
     reader = Administrator(service, await token_of(service, Permission.JOBS_READ))
     described(await stranger("GET", "/api/results"), 403, "permission_denied")
     assert await listed(reader) == [job_id]
+    described(await stranger("GET", f"/api/results/{job_id}"), 403, "permission_denied")
+    assert (await reader("GET", f"/api/results/{job_id}")).status_code == 200
     change = await reader("PUT", f"/api/results/{job_id}/visibility", json_body={"visibility": "hidden"})
     described(change, 403, "permission_denied")

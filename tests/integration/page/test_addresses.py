@@ -1,14 +1,15 @@
-"""Addresses that other devices can open, and those that they cannot; the gallery, which opens at once."""
+"""Addresses that other devices can open, and those that they cannot."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.administration import Administrator, sign_in
-from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
+from tests.support.administration import sign_in
+from tests.support.browsing import PHONE, Browsing, browsing
 from tests.support.http_server import Service, serving
 
 pytestmark = pytest.mark.anyio
@@ -16,49 +17,26 @@ pytestmark = pytest.mark.anyio
 CODE = "QR code of the gallery"
 
 
-async def test_the_gallery_opens_and_closes_at_once_whatever_is_unsaved(
-    chromium: Browser, service: Service, admin: Administrator
-) -> None:
-    async with browsing(chromium, f"http://{BOOTH_HOST}:{service.port}") as tab:
-        page = tab.page
-        await tab.open("/#/slots/slot-001")
-        await tab.sign_in()
-        await page.get_by_label("Name", exact=True).fill("Not saved yet")
-        gallery = page.get_by_role("region", name="Guests' gallery")
-        await expect(gallery.get_by_text("Closed")).to_be_visible()
-        await gallery.get_by_role("button", name="Open for 6 hours").click()
-        await expect(gallery.get_by_role("img", name=CODE)).to_be_visible()
-        stored = await admin.get("/api/slots/slot-001")
-        assert stored["gallery_open_until"] is not None
-        assert stored["name"] != "Not saved yet"
-        await expect(
-            gallery.get_by_role("link", name=f"http://{BOOTH_HOST}:{service.port}/gallery/slot-001")
-        ).to_be_visible()
-        assert (await service.client.get("/public/gallery/slot-001")).status_code == 200
-        await expect(page.get_by_label("Name", exact=True)).to_have_value("Not saved yet")
-        assert await tab.violations() == []
-        await tab.photograph("slot_gallery_open")
-        await gallery.get_by_role("button", name="Close it now").click()
-        await expect(gallery.get_by_role("img", name=CODE)).to_be_hidden()
-        assert (await service.client.get("/public/gallery/slot-001")).status_code == 404
-        await gallery.get_by_label("Open until").fill("2090-01-01T12:00")
-        await gallery.get_by_role("button", name="Open", exact=True).click()
-        await expect(gallery.get_by_label("Open until")).to_have_attribute("aria-invalid", "true")
-        await expect(page.get_by_role("region", name="Unsaved changes")).to_be_visible()
-
-
 async def test_the_address_that_is_configured_is_in_codes_and_links(chromium: Browser, tmp_path: Path) -> None:
     async with serving(tmp_path, public_base_url="https://booth.example") as service:
         admin = await sign_in(service)
         async with browsing(chromium, f"http://127.0.0.1:{service.port}") as tab:
             page = tab.page
-            await tab.open("/#/slots/slot-001")
+            await tab.open("/#/slots/slot-001?tab=gallery")
             await tab.sign_in()
-            await page.get_by_role("button", name="Open for 2 hours").click()
             await expect(page.get_by_role("img", name=CODE)).to_be_visible()
             await expect(page.get_by_role("link", name="https://booth.example/gallery/slot-001")).to_be_visible()
             await expect(page.get_by_text("works on this computer only")).to_be_hidden()
+            await expect(page.get_by_text("booth.example/gallery/slot-001", exact=True)).to_be_visible()  # on the sign
             assert (await admin.get("/api/slots/slot-001"))["gallery_url"] == "https://booth.example/gallery/slot-001"
+
+            # A screen in the hall shows the same address, also while there is no picture yet.
+            until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            assert (await admin.change_slot(gallery_open_until=until)).status_code == 200
+            gallery = (await service.client.get("/public/gallery/slot-001")).json()
+            assert gallery["url"] == "https://booth.example/gallery/slot-001"
+            await tab.open("/gallery/slot-001#show")
+            await expect(page.get_by_role("img", name="QR code of the link to this gallery")).to_be_visible()
 
 
 async def test_an_address_of_this_machine_has_no_code_but_advice(tab: Browsing, service: Service) -> None:
@@ -70,14 +48,14 @@ async def test_an_address_of_this_machine_has_no_code_but_advice(tab: Browsing, 
         "network_urls": ["http://192.168.1.5:8000"],
     }
     await page.route("**/api/addresses", lambda route: route.fulfill(json=networked))
-    await tab.open("/#/slots/slot-001")
+    await tab.open("/#/slots/slot-001?tab=gallery")
     await tab.sign_in()
-    await page.get_by_role("button", name="Open for 2 hours").click()
     advice = page.get_by_role("note")
     await expect(advice).to_contain_text("This address works on this computer only.")
     await expect(advice.get_by_text("http://192.168.1.5:8000/gallery/slot-001", exact=True)).to_be_visible()
     await expect(page.get_by_role("img", name=CODE)).to_have_count(0)
     await expect(page.get_by_text("No QR code: phones cannot open this address.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Print the sign")).to_be_disabled()
     await page.get_by_role("tab", name="Connect").click()
     await expect(page.get_by_text("http://192.168.1.5:8000/ingest/slot-001", exact=True)).to_be_visible()
     assert await tab.violations() == []

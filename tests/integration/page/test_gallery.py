@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
+import msgspec
 import photochanger
 import pytest
 from photochanger.core.domain.slots.slot import RouteEntry
@@ -22,6 +25,13 @@ pytestmark = pytest.mark.anyio
 LOOKS = ("watercolor", "vintage", "comic", "oil")
 DEMO = Path(photochanger.__file__).parent / "entrypoints/diagnostics/sample_photos"
 GALLERY = "/gallery/slot-001"
+_OVER_THE_CODE = """() => {
+  const code = document.querySelector(".show-code").getBoundingClientRect();
+  const over = ({ left, right, top, bottom }) =>
+    left < code.right && right > code.left && top < code.bottom && bottom > code.top;
+  const buttons = [...document.querySelectorAll(".show-ways button")];
+  return buttons.filter((one) => over(one.getBoundingClientRect())).map((one) => one.textContent);
+}"""
 LOOK_MS, SLIDE_MS = 5_000, 6_000
 """Between two looks at the feed, and the time of one picture in the slideshow."""
 
@@ -51,6 +61,14 @@ async def painted(service: Service, names: Sequence[str], *, look: str) -> list[
     return jobs
 
 
+def earlier(service: Service, job_id: str, *, hours: int) -> None:
+    """Let a job have ended so many hours earlier."""
+    job = service.database.jobs[UUID(job_id)]
+    assert job.outcome is not None
+    outcome = msgspec.structs.replace(job.outcome, finalized_at=job.outcome.finalized_at - timedelta(hours=hours))
+    service.database.jobs[job.id] = msgspec.structs.replace(job, outcome=outcome)
+
+
 async def all_shown(tab: Browsing) -> None:
     """Return once every picture of the page has been drawn."""
     await tab.page.wait_for_function("() => [...document.images].every((one) => one.complete && one.naturalWidth)")
@@ -63,14 +81,19 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
     jobs += await painted(service, ["cat", "portrait", "coffee"], look="comic")
     await open_gallery(admin)
     url = f"http://{BOOTH_HOST}:{service.port}"
+    earlier(service, jobs[0], hours=1)
     async with browsing(chromium, url, size=PHONE, color_scheme="dark", has_touch=True) as tab:
         page = tab.page
         await page.clock.install()
+        await page.add_init_script("document.execCommand = () => { window.copied = document.activeElement.value; };")
         await tab.open(GALLERY)
         await expect(page.get_by_role("heading", name="Anna & <b>Ben</b>", level=1)).to_be_visible()
         pictures = page.get_by_role("listitem").get_by_role("link")
         await expect(pictures).to_have_count(7)
         await expect(pictures.first).to_have_attribute("href", f"#picture={jobs[-1]}")
+        hours = page.get_by_role("heading", level=2)
+        await expect(hours.first).to_have_text(re.compile(r"\d\d:00 – \d\d:00"))
+        assert await hours.count() >= 2
         await all_shown(tab)
         assert not await tab.scrolls_sideways()
         assert await tab.violations() == []
@@ -104,6 +127,10 @@ async def test_guests_see_take_and_share_pictures_on_a_phone(
         assert not await tab.scrolls_sideways()
         assert await tab.violations() == []
         await tab.photograph("gallery_picture_phone", whole=False)
+        await expect(viewer.get_by_role("button", name="Share")).to_have_count(0)  # not on an address without HTTPS
+        await viewer.get_by_role("button", name="Copy link").click()
+        await expect(viewer.get_by_role("button", name="Link copied")).to_be_visible()
+        assert await page.evaluate("window.copied") == f"{url}/public/results/{jobs[-2]}"
         async with page.expect_download() as download:
             await viewer.get_by_role("link", name="Download").click()
         path = await (await download.value).path()
@@ -174,11 +201,9 @@ async def test_a_screen_in_the_hall_shows_one_picture_after_another(
         await expect(page.get_by_role("img", name="QR code of the link to this gallery")).to_be_visible()
         assert await tab.violations() == []
         await tab.photograph("gallery_slideshow", whole=False)
-        await page.set_viewport_size(PHONE)
-        buttons = [await one.bounding_box() for one in await page.locator(".show-ways button").all()]
-        code = await page.locator(".show-code").bounding_box()
-        assert code is not None
-        assert all(box is not None and box["y"] + box["height"] <= code["y"] for box in buttons)
+        for width, height in ((320, 568), (844, 390), (768, 1024), (1024, 600), (390, 844)):
+            await page.set_viewport_size({"width": width, "height": height})
+            assert await page.evaluate(_OVER_THE_CODE) == [], (width, height)
         await tab.photograph("gallery_slideshow_phone", whole=False)
         await page.set_viewport_size(LAPTOP)
         await tab.pass_time(6_000, timers=(LOOK_MS, SLIDE_MS))
@@ -218,6 +243,15 @@ async def test_older_pictures_come_at_the_end_of_the_page(
     await expect(pictures).to_have_count(60)
     await expect(tab.page.get_by_role("button", name="Show more")).to_have_count(0)
 
+    # Who looks at one of them comes back to its place.
+    await pictures.last.get_by_role("link").click()
+    await expect(tab.page.get_by_role("dialog")).to_be_visible()
+    place = await tab.page.evaluate("scrollY")
+    await tab.page.go_back()
+    await expect(tab.page.get_by_role("dialog")).to_be_hidden()
+    assert place > 0
+    assert await tab.page.evaluate("scrollY") == place
+
     # A link to one of the oldest opens it at once, and leads on to those that are older.
     oldest, older, *_ = sorted(service.database.jobs.values(), key=lambda job: job.created_at)
     for size in ({"width": 390, "height": 844}, {"width": 1280, "height": 800}):
@@ -227,6 +261,7 @@ async def test_older_pictures_come_at_the_end_of_the_page(
         viewer = tab.page.get_by_role("dialog")
         shown = viewer.get_by_role("img").first
         await expect(shown).to_have_attribute("src", f"/public/results/{older.id}")
+        await expect(viewer.get_by_role("heading")).to_have_text(re.compile(r"Picture of .*\d\d:\d\d"))
         await viewer.get_by_role("button", name="Older picture").click()
         await expect(shown).to_have_attribute("src", f"/public/results/{oldest.id}")
         await tab.page.keyboard.press("Escape")

@@ -11,20 +11,40 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.support.administration import Administrator
 from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
 from tests.support.evening import named_slots, pictured
 from tests.support.http_server import Service
+from tests.support.printed import PrintedPage, printed_pages
 
 pytestmark = pytest.mark.anyio
 
-_NOTE_PRINTS = """
+_NOTE_WHAT_LEAVES = """
 window.print = () => {
   window.printed = (window.printed ?? 0) + 1;
 };
+document.execCommand = () => {
+  window.copied = document.activeElement.value;
+};
 """
+_SHARING = """
+navigator.canShare = ({ files }) => files[0].type === "image/jpeg";
+navigator.share = async ({ files, url }) => {
+  window.shared = files ? { name: files[0].name, bytes: files[0].size } : { url };
+};
+"""
+_FURTHER_PAGES = re.compile("/api/results.*cursor=")
+_RATIO = 451 / 300
+"""Width to height of the cat."""
+
+
+async def on_paper(tab: Browsing) -> list[PrintedPage]:
+    """The pages that the browser makes after a click on Print."""
+    await tab.page.wait_for_function("() => window.printed === 1")
+    await tab.page.evaluate("() => { window.printed = 0; }")
+    return printed_pages(await tab.page.pdf(prefer_css_page_size=True))
 
 
 async def entered(tab: Browsing, path: str = "/#/pictures") -> None:
@@ -87,10 +107,10 @@ async def test_a_picture_is_viewed_printed_and_hidden(
 ) -> None:
     await named_slots(admin)
     first = await pictured(service, "slot-005", "portrait")
-    await pictured(service, "slot-006", "cat")
+    second = await pictured(service, "slot-006", "cat")
     async with browsing(chromium, f"http://{BOOTH_HOST}:{service.port}") as tab:
         page = tab.page
-        await page.add_init_script(_NOTE_PRINTS)
+        await page.add_init_script(_NOTE_WHAT_LEAVES)
         await entered(tab)
         await page.get_by_role("button", name=re.compile("View the picture of .*Pop art wall")).click()
         dialog = page.get_by_role("dialog")
@@ -102,18 +122,23 @@ async def test_a_picture_is_viewed_printed_and_hidden(
         assert await tab.violations() == []
         await tab.photograph("pictures-lightbox", whole=False)
 
+        await page.keyboard.press("ArrowLeft")
         await dialog.get_by_role("button", name="Print").click()
-        await page.wait_for_function("() => window.printed === 1")
-        await page.emulate_media(media="print")
-        await expect(page.locator(".print-picture")).to_be_visible()
-        await expect(page.locator("#app")).to_be_hidden()
-        await tab.photograph("pictures-print", whole=False)
-        await page.evaluate("() => dispatchEvent(new Event('afterprint'))")
-        await page.emulate_media(media="screen")
-        await expect(page.locator(".print-picture")).to_have_count(0)
+        (paper,) = await on_paper(tab)
+        ((width, height),) = paper.pictures
+        assert not paper.has_text
+        assert width == pytest.approx(paper.size[0], abs=0.5)  # the paper is turned as the picture is
+        assert width / height == pytest.approx(_RATIO, rel=0.01)
+        await expect(page.locator(".print-alone")).to_have_count(0)
+        await dialog.get_by_role("button", name="Copy link").click()
+        await expect(dialog.get_by_role("button", name="Link copied")).to_be_visible()
+        await expect(dialog.get_by_role("button", name="Share")).to_have_count(0)  # the address is not secure
+        assert await page.evaluate("window.copied") == f"{tab.base_url}/public/results/{second}"
+        await page.keyboard.press("ArrowRight")
 
         await dialog.get_by_role("button", name="Hide from galleries").click()
         await expect(dialog.get_by_role("button", name="Show in galleries")).to_be_visible()
+        await expect(dialog.get_by_role("status")).to_contain_text("The guest's own link still opens it.")
         listed = await admin.get("/api/results?visibility=hidden")
         assert [item["job_id"] for item in listed["items"]] == [first]
         await page.keyboard.press("Escape")
@@ -122,6 +147,64 @@ async def test_a_picture_is_viewed_printed_and_hidden(
         shown = await admin("PUT", f"/api/results/{first}/visibility", json_body={"visibility": "shown"})
         assert shown.status_code == 200
         await expect(page.locator(".tile-hidden")).to_have_count(0)
+
+
+async def test_a_picture_is_shared_and_its_guest_erased(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    await named_slots(admin)
+    last = await pictured(service, "slot-005", "portrait")
+    second = await pictured(service, "slot-006", "cat")
+    await pictured(service, "slot-007", "coffee")
+    async with browsing(chromium, f"http://{BOOTH_HOST}:{service.port}") as tab:
+        page = tab.page
+        await page.add_init_script(_SHARING)
+        await entered(tab)
+        await page.locator(".tile-picture").nth(1).click()
+        dialog = page.get_by_role("dialog", name=re.compile("^Picture"))
+        heading = dialog.get_by_role("heading")
+        await expect(heading).to_have_text("Picture 2 of 3")
+        await dialog.get_by_role("button", name="Share").click()
+        await page.wait_for_function("() => window.shared")
+        picture = await service.client.get(f"/public/results/{second}")
+        assert await page.evaluate("window.shared") == {"name": f"{second}.jpg", "bytes": len(picture.content)}
+        await page.evaluate("() => { navigator.canShare = () => false; window.shared = null; }")
+        await dialog.get_by_role("button", name="Share").click()
+        await page.wait_for_function("() => window.shared")
+        assert await page.evaluate("window.shared") == {"url": f"{tab.base_url}/public/results/{second}"}
+
+        # What cannot be undone is asked for; the arrows rest meanwhile.
+        await dialog.get_by_role("button", name="Erase").click()
+        question = page.get_by_role("dialog", name="Erase this guest's picture?")
+        await expect(question).to_be_visible()
+        assert await tab.violations() == []
+        await tab.photograph("pictures-erase", whole=False)
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("Escape")
+        await expect(question).to_be_hidden()
+        await expect(heading).to_have_text("Picture 2 of 3")
+        assert (await service.client.get(f"/public/results/{second}")).status_code == 200
+        await dialog.get_by_role("button", name="Erase").click()
+        await question.get_by_role("button", name="Erase").click()
+        await expect(heading).to_have_text("Picture 2 of 2")
+        await expect(dialog.get_by_role("link", name="Download")).to_have_attribute("href", re.compile(last))
+        assert (await service.client.get(f"/public/results/{second}")).status_code == 410
+
+        # The same on the page of a job.
+        await tab.open(f"/#/jobs/{last}")
+        await page.get_by_role("button", name="View the full picture").click()
+        dialog = page.get_by_role("dialog", name=re.compile("^Finished picture of"))
+        await expect(dialog.get_by_role("img", name="QR code of the picture's link")).to_be_visible()
+        await expect(dialog.get_by_role("button", name="Older picture")).to_have_count(0)
+        await dialog.get_by_role("button", name="Hide from galleries").click()
+        await expect(dialog.get_by_role("button", name="Show in galleries")).to_be_visible()
+        assert (await admin.get(f"/api/results/{last}"))["visibility"] == "hidden"
+        assert await tab.violations() == []
+        await tab.photograph("job-lightbox", whole=False)
+        await dialog.get_by_role("button", name="Erase").click()
+        await question.get_by_role("button", name="Erase").click()
+        await expect(page.get_by_text("The guest's picture and data were erased on")).to_be_visible()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 async def test_selected_pictures_are_downloaded_as_one_file(
@@ -159,8 +242,23 @@ async def test_arrows_go_through_the_whole_list_on_a_phone_in_russian(service: S
         assert not await tab.scrolls_sideways()
         assert await tab.violations() == []
         await tab.photograph("pictures-phone-ru", whole=False)
+        asked: list[str] = []
+
+        async def refuse(route: Route) -> None:
+            asked.append(route.request.url)
+            await route.fulfill(status=503, json={"status": 503, "code": "queue_unavailable", "detail": "Not now."})
+
+        # A page that cannot be read is asked for at each step, not without end.
+        await page.route(_FURTHER_PAGES, refuse)
         await page.locator(".tile-picture").nth(58).click()
         heading = page.get_by_role("dialog").get_by_role("heading")
+        await expect(heading).to_have_text("Фото 59 из 60+")
+        await page.keyboard.press("ArrowRight")
+        await expect(heading).to_have_text("Фото 60 из 60+")
+        assert await tab.violations() == []
+        assert len(asked) in (1, 2)
+        await page.unroute(_FURTHER_PAGES)
+        await page.keyboard.press("ArrowLeft")
         await expect(heading).to_have_text("Фото 59 из 63")
         for number in (60, 61, 62, 63):
             await page.keyboard.press("ArrowRight")

@@ -81,6 +81,7 @@ class Slot(msgspec.Struct, frozen=True):
     `ingest_password`: the only password that the slot accepts; None means the service's.
     `stats_reset_at`: start of its statistics after a reset; not part of the version.
     `budget`: what it may cost; None: no limit of its own.
+    `gallery_title`: what guests read above its gallery; None: the slot's name.
     """
 
     id: str
@@ -94,6 +95,12 @@ class Slot(msgspec.Struct, frozen=True):
     updated_at: datetime | None = None
     stats_reset_at: datetime | None = None
     budget: SlotBudget | None = None
+    gallery_title: str | None = None
+
+    @property
+    def title_for_guests(self) -> str:
+        """The title of the slot's gallery."""
+        return self.gallery_title or self.name
 
     def gallery_is_open(self, now: datetime) -> bool:
         """Whether guests can see the slot's gallery."""
@@ -108,6 +115,7 @@ def slot_document(slot: Slot) -> dict[str, Any]:
         **route_document(slot.route),
         "max_upload_bytes": slot.max_upload_bytes,
         "gallery_open_until": slot.gallery_open_until and slot.gallery_open_until.isoformat(),
+        "gallery_title": slot.gallery_title,
         "budget": slot.budget and {"per_day": shown_amount(slot.budget.per_day_micros)},
     }
 

@@ -68,6 +68,7 @@ class SlotDocument(msgspec.Struct, frozen=True, kw_only=True):
     prompt_fields: list[str] = []
     max_upload_bytes: Annotated[int, msgspec.Meta(ge=_LOW_BYTES, le=_HIGH_BYTES)] | None = None
     gallery_open_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    gallery_title: str | None = None
     budget: dict[str, Any] | None = None
     ingest_password: str | msgspec.UnsetType | None = msgspec.UNSET
     """None removes it, UNSET keeps it."""
@@ -135,6 +136,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             route=route,
             max_upload_bytes=given.max_upload_bytes,
             gallery_open_until=given.gallery_open_until,
+            gallery_title=None if given.gallery_title is None else visible_name(given.gallery_title),
             budget=None if self.budget is None else SlotBudget(micros_of(self.budget.per_day)),
         )
 
@@ -202,10 +204,16 @@ def _steps(draft: Draft) -> list[tuple[str, RouteEntry]]:
 
 
 def _name_errors(draft: Draft) -> list[FieldError]:
-    name = draft.document.name.strip()
-    if "name" in draft.unread or (name and visible_name(name) == name):
-        return []
-    return [FieldError("name", FieldErrorCode.NAME_FORMAT, {"max": MAX_NAME_CHARS})]
+    names = {"name": draft.document.name, "gallery_title": draft.document.gallery_title}
+    return [
+        FieldError(field, FieldErrorCode.NAME_FORMAT, {"max": MAX_NAME_CHARS})
+        for field, given in names.items()
+        if field not in draft.unread and given is not None and not _is_name(given.strip())
+    ]
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and visible_name(text) == text
 
 
 def _route_errors(draft: Draft) -> list[FieldError]:

@@ -36,7 +36,7 @@ _POLICY = (
 _SHEETS = {
     "style/page.css": (
         *("base", "parts", "shell", "slots", "slot", "route", "pictures", "connect", "jobs", "job", "statistics"),
-        *("settings", "results", "try_it", "system"),
+        *("settings", "results", "sign", "print", "try_it", "system"),
     ),
     "style/guests.css": ("base", "parts", "gallery"),
 }

@@ -74,7 +74,8 @@ async def get_gallery(
         raise MediaNotFound("Picture not found.")
     links = UrlBuilder(request.scope, config.public_base_url)
     body = {
-        "title": slot.name,
+        "title": slot.title_for_guests,
+        "url": links.gallery(slot.id),
         "open_until": slot.gallery_open_until,
         "items": [_picture(listed.job, links) for listed in page.items],
         "next_cursor": cursor_of(page.next),

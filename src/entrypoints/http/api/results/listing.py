@@ -84,6 +84,21 @@ async def list_results(
     return personal_response(request, {"items": items, "next_cursor": cursor_of(page.next)})
 
 
+@get("/api/results/{job_id:str}", opt={"access": Permission.JOBS_READ, UNKNOWN_ID: NO_JOB})
+@inject
+async def get_listed_result(
+    request: Request[Any, Any, Any],
+    job_id: FromPath[UUID],
+    visibility: FromDishka[ResultVisibility],
+    slots: FromDishka[SlotService],
+    config: FromDishka[Settings],
+) -> ASGIApp:
+    """One finished picture, as in the list."""
+    listed = await visibility.get(job_id)
+    names = {slot.id: slot.name for slot in await slots.list()}
+    return personal_response(request, _picture(listed, UrlBuilder(request.scope, config.public_base_url), names))
+
+
 @put("/api/results/{job_id:str}/visibility", opt={"access": Permission.JOBS_WRITE, UNKNOWN_ID: NO_JOB})
 @inject
 async def put_visibility(

@@ -28,10 +28,9 @@ function Gallery() {
   }, [feed.title, code]);
   if (feed.state === "loading") return feed.problem ? html`<main class="gallery"><${ErrorNotice} problem=${feed.problem} /></main>` : html`<${Loading} />`;
   if (feed.state === "closed") return html`<${Closed} />`;
-  const { title, items, hasMore, more, problem } = feed;
-  // Guests scan it with another device: use the public address of the pictures, which may differ from this screen's.
-  const link = `${items[0]?.base ?? location.origin + ROOT}/gallery/${encodeURIComponent(SLOT)}`;
-  if (what.kind === "show") return html`<${Slideshow} key=${code} ...${{ title, items, link, hasMore, more }} />`;
+  const { title, url, items, hasMore, more, problem } = feed;
+  // Guests scan the code with another device: the public address may differ from this screen's.
+  if (what.kind === "show") return html`<${Slideshow} key=${code} ...${{ title, items, link: url, hasMore, more }} />`;
   const index = what.kind === "picture" ? items.findIndex((one) => one.id === what.id) : -1;
   const isElsewhere = what.kind === "picture" && index < 0;
   return html`
@@ -55,7 +54,7 @@ function Linked({ id }) {
   const index = items.findIndex((one) => one.id === id);
   if (problem?.status === 404) return html`<p class="notice gallery-gone" role="status">${t("pictureGone")}</p>`;
   if (index < 0) return problem ? html`<${ErrorNotice} problem=${problem} />` : html`<${Loading} />`;
-  return html`<${Viewer} ...${{ items, index, hasMore, more }} />`;
+  return html`<${Viewer} ...${{ items, index, hasMore, more }} isLinked />`;
 }
 
 function Closed() {

@@ -74,6 +74,7 @@ async def test_a_document_becomes_the_slot_field_by_field() -> None:
             "prompt_fields": ["guest"],
             "max_upload_bytes": 5000,
             "gallery_open_until": until.isoformat(),
+            "gallery_title": " Anna & Ben ",
         },
         expected_version=1,
         by=ADA,
@@ -81,6 +82,7 @@ async def test_a_document_becomes_the_slot_field_by_field() -> None:
     assert stored == await world.slot_service.get(SLOT)
     assert (stored.name, stored.active, stored.version) == ("Wedding, oil painting", False, 2)
     assert (stored.max_upload_bytes, stored.gallery_open_until) == (5000, until)
+    assert (stored.gallery_title, stored.title_for_guests) == ("Anna & Ben", "Anna & Ben")
     route = stored.route
     assert route.entries == (
         RouteEntry("cloud", "enhance", {"prompt": "Oil painting of {guest}"}),

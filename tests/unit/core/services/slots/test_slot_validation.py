@@ -41,6 +41,7 @@ async def test_every_invalid_field_is_reported_at_once_with_its_path() -> None:
         prompt_fields=["guest", "not a name", "guest"],
         max_upload_bytes=1,
         gallery_open_until="tomorrow",
+        gallery_title="two\nlines",
         colour="red",
     )
     assert found.keys() == {
@@ -65,6 +66,7 @@ async def test_every_invalid_field_is_reported_at_once_with_its_path() -> None:
         "prompt_fields.2",
         "max_upload_bytes",
         "gallery_open_until",
+        "gallery_title",
         "colour",
     }
     assert found["route.5.settings.prompt"] == FieldErrorCode.PROMPT_FIELD_UNKNOWN

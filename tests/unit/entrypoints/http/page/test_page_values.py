@@ -46,7 +46,7 @@ SHOWN = {
     "ResponseMode": [("slot.js", "mode_"), ("connect.js", "mode_")],
     "SlotIssueCode": [("slot_issues.js", "")],
     "SlotState": [("common.js", "slot_")],
-    "Visibility": [("pictures.js", "visibility_")],
+    "Visibility": [("picture.js", "visibility_")],
 }
 """The enumerations that the page shows: where their words are."""
 

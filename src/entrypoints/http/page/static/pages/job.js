@@ -50,7 +50,7 @@ function Job({ job, slotName, again }) {
     </div>
     <div class="job-columns">
       <div class="stack">
-        <${JobPicture} key=${String(job.result === null)} job=${job} />
+        <${JobPicture} key=${String(job.result === null)} job=${job} slotName=${slotName} again=${again} />
         ${wide && job.photo && html`<${Metadata} metadata=${job.metadata} />`}
       </div>
       <div class="stack">

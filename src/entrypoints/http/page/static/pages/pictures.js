@@ -1,5 +1,5 @@
 /* The pictures of all slots, live: by time and slot, one by one, printed, hidden, or many as one file. */
-import { Problem, address, me, request, requestBlob } from "../lib/api.js";
+import { Problem, requestBlob } from "../lib/api.js";
 import { saveBlob } from "../lib/csv.js";
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { translator } from "../lib/language.js";
@@ -7,13 +7,12 @@ import { problemText } from "../lib/messages.js";
 import { route, setQuery } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { Icon } from "../parts/icon.js";
-import { printPicture } from "../parts/picture_print.js";
+import { Lightbox } from "../parts/picture/lightbox.js";
 import { usePictures } from "../parts/pictures_feed.js";
 import { PicturesGrid } from "../parts/pictures_grid.js";
 import { useSlots } from "../parts/slot_names.js";
 import { Empty, ErrorNotice, Loading } from "../parts/states.js";
 import { toast } from "../parts/toasts.js";
-import { Lightbox } from "./slot/lightbox.js";
 import common from "../i18n/common.js";
 import words from "../i18n/pictures.js";
 
@@ -45,7 +44,7 @@ export default function Pictures() {
   const slots = useSlots();
   const range = Object.hasOwn(RANGES, query.range) ? query.range : "all";
   const slot = query.slot || null;
-  const { items, next, problem, busy, more, again, put } = usePictures(slot, RANGES[range]);
+  const { items, next, problem, busy, more, again, put, drop } = usePictures(slot, RANGES[range]);
   const [chosen, setChosen] = useState(new Set());
   const [open, setOpen] = useState(null);
   useEffect(() => setChosen(new Set()), [range, slot]);
@@ -63,7 +62,7 @@ export default function Pictures() {
       <${PicturesGrid} items=${items} chosen=${chosen} onOpen=${setOpen} onChoose=${onChoose} />
     `}
     ${next && html`<p class="jobs-more"><button type="button" class="button" disabled=${busy} onClick=${more}>${c("more")}</button></p>`}
-    ${open && html`<${Viewer} items=${items} open=${open} onOpen=${setOpen} put=${put} more=${next && !busy ? more : null} />`}
+    ${open && html`<${Viewer} items=${items} open=${open} onOpen=${setOpen} put=${put} drop=${drop} hasMore=${next !== null} more=${next && !busy ? more : null} />`}
   `;
 }
 
@@ -113,47 +112,29 @@ function Selection({ items, chosen, setChosen }) {
 }
 
 /** The lightbox over the list. A picture that has left the list stays until the user goes on. */
-function Viewer({ items, open, onOpen, put, more }) {
+function Viewer({ items, open, onOpen, put, drop, hasMore, more }) {
   const found = items.findIndex((one) => one.job_id === open.job_id);
   const list = found === -1 ? [open] : items;
   const place = Math.max(found, 0);
   const near = found !== -1 && place >= items.length - NEAR_END;
+  // Not whenever `more` is possible again: a page that cannot be read would be asked for without end.
   useEffect(() => {
     if (near) more?.();
-  }, [near, more === null, items.length]);
-  const results = list.map((one) => ({ job_id: one.job_id, completed_at: one.completed_at, download_url: one.result.url, result_expires_at: one.result.expires_at }));
-  return html`<${Lightbox} results=${results} place=${place} onGo=${(to) => onOpen(list[to])} onClose=${() => onOpen(null)} actions=${html`<${Actions} item=${list[place]} put=${put} />`} />`;
+  }, [near, place, items.length]);
+  const onErased = (picture) => {
+    const at = items.findIndex((one) => one.job_id === picture.job_id);
+    onOpen(items[at + 1] ?? items[at - 1] ?? null);
+    drop(picture.job_id);
+  };
+  return html`<${Lightbox} pictures=${list.map(pictureOf)} place=${place} hasMore=${found !== -1 && hasMore} onGo=${(to) => onOpen(list[to])} onClose=${() => onOpen(null)} onChanged=${put} onErased=${onErased} />`;
 }
 
-function Actions({ item, put }) {
-  const [busy, setBusy] = useState(false);
-  const hidden = item.visibility === "hidden";
-  const onPrint = async () => {
-    try {
-      await printPicture(address(`/public/results/${item.job_id}`));
-    } catch (error) {
-      console.info("a picture could not be printed", error);
-      toast(t("printFailed"), "failed");
-    }
-  };
-  const onVisibility = async () => {
-    setBusy(true);
-    try {
-      const { data } = await request("PUT", `/api/results/${item.job_id}/visibility`, { json: { visibility: hidden ? "shown" : "hidden" } });
-      put(data);
-      toast(t(hidden ? "nowShown" : "nowHidden"));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      toast(problemText(error), "failed");
-    } finally {
-      setBusy(false);
-    }
-  };
-  return html`
-    <div class="row">
-      <button type="button" class="button" onClick=${onPrint}><${Icon} name="print" /> ${t("print")}</button>
-      ${me.get().permissions.includes("jobs:write") && html`<button type="button" class="button" disabled=${busy} onClick=${onVisibility}><${Icon} name=${hidden ? "show" : "hide"} /> ${t(hidden ? "show" : "hide")}</button>`}
-    </div>
-    <p class="soft">${item.slot_name} · ${t.of("visibility", item.visibility)}</p>
-  `;
-}
+const pictureOf = (item) => ({
+  job_id: item.job_id,
+  completed_at: item.completed_at,
+  link: item.result.url,
+  expires_at: item.result.expires_at,
+  mime: item.result.mime,
+  slot_name: item.slot_name,
+  visibility: item.visibility,
+});

@@ -20,6 +20,7 @@ import { Configuration } from "./slot/configuration.js";
 import { Conflict } from "./slot/conflict.js";
 import { Connect } from "./slot/connect.js";
 import { differences, documentOf, draftOf } from "./slot/draft.js";
+import { Gallery } from "./slot/gallery.js";
 import { Head } from "./slot/head.js";
 import { decided, merged } from "./slot/merge.js";
 import { Results } from "./slot/results.js";
@@ -43,9 +44,11 @@ function Work({ id, slot, providers, again }) {
   const mayWrite = me.get().permissions.includes("slots:write");
   const work = useDraft(id, slot, again);
   const { draft, changed, change } = work;
-  const tabs = ["configuration", ...(mayWrite ? ["try"] : []), "results", "connect"];
+  const tabs = ["configuration", ...(mayWrite ? ["try"] : []), "results", "gallery", "connect"];
   const { query } = useStore(route);
   const tab = tabs.includes(query.tab) ? query.tab : tabs[0];
+  // On a phone the tabs are wider than the window.
+  useEffect(() => document.getElementById(`tab-${tab}`).scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   // All tabs stay rendered, so that a test run continues while another tab is shown.
   const panel = (name, content) => html`<div key=${name} role="tabpanel" id=${`panel-${name}`} aria-labelledby=${`tab-${name}`} hidden=${name !== tab}><${Boundary}>${content}<//></div>`;
   return html`
@@ -54,9 +57,10 @@ function Work({ id, slot, providers, again }) {
     <div class="tabs" role="tablist" aria-label=${slot.name} onKeyDown=${(event) => onArrow(event, tabs, tab)}>
       ${tabs.map((name) => html`<button key=${name} type="button" role="tab" id=${`tab-${name}`} aria-selected=${name === tab} aria-controls=${`panel-${name}`} tabindex=${name === tab ? 0 : -1} onClick=${() => setQuery({ tab: name })}>${t(name)}</button>`)}
     </div>
-    ${panel("configuration", html`<${Configuration} slot=${work.stored} onStored=${work.adopt} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
+    ${panel("configuration", html`<${Configuration} draft=${draft} providers=${providers} problem=${work.problem} readOnly=${!mayWrite} change=${change} />`)}
     ${mayWrite && panel("try", html`<${TryIt} id=${id} draft=${draft} isChanged=${changed.length > 0} isShown=${tab === "try"} providers=${providers} change=${change} />`)}
-    ${panel("results", html`<${Results} slot=${slot} />`)}
+    ${panel("results", html`<${Results} slot=${slot} again=${again} />`)}
+    ${panel("gallery", html`<${Gallery} slot=${work.stored} isShown=${tab === "gallery"} onStored=${work.adopt} />`)}
     ${panel("connect", html`<${Connect} slot=${slot} isShown=${tab === "connect"} />`)}
     ${mayWrite && (changed.length > 0 || work.problem) && html`<${SaveBar} work=${work} />`}
     ${work.theirs && html`<${Conflict} conflicts=${work.theirs.conflicts} mine=${work.theirs.document} theirs=${work.theirs.slot} providers=${providers} busy=${work.busy} onSave=${work.saveChosen} onClose=${work.lookAgain} />`}

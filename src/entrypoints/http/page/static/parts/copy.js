@@ -1,4 +1,5 @@
 /* A button that copies a text to the clipboard. */
+import { copy } from "../lib/clipboard.js";
 import { html, useState } from "../lib/html.js";
 import { translator } from "../lib/language.js";
 import words from "../i18n/common.js";
@@ -6,18 +7,6 @@ import { Icon } from "./icon.js";
 import { toast } from "./toasts.js";
 
 const t = translator(words);
-
-/** The clipboard API exists on secure origins only; elsewhere a hidden field is copied. */
-async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const field = document.createElement("textarea");
-  field.value = text;
-  field.className = "unseen";
-  (document.querySelector("dialog[open]") ?? document.body).append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-}
 
 export function CopyButton({ text, label }) {
   const [copied, setCopied] = useState(false);

@@ -10,12 +10,14 @@ import { Compare } from "./compare.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icon.js";
 import { isLive } from "./jobs_feed.js";
+import { Lightbox } from "./picture/lightbox.js";
 import { Empty } from "./states.js";
 
 const t = translator(words);
 const common = translator(commonWords);
 
-export function JobPicture({ job }) {
+/** `slotName` is null until it is known; `again()` reads the job again. */
+export function JobPicture({ job, slotName, again }) {
   return html`
     <section class="card" aria-label=${t("picture")}>
       <h2>${t("picture")}</h2>
@@ -23,12 +25,12 @@ export function JobPicture({ job }) {
         ? html`<${Empty} icon="photo">${t("erased", { time: dateTime(job.erased_at) })}<//>`
         : job.result === null
         ? html`<${Empty} icon=${isLive(job) ? "clock" : "photo"}>${isLive(job) ? t("notYet") : t("noPicture")}<//>`
-        : html`<${Picture} job=${job} result=${job.result} />`}
+        : html`<${Picture} job=${job} result=${job.result} slotName=${slotName} again=${again} />`}
     </section>
   `;
 }
 
-function Picture({ job, result }) {
+function Picture({ job, result, slotName, again }) {
   const [gone, setGone] = useState(false);
   const [full, setFull] = useState(false);
   const [comparing, setComparing] = useState(false);
@@ -36,6 +38,11 @@ function Picture({ job, result }) {
   const [now, setNow] = useState(Date.now());
   useInterval(10_000, () => setNow(Date.now()));
   if (gone || new Date(result.expires_at) <= now) return html`<${Empty} icon="clock">${t("expired")}<//>`;
+  const shown = { job_id: job.job_id, completed_at: job.finalized_at, link: result.url, expires_at: result.expires_at, mime: result.mime, slot_name: slotName, isTest: job.source === "test" };
+  const onErased = () => {
+    setFull(false);
+    again();
+  };
   const at = `/public/results/${job.job_id}`;
   return html`
     <div class="stack job-picture">
@@ -57,10 +64,7 @@ function Picture({ job, result }) {
       <${Dialog} title=${t("compare")} wide onClose=${() => setComparing(false)}>
         <${Compare} before=${photo} after=${address(at)} width=${result.width} height=${result.height} />
       <//>`}
-    ${full && html`
-      <${Dialog} title=${t("pictureOf")} wide onClose=${() => setFull(false)}>
-        <img class="job-picture-full" src=${address(at)} alt=${t("pictureOf")} width=${result.width} height=${result.height} />
-      <//>`}
+    ${full && html`<${Lightbox} pictures=${[shown]} place=${0} isOfJob onGo=${() => {}} onClose=${() => setFull(false)} onErased=${onErased} />`}
   `;
 }
 

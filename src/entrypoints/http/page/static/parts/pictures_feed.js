@@ -13,7 +13,7 @@ const NOTHING = { items: null, next: null, problem: null, busy: true };
 
 /**
  * The pictures of a slot (null: of all) since the moment that `since()` returns (null: always), newest first. Returns
- * `{items, next, problem, busy, more, again, put}`; `put(item)` replaces a picture by its new state.
+ * `{items, next, problem, busy, more, again, put, drop}`; `put(item)` replaces a picture by its new state, `drop(jobId)` takes it out.
  */
 export function usePictures(slotId, since) {
   const [state, setState] = useState(NOTHING);
@@ -23,12 +23,13 @@ export function usePictures(slotId, since) {
     feed.current.read();
     return feed.current.stop;
   }, [slotId, since]);
-  useLive((kind, event) => kind === "job" && event.event === "erased" && setState((before) => ({ ...before, items: without(before.items, event.job_id) })));
+  const drop = (jobId) => setState((before) => ({ ...before, items: without(before.items, jobId) }));
+  useLive((kind, event) => kind === "job" && event.event === "erased" && drop(event.job_id));
   useLiveReload((event) => CHANGES.has(event.event) && (slotId === null || event.slot_id === slotId), () => feed.current?.refresh());
   useInterval(SLIDE_MS, () => since() !== null && feed.current?.refresh());
   useReturn(() => feed.current?.read());
   const put = (item) => setState((before) => ({ ...before, items: before.items.map((one) => (one.job_id === item.job_id ? item : one)) }));
-  return { ...state, more: () => feed.current.more(state.next), again: () => feed.current.read(), put };
+  return { ...state, more: () => feed.current.more(state.next), again: () => feed.current.read(), put, drop };
 }
 
 const without = (items, jobId) => items && items.filter((one) => one.job_id !== jobId);

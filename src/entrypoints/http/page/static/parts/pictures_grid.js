@@ -30,7 +30,7 @@ function Tile({ item, chosen, onOpen, onChoose }) {
       </button>
       <label class="tile-choice"><input type="checkbox" aria-label=${t("select", named)} checked=${chosen} onChange=${(event) => onChoose(item, event.target.checked)} /></label>
       <p class="tile-facts"><b>${time(item.completed_at)}</b> <span class="soft">${item.slot_name}</span></p>
-      ${(hidden || item.result.outcome === "fallback") && html`<p class="tile-marks">${hidden && html`<span class="pill pill-mute">${t("visibility_hidden")}</span>`} ${item.result.outcome === "fallback" && html`<span class="pill pill-warn">${t("fallback")}</span>`}</p>`}
+      ${(hidden || item.result.outcome === "fallback") && html`<p class="tile-marks">${hidden && html`<span class="pill pill-mute">${t("hidden")}</span>`} ${item.result.outcome === "fallback" && html`<span class="pill pill-warn">${t("fallback")}</span>`}</p>`}
     </li>
   `;
 }

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef, useState } from "../../lib/html.js";
 
 const OPEN_MS = 5_000;
 const CLOSED_MS = 15_000;
-const NOTHING = { state: "loading", title: "", items: [], cursor: null, problem: null };
+const NOTHING = { state: "loading", title: "", url: "", items: [], cursor: null, problem: null };
 
 /** A picture's URLs: `thumbnail`, `full` and `file` on this page's host, `link` for guests. */
 function picture(item) {
@@ -16,7 +16,6 @@ function picture(item) {
     thumbnail: `${full}/thumbnail`,
     file: `${full}?download=1`,
     link: item.download_url,
-    base: item.download_url.slice(0, at),
     mime: item.mime,
     width: item.width,
     height: item.height,
@@ -57,7 +56,7 @@ export function useFrom(slotId, id) {
 function joined(feed, page) {
   const newest = page.items.map(picture);
   const ids = new Set(newest.map((one) => one.id));
-  const open = { state: "open", title: page.title, problem: null };
+  const open = { state: "open", title: page.title, url: page.url, problem: null };
   if (page.next_cursor === null || !feed.items.some((one) => ids.has(one.id))) {
     return { ...open, items: newest, cursor: page.next_cursor };
   }
@@ -67,7 +66,7 @@ function joined(feed, page) {
   return { ...open, items: [...newest, ...older], cursor: feed.cursor };
 }
 
-/** `{state, title, items, problem, hasMore, more}`; state is `loading`, `open` or `closed`. Polling pauses while the page is hidden. */
+/** `{state, title, url, items, problem, hasMore, more}`; state is `loading`, `open` or `closed`. Polling pauses while the page is hidden. */
 export function useFeed(slotId) {
   const [feed, setFeed] = useState(NOTHING);
   const path = `/public/gallery/${encodeURIComponent(slotId)}`;

@@ -59,7 +59,7 @@ export function Slideshow({ title, items, link, hasMore, more }) {
       ${[shown.before, now].filter((one, index, all) => one && all.indexOf(one) === index).map((one) => html`
         <img key=${one.id} class=${one === now ? "show-picture show-now" : "show-picture"} src=${one.full} alt=${one === now ? t("picture", { n: items.findIndex((other) => other.id === one.id) + 1 }) : ""} onError=${() => one === now && items.length > 1 && show(next())} />
       `)}
-      ${link && html`<figure class="show-code"><${QrCode} text=${link} label=${t("codeOfGallery")} /><figcaption>${t("getYours")}</figcaption></figure>`}
+      <figure class="show-code"><${QrCode} text=${link} label=${t("codeOfGallery")} /><figcaption>${t("getYours")}</figcaption></figure>
       <div class="show-ways">
         <button type="button" class="button" aria-pressed=${paused} onClick=${() => setPaused(!paused)}><${Icon} name=${paused ? "play" : "pause"} /> ${paused ? t("goOn") : t("pause")}</button>
         ${document.fullscreenEnabled && html`<button type="button" class="button" onClick=${fullScreen}><${Icon} name="full" /> ${t("fullScreen")}</button>`}

@@ -1,8 +1,10 @@
-/* One picture in full: swipe, arrows or buttons; download, share, or QR code. */
+/* One picture in full: swipe, arrows or buttons; download, share or copy its link, or QR code. */
+import { dateTime } from "../../lib/format.js";
 import { html, useEffect, useRef, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Icon } from "../../parts/icon.js";
+import { CopyLink, ShareButton, canShare } from "../../parts/picture/share.js";
 import { QrCode } from "../../parts/qr.js";
 import words from "../../i18n/gallery.js";
 import { useKeys } from "./keys.js";
@@ -11,7 +13,8 @@ import { backToAll, turnTo } from "./view.js";
 const t = translator(words);
 const SWIPE_PX = 50;
 
-export function Viewer({ items, index, hasMore, more }) {
+/** `isLinked`: the list begins with the picture of a link, so its places are not those of the gallery. */
+export function Viewer({ items, index, hasMore, more, isLinked = false }) {
   const one = items[index];
   const [coded, setCoded] = useState(false);
   const touched = useRef(null);
@@ -39,48 +42,22 @@ export function Viewer({ items, index, hasMore, more }) {
     if (Math.abs(across) > SWIPE_PX && Math.abs(across) > Math.abs(along)) step(across > 0 ? newer : older);
   };
 
+  const title = isLinked ? t("pictureAt", { when: dateTime(one.completedAt) }) : t("pictureOf", { n: index + 1, all: `${items.length}${hasMore ? "+" : ""}` });
   return html`
-    <${Dialog} title=${t("pictureOf", { n: index + 1, all: `${items.length}${hasMore ? "+" : ""}` })} wide=${true} onClose=${backToAll}>
+    <${Dialog} title=${title} wide=${true} onClose=${backToAll}>
       <div class="viewer" onTouchStart=${onTouchStart} onTouchEnd=${onTouchEnd}>
         <div class="viewer-stage">
-          <img key=${one.id} src=${one.full} width=${one.width} height=${one.height} alt=${t("picture", { n: index + 1 })} style=${{ backgroundImage: `url("${one.thumbnail}")` }} />
+          <img key=${one.id} src=${one.full} width=${one.width} height=${one.height} alt=${isLinked ? title : t("picture", { n: index + 1 })} style=${{ backgroundImage: `url("${one.thumbnail}")` }} />
           <button type="button" class="button viewer-turn viewer-newer" aria-label=${t("newer")} disabled=${!newer} onClick=${() => step(newer)}><${Icon} name="left" /></button>
           <button type="button" class="button viewer-turn viewer-older" aria-label=${t("older")} disabled=${!older} onClick=${() => step(older)}><${Icon} name="right" /></button>
           ${coded && html`<figure class="viewer-code"><${QrCode} text=${one.link} label=${t("codeOfPicture")} /><figcaption>${t("scan")}</figcaption></figure>`}
         </div>
         <div class="viewer-ways">
           <a class="button button-primary" href=${one.file} download><${Icon} name="download" /> ${t("download")}</a>
-          ${navigator.share && html`<${Share} one=${one} />`}
+          ${canShare() ? html`<${ShareButton} key=${one.id} id=${one.id} mime=${one.mime} file=${one.full} link=${one.link} />` : html`<${CopyLink} key=${one.id} link=${one.link} />`}
           <button type="button" class="button" aria-pressed=${coded} onClick=${() => setCoded(!coded)}><${Icon} name="slots" /> ${t("code")}</button>
         </div>
       </div>
     <//>
   `;
-}
-
-/** Share the picture as a file if the phone can, else its link. */
-function Share({ one }) {
-  const [failed, setFailed] = useState(false);
-  const onClick = async () => {
-    setFailed(false);
-    try {
-      await navigator.share(await shared(one));
-    } catch (error) {
-      if (error.name !== "AbortError") setFailed(true);
-    }
-  };
-  return html`
-    <button type="button" class="button" onClick=${onClick}><${Icon} name="link" /> ${t("share")}</button>
-    ${failed && html`<p role="alert">${t("shareFailed")}</p>`}
-  `;
-}
-
-async function shared(one) {
-  const answer = await fetch(one.full);
-  if (answer.ok) {
-    const name = `${one.id}.${one.mime === "image/png" ? "png" : one.mime === "image/webp" ? "webp" : "jpg"}`;
-    const files = [new File([await answer.blob()], name, { type: one.mime })];
-    if (navigator.canShare?.({ files })) return { files };
-  }
-  return { url: one.link };
 }

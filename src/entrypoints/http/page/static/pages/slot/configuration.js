@@ -1,4 +1,4 @@
-/* The form of a slot: route, templates, prompts, failure answer, gallery. */
+/* The form of a slot: route, templates, prompts, failure answer. */
 import { bytes, dateTime, number } from "../../lib/format.js";
 import { html } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
@@ -8,7 +8,6 @@ import { Field } from "../../parts/field.js";
 import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/slot.js";
 import { CameraPassword, describedPassword } from "./camera_password.js";
-import { Gallery } from "./gallery.js";
 import { PromptFields, PromptPreview } from "./prompts.js";
 import { RouteEditor } from "./route.js";
 import { SchemaForm } from "./schema_form.js";
@@ -20,11 +19,8 @@ const LONGEST_VALUE = 1000;
 const BRANDING = "local";
 const MEGABYTE = 1024 * 1024;
 
-/**
- * `change(part)` updates the draft; `problem` is the problem of the last save, or null; `onStored(slot, etag, field)`
- * receives a slot of which one field was stored at once.
- */
-export function Configuration({ slot, draft, providers, problem, readOnly, change, onStored }) {
+/** `change(part)` updates the draft; `problem` is the problem of the last save, or null. */
+export function Configuration({ draft, providers, problem, readOnly, change }) {
   const error = (field) => errorOf(problem, field);
   const below = (prefix) => (problem?.errors ?? []).some(({ field }) => field.startsWith(`${prefix}.`));
   const branding = { provider_id: BRANDING, ...draft.branded };
@@ -66,7 +62,6 @@ export function Configuration({ slot, draft, providers, problem, readOnly, chang
           </div>
         </section>
         <${CameraPassword} isSet=${draft.ingest_password_set} value=${draft.ingest_password} error=${error("ingest_password")} onChange=${(ingest_password) => change({ ingest_password })} />
-        <${Gallery} slot=${slot} onStored=${(stored, from) => onStored(stored, from, "gallery_open_until")} />
       </div>
     </fieldset>
   `;

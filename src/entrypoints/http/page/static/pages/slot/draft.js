@@ -14,6 +14,7 @@ export const FIELDS = [
   "prompt_fields",
   "max_upload_bytes",
   "gallery_open_until",
+  "gallery_title",
   "budget",
   "ingest_password",
 ];

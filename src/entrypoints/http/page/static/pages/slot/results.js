@@ -4,18 +4,23 @@ import { ago, bytes, time } from "../../lib/format.js";
 import { html, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { to } from "../../lib/route.js";
+import { Lightbox } from "../../parts/picture/lightbox.js";
 import { Empty } from "../../parts/states.js";
 import words from "../../i18n/slot.js";
-import { Lightbox } from "./lightbox.js";
 
 const t = translator(words);
 
-export function Results({ slot }) {
+/** `again()` reads the slot again: it has the list. */
+export function Results({ slot, again }) {
   const [open, setOpen] = useState(null);
   const results = slot.recent_results;
   const place = results.findIndex(({ job_id }) => job_id === open?.job_id);
   // The open picture stays even if newer ones push it off the list.
   const shown = place < 0 && open ? [open] : results;
+  const onErased = () => {
+    setOpen(results[place + 1] ?? results[place - 1] ?? null);
+    again();
+  };
   return html`
     <section class="stack" aria-label=${t("results")}>
       ${results.length === 0 ? html`<${Empty}>${t("noResults")}<//>` : html`
@@ -30,9 +35,17 @@ export function Results({ slot }) {
             </li>
           `)}
         </ul>
-        <p class="soft">${t("newestTen", { when: ago(results[0].completed_at) })} <a href=${`${to("jobs")}?slot=${slot.id}`}>${t("allJobs")}</a></p>
+        <p class="soft">${t("newestTen", { when: ago(results[0].completed_at) })} <a href=${`${to("pictures")}?slot=${slot.id}`}>${t("allPictures")}</a> · <a href=${`${to("jobs")}?slot=${slot.id}`}>${t("allJobs")}</a></p>
       `}
-      ${open && html`<${Lightbox} results=${shown} place=${Math.max(place, 0)} onGo=${(next) => setOpen(shown[next])} onClose=${() => setOpen(null)} />`}
+      ${open && html`<${Lightbox} pictures=${shown.map(pictureOf)} place=${Math.max(place, 0)} onGo=${(next) => setOpen(shown[next])} onClose=${() => setOpen(null)} onErased=${onErased} />`}
     </section>
   `;
 }
+
+const pictureOf = (result) => ({
+  job_id: result.job_id,
+  completed_at: result.completed_at,
+  link: result.download_url,
+  expires_at: result.result_expires_at,
+  mime: result.mime,
+});
