@@ -65,11 +65,13 @@ from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
 from ..core.services.slots.ready_check import ReadyCheck
+from ..core.services.slots.recent_jobs import RecentJobReader
 from ..core.services.slots.service import SlotService
 from ..core.services.slots.styles import SlotStyles
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
+from ..core.services.stats.today import TodayBySlot
 from ..core.services.support.passwords import Passwords
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
@@ -170,6 +172,8 @@ class CoreServices(Provider):
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
+    today = provide(TodayBySlot)
+    recent_jobs = provide(RecentJobReader)
     overview = provide(Overview)
     events = provide(EventStream)
     database_gauges = provide(DatabaseGauges)

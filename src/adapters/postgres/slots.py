@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import delete, func, insert, literal_column, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,8 +36,17 @@ coalesce((
     from photochanger.slot_templates as bound where bound.slot_id = slots.id
 ), '[]'::jsonb)
 """
-_GET_SLOTS = f"select slots.*, {_BINDINGS} as templates from photochanger.slots where id = any(%(ids)s)"
-_ALL_SLOTS = select(slots, literal_column(_BINDINGS).label("templates")).order_by(slots.c.id)
+_SLOTS = f"""
+select id, name, active, version, max_upload_bytes, gallery_open_until, updated_at, stats_reset_at,
+    (route || jsonb_build_object('templates', {_BINDINGS}))::text as route, ingest_password::text, budget::text
+from photochanger.slots
+"""
+_GET_SLOTS = f"{_SLOTS} where id = any(%(ids)s)"
+_ALL_SLOTS = f"{_SLOTS} order by id"
+
+_routes = msgspec.json.Decoder(Route)
+_passwords = msgspec.json.Decoder(StoredPassword)
+_budgets = msgspec.json.Decoder(SlotBudget)
 
 
 class PostgresSlotRepository:
@@ -55,7 +64,7 @@ class PostgresSlotRepository:
 
     async def all(self) -> list[Slot]:
         async with self._database.begin() as connection:
-            rows = (await connection.execute(_ALL_SLOTS)).mappings().all()
+            rows = (await connection.exec_driver_sql(_ALL_SLOTS)).mappings().all()
         return [_slot(row) for row in rows]
 
     async def budgets(self) -> dict[str, SlotBudget]:
@@ -159,7 +168,8 @@ def _row(slot: Slot) -> dict[str, Any]:
 
 def _slot(row: Any) -> Slot:
     fields = dict(row)
-    fields["ingest_password"] = msgspec.convert(fields["ingest_password"], StoredPassword | None)
-    fields["budget"] = msgspec.convert(fields["budget"], SlotBudget | None)
-    fields["route"] = msgspec.convert(fields["route"] | {"templates": fields.pop("templates")}, Route)
+    password, budget = fields["ingest_password"], fields["budget"]
+    fields["route"] = _routes.decode(fields["route"])
+    fields["ingest_password"] = None if password is None else _passwords.decode(password)
+    fields["budget"] = None if budget is None else _budgets.decode(budget)
     return Slot(**fields)
