@@ -29,6 +29,7 @@ from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.costs.budgets import Budgets
 from ..core.services.costs.call_costs import CallCosts
+from ..core.services.costs.day_costs import DayCosts
 from ..core.services.costs.job_costs import JobCosts
 from ..core.services.jobs.acquisition import JobAcquisition
 from ..core.services.jobs.admission import JobAdmission
@@ -200,6 +201,7 @@ class CoreServices(Provider):
     history = provide(Retention)
     inputs = provide(JobInputsFactory)
     shared_limits = provide(SharedLimits)
+    day_costs = provide(DayCosts)
     budgets = provide(Budgets)
     call_costs = provide(CallCosts)
     recorder = provide(AttemptRecorder)

@@ -64,8 +64,9 @@ class PostgresSlotRepository:
 
     async def all(self) -> list[Slot]:
         async with self._database.begin() as connection:
-            rows = (await connection.exec_driver_sql(_ALL_SLOTS)).mappings().all()
-        return [_slot(row) for row in rows]
+            found = await connection.exec_driver_sql(_ALL_SLOTS)
+        names = [*found.keys()]
+        return [_slot(dict(zip(names, row, strict=True))) for row in found]
 
     async def budgets(self) -> dict[str, SlotBudget]:
         query = select(slots.c.id, slots.c.budget).where(slots.c.budget.is_not(None)).order_by(slots.c.id)
@@ -166,8 +167,7 @@ def _row(slot: Slot) -> dict[str, Any]:
     }
 
 
-def _slot(row: Any) -> Slot:
-    fields = dict(row)
+def _slot(fields: dict[str, Any]) -> Slot:
     password, budget = fields["ingest_password"], fields["budget"]
     fields["route"] = _routes.decode(fields["route"])
     fields["ingest_password"] = None if password is None else _passwords.decode(password)

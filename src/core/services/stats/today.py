@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,13 +12,11 @@ import msgspec
 from ...domain.costs.ledger import NO_COST, CostCell, CostSum
 from ...domain.slots.slot import Slot
 from ...domain.stats.summary import StatsOutcome, StatsSummary
-from ...domain.stats.time_ranges import QUARTER
+from ...domain.stats.time_ranges import quarter_of
 from ...ports.clock import Clock
 from ...ports.cost_ledger import CostLedger
 from ...ports.stats_service import StatsService
-
-_SETTLED_AFTER = timedelta(minutes=5)
-"""How long after its end a quarter hour may still change: calls are entered with the moment at which they began."""
+from ..costs.day_costs import SETTLED_AFTER
 
 _MAX_KEPT = 16
 """Days that are kept: one for each time zone that is asked for."""
@@ -47,7 +45,7 @@ class TodayBySlot:
     async def get(self, start: datetime, end: datetime, slots: Collection[Slot]) -> dict[str, StatsSummary]:
         """The figures of each of these slots in a range of whole quarter hours, without latency. QueueUnavailable."""
         marks = {slot.id: max(slot.stats_reset_at, start) for slot in slots if slot.stats_reset_at is not None}
-        until = max(_quarter_of(self._clock.now() - _SETTLED_AFTER), start)
+        until = max(quarter_of(self._clock.now() - SETTLED_AFTER), start)
         before, after = await asyncio.gather(self._before(start, until, marks), self._read(until, end, marks))
         return {slot.id: _figures(slot.id, before, after) for slot in slots}
 
@@ -93,9 +91,3 @@ def _figures(slot_id: str, *parts: _Sums) -> StatsSummary:
         if (more := part.costs.get(slot_id)) is not None:
             cost += more
     return StatsSummary(**counts, ingest_count=sum(counts.values()), cost=cost)
-
-
-def _quarter_of(moment: datetime) -> datetime:
-    """The beginning of its quarter hour."""
-    moment = moment.astimezone(UTC)
-    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % QUARTER
