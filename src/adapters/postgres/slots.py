@@ -36,9 +36,11 @@ coalesce((
     from photochanger.slot_templates as bound where bound.slot_id = slots.id
 ), '[]'::jsonb)
 """
+_JSON = ("route", "ingest_password", "budget")
+_PLAIN = ", ".join(column.name for column in slots.c if column.name not in _JSON)
 _SLOTS = f"""
-select id, name, active, version, max_upload_bytes, gallery_open_until, updated_at, stats_reset_at,
-    (route || jsonb_build_object('templates', {_BINDINGS}))::text as route, ingest_password::text, budget::text
+select {_PLAIN}, ingest_password::text, budget::text,
+    (route || jsonb_build_object('templates', {_BINDINGS}))::text as route
 from photochanger.slots
 """
 _GET_SLOTS = f"{_SLOTS} where id = any(%(ids)s)"
