@@ -99,7 +99,7 @@ export default {
     reasons: "Почему",
     failures: "{reason}: {count}",
     try: "Проба",
-    pictures: "Готовые фото",
+    pictures: "Фото",
     gallery: "Галерея",
     copyAddress: "Копировать адрес",
     galleryOf: "Галерея: {name}",
