@@ -34,6 +34,7 @@ from ..adapters.postgres import (
     PostgresSecretRepository,
     PostgresSettingsRepository,
     PostgresSigningKeyRepository,
+    PostgresSlotRecords,
     PostgresSlotRepository,
     PostgresStatsService,
     PostgresTemplateRepository,
@@ -62,6 +63,7 @@ from ..core.ports.repositories.media_repository import MediaRepository
 from ..core.ports.repositories.provider_checks import ProviderCheckRepository
 from ..core.ports.repositories.result_index import ResultIndex
 from ..core.ports.repositories.settings_repository import SettingsRepository
+from ..core.ports.repositories.slot_records import SlotRecordReader
 from ..core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ..core.ports.secrets import SecretBox, SecretKeyRecord, SecretRepository, SigningKeyRepository
 from ..core.ports.stats_service import StatsService
@@ -115,6 +117,7 @@ class PostgresAdapters(Provider):
     queue = provide(PostgresJobQueue, provides=JobQueue)
     limits = provide(PostgresProviderLimits, provides=ProviderLimits)
     provider_check_records = provide(PostgresProviderCheckRepository, provides=ProviderCheckRepository)
+    slot_records = provide(PostgresSlotRecords, provides=SlotRecordReader)
     slots = provide(PostgresSlotRepository, provides=SlotRepository)
     stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
     jobs = provide(PostgresJobRepository, provides=JobRepository)

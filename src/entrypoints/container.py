@@ -29,6 +29,7 @@ from ..core.services.auth.signed_out import SignedOut
 from ..core.services.auth.signing_keys import SigningKeys
 from ..core.services.costs.budgets import Budgets
 from ..core.services.costs.call_costs import CallCosts
+from ..core.services.costs.day_costs import DayCosts
 from ..core.services.costs.job_costs import JobCosts
 from ..core.services.jobs.acquisition import JobAcquisition
 from ..core.services.jobs.admission import JobAdmission
@@ -65,11 +66,13 @@ from ..core.services.settings.service import SettingsService
 from ..core.services.slots.last_request import LastRequestLog
 from ..core.services.slots.overview import Overview
 from ..core.services.slots.ready_check import ReadyCheck
+from ..core.services.slots.recent_jobs import RecentJobReader
 from ..core.services.slots.service import SlotService
 from ..core.services.slots.styles import SlotStyles
 from ..core.services.slots.templates import TemplateService
 from ..core.services.stats.retention import Retention
 from ..core.services.stats.service import StatsQueries
+from ..core.services.stats.today import TodayBySlot
 from ..core.services.support.passwords import Passwords
 from ..core.services.webhooks.delivery import WebhookDelivery
 from ..core.services.webhooks.service import WebhookService
@@ -170,6 +173,8 @@ class CoreServices(Provider):
     ready_check = provide(ReadyCheck)
     ready_report = provide(ReadyCheckStream)
     statistics = provide(StatsQueries)
+    today = provide(TodayBySlot)
+    recent_jobs = provide(RecentJobReader)
     overview = provide(Overview)
     events = provide(EventStream)
     database_gauges = provide(DatabaseGauges)
@@ -196,6 +201,7 @@ class CoreServices(Provider):
     history = provide(Retention)
     inputs = provide(JobInputsFactory)
     shared_limits = provide(SharedLimits)
+    day_costs = provide(DayCosts)
     budgets = provide(Budgets)
     call_costs = provide(CallCosts)
     recorder = provide(AttemptRecorder)

@@ -13,7 +13,6 @@ from photochanger.core.domain.audit import AuditAction, audit_entry
 from photochanger.core.domain.job import Job, JobSource, LogEvent
 from photochanger.core.domain.pagination import Position
 from photochanger.core.domain.results.listing import ResultFilter, Visibility
-from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import outcome_failed
 from tests.support.queue_steps import ended_job, events, live_job
@@ -73,21 +72,6 @@ async def test_pages_of_results_are_complete_where_jobs_ended_at_the_same_moment
         after = page.next
     assert (seen, sizes) == (wanted, [2, 2, 2, 1])
     assert (await backend.results.find(OF_SLOT, now=NOW, limit=7)).next is None
-
-
-async def test_each_slot_has_its_newest_result_that_has_not_expired(backend: SimpleNamespace) -> None:
-    await backend.slots.add_missing(shipped_slots())
-    assert await backend.results.newest(now=NOW) == {}
-    await ended_job(backend, finalized_at=NOW + MINUTE)
-    newest = await ended_job(backend, finalized_at=NOW + 3 * MINUTE)
-    await ended_job(backend, finalized_at=NOW + 2 * MINUTE)
-    await ended_job(backend, finalized_at=NOW + 4 * MINUTE, result_expires_at=NOW + 5 * MINUTE)
-    purged = await ended_job(backend, finalized_at=NOW + 5 * MINUTE)
-    other = await ended_job(backend, slot_id="slot-015", finalized_at=NOW)
-    failed = await live_job(backend, slot_id="slot-002")
-    assert await backend.queue.mark_finalized(failed.id, outcome_failed(failed), claim=None)
-    await backend.guests.forget([purged.id], now=NOW)
-    assert await backend.results.newest(now=NOW + 5 * MINUTE) == {"slot-001": newest, "slot-015": other}
 
 
 async def test_results_are_narrowed_by_slots_jobs_and_end(backend: SimpleNamespace) -> None:

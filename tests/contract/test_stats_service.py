@@ -273,10 +273,13 @@ async def test_slots_are_counted_separately_from_their_marks_on(backend: SimpleN
     for at in (THREE, mark - timedelta(microseconds=1), mark, mark + 40 * HOUR):
         await end(backend, at)
         await end(backend, at, slot_id="slot-002")
+    await fail(backend, FailureReason.TIMEOUT, mark + HOUR)
     await settle(backend)
     whole = {"start": THREE - 99 * HOUR, "end": LATER}
-    assert await by_slot(backend, **whole, marks={"slot-001": mark}) == {"slot-001": 2, "slot-002": 4}
-    assert await by_slot(backend, **whole) == {"slot-001": 4, "slot-002": 4}
+    marked = await backend.stats.outcomes_by_slot(**whole, marks={"slot-001": mark})
+    assert marked == {"slot-001": {SUCCESS: 2, StatsOutcome.TIMEOUTS: 1}, "slot-002": {SUCCESS: 4}}
+    unmarked = await backend.stats.outcomes_by_slot(**whole, marks={})
+    assert unmarked == {"slot-001": {SUCCESS: 4, StatsOutcome.TIMEOUTS: 1}, "slot-002": {SUCCESS: 4}}
 
 
 async def test_rebuilding_changes_no_count_of_a_slot(backend: SimpleNamespace) -> None:

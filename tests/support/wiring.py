@@ -21,6 +21,7 @@ from photochanger.core.ports.repositories.media_repository import MediaRepositor
 from photochanger.core.ports.repositories.provider_checks import ProviderCheckRepository
 from photochanger.core.ports.repositories.result_index import ResultIndex
 from photochanger.core.ports.repositories.settings_repository import SettingsRepository
+from photochanger.core.ports.repositories.slot_records import SlotRecordReader
 from photochanger.core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from photochanger.core.ports.secrets import SecretKeyRecord, SecretRepository, SigningKeyRepository
 from photochanger.core.ports.stats_service import StatsService
@@ -37,6 +38,7 @@ BACKEND_PORTS: dict[str, type] = {
     "results": ResultIndex,
     "guests": GuestData,
     "slots": SlotRepository,
+    "slot_records": SlotRecordReader,
     "settings": SettingsRepository,
     "secrets": SecretRepository,
     "media": MediaRepository,

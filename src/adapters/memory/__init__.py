@@ -22,6 +22,7 @@ from ...core.ports.repositories.media_repository import MediaRepository
 from ...core.ports.repositories.provider_checks import ProviderCheckRepository
 from ...core.ports.repositories.result_index import ResultIndex
 from ...core.ports.repositories.settings_repository import SettingsRepository
+from ...core.ports.repositories.slot_records import SlotRecordReader
 from ...core.ports.repositories.slot_repository import SlotRepository, TemplateRepository
 from ...core.ports.secrets import SecretKeyRecord, SecretRepository, SigningKeyRepository
 from ...core.ports.stats_service import StatsService
@@ -43,6 +44,7 @@ from .jobs.log import MemoryJobLog
 from .jobs.queue import MemoryJobQueue
 from .jobs.repository import MemoryJobRepository
 from .jobs.results import MemoryResultIndex
+from .jobs.slot_records import MemorySlotRecords
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
 from .provider_limits import MemoryProviderCheckRepository, MemoryProviderLimits
@@ -79,6 +81,7 @@ __all__ = [
     "MemorySecretRepository",
     "MemorySettingsRepository",
     "MemorySigningKeyRepository",
+    "MemorySlotRecords",
     "MemorySlotRepository",
     "MemoryStatsService",
     "MemoryTelemetry",
@@ -110,6 +113,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         JobRepository: MemoryJobRepository(database),
         JobLog: MemoryJobLog(database),
         ResultIndex: MemoryResultIndex(database, audit),
+        SlotRecordReader: MemorySlotRecords(database),
         SlotRepository: slots,
         SettingsRepository: MemorySettingsRepository(audit, secrets),
         SecretRepository: secrets,

@@ -43,13 +43,22 @@ class MemoryStatsService:
         end: datetime,
         *,
         provider_id: str | None = None,
-        marks: Mapping[str, datetime] = {},
     ) -> dict[str, list[StatsCell]]:
         found: dict[str, list[StatsCell]] = {}
         for one in sorted({ended.slot_id for ended in self._db.ended}):
-            cells = await self.cells([start, end], slot_id=one, provider_id=provider_id, since=marks.get(one))
+            cells = await self.cells([start, end], slot_id=one, provider_id=provider_id)
             if cells:
                 found[one] = cells
+        return found
+
+    async def outcomes_by_slot(
+        self, start: datetime, end: datetime, *, marks: Mapping[str, datetime]
+    ) -> dict[str, dict[StatsOutcome, int]]:
+        found: dict[str, dict[StatsOutcome, int]] = {}
+        for ended in self._db.ended:
+            if max(start, marks.get(ended.slot_id, start)) <= ended.at < end:
+                outcomes = found.setdefault(ended.slot_id, {})
+                outcomes[ended.outcome] = outcomes.get(ended.outcome, 0) + 1
         return found
 
     async def fold(self, *, before: datetime, limit: int) -> int:

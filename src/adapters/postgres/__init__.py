@@ -17,6 +17,7 @@ from .jobs.log import PostgresJobLog
 from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
+from .jobs.slot_records import PostgresSlotRecords
 from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
@@ -70,6 +71,7 @@ __all__ = [
     "PostgresSecretRepository",
     "PostgresSettingsRepository",
     "PostgresSigningKeyRepository",
+    "PostgresSlotRecords",
     "PostgresSlotRepository",
     "PostgresStatsService",
     "PostgresTemplateRepository",

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import delete, func, insert, literal_column, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,11 +36,19 @@ coalesce((
     from photochanger.slot_templates as bound where bound.slot_id = slots.id
 ), '[]'::jsonb)
 """
-_COLUMNS = ", ".join(f"slots.{column.name}" for column in slots.columns)
-"""Not `slots.*`: a newer host may have added a column that this one does not know."""
+_JSON = ("route", "ingest_password", "budget")
+_PLAIN = ", ".join(column.name for column in slots.c if column.name not in _JSON)
+_SLOTS = f"""
+select {_PLAIN}, ingest_password::text, budget::text,
+    (route || jsonb_build_object('templates', {_BINDINGS}))::text as route
+from photochanger.slots
+"""
+_GET_SLOTS = f"{_SLOTS} where id = any(%(ids)s)"
+_ALL_SLOTS = f"{_SLOTS} order by id"
 
-_GET_SLOTS = f"select {_COLUMNS}, {_BINDINGS} as templates from photochanger.slots where id = any(%(ids)s)"
-_ALL_SLOTS = select(slots, literal_column(_BINDINGS).label("templates")).order_by(slots.c.id)
+_routes = msgspec.json.Decoder(Route)
+_passwords = msgspec.json.Decoder(StoredPassword)
+_budgets = msgspec.json.Decoder(SlotBudget)
 
 
 class PostgresSlotRepository:
@@ -58,8 +66,9 @@ class PostgresSlotRepository:
 
     async def all(self) -> list[Slot]:
         async with self._database.begin() as connection:
-            rows = (await connection.execute(_ALL_SLOTS)).mappings().all()
-        return [_slot(row) for row in rows]
+            found = await connection.exec_driver_sql(_ALL_SLOTS)
+        names = [*found.keys()]
+        return [_slot(dict(zip(names, row, strict=True))) for row in found]
 
     async def budgets(self) -> dict[str, SlotBudget]:
         query = select(slots.c.id, slots.c.budget).where(slots.c.budget.is_not(None)).order_by(slots.c.id)
@@ -161,9 +170,9 @@ def _row(slot: Slot) -> dict[str, Any]:
     }
 
 
-def _slot(row: Any) -> Slot:
-    fields = dict(row)
-    fields["ingest_password"] = msgspec.convert(fields["ingest_password"], StoredPassword | None)
-    fields["budget"] = msgspec.convert(fields["budget"], SlotBudget | None)
-    fields["route"] = msgspec.convert(fields["route"] | {"templates": fields.pop("templates")}, Route)
+def _slot(fields: dict[str, Any]) -> Slot:
+    password, budget = fields["ingest_password"], fields["budget"]
+    fields["route"] = _routes.decode(fields["route"])
+    fields["ingest_password"] = None if password is None else _passwords.decode(password)
+    fields["budget"] = None if budget is None else _budgets.decode(budget)
     return Slot(**fields)

@@ -40,6 +40,7 @@ class AuditAction(enum.StrEnum):
     TEMPLATE_REMOVED = "template_removed"
     WEBHOOK_CHANGED = "webhook_changed"
     WEBHOOK_REMOVED = "webhook_removed"
+    READY_CHECKED = "ready_checked"
     PURGED = "purged"
     JOB_CANCELLED = "job_cancelled"
     JOB_ERASED = "job_erased"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from ..domain.stats.summary import StatsCell
+from ..domain.stats.summary import StatsCell, StatsOutcome
 
 
 class StatsService(Protocol):
@@ -37,12 +37,20 @@ class StatsService(Protocol):
         end: datetime,
         *,
         provider_id: str | None = None,
-        marks: Mapping[str, datetime] = {},
     ) -> dict[str, list[StatsCell]]:
         """Counts of jobs finalized from `start` up to and without `end` (whole quarter hours), for each slot by id.
 
-        Every `period` is 0; slots without a job are left out. `provider_id` as in `cells`. `marks` are the newest
-        reset marks of slots that count only from then on. QueueUnavailable.
+        Every `period` is 0; slots without a job are left out. `provider_id` as in `cells`. QueueUnavailable.
+        """
+        ...
+
+    async def outcomes_by_slot(
+        self, start: datetime, end: datetime, *, marks: Mapping[str, datetime]
+    ) -> dict[str, dict[StatsOutcome, int]]:
+        """Numbers of jobs finalized from `start` up to and without `end` (whole quarter hours), by slot and outcome.
+
+        What is 0 is left out. `marks` are the newest reset marks of slots that count only from then on.
+        QueueUnavailable.
         """
         ...
 

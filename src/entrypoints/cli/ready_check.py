@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.slots.slot_check import SlotCheck
 from ..config import Settings
 from ..diagnostics.ready_check_report import CheckFinished, Line, Quota, ReadyCheckStream, line_json
@@ -37,7 +38,7 @@ async def _run(settings: Settings, *, as_json: bool) -> bool:
     found: list[Line] = []
     async with open_container(settings) as container:
         report = await container.get(ReadyCheckStream)
-        async with report.lines(await report.slots()) as lines:
+        async with report.lines(await report.slots(), by=COMMAND_LINE) as lines:
             async for line in lines:
                 found.append(line)
                 if as_json:

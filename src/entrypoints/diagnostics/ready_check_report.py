@@ -12,11 +12,14 @@ from typing import Literal
 
 import msgspec
 
+from ...core.domain.accounts import Actor
+from ...core.domain.audit import AuditAction, audit_entry
 from ...core.domain.errors import QueueUnavailable
 from ...core.domain.routing.provider_usage import ProviderLimit, Standing
 from ...core.domain.slots.slot import Slot
 from ...core.domain.slots.slot_check import SlotCheck
 from ...core.ports.clock import Clock
+from ...core.ports.repositories.audit_log import AuditLog
 from ...core.services.providers.checks import ProviderChecks
 from ...core.services.slots.ready_check import ReadyCheck
 from .provider_listing import ListedCheck, ListedKey, ListedProvider, ProviderListing
@@ -87,6 +90,7 @@ class ReadyCheckStream:
     check: ReadyCheck
     providers: ProviderListing
     checks: ProviderChecks
+    audit: AuditLog
     clock: Clock
 
     def require_idle(self) -> None:
@@ -98,18 +102,22 @@ class ReadyCheckStream:
         return await self.check.active_slots()
 
     @asynccontextmanager
-    async def lines(self, slots: Sequence[Slot]) -> AsyncIterator[AsyncIterator[Line]]:
-        """Test these slots; lines are yielded as they are known. CheckRunning."""
+    async def lines(self, slots: Sequence[Slot], *, by: Actor) -> AsyncIterator[AsyncIterator[Line]]:
+        """Test these slots; lines are yielded as they are known. CheckRunning.
+
+        A check that runs to its end is recorded in the audit log.
+        """
         photo = await asyncio.to_thread(_reference_photo)
-        async with self.check.checking(slots, photo) as found, aclosing(self._lines(slots, found)) as lines:
+        async with self.check.checking(slots, photo) as found, aclosing(self._lines(slots, found, by)) as lines:
             yield lines
 
-    async def _lines(self, slots: Sequence[Slot], found: AsyncIterator[SlotCheck]) -> AsyncGenerator[Line]:
+    async def _lines(self, slots: Sequence[Slot], found: AsyncIterator[SlotCheck], by: Actor) -> AsyncGenerator[Line]:
         yield CheckStarted(at=self.clock.now(), slots=tuple(CheckedSlot(slot.id, slot.name) for slot in slots))
         ready = 0
         async for one in found:
             ready += one.ready
             yield one
+        await self._record(by, ready, len(slots) - ready)
         yield CheckFinished(
             at=self.clock.now(),
             ready=0 < ready == len(slots),
@@ -117,6 +125,15 @@ class ReadyCheckStream:
             slots_not_ready=len(slots) - ready,
             providers=await self._quotas(slots),
         )
+
+    async def _record(self, by: Actor, ready: int, not_ready: int) -> None:
+        """Note the outcome of a check; what it found is shown also if the database is away."""
+        now = self.clock.now()
+        entry = audit_entry(AuditAction.READY_CHECKED, by, now=now, slots_ready=ready, slots_not_ready=not_ready)
+        try:
+            await self.audit.append(entry)
+        except QueueUnavailable as error:
+            _log.warning("ready check: not recorded in the audit log: %s", error.detail)
 
     async def _quotas(self, slots: Sequence[Slot]) -> tuple[Quota, ...] | None:
         used = {entry.provider_id for slot in slots for entry in slot.route.entries}

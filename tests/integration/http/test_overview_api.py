@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from photochanger.core.domain.job import FailureReason
 from photochanger.core.domain.slots.slot import RouteEntry
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.repositories.slot_repository import SlotRepository
 
-from tests.support.administration import Administrator, described
+from tests.support.administration import ADMIN, Administrator, described
 from tests.support.builders import new_job, outcome_failed
-from tests.support.http_server import Service
+from tests.support.http_server import Gate, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +39,9 @@ async def test_a_card_tells_of_a_slot_what_the_slot_itself_does(service: Service
     found = await cards(admin)
     assert list(found) == [f"slot-{number:03d}" for number in range(1, 16)]
     card = found["slot-001"]
+    assert sum(card["bars"]["pictures"]) == 1
+    assert not any(card["bars"]["missed"])
+    job = await service.job(answer.headers["x-job-id"])
     assert card == {
         "id": "slot-001",
         "name": slot["name"],
@@ -46,6 +51,12 @@ async def test_a_card_tells_of_a_slot_what_the_slot_itself_does(service: Service
         "provider_id": "scripted",
         "operation_id": "any",
         "ingest_url": slot["ingest_url"],
+        "gallery_url": slot["gallery_url"],
+        "gallery_open_until": None,
+        "last_photo_at": msgspec.to_builtins(job.created_at),
+        "failures": {},
+        "queue": {"pending": 0, "processing": 0},
+        "bars": card["bars"],
         "last_result": slot["recent_results"][0],
         "today": card["today"],
     }
@@ -54,6 +65,58 @@ async def test_a_card_tells_of_a_slot_what_the_slot_itself_does(service: Service
     first = await admin("GET", "/api/overview")
     again = await admin("GET", "/api/overview", headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304
+    only = await admin.get("/api/overview?slot_id=slot-001")
+    assert only["items"] == [card]
+    assert (await admin.get("/api/overview?slot_id=slot-404"))["items"] == []
+
+
+async def test_the_evening_of_all_slots_together(service: Service, admin: Administrator) -> None:
+    works = RouteEntry("scripted", "any")
+    await service.change_slot("slot-005", active=True, entries=(works, RouteEntry("gone", "any")))
+    for slot_id in ("slot-001", "slot-001", "slot-005"):
+        assert (await service.ingest(slot_id)).status_code == 200
+    await fail(service, "slot-001", at=datetime.now(UTC))
+    await fail(service, "slot-001", at=datetime.now(UTC) - timedelta(minutes=17))
+    queue = await service.opened.container.get(JobQueue)
+    held = Gate()
+    service.provider.script = held
+    async with asyncio.TaskGroup() as group:
+        group.create_task(service.ingest("slot-005"))
+        await held.held(1)
+        found = await admin.get("/api/overview")
+        held.opened.set()
+    assert found["queue"] == {"pending": 0, "processing": 1}
+    last = found["last_minutes"]
+    assert (last["photos"], last["pictures"], last["fallbacks"], last["failed"]) == (5, 3, 0, 1)
+    assert last["p50_ms"] > 0
+    by_id = {card["id"]: card for card in found["items"]}
+    assert by_id["slot-001"]["failures"] == {"timeout": 1}
+    assert sum(by_id["slot-001"]["bars"]["missed"]) == 2
+    assert by_id["slot-005"]["queue"] == {"pending": 0, "processing": 1}
+    providers = {one["id"]: one for one in found["providers"]}
+    assert [*providers] == ["gone", "scripted"]
+    assert providers["gone"]["reason"]["code"] == "provider_unknown"
+    shown = providers["scripted"]
+    assert (shown["title"], shown["slots"], shown["state"], shown["reason"]) == ("Scripted", 5, "working", None)
+    assert (shown["last_calls"], shown["last_pictures"], shown["breaker"]) == (3, 3, "closed")
+    assert (await queue.depth()).active == 0
+
+
+async def test_the_newest_ready_check_is_known_to_all(service: Service, admin: Administrator) -> None:
+    assert (await admin.get("/api/overview"))["ready_check"] is None
+    for active, ready in ((True, True), (False, False)):
+        for number in range(2, 16):
+            await service.change_slot(f"slot-{number:03d}", active=False, entries=())
+        await service.change_slot("slot-001", active=active, entries=(RouteEntry("scripted", "any"),))
+        answer = await admin("POST", "/api/ready-check")
+        assert answer.status_code == 200
+        end = msgspec.json.decode(answer.content.splitlines()[-1])
+        found = (await admin.get("/api/overview"))["ready_check"]
+        counts = {name: end[name] for name in ("ready", "slots_ready", "slots_not_ready")}
+        assert found == {"at": found["at"], **counts}
+        assert counts == {"ready": ready, "slots_ready": int(active), "slots_not_ready": 0}
+    entry, _ = (await admin.get("/api/audit?action=ready_checked"))["items"]
+    assert (entry["actor"], entry["detail"]) == (ADMIN, {"slots_ready": 0, "slots_not_ready": 0})
 
 
 async def test_today_begins_at_midnight_of_the_zone_or_with_the_reset(service: Service, admin: Administrator) -> None:

@@ -333,7 +333,8 @@ async def test_a_slot_is_changed_by_keyboard_alone(tab: Browsing, admin: Adminis
     await admin.change_slot("slot-003", route=[FRAME, ENHANCE])
     page = tab.page
     await tab.sign_in()
-    await expect(page.get_by_role("link", name="Party frame")).to_be_visible()
+    card = page.get_by_role("link", name="Party frame", exact=True)
+    await expect(card).to_be_visible()
 
     async def tab_to(wanted: Locator) -> None:
         for _ in range(120):
@@ -342,7 +343,7 @@ async def test_a_slot_is_changed_by_keyboard_alone(tab: Browsing, admin: Adminis
             await page.keyboard.press("Tab")
         raise AssertionError("the keyboard does not get there")
 
-    await tab_to(page.get_by_role("link", name="Party frame"))
+    await tab_to(card)
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("Border width, slider")).to_be_visible()
     await page.get_by_role("tab", name="Configuration").focus()

@@ -10,7 +10,6 @@ from ....core.domain.job import Job
 from ....core.domain.media import MediaKey
 from ....core.domain.pagination import JobFilter, JobOrder, Page, Position
 from ....core.domain.results.files import result_keys
-from ....core.domain.slots.slot_health import RecentOutcomes, last_jobs, tells_of_slot
 from ..database import MemoryDatabase
 
 
@@ -37,13 +36,6 @@ class MemoryJobRepository:
             found = [row for row in found if (_place(row) < start if newest_first else _place(row) > start)]
         page = found[:limit]
         return Page(tuple(job for *_, job in page), Position(*_place(page[-1])) if len(found) > limit else None)
-
-    async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
-        by_slot: dict[str, list[Job]] = {}
-        for job in self._db.jobs.values():
-            if job.finalized_at is not None and job.finalized_at >= since and tells_of_slot(job):
-                by_slot.setdefault(job.slot_id, []).append(job)
-        return {slot_id: last_jobs(jobs) for slot_id, jobs in by_slot.items()}
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         kept_from = self._db.jobs_kept_from

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ....core.domain.audit import AuditEntry
-from ....core.domain.job import Job, JobSource, LogEntry, LogEvent
+from ....core.domain.job import Job, LogEntry, LogEvent
 from ....core.domain.pagination import Page, Position
 from ....core.domain.results.listing import ListedResult, ResultFilter, Visibility
 from ..audit import MemoryAuditLog
@@ -40,14 +40,6 @@ class MemoryResultIndex:
 
     async def count(self, wanted: ResultFilter, *, now: datetime, limit: int) -> int:
         return len((await self.find(wanted, now=now, limit=limit)).items)
-
-    async def newest(self, *, now: datetime) -> dict[str, Job]:
-        found: dict[str, Job] = {}
-        for slot_id in sorted({job.slot_id for job in self._db.jobs.values()}):
-            wanted = ResultFilter(slot_ids=(slot_id,), sources=tuple(JobSource))
-            for listed in (await self.find(wanted, now=now, limit=1)).items:
-                found[slot_id] = listed.job
-        return found
 
     async def set_visibility(
         self, job_id: UUID, visibility: Visibility, *, at: datetime, audit: AuditEntry | None = None

@@ -5,26 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    bindparam,
-    case,
-    exists,
-    false,
-    func,
-    literal_column,
-    not_,
-    select,
-    true,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, false, func, literal_column, not_, select, tuple_
 
-from ....core.domain.job import Job, JobSource, JobState, LogEvent
+from ....core.domain.job import Job, JobState, LogEvent
 from ....core.domain.pagination import JobFilter, JobOrder, JobResult, Page, Position
 from ....core.domain.results.listing import ResultFilter, Visibility
-from ....core.domain.slots.slot_health import NOT_THE_SLOTS
-from ..schema import jobs, processing_logs, slots
+from ..schema import jobs, processing_logs
 from .rows import JOB_COLUMNS
 
 JOB: ColumnElement[Any] = literal_column(JOB_COLUMNS)
@@ -88,40 +74,6 @@ def count_results(wanted: ResultFilter, *, now: datetime, limit: int) -> Select[
     """The number of these results, at most `limit`."""
     some = select(jobs.c.id).where(*_available(now), *_of_results(wanted)).limit(limit).subquery()
     return select(func.count()).select_from(some)
-
-
-def newest_results(*, now: datetime) -> Select[Any]:
-    """The first of these jobs of each slot."""
-    newest = (
-        select(JOB)
-        .select_from(jobs)
-        .where(jobs.c.slot_id == slots.c.id, *_available(now))
-        .order_by(jobs.c.finalized_at.desc(), jobs.c.id.desc())
-        .limit(1)
-        .correlate(slots)
-        .lateral("newest")
-    )
-    return select(literal_column("newest.*")).select_from(slots.join(newest, true()))
-
-
-def last_jobs(*, since: datetime) -> Select[Any]:
-    """Number of jobs that ended, that got no picture, and that got a fallback, by slot (see `RecentOutcomes`)."""
-    fallback = func.coalesce(jobs.c.result["fallback"].as_boolean(), false())
-    return (
-        select(
-            jobs.c.slot_id,
-            func.count().label("ended"),
-            func.count().filter(jobs.c.failure_reason.is_not(None), not_(fallback)).label("failed"),
-            func.count().filter(fallback).label("fallbacks"),
-        )
-        .where(
-            jobs.c.finalized_at.is_not(None),
-            jobs.c.finalized_at >= since,
-            jobs.c.source != JobSource.TEST,
-            func.coalesce(jobs.c.failure_reason, "").not_in([*NOT_THE_SLOTS]),
-        )
-        .group_by(jobs.c.slot_id)
-    )
 
 
 def events(*, after: int, limit: int) -> Select[Any]:

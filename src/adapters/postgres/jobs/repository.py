@@ -16,7 +16,6 @@ from ....core.domain.job import Job
 from ....core.domain.media import MediaKey, MediaKind
 from ....core.domain.pagination import JobFilter, JobOrder, Page, Position
 from ....core.domain.results.files import job_id_from_name
-from ....core.domain.slots.slot_health import RecentOutcomes
 from ..database import Database
 from ..schema import jobs
 from ..stats import sql as stats_sql
@@ -40,13 +39,6 @@ class PostgresJobRepository:
     async def find(self, wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None = None) -> Page[Job]:
         found = await fetch_jobs(self._database, queries.find_jobs(wanted, order=order, limit=limit + 1, after=after))
         return queries.page(found, limit=limit, order=order)
-
-    async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
-        async with self._database.begin() as connection:
-            rows = (await connection.execute(queries.last_jobs(since=since))).all()
-        return {
-            row.slot_id: RecentOutcomes(ended=row.ended, failed=row.failed, fallbacks=row.fallbacks) for row in rows
-        }
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         async with self._database.begin() as connection:

@@ -11,14 +11,13 @@ import psycopg
 from sqlalchemy import CursorResult, select, update
 
 from ....core.domain.audit import AuditEntry
-from ....core.domain.job import Job
 from ....core.domain.pagination import Page, Position
 from ....core.domain.results.listing import ListedResult, ResultFilter, Visibility
 from ..audit import write_audit
 from ..database import Database
 from ..schema import jobs
 from . import queries
-from .rows import fetch_jobs, job_from_row
+from .rows import job_from_row
 
 _CLEAR_PREVIEWS = """
 update photochanger.jobs set inline_preview = null, answered_at = answered.at
@@ -57,9 +56,6 @@ class PostgresResultIndex:
     async def count(self, wanted: ResultFilter, *, now: datetime, limit: int) -> int:
         async with self._database.begin() as connection:
             return int((await connection.execute(queries.count_results(wanted, now=now, limit=limit))).scalar_one())
-
-    async def newest(self, *, now: datetime) -> dict[str, Job]:
-        return {job.slot_id: job for job in await fetch_jobs(self._database, queries.newest_results(now=now))}
 
     async def set_visibility(
         self, job_id: UUID, visibility: Visibility, *, at: datetime, audit: AuditEntry | None = None

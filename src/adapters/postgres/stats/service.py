@@ -61,18 +61,14 @@ class PostgresStatsService:
         end: datetime,
         *,
         provider_id: str | None = None,
-        marks: Mapping[str, datetime] = {},
     ) -> dict[str, list[StatsCell]]:
         parameters: dict[str, Any] = {
             "first": start,
             "last": end,
             "provider_id": provider_id,
             "buckets": _BUCKETS,
-            "marked": [*marks],
-            "marks": [*marks.values()],
         }
-        # A reset mark may split a day, so sums of days and weeks cannot be used with marks.
-        parameters |= _spans(start, end) if not marks else _cut(start, end)
+        parameters |= _spans(start, end)
         async with self._database.begin() as connection:
             await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(sql.CELLS_BY_SLOT, parameters)).all()
@@ -80,6 +76,18 @@ class PostgresStatsService:
         for id, provider, outcome, bucket, count in rows:
             found.setdefault(id, []).append(StatsCell(0, provider, _OUTCOMES[outcome], bucket, count))
         return dict(sorted(found.items()))
+
+    async def outcomes_by_slot(
+        self, start: datetime, end: datetime, *, marks: Mapping[str, datetime]
+    ) -> dict[str, dict[StatsOutcome, int]]:
+        parameters = {"first": start, "last": end, "marked": [*marks], "marks": [*marks.values()]}
+        async with self._database.begin() as connection:
+            await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
+            rows: Sequence[Any] = (await connection.exec_driver_sql(sql.OUTCOMES_BY_SLOT, parameters)).all()
+        found: dict[str, dict[StatsOutcome, int]] = {}
+        for slot_id, outcome, count in rows:
+            found.setdefault(slot_id, {})[_OUTCOMES[outcome]] = count
+        return found
 
     async def fold(self, *, before: datetime, limit: int) -> int:
         parameters = {"before": before, "limit": limit, "buckets": _BUCKETS}

@@ -77,10 +77,25 @@ from (
     from photochanger.stats_ended
     where at >= %(first)s and at < %(last)s
 ) as counted
-left join unnest(%(marked)s::text[], %(marks)s::timestamptz[]) as mark (slot_id, at) using (slot_id)
-where (mark.at is null or start >= mark.at)
-    and (%(provider_id)s::text is null or provider_id = %(provider_id)s)
+where %(provider_id)s::text is null or provider_id = %(provider_id)s
 group by 1, 2, 3, 4
+"""
+
+# A reset mark may split a day, so sums of days cannot be used.
+OUTCOMES_BY_SLOT = """
+select slot_id, outcome, sum(count)::bigint
+from (
+    select slot_id, start, outcome, count
+    from photochanger.stats_quarters
+    where start >= %(first)s and start < %(last)s
+    union all
+    select slot_id, at, outcome, 1
+    from photochanger.stats_ended
+    where at >= %(first)s and at < %(last)s
+) as counted
+left join unnest(%(marked)s::text[], %(marks)s::timestamptz[]) as mark (slot_id, at) using (slot_id)
+where mark.at is null or start >= mark.at
+group by 1, 2
 """
 
 # A quarter in which its slot was reset has sums from before the mark and sums that begin at the mark.

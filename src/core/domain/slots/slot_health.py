@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from ..field_errors import SentenceCode
-from ..job import FailureReason, Job, JobSource
+from ..job import FailureReason
 
 LATELY = timedelta(minutes=15)
 """The age of the oldest jobs that count for the health of a slot."""
@@ -82,24 +82,6 @@ class SlotHealth(msgspec.Struct, frozen=True):
 
     state: SlotState
     reasons: tuple[SlotIssue, ...] = ()
-
-
-def tells_of_slot(job: Job) -> bool:
-    """Whether a finished job counts for the health of its slot."""
-    return job.source is not JobSource.TEST and job.failure_reason not in NOT_THE_SLOTS
-
-
-def last_jobs(jobs: Collection[Job]) -> RecentOutcomes:
-    """The outcomes of these finished jobs of one slot, all of which count for its health."""
-    return RecentOutcomes(
-        ended=len(jobs),
-        failed=sum(job.failure_reason is not None and not _has_fallback(job) for job in jobs),
-        fallbacks=sum(_has_fallback(job) for job in jobs),
-    )
-
-
-def _has_fallback(job: Job) -> bool:
-    return job.result is not None and job.result.fallback
 
 
 def condition_of(issues: Sequence[SlotIssue | None], last: RecentOutcomes) -> SlotHealth:

@@ -53,6 +53,12 @@ class TimeRange(msgspec.Struct, frozen=True, kw_only=True):
         return [*pairwise(shown)]
 
 
+def quarter_of(moment: datetime) -> datetime:
+    """The beginning of its quarter hour, in UTC."""
+    moment = moment.astimezone(UTC)
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+
+
 def time_zone(name: str) -> ZoneInfo:
     """The IANA time zone with this name; InvalidRequest if it does not exist."""
     try:

@@ -10,7 +10,6 @@ from uuid import UUID
 from ...domain.job import Job
 from ...domain.media import MediaKey
 from ...domain.pagination import JobFilter, JobOrder, Page, Position
-from ...domain.slots.slot_health import RecentOutcomes
 
 
 class JobRepository(Protocol):
@@ -22,10 +21,6 @@ class JobRepository(Protocol):
 
     async def find(self, wanted: JobFilter, *, order: JobOrder, limit: int, after: Position | None = None) -> Page[Job]:
         """A page of at most `limit` jobs, beginning after the job at this position (its moment of `order`, its id)."""
-        ...
-
-    async def last_jobs(self, *, since: datetime) -> dict[str, RecentOutcomes]:
-        """How the jobs finalized since a moment ended, by slot id; slots without such a job are left out."""
         ...
 
     async def prune(self, *, before: datetime, limit: int) -> int:

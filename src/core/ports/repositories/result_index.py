@@ -7,7 +7,6 @@ from typing import Protocol
 from uuid import UUID
 
 from ...domain.audit import AuditEntry
-from ...domain.job import Job
 from ...domain.pagination import Page, Position
 from ...domain.results.listing import ListedResult, ResultFilter, Visibility
 
@@ -26,10 +25,6 @@ class ResultIndex(Protocol):
 
     async def count(self, wanted: ResultFilter, *, now: datetime, limit: int) -> int:
         """The number of such results; counting ends at `limit`."""
-        ...
-
-    async def newest(self, *, now: datetime) -> dict[str, Job]:
-        """The job with the newest such result of each slot that has one, of any source, by slot id."""
         ...
 
     async def set_visibility(

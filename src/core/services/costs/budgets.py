@@ -14,11 +14,11 @@ from ...domain.errors import BudgetExhausted, QueueUnavailable
 from ...domain.slots.slot import Slot
 from ...domain.stats.time_ranges import time_zone
 from ...ports.clock import Clock
-from ...ports.cost_ledger import CostLedger
 from ...ports.repositories.slot_repository import SlotRepository
 from ..providers.registry import ProviderRegistry
 from ..settings.service import SettingsService
 from ..support.refreshing_value import RefreshingValue
+from .day_costs import DayCosts
 from .prices import paid_prices
 
 _log = logging.getLogger("photochanger.costs")
@@ -44,13 +44,13 @@ class Budgets:
 
     def __init__(
         self,
-        ledger: CostLedger,
+        costs: DayCosts,
         slots: SlotRepository,
         settings: SettingsService,
         providers: ProviderRegistry,
         clock: Clock,
     ) -> None:
-        self._ledger = ledger
+        self._day_costs = costs
         self._slots = slots
         self._settings = settings
         self._providers = providers
@@ -106,10 +106,7 @@ class Budgets:
         return day, budgets_of(day, total_micros=total, slots=slots.items(), currency=settings.currency)
 
     async def _costs(self, day: Day) -> dict[str, CostSum]:
-        costs: dict[str, CostSum] = {}
-        for cell in await self._ledger.cells((day.start, day.end)):
-            costs[cell.slot_id] = costs.get(cell.slot_id, NO_COST) + cell.cost
-        return costs
+        return await self._day_costs.by_slot(day.start, day.end)
 
     def _refused_by(self, budget: Budget) -> BudgetExhausted:
         wait = (budget.end - self._clock.now()).total_seconds()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
 from ...domain.costs.ledger import CostCell
-from ...domain.slots.slot import Slot
-from ...domain.stats.costs import by_provider_with_costs, by_slot_with_costs, figures_with_costs, grouped
+from ...domain.stats.costs import by_provider_with_costs, by_slot_with_costs, figures_with_costs
 from ...domain.stats.summary import SETTLED_AFTER, StatsCell, StatsSummary, figures_of
 from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
@@ -118,21 +117,6 @@ class StatsQueries:
             by_slot = {slot_id: cells} if cells else {}
         figures = {id: figures_of(found) for id, found in by_slot.items()}
         return _report(range, cells, costs, mark, slots=by_slot_with_costs(figures, costs))
-
-    async def since_marks(self, start: datetime, end: datetime, slots: Collection[Slot]) -> dict[str, StatsSummary]:
-        """Return the figures of each slot in a range of whole quarter hours, each since its reset mark.
-
-        QueueUnavailable.
-        """
-        marks = {slot.id: slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None}
-        counted, costs = await asyncio.gather(
-            self._stats.cells_by_slot(start, end, marks=marks), self._ledger.cells((start, end))
-        )
-        by_slot = grouped(costs, lambda cell: cell.slot_id)
-        for slot_id, mark in marks.items():
-            if slot_id in by_slot and mark > start:
-                by_slot[slot_id] = await self._ledger.cells((start, end), slot_id=slot_id, since=mark)
-        return {slot.id: figures_with_costs(counted.get(slot.id, ()), by_slot.get(slot.id, ())) for slot in slots}
 
     async def rebuild(self) -> int:
         """Recompute statistics from all retained jobs; returns how many. QueueUnavailable."""

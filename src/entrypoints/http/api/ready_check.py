@@ -10,10 +10,11 @@ from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, post
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ....core.domain.accounts import Permission
+from ....core.domain.accounts import Actor, Permission
 from ....core.domain.slots.slot import Slot
 from ....core.services.support.concurrency import TaskSet, race
 from ...diagnostics.ready_check_report import Line, ReadyCheckStream, line_json
+from ..auth.access import actor_of
 from ..protocol.disconnect import hung_up
 
 HEARTBEAT_SECONDS = 15.0
@@ -31,18 +32,19 @@ _HEADERS = [
 async def ready_check(request: Request[Any, Any, Any], stream: FromDishka[ReadyCheckStream]) -> ASGIApp:
     """Start a check and report on it to its end, or until the client disconnects."""
     stream.require_idle()
-    return _CheckResponse(stream, await stream.slots())
+    return _CheckResponse(stream, await stream.slots(), by=actor_of(request))
 
 
 class _CheckResponse:
     """The response. A client that disconnects ends the check."""
 
-    def __init__(self, stream: ReadyCheckStream, slots: Sequence[Slot]) -> None:
+    def __init__(self, stream: ReadyCheckStream, slots: Sequence[Slot], *, by: Actor) -> None:
         self._stream = stream
         self._slots = slots
+        self._by = by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._stream.lines(self._slots) as lines:
+        async with self._stream.lines(self._slots, by=self._by) as lines:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             ended, _ = await race(_send_lines(lines, send), hung_up(scope, receive))
             if ended == 0:

@@ -33,8 +33,15 @@ export function errorOf(problem, field) {
   return error ? fieldErrorText(error) : null;
 }
 
-/** The text of one of a slot's `reasons`. */
-export const slotIssueText = (issue) => (has(slotIssues, issue.code) ? issueWords(issue.code, parameters(issue.params)) : issue.detail);
+/** The text of one of a slot's `reasons`, with the names of provider and operation. */
+export function slotIssueText(issue, names) {
+  if (!has(slotIssues, issue.code)) return issue.detail;
+  const { provider, operation, ...others } = issue.params;
+  const named = { ...others };
+  if (provider !== undefined) named.provider = names.provider(provider);
+  if (operation !== undefined) named.operation = names.operation(provider, operation);
+  return issueWords(issue.code, parameters(named));
+}
 
 /** The text of a problem as a whole. */
 export function problemText(problem) {

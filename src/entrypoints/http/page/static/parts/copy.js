@@ -8,7 +8,8 @@ import { toast } from "./toasts.js";
 
 const t = translator(words);
 
-export function CopyButton({ text, label }) {
+/** `iconOnly` shows the icon alone; then `label` is a text. */
+export function CopyButton({ text, label, iconOnly }) {
   const [copied, setCopied] = useState(false);
   const onClick = async () => {
     await copy(text);
@@ -16,5 +17,6 @@ export function CopyButton({ text, label }) {
     toast(t("copied"));
     setTimeout(() => setCopied(false), 2000);
   };
+  if (iconOnly) return html`<button type="button" class="button button-plain" aria-label=${label} title=${label} onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /></button>`;
   return html`<button type="button" class="button" onClick=${onClick}><${Icon} name=${copied ? "check" : "copy"} /> ${label ?? t("copy")}</button>`;
 }
