@@ -38,10 +38,14 @@ class InProcess:
             sizes.append(len(content) if isinstance(content, bytes) else WHOLE)
         call = Call(header, sent, sizes, self.claimed.append)
         try:
-            answer, made = await asyncio.to_thread(getattr(importlib.import_module(module), name), call)
+            answer = await asyncio.to_thread(getattr(importlib.import_module(module), name), call)
         finally:
             files.close()
-        return Content(answer, list(made))
+        later: asyncio.Future[bytes | None] | None = None
+        if answer.later is not None:
+            later = asyncio.get_running_loop().create_future()
+            later.set_result(await asyncio.to_thread(answer.later))
+        return Content(answer.header, list(answer.contents), later)
 
 
 @asynccontextmanager
