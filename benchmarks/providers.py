@@ -74,7 +74,7 @@ def _sender(http: str, slot_id: str, body: bytes) -> Callable[[int], tuple[int, 
         if not hasattr(kept, "connection"):
             kept.connection = HTTPConnection("127.0.0.1", int(http), timeout=120)
         started = time.perf_counter()
-        status, _ = _ingest(kept.connection, slot_id, body)
+        status, _job_id = _ingest(kept.connection, slot_id, body)
         return status, (time.perf_counter() - started) * 1000
 
     return send

@@ -99,8 +99,12 @@ async def stamped(chance: random.Random, request: ProviderRequest) -> bytes:
     comment = b"made by a benchmark"
     start, rest = request.photo.data[:2], request.photo.data[2:]
     answer = start + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + rest
-    Path(os.environ[STAMPS], str(request.job_id)).write_text(str(time.time_ns()))
+    _stamp(str(request.job_id))
     return answer
+
+
+def _stamp(job_id: str) -> None:
+    Path(os.environ[STAMPS], job_id).write_text(str(time.time_ns()))
 
 
 def stamp_of(folder: Path, job_id: str) -> int:

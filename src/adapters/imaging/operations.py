@@ -66,18 +66,22 @@ def prepare_with_preview(path: Path, needs: PictureNeeds) -> Previewable:
     written_type(needs)
     with _decoding(picture):
         if _fits(picture, needs) and _is_ready(picture):
-            return Previewable(_as_it_is(picture), _preview_from(picture, decode_reduced(picture, PREVIEW_SIDE)))
+            return Previewable(
+                _as_it_is(picture), _preview_from_reduced(picture, decode_reduced(picture, PREVIEW_SIDE))
+            )
         box = size_within(*_shown_size(picture), needs.max_pixels)
         image = _opened(picture, *box)
         made = encode_within(lambda: image, needs, decode=lambda: decode_scaled(picture, *box))
-    return Previewable(made, partial(_preview_beside, made, image))
+    return Previewable(made, partial(_preview_from_coded, made, image))
 
 
 def normalise(data: bytes, limits: ImageLimits) -> Previewable:
     picture = check(data, limits, takes_avif=True)
     with _decoding(picture):
         if _is_ready(picture):
-            return Previewable(_result(picture, data), _preview_from(picture, decode_reduced(picture, PREVIEW_SIDE)))
+            return Previewable(
+                _result(picture, data), _preview_from_reduced(picture, decode_reduced(picture, PREVIEW_SIDE))
+            )
         image = open_scaled(picture, *_shown_size(picture))
         other = "image/png" if image.hasalpha() else "image/jpeg"
         mime = picture.mime if picture.mime in _RESULT_TYPES else other
@@ -126,14 +130,14 @@ def _opened(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
         return image.copy_memory()
 
 
-def _preview_beside(coded: Picture, image: pyvips.Image) -> bytes | None:
+def _preview_from_coded(coded: Picture, image: pyvips.Image) -> bytes | None:
     """The preview of a picture that was coded from an image, see `_opened`."""
     if image.width * image.height <= _MAX_KEPT_PIXELS:
         return _preview(lambda: shrunk(image, PREVIEW_SIDE))
     return _preview_of(coded.data)
 
 
-def _preview_from(picture: CheckedPicture, reduced: pyvips.Image) -> Callable[[], bytes | None]:
+def _preview_from_reduced(picture: CheckedPicture, reduced: pyvips.Image) -> Callable[[], bytes | None]:
     """What makes the preview of a picture that was decoded by `decode_reduced`."""
     return partial(_preview, lambda: small_copy(reduced, picture, PREVIEW_SIDE))
 

@@ -52,7 +52,7 @@ Request = Prepare | Normalise | Preview
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
-    """A picture, whose preview may follow, or a preview alone. The content beside this is what is new of it.
+    """A picture, whose preview may follow, or a preview alone. The content that comes with it is what is new.
 
     Attributes:
         mime, width, height: of the picture.

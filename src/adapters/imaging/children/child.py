@@ -38,7 +38,7 @@ from .messages import (
 from .shared_files import SharedFiles, write_content
 
 _Frame = tuple[FromChild, Sequence[int]]
-"""A message, and the files beside it."""
+"""A message, and the files that are sent with it."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
