@@ -204,10 +204,10 @@ class ChildPool:
             self._bury(child, granted)
             if isinstance(error, ChildFailed):
                 _say_failed(error)
-            elif isinstance(error, ChildEnded | TimeoutError):
-                _log.warning("child process for pictures ended after its answer: %s", error or "timeout")
-            else:
+            elif not isinstance(error, ChildEnded | TimeoutError):
                 raise
+            elif not self._closed:
+                _log.warning("child process for pictures ended after its answer: %s", str(error) or "it takes too long")
             return None
         finally:
             self._working -= 1
