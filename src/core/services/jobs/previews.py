@@ -1,7 +1,7 @@
 """Previews of finished jobs: small copies of the result and of the photo, stored while the worker is idle.
 
-Both were made when the pictures were decoded for other reasons (ADR 57). A result that came without one is decoded
-again for it.
+Both are made from pixels that were decoded for other reasons (ADR 57, 70). A result that came without one is
+decoded again for it.
 """
 
 from __future__ import annotations
