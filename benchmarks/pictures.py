@@ -80,7 +80,7 @@ def _with_preview(name: str, path: Path, max_pixels: int, runs: int) -> dict[str
     made = operations.prepare(path, needs)
     return _pair(
         name,
-        lambda: operations.prepare_with_preview(path, needs),
+        lambda: operations.prepare_with_preview(path, needs).preview(),
         lambda: _two_pipelines(path.read_bytes(), made.mime, max(made.width, made.height)),
         runs,
     )
@@ -90,7 +90,9 @@ def _answer(name: str, data: bytes, runs: int) -> dict[str, Any]:
     limits = ImageLimits(max_pixels=_ANY)
     made = operations.normalise(data, limits).picture
     side = max(made.width, made.height)
-    return _pair(name, lambda: operations.normalise(data, limits), lambda: _two_pipelines(data, made.mime, side), runs)
+    return _pair(
+        name, lambda: operations.normalise(data, limits).preview(), lambda: _two_pipelines(data, made.mime, side), runs
+    )
 
 
 def _preview(name: str, data: bytes, runs: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar, Request, Response, delete, post
+from litestar import Litestar, Response, post
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
@@ -34,7 +33,7 @@ from photochanger.entrypoints.container import make_container
 from photochanger.entrypoints.http.app import create_http_app
 from photochanger.entrypoints.worker.worker import Worker
 
-from . import unreliable
+from . import gemini, unreliable
 
 PASSWORD = "benchmark-password"
 DELAYS_MS = {"slot-005": 0, "slot-006": 500}
@@ -143,36 +142,6 @@ async def run_bare() -> None:
     await _serve(Litestar([_bare], request_max_body_size=None, openapi_config=None))
 
 
-_took_ms: list[float] = []
-
-
-@post("/v1/models/{call:str}", status_code=200)
-async def _edit(request: Request[Any, Any, Any], call: str) -> Response[bytes]:
-    """Answer a call of generateContent with the photo itself, after BENCH_ANSWER_SECONDS (1)."""
-    body = await request.body()
-    started = time.perf_counter()
-    parts = msgspec.json.decode(body)["contents"][0]["parts"]
-    photo = next(part["inlineData"] for part in parts if "inlineData" in part)
-    await asyncio.sleep(float(os.environ.get("BENCH_ANSWER_SECONDS", "1")))
-    candidate = {"content": {"role": "model", "parts": [{"inlineData": photo}]}, "finishReason": "STOP", "index": 0}
-    answer = msgspec.json.encode({"candidates": [candidate]})
-    _took_ms.append((time.perf_counter() - started) * 1000)
-    return Response(answer, media_type="application/json")
-
-
-@delete("/took", status_code=200)
-async def _took() -> list[float]:
-    """The milliseconds of the calls since the last request of this kind."""
-    taken = list(_took_ms)
-    _took_ms.clear()
-    return taken
-
-
-async def run_gemini() -> None:
-    """A stand-in of the Gemini API that gives the photo back."""
-    await _serve(Litestar([_edit, _took], request_max_body_size=None, openapi_config=None))
-
-
 async def _serve(app: Any) -> None:
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False, lifespan="off")
     listening = config.bind_socket()
@@ -216,7 +185,7 @@ def main(role: str) -> None:
         "http": lambda: run_http(Settings.from_env()),
         "worker": lambda: run_worker(Settings.from_env()),
         "bare": run_bare,
-        "gemini": run_gemini,
+        "gemini": gemini.run,
     }[role]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())

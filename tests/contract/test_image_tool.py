@@ -205,25 +205,27 @@ async def test_a_prepared_photo_and_its_preview_are_the_same_picture(
     photos.store(file, photos.located(kind, 1_000, 750))
     prepared = await tool.prepare_with_preview(file, needs)
     assert prepared.picture == await tool.prepare(file, needs)
-    assert_shows(tool, prepared.preview, photos.pixels(prepared.picture.data))
+    assert_shows(tool, await prepared.preview, photos.pixels(prepared.picture.data))
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_result_and_its_preview_are_the_same_picture(tool: ImageTool, kind: str, orientation: int) -> None:
     normalised = await tool.normalise(photos.located(kind, 1_200, 900, orientation=orientation), limits=LIMITS)
-    assert_shows(tool, normalised.preview, photos.pixels(normalised.picture.data))
+    preview = await normalised.preview
+    assert_shows(tool, preview, photos.pixels(normalised.picture.data))
     # What is made on demand may come in between: both are one file under one ETag.
-    assert await tool.preview(normalised.picture.data) == normalised.preview
+    assert await tool.preview(normalised.picture.data) == preview
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 700), (700, 1), (511, 513), (512, 512), (1_025, 2_049)])
 async def test_a_preview_has_the_shape_of_its_picture(tool: ImageTool, size: tuple[int, int]) -> None:
     for kind in ("JPEG", "PNG", "WEBP"):
         normalised = await tool.normalise(photos.encoded(photos.scene(*size), kind), limits=LIMITS)
-        assert normalised.preview is not None
+        preview = await normalised.preview
+        assert preview is not None
         scale = min(512 / max(size), 1)
-        width, height = photos.pixels(normalised.preview).size
+        width, height = photos.pixels(preview).size
         assert abs(width - size[0] * scale) <= 1, kind
         assert abs(height - size[1] * scale) <= 1, kind
 

@@ -22,7 +22,43 @@ _kept: list[bytearray] = []
 
 def echo(call: Call) -> Answer:
     """Give header and content back."""
-    return call.header, [call.content(0)]
+    return Answer(call.header, [call.content(0)])
+
+
+def echo_later(call: Call) -> Answer:
+    """Give the header back, and the content after that."""
+    return Answer(call.header, [], lambda: call.content(0))
+
+
+def nothing_later(call: Call) -> Answer:
+    """Give the header back, and nothing after that."""
+    return Answer(call.header, [], lambda: None)
+
+
+def die_later(call: Call) -> Answer:
+    """Answer, then end by the signal in the header."""
+    _note_attempt(call)
+    return Answer(b"alive", [], lambda: os.kill(os.getpid(), int(call.header)))
+
+
+def fail_later(call: Call) -> Answer:
+    """Answer, then raise an error that nothing foresees."""
+
+    def fail() -> bytes:
+        raise ZeroDivisionError(call.header.decode())
+
+    return Answer(b"alive", [], fail)
+
+
+def wait_later(call: Call) -> Answer:
+    """Claim a pixel, answer with the number of the process, and wait for ever."""
+    call.claim(1)
+
+    def wait() -> bytes:
+        threading.Event().wait()
+        raise AssertionError
+
+    return Answer(str(os.getpid()).encode(), [], wait)
 
 
 def process(call: Call) -> Answer:
@@ -38,7 +74,7 @@ def process(call: Call) -> Answer:
         "ignores": [each.name for each in STOP_SIGNALS if signal.getsignal(each) == signal.SIG_IGN],
         "killed_first": Path("/proc/self/oom_score_adj").read_text().strip(),
     }
-    return json.dumps(facts).encode(), ()
+    return Answer(json.dumps(facts).encode())
 
 
 def wait_for_ever(call: Call) -> Answer:
@@ -63,7 +99,7 @@ def compute(call: Call) -> Answer:
     end = time.process_time() + float(call.header)
     while time.process_time() < end:
         pass
-    return str(os.getpid()).encode(), ()
+    return Answer(str(os.getpid()).encode())
 
 
 def take_memory(call: Call) -> Answer:
@@ -72,13 +108,13 @@ def take_memory(call: Call) -> Answer:
     call.claim(1)
     taken = bytearray(int(call.header))
     taken[:: resource.getpagesize()] = b"x" * len(range(0, len(taken), resource.getpagesize()))
-    return b"", ()
+    return Answer(b"")
 
 
 def keep_memory(call: Call) -> Answer:
     """Allocate as much, and keep it; the number of the process."""
     _kept.append(bytearray(b"x") * int(call.header))
-    return str(os.getpid()).encode(), ()
+    return Answer(str(os.getpid()).encode())
 
 
 def die(call: Call) -> Answer:
@@ -92,7 +128,7 @@ def die_once(call: Call) -> Answer:
     """The same in the first attempt; the second one answers."""
     if _note_attempt(call) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return b"alive", ()
+    return Answer(b"alive")
 
 
 def fail(call: Call) -> Answer:
@@ -102,10 +138,12 @@ def fail(call: Call) -> Answer:
 
 def measured(call: Call) -> Answer:
     """Perform a picture task; what it took of the process comes last: megabytes at the peak, seconds of processor."""
-    header, contents = picture_tasks.perform(call)
+    answer = picture_tasks.perform(call)
+    if answer.later is not None:
+        answer.later()
     used = resource.getrusage(resource.RUSAGE_SELF)
     took = {"mib": used.ru_maxrss // 1024, "seconds": used.ru_utime + used.ru_stime}
-    return header, [*contents, json.dumps(took).encode()]
+    return Answer(answer.header, [*answer.contents, json.dumps(took).encode()])
 
 
 def _note_attempt(call: Call) -> int:

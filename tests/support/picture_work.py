@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from photochanger.adapters.imaging import ChildPool, ForkServer, picture_tasks
-from photochanger.adapters.imaging.children import Call, Content
+from photochanger.adapters.imaging.children import Answer, Call, Content
 from photochanger.adapters.imaging.children.messages import WHOLE
 from photochanger.adapters.imaging.children.shared_files import SharedFiles, write_content
+
+_ONE_PICTURE = threading.Lock()
+"""What libvips warns of belongs to the process: as in a child, one picture at a time is in work (ADR 53)."""
+
+_T = TypeVar("_T")
 
 
 class InProcess:
@@ -38,10 +45,22 @@ class InProcess:
             sizes.append(len(content) if isinstance(content, bytes) else WHOLE)
         call = Call(header, sent, sizes, self.claimed.append)
         try:
-            answer, made = await asyncio.to_thread(getattr(importlib.import_module(module), name), call)
+            answer: Answer = await _in_thread(partial(getattr(importlib.import_module(module), name), call))
         finally:
             files.close()
-        return Content(answer, list(made))
+        later: asyncio.Future[bytes | None] | None = None
+        if answer.later is not None:
+            later = asyncio.get_running_loop().create_future()
+            later.set_result(await _in_thread(answer.later))
+        return Content(answer.header, list(answer.contents), later)
+
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    def alone() -> _T:
+        with _ONE_PICTURE:
+            return work()
+
+    return await asyncio.to_thread(alone)
 
 
 @asynccontextmanager

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds, PreviewedPicture
+from photochanger.core.domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+from photochanger.core.ports.image_tool import LaterPreview, PreviewedPicture
 
 _TYPES = {b"JPEG": "image/jpeg", b"PNG": "image/png", b"WEBP": "image/webp", b"HEIC": "image/heic"}
+
+
+class MadePreview:
+    """A preview that is there already, or None."""
+
+    def __init__(self, preview: bytes | None) -> None:
+        self._preview = preview
+
+    def __await__(self) -> Generator[Any, None, bytes | None]:
+        yield from ()
+        return self._preview
 
 
 class TextImages:
@@ -47,8 +60,8 @@ class TextImages:
         self.decoded_for_previews += 1
         return self._small(data)
 
-    def _preview(self, data: bytes) -> bytes | None:
-        return self._small(data) if self.makes_previews else None
+    def _preview(self, data: bytes) -> LaterPreview:
+        return MadePreview(self._small(data) if self.makes_previews else None)
 
     def _small(self, data: bytes) -> bytes:
         self._whole(data, ImageLimits(10**9))

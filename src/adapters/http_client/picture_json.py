@@ -28,7 +28,7 @@ _OUTSIDE = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTA
 """Everything up to a string that does not end here."""
 
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\(?:u[0-9A-Fa-f]{4}|[^u])[^"\\]*+)*+', re.DOTALL)
-"""The rest of a string, up to its end or to an escape that does not end here."""
+"""The rest of a string from an escape on, up to its end or to an escape that does not end here."""
 
 _LONGEST_ESCAPE_BYTES = 6
 _ESCAPES = (
@@ -104,9 +104,7 @@ class PictureJsonReader:
         """Read a piece in a few steps, whatever it holds: the patterns do the rest."""
         position, self._held = 0, b""
         while position < len(data):
-            found = _OUTSIDE.match(data, position) if self._string is None else _INSIDE.match(data, position)
-            assert found is not None  # both patterns match nothing as well
-            end = found.end()
+            end = _end_of_outside(data, position) if self._string is None else _end_of_inside(data, position)
             part = data[position:end]
             if self._string is None:
                 self._document += part
@@ -142,6 +140,28 @@ class PictureJsonReader:
             self._document += f'"\\u0000{len(self._pictures)}"'.encode()
             self._pictures.append(self._decoder.finish())
         self._string = self._decoder = None
+
+
+def _end_of_outside(data: bytes, start: int) -> int:
+    """Where a string begins that does not end in these bytes; their end where there is none."""
+    found = _OUTSIDE.match(data, start)
+    assert found is not None  # the pattern matches nothing as well
+    return found.end()
+
+
+def _end_of_inside(data: bytes, start: int) -> int:
+    """The end of the string that goes on here, or an escape that does not end in these bytes; else their end.
+
+    Base64 has hardly an escape: a search for one byte is twenty times as fast as the pattern.
+    """
+    quote = data.find(b'"', start)
+    end = len(data) if quote < 0 else quote
+    escape = data.find(b"\\", start, end)
+    if escape < 0:
+        return end
+    found = _INSIDE.match(data, escape)
+    assert found is not None
+    return found.end()
 
 
 class _Base64:

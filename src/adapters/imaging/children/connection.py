@@ -12,6 +12,7 @@ from .messages import (
     OUT_OF_MEMORY,
     Begun,
     BrokenFrame,
+    Completed,
     Done,
     Ended,
     Failed,
@@ -91,10 +92,9 @@ class Child:
                     self._send(Granted())
                 case Done():
                     self.tasks += 1
-                    try:
-                        return message, self._buffer.take_files(len(message.sizes))
-                    except BrokenFrame as error:
-                        raise ChildEnded(str(error)) from None
+                    return message, self._files(message.sizes)
+                case Completed():
+                    raise ChildEnded("it completes a task that it has not answered")
                 case Failed():
                     raise ChildFailed(message.error, message.where)
                 case NotStarted():
@@ -105,6 +105,17 @@ class Child:
                     if begun:
                         raise ChildEnded("its process was ended")
                     raise NotBegun("the process that children are forked from has ended")
+
+    async def complete(self) -> tuple[Completed, list[int]]:
+        """What follows an answer that goes on, with files that the caller closes. ChildEnded, ChildFailed."""
+        match message := await self._receive():
+            case Completed() if len(message.sizes) <= 1:
+                return message, self._files(message.sizes)
+            case Failed():
+                raise ChildFailed(message.error, message.where)
+            case Ended():
+                _raise_end(message.code, begun=True)
+        raise ChildEnded("it does not complete its task")
 
     async def until_gone(self) -> None:
         """Wait until nothing is left of the process."""
@@ -130,6 +141,12 @@ class Child:
             raise ChildEnded("its process was ended") from error
         if sent != len(frame):  # the child has read everything before, and a frame is smaller than the buffer
             raise ChildEnded("it does not take its task")
+
+    def _files(self, sizes: Sequence[int]) -> list[int]:
+        try:
+            return self._buffer.take_files(len(sizes))
+        except BrokenFrame as error:
+            raise ChildEnded(str(error)) from None
 
     async def _receive(self) -> FromChild | None:
         """The next message; None at the end of the stream."""

@@ -55,9 +55,20 @@ class PixelsClaimed(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """From the child: what the function returned; `sizes` of its contents, which are in the files with the frame."""
+    """From the child: what the function returned; `sizes` of its contents, which are in the files with the frame.
+
+    `goes_on`: one more content is being made, and comes with Completed.
+    """
 
     header: bytes
+    sizes: tuple[int, ...]
+    resident_bytes: int
+    goes_on: bool = False
+
+
+class Completed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """From the child: what was made after the answer, in the file with the frame; no size where there is nothing."""
+
     sizes: tuple[int, ...]
     resident_bytes: int
 
@@ -82,7 +93,7 @@ class NotStarted(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 ToChild = Task | Granted
-FromChild = Begun | PixelsClaimed | Done | Failed | Ended | NotStarted
+FromChild = Begun | PixelsClaimed | Done | Completed | Failed | Ended | NotStarted
 
 _to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
 _from_child: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)

@@ -14,7 +14,7 @@ from ....core.services.support.concurrency import BackgroundTasks
 from .connection import Child, ChildEnded, ChildFailed, NotBegun
 from .fork_server import ForkServer, NoForkServer
 from .limits import MAX_PIXELS_IN_WORK, MIB, TASK_LIMITS, TaskLimits, number_of_children
-from .messages import WHOLE, BrokenFrame, Done, Task, close_files
+from .messages import WHOLE, BrokenFrame, Task, close_files
 from .pixel_budget import PixelBudget
 from .shared_files import content_of, write_content
 
@@ -46,10 +46,15 @@ class TaskEnded(Exception):
 
 
 class Content(NamedTuple):
-    """An answer of a child."""
+    """An answer of a child.
+
+    Attributes:
+        later: one more content, where the child goes on after its answer; None where that fails. Not to be cancelled.
+    """
 
     header: bytes
     contents: list[bytes]
+    later: asyncio.Future[bytes | None] | None = None
 
 
 class TaskRunner(Protocol):
@@ -102,18 +107,17 @@ class ChildPool:
         Cancellation kills the child. Raises TaskEnded, ChildFailed, and StorageUnavailable where no child can be
         started, or the contents cannot be handed over.
         """
-        async with self._turns:
-            for attempt in range(1, _ATTEMPTS + 1):
-                try:
-                    return await self._attempt(work, header, contents)
-                except ChildEnded as error:
-                    _log.warning("child process for pictures ended while it worked (attempt %d): %s", attempt, error)
-                    if error.over_limit or attempt == _ATTEMPTS:
-                        raise TaskEnded(str(error)) from error
-                except ChildFailed as error:
-                    _log.error("child process for pictures failed: unforeseen %s\n%s", error, error.where)
-                    raise
-            raise AssertionError("the last attempt returns or raises")
+        later = None
+        await self._turns.acquire()
+        try:
+            content = await self._attempts(work, header, contents)
+            later = content.later
+            return content
+        finally:
+            if later is None:
+                self._turns.release()
+            else:
+                later.add_done_callback(lambda _: self._turns.release())
 
     async def close(self) -> None:
         """End all children, also those that work; the fork server is left to its owner."""
@@ -124,6 +128,19 @@ class ChildPool:
         for child in self._at_work:
             self._server.kill(child.number)
         await self._background.close()
+
+    async def _attempts(self, work: str, header: bytes, contents: Sequence[bytes | int]) -> Content:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._attempt(work, header, contents)
+            except ChildEnded as error:
+                _log.warning("child process for pictures ended while it worked (attempt %d): %s", attempt, error)
+                if error.over_limit or attempt == _ATTEMPTS:
+                    raise TaskEnded(str(error)) from error
+            except ChildFailed as error:
+                _say_failed(error)
+                raise
+        raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(self, work: str, header: bytes, contents: Sequence[bytes | int]) -> Content:
         for pause in _START_PAUSES:
@@ -162,17 +179,45 @@ class ChildPool:
                 except OSError as error:
                     raise StorageUnavailable("There is no memory to hand a picture over to a process.") from error
                 done, made = await child.perform(Task(work, header, sizes, self._limits), files, claim)
-            content = await _answered(done, made)
+            content = Content(done.header, await _taken_all(done.sizes, made))
         except BaseException as error:
+            self._at_work.discard(child)
             self._bury(child, granted)
             if isinstance(error, TimeoutError) and limit.expired():
                 raise ChildEnded("it takes longer than a picture may take", over_limit=True) from None
             raise
-        finally:
-            self._at_work.discard(child)
-        self._budget.release(granted)
-        self._give_back(child, resident_bytes=done.resident_bytes)
+        if done.goes_on:
+            self._working += 1
+            completing = self._background.start(self._complete(child, granted), name="end of a task for pictures")
+            return content._replace(later=completing)
+        self._end_task(child, granted, resident_bytes=done.resident_bytes)
         return content
+
+    async def _complete(self, child: Child, granted: int) -> bytes | None:
+        """What a child makes after its answer; nobody waits for it, and where it fails there is none."""
+        try:
+            async with asyncio.timeout(self._limits.wall.total_seconds()):
+                completed, made = await child.complete()
+            contents = await _taken_all(completed.sizes, made)
+        except BaseException as error:
+            self._at_work.discard(child)
+            self._bury(child, granted)
+            if isinstance(error, ChildFailed):
+                _say_failed(error)
+            elif not isinstance(error, ChildEnded | TimeoutError):
+                raise
+            elif not self._closed:
+                _log.warning("child process for pictures ended after its answer: %s", str(error) or "it takes too long")
+            return None
+        finally:
+            self._working -= 1
+        self._end_task(child, granted, resident_bytes=completed.resident_bytes)
+        return contents[0] if contents else None
+
+    def _end_task(self, child: Child, granted: int, *, resident_bytes: int) -> None:
+        self._at_work.discard(child)
+        self._budget.release(granted)
+        self._give_back(child, resident_bytes=resident_bytes)
 
     def _ends_at(self) -> float:
         return asyncio.get_running_loop().time() + self._limits.wall.total_seconds()
@@ -221,6 +266,10 @@ class ChildPool:
             self._budget.release(granted)
 
 
+def _say_failed(error: ChildFailed) -> None:
+    _log.error("child process for pictures failed: unforeseen %s\n%s", error, error.where)
+
+
 def _forked(server: ForkServer) -> Child:
     return Child(*server.fork())
 
@@ -250,15 +299,15 @@ def _write(file: int, content: bytes) -> None:
         os.close(file)
 
 
-async def _answered(done: Done, files: list[int]) -> Content:
-    """Read the contents of an answer, and close its files. ChildEnded where they are not what they should be."""
+async def _taken_all(sizes: Sequence[int], files: list[int]) -> list[bytes]:
+    """Read contents that a child made, and close their files. ChildEnded where they are not what they should be."""
     left = files[::-1]
     try:
         contents = []
-        for size in done.sizes:
+        for size in sizes:
             file = left.pop()
             contents.append(_taken(file, size) if size <= _INLINE_BYTES else await _in_thread(_taken, file, size))
-        return Content(done.header, contents)
+        return contents
     except (BrokenFrame, OSError) as error:
         raise ChildEnded(f"its answer cannot be read: {error}") from None
     finally:

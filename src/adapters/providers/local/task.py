@@ -106,5 +106,5 @@ def perform(call: Call) -> Answer:
     try:
         result: ProviderResult = processing.process(request.operation_id, settings, pictures.pop(_PHOTO), pictures)
     except Rejected as error:
-        return _encode(_Refused(error.reason)), ()
-    return _encode(_Made(dict(result.remarks))), (result.data,)
+        return Answer(_encode(_Refused(error.reason)))
+    return Answer(_encode(_Made(dict(result.remarks))), (result.data,))

@@ -154,7 +154,7 @@ class JobAdmission:
             async with self._clock.timeout_at(self._clock.now() + _TIMEOUT):
                 reading = await self._load.get()
         except (QueueUnavailable, TimeoutError) as error:
-            _log.warning("photo admitted without an estimate of the queue: %s", error or "no answer in time")
+            _log.warning("photo admitted without an estimate of the queue: %s", str(error) or "no answer in time")
             return None
         if reading is not self._reading or self._schedule is None:
             self._reading, self._schedule = reading, self._scheduled(reading, settings)

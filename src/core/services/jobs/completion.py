@@ -159,7 +159,7 @@ class JobCompletion:
                 picture, _ = await self._pictures.store(job.id, data, limits=self._fallback.limits, retry=retry)
                 return picture
         except (PhotoChangerError, ProviderError, TimeoutError) as error:
-            _log.warning("failure answer of job %s failed: %s", job.id, error or "timeout")
+            _log.warning("failure answer of job %s failed: %s", job.id, str(error) or "timeout")
             return None
         except Exception:
             # An error in a failure answer must not keep the job from ending and the client from an answer.

@@ -1,7 +1,7 @@
 """Previews of finished jobs: small copies of the result and of the photo, stored while the worker is idle.
 
-Both were made when the pictures were decoded for other reasons (ADR 57). A result that came without one is decoded
-again for it.
+Both are made from pixels that were decoded for other reasons (ADR 57, 70). A result that came without one is
+decoded again for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 from ...domain.errors import PhotoChangerError
 from ...domain.job import Job
 from ...ports.clock import Clock
+from ...ports.image_tool import LaterPreview
 from ...ports.media_service import MediaService
 from ..support.concurrency import BackgroundTasks
 
@@ -34,8 +35,8 @@ _PATIENCE = timedelta(seconds=1)
 
 class _Waiting(msgspec.Struct, frozen=True):
     job: Job
-    preview: bytes | None
-    photo_preview: bytes | None
+    preview: LaterPreview | None
+    photo_preview: LaterPreview | None
 
 
 class Previews:
@@ -61,7 +62,7 @@ class Previews:
         """Put previews off: a job began or ended."""
         self._active_at = self._clock.monotonic()
 
-    def add(self, job: Job, preview: bytes | None, *, photo_preview: bytes | None) -> None:
+    def add(self, job: Job, preview: LaterPreview | None, *, photo_preview: LaterPreview | None) -> None:
         """Have the previews of a job with a result stored: of the result, and of the photo as a provider took it."""
         self._waiting[job.id] = _Waiting(job, preview, photo_preview)
         if len(self._waiting) > MAX_WAITING:
@@ -78,10 +79,12 @@ class Previews:
         while self._waiting:
             await self._until_idle()
             _, taken = self._waiting.popitem()
-            await self._store(taken.job, self._media.make_thumbnail(taken.job, taken.preview))
-            if taken.photo_preview is not None:
+            preview = None if taken.preview is None else await taken.preview
+            await self._store(taken.job, self._media.make_thumbnail(taken.job, preview))
+            photo_preview = None if taken.photo_preview is None else await taken.photo_preview
+            if photo_preview is not None:
                 await self._until_idle()
-                await self._store(taken.job, self._media.keep_photo(taken.job, taken.photo_preview))
+                await self._store(taken.job, self._media.keep_photo(taken.job, photo_preview))
 
     async def _store(self, job: Job, storing: Awaitable[object]) -> None:
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ...domain.media import ImageLimits, MediaKey, MediaKind, PreviewedPicture, StoredFile, StoredPicture, one_chunk
+from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredFile, StoredPicture, one_chunk
 from ...domain.results.files import result_name
-from ...ports.image_tool import ImageTool
+from ...ports.image_tool import ImageTool, LaterPreview, PreviewedPicture
 from ...ports.media_store import MediaStore
 from .removal import remove_unused
 from .storage_retry import StorageRetry
@@ -21,10 +21,10 @@ class ResultPictures:
 
     async def store(
         self, job_id: UUID, data: bytes, *, limits: ImageLimits, retry: StorageRetry | None = None
-    ) -> tuple[StoredPicture, bytes | None]:
+    ) -> tuple[StoredPicture, LaterPreview]:
         """Normalise and store the bytes of a picture. With `retry` they are kept through faults of the store.
 
-        Returns its preview too, which is not stored; None where there is none.
+        Returns its preview too, which is not stored.
 
         Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """

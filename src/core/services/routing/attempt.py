@@ -15,6 +15,7 @@ from ...domain.errors import (
 )
 from ...domain.media import StoredPicture
 from ...domain.outside_text import cut_json
+from ...ports.image_tool import LaterPreview
 from ...ports.provider import (
     Down,
     Provider,
@@ -102,7 +103,7 @@ async def _process(provider: Provider, request: ProviderRequest, meter: CallMete
     return result
 
 
-async def _store(result: ProviderResult, inputs: JobInputs) -> tuple[StoredPicture, bytes | None]:
+async def _store(result: ProviderResult, inputs: JobInputs) -> tuple[StoredPicture, LaterPreview]:
     """Normalise and store an answer: providers do label text and broken files `image/png`."""
     try:
         return await inputs.store_picture(result.data)

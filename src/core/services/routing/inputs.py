@@ -16,7 +16,7 @@ from ...domain.job import Job
 from ...domain.media import MediaKey, MediaKind, MediaObject, Picture, PictureNeeds, StoredPicture, one_chunk
 from ...domain.results.files import PublicBaseUrl
 from ...ports.clock import Clock
-from ...ports.image_tool import ImageTool
+from ...ports.image_tool import ImageTool, LaterPreview
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, OperationInfo, Rejected
@@ -77,7 +77,7 @@ class JobInputs:
         self._services = services
         self._tasks = TaskSet()
         self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
-        self._photo_preview: bytes | None = None
+        self._photo_preview: LaterPreview | None = None
         self._templates: dict[tuple[PictureNeeds, tuple[str, ...]], Mapping[str, Picture]] = {}
         self._links: dict[tuple[PictureNeeds, tuple[str, ...]], PublicLinks] = {}
         clock, what = services.clock, f"job {job.id}"
@@ -104,8 +104,8 @@ class JobInputs:
         return await result_of(self.prepare_photo(needs))
 
     @property
-    def photo_preview(self) -> bytes | None:
-        """The preview of the photo, made with its first preparation."""
+    def photo_preview(self) -> LaterPreview | None:
+        """The preview of the photo, which follows its first preparation."""
         return self._photo_preview
 
     async def templates(self, operation: OperationInfo) -> Mapping[str, Picture]:
@@ -131,7 +131,7 @@ class JobInputs:
             )
         return self._links[key]
 
-    async def store_picture(self, data: bytes) -> tuple[StoredPicture, bytes | None]:
+    async def store_picture(self, data: bytes) -> tuple[StoredPicture, LaterPreview]:
         """Normalise and store a provider's answer; also return its preview.
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.

@@ -11,6 +11,7 @@ from ...domain.errors import StorageUnavailable
 from ...domain.job import SYNC_TIMEOUT_CODE, SYNC_TIMEOUT_DETAIL, FailureReason, LogEntry
 from ...domain.media import StoredPicture
 from ...domain.routing.provider_usage import CallRecord
+from ...ports.image_tool import LaterPreview
 
 _TOO_LATE_DETAIL = "The queue was too long: in the time left no provider could make the picture."
 
@@ -22,7 +23,7 @@ class RoutePicture(msgspec.Struct, frozen=True):
     provider_id: str
     operation_id: str
     remarks: dict[str, Any] = {}
-    preview: bytes | None = None
+    preview: LaterPreview | None = None
     model: str | None = None
     seed: int | None = None
 

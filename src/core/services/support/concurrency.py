@@ -54,7 +54,7 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def result_of(task: asyncio.Task[_T]) -> _T:
+async def result_of(task: asyncio.Future[_T]) -> _T:
     """Await a task that goes on where the caller is cancelled.
 
     Unlike with `asyncio.shield` no second future holds the error, for the event loop to report it as unretrieved.

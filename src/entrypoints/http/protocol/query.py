@@ -16,7 +16,7 @@ from litestar import Request
 from ....core.domain.errors import invalid_query
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.pagination import Position
-from ....core.domain.validation import field_error
+from ....core.domain.validation import field_error, fields_of
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _E = TypeVar("_E", bound=enum.StrEnum)
@@ -37,7 +37,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 def read_query(request: Request[Any, Any, Any], kind: type[_T]) -> _T:
     """The query parameters as this struct. InvalidRequest names every one that is not valid."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = fields_of(kind)
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
     given_values = request.query_params.dict()

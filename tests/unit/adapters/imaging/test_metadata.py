@@ -113,7 +113,7 @@ def test_no_metadata_leaves_in_either_direction(data: bytes, needs: PictureNeeds
         prepared = operations.prepare_with_preview(path, needs)
     normalised = operations.normalise(data, LIMITS)
     result = normalised.picture
-    previews = [prepared.preview, normalised.preview, operations.preview(result.data)]
+    previews = [prepared.preview(), normalised.preview(), operations.preview(result.data)]
     for left in (prepared.picture.data, result.data, *previews):
         assert left is not None
         assert MARK not in left

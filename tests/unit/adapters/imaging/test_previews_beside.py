@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,10 +14,12 @@ from photochanger.adapters.imaging import operations
 from photochanger.adapters.imaging.children import Content
 from photochanger.adapters.imaging.picture_tasks import Made, made_picture, made_preview
 from photochanger.core.domain.errors import UndecodableImage
-from photochanger.core.domain.media import PREVIEW_MAX_BYTES, ImageLimits, Picture, PictureNeeds, PreviewedPicture
+from photochanger.core.domain.media import PREVIEW_MAX_BYTES, ImageLimits, Picture, PictureNeeds
 from PIL import Image, ImageDraw
 
 from tests.support import photos
+
+pytestmark = pytest.mark.anyio
 
 LIMITS = ImageLimits(max_pixels=100_000_000)
 ANYTHING = PictureNeeds(("image/jpeg", "image/png", "image/webp"), 64 * 2**20, 100_000_000)
@@ -39,10 +42,10 @@ def test_a_preview_that_fails_does_not_cost_the_picture(
         lambda: operations.prepare_with_preview(photo, SMALLER),
         lambda: operations.normalise(data, LIMITS),
     ]
-    whole = [way() for way in ways]
+    whole = [way().picture for way in ways]
     monkeypatch.setattr(operations, "encode_preview", fail)
     monkeypatch.setattr(operations, "_MAX_KEPT_PIXELS", 0)
-    assert [way() for way in ways] == [PreviewedPicture(each.picture, None) for each in whole]
+    assert [(made.picture, made.preview()) for made in (way() for way in ways)] == [(each, None) for each in whole]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,15 +58,16 @@ def test_a_picture_that_is_not_kept_in_memory_has_the_same_preview(
     monkeypatch.setattr(operations, "_MAX_KEPT_PIXELS", 1_000)
     streamed = operations.prepare_with_preview(photo, ANYTHING)
     assert streamed.picture == kept.picture
-    assert kept.preview is not None
-    assert streamed.preview is not None
-    assert photos.pixels(streamed.preview).size == photos.pixels(kept.preview).size
+    small, large = kept.preview(), streamed.preview()
+    assert small is not None
+    assert large is not None
+    assert photos.pixels(small).size == photos.pixels(large).size
 
 
 def test_transparent_pixels_leave_no_dark_rim_in_a_preview() -> None:
     disc = Image.new("RGBA", (1_401, 1_001))
     ImageDraw.Draw(disc).ellipse((150, 150, 1_200, 850), fill=(250, 250, 250, 255))
-    preview = operations.normalise(photos.encoded(disc, "PNG"), LIMITS).preview
+    preview = operations.normalise(photos.encoded(disc, "PNG"), LIMITS).preview()
     assert preview is not None
     with Image.open(io.BytesIO(preview)) as opened:
         red, _, _, alpha = (band.tobytes() for band in opened.convert("RGBA").split())
@@ -71,20 +75,22 @@ def test_transparent_pixels_leave_no_dark_rim_in_a_preview() -> None:
     assert min(light for light, share in zip(red, alpha, strict=True) if share > 60) > 225
 
 
-def answer(made: Made, *contents: bytes) -> Content:
-    return Content(msgspec.msgpack.encode(made), list(contents))
+def answer(made: Made, *contents: bytes, later: asyncio.Future[bytes | None] | None = None) -> Content:
+    return Content(msgspec.msgpack.encode(made), list(contents), later)
 
 
-def test_an_answer_has_its_picture_and_its_preview() -> None:
-    new = Made("image/jpeg", 3, 2, is_new=True, has_preview=True)
-    assert made_picture(answer(new, b"new", b"small")) == PreviewedPicture(
-        Picture(b"new", "image/jpeg", 3, 2), b"small"
-    )
-    same = Made("image/jpeg", 3, 2, has_preview=True)
-    assert made_picture(answer(same, b"small"), was=b"old") == PreviewedPicture(
-        Picture(b"old", "image/jpeg", 3, 2), b"small"
-    )
-    assert made_preview(answer(Made(has_preview=True), b"small")) == b"small"
+async def following(preview: bytes | None) -> asyncio.Future[bytes | None]:
+    later: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+    later.set_result(preview)
+    return later
+
+
+async def test_an_answer_has_its_picture_and_its_preview_follows() -> None:
+    new = made_picture(answer(Made("image/jpeg", 3, 2, is_new=True), b"new", later=await following(b"small")))
+    assert (new.picture, await new.preview) == (Picture(b"new", "image/jpeg", 3, 2), b"small")
+    same = made_picture(answer(Made("image/jpeg", 3, 2)), was=b"old")
+    assert (same.picture, await same.preview) == (Picture(b"old", "image/jpeg", 3, 2), None)
+    assert made_preview(answer(Made(is_preview=True), b"small")) == b"small"
 
 
 def test_an_answer_without_what_it_announces_is_none() -> None:
@@ -92,7 +98,8 @@ def test_an_answer_without_what_it_announces_is_none() -> None:
     broken = [
         answer(Made(is_new=True)),
         answer(Made(is_new=True), b"one", b"two"),
-        answer(Made(has_preview=True)),
+        answer(Made(is_preview=True)),
+        answer(Made(is_new=True, is_preview=True), b"one", b"two"),
         answer(Made()),
         Content(b"\xc1", []),
     ]
@@ -103,8 +110,9 @@ def test_an_answer_without_what_it_announces_is_none() -> None:
             made_preview(each)
 
 
-def test_a_preview_beyond_its_bounds_is_left_out() -> None:
-    large = answer(Made(is_new=True, has_preview=True), b"new", bytes(PREVIEW_MAX_BYTES + 1))
-    assert made_picture(large) == PreviewedPicture(Picture(b"new", "", 0, 0), None)
+async def test_a_preview_beyond_its_bounds_is_left_out() -> None:
+    large = bytes(PREVIEW_MAX_BYTES + 1)
+    previewed = made_picture(answer(Made(is_new=True), b"new", later=await following(large)))
+    assert (previewed.picture, await previewed.preview) == (Picture(b"new", "", 0, 0), None)
     with pytest.raises(UndecodableImage):
-        made_preview(large)
+        made_preview(answer(Made(is_preview=True), large))

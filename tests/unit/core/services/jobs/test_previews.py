@@ -17,6 +17,7 @@ from photochanger.core.domain.media import MediaKind
 from photochanger.core.services.jobs.previews import MAX_WAITING, Previews
 
 from tests.support.builders import new_job
+from tests.support.text_images import MadePreview
 from tests.support.world import SECOND, World
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +61,8 @@ class Rush:
         job = new_job(created_at=self.clock.now())
         self.jobs.append(job)
         self.previews.note_activity()
-        self.previews.add(job, preview, photo_preview=photo)  # type: ignore[arg-type]
+        made = [None if small is None else MadePreview(small) for small in (preview, photo)]
+        self.previews.add(job, made[0], photo_preview=made[1])
         return job.id
 
     async def end_jobs(self, count: int, *, every: timedelta) -> None:
