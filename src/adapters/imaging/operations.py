@@ -44,7 +44,7 @@ def prepare(path: Path, needs: PictureNeeds) -> Picture:
     picture = check(path.read_bytes(), ANY_SIZE)
     written_type(needs)
     with _decoding(picture):
-        if _fits(picture, needs) and _is_ready(picture):
+        if _fits(picture, needs) and _is_ready(picture) and _may_go(picture, needs):
             decode_whole(picture)
             return _as_it_is(picture)
         box = size_within(*_shown_size(picture), needs.max_pixels)
@@ -55,7 +55,7 @@ def prepare_with_preview(path: Path, needs: PictureNeeds) -> PreviewedPicture:
     picture = check(path.read_bytes(), ANY_SIZE)
     written_type(needs)
     with _decoding(picture):
-        if _fits(picture, needs) and _is_ready(picture):
+        if _fits(picture, needs) and _is_ready(picture) and _may_go(picture, needs):
             return PreviewedPicture(_as_it_is(picture), _preview(decode_small(picture, PREVIEW_SIDE)))
         box = size_within(*_shown_size(picture), needs.max_pixels)
         image = _opened(picture, *box)
@@ -150,6 +150,11 @@ def _fits(picture: CheckedPicture, needs: PictureNeeds) -> bool:
 def _is_ready(picture: CheckedPicture) -> bool:
     """Whether taking the metadata out was all that a picture needed."""
     return picture.is_plain and picture.orientation == 1 and is_srgb_already(picture, open_image(picture))
+
+
+def _may_go(picture: CheckedPicture, needs: PictureNeeds) -> bool:
+    """Whether a ready picture is as transparent as it may be."""
+    return needs.keep_transparency or not open_image(picture).hasalpha()
 
 
 def _shown_size(picture: CheckedPicture) -> tuple[int, int]:
