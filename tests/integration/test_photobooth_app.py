@@ -13,6 +13,7 @@ from PIL import Image
 from tests.support import photos
 from tests.support.http_server import PASSWORD, Gate, Service, serving
 from tests.support.photobooth_app import Booth, missing, photobooth, until
+from tests.support.sender import held
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 
@@ -102,9 +103,9 @@ async def test_later_the_next_guest_need_not_wait_and_photos_are_replaced(booth:
     await booth.set(mode="later", reload=True)
     service.provider.script = gate = Gate(painting(GREEN, "WEBP"))
     first = await booth.capture(0)
-    await gate.held(1)
+    await held(gate, 1)
     second = await booth.capture(0)
-    await gate.held(2)
+    await held(gate, 2)
     deleted = await booth.capture(0)
     assert not near(await booth.colour(first), GREEN)
     await booth.delete(deleted)

@@ -33,6 +33,8 @@ CONFIGURABLE = "photobooth_photochanger.photo_changer"
 
 HANG_SECONDS = 180
 
+_FAILED = "the job failed, error"
+
 _T = TypeVar("_T")
 
 
@@ -64,23 +66,24 @@ class Booth:
         """The photos of the gallery, newest first."""
         return (await self._client.get("/api/mediacollection/")).json()
 
-    async def trigger(self, action: int) -> None:
-        """Begin a capture, once the one before has ended."""
-
-        async def begun() -> bool:
-            return (await self._client.get(f"/api/actions/image/{action}")).status_code == 200
-
-        await until(begun)
-
     async def capture(self, action: int) -> str:
         """A photo that was taken: its id. While the camera starts, captures fail, and are asked for again."""
         before = len(await self.items())
 
+        async def begun() -> bool:
+            return (await self._client.get(f"/api/actions/image/{action}")).status_code == 200
+
         async def taken() -> bool:
-            await self._client.get(f"/api/actions/image/{action}")  # refused while one is under way
             return len(await self.items()) > before
 
-        await until(taken)
+        while not await taken():
+            failed = self.log.count(_FAILED)
+            await until(begun)  # refused while another one is under way
+
+            async def ended(failed: int = failed) -> bool:
+                return await taken() or self.log.count(_FAILED) > failed
+
+            await until(ended)
         return (await self.items())[0]["id"]
 
     async def choose(self, id: str, filter: str) -> None:
@@ -111,14 +114,6 @@ class Booth:
         body = current | changes
         answer = await self._client.patch(path, json=body, params={"reload": reload}, headers=headers)
         assert answer.status_code == 200, answer.text
-
-    async def wrote(self, text: str) -> None:
-        """Return once this is in the log."""
-
-        async def found() -> bool:
-            return text in self.log
-
-        await until(found)
 
 
 @contextlib.asynccontextmanager
