@@ -54,6 +54,7 @@ FULL = Slot(
         late_rescue=True,
         response_mode=ResponseMode.MULTIPART,
         prompt_fields=("guest",),
+        keep_transparency=True,
     ),
     max_upload_bytes=2**33,
     gallery_open_until=datetime(2026, 6, 1, tzinfo=UTC),

@@ -46,16 +46,19 @@ class Studio:
         slot: str = "slot-001",
         password: str | None = PASSWORD,
         terminal: bool = False,
+        wrapper: str | None = None,
         ctrl_c: Any = signal.default_int_handler,
         **variables: str,
     ) -> asyncio.subprocess.Process:
-        """The command on its way. No setting of a server can be used here, so none may be looked at."""
+        """The command on its way, or a `wrapper` that runs it. No setting of a server can be used here, so none may be
+        looked at."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOCHANGER_")}
         environ = kept | {"PHOTOCHANGER_PORT": "none", "PHOTOCHANGER_DATABASE_URL": "nowhere", "TERM": "xterm"}
         environ |= variables
         if password is not None:
             environ["PHOTOCHANGER_INGEST_PASSWORD"] = password
-        command = (sys.executable, "-m", "photochanger", "send", *arguments, "--slot", slot, "--url", url)
+        python = (sys.executable, "-m", "photochanger") if wrapper is None else (sys.executable, "-c", wrapper)
+        command = (*python, "send", *arguments, "--slot", slot, "--url", url)
         return await asyncio.create_subprocess_exec(
             *((sys.executable, "-c", ON_A_TERMINAL, *command) if terminal else command),
             cwd=self.folder,

@@ -14,11 +14,13 @@ MAY_SLEEP = {
     "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
+    "support/photobooth_app.py",  # how often `until` looks
     "support/retrying_proxy.py",  # the pause of a load balancer when no service takes a request
     "support/service.py",  # how often `eventually` looks
     "support/steady_cameras.py",  # cameras send their photos at a pace
     "support/standins/behaviours.py",  # a service that drips its answer
     "support/stuck_provider.py",  # a thread that never ends
+    "unit/examples/test_photobooth_plugin.py",  # an answer that comes byte by byte
     "unit/entrypoints/test_process_guard.py",  # the same
     "unit/entrypoints/worker/test_worker_process.py",  # the same; how often `until` looks; the turn of a process
 }

@@ -12,7 +12,8 @@ from ...core.domain.media import PREVIEW_MAX_BYTES, Picture, PictureNeeds
 RESULT_QUALITY = 95
 """Of results that must be coded again. They were coded before, so a further loss must not be seen."""
 
-_WRITABLE = ("image/jpeg", "image/webp", "image/png")
+_PNG, _WEBP = "image/png", "image/webp"
+_WRITABLE = ("image/jpeg", _WEBP, _PNG)
 _PREVIEW_EFFORT = 0
 """Two thirds of the time for a fifth more bytes than with effort 2; each photo has two previews."""
 
@@ -26,16 +27,23 @@ def encode_within(
 ) -> Picture:
     """An image (8-bit sRGB) as the first type of `needs` that can be written, within its bytes and pixels.
 
-    It is coded while it is decoded, as `opened` returns it. Only where that gives too many bytes, it is decoded into
-    memory by `decode`. Then quality goes down first, then the size.
+    What is transparent becomes white, unless `needs` keep it and have a type for it: PNG, or WebP where that is too
+    large. It is coded while it is decoded, as `opened` returns it. Only where that gives too many bytes, it is decoded
+    into memory by `decode`. Then quality goes down first, then the size.
     """
-    mime = written_type(needs)
-    image = opened()
+
+    def as_needed(image: pyvips.Image) -> pyvips.Image:
+        return image if needs.keep_transparency else flat(image)
+
+    image = as_needed(opened())
+    mime = _written_type(needs, has_alpha=image.hasalpha())
     if image.width * image.height <= needs.max_pixels:
         data = encode(image, mime, quality=needs.quality)
         if len(data) <= needs.max_bytes:
             return Picture(data, mime, image.width, image.height)
-    image = _within_pixels(decode(), needs.max_pixels)
+    if mime == _PNG and _WEBP in needs.mimes:
+        mime = _WEBP  # takes a fraction of the bytes, and holds transparency too
+    image = _within_pixels(as_needed(decode()), needs.max_pixels)
     for scaled, quality in _attempts(image, best=needs.quality):
         data = encode(scaled, mime, quality=quality)
         if len(data) <= needs.max_bytes:
@@ -51,10 +59,17 @@ def written_type(needs: PictureNeeds) -> str:
     return mime
 
 
+def _written_type(needs: PictureNeeds, *, has_alpha: bool) -> str:
+    """The type of `needs` for an image, see `encode_within`."""
+    if has_alpha:
+        return next((mime for mime in (_PNG, _WEBP) if mime in needs.mimes), written_type(needs))
+    return written_type(needs)
+
+
 def encode_preview(image: pyvips.Image) -> bytes:
     """An 8-bit sRGB image in memory as WebP within the bounds of a preview."""
     for scaled, quality in _attempts(image, best=80):
-        data = encode(scaled, "image/webp", quality=quality, effort=_PREVIEW_EFFORT)
+        data = encode(scaled, _WEBP, quality=quality, effort=_PREVIEW_EFFORT)
         if len(data) <= PREVIEW_MAX_BYTES:
             return data
     raise AssertionError("one pixel fits into any preview")
@@ -67,13 +82,17 @@ def encode(image: pyvips.Image, mime: str, *, quality: int, effort: int = 2) -> 
     """
     options: dict[str, Any] = {"keep": "none"}
     if mime == "image/jpeg":
-        flat = image.flatten(background=_WHITE) if image.hasalpha() else image
-        data = flat.jpegsave_buffer(Q=quality, **options)
-    elif mime == "image/webp":
+        data = flat(image).jpegsave_buffer(Q=quality, **options)
+    elif mime == _WEBP:
         data = image.webpsave_buffer(Q=quality, effort=effort, **options)
     else:
         data = image.pngsave_buffer(compression=4, **options)
     return bytes(data)
+
+
+def flat(image: pyvips.Image) -> pyvips.Image:
+    """An image without transparency: what was transparent is white."""
+    return image.flatten(background=_WHITE) if image.hasalpha() else image
 
 
 def _within_pixels(image: pyvips.Image, max_pixels: int) -> pyvips.Image:

@@ -54,7 +54,7 @@ def prepare(path: Path, needs: PictureNeeds) -> Picture:
     picture = check(path.read_bytes(), ANY_SIZE)
     written_type(needs)
     with _decoding(picture):
-        if _fits(picture, needs) and _is_ready(picture):
+        if _fits(picture, needs) and _is_ready(picture) and _may_go(picture, needs):
             decode_whole(picture)
             return _as_it_is(picture)
         box = size_within(*_shown_size(picture), needs.max_pixels)
@@ -65,7 +65,7 @@ def prepare_with_preview(path: Path, needs: PictureNeeds) -> Previewable:
     picture = check(path.read_bytes(), ANY_SIZE)
     written_type(needs)
     with _decoding(picture):
-        if _fits(picture, needs) and _is_ready(picture):
+        if _fits(picture, needs) and _is_ready(picture) and _may_go(picture, needs):
             return Previewable(
                 _as_it_is(picture), _preview_from_reduced(picture, decode_reduced(picture, PREVIEW_SIDE))
             )
@@ -169,6 +169,11 @@ def _fits(picture: CheckedPicture, needs: PictureNeeds) -> bool:
 def _is_ready(picture: CheckedPicture) -> bool:
     """Whether taking the metadata out was all that a picture needed."""
     return picture.is_plain and picture.orientation == 1 and is_srgb_already(picture, open_image(picture))
+
+
+def _may_go(picture: CheckedPicture, needs: PictureNeeds) -> bool:
+    """Whether a ready picture is as transparent as it may be."""
+    return needs.keep_transparency or not open_image(picture).hasalpha()
 
 
 def _shown_size(picture: CheckedPicture) -> tuple[int, int]:

@@ -112,12 +112,14 @@ class PictureNeeds(msgspec.Struct, frozen=True):
     """What a provider accepts: types in order of preference, and the maximum of bytes and pixels.
 
     `quality` (1 to 100) applies where a photo must be re-encoded; it is reduced only to meet `max_bytes`.
+    `keep_transparency`: what is transparent stays so where one of the types can hold it; otherwise it becomes white.
     """
 
     mimes: tuple[str, ...]
     max_bytes: int
     max_pixels: int
     quality: int = 92
+    keep_transparency: bool = False
 
 
 class MediaObject(msgspec.Struct, frozen=True):

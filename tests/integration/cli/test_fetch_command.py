@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from photochanger.core.domain.results.files import archive_name
 
-from tests.integration.cli.test_watch_command import WITHOUT_UNIX
 from tests.support import photos
 from tests.support.http_server import ADMIN_PASSWORD, PICTURE, Service, serving
 from tests.support.sender import Done, finished
+from tests.support.windows import WITHOUT_UNIX
 
 pytestmark = pytest.mark.anyio
 

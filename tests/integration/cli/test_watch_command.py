@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,27 +13,10 @@ from photochanger.core.ports.provider import Rejected
 from tests.support import photos
 from tests.support.hot_folder import HotFolder
 from tests.support.http_server import PICTURE, Gate, Service, serving
-from tests.support.sender import finished, held, read_until, url_of
+from tests.support.sender import held, read_until, url_of
+from tests.support.windows import WITHOUT_UNIX
 
 pytestmark = pytest.mark.anyio
-
-WITHOUT_UNIX = """
-import asyncio, sys, types
-for name in ("fcntl", "grp", "pwd", "resource", "termios", "uvloop"):
-    sys.modules[name] = None
-msvcrt = types.ModuleType("msvcrt")
-msvcrt.LK_NBLCK = 2
-msvcrt.locking = lambda descriptor, mode, count: None
-sys.modules["msvcrt"] = msvcrt
-
-def not_on_windows(loop, number, act):
-    raise NotImplementedError
-
-asyncio.SelectorEventLoop.add_signal_handler = not_on_windows
-from photochanger.entrypoints.cli import main
-main.ON_WINDOWS = True
-main.main()
-"""
 
 
 @pytest.fixture
@@ -217,23 +199,3 @@ async def test_watch_runs_without_what_windows_lacks(service: Service, hot: HotF
     done = await hot.once(url=url_of(service), wrapper=WITHOUT_UNIX)
     assert done.code == 0, done.errors
     assert hot.pictures() == ["a.jpg"]
-
-
-@pytest.mark.parametrize("command", ["serve", "doctor", "jobs"])
-async def test_commands_of_the_server_say_where_they_run(tmp_path: Path, command: str) -> None:
-    import sys
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        WITHOUT_UNIX,
-        command,
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    done = await finished(process)
-    assert done.code == 1
-    other = "On Windows use `photochanger send`, `watch` and `fetch`."
-    expected = f"Error: `photochanger {command}` needs Linux or macOS. {other}"
-    assert done.errors.splitlines() == [expected]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from photochanger.core.domain.errors import QueueUnavailable
 from photochanger.core.domain.job import JobState
 from photochanger.core.domain.media import MediaKind
-from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
+from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode, RouteEntry
 from photochanger.core.ports.job_queue import JobQueue
 from photochanger.core.ports.provider import ProviderRequest, Rejected
+from PIL import Image
 
 from tests.support import photos
 from tests.support.http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving, until
@@ -67,6 +69,21 @@ async def test_fields_come_in_any_order_and_become_metadata(service: Service) ->
 async def test_the_file_may_be_in_a_field_named_file(service: Service) -> None:
     body = part("password", PASSWORD) + part("file", photos.png(), filename="a.png") + END
     assert (await service.post_form("slot-001", body)).status_code == 200
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_transparent_photo_becomes_a_transparent_picture_where_the_slot_says_so(
+    service: Service, kept: bool
+) -> None:
+    cutout = Image.new("RGBA", (80, 60), (200, 30, 30, 0))
+    cutout.paste((30, 30, 200, 255), (20, 0, 60, 60))
+    await service.change_slot("slot-002", entries=(RouteEntry("local", "enhance"),), keep_transparency=kept)
+    answer = await service.ingest("slot-002", photos.encoded(cutout, "PNG"))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == ("image/png" if kept else "image/jpeg")
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        corner = picture.convert("RGBA").getpixel((3, 30))
+    assert corner[3] == 0 if kept else min(corner) > 240
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..", "a\0b.jpg", "x" * 300 + ".jpg", "ä/\\:*?.jpg", ""])

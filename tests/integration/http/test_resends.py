@@ -198,3 +198,14 @@ async def test_a_first_request_that_fails_does_not_hold_up_the_second(service: S
     resend = asyncio.create_task(service.post_form(SLOT, BODY))
     enqueue.opened.set()
     await finish(service, gate, resend)
+
+
+@pytest.mark.parametrize("answer_ends", ["Connection: close", "keep-alive"])
+async def test_the_same_photo_again_after_its_picture_was_answered_is_two_jobs(
+    service: Service, answer_ends: str
+) -> None:
+    headers = {"Connection": "close"} if answer_ends == "Connection: close" else {}
+    first, second = [await service.post_form(SLOT, BODY, headers=headers) for _ in range(2)]
+    assert first.status_code == second.status_code == 200
+    assert first.headers["x-job-id"] != second.headers["x-job-id"]
+    assert service.provider.calls == 2

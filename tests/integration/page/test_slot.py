@@ -85,6 +85,7 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     await page.get_by_label("Branded by").select_option("Artistic look")
     await page.get_by_label("Look", exact=True).select_option("Sketch")
     await page.get_by_label("Keep late pictures").check()
+    await page.get_by_label("Keep transparency").check()
 
     role = page.get_by_role("region", name="Template: Frame")
     await role.get_by_role("button", name="Choose").click()
@@ -118,7 +119,7 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     assert stored["route"] == [FRAME | {"settings": settings}]
     assert stored["templates"] == [{"setting_key": "frame", "media_id": template["id"]}]
     assert stored["prompt_fields"] == ["guest", "wish"]
-    assert (stored["failure_answer"], stored["late_rescue"]) == ("branded", True)
+    assert (stored["failure_answer"], stored["late_rescue"], stored["keep_transparency"]) == ("branded", True, True)
     assert stored["branded"] == {"operation_id": "stylize", "settings": {"look": "sketch"}}
     assert await tab.violations() == []
     assert not await tab.scrolls_sideways()

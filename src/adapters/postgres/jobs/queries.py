@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, case, exists, false, func, literal_column, not_, select, tuple_
 
-from ....core.domain.job import Job, JobState, LogEvent
+from ....core.domain.job import Job, JobSource, JobState, LogEvent
 from ....core.domain.pagination import JobFilter, JobOrder, JobResult, Page, Position
 from ....core.domain.results.listing import ResultFilter, Visibility
 from ..schema import jobs, processing_logs

@@ -11,7 +11,7 @@ from ....core.domain.errors import PhotoChangerError
 from ....core.domain.media import Picture
 from ....core.ports.provider import ProviderResult, Rejected
 from ...imaging.libvips import VipsError, open_shrunk
-from .effects import backgrounds, frames, looks, tone
+from .effects import backgrounds, frames, looks, tone, transparency
 from .effects.settings import (
     BACKGROUND_ROLE,
     FRAME_ROLE,
@@ -32,12 +32,12 @@ _Made = tuple[pyvips.Image, dict[str, Any]]
 
 def process(operation_id: str, settings: OutputSettings, photo: Picture, templates: _Templates) -> ProviderResult:
     """Run an operation. Blocks. Rejected for a photo or template that cannot be decoded."""
-    image = _without_alpha(_opened(photo, settings.max_side, "The photo"))
+    image = _opened(photo, settings.max_side, "The photo")
     picture, remarks = _WORK[operation_id](image, settings, templates)
     longest = max(picture.width, picture.height)
     if longest > settings.max_side:
         # A border makes the picture larger than the photo was.
-        picture = picture.copy_memory().resize(settings.max_side / longest, kernel="linear")
+        picture = transparency.resized(picture.copy_memory(), settings.max_side / longest)
     return ProviderResult(_encoded(picture, settings.output), remarks)
 
 
@@ -48,12 +48,8 @@ def _opened(picture: Picture, max_side: int, name: str) -> pyvips.Image:
         raise Rejected(f"{name} cannot be decoded.") from error
 
 
-def _without_alpha(image: pyvips.Image) -> pyvips.Image:
-    return image.flatten(background=[255.0, 255.0, 255.0]).copy_memory() if image.hasalpha() else image
-
-
 def _encoded(picture: pyvips.Image, output: OutputFormat) -> bytes:
-    match output:
+    match OutputFormat.PNG if output is OutputFormat.JPEG and picture.hasalpha() else output:
         case OutputFormat.JPEG:
             data = picture.jpegsave_buffer(Q=_JPEG_QUALITY, keep="none")
         case OutputFormat.WEBP:
@@ -64,25 +60,28 @@ def _encoded(picture: pyvips.Image, output: OutputFormat) -> bytes:
 
 
 def _enhance(photo: pyvips.Image, settings: EnhanceSettings, templates: _Templates) -> _Made:
-    return tone.enhance(photo, settings), {}
+    return transparency.kept(photo, lambda image: tone.enhance(image, settings)), {}
 
 
 def _stylize(photo: pyvips.Image, settings: StylizeSettings, templates: _Templates) -> _Made:
-    return looks.stylize(photo, settings), {"look": str(settings.look)}
+    return transparency.kept(photo, lambda image: looks.stylize(image, settings)), {"look": str(settings.look)}
 
 
 def _frame(photo: pyvips.Image, settings: FrameSettings, templates: _Templates) -> _Made:
     template = templates.get(FRAME_ROLE)
     if template is None:
-        return frames.draw(photo, settings), {"frame": str(settings.style)}
+        picture = transparency.shone_through(photo, lambda image: frames.draw(image, settings))
+        return picture, {"frame": str(settings.style)}
     overlay = _opened(template, settings.max_side, "The frame picture")
     return frames.overlay(photo, overlay, settings.fit), {"frame": "template"}
 
 
 def _background(photo: pyvips.Image, settings: BackgroundSettings, templates: _Templates) -> _Made:
     template = templates.get(BACKGROUND_ROLE)
-    backdrop = None if template is None else _without_alpha(_opened(template, settings.max_side, "The background"))
-    picture, mode = backgrounds.work(photo, settings, backdrop)
+    backdrop = None
+    if template is not None:
+        backdrop = transparency.without(_opened(template, settings.max_side, "The background"))
+    picture, mode = backgrounds.work(transparency.without(photo), settings, backdrop)
     return picture, {"background": str(mode)}
 
 

@@ -61,6 +61,7 @@ class TemplateBinding(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """The part of a slot that decides how a job runs; copied into the job, so that later edits do not affect it.
 
+    `keep_transparency`: a photo with transparency goes to providers with it, instead of on white.
     `skipped`: how many entries were left out of a job's copy, because their providers were too busy for its window.
     """
 
@@ -72,6 +73,7 @@ class Route(msgspec.Struct, frozen=True):
     late_rescue: bool = False
     response_mode: ResponseMode = ResponseMode.IMAGE
     prompt_fields: tuple[str, ...] = ()
+    keep_transparency: bool = False
     skipped: int = 0
 
 

@@ -12,13 +12,17 @@ from ...domain.slots.slot import FailureAnswer
 from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ...ports.provider import OperationInfo, ProviderRequest
+from ..media.picture_needs import photo_needs, template_needs
 from ..providers.registry import ProviderRegistry
 
 _log = logging.getLogger("photochanger.jobs")
 
 _LOCAL = "local"
 _ANYTHING = PictureNeeds(
-    mimes=("image/jpeg", "image/png", "image/webp"), max_bytes=256 * 1024 * 1024, max_pixels=1_000_000_000
+    mimes=("image/jpeg", "image/png", "image/webp"),
+    max_bytes=256 * 1024 * 1024,
+    max_pixels=1_000_000_000,
+    keep_transparency=True,
 )
 
 
@@ -50,7 +54,7 @@ class FailurePictures:
         branded = job.route.branded
         provider, operation = self._providers.find(_LOCAL, branded.operation_id)
         async with self._store.local(job.photo.file.key) as path:
-            photo = await self._images.prepare(path, operation.needs)
+            photo = await self._images.prepare(path, photo_needs(operation.needs, job.route))
         request = ProviderRequest(
             job_id=job.id,
             operation_id=operation.id,
@@ -69,7 +73,8 @@ class FailurePictures:
             if binding.setting_key in operation.template_roles:
                 try:
                     async with self._store.local(MediaKey(MediaKind.TEMPLATES, binding.media_id)) as path:
-                        templates[binding.setting_key] = await self._images.prepare(path, operation.needs)
+                        picture = await self._images.prepare(path, template_needs(operation.needs))
+                    templates[binding.setting_key] = picture
                 except PhotoChangerError as error:
                     _log.warning("failure answer of job %s lacks a template: %s", job.id, error.detail)
         return templates

@@ -20,6 +20,7 @@ from ...ports.image_tool import ImageTool, LaterPreview
 from ...ports.media_service import MediaService
 from ...ports.media_store import MediaStore
 from ...ports.provider import NotConfigured, OperationInfo, Rejected
+from ..media.picture_needs import photo_needs, template_needs
 from ..media.result_pictures import ResultPictures
 from ..media.storage_retry import StorageRetry
 from ..providers.registry import ProviderRegistry
@@ -94,6 +95,7 @@ class JobInputs:
 
     def prepare_photo(self, needs: PictureNeeds) -> asyncio.Task[Picture]:
         """Begin to prepare the photo, unless that has begun."""
+        needs = photo_needs(needs, self._job.route)
         if needs not in self._photos:
             prepare = self._prepare_photo(needs, with_preview=not self._photos)
             self._photos[needs] = self._tasks.start(prepare, name=f"photo of job {self._job.id}")
@@ -165,7 +167,7 @@ class JobInputs:
     async def _template(self, media_id: str, needs: PictureNeeds) -> Picture:
         async def prepare() -> Picture:
             async with self._services.store.local(MediaKey(MediaKind.TEMPLATES, media_id)) as path:
-                return await self._services.images.prepare(path, needs)
+                return await self._services.images.prepare(path, template_needs(needs))
 
         try:
             return await self._of_entry.run(prepare)

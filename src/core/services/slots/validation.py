@@ -66,6 +66,7 @@ class SlotDocument(msgspec.Struct, frozen=True, kw_only=True):
     late_rescue: bool = False
     response_mode: ResponseMode = ResponseMode.IMAGE
     prompt_fields: list[str] = []
+    keep_transparency: bool = False
     max_upload_bytes: Annotated[int, msgspec.Meta(ge=_LOW_BYTES, le=_HIGH_BYTES)] | None = None
     gallery_open_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     gallery_title: str | None = None
@@ -128,6 +129,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             late_rescue=given.late_rescue,
             response_mode=given.response_mode,
             prompt_fields=tuple(given.prompt_fields),
+            keep_transparency=given.keep_transparency,
         )
         return msgspec.structs.replace(
             before,

@@ -38,6 +38,7 @@ class StreamedResponse(ASGIResponse):
         self._first = first
         self._last = last
         self._connection: ClientConnection | None = None
+        self._has_ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._connection = connection_of(scope)
@@ -49,8 +50,8 @@ class StreamedResponse(ASGIResponse):
 
     @property
     def is_cut(self) -> bool:
-        """The connection was closed before the response ended."""
-        return self._connection is not None and self._connection.is_closing
+        """The connection was closed before the response ended. After that the server itself may close it."""
+        return not self._has_ended and self._connection is not None and self._connection.is_closing
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
@@ -58,7 +59,9 @@ class StreamedResponse(ASGIResponse):
             if self.is_cut:
                 return  # the rest would be read for nothing
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        was_cut = self.is_cut
         await send({"type": "http.response.body", "body": self._last, "more_body": False})
+        self._has_ended = not was_cut
 
 
 async def begin(stream: AsyncIterator[bytes]) -> bytes:

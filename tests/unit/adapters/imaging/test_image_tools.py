@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from photochanger.adapters.imaging import ImageTools
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage
@@ -139,6 +140,41 @@ async def test_transparency_becomes_white_in_a_jpeg(tools: ImageTools, file: Pat
     seen = photos.pixels((await tools.prepare(file, ONLY_JPEG)).data)
     assert min(seen.getpixel((33, 20))) > 240
     assert seen.getpixel((6, 20))[2] > 150
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("how", ["as it is", "turned", "smaller"])
+async def test_transparency_goes_along_only_where_it_is_asked_for(
+    tools: ImageTools, file: Path, kind: str, how: str
+) -> None:
+    cutout = Image.new("RGBA", (60, 60), (200, 0, 0, 0))
+    cutout.paste((0, 0, 200, 255), (15, 15, 45, 45))
+    exif = photos.located_exif(3 if how == "turned" else 1)
+    photos.store(file, photos.encoded(cutout, kind, exif=exif, lossless=True))
+    needs = msgspec.structs.replace(ANYTHING, max_pixels=900 if how == "smaller" else ANYTHING.max_pixels)
+    flat = photos.pixels((await tools.prepare(file, needs)).data)
+    assert min(flat.getpixel((2, 2))) > 240
+    keeping = msgspec.structs.replace(needs, keep_transparency=True)
+    for picture in (await tools.prepare(file, keeping), (await tools.prepare_with_preview(file, keeping)).picture):
+        assert picture.mime in ("image/png", "image/webp")
+        with Image.open(io.BytesIO(picture.data)) as seen:
+            alpha = seen.convert("RGBA").getchannel("A")
+            assert alpha.getpixel((2, 2)) == 0
+            assert alpha.getpixel((seen.width // 2, seen.height // 2)) == 255
+
+
+async def test_a_transparent_photo_that_is_too_large_as_png_becomes_webp(tools: ImageTools, file: Path) -> None:
+    cutout = Image.effect_noise((200, 200), 90).convert("RGBA")
+    cutout.paste((0, 0, 0, 0), (0, 0, 200, 20))
+    photos.store(file, photos.encoded(cutout, "PNG"))
+    needs = PictureNeeds(ANYTHING.mimes, 30_000, ANYTHING.max_pixels, keep_transparency=True)
+    picture = await tools.prepare(file, needs)
+    assert picture.mime == "image/webp"
+    assert len(picture.data) <= 30_000
+    with Image.open(io.BytesIO(picture.data)) as seen:
+        assert seen.convert("RGBA").getpixel((picture.width // 2, 1))[3] == 0
+    only_jpeg = msgspec.structs.replace(ONLY_JPEG, keep_transparency=True)
+    assert min(photos.pixels((await tools.prepare(file, only_jpeg)).data).getpixel((100, 5))) > 240
 
 
 async def test_transparency_stays_in_a_preview(tools: ImageTools) -> None:

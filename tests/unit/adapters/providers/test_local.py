@@ -16,7 +16,7 @@ from photochanger.core.domain.errors import InvalidSettings
 from photochanger.core.domain.media import Picture
 from photochanger.core.domain.slots.slot import Branded, shipped_slots
 from photochanger.core.ports.provider import ProviderRequest, ProviderResult, Rejected
-from PIL import Image, ImageDraw, ImageStat
+from PIL import Image, ImageDraw, ImageFilter, ImageStat
 
 from tests.support import photos
 from tests.support.picture_work import InProcess
@@ -179,6 +179,63 @@ async def test_a_frame_picture_lies_over_the_photo(local: LocalProvider) -> None
         assert picture.getpixel((5, 5)) == (255, 0, 0)
         assert picture.getpixel((150, size[1] // 2)) == (0, 0, 255)
     assert stretched.remarks == {"frame": "template"}
+
+
+def cutout(size: tuple[int, int] = (240, 200)) -> Picture:
+    """A blue figure with a soft edge; around it nothing."""
+    alpha = Image.new("L", size)
+    ImageDraw.Draw(alpha).rectangle((80, 40, 160, 160), fill=255)
+    picture = Image.new("RGB", size, (30, 60, 200))
+    picture.putalpha(alpha.filter(ImageFilter.GaussianBlur(4)))
+    return Picture(photos.encoded(picture, "PNG"), "image/png", *size)
+
+
+def with_alpha(result: ProviderResult) -> Image.Image:
+    with Image.open(io.BytesIO(result.data)) as opened:
+        assert opened.format in ("PNG", "WEBP")
+        assert opened.mode == "RGBA"
+        return opened.copy()
+
+
+@pytest.mark.parametrize(("operation_id", "settings"), [one for one in EVERYTHING if one[0] != "background"], ids=str)
+async def test_a_transparent_photo_becomes_a_transparent_picture(
+    local: LocalProvider, operation_id: str, settings: dict[str, Any]
+) -> None:
+    picture = with_alpha(await process(local, operation_id, {**settings, "max_side": 256}, cutout()))
+    alpha = picture.getchannel("A")
+    if operation_id == "frame":
+        assert alpha.getpixel((2, 2)) == 255, "the frame"
+        assert alpha.getextrema()[0] < 8, "beside the figure"
+    else:
+        assert alpha.tobytes() == Image.open(io.BytesIO(cutout().data)).getchannel("A").tobytes()
+    webp = await process(local, operation_id, {**settings, "output": "webp"}, cutout())
+    assert with_alpha(webp).getchannel("A").getextrema() == (0, 255)
+
+
+async def test_the_edge_of_a_transparent_picture_has_no_white_rim(local: LocalProvider) -> None:
+    picture = with_alpha(await process(local, "stylize", {"look": "cyber", "strength": 0}, cutout()))
+    edge = [picture.getpixel((x, 100)) for x in range(70, 90)]
+    assert all(red < 90 and blue > 150 for red, _, blue, alpha in edge if alpha > 20)
+    framed = with_alpha(await process(local, "frame", {"style": "classic", "border": 10}, cutout()))
+    edge = [framed.getpixel((20 + x, 120)) for x in range(70, 90)]
+    assert all(red < 90 and blue > 150 for red, _, blue, alpha in edge if alpha > 60)
+
+
+async def test_a_frame_picture_leaves_the_photo_transparent(local: LocalProvider) -> None:
+    frame = Image.new("RGBA", (240, 200), (0, 0, 0, 0))
+    ImageDraw.Draw(frame).rectangle((0, 0, 239, 19), fill=(255, 0, 0, 255))
+    template = Picture(photos.encoded(frame, "PNG"), "image/png", 240, 200)
+    for fit in ("stretch", "cover"):
+        picture = with_alpha(await process(local, "frame", {"fit": fit}, cutout(), {"frame": template}))
+        assert picture.getpixel((5, 5)) == (255, 0, 0, 255)
+        assert picture.getpixel((5, 100))[3] == 0
+        assert picture.getpixel((120, 100)) == (30, 60, 200, 255)
+
+
+async def test_a_background_is_opaque(local: LocalProvider) -> None:
+    picture = await process(local, "background", {"mode": "vignette", "output": "png"}, cutout())
+    with Image.open(io.BytesIO(picture.data)) as opened:
+        assert opened.mode == "RGB"
 
 
 def before_a_backdrop() -> Picture:

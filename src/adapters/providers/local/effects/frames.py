@@ -8,7 +8,7 @@ import random
 import pyvips
 from PIL import Image, ImageDraw
 
-from . import canvas
+from . import canvas, transparency
 from .lettering import caption_mask
 from .settings import FrameFit, FrameSettings, FrameStyle
 
@@ -23,7 +23,7 @@ _MAX_SCRAPS = 20_000
 
 
 def overlay(photo: pyvips.Image, frame: pyvips.Image, fit: FrameFit) -> pyvips.Image:
-    """The slot's frame picture over the photo, through its own transparency."""
+    """The slot's frame picture over the photo, through its own transparency; that of the photo stays."""
     if fit is FrameFit.STRETCH:
         laid = canvas.resize_to(frame, photo.width, photo.height).cast("uchar")
     else:
@@ -32,7 +32,7 @@ def overlay(photo: pyvips.Image, frame: pyvips.Image, fit: FrameFit) -> pyvips.I
         laid = canvas.resize_to(frame, width, height).cast("uchar")
         photo = canvas.cover(photo, width, height).cast("uchar")
     both = photo.copy(interpretation="srgb").composite2(laid.copy(interpretation="srgb"), "over")
-    return both.flatten(background=[255.0, 255.0, 255.0]).cast("uchar")
+    return (both if photo.hasalpha() else transparency.without(both)).cast("uchar")
 
 
 def draw(photo: pyvips.Image, settings: FrameSettings) -> pyvips.Image:

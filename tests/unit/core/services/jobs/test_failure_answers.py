@@ -68,6 +68,23 @@ async def test_the_branded_photo_has_the_clients_text_and_the_slots_frame() -> N
     assert {key: template.data for key, template in request.templates.items()} == {"frame": picture("golden")}
 
 
+@pytest.mark.parametrize("kept", [False, True])
+async def test_photos_are_transparent_where_the_slot_says_so_and_templates_and_originals_always(kept: bool) -> None:
+    world = World(ScriptedProvider("cloud", Rejected("blocked"), Rejected("blocked")))
+    await world.store.put(MediaKind.TEMPLATES, "golden", chunks(picture("golden")), max_bytes=1000)
+    bound = (TemplateBinding("frame", "golden"), TemplateBinding("style", "golden"))
+    options = {"templates": bound, "branded": Branded("frame"), "keep_transparency": kept}
+    await world.slot("cloud", failure_answer=FailureAnswer.BRANDED, **options)
+    await world.submit()
+    await world.work()
+    asked = [needs.keep_transparency for needs in world.images.prepared]
+    assert asked == [kept, True, kept, True], "photo and style for the call, photo and frame for the failure answer"
+    await world.slot("cloud", failure_answer=FailureAnswer.ORIGINAL, keep_transparency=kept)
+    await world.submit()
+    await world.work()
+    assert world.images.prepared[-1].keep_transparency
+
+
 async def test_the_branded_photo_is_made_without_a_missing_template() -> None:
     world = World(ScriptedProvider("cloud", Rejected("blocked")))
     bound = (TemplateBinding("frame", "gone"),)

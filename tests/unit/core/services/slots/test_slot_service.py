@@ -72,6 +72,7 @@ async def test_a_document_becomes_the_slot_field_by_field() -> None:
             "late_rescue": True,
             "response_mode": "multipart",
             "prompt_fields": ["guest"],
+            "keep_transparency": True,
             "max_upload_bytes": 5000,
             "gallery_open_until": until.isoformat(),
             "gallery_title": " Anna & Ben ",
@@ -91,18 +92,18 @@ async def test_a_document_becomes_the_slot_field_by_field() -> None:
     assert [(binding.setting_key, binding.media_id) for binding in route.templates] == [("frame", frame["media_id"])]
     assert (route.failure_answer, route.branded) == (FailureAnswer.BRANDED, Branded("enhance", {"strength": 3}))
     assert (route.hedge, route.late_rescue, route.response_mode) == (True, True, ResponseMode.MULTIPART)
-    assert route.prompt_fields == ("guest",)
+    assert (route.prompt_fields, route.keep_transparency) == (("guest",), True)
 
 
 async def test_what_is_left_out_goes_to_its_default() -> None:
     world = await strict_world()
     await world.slot_service.put(
-        SLOT, document(late_rescue=True, max_upload_bytes=2000, prompt_fields=["a"]), expected_version=1, by=ADA
+        SLOT, document(late_rescue=True, max_upload_bytes=2000, keep_transparency=True), expected_version=1, by=ADA
     )
     slot = await world.slot_service.put(SLOT, document(), expected_version=2, by=ADA)
     plain = Slot(SLOT, "Wedding", True, slot.route)
     assert slot_document(slot) == slot_document(plain)
-    assert (slot.route.late_rescue, slot.route.prompt_fields, slot.max_upload_bytes) == (False, (), None)
+    assert (slot.route.late_rescue, slot.route.keep_transparency, slot.max_upload_bytes) == (False, False, None)
 
 
 async def test_what_was_read_can_be_sent_back_with_what_is_only_read() -> None:

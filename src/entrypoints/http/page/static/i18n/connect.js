@@ -3,8 +3,6 @@ export default {
   en: {
     howTo: "How to connect a camera",
     software: "Camera software",
-    dslrWhere: "In DSLR Remote Pro: the settings of the photo booth, external processing by upload. Type what stands here; the picture that comes back is shown and printed in place of the photo.",
-    breezeWhere: "In Breeze Booth: the settings of the event, upload to an URL and wait for the answer. Type what stands here.",
     otherMode: "{name} usually wants the answer as: {mode}. The slot answers in the other way; change it under Configuration, Answer to the camera.",
     mode_image: "the bare picture",
     mode_multipart: "JSON and picture in one",
@@ -77,8 +75,6 @@ export default {
   ru: {
     howTo: "Как подключить камеру",
     software: "Программа камеры",
-    dslrWhere: "В DSLR Remote Pro: настройки фотобудки, внешняя обработка с отправкой по сети. Введите то, что указано здесь; вместо исходного фото показывается и печатается готовое.",
-    breezeWhere: "В Breeze Booth: настройки события, отправка на URL с ожиданием ответа. Введите то, что указано здесь.",
     otherMode: "{name} обычно ждёт ответ в виде: {mode}. Слот отвечает иначе; это меняется в «Настройке», раздел «Ответ камере».",
     mode_image: "только готовое фото",
     mode_multipart: "JSON с готовым фото",

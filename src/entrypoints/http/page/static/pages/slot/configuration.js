@@ -60,6 +60,7 @@ export function Configuration({ draft, providers, problem, readOnly, change }) {
             <${Field} id="slot-upload" label=${t("maxUpload")} help=${t("maxUploadHelp")} error=${error("max_upload_bytes")} control=${(attributes) => html`<input ...${attributes} type="number" min="0.001" step="any" placeholder=${t("asTheService")} value=${draft.max_upload_bytes === null ? "" : +(draft.max_upload_bytes / MEGABYTE).toFixed(3)} onInput=${(event) => change({ max_upload_bytes: event.target.value === "" ? null : Math.round(Number(event.target.value) * MEGABYTE) })} />`} />
             <${Field} id="slot-budget" label=${t("budget")} help=${t("budgetHelp")} error=${error("budget") ?? error("budget.per_day")} control=${(attributes) => html`<input ...${attributes} type="number" min="0" step="any" placeholder=${t("noBudget")} value=${draft.budget === null ? "" : draft.budget.per_day} onInput=${(event) => change({ budget: event.target.value === "" ? null : { per_day: Number(event.target.value) } })} />`} />
           </div>
+          <${Check} label=${t("keepTransparency")} help=${t("keepTransparencyHelp")} error=${error("keep_transparency")} checked=${draft.keep_transparency} onChange=${(keep_transparency) => change({ keep_transparency })} />
         </section>
         <${CameraPassword} isSet=${draft.ingest_password_set} value=${draft.ingest_password} error=${error("ingest_password")} onChange=${(ingest_password) => change({ ingest_password })} />
       </div>

@@ -12,6 +12,7 @@ export const FIELDS = [
   "late_rescue",
   "response_mode",
   "prompt_fields",
+  "keep_transparency",
   "max_upload_bytes",
   "gallery_open_until",
   "gallery_title",

