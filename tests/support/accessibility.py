@@ -53,7 +53,7 @@ async def loaded(tab: Browsing) -> None:
 
 
 async def faults(tab: Browsing) -> list[str]:
-    """What is wrong with the page as it is now. The browser must ask for reduced motion, so that colours change at once."""
+    """What is wrong with the page as it is now. The browser must ask for reduced motion: colours change at once."""
     page, found = tab.page, list[str]()
     if not await page.evaluate("() => 'axe' in window"):
         # The page's own policy lets no script of ours in; the browser's debugger does.
