@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tests.support.browsing import Browsing
-
-_AXE = Path(__file__).parents[1] / "integration/page/vendor/axe.min.js"
 
 WIDTHS = (1280, 768, 390)
 NARROW = (640, 320)
@@ -55,9 +52,7 @@ async def loaded(tab: Browsing) -> None:
 async def faults(tab: Browsing) -> list[str]:
     """What is wrong with the page as it is now. The browser must ask for reduced motion: colours change at once."""
     page, found = tab.page, list[str]()
-    if not await page.evaluate("() => 'axe' in window"):
-        # The page's own policy lets no script of ours in; the browser's debugger does.
-        await page.evaluate(f"() => {{ {_AXE.read_text('utf-8')} }}")
+    await tab.load_axe()
     found += [f"moves: {one}" for one in await page.evaluate(_MOVES)]
     for width in (*NARROW, *WIDTHS):
         await page.set_viewport_size({"width": width, "height": 900})
