@@ -20,7 +20,7 @@ export default {
     help_max_active_jobs: "Maximum of waiting and processing photos together. Further photos are refused until one ends.",
     max_upload_bytes: "Largest file",
     help_max_upload_bytes: "Of a photo as the camera sends it. A slot can set a lower limit.",
-    max_image_pixels: "Largest picture",
+    max_image_pixels: "Largest photo",
     help_max_image_pixels: "Width times height of a photo.",
     unit_seconds: "seconds",
     unit_hours: "hours",

@@ -48,7 +48,7 @@ export default {
     field_result_retention_hours: "How long pictures stay, h",
     field_max_active_jobs: "Photos at once",
     field_max_upload_bytes: "Largest file, bytes",
-    field_max_image_pixels: "Largest picture, pixels",
+    field_max_image_pixels: "Largest photo, pixels",
     field_currency: "Currency",
     field_usd_rate: "Price of a US dollar",
     field_budget_per_day: "Budget per day",
