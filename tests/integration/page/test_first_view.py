@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Request, expect
+from playwright.async_api import Browser, Request, expect
 
-from tests.support.browsing import Browsing
+from tests.support.browsing import browsing
+from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -18,26 +19,27 @@ SIZES = """
 """
 
 
-async def test_the_first_view_takes_few_requests_and_few_bytes(tab: Browsing) -> None:
-    page, sent = tab.page, list[str]()
-    await page.add_init_script("window.requestIdleCallback = (act) => { window.loadTheRest = act; }")
+async def test_the_first_view_takes_few_requests_and_few_bytes(service: Service, chromium: Browser) -> None:
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}") as tab:
+        page, sent = tab.page, list[str]()
 
-    def count(request: Request) -> None:
-        sent.append(f"{request.method} {request.url}")
+        def count(request: Request) -> None:
+            sent.append(f"{request.method} {request.url}")
 
-    page.on("request", count)
-    await page.reload()
-    await tab.sign_in()
-    await expect(page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
-    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    await expect(page.get_by_role("link", name="Slot 015")).to_be_visible()
-    sizes: list[tuple[str, int]] = await page.evaluate(SIZES)
-    assert len(sent) <= MAX_REQUESTS, sent
-    assert sum(size for _, size in sizes) <= MAX_BYTES, sizes
-    assert {"main.js", "page.css"} <= {name.rsplit("/", 1)[-1] for name, size in sizes if size > 0}
+        page.on("request", count)
+        await page.add_init_script("window.requestIdleCallback = (act) => { window.loadTheRest = act; }")
+        await tab.open()
+        await tab.sign_in()
+        await expect(page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(page.get_by_role("link", name="Slot 015")).to_be_visible()
+        sizes: list[tuple[str, int]] = await page.evaluate(SIZES)
+        assert len(sent) <= MAX_REQUESTS, sent
+        assert sum(size for _, size in sizes) <= MAX_BYTES, sizes
+        assert {"main.js", "page.css"} <= {name.rsplit("/", 1)[-1] for name, size in sizes if size > 0}
 
-    sent.clear()
-    await page.evaluate("() => loadTheRest()")
-    await page.wait_for_function("() => performance.getEntriesByName('all parts loaded').length > 0")
-    loaded = [address for address in sent if address.endswith(".js")]
-    assert len(loaded) == 1, loaded
+        sent.clear()
+        await page.evaluate("() => loadTheRest()")
+        await page.wait_for_function("() => performance.getEntriesByName('all parts loaded').length > 0")
+        loaded = [address for address in sent if address.endswith(".js")]
+        assert len(loaded) == 1, loaded
