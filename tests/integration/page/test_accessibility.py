@@ -20,7 +20,7 @@ from tests.support.accessibility import faults, loaded, places, show
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import Browsing, browsing
 from tests.support.evening import named_slots, pictured, refused
-from tests.support.http_server import Service, serving
+from tests.support.http_server import Service, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -61,14 +61,19 @@ async def evening(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Eve
         await named_slots(admin)
         job = await pictured(service, "slot-005", "portrait")
         await pictured(service, "slot-006", "cat", guest="Ann")
-        until = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
-        assert (await admin.change_slot("slot-005", gallery_open_until=until)).status_code == 200
+        closes = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
+        assert (await admin.change_slot("slot-005", gallery_open_until=closes)).status_code == 200
         for path, body in (
             ("/api/admins", {"username": "grace", "role": "operator"}),
             ("/api/ingest-keys", {"name": "Booth"}),
         ):
             answer = await admin("POST", path, json_body=body)
             assert answer.status_code == 201, answer.text
+
+        async def has_preview() -> bool:
+            return (await admin("GET", f"/api/jobs/{job}/photo")).status_code == 200
+
+        await until(has_preview)
         yield Evening(service, job, await refused(service))
 
 

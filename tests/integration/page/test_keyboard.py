@@ -114,7 +114,7 @@ async def test_the_prompt_is_changed(keyboard: Keyboard, admin: Administrator) -
 
 async def test_a_slot_is_tried(keyboard: Keyboard, tmp_path: Path) -> None:
     page = keyboard.page
-    await keyboard.press(page.get_by_role("link", name="Oil painting"))
+    await keyboard.press(page.get_by_role("link", name="Oil painting", exact=True))
     await keyboard.press(page.get_by_role("tab", name="Configuration"), "ArrowRight")
     await expect(page.get_by_role("tab", name="Try it")).to_be_focused()
     async with page.expect_file_chooser() as chooser:
@@ -147,9 +147,12 @@ async def test_an_earlier_picture_goes_to_a_phone_and_to_paper(keyboard: Keyboar
 
 async def test_the_gallery_is_opened_for_tonight(keyboard: Keyboard, admin: Administrator) -> None:
     page = keyboard.page
-    await keyboard.press(page.get_by_role("link", name="Party frame"))
-    await keyboard.press(page.get_by_role("button", name=re.compile("Open until tomorrow")))
+    slot = page.get_by_role("link", name="Party frame", exact=True)
+    await keyboard.press(slot.or_(page.get_by_role("button", name="Gallery Party frame")).last)
+    await keyboard.press(page.get_by_role("button", name="Open for 6 hours"))
     await expect(page.get_by_role("button", name="Close it now")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     assert (await admin.get("/api/slots/slot-003"))["gallery_open_until"] is not None
 
 
