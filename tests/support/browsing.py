@@ -97,14 +97,20 @@ class Browsing:
 
     async def violations(self) -> list[str]:
         """What axe-core finds that is serious or worse on the page as it is now."""
-        # The page's own policy lets no script of ours in; the browser's debugger does.
-        await self.page.evaluate(f"() => {{ {_AXE.read_text('utf-8')} }}")
-        found: dict[str, Any] = await self.page.evaluate("() => axe.run()")
+        await self.load_axe()
+        run = "() => axe.run({ resultTypes: ['violations'], preload: false })"
+        found: dict[str, Any] = await self.page.evaluate(run)
         return [
             f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
             for one in found["violations"]
             if one["impact"] in ("serious", "critical")
         ]
+
+    async def load_axe(self) -> None:
+        """Put axe-core into the document that is open, once."""
+        if not await self.page.evaluate("() => 'axe' in window"):
+            # The page's own policy lets no script of ours in; the browser's debugger does.
+            await self.page.evaluate(f"() => {{ {_AXE.read_text('utf-8')} }}")
 
     async def scrolls_sideways(self) -> bool:
         """Whether the page is wider than its window."""

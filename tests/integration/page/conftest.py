@@ -26,8 +26,15 @@ async def admin(service: Service) -> Administrator:
     return Administrator(service, await token_of(service, *Permission))
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
+def anyio_backend() -> str:
+    """One event loop for all tests of the page, which share a browser."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="package")
 async def chromium() -> AsyncIterator[Browser]:
+    """One browser for all tests; each opens tabs with a memory of their own."""
     async with browser() as started:
         yield started
 

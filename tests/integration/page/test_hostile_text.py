@@ -47,14 +47,14 @@ ACTIONS = {
 
 CALL_ALL = """
 async ({ files, text, actions }) => {
-  const root = document.querySelector("script[type=module]").src.replace(/\\/main\\.js$/, "");
+  const { $load } = await import(document.querySelector("script[type=module]").src);
   const error = { field: text, code: text, detail: text };
   const problem = { ...error, message: text, errors: [error], params: { a: text } };
   const known = { ...problem, code: "not_one_of", params: { allowed: [text], expected: text } };
   const samples = [[text, text], [problem, text], [known, text], [[[text, text], [text]], [text]], [null, text]];
   const called = [];
   for (const file of files) {
-    const module = await import(`${root}/${file}`);
+    const module = await $load(file);
     for (const [name, value] of Object.entries(module)) {
       if (typeof value !== "function" || actions.includes(name)) continue;
       for (const sample of samples) {

@@ -179,7 +179,7 @@ async def key_is_set_and_forgotten(tab: Browsing) -> None:
     assert await tab.violations() == []
     await dialog.get_by_label("Key", exact=True).fill("sk-secret-4711")
     await dialog.get_by_role("button", name="Save").click()
-    await expect(painter.get_by_text("Key is set here")).to_be_visible()
+    await expect(painter.get_by_text("Stored encrypted")).to_be_visible()
     await expect(painter.get_by_text("by admin")).to_be_visible()
     assert "sk-secret-4711" not in await page.content()
     assert await tab.violations() == []
@@ -201,7 +201,7 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
         page = tab.page
         await tab.open("/#/settings?tab=storage")
         await tab.sign_in()
-        await expect(page.get_by_text("Фотографии принимаются")).to_be_visible()
+        await expect(page.get_by_text("Фото принимаются")).to_be_visible()
         await page.get_by_role("button", name="Всё, чей срок истёк").click()
         dialog = page.get_by_role("dialog", name="Всё, чей срок истёк")
         await expect(dialog.get_by_text("ещё можно скачать", exact=False)).to_be_visible()
@@ -215,7 +215,7 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
         await page.get_by_role("link", name="Журнал событий").click()
         await expect(page.get_by_text("Удалено всё с истёкшим сроком").last).to_be_visible()
         await page.get_by_label("Показать").select_option(label="Изменены настройки")
-        row = page.get_by_role("row").filter(has_text="Фотографий одновременно")
+        row = page.get_by_role("row").filter(has_text="Фото одновременно в работе")
         await expect(row).to_contain_text("не задано → 32")
         await expect(page.get_by_role("row")).to_have_count(2)
         await page.get_by_label("Показать").select_option(label="Изменён слот")

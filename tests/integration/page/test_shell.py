@@ -93,20 +93,6 @@ async def test_the_keyboard_gets_everywhere(tab: Browsing) -> None:
     await expect(page.get_by_role("main")).to_be_focused()
 
 
-async def test_the_first_view_is_small(tab: Browsing) -> None:
-    await tab.page.add_init_script("window.requestIdleCallback = () => 0")  # what is loaded in advance comes later
-    await tab.page.reload()
-    await tab.sign_in()
-    await expect(tab.page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
-    sizes: dict[str, int] = await tab.page.evaluate(
-        "() => Object.fromEntries([...performance.getEntriesByType('navigation'),"
-        " ...performance.getEntriesByType('resource')].map((one) => [one.name, one.encodedBodySize]))"
-    )
-    files = {name: size for name, size in sizes.items() if "/ui/" in name or name.endswith("/")}
-    assert len(files) > 10
-    assert sum(files.values()) < 150_000, files
-
-
 async def test_an_unknown_address_is_a_page_for_browsers_and_a_problem_for_others(
     tab: Browsing, service: Service
 ) -> None:
@@ -191,15 +177,20 @@ async def test_an_unknown_place_says_so(tab: Browsing) -> None:
 
 
 async def test_both_languages_have_the_same_words(tab: Browsing) -> None:
-    (main,) = [
-        address for address in re.findall(r'src="([^"]+)"', await tab.page.content()) if address.endswith("/main.js")
-    ]
-    assert len(WORDS) > 1
-    for path in WORDS:
-        address = main.replace("main.js", f"i18n/{path.name}")
-        words = await tab.page.evaluate(f"() => import('{address}').then((module) => module.default)")
-        assert words["en"].keys() == words["ru"].keys(), path.name
+    read = (
+        "async (paths) => {"
+        " const { $load, $modules } = await import(document.querySelector('script[type=module]').src);"
+        " await Promise.all(paths.map($load));"
+        " return paths.filter((path) => path in $modules).map((path) => [path, $modules[path].default]); }"
+    )
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for document in ("/", "/gallery/slot-001"):
+        await tab.open(document)
+        found |= dict(await tab.page.evaluate(read, [f"i18n/{path.name}" for path in WORDS]))
+    assert set(found) == {f"i18n/{path.name}" for path in WORDS}
+    for path, words in found.items():
+        assert words["en"].keys() == words["ru"].keys(), path
         for key, text in words["en"].items():
             if isinstance(text, str):
                 values = {*re.findall(r"{\w+}", text)}
-                assert {*re.findall(r"{\w+}", words["ru"][key])} == values, f"{path.name}: {key}"
+                assert {*re.findall(r"{\w+}", str(words["ru"][key]))} == values, f"{path}: {key}"

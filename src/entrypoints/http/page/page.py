@@ -1,15 +1,13 @@
 """The page for administrators and guests: static files of this package that use the public API.
 
-All files have one address prefix that holds a digest of them all: modules import each other by relative paths, a
-browser caches them for good, and an upgrade changes every address. There is no build step.
+All files have one address prefix that holds a digest of them all: a browser caches them for good, and an upgrade
+changes every address. Scripts and style sheets are joined when the service starts (ADR 75); there is no build step.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-import posixpath
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from ....core.services.slots.service import SlotService
 from ..auth.access import PublicAccess
 from ..protocol.problems import handle_http_error
 from ..protocol.static_files import StaticFile, read_static, static_file, static_response
+from .bundles import bundled
 
 _FOLDER = Path(__file__).with_name("static")
 _POLICY = (
@@ -42,14 +41,13 @@ _SHEETS = {
 }
 """Style sheets that a document loads as one file: each file costs a request before the first view."""
 
-_FIRST = {"index.html": ("main.js", "pages/slots.js"), "gallery.html": ("gallery.js",), "not_found.html": ()}
-"""The scripts that a document needs for its first view; what they import is fetched with them, not after them."""
-
-_IMPORT = re.compile(r'^(?:import|export|\}) ?[^\n("]*"(\.[^"\n]+)";', re.MULTILINE)
-"""The target of an import at the top of a module, of one line or at its end; not of `import()`."""
+_SCRIPTS = {"main.js": ("pages/slots.js",), "gallery.js": ()}
+"""The script of each document, with the modules of the first view that it loads by `import()`."""
 
 _FILE_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NOT_SERVED = {".html", ".md", ".txt"}
+_JOINED = {".js": _FOLDER, ".css": _FOLDER / "style"}
+"""Files of these folders are served only as a part of another."""
 
 
 @get("/", opt={"access": PublicAccess.PUBLIC})
@@ -109,38 +107,27 @@ def page_version() -> str:
 @cache
 def page_files() -> dict[str, StaticFile]:
     """The files by relative path. The first call blocks while it compresses them; call it in a thread."""
-    found = (path for path in sorted(_FOLDER.rglob("*")) if path.is_file() and path.suffix not in _NOT_SERVED)
-    files = {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found}
+    found = [path for path in sorted(_FOLDER.rglob("*")) if path.is_file() and path.suffix not in _NOT_SERVED]
+    joined = {path for path in found if (folder := _JOINED.get(path.suffix)) and path.is_relative_to(folder)}
+    files = {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found if path not in joined}
     for name, parts in _SHEETS.items():
         files[name] = static_file(name, b"".join((_FOLDER / f"style/{part}.css").read_bytes() for part in parts))
+    scripts = {path.relative_to(_FOLDER).as_posix(): path for path in found if path.suffix == ".js"}
+    sources = {name: path.read_text("utf-8") for name, path in scripts.items()}
+    for entry, first in _SCRIPTS.items():
+        files |= {name: static_file(name, text.encode()) for name, text in bundled(sources, entry, first).items()}
     return files
 
 
 def _document(request: Request[Any, Any, Any], name: str, *, status: int = 200) -> ASGIResponse:
     root = request.scope.get("root_path", "").rstrip("/")
     files = html.escape(f"{root}/ui/{page_version()}")
-    preloads = "\n  ".join(f'<link rel="modulepreload" href="{files}/{path}">' for path in _needed_first(name))
-    values = {"{{root}}": html.escape(root), "{{files}}": files, "{{preload}}": preloads}
+    values = {"{{root}}": html.escape(root), "{{files}}": files}
     text = _text(name)
     for key, value in values.items():
         text = text.replace(key, value)
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
     return ASGIResponse(body=text.encode(), status_code=status, headers=headers, media_type="text/html")
-
-
-@cache
-def _needed_first(name: str) -> tuple[str, ...]:
-    """The scripts of a document's first view, with all that they import."""
-    found: dict[str, None] = {}
-    open_ends = [*_FIRST[name]]
-    while open_ends:
-        path = open_ends.pop(0)
-        if path not in found:
-            found[path] = None
-            folder = posixpath.dirname(path)
-            imported = _IMPORT.findall((_FOLDER / path).read_text("utf-8"))
-            open_ends += [posixpath.normpath(posixpath.join(folder, target)) for target in imported]
-    return tuple(found)
 
 
 @cache

@@ -73,8 +73,8 @@ function Place({ name, id, who }) {
   }, []);
   // A browser may remember that a file could not be loaded, until the page is loaded again.
   useReturn(() => failed && location.reload());
-  if (!load) return html`<${Empty}>${t("notFound")}<//>`;
-  if (!may) return html`<${Empty} icon="key">${t("notAllowed", { permission: place.permission })}<//>`;
+  if (!load) return html`<div class="page-head"><h1>${t("notFound")}</h1></div>`;
+  if (!may) return html`<div class="page-head"><h1>${t(name)}</h1></div><${Empty} icon="key">${t("notAllowed", { permission: place.permission })}<//>`;
   if (failed === "updated") return html`<div class="error-notice" role="alert"><p>${t("newVersion")}</p><button type="button" class="button" onClick=${() => location.reload()}>${t("reload")}</button></div>`;
   if (failed) return html`<${ErrorNotice} problem=${failed} again=${() => location.reload()} />`;
   return part ? html`<${part} id=${id} />` : html`<${Loading} />`;

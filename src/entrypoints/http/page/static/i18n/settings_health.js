@@ -54,7 +54,7 @@ export default {
     queue: "Очередь",
     pending: "Ждут",
     processing: "В работе",
-    room: "Место для фотографий",
+    room: "Место для фото",
     workers: "Обработчики",
     noWorkers: "Ни один обработчик не отзывается. Запустите сервис или photochanger worker на другой машине.",
     working: "Работает",

@@ -78,8 +78,8 @@ function Report({ report, group, names }) {
       <${Since} report=${report} />
       <${Tiles} report=${report} />
       <${Charts} report=${report} group=${group} />
-      ${bySlot.length > 0 && html`<section class="card" aria-labelledby="by-slot"><h2 id="by-slot">${t("bySlot")}</h2><${FiguresTable} title=${t("bySlot")} first=${t("slot")} rows=${bySlot} currency=${currency} /></section>`}
-      <section class="card" aria-labelledby="by-provider"><h2 id="by-provider">${t("byProvider")}</h2><${FiguresTable} title=${t("byProvider")} first=${t("provider")} rows=${byProvider} currency=${currency} /></section>
+      ${bySlot.length > 0 && html`<section class="card"><h2>${t("bySlot")}</h2><${FiguresTable} title=${t("bySlot")} first=${t("slot")} rows=${bySlot} currency=${currency} /></section>`}
+      <section class="card"><h2>${t("byProvider")}</h2><${FiguresTable} title=${t("byProvider")} first=${t("provider")} rows=${byProvider} currency=${currency} /></section>
       <details class="card statistics-periods">
         <summary><h2>${t("byPeriod")}</h2></summary>
         <${FiguresTable} title=${t("byPeriod")} first=${t("period")} rows=${byPeriod} currency=${currency} />

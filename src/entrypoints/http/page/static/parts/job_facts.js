@@ -57,7 +57,7 @@ export function Calls({ job }) {
   return html`
     <section class="card" aria-label=${t("calls")}>
       <h2>${t("calls")}</h2>
-      <div class="scroll" tabindex="0" role="region" aria-label=${t("calls")}>
+      <div class="scroll" tabindex="0" role="group" aria-label=${t("calls")}>
         <table class="job-metadata job-calls">
           <thead><tr><th scope="col">${t("callAt")}</th><th scope="col">${t("callTo")}</th><th scope="col" class="figure">${t("cost")}</th><th scope="col">${t("charged")}</th></tr></thead>
           <tbody>

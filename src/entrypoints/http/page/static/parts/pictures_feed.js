@@ -8,6 +8,9 @@ import { useInterval } from "../lib/load.js";
 export const PAGE = 60;
 
 const SLIDE_MS = 30_000;
+const AT_TOP_PX = 120;
+/** Pictures that the list holds while its user looks at the newest; further ones are read again on demand. */
+const MOST = 240;
 const CHANGES = new Set(["finalized", "rescued", "visibility", "erased"]);
 const NOTHING = { items: null, next: null, problem: null, busy: true };
 
@@ -68,5 +71,8 @@ function merged(before, data, from) {
   const last = before.items.findLastIndex((one) => known.has(one.job_id));
   if (last === -1) return fresh;
   const older = before.items.slice(last + 1).filter((one) => from === null || new Date(one.completed_at) >= from);
+  if (data.items.length + older.length > MOST && looksAtNewest()) return fresh;
   return older.length ? { items: [...data.items, ...older], next: before.next } : fresh;
 }
+
+const looksAtNewest = () => scrollY < AT_TOP_PX && document.querySelector("dialog[open]") === null;

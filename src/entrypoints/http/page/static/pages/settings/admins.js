@@ -37,7 +37,7 @@ function List({ admins, own, onChange }) {
   return html`
     <div class="stack">
       <table class="table-cards">
-        <thead><tr><th scope="col">${t("name")}</th><th scope="col">${t("role")}</th><th scope="col">${t("lastSignIn")}</th><th scope="col">${t("state")}</th>${onChange && html`<th></th>`}</tr></thead>
+        <thead><tr><th scope="col">${t("name")}</th><th scope="col">${t("role")}</th><th scope="col">${t("lastSignIn")}</th><th scope="col">${t("state")}</th>${onChange && html`<td></td>`}</tr></thead>
         <tbody>
           ${admins.map((admin) => html`
             <tr key=${admin.username}>

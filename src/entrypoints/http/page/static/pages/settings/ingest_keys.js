@@ -44,7 +44,7 @@ function Keys({ keys, onRevoke }) {
   return html`
     <div class="stack">
       <table class="table-cards">
-        <thead><tr><th scope="col">${t("booth")}</th><th scope="col">${t("lastPhoto")}</th><th scope="col">${t("added")}</th>${onRevoke && html`<th></th>`}</tr></thead>
+        <thead><tr><th scope="col">${t("booth")}</th><th scope="col">${t("lastPhoto")}</th><th scope="col">${t("added")}</th>${onRevoke && html`<td></td>`}</tr></thead>
         <tbody>
           ${keys.map((key) => html`
             <tr key=${key.id}>
