@@ -35,7 +35,7 @@ from .api.results.archive import archive_results
 from .api.results.listing import list_results, put_visibility
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
-from .api.stats import global_stats, slot_stats
+from .api.stats import global_stats, slot_stats, slots_stats
 from .api.status import status
 from .api.templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .api.test_run import test_run
@@ -121,6 +121,7 @@ ROUTES = [
     status,
     slot_stats,
     global_stats,
+    slots_stats,
     get_result,
     get_thumbnail,
     get_media,

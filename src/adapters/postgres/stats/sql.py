@@ -58,7 +58,8 @@ group by 1, 2, 3, 4
 
 # By slot: whole UTC weeks and days, and quarters of the remaining pieces of the range.
 CELLS_BY_SLOT = """
-select counted.slot_id, provider_id, outcome, bucket, sum(count)::bigint as count
+select counted.slot_id, width_bucket(start, %(bounds)s::timestamptz[]) - 1 as period, provider_id, outcome, bucket,
+    sum(count)::bigint as count
 from (
     select slot_id, start, provider_id, outcome, bucket, count
     from photochanger.stats_spans
@@ -80,7 +81,7 @@ from (
 left join unnest(%(marked)s::text[], %(marks)s::timestamptz[]) as mark (slot_id, at) using (slot_id)
 where (mark.at is null or start >= mark.at)
     and (%(provider_id)s::text is null or provider_id = %(provider_id)s)
-group by 1, 2, 3, 4
+group by 1, 2, 3, 4, 5
 """
 
 # A quarter in which its slot was reset has sums from before the mark and sums that begin at the mark.
@@ -158,7 +159,8 @@ FORGET = (
 
 _JOBS = """
     select slot_id, finalized_at as at, coalesce(provider_id, '') as provider_id,
-        %(outcomes)s::jsonb ->> coalesce(failure_reason, '') as outcome,
+        case when (result ->> 'fallback')::boolean then %(fallback)s
+            else %(outcomes)s::jsonb ->> coalesce(failure_reason, '') end as outcome,
         case when state = 'succeeded' then floor(extract(epoch from finalized_at - created_at) * 1000)::bigint end
             as latency_ms
     from photochanger.jobs
