@@ -46,6 +46,7 @@ SHOWN = {
     "ResponseMode": [("slot.js", "mode_"), ("connect.js", "mode_")],
     "SlotIssueCode": [("slot_issues.js", "")],
     "SlotState": [("common.js", "slot_")],
+    "StatsOutcome": [("statistics.js", "")],
     "Visibility": [("pictures.js", "visibility_")],
 }
 """The enumerations that the page shows: where their words are."""
@@ -65,7 +66,6 @@ UNSHOWN = {
     "SentenceCode": "has no values itself",
     "SortBy": "words of the page's own",
     "SortOrder": "words of the page's own",
-    "StatsOutcome": "columns of the statistics, which have words of their own",
 }
 
 CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
