@@ -54,6 +54,7 @@ from .ops.contract import docs, docs_asset, openapi_json, openapi_yaml
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
+from .page.manifest import web_manifest
 from .page.page import gallery_page, page, page_file, page_files, page_not_found
 from .protocol.content_encoding import refuse_encoded_body
 from .protocol.forwarded import TrustedProxies
@@ -127,6 +128,7 @@ ROUTES = [
     get_media,
     get_gallery,
     page,
+    web_manifest,
     gallery_page,
     page_file,
     healthz,

@@ -171,6 +171,10 @@ async def test_mounted_in_another_app_links_carry_the_prefix(tmp_path: Path, kep
         link = answer.headers["link"]
         assert link.startswith(f"<{base}/public/results/")
         assert (await client.get(link[1 : link.index(">")])).content == answer.content
+        manifest = (await client.get(f"{base}/manifest.webmanifest")).json()
+        assert manifest["start_url"] == manifest["scope"] == manifest["id"] == "/photos/"
+        icon = f"http://127.0.0.1:{port}{manifest['icons'][0]['src']}"
+        assert (await client.get(icon)).headers["content-type"] == "image/png"
 
 
 async def test_configured_links_begin_as_configured(tmp_path: Path) -> None:
