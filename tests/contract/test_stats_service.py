@@ -281,7 +281,10 @@ async def test_slots_are_counted_separately_in_each_period(backend: SimpleNamesp
 
     async def counts(**filters: object) -> dict[str, list[tuple[int, str, int]]]:
         found = await backend.stats.cells_by_slot(bounds, **filters)
-        return {id: sorted((cell.period, str(cell.outcome), cell.count) for cell in cells) for id, cells in found.items()}
+        return {
+            slot_id: sorted((cell.period, str(cell.outcome), cell.count) for cell in cells)
+            for slot_id, cells in found.items()
+        }
 
     second = [(1, "success", 1)]
     assert await counts() == {

@@ -29,6 +29,7 @@ SHOWN = {
     "Breaker": [("settings_health.js", "breaker_")],
     "CallOutcome": [("attempts.js", "")],
     "CheckOutcome": [("settings_ready.js", "outcome_")],
+    "FailureCause": [("causes.js", "")],
     "FailureAnswer": [("slot.js", "answer_")],
     "FailureReason": [("jobs.js", "reason_")],
     "FieldErrorCode": [("field_errors.js", "")],
