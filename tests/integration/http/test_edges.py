@@ -136,7 +136,11 @@ async def test_a_part_that_does_not_work_is_named_by_readyz(tmp_path: Path, monk
     async with serving(tmp_path) as service:
         answer = await service.client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["parts"]["store"] == {"ok": False, "detail": "The media store has no space left."}
+    assert answer.json()["parts"]["store"] == {
+        "ok": False,
+        "detail": "The media store has no space left.",
+        "code": "storage_unavailable",
+    }
     assert answer.json()["status"] == "not_ready"
 
 

@@ -78,6 +78,7 @@ CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
         ("settings_secrets.js", "key_"),
         ("settings_ready.js", "key_"),
     ],
+    ("any", "maskable"): "purposes of icons in the manifest",
     ("jpeg", "png", "webp"): "an example of a provider's settings",
     ("true", "false"): "of requests only",
 }
