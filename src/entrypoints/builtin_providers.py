@@ -25,7 +25,7 @@ from ..core.services.providers.api_keys import ProviderKeys
 from .config import Settings
 from .provider_plugins import SkippedPlugin, load_providers
 
-_REMOTE: dict[str, ProviderFactory] = {
+REMOTE: dict[str, ProviderFactory] = {
     "bfl": BflProvider,
     "comfyui": ComfyuiProvider,
     "fal": FalProvider,
@@ -119,7 +119,7 @@ async def make_providers(settings: Settings, keys: ProviderKeys, children: Child
         return ServiceContext(provider_id, settings, keys, models)
 
     built_in: list[Provider] = [LocalProvider(children)]
-    built_in += [factory(context(provider_id)) for provider_id, factory in _REMOTE.items()]
+    built_in += [factory(context(provider_id)) for provider_id, factory in REMOTE.items()]
     installed, skipped = await load_providers(context)
     models.refuse_unused(but={plugin.id for plugin in skipped})
     return Providers((*built_in, *installed), tuple(skipped))

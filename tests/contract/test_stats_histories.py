@@ -35,6 +35,7 @@ class End(msgspec.Struct, frozen=True):
     source: JobSource
     provider_id: str | None
     reason: FailureReason | None
+    fallback: bool
 
 
 class Fold(msgspec.Struct, frozen=True):
@@ -67,6 +68,7 @@ _ends = st.builds(
     st.sampled_from(JobSource),
     st.sampled_from([None, "local", "gemini"]),
     st.none() | st.sampled_from(FailureReason),
+    st.booleans(),
 )
 _others = (
     st.builds(Fold, _moments, st.integers(1, 20))
@@ -132,6 +134,8 @@ async def end(backend: SimpleNamespace, step: End, *, at: datetime) -> Job:
     if step.reason is None:
         outcome = outcome_succeeded(job, **known)
     else:
+        if step.fallback and (picture := outcome_succeeded(job, finalized_at=at).result) is not None:
+            known["result"] = msgspec.structs.replace(picture, fallback=True)
         outcome = outcome_failed(job, state=JobState.FAILED, failure_reason=step.reason, **known)
     assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
     kept: Job = await backend.jobs.get(job.id)

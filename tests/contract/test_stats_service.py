@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from photochanger.core.domain.accounts import Actor
 from photochanger.core.domain.audit import AuditAction, AuditEntry, audit_entry
@@ -48,6 +49,17 @@ async def fail(backend: SimpleNamespace, reason: FailureReason, finalized_at: da
     assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
 
 
+async def answered_by_fallback(backend: SimpleNamespace, finalized_at: datetime) -> None:
+    """A job whose route failed, and whose slot answered with a picture of its own."""
+    job = await backend.queue.enqueue(new_job(), max_active=1000)
+    picture = outcome_succeeded(job, finalized_at=finalized_at).result
+    assert picture is not None
+    outcome = outcome_failed(
+        job, finalized_at=finalized_at, result=msgspec.structs.replace(picture, fallback=True), provider_id="gemini"
+    )
+    assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
+
+
 async def reset(backend: SimpleNamespace, at: datetime, slot_id: str = "slot-001") -> None:
     await backend.slots.add_missing(shipped_slots())
     entry: AuditEntry = audit_entry(AuditAction.STATS_RESET, Actor("ada", None), now=at, target=slot_id)
@@ -85,8 +97,9 @@ async def test_every_outcome_is_counted_under_its_name(backend: SimpleNamespace,
     for reason in FailureReason:
         await fail(backend, reason, THREE)
     await end(backend, THREE)
+    await answered_by_fallback(backend, THREE)
     await settle(backend)
-    expected = {"success": 1, "timeouts": 1, "provider_errors": 1, "cancelled": 1, "errors": 2}
+    expected = {"success": 1, "fallback": 1, "timeouts": 1, "provider_errors": 1, "cancelled": 1, "errors": 2}
     assert await outcomes(backend, THREE, THREE + HOUR) == expected
     assert await outcomes(backend, THREE, THREE + HOUR, slot_id="slot-001") == expected
 
@@ -200,12 +213,13 @@ async def test_rebuilding_changes_nothing(backend: SimpleNamespace) -> None:
     for minutes in (0, 6, 30, 90):
         await end(backend, THREE + minutes * MINUTE)
         await fail(backend, FailureReason.STORAGE_ERROR, THREE + minutes * MINUTE, provider_id="gemini")
+    await answered_by_fallback(backend, THREE + 30 * MINUTE)
     await end(backend, THREE, source=JobSource.TEST)
     bounds = [THREE, THREE + 15 * MINUTE, THREE + 75 * MINUTE, LATER]
     before = await _cells(backend, bounds)
     await backend.stats.fold(before=THREE + HOUR, limit=10)
     for settled in (THREE, THREE + 45 * MINUTE, LATER):
-        assert await backend.stats.rebuild(before=settled) == 8
+        assert await backend.stats.rebuild(before=settled) == 9
         assert await _cells(backend, bounds) == before
 
 
@@ -230,7 +244,7 @@ async def _cells(backend: SimpleNamespace, bounds: list[datetime]) -> list[objec
 
 async def by_slot(backend: SimpleNamespace, start: datetime, end: datetime, **filters: object) -> dict[str, int]:
     """How many jobs of each slot are counted between two moments."""
-    found = await backend.stats.cells_by_slot(start, end, **filters)
+    found = await backend.stats.cells_by_slot([start, end], **filters)
     assert {cell.period for cells in found.values() for cell in cells} <= {0}
     return {slot_id: sum(cell.count for cell in cells) for slot_id, cells in found.items()}
 
@@ -250,11 +264,37 @@ async def test_slots_are_counted_separately_over_days_and_pieces_of_days(
         assert (await by_slot(backend, start, stop)).get("slot-001", 0) == expected, hours
     whole = {"start": THREE - 99 * HOUR, "end": LATER}
     assert await by_slot(backend, **whole, provider_id="gemini") == {"slot-001": 8}
-    found = await backend.stats.cells_by_slot(**whole)
+    found = await backend.stats.cells_by_slot([*whole.values()])
     assert sorted((cell.outcome, cell.bucket, cell.count) for cell in found["slot-001"]) == [
         (SUCCESS, bucket_of(timedelta(seconds=2)), 8),
         (StatsOutcome.TIMEOUTS, NO_BUCKET, 1),
     ]
+
+
+async def test_slots_are_counted_separately_in_each_period(backend: SimpleNamespace, settle: Settle) -> None:
+    for minutes in (-1, 0, 59, 60, 25 * 60, 26 * 60):
+        await end(backend, THREE + minutes * MINUTE)
+    await end(backend, THREE + 61 * MINUTE, slot_id="slot-002", provider_id="gemini")
+    await fail(backend, FailureReason.TIMEOUT, THREE + 61 * MINUTE)
+    await settle(backend)
+    bounds = [THREE, THREE + HOUR, THREE + 2 * HOUR, THREE + 26 * HOUR]
+
+    async def counts(**filters: object) -> dict[str, list[tuple[int, str, int]]]:
+        found = await backend.stats.cells_by_slot(bounds, **filters)
+        return {
+            slot_id: sorted((cell.period, str(cell.outcome), cell.count) for cell in cells)
+            for slot_id, cells in found.items()
+        }
+
+    second = [(1, "success", 1)]
+    assert await counts() == {
+        "slot-001": [(0, "success", 2), (1, "success", 1), (1, "timeouts", 1), (2, "success", 1)],
+        "slot-002": second,
+    }
+    assert await counts(provider_id="gemini") == {"slot-002": second}
+    await reset(backend, THREE + 30 * MINUTE)
+    since = await counts(marks={"slot-001": THREE + 60 * MINUTE})
+    assert since["slot-001"] == [(1, "success", 1), (1, "timeouts", 1), (2, "success", 1)]
 
 
 async def test_slots_are_counted_separately_over_weeks(backend: SimpleNamespace, settle: Settle) -> None:

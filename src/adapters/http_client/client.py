@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ...core.domain.outside_text import MAX_CHARS, cut
+from ...core.domain.routing.failure_cause import FailureCause
 from ...core.ports.provider import Down
 from ..system_clock import SYSTEM_CLOCK
 from .address_guard import AddressGuard
@@ -78,7 +79,7 @@ class SafeHttpClient:
                 connections = await self._opened()
                 return await connections.exchange(request, body, seconds=max(left, 0.001), max_bytes=max_bytes)
         except TimeoutError as error:
-            raise Down("No whole answer came in the time that was left.") from error
+            raise Down("No whole answer came in the time that was left.", cause=FailureCause.NO_ANSWER) from error
 
     async def close(self) -> None:
         """Close every connection. A later `exchange` opens new ones."""

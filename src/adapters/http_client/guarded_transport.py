@@ -17,6 +17,7 @@ import httpcore2
 import httpx2
 
 from ...core.domain.costs.call_cost import FREE
+from ...core.domain.routing.failure_cause import FailureCause
 from ...core.ports.provider import Down
 from .address_guard import AddressGuard, HostUnknown
 from .bodies import BodyReader
@@ -72,15 +73,15 @@ class GuardedTransport:
             finally:
                 await response.aclose()
         except HostUnknown as error:
-            raise Down(str(error), cost=FREE) from error
+            raise Down(str(error), cost=FREE, cause=FailureCause.UNREACHABLE) from error
         except httpcore2.ConnectTimeout as error:
-            raise Down("The host did not answer in time.", cost=FREE) from error
+            raise Down("The host did not answer in time.", cost=FREE, cause=FailureCause.NO_ANSWER) from error
         except httpcore2.ConnectError as error:
-            raise Down(_network_trouble(error), cost=FREE) from error
+            raise Down(_network_trouble(error), cost=FREE, cause=FailureCause.UNREACHABLE) from error
         except httpcore2.TimeoutException as error:
-            raise Down("The host did not answer in time.") from error
+            raise Down("The host did not answer in time.", cause=FailureCause.NO_ANSWER) from error
         except httpcore2.NetworkError as error:
-            raise Down(_network_trouble(error)) from error
+            raise Down(_network_trouble(error), cause=FailureCause.UNREACHABLE) from error
         except httpcore2.ProtocolError as error:
             raise Down("The host broke off, or what it answered is not HTTP.") from error
 

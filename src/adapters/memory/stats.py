@@ -39,14 +39,13 @@ class MemoryStatsService:
 
     async def cells_by_slot(
         self,
-        start: datetime,
-        end: datetime,
+        bounds: Sequence[datetime],
         *,
         provider_id: str | None = None,
     ) -> dict[str, list[StatsCell]]:
         found: dict[str, list[StatsCell]] = {}
         for one in sorted({ended.slot_id for ended in self._db.ended}):
-            cells = await self.cells([start, end], slot_id=one, provider_id=provider_id)
+            cells = await self.cells(bounds, slot_id=one, provider_id=provider_id)
             if cells:
                 found[one] = cells
         return found

@@ -6,6 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import NoReturn
 
+from ...core.domain.routing.failure_cause import FailureCause
 from ...core.ports.provider import Down, Rejected, Retryable, Unavailable
 from ..http_client.address_guard import PRIVATE_HOSTS_VARIABLE, AddressRefused
 from ..http_client.client import SafeHttpClient
@@ -37,7 +38,9 @@ async def download(http: SafeHttpClient, url: str, *, until: datetime, max_bytes
             f"{PRIVATE_HOSTS_VARIABLE} is fetched from private addresses."
         ) from error
     except AnswerTooLarge as error:
-        raise Rejected(f"The provider's picture is larger than {max_bytes // _MEBIBYTE} MiB.") from error
+        raise Rejected(
+            f"The provider's picture is larger than {max_bytes // _MEBIBYTE} MiB.", cause=FailureCause.PICTURE_UNUSABLE
+        ) from error
     if answer.status != HTTPStatus.OK:
         _refuse(answer)
     return picture_of(answer)
@@ -50,11 +53,15 @@ def picture_of(answer: HttpResponse) -> bytes:
     """
     claim = f" (Content-Type {answer.content_type[:60]!r})" if answer.content_type else ""
     if not answer.body:
-        raise Retryable("The answer is empty instead of a picture.")
+        raise Retryable("The answer is empty instead of a picture.", cause=FailureCause.PICTURE_UNUSABLE)
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Retryable("The answer is compressed, although that was not asked for.")
+        raise Retryable(
+            "The answer is compressed, although that was not asked for.", cause=FailureCause.PICTURE_UNUSABLE
+        )
     if _is_text(answer.body):
-        raise Retryable(f"The answer is a page or text instead of a picture{claim}.")
+        raise Retryable(
+            f"The answer is a page or text instead of a picture{claim}.", cause=FailureCause.PICTURE_UNUSABLE
+        )
     return answer.body
 
 

@@ -15,6 +15,7 @@ from ...core.domain.costs.call_cost import CallCost, Charged, ModelStatus
 from ...core.domain.errors import InvalidSettings
 from ...core.domain.field_errors import FieldError, FieldErrorCode
 from ...core.domain.media import Picture, PictureNeeds
+from ...core.domain.routing.failure_cause import FailureCause
 from ...core.domain.routing.provider_check import ProviderFinding
 from ...core.domain.slots.slot import RouteEntry
 from ...core.domain.validation import parse_fields
@@ -191,7 +192,7 @@ class HostedModels:
         try:
             settings = self.checked(request.operation_id, request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         preset = self._preset(settings)
         offered = [("", request.photo), *sorted(request.templates.items())]
         taken = offered[: preset.max_pictures if preset.many else 1]

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from ...core.domain.costs.call_cost import FREE, CallCost, Charged
+from ...core.domain.routing.failure_cause import FailureCause
 from ...core.ports.provider import ProviderError, ProviderRequest, Retryable, Unavailable
 from ...core.services.support.concurrency import BackgroundTasks, TaskSet, result_of
 from ..http_client.client import SafeHttpClient
@@ -183,7 +184,9 @@ class QueuedCalls:
         until: datetime,
     ) -> State[_T]:
         """Wait, and return the next state that the service tells."""
-        too_late: ProviderError = Unavailable(f"{self._service} had not finished in the time that was left.")
+        too_late: ProviderError = Unavailable(
+            f"{self._service} had not finished in the time that was left.", cause=FailureCause.TOO_SLOW
+        )
         pause = max(wait, state.after or wait)
         for _ in range(MAX_MISSES):
             await self._wait(pause, until, instead=too_late)

@@ -15,6 +15,7 @@ import msgspec
 
 from ...core.domain.costs.call_cost import CallCost, ModelStatus
 from ...core.domain.outside_text import cut
+from ...core.domain.routing.failure_cause import FailureCause
 from ...core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ...core.domain.slots.slot import RouteEntry
 from ...core.ports.provider import (
@@ -102,7 +103,7 @@ class RemoteService:
         except TimeoutError:
             key = None
         if seconds_left(until) <= 0:
-            raise Retryable("The deadline passed before the service was called.")
+            raise Retryable("The deadline passed before the service was called.", cause=FailureCause.WINDOW_ENDED)
         if not key:
             raise NotConfigured(f"No key of {self._name} is set.", finding=ProviderFindingCode.KEY_MISSING)
         if not fits_header(key):
@@ -139,7 +140,7 @@ class RemoteService:
         except AddressUnusable:
             error = NotConfigured(f"The address of {self._name} is no http or https address.")
         except ProviderError as failed:
-            error = type(failed)(failed.reason, cost=failed.cost or charged)
+            error = type(failed)(failed.reason, cost=failed.cost or charged, cause=failed.cause)
         raise error
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ KEPT_DETAILS = frozenset(
     {
         "attempt",
         "call",
+        "cause",
         "classification",
         "duration_ms",
         "entry",

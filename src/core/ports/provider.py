@@ -14,6 +14,7 @@ from ..domain.costs.call_cost import CallCost, ModelInfo, Price
 from ..domain.errors import ConfigurationError
 from ..domain.media import Picture, PictureNeeds
 from ..domain.outside_text import cut
+from ..domain.routing.failure_cause import FailureCause
 from ..domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ..domain.routing.provider_usage import ProviderLimit
 from ..domain.slots.slot import RouteEntry
@@ -123,25 +124,36 @@ class ProviderError(Exception):
         verdict: its CallOutcome in the processing log.
         code: the error code of a job that ends with it.
         cost: what the failed call costs; None: nothing is known, and the ledger counts it as not charged.
+        cause: the reason as a code; without one, the `usual_cause` of the class.
     """
 
     verdict: ClassVar[str] = "unavailable"
     code: ClassVar[str] = "provider_failed"
+    usual_cause: ClassVar[FailureCause] = FailureCause.UNAVAILABLE
 
-    def __init__(self, reason: str, *, cost: CallCost | None = None) -> None:
+    def __init__(self, reason: str, *, cost: CallCost | None = None, cause: FailureCause | None = None) -> None:
         reason = cut(reason)
         super().__init__(reason)
         self.reason = reason
         self.cost = cost
+        self.cause = cause or self.usual_cause
 
 
 class Retryable(ProviderError):
     """The entry may be retried: an answer without a picture, a rate limit. `after`: the minimum pause."""
 
     verdict = "retryable"
+    usual_cause = FailureCause.NO_PICTURE
 
-    def __init__(self, reason: str, *, after: timedelta | None = None, cost: CallCost | None = None) -> None:
-        super().__init__(reason, cost=cost)
+    def __init__(
+        self,
+        reason: str,
+        *,
+        after: timedelta | None = None,
+        cost: CallCost | None = None,
+        cause: FailureCause | None = None,
+    ) -> None:
+        super().__init__(reason, cost=cost, cause=cause or (None if after is None else FailureCause.BUSY))
         self.after = after
 
 
@@ -149,12 +161,14 @@ class Down(Retryable):
     """The provider itself fails: network, 5xx, no answer. Retryable; several in a row open its circuit breaker."""
 
     verdict = "down"
+    usual_cause = FailureCause.SERVICE_FAILED
 
 
 class Rejected(ProviderError):
     """Final for this entry: the provider will not do this, also when retried."""
 
     verdict = "rejected"
+    usual_cause = FailureCause.REFUSED
 
 
 class Unavailable(ProviderError):
@@ -165,6 +179,7 @@ class QuotaExhausted(Unavailable):
     """The account's quota is exhausted for longer than a job can wait."""
 
     verdict = "quota"
+    usual_cause = FailureCause.QUOTA_EXHAUSTED
 
 
 class NotConfigured(Unavailable):
@@ -181,9 +196,10 @@ class NotConfigured(Unavailable):
         reason: str,
         *,
         cost: CallCost | None = None,
+        cause: FailureCause | None = None,
         finding: ProviderFindingCode = ProviderFindingCode.NOT_CONFIGURED,
     ) -> None:
-        super().__init__(reason, cost=cost)
+        super().__init__(reason, cost=cost, cause=cause or FailureCause(finding))
         self.finding = finding
 
 

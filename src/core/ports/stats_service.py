@@ -33,14 +33,13 @@ class StatsService(Protocol):
 
     async def cells_by_slot(
         self,
-        start: datetime,
-        end: datetime,
+        bounds: Sequence[datetime],
         *,
         provider_id: str | None = None,
     ) -> dict[str, list[StatsCell]]:
-        """Counts of jobs finalized from `start` up to and without `end` (whole quarter hours), for each slot by id.
+        """The same for each slot, by its id; slots without a job are left out.
 
-        Every `period` is 0; slots without a job are left out. `provider_id` as in `cells`. QueueUnavailable.
+        QueueUnavailable.
         """
         ...
 

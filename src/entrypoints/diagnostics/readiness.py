@@ -23,10 +23,14 @@ Check = Callable[[], Awaitable[None]]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Whether a part works; `detail` says what is wrong if it does not."""
+    """Whether a part works; `detail` says what is wrong if it does not, `code` the same for other languages."""
 
     ok: bool
     detail: str
+    code: str | None = None
+
+
+_WORKS = Part(True, "works")
 
 
 class Readiness:
@@ -47,8 +51,8 @@ class Readiness:
 
     async def parts(self) -> dict[str, Part]:
         """The state of each part; all are checked concurrently, for two seconds at most."""
-        errors = await asyncio.gather(*(_error_of(check) for check in self.checks.values()))
-        return {part: Part(error is None, error or "works") for part, error in zip(self.checks, errors, strict=True)}
+        parts = await asyncio.gather(*(_checked(check) for check in self.checks.values()))
+        return dict(zip(self.checks, parts, strict=True))
 
     async def _require_store(self) -> None:
         await self._store.check()
@@ -71,15 +75,15 @@ async def require_any_worker(registry: WorkerRegistry) -> None:
         raise WorkerMissing(f"No worker heartbeat in the last 15 s; jobs would not be processed.{missing}")
 
 
-async def _error_of(check: Check) -> str | None:
+async def _checked(check: Check) -> Part:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             await check()
     except PhotoChangerError as error:
-        return error.detail
+        return Part(False, error.detail, error.code)
     except TimeoutError:
-        return f"no response within {_TIMEOUT_SECONDS:g} s"
+        return Part(False, f"no response within {_TIMEOUT_SECONDS:g} s", "no_response")
     except Exception:
         _log.exception("readiness check failed unexpectedly")
-        return "failed; see the server log"
-    return None
+        return Part(False, "failed; see the server log", "internal_error")
+    return _WORKS

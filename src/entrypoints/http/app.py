@@ -35,7 +35,7 @@ from .api.results.archive import archive_results
 from .api.results.listing import get_listed_result, list_results, put_visibility
 from .api.settings import get_settings, put_settings
 from .api.slots import get_slot, list_slots, put_slot, reset_stats
-from .api.stats import global_stats, slot_stats
+from .api.stats import global_stats, slot_stats, slots_stats
 from .api.status import status
 from .api.templates import delete_template, get_template, get_template_thumbnail, list_templates, register_template
 from .api.try_it.recipes import list_recipes
@@ -56,6 +56,7 @@ from .ops.contract import docs, docs_asset, openapi_json, openapi_yaml
 from .ops.health import healthz, readyz
 from .ops.metrics import metrics
 from .ops.options import options_handlers
+from .page.manifest import web_manifest
 from .page.page import gallery_page, page, page_file, page_files, page_not_found
 from .protocol.content_encoding import refuse_encoded_body
 from .protocol.forwarded import TrustedProxies
@@ -127,11 +128,13 @@ ROUTES = [
     status,
     slot_stats,
     global_stats,
+    slots_stats,
     get_result,
     get_thumbnail,
     get_media,
     get_gallery,
     page,
+    web_manifest,
     gallery_page,
     page_file,
     healthz,

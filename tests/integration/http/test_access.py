@@ -24,6 +24,7 @@ _PUBLIC = {
     ("GET", "/public/media/{media_id}"),
     ("GET", "/public/gallery/{slot_id}"),
     ("GET", "/"),
+    ("GET", "/manifest.webmanifest"),
     ("GET", "/gallery/{slot_id}"),
     ("GET", "/ui/{version}/{path}"),
     ("GET", "/healthz"),

@@ -136,7 +136,11 @@ async def test_a_part_that_does_not_work_is_named_by_readyz(tmp_path: Path, monk
     async with serving(tmp_path) as service:
         answer = await service.client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["parts"]["store"] == {"ok": False, "detail": "The media store has no space left."}
+    assert answer.json()["parts"]["store"] == {
+        "ok": False,
+        "detail": "The media store has no space left.",
+        "code": "storage_unavailable",
+    }
     assert answer.json()["status"] == "not_ready"
 
 
@@ -171,6 +175,10 @@ async def test_mounted_in_another_app_links_carry_the_prefix(tmp_path: Path, kep
         link = answer.headers["link"]
         assert link.startswith(f"<{base}/public/results/")
         assert (await client.get(link[1 : link.index(">")])).content == answer.content
+        manifest = (await client.get(f"{base}/manifest.webmanifest")).json()
+        assert manifest["start_url"] == manifest["scope"] == manifest["id"] == "/photos/"
+        icon = f"http://127.0.0.1:{port}{manifest['icons'][0]['src']}"
+        assert (await client.get(icon)).headers["content-type"] == "image/png"
 
 
 async def test_configured_links_begin_as_configured(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import struct
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -67,6 +68,25 @@ async def test_nothing_else_is_served(service: Service, name: str) -> None:
 
 async def test_files_of_another_version_are_gone(service: Service) -> None:
     assert (await service.client.get("/ui/0123456789abcdef/main.js")).status_code == 404
+
+
+async def test_the_manifest_names_icons_of_the_sizes_that_it_says(service: Service) -> None:
+    (address,) = {path for path in await addresses(service) if path.endswith(".webmanifest")}
+    answer = await service.client.get(address)
+    assert answer.headers["content-type"] == "application/manifest+json"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert (await service.client.get(address, headers={"If-None-Match": answer.headers["etag"]})).status_code == 304
+    manifest = answer.json()
+    assert manifest["start_url"] == manifest["scope"] == manifest["id"] == "/"
+    icons = {(icon["sizes"], icon["purpose"]): icon for icon in manifest["icons"]}
+    assert {*icons} == {(size, purpose) for size in ("192x192", "512x512") for purpose in ("any", "maskable")}
+    (touch,) = {path for path in await addresses(service) if "/icons/" in path}
+    for size, path in [(size, icon["src"]) for (size, _), icon in icons.items()] + [("180x180", touch)]:
+        picture = await service.client.get(path)
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png"), path
+        assert "immutable" in picture.headers["cache-control"]
+        width, height = struct.unpack(">II", picture.content[16:24])
+        assert f"{width}x{height}" == size
 
 
 async def test_the_page_of_a_gallery_is_there_while_the_gallery_is_open(service: Service) -> None:

@@ -10,6 +10,7 @@ import pytest
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.domain.job import FailureReason, JobSource
 from photochanger.core.ports.job_queue import JobQueue
+from photochanger.core.ports.provider import ProviderRequest, Rejected
 from photochanger.core.ports.repositories.slot_repository import SlotRepository
 from photochanger.core.ports.stats_service import StatsService
 
@@ -68,6 +69,7 @@ async def test_a_slot_is_told_of_by_days_of_the_zone_and_empty_days_are_there(ad
     }
     assert body["summary"] == {
         "success": 2,
+        "fallback": 0,
         "timeouts": 0,
         "provider_errors": 0,
         "cancelled": 0,
@@ -139,6 +141,66 @@ async def test_all_slots_are_sorted_and_paged(service: Service, admin: Administr
     assert [period["period_start"][:10] for period in slow["metrics"]] == ["2026-03-28", "2026-03-30"]
 
 
+@pytest.mark.usefixtures("history")
+async def test_all_slots_by_hour(admin: Administrator) -> None:
+    day = "from=2026-03-29T00:00:00&to=2026-03-30T00:00:00&group_by=hour&tz=Europe/Berlin"
+    body = await admin.get(f"/api/stats/global?{day}")
+    assert body["range"]["group_by"] == "hour"
+    assert [counts(period) for period in body["metrics"]] == [
+        (1, 0, 1),
+        *[(0, 0, 0)] * 10,
+        (0, 1, 1),
+        *[(0, 0, 0)] * 10,
+        (1, 0, 1),
+    ]
+    autumn = "from=2026-10-24T00:00:00&to=2026-10-26T00:00:00&group_by=hour&tz=Europe/Berlin"
+    assert len((await admin.get(f"/api/stats/global?{autumn}"))["metrics"]) == 49
+
+
+@pytest.mark.usefixtures("history")
+async def test_each_slot_has_a_row_for_each_period_with_jobs(
+    service: Service, admin: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = await service.opened.container.get(SlotRepository)
+    await slots.reset_stats("slot-001", at=SPRING.replace(hour=8))
+    day = "from=2026-03-28T00:00:00&to=2026-03-31T00:00:00&tz=Europe/Berlin"
+    hours = "from=2026-03-29T00:00:00&to=2026-03-30T00:00:00&tz=Europe/Berlin&group_by=hour"
+
+    def rows(body: dict[str, Any]) -> list[tuple[str, str, int, int, int]]:
+        return [(one["slot_id"], one["period_start"][:16], *counts(one)) for one in body["items"]]
+
+    body = await admin.get(f"/api/stats/slots?{day}")
+    assert rows(body) == [
+        ("slot-001", "2026-03-29T00:00", 2, 0, 2),
+        ("slot-002", "2026-03-29T00:00", 0, 1, 1),
+    ]
+    assert (body["page"], body["pages"], body["range"]["group_by"]) == (1, 1, "day")
+    by_hour = [
+        ("slot-001", "2026-03-29T00:00", 1, 0, 1),
+        ("slot-002", "2026-03-29T12:00", 0, 1, 1),
+        ("slot-001", "2026-03-29T23:00", 1, 0, 1),
+    ]
+    assert rows(await admin.get(f"/api/stats/slots?{hours}")) == by_hour
+    monkeypatch.setattr("photochanger.core.services.stats.service._MAX_ROWS", 10 * len(await slots.all()))
+    pages = [await admin.get(f"/api/stats/slots?{hours}&page={page}") for page in (1, 2, 3, 4)]
+    assert [rows(page) for page in pages] == [by_hour[:1], by_hour[1:2], by_hour[2:], []]
+    assert {page["pages"] for page in pages} == {3}
+
+
+async def test_fallbacks_are_counted_apart(service: Service, admin: Administrator) -> None:
+    async def refuse(request: ProviderRequest) -> bytes:
+        raise Rejected("IMAGE_SAFETY: the picture was not made.")
+
+    assert (await admin.change_slot("slot-001", failure_answer="original")).status_code == 200
+    service.provider.script = refuse
+    assert (await service.ingest("slot-001")).status_code == 200
+    for path in ("slot-001", "global"):
+        summary = (await admin.get(f"/api/stats/{path}"))["summary"]
+        assert (summary["fallback"], summary["provider_errors"], summary["ingest_count"]) == (1, 0, 1)
+    (row,) = (await admin.get("/api/stats/slots"))["items"]
+    assert (row["slot_id"], row["fallback"], row["success"]) == ("slot-001", 1, 0)
+
+
 async def test_a_range_without_ends_reaches_up_to_now(admin: Administrator, service: Service) -> None:
     made = await service.ingest()
     assert made.status_code == 200
@@ -177,7 +239,8 @@ async def test_a_question_about_a_slot_that_cannot_be_answered_names_its_paramet
     ("query", "field"),
     [
         ("from=2026-01-01T00:00:00Z&to=2026-04-01T00:15:00Z", "from"),
-        ("group_by=hour", "group_by"),
+        ("group_by=hour&from=2026-01-01T00:00:00Z&to=2026-01-03T00:15:00Z", "from"),
+        ("group_by=year", "group_by"),
         ("page=0", "page"),
         ("page_size=201", "page_size"),
         ("sort_by=name", "sort_by"),
@@ -189,6 +252,23 @@ async def test_a_question_about_all_slots_that_cannot_be_answered_names_its_para
 ) -> None:
     problem = described(await admin("GET", f"/api/stats/global?{query}"), 400, "invalid_request")
     assert fields_of(problem) == [field] or field in fields_of(problem)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("from=2026-01-01T00:00:00Z&to=2026-04-01T00:15:00Z", "from"),
+        ("group_by=hour&from=2026-01-01T00:00:00Z&to=2026-01-03T00:15:00Z", "from"),
+        ("group_by=year", "group_by"),
+        ("page=0", "page"),
+        ("page_size=1", "page_size"),
+    ],
+)
+async def test_a_question_about_each_slot_that_cannot_be_answered_names_its_parameter(
+    admin: Administrator, query: str, field: str
+) -> None:
+    problem = described(await admin("GET", f"/api/stats/slots?{query}"), 400, "invalid_request")
+    assert field in fields_of(problem)
 
 
 async def test_the_longest_ranges_are_whole(admin: Administrator) -> None:

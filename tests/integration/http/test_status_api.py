@@ -82,7 +82,11 @@ async def test_a_store_that_cannot_be_asked_is_told_and_the_rest_is_shown(tmp_pa
     async with serving(tmp_path, adapters={MediaStore: GoneStore(tmp_path / "media")}) as service:
         status = await (await sign_in(service)).get("/api/status")
     assert status["ready"] is False
-    assert status["parts"]["store"] == {"ok": False, "detail": "The media folder cannot be read."}
+    assert status["parts"]["store"] == {
+        "ok": False,
+        "detail": "The media folder cannot be read.",
+        "code": "storage_unavailable",
+    }
     assert (status["disk"]["free_bytes"], status["disk"]["enough"]) == (None, False)
     assert found(status, "disk")["fix"] is not None
     assert status["queue"]["pending"] == 0

@@ -40,8 +40,8 @@ async def test_a_job_shows_what_it_cost_and_what_made_it(tab: Browsing, service:
     await expect(facts).to_contain_text(str(2**64 - 1))
     await expect(facts).to_contain_text("US$0.0415")
     row = page.get_by_role("region", name="Calls that may cost something").locator("tbody tr").first
-    await expect(row).to_contain_text("scripted · scripted-2026-11")
-    await expect(row.get_by_role("cell")).to_have_text(["scripted · scripted-2026-11", "US$0.0415", "yes"])
+    await expect(row).to_contain_text("Scripted · scripted-2026-11")
+    await expect(row.get_by_role("cell")).to_have_text(["Scripted · scripted-2026-11", "US$0.0415", "yes"])
     assert await tab.violations() == []
 
 

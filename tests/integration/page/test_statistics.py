@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import PHONE, Browsing, browsing
-from tests.support.evening import count, named_slots
+from tests.support.evening import MARKUP, NAMES, count, named_slots
 from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ def season(service: Service) -> None:
     for days in range(40):
         for _ in range(chance.randrange(12, 60)):
             at = now - timedelta(days=days, minutes=chance.randrange(5, 20 * 60))
-            outcome = chance.choices(list(StatsOutcome), [60, 4, 3, 1, 1])[0]
+            outcome = chance.choices(list(StatsOutcome), [60, 3, 4, 3, 1, 1])[0]
             slot_id = chance.choice(["slot-001", "slot-005", "slot-006"])
             provider = "gemini" if slot_id == "slot-001" else "local"
             seconds = chance.lognormvariate(2.2, 0.5) if provider == "gemini" else chance.lognormvariate(-0.5, 0.4)
@@ -69,7 +69,12 @@ async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Servic
     await expect(canvas).to_have_count(3)
     total = (await admin.get(f"/api/stats/global?tz=Europe/Berlin&from={midnight_before(29)}"))["summary"]
     await expect(tile(page, "Photos")).to_have_text(f"{total['ingest_count']:,}")
-    await expect(tile(page, "Without a picture")).to_have_text(str(total["ingest_count"] - total["success"]))
+    await expect(tile(page, "Without a picture")).to_have_text(
+        str(total["ingest_count"] - total["success"] - total["fallback"])
+    )
+    await expect(tile(page, "Fallback answers")).to_have_text(str(total["fallback"]))
+    by_provider = page.get_by_role("region", name="By provider", exact=True).get_by_role("rowheader")
+    await expect(by_provider).to_have_text(["gemini", "On this machine"])
     by_slot = page.get_by_role("region", name="By slot", exact=True).locator("tbody tr")
     await expect(by_slot).to_have_text([re.compile("Wedding"), re.compile("Pencil"), re.compile("Pop art")])
     await tab.photograph("statistics")
@@ -116,7 +121,7 @@ async def test_a_slot_hour_by_hour_as_a_file_and_after_a_reset(
     day = "range=custom&from=2025-10-26&to=2025-10-26"
     await entered(tab, f"/#/statistics?{day}")
     await expect(tile(page, "Photos")).to_have_text("4")
-    await expect(page.get_by_label("Grouped by").get_by_role("option")).to_have_text(["Day", "Week", "Month"])
+    await expect(page.get_by_label("Grouped by").get_by_role("option")).to_have_text(["Hour", "Day", "Week", "Month"])
     await page.get_by_label("Slot", exact=True).select_option(FORMULA)
     await page.get_by_label("Grouped by").select_option("Hour")
     await expect(tile(page, "Photos")).to_have_text("4")
@@ -149,6 +154,43 @@ async def test_a_slot_hour_by_hour_as_a_file_and_after_a_reset(
     await page.get_by_label("Slot", exact=True).select_option("All slots")
     await expect(tile(page, "Photos")).to_have_text("4")
     await expect(page.get_by_role("button", name="Reset")).to_be_hidden()
+
+
+async def test_all_slots_by_hour_and_a_row_for_each_slot_in_a_russian_file(
+    service: Service, admin: Administrator, chromium: Browser
+) -> None:
+    await named_slots(admin)
+    night_of_25_hours(service)
+    at = datetime(2025, 10, 26, 1, 45, tzinfo=UTC)
+    count(service, at, StatsOutcome.FALLBACK, slot_id="slot-005", provider_id="local", seconds=8)
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}", locale="ru-RU") as tab:
+        page = tab.page
+        await entered(tab, "/#/statistics?range=custom&from=2025-10-25&to=2025-10-26&group=hour")
+        await expect(tile(page, "Фото")).to_have_text("5")
+        await expect(tile(page, "Запасные ответы")).to_have_text("1")
+        await page.get_by_text("Все показатели по периодам").click()
+        rows = page.get_by_role("region", name="Все показатели по периодам").locator("tbody tr")
+        await expect(rows).to_have_count(49)
+        table = page.get_by_role("region", name="По слотам")
+        await expect(table.get_by_role("columnheader", name="Запасной ответ")).to_be_visible()
+        for region in await page.get_by_role("region").all():
+            assert await region.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name="Выгрузить CSV").click()
+        assert (await download.value).suggested_filename == "photochanger-statistics-2025-10-25-2025-10-27.csv"
+        data = await asyncio.to_thread((await (await download.value).path()).read_bytes)
+        lines = list(csv.DictReader(data.decode("utf-8-sig").splitlines(), delimiter=";"))
+        columns = ("period_start", "slot_name", "ingest_count", "fallback", "success_share")
+        assert [tuple(line[name] for name in columns) for line in lines] == [
+            ("2025-10-26T02:00:00+02:00", MARKUP, "1", "0", "1"),
+            ("2025-10-26T02:00:00+01:00", MARKUP, "2", "0", "0,5"),
+            ("2025-10-26T02:00:00+01:00", NAMES["slot-005"], "1", "1", "0"),
+            ("2025-10-26T21:00:00+01:00", MARKUP, "1", "0", "1"),
+        ]
+        await page.get_by_role("button", name="7 дней").click()
+        await expect(page.get_by_label("Группировка").get_by_role("option")).to_have_text(
+            ["По дням", "По неделям", "По месяцам"]
+        )
 
 
 async def test_statistics_on_a_russian_phone_that_may_only_look(

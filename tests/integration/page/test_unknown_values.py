@@ -23,6 +23,7 @@ KEYS = {
     "failure_reason",
     "error_code",
     "event",
+    "cause",
     "classification",
     "breaker",
     "outcome",

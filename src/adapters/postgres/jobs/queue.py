@@ -258,7 +258,7 @@ def _finalize_item(number: int, end: End) -> dict[str, Any]:
         "number": number,
         "id": end.job_id,
         "attempt": end.claim.attempt if end.claim else None,
-        "counted_as": outcome_of(end.outcome.failure_reason),
+        "counted_as": outcome_of(end.outcome.failure_reason, end.outcome.result),
         "audit": end.audit,
         "attempts": list(end.attempts),
     }

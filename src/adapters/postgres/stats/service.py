@@ -57,24 +57,26 @@ class PostgresStatsService:
 
     async def cells_by_slot(
         self,
-        start: datetime,
-        end: datetime,
+        bounds: Sequence[datetime],
         *,
         provider_id: str | None = None,
     ) -> dict[str, list[StatsCell]]:
+        start, end = bounds[0], bounds[-1]
         parameters: dict[str, Any] = {
+            "bounds": [*bounds],
             "first": start,
             "last": end,
             "provider_id": provider_id,
             "buckets": _BUCKETS,
         }
-        parameters |= _spans(start, end)
+        # Bounds may split a day, so sums of days and weeks cannot be used with them.
+        parameters |= _cut(start, end) if len(bounds) > 2 else _spans(start, end)
         async with self._database.begin() as connection:
             await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(sql.CELLS_BY_SLOT, parameters)).all()
         found: dict[str, list[StatsCell]] = {}
-        for id, provider, outcome, bucket, count in rows:
-            found.setdefault(id, []).append(StatsCell(0, provider, _OUTCOMES[outcome], bucket, count))
+        for id, period, provider, outcome, bucket, count in rows:
+            found.setdefault(id, []).append(StatsCell(period, provider, _OUTCOMES[outcome], bucket, count))
         return dict(sorted(found.items()))
 
     async def outcomes_by_slot(
@@ -97,11 +99,12 @@ class PostgresStatsService:
             return int((await connection.exec_driver_sql(sql.FOLD, parameters)).scalar_one())
 
     async def rebuild(self, *, before: datetime) -> int:
-        outcomes = {"": outcome_of(None)} | {str(reason): outcome_of(reason) for reason in FailureReason}
+        outcomes = {"": outcome_of(None, None)} | {str(reason): outcome_of(reason, None) for reason in FailureReason}
         parameters: dict[str, Any] = {
             "before": before,
             "buckets": _BUCKETS,
             "outcomes": msgspec.json.encode(outcomes).decode(),
+            "fallback": StatsOutcome.FALLBACK,
         }
         connection = await self._database.connect()
         with unavailable():

@@ -58,7 +58,8 @@ group by 1, 2, 3, 4
 
 # By slot: whole UTC weeks and days, and quarters of the remaining pieces of the range.
 CELLS_BY_SLOT = """
-select counted.slot_id, provider_id, outcome, bucket, sum(count)::bigint as count
+select counted.slot_id, width_bucket(start, %(bounds)s::timestamptz[]) - 1 as period, provider_id, outcome, bucket,
+    sum(count)::bigint as count
 from (
     select slot_id, start, provider_id, outcome, bucket, count
     from photochanger.stats_spans
@@ -78,7 +79,7 @@ from (
     where at >= %(first)s and at < %(last)s
 ) as counted
 where %(provider_id)s::text is null or provider_id = %(provider_id)s
-group by 1, 2, 3, 4
+group by 1, 2, 3, 4, 5
 """
 
 # A reset mark may split a day, so sums of days cannot be used.
@@ -173,7 +174,8 @@ FORGET = (
 
 _JOBS = """
     select slot_id, finalized_at as at, coalesce(provider_id, '') as provider_id,
-        %(outcomes)s::jsonb ->> coalesce(failure_reason, '') as outcome,
+        case when (result ->> 'fallback')::boolean then %(fallback)s
+            else %(outcomes)s::jsonb ->> coalesce(failure_reason, '') end as outcome,
         case when state = 'succeeded' then floor(extract(epoch from finalized_at - created_at) * 1000)::bigint end
             as latency_ms
     from photochanger.jobs

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ....core.domain.costs.call_cost import CallCost, Charged
 from ....core.domain.outside_text import MAX_ITEMS
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.picture_json import is_long
@@ -107,7 +108,7 @@ def state_of(
     if name in WAITING:
         return Pending()
     if name in MODERATED:
-        return Failed(Rejected(f"BFL refuses: {name}.", cost=perhaps))
+        return Failed(Rejected(f"BFL refuses: {name}.", cost=perhaps, cause=FailureCause.CONTENT_REFUSED))
     if name in FAILED:
         return Failed(_failure(state.error, state.details, cost=perhaps, secret=secret))
     if name == UNKNOWN_TASK:
@@ -139,13 +140,13 @@ def error_of(answer: JsonAnswer, *, model: str | None = None, secret: str) -> Pr
     words = scrubbed(_words(body), secret=secret)
     message = f"BFL answered {status}{f': {words}' if words else ''}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Retryable(message, after=_pause(answer, body, words))
+        return Retryable(message, after=_pause(answer, body, words), cause=FailureCause.BUSY)
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return Down(message)
     if 300 <= status < 400:
         return Unavailable(f"BFL answered {status}: the address redirects, and redirects are not followed.")
     if status == HTTPStatus.NOT_FOUND and model is not None:
-        return Rejected(f"BFL does not know the model {model[:80]!r}.")
+        return Rejected(f"BFL does not know the model {model[:80]!r}.", cause=FailureCause.MODEL_UNKNOWN)
     return Rejected(message)
 
 
@@ -161,7 +162,7 @@ def _finished(state: State, *, cost: CallCost | None) -> Finished[Made] | Failed
 def _failure(error: Any, details: Any, *, cost: CallCost | None, secret: str) -> ProviderError:
     words = scrubbed(error, secret=secret) or scrubbed(_words(details), secret=secret)
     if _POLICY in words:
-        return Rejected(f"BFL refuses: {words}", cost=cost)
+        return Rejected(f"BFL refuses: {words}", cost=cost, cause=FailureCause.CONTENT_REFUSED)
     return Down(f"The work failed at BFL{f': {words}' if words else ''}.", cost=cost)
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ....core.domain.costs.call_cost import CallCost, Charged, ModelStatus
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
@@ -107,7 +108,7 @@ class BflProvider:
         try:
             settings = self._checked(request.operation_id, request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         call = call_of(request, settings, self._models)
         key = await self._service.key(until=request.until)
         work = _Work(self._service, self._own, call, key=key, until=request.until)

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from ....core.domain.outside_text import cut, word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.ports.provider import Down, NotConfigured, ProviderError, Rejected, Retryable
 from ...http_client.messages import Answer
 from ...http_client.retry_after import retry_after
@@ -126,9 +127,13 @@ def refuse_status(answer: Answer[Any], what: str) -> None:
             "or that of ComfyUI itself (--max-upload-size)."
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The proxy in front of ComfyUI limits requests (429).", after=retry_after(answer.headers))
+        raise Retryable(
+            "The proxy in front of ComfyUI limits requests (429).",
+            after=retry_after(answer.headers),
+            cause=FailureCause.BUSY,
+        )
     if status in _LATER:
-        raise Retryable(f"ComfyUI cannot serve the request now ({status}).")
+        raise Retryable(f"ComfyUI cannot serve the request now ({status}).", cause=FailureCause.BUSY)
     if 300 <= status < 400 or answer.content_type == "text/html":
         raise NotConfigured(
             f"A page or a redirect came instead of ComfyUI's answer ({status}): a proxy asks for a login, or the "
@@ -157,7 +162,7 @@ def refusal(body: Any, workflow: Workflow, *, sent: Mapping[str, Any]) -> Provid
     ]
     said = "; ".join(reasons[:3]) or _REFUSALS.get(kind, "for a reason that is not known here")
     missing = _missing_class(error, workflow) if kind in ("invalid_prompt", "missing_node_type") else ""
-    return Rejected(cut(f"ComfyUI refuses the workflow: {said}{missing}."))
+    return Rejected(cut(f"ComfyUI refuses the workflow: {said}{missing}."), cause=FailureCause.SETTINGS_INVALID)
 
 
 def require_success(job: Ended, workflow: Workflow) -> None:

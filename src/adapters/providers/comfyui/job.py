@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.ports.provider import Down, NotConfigured, ProviderError, Rejected, Retryable, Unavailable
 from ...system_clock import SYSTEM_CLOCK
 from .answers import Ended, OutputFile, refusal
@@ -169,9 +170,9 @@ class Job:
     def _unfinished(self) -> ProviderError:
         # Not Down: another try would queue the work again, with even less time left for it.
         if self._runs:
-            return Unavailable("ComfyUI was still working in the time that was left.")
+            return Unavailable("ComfyUI was still working in the time that was left.", cause=FailureCause.TOO_SLOW)
         before = "" if self.ahead is None else f": {self.ahead} jobs were before it in the queue"
-        return Unavailable(f"ComfyUI had not finished in the time that was left{before}.")
+        return Unavailable(f"ComfyUI had not finished in the time that was left{before}.", cause=FailureCause.TOO_SLOW)
 
     async def _pause(self, pause: timedelta, *, instead: ProviderError) -> None:
         """Wait; where the window would end before, raise `instead` at once, so that another entry may use the rest."""

@@ -12,6 +12,7 @@ from typing import Any
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
@@ -114,7 +115,7 @@ class ComfyuiProvider:
         try:
             settings, workflow = _checked(request.operation_id, request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         service = await self._service(settings, until=request.until)
         call = _Call(request, settings, workflow, service)
         earlier = Reference.read(request.reference)
@@ -169,9 +170,12 @@ class ComfyuiProvider:
             async with asyncio.timeout(seconds_left(until)):
                 key = await self._context.key() or None
         except TimeoutError:
-            raise Retryable("The deadline passed before ComfyUI was called.") from None
+            raise Retryable("The deadline passed before ComfyUI was called.", cause=FailureCause.WINDOW_ENDED) from None
         if key is not None and not fits_header(key):
-            raise NotConfigured("The key of the provider comfyui contains invalid characters. Set it again.")
+            raise NotConfigured(
+                "The key of the provider comfyui contains invalid characters. Set it again.",
+                cause=FailureCause.KEY_UNREADABLE,
+            )
         return ComfyuiService(self._http, Requests(self._url, auth_headers(settings, key)), until=until)
 
     async def _made(self, call: _Call, reference: Reference, *, resumed: bool) -> ProviderResult:

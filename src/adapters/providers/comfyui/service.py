@@ -14,6 +14,7 @@ import msgspec
 
 from ....core.domain.media import Picture
 from ....core.domain.outside_text import word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.ports.provider import Down, NotConfigured, ProviderError, Rejected, Retryable, Unavailable
 from ...http_client.address_guard import AddressRefused
 from ...http_client.bodies import BodyReader
@@ -99,7 +100,9 @@ class ComfyuiService:
                 self._requests.view(file), until=self._until, max_bytes=MAX_PICTURE_BYTES
             )
         except AnswerTooLarge as error:
-            raise Rejected(f"The picture is larger than {MAX_PICTURE_BYTES // _MEBIBYTE} MiB.") from error
+            raise Rejected(
+                f"The picture is larger than {MAX_PICTURE_BYTES // _MEBIBYTE} MiB.", cause=FailureCause.PICTURE_UNUSABLE
+            ) from error
         except (AddressUnusable, AddressRefused) as error:
             raise wrong_address(error) from error
         if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
@@ -171,7 +174,7 @@ class ComfyuiService:
         except (AnswerTooLarge, JsonUnreadable):
             raised = Retryable("The answer of ComfyUI is too long to be one of its API.")
         except ProviderError as error:
-            raised = type(error)(error.reason)
+            raised = type(error)(error.reason, cause=error.cause)
         raise raised
 
     def _soon(self) -> datetime:

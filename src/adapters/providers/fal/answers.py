@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost, Charged
 from ....core.domain.outside_text import MAX_ITEMS, word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.retry_after import retry_after
@@ -113,7 +114,9 @@ def result_of(answer: JsonAnswer, *, cost: CallCost | None, checked: bool, secre
     result = parsed(answer, Result, service="fal")
     flags = result.has_nsfw_concepts
     if checked and isinstance(flags, list) and any(flag is True for flag in flags[:MAX_ITEMS]):
-        return Failed(Rejected("fal refuses: the picture is not fit for guests.", cost=cost))
+        return Failed(
+            Rejected("fal refuses: the picture is not fit for guests.", cost=cost, cause=FailureCause.CONTENT_REFUSED)
+        )
     return result
 
 
@@ -164,7 +167,7 @@ def error_of(
     if 300 <= status < 400:
         return Unavailable(f"{about}: the address redirects, and redirects are not followed.")
     if status == HTTPStatus.NOT_FOUND and model is not None:
-        return Rejected(f"fal does not know the model {model[:80]!r}.")
+        return Rejected(f"fal does not know the model {model[:80]!r}.", cause=FailureCause.MODEL_UNKNOWN)
     return _by_status(answer, kind, message, cost=cost)
 
 
@@ -172,11 +175,13 @@ def _by_status(answer: JsonAnswer, kind: str, message: str, *, cost: CallCost | 
     status, headers = answer.status, answer.headers
     sometimes, never = charged(cost, Charged.UNKNOWN), charged(cost, Charged.NO)
     if kind == _POLICY:
-        return Rejected(f"fal refuses: {message}", cost=sometimes)
+        return Rejected(f"fal refuses: {message}", cost=sometimes, cause=FailureCause.CONTENT_REFUSED)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Retryable(message, after=retry_after(headers, message))
+        return Retryable(message, after=retry_after(headers, message), cause=FailureCause.BUSY)
     if status == HTTPStatus.GATEWAY_TIMEOUT and headers.get("x-fal-request-timeout-type", "").lower() == "user":
-        return Unavailable("fal did not begin the work in the time that was left.", cost=never)
+        return Unavailable(
+            "fal did not begin the work in the time that was left.", cost=never, cause=FailureCause.TOO_SLOW
+        )
     retryable = headers.get("x-fal-retryable", "").strip().lower()
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return Unavailable(message, cost=never) if retryable == "false" else Down(message, cost=never)
@@ -190,7 +195,9 @@ def _platform_error(kind: str, said: Any, *, cost: CallCost | None, secret: str)
     kind, words = scrubbed(kind, secret=secret, max_characters=60), scrubbed(said, secret=secret)
     message = f"The work at fal failed{f' ({kind})' if kind else ''}{f': {words}' if words else ''}."
     if kind == _POLICY or _POLICY in words:
-        return Rejected(f"fal refuses: {message}", cost=charged(cost, Charged.UNKNOWN))
+        return Rejected(
+            f"fal refuses: {message}", cost=charged(cost, Charged.UNKNOWN), cause=FailureCause.CONTENT_REFUSED
+        )
     if kind in ("client_cancelled", "client_disconnected"):
         return Retryable(message, cost=charged(cost, Charged.UNKNOWN))
     if kind in ("bad_request", "validation_error"):

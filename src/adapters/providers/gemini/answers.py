@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.outside_text import MAX_CHARS, MAX_ITEMS, cut, word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import (
     Down,
@@ -184,7 +185,11 @@ def generated(answer: JsonAnswer, asked: Asked) -> ProviderResult:
     candidates = response.candidates or []
     block = response.prompt_feedback.block_reason if response.prompt_feedback else None
     if block is not None and block != _UNSPECIFIED:
-        raise Rejected(f"Gemini blocked the request: {scrubbed(block, secret=secret)}.", cost=perhaps_charged(cost))
+        raise Rejected(
+            f"Gemini blocked the request: {scrubbed(block, secret=secret)}.",
+            cost=perhaps_charged(cost),
+            cause=FailureCause.CONTENT_REFUSED,
+        )
     if not (candidates or block or response.usage_metadata or response.response_id):
         raise Down("Gemini answered with something other than its API's answer.")
     reason = next((each.finish_reason for each in candidates if each.finish_reason is not None), "")
@@ -197,7 +202,11 @@ def generated(answer: JsonAnswer, asked: Asked) -> ProviderResult:
     finished = _pictures((part for part in parts if not part.thought), answer.body)
     drawn = finished or _pictures((part for part in parts if part.thought), answer.body)
     if not drawn:
-        raise Rejected(f"Gemini blocked the request: {block}.", cost=no_picture.cost) if block else no_picture
+        raise (
+            Rejected(f"Gemini blocked the request: {block}.", cost=no_picture.cost, cause=FailureCause.CONTENT_REFUSED)
+            if block
+            else no_picture
+        )
     remarks = _remarks(response, reason, model=version or asked.model, secret=secret, draft=not finished)
     return ProviderResult(drawn[-1], remarks, cost=cost or asked.expected, model=remarks["model"], seed=asked.seed)
 
@@ -221,7 +230,7 @@ def _without_picture(reason: str, words: str) -> ProviderError:
     """Classify an answer without a picture by its finish reason (empty: none given); `words` are already scrubbed."""
     message = f" ({words})" if words else ""
     if reason in REFUSALS:
-        return Rejected(f"Gemini refuses: {reason}{message}.")
+        return Rejected(f"Gemini refuses: {reason}{message}.", cause=FailureCause.CONTENT_REFUSED)
     if reason in ACCOUNT_DISABLED:
         return Unavailable(f"Gemini has disabled this account: {reason}{message}.")
     return Retryable(f"Gemini answered without a picture: {reason or 'no finish reason'}{message}.")
@@ -297,13 +306,16 @@ def error_from_status(
         reason = f"Gemini refuses the key ({status}{f' {name}' if name else ''})."
         return NotConfigured(reason, finding=ProviderFindingCode.KEY_REFUSED)
     if status == 404 and model is not None:
-        return Rejected(f"Gemini does not know the model {model[:80]!r}, or not for this: {message}")
+        return Rejected(
+            f"Gemini does not know the model {model[:80]!r}, or not for this: {message}",
+            cause=FailureCause.MODEL_UNKNOWN,
+        )
     if status == 400 and (setting := refused_setting(f"{words} {_violated_fields(error)}", settings)) is not None:
         return Rejected(
             f"Gemini does not take the setting {setting!r} with this model. Change it in the slot. {message}"
         )
     if status in _PASSING or (status == 400 and _RETRY_WORDS.search(words)):
-        return Retryable(message, after=retry_after(headers, words))
+        return Retryable(message, after=retry_after(headers, words), cause=FailureCause.BUSY)
     if status == 400 and name == "FAILED_PRECONDITION":
         return Unavailable(message)
     if status in (400, 413, 422):
@@ -321,7 +333,7 @@ def _rate_limit(summary: str, error: Mapping[str, Any], headers: Mapping[str, st
     if _LIMIT_ZERO.search(message) or _CREDIT_GONE.search(message):
         return QuotaExhausted(summary)
     after = next((_delay(detail) for detail in _details(error, _RETRY_INFO)), None)
-    return Retryable(summary, after=retry_after(headers, message) if after is None else after)
+    return Retryable(summary, after=retry_after(headers, message) if after is None else after, cause=FailureCause.BUSY)
 
 
 def _error_of(body: Any) -> Mapping[str, Any] | None:

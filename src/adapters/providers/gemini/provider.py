@@ -18,6 +18,7 @@ from msgspec import Struct
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import Picture, PictureNeeds
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
@@ -138,7 +139,10 @@ class GeminiProvider:
         if access.on_vertex and beyond:
             raise Rejected("Photo and template are together too large for Vertex AI (20 MB). Use a smaller template.")
         if settings.person_generation is not None and not access.on_vertex:
-            raise Rejected("The setting 'person_generation' needs Vertex AI. Remove it from the slot.")
+            raise Rejected(
+                "The setting 'person_generation' needs Vertex AI. Remove it from the slot.",
+                cause=FailureCause.SETTINGS_INVALID,
+            )
         names = {position: f"pc-{uuid4().hex}" for position in beyond}
         try:
             uris = {
@@ -184,13 +188,16 @@ class GeminiProvider:
         try:
             settings = self._checked(request.operation_id, request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         operation = _OPERATIONS[request.operation_id]
         if operation.role is None:
             return settings, [request.photo]
         template = request.templates.get(operation.role)
         if template is None:
-            raise Rejected(f"{operation.title} needs a template picture {operation.role!r}; the slot has none.")
+            raise Rejected(
+                f"{operation.title} needs a template picture {operation.role!r}; the slot has none.",
+                cause=FailureCause.TEMPLATE_MISSING,
+            )
         return settings, [request.photo, template]
 
     def _asked(self, settings: GeminiPrompt, access: Access, expected: CallCost | None) -> Asked:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import MIME_EXTENSIONS, Picture, PictureNeeds
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.ports.provider import (
@@ -92,20 +93,23 @@ class HttpProvider:
     async def process(self, request: ProviderRequest) -> ProviderResult:
         """The picture of the answer; raises as the Provider port says."""
         if request.operation_id != _OPERATION:
-            raise Rejected(f"Unknown operation {request.operation_id!r}.")
+            raise Rejected(f"Unknown operation {request.operation_id!r}.", cause=FailureCause.SETTINGS_INVALID)
         try:
             settings = parse_http_settings(request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         outgoing = _outgoing(settings, request, key=await self._key())
         try:
             answer = await self._http.exchange(outgoing, until=request.until, max_bytes=MAX_PICTURE_BYTES)
         except AddressUnusable as error:
-            raise Rejected("The setting url is not an http address.") from error
+            raise Rejected("The setting url is not an http address.", cause=FailureCause.SETTINGS_INVALID) from error
         except AddressRefused as error:
             raise NotConfigured(_refused(error)) from error
         except AnswerTooLarge as error:
-            raise Rejected(f"The answer is larger than {MAX_PICTURE_BYTES // (1024 * 1024)} MiB.") from error
+            raise Rejected(
+                f"The answer is larger than {MAX_PICTURE_BYTES // (1024 * 1024)} MiB.",
+                cause=FailureCause.PICTURE_UNUSABLE,
+            ) from error
         if not 200 <= answer.status < 300:
             _refuse(answer)
         return ProviderResult(picture_of(answer), {"status": answer.status})
@@ -189,11 +193,15 @@ def _refuse(answer: HttpResponse) -> NoReturn:
     if status >= 500:
         raise Down(f"The service fails ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("The service limits requests (429).", after=retry_after(answer.headers, answer.body))
+        raise Retryable(
+            "The service limits requests (429).",
+            after=retry_after(answer.headers, answer.body),
+            cause=FailureCause.BUSY,
+        )
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise NotConfigured(f"The service refuses the key, or wants one ({status}).")
+        raise NotConfigured(f"The service refuses the key, or wants one ({status}).", cause=FailureCause.KEY_REFUSED)
     if status in _NOT_NOW:
-        raise Retryable(f"The service cannot serve the request now ({status}).")
+        raise Retryable(f"The service cannot serve the request now ({status}).", cause=FailureCause.BUSY)
     if status < 400:
         raise Rejected(f"The service redirects to another address ({status}), which is not followed.")
     raise Rejected(f"The service refuses the request ({status}).")

@@ -13,6 +13,7 @@ import msgspec
 from ....core.domain.costs.call_cost import FREE, CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
@@ -87,11 +88,11 @@ class LocalProvider:
         operation needs more memory or time than it may take."""
         operation = _OPERATIONS.get(request.operation_id)
         if operation is None:
-            raise Rejected(f"There is no operation {request.operation_id!r} here.")
+            raise Rejected(f"There is no operation {request.operation_id!r} here.", cause=FailureCause.SETTINGS_INVALID)
         try:
             settings = parse_fields(operation.settings, request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         try:
             return decode_answer(await self._children.run(WORK, *encode_request(request, settings)))
         except TaskEnded as error:

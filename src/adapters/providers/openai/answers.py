@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.outside_text import MAX_CHARS, word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import (
     Down,
@@ -164,7 +165,7 @@ def error_from_status(
     if code in QUOTA_GONE:
         return QuotaExhausted(message)
     if status == 429:
-        return Retryable(message, after=_retry_delay(headers, error))
+        return Retryable(message, after=_retry_delay(headers, error), cause=FailureCause.BUSY)
     if status >= 500 or status == 408:
         return Down(message)
     if 300 <= status < 400:
@@ -176,15 +177,20 @@ def error_from_status(
         return NotConfigured(reason, finding=ProviderFindingCode.KEY_REFUSED)
     if status == 400 and (setting := _refused_setting(error, code, words, settings)) is not None:
         advice = f"OpenAI does not take the setting {setting!r} with this model. Change it in the slot."
-        return Rejected(f"{advice} {message}")
+        return Rejected(f"{advice} {message}", cause=FailureCause.SETTINGS_INVALID)
     if status in _PASSING or (status == 400 and code not in REFUSALS and _RETRY_WORDS.search(words)):
-        return Retryable(message, after=_retry_delay(headers, error))
+        return Retryable(message, after=_retry_delay(headers, error), cause=FailureCause.BUSY)
     if code in REFUSALS or "safety system" in words.lower():
-        return Rejected(f"OpenAI refuses: {message}", cost=perhaps_charged(expected))
+        return Rejected(
+            f"OpenAI refuses: {message}", cost=perhaps_charged(expected), cause=FailureCause.CONTENT_REFUSED
+        )
     if status == 404 and code in UNKNOWN_ADDRESSES:
         return NotConfigured(f"Check address, deployment and api-version of OpenAI's base URL. {message}")
     if code in UNKNOWN_MODELS and model is not None:
-        return Rejected(f"OpenAI does not know the model {model[:80]!r}, or not for this key: {message}")
+        return Rejected(
+            f"OpenAI does not know the model {model[:80]!r}, or not for this key: {message}",
+            cause=FailureCause.MODEL_UNKNOWN,
+        )
     if status in (400, 413, 415, 422):
         return Rejected(message)
     return Unavailable(message)

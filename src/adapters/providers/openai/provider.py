@@ -14,6 +14,7 @@ from ....core.domain.errors import InvalidSettings
 from ....core.domain.field_errors import FieldError, FieldErrorCode
 from ....core.domain.media import PictureNeeds
 from ....core.domain.outside_text import cut
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields, refuse
@@ -96,7 +97,7 @@ class OpenAIProvider:
         try:
             settings = self._checked(request.operation_id, request.settings)
         except InvalidSettings as error:
-            raise Rejected(error.detail) from error
+            raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
         templates = [picture for _, picture in sorted(request.templates.items())]
         service, until = self._service, request.until
         key = await service.key(until=until)

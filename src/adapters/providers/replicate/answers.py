@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ....core.domain.costs.call_cost import CallCost, Charged
 from ....core.domain.outside_text import MAX_CHARS, MAX_ITEMS, word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFindingCode
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.picture_json import is_long
@@ -124,7 +125,13 @@ def ended(prediction: Prediction, *, cost: CallCost | None, secret: str) -> Pend
         error = Retryable("The prediction was cancelled at Replicate while it ran.", cost=charged(cost, Charged.YES))
         return Failed(error)
     if status == ABORTED:
-        return Failed(Retryable("Replicate did not begin the prediction in time.", cost=charged(cost, Charged.NO)))
+        return Failed(
+            Retryable(
+                "Replicate did not begin the prediction in time.",
+                cost=charged(cost, Charged.NO),
+                cause=FailureCause.TOO_SLOW,
+            )
+        )
     raise Retryable(f"Replicate tells an unknown state: {scrubbed(status, secret=secret, max_characters=40)}.")
 
 
@@ -168,7 +175,9 @@ def error_of(answer: JsonAnswer, *, model: str | None = None, secret: str) -> Pr
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return NotConfigured(f"Replicate refuses the key ({status}).", finding=ProviderFindingCode.KEY_REFUSED)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Retryable(message, after=retry_after(answer.headers, word(problem.get("detail"), MAX_CHARS)))
+        return Retryable(
+            message, after=retry_after(answer.headers, word(problem.get("detail"), MAX_CHARS)), cause=FailureCause.BUSY
+        )
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return Down(message)
     if 300 <= status < 400:
@@ -176,9 +185,11 @@ def error_of(answer: JsonAnswer, *, model: str | None = None, secret: str) -> Pr
     if not problem:
         return Down(f"Replicate answered {status} with something other than an error of its API.")
     if status == HTTPStatus.NOT_FOUND and model is not None:
-        return Rejected(f"Replicate does not know the model {model[:80]!r}, or not for this key.")
+        return Rejected(
+            f"Replicate does not know the model {model[:80]!r}, or not for this key.", cause=FailureCause.MODEL_UNKNOWN
+        )
     if status == HTTPStatus.CONFLICT:
-        return Retryable(message, after=retry_after(answer.headers, said))
+        return Retryable(message, after=retry_after(answer.headers, said), cause=FailureCause.BUSY)
     return Rejected(message)
 
 
@@ -187,7 +198,7 @@ def _failure(said: Any, *, cost: CallCost | None, secret: str) -> ProviderError:
     start, words = word(said, MAX_CHARS), scrubbed(said, secret=secret)
     message = f"The prediction at Replicate failed{f': {words}' if words else ''}"
     if _REFUSED.search(start):
-        return Rejected(f"Replicate refuses: {words}", cost=cost)
+        return Rejected(f"Replicate refuses: {words}", cost=cost, cause=FailureCause.CONTENT_REFUSED)
     if _MEMORY.search(start):
         return Down(message, cost=cost)
     return Retryable(message, cost=cost)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ....core.domain.outside_text import MAX_CHARS, word
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.ports.provider import Down, NotConfigured, ProviderError, QuotaExhausted, Rejected, Retryable, Unavailable
 from ...http_client.address_guard import AddressRefused
 from ...http_client.client import SafeHttpClient, remark
@@ -63,7 +64,7 @@ class TurbotextService:
         data = answer.get("data")
         about: Mapping[str, Any] = data if isinstance(data, dict) else {}
         if about.get("forbidden_content") is True:
-            raise Rejected("Turbotext refuses the picture: forbidden content.")
+            raise Rejected("Turbotext refuses the picture: forbidden content.", cause=FailureCause.CONTENT_REFUSED)
         if answer.get("success") is not True:
             raise self._refusal(answer)
         for place in (answer, about):
@@ -114,9 +115,11 @@ def _check_status(answer: HttpResponse) -> None:
     """Raise for a status that decides alone; other refusals may say more in their JSON."""
     status = answer.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise NotConfigured(f"Turbotext refuses the key ({status}).")
+        raise NotConfigured(f"Turbotext refuses the key ({status}).", cause=FailureCause.KEY_REFUSED)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Retryable("Turbotext limits requests (429).", after=retry_after(answer.headers, answer.body))
+        raise Retryable(
+            "Turbotext limits requests (429).", after=retry_after(answer.headers, answer.body), cause=FailureCause.BUSY
+        )
     if status >= 500:
         raise Down(f"Turbotext fails ({status}).")
     if 300 <= status < 400:

@@ -13,6 +13,7 @@ from typing import Any
 from ....core.domain.costs.call_cost import CallCost
 from ....core.domain.errors import InvalidSettings
 from ....core.domain.media import PictureNeeds
+from ....core.domain.routing.failure_cause import FailureCause
 from ....core.domain.routing.provider_check import ProviderFinding, ProviderFindingCode
 from ....core.domain.slots.slot import RouteEntry
 from ....core.domain.validation import parse_fields
@@ -122,7 +123,7 @@ class TurbotextProvider:
         """
         method = METHODS.get(request.operation_id)
         if method is None:
-            raise Rejected(f"Unknown operation {request.operation_id!r}.")
+            raise Rejected(f"Unknown operation {request.operation_id!r}.", cause=FailureCause.SETTINGS_INVALID)
         url = f"{self._base_url}/api_ai/{method.name}"
         service = TurbotextService(self._api, url, key=await self._key(), until=request.until)
         queue_id = request.reference
@@ -168,7 +169,9 @@ class TurbotextProvider:
                 "`photochanger providers set-key turbotext`."
             )
         if not fits_header(key):
-            raise NotConfigured("The key of Turbotext contains invalid characters: set it again.")
+            raise NotConfigured(
+                "The key of Turbotext contains invalid characters: set it again.", cause=FailureCause.KEY_UNREADABLE
+            )
         return key
 
     async def _result(self, service: TurbotextService, queue_id: str, until: datetime) -> Mapping[str, Any]:
@@ -203,11 +206,14 @@ def _form(method: Method[Any], request: ProviderRequest) -> dict[str, str]:
     try:
         settings = parse_fields(method.settings, request.settings)
     except InvalidSettings as error:
-        raise Rejected(error.detail) from error
+        raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
     template_url = ""
     if method.template_role is not None:
         if method.template_role not in {*request.templates, *request.template_urls}:
-            raise Rejected(f"The slot has no template {method.template_role!r}, which this operation needs.")
+            raise Rejected(
+                f"The slot has no template {method.template_role!r}, which this operation needs.",
+                cause=FailureCause.TEMPLATE_MISSING,
+            )
         template_url = request.template_urls.get(method.template_role, "")
     if not request.photo_url or (method.template_role is not None and not template_url):
         raise NotConfigured(
@@ -222,7 +228,7 @@ def _unreachable(detail: str) -> ProviderFinding:
 
 def _not_finished() -> ProviderError:
     # Not Down: another try would queue (and pay for) the work again, with even less time left for it.
-    return Unavailable("Turbotext had not finished in the time that was left.")
+    return Unavailable("Turbotext had not finished in the time that was left.", cause=FailureCause.TOO_SLOW)
 
 
 async def _pause(pause: timedelta, until: datetime, *, instead: ProviderError) -> None:

@@ -29,13 +29,17 @@ class CheckOutcome(enum.StrEnum):
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A call without a picture, or one that was prevented: the number of the route entry, and the reason."""
+    """A call without a picture, or one that was prevented: the number of the route entry, and the reason.
+
+    `cause`: a FailureCause; None in logs of versions that wrote none.
+    """
 
     entry: int
     provider_id: str
     operation_id: str
     classification: str
     reason: str
+    cause: str | None = None
 
 
 class SlotCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ def checked(slot: Slot, job: Job, log: Iterable[LogEntry]) -> SlotCheck:
                 operation_id=attempt["operation"],
                 classification=attempt["classification"],
                 reason=attempt["reason"],
+                cause=attempt.get("cause"),
             )
             for attempt in attempts
             if not _is_picture(attempt)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..costs.ledger import NO_COST, CostSum
-from ..job import FailureReason, Job, JobSource, JobState
+from ..job import FailureReason, Job, JobSource, JobState, Result
 
 SETTLED_AFTER = timedelta(minutes=1)
 """How old an ended job is before it is folded into sums, so that a reset mark set meanwhile still parts it exactly."""
@@ -25,9 +25,10 @@ BUCKET_BOUNDS_MS = tuple(round(50 * 1.14**step) for step in range(60))
 
 
 class StatsOutcome(enum.StrEnum):
-    """How a job is counted."""
+    """How a job is counted. FALLBACK: the route made no picture, the failure answer of the slot did."""
 
     SUCCESS = "success"
+    FALLBACK = "fallback"
     TIMEOUTS = "timeouts"
     PROVIDER_ERRORS = "provider_errors"
     CANCELLED = "cancelled"
@@ -59,6 +60,7 @@ class StatsSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Number of jobs by outcome, how long the succeeded ones took, and what calls cost."""
 
     success: int = 0
+    fallback: int = 0
     timeouts: int = 0
     provider_errors: int = 0
     cancelled: int = 0
@@ -78,8 +80,10 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     bucket: int
 
 
-def outcome_of(failure_reason: FailureReason | None) -> StatsOutcome:
-    """The outcome that a job with this failure reason (None: it succeeded) counts as."""
+def outcome_of(failure_reason: FailureReason | None, result: Result | None) -> StatsOutcome:
+    """The outcome that a job with this failure reason (None: it succeeded) and this result counts as."""
+    if result is not None and result.fallback:
+        return StatsOutcome.FALLBACK
     match failure_reason:
         case None:
             return StatsOutcome.SUCCESS
@@ -101,7 +105,7 @@ def ended_job(job: Job) -> Ended | None:
         slot_id=job.slot_id,
         at=job.finalized_at,
         provider_id=job.provider_id or "",
-        outcome=outcome_of(job.failure_reason),
+        outcome=outcome_of(job.failure_reason, job.result),
         bucket=bucket_of(job.finalized_at - job.created_at) if job.state is JobState.SUCCEEDED else NO_BUCKET,
     )
 

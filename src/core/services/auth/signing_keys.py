@@ -99,7 +99,7 @@ class SigningKeys:
                 "signing key replaced: cannot decrypt it, because PHOTOCHANGER_SECRET_KEY has changed;"
                 " all administrators must sign in again"
             )
-            audit = _audited(made, _SERVICE, now=self._clock.now(), reason="the key could not be decrypted")
+            audit = _audited(made, _SERVICE, now=self._clock.now(), reason="key_unreadable")
             await self._repository.rotate(made, retired_after=self._clock.now() - TOKEN_LIFE, audit=audit)
             self._keys.forget()
             key = _current(await self._keys.get())

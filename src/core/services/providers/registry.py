@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...domain.media import ImageLimits
+from ...domain.routing.failure_cause import FailureCause
 from ...domain.settings import AppSettings
 from ...ports.provider import OperationInfo, Provider, Rejected
 
@@ -21,7 +22,9 @@ class ProviderRegistry:
         provider = self._providers.get(provider_id)
         operation = provider.info.operation(operation_id) if provider else None
         if provider is None or operation is None:
-            raise Rejected(f"Unknown operation {operation_id!r} of provider {provider_id!r}.")
+            raise Rejected(
+                f"Unknown operation {operation_id!r} of provider {provider_id!r}.", cause=FailureCause.SETTINGS_INVALID
+            )
         return provider, operation
 
     def all(self) -> list[Provider]:

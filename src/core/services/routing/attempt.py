@@ -15,6 +15,7 @@ from ...domain.errors import (
 )
 from ...domain.media import StoredPicture
 from ...domain.outside_text import cut_json
+from ...domain.routing.failure_cause import FailureCause
 from ...ports.image_tool import LaterPreview
 from ...ports.provider import (
     Down,
@@ -40,16 +41,20 @@ class TooSlow(Down):
     """The call was given up while there was still time for another one."""
 
     verdict = "timeout"
+    usual_cause = FailureCause.TOO_SLOW
 
 
 class Crashed(Unavailable):
     """A fault of the provider's own code."""
 
     verdict = "crashed"
+    usual_cause = FailureCause.CRASHED
 
 
 class StorageFault(Retryable):
     """The media store did not have what the call needs, or did not take its picture. No fault of the provider."""
+
+    usual_cause = FailureCause.STORAGE_FAILED
 
 
 async def make_picture(
@@ -61,7 +66,7 @@ async def make_picture(
         result = await _process(provider, request, meter)
         picture, preview = await _store(result, inputs)
     except InvalidSettings as error:
-        raise Rejected(error.detail) from error
+        raise Rejected(error.detail, cause=FailureCause.SETTINGS_INVALID) from error
     except (ProviderError, StorageUnavailable, QueueUnavailable):
         raise
     except Exception as error:
@@ -98,7 +103,8 @@ async def _process(provider: Provider, request: ProviderRequest, meter: CallMete
         meter.failed(error)
         raise
     except TimeoutError as error:
-        raise Down("The provider did not answer within its own time limit.") from error
+        reason = "The provider did not answer within its own time limit."
+        raise Down(reason, cause=FailureCause.NO_ANSWER) from error
     meter.answered(result)
     return result
 
@@ -108,4 +114,5 @@ async def _store(result: ProviderResult, inputs: JobInputs) -> tuple[StoredPictu
     try:
         return await inputs.store_picture(result.data)
     except (UnsupportedMediaType, UndecodableImage, ImageTooLarge) as error:
-        raise Retryable(f"The provider's answer is not a usable picture: {error.detail}") from error
+        reason = f"The provider's answer is not a usable picture: {error.detail}"
+        raise Retryable(reason, cause=FailureCause.PICTURE_UNUSABLE) from error

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from ...domain.job import Claim, JobSource, LogEntry, LogEvent
+from ...domain.routing.failure_cause import FailureCause
 from ...domain.routing.provider_usage import CallOutcome, CallRecord
 from ...ports.clock import Clock
 from ...ports.telemetry import Span, Telemetry
@@ -41,9 +42,10 @@ class CallNotes:
         span: Span,
         outcome: CallOutcome,
         reason: str,
+        cause: FailureCause | None = None,
         remarks: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note how a call ended."""
+        """Note how a call ended; the cause of one without a picture."""
         call, provider_id, duration = state.progress.calls, state.entry.provider_id, self.duration(state)
         self._telemetry.call_ended(provider_id, outcome, took=duration, call=call)
         _log.info("call %s to %s: %s after %.2f s", call, provider_id, outcome, duration.total_seconds())
@@ -51,12 +53,12 @@ class CallNotes:
         if outcome is not CallOutcome.PICTURE:
             span.fail(outcome.value)
         facts = {"call": call, "started_at": state.started_at.isoformat(), "duration_ms": _milliseconds(duration)}
-        self._note(state, outcome, reason, **dict(remarks or {}) | facts)
+        self._note(state, outcome, reason, cause, **dict(remarks or {}) | facts)
 
     def blocked(self, state: EntryState, wait: timedelta | None) -> None:
         """Note that the entry is not called now."""
         facts = {} if wait is None else {"wait_ms": _milliseconds(wait)}
-        self._note(state, "blocked", str(state.error), **facts)
+        self._note(state, "blocked", str(state.error), None if state.error is None else state.error.cause, **facts)
 
     def report_later(self, state: EntryState, outcome: CallOutcome, *, cut_off: bool = False) -> None:
         """Leave the report of a call to the caller of the run."""
@@ -68,9 +70,13 @@ class CallNotes:
         record = CallRecord(state.entry.operation_id, outcome, self.duration(state), state.counted, cut_off)
         return CallReport(state.index, state.entry.provider_id, record)
 
-    def _note(self, state: EntryState, classification: str, reason: str, **facts: Any) -> None:
+    def _note(
+        self, state: EntryState, classification: str, reason: str, cause: FailureCause | None, **facts: Any
+    ) -> None:
         """Log an attempt: at once, unless the job is a test or the guest waits for the picture."""
         facts |= state.facts() | {"classification": classification, "reason": reason[:_MAX_REASON_CHARS]}
+        if cause is not None:
+            facts["cause"] = cause
         facts["attempt"] = self._claim.attempt
         entry = LogEntry(self._claim.job.id, self._clock.now(), LogEvent.ATTEMPT, facts)
         if self._claim.job.source is JobSource.TEST or classification == CallOutcome.PICTURE:

@@ -13,6 +13,7 @@ from ...domain.deadlines import LATE_RESCUE
 from ...domain.errors import ImageTooLarge, QueueUnavailable, StorageUnavailable, UndecodableImage, UnsupportedMediaType
 from ...domain.ids import new_id
 from ...domain.job import Claim, FailureReason
+from ...domain.routing.failure_cause import FailureCause
 from ...domain.routing.prompts import filled
 from ...domain.routing.provider_usage import CallOutcome, ProviderHealth
 from ...domain.routing.route_policy import Budget, EntryProgress, choose, give_up_at, hedge_after, latest_end, retry_at
@@ -246,24 +247,26 @@ class _Execution:
             except asyncio.CancelledError:
                 late = self._clock.monotonic() >= self._ends_at - _TIMER_SLACK
                 reason = "the window ended" if late else "another picture was first, or the job has ended"
-                self._notes.call_ended(state, span, CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED, reason)
+                cause = FailureCause.WINDOW_ENDED if late else FailureCause.OVERTAKEN
+                outcome = CallOutcome.TIMEOUT if late else CallOutcome.CANCELLED
+                self._notes.call_ended(state, span, outcome, reason, cause)
                 outcome = CallOutcome.TIMEOUT if late and self._hung(state) else CallOutcome.CANCELLED
                 self._notes.report_later(state, outcome, cut_off=late)
                 raise
             except ProviderError as error:
-                self._notes.call_ended(state, span, CallOutcome(error.verdict), error.reason)
+                self._notes.call_ended(state, span, CallOutcome(error.verdict), error.reason, error.cause)
                 if state.remote:
                     await self._engine.limits.report(self._claim, self._notes.report(state, CallOutcome(error.verdict)))
                     self._engine.limits.forget_health()
                 raise
             except StorageUnavailable as error:
-                self._notes.call_ended(state, span, CallOutcome.CANCELLED, error.detail)
+                self._notes.call_ended(state, span, CallOutcome.CANCELLED, error.detail, FailureCause.STORAGE_FAILED)
                 self._notes.report_later(state, CallOutcome.CANCELLED)
                 raise StorageFault(error.detail) from error
             except Exception:  # the photo failed, not the provider
                 self._notes.report_later(state, CallOutcome.CANCELLED)
                 raise
-            self._notes.call_ended(state, span, CallOutcome.PICTURE, made.picture.mime, made.remarks)
+            self._notes.call_ended(state, span, CallOutcome.PICTURE, made.picture.mime, remarks=made.remarks)
             self._notes.report_later(state, CallOutcome.PICTURE)
             return made
 

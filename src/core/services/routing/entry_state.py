@@ -10,6 +10,7 @@ import msgspec
 from ...domain.costs.call_cost import CallCost
 from ...domain.costs.ledger import may_cost
 from ...domain.routing.durations import usual_duration
+from ...domain.routing.failure_cause import FailureCause
 from ...domain.routing.provider_usage import Admission, Breaker, LimitKind, ProviderHealth, ProviderLimit
 from ...domain.routing.route_policy import EntryProgress
 from ...domain.slots.slot import RouteEntry
@@ -37,6 +38,7 @@ class BudgetUsedUp(Unavailable):
     """A budget has no room for the call."""
 
     code = "budget_exhausted"
+    usual_cause = FailureCause.BUDGET_USED_UP
 
 
 class EntryState:
@@ -125,7 +127,8 @@ class EntryState:
         """Note a call that was not admitted; False where the last one was not admitted for the same reason."""
         block = admission.block
         assert block is not None
-        error = QuotaExhausted(_BLOCKED[block]) if block is LimitKind.PER_DAY else Unavailable(_BLOCKED[block])
+        kind = QuotaExhausted if block is LimitKind.PER_DAY else Unavailable
+        error = kind(_BLOCKED[block], cause=FailureCause(block))
         is_new = str(self.error) != error.reason
         self.error = error
         self._change(
@@ -143,7 +146,8 @@ class EntryState:
         if budget is not None:
             error = BudgetUsedUp(f"{budget.name} is used up for today.")
         else:
-            error = Unavailable("A budget applies, and the database does not answer.")
+            reason = "A budget applies, and the database does not answer."
+            error = Unavailable(reason, cause=FailureCause.BUDGET_UNKNOWN)
         is_new = str(self.error) != error.reason
         self.error = error
         self._change(over=budget is not None, ready_at=None if wait is None else now + wait)

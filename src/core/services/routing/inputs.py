@@ -15,6 +15,7 @@ from ...domain.errors import ImageTooLarge, MediaNotFound, StorageUnavailable, U
 from ...domain.job import Job
 from ...domain.media import MediaKey, MediaKind, MediaObject, Picture, PictureNeeds, StoredPicture, one_chunk
 from ...domain.results.files import PublicBaseUrl
+from ...domain.routing.failure_cause import FailureCause
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool, LaterPreview
 from ...ports.media_service import MediaService
@@ -172,7 +173,8 @@ class JobInputs:
         try:
             return await self._of_entry.run(prepare)
         except (MediaNotFound, UndecodableImage, UnsupportedMediaType, ImageTooLarge) as error:
-            raise Rejected(f"The template {media_id} cannot be used: {error.detail}") from error
+            reason = f"The template {media_id} cannot be used: {error.detail}"
+            raise Rejected(reason, cause=FailureCause.TEMPLATE_MISSING) from error
 
     async def _link(self, picture: Picture) -> str:
         async def register() -> MediaObject:

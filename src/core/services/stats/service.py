@@ -20,6 +20,10 @@ from ...ports.stats_service import StatsService
 
 MAX_RANGE_OF_SLOT = timedelta(days=31)
 MAX_RANGE_OF_ALL = timedelta(days=90)
+MAX_HOURS_OF_ALL = timedelta(days=2)
+_MAX_ROWS = 500
+"""Rows on a page of the report on each slot; a page has at least one period, with up to a row for each slot."""
+
 _USUAL = {
     Period.HOUR: timedelta(days=1),
     Period.DAY: timedelta(days=30),
@@ -33,6 +37,7 @@ class SortBy(enum.StrEnum):
 
     PERIOD_START = "period_start"
     SUCCESS = "success"
+    FALLBACK = "fallback"
     TIMEOUTS = "timeouts"
     PROVIDER_ERRORS = "provider_errors"
     CANCELLED = "cancelled"
@@ -77,6 +82,27 @@ class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
     periods: list[PeriodFigures]
 
 
+class SlotFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one slot in one period."""
+
+    slot_id: str
+    start: datetime
+    end: datetime
+    figures: StatsSummary
+
+
+class SlotsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of the figures of each slot and period of a range, oldest first, then by slot; empty ones are left out.
+
+    `page` and `pages` count from 1; a page beyond the last has no rows.
+    """
+
+    range: TimeRange
+    rows: list[SlotFigures]
+    page: int
+    pages: int
+
+
 class StatsQueries:
     """Reports from the stored counts and the ledger, and the recomputation of counts."""
 
@@ -99,11 +125,11 @@ class StatsQueries:
     async def of_all(
         self, asked: StatsRequest, *, slot_id: str | None = None, provider_id: str | None = None
     ) -> StatsReport:
-        """Report on all slots or one, at most 90 days, by all providers or one; reset marks are ignored.
+        """Report on all slots or one, at most 90 days, hours at most 2; by all providers or one, without reset marks.
 
         `last_reset_at` is the newest mark of those slots. SlotNotFound, InvalidRequest, QueueUnavailable.
         """
-        range = self._range(asked, longest=MAX_RANGE_OF_ALL)
+        range = self._range(asked, longest=_longest_of_all(asked))
         slots = await self._slots.all() if slot_id is None else [await self._slots.get(slot_id)]
         mark = max((slot.stats_reset_at for slot in slots if slot.stats_reset_at is not None), default=None)
         cells, costs = await asyncio.gather(
@@ -111,12 +137,28 @@ class StatsQueries:
             self._ledger.cells(range.bounds, slot_id=slot_id, provider_id=provider_id),
         )
         if slot_id is None:
-            start, end = range.bounds[0], range.bounds[-1]
-            by_slot = await self._stats.cells_by_slot(start, end, provider_id=provider_id)
+            by_slot = await self._stats.cells_by_slot((range.bounds[0], range.bounds[-1]), provider_id=provider_id)
         else:
             by_slot = {slot_id: cells} if cells else {}
         figures = {id: figures_of(found) for id, found in by_slot.items()}
         return _report(range, cells, costs, mark, slots=by_slot_with_costs(figures, costs))
+
+    async def of_each_slot(self, asked: StatsRequest, *, page: int) -> SlotsReport:
+        """Report on each slot by period, a page of it; at most 90 days, hours at most 2, without reset marks.
+
+        InvalidRequest, QueueUnavailable.
+        """
+        range = self._range(asked, longest=_longest_of_all(asked))
+        on_page = max(1, _MAX_ROWS // max(1, len(await self._slots.all())))
+        pages = -(-(len(range.bounds) - 1) // on_page)
+        first = (page - 1) * on_page
+        bounds = range.bounds[first : first + on_page + 1]
+        if len(bounds) < 2:
+            return SlotsReport(range=range, rows=[], page=page, pages=pages)
+        counted, costs = await asyncio.gather(self._stats.cells_by_slot(bounds), self._ledger.cells(bounds))
+        periods = range.periods[first : first + on_page]
+        rows = await asyncio.to_thread(_rows, periods, counted, costs)
+        return SlotsReport(range=range, rows=rows, page=page, pages=pages)
 
     async def rebuild(self) -> int:
         """Recompute statistics from all retained jobs; returns how many. QueueUnavailable."""
@@ -143,6 +185,32 @@ def ordered(periods: list[PeriodFigures], *, by: SortBy, order: SortOrder) -> li
     if by is SortBy.PERIOD_START:
         return sorted(periods, key=lambda one: one.start, reverse=order is SortOrder.DESCENDING)
     return sorted(periods, key=lambda one: int(getattr(one.figures, by)), reverse=order is SortOrder.DESCENDING)
+
+
+def _longest_of_all(asked: StatsRequest) -> timedelta:
+    return MAX_HOURS_OF_ALL if asked.period is Period.HOUR else MAX_RANGE_OF_ALL
+
+
+def _rows(
+    periods: list[tuple[datetime, datetime]], counted: Mapping[str, list[StatsCell]], costs: list[CostCell]
+) -> list[SlotFigures]:
+    """The rows of a page. It takes tens of milliseconds; call it in a thread."""
+    cells: dict[tuple[int, str], list[StatsCell]] = {}
+    for slot_id, found in counted.items():
+        for cell in found:
+            cells.setdefault((cell.period, slot_id), []).append(cell)
+    paid: dict[tuple[int, str], list[CostCell]] = {}
+    for cost in costs:
+        paid.setdefault((cost.period, cost.slot_id), []).append(cost)
+    return [
+        SlotFigures(
+            slot_id=slot_id,
+            start=periods[number][0],
+            end=periods[number][1],
+            figures=figures_with_costs(cells.get((number, slot_id), ()), paid.get((number, slot_id), ())),
+        )
+        for number, slot_id in sorted(cells.keys() | paid.keys())
+    ]
 
 
 def _report(

@@ -1,4 +1,4 @@
-"""`GET /api/stats/{slot_id}` and `GET /api/stats/global`: outcomes of jobs by period."""
+"""`GET /api/stats/{slot_id}`, `/api/stats/global` and `/api/stats/slots`: outcomes of jobs by period."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from ....core.domain.accounts import Permission
 from ....core.domain.costs.currency import Currency
 from ....core.domain.stats.summary import StatsSummary
-from ....core.domain.stats.time_ranges import Period
+from ....core.domain.stats.time_ranges import Period, TimeRange
 from ....core.services.settings.service import SettingsService
 from ....core.services.stats.service import (
     PeriodFigures,
@@ -46,12 +46,22 @@ class SlotStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start":
     tz: ZoneName = "UTC"
 
 
+class SlotsStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """The query about each slot."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    group_by: Period = Period.DAY
+    tz: ZoneName = "UTC"
+    page: Page = 1
+
+
 class GlobalStatsQuery(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
     """The query about all slots."""
 
     start: datetime | None = None
     end: datetime | None = None
-    group_by: Literal["day", "week", "month"] = "day"
+    group_by: Period = Period.DAY
     tz: ZoneName = "UTC"
     page: Page = 1
     page_size: PageSize = 100
@@ -99,23 +109,44 @@ async def global_stats(
     )
 
 
-def _stats_request(query: SlotStatsQuery | GlobalStatsQuery) -> StatsRequest:
+@get("/api/stats/slots", opt={"access": Permission.STATS_READ})
+@inject
+async def slots_stats(
+    request: Request[Any, Any, Any], stats: FromDishka[StatsQueries], settings: FromDishka[SettingsService]
+) -> ASGIApp:
+    """The statistics of each slot by period, in pages."""
+    query = read_query(request, SlotsStatsQuery)
+    report = await stats.of_each_slot(_stats_request(query), page=query.page)
+    body = {
+        "range": _range(report.range),
+        "currency": currency_body((await settings.current()).currency),
+        "items": [
+            {"slot_id": row.slot_id, "period_start": row.start, "period_end": row.end}
+            | msgspec.structs.asdict(row.figures)
+            for row in report.rows
+        ],
+        "page": report.page,
+        "pages": report.pages,
+    }
+    return personal_response(request, body)
+
+
+def _stats_request(query: SlotStatsQuery | SlotsStatsQuery | GlobalStatsQuery) -> StatsRequest:
     return StatsRequest(start=query.start, end=query.end, period=Period(query.group_by), zone=query.tz)
 
 
 def _head(report: StatsReport, currency: Currency) -> dict[str, Any]:
     return {
-        "range": {
-            "from": report.range.start,
-            "to": report.range.end,
-            "group_by": report.range.period,
-            "tz": report.range.zone.key,
-        },
+        "range": _range(report.range),
         "currency": currency_body(currency),
         "summary": counts(report.summary) | {"last_reset_at": report.last_reset_at},
         "latency_ms": report.summary.latency_ms,
         "providers": _providers(report.providers),
     }
+
+
+def _range(range: TimeRange) -> dict[str, Any]:
+    return {"from": range.start, "to": range.end, "group_by": range.period, "tz": range.zone.key}
 
 
 def _period(one: PeriodFigures) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from photochanger.core.domain.job import FailureReason, Job, JobState, Outcome, acquire, can_acquire, finalize, release
 from photochanger.core.domain.stats.summary import StatsOutcome, outcome_of
@@ -95,7 +96,7 @@ def test_the_first_entry_of_the_route_names_the_provider_that_limits_count() -> 
 
 
 def test_every_failure_reason_counts_as_one_outcome() -> None:
-    counted = {reason: outcome_of(reason) for reason in (None, *FailureReason)}
+    counted = {reason: outcome_of(reason, None) for reason in (None, *FailureReason)}
     assert counted == {
         None: StatsOutcome.SUCCESS,
         FailureReason.TIMEOUT: StatsOutcome.TIMEOUTS,
@@ -104,3 +105,11 @@ def test_every_failure_reason_counts_as_one_outcome() -> None:
         FailureReason.INVALID_PHOTO: StatsOutcome.ERRORS,
         FailureReason.STORAGE_ERROR: StatsOutcome.ERRORS,
     }
+
+
+def test_a_failure_with_a_picture_of_the_failure_answer_counts_as_a_fallback() -> None:
+    result = outcome_succeeded(new_job()).result
+    assert result is not None
+    fallback = msgspec.structs.replace(result, fallback=True)
+    assert {outcome_of(reason, fallback) for reason in FailureReason} == {StatsOutcome.FALLBACK}
+    assert outcome_of(FailureReason.TIMEOUT, result) is StatsOutcome.TIMEOUTS  # a late picture came after the answer

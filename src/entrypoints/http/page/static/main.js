@@ -1,6 +1,6 @@
 /* The administrators' page: session, routing, and lazily loaded pages. */
 import { Problem, signInRequired, me, restoreSession } from "./lib/api.js";
-import { Fragment, html, render, useEffect, useState } from "./lib/html.js";
+import { html, render, useEffect, useState } from "./lib/html.js";
 import { language, translator } from "./lib/language.js";
 import { useReturn } from "./lib/live.js";
 import { route } from "./lib/route.js";
@@ -27,7 +27,7 @@ const PLACES = {
 function App() {
   const who = useStore(me);
   const signInAgain = useStore(signInRequired);
-  const code = useStore(language);
+  useStore(language); // every text follows it
   const { path } = useStore(route);
   const name = path[0] ?? "slots";
   // A place with parts of its own sets the title itself.
@@ -36,7 +36,7 @@ function App() {
     if (who) whenIdle(() => loadOtherParts(who.permissions));
   }, [who?.username]);
   if (who === undefined) return html`<${Loading} />`;
-  if (who === null) return html`<${Fragment} key=${code}><${SignInPage} /><${Toasts} /><//>`;
+  if (who === null) return html`<${SignInPage} /><${Toasts} />`;
   const key = path.join("/");
   return html`
     <${Shell} place=${name}><${Boundary} key=${key}><${Place} name=${name} id=${path[1]} who=${who} /><//><//>

@@ -194,7 +194,7 @@ async def test_a_key_that_cannot_be_opened_is_replaced_with_a_warning(caplog: py
     assert (entry.actor, entry.target, entry.detail) == (
         "service",
         key_id,
-        {"reason": "the key could not be decrypted"},
+        {"reason": "key_unreadable"},
     )
 
 

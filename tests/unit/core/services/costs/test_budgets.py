@@ -131,6 +131,7 @@ async def test_with_free_only_the_free_entries_make_the_picture() -> None:
     assert (len(cloud.calls), len(home.calls)) == (1, 2)
     blocked = [entry for entry in await world.log(jobs[1], LogEvent.ATTEMPT) if entry["classification"] == "blocked"]
     assert [entry["reason"] for entry in blocked] == ["The budget of all slots is used up for today."]
+    assert [entry["cause"] for entry in blocked] == ["budget_used_up"]
 
 
 @pytest.mark.parametrize("answer", [FailureAnswer.ERROR, FailureAnswer.ORIGINAL])

@@ -122,7 +122,7 @@ async def test_a_provider_that_crashes_goes_on_with_the_next_entry_and_tells_no_
     assert (await world.work()).provider_id == "local"
     assert len(cloud.calls) == 1
     crash, _ = await world.log(job, LogEvent.ATTEMPT)
-    assert (crash["classification"], crash["reason"]) == ("crashed", "RuntimeError")
+    assert (crash["classification"], crash["reason"], crash["cause"]) == ("crashed", "RuntimeError", "crashed")
 
 
 async def test_settings_that_do_not_fit_go_on_with_the_next_entry() -> None:
@@ -188,7 +188,7 @@ async def test_the_window_cuts_a_call_off_and_the_log_says_so() -> None:
     job = await world.submit()
     assert (await world.work()).state is JobState.TIMED_OUT
     _, cut = await world.log(job, LogEvent.ATTEMPT)
-    assert (cut["classification"], cut["duration_ms"]) == ("timeout", 47_750.0)
+    assert (cut["classification"], cut["cause"], cut["duration_ms"]) == ("timeout", "window_ended", 47_750.0)
 
 
 async def test_the_log_tells_every_call_with_its_verdict_and_its_time() -> None:
@@ -211,6 +211,7 @@ async def test_the_log_tells_every_call_with_its_verdict_and_its_time() -> None:
         "operation": "enhance",
         "classification": "retryable",
         "reason": "busy",
+        "cause": "no_picture",
         "started_at": started.isoformat(),
         "duration_ms": 0.0,
         "attempt": 1,

@@ -11,6 +11,7 @@ import photochanger
 import pytest
 from photochanger.core.domain.costs.call_cost import PriceUnit
 from photochanger.core.domain.field_errors import TYPES, FieldErrorCode
+from photochanger.core.domain.routing.failure_cause import FailureCause
 from photochanger.core.domain.routing.provider_check import ProviderFindingCode
 from photochanger.core.domain.routing.provider_usage import CallOutcome
 from photochanger.core.domain.slots.slot_check import NO_CALL
@@ -41,6 +42,7 @@ def texts(name: str, *, part: int = 0) -> dict[str, dict[str, str]]:
         ("field_errors.js", 1, dict.fromkeys(TYPES, ())),
         ("slot_issues.js", 0, SLOT_ISSUES),
         ("problems.js", 0, dict.fromkeys(STATUS, ())),
+        ("causes.js", 0, dict.fromkeys(FailureCause, ())),
         ("attempts.js", 0, dict.fromkeys([*map(str, CallOutcome), NO_CALL], ())),
     ],
 )

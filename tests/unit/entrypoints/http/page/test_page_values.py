@@ -29,6 +29,7 @@ SHOWN = {
     "Breaker": [("settings_health.js", "breaker_")],
     "CallOutcome": [("attempts.js", "")],
     "CheckOutcome": [("settings_ready.js", "outcome_")],
+    "FailureCause": [("causes.js", "")],
     "FailureAnswer": [("slot.js", "answer_")],
     "FailureReason": [("jobs.js", "reason_")],
     "FieldErrorCode": [("field_errors.js", "")],
@@ -46,6 +47,7 @@ SHOWN = {
     "ResponseMode": [("slot.js", "mode_"), ("connect.js", "mode_")],
     "SlotIssueCode": [("slot_issues.js", "")],
     "SlotState": [("common.js", "slot_")],
+    "StatsOutcome": [("statistics.js", "")],
     "Visibility": [("picture.js", "visibility_")],
 }
 """The enumerations that the page shows: where their words are."""
@@ -65,7 +67,6 @@ UNSHOWN = {
     "SentenceCode": "has no values itself",
     "SortBy": "words of the page's own",
     "SortOrder": "words of the page's own",
-    "StatsOutcome": "columns of the statistics, which have words of their own",
 }
 
 CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
@@ -77,6 +78,7 @@ CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
         ("settings_secrets.js", "key_"),
         ("settings_ready.js", "key_"),
     ],
+    ("any", "maskable"): "purposes of icons in the manifest",
     ("jpeg", "png", "webp"): "an example of a provider's settings",
     ("true", "false"): "of requests only",
     ("en", "ru"): "of requests only",

@@ -9,29 +9,14 @@ from typing import Any
 
 import photochanger
 import pytest
-from photochanger.adapters.providers.bfl.provider import BflProvider
-from photochanger.adapters.providers.comfyui.provider import ComfyuiProvider
-from photochanger.adapters.providers.fal.provider import FalProvider
-from photochanger.adapters.providers.gemini.provider import GeminiProvider
 from photochanger.adapters.providers.local.provider import LocalProvider
-from photochanger.adapters.providers.openai.provider import OpenAIProvider
-from photochanger.adapters.providers.replicate.provider import ReplicateProvider
-from photochanger.adapters.providers.turbotext.provider import TurbotextProvider
 from photochanger.core.ports.provider import Provider, ProviderInfo
+from photochanger.entrypoints.builtin_providers import REMOTE
 
 from tests.support.picture_work import InProcess
 from tests.support.standins.calls import FixedContext
 
 WORDS = Path(photochanger.__file__).parent / "entrypoints/http/page/static/i18n/providers.js"
-REMOTE = (
-    BflProvider,
-    ComfyuiProvider,
-    FalProvider,
-    GeminiProvider,
-    OpenAIProvider,
-    ReplicateProvider,
-    TurbotextProvider,
-)
 NAMES = {"Black Forest Labs", "ComfyUI", "fal", "Google Gemini", "OpenAI", "Replicate", "Turbotext"}
 
 
@@ -54,7 +39,7 @@ def choices(rule: dict[str, Any]) -> list[str]:
     return found
 
 
-PROVIDERS = [LocalProvider(InProcess()), *(make(FixedContext()) for make in REMOTE)]
+PROVIDERS = [LocalProvider(InProcess()), *(make(FixedContext()) for make in REMOTE.values())]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.info.id)

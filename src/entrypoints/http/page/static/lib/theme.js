@@ -13,6 +13,13 @@ export function chooseTheme(name) {
   theme.set(name);
 }
 
-const mark = (name) => (document.documentElement.dataset.theme = name);
+/** The colour of the browser's bar above the page, for each theme: `--surface`. */
+const BARS = { light: "#ffffff", dark: "#191c27" };
+const bars = [...document.querySelectorAll("meta[name=theme-color]")].map((meta) => ({ meta, own: meta.content }));
+
+function mark(name) {
+  document.documentElement.dataset.theme = name;
+  for (const { meta, own } of bars) meta.content = BARS[name] ?? own;
+}
 theme.listen(mark);
 mark(theme.get());

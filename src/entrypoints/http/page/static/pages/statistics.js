@@ -1,28 +1,28 @@
-/* Statistics of jobs in a range of time, for all slots or one, with CSV export. */
+/* Statistics of jobs in a range of time, for all slots or one. */
 import { Problem, request, get, me } from "../lib/api.js";
-import { saveCsv } from "../lib/csv.js";
 import { dateTime } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { translator } from "../lib/language.js";
 import { problemText } from "../lib/messages.js";
 import { useInterval, useLoad } from "../lib/load.js";
-import { rangeFromQuery, dayText, zone } from "../lib/ranges.js";
+import { rangeFromQuery, zone } from "../lib/ranges.js";
 import { route, setQuery } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { Confirm } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
+import { useProviderNames } from "../parts/provider_names.js";
 import { useSlots } from "../parts/slot_names.js";
 import { Empty, Loading, ErrorNotice } from "../parts/states.js";
 import { Charts, Tiles, periodNames } from "../parts/statistics_charts.js";
 import { Controls } from "../parts/statistics_controls.js";
-import { FiguresTable, OUTCOMES, shareOf } from "../parts/statistics_tables.js";
+import { saveAllSlots, saveSlot } from "../parts/statistics_csv.js";
+import { FiguresTable } from "../parts/statistics_tables.js";
 import { toast } from "../parts/toasts.js";
 import words from "../i18n/statistics.js";
 
 const t = translator(words);
 
 const PAGE_SIZE = 200;
-const COSTS = ["cost_usd", "cost_estimated_usd", "cost_unknown_usd", "cost", "currency", "calls", "unpriced_calls"];
 const REREAD_MS = 20_000;
 
 export default function Statistics() {
@@ -40,7 +40,7 @@ export default function Statistics() {
       <h1>${t("title")}</h1>
       <div class="row">
         ${slot !== null && me.get().permissions.includes("slots:write") && html`<${Reset} key=${slot} id=${slot} name=${names[slot] ?? slot} onDone=${again} />`}
-        <button type="button" class="button" disabled=${!report} onClick=${() => save(data, names)}><${Icon} name="download" /> ${t("exportCsv")}</button>
+        <${Export} report=${report} query=${query} names=${names} />
       </div>
     </div>
     <${Controls} query=${query} wanted=${wanted} slots=${slots} problem=${problem} />
@@ -52,7 +52,7 @@ export default function Statistics() {
 /** The report of the range with all its periods; none if the range is not valid. */
 async function read(wanted, signal) {
   if (Object.keys(wanted.problems).length) return { wanted, report: null };
-  const query = { from: wanted.from.toISOString(), to: wanted.to?.toISOString(), group_by: wanted.group, tz: zone() };
+  const query = rangeQuery(wanted);
   if (wanted.slot !== null) return { wanted, report: await get(`/api/stats/${encodeURIComponent(wanted.slot)}`, { query, signal }) };
   const page = (number) => get("/api/stats/global", { query: { ...query, page: number, page_size: PAGE_SIZE }, signal });
   const report = await page(1);
@@ -60,14 +60,36 @@ async function read(wanted, signal) {
   return { wanted, report };
 }
 
+const rangeQuery = ({ from, to, group }) => ({ from: from.toISOString(), to: to?.toISOString(), group_by: group, tz: zone() });
+
+/** The button that saves the figures as a file; those of all slots are read for it. */
+function Export({ report, query, names }) {
+  const [busy, setBusy] = useState(false);
+  const onClick = async () => {
+    const wanted = rangeFromQuery(query);
+    if (wanted.slot !== null) return saveSlot(report, wanted.slot, names);
+    setBusy(true);
+    try {
+      await saveAllSlots(rangeQuery(wanted), names);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      toast(problemText(error), "failed");
+    } finally {
+      setBusy(false);
+    }
+  };
+  return html`<button type="button" class="button" disabled=${!report || busy} onClick=${onClick}><${Icon} name="download" /> ${t("exportCsv")}</button>`;
+}
+
 function Report({ report, group, names }) {
   const { currency } = report;
+  const providers = useProviderNames();
   if (report.summary.ingest_count === 0 && report.summary.cost.calls === 0) {
     return html`<${Since} report=${report} /><${Empty} icon="statistics">${t("empty")}<//>`;
   }
   const { names: periods } = periodNames(report.metrics, group);
   const byPeriod = report.metrics.map((one, index) => ({ key: one.period_start, name: periods[index], figures: one }));
-  const byProvider = report.providers.map((one) => ({ key: one.provider_id ?? "", name: one.provider_id ?? t("noProvider"), figures: one }));
+  const byProvider = report.providers.map((one) => ({ key: one.provider_id ?? "", name: one.provider_id === null ? t("noProvider") : providers.provider(one.provider_id), figures: one }));
   const bySlot = (report.slots ?? []).map((one) => ({
     key: one.slot_id,
     name: html`<button type="button" class="link" onClick=${() => setQuery({ slot: one.slot_id })}>${names[one.slot_id] ?? one.slot_id}</button>`,
@@ -112,30 +134,4 @@ function Reset({ id, name, onDone }) {
     <button type="button" class="button" onClick=${() => setConfirming(true)}><${Icon} name="refresh" /> ${t("reset")}</button>
     ${confirming && html`<${Confirm} title=${t("resetTitle", { name })} text=${t("resetText")} yes=${t("resetYes")} dangerous onYes=${reset} onNo=${() => setConfirming(false)} />`}
   `;
-}
-
-function save({ report, wanted }, names) {
-  const head = ["period_start", "period_end", "slot_id", "slot_name", "ingest_count", ...OUTCOMES, "success_share", "p50_ms", "p95_ms", "p99_ms", ...COSTS];
-  const usd = (micros) => micros / 1_000_000;
-  const rows = report.metrics.map((one) => [
-    one.period_start,
-    one.period_end,
-    wanted.slot,
-    wanted.slot === null ? null : (names[wanted.slot] ?? null),
-    one.ingest_count,
-    ...OUTCOMES.map((name) => one[name]),
-    shareOf(one),
-    one.latency_ms.p50,
-    one.latency_ms.p95,
-    one.latency_ms.p99,
-    usd(one.cost.usd_micros),
-    usd(one.cost.estimated_usd_micros),
-    usd(one.cost.unknown_usd_micros),
-    Math.round(one.cost.usd_micros * report.currency.usd_rate) / 1_000_000,
-    report.currency.code,
-    one.cost.calls,
-    one.cost.unpriced_calls,
-  ]);
-  const days = [report.range.from, report.range.to].map((moment) => dayText(new Date(moment)));
-  saveCsv(`photochanger-${wanted.slot ?? "statistics"}-${days.join("-")}.csv`, [head, ...rows]);
 }

@@ -7,6 +7,8 @@ import { to } from "../lib/route.js";
 import words from "../i18n/job.js";
 import jobsWords from "../i18n/jobs.js";
 import { CopyButton } from "./copy.js";
+import { useProviderNames } from "./provider_names.js";
+import { Reason } from "./reason.js";
 
 const t = translator(words);
 const jobs = translator(jobsWords);
@@ -15,21 +17,33 @@ const Fact = ({ name, children }) => (children === null || children === "" ? nul
 
 const moment = (value) => (value === null ? null : html`<time datetime=${value}>${dateTimeExact(value)}</time>`);
 
+/** Codes whose text says all that the API's sentence says. */
+const COMPLETE = new Set(["sync_timeout", "job_cancelled", "budget_exhausted"]);
+
+/** The API's sentence on a failed job, with the cause of its last call where the sentence is of that; null without one. */
+function failureDetail(job, cause) {
+  const { error_code: code, error_detail: reason } = job;
+  if (!reason || reason === cause || COMPLETE.has(code)) return null;
+  return { cause: job.logs.findLast((entry) => entry.detail.reason === reason)?.detail.cause, reason };
+}
+
 export function Facts({ job, slotName }) {
+  const names = useProviderNames();
   const failed = job.failure_reason && jobs.of("reason", job.failure_reason);
   const cause = job.error_code && failureText(job.error_code, job.error_detail);
+  const said = failureDetail(job, cause);
   return html`
     <section class="card" aria-label=${t("facts")}>
       <h2>${t("facts")}</h2>
       <dl class="facts job-facts">
         <${Fact} name=${t("slot")}>${slotName ? html`<a href=${to("slots", job.slot_id)}>${slotName}</a>` : job.slot_id}<//>
         <${Fact} name=${t("source")}>${jobs.of("source", job.source)}<//>
-        <${Fact} name=${t("problem")}>${(failed ?? cause) && html`${[failed, cause].filter(Boolean).join(": ")}${job.error_detail && job.error_detail !== cause && html` <span class="soft" lang="en">${job.error_detail}</span>`}`}<//>
-        <${Fact} name=${t("madeBy")}>${job.provider_id && `${job.provider_id} · ${job.operation_id}`}<//>
+        <${Fact} name=${t("problem")}>${(failed ?? cause) && html`${[failed, cause].filter(Boolean).join(": ")}${said !== null && html` <${Reason} attempt=${said} />`}`}<//>
+        <${Fact} name=${t("madeBy")}>${job.provider_id && names.both(job.provider_id, job.operation_id)}<//>
         <${Fact} name=${t("model")}>${job.model}<//>
         <${Fact} name=${t("seed")}>${job.seed}<//>
         <${Fact} name=${t("cost")}>${job.cost.calls > 0 ? cost(job.cost, job.currency) : null}<//>
-        <${Fact} name=${t("route")}>${job.route.map((entry) => `${entry.provider_id} · ${entry.operation_id}`).join(" → ")}<//>
+        <${Fact} name=${t("route")}>${job.route.map((entry) => names.both(entry.provider_id, entry.operation_id)).join(" → ")}<//>
         <${Fact} name=${t("attempt")}>${job.attempt > 1 ? job.attempt : null}<//>
         <${Fact} name=${t("created")}>${moment(job.created_at)}<//>
         <${Fact} name=${t("deadline")}>${moment(job.expires_at)}<//>
@@ -52,6 +66,7 @@ export function Facts({ job, slotName }) {
 
 /** The calls that might have cost something, each with its amount; nothing without such calls. */
 export function Calls({ job }) {
+  const names = useProviderNames();
   if (job.calls.length === 0) return null;
   const amount = (call) => (call.usd_micros === null ? t("noPrice") : `${call.exact ? "" : "≈ "}${money(call.usd_micros, job.currency)}`);
   return html`
@@ -64,7 +79,7 @@ export function Calls({ job }) {
             ${job.calls.map((call) => html`
               <tr key=${`${call.at} ${call.entry} ${call.call}`}>
                 <th scope="row"><time datetime=${call.at}>${timeExact(call.at)}</time></th>
-                <td>${call.provider_id} · ${call.model ?? call.operation_id}</td>
+                <td>${call.model === null ? names.both(call.provider_id, call.operation_id) : `${names.provider(call.provider_id)} · ${call.model}`}</td>
                 <td class=${call.charged === "no" ? "figure soft" : "figure"}>${amount(call)}</td>
                 <td>${t.of("charged", call.charged)}</td>
               </tr>`)}

@@ -8,6 +8,7 @@ import words from "../i18n/job.js";
 import { isLive } from "./jobs_feed.js";
 import { seconds, useSince } from "./jobs_times.js";
 import { useProviderNames } from "./provider_names.js";
+import { Reason } from "./reason.js";
 import { Pill } from "./states.js";
 
 const t = translator(words);
@@ -53,7 +54,7 @@ function attempt(entry, begin, names) {
     under: [detail.operation && names.operation(detail.provider, detail.operation), detail.entry > 0 && t("entry", { n: detail.entry + 1 }), duration(detail.duration_ms)].filter(Boolean).join(" · "),
     pill: classification && { tone, text: attemptText(classification) },
     // The reason of a picture is only its type.
-    reason: classification === "picture" ? null : detail.reason,
+    failed: classification === "picture" ? null : detail,
     bar: { from, to },
   };
 }
@@ -80,7 +81,7 @@ export function Timeline({ job }) {
             <span class="timeline-dot" aria-hidden="true"></span>
             <div class="timeline-text">
               <p class="row"><strong>${line.text}</strong>${line.pill && html`<${Pill} tone=${line.pill.tone}>${line.pill.text}<//>`}</p>
-              ${line.reason && html`<p class="timeline-reason" lang="en">${line.reason}</p>`}
+              ${line.failed && html`<p class="timeline-reason"><${Reason} attempt=${line.failed} /></p>`}
               ${line.under && html`<p class="soft timeline-under">${line.under}</p>`}
             </div>
             <div class="timeline-track" aria-hidden="true">

@@ -8,7 +8,7 @@ import { OUTCOMES, shareOf } from "./statistics_tables.js";
 
 const t = translator(words);
 
-const COLOURS = { success: "--good", timeouts: "--bad", provider_errors: "--accent", cancelled: "--line-strong", errors: "--warn" };
+const COLOURS = { success: "--good", fallback: "--warn", timeouts: "--bad", provider_errors: "--accent", cancelled: "--line-strong", errors: "--busy" };
 
 const offset = (moment) => new Date(moment).getTimezoneOffset();
 
@@ -40,7 +40,8 @@ export function Tiles({ report }) {
   const tiles = [
     ["photos", number(summary.ingest_count)],
     ["share", share === null ? "–" : percent(share, 1)],
-    ["without", number(summary.ingest_count - summary.success)],
+    ["fallbacks", number(summary.fallback)],
+    ["without", number(summary.ingest_count - summary.success - summary.fallback)],
     ["p50", duration(latency.p50)],
     ["p95", duration(latency.p95)],
     ["p99", duration(latency.p99)],

@@ -29,7 +29,7 @@ export function Controls({ query, wanted, slots, problem }) {
         ${slots.length > 0 && choice("slot", t("slot"), wanted.slot ?? "", [["", t("allSlots")], ...slots.map((slot) => [slot.id, slot.name])], (slot) => setQuery({ slot }))}
         ${choice("group_by", t("group"), wanted.group, wanted.groups.map((name) => [name, t(`group_${name}`)]), (group) => setQuery({ group }))}
       </div>
-      ${wanted.slot === null && (wanted.range === "today" || wanted.range === "24h") && html`<p class="soft statistics-hint">${t("hourHint")}</p>`}
+      ${!wanted.groups.includes("hour") && html`<p class="soft statistics-hint">${t("hourHint")}</p>`}
     </section>
   `;
 }

@@ -6,9 +6,9 @@ import words from "../i18n/statistics.js";
 
 const t = translator(words);
 
-export const OUTCOMES = ["success", "timeouts", "provider_errors", "cancelled", "errors"];
+export const OUTCOMES = ["success", "fallback", "timeouts", "provider_errors", "cancelled", "errors"];
 
-/** The share of photos that became pictures; null without photos. */
+/** The share of photos that became pictures of the route; null without photos. */
 export const shareOf = (figures) => (figures.ingest_count === 0 ? null : figures.success / figures.ingest_count);
 
 /** `rows` are `{key, name, figures}`; `first` is the title of the first column. */
@@ -20,11 +20,10 @@ export function FiguresTable({ title, first, rows, currency }) {
           <tr>
             <th scope="col">${first}</th>
             <th scope="col" class="figure">${t("photos")}</th>
-            <th scope="col" class="statistics-share-head">${t("share")}</th>
+            <th scope="col">${t("share")}</th>
             ${OUTCOMES.map((name) => html`<th key=${name} scope="col" class="figure">${t(name)}</th>`)}
             <th scope="col" class="figure">${t("p50")}</th>
             <th scope="col" class="figure">${t("p95")}</th>
-            <th scope="col" class="figure">${t("p99")}</th>
             <th scope="col" class="figure">${t("cost")}</th>
           </tr>
         </thead>
@@ -44,7 +43,6 @@ function Row({ name, figures, currency }) {
       ${OUTCOMES.map((outcome) => html`<td key=${outcome} class=${figures[outcome] ? "figure" : "figure soft"}>${number(figures[outcome])}</td>`)}
       <td class="figure">${duration(figures.latency_ms.p50)}</td>
       <td class="figure">${duration(figures.latency_ms.p95)}</td>
-      <td class="figure">${duration(figures.latency_ms.p99)}</td>
       <td class=${figures.cost.calls ? "figure" : "figure soft"}>${cost(figures.cost, currency)}</td>
     </tr>
   `;

@@ -4,16 +4,15 @@ import { dateTimeExact } from "../../lib/format.js";
 import { html, useEffect, useState } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { useLoad } from "../../lib/load.js";
-import { route, setQuery } from "../../lib/route.js";
+import { route, setQuery, to } from "../../lib/route.js";
 import { useStore } from "../../lib/store.js";
 import { Field } from "../../parts/field.js";
 import { Icon } from "../../parts/icon.js";
-import { useProviderNames } from "../../parts/provider_names.js";
 import { Empty, Loading, ErrorNotice } from "../../parts/states.js";
 import common from "../../i18n/common.js";
-import { providerText, settingLabel } from "../../i18n/providers.js";
 import words from "../../i18n/settings_audit.js";
 import { actorName } from "./actors.js";
+import { useAuditWords } from "./audit_words.js";
 
 const t = translator(words);
 const c = translator(common);
@@ -21,11 +20,10 @@ const c = translator(common);
 const ACTIONS = Object.keys(words.en).filter((key) => key.startsWith("action_")).map((key) => key.slice("action_".length));
 
 const actionName = (action) => t.of("action", action);
-/** A name of the service's settings or slots, else that of a provider's setting. */
-const fieldName = (name) => (t.has(`field_${name}`) ? t.of("field", name) : settingLabel(name));
 
 export function Audit() {
   const { query } = useStore(route);
+  const say = useAuditWords();
   const action = query.action ?? "";
   const { data, problem, again } = useLoad((signal) => get("/api/audit", { query: { action }, signal }), [action]);
   const [more, setMore] = useState({ items: [], cursor: undefined, problem: null, busy: false });
@@ -63,7 +61,7 @@ export function Audit() {
           : html`
             <table class="card audit">
               <thead><tr><th scope="col">${t("when")}</th><th scope="col">${t("what")}</th><th scope="col">${t("who")}</th><th scope="col">${t("details")}</th></tr></thead>
-              <tbody>${entries.map((one) => html`<${Entry} key=${one.id} one=${one} />`)}</tbody>
+              <tbody>${entries.map((one) => html`<${Entry} key=${one.id} one=${one} words=${say} />`)}</tbody>
             </table>
           `}
       ${more.problem && html`<${ErrorNotice} problem=${more.problem} />`}
@@ -72,20 +70,25 @@ export function Audit() {
   `;
 }
 
-function Entry({ one }) {
+function Entry({ one, words: say }) {
   return html`
     <tr>
       <td class="audit-when"><time dateTime=${one.at}>${dateTimeExact(one.at)}</time></td>
-      <td><strong>${actionName(one.action)}</strong>${one.target && html` <span class="audit-target">${one.target}</span>`}</td>
+      <td><strong>${actionName(one.action)}</strong>${one.target && html` <span class="audit-target"><${Target} one=${one} say=${say} /></span>`}</td>
       <td>${actorName(one.actor)}${one.address && html`<span class="audit-address soft">${one.address}</span>`}</td>
-      <td class="audit-details"><${Details} detail=${one.detail} /></td>
+      <td class="audit-details"><${Details} one=${one} say=${say} /></td>
     </tr>
   `;
 }
 
+function Target({ one, say }) {
+  const name = say.target(one);
+  return one.action.startsWith("job_") || one.action.startsWith("result_") ? html`<a href=${to("jobs", one.target)}>${name}</a>` : name;
+}
+
 /** `changed` has the old and the new value of each field; other entries are shown by name. */
-function Details({ detail }) {
-  const { changed, ...facts } = detail;
+function Details({ one, say }) {
+  const { changed, ...facts } = one.detail;
   const rows = [
     ...Object.entries(changed && typeof changed === "object" ? changed : {}).map(([name, values]) => [name, Array.isArray(values) && values.length === 2 ? values : [undefined, values]]),
     ...Object.entries(facts).map(([name, value]) => [name, [undefined, value]]),
@@ -95,8 +98,8 @@ function Details({ detail }) {
     <dl class="audit-facts">
       ${rows.map(([name, [before, after]]) => html`
         <div key=${name}>
-          <dt>${fieldName(name)}</dt>
-          <dd>${before !== undefined && html`<${Value} value=${before} /> <span class="soft" aria-label=${t("became")} role="img">→</span> `}<${Value} value=${after} /></dd>
+          <dt>${say.field(name, one.action)}</dt>
+          <dd>${before !== undefined && html`<${Value} lines=${say.lines(name, before)} /> <span class="soft" aria-label=${t("became")} role="img">→</span> `}<${Value} lines=${say.lines(name, after)} /></dd>
         </div>
       `)}
     </dl>
@@ -105,35 +108,9 @@ function Details({ detail }) {
 
 const LONG = 160;
 
-function Value({ value }) {
-  const names = useProviderNames();
-  if (value === null || value === undefined) return html`<span class="soft">${t("unset")}</span>`;
-  const lines = linesOf(value, names);
+function Value({ lines }) {
+  if (lines === null) return html`<span class="soft">${t("unset")}</span>`;
   if (lines.length === 1 && lines[0].length <= LONG) return lines[0];
   if (lines.join("").length <= LONG) return lines.map((line) => html`<span key=${line} class="line">${line}</span>`);
   return html`<details><summary>${t("all")}</summary>${lines.map((line) => html`<span key=${line} class="line">${line}</span>`)}</details>`;
-}
-
-/** A value in words: one line for each of a list, such as the steps of a route. */
-function linesOf(value, names) {
-  if (!Array.isArray(value)) return [wordsOf(value, names)];
-  if (value.length === 0) return [t("nothingThere")];
-  if (value.every((one) => typeof one !== "object")) return [value.map((one) => wordsOf(one, names)).join(", ")];
-  return value.map((one, place) => `${place + 1}. ${wordsOf(one, names)}`);
-}
-
-function wordsOf(value, names) {
-  if (value === null || value === undefined) return t("unset");
-  if (value === true || value === false) return c(value ? "yes" : "no");
-  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return dateTimeExact(value);
-  if (typeof value !== "object") return t.has(`value_${value}`) ? t.of("value", value) : providerText(String(value));
-  if (Array.isArray(value)) return linesOf(value, names).join("; ");
-  const { provider_id: provider, operation_id: operation, ...others } = value;
-  const head = provider ? names.both(provider, operation) : operation ? names.operation("local", operation) : null;
-  const { settings, ...facts } = others;
-  const rest = [
-    ...Object.entries(facts).map(([name, one]) => `${fieldName(name)}: ${wordsOf(one, names)}`),
-    ...Object.entries(settings ?? {}).map(([name, one]) => `${names.setting(provider, operation, name)}: ${wordsOf(one, names)}`),
-  ];
-  return [head, ...rest].filter(Boolean).join("; ") || t("nothingThere");
 }

@@ -56,7 +56,7 @@ function Part({ name, part }) {
   return html`
     <li>
       <${Pill} tone=${part.ok ? "good" : "bad"}>${t.of("part", name)}: ${part.ok ? t("works") : t("broken")}<//>
-      ${!part.ok && html`<span lang="en">${part.detail}</span>`}
+      ${!part.ok && html`<span>${t.has(`why_${part.code}`) ? t.of("why", part.code) : failureText(part.code, part.detail)}</span>`}
     </li>
   `;
 }

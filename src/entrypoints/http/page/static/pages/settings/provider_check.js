@@ -6,6 +6,7 @@ import { translator } from "../../lib/language.js";
 import { problemText } from "../../lib/messages.js";
 import { Icon } from "../../parts/icon.js";
 import { Pill } from "../../parts/states.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/settings_secrets.js";
 
 const t = translator(words);
@@ -34,7 +35,7 @@ export function Check({ one, may, first, onChecked }) {
     <div class="provider-check" aria-live="polite">
       ${busy ? html`<${Pill} tone="busy">${t("checking")}<//>` : html`<${Result} one=${one} />`}
       ${problem && html`<p class="error" role="alert">${problemText(problem)}</p>`}
-      ${may && html`<button type="button" class="button" disabled=${busy} aria-label=${`${t("check")}: ${one.title}`} onClick=${check}><${Icon} name="refresh" /> ${t("check")}</button>`}
+      ${may && html`<button type="button" class="button" disabled=${busy} aria-label=${`${t("check")}: ${providerText(one.title)}`} onClick=${check}><${Icon} name="refresh" /> ${t("check")}</button>`}
     </div>
   `;
 }

@@ -11,6 +11,7 @@ import { Icon } from "../../parts/icon.js";
 import { Empty, Loading, Pill, ErrorNotice } from "../../parts/states.js";
 import { toast } from "../../parts/toasts.js";
 import common from "../../i18n/common.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/settings_secrets.js";
 import { actorName } from "./actors.js";
 import { Check } from "./provider_check.js";
@@ -68,7 +69,7 @@ function Provider({ one, limited, open, checkFirst, reload }) {
   return html`
     <li class="provider">
       <div class="provider-key">
-        <h3>${one.title}</h3>
+        <h3>${providerText(one.title)}</h3>
         <${Pill} tone=${KEY_TONES[key.state] ?? "mute"}>${t.of("key", key.state)}<//>
         ${key.changed_at && html`<p class="soft">${t("changed", { when: dateTime(key.changed_at), who: actorName(key.changed_by) })}</p>`}
         ${takesKey && key.variable && html`<p class="soft">${t(key.state === "environment" ? "fromVariable" : "orVariable")} <code>${key.variable}</code></p>`}
@@ -80,9 +81,9 @@ function Provider({ one, limited, open, checkFirst, reload }) {
       </dl>
       ${open && html`
         <div class="row provider-ways">
-          ${takesKey && html`<button type="button" class="button" aria-label=${`${t("setKey")}: ${one.title}`} onClick=${() => open({ what: "key", one })}><${Icon} name="key" /> ${t("setKey")}</button>`}
-          ${(key.state === "stored" || key.state === "unreadable") && html`<button type="button" class="button" aria-label=${`${t("forgetKey")}: ${one.title}`} onClick=${() => open({ what: "forget", one })}><${Icon} name="trash" /> ${t("forgetKey")}</button>`}
-          <button type="button" class="button" aria-label=${`${t("changeLimits")}: ${one.title}`} onClick=${() => open({ what: "limits", one })}><${Icon} name="settings" /> ${t("changeLimits")}</button>
+          ${takesKey && html`<button type="button" class="button" aria-label=${`${t("setKey")}: ${providerText(one.title)}`} onClick=${() => open({ what: "key", one })}><${Icon} name="key" /> ${t("setKey")}</button>`}
+          ${(key.state === "stored" || key.state === "unreadable") && html`<button type="button" class="button" aria-label=${`${t("forgetKey")}: ${providerText(one.title)}`} onClick=${() => open({ what: "forget", one })}><${Icon} name="trash" /> ${t("forgetKey")}</button>`}
+          <button type="button" class="button" aria-label=${`${t("changeLimits")}: ${providerText(one.title)}`} onClick=${() => open({ what: "limits", one })}><${Icon} name="settings" /> ${t("changeLimits")}</button>
         </div>
       `}
       <${Prices} one=${one} />
@@ -122,7 +123,7 @@ function KeyForm({ one, onDone, onClose }) {
   };
   const control = (attributes) => html`<input ...${attributes} type="password" autocomplete="off" maxlength="8192" value=${key} onInput=${(event) => setKey(event.target.value)} />`;
   return html`
-    <${Dialog} title=${t("keyOf", { provider: one.title })} onClose=${onClose}>
+    <${Dialog} title=${t("keyOf", { provider: providerText(one.title) })} onClose=${onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>
         ${problem && !keyError && html`<${ErrorNotice} problem=${problem} />`}
         <${Field} id="provider-key" label=${t("key")} help=${t("keyHelp")} error=${empty ? t("keyEmpty") : keyError} control=${control} />
@@ -137,7 +138,7 @@ function KeyForm({ one, onDone, onClose }) {
 
 function Forget({ one, onDone, onClose }) {
   const { problem, send } = useChange(t("keyForgotten"), onDone);
-  const text = html`${t("forgetText", { provider: one.title })} ${one.key.variable && t("forgetVariable", { variable: one.key.variable })} ${problem && html`<strong role="alert">${problemText(problem)}</strong>`}`;
+  const text = html`${t("forgetText", { provider: providerText(one.title) })} ${one.key.variable && t("forgetVariable", { variable: one.key.variable })} ${problem && html`<strong role="alert">${problemText(problem)}</strong>`}`;
   return html`<${Confirm} title=${t("forgetTitle")} text=${text} yes=${t("forgetKey")} dangerous=${true} onYes=${() => send({ provider_keys: { [one.id]: null } })} onNo=${onClose} />`;
 }
 
@@ -156,7 +157,7 @@ function LimitsForm({ one, limited, onDone, onClose }) {
   const control = (name) => (attributes) =>
     html`<input ...${attributes} type="text" inputmode="numeric" autocomplete="off" placeholder=${t("noLimit")} value=${texts[name]} onInput=${(event) => setTexts({ ...texts, [name]: event.target.value.trim() })} />`;
   return html`
-    <${Dialog} title=${t("limitsOf", { provider: one.title })} onClose=${onClose}>
+    <${Dialog} title=${t("limitsOf", { provider: providerText(one.title) })} onClose=${onClose}>
       <form class="stack" noValidate onSubmit=${onSubmit}>
         <p class="soft">${t("limitsHelp")}</p>
         ${problem && !LIMITS.some((name) => errorOf(problem, place(name))) && html`<${ErrorNotice} problem=${problem} />`}

@@ -8,7 +8,9 @@ import { to } from "../../lib/route.js";
 import { store, useStore } from "../../lib/store.js";
 import { Icon } from "../../parts/icon.js";
 import { useProviderNames } from "../../parts/provider_names.js";
+import { Reason } from "../../parts/reason.js";
 import { Empty, Pill, ErrorNotice } from "../../parts/states.js";
+import { providerText } from "../../i18n/providers.js";
 import words from "../../i18n/settings_ready.js";
 
 const t = translator(words);
@@ -102,7 +104,7 @@ function SlotRow({ slot, found, running }) {
       <td data-label=${t("provider")}>${by || "–"}${found.entry > 0 && html` <span class="soft">${t("fallbackEntry", { n: found.entry + 1 })}</span>`}${found.calls > 1 && html` <span class="soft">${t("calls", { n: found.calls })}</span>`}</td>
       <td class="ready-reason" data-label=${t("reason")}>
         ${found.code ? html`<span>${failureText(found.code, found.detail)}</span>` : found.troubles.length === 0 && "–"}
-        ${found.troubles.length > 0 && html`<ul class="ready-attempts">${found.troubles.map((one, index) => html`<li key=${index}>${names.provider(one.provider_id)}: ${attemptText(one.classification)} <span class="soft" lang="en">${one.reason}</span></li>`)}</ul>`}
+        ${found.troubles.length > 0 && html`<ul class="ready-attempts">${found.troubles.map((one, index) => html`<li key=${index}>${names.provider(one.provider_id)}: ${attemptText(one.classification)} <${Reason} attempt=${one} /></li>`)}</ul>`}
         ${found.job_id && !found.ready && html` <a href=${to("jobs", found.job_id)}>${t("job")}</a>`}
       </td>
     </tr>
@@ -121,7 +123,7 @@ function Quotas({ providers, slots }) {
         <tbody>
           ${providers.map((one) => html`
             <tr key=${one.id}>
-              <th scope="row">${one.title}</th>
+              <th scope="row">${providerText(one.title)}</th>
               <td><${Pill} tone=${KEY_TONES[one.key.state] ?? "mute"}>${t.of("key", one.key.state)}<//></td>
               <td class="figure" data-label=${t("leftMinute")}>${left(one.left_this_minute)}</td>
               <td class="figure" data-label=${t("leftToday")}>${left(one.left_today)}</td>

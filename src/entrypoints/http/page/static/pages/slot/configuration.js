@@ -86,7 +86,7 @@ function promptsOf(draft, branding, providers) {
     const { operation } = findOperation(providers, entry);
     return (operation?.prompts ?? []).map((name) => {
       const rule = operation.settings_schema.properties[name];
-      return { where, label: rule.title ?? name, text: String(entry.settings[name] ?? rule.default ?? "") };
+      return { where, label: providerText(rule.title ?? name), text: String(entry.settings[name] ?? rule.default ?? "") };
     });
   });
 }

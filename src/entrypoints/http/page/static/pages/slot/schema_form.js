@@ -4,11 +4,14 @@ import { html } from "../../lib/html.js";
 import { translator } from "../../lib/language.js";
 import { Field } from "../../parts/field.js";
 import { providerText, settingLabel } from "../../i18n/providers.js";
+import pairWords from "../../i18n/pairs.js";
 import words from "../../i18n/slot.js";
 import { FileText } from "./file_text.js";
+import { Pairs } from "./pairs.js";
 import { PromptTools } from "./prompts.js";
 
 const t = translator(words);
+const ofPairs = translator(pairWords);
 const COLOUR = "^#[0-9A-Fa-f]{6}$";
 const LONGEST_LINE = 200;
 const LONGEST_SLIDER = 10_000;
@@ -28,10 +31,17 @@ export function SchemaForm({ id, schema, settings, prompts, fields, last, onAllo
   const unknown = Object.keys(settings).filter((name) => !names.includes(name));
   return html`
     <div class="settings">
-      ${sorted.map((name) => html`<${Setting} key=${name} id=${`${id}-${name}`} name=${name} rule=${plain(schema.properties[name])} value=${settings[name]} error=${wrong(name)} isPrompt=${prompts.includes(name)} fields=${fields} onAllow=${onAllow} onChange=${set(name)} />`)}
+      ${sorted.map((name) => html`<${Setting} key=${name} id=${`${id}-${name}`} name=${name} rule=${plain(schema.properties[name])} value=${settings[name]} error=${wrong(name) ?? wrongPart(name, settings[name], wrong)} isPrompt=${prompts.includes(name)} fields=${fields} onAllow=${onAllow} onChange=${set(name)} />`)}
       ${unknown.map((name) => html`<p key=${name} class="schema-setting-unknown"><span>${t("unknownSetting", { name })} ${wrong(name)}</span> <button type="button" class="button" onClick=${() => set(name)(undefined)}>${t("remove")}</button></p>`)}
     </div>
   `;
+}
+
+/** The first error of a part of a mapping, or null. */
+function wrongPart(name, value, wrong) {
+  if (typeof value !== "object" || value === null) return null;
+  const part = Object.keys(value).find((key) => wrong(`${name}.${key}`) !== null);
+  return part === undefined ? null : `${part}: ${wrong(`${name}.${part}`)}`;
 }
 
 /** The rule without the alternative `null`, which becomes `nullable`. */
@@ -45,7 +55,7 @@ function plain(rule) {
 function Setting({ id, name, rule, value, error, isPrompt, fields, onAllow, onChange }) {
   const label = providerText(rule.title ?? name);
   const shown = value === undefined ? rule.default : value;
-  const help = [rule.description && providerText(rule.description), defaultText(rule)].filter(Boolean).join(" ");
+  const help = [rule.description && providerText(rule.description), isMapping(rule) && ofPairs("perLine"), defaultText(rule)].filter(Boolean).join(" ");
   if (rule.type === "boolean") {
     return html`
       <div class=${error ? "field field-wrong" : "field"}>
@@ -65,15 +75,18 @@ function Setting({ id, name, rule, value, error, isPrompt, fields, onAllow, onCh
 }
 
 const isNumber = (rule) => rule.type === "integer" || rule.type === "number";
-const isLong = (rule, isPrompt) => rule.type === "string" && !rule.enum && !rule.pattern && (isPrompt ? (rule.maxLength ?? Infinity) > 80 : (rule.maxLength ?? Infinity) > LONGEST_LINE);
+const isMapping = (rule) => rule.type === "object";
+const isLong = (rule, isPrompt) => isMapping(rule) || rule.type === "string" && !rule.enum && !rule.pattern && (isPrompt ? (rule.maxLength ?? Infinity) > 80 : (rule.maxLength ?? Infinity) > LONGEST_LINE);
 
 function defaultText(rule) {
+  if (isMapping(rule)) return "";
   if (rule.default === undefined || rule.default === null || rule.default === "" || (rule.type === "string" && !rule.enum && String(rule.default).length > 60)) return "";
   const value = typeof rule.default === "boolean" ? t(rule.default ? "yes" : "no") : isNumber(rule) ? number(rule.default) : rule.enum ? settingLabel(rule.default) : rule.default;
   return t("default", { value });
 }
 
 function control({ attributes, rule, shown, label, wide, onChange }) {
+  if (isMapping(rule)) return html`<${Pairs} attributes=${attributes} rule=${rule} shown=${shown ?? {}} onChange=${onChange} />`;
   if (rule.enum) return Choice({ attributes, rule, shown, onChange });
   if (isNumber(rule)) return Amount({ attributes, rule, shown, label, onChange });
   if (rule.pattern === COLOUR) return Colour({ attributes, shown, label, onChange });
