@@ -18,7 +18,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     the port, and connections to it would wait for ever.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named: asyncio sets TCP_NODELAY only where it is, and without that the body of an answer waits 40 ms.
+    # The protocol is named, because asyncio sets TCP_NODELAY only then: without it the body of an answer waits 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
