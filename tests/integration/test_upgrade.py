@@ -106,7 +106,7 @@ def the_pictures_are_kept(client: httpx.Client) -> None:
         picture = client.get(f"/public/results/{job['job_id']}")
         assert hashlib.sha256(picture.content).hexdigest() == job["result"]["sha256"]
         assert client.get(f"/public/results/{job['job_id']}/thumbnail").status_code == 200
-        assert [entry["event"] for entry in job["logs"]][0] == "received"
+        assert job["logs"][0]["event"] == "received"
     listed = read(client, "/api/results")["items"]
     assert {item["job_id"] for item in listed} == {job["job_id"] for job in jobs}
 
