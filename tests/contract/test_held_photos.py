@@ -32,12 +32,12 @@ async def sent(backend: SimpleNamespace, held_by: UUID | None, **fields: Any) ->
 
 
 async def held(
-    backend: SimpleNamespace, *, max_active: int = MANY, beside: Any = NOBODY, **fields: Any
+    backend: SimpleNamespace, *, max_active: int = MANY, asked: Any = NOBODY, **fields: Any
 ) -> frozenset[UUID]:
     """The jobs that the same photo, sent to `HERE`, has to ask for."""
     new = new_job(**{"held_by": HERE, "photo": photo(sha256=SAME)} | fields)
     try:
-        await backend.queue.enqueue(new, max_active=max_active, beside=beside)
+        await backend.queue.enqueue(new, max_active=max_active, asked=asked)
     except PhotoHeld as error:
         assert await backend.log.entries(new.id) == [], "nothing is stored"
         return error.job_ids
@@ -48,8 +48,8 @@ async def test_live_jobs_of_the_same_photo_that_another_process_holds_are_asked_
     one, two = await sent(backend, THERE), await sent(backend, uuid4())
     assert await held(backend) == {one.id, two.id}
     assert await held(backend, max_active=2) == {one.id, two.id}, "also where the queue is full"
-    assert await held(backend, beside=[one.id]) == {two.id}
-    assert await held(backend, beside=[one.id, two.id]) == NOBODY
+    assert await held(backend, asked=[one.id]) == {two.id}
+    assert await held(backend, asked=[one.id, two.id]) == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_live_jobs_of_the_same_photo_that_another_process_holds_are_asked_
         ({"held_by": HERE}, {}),
         ({"held_by": None}, {}),
         ({"held_by": THERE}, {"held_by": None}),
-        ({"held_by": THERE}, {"beside": None}),
+        ({"held_by": THERE}, {"asked": None}),
         ({"held_by": THERE}, {"slot_id": "slot-002"}),
         ({"held_by": THERE, "photo": photo(sha256="b" * 64)}, {}),
     ],
@@ -80,9 +80,9 @@ async def test_jobs_that_have_ended_or_are_over_are_not_asked_for(backend: Simpl
 
 async def test_a_repeat_of_an_enqueue_that_was_executed_finds_its_own_job(backend: SimpleNamespace) -> None:
     new = new_job(held_by=HERE, photo=photo(sha256=SAME))
-    await backend.queue.enqueue(new, max_active=MANY, beside=())
+    await backend.queue.enqueue(new, max_active=MANY, asked=())
     await sent(backend, THERE)
-    assert (await backend.queue.enqueue(new, max_active=MANY, beside=())).id == new.id
+    assert (await backend.queue.enqueue(new, max_active=MANY, asked=())).id == new.id
 
 
 async def test_a_question_is_open_until_it_is_confirmed_and_both_wake(backend: SimpleNamespace) -> None:
@@ -103,7 +103,7 @@ async def test_a_photo_that_joins_is_held_by_its_own_process(backend: SimpleName
     first = await sent(backend, THERE)
     await backend.queue.ask([first.id])
     await backend.queue.abandon(first.id)
-    joined = await backend.queue.enqueue(new_job(held_by=HERE, photo=photo(sha256=SAME)), max_active=MANY, beside=())
+    joined = await backend.queue.enqueue(new_job(held_by=HERE, photo=photo(sha256=SAME)), max_active=MANY, asked=())
     assert (joined.id, joined.spec.held_by, joined.asked_at) == (first.id, HERE, None)
     assert await held(backend) == NOBODY
 

@@ -34,8 +34,9 @@ from photochanger.core.ports.provider import ProviderError
 
 from tests.support.hostile_samples import STATUSES, samples, texts
 
-BOUND_SECONDS = 5.0
-"""Of CPU, for one call; what is linear takes some hundredths, the worst pattern one second. Others take hours."""
+BOUND_SECONDS = 3.0
+"""Of CPU, for one call; what is linear takes some hundredths, the worst pattern a quarter of a second. What is
+quadratic takes six at the speed of a memory scan, and minutes in a pattern."""
 
 LIMIT_SECONDS = 120
 

@@ -2,7 +2,7 @@
 
 Every decoder takes a CheckedPicture, and only `check` makes one. Its bytes hold what the pixels need and nothing else:
 text, EXIF, XMP, previews, unknown chunks and whatever follows the end are left out, losslessly. So is what says how the
-colours are meant, which is handed over beside them.
+colours are meant, which is handed over with them.
 """
 
 from __future__ import annotations

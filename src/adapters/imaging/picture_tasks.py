@@ -48,7 +48,7 @@ Request = Prepare | Normalise | Preview
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
-    """A picture, a preview, or both. The contents beside this are theirs, in this order, as far as they are new.
+    """A picture, a preview, or both. The contents that come with it are theirs, in this order, as far as they are new.
 
     Attributes:
         mime, width, height: of the picture.

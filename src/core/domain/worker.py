@@ -15,7 +15,7 @@ FORGOTTEN_AFTER = timedelta(minutes=10)
 """How long a silent worker is still shown, so that an operator sees that one was lost."""
 
 URGENT_JOBS = 2
-"""How many jobs that make no provider wait a worker runs besides its concurrency: see `JobQueue.acquire_urgent`."""
+"""How many jobs that make no provider wait a worker runs on top of its concurrency: see `JobQueue.acquire_urgent`."""
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ class JobQueue(Protocol):
     Leases and deadlines are compared with the queue's own clock (the database's, or that of the memory adapter).
     """
 
-    async def enqueue(self, job: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int, asked: Collection[UUID] | None = None) -> Job:
         """Store a job, write its first log entry, wake a worker; all of it or nothing.
 
         Returns the stored job, also to a repeat with the same id, whose reply was lost. Stores nothing and returns an
@@ -40,8 +40,8 @@ class JobQueue(Protocol):
         - a job of the same slot and photo (by checksum) whose client disconnected, while it is live or has succeeded
           and its deadline has not passed, or while it has a late call. It is no longer abandoned then.
 
-        With `beside`, and a job that is held by a process: PhotoHeld, and nothing is stored, where other processes hold
-        live jobs of the same slot and photo that are not among those of `beside`.
+        With `asked`, and a job that is held by a process: PhotoHeld, and nothing is stored, where other processes hold
+        live jobs of the same slot and photo that are not among those of `asked`.
 
         Raises QueueFull when `max_active` jobs are live. The bound is exact under concurrent calls. A job past its
         deadline does not count, even if it is not finalized yet.

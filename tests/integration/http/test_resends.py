@@ -108,6 +108,27 @@ async def test_the_job_ends_while_the_disconnect_is_still_being_noted(service: S
     await finish(service, gate, resend)
 
 
+async def test_the_client_hangs_up_in_the_middle_of_its_picture(service: Service) -> None:
+    picture = photos.noise(1200, 1000)  # larger than what kernels take for a client that does not read
+    service.provider.script = gate = Gate(picture)
+    abandon = Held(await service.opened.container.get(JobQueue), "abandon")
+    abandon.opened.set()
+    gate.opened.set()
+    reader, first = await service.connect()
+    first.write(head(SLOT, len(BODY)) + BODY)
+    await reader.readuntil(b"\r\n\r\n")
+    first.transport.abort()
+
+    async def noted() -> bool:
+        return abandon.ended == 1
+
+    await until(noted)
+    answer = await service.post_form(SLOT, BODY)
+    assert answer.status_code == 200
+    assert answer.headers["x-job-id"] == str((await service.only_job()).id)
+    assert service.provider.calls == 1
+
+
 async def test_the_client_hangs_up_before_its_photo_has_become_a_job(service: Service, gate: Gate) -> None:
     enqueue = Held(await service.opened.container.get(JobQueue), "enqueue")
     first = await send(service)

@@ -1,4 +1,4 @@
-"""The helpers of the page take texts of a million characters of any kind without hanging the tab.
+"""The helpers of the page take long texts of any kind without hanging the tab.
 
 Every exported function of `lib/` is called, also those that are yet to be written, except the ones named here.
 """
@@ -73,7 +73,7 @@ async ({ files, text, actions }) => {
 """
 
 
-async def test_no_helper_hangs_on_a_text_of_a_million_characters(tab: Browsing) -> None:
+async def test_no_helper_hangs_on_a_long_text(tab: Browsing) -> None:
     assert set(ACTS) <= set(HELPERS)
     files = [file for file in HELPERS if file not in ACTS]
     for kind, text in texts().items():

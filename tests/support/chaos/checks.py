@@ -136,7 +136,7 @@ class Checks:
                 await self._violated("ended late", f"{row.id} ended {late:.0f} s past its deadline", row)
 
     async def _files(self, rows: Sequence[JobRow]) -> None:
-        """One file per result, with its checksum; no payload, media object or partial file after a sweep."""
+        """One file per result, with its checksum; no payload, media object or partial file stays after a sweep."""
         swept = await asyncio.to_thread(
             subprocess.run,
             command("sweep", "--grace", "0"),
@@ -149,7 +149,12 @@ class Checks:
             await self._violated("sweep failed", swept.stderr[-500:])
         media = self._form.media
         left = [path for kind in _KINDS for path in (media / kind).iterdir()]
-        if left:
+
+        async def none_stayed() -> bool:  # a probe of the store, or a write that ends, is gone by itself
+            left[:] = [path for path in left if path.exists()]
+            return not left
+
+        if not await until(none_stayed, seconds=self._settling_seconds):
             await self._violated("orphans", f"{[str(path.relative_to(media)) for path in left]}")
         stored = await asyncio.to_thread(_checksums, media / "results")
         wanted = {row.result_stem: row for row in rows if row.result_stem}

@@ -1,4 +1,4 @@
-"""Commands of an owner to its fork server: five bytes each, a connection beside `FORK`."""
+"""Commands of an owner to its fork server: five bytes each, a connection with `FORK`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process and a child say to each other: frames of msgpack on a socket pair, with open files beside them.
+"""What a process and a child say to each other: frames of msgpack on a socket pair, with open files with them.
 
 The parent trusts no child, which a hostile picture may have taken over: frames and files are counted and bounded, and
 nothing that arrives is executed.
@@ -17,7 +17,7 @@ from .limits import TaskLimits
 
 MAX_FRAME_BYTES = 256 * 1024
 MAX_FILES = 16
-"""Files beside one frame: a photo and its templates."""
+"""Files with one frame: a photo and its templates."""
 
 WHOLE = -1
 
@@ -29,7 +29,7 @@ _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Task(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """From the parent: call the function `work` ("module:name") with this header and the files beside the frame.
+    """From the parent: call the function `work` ("module:name") with this header and the files with the frame.
 
     `sizes`: how many bytes of each file count; WHOLE for all.
     """
@@ -55,7 +55,7 @@ class PixelsClaimed(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """From the child: what the function returned; `sizes` of its contents, which are in the files beside the frame."""
+    """From the child: what the function returned; `sizes` of its contents, which are in the files with the frame."""
 
     header: bytes
     sizes: tuple[int, ...]

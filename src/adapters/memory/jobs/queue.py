@@ -57,7 +57,7 @@ class MemoryJobQueue:
         self._audit = audit
         self._workers = workers or MemoryWorkerRegistry(database.clock)
 
-    async def enqueue(self, job: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int, asked: Collection[UUID] | None = None) -> Job:
         if (stored := self._db.jobs.get(job.id)) is not None:
             return stored
         now = self._db.clock.now()
@@ -69,7 +69,7 @@ class MemoryJobQueue:
             spec = msgspec.structs.replace(twin.spec, held_by=job.held_by)
             joined = msgspec.structs.replace(twin, spec=spec, abandoned_at=None, asked_at=None)
             return self._db.keep(joined, LogEvent.JOINED)
-        if job.held_by is not None and beside is not None and (held := self._held(job, beside, now)):
+        if job.held_by is not None and asked is not None and (held := self._held(job, asked, now)):
             raise PhotoHeld(held)
         active = [other.expires_at for other in self._live() if other.expires_at > now]
         if len(active) >= max_active:
@@ -249,7 +249,7 @@ class MemoryJobQueue:
             for other in self._db.jobs.values()
         )
 
-    def _held(self, job: JobSpec, beside: Collection[UUID], now: datetime) -> set[UUID]:
+    def _held(self, job: JobSpec, asked: Collection[UUID], now: datetime) -> set[UUID]:
         """Live jobs of the same slot and photo that other processes hold."""
         return {
             other.id
@@ -258,7 +258,7 @@ class MemoryJobQueue:
             and other.photo.file.sha256 == job.photo.file.sha256
             and other.spec.held_by not in (None, job.held_by)
             and other.expires_at > now
-            and other.id not in beside
+            and other.id not in asked
         }
 
     def _abandoned_twin(self, job: JobSpec, now: datetime) -> Job | None:

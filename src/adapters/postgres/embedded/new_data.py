@@ -1,4 +1,4 @@
-"""The data of a new server: made beside its place, and moved there when it is whole.
+"""The data of a new server: made next to its place, and moved there when it is whole.
 
 `initdb` writes the file by which data are recognised long before it has ended; a first start that is cut short (by a
 kill or a power failure) would leave data that no server starts on.

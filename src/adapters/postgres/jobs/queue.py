@@ -71,7 +71,7 @@ class _NewJob(NamedTuple):
 
     spec: JobSpec
     max_active: int
-    beside: Collection[UUID] | None
+    asked: Collection[UUID] | None
 
 
 class PostgresJobQueue:
@@ -84,19 +84,19 @@ class PostgresJobQueue:
         self._acquiring_within_limits = database.batcher(_run_under_lock)
         self._others = database.batcher(_run_statements)
 
-    async def enqueue(self, job: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
+    async def enqueue(self, job: JobSpec, *, max_active: int, asked: Collection[UUID] | None = None) -> Job:
         try:
-            stored = await self._enqueueing.call(_NewJob(job, max_active, beside))
+            stored = await self._enqueueing.call(_NewJob(job, max_active, asked))
         except PhotoHeld:
-            raise PhotoHeld(await self._held(job, beside or ())) from None
+            raise PhotoHeld(await self._held(job, asked or ())) from None
         return stored if isinstance(stored, Job) else await self._get(stored)
 
-    async def _held(self, job: JobSpec, beside: Collection[UUID]) -> frozenset[UUID]:
+    async def _held(self, job: JobSpec, asked: Collection[UUID]) -> frozenset[UUID]:
         parameters = {
             "slot_id": job.slot_id,
             "sha256": job.photo.file.sha256,
             "held_by": job.held_by,
-            "beside": list(beside),
+            "asked": list(asked),
             "limit": _MAX_ASKED,
         }
         return frozenset(row["id"] for row in await self._others.call(_Statement(resend_sql.HELD, parameters)))

@@ -15,7 +15,7 @@ select id, now(), 'abandoned' from abandoned
 HELD = """
 select id from photochanger.jobs
 where slot_id = %(slot_id)s and sha256 = %(sha256)s and finalized_at is null and held_by <> %(held_by)s
-    and expires_at > clock_timestamp() and id <> all(%(beside)s::uuid[])
+    and expires_at > clock_timestamp() and id <> all(%(asked)s::uuid[])
 order by created_at desc
 limit %(limit)s
 """

@@ -41,14 +41,14 @@ async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:
     return [job_from_row(dict(row)) for row in rows]
 
 
-def enqueue_item(spec: JobSpec, max_active: int, beside: Collection[UUID] | None = None) -> dict[str, Any]:
+def enqueue_item(spec: JobSpec, max_active: int, asked: Collection[UUID] | None = None) -> dict[str, Any]:
     """A new job as the enqueueing function reads it."""
     return msgspec.structs.asdict(spec) | {
         "route_provider": spec.first_provider or "",
         "payload_key": str(spec.photo.file.key),
         "sha256": spec.photo.file.sha256,
         "max_active": max_active,
-        "beside": None if beside is None else list(beside),
+        "asked": None if asked is None else list(asked),
     }
 
 

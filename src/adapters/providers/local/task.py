@@ -55,7 +55,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class _Made(msgspec.Struct, frozen=True, tag=True):
-    """The picture is the content beside this."""
+    """The picture is the content that comes with this."""
 
     remarks: dict[str, Any]
 

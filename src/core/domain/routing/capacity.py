@@ -95,7 +95,7 @@ class ProviderCapacity(msgspec.Struct, frozen=True):
 
 
 class Workers(msgspec.Struct, frozen=True):
-    """What the live workers run at once: jobs in all, and besides them jobs that only need this machine."""
+    """What the live workers run at once: jobs in all, and jobs that only need this machine in addition."""
 
     jobs: int
     short: int = 0

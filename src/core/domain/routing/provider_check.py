@@ -34,7 +34,7 @@ class ProviderFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         detail: one English sentence, without secrets.
-        params: what a translation needs beside the detail: `model`, `replacement`, `retires_on`.
+        params: what a translation needs with the detail: `model`, `replacement`, `retires_on`.
     """
 
     code: ProviderFindingCode

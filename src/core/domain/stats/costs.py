@@ -1,4 +1,4 @@
-"""Costs in the statistics: the sums of the ledger beside the counts of jobs.
+"""Costs in the statistics: the sums of the ledger with the counts of jobs.
 
 A call counts in the period in which it began, with its own provider; a job in the one in which it ended.
 """

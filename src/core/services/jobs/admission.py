@@ -115,7 +115,7 @@ class JobAdmission:
                 self._telemetry.photo_refused(slot.id, reason)
             raise refusal
 
-    async def enqueue(self, spec: JobSpec, *, max_active: int, beside: Collection[UUID] | None = None) -> Job:
+    async def enqueue(self, spec: JobSpec, *, max_active: int, asked: Collection[UUID] | None = None) -> Job:
         """Enqueue a job that has a place, with the entries of its route that can make its picture in time.
 
         Raises QueueFull where it has none; as the queue does, returns an existing job that does its work even then, and
@@ -124,7 +124,7 @@ class JobAdmission:
         schedule = await self._current_schedule(await self._settings.last_known())
         if schedule is None:
             try:
-                return await self._queue.enqueue(spec, max_active=max_active, beside=beside)
+                return await self._queue.enqueue(spec, max_active=max_active, asked=asked)
             except QueueFull:
                 self._note_refusal(spec.slot_id, is_full=True)
                 raise
@@ -133,7 +133,7 @@ class JobAdmission:
         if place is not None and place.index > 0:
             spec = msgspec.structs.replace(spec, route=_from_entry(spec.route, place.index))
         try:
-            job = await self._queue.enqueue(spec, max_active=0 if place is None else max_active, beside=beside)
+            job = await self._queue.enqueue(spec, max_active=0 if place is None else max_active, asked=asked)
         except BaseException as error:
             self._cancel(booking)
             if isinstance(error, QueueFull):

@@ -29,7 +29,8 @@ _MAX_PHOTOS = 1000
 class JobDeadlines:
     """Ends overdue jobs. Safe to run in several processes at the same time: each job ends in one of them.
 
-    The work of the sweeper does not delay it, and neither does a media store that hangs: photos are deleted beside it.
+    The work of the sweeper does not delay it, and neither does a media store that hangs: photos are deleted
+    meanwhile.
     """
 
     def __init__(

@@ -46,12 +46,12 @@ class HeldPhotos:
         """
         now = self._clock.now()
         until = now + min(_PATIENCE, (spec.expires_at - now) / _PATIENCE_SHARE)
-        beside: frozenset[UUID] = frozenset()
+        asked: frozenset[UUID] = frozenset()
         while self._clock.now() < until:
             try:
-                return await self._admission.enqueue(spec, max_active=max_active, beside=beside)
+                return await self._admission.enqueue(spec, max_active=max_active, asked=asked)
             except PhotoHeld as held:
-                beside |= held.job_ids
+                asked |= held.job_ids
                 await self._release_abandoned(held.job_ids, until)
         return await self._admission.enqueue(spec, max_active=max_active)
 

@@ -43,7 +43,7 @@ class Journal:
     """The latest record of each photo. Its methods block."""
 
     def __init__(self, path: Path) -> None:
-        """Read the journal, and write it anew without what is outdated. ConfigurationError if that is impossible."""
+        """Read the journal, and write it again without what is outdated. ConfigurationError if that is impossible."""
         self._path = path
         self._writing = threading.Lock()
         self._records: dict[str, PhotoRecord] = {}

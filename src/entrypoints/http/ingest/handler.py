@@ -125,7 +125,7 @@ async def ingest(
         measured.outcome = ingest_outcome(job)
         if not job.state.finalized or (preference.applied and job.may_get_late_picture(clock.now())):
             return accepted_response(job, links, applied=preference.applied)
-        return await final_response(job, links, store, results, clock)
+        return await final_response(job, links, store, results, queue, clock)
 
 
 async def _admit(request: Request[Any, Any, Any], jobs: JobService, styles: SlotStyles) -> Slot:

@@ -17,6 +17,7 @@ from ....core.domain.job import Job
 from ....core.domain.results.files import ResultPayload, result_payload
 from ....core.domain.slots.slot import ResponseMode
 from ....core.ports.clock import Clock
+from ....core.ports.job_queue import JobQueue
 from ....core.ports.media_store import MediaStore
 from ....core.ports.repositories.result_index import ResultIndex
 from ....core.services.media.storage_retry import StorageRetry
@@ -106,7 +107,7 @@ def given_up_response(error: ShuttingDown, job: Job, links: UrlBuilder) -> ASGIR
 
 
 async def final_response(
-    job: Job, links: UrlBuilder, store: MediaStore, results: ResultIndex, clock: Clock
+    job: Job, links: UrlBuilder, store: MediaStore, results: ResultIndex, queue: JobQueue, clock: Clock
 ) -> ASGIResponse:
     """The picture or the problem of a job that has ended. MediaNotFound, StorageUnavailable."""
     result = job.result
@@ -139,21 +140,38 @@ async def final_response(
         options["media_type"] = f"multipart/mixed; boundary={boundary}"
     length = len(before) + result.file.size_bytes + len(after)
     return _PictureResponse(
-        stream, before + first, length=length, last=after, job=job, results=results, clock=clock, **options
+        stream,
+        before + first,
+        length=length,
+        last=after,
+        job=job,
+        results=results,
+        queue=queue,
+        clock=clock,
+        **options,
     )
 
 
 class _PictureResponse(StreamedResponse):
-    """The synchronous response; once it is sent, the inline preview is obsolete."""
+    """The synchronous response; once it is sent, the inline preview is obsolete.
 
-    def __init__(self, *args: Any, job: Job, results: ResultIndex, clock: Clock, **options: Any) -> None:
+    A client that hung up in the middle has no picture. That is noted: its photo finds the job when it comes again.
+    """
+
+    def __init__(
+        self, *args: Any, job: Job, results: ResultIndex, queue: JobQueue, clock: Clock, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self._job = job
         self._results = results
+        self._queue = queue
         self._clock = clock
 
     async def after_response(self) -> None:
         try:
-            await self._results.clear_preview(self._job.id, answered_at=self._clock.now())
+            if self.is_cut:
+                await self._queue.abandon(self._job.id)
+            else:
+                await self._results.clear_preview(self._job.id, answered_at=self._clock.now())
         except PhotoChangerError as error:
-            _log.warning("preview of job %s not cleared, left to the sweeper: %s", self._job.id, error.detail)
+            _log.warning("the answer of job %s was not noted: %s", self._job.id, error.detail)

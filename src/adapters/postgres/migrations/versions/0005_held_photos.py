@@ -90,14 +90,14 @@ end
 $$;
 """
 
-# A live job of the same photo that the request of another process waits for, but for those in `beside`. A repeat of an
+# A live job of the same photo that the request of another process waits for, but for those in `asked`. A repeat of an
 # enqueue that was executed finds its own job.
 _HELD = """
-        elsif item.held_by is not null and item.beside is not null
+        elsif item.held_by is not null and item.asked is not null
             and exists (
                 select from photochanger.jobs
                 where slot_id = item.slot_id and sha256 = item.sha256 and finalized_at is null
-                    and held_by <> item.held_by and expires_at > clock_timestamp() and id <> all(item.beside)
+                    and held_by <> item.held_by and expires_at > clock_timestamp() and id <> all(item.asked)
             )
             and not exists (select from photochanger.jobs where id = item.id)
         then
@@ -116,7 +116,7 @@ def upgrade() -> None:
     op.execute(
         _ENQUEUE.format(
             joined=", asked_at = null, held_by = item.held_by",
-            fields=", held_by uuid, beside uuid[]",
+            fields=", held_by uuid, asked uuid[]",
             held=_HELD.lstrip("\n"),
             column=", held_by",
             value=", item.held_by",

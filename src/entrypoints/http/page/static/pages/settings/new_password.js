@@ -30,7 +30,7 @@ function generatedPassword() {
   return letters.join("").replace(/.{4}(?=.)/g, "$&-");
 }
 
-/** There is no way out while the change runs: whoever leaves then would not know which password holds. */
+/** There is no way out while the change runs: a person who leaves then would not know which password holds. */
 export function NewPassword({ onDone, onClose }) {
   const [own, setOwn] = useState(false);
   const [made, setMade] = useState(generatedPassword);
