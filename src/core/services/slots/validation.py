@@ -202,8 +202,9 @@ def _steps(draft: Draft) -> list[tuple[str, RouteEntry]]:
 
 
 def _name_errors(draft: Draft) -> list[FieldError]:
-    name = draft.document.name.strip()
-    if "name" in draft.unread or (name and visible_name(name) == name):
+    given = draft.document.name
+    name = given.strip()
+    if "name" in draft.unread or (name and len(given) <= MAX_NAME_CHARS and visible_name(name) == name):
         return []
     return [FieldError("name", FieldErrorCode.NAME_FORMAT, {"max": MAX_NAME_CHARS})]
 
