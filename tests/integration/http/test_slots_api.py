@@ -77,10 +77,8 @@ async def test_a_change_says_what_it_was_made_from(admin: Administrator) -> None
     described(await admin("PUT", "/api/slots/slot-001", json_body=slot), 428, "version_required")
     stale = {"If-Match": '"99"'}
     described(await admin("PUT", "/api/slots/slot-001", json_body=slot, headers=stale), 412, "version_conflict")
-    for other in ('"abc"', ""):
-        headers = {"If-Match": other}
-        described(await admin("PUT", "/api/slots/slot-001", json_body=slot, headers=headers), 400, "invalid_request")
-        described(await admin("PUT", "/api/settings", json_body={}, headers=headers), 400, "invalid_request")
+    other = {"If-Match": '"abc"'}
+    described(await admin("PUT", "/api/slots/slot-001", json_body=slot, headers=other), 400, "invalid_request")
 
 
 async def test_of_many_writers_one_wins_and_the_others_get_a_conflict(admin: Administrator) -> None:

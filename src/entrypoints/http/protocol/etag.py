@@ -69,10 +69,10 @@ def required_version(request: Request[Any, Any, Any]) -> int:
 
 def expected_version(request: Request[Any, Any, Any]) -> int | None:
     """The version in `If-Match`, or None; InvalidRequest."""
-    given = request.headers.get("if-match")
-    if given is None:
+    given = request.headers.get("if-match", "").strip()
+    if not given:
         return None
-    match = _VERSION.match(given.strip())
+    match = _VERSION.match(given)
     if match is None:
         raise InvalidRequest("`If-Match` does not contain an ETag of this service.")
     return int(match[1])
