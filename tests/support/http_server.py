@@ -36,6 +36,7 @@ from photochanger.core.services.providers.registry import ProviderRegistry
 from photochanger.entrypoints.embed.app import PhotoChanger
 from photochanger.entrypoints.http.connection.limits import ConnectionLimits, limits_for
 from photochanger.entrypoints.http.connection.places import OWN_ADDRESSES, Places
+from photochanger.entrypoints.http.listening import bound_socket, listen
 from photochanger.entrypoints.http.protocol.forwarded import TrustedProxies
 from photochanger.entrypoints.http.server import make_server
 from photochanger.entrypoints.process.file_limit import file_limit
@@ -286,8 +287,8 @@ async def running(app: Any, places: Places | None = None) -> AsyncIterator[int]:
     """The port on which this app is served, by the server of production."""
     server = make_server(app, linger=timedelta(0), places=places)
     server.stop_grace = timedelta(seconds=10)
-    listening = server.config.bind_socket()
-    listening.listen()  # connections wait from now on, not only once the server has started
+    listening = bound_socket("127.0.0.1", 0)
+    listen(listening)  # connections wait from now on, not only once the server has started
     serves = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield listening.getsockname()[1]

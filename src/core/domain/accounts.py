@@ -140,7 +140,7 @@ FIRST_START = Actor("first start")
 def normal_username(text: str) -> str | None:
     """The name in its stored form: 1 to 64 small letters, digits and `._@-`; None if the text is not a user name."""
     name = text.strip().lower()
-    return name if _USERNAME.match(name) else None
+    return name if len(text) <= MAX_USERNAME_CHARS and _USERNAME.match(name) else None
 
 
 def normal_password(text: str) -> str:

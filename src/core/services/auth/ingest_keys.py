@@ -47,8 +47,8 @@ class IngestKeys:
 
         InvalidSettings, IngestKeyExists, TooManyIngestKeys.
         """
-        name = " ".join(name.split())
-        if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        given, name = name, " ".join(name.split())
+        if not name or len(given) > MAX_NAME_CHARS or not name.isprintable():
             error = FieldError("name", FieldErrorCode.NAME_FORMAT, {"max": MAX_NAME_CHARS})
             raise InvalidSettings([error])
         now, secret = self._clock.now(), new_key()

@@ -210,12 +210,13 @@ def _name_errors(draft: Draft) -> list[FieldError]:
     return [
         FieldError(field, FieldErrorCode.NAME_FORMAT, {"max": MAX_NAME_CHARS})
         for field, given in names.items()
-        if field not in draft.unread and given is not None and not _is_name(given.strip())
+        if field not in draft.unread and given is not None and not _is_name(given)
     ]
 
 
-def _is_name(text: str) -> bool:
-    return bool(text) and visible_name(text) == text
+def _is_name(given: str) -> bool:
+    name = given.strip()
+    return bool(name) and len(given) <= MAX_NAME_CHARS and visible_name(name) == name
 
 
 def _route_errors(draft: Draft) -> list[FieldError]:

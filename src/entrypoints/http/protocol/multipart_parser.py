@@ -126,6 +126,8 @@ class MultipartParser:
         """Note the end of the body: InvalidMultipart where it was no form, UploadInterrupted where it is incomplete."""
         if self._state is _State.PREAMBLE:
             raise InvalidMultipart("The body does not contain the boundary that its Content-Type names.")
+        if self._state is _State.HEAD:
+            self._require_no_boundary(self._rest)
         if self._state is not _State.CLOSED:
             raise UploadInterrupted("The form ends before its closing boundary: the upload is incomplete.")
 
@@ -164,6 +166,7 @@ class MultipartParser:
             self._head_bytes += end + 1 - at
             self._require_small_head(self._head_bytes)
             line = data[at:end].removesuffix(b"\r")
+            self._require_no_boundary(line)
             at = end + 1
             if not line:
                 self._state, self._line_start = _State.CONTENT, True
@@ -177,6 +180,10 @@ class MultipartParser:
                 raise InvalidMultipart(f"A part of the form has more than {MAX_HEADERS} headers.")
         self._require_small_head(self._head_bytes + len(data) - at)
         return at, None
+
+    def _require_no_boundary(self, line: bytes) -> None:
+        if line.startswith(self._dashes) and line.removeprefix(self._dashes).rstrip() in (b"", b"--"):
+            raise InvalidMultipart("A part of the form has no empty line after its headers.")
 
     def _require_small_head(self, size: int) -> None:
         if size > MAX_HEAD_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -42,3 +43,20 @@ def test_a_port_in_use_is_refused_before_and_after_it_was_bound() -> None:
 def test_an_address_that_is_not_ours_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"cannot be used: 192\.0\.2\.1, port 8000"):
         bound_socket("192.0.2.1", 8000)
+
+
+@pytest.mark.anyio
+async def test_small_answers_are_sent_at_once() -> None:
+    """Otherwise the body of an answer waits until its head is acknowledged, which takes 40 ms."""
+    accepted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        accepted.set_result(bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+        writer.close()
+
+    bound = bound_socket("127.0.0.1", 0)
+    async with await asyncio.start_server(look, sock=bound):
+        _, writer = await asyncio.open_connection(*bound.getsockname())
+        assert await accepted
+        writer.close()

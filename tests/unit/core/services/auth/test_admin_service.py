@@ -200,6 +200,7 @@ async def test_administrators_are_added_once_and_listed_by_name() -> None:
         ("", PASSWORD, ["username"]),
         ("Ada Lovelace", PASSWORD, ["username"]),
         ("x" * 65, PASSWORD, ["username"]),
+        ("x" + " " * 64, PASSWORD, ["username"]),
         ("ada\0", PASSWORD, ["username"]),
         ("ada", "nine 9999", ["password"]),
         ("ada", "Qwertyuiop", ["password"]),

@@ -100,7 +100,7 @@ async def test_known_keys_count_during_an_outage(keys: IngestKeys, records: Reco
     assert await keys.find(secret) == made
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a\0b", "a\u202eb", "x" * 101])
+@pytest.mark.parametrize("name", ["", "   ", "a\0b", "a\u202eb", "x" * 101, "x" + " " * 100])
 async def test_a_name_must_be_printable_and_short(keys: IngestKeys, name: str) -> None:
     with pytest.raises(InvalidSettings):
         await keys.add(name, by=COMMAND_LINE)

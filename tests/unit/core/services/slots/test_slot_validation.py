@@ -86,7 +86,9 @@ async def test_what_is_needed_is_asked_for() -> None:
     assert {error.field for error in refused.value.errors} == {"name", "active", "route"}
 
 
-@pytest.mark.parametrize("name", ["", "   ", "\u200d", "\u0301", "a\nb", "a\tb", "\u202eslot", "a\u2028b", "x" * 121])
+@pytest.mark.parametrize(
+    "name", ["", "   ", "\u200d", "\u0301", "a\nb", "a\tb", "\u202eslot", "a\u2028b", "x" * 121, "x" + " " * 120]
+)
 async def test_a_name_can_be_seen_and_is_one_line(name: str) -> None:
     assert (await field_errors(await strict_world(), name=name)).keys() == {"name"}
 

@@ -77,6 +77,16 @@ def test_longer_line_that_begins_like_the_boundary_is_content() -> None:
     ]
 
 
+@pytest.mark.parametrize("closing", [b"--b--", b"--b--\r\n", b"--b\r\n\r\n1\r\n--b--", b"--b-- \n"])
+def test_boundary_among_headers_is_no_interrupted_upload(closing: bytes) -> None:
+    with pytest.raises(InvalidMultipart, match="no empty line after its headers"):
+        parsed(b"--b\r\n" + closing)
+
+
+def test_header_that_begins_like_the_boundary_is_one() -> None:
+    assert [data for _, data in parsed(b"--b\r\n--banana: 1\r\n\r\n2\r\n--b--")] == [b"2"]
+
+
 @pytest.mark.parametrize("length", range(1, 60))
 def test_form_without_its_end_is_an_interrupted_upload(length: int) -> None:
     whole = b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--b--"

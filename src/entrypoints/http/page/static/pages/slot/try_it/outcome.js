@@ -10,6 +10,7 @@ import { setQuery, to } from "../../../lib/route.js";
 import { Compare } from "../../../parts/compare.js";
 import { Icon } from "../../../parts/icon.js";
 import { namesOf } from "../../../parts/provider_names.js";
+import { Reason } from "../../../parts/reason.js";
 import { ErrorNotice, JobPill, Pill } from "../../../parts/states.js";
 import words from "../../../i18n/slot.js";
 import tryWords from "../../../i18n/try_it.js";
@@ -93,7 +94,7 @@ function AttemptList({ attempts, providers }) {
         <li key=${place}>
           <div class="row row-apart"><span><span class="soft">${t("step", { n: one.entry + 1 })}:</span> ${titleOf(providers, one)}</span><b>${duration(one.duration_ms)}</b></div>
           <span class="attempt-bar" aria-hidden="true" style=${{ width: `${Math.max((one.duration_ms / longest) * 100, 2)}%` }}></span>
-          <div class="attempt-end"><${Pill} tone=${one.classification === "picture" ? "good" : "bad"}>${attemptText(one.classification)}<//>${one.classification !== "picture" && html`<span class="soft" lang="en">${one.reason}</span>`}</div>
+          <div class="attempt-end"><${Pill} tone=${one.classification === "picture" ? "good" : "bad"}>${attemptText(one.classification)}<//>${one.classification !== "picture" && html`<${Reason} attempt=${one} />`}</div>
         </li>
       `)}
     </ol>

@@ -10,7 +10,7 @@ import { to } from "../../../lib/route.js";
 import { Icon } from "../../../parts/icon.js";
 import { namesOf } from "../../../parts/provider_names.js";
 import { ErrorNotice, JobPill, Loading, Pill } from "../../../parts/states.js";
-import slotWords from "../../../i18n/slot.js";
+import pictureWords from "../../../i18n/picture.js";
 import words from "../../../i18n/try_it.js";
 import { Comparison } from "./comparison.js";
 import { Differences } from "./differences.js";
@@ -18,7 +18,7 @@ import { costText, momentOf } from "./outcome.js";
 import { differences, settingsOf } from "./settings.js";
 
 const t = translator(words);
-const slot = translator(slotWords);
+const picture = translator(pictureWords);
 
 /** `onUse(settings)` receives the settings of a run that are to be used. */
 export function Runs({ id, draft, providers, onUse }) {
@@ -64,7 +64,7 @@ function Run({ run, changes, currency, providers, isPicked, mayPick, onPick, onU
       <div class="row run-tools">
         ${mayPick && html`<label class="check"><input type="checkbox" checked=${isPicked} aria-label=${t("pick", { time: when })} onChange=${onPick} /> ${t("compare")}</label>`}
         <button type="button" class="button" disabled=${changes.length === 0} aria-label=${t("useOf", { time: when })} onClick=${onUse}>${t("use")}</button>
-        <a href=${to("jobs", run.job_id)}>${slot("toJob")}</a>
+        <a href=${to("jobs", run.job_id)}>${picture("toJob")}</a>
       </div>
     </li>
   `;

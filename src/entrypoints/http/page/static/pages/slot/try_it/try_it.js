@@ -7,6 +7,7 @@ import { useStore } from "../../../lib/store.js";
 import { problemText } from "../../../lib/messages.js";
 import { Icon } from "../../../parts/icon.js";
 import { toast } from "../../../parts/toasts.js";
+import pictureWords from "../../../i18n/picture.js";
 import words from "../../../i18n/slot.js";
 import tryWords from "../../../i18n/try_it.js";
 import { documentOf } from "../draft.js";
@@ -20,6 +21,7 @@ import { changeFrom } from "./settings.js";
 
 const t = translator(words);
 const tr = translator(tryWords);
+const picture = translator(pictureWords);
 
 /** `change(part)` updates the draft, which is not saved by trying it. */
 export function TryIt({ id, draft, isChanged, isShown, providers, change }) {
@@ -41,7 +43,7 @@ export function TryIt({ id, draft, isChanged, isShown, providers, change }) {
         <div><h2>${t("try")}</h2><p class="soft">${t(isChanged ? "tryUnsaved" : "tryHelp")}</p></div>
         <${RecipeButton} draft=${draft} providers=${providers} change=${change} />
       </div>
-      ${source && html`<p class="notice">${tr("settingsOfJob")} <a href=${to("jobs", source)}>${t("toJob")}</a></p>`}
+      ${source && html`<p class="notice">${tr("settingsOfJob")} <a href=${to("jobs", source)}>${picture("toJob")}</a></p>`}
       <${Prompts} draft=${draft} providers=${providers} change=${change} />
       <div class=${drop.over ? "drop drop-over" : "drop"} ...${drop.events}>
         ${runs ? html`<${Progress} slotId=${id} began=${run.began} providers=${providers} onStop=${stop} />` : html`
