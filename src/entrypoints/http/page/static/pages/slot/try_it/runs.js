@@ -11,6 +11,7 @@ import { Icon } from "../../../parts/icon.js";
 import { namesOf } from "../../../parts/provider_names.js";
 import { ErrorNotice, JobPill, Loading, Pill } from "../../../parts/states.js";
 import pictureWords from "../../../i18n/picture.js";
+import slotWords from "../../../i18n/slot.js";
 import words from "../../../i18n/try_it.js";
 import { Comparison } from "./comparison.js";
 import { Differences } from "./differences.js";
@@ -19,6 +20,7 @@ import { differences, settingsOf } from "./settings.js";
 
 const t = translator(words);
 const picture = translator(pictureWords);
+const slot = translator(slotWords);
 
 /** `onUse(settings)` receives the settings of a run that are to be used. */
 export function Runs({ id, draft, providers, onUse }) {
