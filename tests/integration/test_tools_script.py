@@ -13,7 +13,7 @@ from tests.support.monitoring import ROOT
 
 COMMANDS = ["bash", "dirname", "id", "ln", "mkdir", "mktemp", "mv", "rm", "sort", "cp", "touch", "dpkg-deb", "tar"]
 
-INSTALLED = ("chromium", "php", "node")
+INSTALLED = ("chromium", "firefox", "php", "node")
 
 PACKAGES = {
     "prometheus": ("bin", ["prometheus", "promtool"]),
@@ -28,7 +28,7 @@ set -e
 echo "$*" >>"$MACHINE/asked"
 case "$*" in
   *update) touch "$MACHINE/lists" ;;
-  *install*) for program in chromium php node; do cp "$MACHINE/bin/apt-get" "$MACHINE/bin/$program"; done ;;
+  *install*) for program in chromium firefox php node; do cp "$MACHINE/bin/apt-get" "$MACHINE/bin/$program"; done ;;
   *download*) [ -e "$MACHINE/lists" ] && cp "$MACHINE/${*: -1}.deb" . ;;
 esac
 """
@@ -143,4 +143,4 @@ def test_without_apt_the_missing_programs_are_named(machine: Machine) -> None:
     (machine.folder / "bin/apt-get").unlink()
     ended = machine.run()
     assert ended.returncode == 1
-    assert f"chromium nodejs php-cli php-curl {' '.join(sorted(PACKAGES))}" in ended.stderr
+    assert f"chromium firefox-esr nodejs php-cli php-curl {' '.join(sorted(PACKAGES))}" in ended.stderr

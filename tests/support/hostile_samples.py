@@ -218,6 +218,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "int | None": [7],
         "bool": [True],
         "Mapping[str, int]": [{text: 7}],
+        "Sequence[Mapping[str, int]]": [[{text: 7}]],
         "ValidationError": [msgspec.ValidationError(text), msgspec.ValidationError(f"Expected `int`{text}")],
         "UUID": [UUID(int=7)],
         "datetime": [datetime.now(UTC)],

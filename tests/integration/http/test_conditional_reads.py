@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.administration import Administrator
 from tests.support.api_routes import routes
-from tests.support.http_server import Service
+from tests.support.http_server import Service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,10 +23,15 @@ _MAY = "from=2026-05-01T00:00:00Z&to=2026-05-02T00:00:00Z"
 async def test_every_read_of_the_api_tells_whether_it_has_changed(service: Service, admin: Administrator) -> None:
     job_id = (await service.ingest()).headers["x-job-id"]
     await service.call_noted(job_id)
+
+    async def photo_kept() -> bool:
+        return (await admin("GET", f"/api/jobs/{job_id}/photo")).status_code == 200
+
+    await until(photo_kept)
     template = (await admin.upload("/api/template-media/register", name="A frame")).json()
     webhook = {"url": "https://hooks.example/photos"}
     assert (await admin("PUT", "/api/slots/slot-001/webhook", json_body=webhook)).status_code == 200
-    filled = {"slot_id": "slot-001", "job_id": job_id, "template_id": template["id"]}
+    filled = {"slot_id": "slot-001", "job_id": job_id, "template_id": template["id"], "name": "cat"}
     asked = 0
     for _, method, template_path in routes():
         if method != "GET" or not template_path.startswith("/api/") or template_path in _OF_THIS_MOMENT:

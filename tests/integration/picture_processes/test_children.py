@@ -183,7 +183,8 @@ async def test_others_are_not_concerned_by_the_end_of_a_child(make: Callable[...
     dying = [asyncio.create_task(run(children, "die", b"9", notes.file)) for _ in range(3)]
     answers = await asyncio.gather(*(run(children, "echo", b"", b"%d" % number) for number in range(20)))
     assert [answer.contents for answer in answers] == [[b"%d" % number] for number in range(20)]
-    await asyncio.wait(dying)
+    ends = await asyncio.gather(*dying, return_exceptions=True)
+    assert [type(end) for end in ends] == [TaskEnded] * 3
 
 
 async def test_more_processor_time_than_allowed_ends_the_task_at_once(

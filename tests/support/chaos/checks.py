@@ -31,7 +31,7 @@ PATIENCE = WINDOW + timedelta(seconds=30)
 _LATE_END = timedelta(seconds=10)
 """How long past its deadline a job ends at the latest, on a machine with nothing else to do."""
 
-_OUTCOMES = {"success": "succeeded", "timeouts": "timed_out", "cancelled": "cancelled"}
+_OUTCOMES = {"success": "succeeded", "fallback": "fallback", "timeouts": "timed_out", "cancelled": "cancelled"}
 _KINDS = ("payloads", "media", ".partial")
 
 
@@ -166,7 +166,7 @@ class Checks:
 
     async def _statistics(self, rows: Sequence[JobRow]) -> None:
         """The statistics count what the rows say."""
-        states = Counter(row.state for row in rows)
+        states = Counter("fallback" if row.is_fallback else row.state for row in rows)
         wanted = {name: states[state] for name, state in _OUTCOMES.items()} | {"ingest_count": len(rows)}
         figures: dict[str, int] = {}
 

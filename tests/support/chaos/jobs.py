@@ -13,7 +13,8 @@ from tests.support.chaos.database import DatabaseServer
 
 _JOBS = """
 select id, slot_id, state, sha256, created_at, expires_at, finalized_at, attempt, error_code, result_stem,
-    result #>> '{picture,file,sha256}', exists (select from photochanger.webhook_deliveries where job_id = jobs.id)
+    result #>> '{picture,file,sha256}', coalesce((result ->> 'fallback')::boolean, false),
+    exists (select from photochanger.webhook_deliveries where job_id = jobs.id)
 from photochanger.jobs
 """
 _LOG = """
@@ -41,6 +42,7 @@ class JobRow(msgspec.Struct, frozen=True):
     error_code: str | None
     result_stem: str | None
     result_sha256: str | None
+    is_fallback: bool
     has_delivery: bool
 
 

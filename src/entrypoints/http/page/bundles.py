@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 _STATEMENT = re.compile(r"^(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*/\*.*?\*/", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(r'import\s*(?:(?P<clause>[^"();]+?)\s*from\s*)?"(?P<target>[^"\n]+)";?')
 _CLAUSE = re.compile(r"(?P<default>\w+)?,?\s*(?:\*\s*as\s+(?P<whole>\w+)|\{(?P<names>[^{}]*)\})?")
 _EXPORT_NAMES = re.compile(r'export\s*\{(?P<names>[^{}]*)\}(?:\s*from\s*"(?P<target>[^"\n]+)")?;?')

@@ -12,7 +12,7 @@ const t = translator(words);
 const tr = translator(tryWords);
 
 /** What of a slot makes the picture; the response mode belongs to the camera. */
-const FIELDS = ["templates", "prompt_fields", "failure_answer", "branded", "hedge", "late_rescue"];
+const FIELDS = ["templates", "prompt_fields", "failure_answer", "branded", "hedge", "late_rescue", "keep_transparency"];
 
 /** The settings of a run as a change of the draft. First steps that its service was too busy for stay as they are. */
 export function changeFrom(settings, draft) {
