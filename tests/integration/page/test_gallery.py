@@ -167,11 +167,11 @@ async def test_a_closed_gallery_says_so_and_opens_by_itself(
         await open_gallery(admin, title="Свадьба")
         await page.clock.fast_forward(15_000)
         await expect(page.get_by_role("heading", name="Свадьба", level=1)).to_be_visible()
-        await expect(page.get_by_text("Первая фотография появится здесь сама.")).to_be_visible()
+        await expect(page.get_by_text("Первое фото появится здесь само.")).to_be_visible()
         assert await tab.violations() == []
         await painted(service, ["cat"], look="oil")
         await page.clock.fast_forward(5_000)
-        await expect(page.get_by_role("img", name="Фотография 1")).to_be_visible()
+        await expect(page.get_by_role("img", name="Фото 1")).to_be_visible()
 
         await close_gallery(admin)
         await page.clock.fast_forward(5_000)

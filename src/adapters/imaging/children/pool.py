@@ -194,7 +194,7 @@ class ChildPool:
         return content
 
     async def _complete(self, child: Child, granted: int) -> bytes | None:
-        """What a child makes after its answer; nobody waits for it, and where it fails there is none."""
+        """What a child makes after its answer; no caller waits for it, and where it fails there is none."""
         try:
             async with asyncio.timeout(self._limits.wall.total_seconds()):
                 completed, made = await child.complete()

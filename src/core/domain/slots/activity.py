@@ -178,18 +178,18 @@ def _bars(bars: Sequence[Mapping[str, int]], slot_id: str) -> tuple[int, ...]:
 
 
 def _activity(lately: Iterable[tuple[FailureReason | None, bool, int]], bars: Bars | None) -> Activity:
-    ended = told = failed = fallbacks = 0
+    ended = judged = failed = fallbacks = 0
     failures: dict[FailureReason, int] = {}
     for reason, fallback, count in lately:
         ended += count
         if reason in NOT_THE_SLOTS:
             continue
-        told += count
+        judged += count
         if fallback:
             fallbacks += count
         elif reason is not None:
             failed += count
         if reason is not None:
             failures[reason] = failures.get(reason, 0) + count
-    outcomes = RecentOutcomes(ended=told, failed=failed, fallbacks=fallbacks)
+    outcomes = RecentOutcomes(ended=judged, failed=failed, fallbacks=fallbacks)
     return Activity(lately=outcomes, ended=ended, failures=failures, bars=bars)

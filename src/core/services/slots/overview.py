@@ -245,14 +245,14 @@ def _summary(slot: Slot, recent: RecentJobs, routes: _Routes, today: StatsSummar
 
 def _last_minutes(recent: RecentJobs) -> LastMinutes:
     activities = recent.activities.values()
-    told = sum(one.lately.ended for one in activities)
+    judged = sum(one.lately.ended for one in activities)
     fallbacks = sum(one.lately.fallbacks for one in activities)
     failed = sum(one.lately.failed for one in activities)
     live = sum(one.pending + one.processing for one in recent.records.live.values())
     return LastMinutes(
         since=lately_since(recent.now),
         photos=sum(one.ended for one in activities) + live,
-        pictures=told - fallbacks - failed,
+        pictures=judged - fallbacks - failed,
         fallbacks=fallbacks,
         failed=failed,
         p50_ms=recent.p50_ms,

@@ -112,7 +112,7 @@ function Opening({ slot, isOpen, onStored }) {
   `;
 }
 
-/** The title, which is set alone; rendered anew when it has changed. */
+/** The title, which is set alone; rendered again when it has changed. */
 function Title({ slot, onStored }) {
   const { busy, problem, store } = useStored(slot, onStored);
   const before = slot.gallery_title ?? "";
