@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.support import photos
 from tests.support.chaos.exchange import PROMPT, Broken, HungUp, Manner, Refused, Reply, send_photo
-from tests.support.chaos.pace import pause
+from tests.support.chaos.pace import Slowness, pause
 
 PICTURE_KINDS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
 GIVES_UP_SECONDS = 90.0
@@ -82,10 +82,20 @@ class Shot:
 
 
 class Cameras:
-    """Sends distinct photos with keys to slots drawn by the seed; `bound` is when a request counts as hung."""
+    """Sends distinct photos with keys to slots drawn by the seed; `bound` is when a request counts as hung.
+
+    On a slow machine a camera is more patient.
+    """
 
     def __init__(
-        self, port: int, slots: Sequence[str], *, seed: str, bound: float, rescued: Sequence[str] = ()
+        self,
+        port: int,
+        slots: Sequence[str],
+        *,
+        seed: str,
+        bound: float,
+        slowness: Slowness,
+        rescued: Sequence[str] = (),
     ) -> None:
         self.shots: list[Shot] = []
         self._port = port
@@ -93,6 +103,7 @@ class Cameras:
         self._rescued = rescued
         self._seed = seed
         self._bound = bound
+        self._slowness = slowness
         self._dice = Random(f"cameras {seed}")
         self._manners: list[Manner] = []
         self._booths = asyncio.Semaphore(_BOOTHS)
@@ -125,7 +136,7 @@ class Cameras:
             elif made.end == "hung" or (made.end == "answered" and made.status not in _RETRIED):
                 return
             if made.end != "refused":
-                left -= made.seconds + again_in
+                left -= (made.seconds + again_in) / self._slowness.now
             if left <= 0 or time.monotonic() > give_up_at:
                 return
             await pause(again_in)

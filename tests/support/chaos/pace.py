@@ -9,6 +9,7 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 _LOOK_SECONDS = 0.2
+_LAST_SAMPLES = 25
 _SPIN_SECONDS = 0.004
 
 
@@ -39,6 +40,12 @@ class Slowness:
         while True:
             self._samples.append(await asyncio.to_thread(_stretch))
             await pause(_LOOK_SECONDS)
+
+    @property
+    def now(self) -> float:
+        """The mean of the last samples, at least 1."""
+        last = self._samples[-_LAST_SAMPLES:]
+        return max(sum(last) / len(last), 1.0) if last else 1.0
 
     def take(self) -> float:
         """The mean of the slowest tenth since the last call, at least 1."""

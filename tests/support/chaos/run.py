@@ -77,6 +77,7 @@ class Run:
             tuple(SLOTS),
             seed=f"{self.report.seed}-{planned.number}",
             bound=PATIENCE.total_seconds(),
+            slowness=self._slowness,
             rescued=RESCUED,
         )
         shooting = asyncio.ensure_future(cameras.shoot(ending))
