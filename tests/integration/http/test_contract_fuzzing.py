@@ -153,4 +153,4 @@ def test_hostile_requests_get_answers_of_the_contract(live: str, tmp_path: Path)
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stdout[:6000] + run.stderr[-2000:]
+    assert run.returncode == 0, run.stdout[:2000] + run.stdout[-9000:] + run.stderr[-2000:]
