@@ -13,7 +13,7 @@ export default {
     dslrUnconfirmed: "What the program does with errors such as 401 or 502, whether it takes WebP, and how it writes tokens into the address.",
     hotfolderWhere: "“File”, “Post Processing settings”, tick “Enable Post processing”, then the web based method. Photos are edited in the background, so the booth does not wait. For transparent PNG switch on Keep transparency under Configuration.",
     hotfolderConfirmed: "These menu words, and PNG with a transparent background, by Breeze's help.",
-    hotfolderUnconfirmed: "The combination with PhotoChanger: nobody has tried it here.",
+    hotfolderUnconfirmed: "The combination with PhotoChanger: not tried yet.",
     breezeWhere: "In the settings of the event enter the address as the URL for the processing of photos. Its form has no field for a password, so the booth's key is part of the address.",
     breezeConfirmed: "The fields of its form and an answer in several parts, by Breeze's help. Exactly that form is answered here with a picture.",
     breezeUnconfirmed: "The menu words (“Photo Post-Processing URL” and a timeout of 120 s come from a third party), what of the JSON it reads, and whether it accepts multipart/mixed. Test it with your device.",
