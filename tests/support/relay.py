@@ -18,6 +18,7 @@ class Relay:
         self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._refuses = False
+        self._accepts_only = False
 
     def refuse(self) -> None:
         """Break every connection, and every new one, until `restore`."""
@@ -31,17 +32,24 @@ class Relay:
 
         asyncio.run_coroutine_threadsafe(refuse(), self._loop).result(30)
 
+    def accept_only(self) -> None:
+        """Break every connection, and hand no byte of new ones on until `restore`."""
+        self.refuse()
+        self._accepts_only = True
+
     def restore(self) -> None:
         """Hand connections on again."""
-        self._refuses = False
+        self._refuses = self._accepts_only = False
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._refuses:
+        if self._refuses and not self._accepts_only:
             writer.close()
             return
-        task = asyncio.ensure_future(self._serve(reader, writer))
+        task = asyncio.ensure_future(asyncio.sleep(3600) if self._accepts_only else self._serve(reader, writer))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
+        # Also where it was cancelled before its first step.
+        task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         target = urlsplit(self.target)
@@ -49,7 +57,6 @@ class Relay:
         try:
             await asyncio.gather(_pass_on(reader, ahead), _pass_on(behind, writer))
         finally:
-            writer.close()
             ahead.close()
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from photochanger.core.domain.accounts import Permission
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Request, expect
 
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import PHONE, Browsing, browsing
@@ -42,6 +42,11 @@ async def signed_in(tab: Browsing) -> None:
     await tab.sign_in()
     await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()
     await tab.page.wait_for_function("() => performance.getEntriesByName('all parts loaded').length > 0")
+
+
+def asked_for_health(request: Request) -> bool:
+    """Whether this request asks only whether the service answers."""
+    return request.url.endswith("/healthz")
 
 
 async def test_an_outage_is_named_and_everything_is_read_again_after_it(
@@ -111,9 +116,22 @@ async def test_who_gets_no_events_sees_outages_too(chromium: Browser, relay: Rel
         relay.refuse()
         await tab.page.evaluate("() => dispatchEvent(new Event('offline'))")
         await expect(tab.page.get_by_text("Connecting…")).to_be_visible()
-        await tab.pass_time(5000)
+        # The bar is shown because of the event; the service is asked at the same time, and has to be refused.
+        async with tab.page.expect_event("requestfailed", asked_for_health):
+            await tab.pass_time(5000)
         await expect(tab.page.get_by_text(BAR)).to_be_visible()
         relay.restore()
         await tab.pass_time(3000, timers=(3000,))
         await expect(tab.page.get_by_text(BAR)).to_be_hidden()
         await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+async def test_a_service_that_never_answers_is_asked_again(tab: Browsing, relay: Relay) -> None:
+    await signed_in(tab)
+    relay.accept_only()
+    await tab.pass_time(3000, timers=(3000,))
+    async with tab.page.expect_event("requestfailed", asked_for_health):
+        await tab.pass_time(10_000, timers=(10_000,))
+    relay.restore()
+    await tab.pass_time(3000, timers=(3000,))
+    await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "./html.js";
 import { store } from "./store.js";
 
 const PROBE_MS = 3000;
+const PROBE_TIMEOUT_MS = 10_000;
 
 /**
  * The state of the connection and when it began, in milliseconds: `off` (nobody is signed in), `live`, `connecting` (the
@@ -47,12 +48,16 @@ function probeLater() {
 /** Ask the service at once whether it answers. */
 export async function probe() {
   clearTimeout(probeTimer);
+  const control = new AbortController();
+  const timeout = setTimeout(() => control.abort(), PROBE_TIMEOUT_MS); // a network that drops packets refuses nothing
   try {
-    const answer = await fetch(`${ROOT}/healthz`, { cache: "no-store" });
+    const answer = await fetch(`${ROOT}/healthz`, { cache: "no-store", signal: control.signal });
     reachable.set(answer.ok);
   } catch (error) {
     console.info("the service does not answer", error);
     reachable.set(false);
+  } finally {
+    clearTimeout(timeout);
   }
   if (connection.get().state === "lost") probeLater();
   else if (source !== null && !opened) reopen();
