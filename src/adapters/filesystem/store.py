@@ -11,7 +11,7 @@ import secrets
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -148,7 +148,7 @@ class FilesystemMediaStore:
         except OSError as error:
             raise _unavailable(error) from error
 
-    async def delete(self, key: MediaKey) -> bool:
+    async def delete(self, key: MediaKey) -> None:
         def delete() -> int | None:
             path = self._path(key)
             try:
@@ -159,10 +159,13 @@ class FilesystemMediaStore:
                 return None
             return size_bytes
 
-        if (removed_bytes := await _in_thread(delete)) is None:
-            return False
-        self._telemetry.media_removed(key.kind, removed_bytes)
-        return True
+        if (removed_bytes := await _in_thread(delete)) is not None:
+            self._telemetry.media_removed(key.kind, removed_bytes)
+
+    async def link(
+        self, key: MediaKey, *, valid_for: timedelta, media_type: str, disposition: str | None = None
+    ) -> str | None:
+        return None
 
     async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
         for name in await _in_thread(_files_older_than, self._root / kind, older_than):

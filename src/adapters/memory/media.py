@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -65,8 +65,13 @@ class MemoryMediaStore:
             path.write_bytes(content)
             yield path
 
-    async def delete(self, key: MediaKey) -> bool:
-        return self._files.pop(key, None) is not None
+    async def delete(self, key: MediaKey) -> None:
+        self._files.pop(key, None)
+
+    async def link(
+        self, key: MediaKey, *, valid_for: timedelta, media_type: str, disposition: str | None = None
+    ) -> str | None:
+        return None
 
     async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
         for key, (_, written_at) in list(self._files.items()):

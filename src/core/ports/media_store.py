@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,11 @@ class FaultHandler(Protocol):
 
 
 class MediaStore(Protocol):
-    """Files by key. Every method may raise StorageUnavailable (disk full, read-only, unreachable)."""
+    """Files by key. Every method may raise StorageUnavailable (disk full, read-only, unreachable).
+
+    A store cannot be asked what it contains: which files there are is known from rows of the database (BegunFiles, and
+    the rows that own a file).
+    """
 
     async def put(
         self,
@@ -52,23 +56,28 @@ class MediaStore(Protocol):
         ...
 
     def local(self, key: MediaKey) -> AbstractAsyncContextManager[Path]:
-        """The file as a local path, valid inside the block; MediaNotFound."""
+        """The file as a local path, for programs that need one; MediaNotFound.
+
+        The path is valid inside the block and only to be read: it may be a copy that the store has made for the block.
+        """
         ...
 
-    async def delete(self, key: MediaKey) -> bool:
-        """Remove the file; False if it does not exist."""
+    async def delete(self, key: MediaKey) -> None:
+        """Remove the file; does nothing if it does not exist."""
         ...
 
-    def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
-        """Keys of a kind last written before a moment."""
-        ...
+    async def link(
+        self, key: MediaKey, *, valid_for: timedelta, media_type: str, disposition: str | None = None
+    ) -> str | None:
+        """A link under which anyone can fetch the file from the store itself, by GET; None where it makes none.
 
-    async def bytes_of(self, kind: MediaKind) -> int:
-        """Total size in bytes of a kind. Reads every file's size: too slow for a request."""
+        The answer has `media_type` and `disposition` as Content-Type and Content-Disposition. The link is made without
+        a request: it may lead to a file that does not exist.
+        """
         ...
 
     async def remove_partial(self, *, older_than: datetime) -> int:
-        """Remove the partial files of interrupted writes from before a moment; returns their number."""
+        """Remove what writes that were interrupted before a moment have left; returns how many there were."""
         ...
 
     async def free_bytes(self) -> int | None:
