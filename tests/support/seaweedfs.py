@@ -1,4 +1,4 @@
-"""A real S3 service of its own for the tests: SeaweedFS on free loopback ports, with its files in a temporary folder."""
+"""A real S3 service for the tests: SeaweedFS on free loopback ports, with its files in a temporary folder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
 import httpx
 import pytest
-from photochanger.adapters.s3.settings import S3Settings
+from photochanger.adapters.s3.settings import S3Bounds, S3Settings
 from photochanger.adapters.s3.signing import Credentials, Request, signed_headers
 
 ACCESS_KEY, SECRET_KEY = "AKIATESTSOFPHOTOCH", "secret-key-of-the-tests/5f1c"
 READER_KEY, READER_SECRET = "AKIATESTSONLYREADS", "secret-key-that-may-only-read"
+PATIENT = S3Bounds(
+    connect=timedelta(seconds=60),
+    call=timedelta(seconds=60),
+    silence=timedelta(seconds=60),
+    cleaning=timedelta(seconds=60),
+)
+"""Bounds that no busy machine exceeds."""
+
 _PORTS = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
 _IDENTITIES = [
     (ACCESS_KEY, SECRET_KEY, ["Admin", "Read", "Write", "List", "Tagging"]),
@@ -81,6 +89,7 @@ class SeaweedServer:
                 "-ip=127.0.0.1",
                 "-ip.bind=127.0.0.1",
                 "-master.telemetry=false",
+                "-master.electionTimeout=300ms",  # also the wait before a lone master is the leader again
                 "-master.volumeSizeLimitMB=64",
                 "-volume.max=0",
                 "-filer",

@@ -25,6 +25,16 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"S3Settings({self.where})"
 
     @property
+    def address(self) -> str:
+        """The URL of the service, without a slash at its end."""
+        return (self.endpoint or f"https://s3.{self.region}.amazonaws.com").rstrip("/")
+
+    def key(self, name: str) -> str:
+        """The whole key of a name below the prefix."""
+        prefix = self.prefix.strip("/")
+        return f"{prefix}/{name}" if prefix else name
+
+    @property
     def where(self) -> str:
         """The place for readers: service, bucket and prefix, without credentials or what a URL may hold of them."""
         host = "AWS" if self.endpoint is None else self.endpoint.rpartition("@")[2].rpartition("//")[2]
@@ -40,6 +50,9 @@ class S3Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     silence: timedelta = timedelta(seconds=5)
     """Between two pieces of a file that is read."""
+
+    read_attempts: int = 6
+    """How often a reading that breaks is continued without a byte in between."""
 
     cleaning: timedelta = timedelta(seconds=2)
     """How long a write that ended early waits for its own cleaning, which goes on after that."""

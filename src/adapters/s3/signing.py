@@ -60,9 +60,7 @@ def signed_headers(request: Request, credentials: Credentials, *, region: str, n
     return headers
 
 
-def signed_link(
-    request: Request, credentials: Credentials, *, region: str, now: datetime, valid_for: timedelta
-) -> str:
+def signed_link(request: Request, credentials: Credentials, *, region: str, now: datetime, valid_for: timedelta) -> str:
     """An address that anyone may use until it expires, for a request without a body."""
     headers = {"host": urlsplit(request.url).netloc.rpartition("@")[2]}
     query = {
