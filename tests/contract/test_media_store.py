@@ -37,7 +37,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: s
             yield MemoryMediaStore(SystemClock())
         case "s3":
             server: SeaweedServer = request.getfixturevalue("seaweedfs")
-            settings = server.settings(server.bucket(), prefix="studio/one")
+            settings = server.settings()
             async with S3MediaStore.connect(settings, bounds=PATIENT, temporary=tmp_path / "copies") as store:
                 yield store
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -57,6 +59,7 @@ class Bucket:
         self._credentials = credentials
         self._bounds = bounds
         self._http = httpx2.AsyncClient(
+            verify=_tls() if settings.address.startswith("https:") else False,
             timeout=httpx2.Timeout(bounds.call.total_seconds(), connect=bounds.connect.total_seconds()),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=10),
             follow_redirects=False,
@@ -200,6 +203,12 @@ class Bucket:
         if response.status_code >= 300:
             raise refused(response.status_code, error_code(answer[:4096].decode(errors="replace")))
         return S3Answer(response.status_code, response.headers, bytes(answer))
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """The certificates that the system trusts; read once (20 ms)."""
+    return ssl.create_default_context()
 
 
 async def _pieces(body: _Body) -> AsyncIterator[bytes]:
