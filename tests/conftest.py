@@ -1,4 +1,4 @@
-"""What every suite shares: the event loop that async tests run on, and the PostgreSQL server of the run."""
+"""What every suite shares: the event loop that async tests run on, and the servers of the run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres_server import postgres_server, postgres_url
+from tests.support.seaweedfs import seaweedfs
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-__all__ = ["anyio_backend", "postgres_server", "postgres_url"]
+__all__ = ["anyio_backend", "postgres_server", "postgres_url", "seaweedfs"]
 
 
 @pytest.fixture

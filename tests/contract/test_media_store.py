@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.adapters.memory import MemoryMediaStore
+from photochanger.adapters.s3.store import S3MediaStore
 from photochanger.core.domain.errors import MediaNotFound, PayloadTooLarge
 from photochanger.core.domain.media import MediaKey, MediaKind, StoredFile, one_chunk
 from photochanger.core.ports.media_store import MediaStore
+
+from tests.support.seaweedfs import PATIENT, SeaweedServer
 
 pytestmark = pytest.mark.anyio
 
@@ -24,9 +27,18 @@ BIG = bytes(range(256)) * 4096 + b"the end"
 AGES = timedelta(hours=1)
 
 
-@pytest.fixture(params=["filesystem", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStore:
-    return FilesystemMediaStore(tmp_path / "media") if request.param == "filesystem" else MemoryMediaStore()
+@pytest.fixture(params=["filesystem", "memory", "s3"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[MediaStore]:
+    match request.param:
+        case "filesystem":
+            yield FilesystemMediaStore(tmp_path / "media")
+        case "memory":
+            yield MemoryMediaStore()
+        case "s3":
+            server: SeaweedServer = request.getfixturevalue("seaweedfs")
+            settings = server.settings()
+            async with S3MediaStore.connect(settings, bounds=PATIENT, temporary=tmp_path / "copies") as store:
+                yield store
 
 
 async def in_pieces(data: bytes, size: int = 10_000) -> AsyncIterator[bytes]:

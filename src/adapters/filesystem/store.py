@@ -19,6 +19,7 @@ from ...core.domain.errors import MediaNotFound, PayloadTooLarge, StorageUnavail
 from ...core.domain.media import MediaKey, MediaKind, StoredFile
 from ...core.ports.media_store import FaultHandler
 from ...core.ports.telemetry import Telemetry
+from ...core.services.support.concurrency import wait_to_the_end
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..atomic_file import sync_folder
 from ..private_folder import FolderNotPrivate, make_private
@@ -138,7 +139,7 @@ class FilesystemMediaStore:
                 if chunk:
                     yield chunk
         finally:
-            again = await _finished(reading) if reading is not None else None
+            again = await wait_to_the_end(reading) if reading is not None else None
             for descriptor in opened:
                 os.close(descriptor)
             if again is not None:
@@ -289,8 +290,8 @@ class _Write:
                 self._work = _begin(self._call)
 
     async def finished(self) -> asyncio.CancelledError | None:
-        """Wait for the thread; see `_finished`."""
-        return await _finished(self._work)
+        """Wait for the thread; see `wait_to_the_end`."""
+        return await wait_to_the_end(self._work)
 
 
 def _wanted(start: int, end: int | None) -> int:
@@ -316,28 +317,12 @@ def _begin(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> async
 
 
 async def _outcome(work: asyncio.Future[_T]) -> _T:
-    if (cancelled := await _finished(work)) is not None:
+    if (cancelled := await wait_to_the_end(work)) is not None:
         raise cancelled
     error = work.exception()
     if isinstance(error, OSError):
         raise _unavailable(error) from error
     return work.result()
-
-
-async def _finished(work: asyncio.Future[_T]) -> asyncio.CancelledError | None:
-    """Wait until the work is done, however often that is cancelled; returns the cancellation, for the caller to raise.
-
-    An error of the work counts as seen.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait([work])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if not work.cancelled():
-        work.exception()
-    return cancelled
 
 
 def _files_older_than(folder: Path, moment: datetime) -> list[str]:

@@ -63,6 +63,22 @@ async def result_of(task: asyncio.Future[_T]) -> _T:
     return task.result()
 
 
+async def wait_to_the_end(work: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until the work is done, however often that is cancelled; returns the cancellation, for the caller to raise.
+
+    An error of the work counts as seen.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if not work.cancelled():
+        work.exception()
+    return cancelled
+
+
 class TaskSet:
     """Owner of tasks that others await."""
 
