@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 
 from dishka import Provider, Scope, alias, provide
 
-from ..adapters.filesystem import FilesystemMediaStore
 from ..adapters.imaging import ChildPool, ImageTools
 from ..adapters.postgres import (
     Database,
     EmbeddedServer,
     PostgresAdminRepository,
     PostgresAuditLog,
+    PostgresBegunFiles,
     PostgresCostLedger,
     PostgresDatabaseStatus,
     PostgresFailureCounter,
@@ -26,6 +26,7 @@ from ..adapters.postgres import (
     PostgresJobRepository,
     PostgresJobSignals,
     PostgresMediaRepository,
+    PostgresOwnedFiles,
     PostgresProviderCheckRepository,
     PostgresProviderLimits,
     PostgresResultIndex,
@@ -51,9 +52,9 @@ from ..core.ports.cost_ledger import CostLedger
 from ..core.ports.database import DatabaseStatus
 from ..core.ports.image_tool import ImageTool
 from ..core.ports.job_queue import JobQueue, JobSignals
-from ..core.ports.media_store import MediaStore
 from ..core.ports.provider_limits import ProviderLimits
 from ..core.ports.repositories.audit_log import AuditLog
+from ..core.ports.repositories.file_records import BegunFiles, OwnedFiles
 from ..core.ports.repositories.guest_data import GuestData
 from ..core.ports.repositories.ingest_keys import IngestKeyRepository
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
@@ -75,7 +76,7 @@ from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.support.concurrency import Supervisor
 from .builtin_providers import Providers, make_providers, picture_processes
 from .config import Settings
-from .data_folder import close_home, naming
+from .data_folder import close_home
 
 DATABASE = "photochanger"
 """The name of the database in the embedded server."""
@@ -125,6 +126,8 @@ class PostgresAdapters(Provider):
     results = provide(PostgresResultIndex, provides=ResultIndex)
     guests = provide(PostgresGuestData, provides=GuestData)
     media = provide(PostgresMediaRepository, provides=MediaRepository)
+    begun_files = provide(PostgresBegunFiles, provides=BegunFiles)
+    owned_files = provide(PostgresOwnedFiles, provides=OwnedFiles)
     secrets = provide(PostgresSecretRepository, provides=SecretRepository)
     stats = provide(PostgresStatsService, provides=StatsService)
     ledger = provide(PostgresCostLedger, provides=CostLedger)
@@ -156,13 +159,6 @@ class LocalAdapters(Provider):
         await asyncio.to_thread(telemetry.close)
 
     telemetry = alias(source=OpenTelemetry, provides=Telemetry)
-
-    @provide
-    def store(self, settings: Settings, telemetry: Telemetry) -> MediaStore:
-        if settings.media_root is None:
-            close_home(settings.home)
-        with naming("MEDIA_ROOT"):
-            return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
 
     @provide
     async def children(self) -> AsyncIterator[ChildPool]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
 
-from ..adapters.http_client.address_guard import AddressGuard
 from ..core.domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_password, normal_password, normal_username
 from ..core.domain.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
 from ..core.domain.errors import ConfigurationError
@@ -23,8 +20,8 @@ from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettin
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
-from .config_urls import openai_url, service_url, url
-from .http.protocol.hosts import parse_host_pattern
+from .config_s3 import bucket_name, key_prefix, one_word
+from .config_urls import host_patterns, hosts, networks, openai_url, origins, service_url, url
 from .provider_plugins import BUILT_IN, installed_ids
 
 PREFIX = "PHOTOCHANGER_"
@@ -34,7 +31,6 @@ _MIN_TOKEN_CHARS = 24
 _TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{_MIN_TOKEN_CHARS},1024}}")
 _KEY = "API_KEY"
 _BASE_URL = "BASE_URL"
-_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 def key_variable(provider_id: str) -> str:
@@ -89,60 +85,11 @@ def _provider_key(text: str) -> str:
     return text
 
 
-def _origins(text: str) -> tuple[str, ...]:
-    return tuple(_origin(entry) for entry in _list(text))
-
-
-def _origin(text: str) -> str:
-    """The origin as browsers write it in `Origin`: in lower case, without the default port."""
-    try:
-        parts = urlsplit(text.lower().removesuffix("/"))
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    default_ports = {"http": 80, "https": 443}
-    if (
-        not host
-        or not _HOST.fullmatch(host)
-        or parts.scheme not in default_ports
-        or f"{parts.scheme}://{parts.netloc}" != parts.geturl()
-        or "@" in parts.netloc
-    ):
-        raise ValueError(f"{text!r} is not an origin; write it as https://studio.example")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if port in (None, default_ports[parts.scheme]) else f":{port}")
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    entries = tuple(_list(text))
-    AddressGuard(entries)  # raises ConfigurationError with the variable and the entry
-    return entries
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    return tuple(_network(entry) for entry in _list(text))
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError:
-        raise ValueError(f"{text!r} is not an address or network; write it as 10.0.0.7 or 10.0.0.0/24") from None
-
-
-def _host_patterns(text: str) -> tuple[str, ...]:
-    return tuple(parse_host_pattern(entry) for entry in _list(text))
-
-
 def _folder(text: str) -> Path:
     path = Path(text)
     if not path.is_dir():
         raise ValueError(f"{text[:200]!r} is not a folder")
     return path
-
-
-def _list(text: str) -> list[str]:
-    return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def _text(parse: Callable[[str], Any], description: str, *, secret: bool = False) -> Meta:
@@ -176,6 +123,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
+    s3_bucket: Annotated[str | None, _text(bucket_name, "Bucket of the media store; None keeps files in a folder.")] = (
+        None
+    )
+    s3_endpoint: Annotated[str | None, _text(service_url, "URL of the S3 service; None means AWS.")] = None
+    s3_region: Annotated[str, _text(one_word, "Region of the bucket.")] = "us-east-1"
+    s3_prefix: Annotated[str, _text(key_prefix, "Start of all keys in the bucket, which others may use too.")] = ""
+    s3_access_key_id: Annotated[
+        str | None, _text(one_word, "Key of the S3 service; None finds one as the AWS tools do.")
+    ] = None
+    s3_secret_access_key: Annotated[str | None, _text(one_word, "Secret of that key.", secret=True)] = None
+    s3_redirect: Annotated[
+        bool, Meta(description="Whether public links redirect to links of the S3 service, valid for a minute.")
+    ] = False
     min_free_bytes: Annotated[
         int, Meta(ge=0, le=1024**5, description="Photos are refused while the media store has less free space.")
     ] = 256 * MIB
@@ -217,14 +177,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     trusted_proxies: Annotated[
         tuple[str, ...],
-        _text(
-            _networks, "Addresses and networks (CIDR) of proxies whose forwarded addresses and schemes are believed."
-        ),
+        _text(networks, "Addresses and networks (CIDR) of proxies whose forwarded addresses and schemes are believed."),
     ] = ()
     allowed_hosts: Annotated[
         tuple[str, ...],
         _text(
-            _host_patterns,
+            host_patterns,
             "Further hosts under which the service answers, such as booth.example, *.booth.example.",
         ),
     ] = ()
@@ -238,7 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, _text(_admin_password, "Password of that administrator; None generates one.", secret=True)
     ] = None
     cors_origins: Annotated[
-        tuple[str, ...], _text(_origins, "Origins whose pages may use the API, separated by commas.")
+        tuple[str, ...], _text(origins, "Origins whose pages may use the API, separated by commas.")
     ] = ()
     secret_key: Annotated[
         str | None,
@@ -246,7 +204,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     private_hosts: Annotated[
         tuple[str, ...],
-        _text(_hosts, "Names, addresses, networks (CIDR) and host:port that may be reached although private."),
+        _text(hosts, "Names, addresses, networks (CIDR) and host:port that may be reached although private."),
     ] = ()
     models_dir: Annotated[
         Path | None,
@@ -289,6 +247,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         settings = cls(**values | _provider_settings(texts))
         if settings.admin_password and password_errors(settings.admin_password, username=settings.admin_username):
             raise ConfigurationError(PREFIX + "ADMIN_PASSWORD", "must not be the user name")
+        settings._require_whole_s3()
         return settings
 
     @property
@@ -305,6 +264,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def media_folder(self) -> Path:
         return self.media_root or self.home / "media"
+
+    def _require_whole_s3(self) -> None:
+        """ConfigurationError where variables of the S3 service are set without those that they need."""
+        given = {name: getattr(self, name) for name in _S3_FIELDS if getattr(self, name) != getattr(Settings(), name)}
+        if given and self.s3_bucket is None:
+            raise ConfigurationError(PREFIX + "S3_BUCKET", f"is not set, but {PREFIX}{next(iter(given)).upper()} is")
+        for name, other in (("s3_access_key_id", "s3_secret_access_key"), ("s3_secret_access_key", "s3_access_key_id")):
+            if name in given and other not in given:
+                raise ConfigurationError(PREFIX + other.upper(), f"is not set, but {PREFIX}{name.upper()} is")
 
     @property
     def secret_key_file(self) -> Path:
@@ -333,6 +301,7 @@ def _variable(field: FieldInfo) -> str:
 
 
 _FIELDS = [field for field in msgspec.structs.fields(Settings) if not field.name.startswith("provider_")]
+_S3_FIELDS = [field.name for field in _FIELDS if field.name.startswith("s3_")]
 _VARIABLES = {_variable(field): field for field in _FIELDS}
 _SECRET_FIELDS = {"provider_keys", *(field.name for field in _FIELDS if _options(field).get("secret"))}
 
@@ -360,6 +329,8 @@ def _expected(field: FieldInfo) -> str:
     options = meta.extra or {}
     if "unit" in options:
         return f"a number of {options['unit']} between {options['low']:g} and {options['high']:g}"
+    if field.type is bool or kind is bool:
+        return "true or false"
     if choices := get_args(kind):
         return " or ".join(choices)
     return f"a whole number between {meta.ge} and {meta.le}"

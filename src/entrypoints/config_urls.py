@@ -1,12 +1,17 @@
-"""Values of the configuration that are addresses. Each function raises ValueError with what to do."""
+"""Values of the configuration that are addresses, or lists of them. Each function raises ValueError with what to do."""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from ..adapters.http_client.address_guard import AddressGuard
+from .http.protocol.hosts import parse_host_pattern
+
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 _API_VERSION = re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?")
 
 
@@ -40,3 +45,56 @@ def openai_url(text: str) -> str:
 
 def _is_api_version(query: str) -> bool:
     return _API_VERSION.fullmatch(query) is not None
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Return the origins of a list separated by commas."""
+    return tuple(_origin(entry) for entry in _list(text))
+
+
+def _origin(text: str) -> str:
+    """The origin as browsers write it in `Origin`: in lower case, without the default port."""
+    try:
+        parts = urlsplit(text.lower().removesuffix("/"))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    default_ports = {"http": 80, "https": 443}
+    if (
+        not host
+        or not _HOST.fullmatch(host)
+        or parts.scheme not in default_ports
+        or f"{parts.scheme}://{parts.netloc}" != parts.geturl()
+        or "@" in parts.netloc
+    ):
+        raise ValueError(f"{text!r} is not an origin; write it as https://studio.example")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, default_ports[parts.scheme]) else f":{port}")
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Return the entries of the address guard of a list separated by commas. ConfigurationError names a wrong one."""
+    entries = tuple(_list(text))
+    AddressGuard(entries)  # raises ConfigurationError with the variable and the entry
+    return entries
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Return the addresses and networks of a list separated by commas."""
+    return tuple(_network(entry) for entry in _list(text))
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address or network; write it as 10.0.0.7 or 10.0.0.0/24") from None
+
+
+def host_patterns(text: str) -> tuple[str, ...]:
+    """Return the host patterns of a list separated by commas."""
+    return tuple(parse_host_pattern(entry) for entry in _list(text))
+
+
+def _list(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",") if entry.strip()]

@@ -83,6 +83,7 @@ from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .http.shutdown import Shutdown
 from .maintenance import Maintenance
+from .media_wiring import MediaAdapters
 from .metrics.collector import MetricsCollector
 from .metrics.database_gauges import DatabaseGauges
 from .options import Options
@@ -227,5 +228,6 @@ def _wiring(replaced: frozenset[Any]) -> AsyncContainer:
     given = Provider(scope=Scope.APP)
     for port in (Settings, *replaced):
         given.from_context(provides=port)
-    providers = (PostgresAdapters(), LocalAdapters(), ProcessClock(), Options(), CoreServices(), Maintenance(), given)
-    return make_async_container(*providers, start_scope=Scope.RUNTIME, lock_factory=None)
+    adapters = PostgresAdapters(), LocalAdapters(), MediaAdapters()
+    services = ProcessClock(), Options(), CoreServices(), Maintenance()
+    return make_async_container(*adapters, *services, given, start_scope=Scope.RUNTIME, lock_factory=None)

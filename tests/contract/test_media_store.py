@@ -13,7 +13,6 @@ import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
 from photochanger.adapters.memory import MemoryMediaStore
 from photochanger.adapters.s3.store import S3MediaStore
-from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.errors import MediaNotFound, PayloadTooLarge
 from photochanger.core.domain.media import MediaKey, MediaKind, StoredFile, one_chunk
 from photochanger.core.ports.media_store import MediaStore
@@ -34,7 +33,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: s
         case "filesystem":
             yield FilesystemMediaStore(tmp_path / "media")
         case "memory":
-            yield MemoryMediaStore(SystemClock())
+            yield MemoryMediaStore()
         case "s3":
             server: SeaweedServer = request.getfixturevalue("seaweedfs")
             settings = server.settings()
@@ -322,12 +321,30 @@ def everything_in(folder: Path) -> list[Path]:
 
 
 async def test_the_room_that_is_left_is_told(tmp_path: Path) -> None:
-    clock = SystemClock()
-    assert await MemoryMediaStore(clock).free_bytes() is None
-    assert await MemoryMediaStore(clock, room_bytes=7).free_bytes() == 7
+    assert await MemoryMediaStore().free_bytes() is None
+    assert await MemoryMediaStore(room_bytes=7).free_bytes() == 7
     free = await FilesystemMediaStore(tmp_path / "media").free_bytes()
     assert free is not None
     assert 0 < free <= shutil.disk_usage(tmp_path).total
+
+
+# Notes
+
+
+async def test_notes_are_found_until_they_are_removed(store: MediaStore) -> None:
+    noted = [MediaKey(kind, f"a-name.{number}.webp") for number in (1, 2) for kind in MediaKind]
+    for key in [*noted, noted[0]]:
+        await store.note(key)
+    assert {*await store.noted()} == {*noted}
+    for key in [*noted[1:], noted[1], MediaKey(KIND, "never-noted")]:
+        await store.remove_note(key)
+    assert await store.noted() == noted[:1]
+    with pytest.raises(MediaNotFound):
+        await store.size(noted[0])
+    await keep(store, b"abc", name=noted[0].name, kind=noted[0].kind)
+    await store.remove_note(noted[0])
+    assert await read(store, noted[0]) == b"abc"
+    assert await store.noted() == []
 
 
 # Links

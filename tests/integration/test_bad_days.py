@@ -81,6 +81,7 @@ def test_the_whole_service_killed_and_started_again_loses_no_job_and_leaves_no_f
         service.kill()
     (tmp_path / "media" / ".partial" / "half-written").write_bytes(b"what a kill leaves behind")
     (tmp_path / "media" / "payloads" / "0-orphan").write_bytes(b"a photo whose job was never made")
+    rows(postgres_url, "insert into photochanger.begun_files values ('payloads/0-orphan', now()) returning 1")
     with serving(tmp_path, database_url=postgres_url) as service:
         eventually(lambda: job_states(postgres_url) == ["succeeded"] * 3)
         assert service.stop() == 0

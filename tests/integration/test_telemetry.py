@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import photos
 from tests.support.collector import Collector, collecting, facts
-from tests.support.service import Service, command, environment, eventually, serving, working
+from tests.support.service import Service, command, environment, eventually, rows, serving, working
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -110,10 +110,12 @@ def test_figures_of_the_workers_are_the_services_and_outlive_them(tmp_path: Path
     assert seen["photochanger_jobs_active"] == {("pending",): 0.0, ("processing",): 0.0}
 
 
-def test_media_bytes_follow_the_files_without_being_measured_again(tmp_path: Path, postgres_url: str) -> None:
-    left = tmp_path / "media" / "templates" / "left.jpg"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"x" * 1000)
+def test_media_bytes_are_the_sums_of_what_rows_own(tmp_path: Path, postgres_url: str) -> None:
+    rows(
+        postgres_url,
+        "insert into photochanger.template_media values"
+        " (gen_random_uuid(), 'templates/one', 1000, '', 'image/png', 4, 3, 'One', now(), 'ada') returning 1",
+    )
     with serving(tmp_path, database_url=postgres_url) as service:
         size_bytes = len(service.send(photos.jpeg(160, 120)).content)
 

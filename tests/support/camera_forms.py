@@ -52,7 +52,7 @@ class Camera:
         self.accepted: list[str] = []
         self.without_password: list[str] = []
         clock = FakeClock()
-        space = DiskSpace(MemoryMediaStore(clock), clock, floor_bytes=MinFreeBytes(0))
+        space = DiskSpace(MemoryMediaStore(), clock, floor_bytes=MinFreeBytes(0))
         self.budget = UploadBudget(space, KnownAddresses(clock), clock, max_bytes=MaxUnauthenticatedBytes(1_000_000))
 
     async def receive(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -227,8 +228,9 @@ class Service:
 
     async def files(self, kind: MediaKind) -> list[MediaKey]:
         """What lies in the store of this kind."""
-        store: MediaStore = await self.opened.container.get(MediaStore)
-        return [key async for key in store.keys(kind, older_than=datetime.now(UTC) + timedelta(days=1))]
+        settings = await self.opened.container.get(Settings)
+        names = await asyncio.to_thread(os.listdir, settings.media_folder / kind)
+        return [MediaKey(kind, name) for name in names]
 
 
 @contextlib.asynccontextmanager

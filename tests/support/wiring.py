@@ -12,6 +12,7 @@ from photochanger.core.ports.cost_ledger import CostLedger
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.file_records import BegunFiles, OwnedFiles
 from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.ingest_keys import IngestKeyRepository
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
@@ -42,6 +43,8 @@ BACKEND_PORTS: dict[str, type] = {
     "settings": SettingsRepository,
     "secrets": SecretRepository,
     "media": MediaRepository,
+    "begun_files": BegunFiles,
+    "owned_files": OwnedFiles,
     "stats": StatsService,
     "ledger": CostLedger,
     "audit": AuditLog,

@@ -33,6 +33,7 @@ from photochanger.core.ports.media_store import MediaStore
 from photochanger.core.ports.provider import OperationInfo, ProviderInfo, ProviderRequest, ProviderResult
 from photochanger.core.ports.provider_limits import ProviderLimits
 from photochanger.core.ports.repositories.audit_log import AuditLog
+from photochanger.core.ports.repositories.file_records import BegunFiles
 from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.ingest_requests import IngestRequestRepository
 from photochanger.core.ports.repositories.job_log import JobLog
@@ -54,6 +55,7 @@ from photochanger.core.services.jobs.erasure import GuestErasure
 from photochanger.core.services.jobs.processor import JobProcessor
 from photochanger.core.services.maintenance.sweeper import Sweeper
 from photochanger.core.services.media.disk_space import DiskSpace
+from photochanger.core.services.media.recorded_store import RecordedMediaStore
 from photochanger.core.services.media.result_pictures import ResultPictures
 from photochanger.core.services.providers.api_keys import ProviderKeys
 from photochanger.core.services.providers.registry import ProviderRegistry
@@ -83,7 +85,6 @@ _FAULTY_PORTS: tuple[type, ...] = (
     JobQueue,
     JobRepository,
     MediaRepository,
-    MediaStore,
     ProviderLimits,
     ResultIndex,
     SecretRepository,
@@ -250,7 +251,11 @@ class World:
         memory: dict[type, Any] = memory_adapters(FakeClock())
         self.local = next((p for p in providers if p.info.id == "local"), None) or ScriptedProvider("local")
         adapters = memory | {port: FaultInjector(memory[port]) for port in _FAULTY_PORTS}
+        begun = FaultInjector(memory[BegunFiles])
+        store = RecordedMediaStore(FaultInjector(memory[MediaStore].inner), begun, memory[Clock])
         adapters |= {
+            MediaStore: store,
+            BegunFiles: begun,
             JobSignals: signals or memory[JobSignals],
             ImageTool: TextImages(),
             PasswordHasher: CountingHasher(),
@@ -280,7 +285,9 @@ class World:
         self.media_records = self._get(MediaRepository)
         self.template_records = self._get(TemplateRepository)
         self.ingest_requests = self._get(IngestRequestRepository)
-        self.store = self._get(MediaStore)
+        self.recorded_store = self._get(MediaStore)
+        self.store = self.recorded_store.inner
+        self.begun_files = self._get(BegunFiles)
         self.limits = self._get(ProviderLimits)
         self.telemetry = self._get(Telemetry)
         self.images = self._get(ImageTool)
@@ -378,9 +385,8 @@ class World:
 
     async def files(self, kind: MediaKind | None = None) -> list[str]:
         """The keys of all files in the media store, or of one kind."""
-        later = self.clock.now() + timedelta(days=10_000)
-        kinds = [kind] if kind else list(MediaKind)
-        return sorted([str(key) for one in kinds async for key in self.store.inner.keys(one, older_than=later)])
+        files = self.store.inner.files
+        return sorted(str(key) for key in files if kind in (None, key.kind))
 
     async def content(self, key: Any) -> bytes:
         """The bytes of a stored file."""

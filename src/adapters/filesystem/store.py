@@ -21,10 +21,12 @@ from ...core.ports.media_store import FaultHandler
 from ...core.ports.telemetry import Telemetry
 from ...core.services.support.concurrency import wait_to_the_end
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
+from ..atomic_file import sync_folder
 from ..private_folder import FolderNotPrivate, make_private
 from .partial import PartialFile
 
 _PARTIAL = ".partial"
+_NOTES = ".unrecorded"
 
 _CHUNK_BYTES = 128 * 1024
 """Minimum size of a write in a thread while a file arrives."""
@@ -34,6 +36,8 @@ _MAX_WAITING_BYTES = 512 * 1024
 
 _READ_BYTES = 128 * 1024
 """Size of one read. Two of them wait for a client that does not read, and there may be hundreds of those."""
+
+_MAX_NOTED = 5_000
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ELOOP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -48,7 +52,8 @@ _log = logging.getLogger("photochanger.media")
 class FilesystemMediaStore:
     """The MediaStore port under one root folder, which only this user may enter.
 
-    Files lie at `root/kind/name`; what is being written lies in `root/.partial`, so both must be one file system.
+    Files lie at `root/kind/name`; what is being written lies in `root/.partial`, so both must be one file system. Notes
+    are empty files in `root/.unrecorded`.
     """
 
     def __init__(self, root: Path, *, telemetry: Telemetry = NULL_TELEMETRY) -> None:
@@ -60,9 +65,10 @@ class FilesystemMediaStore:
         self._root = root
         self._telemetry = telemetry
         self._partial = root / _PARTIAL
+        self._notes = root / _NOTES
         try:
-            make_private(root, marks=[_PARTIAL], usual=[*MediaKind])
-            for folder in (self._partial, *(root / kind for kind in MediaKind)):
+            make_private(root, marks=[_PARTIAL], usual=[_NOTES, *MediaKind])
+            for folder in (self._partial, self._notes, *(root / kind for kind in MediaKind)):
                 make_private(folder)
         except FolderNotPrivate:
             raise  # with its text, which says what to do
@@ -168,16 +174,27 @@ class FilesystemMediaStore:
     ) -> str | None:
         return None
 
-    async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
-        for name in await _in_thread(_files_older_than, self._root / kind, older_than):
-            try:
-                key = MediaKey(kind, name)
-            except ValueError:
-                continue  # not ours: no key that this store gave out looks like that
-            yield key
+    async def note(self, key: MediaKey) -> None:
+        def write() -> None:
+            (self._notes / f"{key.kind}.{key.name}").touch(mode=0o600)
+            sync_folder(self._notes)
 
-    async def bytes_of(self, kind: MediaKind) -> int:
-        return await _in_thread(_bytes_below, self._root / kind)
+        await _in_thread(write)
+
+    async def noted(self) -> list[MediaKey]:
+        names = await _in_thread(os.listdir, self._notes)
+        return [MediaKey.parse(name.replace(".", "/", 1)) for name in names[:_MAX_NOTED]]
+
+    async def remove_note(self, key: MediaKey) -> None:
+        await _in_thread(lambda: (self._notes / f"{key.kind}.{key.name}").unlink(missing_ok=True))
+
+    async def is_empty(self) -> bool:
+        """Whether there is no file at all, of whatever name."""
+
+        def has_none() -> bool:
+            return not any(files for kind in MediaKind for *_, files in os.walk(self._root / kind))
+
+        return await _in_thread(has_none)
 
     async def remove_partial(self, *, older_than: datetime) -> int:
         def remove() -> int:
@@ -319,18 +336,6 @@ def _files_older_than(folder: Path, moment: datetime) -> list[str]:
             if stat.S_ISREG(facts.st_mode) and facts.st_mtime < moment.timestamp():
                 names.append(entry.name)
     return names
-
-
-def _bytes_below(folder: Path) -> int:
-    size_bytes = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            try:
-                facts = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # deleted meanwhile
-            size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
-    return size_bytes
 
 
 def _unavailable(error: OSError) -> StorageUnavailable:

@@ -13,6 +13,7 @@ from ...core.ports.job_queue import JobQueue, JobSignals
 from ...core.ports.media_store import MediaStore
 from ...core.ports.provider_limits import ProviderLimits
 from ...core.ports.repositories.audit_log import AuditLog
+from ...core.ports.repositories.file_records import BegunFiles, OwnedFiles
 from ...core.ports.repositories.guest_data import GuestData
 from ...core.ports.repositories.ingest_keys import IngestKeyRepository
 from ...core.ports.repositories.ingest_requests import IngestRequestRepository
@@ -28,6 +29,7 @@ from ...core.ports.secrets import SecretKeyRecord, SecretRepository, SigningKeyR
 from ...core.ports.stats_service import StatsService
 from ...core.ports.webhooks import WebhookOutbox, WebhookRepository
 from ...core.ports.workers import WorkerRegistry
+from ...core.services.media.recorded_store import RecordedMediaStore
 from ..system_clock import SystemClock
 from .accounts.admins import MemoryAdminRepository
 from .accounts.ingest_keys import MemoryIngestKeyRepository
@@ -35,6 +37,7 @@ from .accounts.login_failures import MemoryFailureCounter
 from .accounts.revoked_tokens import MemoryRevokedTokens
 from .accounts.signing_keys import MemorySigningKeyRepository
 from .audit import MemoryAuditLog
+from .begun_files import MemoryBegunFiles
 from .clock import FakeClock
 from .database import MemoryDatabase
 from .ingest_requests import MemoryIngestRequestRepository
@@ -47,6 +50,7 @@ from .jobs.results import MemoryResultIndex
 from .jobs.slot_records import MemorySlotRecords
 from .media import MemoryMediaRepository, MemoryMediaStore
 from .notifier import MemoryJobSignals
+from .owned_files import MemoryOwnedFiles
 from .provider_limits import MemoryProviderCheckRepository, MemoryProviderLimits
 from .secret_key import MemorySecretKeyRecord
 from .secrets import MemorySecretRepository
@@ -61,6 +65,7 @@ __all__ = [
     "FakeClock",
     "MemoryAdminRepository",
     "MemoryAuditLog",
+    "MemoryBegunFiles",
     "MemoryCostLedger",
     "MemoryDatabase",
     "MemoryFailureCounter",
@@ -73,6 +78,7 @@ __all__ = [
     "MemoryJobSignals",
     "MemoryMediaRepository",
     "MemoryMediaStore",
+    "MemoryOwnedFiles",
     "MemoryProviderCheckRepository",
     "MemoryProviderLimits",
     "MemoryResultIndex",
@@ -104,6 +110,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
     secrets = MemorySecretRepository(audit)
     slots = MemorySlotRepository(clock, audit)
     media = MemoryMediaRepository()
+    begun = MemoryBegunFiles()
     workers = MemoryWorkerRegistry(clock)
     return {
         Clock: clock,
@@ -118,7 +125,9 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         SettingsRepository: MemorySettingsRepository(audit, secrets),
         SecretRepository: secrets,
         MediaRepository: media,
-        MediaStore: MemoryMediaStore(clock),
+        MediaStore: RecordedMediaStore(MemoryMediaStore(), begun, clock),
+        BegunFiles: begun,
+        OwnedFiles: MemoryOwnedFiles(database, media, slots),
         StatsService: MemoryStatsService(database),
         CostLedger: MemoryCostLedger(),
         ProviderLimits: MemoryProviderLimits(database),
@@ -129,7 +138,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         RevokedTokens: MemoryRevokedTokens(clock, audit),
         SecretKeyRecord: MemorySecretKeyRecord(audit),
         SigningKeyRepository: MemorySigningKeyRepository(audit),
-        TemplateRepository: MemoryTemplateRepository(slots, database),
+        TemplateRepository: MemoryTemplateRepository(slots, database, begun),
         WebhookRepository: MemoryWebhookRepository(database, slots, audit),
         WebhookOutbox: MemoryWebhookOutbox(database),
         WorkerRegistry: workers,

@@ -14,7 +14,6 @@ import msgspec
 
 from ...core.domain.errors import MediaNotFound, PayloadTooLarge
 from ...core.domain.media import MediaKey, MediaKind, MediaObject, StoredFile
-from ...core.ports.clock import Clock
 from ...core.ports.media_store import FaultHandler
 
 _CHUNK_BYTES = 256 * 1024
@@ -23,10 +22,10 @@ _CHUNK_BYTES = 256 * 1024
 class MemoryMediaStore:
     """Files as bytes in a dictionary. `room_bytes` is the free space that it reports, whatever it contains."""
 
-    def __init__(self, clock: Clock, *, room_bytes: int | None = None) -> None:
+    def __init__(self, *, room_bytes: int | None = None) -> None:
         self.room_bytes = room_bytes
-        self._clock = clock
-        self._files: dict[MediaKey, tuple[bytes, datetime]] = {}
+        self.files: dict[MediaKey, bytes] = {}
+        self._notes: dict[MediaKey, None] = {}
 
     async def put(
         self,
@@ -43,7 +42,7 @@ class MemoryMediaStore:
             content += chunk
             if len(content) > max_bytes:
                 raise PayloadTooLarge(f"The file is larger than {max_bytes} bytes.")
-        self._files[key] = (bytes(content), self._clock.now())
+        self.files[key] = bytes(content)
         return StoredFile(key, len(content), hashlib.sha256(content).hexdigest())
 
     async def size(self, key: MediaKey) -> int:
@@ -66,20 +65,21 @@ class MemoryMediaStore:
             yield path
 
     async def delete(self, key: MediaKey) -> None:
-        self._files.pop(key, None)
+        self.files.pop(key, None)
 
     async def link(
         self, key: MediaKey, *, valid_for: timedelta, media_type: str, disposition: str | None = None
     ) -> str | None:
         return None
 
-    async def keys(self, kind: MediaKind, *, older_than: datetime) -> AsyncIterator[MediaKey]:
-        for key, (_, written_at) in list(self._files.items()):
-            if key.kind is kind and written_at < older_than:
-                yield key
+    async def note(self, key: MediaKey) -> None:
+        self._notes[key] = None
 
-    async def bytes_of(self, kind: MediaKind) -> int:
-        return sum(len(content) for key, (content, _) in self._files.items() if key.kind is kind)
+    async def noted(self) -> list[MediaKey]:
+        return [*self._notes]
+
+    async def remove_note(self, key: MediaKey) -> None:
+        self._notes.pop(key, None)
 
     async def remove_partial(self, *, older_than: datetime) -> int:
         return 0  # an interrupted write leaves no partial file
@@ -92,7 +92,7 @@ class MemoryMediaStore:
 
     def _content(self, key: MediaKey) -> bytes:
         try:
-            return self._files[key][0]
+            return self.files[key]
         except KeyError:
             raise MediaNotFound(f"File {key} not found.") from None
 
@@ -111,10 +111,10 @@ class MemoryMediaRepository:
         return self._media.get(media_id)
 
     async def of_job(self, job_id: UUID) -> list[MediaObject]:
-        return [media for media in self._kept() if media.job_id == job_id]
+        return [media for media in self.kept() if media.job_id == job_id]
 
     async def expired(self, *, now: datetime, limit: int) -> list[MediaObject]:
-        expired = [media for media in self._kept() if media.expires_at <= now]
+        expired = [media for media in self.kept() if media.expires_at <= now]
         return sorted(expired, key=lambda media: (media.expires_at, media.id))[:limit]
 
     async def remove(self, media_ids: Collection[UUID], *, now: datetime) -> int:
@@ -127,12 +127,13 @@ class MemoryMediaRepository:
 
     def expire_links(self, job_id: UUID, at: datetime) -> None:
         """Let the links of a job's media objects expire at this moment, if they do not earlier."""
-        for media in self._kept():
+        for media in self.kept():
             if media.job_id == job_id:
                 self._media[media.id] = msgspec.structs.replace(media, expires_at=min(media.expires_at, at))
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:
-        return {media.file.key for media in self._kept()} & set(keys)
+        return {media.file.key for media in self.kept()} & set(keys)
 
-    def _kept(self) -> list[MediaObject]:
+    def kept(self) -> list[MediaObject]:
+        """Those that are not removed."""
         return [media for media in self._media.values() if media.id not in self._removed]

@@ -12,11 +12,12 @@ from ...core.domain.audit import AuditEntry
 from ...core.domain.costs.budgets import SlotBudget
 from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
 from ...core.domain.job import Job
-from ...core.domain.media import MediaKey, MediaKind, TemplateMedia
+from ...core.domain.media import MediaKey, MediaKind, TemplateMedia, template_keys
 from ...core.domain.settings import StoredPassword
 from ...core.domain.slots.slot import Route, Slot, TemplateBinding
 from ...core.ports.clock import Clock
 from .audit import MemoryAuditLog
+from .begun_files import MemoryBegunFiles
 from .database import MemoryDatabase
 
 
@@ -86,9 +87,10 @@ class MemorySlotRepository:
 class MemoryTemplateRepository:
     """Templates in a dictionary, bound in the slots of the SlotRepository."""
 
-    def __init__(self, slots: MemorySlotRepository, database: MemoryDatabase) -> None:
+    def __init__(self, slots: MemorySlotRepository, database: MemoryDatabase, begun: MemoryBegunFiles) -> None:
         self._slots = slots
         self._database = database
+        self._begun = begun
 
     async def add(self, template: TemplateMedia, *, audit: AuditEntry | None = None) -> None:
         self._slots.templates[str(template.id)] = template
@@ -145,6 +147,7 @@ class MemoryTemplateRepository:
         for slot_id in {slot for slot, _ in await self._bindings(template_id)}:
             slot = await self._slots.get(slot_id)
             self._slots.bind(slot, [kept for kept in slot.route.templates if kept.media_id != str(template_id)])
+        await self._begun.add(template_keys(template_id), now=self._database.clock.now())
         self._slots.audit.write(audit)
         return template
 

@@ -18,7 +18,9 @@ from .jobs.queue import PostgresJobQueue
 from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
 from .jobs.slot_records import PostgresSlotRecords
-from .media import PostgresMediaRepository
+from .media.begun_files import PostgresBegunFiles
+from .media.objects import PostgresMediaRepository
+from .media.owned_files import PostgresOwnedFiles
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
@@ -52,6 +54,7 @@ __all__ = [
     "EmbeddedServerError",
     "PostgresAdminRepository",
     "PostgresAuditLog",
+    "PostgresBegunFiles",
     "PostgresCostLedger",
     "PostgresDatabaseStatus",
     "PostgresFailureCounter",
@@ -63,6 +66,7 @@ __all__ = [
     "PostgresJobRepository",
     "PostgresJobSignals",
     "PostgresMediaRepository",
+    "PostgresOwnedFiles",
     "PostgresProviderCheckRepository",
     "PostgresProviderLimits",
     "PostgresResultIndex",

@@ -194,6 +194,13 @@ Index("media_objects_of_job", media_objects.c.job_id, postgresql_where=text("job
 Index("media_objects_key", media_objects.c.media_key, postgresql_where=_present)
 Index("media_objects_expiry", media_objects.c.expires_at, postgresql_where=_present)
 
+begun_files = Table(
+    "begun_files",
+    metadata,
+    Column("media_key", Text, nullable=False),
+    Column("begun_at", _moment, nullable=False),
+)
+
 app_settings = Table(
     "app_settings",
     metadata,

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
-from ...core.domain.media import MediaKey, MediaKind, StoredFile, TemplateMedia
+from ...core.domain.media import MediaKey, MediaKind, StoredFile, TemplateMedia, template_keys
 from .audit import write_audit
 from .database import Database
-from .schema import jobs, slot_templates, slots, template_media
+from .schema import begun_files, jobs, slot_templates, slots, template_media
 from .slots import LOCK_BINDINGS
 
 Bindings = tuple[tuple[str, str], ...]
@@ -135,6 +135,8 @@ async def _slots_of_live_jobs(connection: AsyncConnection, template_id: UUID) ->
 async def _remove(connection: AsyncConnection, template_id: UUID, bindings: Bindings) -> None:
     await connection.execute(delete(slot_templates).where(slot_templates.c.media_id == template_id))
     await connection.execute(delete(template_media).where(template_media.c.id == template_id))
+    files = [{"media_key": str(key), "begun_at": func.clock_timestamp()} for key in template_keys(template_id)]
+    await connection.execute(insert(begun_files).values(files))
     if bindings:
         await _next_version(connection, sorted({slot_id for slot_id, _ in bindings}))
 

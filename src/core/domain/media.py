@@ -60,6 +60,14 @@ class StoredFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class OwnedFile(msgspec.Struct, frozen=True):
+    """A file that a row of the database owns. Previews and thumbnails may be missing; their sizes are not known."""
+
+    key: MediaKey
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
 class ImageFacts(msgspec.Struct, frozen=True):
     """Metadata from the header of a picture. `width` and `height` in pixels, before any rotation that EXIF asks for."""
 
@@ -144,6 +152,11 @@ class TemplateMedia(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created_at: datetime
     created_by: str
+
+
+def template_keys(template_id: UUID) -> tuple[MediaKey, MediaKey]:
+    """The keys of a template's picture and of its thumbnail."""
+    return MediaKey(MediaKind.TEMPLATES, str(template_id)), MediaKey(MediaKind.TEMPLATES, f"{template_id}.webp")
 
 
 async def one_chunk(data: bytes) -> AsyncIterator[bytes]:

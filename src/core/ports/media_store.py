@@ -21,8 +21,8 @@ class FaultHandler(Protocol):
 class MediaStore(Protocol):
     """Files by key. Every method may raise StorageUnavailable (disk full, read-only, unreachable).
 
-    A store cannot be asked what it contains: which files there are is known from rows of the database (BegunFiles, and
-    the rows that own a file).
+    A store cannot be asked what it contains. Which files there are is known from the database (BegunFiles, OwnedFiles),
+    and for files that were begun while it was away, from notes in the store.
     """
 
     async def put(
@@ -74,6 +74,18 @@ class MediaStore(Protocol):
         The answer has `media_type` and `disposition` as Content-Type and Content-Disposition. The link is made without
         a request: it may lead to a file that does not exist.
         """
+        ...
+
+    async def note(self, key: MediaKey) -> None:
+        """Leave a note that this file is being written. A key may be noted several times."""
+        ...
+
+    async def noted(self) -> list[MediaKey]:
+        """The keys with a note, or some of them where there are thousands. For the sweeper: notes are rare."""
+        ...
+
+    async def remove_note(self, key: MediaKey) -> None:
+        """Remove the note of this key; does nothing if there is none."""
         ...
 
     async def remove_partial(self, *, older_than: datetime) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tarfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from io import BytesIO
@@ -34,17 +34,19 @@ from ...adapters.system_clock import SystemClock
 from ...core.domain.errors import MediaNotFound
 from ...core.domain.media import MediaKey, MediaKind
 from ...core.ports.media_store import MediaStore
+from ...core.ports.repositories.file_records import BegunFiles, OwnedFiles
 from ..config import Settings
 from ..container import make_container
 from ..data_folder import close_home
+from ..media_wiring import PlainStore
 from .runtime import configured, open_container, run_async
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _SECRET = "secret.key"
 _CHUNK_BYTES = 256 * 1024
-_ALL_AGES = timedelta(days=1)
-"""Files are listed by age; those written while the backup runs are younger than now."""
+_BATCH = 1_000
+"""How many files are recorded at once."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,19 +89,22 @@ def restore(file: Path) -> None:
 async def back_up(settings: Settings, file: Path) -> TransferStats:
     """Write everything to a new file that only this user can read; the service may be running.
 
-    The rows are a snapshot. Media are copied after them: files that were swept in between had expired. The file appears
-    complete or not at all. ConfigurationError (the secret key is not that of the database), FileExistsError,
-    QueueUnavailable, StorageUnavailable, OSError.
+    The rows are a snapshot. The files that rows own are copied after them: files that were swept in between had
+    expired. The file appears complete or not at all.
+
+    ConfigurationError (the secret key is not that of the database), FileExistsError, QueueUnavailable,
+    StorageUnavailable, OSError.
     """
     folder = await asyncio.to_thread(_folder_of_new_file, file)
     with_key = settings.secret_key is None and await asyncio.to_thread(settings.secret_key_file.exists)
     async with open_container(settings, uses_key=with_key) as container:
         database, store = await container.get(Database), await container.get(MediaStore)
+        owned = await container.get(OwnedFiles)
         with atomic_file(file, replace=False) as output, tarfile.open(fileobj=output, mode="w") as tar:
             rows = await asyncio.to_thread(_save_tables, database.url, tar, folder)
             if with_key:
                 tar.add(settings.secret_key_file, _SECRET)
-            files = await _save_media(store, tar)
+            files = await _save_media(store, owned, tar)
     return TransferStats(rows, files)
 
 
@@ -118,9 +123,9 @@ async def restore_backup(settings: Settings, file: Path) -> TransferStats:
             raise TargetNotEmpty(f"{kept} exists and differs from the secret key of the backup.")
         container = make_container(settings)
         try:
-            database, store = await container.get(Database), await container.get(MediaStore)
-            async for key in _all_keys(store):
-                raise TargetNotEmpty(f"The media store must be empty, but contains {key}.")
+            database, store = await container.get(Database), await container.get(PlainStore)
+            if not await store.is_empty():
+                raise TargetNotEmpty("The media store must be empty, but contains files.")
             await asyncio.to_thread(require_empty, database.url)
             files = await _restore_media(store, tar)
             if secret is not None and settings.secret_key is None and not kept.exists():
@@ -128,9 +133,10 @@ async def restore_backup(settings: Settings, file: Path) -> TransferStats:
                 with atomic_file(kept, replace=False) as output:
                     output.write(secret)
             await asyncio.to_thread(_restore_tables, database.url, tar, manifest)
+            await _record(await container.get(BegunFiles), files)
         finally:
             await container.close()
-    return TransferStats(sum(manifest.rows.values()), files)
+    return TransferStats(sum(manifest.rows.values()), len(files))
 
 
 def _folder_of_new_file(file: Path) -> Path:
@@ -167,24 +173,20 @@ def _save_snapshot(tables: Snapshot, tar: tarfile.TarFile, folder: Path) -> int:
     return sum(manifest.rows.values())
 
 
-async def _save_media(store: MediaStore, tar: tarfile.TarFile) -> int:
+async def _save_media(store: MediaStore, owned: OwnedFiles, tar: tarfile.TarFile) -> int:
     files = 0
-    async for key in _all_keys(store):
-        with contextlib.suppress(MediaNotFound, FileNotFoundError):  # swept in the meantime
-            async with store.local(key) as path:
-                await asyncio.to_thread(tar.add, path, f"media/{key.kind}/{key.name}")
-            files += 1
+    for kind in MediaKind:
+        async for file in owned.of_kind(kind):
+            # Swept in the meantime, or a preview that was not made.
+            with contextlib.suppress(MediaNotFound, FileNotFoundError):
+                async with store.local(file.key) as path:
+                    await asyncio.to_thread(tar.add, path, f"media/{kind}/{file.key.name}")
+                files += 1
     return files
 
 
-async def _all_keys(store: MediaStore) -> AsyncIterator[MediaKey]:
-    for kind in MediaKind:
-        async for key in store.keys(kind, older_than=SystemClock().now() + _ALL_AGES):
-            yield key
-
-
-async def _restore_media(store: MediaStore, tar: tarfile.TarFile) -> int:
-    files = 0
+async def _restore_media(store: MediaStore, tar: tarfile.TarFile) -> list[MediaKey]:
+    restored = []
     for member in tar:
         folder, _, rest = member.name.partition("/")
         if folder != "media" or not member.isfile():
@@ -197,8 +199,14 @@ async def _restore_media(store: MediaStore, tar: tarfile.TarFile) -> int:
         content = tar.extractfile(member)
         assert content is not None  # `isfile()` is true
         await store.put(key.kind, key.name, _chunks(content), max_bytes=member.size)
-        files += 1
-    return files
+        restored.append(key)
+    return restored
+
+
+async def _record(begun: BegunFiles, keys: list[MediaKey]) -> None:
+    """Let the sweeper look at the restored files: those written after the snapshot of the rows have no owner."""
+    for at in range(0, len(keys), _BATCH):
+        await begun.add(keys[at : at + _BATCH], now=SystemClock().now())
 
 
 async def _chunks(content: IO[bytes]) -> AsyncIterator[bytes]:

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed, total
-from ...adapters.telemetry.instruments import MEDIA_BYTES, MEDIA_FLOOR, MEDIA_FREE, MEDIA_REMOVED, MEDIA_STORED
+from ...adapters.telemetry import MetricFamily, OpenTelemetry, exposition, summed
+from ...adapters.telemetry.instruments import MEDIA_BYTES, MEDIA_FLOOR, MEDIA_FREE
 from ...core.domain.errors import PhotoChangerError
-from ...core.domain.media import MediaKind
 from ...core.ports.clock import Clock
-from ...core.ports.media_store import MediaStore
+from ...core.ports.repositories.file_records import OwnedFiles
 from ...core.services.media.disk_space import DiskSpace
 from ...core.services.support.concurrency import Supervisor
 from .database_gauges import GAUGES as DATABASE_GAUGES
@@ -29,7 +28,12 @@ _MAX_AGE = timedelta(seconds=1)
 """Gauges of at most this age serve further scrapes: scraping is public and must not load the database."""
 
 _COLLECT_TIMEOUT = timedelta(seconds=2)
-MEASURE_INTERVAL = timedelta(minutes=15)
+
+MEASURE_INTERVAL = timedelta(seconds=15)
+"""How often the sizes of files are summed up, at most."""
+
+_MEASURE_SHARE = 50
+"""The database sums for at most this fraction of the time: with millions of results it takes seconds."""
 
 
 class MetricsCollector:
@@ -41,18 +45,17 @@ class MetricsCollector:
         clock: Clock,
         *,
         database: DatabaseGauges,
-        store: MediaStore,
+        files: OwnedFiles,
         space: DiskSpace,
     ) -> None:
         self._telemetry = telemetry
         self._clock = clock
         self._database = database
-        self._store = store
+        self._files = files
         self._space = space
         self._others: list[Callable[[], Sequence[MetricFamily]]] = []
         self._collected_at: timedelta | None = None
         self._collecting = asyncio.Lock()
-        self._measured: dict[str, float] = {}
 
     def include(self, families: Callable[[], Sequence[MetricFamily]]) -> None:
         """Add the metrics of another process."""
@@ -65,7 +68,7 @@ class MetricsCollector:
 
     @asynccontextmanager
     async def kept_up(self, supervisor: Supervisor) -> AsyncIterator[None]:
-        """Measure the media store and collect everything else, now and regularly, while the block lasts."""
+        """Sum up the media store and collect everything else, now and regularly, while the block lasts."""
         async with (
             supervisor.supervised(self._measure_regularly(), name="media store measurement"),
             supervisor.supervised(self._collect_regularly(), name="metrics collection"),
@@ -73,19 +76,17 @@ class MetricsCollector:
             yield
 
     async def collect(self) -> None:
-        """Update the gauges of queue, workers, circuit breakers, budgets and media store."""
+        """Update the gauges of queue, workers, circuit breakers, budgets and disk space."""
         async with self._collecting:
             now = self._clock.monotonic()
             if self._collected_at is None or now - self._collected_at >= _MAX_AGE:
                 await asyncio.gather(self._collect_database(), self._collect_disk_space())
                 self._collected_at = self._clock.monotonic()
-            self._show_media()
 
     async def measure(self) -> None:
-        """Measure the media store file by file. StorageUnavailable."""
-        for kind in MediaKind:
-            moved = self._moved().get(kind, 0.0)  # changes meanwhile may count twice, until the next measurement
-            self._measured[kind] = await self._store.bytes_of(kind) - moved
+        """Update the gauge of the files' sizes, from the rows that own them. QueueUnavailable."""
+        sums = await self._files.bytes_by_kind()
+        self._telemetry.show(MEDIA_BYTES, {(kind.value,): float(size_bytes) for kind, size_bytes in sums.items()})
 
     async def _collect_database(self) -> None:
         try:
@@ -108,20 +109,6 @@ class MetricsCollector:
         self._telemetry.show(MEDIA_FREE, {} if space.free_bytes is None else {(): float(space.free_bytes)})
         self._telemetry.show(MEDIA_FLOOR, {(): float(space.floor_bytes)})
 
-    def _show_media(self) -> None:
-        moved = self._moved()
-        held: dict[tuple[str, ...], float] = {
-            (kind,): max(measured + moved.get(kind, 0.0), 0.0) for kind, measured in self._measured.items()
-        }
-        self._telemetry.show(MEDIA_BYTES, held)
-
-    def _moved(self) -> dict[str, float]:
-        """Bytes written minus bytes deleted since the counters started, by kind."""
-        families = self._families()
-        stored = total(families, MEDIA_STORED.prometheus_name, "kind")
-        removed = total(families, MEDIA_REMOVED.prometheus_name, "kind")
-        return {kind: stored.get(kind, 0.0) - removed.get(kind, 0.0) for kind in stored.keys() | removed.keys()}
-
     def _families(self) -> list[MetricFamily]:
         return summed(self._telemetry.families(), *(families() for families in self._others))
 
@@ -132,8 +119,9 @@ class MetricsCollector:
 
     async def _measure_regularly(self) -> None:
         while True:
+            began = self._clock.monotonic()
             try:
                 await self.measure()
             except PhotoChangerError as error:
                 _log.warning("measuring the media store failed: %s", error.detail)
-            await self._clock.sleep(MEASURE_INTERVAL)
+            await self._clock.sleep(max(MEASURE_INTERVAL, _MEASURE_SHARE * (self._clock.monotonic() - began)))

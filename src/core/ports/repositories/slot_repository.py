@@ -86,14 +86,14 @@ class TemplateRepository(Protocol):
     ) -> TemplateMedia:
         """Remove the record of a template that no slot is bound to, or only by `except_binding` (slot id, setting key).
 
-        That binding goes with it, and its slot gets its next version. TemplateNotFound; TemplateInUse also while a live
-        job uses it.
+        That binding goes with it, and its slot gets its next version. Its files are recorded as begun, in the same
+        transaction: they are deleted afterwards. TemplateNotFound; TemplateInUse also while a live job uses it.
         """
         ...
 
     async def remove_bound(self, template_id: UUID, *, audit: AuditEntry | None = None) -> TemplateMedia:
-        """Remove the record and its bindings; each slot that was bound to it gets its next version.
-        TemplateNotFound."""
+        """Remove the record and its bindings; each slot that was bound to it gets its next version. Its files are
+        recorded as begun, as by `remove`. TemplateNotFound."""
         ...
 
     async def in_use(self, keys: Collection[MediaKey]) -> set[MediaKey]:

@@ -18,7 +18,7 @@ from ...domain.errors import (
     TemplateNotFound,
 )
 from ...domain.ids import new_id
-from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredFile, TemplateMedia, one_chunk
+from ...domain.media import ImageLimits, MediaKind, StoredFile, TemplateMedia, one_chunk, template_keys
 from ...domain.validation import refuse, visible_name
 from ...ports.clock import Clock
 from ...ports.image_tool import ImageTool
@@ -112,7 +112,7 @@ class TemplateService:
     async def thumbnail(self, template_id: UUID) -> StoredFile:
         """A small WebP of the template, created if it is missing. TemplateNotFound."""
         template = await self.get(template_id)
-        key = _thumbnail_key(template_id)
+        _, key = template_keys(template_id)
         try:
             size = await self._store.size(key)
         except MediaNotFound:
@@ -187,9 +187,9 @@ class TemplateService:
 
     async def _make_thumbnail(self, template_id: UUID) -> int:
         """Create and store the thumbnail; its size in bytes."""
-        data = b"".join([chunk async for chunk in self._store.open(_key(template_id))])
+        picture, key = template_keys(template_id)
+        data = b"".join([chunk async for chunk in self._store.open(picture)])
         small = await self._images.preview(data)
-        key = _thumbnail_key(template_id)
         return (await self._store.put(key.kind, key.name, one_chunk(small), max_bytes=len(small))).size_bytes
 
     async def _require_role(self, slot_id: str, setting_key: str) -> None:
@@ -209,16 +209,8 @@ class TemplateService:
             _log.warning("template %s: deleting its files failed, left to the sweeper: %s", template_id, error.detail)
 
     async def _delete(self, template_id: UUID) -> None:
-        await self._store.delete(_key(template_id))
-        await self._store.delete(_thumbnail_key(template_id))
+        for key in template_keys(template_id):
+            await self._store.delete(key)
 
     def _audit_entry(self, action: AuditAction, by: Actor, template: TemplateMedia, **detail: object) -> AuditEntry:
         return audit_entry(action, by, now=self._clock.now(), target=str(template.id), name=template.name, **detail)
-
-
-def _key(template_id: UUID) -> MediaKey:
-    return MediaKey(MediaKind.TEMPLATES, str(template_id))
-
-
-def _thumbnail_key(template_id: UUID) -> MediaKey:
-    return MediaKey(MediaKind.TEMPLATES, f"{template_id}.webp")

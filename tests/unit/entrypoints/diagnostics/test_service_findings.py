@@ -73,7 +73,7 @@ def test_the_limit_on_files_and_what_follows_from_it_are_shown() -> None:
 )
 async def test_the_disk_is_held_against_the_floor(free: int | None, says: str, needs_fix: bool) -> None:
     clock = SystemClock()
-    space = DiskSpace(MemoryMediaStore(clock, room_bytes=free), clock, floor_bytes=GIB // 4)
+    space = DiskSpace(MemoryMediaStore(room_bytes=free), clock, floor_bytes=GIB // 4)
     finding = await service_findings.disk(space)
     assert says in finding.says
     assert (finding.fix is not None) is needs_fix

@@ -27,7 +27,7 @@ NOTHING = SweepReport()
 
 async def orphan(world: World, kind: MediaKind, name: str) -> str:
     """A file that no job and no media object knows of."""
-    return str((await world.store.put(kind, name, chunks(b"left behind"), max_bytes=100)).key)
+    return str((await world.recorded_store.put(kind, name, chunks(b"left behind"), max_bytes=100)).key)
 
 
 async def test_there_is_nothing_to_do_in_a_fresh_world() -> None:
@@ -211,6 +211,66 @@ async def test_nothing_that_is_in_use_is_ever_an_orphan() -> None:
     assert await world.sweeper.sweep_orphans(grace=timedelta(0)) == NOTHING
     assert await world.files() == before
     assert not work.done()
+
+
+async def test_the_photo_of_a_job_that_took_long_goes_although_its_removal_failed() -> None:
+    """Its record stays while the job lives: the photo is deleted after the end of its job was stored."""
+    world = World(settings=AppSettings(sync_response=timedelta(minutes=50)))
+    await world.slot()
+    job = await world.submit()
+    await world.clock.advance(ORPHAN_GRACE + MILLISECOND)
+    assert await world.sweeper.sweep_orphans() == NOTHING
+    world.store.faults["delete"] = StorageUnavailable("read-only")
+    await world.jobs.cancel(job.id)
+    assert await world.files() == [str(job.photo.file.key)]
+    world.store.faults.clear()
+    assert await world.sweeper.sweep_orphans() == SweepReport(orphans=1)
+    assert await world.files() == []
+
+
+async def test_files_of_a_removed_template_go_although_their_removal_failed() -> None:
+    world = World()
+    template = await world.templates.add(chunks(picture()), name="Gold", by=Actor("ada"))
+    await world.clock.advance(timedelta(days=10))
+    assert await world.sweeper.sweep_orphans() == NOTHING
+    world.store.faults["delete"] = StorageUnavailable("read-only")
+    await world.templates.remove(template.id, by=Actor("ada"))
+    world.store.faults.clear()
+    assert len(await world.files()) == 2
+    await world.clock.advance(ORPHAN_GRACE + MILLISECOND)
+    assert await world.sweeper.sweep_orphans() == SweepReport(orphans=2)
+    assert await world.files() == []
+
+
+async def test_records_of_files_that_have_owners_or_are_gone_are_removed_without_touching_a_file() -> None:
+    world = World()
+    await world.slot()
+    await world.submit()
+    await world.work(within=timedelta(0))
+    later = world.clock.now() + HOUR
+    begun = [await world.begun_files.before(later, kind, limit=10) for kind in MediaKind]
+    assert [len(keys) for keys in begun] == [1, 1, 2, 0, 0]
+    before = await world.files()
+    await world.clock.advance(ORPHAN_GRACE + MILLISECOND)
+    world.store.calls.clear()
+    assert await world.sweeper.sweep_orphans() == NOTHING
+    assert world.store.calls == ["noted", "size", "remove_partial"]  # the photo, which its job has deleted
+    assert [await world.begun_files.before(later, kind, limit=10) for kind in MediaKind] == [[], [], [], [], []]
+    assert await world.files() == before
+
+
+async def test_files_begun_while_the_database_was_away_are_found_by_their_notes() -> None:
+    world = World()
+    world.begun_files.faults["add"] = QueueUnavailable("away")
+    await orphan(world, MediaKind.PAYLOADS, "left")
+    media = await world.media.register(chunks(picture()), mime="image/jpeg", max_bytes=1000)
+    world.begun_files.faults.clear()
+    assert len(await world.store.noted()) == 2
+    assert await world.sweeper.sweep_orphans() == NOTHING
+    assert await world.store.noted() == []
+    await world.clock.advance(ORPHAN_GRACE + MILLISECOND)
+    assert await world.sweeper.sweep_orphans() == SweepReport(orphans=1)
+    assert await world.files() == [str(media.file.key)]
 
 
 async def test_orphans_beyond_one_batch_go_beside_what_is_in_use() -> None:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -161,9 +162,9 @@ async def test_an_archive_that_is_given_up_closes_what_it_reads(monkeypatch: pyt
     closed: list[MediaKey] = []
     read = world.store.inner.open
 
-    async def noted(key: MediaKey) -> AsyncGenerator[bytes]:
+    async def noted(key: MediaKey, **part: Any) -> AsyncGenerator[bytes]:
         try:
-            async for chunk in read(key):
+            async for chunk in read(key, **part):
                 yield chunk
         finally:
             closed.append(key)

@@ -31,7 +31,7 @@ class Booth:
 
     def __init__(self, *, free_bytes: int | None = None) -> None:
         self.clock = FakeClock()
-        self.store = MemoryMediaStore(self.clock, room_bytes=free_bytes)
+        self.store = MemoryMediaStore(room_bytes=free_bytes)
         self.space = DiskSpace(self.store, self.clock, floor_bytes=MinFreeBytes(FLOOR))
         self.known = KnownAddresses(self.clock)
         self.budget = UploadBudget(self.space, self.known, self.clock, max_bytes=MaxUnauthenticatedBytes(1000))

@@ -11,9 +11,9 @@ import psycopg
 from psycopg.rows import namedtuple_row
 from sqlalchemy import func, insert, select, update
 
-from ...core.domain.media import MediaKey, MediaObject, StoredFile
-from .database import Database
-from .schema import media_objects
+from ....core.domain.media import MediaKey, MediaObject, StoredFile
+from ..database import Database
+from ..schema import media_objects
 
 _GET_MEDIA_OF_JOBS = """
 select * from photochanger.media_objects where job_id = any(%(ids)s) and removed_at is null order by expires_at

@@ -1,0 +1,1 @@
+"""Media objects, and the records of the files in the media store."""
