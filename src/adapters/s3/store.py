@@ -25,12 +25,15 @@ from .settings import DEFAULT_BOUNDS, S3Bounds, S3Settings
 from .write import FileWrite
 
 _PROBE = b"photochanger"
+_NOTES = "unrecorded"
 
 _log = logging.getLogger("photochanger.media")
 
 
 class S3MediaStore:
-    """The MediaStore port in a bucket of an S3 service. Objects have the keys `prefix/kind/name`."""
+    """The MediaStore port in a bucket of an S3 service. Objects have the keys `prefix/kind/name`; notes are empty
+    objects `prefix/unrecorded/kind.name`.
+    """
 
     def __init__(
         self, bucket: Bucket, objects: Objects, *, copies: LocalCopies, bounds: S3Bounds, telemetry: Telemetry
@@ -124,10 +127,7 @@ class S3MediaStore:
         return self._copies.copy(self, key)
 
     async def delete(self, key: MediaKey) -> None:
-        try:
-            await self.objects.delete(self._key(key))
-        except ObjectMissing:
-            await self.bucket.require()
+        await self._delete(self._key(key))
 
     async def link(
         self, key: MediaKey, *, valid_for: timedelta, media_type: str, disposition: str | None = None
@@ -135,6 +135,16 @@ class S3MediaStore:
         return await self.bucket.link(
             self._key(key), valid_for=valid_for, media_type=media_type, disposition=disposition
         )
+
+    async def note(self, key: MediaKey) -> None:
+        await self.objects.put(self._note(key), b"", mark="note")
+
+    async def noted(self) -> list[MediaKey]:
+        names = await self.objects.names(self.bucket.settings.key(_NOTES))
+        return [MediaKey.parse(name.replace(".", "/", 1)) for name in names]
+
+    async def remove_note(self, key: MediaKey) -> None:
+        await self._delete(self._note(key))
 
     async def remove_partial(self, *, older_than: datetime) -> int:
         removed = 0
@@ -161,6 +171,15 @@ class S3MediaStore:
 
     def _key(self, key: MediaKey) -> str:
         return self.bucket.settings.key(str(key))
+
+    def _note(self, key: MediaKey) -> str:
+        return self.bucket.settings.key(f"{_NOTES}/{key.kind}.{key.name}")
+
+    async def _delete(self, key: str) -> None:
+        try:
+            await self.objects.delete(key)
+        except ObjectMissing:
+            await self.bucket.require()
 
     async def _missing(self, key: MediaKey) -> MediaNotFound | S3Unavailable:
         """The error for a file that is not there: the whole store is away where its bucket is missing too."""
