@@ -32,6 +32,7 @@ PATIENT = S3Bounds(
     call=timedelta(seconds=60),
     silence=timedelta(seconds=60),
     cleaning=timedelta(seconds=60),
+    read_attempts=1000,
 )
 """Bounds that no busy machine exceeds."""
 

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import random
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -30,6 +31,7 @@ _REPEATS = 2
 _NOT_DONE = (429, 503)
 _SHORT = (None, 500, 502, 504, *_NOT_DONE)
 _PAUSE_SECONDS = 0.05
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _MARK = "x-amz-meta-write"
 
 _Body = bytes | bytearray
@@ -41,6 +43,13 @@ class OpenUpload(msgspec.Struct, frozen=True):
     key: str
     id: str
     begun_at: datetime
+
+
+class StoredPart(msgspec.Struct, frozen=True):
+    """A part that the service has: its ETag, and its SHA-256 in base64."""
+
+    etag: str
+    checksum: str
 
 
 class S3Answer(msgspec.Struct, frozen=True):
@@ -74,26 +83,34 @@ class Bucket:
 
     async def begin_upload(self, key: str, *, mark: str) -> str:
         """The id of a new upload; the object will carry `mark`."""
-        request = Request("POST", self._of(key), query={"uploads": ""}, headers={_MARK: mark})
+        headers = {_MARK: mark, "x-amz-checksum-algorithm": "SHA256"}
+        request = Request("POST", self._of(key), query={"uploads": ""}, headers=headers)
         answer = await self._send(request, may_be_repeated=False)
         return _text(_xml(answer.body), "UploadId")
 
-    async def store_part(self, key: str, upload_id: str, number: int, data: _Body) -> str:
-        """Store a part, which replaces one of the same number; returns its ETag."""
-        query = {"partNumber": str(number), "uploadId": upload_id}
-        digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-        answer = await self._send(Request("PUT", self._of(key), query=query, body_sha256=digest), data)
-        if not (etag := answer.headers.get("etag")):
-            raise S3Unavailable("The object store did not confirm a part of the file.")
-        return etag
-
-    async def complete_upload(self, key: str, upload_id: str, etags: Collection[str]) -> None:
-        """Make the parts the object. NoSuchUpload may mean that an earlier call, whose answer was lost, has done it."""
-        parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
-            for number, etag in enumerate(etags, start=1)
+    async def store_part(self, key: str, upload_id: str, number: int, data: _Body) -> StoredPart:
+        """Store a part, which replaces one of the same number; the service compares it with its SHA-256."""
+        digest = await asyncio.to_thread(hashlib.sha256, data)
+        checksum = b64encode(digest.digest()).decode()
+        request = Request(
+            "PUT",
+            self._of(key),
+            query={"partNumber": str(number), "uploadId": upload_id},
+            headers={"x-amz-checksum-sha256": checksum},
+            body_sha256=digest.hexdigest(),
         )
-        body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        if not (etag := (await self._send(request, data)).headers.get("etag")):
+            raise S3Unavailable("The object store did not confirm a part of the file.")
+        return StoredPart(etag, checksum)
+
+    async def complete_upload(self, key: str, upload_id: str, parts: Collection[StoredPart]) -> None:
+        """Make the parts the object. NoSuchUpload may mean that an earlier call, whose answer was lost, has done it."""
+        listed = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(part.etag)}</ETag>"
+            f"<ChecksumSHA256>{part.checksum}</ChecksumSHA256></Part>"
+            for number, part in enumerate(parts, start=1)
+        )
+        body = f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{listed}</CompleteMultipartUpload>'.encode()
         digest = hashlib.sha256(body).hexdigest()
         request = Request("POST", self._of(key), query={"uploadId": upload_id}, body_sha256=digest)
         answer = await self._send(request, body)

@@ -23,6 +23,7 @@ _LONG = timedelta(days=1)
 _CHUNK_BYTES = 128 * 1024
 _MAX_CHUNK_BYTES = 512 * 1024
 _MAX_PAUSE_SECONDS = 2.0
+_MAX_NAMES = 1000
 
 
 class ObjectMissing(Exception):
@@ -65,6 +66,21 @@ class Objects:
         try:
             async with asyncio.timeout(self._whole_seconds):
                 await obstore.delete_async(self._calls, key)
+        except TimeoutError:
+            raise too_slow() from None
+        except FileNotFoundError:
+            raise ObjectMissing from None
+        except OBSTORE_ERRORS as error:
+            raise from_obstore(error) from None
+
+    async def names(self, folder: str) -> list[str]:
+        """The names of the objects right below a folder, or some of them where there are more than a thousand."""
+        try:
+            async with asyncio.timeout(self._whole_seconds):
+                stream = obstore.list(self._calls, folder, chunk_size=_MAX_NAMES)
+                async for found in stream:
+                    return [each["path"].removeprefix(f"{folder}/") for each in found]
+                return []
         except TimeoutError:
             raise too_slow() from None
         except FileNotFoundError:

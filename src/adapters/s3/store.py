@@ -26,15 +26,15 @@ from .settings import DEFAULT_BOUNDS, S3Bounds, S3Settings
 from .write import FileWrite
 
 _PROBE = b"photochanger"
-
-_NOTES = "unrecorded/"
-_MAX_NOTED = 1_000
+_NOTES = "unrecorded"
 
 _log = logging.getLogger("photochanger.media")
 
 
 class S3MediaStore:
-    """The MediaStore port in a bucket of an S3 service. Objects have the keys `prefix/kind/name`."""
+    """The MediaStore port in a bucket of an S3 service. Objects have the keys `prefix/kind/name`; notes are empty
+    objects `prefix/unrecorded/kind.name`.
+    """
 
     def __init__(
         self, bucket: Bucket, objects: Objects, *, copies: LocalCopies, bounds: S3Bounds, telemetry: Telemetry
@@ -128,7 +128,7 @@ class S3MediaStore:
         return self._copies.copy(self, key)
 
     async def delete(self, key: MediaKey) -> None:
-        await self._remove(self._key(key))
+        await self._delete(self._key(key))
 
     async def link(
         self, key: MediaKey, *, valid_for: timedelta, media_type: str, disposition: str | None = None
@@ -138,15 +138,14 @@ class S3MediaStore:
         )
 
     async def note(self, key: MediaKey) -> None:
-        await self.objects.put(self._note(key), b"", mark="")
+        await self.objects.put(self._note(key), b"", mark="note")
 
     async def noted(self) -> list[MediaKey]:
-        start = self.bucket.settings.key(_NOTES)
-        found = await list_keys(self.bucket, start, limit=_MAX_NOTED)
-        return [MediaKey.parse(key.removeprefix(start)) for key in found]
+        names = await self.objects.names(self.bucket.settings.key(_NOTES))
+        return [MediaKey.parse(name.replace(".", "/", 1)) for name in names]
 
     async def remove_note(self, key: MediaKey) -> None:
-        await self._remove(self._note(key))
+        await self._delete(self._note(key))
 
     async def is_empty(self) -> bool:
         """Whether there is no file at all. Lists at most one key of each kind. S3Unavailable."""
@@ -182,9 +181,9 @@ class S3MediaStore:
         return self.bucket.settings.key(str(key))
 
     def _note(self, key: MediaKey) -> str:
-        return self.bucket.settings.key(f"{_NOTES}{key}")
+        return self.bucket.settings.key(f"{_NOTES}/{key.kind}.{key.name}")
 
-    async def _remove(self, key: str) -> None:
+    async def _delete(self, key: str) -> None:
         try:
             await self.objects.delete(key)
         except ObjectMissing:

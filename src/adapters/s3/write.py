@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from ...core.ports.media_store import FaultHandler
 from ...core.services.support.concurrency import BackgroundTasks, TaskSet, result_of, wait_to_the_end
-from .bucket import Bucket
+from .bucket import Bucket, StoredPart
 from .faults import S3Unavailable
 from .objects import Objects
 from .settings import S3Bounds
@@ -36,7 +36,7 @@ class FileWrite:
         self._digest = hashlib.sha256()
         self._arriving = bytearray()
         self._upload_id: str | None = None
-        self._etags: list[str] = []
+        self._parts: list[StoredPart] = []
         self._steps = TaskSet()
         self._step: Callable[[], Awaitable[None]] | None = None
         self._running: asyncio.Task[None] | None = None
@@ -77,7 +77,7 @@ class FileWrite:
         if self._running is not None:
             await self._end_step()
         data, self._arriving = self._arriving, bytearray()
-        number = len(self._etags) + 1
+        number = len(self._parts) + 1
         is_counted = False
 
         async def store_part() -> None:
@@ -87,7 +87,7 @@ class FileWrite:
                 is_counted = True
             if self._upload_id is None:
                 self._upload_id = await self._bucket.begin_upload(self._key, mark=self._mark)
-            self._etags.append(await self._bucket.store_part(self._key, self._upload_id, number, data))
+            self._parts.append(await self._bucket.store_part(self._key, self._upload_id, number, data))
 
         self._begin(store_part)
 
@@ -101,7 +101,7 @@ class FileWrite:
         assert self._upload_id is not None, "parts have been stored"
         self._may_be_there = True
         try:
-            await self._bucket.complete_upload(self._key, self._upload_id, self._etags)
+            await self._bucket.complete_upload(self._key, self._upload_id, self._parts)
         except S3Unavailable as error:
             # It was completed where the answer to an earlier call was lost.
             if error.s3_code != "NoSuchUpload" or await self._bucket.mark_of(self._key) != self._mark:

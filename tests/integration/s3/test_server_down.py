@@ -1,0 +1,113 @@
+"""The service itself is killed, restarted or frozen while files are written and read."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import msgspec
+import pytest
+from photochanger.adapters.s3.store import S3MediaStore
+from photochanger.core.domain.errors import StorageUnavailable
+from photochanger.core.domain.media import MediaKey, MediaKind, one_chunk
+
+from tests.support.seaweedfs import PATIENT, SeaweedServer, running_seaweedfs
+
+pytestmark = pytest.mark.anyio
+
+MIB = 1024 * 1024
+KIND = MediaKind.RESULTS
+SIZE = 24 * MIB
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SeaweedServer]:
+    """A server that nothing else uses."""
+    with running_seaweedfs() as server:
+        yield server
+
+
+class Writing:
+    """24 MiB on their way, that stop after 11 MiB until `go_on`."""
+
+    def __init__(self) -> None:
+        self.is_half_there = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def data(self) -> AsyncIterator[bytes]:
+        for number in range(SIZE // MIB):
+            if number == 11:
+                self.is_half_there.set()
+                await self.go_on.wait()
+            yield bytes([number]) * MIB
+
+
+WHOLE = b"".join(bytes([number]) * MIB for number in range(SIZE // MIB))
+
+
+async def test_a_write_and_a_reading_survive_a_server_that_is_killed_and_restarted(server: SeaweedServer) -> None:
+    async def again(error: StorageUnavailable) -> None:
+        await asyncio.sleep(0.1)
+
+    async with S3MediaStore.connect(server.settings(), bounds=PATIENT) as store:
+        await store.put(KIND, "read", one_chunk(WHOLE), max_bytes=SIZE)
+        writing = Writing()
+        async with asyncio.TaskGroup() as group:
+            put = group.create_task(store.put(KIND, "write", writing.data(), max_bytes=SIZE, on_fault=again))
+            await writing.is_half_there.wait()
+            chunks = store.open(MediaKey(KIND, "read"))
+            read = [await anext(chunks)]
+            server.kill()
+            writing.go_on.set()
+            rest = group.create_task(read_all(chunks))
+            await asyncio.to_thread(server.start)
+        assert b"".join([*read, rest.result()]) == WHOLE
+        assert await read_all(store.open(put.result().key)) == WHOLE
+
+
+async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(server: SeaweedServer) -> None:
+    short = timedelta(seconds=1)
+    bounds = msgspec.structs.replace(PATIENT, connect=short, call=short, silence=short)
+    seen: list[str] = []
+    async with (
+        S3MediaStore.connect(server.settings(), bounds=PATIENT) as patient,
+        S3MediaStore.connect(patient.bucket.settings, bounds=bounds) as store,
+    ):
+        await patient.put(KIND, "read", one_chunk(WHOLE), max_bytes=SIZE)
+        writing = Writing()
+        thawed = asyncio.Event()
+
+        async def thaw(error: StorageUnavailable) -> None:
+            seen.append(error.detail)
+            thawed.set()
+
+        async with asyncio.TaskGroup() as group:
+            put = group.create_task(store.put(KIND, "write", writing.data(), max_bytes=SIZE, on_fault=thaw))
+            await writing.is_half_there.wait()
+            chunks = store.open(MediaKey(KIND, "read"))
+            read = [await anext(chunks)]
+            with server.frozen():
+                with pytest.raises(StorageUnavailable, match="in time"):
+                    await store.size(MediaKey(KIND, "read"))
+                writing.go_on.set()
+                rest = group.create_task(read_all(chunks))
+                await thawed.wait()
+        assert seen[0] == "The object store did not answer in time."
+        assert b"".join([*read, rest.result()]) == WHOLE
+        assert await read_all(patient.open(put.result().key)) == WHOLE
+
+
+async def test_memory_is_bounded_while_many_large_files_are_stored(server: SeaweedServer) -> None:
+    """15 MiB for each file at most, whatever its size."""
+    settings = msgspec.json.encode(server.settings()).decode()
+    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "16", str(20 * MIB)]
+    child = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) <= 16 * 15 * MIB
+
+
+async def read_all(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
