@@ -22,6 +22,7 @@ from ..core.services.auth.known_addresses import KnownAddresses
 from ..core.services.settings.service import SettingsService
 from ..core.services.support.concurrency import race
 from .config import Settings
+from .media_wiring import require_media_store
 from .shared_key import require_shared_key
 
 _log = logging.getLogger("photochanger.start")
@@ -43,7 +44,8 @@ async def prepare_database(container: AsyncContainer, stopped: asyncio.Event, *,
     """Update the schema and add what is missing, as soon as the database can be reached and written to.
 
     Prints generated credentials. With `cameras` it also notes their addresses. False if the process is stopped before.
-    DatabaseRefused, SchemaOutdated, ConfigurationError (another secret key): waiting would not help.
+
+    DatabaseRefused, SchemaOutdated, ConfigurationError (another secret key, an unusable bucket): waiting does not help.
     """
 
     # Each is printed before the next step, which may fail: it is generated once.
@@ -54,6 +56,7 @@ async def prepare_database(container: AsyncContainer, stopped: asyncio.Event, *,
         print_administrator(await seed_administrator(container))
 
     steps: list[Callable[[], Awaitable[None]]] = [
+        partial(require_media_store, container),
         partial(migrate_database, container),
         partial(require_shared_key, container),
         seed_ingest,
@@ -106,9 +109,10 @@ async def seed_administrator(container: AsyncContainer) -> tuple[str, str] | Non
 async def seed_quietly(container: AsyncContainer) -> None:
     """Add what is missing without output: an administrator only if name and password are configured.
 
-    ConfigurationError where the other hosts of the database have another secret key.
+    ConfigurationError where the other hosts of the database have another secret key, or the bucket cannot be used.
     """
     settings = await container.get(Settings)
+    await require_media_store(container)
     await require_shared_key(container)
     await seed_ingest_password(container)
     if settings.admin_username is not None and settings.admin_password is not None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Protocol
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Protocol
 
-from dishka import Provider, Scope, provide
+from dishka import AsyncContainer, Provider, Scope, provide
 
 from ..adapters.filesystem import FilesystemMediaStore
+from ..adapters.s3 import S3Settings
+from ..core.domain.errors import ConfigurationError, StorageUnavailable
 from ..core.ports.clock import Clock
 from ..core.ports.media_store import MediaStore
 from ..core.ports.repositories.file_records import BegunFiles
 from ..core.ports.telemetry import Telemetry
 from ..core.services.media.recorded_store import RecordedMediaStore
-from .config import Settings
+from .config import PREFIX, Settings
 from .data_folder import close_home, naming
+
+if TYPE_CHECKING:
+    from ..adapters.s3.bucket import Bucket
+
+_log = logging.getLogger("photochanger.start")
 
 
 class PlainStore(MediaStore, Protocol):
@@ -44,7 +52,21 @@ class MediaAdapters(Provider):
 @asynccontextmanager
 async def open_store(settings: Settings, telemetry: Telemetry) -> AsyncIterator[PlainStore]:
     """The media store of the settings. ConfigurationError, StorageUnavailable."""
-    yield open_folder(settings, telemetry)
+    if settings.s3_bucket is None:
+        yield open_folder(settings, telemetry)
+        return
+    with _naming_the_extra():
+        from ..adapters.s3.store import S3MediaStore
+    bucket = S3Settings(
+        bucket=settings.s3_bucket,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        prefix=settings.s3_prefix,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+    )
+    async with S3MediaStore.connect(bucket, telemetry=telemetry) as store:
+        yield store
 
 
 def open_folder(settings: Settings, telemetry: Telemetry) -> FilesystemMediaStore:
@@ -53,3 +75,42 @@ def open_folder(settings: Settings, telemetry: Telemetry) -> FilesystemMediaStor
         close_home(settings.home)
     with naming("MEDIA_ROOT"):
         return FilesystemMediaStore(settings.media_folder, telemetry=telemetry)
+
+
+async def bucket_of(container: AsyncContainer) -> Bucket | None:
+    """The bucket of the settings; None where the media store is a folder. ConfigurationError, StorageUnavailable."""
+    if (await container.get(Settings)).s3_bucket is None:
+        return None
+    store = await container.get(PlainStore)
+    with _naming_the_extra():
+        from ..adapters.s3.store import S3MediaStore
+    assert isinstance(store, S3MediaStore), "a bucket was configured"
+    return store.bucket
+
+
+async def require_media_store(container: AsyncContainer, *, waits: bool = True) -> None:
+    """Return if the bucket of the settings, if there is one, can be used as the service needs it.
+
+    ConfigurationError where bucket, key or rights are wrong. A store that is away is no reason not to start: photos
+    wait for it while their window lasts. It is only logged, or raised as StorageUnavailable where nothing `waits`.
+    """
+    if (bucket := await bucket_of(container)) is None:
+        return
+    from ..adapters.s3.access import require_access
+
+    try:
+        await require_access(bucket)
+    except StorageUnavailable as error:
+        if not waits:
+            raise
+        _log.warning("the media store cannot be examined: %s", error.detail)
+
+
+@contextmanager
+def _naming_the_extra() -> Iterator[None]:
+    """Raise ConfigurationError where a package of the extra is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        detail = f"needs the extra `s3` ({error.name} is not installed): pip install 'photochanger[s3]'"
+        raise ConfigurationError(PREFIX + "S3_BUCKET", detail) from error

@@ -19,6 +19,7 @@ from ..builtin_providers import Providers
 from ..config import Settings
 from ..container import make_container
 from ..diagnostics import report as examination
+from ..diagnostics.bucket import of_the_bucket
 from ..diagnostics.finding import Finding
 from ..diagnostics.provider_checks import provider_findings
 from ..diagnostics.readiness import Readiness
@@ -44,7 +45,8 @@ async def run_checks() -> list[Finding]:
         settings = Settings.from_env()
     except PhotoChangerError as error:
         return [Finding("configuration", error.detail, "Fix or unset this environment variable.")]
-    findings = [Finding("configuration", f"data in {settings.home.absolute()}, media in {settings.media_folder}")]
+    media = settings.media_folder if settings.s3_bucket is None else f"the bucket {settings.s3_bucket}"
+    findings = [Finding("configuration", f"data in {settings.home.absolute()}, media in {media}")]
     container = make_container(settings)
     try:
         findings += await _parts(container)
@@ -61,6 +63,7 @@ async def _parts(container: AsyncContainer) -> list[Finding]:
         says = error.explanation if isinstance(error, PhotoChangerError) else str(error)
         return [Finding("database", says, "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _HOW_TO_FIX[part]) for part, check in checks.items()]
+    findings += await of_the_bucket(container)
     findings += await examination.of_the_machine(container)
     if any(finding.fix for finding in findings if finding.part in ("database", "schema")):
         return findings
@@ -79,7 +82,7 @@ async def _parts(container: AsyncContainer) -> list[Finding]:
 _HOW_TO_FIX = {
     "database": "Check that PostgreSQL runs and that PHOTOCHANGER_DATABASE_URL is right.",
     "schema": "Run `photochanger migrate`.",
-    "store": "Check free space and write permission of the media folder (PHOTOCHANGER_MEDIA_ROOT).",
+    "store": "Check free space and write permission of the media folder (PHOTOCHANGER_MEDIA_ROOT), or the bucket.",
 }
 
 

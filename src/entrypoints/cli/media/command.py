@@ -58,7 +58,7 @@ async def move_media(
     if settings.s3_bucket is None:
         raise ConfigurationError(PREFIX + "S3_BUCKET", "is not set; name the bucket, also to move files out of it")
     async with open_container(settings) as container:
-        await require_media_store(container)
+        await require_media_store(container, waits=False)
         bucket: PlainStore = await container.get(PlainStore)
         folder = open_folder(settings, await container.get(Telemetry))
         source, target = (folder, bucket) if to_bucket else (bucket, folder)
