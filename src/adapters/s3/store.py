@@ -19,6 +19,7 @@ from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from .bucket import Bucket
 from .credentials import credentials_of
 from .faults import S3Unavailable
+from .listing import list_keys
 from .local_copies import LocalCopies
 from .objects import ObjectMissing, Objects
 from .settings import DEFAULT_BOUNDS, S3Bounds, S3Settings
@@ -145,6 +146,13 @@ class S3MediaStore:
 
     async def remove_note(self, key: MediaKey) -> None:
         await self._delete(self._note(key))
+
+    async def is_empty(self) -> bool:
+        """Whether there is no file at all. Lists at most one key of each kind. S3Unavailable."""
+        for kind in MediaKind:
+            if await list_keys(self.bucket, self.bucket.settings.key(f"{kind}/"), limit=1):
+                return False
+        return True
 
     async def remove_partial(self, *, older_than: datetime) -> int:
         removed = 0

@@ -31,6 +31,7 @@ COMMANDS = {
     "ingest-keys": _Lazy("ingest_keys", "ingest_keys", "Manage the ingest keys of booths: add, list, revoke."),
     "ingest-password": _Lazy("admin", "ingest_password", "Change the ingest password."),
     "jobs": _Lazy("jobs", "jobs", "Erase guests."),
+    "media": _Lazy("media.command", "media", "Move the files between folder and bucket."),
     "migrate": _Lazy("serve", "migrate", "Update the database schema."),
     "providers": _Lazy("providers", "providers", "List providers; manage their keys and limits."),
     "ready-check": _Lazy("ready_check", "ready_check", "Test every active slot with a sample photo."),

@@ -83,6 +83,17 @@ async def serve_file(
     )
 
 
+def etag_of(file: StoredFile) -> str:
+    """The ETag of a stored file."""
+    return f'"{file.sha256}"'
+
+
+def disposition(request: Request[Any, Any, Any], download_name: str) -> str:
+    """The Content-Disposition of a file: to be saved where the request asks for a download."""
+    kind = "attachment" if request.query_params.get("download") == "1" else "inline"
+    return f'{kind}; filename="{download_name}"'
+
+
 async def serve_stored(
     request: Request[Any, Any, Any],
     store: MediaStore,
@@ -93,12 +104,11 @@ async def serve_stored(
     headers: dict[str, str],
 ) -> ASGIResponse:
     """A stored file for GET and HEAD: 200, 206, 304 or 416 (RFC 9110). MediaNotFound if the store has lost it."""
-    etag = f'"{file.sha256}"'
-    kind = "attachment" if request.query_params.get("download") == "1" else "inline"
+    etag = etag_of(file)
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f'{kind}; filename="{download_name}"',
+        "Content-Disposition": disposition(request, download_name),
         **headers,
     }
     if matches(request.headers.get("if-none-match"), etag):

@@ -13,8 +13,10 @@ from litestar.types import ASGIApp
 from ....core.ports.clock import Clock
 from ....core.ports.media_service import MediaService
 from ....core.ports.media_store import MediaStore
+from ...config import Settings
 from ..auth.access import PublicAccess
 from ..protocol.file_response import serve_file
+from .store_redirect import redirect_to_store
 
 _READ = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -26,10 +28,14 @@ async def get_result(
     job_id: FromPath[UUID],
     media: FromDishka[MediaService],
     store: FromDishka[MediaStore],
+    config: FromDishka[Settings],
     clock: FromDishka[Clock],
 ) -> ASGIApp:
-    """The finished picture of a job."""
-    return await serve_file(request, store, await media.public_result(job_id), now=clock.now())
+    """The finished picture of a job, or a redirect to it in the object store."""
+    file, now = await media.public_result(job_id), clock.now()
+    if config.s3_redirect and (redirect := await redirect_to_store(request, store, file, now=now)) is not None:
+        return redirect
+    return await serve_file(request, store, file, now=now)
 
 
 @route("/public/results/{job_id:str}/thumbnail", http_method=_READ, opt={"access": PublicAccess.PUBLIC})

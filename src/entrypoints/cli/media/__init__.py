@@ -1,0 +1,1 @@
+"""The media store: moving its files."""
