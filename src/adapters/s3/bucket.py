@@ -13,7 +13,6 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import httpx2
@@ -24,6 +23,7 @@ from .credentials import CredentialSource
 from .faults import S3Unavailable, error_code, refused, too_slow, unreachable
 from .settings import S3Bounds, S3Settings
 from .signing import Request, path_of, signed_headers, signed_link
+from .xml_answers import parse_xml, text_of
 
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _PIECE_BYTES = 256 * 1024
@@ -86,7 +86,7 @@ class Bucket:
         headers = {_MARK: mark, "x-amz-checksum-algorithm": "SHA256"}
         request = Request("POST", self._of(key), query={"uploads": ""}, headers=headers)
         answer = await self._send(request, may_be_repeated=False)
-        return _text(_xml(answer.body), "UploadId")
+        return text_of(parse_xml(answer.body), "UploadId")
 
     async def store_part(self, key: str, upload_id: str, number: int, data: _Body) -> StoredPart:
         """Store a part, which replaces one of the same number; the service compares it with its SHA-256."""
@@ -132,13 +132,16 @@ class Bucket:
         after: dict[str, str] = {}
         while True:
             query = {"uploads": "", "prefix": prefix, **after}
-            root = _xml((await self._send(Request("GET", self._url, query=query))).body)
+            root = parse_xml((await self._send(Request("GET", self._url, query=query))).body)
             for each in root.findall("Upload"):
-                begun_at = datetime.fromisoformat(_text(each, "Initiated"))
-                yield OpenUpload(_text(each, "Key"), _text(each, "UploadId"), begun_at)
+                begun_at = datetime.fromisoformat(text_of(each, "Initiated"))
+                yield OpenUpload(text_of(each, "Key"), text_of(each, "UploadId"), begun_at)
             if root.findtext("IsTruncated", "").strip() != "true":
                 return
-            after = {"key-marker": _text(root, "NextKeyMarker"), "upload-id-marker": _text(root, "NextUploadIdMarker")}
+            after = {
+                "key-marker": text_of(root, "NextKeyMarker"),
+                "upload-id-marker": text_of(root, "NextUploadIdMarker"),
+            }
 
     # Questions
 
@@ -232,20 +235,3 @@ async def _pieces(body: _Body) -> AsyncIterator[bytes]:
     view = memoryview(body)
     for start in range(0, len(view), _PIECE_BYTES):
         yield bytes(view[start : start + _PIECE_BYTES])
-
-
-def _xml(body: bytes) -> ElementTree.Element:
-    """An answer without its namespace."""
-    try:
-        root = ElementTree.fromstring(body)
-    except ElementTree.ParseError:
-        raise S3Unavailable("The object store answers in another language than S3.") from None
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
-
-
-def _text(element: ElementTree.Element, name: str) -> str:
-    if not (text := element.findtext(name, "").strip()):
-        raise S3Unavailable("The object store answers in another language than S3.")
-    return text

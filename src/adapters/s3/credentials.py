@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from ..system_clock import SYSTEM_CLOCK
+from .credential_places import AwsPlaces
 from .faults import S3Unavailable
 from .settings import S3Settings
 from .signing import Credentials
@@ -53,7 +55,7 @@ class CredentialSource:
         return None
 
 
-def credentials_of(settings: S3Settings) -> CredentialSource:
+def credentials_of(settings: S3Settings, environment: Mapping[str, str] = os.environ) -> CredentialSource:
     """The key of the settings, else what the usual places of AWS have."""
 
     async def configured() -> Credentials | None:
@@ -61,4 +63,5 @@ def credentials_of(settings: S3Settings) -> CredentialSource:
             return None
         return Credentials(settings.access_key_id, settings.secret_access_key)
 
-    return CredentialSource([configured])
+    aws = AwsPlaces(environment, region=settings.region)
+    return CredentialSource([configured, aws.variables, aws.web_identity, aws.shared_file, aws.container, aws.machine])

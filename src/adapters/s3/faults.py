@@ -54,6 +54,8 @@ def refused(status: int, code: str | None) -> S3Unavailable:
     named = f" ({code or f'status {status}'})"
     if code in _NO_BUCKET:
         detail = "The bucket of the media store does not exist."
+    elif code == "RequestTimeTooSkewed":
+        detail = "The clock of this machine differs from that of the object store. Synchronize it."
     elif status in (401, 403):
         detail = f"The object store refuses the access{named}."
     elif status in (429, 503) or code in _BUSY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,7 +23,7 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key: str | None = None
 
     def __repr__(self) -> str:
-        return f"S3Settings({self.where})"
+        return f"S3Settings({self.bucket!r} at {self.host})"
 
     @property
     def address(self) -> str:
@@ -35,10 +36,9 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{prefix}/{name}" if prefix else name
 
     @property
-    def where(self) -> str:
-        """The place for readers: service, bucket and prefix, without credentials or what a URL may hold of them."""
-        host = "AWS" if self.endpoint is None else self.endpoint.rpartition("@")[2].rpartition("//")[2]
-        return f"{self.bucket}/{self.prefix} at {host} ({self.region})"
+    def host(self) -> str:
+        """The service for readers, without what a URL may hold of credentials."""
+        return urlsplit(self.address).netloc.rpartition("@")[2]
 
 
 class S3Bounds(msgspec.Struct, frozen=True, kw_only=True):
