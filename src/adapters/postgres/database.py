@@ -35,11 +35,16 @@ def _probe_next(connection: Any, record: ConnectionPoolEntry) -> None:
 
 
 class Database:
-    """A PostgreSQL database by its URL. At most MAX_CONNECTIONS connections, made when they are first needed."""
+    """A PostgreSQL database by its URL. At most MAX_CONNECTIONS connections, made when they are first needed.
 
-    def __init__(self, url: str) -> None:
+    `listen_url` is that of the same database without a pooler, for LISTEN.
+    """
+
+    def __init__(self, url: str, *, listen_url: str | None = None) -> None:
         self.url = url
+        self.listen_url = listen_url
         self._connector = Connector(url)
+        self._listening = self._connector if listen_url is None else Connector(listen_url)
         # libpq reads the URL, not SQLAlchemy, which does not know lists of hosts.
         self._engine = create_async_engine(
             "postgresql+psycopg://",
@@ -73,6 +78,12 @@ class Database:
     async def connect(self) -> BoundedConnection:
         """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
         connection = await self._connector.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+        self.connected.set()
+        return connection
+
+    async def connect_listener(self) -> BoundedConnection:
+        """A connection for LISTEN, which works where it is not `pooled`. QueueUnavailable."""
+        connection = await self._listening.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
         self.connected.set()
         return connection
 
