@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
+from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.adapters.postgres.embedded.programs import unprivileged_account
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
@@ -106,3 +110,12 @@ def pgbouncer(folder: Path, server_url: str, *, pool_size: int = POOL_SIZE) -> I
         yield pooler
     finally:
         pooler.stop()
+
+
+@pytest.fixture(scope="session")
+def pooler(postgres_server: EmbeddedServer) -> Iterator[PgBouncer]:
+    """A PgBouncer before the server of the run, for tests that do not stop it."""
+    folder = Path(tempfile.mkdtemp(prefix="photochanger-pooler-"))
+    with pgbouncer(folder, postgres_server.url()) as running:
+        yield running
+    shutil.rmtree(folder)

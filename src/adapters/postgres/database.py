@@ -43,6 +43,9 @@ class Database:
     def __init__(self, url: str, *, listen_url: str | None = None) -> None:
         self.url = url
         self.listen_url = listen_url
+        self.pooled = False
+        """Whether the latest connection led through a pooler."""
+
         self._connector = Connector(url)
         self._listening = self._connector if listen_url is None else Connector(listen_url)
         # libpq reads the URL, not SQLAlchemy, which does not know lists of hosts.
@@ -88,7 +91,9 @@ class Database:
         return connection
 
     async def _pooled(self) -> BoundedConnection:
-        return await self._connector.open(autocommit=False)
+        connection = await self._connector.open(autocommit=False)
+        self.pooled = connection.pooled
+        return connection
 
     def batcher(self, work: Any, *, durable: bool = True) -> Batcher[Any, Any]:
         """A Batcher for `work` on the shared connections, closed with the database.
