@@ -28,7 +28,8 @@ from photochanger.entrypoints.diagnostics.database_connections import database_c
 from sqlalchemy import text
 
 from tests.support.builders import new_job
-from tests.support.pgbouncer import PgBouncer
+from tests.support.monitoring import ROOT
+from tests.support.pgbouncer import PgBouncer, example
 from tests.support.postgres_server import fresh_database
 from tests.support.service import rows
 
@@ -191,3 +192,9 @@ def test_a_listen_address_that_is_of_no_use_has_to_be_fixed(wake_ups: WakeUps | 
     assert "polling" in found.says
     assert found.fix is not None
     assert "PHOTOCHANGER_LISTEN_DATABASE_URL" in found.fix
+
+
+def test_both_guides_show_the_settings_that_the_tests_use() -> None:
+    guides = ROOT / "docs/how-to/running"
+    assert example(guides / "postgresql.ru.md") == example(guides / "postgresql.md")
+    assert "pool_mode = transaction" in example()
