@@ -21,7 +21,7 @@ from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
 from .config_s3 import bucket_name, key_prefix, one_word
-from .config_urls import host_patterns, hosts, networks, openai_url, origins, service_url, url
+from .config_urls import host_patterns, hosts, networks, openai_url, origins, postgres_url, service_url, url
 from .provider_plugins import BUILT_IN, installed_ids
 
 PREFIX = "PHOTOCHANGER_"
@@ -40,11 +40,6 @@ def key_variable(provider_id: str) -> str:
 
 def _provider_variable(provider_id: str, suffix: str) -> str:
     return f"{provider_id.upper().replace('-', '_')}_{suffix}"
-
-
-def _database_url(text: str) -> str:
-    """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
-    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
 
 
 def _password(text: str) -> str:
@@ -120,7 +115,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to serve HTTP on; 0 lets the system choose.")] = 8000
     database_url: Annotated[
         str | None,
-        _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
+        _text(postgres_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
+    ] = None
+    listen_database_url: Annotated[
+        str | None,
+        _text(
+            postgres_url,
+            "The same database without its pooler, for LISTEN; None: that of `database_url`.",
+            secret=True,
+        ),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
     s3_bucket: Annotated[str | None, _text(bucket_name, "Bucket of the media store; None keeps files in a folder.")] = (
@@ -248,6 +251,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if settings.admin_password and password_errors(settings.admin_password, username=settings.admin_username):
             raise ConfigurationError(PREFIX + "ADMIN_PASSWORD", "must not be the user name")
         settings._require_whole_s3()
+        if settings.listen_database_url and not settings.database_url:
+            raise ConfigurationError(
+                PREFIX + "LISTEN_DATABASE_URL", f"has no use without {PREFIX}DATABASE_URL; unset it"
+            )
         return settings
 
     @property

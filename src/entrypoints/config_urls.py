@@ -27,6 +27,11 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def postgres_url(text: str) -> str:
+    """Return a URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
+    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
+
+
 def service_url(text: str, *, is_query: Callable[[str], bool] = lambda query: not query) -> str:
     """Return the base URL of a service, without a slash at its end. `is_query` decides about its query."""
     address = url("http", "https")(text)

@@ -22,7 +22,7 @@ from .media.begun_files import PostgresBegunFiles
 from .media.objects import PostgresMediaRepository
 from .media.owned_files import PostgresOwnedFiles
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
-from .notifier import PostgresJobSignals
+from .notifier import PostgresJobSignals, WakeUps
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
@@ -86,6 +86,7 @@ __all__ = [
     "TableShape",
     "TargetNotEmpty",
     "TransferFailed",
+    "WakeUps",
     "filling",
     "migrate",
     "require_current_schema",
