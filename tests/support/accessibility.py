@@ -53,8 +53,11 @@ async def loaded(tab: Browsing) -> None:
 
 
 async def faults(tab: Browsing) -> list[str]:
-    """What is wrong with the page as it is now. The browser must ask for reduced motion: colours change at once."""
+    """What is wrong with the page as it is now, for those who want no motion: colours change at once."""
     page, found = tab.page, list[str]()
+    before = page.viewport_size
+    assert before is not None
+    await page.emulate_media(reduced_motion="reduce")
     await tab.load_axe()
     found += [f"moves: {one}" for one in await page.evaluate(_MOVES)]
     for width in (*NARROW, *WIDTHS):
@@ -69,7 +72,7 @@ async def faults(tab: Browsing) -> list[str]:
                 violations: list[str] = await page.evaluate(_RUN, scheme == "dark")
                 found += [f"{width} px, {scheme}: {one}" for one in violations]
     await page.emulate_media(color_scheme="light")
-    await page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    await page.set_viewport_size({"width": before["width"], "height": before["height"]})
     return found
 
 

@@ -27,24 +27,41 @@ pytestmark = pytest.mark.anyio
 STATIC = Path(photochanger.__file__).parent / "entrypoints/http/page/static"
 
 
-DIALOGS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("#/slots/slot-005", ("Accepts photos",)),
-    ("#/slots/slot-005", ("^Choose",)),
-    ("#/slots/slot-005?tab=results", ("View",)),
-    ("#/pictures", ("View the picture of .*Pencil",)),
-    ("#/jobs/{job}", ("Before and after",)),
-    ("#/jobs/{job}", ("View the full picture",)),
-    ("#/statistics?slot=slot-005", ("Reset",)),
-    ("#/settings?tab=secrets", ("Change the password",)),
-    ("#/settings?tab=secrets", ("Add a booth",)),
-    ("#/settings?tab=secrets", ("Revoke the key of Booth",)),
-    ("#/settings?tab=secrets", ("Limits…: Scripted",)),
-    ("#/settings?tab=storage", ("Everything that has expired",)),
-    ("#/settings?tab=admins", ("Add an administrator",)),
-    ("#/settings?tab=admins", ("Change grace",)),
-    ("#/settings?tab=account", ("Change your password",)),
+class Shown(NamedTuple):
+    """A dialog: the script that draws it, the place that it opens from, and the buttons that open it, in their order."""
+
+    script: str
+    place: str
+    buttons: tuple[str, ...]
+
+
+DIALOGS = (
+    Shown("parts/dialog.js", "#/slots/slot-005", ("Accepts photos",)),
+    Shown("parts/dialog.js", "#/statistics?slot=slot-005", ("Reset",)),
+    Shown("parts/dialog.js", "#/settings?tab=secrets", ("Revoke the key of Booth",)),
+    Shown("parts/dialog.js", "#/settings?tab=storage", ("Everything that has expired",)),
+    Shown("parts/job_picture.js", "#/jobs/{job}", ("Before and after",)),
+    Shown("parts/picture/lightbox.js", "#/slots/slot-005?tab=results", ("View",)),
+    Shown("parts/picture/lightbox.js", "#/pictures", ("View the picture of .*Pencil",)),
+    Shown("parts/picture/lightbox.js", "#/jobs/{job}", ("View the full picture",)),
+    Shown("pages/slots/gallery_dialog.js", "#/slots", ("^Gallery",)),
+    Shown("pages/slot/templates.js", "#/slots/slot-005", ("^Choose",)),
+    Shown("pages/slot/try_it/recipes.js", "#/slots/slot-005?tab=try", ("Start from a recipe",)),
+    Shown("pages/settings/providers.js", "#/settings?tab=secrets", ("Limits…: Scripted",)),
+    Shown("pages/settings/new_password.js", "#/settings?tab=secrets", ("Change the password",)),
+    Shown("pages/settings/ingest_keys.js", "#/settings?tab=secrets", ("Add a booth",)),
+    Shown("pages/settings/admin_dialogs.js", "#/settings?tab=admins", ("Add an administrator",)),
+    Shown("pages/settings/admin_dialogs.js", "#/settings?tab=admins", ("Change grace",)),
+    Shown("pages/settings/own_password.js", "#/settings?tab=account", ("Change your password",)),
 )
-"""Places, with the names of the buttons that open a dialog there, one after the other."""
+
+ELSEWHERE = {
+    "parts/sign_in.js": "test_sessions.py",
+    "pages/slot/conflict.js": "test_slot.py",
+    "pages/slot/try_it/comparison.js": "test_try_it.py",
+    "pages/gallery/viewer.js": "test_accessibility.py",
+}
+"""Scripts whose dialogs take more than clicks, and the tests that open them and look for faults."""
 
 
 class Evening(NamedTuple):
@@ -115,16 +132,28 @@ async def test_every_place(desk: Browsing, evening: Evening) -> None:
 async def test_every_dialog(desk: Browsing, evening: Evening) -> None:
     page, found = desk.page, list[str]()
     dialog = page.locator("dialog[open]")
-    for place, buttons in DIALOGS:
+    for _, place, buttons in DIALOGS:
         await show(desk, place.format(job=evening.job))
         for name in buttons:
             named = re.compile(name)
             await page.get_by_role("button", name=named).or_(page.get_by_role("switch", name=named)).first.click()
         await expect(dialog).to_be_visible()
+        await loaded(desk)
         found += [f"{place} {buttons}: {one}" for one in await faults(desk)]
         await page.keyboard.press("Escape")
-        await expect(dialog).to_have_count(0)
+        await expect(dialog, f"{place} {buttons} closes").to_have_count(0)
     assert found == []
+
+
+def test_no_script_with_a_dialog_is_left_out() -> None:
+    drawing = {
+        str(script.relative_to(STATIC))
+        for script in STATIC.rglob("*.js")
+        if re.search(r"<(\$\{Dialog\}|dialog) ", script.read_text("utf-8"))
+    }
+    assert drawing == {one.script for one in DIALOGS} | set(ELSEWHERE)
+    for test in ELSEWHERE.values():
+        assert "await faults(" in Path(__file__).with_name(test).read_text("utf-8")
 
 
 async def test_pages_without_sign_in(evening: Evening, chromium: Browser) -> None:
@@ -134,4 +163,8 @@ async def test_pages_without_sign_in(evening: Evening, chromium: Browser) -> Non
             await tab.open(path)
             await loaded(tab)
             found += [f"{path}: {one}" for one in await faults(tab)]
+        await tab.open("/gallery/slot-005")
+        await tab.page.get_by_role("link", name=re.compile("^Picture")).first.click()
+        await expect(tab.page.get_by_role("dialog")).to_be_visible()
+        found += [f"viewer: {one}" for one in await faults(tab)]
     assert found == []

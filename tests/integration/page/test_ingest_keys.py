@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support import photos
+from tests.support.accessibility import faults
 from tests.support.administration import Administrator
 from tests.support.browsing import Browsing
 from tests.support.http_server import END, FORM, Service, part
@@ -33,7 +34,7 @@ async def test_a_booth_gets_a_key_and_loses_it(tab: Browsing, service: Service, 
     assert key is not None
     assert address is not None
     assert address.endswith(f"/ingest/slot-001/k/{key}")
-    assert await tab.violations() == []
+    assert await faults(tab) == []
     await tab.photograph("ingest_key")
     await dialog.get_by_role("button", name="I have noted it").click()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.support.accessibility import faults
 from tests.support.administration import Administrator
 from tests.support.browsing import Browsing, browsing
 from tests.support.http_server import Service
@@ -49,6 +50,7 @@ async def test_signing_out_on_all_devices_ends_the_other_ones(
         await expect(tab.page.get_by_label("Password")).to_be_visible()
         # Its event stream ends, and it asks for the password in its place.
         await expect(other.page.get_by_role("dialog", name="Sign in")).to_be_visible()
+        assert await faults(other) == []
 
 
 async def test_a_page_that_comes_to_the_front_uses_its_session(tab: Browsing) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support import photos
+from tests.support.accessibility import faults
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import Browsing, browsing
 from tests.support.http_server import END, PASSWORD, Service, part
@@ -183,7 +184,7 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     await expect(save).to_be_disabled()
     await name.get_by_role("radio", name="Of another once more").check()
     await caption.get_by_role("radio", name="Mine, too").check()
-    assert await tab.violations() == []
+    assert await faults(tab) == []
     await tab.photograph("slot_conflict", whole=False)
     await save.click()
     await expect(conflict).to_be_hidden()

@@ -15,6 +15,7 @@ from photochanger.core.domain.media import ImageLimits
 from photochanger.core.services.providers.registry import ProviderRegistry
 from playwright.async_api import Browser, Page, expect
 
+from tests.support.accessibility import faults
 from tests.support.administration import Administrator
 from tests.support.browsing import PHONE, Browsing, browsing
 from tests.support.evening import demo_photo, pictured
@@ -114,7 +115,7 @@ async def test_runs_are_compared_and_their_settings_used_again(
     await dialog.get_by_role("button", name="One over the other").click()
     await dialog.get_by_label("How much of A is shown").fill("30")
     await expect(dialog.locator(".compare")).to_have_css("--cut", "30%")
-    assert await tab.violations() == []
+    assert await faults(tab) == []
     await dialog.get_by_role("button", name="Use these settings: A").click()
     await expect(dialog).to_be_hidden()
     await expect(page.get_by_text("The settings are in the form.")).to_be_visible()
