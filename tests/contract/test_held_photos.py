@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 HERE, THERE = uuid4(), uuid4()
 SAME = "a" * 64
 NOBODY: frozenset[UUID] = frozenset()
-SOON = timedelta(seconds=30)
+SOON = timedelta(minutes=3)
 
 
 async def sent(backend: SimpleNamespace, held_by: UUID | None, **fields: Any) -> Job:

@@ -54,7 +54,7 @@ async def test_a_late_picture_answers_the_key(backend: SimpleNamespace) -> None:
     result = outcome_succeeded(claim.job).result
     with backend.signals.finalized(claim.job.id) as signal:
         assert await backend.queue.rescue(claim.job.id, result, replaces=None)
-        assert await signal.wait(timedelta(seconds=30))
+        assert await signal.wait(timedelta(minutes=3))
     joined = await retry(backend)
     assert (joined.id, joined.result, joined.late_call_until) == (claim.job.id, result, None)
     await backend.queue.end_late_call(claim)
@@ -73,7 +73,7 @@ async def test_a_late_call_without_a_picture_frees_the_key(backend: SimpleNamesp
     claim = await timed_out_job(backend)
     with backend.signals.finalized(claim.job.id) as signal:
         await backend.queue.end_late_call(claim)
-        assert await signal.wait(timedelta(seconds=30))
+        assert await signal.wait(timedelta(minutes=3))
     assert (await backend.jobs.get(claim.job.id)).idempotency_key is None
     again = await retry(backend)
     assert (again.id == claim.job.id, again.state) == (False, JobState.PENDING)
@@ -119,9 +119,15 @@ async def test_any_other_end_without_a_picture_frees_the_key(backend: SimpleName
 
 
 async def test_a_job_that_the_sweeper_ends_has_its_late_call_too(backend: SimpleNamespace) -> None:
-    now = datetime.now(UTC)
-    job = await backend.queue.enqueue(keyed(expires_at=now + timedelta(seconds=1)), max_active=MANY)
-    await take_one(backend)
+    claims: list[Claim] = []
+    for seconds in (1, 4, 16, 64):  # until it is taken before its deadline, on a slow machine too
+        deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+        job = await backend.queue.enqueue(keyed(expires_at=deadline), max_active=MANY)
+        claims = await backend.queue.acquire("worker-1", n=1, lease=LEASE)
+        if claims:
+            break
+        await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)
+    assert claims
     ended: list[Job] = []
     while not ended:
         ended = await backend.queue.release_expired(limit=10)

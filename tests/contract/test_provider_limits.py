@@ -147,11 +147,13 @@ async def test_concurrent_acquires_keep_to_the_limit_exactly(backend: SimpleName
 
 async def test_a_job_with_another_entry_is_taken_once_half_its_window_is_gone(backend: SimpleNamespace) -> None:
     await claims(backend, 1, limits={"cloud": 1})
-    long_ago = datetime.now(UTC) - timedelta(seconds=30)
-    await backend.queue.enqueue(new_job(route=route("cloud")), max_active=MANY)
-    await backend.queue.enqueue(new_job(route=route("cloud", "local")), max_active=MANY)
-    await backend.queue.enqueue(new_job(route=route("cloud"), created_at=long_ago), max_active=MANY)
-    late = await backend.queue.enqueue(new_job(route=route("cloud", "local"), created_at=long_ago), max_active=MANY)
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    young = {"created_at": now, "expires_at": now + hour}
+    old = {"created_at": now - 0.6 * hour, "expires_at": now + 0.4 * hour}
+    await backend.queue.enqueue(new_job(route=route("cloud"), **young), max_active=MANY)
+    await backend.queue.enqueue(new_job(route=route("cloud", "local"), **young), max_active=MANY)
+    await backend.queue.enqueue(new_job(route=route("cloud"), **old), max_active=MANY)
+    late = await backend.queue.enqueue(new_job(route=route("cloud", "local"), **old), max_active=MANY)
     (claim,) = await backend.queue.acquire("worker-1", n=5, lease=LEASE, limits={"cloud": 1})
     assert claim.job.id == late.id
     assert await acquire(backend, claim, ONE) is LimitKind.CONCURRENCY

@@ -18,6 +18,7 @@ from tests.support import photos
 from tests.support.clock_shim import ClockShim
 from tests.support.service import (
     HANG_SECONDS,
+    LONG_WINDOW,
     Service,
     command,
     environment,
@@ -32,11 +33,15 @@ from tests.support.standins.studio import StudioStandIn
 
 PHOTO = photos.jpeg(320, 240)
 SLOT = "slot-005"
-WINDOW = "25"
-"""Seconds; less than the clocks differ."""
+SETTINGS = {"private_hosts": "127.0.0.1"}
+OFFSETS = [2 * LONG_WINDOW, -2 * LONG_WINDOW, timedelta(days=2)]
+"""More than the sync window, which no machine is too slow for."""
 
-SETTINGS = {"private_hosts": "127.0.0.1", "sync_response_seconds": WINDOW}
-OFFSETS = [timedelta(seconds=30), timedelta(seconds=-30), timedelta(days=2)]
+SET_TO = timedelta(hours=5)
+"""Where a clock is set while its process works."""
+
+TOLERANCE_SECONDS = 60
+"""A difference is measured over a connection, which takes long on a machine that is busy or pauses."""
 
 
 @pytest.fixture
@@ -55,6 +60,11 @@ def offset(address: str, process: str) -> float:
     text = httpx.get(address, timeout=HANG_SECONDS).text
     found = re.search(rf'photochanger_clock_offset_seconds{{process="{process}"}} (\S+)', text)
     return math.nan if found is None else float(found[1])
+
+
+def is_set(seconds: float) -> bool:
+    """Whether a clock is as far ahead as the test has set it."""
+    return abs(seconds - SET_TO.total_seconds()) < TOLERANCE_SECONDS
 
 
 def all_get_their_pictures(service: Service, url: str) -> None:
@@ -82,10 +92,11 @@ def test_a_worker_whose_clock_is_wrong_makes_all_pictures(
         serving(home, "--workers", "0", database_url=postgres_url, **SETTINGS) as service,
         working(home, database_url=postgres_url, **SETTINGS) as worker_metrics,
     ):
-        assert eventually(lambda: abs(offset(worker_metrics, "worker") - ahead.total_seconds()) < 2)
-        assert abs(offset(service.metrics, "serve")) < 2
+        seconds = ahead.total_seconds()
+        assert eventually(lambda: abs(offset(worker_metrics, "worker") - seconds) < TOLERANCE_SECONDS)
+        assert abs(offset(service.metrics, "serve")) < TOLERANCE_SECONDS
         reported = eventually(lambda: rows(postgres_url, "select clock_ahead_seconds from photochanger.workers"))
-        assert reported == [(pytest.approx(ahead.total_seconds(), abs=2),)], "in the status of all hosts"
+        assert reported == [(pytest.approx(seconds, abs=TOLERANCE_SECONDS),)], "in the status of all hosts"
         use_studio(postgres_url, studio)
         all_get_their_pictures(service, postgres_url)
 
@@ -93,7 +104,7 @@ def test_a_worker_whose_clock_is_wrong_makes_all_pictures(
 def test_a_service_whose_clock_is_wrong_or_is_set_while_it_works(
     tmp_path: Path, postgres_url: str, studio: StudioStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shim = ClockShim(tmp_path, timedelta(seconds=-30))
+    shim = ClockShim(tmp_path, -2 * LONG_WINDOW)
     for name, value in shim.environ.items():
         monkeypatch.setenv(name, value)
     home = tmp_path / "home"
@@ -104,13 +115,14 @@ def test_a_service_whose_clock_is_wrong_or_is_set_while_it_works(
         studio.script(held)
         answer = cameras.submit(service.send, PHOTO, SLOT)
         eventually(lambda: len(studio.calls()) == 5)
-        shim.set(timedelta(hours=1))
+        shim.set(SET_TO)
         for process in ("serve", "worker"):
-            assert eventually(lambda process=process: abs(offset(service.metrics, process) - 3600) < 2)
+            assert eventually(lambda process=process: is_set(offset(service.metrics, process)))
         held.release()
         assert answer.result().status_code == 200
         all_get_their_pictures(service, postgres_url)
-        assert "3600.0 s ahead of the database's" in service.log.read_text()
+        noted = re.findall(r"(\S+) s ahead of the database's", service.log.read_text())
+        assert any(is_set(float(seconds)) for seconds in noted)
         done = subprocess.run(
             command("doctor"),
             env=environment(home, database_url=postgres_url, **SETTINGS),
@@ -118,7 +130,7 @@ def test_a_service_whose_clock_is_wrong_or_is_set_while_it_works(
             text=True,
             timeout=HANG_SECONDS,
         )
-        assert re.search(
-            r"FIX  clock: 3(599|600)\.\d s ahead of the database's; the difference is corrected", done.stdout
-        )
+        advice = re.search(r"FIX  clock: (\S+) s ahead of the database's; the difference is corrected", done.stdout)
+        assert advice is not None, done.stdout
+        assert is_set(float(advice[1]))
         assert service.stop() == 0

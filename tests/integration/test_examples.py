@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support import photos
-from tests.support.service import PASSWORD, Service, environment, eventually, serving
+from tests.support.service import HANG_SECONDS, PASSWORD, Service, environment, eventually, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +75,7 @@ def test_the_mounting_example_serves_both_apps(tmp_path: Path) -> None:
         assert httpx.get(link, timeout=180).content == answer.content
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(HANG_SECONDS)
 
 
 @pytest.fixture(scope="module")

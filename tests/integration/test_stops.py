@@ -18,12 +18,16 @@ import pytest
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos
+from tests.support.ports import kept_port
 from tests.support.retrying_proxy import RetryingProxy
 from tests.support.service import HANG_SECONDS, PASSWORD, Service, eventually, rows, serving, set_slot, working
 from tests.support.standins.server import Held
 from tests.support.standins.studio import StudioStandIn
 
 PHOTO = photos.jpeg(320, 240)
+LARGE = photos.jpeg(1600, 1200, quality=97, grain=20.0)
+"""A photo whose first half is stored before its second half comes."""
+
 SLOT = "slot-005"
 JOBS = "select count(*), count(*) filter (where state = 'succeeded') from photochanger.jobs"
 LOCAL = {"private_hosts": "127.0.0.1"}
@@ -97,7 +101,7 @@ def test_a_stop_finishes_what_runs_and_a_second_signal_answers_the_rest(
     first, second = Held(), Held()
     studio.script(first, second)
     settings = {"database_url": postgres_url, **LOCAL}
-    photo = [with_comment(f"photo {number}") for number in range(4)]
+    photo = [with_comment(f"photo {number}") for number in range(3)]
     with ThreadPoolExecutor(4) as cameras:
         with serving(tmp_path, "--workers", "2", **settings) as service:
             use_studio(postgres_url, studio)
@@ -109,7 +113,8 @@ def test_a_stop_finishes_what_runs_and_a_second_signal_answers_the_rest(
                 eventually(lambda made=number + 1: len(studio.calls()) == made)
             pending = cameras.submit(service.send, photo[2], SLOT)
             eventually(lambda: len(rows(postgres_url, "select 1 from photochanger.jobs")) == 3)
-            upload = HalfUpload(service, photo[3])
+            upload = HalfUpload(service, LARGE)
+            eventually(lambda: [*(tmp_path / "media/.partial").iterdir()])  # the service has its first half
 
             worker.send_signal(signal.SIGTERM)  # as a service manager that signals all processes
             service.process.send_signal(signal.SIGTERM)
@@ -174,9 +179,9 @@ def test_a_rolling_restart_behind_a_retrying_proxy_loses_no_photo(
         eventually(lambda: len(answers) >= enough)
 
     with ExitStack() as stack, ThreadPoolExecutor(4) as cameras:
-        services = [stack.enter_context(serving(tmp_path / "home", **settings)) for _ in range(2)]
+        ports = [stack.enter_context(kept_port()) for _ in range(2)]
+        services = [stack.enter_context(serving(tmp_path / "home", "--port", str(port), **settings)) for port in ports]
         use_studio(postgres_url, studio)
-        ports = [port_of(service) for service in services]
         proxy = stack.enter_context(RetryingProxy(ports).running())
         sending = [cameras.submit(send_photos, proxy, number) for number in range(3)]
         try:

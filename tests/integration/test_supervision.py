@@ -21,6 +21,7 @@ from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos, stuck_provider
+from tests.support.ports import kept_port
 from tests.support.service import (
     HANG_SECONDS,
     PASSWORD,
@@ -78,9 +79,7 @@ def replace_worker(service: Service) -> psutil.Process:
     """Kill the worker; the next one, which the service starts while it listens."""
     (first,) = eventually(service.workers)
     first.kill()
-    eventually(lambda: ready(service) and first.pid not in [one.pid for one in service.workers()])
-    (second,) = service.workers()
-    return second
+    return eventually(lambda: ready(service) and next((one for one in service.workers() if one != first), None))
 
 
 def open_files(process: psutil.Process) -> set[str]:
@@ -109,10 +108,11 @@ def test_no_child_inherits_a_socket_or_a_lock_of_the_service(tmp_path: Path) -> 
             assert not [name for name in open_files(child) if name.endswith(".lock")]
         inheritable = []
         for name in os.listdir(f"/proc/{worker.pid}/fdinfo"):
-            facts = Path(f"/proc/{worker.pid}/fdinfo/{name}").read_text()
-            flags = next(line for line in facts.splitlines() if line.startswith("flags:")).split()[1]
-            if not int(flags, 8) & os.O_CLOEXEC:
-                inheritable.append(int(name))
+            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                facts = Path(f"/proc/{worker.pid}/fdinfo/{name}").read_text()
+                flags = next(line for line in facts.splitlines() if line.startswith("flags:")).split()[1]
+                if not int(flags, 8) & os.O_CLOEXEC:
+                    inheritable.append(int(name))
         assert sorted(inheritable) == [0, 1, 2]
         assert service.stop() == 0
 
@@ -123,12 +123,11 @@ def test_a_killed_service_starts_again_on_its_port_while_its_worker_still_runs(
     held = Held()
     studio.script(*[held] * 4)
     settings = {"database_url": postgres_url, "private_hosts": "127.0.0.1"}
-    with serving(tmp_path, **settings) as service:
+    with kept_port() as port, serving(tmp_path, "--port", str(port), **settings) as service:
         use_studio(postgres_url, studio)
         worker = replace_worker(service)
         assert service.send(PHOTO, SLOT, Prefer="respond-async").status_code == 202
         eventually(studio.calls)
-        port = port_of(service)
         service.process.kill()
         service.process.wait(HANG_SECONDS)
         with serving(tmp_path, "--port", str(port), **settings) as again:

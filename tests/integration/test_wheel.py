@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from email import message_from_bytes
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from packaging.requirements import Requirement
 from tests.support import dockerfile, photos
 from tests.support.compose_file import services, settings_of
 from tests.support.dockerfile import ROOT
-from tests.support.service import PASSWORD, eventually
+from tests.support.ports import kept_port
+from tests.support.service import HANG_SECONDS, PASSWORD, eventually
 
 BUILD, FINAL = dockerfile.parse((ROOT / "Dockerfile").read_text())
 
@@ -142,12 +143,6 @@ def test_the_library_works_from_an_installed_wheel_in_a_clean_environment(python
     assert done.stdout.strip().endswith("both work")
 
 
-def free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
-
-
 def exec_words(word: str) -> list[str]:
     step = FINAL.last(word)
     assert step is not None
@@ -156,11 +151,17 @@ def exec_words(word: str) -> list[str]:
     return words
 
 
+@pytest.fixture
+def three_ports() -> Iterator[list[str]]:
+    with ExitStack() as stack:
+        yield [str(stack.enter_context(kept_port())) for _ in range(3)]
+
+
 def test_the_image_serves_works_and_is_watched_as_the_compose_file_has_it(
-    python: Path, tmp_path: Path, postgres_url: str
+    python: Path, tmp_path: Path, postgres_url: str, three_ports: list[str]
 ) -> None:
-    port = free_port()
-    metrics_ports = {"photochanger": free_port(), "worker": free_port()}
+    port, *rest = three_ports
+    metrics_ports = dict(zip(("photochanger", "worker"), rest, strict=True))
     entrypoint = str(python.with_name(exec_words("ENTRYPOINT")[0]))
     own = {"PHOTOCHANGER_HOME": str(tmp_path), "PHOTOCHANGER_DATABASE_URL": postgres_url, "PHOTOCHANGER_PORT": port}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOCHANGER_")}
@@ -200,12 +201,12 @@ def test_the_image_serves_works_and_is_watched_as_the_compose_file_has_it(
         assert answer.status_code == 200, answer.text
         for process in processes:
             process.send_signal(signal.SIGTERM)
-        assert [process.wait(90) for process in processes] == [0, 0]
+        assert [process.wait(HANG_SECONDS) for process in processes] == [0, 0]
     finally:
         for process in processes:
             if process.poll() is None:
                 process.terminate()
-                process.wait(90)
+                process.wait(HANG_SECONDS)
 
 
 def test_importing_starts_and_loads_nothing_heavy() -> None:

@@ -14,10 +14,10 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 
 from tests.support.http_server import ADMIN_PASSWORD
 
-_HANG_MS = 60_000
+HANG_MS = 180_000
 """Bounds what would wait for ever; no test depends on how soon the page shows something."""
 
-expect.set_options(timeout=_HANG_MS)
+expect.set_options(timeout=HANG_MS)
 
 BOOTH_HOST = "booth.test"
 """A name that leads to this machine, for what the page does only at addresses that other devices can open."""
@@ -46,6 +46,12 @@ _HOLD_TIMERS = """
     }
   };
 })()
+"""
+_END_OF_ANIMATIONS = """
+() => {
+  const ends = (one) => one.playState === "running" && one.effect.getComputedTiming().endTime !== Infinity;
+  return Promise.all(document.getAnimations().filter(ends).map((one) => one.finished.catch(() => null)));
+}
 """
 _QUIET = [
     "--disable-gpu",
@@ -96,8 +102,9 @@ class Browsing:
         await self.page.evaluate("(duration) => passTime(duration)", milliseconds)
 
     async def violations(self) -> list[str]:
-        """What axe-core finds that is serious or worse on the page as it is now."""
+        """What axe-core finds that is serious or worse on the page as it is once nothing fades in any more."""
         await self.load_axe()
+        await self.page.evaluate(_END_OF_ANIMATIONS)
         run = "() => axe.run({ resultTypes: ['violations'], preload: false })"
         found: dict[str, Any] = await self.page.evaluate(run)
         return [
@@ -144,7 +151,7 @@ async def browser() -> AsyncIterator[Browser]:
     assert program is not None, "there is no Chromium; scripts/test-tools installs it"
     arguments = [*_QUIET, *(["--no-sandbox"] if os.getuid() == 0 else [])]
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=program, args=arguments)
+        started = await playwright.chromium.launch(executable_path=program, args=arguments, timeout=HANG_MS)
         try:
             yield started
         finally:
@@ -158,7 +165,7 @@ async def browsing(
     """A tab with a memory of its own. `size` is the window's, `context` what Playwright's `new_context` takes."""
     options = {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": size or LAPTOP} | context
     opened = await started.new_context(**options)
-    opened.set_default_timeout(_HANG_MS)
+    opened.set_default_timeout(HANG_MS)
     tab = Browsing(await opened.new_page(), base_url)
     try:
         yield tab

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-_SECONDS = 120
+_SECONDS = 180
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
     [

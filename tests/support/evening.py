@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from photochanger.core.domain.deadlines import DEFAULT_SYNC_RESPONSE
 from photochanger.core.domain.job import LogEvent
 from photochanger.core.domain.stats.summary import Ended, StatsOutcome, bucket_of
 from photochanger.core.ports.provider import ProviderRequest, Rejected, Retryable
@@ -96,9 +97,12 @@ def count(
 
 
 async def as_if_slow(service: Service, job_id: str, *durations: float) -> None:
-    """Let the calls of an ended job have taken so many seconds, one after the other, and the job as long as they."""
+    """Let the calls of an ended job have taken so many seconds, one after the other, and the job as long as they, in
+    the usual window."""
     job = service.database.jobs[UUID(job_id)]
     assert job.outcome is not None
+    spec = msgspec.structs.replace(job.spec, expires_at=job.created_at + DEFAULT_SYNC_RESPONSE)
+    job = msgspec.structs.replace(job, spec=spec)
 
     async def noted() -> bool:
         entries = [event.entry for event in service.database.events if event.entry.job_id == job.id]

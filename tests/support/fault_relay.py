@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,6 +14,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from psycopg.conninfo import conninfo_to_dict
+
+from tests.support.ports import bound_to
+from tests.support.service import HANG_SECONDS
 
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 _CHUNK = 64 * 1024
@@ -40,6 +44,7 @@ class FaultRelay:
     def __init__(self, target: str, *, port: int = 0) -> None:
         self._target = {name: str(value) for name, value in conninfo_to_dict(target).items() if value is not None}
         self._port = port
+        self._place: socket.socket | None = None
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
@@ -166,16 +171,18 @@ class FaultRelay:
         async def run() -> None:
             await change()
 
-        asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(HANG_SECONDS)
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def _listen(self) -> None:
+        if self._place is None:  # never listens, so that no other process gets the port while this one refuses
+            self._place = bound_to(self._port)
+            self._port = self._place.getsockname()[1]
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-            self._port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._accept, sock=bound_to(self._port))
 
     async def _cut(self) -> None:
         for link in list(self._links):
@@ -184,6 +191,8 @@ class FaultRelay:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
+        if self._place is not None:
+            self._place.close()
         await self._cut()
         for task in self._tasks:
             task.cancel()

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.http_server import until
 
-_HANG_S = 60
+_HANG_S = 180
 """Bounds what would wait for ever; no test depends on how soon the page shows something."""
 
 _SETTINGS = """
@@ -131,7 +131,8 @@ async def firefox() -> AsyncIterator[Firefox]:
         process = await asyncio.create_subprocess_exec(program, *arguments, stdout=quiet, stderr=quiet)
         try:
             port = await _port(profile / "WebDriverBiDiServer.json")
-            async with connect(f"ws://127.0.0.1:{port}/session", max_size=None, proxy=None) as connection:
+            patient = {"open_timeout": _HANG_S, "ping_interval": None, "close_timeout": _HANG_S}
+            async with connect(f"ws://127.0.0.1:{port}/session", max_size=None, proxy=None, **patient) as connection:
                 tab = Firefox(connection)
                 await tab.start()
                 yield tab

@@ -18,7 +18,6 @@ from photochanger import Settings, create_app
 from photochanger.adapters.imaging import ChildPool
 from photochanger.adapters.memory import MemoryDatabase, memory_adapters
 from photochanger.adapters.providers.local.provider import LocalProvider
-from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.costs.call_cost import CallCost
 from photochanger.core.domain.job import Job, LogEntry, LogEvent, replace_result
 from photochanger.core.domain.media import ImageLimits, MediaKey, MediaKind, PictureNeeds
@@ -43,7 +42,9 @@ from photochanger.entrypoints.http.server import make_server
 from photochanger.entrypoints.process.file_limit import file_limit
 
 from tests.support import photos
+from tests.support.movable_clock import MovableClock
 from tests.support.picture_work import InProcess
+from tests.support.service import LONG_WINDOW
 
 PASSWORD = "open sesame"
 ADMIN_PASSWORD = "correct horse battery staple"
@@ -151,6 +152,7 @@ class Service:
         port: int,
         client: httpx.AsyncClient,
         places: Places,
+        clock: MovableClock,
     ) -> None:
         self.opened = opened
         self.provider = provider
@@ -158,6 +160,7 @@ class Service:
         self.port = port
         self.client = client
         self.places = places
+        self.clock = clock
 
     async def ingest(
         self,
@@ -243,11 +246,13 @@ async def serving(
 ) -> AsyncIterator[Service]:
     """The service on a free port; slots 001 to 004 go to the scripted provider; `local` is there too.
 
+    Its sync window is LONG_WINDOW, which a test lets pass by `clock`, unless it sets one.
+
     `settings` as in Settings. `limits`: of connections; None: those of the limit on open files.
     """
     provider = ScriptedProvider()
     in_process = InProcess()
-    clock = SystemClock()
+    clock = MovableClock()
     database = MemoryDatabase(clock)
     behind = memory_adapters(clock, database)
     del behind[MediaStore]  # the folder's is used, what stays behind there is part of what is tested
@@ -258,11 +263,14 @@ async def serving(
     behind[PasswordHasher] = QuickHasher()
     behind |= adapters or {}
     signs_in = {"admin_username": "admin", "admin_password": ADMIN_PASSWORD}
-    app = create_app(Settings(home=home, ingest_password=PASSWORD, **signs_in, **settings), adapters=behind)
+    chosen = {"sync_response": LONG_WINDOW, **signs_in, **settings}
+    app = create_app(Settings(home=home, ingest_password=PASSWORD, **chosen), adapters=behind)
     async with app.lifespan() as opened, running(app, places := await _places(opened, limits)) as port:
         unbounded = httpx.Limits(max_connections=None)
         client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=180, limits=unbounded)
-        service = Service(opened, provider=provider, database=database, port=port, client=client, places=places)
+        service = Service(
+            opened, provider=provider, database=database, port=port, client=client, places=places, clock=clock
+        )
         for slot_id in ("slot-001", "slot-002", "slot-003", "slot-004"):
             await service.change_slot(slot_id, entries=(RouteEntry("scripted", "any"),))
         async with client:

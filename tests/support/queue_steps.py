@@ -11,7 +11,9 @@ from photochanger.core.domain.job import Claim, Job, JobSource, LogEvent
 
 from tests.support.builders import new_job, outcome_succeeded
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(hours=1)
+"""So long that no machine is too slow for it."""
+
 NO_LEASE = timedelta(0)
 MANY = 1000
 

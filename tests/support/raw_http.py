@@ -14,6 +14,8 @@ import msgspec
 from photochanger.entrypoints.http.connection.limits import ConnectionLimits
 from photochanger.entrypoints.http.connection.places import Places
 
+from tests.support.service import HANG_SECONDS
+
 GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 LIVE = b'{"status":"live"}'
 
@@ -44,7 +46,7 @@ class Later:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Let the time pass again and again until this is so."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             while not done():
                 self.passes()
                 await asyncio.sleep(0)
@@ -81,7 +83,7 @@ class Raw:
         """The next response; interim ones are skipped."""
         status = 0
         while status < 200:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG_SECONDS):
                 lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             status = int(lines[0].split()[1])
         headers = {
@@ -97,7 +99,7 @@ class Raw:
     async def closed(self) -> bytes:
         """What else the server sends until it closes the connection."""
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG_SECONDS):
                 return await self.reader.read()
         return b""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.service import HANG_SECONDS
 
 
 class Relay:
@@ -18,40 +21,57 @@ class Relay:
         self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._refuses = False
-        self._accepts_only = False
+        self._passes_on = asyncio.Event()
+        self._passes_on.set()
 
     def refuse(self) -> None:
         """Break every connection, and every new one, until `restore`."""
-        assert self._loop is not None
 
         async def refuse() -> None:
             self._refuses = True
-            for task in self._serving:
-                task.cancel()
-            await asyncio.gather(*self._serving, return_exceptions=True)
+            await self._cut()
 
-        asyncio.run_coroutine_threadsafe(refuse(), self._loop).result(30)
+        self._call(refuse)
 
     def accept_only(self) -> None:
         """Break every connection, and hand no byte of new ones on until `restore`."""
-        self.refuse()
-        self._accepts_only = True
+
+        async def accept_only() -> None:
+            self._passes_on.clear()
+            await self._cut()
+
+        self._call(accept_only)
 
     def restore(self) -> None:
-        """Hand connections on again."""
-        self._refuses = self._accepts_only = False
+        """Hand connections on again, also those that were accepted meanwhile: a browser may keep one for later."""
+
+        async def restore() -> None:
+            self._refuses = False
+            self._passes_on.set()
+
+        self._call(restore)
+
+    def _call(self, change: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(change(), self._loop).result(HANG_SECONDS)
+
+    async def _cut(self) -> None:
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._refuses and not self._accepts_only:
+        if self._refuses:
             writer.close()
             return
-        task = asyncio.ensure_future(asyncio.sleep(3600) if self._accepts_only else self._serve(reader, writer))
+        task = asyncio.ensure_future(self._serve(reader, writer))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         # Also where it was cancelled before its first step.
         task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._passes_on.wait()
         target = urlsplit(self.target)
         behind, ahead = await asyncio.open_connection(target.hostname, target.port)
         try:
@@ -69,16 +89,15 @@ class Relay:
 
         async def stop() -> None:
             server.close()
-            for task in self._serving:
-                task.cancel()
-            await asyncio.gather(*self._serving, return_exceptions=True)
+            await self._cut()
 
-        server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._accept, "127.0.0.1", 0), loop).result(30)
+        starting = asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = asyncio.run_coroutine_threadsafe(starting, loop).result(HANG_SECONDS)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
         finally:
-            asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
+            self._call(stop)
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()

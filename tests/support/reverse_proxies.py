@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.monitoring import program
+from tests.support.ports import kept_port
 from tests.support.service import HANG_SECONDS, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -52,58 +53,58 @@ _CADDY = """{{
 """
 
 
-def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
     """nginx with `deploy/nginx/photochanger.conf` before this service; a client that sends to it."""
-    http, https = free_port(), free_port()
-    certificate, key = _certificate(folder)
-    site = (DEPLOY / "nginx/photochanger.conf").read_text()
-    for pattern, instead in {
-        "listen 80;": f"listen 127.0.0.1:{http};",
-        "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
-        "http://127.0.0.1:8000": upstream,
-        f"/etc/letsencrypt/live/{NAME}/fullchain.pem": str(certificate),
-        f"/etc/letsencrypt/live/{NAME}/privkey.pem": str(key),
-    }.items():
-        site = _replaced(site, pattern, instead)
-    (folder / "site.conf").write_text(site)
-    user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, user=user))
-    command = (program("nginx"), "-p", str(folder), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf"))
-    checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stderr
-    with _running(command, folder, root=certificate, port=https, stop=signal.SIGQUIT) as client:
-        yield client
+    with kept_port() as http, kept_port() as https:
+        certificate, key = _certificate(folder)
+        site = (DEPLOY / "nginx/photochanger.conf").read_text()
+        for pattern, instead in {
+            "listen 80;": f"listen 127.0.0.1:{http};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
+            "http://127.0.0.1:8000": upstream,
+            f"/etc/letsencrypt/live/{NAME}/fullchain.pem": str(certificate),
+            f"/etc/letsencrypt/live/{NAME}/privkey.pem": str(key),
+        }.items():
+            site = _replaced(site, pattern, instead)
+        (folder / "site.conf").write_text(site)
+        user = "user root;" if os.getuid() == 0 else ""
+        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, user=user))
+        command = (
+            program("nginx"),
+            "-p",
+            str(folder),
+            "-e",
+            str(folder / "nginx.log"),
+            "-c",
+            str(folder / "nginx.conf"),
+        )
+        checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+        with _running(command, folder, root=certificate, port=https, stop=signal.SIGQUIT) as client:
+            yield client
 
 
 @contextlib.contextmanager
 def caddy(folder: Path, upstream: str) -> Iterator[httpx.Client]:
     """Caddy with `deploy/caddy/Caddyfile` before this service; a client that sends to it."""
-    http, https = free_port(), free_port()
-    shipped = DEPLOY / "caddy/Caddyfile"
-    own = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
-    environment = {**os.environ, **own}
-    checked = subprocess.run(
-        [program("caddy"), "validate", "--config", str(shipped), "--adapter", "caddyfile"],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert checked.returncode == 0, checked.stderr
-    site = _replaced(shipped.read_text(), "127.0.0.1:8000", upstream.removeprefix("http://"))
-    (folder / "Caddyfile").write_text(_CADDY.format(http=http, https=https) + site)
-    command = (program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
-    root = folder / "data/caddy/pki/authorities/local/root.crt"
-    with _running(command, folder, root=root, port=https, stop=signal.SIGTERM, environment=environment) as client:
-        yield client
+    with kept_port() as http, kept_port() as https:
+        shipped = DEPLOY / "caddy/Caddyfile"
+        own = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
+        environment = {**os.environ, **own}
+        checked = subprocess.run(
+            [program("caddy"), "validate", "--config", str(shipped), "--adapter", "caddyfile"],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert checked.returncode == 0, checked.stderr
+        site = _replaced(shipped.read_text(), "127.0.0.1:8000", upstream.removeprefix("http://"))
+        (folder / "Caddyfile").write_text(_CADDY.format(http=http, https=https) + site)
+        command = (program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
+        root = folder / "data/caddy/pki/authorities/local/root.crt"
+        with _running(command, folder, root=root, port=https, stop=signal.SIGTERM, environment=environment) as client:
+            yield client
 
 
 @contextlib.contextmanager

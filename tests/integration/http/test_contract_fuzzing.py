@@ -17,11 +17,13 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
+from photochanger.core.domain.deadlines import DEFAULT_SYNC_RESPONSE
 from photochanger.core.domain.pagination import Position
 from photochanger.entrypoints.http.ops.contract_file import contract_path
 from photochanger.entrypoints.http.protocol.query import cursor_of
 
 from tests.support.http_server import ADMIN_PASSWORD, FORM, PASSWORD, form, serving
+from tests.support.service import HANG_SECONDS
 
 
 @pytest.fixture
@@ -31,22 +33,23 @@ def live(tmp_path: Path) -> Iterator[str]:
     started, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        async with serving(tmp_path / "home", metrics_token="m" * 32) as service:
+        window = DEFAULT_SYNC_RESPONSE  # a generated route may lead to a provider that never answers
+        async with serving(tmp_path / "home", metrics_token="m" * 32, sync_response=window) as service:
             address.append(f"http://127.0.0.1:{service.port}")
             started.set()
             await asyncio.to_thread(stop.wait)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert started.wait(60)
+    assert started.wait(HANG_SECONDS)
     yield address[0]
     stop.set()
-    thread.join(60)
+    thread.join(HANG_SECONDS)
 
 
 def contract_of(live: str) -> dict[str, Any]:
     """The contract narrowed to what opens doors here: the right password, and a job that has a picture."""
-    joined = httpx.post(f"{live}/ingest/slot-001", timeout=60, content=form(), headers={"Content-Type": FORM})
+    joined = httpx.post(f"{live}/ingest/slot-001", timeout=HANG_SECONDS, content=form(), headers={"Content-Type": FORM})
     assert joined.status_code == 200
     contract: dict[str, Any] = copy.deepcopy(yaml.safe_load(contract_path().read_text()))
     camera_form = contract["components"]["requestBodies"]["CameraForm"]
@@ -132,10 +135,14 @@ def test_hostile_requests_get_answers_of_the_contract(live: str, tmp_path: Path)
     (tmp_path / "contract.yaml").write_text(yaml.safe_dump(contract_of(live)))
     (tmp_path / "hooks_of_this_run.py").write_text(_HOOKS)
     (tmp_path / "schemathesis.toml").write_text(_CONFIG)
-    login = httpx.post(f"{live}/api/login", timeout=60, json={"username": "admin", "password": ADMIN_PASSWORD})
+    login = httpx.post(
+        f"{live}/api/login", timeout=HANG_SECONDS, json={"username": "admin", "password": ADMIN_PASSWORD}
+    )
     token = login.json()["access_token"]
     own = {"Authorization": f"Bearer {token}"}
-    added = httpx.post(f"{live}/api/admins", timeout=60, headers=own, json={"username": "grace", "role": "viewer"})
+    added = httpx.post(
+        f"{live}/api/admins", timeout=HANG_SECONDS, headers=own, json={"username": "grace", "role": "viewer"}
+    )
     assert added.status_code == 201
     found = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
     run = subprocess.run(

@@ -21,13 +21,14 @@ from photochanger.entrypoints.http.ops.contract_file import contract_path
 from tests.support.administration import ADMIN, Administrator, described, listening
 from tests.support.contract_rules import misfit
 from tests.support.http_server import Gate, Service
+from tests.support.service import HANG_SECONDS
 
 pytestmark = pytest.mark.anyio
 
 
 async def until(stream: Any, event: str, /, **fields: Any) -> dict[str, Any]:
     """The next message of this kind whose data has these fields."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_SECONDS):
         async for message in stream:
             if message.get("event") == event:
                 data: dict[str, Any] = json.loads(message["data"])
@@ -59,7 +60,7 @@ async def test_events_are_as_the_contract_describes_them(service: Service, admin
     answer = contract["paths"]["/api/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
     described = {kind: schema["$ref"].rpartition("/")[2] for kind, schema in answer["x-events"].items()}
     seen = set()
-    async with listening(admin, **{"Last-Event-ID": "999999"}) as stream, asyncio.timeout(60):
+    async with listening(admin, **{"Last-Event-ID": "999999"}) as stream, asyncio.timeout(HANG_SECONDS):
         sending = asyncio.ensure_future(service.ingest())
         async for message in stream:
             if "event" in message:
@@ -105,7 +106,7 @@ async def test_a_heartbeat_comes_while_nothing_happens(
 ) -> None:
     monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
     headers = {"Authorization": f"Bearer {admin.token}"}
-    async with service.client.stream("GET", "/api/events", headers=headers) as answer, asyncio.timeout(60):
+    async with service.client.stream("GET", "/api/events", headers=headers) as answer, asyncio.timeout(HANG_SECONDS):
         async for line in answer.aiter_lines():
             if line.startswith(":"):
                 break
@@ -120,7 +121,7 @@ async def test_the_stream_ends_with_its_token(
         await until(stream, "queue")
         over = clock.now() + TOKEN_LIFE
         monkeypatch.setattr(clock, "now", lambda: over)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             assert [message async for message in stream if message.get("event") == "job"] == []
 
 
@@ -132,7 +133,7 @@ async def test_the_stream_ends_when_its_administrator_may_hear_no_more(
     if life_sign == "a heartbeat":
         monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
     admins = await service.opened.container.get(AdminService)
-    async with listening(admin) as stream, asyncio.timeout(60):
+    async with listening(admin) as stream, asyncio.timeout(HANG_SECONDS):
         await until(stream, "queue")
         await admins.set_password(ADMIN, "another horse battery staple", by=COMMAND_LINE)
         await service.ingest()
@@ -211,7 +212,7 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
     )
     await writer.drain()
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_SECONDS):
         while not listeners:  # noqa: ASYNC110 - the server does not signal that a response has begun
             await asyncio.sleep(0)
     async with listening(admin) as stream:
@@ -230,6 +231,6 @@ async def test_a_listener_that_never_reads_is_cut_off_and_the_others_hear_on(
 
 async def _gone(feed: EventStream) -> None:
     """Return once nobody is listening; the server notices a hang-up when the connection says so."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_SECONDS):
         while feed.subscribers:  # noqa: ASYNC110 - the feed tells nobody that it is deserted
             await asyncio.sleep(0)

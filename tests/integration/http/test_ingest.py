@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from uuid import UUID
@@ -22,6 +21,7 @@ from PIL import Image
 
 from tests.support import photos
 from tests.support.http_server import END, PASSWORD, PICTURE, Gate, Service, part, serving, until
+from tests.support.service import LONG_WINDOW
 
 pytestmark = pytest.mark.anyio
 
@@ -140,11 +140,12 @@ async def test_a_preference_that_is_not_understood_is_ignored(service: Service, 
     assert (await service.ingest(headers={"Prefer": prefer})).status_code == 200
 
 
-async def test_waiting_beyond_the_window_ends_with_the_window(tmp_path: Path) -> None:
-    async with serving(tmp_path, sync_response=timedelta(milliseconds=300)) as service:
-        service.provider.script = Gate()
-        answer = await service.ingest(headers={"Prefer": "wait=50"})
-        assert answer.status_code == 504
+async def test_waiting_beyond_the_window_ends_with_the_window(service: Service) -> None:
+    service.provider.script = gate = Gate()
+    waiting = asyncio.create_task(service.ingest(headers={"Prefer": "wait=86400"}))
+    await gate.held(1)
+    service.clock.pass_by(LONG_WINDOW)
+    assert (await waiting).status_code == 504
 
 
 async def test_the_same_key_gives_the_same_job_and_one_call_of_the_provider(service: Service) -> None:
@@ -189,18 +190,20 @@ async def test_response_mode_multipart_brings_the_job_and_the_picture(service: S
     assert picture.get_payload(decode=True) == PICTURE
 
 
-async def test_no_picture_within_the_window_is_a_504_that_names_the_job(tmp_path: Path) -> None:
-    async with serving(tmp_path, sync_response=timedelta(milliseconds=300)) as service:
-        service.provider.script = Gate()
-        answer = await service.ingest()
-        told = answer.json()
-        assert answer.status_code == 504
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert told["code"] == "sync_timeout"
-        assert told["job_id"] == answer.headers["x-job-id"]
-        assert told["expires_at"]
-        assert (await service.job(told["job_id"])).state is JobState.TIMED_OUT
-        assert await service.files(MediaKind.PAYLOADS) == []
+async def test_no_picture_within_the_window_is_a_504_that_names_the_job(service: Service) -> None:
+    service.provider.script = gate = Gate()
+    waiting = asyncio.create_task(service.ingest())
+    await gate.held(1)
+    service.clock.pass_by(LONG_WINDOW)
+    answer = await waiting
+    told = answer.json()
+    assert answer.status_code == 504
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told["code"] == "sync_timeout"
+    assert told["job_id"] == answer.headers["x-job-id"]
+    assert told["expires_at"]
+    assert (await service.job(told["job_id"])).state is JobState.TIMED_OUT
+    await no_payloads(service)
 
 
 async def test_a_route_that_gives_up_is_a_502(service: Service) -> None:
@@ -243,17 +246,22 @@ async def test_a_cancelled_job_is_a_409(service: Service) -> None:
 
 
 async def test_a_queue_that_stays_away_is_a_503_with_retry_after_at_the_end_of_the_window(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = asyncio.Event()
+
     async def away(*_: object, **__: object) -> None:
+        asked.set()
         raise QueueUnavailable("The queue cannot be reached.")
 
-    async with serving(tmp_path, sync_response=timedelta(seconds=2)) as service:
-        monkeypatch.setattr(await service.opened.container.get(JobQueue), "enqueue", away)
-        answer = await service.ingest()
-        assert answer.status_code == 503
-        assert answer.json()["code"] == "queue_unavailable"
-        assert int(answer.headers["retry-after"]) > 0
+    monkeypatch.setattr(await service.opened.container.get(JobQueue), "enqueue", away)
+    waiting = asyncio.create_task(service.ingest())
+    await asked.wait()
+    service.clock.pass_by(LONG_WINDOW)
+    answer = await waiting
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "queue_unavailable"
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_a_media_root_that_cannot_be_written_is_a_503(tmp_path: Path) -> None:

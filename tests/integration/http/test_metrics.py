@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tests.support.administration import described, token_of
 from tests.support.http_server import Service, form, serving, until
+from tests.support.service import HANG_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +77,7 @@ async def test_each_request_is_counted_by_slot_and_outcome(service: Service) -> 
 async def test_active_jobs_and_breakers_are_as_they_are_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("photochanger.entrypoints.metrics.collector._MAX_AGE", timedelta(0))
     await service.ingest()
-    async with asyncio.timeout(60):  # a call is noted in its provider's figures behind the guest's back
+    async with asyncio.timeout(HANG_SECONDS):  # a call is noted in its provider's figures behind the guest's back
         while BREAKER not in (seen := await page(service)):
             pass
     assert seen["photochanger_jobs_active"] == {("pending",): 0, ("processing",): 0}

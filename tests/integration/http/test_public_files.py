@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from photochanger.core.domain.job import replace_result
 from photochanger.core.domain.media import MediaKind, one_chunk
+from photochanger.core.ports.provider import ProviderRequest, Rejected
 
 from tests.support import photos
 from tests.support.http_server import PICTURE, Service, serving
@@ -145,11 +146,13 @@ async def test_what_never_existed_is_a_404(service: Service, path: str, name: st
     assert (await service.client.head(path.format(name))).status_code == 404
 
 
-async def test_a_job_without_a_picture_has_no_link(tmp_path: Path) -> None:
-    async with serving(tmp_path, sync_response=timedelta(milliseconds=200)) as service:
-        service.provider.script = photos.png  # type: ignore[assignment]
-        job_id = (await service.ingest()).headers["x-job-id"]
-        assert_problem(await service.client.get(f"/public/results/{job_id}"), 404, "not_found")
+async def test_a_job_without_a_picture_has_no_link(service: Service) -> None:
+    async def refuse(request: ProviderRequest) -> bytes:
+        raise Rejected("This provider does not do this.")
+
+    service.provider.script = refuse
+    job_id = (await service.ingest()).headers["x-job-id"]
+    assert_problem(await service.client.get(f"/public/results/{job_id}"), 404, "not_found")
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "ü"])

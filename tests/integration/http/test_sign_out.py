@@ -21,6 +21,7 @@ from photochanger.entrypoints.http.api import events as events_module
 
 from tests.support.administration import ADMIN, ADMIN_PASSWORD, Administrator, described, sign_in
 from tests.support.http_server import Service, serving
+from tests.support.service import HANG_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +138,7 @@ async def test_another_process_refuses_the_token_and_ends_its_streams(two: tuple
     admin = await sign_in(here)
     elsewhere = Administrator(there, admin.token)
     headers = {"Authorization": f"Bearer {admin.token}"}
-    async with there.client.stream("GET", "/api/events", headers=headers) as stream, asyncio.timeout(60):
+    async with there.client.stream("GET", "/api/events", headers=headers) as stream, asyncio.timeout(HANG_SECONDS):
         lines = stream.aiter_lines()
         assert stream.status_code == 200
         await anext(lines)
@@ -155,7 +156,7 @@ async def test_an_event_stream_ends_when_its_token_signs_out(
     admin = await sign_in(service)
     of_token = {"Authorization": f"Bearer {admin.token}"}
     headers = of_token if how == "with its token" else {"Cookie": browser.cookie}
-    async with service.client.stream("GET", "/api/events", headers=headers) as stream, asyncio.timeout(60):
+    async with service.client.stream("GET", "/api/events", headers=headers) as stream, asyncio.timeout(HANG_SECONDS):
         lines = stream.aiter_lines()
         await anext(lines)
         await (admin("POST", "/api/logout") if how == "with its token" else browser("DELETE", "/api/session"))
@@ -211,7 +212,7 @@ async def test_an_open_event_stream_is_no_use_and_ends_with_the_session(
         lines = stream.aiter_lines()
         await anext(lines)
         time.pass_by(IDLE_LIMIT)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             async for _ in lines:
                 pass
     described(await browser("GET", "/api/me"), 401, "invalid_token")

@@ -25,8 +25,8 @@ def test_statements_pass_and_connections_are_counted(relay: FaultRelay) -> None:
                 relay.url().rpartition("/")[2].split("?")[0],
             )
             assert relay.open == 1
+        eventually(lambda: relay.open == 0)
     assert relay.accepted == 2
-    eventually(lambda: relay.open == 0)
 
 
 def test_a_cut_breaks_what_is_open_and_nothing_else(relay: FaultRelay) -> None:

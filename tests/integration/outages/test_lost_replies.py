@@ -35,7 +35,7 @@ def booth(postgres_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFact
     with (
         fresh_database(postgres_server) as url,
         FaultRelay(url).running() as relay,
-        serving(home, database_url=relay.url(), sync_response_seconds="60", private_hosts="127.0.0.1") as service,
+        serving(home, database_url=relay.url(), private_hosts="127.0.0.1") as service,
     ):
         set_slot(url, SLOT, Route(entries=(RouteEntry("local", "stylize", {"look": "sketch"}),)))
         yield Booth(service, relay, url, home / "media")

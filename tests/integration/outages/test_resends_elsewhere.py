@@ -39,7 +39,6 @@ class Hosts:
             "media_root": str(home / "media"),
             "secret_key": "the same key on every host of a cluster",
             "private_hosts": "127.0.0.1",
-            "sync_response_seconds": "60",
         }
         first = settings | {"database_url": relay.url()}
         self.first = stack.enter_context(serving(home / "first", "--workers", "0", **first))

@@ -23,7 +23,9 @@ async def paid_photo(service: Service, *, exact: bool) -> str:
     service.provider.model, service.provider.seed = "scripted-2026-11", 2**64 - 1
     answer = await service.ingest()
     assert answer.status_code == 200
-    return answer.headers["x-job-id"]
+    job_id: str = answer.headers["x-job-id"]
+    await service.call_noted(job_id)
+    return job_id
 
 
 async def open_at(tab: Browsing, path: str) -> Page:

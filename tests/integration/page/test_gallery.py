@@ -250,7 +250,7 @@ async def test_older_pictures_come_at_the_end_of_the_page(
     await tab.page.go_back()
     await expect(tab.page.get_by_role("dialog")).to_be_hidden()
     assert place > 0
-    assert await tab.page.evaluate("scrollY") == place
+    await tab.page.wait_for_function("(place) => scrollY === place", arg=place)
 
     # A link to one of the oldest opens it at once, and leads on to those that are older.
     oldest, older, *_ = sorted(service.database.jobs.values(), key=lambda job: job.created_at)

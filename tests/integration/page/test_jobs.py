@@ -103,8 +103,8 @@ async def test_live_jobs_show_what_is_left_and_are_cancelled(
     await tab.photograph("jobs_cancel", whole=False)
     assert await tab.violations() == []
     await dialog.get_by_role("button", name="Cancel the job").click()
+    await expect(page.get_by_text("The job is cancelled.")).to_be_visible()  # it goes after some seconds
     await expect(rows.nth(0)).to_contain_text("Cancelled")
-    await expect(page.get_by_text("The job is cancelled.")).to_be_visible()
 
     async def too_late(route: Route) -> None:
         gate.opened.set()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from photochanger.adapters.providers.local.provider import LocalProvider
 from photochanger.core.domain.accounts import Permission
+from photochanger.core.domain.deadlines import DEFAULT_SYNC_RESPONSE
 from photochanger.core.domain.media import ImageLimits
 from photochanger.core.services.providers.registry import ProviderRegistry
 from playwright.async_api import Browser, Route, expect
@@ -20,6 +22,13 @@ from tests.support.http_server import ScriptedProvider, Service, serving
 from tests.support.picture_work import InProcess
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    """A service with the settings of an installation."""
+    async with serving(tmp_path, sync_response=DEFAULT_SYNC_RESPONSE) as running:
+        yield running
 
 
 async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administrator) -> None:

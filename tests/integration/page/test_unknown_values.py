@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.support.administration import Administrator
-from tests.support.browsing import Browsing
+from tests.support.browsing import HANG_MS, Browsing
 from tests.support.evening import named_slots, pictured, refused
 from tests.support.http_server import Service
 
@@ -48,7 +48,7 @@ def of_a_newer_service(node: Any) -> Any:
 
 async def newer(route: Route) -> None:
     """Answer as a newer service."""
-    answer = await route.fetch()
+    answer = await route.fetch(timeout=HANG_MS)
     is_json = answer.ok and "json" in answer.headers.get("content-type", "")
     if is_json:
         await route.fulfill(response=answer, body=json.dumps(of_a_newer_service(await answer.json())))
@@ -89,7 +89,7 @@ async def test_a_part_that_fails_keeps_to_itself_and_goes_with_its_place(tab: Br
     page = tab.page
 
     async def broken(route: Route) -> None:
-        answer = await route.fetch()
+        answer = await route.fetch(timeout=HANG_MS)
         await route.fulfill(response=answer, body=json.dumps(await answer.json() | {"logs": None}))
 
     await page.route(f"**/api/jobs/{evening}", broken)

@@ -18,7 +18,8 @@ from photochanger.adapters.imaging.children.pixel_budget import PixelBudget
 from photochanger.core.domain.job import FailureReason, JobState
 
 from tests.support import child_work, photos
-from tests.support.service import eventually
+from tests.support.movable_clock import MovableClock
+from tests.support.service import LONG_WINDOW, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -62,10 +63,11 @@ async def is_over(stuck: Stuck, child: psutil.Process) -> None:
 
 async def test_the_deadline_of_a_job_kills_its_work(server: ForkServer, tmp_path: Path) -> None:
     stuck = Stuck(server, tmp_path / "notes", "wait_for_ever", b"60")
-    settings = Settings(workers=1, sync_response=timedelta(seconds=2))
-    async with PhotoChanger.open(settings, adapters={**memory_adapters(), ChildPool: stuck}) as app:
+    settings, clock = Settings(workers=1, sync_response=LONG_WINDOW), MovableClock()
+    async with PhotoChanger.open(settings, adapters={**memory_adapters(clock), ChildPool: stuck}) as app:
         job = await app.jobs.submit("slot-001", photos.jpeg(64, 48))
         child = await stuck.child()
+        clock.pass_by(LONG_WINDOW)
         assert (await app.jobs.wait(job.id)).state is JobState.TIMED_OUT
         await is_over(stuck, child)
     await stuck.close()

@@ -10,6 +10,8 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
+from tests.support.service import HANG_SECONDS
+
 HOST = "127.0.0.1"
 STRANGERS = tuple(f"127.0.0.{number}" for number in range(2, 251))
 """Those of strangers; the camera has another one."""
@@ -136,11 +138,11 @@ class Crowd:
         thread.start()
         running = asyncio.run_coroutine_threadsafe(self._run(), loop)
         try:
-            assert self._in_place.wait(60), f"{self._waiting} strangers never began"
+            assert self._in_place.wait(HANG_SECONDS), f"{self._waiting} strangers never began"
             yield self
         finally:
             loop.call_soon_threadsafe(running.cancel)
-            assert self._over.wait(60)
+            assert self._over.wait(HANG_SECONDS)
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()

@@ -194,10 +194,12 @@ class DefaultJobService:
         return job
 
     async def _time_out(self, job: Job) -> Job:
-        """End the job at its deadline. The client does not wait longer than `_MAX_OVERRUN` for a slow queue."""
+        """End the job at its deadline. The client does not wait longer than `_MAX_OVERRUN` for a slow queue; where this
+        process stood still at the deadline, that time begins when it goes on."""
+        give_up_at = max(job.expires_at, self._clock.now()) + _MAX_OVERRUN
         ending = self._timeouts.start(self._record_timeout(job), name=f"timeout of job {job.id}")
         try:
-            async with self._clock.timeout_at(job.expires_at + _MAX_OVERRUN):
+            async with self._clock.timeout_at(give_up_at):
                 return await result_of(ending)
         except TimeoutError:
             raise QueueUnavailable("The job's end could not be recorded at its deadline.") from None

@@ -221,11 +221,11 @@ async def test_services_that_hang_are_given_up_together_and_the_others_heard() -
     for far in hanging:
         far.answer = never
     slots = [slot(number, RouteEntry(far.info.id, "draw")) for number, far in enumerate([*hanging, Far("fine")], 1)]
-    found = await findings(*hanging, Far("fine"), slots=slots, timeout=timedelta(milliseconds=50))
+    found = await findings(*hanging, Far("fine"), slots=slots, timeout=timedelta(seconds=1))
     by_part = {finding.part: finding for finding in found}
     assert by_part["provider fine"] == Finding("provider fine", "works")
     for far in hanging:
-        assert by_part[f"provider {far.info.id}"].says == "no response within 0.05 s"
+        assert by_part[f"provider {far.info.id}"].says == "no response within 1 s"
         assert len(far.asked) == 1
 
 

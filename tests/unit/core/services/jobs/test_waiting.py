@@ -90,6 +90,15 @@ async def test_without_any_wake_up_the_deadline_still_holds() -> None:
     assert (await world.run(world.jobs.wait(job.id), within=WINDOW)).state is JobState.TIMED_OUT
 
 
+async def test_a_process_that_stood_still_over_the_deadline_ends_the_job_all_the_same() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id))
+    world.clock._elapsed += 2 * WINDOW  # nothing ran meanwhile
+    assert (await world.end(waiting, within=SECOND)).state is JobState.TIMED_OUT
+
+
 async def test_a_shorter_wait_returns_the_live_job_and_leaves_it_alone() -> None:
     world = World()
     await world.slot()
