@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from .batching import Batcher, Connection, SharedConnections
-from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection, Connector
+from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection
 from .outages import is_outage, unavailable
+from .servers.connector import connector_for
+from .servers.watch import watch_servers
 
 _POOL_TIMEOUT_SECONDS = 10
 """Wait for a pooled connection: above the statement timeout, so that one slow statement fails no other request."""
@@ -39,7 +41,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._connector = Connector(url)
+        self._connector = connector_for(url)
         # libpq reads the URL, not SQLAlchemy, which does not know lists of hosts.
         self._engine = create_async_engine(
             "postgresql+psycopg://",
@@ -109,6 +111,10 @@ class Database:
                     if is_outage(error):  # the next connection may reach another server, which can be written to
                         await connection.invalidate()
                     raise
+
+    async def watch(self) -> None:
+        """Follow the primary of several servers, and log commits that cannot end; until cancelled."""
+        await watch_servers(self.begin, self._connector)
 
     async def now(self) -> datetime:
         """The time of the database's clock. QueueUnavailable."""
