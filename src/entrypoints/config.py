@@ -23,7 +23,7 @@ from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettin
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
-from .config_urls import openai_url, service_url, url
+from .config_urls import openai_url, postgres_url, service_url, url
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -44,11 +44,6 @@ def key_variable(provider_id: str) -> str:
 
 def _provider_variable(provider_id: str, suffix: str) -> str:
     return f"{provider_id.upper().replace('-', '_')}_{suffix}"
-
-
-def _database_url(text: str) -> str:
-    """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
-    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
 
 
 def _password(text: str) -> str:
@@ -173,7 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to serve HTTP on; 0 lets the system choose.")] = 8000
     database_url: Annotated[
         str | None,
-        _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
+        _text(postgres_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
     min_free_bytes: Annotated[

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+_KEYWORD = re.compile(r"\s*[a-z_]+\s*=")
 _API_VERSION = re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?")
 
 
@@ -20,6 +21,11 @@ def url(*schemes: str) -> Callable[[str], str]:
         raise ValueError("must be a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
 
     return parse
+
+
+def postgres_url(text: str) -> str:
+    """A URL of PostgreSQL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
+    return text if _KEYWORD.match(text) else url("postgresql", "postgres")(text)
 
 
 def service_url(text: str, *, is_query: Callable[[str], bool] = lambda query: not query) -> str:

@@ -56,6 +56,15 @@ class PairServer:
         with (self.data / "postgresql.auto.conf").open("a") as file:
             file.write(f"primary_conninfo = '{value}'\n")
 
+    def copy_from(self, primary: PairServer) -> None:
+        """Have the data of this server, which runs, instead of one's own, and be its standby from the next start."""
+        shutil.rmtree(self.data)
+        program = find_programs(shared=False) / "pg_basebackup"
+        url = primary.url(_ADMINISTRATOR, "postgres")
+        subprocess.run([str(program), "-d", url, "-D", str(self.data), "-c", "fast", "--no-sync"], check=True)
+        _give_to_account(self.data)
+        self.follow(primary)
+
     def start(self, **settings: str) -> None:
         """Start it, and return when it answers."""
         account = unprivileged_account()
@@ -98,6 +107,10 @@ class PairServer:
         change = sql.SQL("alter system set {} = {}").format(sql.Identifier(setting), sql.Literal(value))
         self.rows(change.as_string())
         self.rows("select pg_reload_conf()")
+
+    def require_standby(self) -> None:
+        """From now on a durable commit returns when the standby has it on its disk."""
+        self.configure("synchronous_standby_names", _STANDBY)
 
     def promote(self) -> None:
         """Make the standby a primary."""
@@ -165,6 +178,13 @@ class PostgresPair:
         """Return when the standby follows as `state`: async, or sync."""
         query = "select sync_state from pg_stat_replication where state = 'streaming'"
         eventually(lambda: self.primary.rows(query) == [(state,)])
+
+    def change_places(self) -> None:
+        """Make a standby of the server that was the primary, after the other one was promoted."""
+        self.primary.stop()
+        self.primary.copy_from(self.standby)
+        self.primary.start()
+        self.primary, self.standby = self.standby, self.primary
 
 
 @contextlib.contextmanager

@@ -56,6 +56,7 @@ class PrimaryFinder:
         self._servers = servers
         self._open = open
         self._primary: ServerState | None = None
+        self._last: Server | None = None
         self._newest: dict[int, int] = {}
         self._replaced: set[Server] = set()
         self._looking = asyncio.Lock()
@@ -97,9 +98,10 @@ class PrimaryFinder:
             says = [failure.reason for failure in failures]
             says += [f"{one.server.name}: {'was replaced' if one.accepts_writes else 'is read-only'}" for one in states]
             raise (DatabaseRefused if refused else DatabaseUnavailable)(f"no server accepts writes: {'; '.join(says)}")
-        before, self._primary = self._primary, newest[0]
-        if before is None or before.server != self._primary.server:
-            _log.info("database server %s is the primary (timeline %d)", newest[0].server.name, newest[0].timeline)
+        self._primary = chosen = newest[0]
+        if self._last not in (None, chosen.server):
+            _log.warning("database server %s is the primary now (timeline %d)", chosen.server.name, chosen.timeline)
+        self._last = chosen.server
 
     def _warn(self, primaries: Collection[ServerState], newest: Sequence[ServerState]) -> None:
         """Log once which servers must not accept writes."""

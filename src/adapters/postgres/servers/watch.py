@@ -16,7 +16,7 @@ from .connector import PrimaryConnector
 
 _log = logging.getLogger("photochanger.postgres")
 
-_PAUSE_SECONDS = 10.0
+_PAUSE_SECONDS = 5.0
 
 _WAITING_COMMITS = text("""
     select count(*) from pg_stat_activity
