@@ -15,10 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ...core.ports.database import DatabaseServer
 from .batching import Batcher, Connection, SharedConnections
 from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection
 from .outages import is_outage, unavailable
-from .servers.connector import connector_for
+from .servers.connector import PrimaryConnector, connector_for
 from .servers.watch import watch_servers
 
 _POOL_TIMEOUT_SECONDS = 10
@@ -115,6 +116,10 @@ class Database:
     async def watch(self) -> None:
         """Follow the primary of several servers, and log commits that cannot end; until cancelled."""
         await watch_servers(self.begin, self._connector)
+
+    async def servers(self) -> list[DatabaseServer]:
+        """The servers among which the primary is found, as they are now; none where the URL names one."""
+        return await self._connector.roles() if isinstance(self._connector, PrimaryConnector) else []
 
     async def now(self) -> datetime:
         """The time of the database's clock. QueueUnavailable."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ...core.domain.errors import QueueUnavailable
+from ...core.ports.database import DatabaseServer
 from .connection import connect_now
 from .database import Database
 from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
@@ -126,6 +127,9 @@ class PostgresDatabaseStatus:
 
     async def now(self) -> datetime:
         return await self._database.now()
+
+    async def servers(self) -> list[DatabaseServer]:
+        return await self._database.servers()
 
 
 def _upgrade(connection: Connection, revision: str) -> None:

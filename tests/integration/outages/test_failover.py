@@ -25,7 +25,6 @@ OURS = "select {} from pg_stat_activity where usename = 'photochanger' and wait_
 """Connections of the hosts, without those whose commit waits for a standby: the server keeps them without a client."""
 
 
-
 class Hosts:
     """A host with `serve` and one with `worker`, on one pair of servers and one media folder."""
 
@@ -70,12 +69,12 @@ class Hosts:
         with self.service.client() as client:
             assert client.get("/api/me", headers=self._token).status_code == 200
 
-    def run(self, *arguments: str, url: str) -> str:
-        """What a command on a third host says."""
+    def run(self, *arguments: str, url: str, status: int = 0) -> str:
+        """What a command on a third host says, which ends with this status."""
         settings = self.settings | {"database_url": url}
         ended = run_command(*arguments, env=environment(self._home / "third", **settings))
         said = ended.stdout + ended.stderr
-        assert ended.returncode == 0, said
+        assert ended.returncode == status, said
         assert PASSWORD not in said
         return said
 
@@ -131,8 +130,11 @@ def a_frozen_primary_is_left_when_its_standby_is_promoted(hosts: Hosts) -> None:
 
 
 def the_commands_find_the_primary(hosts: Hosts) -> None:
+    old, new = (f"127.0.0.1:{server.port}" for server in (hosts.pair.primary, hosts.pair.standby))
     for number, url in enumerate(hosts.urls):
-        assert "ok   database: works" in hosts.run("doctor", url=url)
+        said = hosts.run("doctor", url=url, status=1)
+        assert "ok   database: works" in said
+        assert f"FIX  database servers: {old} replaced, {new} primary" in said
         hosts.run("migrate", url=url)
         hosts.run("backup", str(hosts.service.log.with_name(f"{number}.tar")), url=url)
 

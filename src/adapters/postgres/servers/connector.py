@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from ....core.ports.database import DatabaseServer
 from ..connection import PROBE_SECONDS, STATEMENT_TIMEOUT_SECONDS, BoundedConnection, Connector
 from ..outages import DatabaseUnavailable
 from .addresses import Server, servers_of
@@ -43,6 +44,10 @@ class PrimaryConnector:
     async def primary(self) -> Server:
         """The primary as last seen. DatabaseUnavailable, DatabaseRefused."""
         return await self._finder.primary()
+
+    async def roles(self) -> list[DatabaseServer]:
+        """All servers as they are now."""
+        return await self._finder.roles()
 
     async def look_at_others(self) -> None:
         """Move to another server where that has become the primary. DatabaseUnavailable."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 import msgspec
 import psycopg
 
+from ....core.ports.database import DatabaseServer, ServerRole
 from ..outages import DatabaseRefused, DatabaseUnavailable, reason_of
 from .addresses import Server
 
@@ -47,6 +48,14 @@ class ServerState(msgspec.Struct, frozen=True):
 
     timeline: int
     """0 where unknown."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a server could not be asked."""
+
+    server: Server
+    reason: str
+    is_refusal: bool
 
 
 class PrimaryFinder:
@@ -87,15 +96,32 @@ class PrimaryFinder:
             if self._primary is known:
                 self._choose([known, *states], [])
 
-    def _choose(self, states: Collection[ServerState], failures: Collection[DatabaseUnavailable]) -> None:
+    async def roles(self) -> list[DatabaseServer]:
+        """All servers as they are now, in their order."""
+        async with self._looking:
+            states, failures = await self._ask(self._servers)
+            with contextlib.suppress(DatabaseUnavailable):
+                self._choose(states, failures)
+        found = {state.server.name: (self._role(state), "") for state in states}
+        found |= {failure.server.name: (ServerRole.AWAY, failure.reason) for failure in failures}
+        silent = (ServerRole.AWAY, "no answer in time")
+        return [DatabaseServer(server.name, *found.get(server.name, silent)) for server in self._servers]
+
+    def _role(self, state: ServerState) -> ServerRole:
+        if not state.accepts_writes:
+            return ServerRole.STANDBY
+        is_chosen = self._primary is not None and self._primary.server == state.server
+        return ServerRole.PRIMARY if is_chosen else ServerRole.REPLACED
+
+    def _choose(self, states: Collection[ServerState], failures: Collection[Failure]) -> None:
         primaries = [state for state in states if state.accepts_writes]
         for state in primaries:
             self._newest[state.system] = max(state.timeline, self._newest.get(state.system, 0))
         newest = [state for state in primaries if state.timeline == self._newest[state.system]]
         self._warn(primaries, newest)
         if not newest:
-            refused = not states and all(isinstance(failure, DatabaseRefused) for failure in failures)
-            says = [failure.reason for failure in failures]
+            refused = not states and all(failure.is_refusal for failure in failures)
+            says = [f"{failure.server.name}: {failure.reason}" for failure in failures]
             says += [f"{one.server.name}: {'was replaced' if one.accepts_writes else 'is read-only'}" for one in states]
             raise (DatabaseRefused if refused else DatabaseUnavailable)(f"no server accepts writes: {'; '.join(says)}")
         self._primary = chosen = newest[0]
@@ -118,20 +144,20 @@ class PrimaryFinder:
                 )
         self._replaced = wrong
 
-    async def _ask(self, servers: Sequence[Server]) -> tuple[list[ServerState], list[DatabaseUnavailable]]:
+    async def _ask(self, servers: Sequence[Server]) -> tuple[list[ServerState], list[Failure]]:
         """The states of servers in their order, and why the others could not be asked.
 
         One that is silent is not waited for long where another one accepts writes.
         """
         states: dict[Server, ServerState] = {}
-        failures: list[DatabaseUnavailable] = []
+        failures: list[Failure] = []
         loop = asyncio.get_running_loop()
 
         async def ask(server: Server) -> None:
             try:
                 state = states[server] = await self._state(server)
             except DatabaseUnavailable as error:
-                failures.append(type(error)(f"{server.name}: {error.reason}"))
+                failures.append(Failure(server, error.reason, isinstance(error, DatabaseRefused)))
                 return
             if state.accepts_writes and limit.when() is None:
                 limit.reschedule(loop.time() + _GRACE_SECONDS)

@@ -11,6 +11,7 @@ import pytest
 from photochanger.adapters.postgres.outages import DatabaseRefused, DatabaseUnavailable
 from photochanger.adapters.postgres.servers.addresses import Server, servers_of
 from photochanger.adapters.postgres.servers.primary import PrimaryFinder
+from photochanger.core.ports.database import ServerRole
 from psycopg.conninfo import conninfo_to_dict
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +136,23 @@ async def test_a_server_that_keeps_its_timeline_to_itself_can_be_used() -> None:
         return Connection((server != TWO, 0, None), knows_timeline=False)
 
     assert await PrimaryFinder(servers, open).primary() == TWO
+
+
+async def test_each_server_is_shown_as_what_it_is() -> None:
+    all = Servers()
+    all.answers = {ONE: PRIMARY, TWO: PROMOTED, THREE: AWAY}
+    shown = [(server.name, server.role, server.reason) for server in await all.finder.roles()]
+    assert shown == [
+        ("db1:5432", ServerRole.REPLACED, ""),
+        ("db2:5432", ServerRole.PRIMARY, ""),
+        ("db3:5432", ServerRole.AWAY, "Connection refused"),
+    ]
+    all.answers = {ONE: None, TWO: PROMOTED, THREE: STANDBY}
+    assert [server.role for server in await all.finder.roles()] == [
+        ServerRole.AWAY,
+        ServerRole.PRIMARY,
+        ServerRole.STANDBY,
+    ]
 
 
 async def test_without_a_primary_it_is_said_what_each_server_is() -> None:
