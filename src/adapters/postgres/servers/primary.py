@@ -157,7 +157,7 @@ class PrimaryFinder:
             try:
                 state = states[server] = await self._state(server)
             except DatabaseUnavailable as error:
-                failures.append(Failure(server, error.reason, isinstance(error, DatabaseRefused)))
+                failures.append(Failure(server, _shortened(error.reason), isinstance(error, DatabaseRefused)))
                 return
             if state.accepts_writes and limit.when() is None:
                 limit.reschedule(loop.time() + _GRACE_SECONDS)
@@ -185,3 +185,8 @@ class PrimaryFinder:
         assert isinstance(row, tuple)
         read_only, system, timeline = row
         return ServerState(server, not read_only, int(system), int(timeline or "0", 16))
+
+
+def _shortened(reason: str) -> str:
+    """What libpq says of a connection, without the server, which is named beside it."""
+    return reason.rpartition(" failed: ")[2].partition(" Is the server running")[0]

@@ -64,7 +64,10 @@ class Connection:
 
 
 PRIMARY, STANDBY, PROMOTED = (False, 1), (True, 1), (False, 2)
-AWAY = DatabaseUnavailable("Connection refused")
+AWAY = DatabaseUnavailable(
+    'connection failed: connection to server at "db1", port 5432 failed: Connection refused Is the server running on '
+    "that host and accepting TCP/IP connections?"
+)
 
 
 async def test_the_primary_is_found_wherever_it_is_in_the_list() -> None:
