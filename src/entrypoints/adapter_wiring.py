@@ -90,7 +90,10 @@ class PostgresAdapters(Provider):
     @provide
     async def database(self, settings: Settings, supervisor: Supervisor) -> AsyncIterator[Database]:
         if settings.database_url is not None:
-            async with Database(settings.database_url, listen_url=settings.listen_database_url) as database:
+            async with (
+                Database(settings.database_url, listen_url=settings.listen_database_url) as database,
+                supervisor.supervised(database.watch(), name="database servers watch"),
+            ):
                 yield database
             return
         close_home(settings.home)

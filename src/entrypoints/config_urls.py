@@ -12,6 +12,7 @@ from ..adapters.http_client.address_guard import AddressGuard
 from .http.protocol.hosts import parse_host_pattern
 
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+_KEYWORD = re.compile(r"\s*[a-z_]+\s*=")
 _API_VERSION = re.compile(r"(api-version=[A-Za-z0-9.-]{1,40})?")
 
 
@@ -29,7 +30,7 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 def postgres_url(text: str) -> str:
     """Return a URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
-    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
+    return text if _KEYWORD.match(text) else url("postgresql", "postgres")(text)
 
 
 def service_url(text: str, *, is_query: Callable[[str], bool] = lambda query: not query) -> str:

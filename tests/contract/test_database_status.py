@@ -18,6 +18,7 @@ async def check(status: DatabaseStatus) -> None:
     await status.ping()
     await status.require_fit()
     await status.require_current_schema()
+    assert [*await status.servers()] == []
     assert abs(await status.now() - before) < timedelta(hours=1)  # aware, and in the right zone
 
 

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from tests.support.monitoring import ROOT, program
-from tests.support.reverse_proxies import free_port
+from tests.support.ports import bound_to
 from tests.support.service import HANG_SECONDS, eventually
 
 POOL_SIZE = 10
@@ -37,7 +37,8 @@ class PgBouncer:
 
     def __init__(self, folder: Path, server_url: str, *, pool_size: int = POOL_SIZE) -> None:
         """`folder` takes its settings and its log. Only host, port, user and password of the URL are used."""
-        self.port = free_port()
+        self._place = bound_to(0)
+        self.port = self._place.getsockname()[1]
         self._log = folder / "pgbouncer.log"
         self._settings = folder / "pgbouncer.ini"
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,11 @@ class PgBouncer:
             self._process.kill()
             self._process.wait(HANG_SECONDS)
             self._process = None
+
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        self._place.close()
 
     def console(self, command: str) -> list[dict[str, Any]]:
         """The rows of a command of its console, such as `show servers`."""
@@ -119,7 +125,7 @@ def pgbouncer(folder: Path, server_url: str, *, pool_size: int = POOL_SIZE) -> I
         pooler.start()
         yield pooler
     finally:
-        pooler.stop()
+        pooler.close()
 
 
 @pytest.fixture(scope="session")

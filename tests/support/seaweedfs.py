@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ import httpx
 import pytest
 from photochanger.adapters.s3.settings import S3Bounds, S3Settings
 from photochanger.adapters.s3.signing import Credentials, Request, signed_headers
+
+from tests.support.ports import bound_to
 
 ACCESS_KEY, SECRET_KEY = "AKIATESTSOFPHOTOCH", "secret-key-of-the-tests/5f1c"
 BUCKET = "photos"
@@ -48,7 +49,8 @@ class SeaweedServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self._places = {name: bound_to(0) for name in _PORTS}
+        self._ports = {name: place.getsockname()[1] for name, place in self._places.items()}
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._http = httpx.Client(verify=False, timeout=60)
@@ -128,6 +130,8 @@ class SeaweedServer:
         """End it for good."""
         self.kill()
         self._http.close()
+        for place in self._places.values():
+            place.close()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -185,11 +189,3 @@ def seaweedfs() -> Iterator[SeaweedServer]:
     """One server per worker of the run, started when first asked for; tests use prefixes of their own."""
     with running_seaweedfs() as server:
         yield server
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

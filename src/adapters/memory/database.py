@@ -59,6 +59,9 @@ class MemoryDatabase:
 
     async def require_current_schema(self) -> None: ...
 
+    async def servers(self) -> tuple[()]:
+        return ()
+
     async def now(self) -> datetime:
         """The current time by this database's clock."""
         return self.clock.now()

@@ -150,6 +150,10 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
 
     def _give_up(self) -> None:
         self.silent = True
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """End it at once: a statement under way fails as on a connection that is lost, and so does a later one."""
         with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as own:
             own.shutdown(socket.SHUT_RDWR)
 

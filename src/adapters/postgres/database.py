@@ -15,9 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ...core.ports.database import DatabaseServer
 from .batching import Batcher, Connection, SharedConnections
-from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection, Connector
+from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection
 from .outages import is_outage, unavailable
+from .servers.connector import PrimaryConnector, connector_for
+from .servers.watch import watch_servers
 
 _POOL_TIMEOUT_SECONDS = 10
 """Wait for a pooled connection: above the statement timeout, so that one slow statement fails no other request."""
@@ -46,8 +49,8 @@ class Database:
         self.pooled = False
         """Whether the latest connection led through a pooler."""
 
-        self._connector = Connector(url)
-        self._listening = self._connector if listen_url is None else Connector(listen_url)
+        self._connector = connector_for(url)
+        self._listening = self._connector if listen_url is None else connector_for(listen_url)
         # libpq reads the URL, not SQLAlchemy, which does not know lists of hosts.
         self._engine = create_async_engine(
             "postgresql+psycopg://",
@@ -125,6 +128,14 @@ class Database:
                     if is_outage(error):  # the next connection may reach another server, which can be written to
                         await connection.invalidate()
                     raise
+
+    async def watch(self) -> None:
+        """Follow the primary of several servers, and log commits that cannot end; until cancelled."""
+        await watch_servers(self.begin, {self._connector, self._listening})
+
+    async def servers(self) -> list[DatabaseServer]:
+        """The servers among which the primary is found, as they are now; none where the URL names one."""
+        return await self._connector.roles() if isinstance(self._connector, PrimaryConnector) else []
 
     async def now(self) -> datetime:
         """The time of the database's clock. QueueUnavailable."""

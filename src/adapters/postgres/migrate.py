@@ -14,10 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ...core.domain.errors import QueueUnavailable
+from ...core.ports.database import DatabaseServer
 from .connection import connect_now
 from .database import Database
 from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
 from .schema import SCHEMA
+from .servers.connector import primary_url
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
@@ -55,7 +57,9 @@ def migrate(url: str, *, to: str = HEAD) -> None:
     SchemaOutdated where the schema is that of a newer version, DatabaseRefused, DatabaseUnavailable.
     """
     try:
-        engine = create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: connect_now(url))
+        engine = create_engine(
+            "postgresql+psycopg://", poolclass=NullPool, creator=lambda: connect_now(primary_url(url))
+        )
         with engine.connect() as connection:
             facts = connection.execute(_FACTS).one()
             _require_fit(facts, creates=False)
@@ -129,6 +133,9 @@ class PostgresDatabaseStatus:
 
     async def now(self) -> datetime:
         return await self._database.now()
+
+    async def servers(self) -> list[DatabaseServer]:
+        return await self._database.servers()
 
 
 def _upgrade(connection: Connection, revision: str) -> None:

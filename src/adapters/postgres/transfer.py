@@ -18,6 +18,7 @@ from ...core.domain.errors import PhotoChangerError, QueueUnavailable
 from .connection import COMMAND_CONNECT_TIMEOUT_SECONDS
 from .migrate import known_revision, migrate
 from .schema import SCHEMA
+from .servers.connector import primary_url
 
 _VERSION_TABLE = "alembic_version"
 _FILLED_BY_MIGRATIONS = ("app_settings", "history")
@@ -136,7 +137,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection without a statement timeout; the block is one transaction."""
     try:
         with psycopg.connect(
-            url,
+            primary_url(url),
             connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS,
             application_name="photochanger transfer",
             prepare_threshold=None,

@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
+
+
+class ServerRole(enum.StrEnum):
+    """What a server of the database is."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    REPLACED = "replaced"
+    """It accepts writes, but another server has taken its place."""
+
+    AWAY = "away"
+
+
+class DatabaseServer(msgspec.Struct, frozen=True):
+    """One of several servers of the database; `reason` says why it is away."""
+
+    name: str
+    role: ServerRole
+    reason: str = ""
 
 
 class DatabaseStatus(Protocol):
@@ -23,4 +46,8 @@ class DatabaseStatus(Protocol):
 
     async def now(self) -> datetime:
         """The current time by the database's clock, aware."""
+        ...
+
+    async def servers(self) -> Sequence[DatabaseServer]:
+        """The servers among which the primary is found, as they are now; none where the database has one."""
         ...

@@ -8,6 +8,7 @@ from ...adapters.postgres import EmbeddedServer, filling, migrate, snapshot
 from ...core.domain.errors import ConfigurationError
 from ..adapter_wiring import DATABASE
 from ..config import PREFIX, Settings
+from ..config_urls import postgres_url
 from .runtime import configured
 
 
@@ -19,14 +20,16 @@ def db() -> None:
 @db.command("move")
 @click.argument("url", metavar="URL")
 def move(url: str) -> None:
-    """Copy everything from the embedded PostgreSQL to an empty database at URL (postgresql://...).
+    """Copy everything from the embedded PostgreSQL to an empty one at URL (postgresql://..., or keywords of libpq).
 
     Stop the service first. Do not put the password into URL, which other users of the machine could see: use PGPASSWORD
     or ~/.pgpass.
     """
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise click.BadParameter("must begin with postgresql://", param_hint="URL")
-    rows = move_database(configured(), url)
+    try:
+        target = postgres_url(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="URL") from None
+    rows = move_database(configured(), target)
     click.echo(f"Copied {sum(rows.values())} rows of {len(rows)} tables; the counts match.")
     click.echo("Set PHOTOCHANGER_DATABASE_URL to this database for every process before you start the service again.")
     click.echo("The embedded data is unchanged and no longer used; delete it once everything works.")

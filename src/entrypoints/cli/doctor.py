@@ -24,6 +24,7 @@ from ..diagnostics.database_connections import database_connections
 from ..diagnostics.finding import Finding
 from ..diagnostics.provider_checks import provider_findings
 from ..diagnostics.readiness import Readiness
+from ..diagnostics.service_checks import database_servers
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -58,13 +59,16 @@ async def run_checks() -> list[Finding]:
 
 async def _parts(container: AsyncContainer) -> list[Finding]:
     try:
-        fit = (await container.get(DatabaseStatus)).require_fit
+        status = await container.get(DatabaseStatus)
+        fit = status.require_fit
         checks = {**(await container.get(Readiness)).checks, "database": fit}
     except (PhotoChangerError, OSError) as error:
         says = error.explanation if isinstance(error, PhotoChangerError) else str(error)
         return [Finding("database", says, "Check PHOTOCHANGER_HOME and PHOTOCHANGER_DATABASE_URL.")]
     findings = [await _check(part, check, _HOW_TO_FIX[part]) for part, check in checks.items()]
     findings += await of_the_bucket(container)
+    if servers := await status.servers():
+        findings.append(database_servers(servers))
     findings += await examination.of_the_machine(container)
     if any(finding.fix for finding in findings if finding.part in ("database", "schema")):
         return findings

@@ -10,6 +10,7 @@ from ...core.domain.accounts import Admin
 from ...core.domain.errors import StorageUnavailable
 from ...core.domain.webhook import DeliveryState
 from ...core.domain.worker import WorkerReport, WorkerStatus
+from ...core.ports.database import DatabaseServer, ServerRole
 from ...core.ports.secrets import SecretBox, SecretKeyUnavailable, SigningKey
 from ...core.ports.webhooks import WebhookOutbox
 from ...core.services.auth.signing_keys import opens
@@ -55,6 +56,19 @@ def workers(known: Collection[WorkerStatus]) -> Finding:
 def _has_wrong_clock(report: WorkerReport) -> bool:
     ahead = report.clock_ahead_seconds
     return ahead is not None and timedelta(seconds=abs(ahead)) > OFFSET_TOLERANCE
+
+
+def database_servers(servers: Collection[DatabaseServer]) -> Finding:
+    """Several servers of one database: one must be the primary, the others its standbys."""
+    says = ", ".join(
+        f"{server.name} {server.role}" + (f" ({server.reason})" if server.reason else "") for server in servers
+    )
+    fix = None
+    if any(server.role is ServerRole.REPLACED for server in servers):
+        fix = "Stop the server that was replaced, and make it a standby: docs/how-to/running/postgresql.md."
+    elif any(server.role is ServerRole.AWAY for server in servers):
+        fix = "Start the server that is away. Until then no other one can take over."
+    return Finding("database servers", says, fix)
 
 
 async def disk(space: DiskSpace) -> Finding:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
 import pytest
 from photochanger.adapters.postgres import EmbeddedServer
+from photochanger.adapters.postgres.jobs import queue_sql
+from photochanger.adapters.postgres.jobs.queue import End, finalize_batch
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos
+from tests.support.builders import outcome_succeeded
 from tests.support.fault_relay import FaultRelay
+from tests.support.postgres_backend import open_backend
 from tests.support.postgres_server import fresh_database
+from tests.support.queue_steps import live_job, take_one
 from tests.support.service import Service, eventually, rows, serving, set_slot
 from tests.support.standins.server import Answer
 from tests.support.standins.studio import StudioStandIn
@@ -83,6 +90,22 @@ def test_a_lost_reply_writes_no_attempt_twice(booth: Booth) -> None:
         ("attempt", "picture"),
         ("finalized", None),
     ]
+
+
+@pytest.mark.anyio
+async def test_an_end_that_is_committed_while_it_is_repeated_keeps_its_picture(postgres_url: str) -> None:
+    """As where a commit waits for the disk or for a standby longer than its reply is waited for."""
+    async with open_backend(postgres_url) as backend, await psycopg.AsyncConnection.connect(postgres_url) as first:
+        await live_job(backend)
+        claim = await take_one(backend)
+        end = End(claim.job.id, outcome_succeeded(claim.job), claim)
+        await first.execute(queue_sql.FINALIZE, {"batch": finalize_batch([end])})
+        async with asyncio.TaskGroup() as group:
+            repeated = group.create_task(backend.queue.mark_finalized(end.job_id, end.outcome, claim=claim))
+            blocked = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = %s"
+            await asyncio.to_thread(eventually, lambda: rows(postgres_url, blocked, "transactionid") == [(1,)])
+            await first.commit()
+        assert repeated.result(), "it is this end that was recorded"
 
 
 def ended(written: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:

@@ -28,7 +28,7 @@ STATIC = Path(photochanger.__file__).parent / "entrypoints/http/page/static"
 
 
 class Shown(NamedTuple):
-    """A dialog: the script that draws it, the place that it opens from, and the buttons that open it, in their order."""
+    """A dialog: the script that draws it, the place that it opens from, and the buttons that open it, in order."""
 
     script: str
     place: str

@@ -243,8 +243,14 @@ def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> 
 
 
 async def _finalize_batch(connection: Connection, batch: Sequence[End]) -> list[bool | Exception]:
-    cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
-    done = {number for (number,) in await cursor.fetchall()}
+    done: set[int] = set()
+    for _ in range(
+        2
+    ):  # an end whose reply was lost may be committed while this statement waits, too late for it to see
+        cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
+        done |= {number for (number,) in await cursor.fetchall()}
+        if len(done) == len(batch):
+            break
     return [number in done for number in range(len(batch))]
 
 

@@ -11,7 +11,14 @@ from uuid import UUID
 from ...domain.accounts import Actor
 from ...domain.audit import AuditAction, AuditEntry, audit_entry
 from ...domain.deadlines import expires_at, fallback_reserve
-from ...domain.errors import JobFinalized, JobNotFound, PhotoChangerError, QueueUnavailable, UploadInterrupted
+from ...domain.errors import (
+    JobFinalized,
+    JobNotFound,
+    PhotoChangerError,
+    QueueFull,
+    QueueUnavailable,
+    UploadInterrupted,
+)
 from ...domain.ids import new_id, new_secret
 from ...domain.job import FailureReason, Job, JobSource, JobSpec
 from ...domain.media import Photo
@@ -187,11 +194,21 @@ class DefaultJobService:
         """The job as it is now, or as it was where the queue does not answer before its deadline."""
         try:
             async with self._clock.timeout_at(job.expires_at):
-                job = await self._jobs.get(job.id)
+                try:
+                    job = await self._jobs.get(job.id)
+                except JobNotFound:
+                    job = await self._enqueue_again(job)
                 await self._late_calls.photos.confirm(job)
-        except (QueueUnavailable, TimeoutError):
+        except (QueueUnavailable, QueueFull, TimeoutError):
             pass  # read again, and confirmed again, at the next poll
         return job
+
+    async def _enqueue_again(self, job: Job) -> Job:
+        """Enqueue a live job that the database has lost: a standby has taken over that did not have it yet."""
+        settings = await self._settings.last_known()
+        again = await self._late_calls.photos.enqueue(job.spec, max_active=settings.max_active_jobs)
+        _log.warning("job %s was lost by the database, as in a failover; enqueued again", job.id)
+        return again
 
     async def _time_out(self, job: Job) -> Job:
         """End the job at its deadline. The client does not wait longer than `_MAX_OVERRUN` for a slow queue; where this

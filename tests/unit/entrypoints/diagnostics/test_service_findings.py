@@ -11,6 +11,7 @@ from photochanger.adapters.security import AesSecretBox
 from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.accounts import Admin
 from photochanger.core.domain.worker import SILENT_AFTER, WorkerReport, WorkerStatus
+from photochanger.core.ports.database import DatabaseServer, ServerRole
 from photochanger.core.ports.secrets import SigningKey
 from photochanger.core.services.media.disk_space import DiskSpace
 from photochanger.core.services.support.database_clock import ClockOffset
@@ -31,6 +32,20 @@ def seen(name: str, *, age: timedelta = SECOND, ahead: float | None = None) -> W
         name=name, host="booth", pid=7, concurrency=4, running=0, version="1", clock_ahead_seconds=ahead
     )
     return WorkerStatus(report=report, started_at=NOW, seen_at=NOW, age=age)
+
+
+def test_servers_of_a_database_are_well_when_one_is_the_primary_and_the_others_follow() -> None:
+    primary, standby = DatabaseServer("db1:5432", ServerRole.PRIMARY), DatabaseServer("db2:5432", ServerRole.STANDBY)
+    well = service_findings.database_servers([primary, standby])
+    assert (well.says, well.fix) == ("db1:5432 primary, db2:5432 standby", None)
+    replaced = service_findings.database_servers([DatabaseServer("db1:5432", ServerRole.REPLACED), primary])
+    assert replaced.fix is not None
+    assert "make it a standby" in replaced.fix
+    away = service_findings.database_servers(
+        [primary, DatabaseServer("db2:5432", ServerRole.AWAY, "Connection refused")]
+    )
+    assert away.says == "db1:5432 primary, db2:5432 away (Connection refused)"
+    assert away.fix is not None
 
 
 def test_workers_that_tell_are_counted_and_silent_ones_named() -> None:

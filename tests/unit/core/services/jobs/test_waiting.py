@@ -9,12 +9,15 @@ from typing import Self
 from uuid import UUID, uuid4
 
 import pytest
+from photochanger.adapters.memory import MemoryDatabase
 from photochanger.core.domain.deadlines import ORPHAN_GRACE
-from photochanger.core.domain.errors import JobNotFound, QueueUnavailable
+from photochanger.core.domain.errors import JobNotFound, QueueFull, QueueUnavailable
 from photochanger.core.domain.job import Job, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.slots.slot import FailureAnswer
+from photochanger.core.ports.database import DatabaseStatus
 
+from tests.support.wiring import get_now
 from tests.support.world import SECOND, World
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +56,13 @@ def silent_world() -> World:
     signals = SilentSignals()
     signals.world = World(signals=signals)
     return signals.world
+
+
+def lose(world: World, job: Job) -> None:
+    """As in a failover to a standby that did not have the job yet."""
+    database = get_now(world.container, DatabaseStatus)
+    assert isinstance(database, MemoryDatabase)
+    del database.jobs[job.id]
 
 
 async def test_a_waiter_is_woken_at_once() -> None:
@@ -134,6 +144,33 @@ async def test_a_waiter_keeps_waiting_while_the_queue_is_unavailable() -> None:
     await world.clock.advance(10 * SECOND)
     assert not waiting.done()
     world.records.faults.clear()
+    await world.work()
+    assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_the_database_has_lost_is_enqueued_again_for_its_waiter() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id, known=job))
+    lose(world, job)
+    await world.clock.advance(2 * SECOND)
+    assert (await world.records.get(job.id)).spec == job.spec
+    await world.work()
+    assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
+
+
+async def test_a_lost_job_finds_its_place_in_a_full_queue_later() -> None:
+    world = World()
+    await world.slot()
+    job = await world.submit()
+    waiting = await world.start(world.jobs.wait(job.id, known=job))
+    lose(world, job)
+    world.queue.faults["enqueue"] = QueueFull("The queue is full.", retry_after=1)
+    await world.clock.advance(10 * SECOND)
+    assert not waiting.done()
+    world.queue.faults.clear()
+    await world.clock.advance(2 * SECOND)
     await world.work()
     assert (await world.end(waiting, within=SECOND)).state is JobState.SUCCEEDED
 
