@@ -11,6 +11,7 @@ import msgspec
 
 from ....core.domain.job import FailureReason
 from ....core.domain.stats.summary import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
+from ....core.domain.stored_values import from_row
 from ..database import Database
 from ..outages import unavailable
 from . import sql
@@ -51,7 +52,7 @@ class PostgresStatsService:
             await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(statement, parameters)).all()
         return [
-            StatsCell(period, provider_id, _OUTCOMES[outcome], bucket, count)
+            StatsCell(period, provider_id, _outcome(outcome), bucket, count)
             for period, provider_id, outcome, bucket, count in rows
         ]
 
@@ -76,7 +77,7 @@ class PostgresStatsService:
             rows: Sequence[Any] = (await connection.exec_driver_sql(sql.CELLS_BY_SLOT, parameters)).all()
         found: dict[str, list[StatsCell]] = {}
         for id, period, provider, outcome, bucket, count in rows:
-            found.setdefault(id, []).append(StatsCell(period, provider, _OUTCOMES[outcome], bucket, count))
+            found.setdefault(id, []).append(StatsCell(period, provider, _outcome(outcome), bucket, count))
         return dict(sorted(found.items()))
 
     async def outcomes_by_slot(
@@ -88,7 +89,7 @@ class PostgresStatsService:
             rows: Sequence[Any] = (await connection.exec_driver_sql(sql.OUTCOMES_BY_SLOT, parameters)).all()
         found: dict[str, dict[StatsOutcome, int]] = {}
         for slot_id, outcome, count in rows:
-            found.setdefault(slot_id, {})[_OUTCOMES[outcome]] = count
+            found.setdefault(slot_id, {})[_outcome(outcome)] = count
         return found
 
     async def fold(self, *, before: datetime, limit: int) -> int:
@@ -105,6 +106,7 @@ class PostgresStatsService:
             "buckets": _BUCKETS,
             "outcomes": msgspec.json.encode(outcomes).decode(),
             "fallback": StatsOutcome.FALLBACK,
+            "unknown_failure": StatsOutcome.ERRORS,
         }
         connection = await self._database.connect()
         with unavailable():
@@ -128,6 +130,10 @@ class PostgresStatsService:
                 # Closing the connection unlocks as well, but only once the server has noticed.
                 await connection.execute(sql.UNLOCK_FOR_SESSION)
                 return counted
+
+
+def _outcome(text: str) -> StatsOutcome:
+    return _OUTCOMES.get(text) or from_row(StatsOutcome, text)
 
 
 def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:
