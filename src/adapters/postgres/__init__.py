@@ -19,7 +19,7 @@ from .jobs.repository import PostgresJobRepository
 from .jobs.results import PostgresResultIndex
 from .jobs.slot_records import PostgresSlotRecords
 from .media import PostgresMediaRepository
-from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
+from .migrate import PostgresDatabaseStatus, SchemaBusy, migrate, require_current_schema
 from .notifier import PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
@@ -78,6 +78,7 @@ __all__ = [
     "PostgresWebhookOutbox",
     "PostgresWebhookRepository",
     "PostgresWorkerRegistry",
+    "SchemaBusy",
     "Snapshot",
     "TableShape",
     "TargetNotEmpty",

@@ -1,19 +1,26 @@
-"""Bringing the schema up to date, safely while other processes do the same. Alembic is imported only for that."""
+"""Bringing the schema up to date, safely while other processes do the same, and while hosts of the version before use
+it. Alembic is imported only for that."""
 
 from __future__ import annotations
 
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy import Connection, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ...core.domain.errors import QueueUnavailable
 from .connection import connect_now
 from .database import Database
+from .migrations.compatibility import READ_SCHEMA, unusable
 from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
 from .schema import SCHEMA
 
@@ -26,8 +33,20 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001
 """The advisory lock that a migrating process holds; the enqueueing lock is another one."""
 
+_LOCK_TIMEOUT = "1s"
+"""How long a migration waits for a lock on a table. The requests that come meanwhile wait behind it."""
+
+_MAX_TRIES = 60
+_PAUSE_SECONDS = 0.5
+"""Pause before the next try for a lock, on average."""
+
+_LOCK_NOT_AVAILABLE = "55P03"
+
+_log = logging.getLogger("photochanger.start")
+
+_TRY_LOCK = text("select pg_try_advisory_lock(:lock)")
+_UNLOCK = text("select pg_advisory_unlock(:lock)")
 _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
-_REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
 _HAS_SCHEMA = text(f"select to_regnamespace('{SCHEMA}') is not null")
 _FACTS = text(f"""
     select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
@@ -41,15 +60,21 @@ _FACTS = text(f"""
 
 
 class SchemaOutdated(QueueUnavailable):
-    """The database has another schema than this version of PhotoChanger needs."""
+    """The database has a schema that this version of PhotoChanger cannot use."""
 
     code = "schema_outdated"
 
 
-def migrate(url: str, *, to: str = HEAD) -> None:
-    """Upgrade the schema to this revision; waits for other processes that migrate. Nothing to do where it is there.
+class SchemaBusy(DatabaseUnavailable):
+    """The schema cannot be updated yet: another process updates it, or a table is locked for long. Try again."""
 
-    SchemaOutdated where the schema is that of a newer version, DatabaseRefused, DatabaseUnavailable.
+
+def migrate(url: str, *, to: str = HEAD) -> None:
+    """Upgrade the schema to this revision. Nothing to do where it is there, or is newer and this code can use it.
+
+    Waits up to a minute for other processes that migrate, and for locks on tables that hosts use; each wait for one is
+    short, since requests would wait behind it. SchemaOutdated where the schema is that of a newer version that this one
+    cannot use, SchemaBusy, DatabaseRefused, DatabaseUnavailable.
     """
     try:
         engine = create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: connect_now(url))
@@ -57,28 +82,54 @@ def migrate(url: str, *, to: str = HEAD) -> None:
             facts = connection.execute(_FACTS).one()
             _require_fit(facts, creates=False)
             connection.commit()
-            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-            connection.commit()
-            try:
-                current = connection.scalar(_HAS_REVISION) and connection.scalar(_REVISION)
-                if current and current not in REVISIONS:
-                    raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
-                if current != to:
+            with _alone(connection):
+                schema = connection.scalar(_HAS_REVISION) and connection.scalar(READ_SCHEMA)
+                if schema and schema["version_num"] not in REVISIONS:
+                    if reason := unusable(schema, REVISIONS):
+                        raise SchemaOutdated(reason)
+                elif not schema or schema["version_num"] != to:
                     _require_fit(facts, creates=True)
                     if not connection.scalar(_HAS_SCHEMA):  # creating it needs a right that its owner may lack
                         connection.execute(text(f"create schema if not exists {SCHEMA}"))
                     connection.commit()
-                    _upgrade(connection, to)
-                    connection.commit()
-            finally:
-                if not connection.invalidated:
-                    connection.rollback()
-                    connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-                    connection.commit()
+                    _try(lambda: _upgrade(connection, to), "a table is locked for long")
     except (psycopg.Error, DBAPIError, OSError) as error:
         if not is_outage(error) and not is_refusal(error):
             raise
         raise outage_of(error) from error
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold the lock of migrations for the block. SchemaBusy.
+
+    It is polled: a session that waits for it holds a snapshot, and an index that is made concurrently waits for those.
+    """
+
+    def lock() -> bool:
+        taken = bool(connection.scalar(_TRY_LOCK, {"lock": _LOCK}))
+        connection.commit()
+        return taken
+
+    _try(lock, "another process updates the schema")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.rollback()
+            connection.execute(_UNLOCK, {"lock": _LOCK})
+            connection.commit()
+
+
+def _try(work: Callable[[], bool], reason: str) -> None:
+    """Do the work until it returns true, with pauses; SchemaBusy once it has returned false _MAX_TRIES times."""
+    for tried in range(_MAX_TRIES):
+        if work():
+            return
+        if tried == 0:
+            _log.info("waiting to update the schema: %s", reason)
+        time.sleep(_PAUSE_SECONDS * (0.5 + random.random()))
+    raise SchemaBusy(reason)
 
 
 def _require_fit(facts: Row[Any], *, creates: bool) -> None:
@@ -97,11 +148,11 @@ def known_revision(revision: str) -> bool:
 
 
 async def require_current_schema(database: Database) -> None:
-    """Return if the schema is this version's; SchemaOutdated, QueueUnavailable."""
+    """Return if the schema is this version's, or a newer one that it can use; SchemaOutdated, QueueUnavailable."""
     async with database.begin() as connection:
-        current = await connection.scalar(_HAS_REVISION) and await connection.scalar(_REVISION)
-    if current != HEAD:
-        raise SchemaOutdated(f"The database schema is {current or 'missing'}; this version needs {HEAD}.")
+        schema = await connection.scalar(_HAS_REVISION) and await connection.scalar(READ_SCHEMA)
+    if reason := unusable(schema, REVISIONS):
+        raise SchemaOutdated(reason)
 
 
 class PostgresDatabaseStatus:
@@ -125,7 +176,8 @@ class PostgresDatabaseStatus:
         return await self._database.now()
 
 
-def _upgrade(connection: Connection, revision: str) -> None:
+def _upgrade(connection: Connection, revision: str) -> bool:
+    """Take the steps to the revision, each in a transaction of its own; False where a lock could not be had."""
     from alembic import command
     from alembic.config import Config
 
@@ -133,4 +185,20 @@ def _upgrade(connection: Connection, revision: str) -> None:
     options: dict[str, Any] = {"script_location": str(_MIGRATIONS), "path_separator": "os"}
     for name, value in options.items():
         config.set_main_option(name, value.replace("%", "%%"))
-    command.upgrade(config, revision)
+    event.listen(connection, "begin", _limit_waits)
+    try:
+        command.upgrade(config, revision)
+        connection.commit()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        connection.rollback()
+        return False
+    finally:
+        event.remove(connection, "begin", _limit_waits)
+    return True
+
+
+def _limit_waits(connection: Connection) -> None:
+    """Bound the waits for locks in the transaction that begins."""
+    connection.exec_driver_sql(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
