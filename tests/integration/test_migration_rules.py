@@ -53,7 +53,7 @@ def migrations(connection: Connection) -> Config:
 def refused(revision: str, module: Any, found: Changes) -> list[str]:
     """What the rules forbid of what a migration changes.
 
-    `oldest_code` marks a contract step, which may break older code. `accepted` of the migration gives reasons why
+    `oldest_code` marks a removal, which may break older code. `accepted` of the migration gives reasons why
     something found is harmless, such as an index of a table of a few rows.
     """
     accepted: dict[str, str] = getattr(module, "accepted", {})

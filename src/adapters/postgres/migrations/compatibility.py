@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from ..schema import SCHEMA
 
 RELEASES = {"0.1.0": "0001", "0.2.0": "0011"}
-"""The last revision of each release, oldest release first. A release adds its own (docs/how-to/releasing)."""
+"""The last revision of each release, oldest release first. A release adds its own (CONTRIBUTING.md)."""
 
 FIRST_ROLLING = "0.3.0"
 """The first release whose code can use a newer schema: before it, hosts of two releases were never ready together."""
