@@ -14,7 +14,7 @@ import photochanger
 from photochanger.adapters.postgres.migrate import HEAD
 
 NEXT = f"{int(HEAD) + 1:04}"
-"""The revision with columns, a table and functions."""
+"""The revision with columns, a table, a function and a trigger."""
 
 INDEXED = f"{int(HEAD) + 2:04}"
 """The revision with an index, the last one of the next version."""
@@ -23,7 +23,7 @@ SOURCE = "kiosk"
 EVENT = "announced"
 
 _EXPAND = f'''
-"""Expand: a column of every table, a further table, another body of a function, a further function."""
+"""Expand: a column of every table, a further table, another body of a function, a function for jobs of a new source."""
 
 from alembic import op
 
@@ -45,21 +45,18 @@ def upgrade():
     function = "'photochanger.enqueue(jsonb)'::regprocedure"
     body = connection.exec_driver_sql(f"select pg_get_functiondef({{function}})").scalar_one()
     connection.exec_driver_sql(body.replace("begin", "begin perform 1;", 1))
-    result = connection.exec_driver_sql(f"select pg_get_function_result({{function}})").scalar_one()
-    connection.exec_driver_sql(
-        "create function photochanger.enqueue_next(batch jsonb) returns " + result + """ language plpgsql as $next$
-        #variable_conflict use_column
-        declare
-            given uuid[] := array(select (item ->> 'id')::uuid from jsonb_array_elements(batch) as item);
+    connection.exec_driver_sql("""
+        create function photochanger.announce() returns trigger language plpgsql as $$
         begin
-            return query select * from photochanger.enqueue(batch);
-            update photochanger.jobs set mood = 'glad', source = '{SOURCE}' where id = any(given);
-            insert into photochanger.moods (job_id, mood)
-                select id, mood from photochanger.jobs where id = any(given) on conflict do nothing;
-            insert into photochanger.processing_logs (job_id, at, event)
-                select id, created_at, '{EVENT}' from photochanger.jobs where id = any(given);
+            insert into photochanger.moods (job_id, mood) values (new.id, new.mood);
+            insert into photochanger.processing_logs (job_id, at, event) values (new.id, new.created_at, '{EVENT}');
+            return null;
         end
-        $next$"""
+        $$
+    """)
+    connection.exec_driver_sql(
+        "create trigger announced after insert on photochanger.jobs for each row when (new.source = '{SOURCE}')"
+        " execute function photochanger.announce()"
     )
 '''
 
@@ -78,10 +75,13 @@ def upgrade():
     create_index("jobs_mood", "jobs (mood)")
 '''
 
-_USE = """
-OF_THIS_VERSION = ENQUEUE
-ENQUEUE = ENQUEUE.replace("photochanger.enqueue(", "photochanger.enqueue_next(")
-assert ENQUEUE != OF_THIS_VERSION
+_USE = f"""
+
+_of_this_version = enqueue_item
+
+
+def enqueue_item(*arguments: Any) -> dict[str, Any]:
+    return _of_this_version(*arguments) | {{"source": "{SOURCE}"}}
 """
 
 
@@ -93,9 +93,9 @@ def make_next_version(folder: Path, *, attributes: str = "") -> Path:
     (postgres / f"migrations/versions/{NEXT}_moods.py").write_text(_EXPAND)
     (postgres / f"migrations/versions/{INDEXED}_mood_index.py").write_text(_INDEX.format(attributes=attributes))
     migrate = postgres / "migrate.py"
-    code, changed = re.subn(rf'"{HEAD}"\)', f'"{HEAD}", "{NEXT}", "{INDEXED}")', migrate.read_text())
+    code, changed = re.subn(rf'"{HEAD}"(,?\s*\))', rf'"{HEAD}", "{NEXT}", "{INDEXED}"\1', migrate.read_text())
     assert changed == 1
     migrate.write_text(code)
-    queue = postgres / "jobs/queue_sql.py"
-    queue.write_text(queue.read_text() + _USE)
+    rows = postgres / "jobs/rows.py"
+    rows.write_text(rows.read_text() + _USE)
     return folder
