@@ -110,7 +110,7 @@ def test_no_request_waits_behind_a_migration_that_waits_for_a_lock(
         migrating = [threads.submit(migrate, postgres_url, to=INDEXED) for _ in range(2)]
         for _ in range(2):  # it tries again
             eventually(lambda: rows(postgres_url, waiting))
-            rows(postgres_url, "select from photochanger.jobs")  # a request, which waits for a second at most
+            rows(postgres_url, "select from photochanger.jobs")  # a request, which waits for half a second at most
         reader.rollback()
         for one in migrating:
             one.result()

@@ -33,7 +33,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001
 """The advisory lock that a migrating process holds; the enqueueing lock is another one."""
 
-_LOCK_TIMEOUT = "1s"
+_LOCK_TIMEOUT = "500ms"
 """How long a migration waits for a lock on a table. The requests that come meanwhile wait behind it."""
 
 _MAX_TRIES = 60
