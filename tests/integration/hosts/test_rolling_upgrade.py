@@ -104,7 +104,7 @@ def test_hosts_of_two_versions_serve_together(tmp_path: Path, postgres_url: str,
     with ExitStack() as hosts, RetryingProxy([]).running() as proxy:
         old = hosts.enter_context(studio.host("old", "this"))
         booth = Balancer(proxy, old)
-        with SteadyCameras(booth, "slot-001", per_second=3) as cameras:
+        with SteadyCameras(booth, "slot-001", per_second=2) as cameras:
             cameras.go_on_for(1)
             new = hosts.enter_context(studio.host("new", "next"))  # migrates, and the old host goes on
             assert rows(postgres_url, "select version_num from photochanger.alembic_version") == [(INDEXED,)]
