@@ -11,6 +11,7 @@ import http.client
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -22,13 +23,35 @@ _PAUSE_SECONDS = 0.05
 
 
 class RetryingProxy:
-    """The proxy. `ports` are those of the services, `retries` counts by what each further try was caused."""
+    """The proxy. `ports` are those of the services, `retries` counts by what each further try was caused.
+
+    `open` counts the requests that a port has now, from before they are sent.
+    """
 
     def __init__(self, ports: list[int]) -> None:
         self.ports = ports
         self.retries = dict.fromkeys(("refused", "shutting_down", "broken"), 0)
+        self.open: Counter[int] = Counter()
         self.url = ""
         self._turns = count()
+        self._choosing = threading.Lock()
+
+    def send_to(self, ports: list[int]) -> None:
+        """Send further requests to these ports, and only those that `open` counts to others."""
+        with self._choosing:
+            self.ports = ports
+
+    @contextlib.contextmanager
+    def _chosen(self, number: int) -> Iterator[int]:
+        """The port whose turn it is."""
+        with self._choosing:
+            port = self.ports[number % len(self.ports)]
+            self.open[port] += 1
+        try:
+            yield port
+        finally:
+            with self._choosing:
+                self.open[port] -= 1
 
     @contextlib.contextmanager
     def running(self) -> Iterator[RetryingProxy]:
@@ -65,23 +88,23 @@ class RetryingProxy:
         end = time.monotonic() + HANG_SECONDS
         turn = next(self._turns)
         for tried in count(1):
-            port = self.ports[(turn + tried) % len(self.ports)]
             cause = "broken"
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)
-            try:
-                connection.request("POST", path, body, headers)
-                response = connection.getresponse()
-                answer = response.read()
-                if not _is_shutting_down(response.status, answer):
-                    return response.status, response.headers, answer
-                cause = "shutting_down"
-            except ConnectionRefusedError:
-                cause = "refused"
-            except (OSError, http.client.HTTPException):
-                if "Idempotency-Key" not in headers:
-                    raise
-            finally:
-                connection.close()
+            with self._chosen(turn + tried) as port:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)
+                try:
+                    connection.request("POST", path, body, headers)
+                    response = connection.getresponse()
+                    answer = response.read()
+                    if not _is_shutting_down(response.status, answer):
+                        return response.status, response.headers, answer
+                    cause = "shutting_down"
+                except ConnectionRefusedError:
+                    cause = "refused"
+                except (OSError, http.client.HTTPException):
+                    if "Idempotency-Key" not in headers:
+                        raise
+                finally:
+                    connection.close()
             self.retries[cause] += 1
             assert time.monotonic() < end, f"no service takes the request: {self.retries}"
             if tried % len(self.ports) == 0:

@@ -21,7 +21,7 @@ from .jobs.slot_records import PostgresSlotRecords
 from .media.begun_files import PostgresBegunFiles
 from .media.objects import PostgresMediaRepository
 from .media.owned_files import PostgresOwnedFiles
-from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
+from .migrate import PostgresDatabaseStatus, SchemaBusy, migrate, require_current_schema
 from .notifier import PostgresJobSignals, WakeUps
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
@@ -82,6 +82,7 @@ __all__ = [
     "PostgresWebhookOutbox",
     "PostgresWebhookRepository",
     "PostgresWorkerRegistry",
+    "SchemaBusy",
     "Snapshot",
     "TableShape",
     "TargetNotEmpty",

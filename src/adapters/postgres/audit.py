@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.audit import AuditAction, AuditEntry
 from ...core.domain.pagination import Page, Position
+from ...core.domain.stored_values import from_row
 from .database import Database
 from .schema import audit_log
 
@@ -47,7 +48,7 @@ class PostgresAuditLog:
             query = query.where(tuple_(audit_log.c.at, audit_log.c.id) < (after.at, after.id))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        entries = tuple(AuditEntry(**{**row, "action": AuditAction(row["action"])}) for row in rows[:limit])
+        entries = tuple(AuditEntry(**{**row, "action": from_row(AuditAction, row["action"])}) for row in rows[:limit])
         return Page(entries, Position(entries[-1].at, entries[-1].id) if len(rows) > limit else None)
 
     async def prune(self, *, before: datetime, limit: int, actions: Collection[AuditAction] | None = None) -> int:

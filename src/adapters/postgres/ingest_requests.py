@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ...core.domain.ingest_request import IngestRequest
+from ...core.domain.stored_values import from_row
 from .database import Database
 from .schema import ingest_requests as table
 from .schema import jobs
@@ -36,14 +38,18 @@ class PostgresIngestRequestRepository:
         query = select(table.c.request).where(table.c.slot_id == slot_id)
         async with self._database.begin() as connection:
             document = (await connection.execute(query)).scalar_one_or_none()
-        return None if document is None else msgspec.convert(document, IngestRequest)
+        return None if document is None else from_row(_request, document)
 
     async def all(self) -> list[IngestRequest]:
         async with self._database.begin() as connection:
             documents = (await connection.execute(select(table.c.request).order_by(table.c.slot_id))).scalars().all()
-        return [msgspec.convert(document, IngestRequest) for document in documents]
+        return [from_row(_request, document) for document in documents]
 
     async def prune(self, *, received_before: datetime) -> int:
         change = delete(table).where(table.c.received_at < received_before)
         async with self._database.begin() as connection:
             return (await connection.execute(change)).rowcount
+
+
+def _request(document: Any) -> IngestRequest:
+    return msgspec.convert(document, IngestRequest)

@@ -1,15 +1,19 @@
-"""Bringing the schema up to date, safely while other processes do the same. Alembic is imported only for that."""
+"""Bringing the schema up to date, safely while other processes do the same, and while hosts of the version before use
+it. Alembic is imported only for that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Row, create_engine, text
+from sqlalchemy import Connection, Engine, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -17,6 +21,7 @@ from ...core.domain.errors import QueueUnavailable
 from ...core.ports.database import DatabaseServer
 from .connection import connect_now
 from .database import Database
+from .migrations.compatibility import READ_SCHEMA, unusable
 from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
 from .schema import SCHEMA
 from .servers.connector import primary_url
@@ -30,9 +35,20 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001
 """The advisory lock that a migrating process holds; the enqueueing lock is another one."""
 
+_LOCK_TIMEOUT = "500ms"
+"""How long a migration waits for a lock on a table. The requests that come meanwhile wait behind it."""
+
+_MAX_TRIES = 60
+_PAUSE_SECONDS = 0.5
+"""Pause before the next try for a lock, on average."""
+
+_LOCK_NOT_AVAILABLE = "55P03"
+
+_log = logging.getLogger("photochanger.start")
+
 _WITHOUT_LIMIT = text("select set_config('idle_in_transaction_session_timeout', '0', true)")
+_TRY_LOCK = text("select pg_try_advisory_xact_lock(:lock)")
 _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
-_REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
 _HAS_SCHEMA = text(f"select to_regnamespace('{SCHEMA}') is not null")
 _FACTS = text(f"""
     select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
@@ -46,15 +62,21 @@ _FACTS = text(f"""
 
 
 class SchemaOutdated(QueueUnavailable):
-    """The database has another schema than this version of PhotoChanger needs."""
+    """The database has a schema that this version of PhotoChanger cannot use."""
 
     code = "schema_outdated"
 
 
-def migrate(url: str, *, to: str = HEAD) -> None:
-    """Upgrade the schema to this revision; waits for other processes that migrate. Nothing to do where it is there.
+class SchemaBusy(DatabaseUnavailable):
+    """The schema cannot be updated yet: another process updates it, or a table is locked for long. Try again."""
 
-    SchemaOutdated where the schema is that of a newer version, DatabaseRefused, DatabaseUnavailable.
+
+def migrate(url: str, *, to: str = HEAD) -> None:
+    """Upgrade the schema to this revision. Nothing to do where it is there, or is newer and this code can use it.
+
+    Waits up to a minute for other processes that migrate, and for locks on tables that hosts use; each wait for one is
+    short, since requests would wait behind it. SchemaOutdated where the schema is that of a newer version that this one
+    cannot use, SchemaBusy, DatabaseRefused, DatabaseUnavailable.
     """
     try:
         engine = create_engine(
@@ -65,16 +87,16 @@ def migrate(url: str, *, to: str = HEAD) -> None:
             _require_fit(facts, creates=False)
             connection.commit()
             with _alone(engine):
-                current = connection.scalar(_HAS_REVISION) and connection.scalar(_REVISION)
-                if current and current not in REVISIONS:
-                    raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
-                if current != to:
+                schema = connection.scalar(_HAS_REVISION) and connection.scalar(READ_SCHEMA)
+                if schema and schema["version_num"] not in REVISIONS:
+                    if reason := unusable(schema, REVISIONS):
+                        raise SchemaOutdated(reason)
+                elif not schema or schema["version_num"] != to:
                     _require_fit(facts, creates=True)
                     if not connection.scalar(_HAS_SCHEMA):  # creating it needs a right that its owner may lack
                         connection.execute(text(f"create schema if not exists {SCHEMA}"))
                     connection.commit()
-                    _upgrade(connection, to)
-                    connection.commit()
+                    _try(lambda: _upgrade(connection, to), "a table is locked for long")
     except (psycopg.Error, DBAPIError, OSError) as error:
         if not is_outage(error) and not is_refusal(error):
             raise
@@ -84,11 +106,32 @@ def migrate(url: str, *, to: str = HEAD) -> None:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
     """Hold the lock of migrations for the block, by an open transaction on a connection of its own: through a pooler a
-    session goes on on any connection of the server, and its locks stay behind."""
-    with engine.connect() as holder, holder.begin():
-        holder.execute(_WITHOUT_LIMIT)
-        holder.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    session goes on on any connection of the server, and its locks stay behind. SchemaBusy.
+
+    It is polled: who waits for it holds a snapshot, and an index that is made concurrently waits for those.
+    """
+    with engine.connect() as holder:
+
+        def lock() -> bool:
+            holder.execute(_WITHOUT_LIMIT)
+            if holder.scalar(_TRY_LOCK, {"lock": _LOCK}):
+                return True
+            holder.rollback()
+            return False
+
+        _try(lock, "another process updates the schema")
         yield
+
+
+def _try(work: Callable[[], bool], reason: str) -> None:
+    """Do the work until it returns true, with pauses; SchemaBusy once it has returned false _MAX_TRIES times."""
+    for tried in range(_MAX_TRIES):
+        if work():
+            return
+        if tried == 0:
+            _log.info("waiting to update the schema: %s", reason)
+        time.sleep(_PAUSE_SECONDS * (0.5 + random.random()))
+    raise SchemaBusy(reason)
 
 
 def _require_fit(facts: Row[Any], *, creates: bool) -> None:
@@ -107,11 +150,11 @@ def known_revision(revision: str) -> bool:
 
 
 async def require_current_schema(database: Database) -> None:
-    """Return if the schema is this version's; SchemaOutdated, QueueUnavailable."""
+    """Return if the schema is this version's, or a newer one that it can use; SchemaOutdated, QueueUnavailable."""
     async with database.begin() as connection:
-        current = await connection.scalar(_HAS_REVISION) and await connection.scalar(_REVISION)
-    if current != HEAD:
-        raise SchemaOutdated(f"The database schema is {current or 'missing'}; this version needs {HEAD}.")
+        schema = await connection.scalar(_HAS_REVISION) and await connection.scalar(READ_SCHEMA)
+    if reason := unusable(schema, REVISIONS):
+        raise SchemaOutdated(reason)
 
 
 class PostgresDatabaseStatus:
@@ -138,7 +181,8 @@ class PostgresDatabaseStatus:
         return await self._database.servers()
 
 
-def _upgrade(connection: Connection, revision: str) -> None:
+def _upgrade(connection: Connection, revision: str) -> bool:
+    """Take the steps to the revision, each in a transaction of its own; False where a lock could not be had."""
     from alembic import command
     from alembic.config import Config
 
@@ -146,4 +190,20 @@ def _upgrade(connection: Connection, revision: str) -> None:
     options: dict[str, Any] = {"script_location": str(_MIGRATIONS), "path_separator": "os"}
     for name, value in options.items():
         config.set_main_option(name, value.replace("%", "%%"))
-    command.upgrade(config, revision)
+    event.listen(connection, "begin", _limit_waits)
+    try:
+        command.upgrade(config, revision)
+        connection.commit()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        connection.rollback()
+        return False
+    finally:
+        event.remove(connection, "begin", _limit_waits)
+    return True
+
+
+def _limit_waits(connection: Connection) -> None:
+    """Bound the waits for locks in the transaction that begins."""
+    connection.exec_driver_sql(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from ...core.domain.routing.provider_check import ProviderCheck
+from ...core.domain.stored_values import from_row
 from .database import Database
 from .schema import provider_checks as table
 
@@ -30,4 +33,8 @@ class PostgresProviderCheckRepository:
         query = select(table.c.result).order_by(table.c.provider_id)
         async with self._database.begin() as connection:
             documents = (await connection.execute(query)).scalars()
-        return [msgspec.convert(document, ProviderCheck) for document in documents]
+        return [from_row(_check, document) for document in documents]
+
+
+def _check(document: Any) -> ProviderCheck:
+    return msgspec.convert(document, ProviderCheck)

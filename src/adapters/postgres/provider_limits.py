@@ -28,6 +28,7 @@ from ...core.domain.routing.provider_usage import (
     health_of,
     record_call,
 )
+from ...core.domain.stored_values import from_row
 from .database import Database
 from .jobs.queue_sql import LOCK_PLACES
 from .schema import provider_usage
@@ -91,7 +92,11 @@ class PostgresProviderLimits:
         query = select(provider_usage.c.provider_id, provider_usage.c.usage, func.now().label("at"))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return {row.provider_id: health_of(msgspec.convert(row.usage, Usage), now=row.at) for row in rows}
+        return {row.provider_id: health_of(from_row(_usage, row.usage), now=row.at) for row in rows}
+
+
+def _usage(document: Any) -> Usage:
+    return msgspec.convert(document, Usage)
 
 
 async def _run_batch(
@@ -115,7 +120,9 @@ class _LimitState:
         self, usage: Sequence[tuple[datetime, str | None, str]], jobs: Iterable[tuple[UUID, int, list[str]]]
     ) -> None:
         self._now = usage[0][0]
-        self._usage = {provider_id: _usages.decode(text) for _, provider_id, text in usage if provider_id is not None}
+        self._usage = {
+            provider_id: from_row(_usages.decode, text) for _, provider_id, text in usage if provider_id is not None
+        }
         self._read = dict(self._usage)
         self._attempts: dict[UUID, int] = {}
         self._places: dict[UUID, list[str]] = {}

@@ -17,7 +17,9 @@ from .audit import write_audit
 from .database import Database
 from .schema import provider_secrets
 
-_GET = "select * from photochanger.provider_secrets where provider_id = any(%(ids)s)"
+_GET = """
+select provider_id, sealed, changed_at, changed_by from photochanger.provider_secrets where provider_id = any(%(ids)s)
+"""
 
 
 class PostgresSecretRepository:

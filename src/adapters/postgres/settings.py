@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
+from sqlalchemy import cast
 from sqlalchemy import update as update_row
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...core.domain.settings import StoredPassword, StoredSettings
+from ...core.domain.stored_values import from_row
 from ...core.ports.repositories.settings_repository import SettingsUpdate
 from .audit import write_audit
 from .database import Database
@@ -31,12 +34,16 @@ class PostgresSettingsRepository:
 
     async def get(self) -> StoredSettings:
         row = await self._reading.call("settings")
-        return msgspec.convert(row["settings"] | {"version": row["version"]}, StoredSettings)
+        return from_row(_settings, row["settings"] | {"version": row["version"]})
 
     async def save(self, update: SettingsUpdate, *, expected_version: int) -> StoredSettings | None:
         stored = msgspec.to_builtins(update.settings)
         del stored["version"]
-        values: dict[str, Any] = {"settings": stored, "version": expected_version + 1}
+        # Settings of a newer version stay as they are.
+        values: dict[str, Any] = {
+            "settings": app_settings.c.settings.op("||")(cast(stored, JSONB)),
+            "version": expected_version + 1,
+        }
         if update.ingest_password is not None:
             values["ingest_password"] = msgspec.to_builtins(update.ingest_password)
         async with self._database.begin() as connection:
@@ -62,6 +69,10 @@ class PostgresSettingsRepository:
         async with self._database.begin() as connection:
             await _change(connection, none_yet, ingest_password=msgspec.to_builtins(password))
         return await self.ingest_password() or password
+
+
+def _settings(document: Any) -> StoredSettings:
+    return msgspec.convert(document, StoredSettings)
 
 
 async def _change(connection: AsyncConnection, condition: Any, **values: Any) -> bool:

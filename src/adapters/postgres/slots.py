@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import cast, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +21,7 @@ from ...core.domain.costs.budgets import SlotBudget
 from ...core.domain.errors import SlotNotFound, TemplateNotFound
 from ...core.domain.settings import StoredPassword
 from ...core.domain.slots.slot import Route, Slot, TemplateBinding
+from ...core.domain.stored_values import from_row
 from .audit import write_audit
 from .database import Database
 from .schema import slot_templates, slots
@@ -74,7 +76,7 @@ class PostgresSlotRepository:
         query = select(slots.c.id, slots.c.budget).where(slots.c.budget.is_not(None)).order_by(slots.c.id)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return {slot_id: msgspec.convert(budget, SlotBudget) for slot_id, budget in rows}
+        return {slot_id: from_row(_budget, budget) for slot_id, budget in rows}
 
     async def add_missing(self, slots_to_add: Collection[Slot]) -> None:
         if not slots_to_add:
@@ -92,7 +94,9 @@ class PostgresSlotRepository:
     async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
         version = expected_version + 1
         change = update(slots).where(slots.c.id == slot.id, slots.c.version == expected_version)
-        change = change.values(_row(slot) | {"version": version, "updated_at": func.now()})
+        row = _row(slot)
+        row["route"] = slots.c.route.op("||")(cast(row["route"], JSONB))  # what a newer version keeps there stays
+        change = change.values(row | {"version": version, "updated_at": func.now()})
         async with self._database.begin() as connection:
             await connection.execute(LOCK_BINDINGS)
             kept = (
@@ -154,6 +158,10 @@ async def _get_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[s
     return [found.get(slot_id) for slot_id in batch]
 
 
+def _budget(document: Any) -> SlotBudget:
+    return msgspec.convert(document, SlotBudget)
+
+
 def _row(slot: Slot) -> dict[str, Any]:
     route = msgspec.to_builtins(slot.route)
     del route["templates"]
@@ -172,7 +180,7 @@ def _row(slot: Slot) -> dict[str, Any]:
 
 def _slot(fields: dict[str, Any]) -> Slot:
     password, budget = fields["ingest_password"], fields["budget"]
-    fields["route"] = _routes.decode(fields["route"])
+    fields["route"] = from_row(_routes.decode, fields["route"])
     fields["ingest_password"] = None if password is None else _passwords.decode(password)
-    fields["budget"] = None if budget is None else _budgets.decode(budget)
+    fields["budget"] = None if budget is None else from_row(_budgets.decode, budget)
     return Slot(**fields)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, template_bound, template_under_way
 from ...core.domain.media import MediaKey, MediaKind, StoredFile, TemplateMedia, template_keys
+from ...core.domain.stored_values import from_row
 from .audit import write_audit
 from .database import Database
 from .schema import begun_files, jobs, slot_templates, slots, template_media
@@ -183,7 +184,7 @@ def _row(template: TemplateMedia) -> dict[str, Any]:
 def _template(row: Any) -> TemplateMedia:
     return TemplateMedia(
         id=row.id,
-        file=StoredFile(MediaKey.parse(row.media_key), row.size_bytes, row.sha256),
+        file=StoredFile(from_row(MediaKey.parse, row.media_key), row.size_bytes, row.sha256),
         mime=row.mime,
         width=row.width,
         height=row.height,

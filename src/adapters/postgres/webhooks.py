@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from ...core.domain.audit import AuditEntry
 from ...core.domain.errors import SlotNotFound, WebhookNotFound
 from ...core.domain.pagination import Page, Position
+from ...core.domain.stored_values import from_row
 from ...core.domain.webhook import Delivery, DeliveryState, Webhook
 from .audit import write_audit
 from .database import Database
@@ -163,4 +164,4 @@ class PostgresWebhookOutbox:
 
 
 def _from_row(row: Any) -> Delivery:
-    return Delivery(**{**row, "state": DeliveryState(row["state"])})
+    return Delivery(**{**row, "state": from_row(DeliveryState, row["state"])})

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from .stored_values import StoredEnum
+
 MAX_USERNAME_CHARS = 64
 MIN_PASSWORD_CHARS = 8
 MIN_ADMIN_PASSWORD_CHARS = 10
@@ -39,7 +41,7 @@ RENEWED_AFTER = timedelta(minutes=1)
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}\Z")
 
 
-class Permission(enum.StrEnum):
+class Permission(StoredEnum):
     """A permission of an administrator; each route of the administration API requires one."""
 
     SLOTS_READ = "slots:read"
@@ -180,8 +182,9 @@ def allowed(identity: Identity, held: Collection[Permission]) -> frozenset[Permi
 
 
 def role_of(permissions: Collection[Permission]) -> Role | None:
-    """The role with exactly these permissions; None if there is none."""
-    return next((role for role, held in ROLES.items() if set(held) == set(permissions)), None)
+    """The role with exactly these permissions, those of newer versions aside; None if there is none."""
+    known = {permission for permission in permissions if permission.known}
+    return next((role for role, held in ROLES.items() if set(held) == known), None)
 
 
 def host_part(address: str) -> str:

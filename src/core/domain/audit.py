@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +10,10 @@ import msgspec
 
 from .accounts import Actor
 from .ids import new_id
+from .stored_values import StoredEnum
 
 
-class AuditAction(enum.StrEnum):
+class AuditAction(StoredEnum):
     """The kinds of events."""
 
     LOGIN = "login"

@@ -5,7 +5,6 @@ It holds what people typed and where they were, so it is bounded, kept for a sho
 
 from __future__ import annotations
 
-import enum
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from .slots.slot import MAX_FIELD_NAME_CHARS
+from .stored_values import StoredEnum
 
 MAX_FIELDS = 32
 MAX_VALUE_CHARS = 200
@@ -51,7 +51,7 @@ _SHOWN_HEADERS = frozenset(
 _SECRET_NAMES = ("pass", "pwd", "secret", "token", "key", "auth", "cookie")
 
 
-class PasswordCheck(enum.StrEnum):
+class PasswordCheck(StoredEnum):
     """What became of the ingest password: it was in the form but not checked, was not there, was wrong, or right."""
 
     GIVEN = "given"

@@ -7,7 +7,6 @@ A job is finalized exactly once; later attempts to finalize it change nothing.
 
 from __future__ import annotations
 
-import enum
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -16,9 +15,10 @@ import msgspec
 
 from .media import Photo, StoredFile, StoredPicture
 from .slots.slot import Route
+from .stored_values import StoredEnum, from_row
 
 
-class JobState(enum.StrEnum):
+class JobState(StoredEnum):
     """State of a job."""
 
     PENDING = "pending"
@@ -34,7 +34,7 @@ class JobState(enum.StrEnum):
         return self not in (JobState.PENDING, JobState.PROCESSING)
 
 
-class FailureReason(enum.StrEnum):
+class FailureReason(StoredEnum):
     """Why a job ended without a picture from its route."""
 
     TIMEOUT = "timeout"
@@ -44,7 +44,7 @@ class FailureReason(enum.StrEnum):
     STORAGE_ERROR = "storage_error"
 
 
-class JobSource(enum.StrEnum):
+class JobSource(StoredEnum):
     """What created a job."""
 
     INGEST = "ingest"
@@ -249,7 +249,7 @@ class Claim(msgspec.Struct, frozen=True):
     attempt: int
 
 
-class LogEvent(enum.StrEnum):
+class LogEvent(StoredEnum):
     """Event in the processing log of a job."""
 
     RECEIVED = "received"
@@ -295,7 +295,7 @@ class JobEvent(msgspec.Struct, frozen=True):
             case LogEvent.ACQUIRED:
                 return JobState.PROCESSING
             case LogEvent.FINALIZED:
-                return JobState(self.entry.detail["state"])
+                return from_row(JobState, self.entry.detail["state"])
         return None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
+
+from .stored_values import StoredEnum
 
 MIME_EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -22,7 +23,7 @@ MIME_EXTENSIONS = {
 _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
 
 
-class MediaKind(enum.StrEnum):
+class MediaKind(StoredEnum):
     """Kind of a stored file; each has its own folder (or prefix)."""
 
     PAYLOADS = "payloads"

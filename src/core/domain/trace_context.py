@@ -55,7 +55,9 @@ def ingest_outcome(job: Job) -> IngestOutcome:
         return IngestOutcome.ACCEPTED
     if job.result is not None:
         return IngestOutcome(job.result.outcome)
-    return IngestOutcome.PROVIDER_ERROR if job.failure_reason is None else IngestOutcome(job.failure_reason.value)
+    if job.failure_reason is None or not job.failure_reason.known:
+        return IngestOutcome.PROVIDER_ERROR
+    return IngestOutcome(job.failure_reason.value)
 
 
 def trace_context(traceparent: str | None) -> str | None:

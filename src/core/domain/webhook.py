@@ -7,13 +7,14 @@ A call follows Standard Webhooks (https://www.standardwebhooks.com): `webhook-id
 from __future__ import annotations
 
 import base64
-import enum
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+
+from .stored_values import StoredEnum
 
 PAUSES = (
     timedelta(seconds=5),
@@ -47,7 +48,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
         return f"Webhook({self.slot_id}, key {self.key_id})"
 
 
-class DeliveryState(enum.StrEnum):
+class DeliveryState(StoredEnum):
     """State of a delivery: to be made, made, or given up."""
 
     PENDING = "pending"

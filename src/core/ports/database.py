@@ -41,7 +41,7 @@ class DatabaseStatus(Protocol):
         ...
 
     async def require_current_schema(self) -> None:
-        """Return if the schema is the one of this version; SchemaOutdated."""
+        """Return if this version can use the schema: its own, or a newer one made to be used by it; SchemaOutdated."""
         ...
 
     async def now(self) -> datetime:

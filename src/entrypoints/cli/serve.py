@@ -104,18 +104,25 @@ async def _work(settings: Settings, guard: ProcessGuard, parent: ParentOrders | 
 
 @click.command()
 def migrate() -> None:
-    """Update the database schema to this version."""
+    """Update the database schema to this version; waits while another process does so."""
     run_async(_migrate(configured()))
     click.echo("The schema is up to date.")
 
 
 async def _migrate(settings: Settings) -> None:
+    from ...adapters.postgres import SchemaBusy
     from ..bootstrap import migrate_database
     from ..container import make_container
 
     container = make_container(settings)
     try:
-        await migrate_database(container)
+        while True:
+            try:
+                await migrate_database(container)
+            except SchemaBusy as busy:
+                click.echo(f"Waiting to update the schema: {busy.reason}.", err=True)
+            else:
+                return
     finally:
         await container.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +13,39 @@ from photochanger.entrypoints.config import Settings
 
 from tests.support.compose_file import DEPLOY
 
+KUBERNETES = DEPLOY / "kubernetes"
+SHARED = KUBERNETES / "shared-volume"
+S3 = {
+    f"PHOTOCHANGER_S3_{name}"
+    for name in ("ENDPOINT", "BUCKET", "REGION", "PREFIX", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [*yaml.safe_load_all(path.read_text())]
+
+
 MANIFESTS = [
     manifest
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
-    for manifest in yaml.safe_load_all(path.read_text())
+    for path in sorted(KUBERNETES.rglob("*.yaml"))
+    if path.name != "kustomization.yaml"
+    for manifest in read(path)
 ]
 
 
 def of_kind(kind: str) -> dict[str, dict[str, Any]]:
-    return {each["metadata"]["name"]: each for each in MANIFESTS if each["kind"] == kind}
+    return {name_of(each): each for each in MANIFESTS if each["kind"] == kind}
+
+
+def name_of(manifest: dict[str, Any]) -> str:
+    metadata: dict[str, str] = manifest["metadata"]
+    return metadata.get("name") or metadata["generateName"]
+
+
+def settings_of(given: dict[str, str]) -> Settings:
+    """The settings of an environment; those of an object store where this version has them."""
+    known = {f"PHOTOCHANGER_{field.upper()}" for field in Settings.__struct_fields__}
+    return Settings.from_env({name: value for name, value in given.items() if name not in S3 - known})
 
 
 DEPLOYMENTS = of_kind("Deployment")
@@ -44,7 +69,53 @@ def selected(selector: dict[str, str]) -> list[str]:
 
 def test_there_is_one_of_each() -> None:
     assert set(DEPLOYMENTS) == {"photochanger-serve", "photochanger-worker"}
-    assert len({(each["kind"], each["metadata"]["name"]) for each in MANIFESTS}) == len(MANIFESTS)
+    assert len({(each["kind"], name_of(each)) for each in MANIFESTS}) == len(MANIFESTS)
+
+
+def test_what_kustomize_puts_together_is_there() -> None:
+    (base,), (shared,) = read(KUBERNETES / "kustomization.yaml"), read(SHARED / "kustomization.yaml")
+    own = [manifest for name in base["resources"] for manifest in read(KUBERNETES / name)]
+    assert {each["kind"] for each in own} == {"Deployment", "Service", "PodDisruptionBudget"}
+    assert shared["resources"][0] == ".."
+    (claim,) = [manifest for name in shared["resources"][1:] for manifest in read(SHARED / name)]
+    assert (claim["kind"], claim["spec"]["accessModes"]) == ("PersistentVolumeClaim", ["ReadWriteMany"])
+
+
+def test_no_pod_has_a_volume_of_the_cluster_unless_the_patch_gives_it_one() -> None:
+    (shared,) = read(SHARED / "kustomization.yaml")
+    (patch,) = shared["patches"]
+    assert patch["target"] == {"kind": "Deployment"}
+    expected, replaced = yaml.safe_load(patch["patch"])
+    assert (expected["op"], replaced["op"]) == ("test", "replace")
+    for name in DEPLOYMENTS:
+        volumes = pod(name)["spec"]["volumes"]
+        assert all(set(volume) == {"name", "emptyDir"} for volume in volumes)
+        place = replaced["path"].removeprefix("/spec/template/spec/volumes/")
+        assert expected["path"] == f"/spec/template/spec/volumes/{place}/name"
+        assert volumes[int(place)]["name"] == expected["value"] == replaced["value"]["name"]
+    assert replaced["value"]["persistentVolumeClaim"]["claimName"] in of_kind("PersistentVolumeClaim")
+
+
+def test_old_pods_serve_until_new_ones_are_ready() -> None:
+    for deployment in DEPLOYMENTS.values():
+        assert deployment["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+        }
+    pause = container("photochanger-serve")["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause > container("photochanger-serve")["readinessProbe"]["periodSeconds"]
+
+
+def test_the_migration_job_is_a_pod_of_the_same_image_and_secret() -> None:
+    (job,) = of_kind("Job").values()
+    spec, serve = job["spec"]["template"]["spec"], pod("photochanger-serve")["spec"]
+    (own,) = spec["containers"]
+    assert own["args"] == ["migrate"]
+    same = ("image", "envFrom", "securityContext", "volumeMounts")
+    assert {name: own[name] for name in same} == {name: serve["containers"][0][name] for name in same}
+    assert {volume["name"] for volume in spec["volumes"]} == {mount["name"] for mount in own["volumeMounts"]}
+    assert spec["enableServiceLinks"] is False
+    assert selected(job["spec"]["template"]["metadata"]["labels"]) == [], "it gets no requests"
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -52,7 +123,6 @@ def test_what_a_pod_refers_to_is_there(name: str) -> None:
     spec, only = pod(name)["spec"], container(name)
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert {mount["name"] for mount in only["volumeMounts"]} == set(volumes)
-    assert volumes["data"]["persistentVolumeClaim"]["claimName"] in of_kind("PersistentVolumeClaim")
     assert [source["secretRef"]["name"] for source in only["envFrom"]] == list(of_kind("Secret"))
     ports = {port["name"] for port in only["ports"]}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -93,6 +163,7 @@ def test_each_deployment_keeps_a_pod_while_nodes_are_drained() -> None:
     budgets = of_kind("PodDisruptionBudget").values()
     kept = [selected(budget["spec"]["selector"]["matchLabels"]) for budget in budgets]
     assert sorted(kept) == [["photochanger-serve"], ["photochanger-worker"]]
+    assert all(budget["spec"]["maxUnavailable"] == 1 for budget in budgets)
     assert all(DEPLOYMENTS[name]["spec"]["replicas"] > 1 for name in DEPLOYMENTS)
 
 
@@ -107,7 +178,6 @@ def test_a_pod_is_shut_in(name: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert spec["automountServiceAccountToken"] is False
-    assert spec["terminationGracePeriodSeconds"] == 90
     assert re.fullmatch(r"[a-z./]+:\d+\.\d+\.\d+@sha256:FILL-IN", only["image"])  # which no cluster takes as it stands
     assert "memory" in only["resources"]["limits"]
 
@@ -116,15 +186,18 @@ def test_a_pod_is_shut_in(name: str) -> None:
 def test_a_pod_gets_settings_that_exist_and_none_that_the_cluster_makes_up(name: str) -> None:
     (secret,) = of_kind("Secret").values()
     given = {entry["name"]: entry["value"] for entry in container(name)["env"]}
-    long_enough = {key: value * 8 for key, value in secret["stringData"].items() if "URL" not in key}
-    settings = Settings.from_env(given | secret["stringData"] | long_enough)
+    long_enough = {key: value * 8 for key, value in secret["stringData"].items() if "URL" not in key and key not in S3}
+    settings = settings_of(given | secret["stringData"] | long_enough)
     assert settings.database_url is not None
+    assert settings.secret_key is not None
+    assert settings.metrics_token is not None
+    assert {key for key in secret["stringData"] if "S3" in key} == S3
     assert pod(name)["spec"]["enableServiceLinks"] is False  # PHOTOCHANGER_PORT=tcp://… would be one of them
 
 
 def test_what_was_not_filled_in_is_refused() -> None:
     (secret,) = of_kind("Secret").values()
     for key, value in secret["stringData"].items():
-        if "URL" not in key:
+        if "URL" not in key and key not in S3:
             with pytest.raises(ConfigurationError, match=key):
                 Settings.from_env({key: value})

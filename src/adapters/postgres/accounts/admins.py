@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ....core.domain.accounts import Admin, Permission
 from ....core.domain.audit import AuditEntry
 from ....core.domain.errors import AdminExists
+from ....core.domain.stored_values import from_row
 from ....core.ports.accounts import AdminEdit
 from ..audit import write_audit
 from ..database import Database
@@ -83,4 +84,4 @@ def _row(admin: Admin) -> dict[str, Any]:
 
 
 def _admin(row: Any) -> Admin:
-    return Admin(**{**row, "permissions": tuple(Permission(name) for name in row["permissions"])})
+    return Admin(**{**row, "permissions": tuple(from_row(Permission, name) for name in row["permissions"])})

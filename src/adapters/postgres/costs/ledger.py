@@ -17,6 +17,7 @@ import psycopg
 from ....core.domain.costs.budgets import Budget, Reservation, reserve
 from ....core.domain.costs.call_cost import Charged
 from ....core.domain.costs.ledger import CostCell, CostSum, LedgerCall
+from ....core.domain.stored_values import from_row
 from ..database import Database
 from . import sql
 
@@ -52,7 +53,7 @@ class PostgresCostLedger:
     async def of_job(self, job_id: UUID) -> list[LedgerCall]:
         async with self._database.begin() as connection:
             rows = (await connection.exec_driver_sql(sql.CALLS, {"job_id": job_id})).mappings().all()
-        return [LedgerCall(**dict(row) | {"charged": Charged(row["charged"])}) for row in rows]
+        return [LedgerCall(**dict(row) | {"charged": from_row(Charged, row["charged"])}) for row in rows]
 
     async def costs(self, job_ids: Collection[UUID]) -> dict[UUID, CostSum]:
         if not job_ids:

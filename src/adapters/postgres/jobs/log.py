@@ -11,6 +11,7 @@ import psycopg
 from sqlalchemy import case, func, select
 
 from ....core.domain.job import JobEvent, JobSource, LogEntry, LogEvent
+from ....core.domain.stored_values import from_row
 from ..database import Database
 from ..schema import processing_logs
 from . import queries
@@ -53,7 +54,7 @@ class PostgresJobLog:
         )
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail) for row in rows]
+        return [LogEntry(row.job_id, row.at, from_row(LogEvent, row.event), row.detail) for row in rows]
 
     async def events(self, *, after: int, limit: int) -> list[JobEvent]:
         async with self._database.begin() as connection:
@@ -61,9 +62,9 @@ class PostgresJobLog:
         return [
             JobEvent(
                 row.id,
-                LogEntry(row.job_id, row.at, LogEvent(row.event), row.detail),
+                LogEntry(row.job_id, row.at, from_row(LogEvent, row.event), row.detail),
                 row.slot_id,
-                JobSource(row.source),
+                from_row(JobSource, row.source),
                 row.after_end,
             )
             for row in rows

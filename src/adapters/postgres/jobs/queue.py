@@ -216,10 +216,11 @@ class PostgresJobQueue:
         return [job_from_row(row) for row in rows]
 
     async def depth(self) -> QueueDepth:
+        # Jobs in a state of a newer version count as processing.
         by_state = dict.fromkeys(("pending", "processing"), 0)
         by_provider: dict[str, int] = {}
         for row in await self._others.call(_Statement(queue_sql.DEPTH, {})):
-            by_state[row["state"]] += row["held"]
+            by_state[row["state"] if row["state"] in by_state else "processing"] += row["held"]
             by_provider[row["route_provider"]] = by_provider.get(row["route_provider"], 0) + row["held"]
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 

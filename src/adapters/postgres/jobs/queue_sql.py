@@ -214,8 +214,9 @@ done as (
         given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts
 ),
 audited as (
-    insert into photochanger.audit_log
-    select entry.* from done, jsonb_populate_record(null::photochanger.audit_log, done.audit) as entry
+    insert into photochanger.audit_log (id, at, action, actor, address, target, detail)
+    select entry.id, entry.at, entry.action, entry.actor, entry.address, entry.target, entry.detail
+    from done, jsonb_populate_record(null::photochanger.audit_log, done.audit) as entry
     where done.audit is not null
 ),
 logged as (

@@ -13,7 +13,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Select
 
-from ....core.domain.job import Job, JobSpec, Outcome
+from ....core.domain.job import FailureReason, Job, JobSpec, JobState, Outcome
+from ....core.domain.stored_values import from_row
 from ..database import Database
 
 JOB_COLUMNS = """
@@ -28,10 +29,28 @@ JOB_COLUMNS = """
 """What `job_from_row` needs: the columns of the spec, those of the job itself, those of its outcome."""
 
 
+_STATES = frozenset(JobState)
+
+
 def job_from_row(row: Mapping[str, Any]) -> Job:
     """The job in a row with the columns of JOB_COLUMNS; each struct takes its own fields from the row."""
+    if row["state"] not in _STATES:
+        row = {**row, **_known_end(row)}
     ended = row["finalized_at"] is not None
-    return msgspec.convert({**row, "spec": row, "outcome": row if ended else None}, Job)
+    return from_row(_job, {**row, "spec": row, "outcome": row if ended else None})
+
+
+def _job(fields: dict[str, Any]) -> Job:
+    return msgspec.convert(fields, Job)
+
+
+def _known_end(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The state and failure reason of a row whose state is that of a newer version, as the known ones that are handled
+    like it: without an end it is being processed, with a picture and without a failure reason it has succeeded."""
+    ended, reason = row["finalized_at"] is not None, row["failure_reason"]
+    if not ended or (row["result"] is not None and reason is None):
+        return {"state": JobState.SUCCEEDED if ended else JobState.PROCESSING}
+    return {"state": JobState.FAILED, "failure_reason": reason or FailureReason.PROVIDER_ERROR}
 
 
 async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:

@@ -8,6 +8,7 @@ from typing import Any
 from ....core.domain.job import FailureReason, JobSource, JobState
 from ....core.domain.slots.activity import EndedJobs, EndedLatency, LiveJobs, NewestPicture, SlotRecords
 from ....core.domain.stats.summary import BUCKET_BOUNDS_MS
+from ....core.domain.stored_values import from_row
 from ..database import Database
 from ..stats.sql import PLAN_FOR_THIS
 
@@ -59,7 +60,6 @@ _VALUES: dict[str, Any] = {
     "succeeded": JobState.SUCCEEDED,
     "test": JobSource.TEST,
 }
-_REASONS: dict[str | None, FailureReason | None] = {None: None} | {str(reason): reason for reason in FailureReason}
 
 
 class PostgresSlotRecords:
@@ -77,7 +77,7 @@ class PostgresSlotRecords:
             live: Any = (await connection.exec_driver_sql(_LIVE, values)).all()
         return SlotRecords(
             ended=tuple(
-                EndedJobs(slot_id, minute, _REASONS[reason], fallback, count)
+                EndedJobs(slot_id, minute, reason and from_row(FailureReason, reason), fallback, count)
                 for slot_id, minute, reason, fallback, _, count in ended
                 if slot_id is not None
             ),

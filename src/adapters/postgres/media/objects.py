@@ -12,11 +12,13 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy import func, insert, select, update
 
 from ....core.domain.media import MediaKey, MediaObject, StoredFile
+from ....core.domain.stored_values import from_row
 from ..database import Database
 from ..schema import media_objects
 
 _GET_MEDIA_OF_JOBS = """
-select * from photochanger.media_objects where job_id = any(%(ids)s) and removed_at is null order by expires_at
+select id, job_id, media_key, size_bytes, sha256, mime, created_at, expires_at from photochanger.media_objects
+where job_id = any(%(ids)s) and removed_at is null order by expires_at
 """
 
 
@@ -95,7 +97,7 @@ async def _get_media_of_jobs(
 def _media(row: Any) -> MediaObject:
     return MediaObject(
         id=row.id,
-        file=StoredFile(MediaKey.parse(row.media_key), row.size_bytes, row.sha256),
+        file=StoredFile(from_row(MediaKey.parse, row.media_key), row.size_bytes, row.sha256),
         mime=row.mime,
         created_at=row.created_at,
         expires_at=row.expires_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from ....core.domain.job import Result
 from ....core.domain.media import MediaKey, MediaKind, OwnedFile, Photo, template_keys
 from ....core.domain.results.files import result_keys
+from ....core.domain.stored_values import from_row
 from ..database import Database
 
 _PAGE = 1_000
@@ -47,6 +49,8 @@ _BYTES = text("""
 """)
 _SUMMED = MediaKind.PAYLOADS, MediaKind.RESULTS, MediaKind.MEDIA, MediaKind.TEMPLATES
 
+_PHOTO = partial(msgspec.convert, type=Photo)
+_RESULT = partial(msgspec.convert, type=Result)
 _START = {"moment": "-infinity", "id": "00000000-0000-0000-0000-000000000000", "limit": _PAGE}
 
 
@@ -77,22 +81,22 @@ class PostgresOwnedFiles:
 
 
 def _photo(row: Any) -> Iterable[OwnedFile]:
-    file = msgspec.convert(row.photo, Photo).file
+    file = from_row(_PHOTO, row.photo).file
     yield OwnedFile(file.key, file.size_bytes, file.sha256 or None)
 
 
 def _result(row: Any) -> Iterable[OwnedFile]:
-    file = msgspec.convert(row.result, Result).picture.file
+    file = from_row(_RESULT, row.result).picture.file
     yield OwnedFile(file.key, file.size_bytes, file.sha256)
 
 
 def _previews(row: Any) -> Iterable[OwnedFile]:
-    _, *previews = result_keys(msgspec.convert(row.result, Result).picture.file.key)
+    _, *previews = result_keys(from_row(_RESULT, row.result).picture.file.key)
     return map(OwnedFile, previews)
 
 
 def _media_object(row: Any) -> Iterable[OwnedFile]:
-    yield OwnedFile(MediaKey.parse(row.media_key), row.size_bytes, row.sha256)
+    yield OwnedFile(from_row(MediaKey.parse, row.media_key), row.size_bytes, row.sha256)
 
 
 def _template(row: Any) -> Iterable[OwnedFile]:

@@ -12,6 +12,7 @@ import psycopg
 
 from ....core.domain.job import FailureReason
 from ....core.domain.stats.summary import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
+from ....core.domain.stored_values import from_row
 from ..database import Database
 from ..outages import unavailable
 from . import sql
@@ -52,7 +53,7 @@ class PostgresStatsService:
             await connection.exec_driver_sql(sql.PLAN_FOR_THIS)
             rows: Sequence[Any] = (await connection.exec_driver_sql(statement, parameters)).all()
         return [
-            StatsCell(period, provider_id, _OUTCOMES[outcome], bucket, count)
+            StatsCell(period, provider_id, _outcome(outcome), bucket, count)
             for period, provider_id, outcome, bucket, count in rows
         ]
 
@@ -77,7 +78,7 @@ class PostgresStatsService:
             rows: Sequence[Any] = (await connection.exec_driver_sql(sql.CELLS_BY_SLOT, parameters)).all()
         found: dict[str, list[StatsCell]] = {}
         for id, period, provider, outcome, bucket, count in rows:
-            found.setdefault(id, []).append(StatsCell(period, provider, _OUTCOMES[outcome], bucket, count))
+            found.setdefault(id, []).append(StatsCell(period, provider, _outcome(outcome), bucket, count))
         return dict(sorted(found.items()))
 
     async def outcomes_by_slot(
@@ -89,7 +90,7 @@ class PostgresStatsService:
             rows: Sequence[Any] = (await connection.exec_driver_sql(sql.OUTCOMES_BY_SLOT, parameters)).all()
         found: dict[str, dict[StatsOutcome, int]] = {}
         for slot_id, outcome, count in rows:
-            found.setdefault(slot_id, {})[_OUTCOMES[outcome]] = count
+            found.setdefault(slot_id, {})[_outcome(outcome)] = count
         return found
 
     async def fold(self, *, before: datetime, limit: int) -> int:
@@ -106,6 +107,7 @@ class PostgresStatsService:
             "buckets": _BUCKETS,
             "outcomes": msgspec.json.encode(outcomes).decode(),
             "fallback": StatsOutcome.FALLBACK,
+            "unknown_failure": StatsOutcome.ERRORS,
         }
         # The lock is held by a transaction of its own: the snapshot of jobs and `stats_ended` is taken under it.
         with unavailable():
@@ -132,6 +134,10 @@ class PostgresStatsService:
                     others = await connection.execute(sql.COUNT_OTHERS, parameters)
                     await holder.execute(sql.LOCK)  # fails where the lock was lost with its connection
                     return int(settled[0]) + others.rowcount
+
+
+def _outcome(text: str) -> StatsOutcome:
+    return _OUTCOMES.get(text) or from_row(StatsOutcome, text)
 
 
 def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:

@@ -178,7 +178,7 @@ FORGET = (
 _JOBS = """
     select slot_id, finalized_at as at, coalesce(provider_id, '') as provider_id,
         case when (result ->> 'fallback')::boolean then %(fallback)s
-            else %(outcomes)s::jsonb ->> coalesce(failure_reason, '') end as outcome,
+            else coalesce(%(outcomes)s::jsonb ->> coalesce(failure_reason, ''), %(unknown_failure)s) end as outcome,
         case when state = 'succeeded' then floor(extract(epoch from finalized_at - created_at) * 1000)::bigint end
             as latency_ms
     from photochanger.jobs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ..stats.time_ranges import midnight
+from ..stored_values import StoredEnum
 from .currency import Currency
 
 MAX_BUDGET_MICROS = 1_000_000_000 * 1_000_000
@@ -18,7 +18,7 @@ MAX_BUDGET_MICROS = 1_000_000_000 * 1_000_000
 WARNING_PERCENT = 80
 
 
-class AtLimit(enum.StrEnum):
+class AtLimit(StoredEnum):
     """What happens to photos once a budget is used up."""
 
     REFUSE = "refuse"

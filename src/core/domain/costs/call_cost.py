@@ -7,10 +7,12 @@ from datetime import date
 
 import msgspec
 
+from ..stored_values import StoredEnum
+
 MICROS_PER_USD = 1_000_000
 
 
-class Charged(enum.StrEnum):
+class Charged(StoredEnum):
     """Whether the service bills a call: a refusal may be free, a call that was given up may be billed all the same."""
 
     YES = "yes"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from datetime import datetime
 
 import msgspec
 
+from ..stored_values import StoredEnum
 
-class ProviderFindingCode(enum.StrEnum):
+
+class ProviderFindingCode(StoredEnum):
     """What was found at a provider's service."""
 
     KEY_MISSING = "key_missing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 from ..costs.budgets import SlotBudget
 from ..costs.currency import shown_amount
 from ..settings import StoredPassword
+from ..stored_values import StoredEnum
 
 SLOT_COUNT = 15
 SLOT_IDS = tuple(f"slot-{number:03d}" for number in range(1, SLOT_COUNT + 1))
@@ -21,7 +21,7 @@ MAX_FIELD_NAME_CHARS = 64
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
-class FailureAnswer(enum.StrEnum):
+class FailureAnswer(StoredEnum):
     """The answer to the waiting client when the route is exhausted or the window ends."""
 
     ERROR = "error"
@@ -29,7 +29,7 @@ class FailureAnswer(enum.StrEnum):
     BRANDED = "branded"
 
 
-class ResponseMode(enum.StrEnum):
+class ResponseMode(StoredEnum):
     """The form of a synchronous answer: the picture alone, or multipart/mixed with a JSON part and the picture."""
 
     IMAGE = "image"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
@@ -13,6 +12,7 @@ import msgspec
 
 from ..costs.ledger import NO_COST, CostSum
 from ..job import FailureReason, Job, JobSource, JobState, Result
+from ..stored_values import StoredEnum
 
 SETTLED_AFTER = timedelta(minutes=1)
 """How old an ended job is before it is folded into sums, so that a reset mark set meanwhile still parts it exactly."""
@@ -24,7 +24,7 @@ BUCKET_BOUNDS_MS = tuple(round(50 * 1.14**step) for step in range(60))
 """Where the latency buckets begin, from the second on; the first holds all that is faster."""
 
 
-class StatsOutcome(enum.StrEnum):
+class StatsOutcome(StoredEnum):
     """How a job is counted. FALLBACK: the route made no picture, the failure answer of the slot did."""
 
     SUCCESS = "success"
@@ -84,7 +84,7 @@ def outcome_of(failure_reason: FailureReason | None, result: Result | None) -> S
     """The outcome that a job with this failure reason (None: it succeeded) and this result counts as."""
     if result is not None and result.fallback:
         return StatsOutcome.FALLBACK
-    match failure_reason:
+    match failure_reason:  # one of a newer version is an error
         case None:
             return StatsOutcome.SUCCESS
         case FailureReason.TIMEOUT:
@@ -93,7 +93,7 @@ def outcome_of(failure_reason: FailureReason | None, result: Result | None) -> S
             return StatsOutcome.PROVIDER_ERRORS
         case FailureReason.CANCELLED:
             return StatsOutcome.CANCELLED
-        case FailureReason.INVALID_PHOTO | FailureReason.STORAGE_ERROR:
+        case _:
             return StatsOutcome.ERRORS
 
 
@@ -127,18 +127,22 @@ def percentile(buckets: Mapping[int, int], share: float) -> int | None:
 
 def figures_of(cells: Iterable[StatsCell]) -> StatsSummary:
     """The summary of these cells."""
-    counts = dict.fromkeys(StatsOutcome, 0)
+    counts: dict[StatsOutcome, int] = {}
     buckets: dict[int, int] = {}
     for cell in cells:
-        counts[cell.outcome] += cell.count
+        counts[cell.outcome] = counts.get(cell.outcome, 0) + cell.count
         if cell.bucket != NO_BUCKET:
             buckets[cell.bucket] = buckets.get(cell.bucket, 0) + cell.count
-    by_name: dict[str, Any] = {str(outcome): count for outcome, count in counts.items()}
     return StatsSummary(
-        **by_name,
-        ingest_count=sum(counts.values()),
+        **by_field(counts),
         latency_ms=Latency(*(percentile(buckets, share) for share in (0.5, 0.95, 0.99))),
     )
+
+
+def by_field(counts: Mapping[StatsOutcome, int]) -> dict[str, Any]:
+    """The counts as fields of StatsSummary. Outcomes of a newer version are counted in `ingest_count` alone."""
+    known = {str(outcome): count for outcome, count in counts.items() if outcome.known}
+    return {**known, "ingest_count": sum(counts.values())}
 
 
 def by_provider(cells: Collection[StatsCell]) -> dict[str, StatsSummary]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from ...domain.costs.ledger import NO_COST, CostCell, CostSum
 from ...domain.slots.slot import Slot
-from ...domain.stats.summary import StatsOutcome, StatsSummary
+from ...domain.stats.summary import StatsOutcome, StatsSummary, by_field
 from ...domain.stats.time_ranges import quarter_of
 from ...ports.clock import Clock
 from ...ports.cost_ledger import CostLedger
@@ -83,11 +82,11 @@ def _by_slot(cells: Collection[CostCell]) -> dict[str, CostSum]:
 
 
 def _figures(slot_id: str, *parts: _Sums) -> StatsSummary:
-    counts: dict[str, Any] = {}
+    counts: dict[StatsOutcome, int] = {}
     cost = NO_COST
     for part in parts:
         for outcome, count in part.outcomes.get(slot_id, {}).items():
-            counts[str(outcome)] = counts.get(str(outcome), 0) + count
+            counts[outcome] = counts.get(outcome, 0) + count
         if (more := part.costs.get(slot_id)) is not None:
             cost += more
-    return StatsSummary(**counts, ingest_count=sum(counts.values()), cost=cost)
+    return StatsSummary(**by_field(counts), cost=cost)
