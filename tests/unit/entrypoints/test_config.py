@@ -303,3 +303,8 @@ def test_each_variable_says_what_it_means() -> None:
 
 def test_the_generated_secret_lies_in_the_data_folder() -> None:
     assert Settings(home=Path("/srv")).secret_key_file == Path("/srv/secret.key")
+
+
+def test_keywords_of_libpq_may_contain_what_looks_like_a_url() -> None:
+    keywords = "host=db1,db2 port=5432,5433 dbname=photos password='a://b' target_session_attrs=read-write"
+    assert Settings.from_env({"PHOTOCHANGER_DATABASE_URL": keywords}).database_url == keywords
