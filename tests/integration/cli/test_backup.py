@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from photochanger.adapters.postgres import EmbeddedServer
+from psycopg.conninfo import make_conninfo
 
 from tests.support import photos
 from tests.support.commands import run_command
@@ -143,7 +144,8 @@ def test_the_embedded_database_moves_to_an_external_one(tmp_path: Path) -> None:
     with EmbeddedServer.start(tmp_path / "elsewhere") as server:
         server.ensure_database("booths")
         url = server.url("booths")
-        said = done("db", "move", url, home=home)
+        keywords = make_conninfo(url)  # libpq's other form
+        said = done("db", "move", keywords, home=home)
         assert "PHOTOCHANGER_DATABASE_URL" in said
         assert rows(url, "select count(*), min(state) from photochanger.jobs") == [(1, "succeeded")]
         assert admins(home, database_url=url) == ["ada"]
@@ -173,6 +175,7 @@ def test_nothing_moves_while_a_service_runs_on_it(tmp_path: Path, postgres_serve
 
 def test_where_nothing_is_embedded_nothing_moves(tmp_path: Path, postgres_url: str) -> None:
     assert run("db", "move", postgres_url, home=tmp_path).returncode == 2
+    assert "must be a URL" in run("db", "move", "mysql://host/photos", home=tmp_path).stderr
     refused = run("db", "move", postgres_url, home=tmp_path, database_url=postgres_url)
     assert refused.returncode == 2
     assert "PHOTOCHANGER_DATABASE_URL" in refused.stderr

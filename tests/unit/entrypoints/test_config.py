@@ -346,3 +346,8 @@ def test_what_is_wrong_with_a_bucket_is_named(environ: dict[str, str], variable:
         Settings.from_env(environ)
     assert f"PHOTOCHANGER_{variable}:" in f"{error.value.detail}:"
     assert "the secret/of+it" not in error.value.detail
+
+
+def test_keywords_of_libpq_may_contain_what_looks_like_a_url() -> None:
+    keywords = "host=db1,db2 port=5432,5433 dbname=photos password='a://b' target_session_attrs=read-write"
+    assert Settings.from_env({"PHOTOCHANGER_DATABASE_URL": keywords}).database_url == keywords
