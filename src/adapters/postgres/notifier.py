@@ -21,6 +21,7 @@ from uuid import UUID
 import psycopg
 
 from ...core.domain.errors import QueueUnavailable
+from .batching import Batcher
 from .connection import BoundedConnection
 from .database import Database
 from .outages import reason_of
@@ -46,7 +47,7 @@ select exists (
     (select max(id) from photochanger.processing_logs) as last_entry
 """
 
-_SAME_DATABASE = """
+_IDENTITY = """
 select (select system_identifier from pg_control_system()), oid from pg_database where datname = current_database()
 """
 
@@ -103,7 +104,6 @@ class PostgresJobSignals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._changes = database.batcher(_read_changes)
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
         self._listening = asyncio.Event()
         self._logged = WakeUps.LISTEN
@@ -124,12 +124,13 @@ class PostgresJobSignals:
 
     async def listen(self) -> None:
         """Receive wake-ups until cancelled, reconnecting after every loss of the connection."""
+        changes, identity = self._database.batcher(_read_changes), self._database.batcher(_read_identity)
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 connection = await self._database.connect_listener()
                 try:
-                    self.wake_ups = await self._wake_ups_of(connection)
+                    self.wake_ups = await self._wake_ups_of(connection, identity)
                     if self.wake_ups is WakeUps.LISTEN:
                         for channel in (WORK_CHANNEL, FINALIZED_CHANNEL):
                             await connection.execute(f"listen {channel}")
@@ -143,7 +144,7 @@ class PostgresJobSignals:
                 finally:
                     with contextlib.suppress(psycopg.Error):
                         await connection.close()
-                await self._poll()
+                await self._poll(changes)
                 continue
             except (QueueUnavailable, psycopg.Error, OSError) as error:
                 self._listening.clear()
@@ -152,17 +153,18 @@ class PostgresJobSignals:
             await asyncio.sleep(pause * (1 + random.random() / 4))
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
-    async def _wake_ups_of(self, connection: BoundedConnection) -> WakeUps:
+    async def _wake_ups_of(self, connection: BoundedConnection, identity: Batcher[None, Any]) -> WakeUps:
         """Whether LISTEN works on this connection. Through a pooler it succeeds, delivers nothing and stays behind."""
         separate = self._database.listen_url is not None
         if connection.pooled:
             return WakeUps.LISTEN_POOLER if separate else WakeUps.POOLER
         if separate:
-            mine = await (await connection.execute(_SAME_DATABASE)).fetchone()
-            async with self._database.begin() as other:
-                theirs = (await other.exec_driver_sql(_SAME_DATABASE)).one()
-            if mine != tuple(theirs):
-                return WakeUps.OTHER_DATABASE
+            try:
+                (theirs,) = await _read_identity(connection, [None])
+                if theirs != await identity.call(None):
+                    return WakeUps.OTHER_DATABASE
+            except psycopg.errors.InsufficientPrivilege as error:
+                _log.info("whether LISTEN leads to the same database is unknown: %s", reason_of(error))
         return WakeUps.LISTEN
 
     def _log_polling(self, wake_ups: WakeUps) -> None:
@@ -170,7 +172,7 @@ class PostgresJobSignals:
             _log.warning("%s; polling. Set PHOTOCHANGER_LISTEN_DATABASE_URL to its direct address.", wake_ups.value)
         self._logged = wake_ups
 
-    async def _poll(self) -> None:
+    async def _poll(self, changes: Batcher[list[UUID], Any]) -> None:
         """Wake subscribers by a query, until it is time to look whether LISTEN works. QueueUnavailable."""
         end = asyncio.get_running_loop().time() + _LOOK_AGAIN_SECONDS
         woken: set[UUID] = set()
@@ -178,7 +180,7 @@ class PostgresJobSignals:
         while asyncio.get_running_loop().time() < end:
             if self._listeners:
                 ids = [topic for topic in self._listeners if isinstance(topic, UUID)]
-                has_work, ended, entry = await self._changes.call(ids)
+                has_work, ended, entry = await changes.call(ids)
                 topics: list[Topic] = [id for id in ended if id not in woken]
                 topics += ["work"] if has_work else []
                 topics += ["moved"] if entry != last_entry else []
@@ -216,3 +218,8 @@ class PostgresJobSignals:
 
 async def _read_changes(connection: BoundedConnection, batch: Sequence[list[UUID]]) -> list[Any]:
     return [await (await connection.execute(_CHANGES, {"ids": ids})).fetchone() for ids in batch]
+
+
+async def _read_identity(connection: BoundedConnection, batch: Sequence[None]) -> list[Any]:
+    identity = await (await connection.execute(_IDENTITY)).fetchone()
+    return [identity] * len(batch)
