@@ -89,7 +89,7 @@ class PostgresAdapters(Provider):
     @provide
     async def database(self, settings: Settings, supervisor: Supervisor) -> AsyncIterator[Database]:
         if settings.database_url is not None:
-            async with Database(settings.database_url) as database:
+            async with Database(settings.database_url, listen_url=settings.listen_database_url) as database:
                 yield database
             return
         close_home(settings.home)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -23,7 +22,7 @@ from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettin
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
-from .config_urls import openai_url, service_url, url
+from .config_urls import openai_url, origins, postgres_url, service_url, url
 from .http.protocol.hosts import parse_host_pattern
 from .provider_plugins import BUILT_IN, installed_ids
 
@@ -34,7 +33,6 @@ _MIN_TOKEN_CHARS = 24
 _TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{_MIN_TOKEN_CHARS},1024}}")
 _KEY = "API_KEY"
 _BASE_URL = "BASE_URL"
-_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 def key_variable(provider_id: str) -> str:
@@ -44,11 +42,6 @@ def key_variable(provider_id: str) -> str:
 
 def _provider_variable(provider_id: str, suffix: str) -> str:
     return f"{provider_id.upper().replace('-', '_')}_{suffix}"
-
-
-def _database_url(text: str) -> str:
-    """A URL, or the keywords of libpq (`host=a,b dbname=photos`); libpq itself reads both."""
-    return text if "://" not in text and "=" in text else url("postgresql", "postgres")(text)
 
 
 def _password(text: str) -> str:
@@ -87,30 +80,6 @@ def _provider_key(text: str) -> str:
     if not is_key(text):
         raise ValueError(f"must be 1–{MAX_KEY_CHARS} printable ASCII characters on one line")
     return text
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    return tuple(_origin(entry) for entry in _list(text))
-
-
-def _origin(text: str) -> str:
-    """The origin as browsers write it in `Origin`: in lower case, without the default port."""
-    try:
-        parts = urlsplit(text.lower().removesuffix("/"))
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    default_ports = {"http": 80, "https": 443}
-    if (
-        not host
-        or not _HOST.fullmatch(host)
-        or parts.scheme not in default_ports
-        or f"{parts.scheme}://{parts.netloc}" != parts.geturl()
-        or "@" in parts.netloc
-    ):
-        raise ValueError(f"{text!r} is not an origin; write it as https://studio.example")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if port in (None, default_ports[parts.scheme]) else f":{port}")
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -173,7 +142,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to serve HTTP on; 0 lets the system choose.")] = 8000
     database_url: Annotated[
         str | None,
-        _text(_database_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
+        _text(postgres_url, "External PostgreSQL; None starts the embedded one in `home`.", secret=True),
+    ] = None
+    listen_database_url: Annotated[
+        str | None,
+        _text(
+            postgres_url,
+            "The same database without its pooler, for LISTEN; None: that of `database_url`.",
+            secret=True,
+        ),
     ] = None
     media_root: Annotated[Path | None, Meta(description="Folder of the media store; None means `home`/media.")] = None
     min_free_bytes: Annotated[
@@ -238,7 +215,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, _text(_admin_password, "Password of that administrator; None generates one.", secret=True)
     ] = None
     cors_origins: Annotated[
-        tuple[str, ...], _text(_origins, "Origins whose pages may use the API, separated by commas.")
+        tuple[str, ...], _text(origins, "Origins whose pages may use the API, separated by commas.")
     ] = ()
     secret_key: Annotated[
         str | None,
@@ -289,6 +266,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         settings = cls(**values | _provider_settings(texts))
         if settings.admin_password and password_errors(settings.admin_password, username=settings.admin_username):
             raise ConfigurationError(PREFIX + "ADMIN_PASSWORD", "must not be the user name")
+        if settings.listen_database_url and not settings.database_url:
+            raise ConfigurationError(
+                PREFIX + "LISTEN_DATABASE_URL", f"has no use without {PREFIX}DATABASE_URL; unset it"
+            )
         return settings
 
     @property

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
+from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.adapters.postgres.embedded.programs import unprivileged_account
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from tests.support.monitoring import program
+from tests.support.monitoring import ROOT, program
 from tests.support.reverse_proxies import free_port
 from tests.support.service import HANG_SECONDS, eventually
 
 POOL_SIZE = 10
 """Fewer server connections than two processes of PhotoChanger have connections to the pooler."""
 
-_SETTINGS = """
-[databases]
-* = {server}
-
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = {pool_size}
-max_client_conn = 500
-"""
+_GUIDE = ROOT / "docs/how-to/running/postgresql.md"
 
 
 class PgBouncer:
-    """A running PgBouncer. `auth_type = any`: whoever connects is the user of the server's URL, and may use `console`.
+    """A running PgBouncer with the settings of the guide, but for addresses, the size of the pool, and who may connect:
+    any client is the user of the server's URL, and may use `console`.
 
     Attributes:
         port: its port on loopback, kept when it is started again.
@@ -49,9 +42,7 @@ class PgBouncer:
         self._settings = folder / "pgbouncer.ini"
         folder.mkdir(parents=True, exist_ok=True)
         self._settings.touch(mode=0o600)
-        self._settings.write_text(
-            _SETTINGS.format(server=_server(conninfo_to_dict(server_url)), port=self.port, pool_size=pool_size)
-        )
+        self._settings.write_text(_settings(_server(conninfo_to_dict(server_url)), port=self.port, pool_size=pool_size))
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, server_url: str) -> str:
@@ -89,6 +80,29 @@ class PgBouncer:
         return False
 
 
+def example(guide: Path = _GUIDE) -> str:
+    """The settings that the guide shows."""
+    return guide.read_text().partition("```ini\n")[2].partition("```")[0]
+
+
+def _settings(server: str, *, port: int, pool_size: int) -> str:
+    lines = []
+    for line in example().splitlines():
+        match line.partition(" = ")[0]:
+            case "photochanger":
+                line = f"* = {server}"
+            case "listen_port":
+                line = f"listen_port = {port}"
+            case "auth_type":
+                line = "auth_type = any"
+            case "auth_file":
+                line = "unix_socket_dir ="
+            case "default_pool_size":
+                line = f"default_pool_size = {pool_size}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 def _server(parts: dict[str, Any]) -> str:
     password = parts.get("password")
     if password is None and "passfile" in parts:
@@ -106,3 +120,12 @@ def pgbouncer(folder: Path, server_url: str, *, pool_size: int = POOL_SIZE) -> I
         yield pooler
     finally:
         pooler.stop()
+
+
+@pytest.fixture(scope="session")
+def pooler(postgres_server: EmbeddedServer) -> Iterator[PgBouncer]:
+    """A PgBouncer before the server of the run, for tests that do not stop it."""
+    folder = Path(tempfile.mkdtemp(prefix="photochanger-pooler-"))
+    with pgbouncer(folder, postgres_server.url()) as running:
+        yield running
+    shutil.rmtree(folder)

@@ -1,4 +1,8 @@
-"""Connections that notice a silent database: each reply has a time limit of its own on this side."""
+"""Connections that notice a silent database: each reply has a time limit of its own on this side.
+
+Through a pooler in transaction mode, such as PgBouncer, each transaction may run on another connection of the server.
+There a connection keeps no state of its session: its settings are sent with each transaction (ADR 80).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ import contextlib
 import os
 import random
 import socket
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import Params, PQGen, Query
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from .outages import DatabaseRefused, ReplyMissing, outage_of
 
@@ -40,6 +46,39 @@ _MAX_PAUSE_SECONDS = 1.0
 _Answer = TypeVar("_Answer")
 
 
+_NAME = "photochanger"
+"""The name of a connection; a direct one has the process id in it."""
+
+_SETTINGS = """
+    select set_config('statement_timeout', '{statement_timeout}s', {local}),
+        set_config('idle_in_transaction_session_timeout', '{idle}s', {local}), set_config('timezone', 'UTC', {local})
+"""
+
+_POOLED = "pg_backend_pid() <> {pid}"
+"""Whether another process of the server answers than the one that greeted: a pooler invents the greeting."""
+
+
+class _PooledCursor(psycopg.AsyncCursor[Any]):
+    """A cursor whose statement, where it begins a transaction, travels with the settings."""
+
+    connection: BoundedConnection
+
+    async def execute(
+        self,
+        query: Any,
+        params: Params | None = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+    ) -> Self:
+        async with self.connection.with_settings():
+            return await super().execute(query, params, prepare=prepare, binary=binary)
+
+    async def executemany(self, query: Query, params_seq: Iterable[Params], *, returning: bool = False) -> None:
+        async with self.connection.with_settings():
+            await super().executemany(query, params_seq, returning=returning)
+
+
 class BoundedConnection(psycopg.AsyncConnection[Any]):
     """A connection whose socket is shut down when a reply takes longer than `reply_within` seconds (None: no limit).
 
@@ -53,6 +92,48 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
 
     silent = False
     """Whether it was closed because a reply was missing."""
+
+    pooled = False
+    """Whether it leads through a pooler."""
+
+    _settings = ""
+
+    async def set_up(self, statement_timeout: int) -> None:
+        """Find out whether there is a pooler, and set what holds for statements: for the session, through a pooler for
+        each transaction. psycopg.Error."""
+        values = {"statement_timeout": statement_timeout, "idle": IDLE_TRANSACTION_SECONDS}
+        pooled = _POOLED.format(pid=self.info.backend_pid)
+        # The pooler would set the names of its clients on each of its connections, statement by statement.
+        named = f"set_config('application_name', '{_NAME} {os.getpid()}', {pooled})"
+        cursor = await self.execute(f"{_SETTINGS.format(local=pooled, **values)}, {named}, {pooled}")
+        *_, self.pooled = await cursor.fetchone() or (False,)
+        if self.pooled:
+            self._settings = _SETTINGS.format(local="true", **values)
+            self.cursor_factory = _PooledCursor
+            self.prepare_threshold = None
+
+    @contextlib.asynccontextmanager
+    async def with_settings(self) -> AsyncIterator[None]:
+        """Send the settings together with the statement of the block where that begins a transaction."""
+        if self.info.transaction_status is not TransactionStatus.IDLE:
+            yield
+        elif self.pgconn.pipeline_status != PipelineStatus.OFF:
+            await psycopg.AsyncCursor(self).execute(self._settings)
+            yield
+        else:
+            async with self.pipeline():
+                await psycopg.AsyncCursor(self).execute(self._settings)
+                yield
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> AsyncIterator[psycopg.AsyncTransaction]:
+        begins = self.info.transaction_status is TransactionStatus.IDLE
+        async with super().transaction(savepoint_name, force_rollback) as transaction:
+            if self.pooled and begins:
+                await self.execute(self._settings)
+            yield transaction
 
     async def wait(self, gen: PQGen[_Answer], *args: Any, **options: Any) -> _Answer:
         if self.reply_within is None or self.closed:
@@ -88,28 +169,33 @@ class Connector:
         if (early := self._not_before - loop.time()) > 0:
             await asyncio.sleep(early * (1 + random.random() / 4))
         try:
-            connection = await BoundedConnection.connect(
-                self._url, autocommit=autocommit, **_arguments(statement_timeout)
-            )
+            connection = await self._connect(statement_timeout)
+            await connection.set_autocommit(autocommit)
         except (psycopg.Error, OSError) as error:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE_SECONDS), _MAX_PAUSE_SECONDS)
             self._not_before = loop.time() + self._pause
             raise outage_of(error) from error
         self._pause = self._not_before = 0.0
-        require_encoding(connection)
-        connection.statements_within = connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
+        return connection
+
+    async def _connect(self, statement_timeout: int) -> BoundedConnection:
+        connection = await BoundedConnection.connect(self._url, autocommit=True, **_arguments())
+        try:
+            require_encoding(connection)
+            connection.statements_within = connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
+            await connection.set_up(statement_timeout)
+        except BaseException:
+            connection.pgconn.finish()
+            raise
         return connection
 
 
-def _arguments(statement_timeout: int) -> dict[str, Any]:
+def _arguments() -> dict[str, Any]:
     """The options of a connection of the service; those in the URL of the same name are replaced."""
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "application_name": f"photochanger {os.getpid()}",
-        "options": (
-            f"-c statement_timeout={statement_timeout * 1000} "
-            f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS * 1000} -c timezone=UTC"
-        ),
+        "application_name": _NAME,
+        "options": "",  # a pooler refuses them
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -118,9 +204,14 @@ def _arguments(statement_timeout: int) -> dict[str, Any]:
 
 
 def connect_now(url: str, **options: Any) -> psycopg.Connection[Any]:
-    """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused."""
+    """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused.
+
+    It prepares no statement: a pooler may run the next transaction where that is unknown.
+    """
     try:
-        connection = psycopg.connect(url, connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS, **options)
+        connection = psycopg.connect(
+            url, connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS, prepare_threshold=None, **options
+        )
     except (psycopg.Error, OSError) as error:
         raise outage_of(error) from error
     require_encoding(connection)

@@ -35,11 +35,19 @@ def _probe_next(connection: Any, record: ConnectionPoolEntry) -> None:
 
 
 class Database:
-    """A PostgreSQL database by its URL. At most MAX_CONNECTIONS connections, made when they are first needed."""
+    """A PostgreSQL database by its URL. At most MAX_CONNECTIONS connections, made when they are first needed.
 
-    def __init__(self, url: str) -> None:
+    `listen_url` is that of the same database without a pooler, for LISTEN.
+    """
+
+    def __init__(self, url: str, *, listen_url: str | None = None) -> None:
         self.url = url
+        self.listen_url = listen_url
+        self.pooled = False
+        """Whether the latest connection led through a pooler."""
+
         self._connector = Connector(url)
+        self._listening = self._connector if listen_url is None else Connector(listen_url)
         # libpq reads the URL, not SQLAlchemy, which does not know lists of hosts.
         self._engine = create_async_engine(
             "postgresql+psycopg://",
@@ -76,8 +84,16 @@ class Database:
         self.connected.set()
         return connection
 
+    async def connect_listener(self) -> BoundedConnection:
+        """A connection for LISTEN, which works where it is not `pooled`. QueueUnavailable."""
+        connection = await self._listening.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+        self.connected.set()
+        return connection
+
     async def _pooled(self) -> BoundedConnection:
-        return await self._connector.open(autocommit=False)
+        connection = await self._connector.open(autocommit=False)
+        self.pooled = connection.pooled
+        return connection
 
     def batcher(self, work: Any, *, durable: bool = True) -> Batcher[Any, Any]:
         """A Batcher for `work` on the shared connections, closed with the database.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy import Connection, Engine, Row, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -26,6 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001
 """The advisory lock that a migrating process holds; the enqueueing lock is another one."""
 
+_WITHOUT_LIMIT = text("select set_config('idle_in_transaction_session_timeout', '0', true)")
 _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
 _REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
 _HAS_SCHEMA = text(f"select to_regnamespace('{SCHEMA}') is not null")
@@ -57,9 +60,7 @@ def migrate(url: str, *, to: str = HEAD) -> None:
             facts = connection.execute(_FACTS).one()
             _require_fit(facts, creates=False)
             connection.commit()
-            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-            connection.commit()
-            try:
+            with _alone(engine):
                 current = connection.scalar(_HAS_REVISION) and connection.scalar(_REVISION)
                 if current and current not in REVISIONS:
                     raise SchemaOutdated(f"The database has the schema {current}; this version needs {HEAD}.")
@@ -70,15 +71,20 @@ def migrate(url: str, *, to: str = HEAD) -> None:
                     connection.commit()
                     _upgrade(connection, to)
                     connection.commit()
-            finally:
-                if not connection.invalidated:
-                    connection.rollback()
-                    connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-                    connection.commit()
     except (psycopg.Error, DBAPIError, OSError) as error:
         if not is_outage(error) and not is_refusal(error):
             raise
         raise outage_of(error) from error
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Hold the lock of migrations for the block, by an open transaction on a connection of its own: through a pooler a
+    session goes on on any connection of the server, and its locks stay behind."""
+    with engine.connect() as holder, holder.begin():
+        holder.execute(_WITHOUT_LIMIT)
+        holder.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        yield
 
 
 def _require_fit(facts: Row[Any], *, creates: bool) -> None:

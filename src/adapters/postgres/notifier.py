@@ -1,23 +1,27 @@
 """The JobSignals port on LISTEN/NOTIFY: one connection per process, fanned out in memory.
 
-Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken.
+Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken. A pooler delivers
+nothing: there one query per process finds what to wake (ADR 80).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import logging
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import psycopg
 
 from ...core.domain.errors import QueueUnavailable
+from .batching import Batcher
 from .connection import BoundedConnection
 from .database import Database
 from .outages import reason_of
@@ -30,8 +34,34 @@ _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 2.0
 _CHECK_EVERY_SECONDS = 10.0
 
+_POLL_SECONDS = 0.25
+_LOOK_AGAIN_SECONDS = 60.0
+"""How long a process polls before it looks whether LISTEN works now."""
+
+_CHANGES = """
+select exists (
+        select from photochanger.jobs
+        where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+    ) as work,
+    array(select id from photochanger.jobs where id = any(%(ids)s::uuid[]) and finalized_at is not null) as ended,
+    (select max(id) from photochanger.processing_logs) as last_entry
+"""
+
+_IDENTITY = """
+select (select system_identifier from pg_control_system()), oid from pg_database where datname = current_database()
+"""
+
 Topic = UUID | Literal["work", "moved"]
 """What a subscription waits for: the end of a job, new work, or any change."""
+
+
+class WakeUps(enum.Enum):
+    """How subscribers are woken: by LISTEN, or by a query, because of what the value says."""
+
+    LISTEN = ""
+    POOLER = "LISTEN needs a direct connection, and PHOTOCHANGER_DATABASE_URL leads through a pooler"
+    LISTEN_POOLER = "PHOTOCHANGER_LISTEN_DATABASE_URL leads through a pooler"
+    OTHER_DATABASE = "PHOTOCHANGER_LISTEN_DATABASE_URL leads to another database than PHOTOCHANGER_DATABASE_URL"
 
 
 class _Subscription:
@@ -66,12 +96,18 @@ class _Subscription:
 
 
 class PostgresJobSignals:
-    """Wakes subscriptions while `listen` runs."""
+    """Wakes subscriptions while `listen` runs.
+
+    Attributes:
+        wake_ups: how; None while there is no connection.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
         self._listening = asyncio.Event()
+        self._logged = WakeUps.LISTEN
+        self.wake_ups: WakeUps | None = None
 
     def work(self) -> _Subscription:
         return _Subscription(self._listeners, "work")
@@ -83,32 +119,74 @@ class PostgresJobSignals:
         return _Subscription(self._listeners, job_id)
 
     async def wait_until_listening(self) -> None:
-        """Return once wake-ups arrive; for tests and measurements that need the signal, not the poll."""
+        """Return once wake-ups arrive; for tests and measurements that need the signal, not the subscribers' poll."""
         await self._listening.wait()
 
     async def listen(self) -> None:
         """Receive wake-ups until cancelled, reconnecting after every loss of the connection."""
+        changes, identity = self._database.batcher(_read_changes), self._database.batcher(_read_identity)
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                connection = await self._database.connect()
+                connection = await self._database.connect_listener()
                 try:
-                    for channel in (WORK_CHANNEL, FINALIZED_CHANNEL):
-                        await connection.execute(f"listen {channel}")
+                    self.wake_ups = await self._wake_ups_of(connection, identity)
+                    if self.wake_ups is WakeUps.LISTEN:
+                        for channel in (WORK_CHANNEL, FINALIZED_CHANNEL):
+                            await connection.execute(f"listen {channel}")
                     pause = _FIRST_PAUSE_SECONDS
+                    self._log_polling(self.wake_ups)
                     self._listening.set()
                     self._wake_all()  # for what was missed meanwhile
-                    while True:
+                    while self.wake_ups is WakeUps.LISTEN:
                         await self._receive(connection)
                         await connection.execute("select 1")  # a silent connection would stay unnoticed
                 finally:
-                    self._listening.clear()
                     with contextlib.suppress(psycopg.Error):
                         await connection.close()
+                await self._poll(changes)
+                continue
             except (QueueUnavailable, psycopg.Error, OSError) as error:
+                self._listening.clear()
+                self.wake_ups = None
                 _log.warning("LISTEN connection lost; polling: %s", reason_of(error))
             await asyncio.sleep(pause * (1 + random.random() / 4))
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
+
+    async def _wake_ups_of(self, connection: BoundedConnection, identity: Batcher[None, Any]) -> WakeUps:
+        """Whether LISTEN works on this connection. Through a pooler it succeeds, delivers nothing and stays behind."""
+        separate = self._database.listen_url is not None
+        if connection.pooled:
+            return WakeUps.LISTEN_POOLER if separate else WakeUps.POOLER
+        if separate:
+            try:
+                (theirs,) = await _read_identity(connection, [None])
+                if theirs != await identity.call(None):
+                    return WakeUps.OTHER_DATABASE
+            except psycopg.errors.InsufficientPrivilege as error:
+                _log.info("whether LISTEN leads to the same database is unknown: %s", reason_of(error))
+        return WakeUps.LISTEN
+
+    def _log_polling(self, wake_ups: WakeUps) -> None:
+        if wake_ups not in (WakeUps.LISTEN, self._logged):
+            _log.warning("%s; polling. Set PHOTOCHANGER_LISTEN_DATABASE_URL to its direct address.", wake_ups.value)
+        self._logged = wake_ups
+
+    async def _poll(self, changes: Batcher[list[UUID], Any]) -> None:
+        """Wake subscribers by a query, until it is time to look whether LISTEN works. QueueUnavailable."""
+        end = asyncio.get_running_loop().time() + _LOOK_AGAIN_SECONDS
+        woken: set[UUID] = set()
+        last_entry: int | None = None
+        while asyncio.get_running_loop().time() < end:
+            if self._listeners:
+                ids = [topic for topic in self._listeners if isinstance(topic, UUID)]
+                has_work, ended, entry = await changes.call(ids)
+                topics: list[Topic] = [id for id in ended if id not in woken]
+                topics += ["work"] if has_work else []
+                topics += ["moved"] if entry != last_entry else []
+                self._wake_topics(topics)
+                woken, last_entry = set(ended), entry
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _receive(self, connection: BoundedConnection) -> None:
         """Pass on what arrives, for `_CHECK_EVERY_SECONDS`."""
@@ -125,7 +203,10 @@ class PostgresJobSignals:
             _log.warning("NOTIFY without a job id ignored: another program sends on %s", channel)
             self._wake_all()
             return
-        for topic in (*topics, "moved"):
+        self._wake_topics([*topics, "moved"])
+
+    def _wake_topics(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
             for subscription in self._listeners.get(topic, ()):
                 subscription.wake()
 
@@ -133,3 +214,12 @@ class PostgresJobSignals:
         for subscriptions in self._listeners.values():
             for subscription in subscriptions:
                 subscription.wake()
+
+
+async def _read_changes(connection: BoundedConnection, batch: Sequence[list[UUID]]) -> list[Any]:
+    return [await (await connection.execute(_CHANGES, {"ids": ids})).fetchone() for ids in batch]
+
+
+async def _read_identity(connection: BoundedConnection, batch: Sequence[None]) -> list[Any]:
+    identity = await (await connection.execute(_IDENTITY)).fetchone()
+    return [identity] * len(batch)

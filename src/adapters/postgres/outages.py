@@ -24,6 +24,7 @@ _REFUSED_WORDS = (
     "no pg_hba.conf entry",
     "authentication failed for user",
     "does not exist",
+    "no such database",  # PgBouncer
     "is not permitted to log in",
     "permission denied",
     "invalid ",  # a connection option, such as the value of sslmode

@@ -96,6 +96,7 @@ def snapshot(url: str) -> Iterator[Snapshot]:
     with _connected(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
+        connection.execute(_SETTINGS)
         yield Snapshot(connection)
 
 
@@ -107,11 +108,13 @@ def filling(url: str, revision: str) -> Iterator[DatabaseImport]:
     """
     require_known(revision)
     with _connected(url) as connection:
+        connection.execute(_SETTINGS)
         _require_empty(connection)
         connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(SCHEMA)))
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCHEMA)))
     migrate(url, to=revision)
     with _connected(url) as connection:
+        connection.execute(_SETTINGS)
         yield DatabaseImport(connection)
         connection.execute("analyze")
 
@@ -136,7 +139,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
             url,
             connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS,
             application_name="photochanger transfer",
-            options="-c timezone=UTC -c statement_timeout=0",
+            prepare_threshold=None,
         ) as connection:
             yield connection
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -183,6 +186,9 @@ def _table(name: str) -> sql.Identifier:
 def _columns(table: TableShape) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
 
+
+_SETTINGS = "select set_config('timezone', 'UTC', true), set_config('statement_timeout', '0', true)"
+"""For the transaction, not for the session: a pooler may lend its connection to others afterwards."""
 
 _SHAPES = """
     select c.relname, array_agg(a.attname::text order by a.attnum)

@@ -19,6 +19,7 @@ from ..builtin_providers import Providers
 from ..config import Settings
 from ..container import make_container
 from ..diagnostics import report as examination
+from ..diagnostics.database_connections import database_connections
 from ..diagnostics.finding import Finding
 from ..diagnostics.provider_checks import provider_findings
 from ..diagnostics.readiness import Readiness
@@ -64,6 +65,7 @@ async def _parts(container: AsyncContainer) -> list[Finding]:
     findings += await examination.of_the_machine(container)
     if any(finding.fix for finding in findings if finding.part in ("database", "schema")):
         return findings
+    findings += await database_connections(container)
     findings += await examination.of_the_service(container)
     findings.append(await examination.of_the_clocks(container))
     return findings + await provider_findings(

@@ -112,6 +112,8 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
         ("PORT", "-1", "between 0 and 65535"),
         ("PORT", "65536", "between 0 and 65535"),
         ("DATABASE_URL", "mysql://db/photos", "postgresql://"),
+        ("LISTEN_DATABASE_URL", "mysql://db/photos", "postgresql://"),
+        ("LISTEN_DATABASE_URL", "postgresql://db/photos", "has no use without PHOTOCHANGER_DATABASE_URL"),
         ("DATABASE_URL", "postgresql://[db/photos", "postgresql://"),
         ("WORKERS", "1.5", "must be a whole number"),
         ("WORKERS", "257", "between 0 and 256"),
@@ -191,6 +193,7 @@ def test_the_password_of_the_first_administrator_must_not_be_the_name() -> None:
     ("variable", "secret"),
     [
         ("DATABASE_URL", "mysql://u:s3cret@db/x"),
+        ("LISTEN_DATABASE_URL", "mysql://u:s3cret@db/x"),
         ("INGEST_PASSWORD", "s3cret"),
         ("ADMIN_PASSWORD", "s3cret"),
         ("METRICS_TOKEN", "s3cret"),

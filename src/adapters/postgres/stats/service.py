@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import psycopg
 
 from ....core.domain.job import FailureReason
 from ....core.domain.stats.summary import BUCKET_BOUNDS_MS, StatsCell, StatsOutcome, outcome_of
@@ -106,14 +107,19 @@ class PostgresStatsService:
             "outcomes": msgspec.json.encode(outcomes).decode(),
             "fallback": StatsOutcome.FALLBACK,
         }
-        connection = await self._database.connect()
+        # The lock is held by a transaction of its own: the snapshot of jobs and `stats_ended` is taken under it.
         with unavailable():
-            async with connection:
-                await connection.execute("set statement_timeout to 0")
-                # Before the transaction: its snapshot of jobs and `stats_ended` must be taken under the lock.
-                await connection.execute(sql.LOCK_FOR_SESSION)
+            async with (
+                await self._database.connect() as holder,
+                await self._database.connect() as connection,
+                holder.transaction(),
+            ):
+                holder.reply_within = connection.reply_within = None
+                await holder.execute(sql.WITHOUT_LIMITS)
+                await holder.execute(sql.LOCK)
+                await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
                 async with connection.transaction():
-                    await connection.execute("set transaction isolation level repeatable read")
+                    await connection.execute(sql.WITHOUT_LIMITS)
                     kept = await (await connection.execute(sql.KEPT_FROM)).fetchone()
                     assert kept is not None
                     parameters["kept_from"] = kept[0]
@@ -124,10 +130,8 @@ class PostgresStatsService:
                     await connection.execute(sql.COUNT_DAYS, parameters)
                     await connection.execute(sql.COUNT_SPANS, parameters)
                     others = await connection.execute(sql.COUNT_OTHERS, parameters)
-                    counted = int(settled[0]) + others.rowcount
-                # Closing the connection unlocks as well, but only once the server has noticed.
-                await connection.execute(sql.UNLOCK_FOR_SESSION)
-                return counted
+                    await holder.execute(sql.LOCK)  # fails where the lock was lost with its connection
+                    return int(settled[0]) + others.rowcount
 
 
 def _pieces(bounds: Sequence[datetime]) -> dict[str, list[datetime]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 # Folding, rebuilding and pruning jobs hold this lock until the end of their transaction.
 TRY_LOCK = "select pg_try_advisory_xact_lock(5093200004)"
-LOCK_FOR_SESSION = "select pg_advisory_lock(5093200004)"
-UNLOCK_FOR_SESSION = "select pg_advisory_unlock(5093200004)"
+LOCK = "select pg_advisory_xact_lock(5093200004)"
+
+WITHOUT_LIMITS = """
+select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)
+"""
 
 # The generic plan, which a prepared statement gets after some uses, is several times slower.
 PLAN_FOR_THIS = "set local plan_cache_mode = force_custom_plan"

@@ -64,6 +64,7 @@ def test_lost_connections_are_waited_for(error: Exception) -> None:
     ("words", "refused"),
     [
         ('connection failed: FATAL:  database "photo" does not exist', True),
+        ("connection failed: FATAL:  no such database: photo", True),
         ('connection failed: FATAL:  role "booth" does not exist', True),
         ('connection failed: FATAL:  password authentication failed for user "booth"', True),
         ("connection failed: fe_sendauth: no password supplied", True),
