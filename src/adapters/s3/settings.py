@@ -23,7 +23,7 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key: str | None = None
 
     def __repr__(self) -> str:
-        return f"S3Settings({self.bucket!r} at {self.host})"
+        return f"S3Settings({self.where})"
 
     @property
     def address(self) -> str:
@@ -34,6 +34,11 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The whole key of a name below the prefix."""
         prefix = self.prefix.strip("/")
         return f"{prefix}/{name}" if prefix else name
+
+    @property
+    def where(self) -> str:
+        """The place for readers: bucket and prefix, service, region."""
+        return f"{self.bucket}/{self.key('')} at {self.host} ({self.region})"
 
     @property
     def host(self) -> str:
