@@ -123,9 +123,9 @@ async def test_a_file_is_replaced_when_the_last_part_is_there_and_not_before(
 
 async def test_uploads_of_killed_processes_are_removed_after_a_while(store: S3MediaStore) -> None:
     key = store.bucket.settings.key(str(KEY))
-    upload_id = await store.bucket.begin_upload(key, mark="killed")
+    upload_id = await store.bucket.begin_upload(key, write_id="killed")
     await store.bucket.store_part(key, upload_id, 1, bytes(MIB))
-    foreign = await store.bucket.begin_upload(store.bucket.settings.key("other/file"), mark="not ours")
+    foreign = await store.bucket.begin_upload(store.bucket.settings.key("other/file"), write_id="not ours")
     assert await store.remove_partial(older_than=datetime.now(UTC) - LATER) == 0
     assert await store.remove_partial(older_than=datetime.now(UTC) + LATER) == 1
     assert await open_uploads(store) == []

@@ -103,10 +103,10 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(server: Sea
 async def test_memory_is_bounded_while_many_large_files_are_stored(server: SeaweedServer) -> None:
     """15 MiB for each file at most, whatever its size."""
     settings = msgspec.json.encode(server.settings()).decode()
-    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "16", str(20 * MIB)]
+    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "4", str(40 * MIB)]
     child = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
-    assert int(child.stdout) <= 16 * 15 * MIB
+    assert int(child.stdout) <= 4 * 15 * MIB
 
 
 async def read_all(chunks: AsyncIterator[bytes]) -> bytes:
