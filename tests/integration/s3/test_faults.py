@@ -62,13 +62,13 @@ async def test_bytes_that_arrived_are_stored_again_after_a_fault(
     store: S3MediaStore, relay: S3Relay, fault: str, spoilt: str
 ) -> None:
     size_bytes = 1000 if spoilt == "all of a small file" else 6 * MIB
-    relay.spoil(REQUESTS[spoilt], FAULTS[fault], times=5)
-    patience = Patience(5)
+    relay.spoil(REQUESTS[spoilt], FAULTS[fault], times=3)
+    patience = Patience(3)
     stored = await store.put(KIND, "photo", in_pieces(size_bytes), max_bytes=size_bytes, on_fault=patience)
     assert patience.seen
     read = await read_all(store.open(stored.key))
     assert read == b"".join([piece async for piece in in_pieces(size_bytes)])
-    assert await store.remove_partial(older_than=datetime.now(UTC) + LATER) <= 5  # begun by requests without an answer
+    assert await store.remove_partial(older_than=datetime.now(UTC) + LATER) <= 3  # begun by requests without an answer
 
 
 async def test_what_the_fault_handler_raises_ends_the_put_and_leaves_nothing(

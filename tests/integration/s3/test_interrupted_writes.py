@@ -37,7 +37,7 @@ async def open_uploads(store: S3MediaStore) -> list[str]:
     return [upload.key async for upload in store.bucket.open_uploads(prefix)]
 
 
-@pytest.mark.parametrize("pieces", range(0, 21, 2))
+@pytest.mark.parametrize("pieces", [0, 1, 5, 6, 10, 11, 16, 20])
 async def test_a_cancelled_put_leaves_nothing(store: S3MediaStore, pieces: int) -> None:
     """Cancelled while it waits for the next piece of 20 MiB, and while it has just taken one."""
     came = asyncio.Event()
