@@ -137,15 +137,15 @@ class Bucket:
         while True:
             query = {"uploads": "", "prefix": prefix, **after}
             root = parse_xml((await self._send(Request("GET", self._url, query=query))).body)
+            before = after
             for each in root.findall("Upload"):
-                begun_at = datetime.fromisoformat(text_of(each, "Initiated"))
-                yield OpenUpload(text_of(each, "Key"), text_of(each, "UploadId"), begun_at)
-            if root.findtext("IsTruncated", "").strip() != "true":
+                upload = OpenUpload(
+                    text_of(each, "Key"), text_of(each, "UploadId"), datetime.fromisoformat(text_of(each, "Initiated"))
+                )
+                after = {"key-marker": upload.key, "upload-id-marker": upload.id}
+                yield upload
+            if root.findtext("IsTruncated", "").strip() != "true" or after == before:
                 return
-            after = {
-                "key-marker": text_of(root, "NextKeyMarker"),
-                "upload-id-marker": root.findtext("NextUploadIdMarker", "").strip(),
-            }
 
     # Questions
 

@@ -100,6 +100,26 @@ async def test_a_busy_store_is_asked_again_before_that_is_a_fault(store: S3Media
     assert await store.size(KEY) == 6 * MIB
 
 
+async def test_a_failure_under_the_status_of_a_success_is_a_fault(store: S3MediaStore, relay: S3Relay) -> None:
+    relay.spoil(r"POST .*uploadId=", Busy(200, "InternalError"))
+    patience = Patience(1)
+    await store.put(KIND, "photo", in_pieces(6 * MIB), max_bytes=6 * MIB, on_fault=patience)
+    assert patience.seen == ["The object store failed (InternalError)."]
+    assert await store.size(KEY) == 6 * MIB
+
+
+async def test_expired_credentials_are_a_fault_that_names_them(store: S3MediaStore, relay: S3Relay) -> None:
+    await store.put(KIND, "photo", one_chunk(b"x"), max_bytes=1)
+    relay.spoil("", Busy(403, "ExpiredToken"), times=4)
+    with pytest.raises(StorageUnavailable, match="ExpiredToken"):
+        await store.put(KIND, "photo", one_chunk(b"x"), max_bytes=1)  # and two requests to clean up
+    with pytest.raises(StorageUnavailable, match="refuses the access"):
+        await anext(store.open(KEY))
+    with pytest.raises(StorageUnavailable, match="refuses the access"):
+        await store.size(KEY)
+    assert await store.size(KEY) == 1
+
+
 async def test_a_changed_byte_is_refused(store: S3MediaStore, relay: S3Relay) -> None:
     """The checksum is really sent, of whole files and of parts, and the service compares it."""
     relay.spoil("PUT ", FlipByte(5), times=9)

@@ -98,7 +98,7 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(seaweedfs: 
 async def test_memory_is_bounded_while_many_large_files_are_stored(seaweedfs: SeaweedServer) -> None:
     """15 MiB for each file at most, whatever its size."""
     settings = msgspec.json.encode(seaweedfs.settings()).decode()
-    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "4", str(40 * MIB)]
+    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "4", str(32 * MIB)]
     child = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
     assert int(child.stdout) <= 4 * 15 * MIB
