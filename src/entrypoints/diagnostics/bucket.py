@@ -26,7 +26,10 @@ async def of_the_bucket(container: AsyncContainer) -> list[Finding]:
         return [Finding("bucket", error.detail, "Correct this variable, or the rights of the key.")]
     except StorageUnavailable as error:
         return [Finding("bucket", error.detail, "Check that the S3 service runs, and PHOTOCHANGER_S3_ENDPOINT.")]
-    return [Finding("bucket", f"{bucket.settings.where} can be used"), await _lifecycle_rule(bucket)]
+    return [
+        Finding("bucket", f"{bucket.settings.bucket} at {bucket.settings.host} can be used"),
+        await _lifecycle_rule(bucket),
+    ]
 
 
 async def _lifecycle_rule(bucket: Bucket) -> Finding:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import click
 
+from ....adapters.system_clock import SYSTEM_CLOCK
 from ....core.domain.errors import ConfigurationError
 from ....core.ports.clock import Clock
 from ....core.ports.repositories.file_records import BegunFiles, OwnedFiles
@@ -19,7 +20,7 @@ from ...config import PREFIX, Settings
 from ...media_wiring import PlainStore, open_folder, require_media_store
 from ..runtime import configured, open_container, run_async
 
-_SHOW_EVERY_SECONDS = 5.0
+_SHOW_EVERY = timedelta(seconds=5)
 _MIB = 1024 * 1024
 
 
@@ -76,13 +77,13 @@ async def move_media(
 
 
 def _shown_regularly() -> Callable[[MoveReport], None]:
-    shown_at = time.monotonic()
+    shown_at = SYSTEM_CLOCK.monotonic()
 
     def show(report: MoveReport) -> None:
         nonlocal shown_at
-        if time.monotonic() - shown_at >= _SHOW_EVERY_SECONDS:
+        if SYSTEM_CLOCK.monotonic() - shown_at >= _SHOW_EVERY:
             click.echo(_text(report))
-            shown_at = time.monotonic()
+            shown_at = SYSTEM_CLOCK.monotonic()
 
     return show
 
