@@ -137,7 +137,7 @@ class S3MediaStore:
         )
 
     async def note(self, key: MediaKey) -> None:
-        await self.objects.put(self._note(key), b"", mark="note")
+        await self.objects.put(self._note(key), b"", write_id="note")
 
     async def noted(self) -> list[MediaKey]:
         names = await self.objects.names(self.bucket.settings.key(_NOTES))
@@ -167,7 +167,7 @@ class S3MediaStore:
     async def check(self) -> None:
         key = self.bucket.settings.key(f"check/{secrets.token_hex(8)}")
         try:
-            await self.objects.put(key, _PROBE, mark="")
+            await self.objects.put(key, _PROBE, write_id="")
             read = b"".join([chunk async for chunk in self.objects.read(key, start=0, end=None)])
             await self.objects.delete(key)
         except ObjectMissing:
