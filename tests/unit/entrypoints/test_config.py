@@ -303,3 +303,43 @@ def test_each_variable_says_what_it_means() -> None:
 
 def test_the_generated_secret_lies_in_the_data_folder() -> None:
     assert Settings(home=Path("/srv")).secret_key_file == Path("/srv/secret.key")
+
+
+BUCKET = {"PHOTOCHANGER_S3_BUCKET": "photos"}
+KEYS = {"PHOTOCHANGER_S3_ACCESS_KEY_ID": "AKIA", "PHOTOCHANGER_S3_SECRET_ACCESS_KEY": "the secret/of+it"}
+
+
+def test_a_bucket_is_described_by_variables() -> None:
+    keys = {**KEYS, "PHOTOCHANGER_S3_SECRET_ACCESS_KEY": "secret/of+it"}
+    place = {"PHOTOCHANGER_S3_ENDPOINT": "https://s3.example/", "PHOTOCHANGER_S3_PREFIX": "booths/2026"}
+    settings = Settings.from_env({**BUCKET, **keys, **place, "PHOTOCHANGER_S3_REDIRECT": "true"})
+    assert (settings.s3_bucket, settings.s3_endpoint, settings.s3_region) == (
+        "photos",
+        "https://s3.example",
+        "us-east-1",
+    )
+    assert (settings.s3_prefix, settings.s3_redirect) == ("booths/2026/", True)
+    assert "secret/of" not in repr(settings)
+    assert Settings.from_env(BUCKET).s3_access_key_id is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({"PHOTOCHANGER_S3_BUCKET": "Photos"}, "S3_BUCKET"),
+        ({"PHOTOCHANGER_S3_REGION": "eu-central-1"}, "S3_BUCKET"),
+        ({**KEYS, "PHOTOCHANGER_S3_SECRET_ACCESS_KEY": "x"}, "S3_BUCKET"),
+        ({**BUCKET, "PHOTOCHANGER_S3_ACCESS_KEY_ID": "AKIA"}, "S3_SECRET_ACCESS_KEY"),
+        ({**BUCKET, "PHOTOCHANGER_S3_SECRET_ACCESS_KEY": "x"}, "S3_ACCESS_KEY_ID"),
+        ({**BUCKET, **KEYS}, "S3_SECRET_ACCESS_KEY"),
+        ({**BUCKET, "PHOTOCHANGER_S3_PREFIX": "/booths"}, "S3_PREFIX"),
+        ({**BUCKET, "PHOTOCHANGER_S3_PREFIX": "../booths"}, "S3_PREFIX"),
+        ({**BUCKET, "PHOTOCHANGER_S3_ENDPOINT": "s3.example"}, "S3_ENDPOINT"),
+        ({**BUCKET, "PHOTOCHANGER_S3_REDIRECT": "perhaps"}, "S3_REDIRECT"),
+    ],
+)
+def test_what_is_wrong_with_a_bucket_is_named(environ: dict[str, str], variable: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Settings.from_env(environ)
+    assert f"PHOTOCHANGER_{variable}:" in f"{error.value.detail}:"
+    assert "the secret/of+it" not in error.value.detail
