@@ -83,8 +83,6 @@ class Objects:
                 return []
         except TimeoutError:
             raise too_slow() from None
-        except FileNotFoundError:
-            raise ObjectMissing from None
         except OBSTORE_ERRORS as error:
             raise from_obstore(error) from None
 
@@ -93,10 +91,11 @@ class Objects:
 
         A reading that breaks is continued where it stopped, if the object is still the same.
         """
-        at, etag, failures = start, None, 0
+        at, stop, etag, failures = start, end, None, 0
         while True:
             try:
                 got = await self._get(key, at, end, etag)
+                stop = got.range[1]
                 async with aclosing(self._stream(got)) as pieces:
                     async for piece in pieces:
                         etag, failures = got.meta["e_tag"], 0
@@ -109,7 +108,7 @@ class Objects:
                     raise
                 raise _changed() from None
             except S3Unavailable as error:
-                if error.s3_code == "InvalidRange" or error.status == 416:
+                if at == stop or error.status == 416:
                     return  # from the end of the object on there is nothing
                 failures += 1
                 if at == start or failures >= self._bounds.read_attempts:

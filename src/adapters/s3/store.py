@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,8 +26,6 @@ from .write import FileWrite
 
 _PROBE = b"photochanger"
 _NOTES = "unrecorded"
-
-_log = logging.getLogger("photochanger.media")
 
 
 class S3MediaStore:
@@ -71,7 +69,7 @@ class S3MediaStore:
                 try:
                     yield store
                 finally:
-                    await store._background.close()
+                    await store._end()
         finally:
             await bucket.close()
 
@@ -175,6 +173,13 @@ class S3MediaStore:
             raise StorageUnavailable("The object store does not return what was stored.") from None
         if read != _PROBE:
             raise StorageUnavailable("The object store does not return what was stored.")
+
+    async def _end(self) -> None:
+        """Let what interrupted writes left be removed for a moment; then it is left to the sweeper."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._bounds.cleaning.total_seconds()):
+                await self._background.close()
+        await self._background.cancel()
 
     def _key(self, key: MediaKey) -> str:
         return self.bucket.settings.key(str(key))

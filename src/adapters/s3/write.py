@@ -131,10 +131,10 @@ class FileWrite:
                 self._begin(self._step)
 
     async def _clean(self) -> None:
-        if self._running is not None:
-            await asyncio.wait([self._running])  # what it did must be known; each call ends in bounded time
-        self._arriving = bytearray()
         try:
+            if self._running is not None:
+                await asyncio.wait([self._running])  # what it did must be known; each call ends in bounded time
+            self._arriving = bytearray()
             if self._upload_id is not None:
                 await self._bucket.abort_upload(self._key, self._upload_id)
             # By its id: an older file of that name, or one of a concurrent write, stays.
@@ -144,6 +144,8 @@ class FileWrite:
             _log.warning("an interrupted write leaves nothing: the bucket is gone")
         except S3Unavailable as error:
             _log.warning("an interrupted write is left to the sweeper: %s", error.detail)
+        finally:
+            await self._steps.cancel()
 
 
 async def _wait(cleaning: asyncio.Task[None], bounds: S3Bounds) -> None:

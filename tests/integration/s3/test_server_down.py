@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import msgspec
 import pytest
+from photochanger.adapters.s3.settings import S3Bounds
 from photochanger.adapters.s3.store import S3MediaStore
 from photochanger.core.domain.errors import StorageUnavailable
 from photochanger.core.domain.media import MediaKey, MediaKind, one_chunk
@@ -93,6 +95,26 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(seaweedfs: 
         assert seen[0] == "The object store did not answer in time."
         assert b"".join([*read, rest.result()]) == WHOLE
         assert await read_all(patient.open(put.result().key)) == WHOLE
+
+
+async def test_neither_a_cancelled_write_nor_the_end_waits_for_a_frozen_server(
+    seaweedfs: SeaweedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both end after the time for cleaning, though each call would wait for hours."""
+    hours = timedelta(hours=9)
+    bounds = S3Bounds(connect=hours, call=hours, silence=hours, cleaning=timedelta(milliseconds=50))
+    with ExitStack() as frozen:
+        async with S3MediaStore.connect(seaweedfs.settings(), bounds=bounds) as store:
+            writing = Writing()
+            put = asyncio.create_task(store.put(KIND, "write", writing.data(), max_bytes=SIZE))
+            await writing.is_half_there.wait()
+            frozen.enter_context(seaweedfs.frozen())
+            writing.go_on.set()
+            await asyncio.sleep(0)
+            put.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await put
+    assert caplog.records == []
 
 
 async def test_memory_is_bounded_while_many_large_files_are_stored(seaweedfs: SeaweedServer) -> None:
