@@ -12,6 +12,7 @@ from dishka import AsyncContainer, Provider, Scope, make_async_container, provid
 from ..core.ports.clock import Clock
 from ..core.ports.job_service import JobService
 from ..core.ports.media_service import MediaService
+from ..core.ports.media_store import MediaStore
 from ..core.ports.repositories.audit_log import AuditLog
 from ..core.ports.repositories.ingest_keys import IngestKeyRepository
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
@@ -51,6 +52,7 @@ from ..core.services.maintenance.purge import PurgeService
 from ..core.services.maintenance.sweeper import Sweeper
 from ..core.services.media.archive import ResultArchives
 from ..core.services.media.disk_space import DiskSpace
+from ..core.services.media.recorded_store import RecordedMediaStore
 from ..core.services.media.result_pictures import ResultPictures
 from ..core.services.media.service import DefaultMediaService
 from ..core.services.media.upload import UploadReceiver
@@ -83,7 +85,7 @@ from .diagnostics.readiness import Readiness
 from .diagnostics.ready_check_report import ReadyCheckStream
 from .http.shutdown import Shutdown
 from .maintenance import Maintenance
-from .media_wiring import MediaAdapters
+from .media_wiring import MediaAdapters, PlainStore
 from .metrics.collector import MetricsCollector
 from .metrics.database_gauges import DatabaseGauges
 from .options import Options
@@ -217,8 +219,13 @@ class CoreServices(Provider):
 
 
 def make_container(settings: Settings, adapters: Mapping[Any, object] | None = None) -> AsyncContainer:
-    """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead."""
+    """The wiring for these settings. `adapters` maps a port type to the object that stands behind it instead.
+
+    Files of a media store that is given are recorded like those of any other.
+    """
     given = dict(adapters or {})
+    if not isinstance(given.get(MediaStore), RecordedMediaStore | None):
+        given[PlainStore] = given.pop(MediaStore)
     return _wiring(frozenset(given))({**given, Settings: settings}, asyncio.Lock, Scope.APP)
 
 

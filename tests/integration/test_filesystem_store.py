@@ -41,7 +41,7 @@ def files_in(root: Path) -> list[str]:
 
 def test_the_folders_are_made_at_the_start_and_are_private(store: FilesystemMediaStore, root: Path) -> None:
     made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (root, *root.iterdir())}
-    assert made == dict.fromkeys(["media", ".partial", *MediaKind], 0o700) | {"media": 0o700}
+    assert made == dict.fromkeys(["media", ".partial", ".unrecorded", *MediaKind], 0o700) | {"media": 0o700}
 
 
 def test_starting_again_keeps_the_files(store: FilesystemMediaStore, root: Path) -> None:

@@ -84,6 +84,7 @@ EXTRAS = {
     "heif": {"pillow-heif"},
     "otlp": {"opentelemetry-exporter-otlp-proto-http"},
     "people": {"ai-edge-litert", "numpy"},
+    "s3": {"obstore"},
 }
 
 
@@ -215,5 +216,13 @@ def test_importing_starts_and_loads_nothing_heavy() -> None:
         "heavy = {'litestar', 'sqlalchemy', 'pyvips', 'PIL', 'psycopg', 'dishka', 'msgspec'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "assert threading.active_count() == 1\n"
+    )
+    subprocess.run((sys.executable, "-c", look), check=True, cwd="/")
+
+
+def test_only_a_bucket_loads_the_extra_for_it() -> None:
+    look = (
+        "import sys, photochanger.entrypoints.container, photochanger.entrypoints.serve\n"
+        "assert 'obstore' not in sys.modules\n"
     )
     subprocess.run((sys.executable, "-c", look), check=True, cwd="/")

@@ -36,11 +36,11 @@ async def require_access(bucket: Bucket) -> None:
         await bucket.ask(Request("GET", key))
 
     async def ask_for_missing() -> None:
-        if await bucket.mark_of(f"{key}-missing") is not None:
+        if await bucket.write_id_of(f"{key}-missing") is not None:
             raise S3Unavailable("The object store has an object that was never stored.")
 
     async def upload() -> None:
-        await bucket.abort_upload(key, await bucket.begin_upload(key, mark="check"))
+        await bucket.abort_upload(key, await bucket.begin_upload(key, write_id="check"))
 
     async def list_uploads() -> None:
         async for _ in bucket.open_uploads(key):

@@ -32,7 +32,7 @@ _NOT_DONE = (429, 503)
 _SHORT = (None, 500, 502, 504, *_NOT_DONE)
 _PAUSE_SECONDS = 0.05
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_MARK = "x-amz-meta-write"
+_WRITE_ID = "x-amz-meta-write"
 
 _Body = bytes | bytearray
 
@@ -69,7 +69,11 @@ class Bucket:
         self._bounds = bounds
         self._http = httpx2.AsyncClient(
             verify=_tls() if settings.address.startswith("https:") else False,
-            timeout=httpx2.Timeout(bounds.call.total_seconds(), connect=bounds.connect.total_seconds()),
+            timeout=httpx2.Timeout(
+                bounds.call.total_seconds(),
+                connect=bounds.connect.total_seconds(),
+                write=bounds.silence.total_seconds(),
+            ),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=10),
             follow_redirects=False,
         )
@@ -81,9 +85,9 @@ class Bucket:
 
     # Multipart uploads
 
-    async def begin_upload(self, key: str, *, mark: str) -> str:
-        """The id of a new upload; the object will carry `mark`."""
-        headers = {_MARK: mark, "x-amz-checksum-algorithm": "SHA256"}
+    async def begin_upload(self, key: str, *, write_id: str) -> str:
+        """The id of a new upload; the object will carry `write_id`."""
+        headers = {_WRITE_ID: write_id, "x-amz-checksum-algorithm": "SHA256"}
         request = Request("POST", self._of(key), query={"uploads": ""}, headers=headers)
         answer = await self._send(request, may_be_repeated=False)
         return text_of(parse_xml(answer.body), "UploadId")
@@ -133,27 +137,27 @@ class Bucket:
         while True:
             query = {"uploads": "", "prefix": prefix, **after}
             root = parse_xml((await self._send(Request("GET", self._url, query=query))).body)
+            before = after
             for each in root.findall("Upload"):
-                begun_at = datetime.fromisoformat(text_of(each, "Initiated"))
-                yield OpenUpload(text_of(each, "Key"), text_of(each, "UploadId"), begun_at)
-            if root.findtext("IsTruncated", "").strip() != "true":
+                upload = OpenUpload(
+                    text_of(each, "Key"), text_of(each, "UploadId"), datetime.fromisoformat(text_of(each, "Initiated"))
+                )
+                after = {"key-marker": upload.key, "upload-id-marker": upload.id}
+                yield upload
+            if root.findtext("IsTruncated", "").strip() != "true" or after == before:
                 return
-            after = {
-                "key-marker": text_of(root, "NextKeyMarker"),
-                "upload-id-marker": text_of(root, "NextUploadIdMarker"),
-            }
 
     # Questions
 
-    async def mark_of(self, key: str) -> str | None:
-        """The mark of the write that stored the object; None where there is no object, or none with a mark."""
+    async def write_id_of(self, key: str) -> str | None:
+        """The id of the write that stored the object; None where there is no object, or none with an id."""
         try:
             answer = await self._send(Request("HEAD", self._of(key)))
         except S3Unavailable as error:
             if error.status != 404:
                 raise
             return None
-        return answer.headers.get(_MARK)
+        return answer.headers.get(_WRITE_ID)
 
     async def require(self) -> None:
         """S3Unavailable where the bucket does not exist or is not to be read."""
@@ -190,7 +194,7 @@ class Bucket:
         """
         repeats = 0
         try:
-            async with asyncio.timeout(self._bounds.call.total_seconds()):
+            async with asyncio.timeout(self._bounds.seconds_for(len(body))):
                 while True:
                     try:
                         return await self._exchange(request, body)

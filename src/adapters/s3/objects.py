@@ -36,14 +36,14 @@ class Objects:
     def __init__(self, settings: S3Settings, credentials: CredentialSource, bounds: S3Bounds) -> None:
         self._credentials = credentials
         self._bounds = bounds
-        self._calls = self._store(settings, bounds.call)
-        self._reads = self._store(settings, _LONG)  # a guest may read slowly
+        self._calls = self._store(settings, timedelta(seconds=bounds.seconds_for(bounds.part_bytes)))
+        self._reads = self._store(settings, _LONG, silence=bounds.silence)  # a guest may read slowly
 
-    async def put(self, key: str, data: bytes, *, mark: str) -> None:
+    async def put(self, key: str, data: bytes, *, write_id: str) -> None:
         """Store an object, which replaces one of the same key; the service compares it with its SHA-256."""
         try:
-            async with asyncio.timeout(self._whole_seconds):
-                await obstore.put_async(self._calls, key, data, attributes={"write": mark}, use_multipart=False)
+            async with asyncio.timeout(self._bounds.seconds_for(len(data))):
+                await obstore.put_async(self._calls, key, data, attributes={"write": write_id}, use_multipart=False)
         except TimeoutError:
             raise too_slow() from None
         except OBSTORE_ERRORS as error:
@@ -52,7 +52,7 @@ class Objects:
     async def size(self, key: str) -> int:
         """The size in bytes; ObjectMissing."""
         try:
-            async with asyncio.timeout(self._whole_seconds):
+            async with asyncio.timeout(self._bounds.seconds_for(0)):
                 return (await obstore.head_async(self._calls, key))["size"]
         except TimeoutError:
             raise too_slow() from None
@@ -64,7 +64,7 @@ class Objects:
     async def delete(self, key: str) -> None:
         """Remove the object; does nothing if it does not exist. ObjectMissing where the bucket may not."""
         try:
-            async with asyncio.timeout(self._whole_seconds):
+            async with asyncio.timeout(self._bounds.seconds_for(0)):
                 await obstore.delete_async(self._calls, key)
         except TimeoutError:
             raise too_slow() from None
@@ -76,15 +76,13 @@ class Objects:
     async def names(self, folder: str) -> list[str]:
         """The names of the objects right below a folder, or some of them where there are more than a thousand."""
         try:
-            async with asyncio.timeout(self._whole_seconds):
+            async with asyncio.timeout(self._bounds.seconds_for(0)):
                 stream = obstore.list(self._calls, folder, chunk_size=_MAX_NAMES)
                 async for found in stream:
                     return [each["path"].removeprefix(f"{folder}/") for each in found]
                 return []
         except TimeoutError:
             raise too_slow() from None
-        except FileNotFoundError:
-            raise ObjectMissing from None
         except OBSTORE_ERRORS as error:
             raise from_obstore(error) from None
 
@@ -93,10 +91,11 @@ class Objects:
 
         A reading that breaks is continued where it stopped, if the object is still the same.
         """
-        at, etag, failures = start, None, 0
+        at, stop, etag, failures = start, end, None, 0
         while True:
             try:
                 got = await self._get(key, at, end, etag)
+                stop = got.range[1]
                 async with aclosing(self._stream(got)) as pieces:
                     async for piece in pieces:
                         etag, failures = got.meta["e_tag"], 0
@@ -109,7 +108,7 @@ class Objects:
                     raise
                 raise _changed() from None
             except S3Unavailable as error:
-                if error.s3_code == "InvalidRange" or error.status == 416:
+                if at == stop or error.status == 416:
                     return  # from the end of the object on there is nothing
                 failures += 1
                 if at == start or failures >= self._bounds.read_attempts:
@@ -125,7 +124,7 @@ class Objects:
         if etag is not None:
             options["if_match"] = etag
         try:
-            async with asyncio.timeout(self._whole_seconds):
+            async with asyncio.timeout(self._bounds.seconds_for(0)):
                 return await obstore.get_async(self._reads, key, options=options)
         except TimeoutError:
             raise too_slow() from None
@@ -150,12 +149,7 @@ class Objects:
                 raise from_obstore(error) from None
             yield piece
 
-    @property
-    def _whole_seconds(self) -> float:
-        """A bound over obstore's own ones, for an event loop on which they do not hold."""
-        return 2 * self._bounds.call.total_seconds()
-
-    def _store(self, settings: S3Settings, timeout: timedelta) -> S3Store:
+    def _store(self, settings: S3Settings, timeout: timedelta, *, silence: timedelta | None = None) -> S3Store:
         async def credentials() -> S3Credential:
             found = await self._credentials.current()
             return {
@@ -181,7 +175,7 @@ class Objects:
                 "allow_http": True,
                 "timeout": timeout,
                 "connect_timeout": self._bounds.connect,
-                "read_timeout": min(self._bounds.silence, timeout),
+                "read_timeout": silence or timeout,  # it includes the time in which a body is sent
                 "pool_idle_timeout": timedelta(seconds=10),
             },
             retry_config={

@@ -23,7 +23,7 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key: str | None = None
 
     def __repr__(self) -> str:
-        return f"S3Settings({self.bucket!r} at {self.host})"
+        return f"S3Settings({self.where})"
 
     @property
     def address(self) -> str:
@@ -36,6 +36,11 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{prefix}/{name}" if prefix else name
 
     @property
+    def where(self) -> str:
+        """The place for readers: bucket and prefix, service, region."""
+        return f"{self.bucket}/{self.key('')} at {self.host} ({self.region})"
+
+    @property
     def host(self) -> str:
         """The service for readers, without what a URL may hold of credentials."""
         return urlsplit(self.address).netloc.rpartition("@")[2]
@@ -46,10 +51,13 @@ class S3Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     connect: timedelta = timedelta(seconds=3)
     call: timedelta = timedelta(seconds=10)
-    """A whole call without a long body: a file or part of at most `part_bytes`, a question, a removal."""
+    """A whole call, without the time for the body that it sends (`sent_bytes_per_second`)."""
 
     silence: timedelta = timedelta(seconds=5)
-    """Between two pieces of a file that is read."""
+    """Between two pieces of a body, in either direction."""
+
+    sent_bytes_per_second: int = 512 * 1024
+    """The slowest connection on which files can be stored."""
 
     read_attempts: int = 6
     """How often a reading that breaks is continued without a byte in between."""
@@ -62,6 +70,10 @@ class S3Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     local_bytes: int = 1024 * 1024 * 1024
     """Files on this machine's disk at the same time (`MediaStore.local`)."""
+
+    def seconds_for(self, body_bytes: int) -> float:
+        """The bound of a call that sends such a body."""
+        return self.call.total_seconds() + body_bytes / self.sent_bytes_per_second
 
 
 DEFAULT_BOUNDS = S3Bounds()

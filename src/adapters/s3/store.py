@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,8 +26,6 @@ from .write import FileWrite
 
 _PROBE = b"photochanger"
 _NOTES = "unrecorded"
-
-_log = logging.getLogger("photochanger.media")
 
 
 class S3MediaStore:
@@ -71,7 +69,7 @@ class S3MediaStore:
                 try:
                     yield store
                 finally:
-                    await store._background.close()
+                    await store._end()
         finally:
             await bucket.close()
 
@@ -137,7 +135,7 @@ class S3MediaStore:
         )
 
     async def note(self, key: MediaKey) -> None:
-        await self.objects.put(self._note(key), b"", mark="note")
+        await self.objects.put(self._note(key), b"", write_id="note")
 
     async def noted(self) -> list[MediaKey]:
         names = await self.objects.names(self.bucket.settings.key(_NOTES))
@@ -167,7 +165,7 @@ class S3MediaStore:
     async def check(self) -> None:
         key = self.bucket.settings.key(f"check/{secrets.token_hex(8)}")
         try:
-            await self.objects.put(key, _PROBE, mark="")
+            await self.objects.put(key, _PROBE, write_id="")
             read = b"".join([chunk async for chunk in self.objects.read(key, start=0, end=None)])
             await self.objects.delete(key)
         except ObjectMissing:
@@ -175,6 +173,13 @@ class S3MediaStore:
             raise StorageUnavailable("The object store does not return what was stored.") from None
         if read != _PROBE:
             raise StorageUnavailable("The object store does not return what was stored.")
+
+    async def _end(self) -> None:
+        """Let what interrupted writes left be removed for a moment; then it is left to the sweeper."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._bounds.cleaning.total_seconds()):
+                await self._background.close()
+        await self._background.cancel()
 
     def _key(self, key: MediaKey) -> str:
         return self.bucket.settings.key(str(key))

@@ -15,7 +15,7 @@ from ...core.ports.media_store import FaultHandler
 from ...core.services.support.concurrency import BackgroundTasks, TaskSet, result_of, wait_to_the_end
 from .bucket import Bucket, StoredPart
 from .faults import S3Unavailable
-from .objects import Objects
+from .objects import ObjectMissing, Objects
 from .settings import S3Bounds
 
 _log = logging.getLogger("photochanger.media")
@@ -32,7 +32,7 @@ class FileWrite:
         self._objects = objects
         self._bounds = bounds
         self._on_fault = on_fault
-        self._mark = secrets.token_hex(16)
+        self._write_id = secrets.token_hex(16)
         self._digest = hashlib.sha256()
         self._arriving = bytearray()
         self._upload_id: str | None = None
@@ -86,7 +86,7 @@ class FileWrite:
                 await asyncio.to_thread(self._digest.update, data)
                 is_counted = True
             if self._upload_id is None:
-                self._upload_id = await self._bucket.begin_upload(self._key, mark=self._mark)
+                self._upload_id = await self._bucket.begin_upload(self._key, write_id=self._write_id)
             self._parts.append(await self._bucket.store_part(self._key, self._upload_id, number, data))
 
         self._begin(store_part)
@@ -95,7 +95,7 @@ class FileWrite:
         self._may_be_there = True
         data = bytes(self._arriving)
         self._digest = await asyncio.to_thread(hashlib.sha256, data)
-        await self._objects.put(self._key, data, mark=self._mark)
+        await self._objects.put(self._key, data, write_id=self._write_id)
 
     async def _complete(self) -> None:
         assert self._upload_id is not None, "parts have been stored"
@@ -104,7 +104,7 @@ class FileWrite:
             await self._bucket.complete_upload(self._key, self._upload_id, self._parts)
         except S3Unavailable as error:
             # It was completed where the answer to an earlier call was lost.
-            if error.s3_code != "NoSuchUpload" or await self._bucket.mark_of(self._key) != self._mark:
+            if error.s3_code != "NoSuchUpload" or await self._bucket.write_id_of(self._key) != self._write_id:
                 raise
 
     def _begin(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -131,17 +131,21 @@ class FileWrite:
                 self._begin(self._step)
 
     async def _clean(self) -> None:
-        if self._running is not None:
-            await asyncio.wait([self._running])  # what it did must be known; each call ends in bounded time
-        self._arriving = bytearray()
         try:
+            if self._running is not None:
+                await asyncio.wait([self._running])  # what it did must be known; each call ends in bounded time
+            self._arriving = bytearray()
             if self._upload_id is not None:
                 await self._bucket.abort_upload(self._key, self._upload_id)
-            # By its mark: an older file of that name, or one of a concurrent write, stays.
-            if self._may_be_there and await self._bucket.mark_of(self._key) == self._mark:
+            # By its id: an older file of that name, or one of a concurrent write, stays.
+            if self._may_be_there and await self._bucket.write_id_of(self._key) == self._write_id:
                 await self._objects.delete(self._key)
+        except ObjectMissing:
+            _log.warning("an interrupted write leaves nothing: the bucket is gone")
         except S3Unavailable as error:
             _log.warning("an interrupted write is left to the sweeper: %s", error.detail)
+        finally:
+            await self._steps.cancel()
 
 
 async def _wait(cleaning: asyncio.Task[None], bounds: S3Bounds) -> None:

@@ -104,7 +104,7 @@ MEDIA_REMOVED = Instrument(
     name="photochanger.media.removed",
     kind=Kind.COUNTER,
     unit="By",
-    help="Bytes that were removed from the media store.",
+    help="Bytes that were removed from a media folder; an object store does not say how many.",
     labels=("kind",),
 )
 SWEPT = Instrument(
@@ -151,7 +151,7 @@ MEDIA_BYTES = Instrument(
     name="photochanger.media.bytes",
     kind=Kind.GAUGE,
     unit="By",
-    help="Bytes in the media store: measured at the start and every fifteen minutes, and kept up between.",
+    help="Bytes of the files that rows of the database own, without previews and thumbnails.",
     labels=("kind",),
 )
 MEDIA_FREE = Instrument(

@@ -78,7 +78,7 @@ class Telemetry(Protocol):
         ...
 
     def media_removed(self, kind: MediaKind, size_bytes: int) -> None:
-        """A file was deleted from the media store."""
+        """A file was deleted from a media store that knows its size then."""
         ...
 
     def swept(self, removed: Mapping[str, int]) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ...core.domain.errors import PhotoChangerError, WorkerMissing
+from ...core.ports.clock import Clock
 from ...core.ports.database import DatabaseStatus
 from ...core.ports.media_store import MediaStore
 from ...core.ports.workers import WorkerRegistry
 from ...core.services.media.disk_space import DiskSpace
+from ...core.services.support.refreshing_value import RefreshingValue
 
 _log = logging.getLogger("photochanger.readiness")
 
@@ -34,10 +36,13 @@ _WORKS = Part(True, "works")
 
 
 class Readiness:
-    """The checks of this process by part: database, schema, store, and what is included."""
+    """The checks of this process by part: database, schema, store, and what is included.
 
-    def __init__(self, database: DatabaseStatus, store: MediaStore, space: DiskSpace) -> None:
-        self._store = store
+    Anyone may ask for them: a store that works is tried once a second at most, for each try is three requests to it.
+    """
+
+    def __init__(self, database: DatabaseStatus, store: MediaStore, space: DiskSpace, clock: Clock) -> None:
+        self._store = RefreshingValue(store.check, clock, what="the check of the media store")
         self._space = space
         self.checks: dict[str, Check] = {
             "database": database.ping,
@@ -55,7 +60,7 @@ class Readiness:
         return dict(zip(self.checks, parts, strict=True))
 
     async def _require_store(self) -> None:
-        await self._store.check()
+        await self._store.get()
         await self._space.require()
 
 

@@ -101,6 +101,9 @@ async def test_a_wrong_bucket_or_key_is_never_a_missing_file(settings: S3Setting
             await store.delete(KEY)
         with pytest.raises(StorageUnavailable):
             await store.check()
+        if wrong != "rights":
+            with pytest.raises(StorageUnavailable):
+                await store.noted()
         for question in (store.size(KEY), anext(store.open(KEY)), store.local(KEY).__aenter__()):
             with pytest.raises(MediaNotFound if wrong == "rights" else StorageUnavailable):
                 await question

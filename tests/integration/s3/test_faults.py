@@ -62,13 +62,13 @@ async def test_bytes_that_arrived_are_stored_again_after_a_fault(
     store: S3MediaStore, relay: S3Relay, fault: str, spoilt: str
 ) -> None:
     size_bytes = 1000 if spoilt == "all of a small file" else 6 * MIB
-    relay.spoil(REQUESTS[spoilt], FAULTS[fault], times=5)
-    patience = Patience(5)
+    relay.spoil(REQUESTS[spoilt], FAULTS[fault], times=3)
+    patience = Patience(3)
     stored = await store.put(KIND, "photo", in_pieces(size_bytes), max_bytes=size_bytes, on_fault=patience)
     assert patience.seen
     read = await read_all(store.open(stored.key))
     assert read == b"".join([piece async for piece in in_pieces(size_bytes)])
-    assert await store.remove_partial(older_than=datetime.now(UTC) + LATER) <= 5  # begun by requests without an answer
+    assert await store.remove_partial(older_than=datetime.now(UTC) + LATER) <= 3  # begun by requests without an answer
 
 
 async def test_what_the_fault_handler_raises_ends_the_put_and_leaves_nothing(
@@ -98,6 +98,26 @@ async def test_a_busy_store_is_asked_again_before_that_is_a_fault(store: S3Media
     relay.spoil("PUT |GET |HEAD ", Busy(), times=2)
     await store.put(KIND, "small", one_chunk(b"x"), max_bytes=1)
     assert await store.size(KEY) == 6 * MIB
+
+
+async def test_a_failure_under_the_status_of_a_success_is_a_fault(store: S3MediaStore, relay: S3Relay) -> None:
+    relay.spoil(r"POST .*uploadId=", Busy(200, "InternalError"))
+    patience = Patience(1)
+    await store.put(KIND, "photo", in_pieces(6 * MIB), max_bytes=6 * MIB, on_fault=patience)
+    assert patience.seen == ["The object store failed (InternalError)."]
+    assert await store.size(KEY) == 6 * MIB
+
+
+async def test_expired_credentials_are_a_fault_that_names_them(store: S3MediaStore, relay: S3Relay) -> None:
+    await store.put(KIND, "photo", one_chunk(b"x"), max_bytes=1)
+    relay.spoil("", Busy(403, "ExpiredToken"), times=4)
+    with pytest.raises(StorageUnavailable, match="ExpiredToken"):
+        await store.put(KIND, "photo", one_chunk(b"x"), max_bytes=1)  # and two requests to clean up
+    with pytest.raises(StorageUnavailable, match="refuses the access"):
+        await anext(store.open(KEY))
+    with pytest.raises(StorageUnavailable, match="refuses the access"):
+        await store.size(KEY)
+    assert await store.size(KEY) == 1
 
 
 async def test_a_changed_byte_is_refused(store: S3MediaStore, relay: S3Relay) -> None:

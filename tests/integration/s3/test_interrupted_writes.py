@@ -37,7 +37,7 @@ async def open_uploads(store: S3MediaStore) -> list[str]:
     return [upload.key async for upload in store.bucket.open_uploads(prefix)]
 
 
-@pytest.mark.parametrize("pieces", range(0, 21, 2))
+@pytest.mark.parametrize("pieces", [0, 1, 5, 6, 10, 11, 16, 20])
 async def test_a_cancelled_put_leaves_nothing(store: S3MediaStore, pieces: int) -> None:
     """Cancelled while it waits for the next piece of 20 MiB, and while it has just taken one."""
     came = asyncio.Event()
@@ -123,9 +123,9 @@ async def test_a_file_is_replaced_when_the_last_part_is_there_and_not_before(
 
 async def test_uploads_of_killed_processes_are_removed_after_a_while(store: S3MediaStore) -> None:
     key = store.bucket.settings.key(str(KEY))
-    upload_id = await store.bucket.begin_upload(key, mark="killed")
+    upload_id = await store.bucket.begin_upload(key, write_id="killed")
     await store.bucket.store_part(key, upload_id, 1, bytes(MIB))
-    foreign = await store.bucket.begin_upload(store.bucket.settings.key("other/file"), mark="not ours")
+    foreign = await store.bucket.begin_upload(store.bucket.settings.key("other/file"), write_id="not ours")
     assert await store.remove_partial(older_than=datetime.now(UTC) - LATER) == 0
     assert await store.remove_partial(older_than=datetime.now(UTC) + LATER) == 1
     assert await open_uploads(store) == []

@@ -5,33 +5,28 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import msgspec
 import pytest
+from photochanger.adapters.s3.settings import S3Bounds
 from photochanger.adapters.s3.store import S3MediaStore
 from photochanger.core.domain.errors import StorageUnavailable
 from photochanger.core.domain.media import MediaKey, MediaKind, one_chunk
 
-from tests.support.seaweedfs import PATIENT, SeaweedServer, running_seaweedfs
+from tests.support.seaweedfs import PATIENT, SeaweedServer
 
 pytestmark = pytest.mark.anyio
 
 MIB = 1024 * 1024
 KIND = MediaKind.RESULTS
-SIZE = 24 * MIB
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SeaweedServer]:
-    """A server that nothing else uses."""
-    with running_seaweedfs() as server:
-        yield server
+SIZE = 16 * MIB
 
 
 class Writing:
-    """24 MiB on their way, that stop after 11 MiB until `go_on`."""
+    """16 MiB on their way, that stop after 11 MiB until `go_on`."""
 
     def __init__(self) -> None:
         self.is_half_there = asyncio.Event()
@@ -48,11 +43,11 @@ class Writing:
 WHOLE = b"".join(bytes([number]) * MIB for number in range(SIZE // MIB))
 
 
-async def test_a_write_and_a_reading_survive_a_server_that_is_killed_and_restarted(server: SeaweedServer) -> None:
+async def test_a_write_and_a_reading_survive_a_server_that_is_killed_and_restarted(seaweedfs: SeaweedServer) -> None:
     async def again(error: StorageUnavailable) -> None:
         await asyncio.sleep(0.1)
 
-    async with S3MediaStore.connect(server.settings(), bounds=PATIENT) as store:
+    async with S3MediaStore.connect(seaweedfs.settings(), bounds=PATIENT) as store:
         await store.put(KIND, "read", one_chunk(WHOLE), max_bytes=SIZE)
         writing = Writing()
         async with asyncio.TaskGroup() as group:
@@ -60,20 +55,22 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_killed_and_restart
             await writing.is_half_there.wait()
             chunks = store.open(MediaKey(KIND, "read"))
             read = [await anext(chunks)]
-            server.kill()
-            writing.go_on.set()
-            rest = group.create_task(read_all(chunks))
-            await asyncio.to_thread(server.start)
+            seaweedfs.kill()
+            try:
+                writing.go_on.set()
+                rest = group.create_task(read_all(chunks))
+            finally:
+                await asyncio.to_thread(seaweedfs.start)
         assert b"".join([*read, rest.result()]) == WHOLE
         assert await read_all(store.open(put.result().key)) == WHOLE
 
 
-async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(server: SeaweedServer) -> None:
+async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(seaweedfs: SeaweedServer) -> None:
     short = timedelta(seconds=1)
     bounds = msgspec.structs.replace(PATIENT, connect=short, call=short, silence=short)
     seen: list[str] = []
     async with (
-        S3MediaStore.connect(server.settings(), bounds=PATIENT) as patient,
+        S3MediaStore.connect(seaweedfs.settings(), bounds=PATIENT) as patient,
         S3MediaStore.connect(patient.bucket.settings, bounds=bounds) as store,
     ):
         await patient.put(KIND, "read", one_chunk(WHOLE), max_bytes=SIZE)
@@ -89,7 +86,7 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(server: Sea
             await writing.is_half_there.wait()
             chunks = store.open(MediaKey(KIND, "read"))
             read = [await anext(chunks)]
-            with server.frozen():
+            with seaweedfs.frozen():
                 with pytest.raises(StorageUnavailable, match="in time"):
                     await store.size(MediaKey(KIND, "read"))
                 writing.go_on.set()
@@ -100,13 +97,33 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(server: Sea
         assert await read_all(patient.open(put.result().key)) == WHOLE
 
 
-async def test_memory_is_bounded_while_many_large_files_are_stored(server: SeaweedServer) -> None:
+async def test_neither_a_cancelled_write_nor_the_end_waits_for_a_frozen_server(
+    seaweedfs: SeaweedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both end after the time for cleaning, though each call would wait for hours."""
+    hours = timedelta(hours=9)
+    bounds = S3Bounds(connect=hours, call=hours, silence=hours, cleaning=timedelta(milliseconds=50))
+    with ExitStack() as frozen:
+        async with S3MediaStore.connect(seaweedfs.settings(), bounds=bounds) as store:
+            writing = Writing()
+            put = asyncio.create_task(store.put(KIND, "write", writing.data(), max_bytes=SIZE))
+            await writing.is_half_there.wait()
+            frozen.enter_context(seaweedfs.frozen())
+            writing.go_on.set()
+            await asyncio.sleep(0)
+            put.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await put
+    assert caplog.records == []
+
+
+async def test_memory_is_bounded_while_many_large_files_are_stored(seaweedfs: SeaweedServer) -> None:
     """15 MiB for each file at most, whatever its size."""
-    settings = msgspec.json.encode(server.settings()).decode()
-    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "16", str(20 * MIB)]
+    settings = msgspec.json.encode(seaweedfs.settings()).decode()
+    arguments = [sys.executable, "-m", "tests.support.s3_load", settings, "4", str(32 * MIB)]
     child = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
-    assert int(child.stdout) <= 16 * 15 * MIB
+    assert int(child.stdout) <= 4 * 15 * MIB
 
 
 async def read_all(chunks: AsyncIterator[bytes]) -> bytes:

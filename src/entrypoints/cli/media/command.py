@@ -41,7 +41,7 @@ def move(target: str) -> None:
     report, is_empty = run_async(move_media(settings, to_bucket=target == "s3", show=_shown_regularly()))
     click.echo(_text(report))
     if not is_empty:
-        click.echo("The source still contains files, of no job, media object or template; delete them there.")
+        click.echo("The source still contains files. Run the command again; no row owns what then remains: delete it.")
     if report.damaged:
         click.echo(f"{report.damaged} files are damaged and were left at the source; the log names them.", err=True)
         sys.exit(1)

@@ -16,7 +16,7 @@ from photochanger.adapters.postgres import Database, EmbeddedServer
 from photochanger.adapters.telemetry import OpenTelemetry
 from photochanger.core.domain.job import JobState
 from photochanger.core.ports.job_queue import JobQueue, JobSignals
-from photochanger.core.ports.media_store import MediaStore
+from photochanger.core.ports.repositories.file_records import OwnedFiles
 from photochanger.core.ports.repositories.guest_data import GuestData
 from photochanger.core.ports.repositories.job_log import JobLog
 from photochanger.core.ports.webhooks import WebhookOutbox
@@ -94,7 +94,7 @@ async def test_an_unforeseen_error_of_the_event_stream_ends_the_open_block(
 
 @pytest.mark.parametrize(
     ("port", "method", "loop"),
-    [(JobQueue, "depth", "metrics collection"), (MediaStore, "bytes_of", "media store measurement")],
+    [(JobQueue, "depth", "metrics collection"), (OwnedFiles, "bytes_by_kind", "media store measurement")],
     ids=["collection", "measurement"],
 )
 async def test_an_unforeseen_error_of_the_metrics_ends_the_mounted_app(

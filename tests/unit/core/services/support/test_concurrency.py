@@ -6,7 +6,14 @@ import asyncio
 import logging
 
 import pytest
-from photochanger.core.services.support.concurrency import BackgroundTasks, TaskSet, gather_in_order, race, result_of
+from photochanger.core.services.support.concurrency import (
+    BackgroundTasks,
+    TaskSet,
+    gather_in_order,
+    race,
+    result_of,
+    wait_to_the_end,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -202,3 +209,16 @@ async def test_the_task_goes_on_where_its_caller_is_cancelled() -> None:
     assert not task.done()
     go_on.set()
     assert await result_of(task)
+
+
+async def test_work_is_waited_for_however_often_that_is_cancelled() -> None:
+    work: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.ensure_future(wait_to_the_end(work))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    work.set_exception(ValueError("seen"))
+    assert isinstance(await waiting, asyncio.CancelledError)
+    assert await wait_to_the_end(work) is None
