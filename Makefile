@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := src/entrypoints/http/ops/photochanger.json
 
-.PHONY: demo serve test chaos bench lint contract clean lock docs dist help screenshots contact-sheets release-contract lint-contract fuzz-contract
+.PHONY: demo serve test chaos cluster bench lint contract clean lock docs dist help screenshots contact-sheets release-contract lint-contract fuzz-contract
 
 # The first target: `make` alone shows what there is.
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make dist     build the wheel and the source archive into dist/'
 	@echo 'make bench    benchmarks, each with a baseline of the same run'
 	@echo 'make chaos    faults drawn by a seed against the real processes'
+	@echo 'make cluster  several hosts, of which one of each kind is killed'
 	@echo 'make lock     pin the newest compatible versions'
 	@echo 'make clean    delete everything that was installed or built'
 
@@ -35,6 +36,11 @@ test: lint docs $(CONTRACT)
 # Faults drawn by a seed against the real processes, with everything checked: ARGS="--seed 7 --faults 1000 --form split".
 chaos: $(READY) $(CONTRACT)
 	$(BIN)/python -m tests.support.chaos $(ARGS)
+
+# PostgreSQL, PgBouncer, an object store, two `serve`, three `worker` and nginx on loopback; one of each kind is killed.
+cluster: $(READY) $(CONTRACT)
+	scripts/test-tools
+	$(BIN)/python -m tests.support.cluster $(ARGS)
 
 # Screenshots of the page, taken by its browser tests; docs/screenshots/.gitignore lists those in the repository.
 screenshots: $(READY) $(CONTRACT)

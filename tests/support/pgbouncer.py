@@ -114,7 +114,8 @@ def _server(parts: dict[str, Any]) -> str:
     if password is None and "passfile" in parts:
         password = Path(parts["passfile"]).read_text().split("\n", 1)[0].rpartition(":")[2]
     named = {"host": parts["host"], "port": parts.get("port", 5432), "user": parts["user"], "password": password}
-    return " ".join(f"{name}={value}" for name, value in named.items() if value is not None)
+    quoted = {name: str(value).replace("'", "''") for name, value in named.items() if value is not None}
+    return " ".join(f"{name}='{value}'" for name, value in quoted.items())
 
 
 @contextlib.contextmanager

@@ -214,6 +214,23 @@ def stopped_data() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def _server_on_copy(data: Path, place: Path) -> PairServer:
+    shutil.copytree(data, place)
+    _give_to_account(place)
+    return PairServer(place)
+
+
+@contextlib.contextmanager
+def running_alone(data: Path, place: Path) -> Iterator[PairServer]:
+    """A server without a standby on a copy of this data, ended at the end of the block."""
+    server = _server_on_copy(data, place)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
 @contextlib.contextmanager
 def running_pair(data: Path, *, synchronous: bool) -> Iterator[PostgresPair]:
     """A primary and a standby that follows it, on copies of this data; ended at the end of the block.
@@ -222,12 +239,7 @@ def running_pair(data: Path, *, synchronous: bool) -> Iterator[PostgresPair]:
     """
     folder = Path(tempfile.mkdtemp(prefix="pair-", dir=data.parent))
     folder.chmod(0o755)
-    servers = []
-    for name in ("first", _STANDBY):
-        shutil.copytree(data, folder / name)
-        _give_to_account(folder / name)
-        servers.append(PairServer(folder / name))
-    pair = PostgresPair(*servers)
+    pair = PostgresPair(*(_server_on_copy(data, folder / name) for name in ("first", _STANDBY)))
     try:
         pair.primary.start(**({"synchronous_standby_names": _STANDBY} if synchronous else {}))
         pair.standby.follow(pair.primary)
