@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, settings
 TESTS = Path(__file__).parents[1]
 
 MAY_SLEEP = {
+    "integration/s3/test_server_down.py",  # the pause before a write is tried again, as the service makes one
     "support/chaos/pace.py",  # the length of a fault, the distance between two photos, how often `until` looks
     "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again
     "support/photobooth_app.py",  # how often `until` looks
     "support/retrying_proxy.py",  # the pause of a load balancer when no service takes a request
+    "support/seaweedfs.py",  # how often `_until` looks
     "support/service.py",  # how often `eventually` looks
     "support/steady_cameras.py",  # cameras send their photos at a pace
     "support/standins/behaviours.py",  # a service that drips its answer
