@@ -20,7 +20,7 @@ from .jobs.results import PostgresResultIndex
 from .jobs.slot_records import PostgresSlotRecords
 from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
-from .notifier import PostgresJobSignals, WakeUps
+from .notifier import ListenMode, PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
@@ -50,6 +50,7 @@ __all__ = [
     "DatabaseUnavailable",
     "EmbeddedServer",
     "EmbeddedServerError",
+    "ListenMode",
     "PostgresAdminRepository",
     "PostgresAuditLog",
     "PostgresCostLedger",
@@ -82,7 +83,6 @@ __all__ = [
     "TableShape",
     "TargetNotEmpty",
     "TransferFailed",
-    "WakeUps",
     "filling",
     "migrate",
     "require_current_schema",
