@@ -22,7 +22,7 @@ from .media.begun_files import PostgresBegunFiles
 from .media.objects import PostgresMediaRepository
 from .media.owned_files import PostgresOwnedFiles
 from .migrate import PostgresDatabaseStatus, SchemaBusy, migrate, require_current_schema
-from .notifier import PostgresJobSignals, WakeUps
+from .notifier import ListenMode, PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
@@ -52,6 +52,7 @@ __all__ = [
     "DatabaseUnavailable",
     "EmbeddedServer",
     "EmbeddedServerError",
+    "ListenMode",
     "PostgresAdminRepository",
     "PostgresAuditLog",
     "PostgresBegunFiles",
@@ -87,7 +88,6 @@ __all__ = [
     "TableShape",
     "TargetNotEmpty",
     "TransferFailed",
-    "WakeUps",
     "filling",
     "migrate",
     "require_current_schema",

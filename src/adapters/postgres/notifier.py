@@ -55,7 +55,7 @@ Topic = UUID | Literal["work", "moved"]
 """What a subscription waits for: the end of a job, new work, or any change."""
 
 
-class WakeUps(enum.Enum):
+class ListenMode(enum.Enum):
     """How subscribers are woken: by LISTEN, or by a query, because of what the value says."""
 
     LISTEN = ""
@@ -99,15 +99,15 @@ class PostgresJobSignals:
     """Wakes subscriptions while `listen` runs.
 
     Attributes:
-        wake_ups: how; None while there is no connection.
+        mode: how; None while there is no connection.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
-        self._listening = asyncio.Event()
-        self._logged = WakeUps.LISTEN
-        self.wake_ups: WakeUps | None = None
+        self._waking = asyncio.Event()
+        self._logged = ListenMode.LISTEN
+        self.mode: ListenMode | None = None
 
     def work(self) -> _Subscription:
         return _Subscription(self._listeners, "work")
@@ -120,7 +120,7 @@ class PostgresJobSignals:
 
     async def wait_until_listening(self) -> None:
         """Return once wake-ups arrive; for tests and measurements that need the signal, not the subscribers' poll."""
-        await self._listening.wait()
+        await self._waking.wait()
 
     async def listen(self) -> None:
         """Receive wake-ups until cancelled, reconnecting after every loss of the connection."""
@@ -130,15 +130,15 @@ class PostgresJobSignals:
             try:
                 connection = await self._database.connect_listener()
                 try:
-                    self.wake_ups = await self._wake_ups_of(connection, identity)
-                    if self.wake_ups is WakeUps.LISTEN:
+                    self.mode = await self._mode_of(connection, identity)
+                    if self.mode is ListenMode.LISTEN:
                         for channel in (WORK_CHANNEL, FINALIZED_CHANNEL):
                             await connection.execute(f"listen {channel}")
                     pause = _FIRST_PAUSE_SECONDS
-                    self._log_polling(self.wake_ups)
-                    self._listening.set()
+                    self._log_polling(self.mode)
+                    self._waking.set()
                     self._wake_all()  # for what was missed meanwhile
-                    while self.wake_ups is WakeUps.LISTEN:
+                    while self.mode is ListenMode.LISTEN:
                         await self._receive(connection)
                         await connection.execute("select 1")  # a silent connection would stay unnoticed
                 finally:
@@ -147,30 +147,30 @@ class PostgresJobSignals:
                 await self._poll(changes)
                 continue
             except (QueueUnavailable, psycopg.Error, OSError) as error:
-                self._listening.clear()
-                self.wake_ups = None
+                self._waking.clear()
+                self.mode = None
                 _log.warning("LISTEN connection lost; polling: %s", reason_of(error))
             await asyncio.sleep(pause * (1 + random.random() / 4))
             pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
-    async def _wake_ups_of(self, connection: BoundedConnection, identity: Batcher[None, Any]) -> WakeUps:
+    async def _mode_of(self, connection: BoundedConnection, identity: Batcher[None, Any]) -> ListenMode:
         """Whether LISTEN works on this connection. Through a pooler it succeeds, delivers nothing and stays behind."""
         separate = self._database.listen_url is not None
         if connection.pooled:
-            return WakeUps.LISTEN_POOLER if separate else WakeUps.POOLER
+            return ListenMode.LISTEN_POOLER if separate else ListenMode.POOLER
         if separate:
             try:
                 (theirs,) = await _read_identity(connection, [None])
                 if theirs != await identity.call(None):
-                    return WakeUps.OTHER_DATABASE
+                    return ListenMode.OTHER_DATABASE
             except psycopg.errors.InsufficientPrivilege as error:
                 _log.info("whether LISTEN leads to the same database is unknown: %s", reason_of(error))
-        return WakeUps.LISTEN
+        return ListenMode.LISTEN
 
-    def _log_polling(self, wake_ups: WakeUps) -> None:
-        if wake_ups not in (WakeUps.LISTEN, self._logged):
-            _log.warning("%s; polling. Set PHOTOCHANGER_LISTEN_DATABASE_URL to its direct address.", wake_ups.value)
-        self._logged = wake_ups
+    def _log_polling(self, mode: ListenMode) -> None:
+        if mode not in (ListenMode.LISTEN, self._logged):
+            _log.warning("%s; polling. Set PHOTOCHANGER_LISTEN_DATABASE_URL to its direct address.", mode.value)
+        self._logged = mode
 
     async def _poll(self, changes: Batcher[list[UUID], Any]) -> None:
         """Wake subscribers by a query, until it is time to look whether LISTEN works. QueueUnavailable."""

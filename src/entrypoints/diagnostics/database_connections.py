@@ -6,7 +6,7 @@ import asyncio
 
 from dishka import AsyncContainer
 
-from ...adapters.postgres import Database, PostgresJobSignals, WakeUps
+from ...adapters.postgres import Database, ListenMode, PostgresJobSignals
 from ...core.ports.job_queue import JobSignals
 from ..config import PREFIX, Settings
 from .finding import Finding
@@ -27,20 +27,20 @@ async def database_connections(container: AsyncContainer) -> list[Finding]:
             await signals.wait_until_listening()
     except TimeoutError:
         pass  # what is known of it is shown
-    return [finding(pooled=database.pooled, wake_ups=signals.wake_ups)]
+    return [finding(pooled=database.pooled, mode=signals.mode)]
 
 
-def finding(*, pooled: bool, wake_ups: WakeUps | None) -> Finding:
+def finding(*, pooled: bool, mode: ListenMode | None) -> Finding:
     """The finding for connections through a pooler or not, and this kind of wake-ups; None: no listener connected."""
     part, says = "database connections", f"through a pooler: {'yes' if pooled else 'no'}, listener: "
     variable = PREFIX + "LISTEN_DATABASE_URL"
-    match wake_ups:
-        case WakeUps.LISTEN:
+    match mode:
+        case ListenMode.LISTEN:
             return Finding(part, says + "direct")
-        case WakeUps.POOLER:
+        case ListenMode.POOLER:
             return Finding(part, f"{says}polling; {variable} would make it direct")
         case None:
             return Finding(part, says + "cannot connect, polling", f"Check {variable}, or unset it.")
         case _:
             fix = f"Set {variable} to the direct address of the same database, or unset it."
-            return Finding(part, f"{says}polling, because {wake_ups.value}", fix)
+            return Finding(part, f"{says}polling, because {mode.value}", fix)

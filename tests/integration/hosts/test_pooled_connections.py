@@ -14,9 +14,9 @@ import pytest
 from photochanger.adapters.postgres import (
     Database,
     EmbeddedServer,
+    ListenMode,
     PostgresJobQueue,
     PostgresJobSignals,
-    WakeUps,
     filling,
     migrate,
     snapshot,
@@ -132,25 +132,25 @@ async def waking(url: str, listen_url: str | None = None) -> AsyncIterator[tuple
 
 async def test_a_listener_that_bypasses_the_pooler_listens(pooler: PgBouncer, postgres_url: str) -> None:
     async with waking(pooler.url(postgres_url), postgres_url) as (database, signals):
-        assert signals.wake_ups is WakeUps.LISTEN
+        assert signals.mode is ListenMode.LISTEN
         with signals.any_change() as change:
             await PostgresJobQueue(database).enqueue(new_job(), max_active=10)
             assert await change.wait(LONG)
 
 
-@pytest.mark.parametrize("wake_ups", [WakeUps.POOLER, WakeUps.LISTEN_POOLER, WakeUps.OTHER_DATABASE])
+@pytest.mark.parametrize("mode", [ListenMode.POOLER, ListenMode.LISTEN_POOLER, ListenMode.OTHER_DATABASE])
 async def test_where_listen_cannot_work_changes_are_found_by_a_query(
     pooler: PgBouncer,
     postgres_url: str,
     postgres_server: EmbeddedServer,
-    wake_ups: WakeUps,
+    mode: ListenMode,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     url = pooler.url(postgres_url)
-    listen_urls = {WakeUps.LISTEN_POOLER: url, WakeUps.OTHER_DATABASE: postgres_server.url("postgres")}
+    listen_urls = {ListenMode.LISTEN_POOLER: url, ListenMode.OTHER_DATABASE: postgres_server.url("postgres")}
     with caplog.at_level(logging.WARNING, "photochanger.signals"):
-        async with waking(url, listen_urls.get(wake_ups)) as (database, signals):
-            assert signals.wake_ups is wake_ups
+        async with waking(url, listen_urls.get(mode)) as (database, signals):
+            assert signals.mode is mode
             with signals.any_change() as change, signals.work() as work:
                 await PostgresJobQueue(database).enqueue(new_job(), max_active=10)
                 assert await change.wait(LONG)
@@ -186,9 +186,9 @@ async def test_the_doctor_says_how_the_database_is_reached(
     assert found.fix is None
 
 
-@pytest.mark.parametrize("wake_ups", [WakeUps.LISTEN_POOLER, WakeUps.OTHER_DATABASE, None])
-def test_a_listen_address_that_is_of_no_use_has_to_be_fixed(wake_ups: WakeUps | None) -> None:
-    found = finding(pooled=True, wake_ups=wake_ups)
+@pytest.mark.parametrize("mode", [ListenMode.LISTEN_POOLER, ListenMode.OTHER_DATABASE, None])
+def test_a_listen_address_that_is_of_no_use_has_to_be_fixed(mode: ListenMode | None) -> None:
+    found = finding(pooled=True, mode=mode)
     assert "polling" in found.says
     assert found.fix is not None
     assert "PHOTOCHANGER_LISTEN_DATABASE_URL" in found.fix
