@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -240,15 +241,42 @@ def test_serve_tries_again_while_the_server_before_has_not_ended(tmp_path: Path,
         assert ask(server, "select answer from kept") == (42,)
 
 
+def account_of(folder: Path) -> dict[str, Any]:
+    """What makes a new process one of the server's account."""
+    owner = (folder / "data").stat()
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="processes of a folder cannot be found here")
+async def test_the_number_of_a_killed_server_may_belong_to_another_process_of_its_account(folder: Path) -> None:
+    server = EmbeddedServer.start(folder)
+    ask(server, "create table kept as select 42 as answer")
+    sockets = Path((folder / "data" / "postmaster.pid").read_text().splitlines()[4])
+    postmaster(folder).kill()
+    await asyncio.to_thread(eventually, lambda: not answers(server))
+    stranger = subprocess.Popen(("sleep", "3600"), cwd="/", **account_of(folder))
+    try:
+        for lock in (folder / "data" / "postmaster.pid", *sockets.glob(".s.PGSQL.*.lock")):
+            lock.write_text("\n".join([str(stranger.pid), *lock.read_text().splitlines()[1:]]) + "\n")
+        watching = asyncio.create_task(server.keep_running())
+        await asyncio.to_thread(eventually, lambda: answers(server))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        assert ask(server, "select answer from kept") == (42,)
+        server.close()
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
 def ending_server(folder: Path) -> subprocess.Popen[bytes]:
     """A process of the server's account in its data that answers nobody: a server that was killed, before its end."""
-    owner = (folder / "data").stat()
-    account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     place = os.open(folder / "data", os.O_RDONLY | os.O_DIRECTORY)
     try:
         # By descriptor: the account may not enter the folders above.
         return subprocess.Popen(
-            ("sh", "-c", f"cd /proc/self/fd/{place} && exec sleep 3600"), pass_fds=[place], **account
+            ("sh", "-c", f"cd /proc/self/fd/{place} && exec sleep 3600"), pass_fds=[place], **account_of(folder)
         )
     finally:
         os.close(place)

@@ -67,6 +67,18 @@ def end_orphans(data: Path) -> None:
             select.select([process], [], [], _KILL_LIMIT.total_seconds())
 
 
+def remove_locks(data: Path, socket_folder: Path) -> None:
+    """Remove the lock files of a server that has ended. Its process number may belong to another process of the account
+    now, which PostgreSQL would take for the server, and not start.
+
+    Call it only where no server runs on the data, after `end_orphans`. Does nothing on systems without `/proc`, where
+    that cannot be known.
+    """
+    if _PROCESSES.is_dir():
+        for lock in (data / "postmaster.pid", *socket_folder.glob(".s.PGSQL.*.lock")):
+            lock.unlink(missing_ok=True)
+
+
 def _orphans(data: Path) -> Iterator[int]:
     if not _PROCESSES.is_dir():
         return

@@ -35,7 +35,7 @@ from ...system_clock import SYSTEM_CLOCK
 from ..outages import unavailable
 from . import new_data
 from .access import ROLE, client_arguments, password_file, require_password
-from .process import end_of_process, end_orphans, works_in
+from .process import end_of_process, end_orphans, remove_locks, works_in
 from .programs import EmbeddedServerError, ServerNotUp, as_account, find_programs, unprivileged_account
 
 _log = logging.getLogger("photochanger.postgres")
@@ -125,7 +125,8 @@ class EmbeddedServer:
         that was committed. For services; short commands do not need it."""
         while True:
             try:
-                if lines := _pid_file(self._folder):
+                lines = _pid_file(self._folder)
+                if lines and await asyncio.to_thread(_is_server, int(lines[0]), self._folder):
                     await end_of_process(int(lines[0]))
                 _log.error("embedded PostgreSQL ended; restarting it")
                 await asyncio.to_thread(self._revive)
@@ -257,6 +258,7 @@ def _launch(folder: Path) -> str:
     logged_bytes = log.stat().st_size if log.exists() else 0
     if not (lines := _pid_file(folder)) or not _is_server(int(lines[0]), folder):
         end_orphans(data)
+        remove_locks(data, Path(socket_folder))
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
         close_file(output.fileno())
         if new_data.is_missing(data):
