@@ -1,6 +1,7 @@
 """The JobSignals port on LISTEN/NOTIFY: one connection per process, fanned out in memory.
 
-Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken.
+Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken. For work, a process
+is woken on a channel of its own, while it is among the idle workers.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import psycopg
 from ...core.domain.errors import QueueUnavailable
 from .connection import BoundedConnection
 from .database import Database
+from .idle_workers import UNCLAIMED, IdleWorkers
 from .outages import reason_of
+from .wake_ups import FINALIZED_CHANNEL, WORK_CHANNEL, WakeUps
 
 _log = logging.getLogger("photochanger.signals")
 
-WORK_CHANNEL = "photochanger_work"
-FINALIZED_CHANNEL = "photochanger_finalized"
 _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 2.0
 _CHECK_EVERY_SECONDS = 10.0
@@ -65,6 +66,39 @@ class _Subscription:
         return True
 
 
+class _WorkSubscription(_Subscription):
+    """Among the idle workers from the first wait until the end of the block, but for the time after a wake-up."""
+
+    def __init__(self, listeners: dict[Topic, set[_Subscription]], idle: IdleWorkers, listening: asyncio.Event) -> None:
+        super().__init__(listeners, "work")
+        self._idle = idle
+        self._listening = listening
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if "work" not in self._listeners:
+            self._idle.withdraw()
+
+    async def wait(self, timeout: timedelta) -> bool:
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                if self._listening.is_set() and not self._woken.is_set():
+                    await self._announce()
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True
+
+    async def _announce(self) -> None:
+        try:
+            await self._idle.announce()
+        except QueueUnavailable as error:
+            _log.warning("worker is not among the idle ones; polling: %s", error.detail)
+
+
 class PostgresJobSignals:
     """Wakes subscriptions while `listen` runs."""
 
@@ -72,9 +106,11 @@ class PostgresJobSignals:
         self._database = database
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
         self._listening = asyncio.Event()
+        self._idle = IdleWorkers(database, on_unclaimed=lambda: self._wake_topics("work"))
+        self._wake_ups = WakeUps(database)
 
     def work(self) -> _Subscription:
-        return _Subscription(self._listeners, "work")
+        return _WorkSubscription(self._listeners, self._idle, self._listening)
 
     def any_change(self) -> _Subscription:
         return _Subscription(self._listeners, "moved")
@@ -93,8 +129,9 @@ class PostgresJobSignals:
             try:
                 connection = await self._database.connect()
                 try:
-                    for channel in (WORK_CHANNEL, FINALIZED_CHANNEL):
+                    for channel in (WORK_CHANNEL, FINALIZED_CHANNEL, self._idle.channel):
                         await connection.execute(f"listen {channel}")
+                    await self._read_unclaimed(connection)
                     pause = _FIRST_PAUSE_SECONDS
                     self._listening.set()
                     self._wake_all()  # for what was missed meanwhile
@@ -117,14 +154,31 @@ class PostgresJobSignals:
             self._wake(notice.channel, notice.payload)
         connection.reply_within = limit
 
-    def _wake(self, channel: str, payload: str) -> None:
+    async def _read_unclaimed(self, connection: BoundedConnection) -> None:
+        """Begin to count here: all subscribers are woken for what came before."""
+        self._idle.claimed()
         try:
-            topics: list[Topic] = ["work"] if channel == WORK_CHANNEL else [UUID(id) for id in payload.split(",")]
+            row = await (await connection.execute(UNCLAIMED)).fetchone()
+        except psycopg.errors.UndefinedTable:  # a database without the schema, which will be created
+            row = None
+        self._idle.unclaimed = None if row is None else row[0]
+
+    def _wake(self, channel: str, payload: str) -> None:
+        if channel == self._idle.channel:
+            self._idle.claimed()
+            if "work" not in self._listeners:
+                self._wake_ups.work()  # it is not idle any more; another one may be
+        if channel != FINALIZED_CHANNEL:
+            self._wake_topics("work")
+            return
+        try:
+            self._wake_topics(*(UUID(id) for id in payload.split(",")))
         except ValueError:
             # Any user of the database may send on this channel; that must not end the loop.
             _log.warning("NOTIFY without a job id ignored: another program sends on %s", channel)
             self._wake_all()
-            return
+
+    def _wake_topics(self, *topics: Topic) -> None:
         for topic in (*topics, "moved"):
             for subscription in self._listeners.get(topic, ()):
                 subscription.wake()

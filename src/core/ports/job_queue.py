@@ -190,7 +190,11 @@ class JobSignals(Protocol):
     """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost."""
 
     def work(self) -> Subscription:
-        """Wakes when a job can be acquired."""
+        """Wakes when a job can be acquired: for each job at most one process with a subscriber that waits.
+
+        Wakes at once where jobs came that no subscriber was there for. A process is chosen for a job from its first
+        wait until the end of the block; outside of it, it must have nothing free for a job.
+        """
         ...
 
     def finalized(self, job_id: UUID) -> Subscription:
@@ -198,5 +202,5 @@ class JobSignals(Protocol):
         ...
 
     def any_change(self) -> Subscription:
-        """Wakes when any job can be acquired or was finalized."""
+        """Wakes when any job was finalized, or asked about; a new one is found by polling."""
         ...
