@@ -34,6 +34,7 @@ async def test_jobs_that_came_while_nothing_waited_wake_the_next_subscriber_once
     await backend.queue.enqueue(new_job(), max_active=10)
     with backend.signals.work() as work:
         assert await work.wait(LONG)
+        assert len(await backend.queue.acquire("worker-1", n=1, lease=LEASE)) == 1
         assert not await work.wait(SHORT)
 
 

@@ -101,11 +101,11 @@ async def test_a_process_that_has_died_is_not_chosen_for_long(postgres_url: str,
     async with waiting(postgres_url, 1) as (one, (wait,)):
         await database.until_idle(1)
         database.execute(
-            "insert into photochanger.idle_workers values ('dead', now() - interval '1 h', now() - interval '4 s')"
+            "insert into photochanger.idle_workers values ('dead', now() - interval '1 h', now() - interval '11 s')"
         )
         await one.queue.enqueue(new_job(), max_active=MANY)
         assert await wait
-        assert await one.workers.prune(silent_for=timedelta(seconds=3)) == 0
+        assert await one.workers.prune(silent_for=timedelta(seconds=11)) == 0
         assert "dead" not in database.idle()
 
 

@@ -20,12 +20,12 @@ from .jobs.results import PostgresResultIndex
 from .jobs.slot_records import PostgresSlotRecords
 from .media import PostgresMediaRepository
 from .migrate import PostgresDatabaseStatus, migrate, require_current_schema
-from .notifier import PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
+from .signals.notifier import PostgresJobSignals
 from .slots import PostgresSlotRepository
 from .stats.service import PostgresStatsService
 from .templates import PostgresTemplateRepository

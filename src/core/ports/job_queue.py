@@ -192,8 +192,9 @@ class JobSignals(Protocol):
     def work(self) -> Subscription:
         """Wakes when a job can be acquired: for each job at most one process with a subscriber that waits.
 
-        Wakes at once where jobs came that no subscriber was there for. A process is chosen for a job from its first
-        wait until the end of the block; outside of it, it must have nothing free for a job.
+        Wakes at once where jobs came that no subscriber was there for, and within a second where a job waits whose
+        wake-up was lost, or whose lease has expired. A process is chosen for a job from its first wait until the end
+        of the block; outside of it, it must have no free place for one.
         """
         ...
 

@@ -29,7 +29,12 @@ from ..process.stop_limits import LONGEST_WORK
 
 _log = logging.getLogger("photochanger.worker")
 
-_POLL = timedelta(seconds=1)
+_POLL = timedelta(seconds=5)
+"""How often an idle pool looks without a wake-up, which is sent also for a job whose first one was lost."""
+
+_POLL_WITHIN_LIMITS = timedelta(seconds=1)
+"""The same where another process may give back a provider's permit, which sends no wake-up."""
+
 _URGENT_POLL = timedelta(milliseconds=500)
 """How often a pool without a free place looks for urgent jobs."""
 
@@ -142,15 +147,18 @@ class WorkerPool:
                     self._looks = False
                     for claim in claims:
                         self._start(claim)
-                await self._take_urgent_jobs()
+                within_limits = self._acquisition.within_limits
+                if within_limits:  # else it takes any job that waits
+                    await self._take_urgent_jobs()
             except QueueUnavailable as error:
                 await self._pause(error)
                 continue
             if self.running < self.concurrency:
-                ended, _ = await race(work.wait(_POLL), self._changed.wait())
+                poll = _POLL_WITHIN_LIMITS if within_limits else _POLL
+                ended, _ = await race(work.wait(poll), self._changed.wait())
                 # The last look has left nothing, and what came since has its wake-up. So the end of a job is a reason
                 # to look only where it gives back a provider's permit.
-                self._looks = ended == 0 or self._acquisition.within_limits
+                self._looks = ended == 0 or within_limits
 
     async def _wait_for_a_place(self) -> None:
         while not self._stopping and self.running >= self.concurrency:

@@ -17,7 +17,7 @@ from ....core.domain.job import Job, Outcome
 from ....core.ports.repositories.guest_data import Erasure
 from ..audit import write_audit
 from ..database import Database
-from ..wake_ups import WakeUps
+from ..signals.wake_ups import WakeUps
 from . import queue_sql
 from .queue import End, finalize_batch
 from .rows import JOB_COLUMNS, job_from_row

@@ -38,7 +38,7 @@ from ....core.domain.stats.summary import outcome_of
 from ....core.domain.worker import SILENT_AFTER
 from ....core.ports.job_queue import PhotoHeld
 from ..database import Database
-from ..wake_ups import WakeUps
+from ..signals.wake_ups import WakeUps
 from . import queue_sql, resend_sql
 from .load import queue_load
 from .rows import enqueue_item, finalize_item, job_from_row, stem

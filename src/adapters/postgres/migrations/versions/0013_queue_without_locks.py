@@ -120,7 +120,7 @@ begin
     for look in 1..2 loop
         with chosen as (
             select channel from photochanger.idle_workers
-            where idle_since is not null and seen_at > clock_timestamp() - interval '3 s'
+            where idle_since is not null and seen_at > clock_timestamp() - interval '10 s'
             order by idle_since
             limit missing
             for update skip locked
@@ -173,17 +173,27 @@ end
 $$;
 """
 
+# A job that has waited for longer than a wake-up takes has lost it, or its worker: that one has died.
 _ANNOUNCE_IDLE = """
-create procedure photochanger.announce_idle(own_channel text, inout unclaimed bigint)
+create procedure photochanger.announce_idle(own_channel text, inout unclaimed bigint, inout waits boolean)
     language plpgsql
 as $$
 begin
-    insert into photochanger.idle_workers as idle (channel, idle_since, seen_at)
-        values (own_channel, clock_timestamp(), clock_timestamp())
-        on conflict (channel) do update
-            set idle_since = coalesce(idle.idle_since, excluded.idle_since), seen_at = excluded.seen_at;
-    commit;
+    if own_channel is not null then
+        insert into photochanger.idle_workers as idle (channel, idle_since, seen_at)
+            values (own_channel, clock_timestamp(), clock_timestamp())
+            on conflict (channel) do update
+                set idle_since = coalesce(idle.idle_since, excluded.idle_since), seen_at = excluded.seen_at;
+        commit;
+    end if;
     select last_value into unclaimed from photochanger.unclaimed_wake_ups;
+    waits := exists (
+        select from photochanger.jobs
+        where finalized_at is null and expires_at > clock_timestamp() and (
+            (state = 'pending' and created_at < clock_timestamp() - interval '200 ms')
+            or lease_until <= clock_timestamp()
+        )
+    );
 end
 $$;
 """
@@ -198,7 +208,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them."""
-    op.execute("drop procedure photochanger.announce_idle(text, bigint)")
+    op.execute("drop procedure photochanger.announce_idle(text, bigint, boolean)")
     op.execute("drop procedure photochanger.enqueue_jobs(jsonb, jsonb)")
     op.execute("drop function photochanger.wake_workers(bigint)")
     op.execute("drop function photochanger.store_jobs(jsonb)")

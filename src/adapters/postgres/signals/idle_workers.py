@@ -9,22 +9,23 @@ from typing import Any
 
 import psycopg
 
-from .batching import Batcher
-from .database import Database
+from ..batching import Batcher
+from ..database import Database
 
-_ANNOUNCE = "call photochanger.announce_idle(%(channel)s, null)"
+_ANNOUNCE = "call photochanger.announce_idle(%(channel)s, null, null)"
 _WITHDRAW = "update photochanger.idle_workers set idle_since = null where channel = %(channel)s"
 UNCLAIMED = "select last_value from photochanger.unclaimed_wake_ups"
 """How many times jobs came for which too few workers were idle."""
 
-_ANNOUNCED_FOR_SECONDS = 0.9
-"""How long an announcement is good for. The database takes a worker for dead that has made none for 3 s."""
+ANNOUNCE_EVERY_SECONDS = 0.8
+"""How long an announcement is good for. The database takes a worker for dead that has made none for 10 s."""
 
 
 class IdleWorkers:
     """Announces this process as idle, and withdraws it, in the order of the calls.
 
-    Jobs that came while too few workers were idle are reported by `on_unclaimed` with the next announcement.
+    With each announcement it looks whether jobs came while too few workers were idle, or have waited for longer than a
+    wake-up takes: `on_unclaimed` reports them.
     """
 
     def __init__(self, database: Database, on_unclaimed: Callable[[], None]) -> None:
@@ -35,13 +36,17 @@ class IdleWorkers:
         """The counter as it was read last: jobs that were counted since are still to be looked for."""
 
         self._on_unclaimed = on_unclaimed
-        self._changes: Batcher[bool, None] = database.batcher(self._change)
+        self._changes: Batcher[bool | None, None] = database.batcher(self._change)
         self._idle = False
         self._announced_at = 0.0
 
+    async def look(self) -> None:
+        """Look for jobs without being idle: this process would not hear of being chosen. QueueUnavailable."""
+        await self._changes.call(None)
+
     async def announce(self) -> None:
         """Be idle in the database before this returns. QueueUnavailable."""
-        if not self._idle or asyncio.get_running_loop().time() - self._announced_at >= _ANNOUNCED_FOR_SECONDS:
+        if not self._idle or asyncio.get_running_loop().time() - self._announced_at >= ANNOUNCE_EVERY_SECONDS:
             await self._changes.call(True)
 
     def withdraw(self) -> None:
@@ -54,21 +59,23 @@ class IdleWorkers:
         """Note that this process was chosen, or that nothing is known: the next announcement goes to the database."""
         self._idle = False
 
-    async def _change(self, connection: psycopg.AsyncConnection[Any], batch: Sequence[bool]) -> list[None]:
-        """Execute the last one of these changes."""
-        if not batch[-1]:
+    async def _change(self, connection: psycopg.AsyncConnection[Any], batch: Sequence[bool | None]) -> list[None]:
+        """Execute the last one of these changes: idle, not idle, or only a look."""
+        idle = batch[-1]
+        if idle is False:
             await connection.execute(_WITHDRAW, {"channel": self.channel})
             return [None] * len(batch)
-        self._idle = True  # before the statement: a worker may be chosen before its reply is read
+        self._idle = bool(idle)  # before the statement: a worker may be chosen before its reply is read
         self._announced_at = asyncio.get_running_loop().time()
         try:
-            row = await (await connection.execute(_ANNOUNCE, {"channel": self.channel})).fetchone()
+            row = await (await connection.execute(_ANNOUNCE, {"channel": self.channel if idle else None})).fetchone()
         except BaseException:
             self._idle = False
             raise
         assert row is not None
-        if row[0] != self.unclaimed:
-            self.unclaimed = row[0]
+        unclaimed, waits = row
+        if waits or unclaimed != self.unclaimed:
+            self.unclaimed = unclaimed
             self._on_unclaimed()
         return [None] * len(batch)
 

@@ -18,11 +18,11 @@ from uuid import UUID
 
 import psycopg
 
-from ...core.domain.errors import QueueUnavailable
-from .connection import BoundedConnection
-from .database import Database
-from .idle_workers import UNCLAIMED, IdleWorkers
-from .outages import reason_of
+from ....core.domain.errors import QueueUnavailable
+from ..connection import BoundedConnection
+from ..database import Database
+from ..outages import reason_of
+from .idle_workers import ANNOUNCE_EVERY_SECONDS, UNCLAIMED, IdleWorkers
 from .wake_ups import FINALIZED_CHANNEL, WORK_CHANNEL, WakeUps
 
 _log = logging.getLogger("photochanger.signals")
@@ -84,19 +84,21 @@ class _WorkSubscription(_Subscription):
     async def wait(self, timeout: timedelta) -> bool:
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                if self._listening.is_set() and not self._woken.is_set():
-                    await self._announce()
-                await self._woken.wait()
+                while not self._woken.is_set():
+                    await self._look()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(ANNOUNCE_EVERY_SECONDS):
+                            await self._woken.wait()
         except TimeoutError:
             return False
         self._woken.clear()
         return True
 
-    async def _announce(self) -> None:
+    async def _look(self) -> None:
         try:
-            await self._idle.announce()
+            await (self._idle.announce() if self._listening.is_set() else self._idle.look())
         except QueueUnavailable as error:
-            _log.warning("worker is not among the idle ones; polling: %s", error.detail)
+            _log.warning("worker cannot look for jobs: %s", error.detail)
 
 
 class PostgresJobSignals:

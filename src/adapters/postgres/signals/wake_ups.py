@@ -15,8 +15,8 @@ from uuid import UUID
 
 import psycopg
 
-from .batching import Batcher
-from .database import Database
+from ..batching import Batcher
+from ..database import Database
 
 _log = logging.getLogger("photochanger.signals")
 
