@@ -17,6 +17,7 @@ from photochanger.entrypoints.worker.pool import PoolOptions, WorkerPool
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.postgres_backend import open_backend
 from tests.support.queue_steps import LEASE, MANY
+from tests.support.service import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +38,7 @@ class Database:
         return [channel for (channel,) in self._connection.execute(_IDLE)]
 
     async def until_idle(self, count: int) -> list[str]:
-        async with asyncio.timeout(60):
-            while len(idle := self.idle()) != count:  # noqa: ASYNC110 - what is waited for is another process's row
-                await asyncio.sleep(0.01)
-        return idle
+        return await asyncio.to_thread(eventually, lambda: idle if len(idle := self.idle()) == count else None)
 
     def execute(self, statement: str, *parameters: Any) -> None:
         self._connection.execute(statement, parameters)

@@ -161,15 +161,16 @@ class WorkerPool:
                 self._looks = ended == 0 or within_limits
 
     async def _wait_for_a_place(self) -> None:
-        while not self._stopping and self.running >= self.concurrency:
-            self._changed.clear()
-            try:
-                await self._renew_after_outage()
-                await self._take_urgent_jobs()
-            except QueueUnavailable as error:
-                await self._pause(error)
-                continue
-            await race(asyncio.sleep(_URGENT_POLL.total_seconds()), self._changed.wait())
+        with self._signals.any_change() as change:
+            while not self._stopping and self.running >= self.concurrency:
+                self._changed.clear()
+                try:
+                    await self._renew_after_outage()
+                    await self._take_urgent_jobs()
+                except QueueUnavailable as error:
+                    await self._pause(error)
+                    continue
+                await race(change.wait(_URGENT_POLL), self._changed.wait())
         self._looks = self._acquisition.within_limits or self._looks
 
     async def _renew_after_outage(self) -> None:
