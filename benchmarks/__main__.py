@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, statistics, throughput
+from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, scaling, statistics, throughput
 
 _PARTS = [
     "calls",
@@ -24,6 +24,7 @@ _PARTS = [
     "pictures",
     "providers",
     "queue",
+    "scaling",
     "statistics",
     "throughput",
 ]
@@ -66,6 +67,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["queue"] = runner.run(queue.measure(Path(folder), finished=arguments.finished))
             _print_queue(console, figures["queue"])
+        if "scaling" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["scaling"] = scaling.measure(Path(folder), rounds=arguments.turns)
+            _print_scaling(console, figures["scaling"])
         if "statistics" in arguments.parts:
             logs = statistics.FULL if arguments.full else arguments.logs
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
@@ -92,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=int, default=100, help="photos of 24 megapixels whose memory is measured")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
+    parser.add_argument("--turns", type=int, default=4, help="measurements of each number of processes")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
@@ -256,6 +262,15 @@ def _print_queue(console: Console, figures: dict[str, Any]) -> None:
             f"by hand {_three(pick_up['by_hand_ms'])}, ratio {_three(pick_up['ratio'])}"
         )
     console.print(f"full to empty table, ours: {figures['full_to_empty']}")
+
+
+def _print_scaling(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="(m) Queue with several processes, each with a camera and a worker pool")
+    for column in ("disk", "processes", "photos per second", "to one process", "acquires per photo", "at most"):
+        table.add_column(column, justify="right")
+    for row in figures["rows"]:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
 
 
 def _print_statistics(console: Console, figures: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ where finalized_at is null
 )
 
 
-def _job(number: int) -> JobSpec:
+def job_of(number: int) -> JobSpec:
     now = datetime.now(UTC)
     job_id = new_id(now)
     return JobSpec(
@@ -78,7 +78,7 @@ def _job(number: int) -> JobSpec:
     )
 
 
-def _result(stem: str) -> Result:
+def result_of(stem: str) -> Result:
     file = StoredFile(MediaKey(MediaKind.RESULTS, f"{stem}.jpg"), 1_000_000, "0" * 64)
     return Result(StoredPicture(file, "image/jpeg", 2000, 1500), datetime.now(UTC) + timedelta(hours=72))
 
@@ -103,7 +103,7 @@ class _Ours:
 
         async def work(claim: Claim) -> None:
             nonlocal done, free
-            result = _result(claim.job.id.hex)
+            result = result_of(claim.job.id.hex)
             outcome = Outcome(state=JobState.SUCCEEDED, finalized_at=datetime.now(UTC), result=result)
             assert await self.queue.mark_finalized(claim.job.id, outcome, claim=claim)
             done, free = done + 1, free + 1
@@ -140,7 +140,7 @@ class _Baseline:
         async def caller(number: int) -> None:
             while (row := await self.queue.acquire(number)) is not None:
                 stem = row[0].hex
-                assert await self.queue.finalize(number, row, msgspec.json.encode(_result(stem)), stem)
+                assert await self.queue.finalize(number, row, msgspec.json.encode(result_of(stem)), stem)
 
         await asyncio.gather(*(caller(number) for number in range(callers)))
 
@@ -149,7 +149,7 @@ async def _rates(side: _Ours | _Baseline, jobs: int, callers: int) -> tuple[floa
     """Jobs enqueued and jobs drained per second, in waves of a full queue that is emptied again."""
     enqueueing = draining = 0.0
     for _ in range(jobs // _WAVE):
-        batch = [_job(number) for number in range(_WAVE)]
+        batch = [job_of(number) for number in range(_WAVE)]
         started = time.perf_counter()
         await side.enqueue(batch, callers)
         enqueued = time.perf_counter()
@@ -171,7 +171,7 @@ async def _pick_up(ours: _Ours, signals: PostgresJobSignals, baseline: BaselineQ
                 pass
             if (row := await baseline.acquire(1)) is not None:
                 taken = time.perf_counter()
-                await baseline.finalize(1, row, msgspec.json.encode(_result(row[0].hex)), row[0].hex)
+                await baseline.finalize(1, row, msgspec.json.encode(result_of(row[0].hex)), row[0].hex)
                 return taken
 
     async def our_worker() -> float:
@@ -180,7 +180,7 @@ async def _pick_up(ours: _Ours, signals: PostgresJobSignals, baseline: BaselineQ
                 await work.wait(timedelta(seconds=5))
             for claim in await ours.queue.acquire("benchmark", n=1, lease=_LEASE):
                 taken = time.perf_counter()
-                result = _result(claim.job.id.hex)
+                result = result_of(claim.job.id.hex)
                 outcome = Outcome(state=JobState.SUCCEEDED, finalized_at=datetime.now(UTC), result=result)
                 await ours.queue.mark_finalized(claim.job.id, outcome, claim=claim)
                 return taken
@@ -193,7 +193,7 @@ async def _pick_up(ours: _Ours, signals: PostgresJobSignals, baseline: BaselineQ
             waiting = asyncio.create_task(worker())
             await asyncio.sleep(0.002)  # the worker listens and the queue is idle
             started = time.perf_counter()
-            await enqueue(_job(number))
+            await enqueue(job_of(number))
             taken.append((await waiting - started) * 1000)
     mine, theirs = percentiles(own), percentiles(plain)
     return {
@@ -234,11 +234,11 @@ async def measure(
 
 
 def _fill(url: str, count: int) -> None:
-    sample = _job(0)
+    sample = job_of(0)
     parameters = {
         "route": msgspec.json.encode(sample.route).decode(),
         "photo": msgspec.json.encode(sample.photo).decode(),
-        "result": msgspec.json.encode(_result(str(sample.id))).decode(),
+        "result": msgspec.json.encode(result_of(str(sample.id))).decode(),
     }
     with psycopg.connect(url, autocommit=True) as connection:
         for oldest in range(count, 0, -_HISTORY_STEP):

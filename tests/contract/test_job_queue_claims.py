@@ -372,3 +372,15 @@ async def test_concurrent_sweeps_end_each_job_once(backend: SimpleNamespace) -> 
     ended = [job.id for batch in batches for job in batch]
     ended += [job.id for job in await backend.queue.release_expired(limit=MANY)]
     assert sorted(ended) == sorted(ids)
+
+
+async def test_a_claim_of_another_worker_with_the_same_attempt_is_not_valid(backend: SimpleNamespace) -> None:
+    """A claim may be lost in a crash of the database server; the next one has its number then."""
+    job = await backend.queue.enqueue(new_job(), max_active=1)
+    claim = await take_one(backend, worker="worker-2")
+    lost = msgspec.structs.replace(claim, job=msgspec.structs.replace(claim.job, worker="worker-1"))
+    assert await backend.queue.renew([lost], lease=LEASE) == set()
+    assert not await backend.queue.note_reference(lost, "task-1", entry=0)
+    assert not await backend.queue.mark_finalized(job.id, outcome_succeeded(job), claim=lost)
+    assert not await backend.queue.release(lost)
+    assert await backend.queue.mark_finalized(job.id, outcome_succeeded(job), claim=claim)

@@ -30,6 +30,28 @@ async def test_a_wake_up_before_the_wait_is_not_lost(backend: SimpleNamespace) -
         assert await work.wait(LONG)
 
 
+async def test_jobs_that_came_while_nothing_waited_wake_the_next_subscriber_once(backend: SimpleNamespace) -> None:
+    await backend.queue.enqueue(new_job(), max_active=10)
+    with backend.signals.work() as work:
+        assert await work.wait(LONG)
+        assert len(await backend.queue.acquire("worker-1", n=1, lease=LEASE)) == 1
+        assert not await work.wait(SHORT)
+
+
+async def test_jobs_that_an_acquisition_left_over_wake_the_next_subscriber(backend: SimpleNamespace) -> None:
+    for _ in range(3):
+        await backend.queue.enqueue(new_job(), max_active=10)
+    with backend.signals.work() as work:
+        assert await work.wait(LONG)
+    for left in (2, 1):
+        assert len(await backend.queue.acquire("worker-1", n=1, lease=LEASE)) == 1
+        with backend.signals.work() as work:
+            assert await work.wait(LONG), f"{left} of them are there"
+    assert len(await backend.queue.acquire("worker-1", n=1, lease=LEASE)) == 1
+    with backend.signals.work() as work:
+        assert not await work.wait(SHORT)
+
+
 async def test_without_a_wake_up_the_wait_ends_with_its_timeout(backend: SimpleNamespace) -> None:
     with backend.signals.work() as work:
         assert not await work.wait(SHORT)

@@ -247,18 +247,24 @@ def account_of(folder: Path) -> dict[str, Any]:
     return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
+def stranger_with_its_number(folder: Path) -> subprocess.Popen[bytes]:
+    """Another process of the server's account; the lock files of the killed server name it."""
+    sockets = Path((folder / "data" / "postmaster.pid").read_text().splitlines()[4])
+    stranger = subprocess.Popen(("sleep", "3600"), cwd="/", **account_of(folder))
+    for lock in (folder / "data" / "postmaster.pid", *sockets.glob(".s.PGSQL.*.lock")):
+        lock.write_text("\n".join([str(stranger.pid), *lock.read_text().splitlines()[1:]]) + "\n")
+    return stranger
+
+
 @pytest.mark.anyio
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="processes of a folder cannot be found here")
 async def test_the_number_of_a_killed_server_may_belong_to_another_process_of_its_account(folder: Path) -> None:
     server = EmbeddedServer.start(folder)
     ask(server, "create table kept as select 42 as answer")
-    sockets = Path((folder / "data" / "postmaster.pid").read_text().splitlines()[4])
     postmaster(folder).kill()
     await asyncio.to_thread(eventually, lambda: not answers(server))
-    stranger = subprocess.Popen(("sleep", "3600"), cwd="/", **account_of(folder))
+    stranger = stranger_with_its_number(folder)
     try:
-        for lock in (folder / "data" / "postmaster.pid", *sockets.glob(".s.PGSQL.*.lock")):
-            lock.write_text("\n".join([str(stranger.pid), *lock.read_text().splitlines()[1:]]) + "\n")
         watching = asyncio.create_task(server.keep_running())
         await asyncio.to_thread(eventually, lambda: answers(server))
         watching.cancel()
@@ -267,7 +273,7 @@ async def test_the_number_of_a_killed_server_may_belong_to_another_process_of_it
         server.close()
     finally:
         stranger.kill()
-        stranger.wait()
+        await asyncio.to_thread(stranger.wait)
 
 
 def ending_server(folder: Path) -> subprocess.Popen[bytes]:

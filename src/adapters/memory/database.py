@@ -44,6 +44,8 @@ class MemoryDatabase:
         self.deliveries: dict[UUID, Delivery] = {}
         self.ingest_requests: dict[str, IngestRequest] = {}
         self.listeners: dict[Topic, set[asyncio.Event]] = {}
+        self.has_unclaimed_work = False
+        """Whether jobs came while nothing waited for work."""
 
     def job(self, job_id: UUID) -> Job:
         """The job; JobNotFound."""
@@ -111,6 +113,8 @@ class MemoryDatabase:
 
     def wake(self, topic: Topic) -> None:
         """Wake the subscribers of this topic and those of any change."""
+        if topic == "work" and topic not in self.listeners:
+            self.has_unclaimed_work = True
         for listener in (*self.listeners.get(topic, ()), *self.listeners.get("moved", ())):
             listener.set()
 

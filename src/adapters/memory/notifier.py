@@ -37,6 +37,9 @@ class _Listener:
 
     def __enter__(self) -> Self:
         self._db.listeners.setdefault(self._topic, set()).add(self._woken)
+        if self._topic == "work" and self._db.has_unclaimed_work:
+            self._db.has_unclaimed_work = False
+            self._woken.set()
         return self
 
     def __exit__(

@@ -22,12 +22,12 @@ from .media.begun_files import PostgresBegunFiles
 from .media.objects import PostgresMediaRepository
 from .media.owned_files import PostgresOwnedFiles
 from .migrate import PostgresDatabaseStatus, SchemaBusy, migrate, require_current_schema
-from .notifier import ListenMode, PostgresJobSignals
 from .outages import DatabaseRefused, DatabaseUnavailable
 from .provider_checks import PostgresProviderCheckRepository
 from .provider_limits import PostgresProviderLimits
 from .secrets import PostgresSecretRepository
 from .settings import PostgresSettingsRepository
+from .signals.notifier import ListenMode, PostgresJobSignals
 from .slots import PostgresSlotRepository
 from .stats.service import PostgresStatsService
 from .templates import PostgresTemplateRepository

@@ -117,12 +117,16 @@ class Batcher(Generic[Item, Answer]):
 
     async def call(self, item: Item) -> Answer:
         """The answer for this item. QueueUnavailable. Cancelling the caller does not undo a batch under way."""
+        return await self.post(item)
+
+    def post(self, item: Item) -> asyncio.Future[Answer]:
+        """Put an item into the next batch; the future gets its answer, or the error."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         self._called.set()
         if self._runner is None or self._runner.done():
             self._runner = self._tasks.start(self._run(), name="database batches")
-        return await answer
+        return answer
 
     async def close(self) -> None:
         """Wait for the batches under way."""

@@ -356,6 +356,16 @@ workers = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
+idle_workers = Table(
+    "idle_workers",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("idle_since", _moment),
+    Column("seen_at", _moment, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+    prefixes=["UNLOGGED"],
+)
+
 provider_checks = Table(
     "provider_checks",
     metadata,

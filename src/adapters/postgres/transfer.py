@@ -196,6 +196,7 @@ _SHAPES = """
     from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
     where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'p') and not c.relispartition
+        and c.relpersistence = 'p'  -- an unlogged table is about processes that run
     group by c.relname
     order by c.relname
 """

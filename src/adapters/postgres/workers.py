@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ...core.domain.worker import WorkerReport, WorkerStatus
 from .database import Database
+from .schema import idle_workers
 from .schema import workers as table
 
 
@@ -47,4 +48,5 @@ class PostgresWorkerRegistry:
 
     async def prune(self, *, silent_for: timedelta) -> int:
         async with self._database.begin() as connection:
+            await connection.execute(delete(idle_workers).where(idle_workers.c.seen_at <= func.now() - silent_for))
             return (await connection.execute(delete(table).where(table.c.seen_at <= func.now() - silent_for))).rowcount

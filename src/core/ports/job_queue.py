@@ -190,7 +190,12 @@ class JobSignals(Protocol):
     """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost."""
 
     def work(self) -> Subscription:
-        """Wakes when a job can be acquired."""
+        """Wakes when a job can be acquired: for each job at most one process with a subscriber that waits.
+
+        Wakes at once where jobs came that no subscriber was there for, and within a second where a job waits whose
+        wake-up was lost, or whose lease has expired. A process is chosen for a job from its first wait until the end
+        of the block; outside of it, it must have no free place for one.
+        """
         ...
 
     def finalized(self, job_id: UUID) -> Subscription:
@@ -198,5 +203,5 @@ class JobSignals(Protocol):
         ...
 
     def any_change(self) -> Subscription:
-        """Wakes when any job can be acquired or was finalized."""
+        """Wakes when any job was finalized, or asked about; a new one is found by polling."""
         ...

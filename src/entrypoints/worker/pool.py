@@ -17,7 +17,7 @@ from ...core.domain.errors import PhotoChangerError, QueueUnavailable
 from ...core.domain.job import Claim, FailureReason
 from ...core.domain.trace_context import trace_id_of
 from ...core.domain.worker import URGENT_JOBS
-from ...core.ports.job_queue import JobQueue, JobSignals
+from ...core.ports.job_queue import JobQueue, JobSignals, Subscription
 from ...core.ports.telemetry import Fact, Telemetry
 from ...core.services.jobs.acquisition import JobAcquisition
 from ...core.services.jobs.completion import JobCompletion
@@ -29,7 +29,15 @@ from ..process.stop_limits import LONGEST_WORK
 
 _log = logging.getLogger("photochanger.worker")
 
-_POLL = timedelta(seconds=1)
+_POLL = timedelta(seconds=5)
+"""How often an idle pool looks without a wake-up, which is sent also for a job whose first one was lost."""
+
+_POLL_WITHIN_LIMITS = timedelta(seconds=1)
+"""The same where another process may give back a provider's permit, which sends no wake-up."""
+
+_URGENT_POLL = timedelta(milliseconds=500)
+"""How often a pool without a free place looks for urgent jobs."""
+
 _OUTAGE_PAUSE = timedelta(seconds=1)
 MAX_ATTEMPTS = 5
 """After this many attempts that ended in an unforeseen error the job fails instead of being released again."""
@@ -83,6 +91,10 @@ class WorkerPool:
         self._running: dict[UUID, tuple[Claim, asyncio.Task[None]]] = {}
         self._urgent: set[UUID] = set()
         self._changed = asyncio.Event()
+        self._looks = True
+        """Whether a job may wait in the queue that no wake-up will be sent for."""
+
+        self._after_outage = False
         self._stopping = False
         self._ends_at = 0.0
         """When running jobs are released in a stop, by the clock of the event loop."""
@@ -119,28 +131,58 @@ class WorkerPool:
             await self._processing.close()
 
     async def _take_jobs(self) -> None:
-        with self._signals.work() as work:
-            after_outage = False
-            while not self._stopping:
+        """Be idle for other processes only while a job can begin here."""
+        while not self._stopping:
+            with self._signals.work() as work:
+                await self._take_until_full(work)
+            await self._wait_for_a_place()
+
+    async def _take_until_full(self, work: Subscription) -> None:
+        while not self._stopping and (free := self.concurrency - self.running) > 0:
+            self._changed.clear()
+            try:
+                await self._renew_after_outage()
+                if self._looks:
+                    claims = await self._acquisition.acquire(self.name, n=free, lease=self._options.lease)
+                    self._looks = False
+                    for claim in claims:
+                        self._start(claim)
+                within_limits = self._acquisition.within_limits
+                if within_limits:  # else it takes any job that waits
+                    await self._take_urgent_jobs()
+            except QueueUnavailable as error:
+                await self._pause(error)
+                continue
+            if self.running < self.concurrency:
+                poll = _POLL_WITHIN_LIMITS if within_limits else _POLL
+                ended, _ = await race(work.wait(poll), self._changed.wait())
+                # The last look has left nothing, and what came since has its wake-up. So the end of a job is a reason
+                # to look only where it gives back a provider's permit.
+                self._looks = ended == 0 or within_limits
+
+    async def _wait_for_a_place(self) -> None:
+        with self._signals.any_change() as change:
+            while not self._stopping and self.running >= self.concurrency:
                 self._changed.clear()
-                free = self.concurrency - self.running
-                claims: list[Claim] = []
                 try:
-                    if after_outage:  # leases may have expired: none of its own jobs must be acquired again
-                        await self._renew()
-                        after_outage = False
-                    if free > 0:
-                        claims = await self._acquisition.acquire(self.name, n=free, lease=self._options.lease)
-                        for claim in claims:
-                            self._start(claim)
+                    await self._renew_after_outage()
                     await self._take_urgent_jobs()
                 except QueueUnavailable as error:
-                    after_outage = True
-                    _log.warning("acquiring jobs failed: %s", error.detail)
-                    await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
+                    await self._pause(error)
                     continue
-                if len(claims) < free or self.running >= self.concurrency:
-                    await race(work.wait(_POLL), self._changed.wait())
+                await race(change.wait(_URGENT_POLL), self._changed.wait())
+        self._looks = self._acquisition.within_limits or self._looks
+
+    async def _renew_after_outage(self) -> None:
+        """Before anything is acquired: leases may have expired, and none of its own jobs must be acquired again."""
+        if self._after_outage:
+            await self._renew()
+            self._after_outage = False
+
+    async def _pause(self, error: QueueUnavailable) -> None:
+        self._after_outage = self._looks = True
+        _log.warning("acquiring jobs failed: %s", error.detail)
+        await race(asyncio.sleep(_OUTAGE_PAUSE.total_seconds()), self._changed.wait())
 
     async def _take_urgent_jobs(self) -> None:
         """Begin with jobs that need no place of their own: they end at once, or work on this machine only."""

@@ -86,6 +86,7 @@ class MemoryJobQueue:
         claims: list[Claim] = []
         for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
             if len(claims) >= n:
+                self._db.has_unclaimed_work = True
                 break
             provider = job.spec.first_provider
             most = (limits or {}).get(provider or "")
@@ -289,7 +290,9 @@ class MemoryJobQueue:
     def _claimed(self, claim: Claim) -> Job | None:
         """The job if this claim is still valid."""
         job = self._db.jobs.get(claim.job.id)
-        if job is None or job.state is not JobState.PROCESSING or job.attempt != claim.attempt:
+        if job is None or job.state is not JobState.PROCESSING:
+            return None
+        if (job.attempt, job.worker) != (claim.attempt, claim.job.worker):
             return None
         return job
 

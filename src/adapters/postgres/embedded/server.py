@@ -125,9 +125,10 @@ class EmbeddedServer:
         that was committed. For services; short commands do not need it."""
         while True:
             try:
-                lines = _pid_file(self._folder)
-                if lines and await asyncio.to_thread(_is_server, int(lines[0]), self._folder):
-                    await end_of_process(int(lines[0]))
+                if lines := _pid_file(self._folder):
+                    pid = int(lines[0])
+                    if await asyncio.to_thread(_is_server, pid, self._folder):
+                        await end_of_process(pid)
                 _log.error("embedded PostgreSQL ended; restarting it")
                 await asyncio.to_thread(self._revive)
             except (EmbeddedServerError, psycopg.Error, OSError, ValueError):  # ValueError: a pid file half written

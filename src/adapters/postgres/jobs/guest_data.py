@@ -17,6 +17,7 @@ from ....core.domain.job import Job, Outcome
 from ....core.ports.repositories.guest_data import Erasure
 from ..audit import write_audit
 from ..database import Database
+from ..signals.wake_ups import WakeUps
 from . import queue_sql
 from .queue import End, finalize_batch
 from .rows import JOB_COLUMNS, job_from_row
@@ -105,6 +106,7 @@ class PostgresGuestData:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._wake_ups = WakeUps(database)
 
     async def erase(self, job_id: UUID, outcome: Outcome, *, audit: AuditEntry | None = None) -> Erasure:
         at = outcome.finalized_at
@@ -122,6 +124,8 @@ class PostgresGuestData:
                 await _forget_records(connection, [job_id])
                 await write_audit(connection, audit)
             found = (await connection.exec_driver_sql(queue_sql.GET_JOBS, {"ids": [job_id]})).mappings().one()
+        if ends:
+            self._wake_ups.finalized([job_id])
         return Erasure(job_from_row(dict(found)), ends)
 
     async def due(self, *, now: datetime, ended_before: datetime, erased_before: datetime, limit: int) -> list[Job]:

@@ -38,6 +38,7 @@ from ....core.domain.stats.summary import outcome_of
 from ....core.domain.worker import SILENT_AFTER
 from ....core.ports.job_queue import PhotoHeld
 from ..database import Database
+from ..signals.wake_ups import WakeUps
 from . import queue_sql, resend_sql
 from .load import queue_load
 from .rows import enqueue_item, finalize_item, job_from_row, stem
@@ -79,10 +80,11 @@ class PostgresJobQueue:
 
     def __init__(self, database: Database) -> None:
         self._enqueueing = database.batcher(_enqueue_batch)
-        self._finalizing = database.batcher(_finalize_batch)
+        self._finalizing = database.batcher(self._finalize_batch)
         self._acquiring = database.batcher(_run_statements)
-        self._acquiring_within_limits = database.batcher(_run_under_lock)
+        self._acquiring_within_limits = database.batcher(_run_under_lock, durable=False)
         self._others = database.batcher(_run_statements)
+        self._wake_ups = WakeUps(database)  # closed last
 
     async def enqueue(self, job: JobSpec, *, max_active: int, asked: Collection[UUID] | None = None) -> Job:
         try:
@@ -102,14 +104,20 @@ class PostgresJobQueue:
         return frozenset(row["id"] for row in await self._others.call(_Statement(resend_sql.HELD, parameters)))
 
     async def ask(self, job_ids: Collection[UUID]) -> None:
-        await self._others.call(_Statement(resend_sql.ASK, {"ids": list(job_ids)}))
+        await self._change(resend_sql.ASK, {"ids": list(job_ids)})
 
     async def unconfirmed(self, job_ids: Collection[UUID]) -> set[UUID]:
         rows = await self._others.call(_Statement(resend_sql.UNCONFIRMED, {"ids": list(job_ids)}))
         return {row["id"] for row in rows}
 
     async def confirm(self, job_id: UUID) -> None:
-        await self._others.call(_Statement(resend_sql.CONFIRM, {"id": job_id}))
+        await self._change(resend_sql.CONFIRM, {"id": job_id})
+
+    async def _change(self, sql: str, parameters: dict[str, Any]) -> bool:
+        """Run a statement that returns the jobs that it has changed, and wake who waits for them."""
+        rows = await self._others.call(_Statement(sql, parameters))
+        self._wake_ups.finalized(row["id"] for row in rows)
+        return bool(rows)
 
     async def _get(self, job_id: UUID) -> Job:
         rows = await self._others.call(_Statement(queue_sql.GET_JOBS, {"ids": [job_id]}))
@@ -166,12 +174,13 @@ class PostgresJobQueue:
         parameters = {
             "ids": [claim.job.id for claim in claims],
             "attempts": [claim.attempt for claim in claims],
+            "workers": [claim.job.worker for claim in claims],
             "lease": lease,
         }
         return {row["id"] for row in await self._others.call(_Statement(queue_sql.RENEW, parameters))}
 
     async def note_reference(self, claim: Claim, reference: str, *, entry: int) -> bool:
-        parameters = {"id": claim.job.id, "attempt": claim.attempt, "reference": reference, "entry": entry}
+        parameters = _of(claim) | {"reference": reference, "entry": entry}
         return bool(await self._others.call(_Statement(queue_sql.NOTE_REFERENCE, parameters)))
 
     async def mark_finalized(
@@ -193,19 +202,20 @@ class PostgresJobQueue:
             "expires_at": result.expires_at,
             "replaces": stem(replaces.file.key.name) if replaces else None,
         }
-        return bool(await self._others.call(_Statement(queue_sql.RESCUE, parameters)))
+        return await self._change(queue_sql.RESCUE, parameters)
 
     async def keep_late_call(self, claim: Claim, *, lease: timedelta) -> bool:
-        parameters = {"id": claim.job.id, "attempt": claim.attempt, "lease": lease}
+        parameters = _of(claim) | {"lease": lease}
         return bool(await self._others.call(_Statement(queue_sql.KEEP_LATE_CALL, parameters)))
 
     async def end_late_call(self, claim: Claim) -> None:
-        parameters = {"id": claim.job.id, "attempt": claim.attempt}
-        await self._others.call(_Statement(queue_sql.END_LATE_CALL, parameters))
+        await self._change(queue_sql.END_LATE_CALL, _of(claim))
 
     async def release(self, claim: Claim) -> bool:
-        parameters = {"id": claim.job.id, "attempt": claim.attempt}
-        return bool(await self._others.call(_Statement(queue_sql.RELEASE, parameters)))
+        released = bool(await self._others.call(_Statement(queue_sql.RELEASE, _of(claim))))
+        if released:
+            self._wake_ups.work()
+        return released
 
     async def abandon(self, job_id: UUID) -> None:
         await self._others.call(_Statement(resend_sql.ABANDON, {"id": job_id}))
@@ -213,6 +223,7 @@ class PostgresJobQueue:
     async def release_expired(self, *, limit: int) -> list[Job]:
         parameters = {"limit": limit, "error_code": SYNC_TIMEOUT_CODE, "error_detail": SYNC_TIMEOUT_DETAIL}
         rows = await self._others.call(_Statement(queue_sql.RELEASE_EXPIRED, parameters))
+        self._wake_ups.finalized(row["id"] for row in rows)
         return [job_from_row(row) for row in rows]
 
     async def depth(self) -> QueueDepth:
@@ -224,35 +235,40 @@ class PostgresJobQueue:
             by_provider[row["route_provider"]] = by_provider.get(row["route_provider"], 0) + row["held"]
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 
+    async def _finalize_batch(self, connection: Connection, batch: Sequence[End]) -> list[bool | Exception]:
+        done: set[int] = set()
+        for _ in range(2):
+            # An end whose reply was lost may be committed while this statement waits, too late for it to be seen.
+            cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
+            done |= {number for (number,) in await cursor.fetchall()}
+            if len(done) == len(batch):
+                break
+        self._wake_ups.finalized(batch[number].job_id for number in done)  # also where a caller was cancelled
+        return [number in done for number in range(len(batch))]
+
+
+def _of(claim: Claim) -> dict[str, Any]:
+    """The parameters by which a statement recognises a claim."""
+    return {"id": claim.job.id, "attempt": claim.attempt, "worker": claim.job.worker}
+
 
 async def _enqueue_batch(connection: Connection, batch: Sequence[_NewJob]) -> list[Job | UUID | Exception]:
     """For each the stored job, the id of the existing job that does its work, QueueFull, or PhotoHeld."""
     items = msgspec.json.encode([enqueue_item(*new) for new in batch]).decode()
-    cursor = await connection.execute(queue_sql.ENQUEUE, {"batch": items})
-    return [_enqueued(new.spec, *row) for new, row in zip(batch, await cursor.fetchall(), strict=True)]
+    row = await (await connection.execute(queue_sql.ENQUEUE, {"batch": items})).fetchone()
+    assert row is not None
+    return [_enqueued(new.spec, *answer) for new, answer in zip(batch, row[0], strict=True)]
 
 
-def _enqueued(spec: JobSpec, verdict: str, job_id: UUID, retry_after: float) -> Job | UUID | Exception:
+def _enqueued(spec: JobSpec, verdict: str, job_id: str, retry_after: float) -> Job | UUID | Exception:
     if verdict == "stored":
         return Job(spec=spec)
     if verdict == "existing":
-        return job_id
+        return UUID(job_id)
     if verdict == "held":
         return PhotoHeld()
     seconds = min(max(math.ceil(retry_after), 1), _MAX_RETRY_SECONDS)
     return QueueFull(f"The queue is full. Retry in {seconds} s.", retry_after=seconds)
-
-
-async def _finalize_batch(connection: Connection, batch: Sequence[End]) -> list[bool | Exception]:
-    done: set[int] = set()
-    for _ in range(
-        2
-    ):  # an end whose reply was lost may be committed while this statement waits, too late for it to see
-        cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
-        done |= {number for (number,) in await cursor.fetchall()}
-        if len(done) == len(batch):
-            break
-    return [number in done for number in range(len(batch))]
 
 
 def finalize_batch(ends: Sequence[End]) -> str:
@@ -265,6 +281,7 @@ def _finalize_item(number: int, end: End) -> dict[str, Any]:
         "number": number,
         "id": end.job_id,
         "attempt": end.claim.attempt if end.claim else None,
+        "worker": end.claim.job.worker if end.claim else None,
         "counted_as": outcome_of(end.outcome.failure_reason, end.outcome.result),
         "audit": end.audit,
         "attempts": list(end.attempts),
@@ -282,7 +299,8 @@ async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -
 
 
 async def _run_under_lock(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
-    """Run statements under the lock for counting permits."""
-    async with connection.transaction():
-        await connection.execute(queue_sql.LOCK_PLACES)
-        return await _run_statements(connection, batch)
+    """Run acquisitions under the lock for counting permits, in a pipeline and a transaction that does not wait for the
+    disk."""
+    await connection.execute(queue_sql.LOCK_PLACES)
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        return [await (await cursor.execute(statement.sql, statement.parameters)).fetchall() for statement in batch]

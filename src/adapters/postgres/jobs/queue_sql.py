@@ -1,19 +1,23 @@
-"""The queue's statements. Each is one round trip and one transaction; a batch is one JSON parameter."""
+"""The queue's statements, each one round trip; a batch is one JSON parameter.
+
+None holds a lock that others wait for while it waits for the disk: what takes one commits without that wait.
+"""
 
 from __future__ import annotations
 
 from .rows import JOB_COLUMNS
 
-ENQUEUE = """
-select verdict, job_id, coalesce(extract(epoch from free_at - clock_timestamp()), 1)::float8
-from photochanger.enqueue(%(batch)s::jsonb)
-"""
+ENQUEUE = "call photochanger.enqueue_jobs(%(batch)s::jsonb, null)"
+"""Three transactions; a list of verdict, job id and seconds to wait for each job of the batch."""
 
 LOCK_PLACES = "select pg_advisory_xact_lock(5093200003)"
 """Held while permits are counted and taken."""
 
 GET_JOBS = f"select {JOB_COLUMNS} from photochanger.jobs where id = any(%(ids)s)"
 
+# A claim needs no wait for the disk of its own. What follows from it, an entry in the ledger or the end of the job,
+# waits for all that was written before. Until then a crash of the server makes the job pending again, and the worker
+# is told from the next one, whose attempt has the same number, by its name.
 _TAKE = f"""
 taken as (
     update photochanger.jobs
@@ -28,9 +32,12 @@ logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
     select id, now(), 'acquired', jsonb_build_object('worker', worker, 'attempt', attempt) from taken
 )
-select * from taken order by created_at, id
+select taken.* from taken cross join no_wait order by created_at, id
 """
 
+_NO_WAIT = "no_wait as materialized (select set_config('synchronous_commit', 'off', true))"
+
+# Where more jobs wait than are taken, workers look again as soon as they have a place.
 ACQUIRE = f"""
 with picked as (
     select id, false as keeps_place from photochanger.jobs
@@ -38,6 +45,16 @@ with picked as (
     order by created_at, id
     limit %(n)s
     for update skip locked
+),
+left_over as (
+    select from photochanger.jobs
+    where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+    order by created_at, id
+    offset %(n)s limit 1
+),
+no_wait as materialized (
+    select set_config('synchronous_commit', 'off', true),
+        (select nextval('photochanger.unclaimed_wake_ups') from left_over)
 ),
 {_TAKE}
 """
@@ -72,6 +89,7 @@ picked as (
     limit %(n)s
     for update of jobs skip locked
 ),
+{_NO_WAIT},
 {_TAKE}
 """
 
@@ -99,6 +117,7 @@ with picked as (
     limit %(n)s
     for update skip locked
 ),
+{_NO_WAIT},
 {_TAKE}
 """
 
@@ -159,15 +178,15 @@ select exists (
 RENEW = """
 update photochanger.jobs
 set lease_until = now() + %(lease)s
-from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as mine (id, attempt)
-where jobs.id = mine.id and jobs.attempt = mine.attempt and jobs.state = 'processing'
+from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(workers)s::text[]) as mine (id, attempt, worker)
+where jobs.id = mine.id and jobs.attempt = mine.attempt and jobs.worker = mine.worker and jobs.state = 'processing'
 returning jobs.id
 """
 
 NOTE_REFERENCE = """
 with noted as (
     update photochanger.jobs set provider_job_reference = %(reference)s, provider_job_entry = %(entry)s
-    where id = %(id)s and attempt = %(attempt)s and state = 'processing'
+    where id = %(id)s and attempt = %(attempt)s and worker = %(worker)s and state = 'processing'
     returning id
 ),
 logged as (
@@ -209,7 +228,10 @@ done as (
         worker = null, lease_until = null
     from given
     where jobs.id = given.id and jobs.finalized_at is null
-        and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
+        and (
+            given.attempt is null
+            or (given.attempt = jobs.attempt and given.worker = jobs.worker and jobs.state = 'processing')
+        )
     returning given.number, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
         given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts
 ),
@@ -245,9 +267,6 @@ outbox as (
     where done.source <> 'test'
     for key share of webhooks
 ),
-notified as (
-    select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from done having count(*) > 0
-),
 ours as (
     select number from done
     union all
@@ -261,7 +280,7 @@ ours as (
             from photochanger.jobs where jobs.id = given.id
         )
 )
-select ours.number from ours left join notified on true
+select number from ours
 """
 
 # A job whose late call was given up, and whose photo has come again since, has another job in its place.
@@ -286,11 +305,8 @@ with rescued as (
 logged as (
     insert into photochanger.processing_logs (job_id, at, event)
     select id, now(), 'rescued' from rescued
-),
-notified as (
-    select pg_notify('photochanger_finalized', id::text) from rescued
 )
-select rescued.id from rescued left join notified on true
+select id from rescued
 union all
 select id from photochanger.jobs where id = %(id)s and state = 'timed_out' and result_stem = %(stem)s
 """
@@ -302,32 +318,23 @@ returning id
 """
 
 END_LATE_CALL = """
-with ended as (
-    update photochanger.jobs
-    set late_call_until = null, idempotency_key = case when result_stem is not null then idempotency_key end
-    where id = %(id)s and attempt = %(attempt)s and late_call_until is not null
-    returning id
-),
-notified as (
-    select pg_notify('photochanger_finalized', id::text) from ended
-)
-select ended.id from ended left join notified on true
+update photochanger.jobs
+set late_call_until = null, idempotency_key = case when result_stem is not null then idempotency_key end
+where id = %(id)s and attempt = %(attempt)s and late_call_until is not null
+returning id
 """
 
 RELEASE = """
 with released as (
     update photochanger.jobs set state = 'pending', worker = null, lease_until = null
-    where id = %(id)s and attempt = %(attempt)s and state = 'processing'
+    where id = %(id)s and attempt = %(attempt)s and worker = %(worker)s and state = 'processing'
     returning id
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
     select id, now(), 'released', jsonb_build_object('attempt', %(attempt)s::int) from released
-),
-notified as (
-    select pg_notify('photochanger_work', '') from released
 )
-select released.id from released left join notified on true
+select id from released
 """
 
 RELEASE_EXPIRED = f"""
@@ -362,11 +369,8 @@ outbox as (
     from ended join photochanger.webhooks on webhooks.slot_id = ended.slot_id
     where ended.source <> 'test'
     for key share of webhooks
-),
-notified as (
-    select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from ended having count(*) > 0
 )
-select ended.* from ended left join notified on true
+select * from ended
 """
 
 DEPTH = """

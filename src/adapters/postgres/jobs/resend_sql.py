@@ -21,25 +21,12 @@ limit %(limit)s
 """
 
 ASK = """
-with asked as (
-    update photochanger.jobs set asked_at = clock_timestamp() where id = any(%(ids)s) and finalized_at is null
-    returning id
-),
-notified as (
-    select pg_notify('photochanger_finalized', string_agg(id::text, ',')) from asked having count(*) > 0
-)
-select asked.id from asked left join notified on true
+update photochanger.jobs set asked_at = clock_timestamp() where id = any(%(ids)s) and finalized_at is null
+returning id
 """
 
 UNCONFIRMED = "select id from photochanger.jobs where id = any(%(ids)s) and asked_at is not null"
 
 CONFIRM = """
-with confirmed as (
-    update photochanger.jobs set asked_at = null where id = %(id)s and asked_at is not null
-    returning id
-),
-notified as (
-    select pg_notify('photochanger_finalized', id::text) from confirmed
-)
-select confirmed.id from confirmed left join notified on true
+update photochanger.jobs set asked_at = null where id = %(id)s and asked_at is not null returning id
 """

@@ -35,10 +35,13 @@ class JobAcquisition:
         self._clock = clock
         self._status = ProviderStatusCache(limits, clock)
         self._looked_at: timedelta | None = None
+        self.within_limits = False
+        """Whether providers had a limit at the last acquisition: the end of a job may let another one begin."""
 
     async def acquire(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
         """Claim up to `n` jobs in their turn, within the limits of their providers."""
         limits = self._providers.concurrency_limits(await self._settings.current())
+        self.within_limits = bool(limits)
         return await self._queue.acquire(worker, n=n, lease=lease, limits=limits or None)
 
     async def acquire_urgent(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:

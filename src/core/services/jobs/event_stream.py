@@ -29,7 +29,7 @@ from ..support.concurrency import Supervisor, cancel_and_wait
 _log = logging.getLogger("photochanger.events")
 
 POLL = timedelta(milliseconds=500)
-"""Polling interval for events without a wake-up: a job was acquired, a call was made."""
+"""Polling interval for events without a wake-up: a job came, was acquired, a call was made."""
 
 GAP_LIFE = timedelta(seconds=10)
 """How long a missing id is waited for: longer than any statement may take. After that its row was never written."""

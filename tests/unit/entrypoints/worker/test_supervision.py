@@ -35,7 +35,9 @@ BLINK = timedelta(milliseconds=1)
 
 
 class Defective:
-    """Stands for anything; every use of it is a defect."""
+    """Stands for anything; every use of it is a defect, but for the batchers that adapters make for later."""
+
+    def batcher(self, work: object, *, durable: bool = True) -> None: ...
 
     def __getattr__(self, name: str) -> Any:
         raise TypeError("a defect")

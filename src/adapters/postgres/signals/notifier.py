@@ -1,7 +1,8 @@
 """The JobSignals port on LISTEN/NOTIFY: one connection per process, fanned out in memory.
 
-Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken. A pooler delivers
-nothing: there one query per process finds what to wake (ADR 80).
+Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken. For work, a process
+is woken on a channel of its own, while it is among the idle workers. A pooler delivers nothing: there one query per
+process finds what to wake (ADR 80).
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from uuid import UUID
 
 import psycopg
 
-from ...core.domain.errors import QueueUnavailable
-from .batching import Batcher
-from .connection import BoundedConnection
-from .database import Database
-from .outages import reason_of
+from ....core.domain.errors import QueueUnavailable
+from ..batching import Batcher
+from ..connection import BoundedConnection
+from ..database import Database
+from ..outages import reason_of
+from .idle_workers import ANNOUNCE_EVERY_SECONDS, UNCLAIMED, IdleWorkers
+from .wake_ups import FINALIZED_CHANNEL, WORK_CHANNEL, WakeUps
 
 _log = logging.getLogger("photochanger.signals")
 
-WORK_CHANNEL = "photochanger_work"
-FINALIZED_CHANNEL = "photochanger_finalized"
 _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 2.0
 _CHECK_EVERY_SECONDS = 10.0
@@ -95,6 +96,41 @@ class _Subscription:
         return True
 
 
+class _WorkSubscription(_Subscription):
+    """Among the idle workers from the first wait until the end of the block, but for the time after a wake-up."""
+
+    def __init__(self, listeners: dict[Topic, set[_Subscription]], idle: IdleWorkers, listening: asyncio.Event) -> None:
+        super().__init__(listeners, "work")
+        self._idle = idle
+        self._listening = listening
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if "work" not in self._listeners:
+            self._idle.withdraw()
+
+    async def wait(self, timeout: timedelta) -> bool:
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                while not self._woken.is_set():
+                    await self._look()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(ANNOUNCE_EVERY_SECONDS):
+                            await self._woken.wait()
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True
+
+    async def _look(self) -> None:
+        try:
+            await (self._idle.announce() if self._listening.is_set() else self._idle.look())
+        except QueueUnavailable as error:
+            _log.warning("worker cannot look for jobs: %s", error.detail)
+
+
 class PostgresJobSignals:
     """Wakes subscriptions while `listen` runs.
 
@@ -106,11 +142,14 @@ class PostgresJobSignals:
         self._database = database
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
         self._waking = asyncio.Event()
+        self._listening = asyncio.Event()
         self._logged = ListenMode.LISTEN
         self.mode: ListenMode | None = None
+        self._idle = IdleWorkers(database, on_unclaimed=lambda: self._wake_topics("work", "moved"))
+        self._wake_ups = WakeUps(database)
 
     def work(self) -> _Subscription:
-        return _Subscription(self._listeners, "work")
+        return _WorkSubscription(self._listeners, self._idle, self._listening)
 
     def any_change(self) -> _Subscription:
         return _Subscription(self._listeners, "moved")
@@ -132,8 +171,10 @@ class PostgresJobSignals:
                 try:
                     self.mode = await self._mode_of(connection, identity)
                     if self.mode is ListenMode.LISTEN:
-                        for channel in (WORK_CHANNEL, FINALIZED_CHANNEL):
+                        for channel in (WORK_CHANNEL, FINALIZED_CHANNEL, self._idle.channel):
                             await connection.execute(f"listen {channel}")
+                        await self._read_unclaimed(connection)
+                        self._listening.set()
                     pause = _FIRST_PAUSE_SECONDS
                     self._log_polling(self.mode)
                     self._waking.set()
@@ -148,6 +189,7 @@ class PostgresJobSignals:
                 continue
             except (QueueUnavailable, psycopg.Error, OSError) as error:
                 self._waking.clear()
+                self._listening.clear()
                 self.mode = None
                 _log.warning("LISTEN connection lost; polling: %s", reason_of(error))
             await asyncio.sleep(pause * (1 + random.random() / 4))
@@ -184,7 +226,7 @@ class PostgresJobSignals:
                 topics: list[Topic] = [id for id in ended if id not in woken]
                 topics += ["work"] if has_work else []
                 topics += ["moved"] if entry != last_entry else []
-                self._wake_topics(topics)
+                self._wake_topics(*topics)
                 woken, last_entry = set(ended), entry
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -195,17 +237,31 @@ class PostgresJobSignals:
             self._wake(notice.channel, notice.payload)
         connection.reply_within = limit
 
-    def _wake(self, channel: str, payload: str) -> None:
+    async def _read_unclaimed(self, connection: BoundedConnection) -> None:
+        """Begin to count here: all subscribers are woken for what came before."""
+        self._idle.claimed()
         try:
-            topics: list[Topic] = ["work"] if channel == WORK_CHANNEL else [UUID(id) for id in payload.split(",")]
+            row = await (await connection.execute(UNCLAIMED)).fetchone()
+        except psycopg.errors.UndefinedTable:  # a database without the schema, which will be created
+            row = None
+        self._idle.unclaimed = None if row is None else row[0]
+
+    def _wake(self, channel: str, payload: str) -> None:
+        if channel == self._idle.channel:
+            self._idle.claimed()
+            if "work" not in self._listeners:
+                self._wake_ups.work()  # it is not idle any more; another one may be
+        if channel != FINALIZED_CHANNEL:
+            self._wake_topics("work", "moved")
+            return
+        try:
+            self._wake_topics(*(UUID(id) for id in payload.split(",")), "moved")
         except ValueError:
             # Any user of the database may send on this channel; that must not end the loop.
             _log.warning("NOTIFY without a job id ignored: another program sends on %s", channel)
             self._wake_all()
-            return
-        self._wake_topics([*topics, "moved"])
 
-    def _wake_topics(self, topics: Sequence[Topic]) -> None:
+    def _wake_topics(self, *topics: Topic) -> None:
         for topic in topics:
             for subscription in self._listeners.get(topic, ()):
                 subscription.wake()
