@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ...core.domain.ingest_request import IngestRequest
@@ -39,8 +39,9 @@ class PostgresIngestRequestRepository:
         return None if document is None else msgspec.convert(document, IngestRequest)
 
     async def all(self) -> list[IngestRequest]:
+        query = select(table.c.request).order_by(func.length(table.c.slot_id), table.c.slot_id)
         async with self._database.begin() as connection:
-            documents = (await connection.execute(select(table.c.request).order_by(table.c.slot_id))).scalars().all()
+            documents = (await connection.execute(query)).scalars().all()
         return [msgspec.convert(document, IngestRequest) for document in documents]
 
     async def prune(self, *, received_before: datetime) -> int:

@@ -44,7 +44,7 @@ select {_PLAIN}, ingest_password::text, budget::text,
 from photochanger.slots
 """
 _GET_SLOTS = f"{_SLOTS} where id = any(%(ids)s)"
-_ALL_SLOTS = f"{_SLOTS} order by id"
+_ALL_SLOTS = f"{_SLOTS} order by length(id), id"
 
 _routes = msgspec.json.Decoder(Route)
 _passwords = msgspec.json.Decoder(StoredPassword)
@@ -71,22 +71,28 @@ class PostgresSlotRepository:
         return [_slot(dict(zip(names, row, strict=True))) for row in found]
 
     async def budgets(self) -> dict[str, SlotBudget]:
-        query = select(slots.c.id, slots.c.budget).where(slots.c.budget.is_not(None)).order_by(slots.c.id)
+        query = (
+            select(slots.c.id, slots.c.budget)
+            .where(slots.c.budget.is_not(None))
+            .order_by(func.length(slots.c.id), slots.c.id)
+        )
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return {slot_id: msgspec.convert(budget, SlotBudget) for slot_id, budget in rows}
 
     async def add_missing(self, slots_to_add: Collection[Slot]) -> None:
-        if not slots_to_add:
-            return
         kept = ("version", "updated_at", "stats_reset_at")
-        rows = [_row(slot) | {name: getattr(slot, name) for name in kept} for slot in slots_to_add]
-        change = upsert(slots).values(rows).on_conflict_do_nothing().returning(slots.c.id)
         async with self._database.begin() as connection:
+            stored = {*await connection.scalars(select(slots.c.id))}
+            missing = [slot for slot in slots_to_add if slot.id not in stored]
+            if not missing:
+                return
+            rows = [_row(slot) | {name: getattr(slot, name) for name in kept} for slot in missing]
+            change = upsert(slots).values(rows).on_conflict_do_nothing().returning(slots.c.id)
             await connection.execute(LOCK_BINDINGS)
             added = {*await connection.scalars(change)}
-            for slot in slots_to_add:
-                if slot.id in added:
+            for slot in missing:
+                if slot.id in added and slot.route.templates:
                     await _bind(connection, slot)
 
     async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
