@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .database import Database
 from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
 from .schema import SCHEMA
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0014")
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 
 HEAD = REVISIONS[-1]
@@ -25,6 +26,8 @@ HEAD = REVISIONS[-1]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 5_093_200_001
 """The advisory lock that a migrating process holds; the enqueueing lock is another one."""
+
+_LOCK_PAUSE_SECONDS = 0.1
 
 _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
 _REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
@@ -57,7 +60,10 @@ def migrate(url: str, *, to: str = HEAD) -> None:
             facts = connection.execute(_FACTS).one()
             _require_fit(facts, creates=False)
             connection.commit()
-            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            # Polled: a session that waits holds a snapshot, and an index that is built concurrently waits for those.
+            while not connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+                connection.commit()
+                time.sleep(_LOCK_PAUSE_SECONDS)
             connection.commit()
             try:
                 current = connection.scalar(_HAS_REVISION) and connection.scalar(_REVISION)

@@ -54,8 +54,8 @@ busy as (
 ),
 ranked as (
     select id, route_provider,
-        jsonb_array_length(route -> 'entries') > 1
-            and expires_at - now() < (expires_at - created_at) / 2 as may_try_another,
+        expires_at - now() < (expires_at - created_at) / 2
+            and jsonb_array_length(route -> 'entries') > 1 as may_try_another,
         row_number() over (partition by route_provider order by created_at, id) as number
     from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
@@ -184,6 +184,7 @@ _LATE_CALL = """
         then jobs.lease_until end
 """
 
+# The state, not `finalized_at`, says that a job is live: with that the planner would read all live jobs, not one by id.
 # The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
 # is a subquery, not a join, so that it reads by id, and only for ends that are not done: a join may scan the table.
 # The lock in `outbox` leaves out a webhook that is being removed concurrently: a reference to it would fail, and with
@@ -208,7 +209,7 @@ done as (
         end,
         worker = null, lease_until = null
     from given
-    where jobs.id = given.id and jobs.finalized_at is null
+    where jobs.id = given.id and jobs.state in ('pending', 'processing')
         and (given.attempt is null or (given.attempt = jobs.attempt and jobs.state = 'processing'))
     returning given.number, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
         given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts
