@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, statistics, throughput
+from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, size, statistics, throughput
 
 _PARTS = [
     "calls",
@@ -24,6 +24,7 @@ _PARTS = [
     "pictures",
     "providers",
     "queue",
+    "size",
     "statistics",
     "throughput",
 ]
@@ -66,6 +67,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["queue"] = runner.run(queue.measure(Path(folder), finished=arguments.finished))
             _print_queue(console, figures["queue"])
+        if "size" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["size"] = size.measure(Path(folder), ended=arguments.ended)
+            _print_size(console, figures["size"])
         if "statistics" in arguments.parts:
             logs = statistics.FULL if arguments.full else arguments.logs
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
@@ -92,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=int, default=100, help="photos of 24 megapixels whose memory is measured")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
+    parser.add_argument("--ended", type=int, default=300_000, help="ended jobs in the full table of the part size")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
@@ -256,6 +262,25 @@ def _print_queue(console: Console, figures: dict[str, Any]) -> None:
             f"by hand {_three(pick_up['by_hand_ms'])}, ratio {_three(pick_up['ratio'])}"
         )
     console.print(f"full to empty table, ours: {figures['full_to_empty']}")
+
+
+def _print_size(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title=f"(m) Statements with {size.FEW:,} and with {figures['ended']:,} ended jobs")
+    for column in ("statement", "buffers, few", "many", "ms, few", "many", "ratio"):
+        table.add_column(column, justify="right")
+    for name, row in figures["statements"].items():
+        table.add_row(name, *(str(value) for value in row.values()))
+    console.print(table)
+    log = figures["log"]
+    console.print(
+        f"write-ahead log: {log['bytes_a_photo']:,} bytes a photo, {log['of_it_folding']:,} of it for statistics, and "
+        f"{log['whole_pages_a_photo']:,} of pages logged whole after a checkpoint; largest: {log['largest']}"
+    )
+    for row in figures["overview"]:
+        console.print(
+            f"overview of {row['slots']:,} slots, {row['jobs']:,} jobs: ms p50/p95/p99 {_three(row['ms'])}, "
+            f"{row['processor_ms']} ms of processor time, {row['kilobytes']} kB"
+        )
 
 
 def _print_statistics(console: Console, figures: dict[str, Any]) -> None:

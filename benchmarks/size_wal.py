@@ -59,7 +59,7 @@ def measure(folder: Path, *, photos_sent: int = 240) -> dict[str, Any]:
         url = server.url("wal")
         migrate(url)
         with process("gemini", {"BENCH_ANSWER_SECONDS": "0.05"}) as (port, _):
-            settings = {
+            settings: dict[str, Any] = {
                 "database_url": url,
                 "ingest_password": PASSWORD,
                 "workers": str(CAMERAS),

@@ -48,12 +48,6 @@ from (
 ) as history
 """
 
-FILL_LOG = """
-insert into photochanger.processing_logs (job_id, at, event)
-select id, created_at, event from photochanger.jobs, unnest(array['received', 'acquired', 'attempt', 'finalized']) event
-where created_at >= now() - %(since)s::interval order by created_at
-"""
-
 
 class Hot(NamedTuple):
     """A statement with the parameters of one execution."""
@@ -62,8 +56,8 @@ class Hot(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def fill(connection: psycopg.Connection[Any], count: int, *, every: timedelta, slots: int = 15) -> None:
-    """Insert so many finished jobs, one in each of these intervals."""
+def fill(connection: psycopg.Connection[Any], count: int, *, every: timedelta, slots: int = 15, first: int = 1) -> None:
+    """Insert finished jobs, one in each of these intervals, from the one `count` intervals ago to the `first`."""
     job = new_job()
     result = outcome_succeeded(job).result
     parameters = {
@@ -73,7 +67,7 @@ def fill(connection: psycopg.Connection[Any], count: int, *, every: timedelta, s
         "every": every,
         "slots": slots,
     }
-    connection.execute(FILL, parameters | {"from": count, "to": 1})
+    connection.execute(FILL, parameters | {"from": count, "to": first})
 
 
 def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Hot]:
@@ -85,7 +79,10 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
     attempt = LogEntry(live.id, now, LogEvent.ATTEMPT, {"provider_id": "local"})
     end = End(live.id, outcome_succeeded(live), claim, None, [attempt])
     found = {
-        "enqueue": Hot(queue_sql.ENQUEUE, {"batch": _json([enqueue_item(new_job(), 10_000, [])])}),
+        "enqueue": Hot(
+            "select * from photochanger.enqueue(%(batch)s::jsonb)",
+            {"batch": _json([enqueue_item(new_job(), 10_000, [])])},
+        ),
         "acquire": Hot(queue_sql.ACQUIRE, acquire),
         "acquire within limits": Hot(queue_sql.ACQUIRE_WITHIN_LIMITS, acquire | {"limits": _json({"local": 4})}),
         "acquire urgent": Hot(
@@ -112,7 +109,7 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
         "append to the log": Hot(log._APPEND, {"entries": _json([attempt])}),
         "events": _query(queries.events(after=event, limit=100)),
         "log of a job": Hot("select * from photochanger.processing_logs where job_id = %(id)s", {"id": finished}),
-        "due for erasure": Hot(guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 200}),
+        "due for erasure": Hot(guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 20}),
         "costs of jobs": Hot(costs_sql.COSTS, {"job_ids": [finished]}),
         "fold": Hot(stats_sql.FOLD, {"before": now, "limit": 200, "buckets": [*BUCKET_BOUNDS_MS]}),
         "newest of slots": Hot(slot_records._OF_SLOTS, {"test": "test", "now": now}),
@@ -139,9 +136,8 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
 
 def buffers(connection: psycopg.Connection[Any], statement: Hot) -> int:
     """How many buffers the statement touches, its planning left out; what it changes is rolled back."""
-    return int(_explained(connection, statement)["Plan"]["Shared Hit Blocks"]) + int(
-        _explained(connection, statement)["Plan"]["Shared Read Blocks"]
-    )
+    found = _explained(connection, statement)["Plan"]
+    return int(found["Shared Hit Blocks"]) + int(found["Shared Read Blocks"])
 
 
 def plan(connection: psycopg.Connection[Any], statement: Hot) -> str:
@@ -150,7 +146,7 @@ def plan(connection: psycopg.Connection[Any], statement: Hot) -> str:
 
 
 def _explained(connection: psycopg.Connection[Any], statement: Hot) -> dict[str, Any]:
-    with connection.transaction(force_rollback=True), psycopg.ClientCursor(connection) as cursor:
+    with connection.transaction(force_rollback=True), psycopg.ClientCursor[Any](connection) as cursor:
         cursor.execute("explain (analyze, buffers, format json) " + statement.sql, statement.parameters or None)
         row = cursor.fetchone()
         assert row is not None
@@ -159,7 +155,8 @@ def _explained(connection: psycopg.Connection[Any], statement: Hot) -> dict[str,
 
 
 def _query(query: Any) -> Hot:
-    sql = str(query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
+    dialect: Any = postgresql.dialect
+    sql = str(query.compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
     return Hot(sql, {})
 
 
