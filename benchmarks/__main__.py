@@ -271,11 +271,11 @@ def _print_size(console: Console, figures: dict[str, Any]) -> None:
     for name, row in figures["statements"].items():
         table.add_row(name, *(str(value) for value in row.values()))
     console.print(table)
-    log = figures["log"]
-    console.print(
-        f"write-ahead log: {log['bytes_a_photo']:,} bytes a photo, {log['of_it_folding']:,} of it for statistics, and "
-        f"{log['whole_pages_a_photo']:,} of pages logged whole after a checkpoint; largest: {log['largest']}"
-    )
+    for scenario, log in figures["log"].items():
+        console.print(
+            f"log, {scenario}: {log['bytes_a_photo']:,} bytes a photo, {log['of_it_folding']:,} of it for statistics; "
+            f"{log['whole_pages_a_photo']:,} more of pages logged whole; largest: {log['largest']}"
+        )
     for row in figures["overview"]:
         console.print(
             f"overview of {row['slots']:,} slots, {row['jobs']:,} jobs: ms p50/p95/p99 {_three(row['ms'])}, "

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -82,8 +82,9 @@ async def _live(url: str) -> JobSpec:
     """Some jobs that wait; the first of those that a worker has."""
     async with Database(url) as database:
         queue = PostgresJobQueue(database)
+        ends_at = datetime.now(UTC) + timedelta(hours=1)
         for _ in range(_LIVE):
-            await queue.enqueue(new_job(), max_active=_LIVE)
+            await queue.enqueue(new_job(expires_at=ends_at), max_active=_LIVE)
         return (await queue.acquire("a-worker", n=_LIVE // 2, lease=timedelta(hours=1)))[0].job.spec
 
 

@@ -52,8 +52,9 @@ async def _live(url: str) -> JobSpec:
     """Some jobs that wait; the first of those that a worker has."""
     async with Database(url) as database:
         queue = PostgresJobQueue(database)
+        ends_at = datetime.now(UTC) + timedelta(hours=1)
         for _ in range(LIVE):
-            await queue.enqueue(new_job(), max_active=LIVE)
+            await queue.enqueue(new_job(expires_at=ends_at), max_active=LIVE)
         return (await queue.acquire("a-worker", n=LIVE // 2, lease=timedelta(hours=1)))[0].job.spec
 
 
