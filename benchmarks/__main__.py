@@ -13,7 +13,20 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, hostile, ingest, memory, overload, pictures, providers, queue, scaling, statistics, throughput
+from . import (
+    calls,
+    hostile,
+    ingest,
+    memory,
+    overload,
+    pictures,
+    providers,
+    queue,
+    scaling,
+    size,
+    statistics,
+    throughput,
+)
 
 _PARTS = [
     "calls",
@@ -25,6 +38,7 @@ _PARTS = [
     "providers",
     "queue",
     "scaling",
+    "size",
     "statistics",
     "throughput",
 ]
@@ -71,6 +85,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["scaling"] = scaling.measure(Path(folder), rounds=arguments.turns)
             _print_scaling(console, figures["scaling"])
+        if "size" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["size"] = size.measure(Path(folder), ended=arguments.ended)
+            _print_size(console, figures["size"])
         if "statistics" in arguments.parts:
             logs = statistics.FULL if arguments.full else arguments.logs
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
@@ -98,6 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--turns", type=int, default=4, help="measurements of each number of processes")
+    parser.add_argument("--ended", type=int, default=300_000, help="ended jobs in the full table of the part size")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
@@ -271,6 +290,25 @@ def _print_scaling(console: Console, figures: dict[str, Any]) -> None:
     for row in figures["rows"]:
         table.add_row(*(str(value) for value in row.values()))
     console.print(table)
+
+
+def _print_size(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title=f"(n) Statements with {size.FEW:,} and with {figures['ended']:,} ended jobs")
+    for column in ("statement", "buffers, few", "many", "ms, few", "many", "ratio"):
+        table.add_column(column, justify="right")
+    for name, row in figures["statements"].items():
+        table.add_row(name, *(str(value) for value in row.values()))
+    console.print(table)
+    for scenario, log in figures["log"].items():
+        console.print(
+            f"log, {scenario}: {log['bytes_a_photo']:,} bytes a photo, {log['of_it_folding']:,} of it for statistics; "
+            f"{log['whole_pages_a_photo']:,} more of pages logged whole; largest: {log['largest']}"
+        )
+    for row in figures["overview"]:
+        console.print(
+            f"overview of {row['slots']:,} slots, {row['jobs']:,} jobs: ms p50/p95/p99 {_three(row['ms'])}, "
+            f"{row['processor_ms']} ms of processor time, {row['kilobytes']} kB"
+        )
 
 
 def _print_statistics(console: Console, figures: dict[str, Any]) -> None:

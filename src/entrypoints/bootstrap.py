@@ -13,7 +13,7 @@ from dishka import AsyncContainer
 
 from ..adapters.postgres import Database, DatabaseRefused, DatabaseUnavailable, migrate
 from ..core.domain.ingest_request import PasswordCheck
-from ..core.domain.slots.slot import SLOT_IDS, shipped_slots
+from ..core.domain.slots.slot import shipped_slots
 from ..core.ports.clock import Clock
 from ..core.ports.repositories.ingest_requests import IngestRequestRepository
 from ..core.ports.repositories.slot_repository import SlotRepository
@@ -95,7 +95,7 @@ async def migrate_database(container: AsyncContainer) -> None:
 async def seed_ingest_password(container: AsyncContainer) -> str | None:
     """Add the shipped slots and an ingest password where they are missing; returns a password that was generated."""
     settings = await container.get(Settings)
-    await (await container.get(SlotRepository)).add_missing(shipped_slots())
+    await (await container.get(SlotRepository)).add_missing(shipped_slots(settings.slot_count))
     return await (await container.get(SettingsService)).ensure_ingest_password(settings.ingest_password)
 
 
@@ -123,9 +123,8 @@ async def recognise_cameras(container: AsyncContainer) -> None:
     """Note the addresses of the slots' last requests with a right password as known: a restart forgets no camera."""
     known = await container.get(KnownAddresses)
     requests = await container.get(IngestRequestRepository)
-    for slot_id in SLOT_IDS:
-        request = await requests.last(slot_id)
-        if request is not None and request.password is PasswordCheck.RIGHT:
+    for request in await requests.all():
+        if request.password is PasswordCheck.RIGHT:
             known.note(request.address)
 
 

@@ -17,6 +17,7 @@ from ..core.domain.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, is_pa
 from ..core.domain.deadlines import DEFAULT_HISTORY, DEFAULT_RESULT_RETENTION, DEFAULT_SYNC_RESPONSE
 from ..core.domain.errors import ConfigurationError
 from ..core.domain.settings import COUNT_BOUNDS, DURATION_BOUNDS, MIB, AppSettings
+from ..core.domain.slots.slot import DEFAULT_SLOT_COUNT, MAX_SLOT_COUNT
 from ..core.ports.secrets import MIN_SECRET_CHARS
 from ..core.services.auth.admin_password import password_errors
 from ..core.services.providers.api_keys import MAX_KEY_CHARS, is_key, one_line
@@ -149,6 +150,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 256 * MIB
     workers: Annotated[int, Meta(ge=0, le=256, description="Concurrent jobs of this host; 0 runs no workers here.")] = 4
+    slot_count: Annotated[
+        int, Meta(ge=1, le=MAX_SLOT_COUNT, description="Slots to provide; those beyond a smaller number are kept.")
+    ] = DEFAULT_SLOT_COUNT
     hang_limit: Annotated[
         timedelta,
         _duration(

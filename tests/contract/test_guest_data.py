@@ -54,7 +54,6 @@ async def assert_forgotten(backend: SimpleNamespace, job_id: UUID) -> None:
     assert (job.provider_job_reference, job.provider_job_entry) == (None, None)
     assert job.photo.file.sha256 == ""
     assert not job.knows_guest
-    assert await backend.results.preview(job_id) is None
     assert await backend.ingest_requests.last("slot-001") is None
     entries = await backend.log.entries(job_id)
     assert "Ada" not in str(entries)
@@ -66,7 +65,6 @@ async def test_an_ended_job_is_erased(backend: SimpleNamespace) -> None:
     job = await full_job(backend)
     outcome = outcome_succeeded(job, finalized_at=NOW - HOUR)
     assert await backend.queue.mark_finalized(job.id, outcome, claim=None)
-    assert await backend.results.store_preview(job.id, b"small")
     erasure = await backend.guests.erase(job.id, cancelled(NOW), audit=entry_of(job.id))
     assert not erasure.ended
     gone = await backend.jobs.get(job.id)
@@ -110,7 +108,6 @@ async def test_nothing_late_is_stored_for_an_erased_job(backend: SimpleNamespace
     await backend.guests.erase(job.id, cancelled(NOW))
     outcome = outcome_succeeded(job)
     assert not await backend.queue.mark_finalized(job.id, outcome, claim=None)
-    assert not await backend.results.store_preview(job.id, b"small")
     await backend.log.append([LogEntry(job.id, NOW, LogEvent.ATTEMPT, {"reason": "Ada is late"})])
     await backend.ingest_requests.put(ingest_request(job_id=job.id, received_at=NOW + HOUR))
     await assert_forgotten(backend, job.id)
@@ -200,10 +197,8 @@ async def test_guests_are_forgotten_with_their_result_or_as_long_after_the_end(b
 async def test_a_forgotten_job_has_nothing_of_its_guest(backend: SimpleNamespace) -> None:
     job = await full_job(backend)
     await backend.queue.mark_finalized(job.id, outcome_succeeded(job, result_expires_at=NOW), claim=None)
-    assert await backend.results.store_preview(job.id, b"small")
     await backend.guests.forget([job.id], now=NOW)
     await assert_forgotten(backend, job.id)
-    assert not await backend.results.store_preview(job.id, b"small")
     assert (await live_job(backend, idempotency_key="Ada-1")).id != job.id
 
 

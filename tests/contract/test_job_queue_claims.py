@@ -233,7 +233,6 @@ async def test_a_failure_is_kept_with_its_reason(backend: SimpleNamespace) -> No
     ended = await backend.jobs.get(job.id)
     assert (ended.state, ended.failure_reason) == (JobState.CANCELLED, FailureReason.CANCELLED)
     assert (ended.error_code, ended.error_detail, ended.result) == ("x", outcome.error_detail, None)
-    assert await backend.results.preview(job.id) is None
 
 
 async def test_of_many_concurrent_finalizers_one_wins_and_its_outcome_stays(backend: SimpleNamespace) -> None:

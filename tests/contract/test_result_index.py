@@ -140,43 +140,11 @@ async def test_jobs_without_a_result_have_no_visibility(backend: SimpleNamespace
     assert (await backend.audit.find(limit=10)).items == ()
 
 
-# Previews
-
-
-async def test_a_preview_is_kept_until_the_answer_was_sent(backend: SimpleNamespace) -> None:
-    job = await ended_job(backend)
-    assert await backend.results.preview(job.id) is None
-    assert await backend.results.store_preview(job.id, b"one")
-    assert await backend.results.store_preview(job.id, b"two")
-    assert await backend.results.preview(job.id) == b"two"
-    await backend.results.clear_preview(job.id, answered_at=NOW)
-    assert await backend.results.preview(job.id) is None
-    assert not await backend.results.store_preview(job.id, b"three")
-    assert await backend.results.preview(job.id) is None
-
-
-async def test_a_live_or_unknown_job_takes_no_preview(backend: SimpleNamespace) -> None:
-    job = await live_job(backend)
-    assert not await backend.results.store_preview(job.id, b"early")
-    assert await backend.results.preview(job.id) is None
-    assert not await backend.results.store_preview(uuid4(), b"lost")
-    assert await backend.results.preview(uuid4()) is None
+# Answers
 
 
 async def test_a_client_that_got_its_answer_has_not_disconnected(backend: SimpleNamespace) -> None:
     job = await ended_job(backend)
-    await backend.results.clear_preview(job.id, answered_at=NOW)
+    await backend.results.note_answered(job.id, at=NOW)
     await backend.queue.abandon(job.id)
     assert (await backend.jobs.get(job.id)).abandoned_at is None
-
-
-async def test_old_previews_are_cleared_in_batches_and_young_ones_stay(backend: SimpleNamespace) -> None:
-    old = [await ended_job(backend, finalized_at=NOW - HOUR) for _ in range(3)]
-    young = await ended_job(backend, finalized_at=NOW)
-    for job in (*old, young):
-        assert await backend.results.store_preview(job.id, b"\x00young\xff" if job is young else b"old")
-    await ended_job(backend, finalized_at=NOW - HOUR)
-    cleared = [await backend.results.clear_previews(finalized_before=NOW, limit=2) for _ in range(3)]
-    assert cleared == [2, 1, 0]
-    assert [await backend.results.preview(job.id) for job in old] == [None] * 3
-    assert await backend.results.preview(young.id) == b"\x00young\xff"

@@ -15,7 +15,6 @@ from photochanger.core.domain.errors import SlotNotFound, TemplateNotFound
 from photochanger.core.domain.media import MediaKind, TemplateMedia
 from photochanger.core.domain.settings import StoredPassword
 from photochanger.core.domain.slots.slot import (
-    SLOT_IDS,
     Branded,
     FailureAnswer,
     ResponseMode,
@@ -24,6 +23,7 @@ from photochanger.core.domain.slots.slot import (
     Slot,
     TemplateBinding,
     shipped_slots,
+    slot_ids,
 )
 
 from tests.support.builders import stored_file
@@ -73,7 +73,7 @@ async def shipped(backend: SimpleNamespace) -> SimpleNamespace:
 async def test_all_slots_come_by_id_as_they_were_added(backend: SimpleNamespace) -> None:
     await backend.slots.add_missing(shipped_slots()[::-1])
     slots = await backend.slots.all()
-    assert [slot.id for slot in slots] == [*SLOT_IDS]
+    assert [slot.id for slot in slots] == [*slot_ids(15)]
     assert [msgspec.structs.replace(slot, updated_at=None) for slot in slots] == [*shipped_slots()]
 
 
@@ -141,7 +141,17 @@ async def test_adding_again_leaves_edited_slots_as_they_are(shipped: SimpleNames
     saved = await shipped.slots.save(FULL, expected_version=1)
     await shipped.slots.add_missing(shipped_slots())
     assert await shipped.slots.get("slot-007") == saved
-    assert len(await shipped.slots.all()) == len(SLOT_IDS)
+    assert len(await shipped.slots.all()) == 15
+
+
+async def test_a_thousand_slots_come_by_number_and_a_smaller_number_removes_none(shipped: SimpleNamespace) -> None:
+    saved = await shipped.slots.save(FULL, expected_version=1)
+    await shipped.slots.add_missing(shipped_slots(1000)[::-1])
+    await shipped.slots.add_missing(shipped_slots(5))
+    slots = await shipped.slots.all()
+    assert [slot.id for slot in slots] == [*slot_ids(1000)]
+    assert slots[6] == saved
+    assert (await shipped.slots.get("slot-1000")).name == "Slot 1000"
 
 
 def entry() -> AuditEntry:

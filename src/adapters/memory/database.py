@@ -33,7 +33,6 @@ class MemoryDatabase:
         self.jobs: dict[UUID, Job] = {}
         self.events: list[JobEvent] = []
         self.last_event = 0
-        self.previews: dict[UUID, bytes] = {}
         self.answered: set[UUID] = set()
         self.hidden: set[UUID] = set()
         self.ended: list[Ended] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...core.domain.ingest_request import IngestRequest
+from ...core.domain.slots.slot import slot_order
 from .database import MemoryDatabase
 
 
@@ -27,7 +28,7 @@ class MemoryIngestRequestRepository:
         return self._last.get(slot_id)
 
     async def all(self) -> list[IngestRequest]:
-        return [request for _, request in sorted(self._last.items())]
+        return [self._last[slot_id] for slot_id in sorted(self._last, key=slot_order)]
 
     async def prune(self, *, received_before: datetime) -> int:
         old = [slot_id for slot_id, request in self._last.items() if request.received_at < received_before]

@@ -14,7 +14,7 @@ from ...core.domain.errors import BindingTaken, SlotNotFound, TemplateNotFound, 
 from ...core.domain.job import Job
 from ...core.domain.media import MediaKey, MediaKind, TemplateMedia, template_keys
 from ...core.domain.settings import StoredPassword
-from ...core.domain.slots.slot import Route, Slot, TemplateBinding
+from ...core.domain.slots.slot import Route, Slot, TemplateBinding, slot_order
 from ...core.ports.clock import Clock
 from .audit import MemoryAuditLog
 from .begun_files import MemoryBegunFiles
@@ -37,7 +37,7 @@ class MemorySlotRepository:
             raise SlotNotFound(f"There is no slot {slot_id[:40]!r}.") from None
 
     async def all(self) -> list[Slot]:
-        return [self._slots[slot_id] for slot_id in sorted(self._slots)]
+        return [self._slots[slot_id] for slot_id in sorted(self._slots, key=slot_order)]
 
     async def budgets(self) -> dict[str, SlotBudget]:
         return {slot.id: slot.budget for slot in await self.all() if slot.budget is not None}

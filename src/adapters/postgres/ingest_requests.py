@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ...core.domain.ingest_request import IngestRequest
@@ -41,8 +41,9 @@ class PostgresIngestRequestRepository:
         return None if document is None else from_row(_request, document)
 
     async def all(self) -> list[IngestRequest]:
+        query = select(table.c.request).order_by(func.length(table.c.slot_id), table.c.slot_id)
         async with self._database.begin() as connection:
-            documents = (await connection.execute(select(table.c.request).order_by(table.c.slot_id))).scalars().all()
+            documents = (await connection.execute(query)).scalars().all()
         return [from_row(_request, document) for document in documents]
 
     async def prune(self, *, received_before: datetime) -> int:

@@ -26,7 +26,22 @@ from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal
 from .schema import SCHEMA
 from .servers.connector import primary_url
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0014",
+)
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 
 HEAD = REVISIONS[-1]

@@ -124,8 +124,7 @@ jobs = Table(
 
 _live = text("finalized_at IS NULL")
 _kept = text("result_stem IS NOT NULL AND result_purged_at IS NULL")
-Index("jobs_live", jobs.c.created_at, postgresql_where=_live)
-Index("jobs_live_payload", jobs.c.payload_key, postgresql_where=_live)
+Index("jobs_live", jobs.c.expires_at, postgresql_where=_live)
 Index(
     "jobs_idempotency",
     jobs.c.slot_id,
@@ -134,12 +133,6 @@ Index(
     postgresql_where=text("idempotency_key IS NOT NULL"),
 )
 Index("jobs_abandoned", jobs.c.slot_id, jobs.c.sha256, postgresql_where=text("abandoned_at IS NOT NULL"))
-Index(
-    "jobs_held",
-    jobs.c.slot_id,
-    jobs.c.sha256,
-    postgresql_where=text("finalized_at IS NULL AND held_by IS NOT NULL"),
-)
 Index("jobs_result_expiry", jobs.c.result_expires_at, postgresql_where=_kept)
 Index(
     "jobs_without_result",

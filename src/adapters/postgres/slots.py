@@ -46,7 +46,10 @@ select {_PLAIN}, ingest_password::text, budget::text,
 from photochanger.slots
 """
 _GET_SLOTS = f"{_SLOTS} where id = any(%(ids)s)"
-_ALL_SLOTS = f"{_SLOTS} order by id"
+
+# The transaction that wrote the row last. A change of bindings writes the row as well, for its version.
+_WRITTEN_BY = "select id, xmin::text as xmin from photochanger.slots order by length(id), id"
+_GET_WRITTEN = _GET_SLOTS.replace("select ", "select xmin::text as written_by, ", 1)
 
 _routes = msgspec.json.Decoder(Route)
 _passwords = msgspec.json.Decoder(StoredPassword)
@@ -54,10 +57,15 @@ _budgets = msgspec.json.Decoder(SlotBudget)
 
 
 class PostgresSlotRepository:
-    """Rows of `slots`. Every ingest reads its slot, so reads are batched."""
+    """Rows of `slots`. Every ingest reads its slot, so reads are batched.
+
+    Of all slots, only those that were written since the last time are read again: they are up to a thousand, and a page
+    that shows them asks all evening.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._read: dict[str, tuple[str, Slot]] = {}
         self._reading = database.batcher(_get_batch)
 
     async def get(self, slot_id: str) -> Slot:
@@ -68,28 +76,43 @@ class PostgresSlotRepository:
 
     async def all(self) -> list[Slot]:
         async with self._database.begin() as connection:
-            found = await connection.exec_driver_sql(_ALL_SLOTS)
-        names = [*found.keys()]
-        return [_slot(dict(zip(names, row, strict=True))) for row in found]
+            written = (await connection.exec_driver_sql(_WRITTEN_BY)).all()
+            kept = {row.id: self._read[row.id] for row in written if self._read.get(row.id, ("",))[0] == row.xmin}
+            changed = [row.id for row in written if row.id not in kept]
+            if changed:
+                rows = (await connection.exec_driver_sql(_GET_WRITTEN, {"ids": changed})).mappings().all()
+                for fields in map(dict, rows):
+                    written_by = fields.pop("written_by")
+                    kept[fields["id"]] = (written_by, _slot(fields))
+        self._read = kept
+        return [kept[row.id][1] for row in written]
 
     async def budgets(self) -> dict[str, SlotBudget]:
-        query = select(slots.c.id, slots.c.budget).where(slots.c.budget.is_not(None)).order_by(slots.c.id)
+        query = (
+            select(slots.c.id, slots.c.budget)
+            .where(slots.c.budget.is_not(None))
+            .order_by(func.length(slots.c.id), slots.c.id)
+        )
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return {slot_id: from_row(_budget, budget) for slot_id, budget in rows}
 
     async def add_missing(self, slots_to_add: Collection[Slot]) -> None:
-        if not slots_to_add:
-            return
         kept = ("version", "updated_at", "stats_reset_at")
-        rows = [_row(slot) | {name: getattr(slot, name) for name in kept} for slot in slots_to_add]
-        change = upsert(slots).values(rows).on_conflict_do_nothing().returning(slots.c.id)
         async with self._database.begin() as connection:
+            stored = {*await connection.scalars(select(slots.c.id))}
+            missing = [slot for slot in slots_to_add if slot.id not in stored]
+            if not missing:
+                return
+            rows = {slot.id: _row(slot) | {name: getattr(slot, name) for name in kept} for slot in missing}
+            bound = [slot for slot in missing if slot.route.templates]
+            add = upsert(slots).on_conflict_do_nothing()
             await connection.execute(LOCK_BINDINGS)
-            added = {*await connection.scalars(change)}
-            for slot in slots_to_add:
-                if slot.id in added:
+            for slot in bound:
+                if (await connection.execute(add.returning(slots.c.id), rows.pop(slot.id))).one_or_none():
                     await _bind(connection, slot)
+            if rows:
+                await connection.execute(add, [*rows.values()])
 
     async def save(self, slot: Slot, *, expected_version: int, audit: AuditEntry | None = None) -> Slot | None:
         version = expected_version + 1

@@ -62,8 +62,7 @@ class MediaService(Protocol):
         ...
 
     async def make_thumbnail(self, job: Job, preview: bytes | None = None) -> StoredFile:
-        """Store the thumbnail of a job's result, also as its inline preview while that is wanted. It is `preview`, or
-        made from the result.
+        """Store the thumbnail of a job's result: `preview`, or one that is made from the result.
 
         Raises MediaNotFound, MediaExpired, UndecodableImage.
         """

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...core.domain.accounts import COMMAND_LINE
+from ...core.domain.slots.slot import slot_order
 from ...core.domain.slots.slot_check import SlotCheck
 from ..config import Settings
 from ..diagnostics.ready_check_report import CheckFinished, Line, Quota, ReadyCheckStream, line_json
@@ -53,7 +54,7 @@ async def _run(settings: Settings, *, as_json: bool) -> bool:
 
 def as_tables(lines: Iterable[Line]) -> Group:
     """The slots by id, the providers, and one summary line."""
-    slots = sorted((line for line in lines if isinstance(line, SlotCheck)), key=lambda line: line.slot_id)
+    slots = sorted((line for line in lines if isinstance(line, SlotCheck)), key=lambda line: slot_order(line.slot_id))
     parts: list[Table | Text] = [_slots(slots)]
     for line in lines:
         if isinstance(line, CheckFinished):

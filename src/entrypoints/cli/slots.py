@@ -14,7 +14,7 @@ import msgspec
 from ...core.domain.accounts import COMMAND_LINE
 from ...core.domain.errors import InvalidSettings, SlotNotFound, VersionConflict
 from ...core.domain.field_errors import FieldError, FieldErrorCode, below
-from ...core.domain.slots.slot import Slot, changed_fields, shipped_slots, slot_document
+from ...core.domain.slots.slot import Slot, changed_fields, shipped_slots, slot_document, slot_order
 from ...core.ports.repositories.slot_repository import SlotRepository
 from ...core.services.slots.service import SlotService
 from ..config import Settings
@@ -133,14 +133,14 @@ def describe_changes(imports: Sequence[Import]) -> str:
 async def _slots(settings: Settings, *, uses_key: bool = False) -> AsyncIterator[SlotService]:
     """The slot service. Slots of a new installation that was never started are added first."""
     async with open_container(settings, uses_key=uses_key) as container:
-        await (await container.get(SlotRepository)).add_missing(shipped_slots())
+        await (await container.get(SlotRepository)).add_missing(shipped_slots(settings.slot_count))
         yield await container.get(SlotService)
 
 
 async def _checked(service: SlotService, documents: Mapping[str, Any]) -> list[Import]:
     imports: list[Import] = []
     errors: list[FieldError] = []
-    for slot_id, document in sorted(documents.items()):
+    for slot_id, document in sorted(documents.items(), key=lambda item: slot_order(item[0])):
         try:
             before = await service.get(slot_id)
             if not isinstance(document, dict):

@@ -33,7 +33,9 @@ class Style(BaseModel):
         validate_default=True,
     )
     slot: str = Field(
-        default="slot-001", pattern=r"^slot-[0-9]{3}$", description="The slot of PhotoChanger that makes this style."
+        default="slot-001",
+        pattern=r"^slot-([0-9]{3}|1000)$",
+        description="The slot of PhotoChanger that makes this style.",
     )
 
 

@@ -67,8 +67,6 @@ class MemoryGuestData:
         return forgotten
 
     def _forget_records(self, job_ids: Collection[UUID]) -> None:
-        for job_id in job_ids:
-            self._db.previews.pop(job_id, None)
         self._db.events = [
             msgspec.structs.replace(event, entry=without_words(event.entry)) if event.entry.job_id in job_ids else event
             for event in self._db.events

@@ -51,7 +51,6 @@ class MemoryJobRepository:
         gone = {job_id for _, job_id, _ in old[:limit]}
         for job_id in gone:
             del self._db.jobs[job_id]
-            self._db.previews.pop(job_id, None)
         self._db.answered -= gone
         self._db.hidden -= gone
         self._db.events = [event for event in self._db.events if event.entry.job_id not in gone]

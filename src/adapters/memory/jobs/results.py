@@ -14,7 +14,7 @@ from ..database import MemoryDatabase
 
 
 class MemoryResultIndex:
-    """The results and inline previews of a MemoryDatabase."""
+    """The results of a MemoryDatabase."""
 
     def __init__(self, database: MemoryDatabase, audit: MemoryAuditLog) -> None:
         self._db = database
@@ -56,27 +56,6 @@ class MemoryResultIndex:
     def _listed(self, job: Job) -> ListedResult:
         return ListedResult(job, Visibility.HIDDEN if job.id in self._db.hidden else Visibility.SHOWN)
 
-    async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
-        job = self._db.jobs.get(job_id)
-        if job is None or not job.state.finalized or not job.knows_guest or job_id in self._db.answered:
-            return False
-        self._db.previews[job_id] = preview
-        return True
-
-    async def preview(self, job_id: UUID) -> bytes | None:
-        return self._db.previews.get(job_id)
-
-    async def clear_preview(self, job_id: UUID, *, answered_at: datetime) -> None:
+    async def note_answered(self, job_id: UUID, *, at: datetime) -> None:
         if job_id in self._db.jobs:
             self._db.answered.add(job_id)
-            self._db.previews.pop(job_id, None)
-
-    async def clear_previews(self, *, finalized_before: datetime, limit: int) -> int:
-        old = [
-            job_id
-            for job_id in self._db.previews
-            if (ended_at := self._db.jobs[job_id].finalized_at) is not None and ended_at < finalized_before
-        ][:limit]
-        for job_id in old:
-            del self._db.previews[job_id]
-        return len(old)

@@ -71,8 +71,8 @@ busy as (
 ),
 ranked as (
     select id, route_provider,
-        jsonb_array_length(route -> 'entries') > 1
-            and expires_at - now() < (expires_at - created_at) / 2 as may_try_another,
+        expires_at - now() < (expires_at - created_at) / 2
+            and jsonb_array_length(route -> 'entries') > 1 as may_try_another,
         row_number() over (partition by route_provider order by created_at, id) as number
     from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
@@ -203,6 +203,7 @@ _LATE_CALL = """
         then jobs.lease_until end
 """
 
+# The state, not `finalized_at`, says that a job is live: with that the planner would read all live jobs, not one by id.
 # The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
 # is a subquery, not a join, so that it reads by id, and only for ends that are not done: a join may scan the table.
 # The lock in `outbox` leaves out a webhook that is being removed concurrently: a reference to it would fail, and with
@@ -227,7 +228,8 @@ done as (
         end,
         worker = null, lease_until = null
     from given
-    where jobs.id = given.id and jobs.finalized_at is null
+    where jobs.id = given.id
+        and coalesce(jobs.finalized_at, 'infinity') = 'infinity'  -- by id: not the index of all live jobs
         and (
             given.attempt is null
             or (given.attempt = jobs.attempt and given.worker = jobs.worker and jobs.state = 'processing')

@@ -8,19 +8,17 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import CursorResult, select, update
 
 from ....core.domain.audit import AuditEntry
 from ....core.domain.pagination import Page, Position
 from ....core.domain.results.listing import ListedResult, ResultFilter, Visibility
 from ..audit import write_audit
 from ..database import Database
-from ..schema import jobs
 from . import queries
 from .rows import job_from_row
 
-_CLEAR_PREVIEWS = """
-update photochanger.jobs set inline_preview = null, answered_at = answered.at
+_NOTE_ANSWERED = """
+update photochanger.jobs set answered_at = answered.at
 from unnest(%(ids)s::uuid[], %(ats)s::timestamptz[]) as answered (id, at)
 where jobs.id = answered.id
 """
@@ -41,7 +39,7 @@ class PostgresResultIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._answering = database.batcher(_clear_batch, durable=False)
+        self._answering = database.batcher(_answered_batch, durable=False)
 
     async def find(
         self, wanted: ResultFilter, *, now: datetime, limit: int, after: Position | None = None
@@ -67,41 +65,8 @@ class PostgresResultIndex:
             await write_audit(connection, audit if changed else None)
         return changed
 
-    async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
-        change = (
-            update(jobs)
-            .where(
-                jobs.c.id == job_id,
-                jobs.c.finalized_at.is_not(None),
-                jobs.c.answered_at.is_(None),
-                jobs.c.erased_at.is_(None),
-                jobs.c.forgotten_at.is_(None),
-            )
-            .values(inline_preview=preview)
-        )
-        return await self._change(change) == 1
-
-    async def preview(self, job_id: UUID) -> bytes | None:
-        async with self._database.begin() as connection:
-            data = await connection.scalar(select(jobs.c.inline_preview).where(jobs.c.id == job_id))
-        return None if data is None else bytes(data)
-
-    async def clear_preview(self, job_id: UUID, *, answered_at: datetime) -> None:
-        await self._answering.call((job_id, answered_at))
-
-    async def clear_previews(self, *, finalized_before: datetime, limit: int) -> int:
-        some = (
-            select(jobs.c.id)
-            .where(jobs.c.inline_preview.is_not(None), jobs.c.finalized_at < finalized_before)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return await self._change(update(jobs).where(jobs.c.id.in_(some)).values(inline_preview=None))
-
-    async def _change(self, statement: Any) -> int:
-        async with self._database.begin() as connection:
-            result: CursorResult[Any] = await connection.execute(statement)
-            return result.rowcount
+    async def note_answered(self, job_id: UUID, *, at: datetime) -> None:
+        await self._answering.call((job_id, at))
 
 
 def _listed(row: dict[str, Any]) -> ListedResult:
@@ -109,7 +74,9 @@ def _listed(row: dict[str, Any]) -> ListedResult:
     return ListedResult(job_from_row(row), Visibility.HIDDEN if hidden else Visibility.SHOWN)
 
 
-async def _clear_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[tuple[UUID, datetime]]) -> list[None]:
+async def _answered_batch(
+    connection: psycopg.AsyncConnection[Any], batch: Sequence[tuple[UUID, datetime]]
+) -> list[None]:
     ids, ats = zip(*batch, strict=True)
-    await connection.execute(_CLEAR_PREVIEWS, {"ids": [*ids], "ats": [*ats]})
+    await connection.execute(_NOTE_ANSWERED, {"ids": [*ids], "ats": [*ats]})
     return [None] * len(batch)

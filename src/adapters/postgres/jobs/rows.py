@@ -6,6 +6,7 @@ is derived from them (`route_provider`, `payload_key`, `sha256`, `result_stem`, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
@@ -63,6 +64,7 @@ async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:
 def enqueue_item(spec: JobSpec, max_active: int, asked: Collection[UUID] | None = None) -> dict[str, Any]:
     """A new job as the enqueueing function reads it."""
     return msgspec.structs.asdict(spec) | {
+        "route": _given(spec.route),
         "route_provider": spec.first_provider or "",
         "payload_key": str(spec.photo.file.key),
         "sha256": spec.photo.file.sha256,
@@ -75,8 +77,23 @@ def finalize_item(outcome: Outcome) -> dict[str, Any]:
     """The columns of an outcome as the finalizing statement reads them."""
     result = outcome.result
     return msgspec.structs.asdict(outcome) | {
+        "result": _given(result) if result else None,
         "result_stem": stem(result.file.key.name) if result else None,
         "result_expires_at": result.expires_at if result else None,
+    }
+
+
+def _given(value: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a struct whose values are not their defaults: each change of a row writes all of it."""
+    defaults = _defaults(type(value))
+    given = msgspec.structs.asdict(value)
+    return {name: field for name, field in given.items() if name not in defaults or field != defaults[name]}
+
+
+@functools.cache
+def _defaults(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {
+        field.name: field.default for field in msgspec.structs.fields(kind) if field.default is not msgspec.NODEFAULT
     }
 
 

@@ -229,7 +229,8 @@ logs as (
     delete from photochanger.processing_logs using gone where job_id = gone.id
 ),
 deliveries as (
-    delete from photochanger.webhook_deliveries using gone where job_id = gone.id
+    delete from photochanger.webhook_deliveries using gone
+    where job_id = gone.id and webhook_deliveries.created_at < %(before)s::timestamptz + interval '1 day'
 )
 select count(*) from gone
 """

@@ -13,11 +13,12 @@ from ..costs.currency import shown_amount
 from ..settings import StoredPassword
 from ..stored_values import StoredEnum
 
-SLOT_COUNT = 15
-SLOT_IDS = tuple(f"slot-{number:03d}" for number in range(1, SLOT_COUNT + 1))
+DEFAULT_SLOT_COUNT = 15
+MAX_SLOT_COUNT = 1000
 
 MAX_FIELD_NAME_CHARS = 64
 
+_SLOT_ID = re.compile(r"slot-(?!000)(?:[0-9]{3}|1000)\Z")
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
@@ -135,7 +136,22 @@ def changed_fields(before: Slot, after: Slot) -> dict[str, tuple[Any, Any]]:
     return {name: (was[name], now[name]) for name in now if was[name] != now[name]}
 
 
-def shipped_slots() -> tuple[Slot, ...]:
+def slot_ids(count: int) -> tuple[str, ...]:
+    """The IDs of so many slots: slot-001 to slot-999, slot-1000."""
+    return tuple(f"slot-{number:03d}" for number in range(1, count + 1))
+
+
+def is_slot_id(text: str) -> bool:
+    """Whether a slot can have this ID."""
+    return bool(_SLOT_ID.match(text))
+
+
+def slot_order(slot_id: str) -> tuple[int, str]:
+    """The key that sorts slots by their numbers: slot-1000 comes after slot-999."""
+    return len(slot_id), slot_id
+
+
+def shipped_slots(count: int = DEFAULT_SLOT_COUNT) -> tuple[Slot, ...]:
     """The slots of a new installation: 001-004 work without a key, the others have no route yet."""
 
     def local(operation_id: str, **settings: Any) -> Route:
@@ -147,8 +163,11 @@ def shipped_slots() -> tuple[Slot, ...]:
         ("Party frame", local("frame")),
         ("Studio background", local("background")),
     )
-    slots = [Slot(slot_id, name, True, route) for slot_id, (name, route) in zip(SLOT_IDS, ready, strict=False)]
-    slots += [Slot(slot_id, f"Slot {slot_id[-3:]}", False, Route(entries=())) for slot_id in SLOT_IDS[len(ready) :]]
+    ids = slot_ids(count)
+    slots = [Slot(slot_id, name, True, route) for slot_id, (name, route) in zip(ids, ready, strict=False)]
+    slots += [
+        Slot(slot_id, slot_id.replace("slot-", "Slot "), False, Route(entries=())) for slot_id in ids[len(ready) :]
+    ]
     return tuple(slots)
 
 

@@ -1,4 +1,4 @@
-"""The results of jobs: lists, visibility in galleries, and inline previews."""
+"""The results of jobs: lists, visibility in galleries, and whether they were answered."""
 
 from __future__ import annotations
 
@@ -36,21 +36,6 @@ class ResultIndex(Protocol):
         """
         ...
 
-    async def store_preview(self, job_id: UUID, preview: bytes) -> bool:
-        """Store the inline preview of a finalized job; False where it is not wanted.
-
-        That is so while the job is live, once it was answered, and once its guest was forgotten.
-        """
-        ...
-
-    async def preview(self, job_id: UUID) -> bytes | None:
-        """The inline preview; None where there is none."""
-        ...
-
-    async def clear_preview(self, job_id: UUID, *, answered_at: datetime) -> None:
-        """Record that the synchronous answer was sent, and drop the preview; none is stored after that."""
-        ...
-
-    async def clear_previews(self, *, finalized_before: datetime, limit: int) -> int:
-        """Drop up to `limit` previews of jobs finalized before a moment; returns their number."""
+    async def note_answered(self, job_id: UUID, *, at: datetime) -> None:
+        """Record that the synchronous answer was sent."""
         ...

@@ -15,14 +15,14 @@ from ...domain.slots.slot import Slot
 
 
 class SlotRepository(Protocol):
-    """The fifteen slots."""
+    """The slots of the installation, up to a thousand."""
 
     async def get(self, slot_id: str) -> Slot:
         """The slot; SlotNotFound."""
         ...
 
     async def all(self) -> list[Slot]:
-        """Every slot, by id."""
+        """Every slot, by number."""
         ...
 
     async def budgets(self) -> dict[str, SlotBudget]:

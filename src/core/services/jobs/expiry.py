@@ -1,19 +1,14 @@
-"""Maintenance of jobs: overdue ones, guests' data that has expired, previews not fetched."""
+"""Maintenance of jobs: overdue ones, and guests' data that has expired."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from ...domain.guest_data import ERASED_AGAIN_AFTER
 from ...ports.clock import Clock
 from ...ports.repositories.guest_data import GuestData
-from ...ports.repositories.result_index import ResultIndex
-from ..maintenance.task import BATCH, Batch, MaintenanceTask, in_batches, in_shared_batches
+from ..maintenance.task import BATCH, Batch, MaintenanceTask, in_shared_batches
 from ..settings.service import SettingsService
 from .deadlines import JobDeadlines
 from .guest_files import GuestFiles
-
-_PREVIEW_LIFE = timedelta(minutes=5)
 
 
 class JobExpiry:
@@ -22,14 +17,12 @@ class JobExpiry:
     def __init__(
         self,
         deadlines: JobDeadlines,
-        results: ResultIndex,
         guests: GuestData,
         files: GuestFiles,
         settings: SettingsService,
         clock: Clock,
     ) -> None:
         self._deadlines = deadlines
-        self._results = results
         self._guests = guests
         self._files = files
         self._settings = settings
@@ -40,7 +33,6 @@ class JobExpiry:
         return [
             MaintenanceTask("jobs_timed_out", self._deadlines.end_overdue),
             MaintenanceTask("guests", lambda: in_shared_batches(self._forget_guests)),
-            MaintenanceTask("previews", self._delete_previews),
         ]
 
     async def _forget_guests(self) -> Batch:
@@ -52,7 +44,3 @@ class JobExpiry:
         for job in jobs:
             await self._files.delete(job)
         return Batch(len(jobs), await self._guests.forget([job.id for job in jobs], now=now))
-
-    async def _delete_previews(self) -> int:
-        before = self._clock.now() - _PREVIEW_LIFE
-        return await in_batches(lambda: self._results.clear_previews(finalized_before=before, limit=BATCH))

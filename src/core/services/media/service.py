@@ -16,7 +16,6 @@ from ...ports.image_tool import ImageTool
 from ...ports.media_store import MediaStore
 from ...ports.repositories.job_repository import JobRepository
 from ...ports.repositories.media_repository import MediaRepository
-from ...ports.repositories.result_index import ResultIndex
 from ..settings.service import SettingsService
 from .removal import remove_unused
 from .upload import UploadReceiver
@@ -31,7 +30,6 @@ class DefaultMediaService:
         store: MediaStore,
         media: MediaRepository,
         jobs: JobRepository,
-        results: ResultIndex,
         images: ImageTool,
         receiving: UploadReceiver,
         settings: SettingsService,
@@ -40,7 +38,6 @@ class DefaultMediaService:
         self._store = store
         self._media = media
         self._jobs = jobs
-        self._results = results
         self._images = images
         self._receiving = receiving
         self._settings = settings
@@ -139,7 +136,6 @@ class DefaultMediaService:
             preview = await self._images.preview(data)
         key = preview_key(result.file.key)
         stored = await self._store.put(key.kind, key.name, one_chunk(preview), max_bytes=len(preview))
-        await self._results.store_preview(job.id, preview)
         await self._require_kept(job.id, key)
         return stored
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ...domain.errors import PhotoChangerError
 from ...domain.ingest_request import IngestRequest, life
-from ...domain.slots.slot import SLOT_IDS
+from ...domain.slots.slot import is_slot_id
 from ...ports.clock import Clock
 from ...ports.repositories.ingest_requests import IngestRequestRepository
 from ...ports.repositories.slot_repository import SlotRepository
@@ -36,9 +36,9 @@ class LastRequestLog:
         self._writing: set[str] = set()
 
     def note(self, request: IngestRequest) -> None:
-        """Store the request in the background; returns immediately. Ignored unless it named a slot."""
+        """Store the request in the background, if its slot exists; returns immediately."""
         slot_id = request.slot_id
-        if slot_id not in SLOT_IDS:
+        if not is_slot_id(slot_id):
             return
         waiting = self._unwritten.get(slot_id)
         if waiting is None or waiting.received_at <= request.received_at:
@@ -85,6 +85,7 @@ class LastRequestLog:
 
     async def _put(self, request: IngestRequest) -> None:
         try:
+            await self._slots.get(request.slot_id)
             await self._requests.put(request)
         except PhotoChangerError as error:
             _log.debug("storing the last request of %s failed: %s", request.slot_id, error.detail)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ...domain.costs.ledger import CostCell
+from ...domain.slots.slot import slot_order
 from ...domain.stats.costs import by_provider_with_costs, by_slot_with_costs, figures_with_costs
 from ...domain.stats.summary import SETTLED_AFTER, StatsCell, StatsSummary, figures_of
 from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
@@ -209,7 +210,7 @@ def _rows(
             end=periods[number][1],
             figures=figures_with_costs(cells.get((number, slot_id), ()), paid.get((number, slot_id), ())),
         )
-        for number, slot_id in sorted(cells.keys() | paid.keys())
+        for number, slot_id in sorted(cells.keys() | paid.keys(), key=lambda key: (key[0], slot_order(key[1])))
     ]
 
 

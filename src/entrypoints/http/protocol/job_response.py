@@ -153,7 +153,7 @@ async def final_response(
 
 
 class _PictureResponse(StreamedResponse):
-    """The synchronous response; once it is sent, the inline preview is obsolete.
+    """The synchronous response; that it was sent is recorded.
 
     A client that hung up in the middle has no picture. That is noted: its photo finds the job when it comes again.
     """
@@ -172,6 +172,6 @@ class _PictureResponse(StreamedResponse):
             if self.is_cut:
                 await self._queue.abandon(self._job.id)
             else:
-                await self._results.clear_preview(self._job.id, answered_at=self._clock.now())
+                await self._results.note_answered(self._job.id, at=self._clock.now())
         except PhotoChangerError as error:
             _log.warning("the answer of job %s was not noted: %s", self._job.id, error.detail)

@@ -17,6 +17,7 @@ from .....core.domain.accounts import Permission
 from .....core.domain.errors import PhotoChangerError
 from .....core.domain.field_errors import FieldError, FieldErrorCode
 from .....core.domain.results.listing import ResultFilter, Visibility
+from .....core.domain.slots.slot import MAX_SLOT_COUNT
 from .....core.domain.validation import parse_fields, refuse
 from .....core.ports.clock import Clock
 from .....core.services.media.archive import MAX_PICTURES, ResultArchives
@@ -25,7 +26,6 @@ from ...protocol.json_body import read_json
 
 _log = logging.getLogger("photochanger.http")
 
-_MAX_SLOTS = 500
 _NAMES = {"ended_from": "from", "ended_to": "to"}
 
 
@@ -59,7 +59,7 @@ async def archive_results(
 
 
 def _filter(document: ArchiveDocument) -> ResultFilter:
-    bounds = {"job_ids": (document.job_ids, MAX_PICTURES), "slot_ids": (document.slot_ids, _MAX_SLOTS)}
+    bounds = {"job_ids": (document.job_ids, MAX_PICTURES), "slot_ids": (document.slot_ids, MAX_SLOT_COUNT)}
     errors = [FieldError(name, FieldErrorCode.EMPTY) for name, (given, _) in bounds.items() if given == []]
     errors += [
         FieldError(name, FieldErrorCode.TOO_MANY, {"max": most})

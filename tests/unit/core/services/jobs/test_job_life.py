@@ -94,18 +94,6 @@ async def test_a_result_and_its_preview_are_named_after_the_job_and_their_type()
     assert await world.files(MediaKind.PREVIEWS) == [f"previews/{name[:-4]}.photo", f"previews/{name[:-4]}.webp"]
 
 
-async def test_the_preview_is_offered_to_the_job_and_dropped_when_the_answer_was_sent() -> None:
-    world = World()
-    await world.slot()
-    await world.submit()
-    job = await world.work()
-    assert job.result is not None
-    preview = await world.results.preview(job.id)
-    assert preview == await world.content(preview_key(job.result.file.key))
-    await world.results.clear_preview(job.id, answered_at=world.clock.now())
-    assert await world.results.preview(job.id) is None
-
-
 async def test_the_preview_is_made_after_the_answer_and_not_for_it() -> None:
     world = World()
     await world.slot()

@@ -214,4 +214,4 @@ async def test_a_thumbnail_that_was_left_is_made_on_demand() -> None:
     await world.run(world.processing.close())
     assert await world.files(MediaKind.PREVIEWS) == []
     file = await world.media.public_thumbnail(job.id)
-    assert await world.content(file.file.key) == await world.results.preview(job.id)
+    assert await world.files(MediaKind.PREVIEWS) == [str(file.file.key)]

@@ -110,20 +110,6 @@ async def test_expired_media_objects_go() -> None:
     assert await world.sweeper.sweep_expired() == NOTHING
 
 
-async def test_inline_previews_that_were_not_fetched_are_deleted_after_five_minutes() -> None:
-    world = World()
-    await world.slot()
-    await world.submit()
-    job = await world.work(within=timedelta(0))
-    assert job.finalized_at is not None
-    await world.clock.advance(job.finalized_at + timedelta(minutes=5) - world.clock.now())
-    assert (await world.sweeper.sweep_expired())["previews"] == 0
-    await world.clock.advance(MILLISECOND)
-    assert (await world.sweeper.sweep_expired())["previews"] == 1
-    assert await world.results.preview(job.id) is None
-    assert len(await world.files(MediaKind.PREVIEWS)) == 2  # the stored ones last as long as the result
-
-
 async def test_orphans_go_once_they_are_older_than_the_grace() -> None:
     world = World()
     for kind in (MediaKind.PAYLOADS, MediaKind.RESULTS, MediaKind.PREVIEWS, MediaKind.MEDIA):

@@ -241,11 +241,3 @@ async def test_a_thumbnails_checksum_is_not_the_results() -> None:
     world = World()
     job = await done_job(world)
     assert (await world.media.public_thumbnail(job.id)).file.sha256 != job.result.file.sha256
-
-
-async def test_a_thumbnail_made_after_the_answer_does_not_come_back_as_inline_preview() -> None:
-    world = World()
-    job = await done_job(world)
-    await world.results.clear_preview(job.id, answered_at=world.clock.now())
-    await world.media.make_thumbnail(job)
-    assert await world.results.preview(job.id) is None

@@ -66,7 +66,8 @@ async def test_a_burst_is_written_once_and_then_its_last() -> None:
 
 async def test_slots_do_not_wait_for_each_other_and_strangers_are_not_kept() -> None:
     world = await made_world()
-    for slot_id in ("slot-001", "slot-002", "slot-099", "../etc"):
+    await world.slot(id="slot-1000")
+    for slot_id in ("slot-001", "slot-1000", "slot-099", "../etc"):
         noted(world, slot_id=slot_id)
     await world.clock.advance(5 * SECOND)
     assert writes(world) == 2

@@ -1,0 +1,113 @@
+"""What a photo costs does not depend on how many jobs have ended: plans, buffers, and the write-ahead log."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from photochanger.adapters.postgres import Database, EmbeddedServer, PostgresJobQueue, migrate
+from photochanger.core.domain.job import JobSpec
+from photochanger.core.domain.slots.slot import Route, RouteEntry
+
+from tests.support.builders import new_job, outcome_succeeded
+from tests.support.hot_statements import LEASE, buffers, fill, hot_statements, plan
+from tests.support.postgres_server import fresh_database
+
+FEW, MANY = 1_000, 60_000
+LIVE = 32
+PHOTOS = 100
+MAX_BYTES_A_JOB = 6_500
+"""For what the queue alone writes for a job; the log of calls, the ledger and statistics are the rest of 8 kB."""
+
+PROMPT = "An oil painting in the manner of the Dutch masters, warm light from the left, no text. " * 4
+
+
+@pytest.fixture(scope="module")
+def measured(postgres_server: EmbeddedServer) -> dict[int, dict[str, tuple[int, str]]]:
+    """Buffers and plan of each statement, by the number of jobs that have ended."""
+    found: dict[int, dict[str, tuple[int, str]]] = {}
+    for count in (FEW, MANY):
+        with fresh_database(postgres_server) as url, psycopg.connect(url, autocommit=True) as connection:
+            fill(connection, count, every=timedelta(milliseconds=200))
+            connection.execute("vacuum analyze")
+            live = asyncio.run(_live(url))
+            newest = connection.execute(
+                "select id from photochanger.jobs where result is not null order by created_at desc limit 1"
+            ).fetchone()
+            assert newest is not None
+            statements = hot_statements(live, UUID(str(newest[0])), event=0)
+            found[count] = {
+                name: (buffers(connection, statement), plan(connection, statement))
+                for name, statement in statements.items()
+            }
+    return found
+
+
+async def _live(url: str) -> JobSpec:
+    """Some jobs that wait; the first of those that a worker has."""
+    async with Database(url) as database:
+        queue = PostgresJobQueue(database)
+        ends_at = datetime.now(UTC) + timedelta(hours=1)
+        for _ in range(LIVE):
+            await queue.enqueue(new_job(expires_at=ends_at), max_active=LIVE)
+        return (await queue.acquire("a-worker", n=LIVE // 2, lease=timedelta(hours=1)))[0].job.spec
+
+
+def test_no_hot_statement_reads_the_table_of_jobs(measured: dict[int, dict[str, tuple[int, str]]]) -> None:
+    whole = '"Node Type":"Seq Scan"'
+    for name, (_, shown) in measured[MANY].items():
+        nodes = "".join(shown.split())
+        assert not any(whole in node and '"RelationName":"jobs"' in node for node in nodes.split("},{")), (
+            f"{name}: {shown}"
+        )
+
+
+def test_no_hot_statement_touches_more_buffers_with_many_ended_jobs(
+    measured: dict[int, dict[str, tuple[int, str]]],
+) -> None:
+    """A level more in each index that a statement goes down, and no two of the jobs on one page: nothing that grows."""
+    more = {
+        name: (few, many)
+        for name, (few, _) in measured[FEW].items()
+        if (many := measured[MANY][name][0]) > 2 * few + 3 * LIVE
+    }
+    assert more == {}
+
+
+def test_a_photo_writes_little_to_the_log(tmp_path: Path) -> None:
+    """On a server of its own: the position in the log is that of the whole server."""
+    route = Route(entries=(RouteEntry("gemini", "image_edit", {"prompt": PROMPT}), RouteEntry("local", "enhance", {})))
+
+    async def work(url: str, count: int) -> None:
+        async with Database(url) as database:
+            queue = PostgresJobQueue(database)
+            for _ in range(count):
+                await queue.enqueue(new_job(route=route), max_active=10)
+                (claim,) = await queue.acquire("a-worker", n=1, lease=LEASE)
+                outcome = outcome_succeeded(claim.job, finalized_at=datetime.now(UTC))
+                assert await queue.mark_finalized(claim.job.id, outcome, claim=claim)
+
+    with EmbeddedServer.start(tmp_path) as server:
+        server.ensure_database("size")
+        url = server.url("size")
+        migrate(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("alter system set autovacuum = off")
+            connection.execute("select pg_reload_conf()")
+            asyncio.run(work(url, 20))
+            before = _position(connection)
+            asyncio.run(work(url, PHOTOS))
+            written = (_position(connection) - before) / PHOTOS
+    assert written < MAX_BYTES_A_JOB
+
+
+def _position(connection: psycopg.Connection[Any]) -> int:
+    """Bytes that the server has written to its log."""
+    row = connection.execute("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,164 @@
+"""The statements of a photo, and those that run every few seconds, and how many buffers each of them touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+from photochanger.adapters.postgres.costs import sql as costs_sql
+from photochanger.adapters.postgres.jobs import guest_data, log, queries, queue_sql, resend_sql, results, slot_records
+from photochanger.adapters.postgres.jobs.queue import End, finalize_batch
+from photochanger.adapters.postgres.jobs.rows import enqueue_item
+from photochanger.adapters.postgres.stats import sql as stats_sql
+from photochanger.core.domain.job import Claim, Job, JobSource, JobSpec, LogEntry, LogEvent
+from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
+from photochanger.core.domain.results.listing import ResultFilter
+from photochanger.core.domain.stats.summary import BUCKET_BOUNDS_MS
+from sqlalchemy.dialects import postgresql
+
+from tests.support.builders import new_job, outcome_succeeded
+
+LEASE = timedelta(seconds=30)
+
+# Finished jobs, the newest of them a minute old, each with the index entries that it keeps until its result expires or,
+# where that was purged, until it is pruned. The ids are in the order of time.
+FILL = """
+insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
+    payload_key, sha256, access_token, metadata, attempt, acquired_at, finalized_at, failure_reason, provider_id,
+    operation_id, result, result_stem, result_expires_at, result_purged_at, forgotten_at, answered_at)
+select id, 'slot-' || to_char(1 + n %% %(slots)s, 'FM9000'), 'ingest',
+    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', %(route)s::jsonb, 'local',
+    %(photo)s::jsonb, 'payloads/' || n, md5(n::text) || md5(n::text), md5(n::text), '{}', 1, at, at + interval '2 s',
+    case when n %% 20 = 0 then 'provider_error' end, 'local', 'enhance',
+    case when n %% 20 <> 0 then %(result)s::jsonb end, case when n %% 20 <> 0 then id::text end,
+    case when n %% 20 <> 0 then at + interval '72 h' end,
+    case when n %% 20 <> 0 and at < now() - interval '72 h' then at + interval '72 h' end,
+    case when at < now() - interval '72 h' then at + interval '72 h' end, at + interval '2 s'
+from (
+    select n, at, (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7000'
+        || substr(md5(n::text), 1, 16))::uuid as id
+    from (
+        select n, now() - interval '1 minute' - n * %(every)s::interval as at
+        from generate_series(%(from)s::bigint, %(to)s::bigint, -1) as n
+    ) as moments
+) as history
+"""
+
+
+class Hot(NamedTuple):
+    """A statement with the parameters of one execution."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def fill(connection: psycopg.Connection[Any], count: int, *, every: timedelta, slots: int = 15, first: int = 1) -> None:
+    """Insert finished jobs, one in each of these intervals, from the one `count` intervals ago to the `first`."""
+    job = new_job()
+    result = outcome_succeeded(job).result
+    parameters = {
+        "route": msgspec.json.encode(job.route).decode(),
+        "photo": msgspec.json.encode(job.photo).decode(),
+        "result": msgspec.json.encode(result).decode(),
+        "every": every,
+        "slots": slots,
+    }
+    connection.execute(FILL, parameters | {"from": count, "to": first})
+
+
+def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Hot]:
+    """By name. `live`: a job that a worker has taken for the first time; `finished`: one with a result; `event`: the id
+    of the newest entry of the log that a reader has seen."""
+    now = datetime.now(UTC)
+    acquire = {"worker": "a-worker", "n": 4, "lease": LEASE}
+    claim = Claim(Job(spec=live), 1)
+    attempt = LogEntry(live.id, now, LogEvent.ATTEMPT, {"provider_id": "local"})
+    end = End(live.id, outcome_succeeded(live), claim, None, [attempt])
+    found = {
+        "enqueue": Hot(
+            "select * from photochanger.enqueue(%(batch)s::jsonb)",
+            {"batch": _json([enqueue_item(new_job(), 10_000, [])])},
+        ),
+        "acquire": Hot(queue_sql.ACQUIRE, acquire),
+        "acquire within limits": Hot(queue_sql.ACQUIRE_WITHIN_LIMITS, acquire | {"limits": _json({"local": 4})}),
+        "acquire urgent": Hot(
+            queue_sql.ACQUIRE_URGENT,
+            acquire
+            | {"local": ["local"], "needs": _json({"gemini": {"image_edit": 9.5}}), "longest": 9.5}
+            | {"finishing": 0.05, "fresh": 0.5},
+        ),
+        "renew": Hot(queue_sql.RENEW, {"ids": [live.id], "attempts": [1], "lease": LEASE}),
+        "finalize": Hot(queue_sql.FINALIZE, {"batch": finalize_batch([end])}),
+        "answered": Hot(results._NOTE_ANSWERED, {"ids": [finished], "ats": [now]}),
+        "by id": Hot(queue_sql.GET_JOBS, {"ids": [finished]}),
+        "may join": Hot(queue_sql.MAY_JOIN, {"slot_id": live.slot_id, "key": "a-key"}),
+        "held": Hot(
+            resend_sql.HELD,
+            {"slot_id": live.slot_id, "sha256": "x", "held_by": live.id, "asked": [], "limit": 32},
+        ),
+        "load": Hot(
+            queue_sql.LOAD,
+            {"max_jobs": 256, "max_finished": 200, "since": timedelta(minutes=10), "silent_after": LEASE},
+        ),
+        "depth": Hot(queue_sql.DEPTH, {}),
+        "end overdue": Hot(queue_sql.RELEASE_EXPIRED, {"limit": 200, "error_code": "timeout", "error_detail": ""}),
+        "append to the log": Hot(log._APPEND, {"entries": _json([attempt])}),
+        "events": _query(queries.events(after=event, limit=100)),
+        "log of a job": Hot("select * from photochanger.processing_logs where job_id = %(id)s", {"id": finished}),
+        "due for erasure": Hot(guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 20}),
+        "costs of jobs": Hot(costs_sql.COSTS, {"job_ids": [finished]}),
+        "fold": Hot(stats_sql.FOLD, {"before": now, "limit": 200, "buckets": [*BUCKET_BOUNDS_MS]}),
+        "newest of slots": Hot(slot_records._OF_SLOTS, {"test": "test", "now": now}),
+        "live of slots": Hot(slot_records._LIVE, {"test": "test", "pending": "pending", "processing": "processing"}),
+        "ended lately": Hot(
+            slot_records._ENDED,
+            {**slot_records._VALUES, "since": now - timedelta(minutes=2)},
+        ),
+    }
+    page = Position(now - timedelta(seconds=90), finished)
+    for name, wanted in {
+        "jobs": JobFilter(),
+        "jobs of a slot": JobFilter(slot_id=live.slot_id),
+        "failed jobs": JobFilter(failure_reason=None, states=()),
+        "tests of a slot": JobFilter(slot_id=live.slot_id, source=JobSource.TEST),
+    }.items():
+        found[name] = _query(queries.find_jobs(wanted, order=JobOrder.NEWEST, limit=31, after=None))
+        found[f"{name}, a later page"] = _query(queries.find_jobs(wanted, order=JobOrder.NEWEST, limit=31, after=page))
+    for name, kind in {"results": ResultFilter(), "results of a slot": ResultFilter(slot_ids=(live.slot_id,))}.items():
+        found[name] = _query(queries.results(kind, now=now, limit=31, after=None))
+        found[f"{name}, a later page"] = _query(queries.results(kind, now=now, limit=31, after=page))
+    return found
+
+
+def buffers(connection: psycopg.Connection[Any], statement: Hot) -> int:
+    """How many buffers the statement touches, its planning left out; what it changes is rolled back."""
+    found = _explained(connection, statement)["Plan"]
+    return int(found["Shared Hit Blocks"]) + int(found["Shared Read Blocks"])
+
+
+def plan(connection: psycopg.Connection[Any], statement: Hot) -> str:
+    """The statement's plan with the buffers of each node."""
+    return msgspec.json.format(msgspec.json.encode(_explained(connection, statement))).decode()
+
+
+def _explained(connection: psycopg.Connection[Any], statement: Hot) -> dict[str, Any]:
+    with connection.transaction(force_rollback=True), psycopg.ClientCursor[Any](connection) as cursor:
+        cursor.execute("explain (analyze, buffers, format json) " + statement.sql, statement.parameters or None)
+        row = cursor.fetchone()
+        assert row is not None
+        explained: dict[str, Any] = row[0][0]
+        return explained
+
+
+def _query(query: Any) -> Hot:
+    dialect: Any = postgresql.dialect
+    sql = str(query.compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
+    return Hot(sql, {})
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
