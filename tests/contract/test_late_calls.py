@@ -148,3 +148,30 @@ async def test_a_job_that_expired_unclaimed_frees_its_key(backend: SimpleNamespa
     job = await backend.queue.enqueue(expired_job(idempotency_key="key", route=RESCUED), max_active=MANY)
     assert [one.id for one in await backend.queue.release_expired(limit=10)] == [job.id]
     assert (await retry(backend)).id != job.id
+
+
+@pytest.mark.parametrize("lease", [NO_LEASE, None], ids=["lost lease", "released"])
+async def test_a_rescue_after_the_lease_answers_the_key(backend: SimpleNamespace, lease: timedelta | None) -> None:
+    """The database was away: the worker had the picture before the deadline and could not write it."""
+    await backend.queue.enqueue(keyed(), max_active=MANY)
+    claim = await take_one(backend, lease=LEASE if lease is None else lease)
+    if lease is None:
+        assert await backend.queue.release(claim)
+    assert await backend.queue.mark_finalized(claim.job.id, its_end(claim.job), claim=None)
+    result = outcome_succeeded(claim.job).result
+    assert await backend.queue.rescue(claim.job.id, result, replaces=None)
+    joined = await retry(backend)
+    assert (joined.id, joined.result) == (claim.job.id, result)
+
+
+async def test_a_rescue_is_refused_once_another_job_has_the_key(backend: SimpleNamespace) -> None:
+    same = photo(sha256="5" * 64)
+    claim = await timed_out_job(backend, lease=NO_LEASE, photo=same)
+    again = await retry(backend, photo=same)
+    assert again.id != claim.job.id
+    assert not await backend.queue.rescue(claim.job.id, outcome_succeeded(claim.job).result, replaces=None)
+
+
+async def test_a_job_that_timed_out_for_good_is_not_joined(backend: SimpleNamespace) -> None:
+    claim = await timed_out_job(backend, lease=NO_LEASE)
+    assert not await backend.queue.may_join(claim.job.slot_id, idempotency_key="key")

@@ -12,6 +12,8 @@ TESTS = Path(__file__).parents[1]
 MAY_SLEEP = {
     "integration/s3/test_server_down.py",  # the pause before a write is tried again, as the service makes one
     "support/chaos/pace.py",  # the length of a fault, the distance between two photos, how often `until` looks
+    "support/cluster/__main__.py",  # how long a killed part is away
+    "support/cluster/cameras.py",  # the pause before a camera sends a photo again
     "support/fault_relay.py",  # delays what it passes on, as a slow network does
     "support/hostile/camera.py",  # a camera sends a photo every second
     "support/hostile/crowd.py",  # strangers that send slowly, or come again

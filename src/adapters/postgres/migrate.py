@@ -61,7 +61,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 _log = logging.getLogger("photochanger.start")
 
-_WITHOUT_LIMIT = text("select set_config('idle_in_transaction_session_timeout', '0', true)")
+_WITHOUT_LIMIT = "set local idle_in_transaction_session_timeout = 0"
 _TRY_LOCK = text("select pg_try_advisory_xact_lock(:lock)")
 _HAS_REVISION = text(f"select to_regclass('{SCHEMA}.alembic_version')")
 _HAS_SCHEMA = text(f"select to_regnamespace('{SCHEMA}') is not null")
@@ -128,11 +128,12 @@ def _alone(engine: Engine) -> Iterator[None]:
     with engine.connect() as holder:
 
         def lock() -> bool:
-            holder.execute(_WITHOUT_LIMIT)
-            if holder.scalar(_TRY_LOCK, {"lock": _LOCK}):
-                return True
-            holder.rollback()
-            return False
+            if not holder.scalar(_TRY_LOCK, {"lock": _LOCK}):
+                holder.rollback()
+                return False
+            # Needs no snapshot, and ends that of the statement before, which an index made concurrently would wait for.
+            holder.exec_driver_sql(_WITHOUT_LIMIT)
+            return True
 
         _try(lock, "another process updates the schema")
         yield

@@ -340,8 +340,8 @@ def release(job: Job) -> Job:
 def finalize(job: Job, outcome: Outcome) -> Job:
     """End the job; ValueError if it is finalized already.
 
-    A job that ends without a picture loses its idempotency key, so that a retry of its client makes a new job; not
-    where its worker may still have a call that late rescue waits for.
+    A job that ends without a picture loses its idempotency key, so that a retry of its client makes a new job. One that
+    times out keeps it where late rescue may still bring a picture; the retry takes it where none has come.
     """
     if job.state.finalized:
         raise ValueError(f"job {job.id} is finalized already")
@@ -349,7 +349,8 @@ def finalize(job: Job, outcome: Outcome) -> Job:
     ended = msgspec.structs.replace(
         job, state=outcome.state, outcome=outcome, worker=None, lease_until=None, late_call_until=late
     )
-    return ended if outcome.result is not None or late is not None else forget_idempotency_key(ended)
+    is_rescued = outcome.state is JobState.TIMED_OUT and job.route.late_rescue
+    return ended if outcome.result is not None or is_rescued else forget_idempotency_key(ended)
 
 
 def _may_have_late_call(job: Job, outcome: Outcome) -> bool:

@@ -62,7 +62,7 @@ class MemoryJobQueue:
             return stored
         now = self._db.clock.now()
         if job.idempotency_key is not None and (holder := self._key_holder(job)) is not None:
-            if not holder.state.finalized or holder.result is not None or holder.may_get_late_picture(now):
+            if _answers_key(holder, now):
                 return holder
             self._db.jobs[holder.id] = end_late_call(holder)
         if (twin := self._abandoned_twin(job, now)) is not None:
@@ -135,7 +135,10 @@ class MemoryJobQueue:
         now = self._db.clock.now()
         return any(
             job.slot_id == slot_id
-            and ((idempotency_key is not None and job.idempotency_key == idempotency_key) or _is_abandoned(job, now))
+            and (
+                (idempotency_key is not None and job.idempotency_key == idempotency_key and _answers_key(job, now))
+                or _is_abandoned(job, now)
+            )
             for job in self._db.jobs.values()
         )
 
@@ -295,6 +298,11 @@ class MemoryJobQueue:
         if (job.attempt, job.worker) != (claim.attempt, claim.job.worker):
             return None
         return job
+
+
+def _answers_key(job: Job, now: datetime) -> bool:
+    """Whether a retry with the job's idempotency key gets this job."""
+    return not job.state.finalized or job.result is not None or job.may_get_late_picture(now)
 
 
 def _may_try_another(job: Job, now: datetime) -> bool:

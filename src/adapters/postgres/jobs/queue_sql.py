@@ -167,7 +167,9 @@ order by kind, at
 
 MAY_JOIN = """
 select exists (
-    select from photochanger.jobs where slot_id = %(slot_id)s and idempotency_key = %(key)s
+    select from photochanger.jobs
+    where slot_id = %(slot_id)s and idempotency_key = %(key)s
+        and (finalized_at is null or result_stem is not null or late_call_until > clock_timestamp())
 ) or exists (
     select from photochanger.jobs
     where slot_id = %(slot_id)s and abandoned_at is not null and expires_at > clock_timestamp()
@@ -196,10 +198,13 @@ logged as (
 select id from noted
 """
 
-# The lease with which a job times out, where its worker may still have a call that late rescue waits for: the job keeps
-# its idempotency key until then.
-_LATE_CALL = """
-    case when jobs.state = 'processing' and jobs.lease_until > now() and (jobs.route -> 'late_rescue')::boolean
+# A job that times out keeps its idempotency key where a picture may come later; another job takes the key where none
+# has come, and no worker has a call.
+_RESCUED_LATER = "(jobs.route -> 'late_rescue')::boolean"
+
+# The lease with which a job times out, where its worker may still have a call that late rescue waits for.
+_LATE_CALL = f"""
+    case when jobs.state = 'processing' and jobs.lease_until > now() and {_RESCUED_LATER}
         then jobs.lease_until end
 """
 
@@ -223,7 +228,7 @@ done as (
         result_expires_at = given.result_expires_at,
         late_call_until = case when given.state = 'timed_out' then {_LATE_CALL} end,
         idempotency_key = case
-            when given.result is not null or (given.state = 'timed_out' and {_LATE_CALL} is not null)
+            when given.result is not null or (given.state = 'timed_out' and {_RESCUED_LATER})
                 then jobs.idempotency_key
         end,
         worker = null, lease_until = null
@@ -351,7 +356,7 @@ ended as (
     update photochanger.jobs
     set state = 'timed_out', finalized_at = now(), failure_reason = 'timeout', error_code = %(error_code)s,
         error_detail = %(error_detail)s, late_call_until = {_LATE_CALL},
-        idempotency_key = case when {_LATE_CALL} is not null then jobs.idempotency_key end,
+        idempotency_key = case when {_RESCUED_LATER} then jobs.idempotency_key end,
         worker = null, lease_until = null
     from late
     where jobs.id = late.id

@@ -65,8 +65,10 @@ UNSHOWN = {
     "ProviderFindingCode": "findings of diagnoses, which the page does not show",
     "Refusal": "the reason of a 429, which cameras read",
     "SentenceCode": "has no values itself",
+    "ServerRole": "findings of `doctor`",
     "SortBy": "words of the page's own",
     "SortOrder": "words of the page's own",
+    "StoredEnum": "has no values itself",
 }
 
 CONTRACT_ONLY: dict[tuple[str, ...], str | list[tuple[str, str]]] = {
