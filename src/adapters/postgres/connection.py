@@ -125,6 +125,13 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
                 await psycopg.AsyncCursor(self).execute(self._settings)
                 yield
 
+    async def call(self, procedure: str, parameters: Params) -> psycopg.AsyncCursor[Any]:
+        """Execute a `call` of a procedure that commits by itself, outside of a transaction. psycopg.Error.
+
+        It cannot run in one transaction with the settings: through a pooler only the limit of this side holds.
+        """
+        return await psycopg.AsyncCursor(self).execute(procedure.encode(), parameters)
+
     @contextlib.asynccontextmanager
     async def transaction(
         self, savepoint_name: str | None = None, force_rollback: bool = False

@@ -114,7 +114,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         edge = Program(
             balancer.command, env=os.environ, log=folder / "nginx.log", works=lambda: _ready(f"{balancer.url}/readyz")
         )
-        for program in (*hosts.values(), *workers.values(), edge):
+        for program in (*workers.values(), *hosts.values(), edge):  # a host without a worker is not ready
             stack.callback(program.stop)
             program.start()
         single: dict[str, Part] = {"PostgreSQL": database, "PgBouncer": Pooler(pooler), "SeaweedFS": store}

@@ -37,6 +37,7 @@ from ....core.domain.routing.capacity import (
 from ....core.domain.stats.summary import outcome_of
 from ....core.domain.worker import SILENT_AFTER
 from ....core.ports.job_queue import PhotoHeld
+from ..connection import BoundedConnection
 from ..database import Database
 from ..signals.wake_ups import WakeUps
 from . import queue_sql, resend_sql
@@ -252,10 +253,10 @@ def _of(claim: Claim) -> dict[str, Any]:
     return {"id": claim.job.id, "attempt": claim.attempt, "worker": claim.job.worker}
 
 
-async def _enqueue_batch(connection: Connection, batch: Sequence[_NewJob]) -> list[Job | UUID | Exception]:
+async def _enqueue_batch(connection: BoundedConnection, batch: Sequence[_NewJob]) -> list[Job | UUID | Exception]:
     """For each the stored job, the id of the existing job that does its work, QueueFull, or PhotoHeld."""
     items = msgspec.json.encode([enqueue_item(*new) for new in batch]).decode()
-    row = await (await connection.execute(queue_sql.ENQUEUE, {"batch": items})).fetchone()
+    row = await (await connection.call(queue_sql.ENQUEUE, {"batch": items})).fetchone()
     assert row is not None
     return [_enqueued(new.spec, *answer) for new, answer in zip(batch, row[0], strict=True)]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import psycopg
 
 from ..batching import Batcher
+from ..connection import BoundedConnection
 from ..database import Database
 
 _ANNOUNCE = "call photochanger.announce_idle(%(channel)s, null, null)"
@@ -59,7 +57,7 @@ class IdleWorkers:
         """Note that this process was chosen, or that nothing is known: the next announcement goes to the database."""
         self._idle = False
 
-    async def _change(self, connection: psycopg.AsyncConnection[Any], batch: Sequence[bool | None]) -> list[None]:
+    async def _change(self, connection: BoundedConnection, batch: Sequence[bool | None]) -> list[None]:
         """Execute the last one of these changes: idle, not idle, or only a look."""
         idle = batch[-1]
         if idle is False:
@@ -68,7 +66,7 @@ class IdleWorkers:
         self._idle = bool(idle)  # before the statement: a worker may be chosen before its reply is read
         self._announced_at = asyncio.get_running_loop().time()
         try:
-            row = await (await connection.execute(_ANNOUNCE, {"channel": self.channel if idle else None})).fetchone()
+            row = await (await connection.call(_ANNOUNCE, {"channel": self.channel if idle else None})).fetchone()
         except BaseException:
             self._idle = False
             raise
