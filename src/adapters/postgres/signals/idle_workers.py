@@ -72,8 +72,8 @@ class IdleWorkers:
             raise
         assert row is not None
         unclaimed, waits = row
-        if waits or unclaimed != self.unclaimed:
-            self.unclaimed = unclaimed
+        counted, self.unclaimed = self.unclaimed, unclaimed
+        if waits or counted not in (None, unclaimed):
             self._on_unclaimed()
         return [None] * len(batch)
 
