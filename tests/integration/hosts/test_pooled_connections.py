@@ -133,9 +133,9 @@ async def waking(url: str, listen_url: str | None = None) -> AsyncIterator[tuple
 async def test_a_listener_that_bypasses_the_pooler_listens(pooler: PgBouncer, postgres_url: str) -> None:
     async with waking(pooler.url(postgres_url), postgres_url) as (database, signals):
         assert signals.mode is ListenMode.LISTEN
-        with signals.any_change() as change:
+        with signals.work() as work:
             await PostgresJobQueue(database).enqueue(new_job(), max_active=10)
-            assert await change.wait(LONG)
+            assert await work.wait(LONG)
 
 
 @pytest.mark.parametrize("mode", [ListenMode.POOLER, ListenMode.LISTEN_POOLER, ListenMode.OTHER_DATABASE])
