@@ -31,7 +31,7 @@ READER_KEY, READER_SECRET = "AKIATESTSONLYREADS", "secret-key-that-may-only-read
 PATIENT = S3Bounds(
     connect=timedelta(seconds=60),
     call=timedelta(seconds=60),
-    silence=timedelta(seconds=60),
+    inactivity=timedelta(seconds=60),
     cleaning=timedelta(seconds=60),
     read_attempts=1000,
 )

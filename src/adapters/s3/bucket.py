@@ -72,7 +72,7 @@ class Bucket:
             timeout=httpx2.Timeout(
                 bounds.call.total_seconds(),
                 connect=bounds.connect.total_seconds(),
-                write=bounds.silence.total_seconds(),
+                write=bounds.inactivity.total_seconds(),
             ),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=10),
             follow_redirects=False,

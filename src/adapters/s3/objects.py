@@ -37,7 +37,7 @@ class Objects:
         self._credentials = credentials
         self._bounds = bounds
         self._calls = self._store(settings, timedelta(seconds=bounds.seconds_for(bounds.part_bytes)))
-        self._reads = self._store(settings, _LONG, silence=bounds.silence)  # a guest may read slowly
+        self._reads = self._store(settings, _LONG, inactivity=bounds.inactivity)  # a guest may read slowly
 
     async def put(self, key: str, data: bytes, *, write_id: str) -> None:
         """Store an object, which replaces one of the same key; the service compares it with its SHA-256."""
@@ -139,7 +139,7 @@ class Objects:
         pieces = aiter(got.stream(min_chunk_size=_CHUNK_BYTES))
         while True:
             try:
-                async with asyncio.timeout(self._bounds.silence.total_seconds()):
+                async with asyncio.timeout(self._bounds.inactivity.total_seconds()):
                     piece = await anext(pieces)
             except StopAsyncIteration:
                 return
@@ -149,7 +149,7 @@ class Objects:
                 raise from_obstore(error) from None
             yield piece
 
-    def _store(self, settings: S3Settings, timeout: timedelta, *, silence: timedelta | None = None) -> S3Store:
+    def _store(self, settings: S3Settings, timeout: timedelta, *, inactivity: timedelta | None = None) -> S3Store:
         async def credentials() -> S3Credential:
             found = await self._credentials.current()
             return {
@@ -175,7 +175,7 @@ class Objects:
                 "allow_http": True,
                 "timeout": timeout,
                 "connect_timeout": self._bounds.connect,
-                "read_timeout": silence or timeout,  # it includes the time in which a body is sent
+                "read_timeout": inactivity or timeout,  # it includes the time in which a body is sent
                 "pool_idle_timeout": timedelta(seconds=10),
             },
             retry_config={

@@ -53,7 +53,7 @@ class S3Bounds(msgspec.Struct, frozen=True, kw_only=True):
     call: timedelta = timedelta(seconds=10)
     """A whole call, without the time for the body that it sends (`sent_bytes_per_second`)."""
 
-    silence: timedelta = timedelta(seconds=5)
+    inactivity: timedelta = timedelta(seconds=5)
     """Between two pieces of a body, in either direction."""
 
     sent_bytes_per_second: int = 512 * 1024

@@ -67,7 +67,7 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_killed_and_restart
 
 async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(seaweedfs: SeaweedServer) -> None:
     short = timedelta(seconds=1)
-    bounds = msgspec.structs.replace(PATIENT, connect=short, call=short, silence=short)
+    bounds = msgspec.structs.replace(PATIENT, connect=short, call=short, inactivity=short)
     seen: list[str] = []
     async with (
         S3MediaStore.connect(seaweedfs.settings(), bounds=PATIENT) as patient,
@@ -102,7 +102,7 @@ async def test_neither_a_cancelled_write_nor_the_end_waits_for_a_frozen_server(
 ) -> None:
     """Both end after the time for cleaning, though each call would wait for hours."""
     hours = timedelta(hours=9)
-    bounds = S3Bounds(connect=hours, call=hours, silence=hours, cleaning=timedelta(milliseconds=50))
+    bounds = S3Bounds(connect=hours, call=hours, inactivity=hours, cleaning=timedelta(milliseconds=50))
     with ExitStack() as frozen:
         async with S3MediaStore.connect(seaweedfs.settings(), bounds=bounds) as store:
             writing = Writing()

@@ -16,8 +16,8 @@ LOCK_PLACES = "select pg_advisory_xact_lock(5093200003)"
 GET_JOBS = f"select {JOB_COLUMNS} from photochanger.jobs where id = any(%(ids)s)"
 
 # A claim needs no wait for the disk of its own. What follows from it, an entry in the ledger or the end of the job,
-# waits for all that was written before. Until then a crash of the server makes the job pending again, and the worker
-# is told from the next one, whose attempt has the same number, by its name.
+# waits for all that was written before. Until then a crash of the server makes the job pending again; the name of the
+# worker distinguishes it from the next one, whose attempt has the same number.
 _TAKE = f"""
 taken as (
     update photochanger.jobs

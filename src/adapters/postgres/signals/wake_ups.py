@@ -44,7 +44,7 @@ class WakeUps:
             self._finalized.post(job_id).add_done_callback(_log_failure)
 
     def work(self, jobs: int = 1) -> None:
-        """Wake a worker for each of so many jobs, or as many workers as are idle."""
+        """Wake one idle worker for each of this number of jobs, or all idle workers where they are fewer."""
         self._work.post(jobs).add_done_callback(_log_failure)
 
 

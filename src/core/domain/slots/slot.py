@@ -137,7 +137,7 @@ def changed_fields(before: Slot, after: Slot) -> dict[str, tuple[Any, Any]]:
 
 
 def slot_ids(count: int) -> tuple[str, ...]:
-    """The IDs of so many slots: slot-001 to slot-999, slot-1000."""
+    """Return the IDs of the first `count` slots: slot-001 to slot-999, slot-1000."""
     return tuple(f"slot-{number:03d}" for number in range(1, count + 1))
 
 
