@@ -275,20 +275,15 @@ class FaultRelay:
         ahead.write_eof()
 
     async def _pass_replies(self, link: _Link, behind: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        held = bytearray()
         messages = _Messages()
         while chunk := await behind.read(_CHUNK):
             if not await self._passes(link, Direction.TO_CLIENT):
                 continue
             ends = [body[:1] for kind, body in messages.feed(chunk) if kind == b"Z"]
-            if link.doomed:
-                held += chunk
-                if b"I" in ends:
-                    self.replies_cut += 1
-                    return link.cut()
-                if not ends:
-                    continue
-                chunk, held = bytes(held), bytearray()
+            # Answers inside of a transaction are passed on: the client waits for them before it commits.
+            if link.doomed and b"I" in ends:
+                self.replies_cut += 1
+                return link.cut()
             writer.write(chunk)
             await writer.drain()
         return None

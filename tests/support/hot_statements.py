@@ -80,7 +80,7 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
     end = End(live.id, outcome_succeeded(live), claim, None, [attempt])
     found = {
         "enqueue": Hot(
-            "select * from photochanger.enqueue(%(batch)s::jsonb)",
+            "select * from photochanger.store_jobs(%(batch)s::jsonb)",
             {"batch": _json([enqueue_item(new_job(), 10_000, [])])},
         ),
         "acquire": Hot(queue_sql.ACQUIRE, acquire),

@@ -26,7 +26,7 @@ from tests.support.standins.studio import StudioStandIn
 
 SLOT, REFUSED_SLOT = "slot-005", "slot-006"
 APPEND = b"jsonb_to_recordset($1::jsonb) as entries"
-ENQUEUE, ACQUIRE, FINALIZE = b"photochanger.enqueue(", b"attempt = attempt + 1", b"'counted_as' as counted_as"
+ENQUEUE, ACQUIRE, FINALIZE = b"photochanger.enqueue_jobs(", b"attempt = attempt + 1", b"'counted_as' as counted_as"
 
 
 class Booth(NamedTuple):

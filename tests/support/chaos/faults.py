@@ -25,7 +25,7 @@ STOP_SECONDS = WINDOW.total_seconds() + 5 + 45
 _BURST = 3
 _DELAY_SECONDS = (0.05, 0.4)
 _ENQUEUE, _FINALIZE, _ACQUIRE = (
-    b"photochanger.enqueue(",
+    b"photochanger.enqueue_jobs(",
     b"jsonb_populate_record(null::photochanger.jobs, item)",
     (b"for update skip locked"),
 )

@@ -31,11 +31,13 @@ declare
     holder uuid;
     live bigint;
     soonest timestamptz;
+    moment timestamptz;
 begin
     perform pg_advisory_xact_lock(5093200002);
+    moment := clock_timestamp();  -- a condition on a volatile function would read the whole index
     select count(*), min(expires_at) into live, soonest
         from photochanger.jobs
-        where finalized_at is null and expires_at > clock_timestamp();
+        where finalized_at is null and expires_at > moment;
     for item in
         select *
         from jsonb_to_recordset(batch) as fields (
