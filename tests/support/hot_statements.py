@@ -91,7 +91,7 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
             | {"local": ["local"], "needs": _json({"gemini": {"image_edit": 9.5}}), "longest": 9.5}
             | {"finishing": 0.05, "fresh": 0.5},
         ),
-        "renew": Hot(queue_sql.RENEW, {"ids": [live.id], "attempts": [1], "lease": LEASE}),
+        "renew": Hot(queue_sql.RENEW, {"ids": [live.id], "attempts": [1], "workers": ["a-worker"], "lease": LEASE}),
         "finalize": Hot(queue_sql.FINALIZE, {"batch": finalize_batch([end])}),
         "answered": Hot(results._NOTE_ANSWERED, {"ids": [finished], "ats": [now]}),
         "by id": Hot(queue_sql.GET_JOBS, {"ids": [finished]}),

@@ -7,6 +7,11 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+accepted = {
+    "ingest_requests: rewritten": "one row for each slot",
+    "provider_usage: rewritten": "one row for each provider",
+}
+
 # What is written once and may be long. A row above 2 kB moves it out of line, so that no update writes it again.
 _LONG = {"route": "extended", "metadata": "extended", "inline_preview": "external"}
 
