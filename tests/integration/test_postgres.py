@@ -219,7 +219,7 @@ def test_those_with_all_permissions_become_owners(postgres_url: str, migrations:
 
 async def test_the_schema_of_a_newer_version_is_refused(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("update photochanger.alembic_version set version_num = '9999'")
+        connection.execute("update photochanger.alembic_version set version_num = '9999', oldest_code = '9998'")
     with pytest.raises(SchemaOutdated, match="9999"):
         await asyncio.to_thread(migrate, postgres_url)
     async with open_backend(postgres_url) as backend:

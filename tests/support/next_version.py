@@ -42,7 +42,7 @@ def upgrade():
     for table in tables:
         op.execute(f"alter table photochanger.{{table}} add column mood text not null default 'calm'")
     op.execute("create table photochanger.moods (job_id uuid primary key, mood text not null)")
-    function = "'photochanger.enqueue(jsonb)'::regprocedure"
+    function = "'photochanger.store_jobs(jsonb)'::regprocedure"
     body = connection.exec_driver_sql(f"select pg_get_functiondef({{function}})").scalar_one()
     connection.exec_driver_sql(body.replace("begin", "begin perform 1;", 1))
     connection.exec_driver_sql("""
