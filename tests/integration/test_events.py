@@ -108,7 +108,7 @@ async def test_who_comes_back_to_another_process_is_told_what_was_missed(
             async with asyncio.timeout(180):
                 async for kind, data, id in stream:
                     last = id or last
-                    if kind == "queue" and last not in (None, "0") and data["active"] == 0:
+                    if kind == "job" and data["event"] == "finalized":
                         break
             await sending
             missed = await send(service)

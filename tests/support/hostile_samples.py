@@ -226,6 +226,7 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "FieldError": [FieldError(text, FieldErrorCode.NOT_ONE_OF, {"allowed": [text]})],
         "Iterable[FieldError]": [[FieldError(text, FieldErrorCode.URL_FORMAT)]],
         "Callable[[str], bool]": [lambda _: False],
+        "Callable[[Any], ~_Read]": [JobState],
         "Job": [_job(text)],
         "Actor": [Actor(text, text)],
         "Identity": [_identity(text)],
