@@ -27,6 +27,7 @@ NAME = "photos.example"
 
 _NGINX = """
 daemon off;
+{further}
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.log;
 {user}
@@ -53,6 +54,12 @@ _CADDY = """{{
 """
 
 
+def nginx_settings(folder: Path, *, further: str = "") -> str:
+    """The main file of an nginx that keeps all of its files in this folder, with the site in `site.conf`."""
+    user = "user root;" if os.getuid() == 0 else ""
+    return _NGINX.format(folder=folder, user=user, further=further)
+
+
 @contextlib.contextmanager
 def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
     """nginx with `deploy/nginx/photochanger.conf` before this service; a client that sends to it."""
@@ -68,8 +75,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
         }.items():
             site = _replaced(site, pattern, instead)
         (folder / "site.conf").write_text(site)
-        user = "user root;" if os.getuid() == 0 else ""
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, user=user))
+        (folder / "nginx.conf").write_text(nginx_settings(folder))
         command = (
             program("nginx"),
             "-p",

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.monitoring import ROOT, program
+from tests.support.reverse_proxies import nginx_settings
 
 _CONF = ROOT / "deploy/nginx/several-hosts.conf"
-_MAIN = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-{user}
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
-}}
-"""
 
 
 class Balancer:
@@ -49,8 +32,8 @@ class Balancer:
         site = re.sub(r"    ssl_certificate.*?\n", "", site)
         site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("$host;", "$http_host;")
         (folder / "site.conf").write_text(site)
-        user = "user root;" if os.getuid() == 0 else ""
-        (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, user=user))
+        # One process: killed, it leaves none behind that listens.
+        (folder / "nginx.conf").write_text(nginx_settings(folder, further="master_process off;"))
 
 
 def shipped(hosts: Sequence[int]) -> str:

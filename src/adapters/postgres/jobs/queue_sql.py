@@ -208,7 +208,8 @@ _LATE_CALL = f"""
         then jobs.lease_until end
 """
 
-# The state, not `finalized_at`, says that a job is live: with that the planner would read all live jobs, not one by id.
+# Whether a job is live is asked of an expression: on `finalized_at is null` the planner would read all live jobs, not
+# one by id. The state does not say it, as a newer version may have further ones.
 # The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
 # is a subquery, not a join, so that it reads by id, and only for ends that are not done: a join may scan the table.
 # The lock in `outbox` leaves out a webhook that is being removed concurrently: a reference to it would fail, and with
