@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -300,11 +301,26 @@ async def running(app: Any, places: Places | None = None) -> AsyncIterator[int]:
     listening = bound_socket("127.0.0.1", 0)
     listen(listening)  # connections wait from now on, not only once the server has started
     serves = asyncio.create_task(server.serve(sockets=[listening]))
+    faults = Faults()
+    logging.getLogger("uvicorn.error").addHandler(faults)
     try:
         yield listening.getsockname()[1]
     finally:
         server.should_exit = True
         await serves
+        logging.getLogger("uvicorn.error").removeHandler(faults)
+    assert faults.seen == []
+
+
+class Faults(logging.Handler):
+    """What the server reports as faults of the app: a response that is not completed, an error behind its start."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(record.getMessage())
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:

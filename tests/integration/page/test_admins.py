@@ -84,8 +84,8 @@ async def test_the_last_owner_learns_why_nothing_changes_and_one_of_two_loses_th
     assert (await admin("POST", "/api/admins", json_body={"username": "joan", "role": "owner"})).status_code == 201
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    await expect(page.get_by_role("link", name="Account")).to_be_visible()
-    await expect(page.get_by_role("link", name="Administrators")).to_have_count(0)
+    await expect(page.get_by_role("link", name="Account", exact=True)).to_be_visible()
+    await expect(page.get_by_role("link", name="Administrators", exact=True)).to_have_count(0)
 
 
 async def test_the_own_password_is_changed_and_other_browsers_sign_in_again(

@@ -62,7 +62,7 @@ async def test_an_outage_is_named_and_everything_is_read_again_after_it(
     await expect(page.get_by_text("Connecting…")).to_be_visible()
     await expect(page.get_by_text("Live", exact=True)).to_be_hidden()
     await tab.pass_time(3000)
-    await page.get_by_role("link", name="Jobs").click()
+    await page.get_by_role("link", name="Jobs", exact=True).click()
     await expect(page.get_by_text("The service does not respond.")).to_be_visible()
     await tab.pass_time(5000)
     await expect(bar).to_be_visible()
@@ -71,13 +71,13 @@ async def test_an_outage_is_named_and_everything_is_read_again_after_it(
     await tab.photograph("outage", whole=False)
 
     # Parts that were not shown yet open, and say what is wrong with them.
-    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_role("link", name="Settings", exact=True).click()
     await expect(page.get_by_role("heading", name="Settings", level=1)).to_be_visible()
     await expect(page.get_by_text("PhotoChanger was updated")).to_be_hidden()
     await page.set_viewport_size(PHONE)
     assert not await tab.scrolls_sideways()
     await tab.photograph("outage_phone", whole=False)
-    await page.get_by_role("link", name="Jobs").click()
+    await page.get_by_role("link", name="Jobs", exact=True).click()
     await expect(page.get_by_text("The service does not respond.")).to_be_visible()
 
     await pictured(service, "slot-005", "portrait")
@@ -97,7 +97,7 @@ async def test_a_part_that_cannot_be_loaded_says_why(tab: Browsing, relay: Relay
     await tab.sign_in()
     await expect(page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
     relay.refuse()
-    await page.get_by_role("link", name="Statistics").click()
+    await page.get_by_role("link", name="Statistics", exact=True).click()
     await expect(page.get_by_text("The service does not respond.")).to_be_visible()
     await expect(page.get_by_text("PhotoChanger was updated")).to_be_hidden()
     relay.restore()

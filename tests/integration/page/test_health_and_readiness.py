@@ -71,7 +71,7 @@ async def test_every_active_slot_is_tried_before_the_event(
     await expect(rows.filter(has_text="slot-003")).to_contain_text("running…")
     assert await tab.violations() == []
     # A look elsewhere neither ends nor forgets it.
-    await page.get_by_role("link", name="Account").click()
+    await page.get_by_role("link", name="Account", exact=True).click()
     gate.opened.set()
     await page.get_by_role("link", name="Before the event").click()
     await expect(page.get_by_text("All 4 slots are ready.")).to_be_visible()

@@ -159,7 +159,7 @@ async def test_the_gallery_is_opened_for_tonight(keyboard: Keyboard, admin: Admi
 async def test_the_camera_password_is_changed(keyboard: Keyboard, service: Service) -> None:
     page = keyboard.page
     await keyboard.press(page.get_by_role("link", name="Settings", exact=True))
-    await keyboard.press(page.get_by_role("link", name=re.compile("key|password", re.IGNORECASE)))
+    await keyboard.press(page.get_by_role("link", name="Passwords and keys", exact=True))
     await keyboard.press(page.get_by_role("button", name="Change the password…"))
     dialog = page.get_by_role("dialog", name="New camera password")
     await keyboard.press(dialog.get_by_role("button", name="Change it now"))
@@ -180,7 +180,7 @@ async def test_the_figures_are_exported(keyboard: Keyboard) -> None:
 async def test_an_administrator_is_added(keyboard: Keyboard, service: Service) -> None:
     page = keyboard.page
     await keyboard.press(page.get_by_role("link", name="Settings", exact=True))
-    await keyboard.press(page.get_by_role("link", name="Administrators"))
+    await keyboard.press(page.get_by_role("link", name="Administrators", exact=True))
     await keyboard.press(page.get_by_role("button", name="Add an administrator"))
     dialog = page.get_by_role("dialog", name="New administrator")
     await keyboard.write(dialog.get_by_role("textbox", name="User name"), "grace")
@@ -195,7 +195,7 @@ async def test_an_administrator_is_added(keyboard: Keyboard, service: Service) -
 async def test_a_provider_gets_a_key(keyboard: Keyboard, admin: Administrator) -> None:
     page = keyboard.page
     await keyboard.press(page.get_by_role("link", name="Settings", exact=True))
-    await keyboard.press(page.get_by_role("link", name=re.compile("key|password", re.IGNORECASE)))
+    await keyboard.press(page.get_by_role("link", name="Passwords and keys", exact=True))
     await keyboard.press(page.get_by_role("button", name="Set the key…: Painter"))
     key = page.get_by_role("dialog").get_by_label("Key", exact=True)
     await keyboard.write(key, "sk-secret-4711")

@@ -50,10 +50,10 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     assert (await admin.get("/api/settings"))["max_active_jobs"] == 64
 
     # A look at another tab loses nothing; leaving the page asks.
-    await page.get_by_role("link", name="Account").click()
+    await page.get_by_role("link", name="Account", exact=True).click()
     await page.get_by_role("link", name=re.compile("^Service")).click()
     await expect(waits).to_have_value("75")
-    await page.get_by_role("link", name="Statistics").click()
+    await page.get_by_role("link", name="Statistics", exact=True).click()
     asks = page.get_by_role("dialog", name="Unsaved changes")
     assert await tab.violations() == []
     await asks.get_by_role("button", name="Stay here").click()

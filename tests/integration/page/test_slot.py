@@ -146,7 +146,7 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     await step(page, 1).get_by_label("Longest side", exact=True).fill("1200")
     await page.get_by_label("Also call the second step").check()
 
-    await page.get_by_role("link", name="Jobs").click()
+    await page.get_by_role("link", name="Jobs", exact=True).click()
     leaving = page.get_by_role("dialog", name="Unsaved changes")
     await expect(leaving).to_be_visible()
     assert await tab.violations() == []
@@ -195,7 +195,7 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     assert stored["route"][0]["settings"] == {"caption": "Mine, too", "max_side": 900}
     assert (stored["name"], stored["late_rescue"]) == ("Of another once more", False)
     await page.get_by_label("Name", exact=True).fill("Thrown away")
-    await page.get_by_role("link", name="Jobs").click()
+    await page.get_by_role("link", name="Jobs", exact=True).click()
     await leaving.get_by_role("button", name="Discard changes").click()
     await expect(page.get_by_role("heading", name="Of another once more")).to_be_hidden()
     assert (await admin.get("/api/slots/slot-003"))["name"] == "Of another once more"

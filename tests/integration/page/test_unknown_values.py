@@ -97,7 +97,7 @@ async def test_a_part_that_fails_keeps_to_itself_and_goes_with_its_place(tab: Br
     await tab.sign_in()
     failure = page.get_by_text("This part of the page could not be shown.")
     await expect(failure).to_be_visible()
-    await page.get_by_role("link", name="Slots").first.click()
+    await page.get_by_role("link", name="Slots", exact=True).first.click()
     await expect(page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
     await expect(failure).to_have_count(0)
     await expect(page.get_by_role("heading", level=1)).to_have_count(1)

@@ -24,8 +24,7 @@ from ....core.services.jobs.event_stream import EventBatch, EventStream, StreamC
 from ....core.services.support.concurrency import race
 from ...config import Settings
 from ..auth.access import identity_of, may_continue
-from ..extensions import connection_of
-from ..protocol.disconnect import hung_up
+from ..protocol.disconnect import cut, hung_up
 from ..protocol.query import read_query
 from ..shutdown import SHUTTING_DOWN
 
@@ -119,22 +118,24 @@ class _EventResponse:
         try:
             async with self._stream.listen(after=self._after) as subscriber:
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-                await race(self._send_all(subscriber, scope, send), hung_up(scope, receive))
+                if await self._is_left(subscriber, scope, receive, send):
+                    await cut(scope, receive)
         except StreamClosed as error:  # before the response began; later `_send_all` ends it
             raise ShuttingDown(SHUTTING_DOWN) from error
 
-    async def _send_all(self, subscriber: Subscriber, scope: Any, send: Send) -> None:
-        """Send events to the end. A client that does not read is cut off: nothing else gets through to it."""
+    async def _is_left(self, subscriber: Subscriber, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Send events to the end. True where the client has gone or does not read: nothing gets through to it."""
         try:
-            await self._send_events(subscriber, send)
+            ended, _ = await race(self._send_events(subscriber, send), hung_up(scope, receive))
+            if ended == 1:
+                return True
         except StreamClosed:
             pass  # shutdown, which is not the client's fault
         except (TooSlow, TimeoutError):
             _log.info("event stream client too slow; disconnected")
-            if (connection := connection_of(scope)) is not None:
-                connection.abort()
-                return
+            return True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return False
 
     async def _send_events(self, subscriber: Subscriber, send: Send) -> None:
         await _write(send, f"retry: {_RECONNECT_MS}\n\n")

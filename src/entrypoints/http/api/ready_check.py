@@ -15,7 +15,7 @@ from ....core.domain.slots.slot import Slot
 from ....core.services.support.concurrency import TaskSet, race
 from ...diagnostics.ready_check_report import Line, ReadyCheckStream, line_json
 from ..auth.access import actor_of
-from ..protocol.disconnect import hung_up
+from ..protocol.disconnect import cut, hung_up
 
 HEARTBEAT_SECONDS = 15.0
 """Interval of empty lines while nothing is found, so that proxies see that the connection is alive."""
@@ -47,7 +47,9 @@ class _CheckResponse:
         async with self._stream.lines(self._slots, by=self._by) as lines:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             ended, _ = await race(_send_lines(lines, send), hung_up(scope, receive))
-            if ended == 0:
+            if ended == 1:
+                await cut(scope, receive)
+            else:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -102,6 +102,16 @@ async def hung_up(scope: Scope, receive: Receive) -> None:
         await race(disconnected(receive), connection.half_closed())
 
 
+async def cut(scope: Scope, receive: Receive) -> None:
+    """Cut the connection of a response that is not to be completed; return once the server knows of it.
+
+    A response that ends before that is reported by the server as a fault of this service.
+    """
+    if (connection := connection_of(scope)) is not None:
+        connection.abort()
+        await disconnected(receive)
+
+
 async def disconnected(receive: Receive) -> None:
     """Return once the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":

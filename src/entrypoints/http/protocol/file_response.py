@@ -16,6 +16,7 @@ from ....core.domain.media import StoredFile
 from ....core.domain.results.files import PublicFile
 from ....core.ports.media_store import MediaStore
 from ..extensions import ClientConnection, connection_of
+from .disconnect import cut
 from .etag import matches
 
 MAX_CACHED = timedelta(minutes=1)
@@ -44,6 +45,8 @@ class StreamedResponse(ASGIResponse):
         self._connection = connection_of(scope)
         try:
             await super().__call__(scope, receive, send)
+            if self.is_cut:
+                await cut(scope, receive)
         finally:
             if isinstance(self._stream, AsyncGenerator):
                 await self._stream.aclose()  # its descriptor, also after a response that was cut

@@ -22,6 +22,7 @@ from .....core.domain.validation import parse_fields, refuse
 from .....core.ports.clock import Clock
 from .....core.services.media.archive import MAX_PICTURES, ResultArchives
 from ...extensions import connection_of
+from ...protocol.disconnect import cut
 from ...protocol.json_body import read_json
 
 _log = logging.getLogger("photochanger.http")
@@ -96,20 +97,22 @@ class _ArchiveResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._send(scope, send)
+            if not await self._send(scope, send):
+                await cut(scope, receive)
         except PhotoChangerError as error:
             _log.warning("archive cut: %s", error.detail)
-            if (connection := connection_of(scope)) is not None:
-                connection.abort()
+            await cut(scope, receive)
         finally:
             await self._stream.aclose()  # with the file that was being read
 
-    async def _send(self, scope: Any, send: Send) -> None:
+    async def _send(self, scope: Any, send: Send) -> bool:
+        """Whether the whole archive was sent; the client may disconnect before its end."""
         connection = connection_of(scope)
         await send({"type": "http.response.start", "status": 200, "headers": [*self._headers]})
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
         async for chunk in self._stream:
             if connection is not None and connection.is_closing:
-                return  # the rest would be read for nothing
+                return False  # the rest would be read for nothing
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
