@@ -7,7 +7,8 @@ import inspect
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,9 +22,12 @@ from alembic.script import ScriptDirectory
 from photochanger.adapters.postgres import EmbeddedServer, migrate, require_current_schema
 from photochanger.adapters.postgres.migrate import HEAD, REVISIONS, SchemaOutdated
 from photochanger.adapters.postgres.schema import metadata
+from photochanger.adapters.system_clock import SystemClock
 from photochanger.core.domain.accounts import Permission, Role, role_of
 from photochanger.core.domain.errors import QueueFull, QueueUnavailable
 from photochanger.core.domain.job import Job
+from photochanger.core.domain.media import MediaKey, MediaKind
+from photochanger.core.services.support.availability import UntilAvailable
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -100,6 +104,26 @@ async def test_a_foreign_notification_ends_no_listening(postgres_url: str) -> No
             assert await end.wait(timedelta(minutes=3)), "it may mean anything"
             await backend.queue.mark_finalized(job.id, outcome_succeeded(job), claim=None)
             assert await end.wait(timedelta(minutes=3))
+
+
+async def test_a_crash_of_the_server_loses_no_record_of_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    server = EmbeddedServer.start(folder)
+    try:
+        server.ensure_database("crashed")
+        await asyncio.to_thread(migrate, server.url("crashed"))
+        with psycopg.connect(server.url("crashed"), autocommit=True) as idle:
+            idle.execute("alter system set wal_writer_delay = '10s'")  # nothing else brings a commit to the disk
+            idle.execute("select pg_reload_conf()")
+            async with open_backend(server.url("crashed")) as backend:
+                key = MediaKey(MediaKind.PAYLOADS, "photo")
+                await backend.begun_files.add([key], now=datetime.now(UTC))
+                psutil.Process(idle.info.backend_pid).kill()
+                later = datetime.now(UTC) + timedelta(minutes=1)
+                found = partial(backend.begun_files.before, later, MediaKind.PAYLOADS, limit=10)
+                assert await UntilAvailable(SystemClock(), later)(found) == [key]
+    finally:
+        server.close()
 
 
 async def test_an_unavailable_database_is_reported_immediately_and_found_again(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The BegunFiles port on PostgreSQL.
 
-Each file costs one row without an index, written in a batch that does not wait for the disk. The table is small: the
-sweeper empties it every quarter of an hour.
+Each file costs one row without an index, written in a batch. The table is small: the sweeper empties it every quarter
+of an hour.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PostgresBegunFiles:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._adding = database.batcher(_add, durable=False)
+        self._adding = database.batcher(_add)
 
     async def add(self, keys: Collection[MediaKey], *, now: datetime) -> None:
         await self._adding.call(([str(key) for key in keys], now))

@@ -13,7 +13,7 @@ class BegunFiles(Protocol):
     """The keys of files that somebody began to write, until it is known that another row owns them or that they are
     gone: a file whose owner was never stored is found by this record alone. Methods may raise QueueUnavailable.
 
-    Records are written without waiting for the disk: a crash of the database server may lose those of the last second.
+    Once `add` has returned, a crash of the database server does not lose the record.
     """
 
     async def add(self, keys: Collection[MediaKey], *, now: datetime) -> None:

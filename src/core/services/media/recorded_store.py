@@ -1,10 +1,10 @@
-"""The media store whose files are recorded in the database before they are written."""
+"""The media store whose files are recorded in the database before they are complete."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from ...domain.media import MediaKey, MediaKind, StoredFile
 from ...ports.clock import Clock
 from ...ports.media_store import FaultHandler, MediaStore
 from ...ports.repositories.file_records import BegunFiles
+from ..support.concurrency import cancel_and_wait
 
 _log = logging.getLogger("photochanger.media")
 
@@ -28,7 +29,7 @@ _AGAIN = timedelta(minutes=1)
 
 
 class RecordedMediaStore:
-    """A MediaStore that records each file as begun, then writes it.
+    """A MediaStore that records each file as begun while it is written: none is complete before its record is stored.
 
     A write never fails for want of its record. While the database is away, a note in the store takes its place; the
     sweeper makes records of the notes.
@@ -50,9 +51,12 @@ class RecordedMediaStore:
         on_fault: FaultHandler | None = None,
     ) -> StoredFile:
         key = MediaKey(kind, name)
-        await self._record(key, on_fault)
-        recorded = self._recorded(key, data, on_fault)
-        return await self.inner.put(kind, name, recorded, max_bytes=max_bytes, on_fault=on_fault)
+        record = asyncio.ensure_future(self._record(key, on_fault))
+        try:
+            recorded = self._recorded(key, data, on_fault, record)
+            return await self.inner.put(kind, name, recorded, max_bytes=max_bytes, on_fault=on_fault)
+        finally:
+            await cancel_and_wait(record)
 
     async def size(self, key: MediaKey) -> int:
         return await self.inner.size(key)
@@ -90,15 +94,16 @@ class RecordedMediaStore:
         await self.inner.check()
 
     async def _recorded(
-        self, key: MediaKey, data: AsyncIterator[bytes], on_fault: FaultHandler | None
+        self, key: MediaKey, data: AsyncIterator[bytes], on_fault: FaultHandler | None, record: Awaitable[None]
     ) -> AsyncIterator[bytes]:
-        """The data; the file is recorded again every minute until they have arrived."""
+        """The data, whose end waits for the record; the file is recorded again every minute until they have arrived."""
         recorded_at = self._clock.monotonic()
         async for chunk in data:
             if (now := self._clock.monotonic()) - recorded_at >= _AGAIN:
                 recorded_at = now
                 await self._record(key, on_fault)
             yield chunk
+        await record
 
     async def _record(self, key: MediaKey, on_fault: FaultHandler | None) -> None:
         """Record the file, in the store where the database is away."""

@@ -1,4 +1,4 @@
-"""A file is recorded before it is written, and is written although it cannot be recorded."""
+"""A file is recorded before it is complete, and is written although it cannot be recorded."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Records(MemoryBegunFiles):
         super().__init__()
         self.fault: str | None = None
         self.asked = 0
+        self.gate: asyncio.Event | None = None
+        """What a record waits for."""
 
     async def add(self, keys: Collection[MediaKey], *, now: datetime) -> None:
         self.asked += 1
@@ -33,6 +35,8 @@ class Records(MemoryBegunFiles):
             raise QueueUnavailable("The database cannot be reached.")
         if self.fault == "silent":
             await asyncio.Event().wait()
+        if self.gate is not None:
+            await self.gate.wait()
         await super().add(keys, now=now)
 
 
@@ -51,15 +55,42 @@ class Rig:
         return [key.name for key in await self.records.before(moment, KIND, limit=100)]
 
 
-async def test_the_record_comes_before_the_first_byte() -> None:
+async def test_no_file_is_complete_before_its_record_is_stored() -> None:
     rig = Rig()
+    sent = asyncio.Event()
+    rig.records.gate = asyncio.Event()
 
     async def data() -> AsyncIterator[bytes]:
-        assert await rig.recorded() == ["one"]
         yield b"a picture"
+        sent.set()
 
-    await rig.store.put(KIND, "one", data(), max_bytes=100)
-    assert [*rig.files.files] == [MediaKey(KIND, "one")]
+    putting = asyncio.create_task(rig.store.put(KIND, "one", data(), max_bytes=100))
+    await sent.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert rig.files.files == {}
+    rig.records.gate.set()
+    await putting
+    assert ([*rig.files.files], await rig.recorded()) == ([MediaKey(KIND, "one")], ["one"])
+
+
+async def test_a_write_that_fails_or_is_cancelled_leaves_no_task() -> None:
+    rig = Rig()
+    rig.records.gate = asyncio.Event()
+    before = asyncio.all_tasks()
+
+    async def fails() -> AsyncIterator[bytes]:
+        yield b"a picture"
+        raise ValueError("the client has gone")
+
+    with pytest.raises(ValueError, match="gone"):
+        await rig.store.put(KIND, "one", fails(), max_bytes=100)
+    putting = asyncio.create_task(rig.put("two"))
+    await asyncio.sleep(0)
+    putting.cancel()
+    await asyncio.gather(putting, return_exceptions=True)
+    assert putting.cancelled()
+    assert (asyncio.all_tasks(), rig.files.files) == (before, {})
 
 
 async def test_a_file_that_arrives_slowly_is_recorded_every_minute() -> None:
