@@ -214,6 +214,10 @@ async def test_a_result_and_its_preview_are_the_same_picture(tool: ImageTool, ki
     normalised = await tool.normalise(photos.located(kind, 1_200, 900, orientation=orientation), limits=LIMITS)
     preview = await normalised.preview
     assert_shows(tool, preview, photos.pixels(normalised.picture.data))
+    alone = await tool.normalise(
+        photos.located(kind, 1_200, 900, orientation=orientation), limits=LIMITS, with_preview=False
+    )
+    assert (alone.picture, await alone.preview) == (normalised.picture, None)
     # What is made on demand may come in between: both are one file under one ETag.
     assert await tool.preview(normalised.picture.data) == preview
 

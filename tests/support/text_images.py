@@ -32,6 +32,7 @@ class TextImages:
         self.sniffed: list[bytes] = []
         self.prepared: list[PictureNeeds] = []
         self.decoded_for_previews = 0
+        self.made_previews = 0
         self.makes_previews = True
 
     def sniff(self, head: bytes) -> str | None:
@@ -49,18 +50,20 @@ class TextImages:
         picture = await self.prepare(path, needs)
         return PreviewedPicture(picture, self._preview(picture.data))
 
-    async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
+    async def normalise(self, data: bytes, *, limits: ImageLimits, with_preview: bool = True) -> PreviewedPicture:
         for _ in range(10):  # decoding takes longer than writing
             await asyncio.sleep(0)
         if data.split(b" ")[0] not in _TYPES:
             raise UnsupportedMediaType("This is no picture.")
-        return PreviewedPicture(self._whole(data, limits), self._preview(data))
+        picture = self._whole(data, limits)
+        return PreviewedPicture(picture, self._preview(data) if with_preview else MadePreview(None))
 
     async def preview(self, data: bytes) -> bytes:
         self.decoded_for_previews += 1
         return self._small(data)
 
     def _preview(self, data: bytes) -> LaterPreview:
+        self.made_previews += 1
         return MadePreview(self._small(data) if self.makes_previews else None)
 
     def _small(self, data: bytes) -> bytes:

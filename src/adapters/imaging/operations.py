@@ -75,13 +75,17 @@ def prepare_with_preview(path: Path, needs: PictureNeeds) -> Previewable:
     return Previewable(made, partial(_preview_from_coded, made, image))
 
 
-def normalise(data: bytes, limits: ImageLimits) -> Previewable:
+def normalise(data: bytes, limits: ImageLimits, *, with_preview: bool = True) -> Previewable:
+    """`with_preview`: whether the preview is probably asked for. One that is not expected is decoded again."""
     picture = check(data, limits, takes_avif=True)
     with _decoding(picture):
-        if _is_ready(picture):
+        if _is_ready(picture) and with_preview:
             return Previewable(
                 _result(picture, data), _preview_from_reduced(picture, decode_reduced(picture, PREVIEW_SIDE))
             )
+        if _is_ready(picture):
+            decode_whole(picture)
+            return Previewable(_result(picture, data), partial(_preview_of, picture.data))
         image = open_scaled(picture, *_shown_size(picture))
         other = "image/png" if image.hasalpha() else "image/jpeg"
         mime = picture.mime if picture.mime in _RESULT_TYPES else other

@@ -42,6 +42,7 @@ class Normalise(msgspec.Struct, frozen=True, tag=True):
     """Make a result of the picture in the file."""
 
     limits: ImageLimits
+    with_preview: bool = True
 
 
 class Preview(msgspec.Struct, frozen=True, tag=True):
@@ -161,8 +162,8 @@ def _perform(call: Call, request: Request) -> Answer:
             return _sent(made.picture, preview=made.preview)
         case Normalise():
             data = call.content(0)
-            made = operations.normalise(data, request.limits)
-            return _sent(made.picture, was=data, preview=made.preview)
+            made = operations.normalise(data, request.limits, with_preview=request.with_preview)
+            return _sent(made.picture, was=data, preview=made.preview if request.with_preview else None)
         case Preview():
             return Answer(msgspec.msgpack.encode(Made(is_preview=True)), [operations.preview(call.content(0))])
 

@@ -32,8 +32,9 @@ class ImageTools:
     async def prepare_with_preview(self, path: Path, needs: PictureNeeds) -> PreviewedPicture:
         return await self._prepare(path, Prepare(needs, with_preview=True))
 
-    async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
-        return made_picture(await self._run(Normalise(limits), data), was=data)
+    async def normalise(self, data: bytes, *, limits: ImageLimits, with_preview: bool = True) -> PreviewedPicture:
+        request = Normalise(limits, with_preview=with_preview)
+        return made_picture(await self._run(request, data), was=data)
 
     async def preview(self, data: bytes) -> bytes:
         return made_preview(await self._run(Preview(), data))

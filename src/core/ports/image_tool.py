@@ -11,7 +11,8 @@ import msgspec
 from ..domain.media import ImageFacts, ImageLimits, Picture, PictureNeeds
 
 LaterPreview = Awaitable[bytes | None]
-"""A preview that is being made, a WebP: None where that fails. It raises nothing, and need not be awaited."""
+"""A preview that is being made, a WebP: None where that fails, or none was wanted. It raises nothing, and need not be
+awaited."""
 
 
 class PreviewedPicture(msgspec.Struct, frozen=True):
@@ -72,9 +73,9 @@ class ImageTool(Protocol):
         """The same, and a preview of it, from one decoding."""
         ...
 
-    async def normalise(self, data: bytes, *, limits: ImageLimits) -> PreviewedPicture:
+    async def normalise(self, data: bytes, *, limits: ImageLimits, with_preview: bool = True) -> PreviewedPicture:
         """A provider's bytes as a result: type by content, decoded whole once to prove that it is one. With its
-        preview, from the same decoding.
+        preview, from the same decoding, where one is wanted.
 
         A result is an upright JPEG, PNG or WebP in sRGB with 300 dpi and no other metadata nor profile. It is only
         re-encoded where that takes more than leaving something out. AVIF is taken here too.

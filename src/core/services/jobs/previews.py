@@ -1,7 +1,7 @@
 """Previews of finished jobs: small copies of the result and of the photo, stored while the worker is idle.
 
 Both are made from pixels that were decoded for other reasons (ADR 57, 70). A result that came without one is
-decoded again for it.
+decoded again for it. While as many wait as may, none is made (ADR 85).
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ class Previews:
     def waiting(self) -> int:
         """Jobs whose previews are not begun."""
         return len(self._waiting)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a preview that is made now would not take the place of another one."""
+        return len(self._waiting) < MAX_WAITING
 
     def note_activity(self) -> None:
         """Put previews off: a job began or ended."""

@@ -73,7 +73,7 @@ class JobProcessor:
     async def _work_on(self, claim: Claim) -> None:
         job = claim.job
         ends_at = _route_ends_at(job)
-        async with self._inputs.open(job, until=ends_at) as inputs:
+        async with self._inputs.open(job, until=ends_at, with_previews=self._has_room_for_previews) as inputs:
             outcome = await self._routes.run(claim, inputs, ends_at=ends_at, job_ended=self._watch.until_ended(job))
         ended = None
         try:
@@ -86,8 +86,12 @@ class JobProcessor:
                 calls = [*outcome.pending, *_too_late(outcome)]
                 self._rescues.start(self._rescue.rescue(claim, calls), name=f"late picture of job {job.id}")
         if ended is not None and ended.result is not None:
-            preview = outcome.picture.preview if outcome.picture is not None else None
-            self._previews.add(ended, preview, photo_preview=inputs.photo_preview)
+            preview, photo_preview = outcome.picture.preview if outcome.picture else None, inputs.photo_preview
+            if photo_preview is not None or self._has_room_for_previews():
+                self._previews.add(ended, preview, photo_preview=photo_preview)
+
+    def _has_room_for_previews(self) -> bool:
+        return self._previews.has_room
 
     async def _complete(self, claim: Claim, outcome: RouteOutcome) -> Job | None:
         """End the job with the outcome of its route; None where it was ended elsewhere."""

@@ -20,7 +20,13 @@ class ResultPictures:
         self._images = images
 
     async def store(
-        self, job_id: UUID, data: bytes, *, limits: ImageLimits, retry: StorageRetry | None = None
+        self,
+        job_id: UUID,
+        data: bytes,
+        *,
+        limits: ImageLimits,
+        with_preview: bool = False,
+        retry: StorageRetry | None = None,
     ) -> tuple[StoredPicture, LaterPreview]:
         """Normalise and store the bytes of a picture. With `retry` they are kept through faults of the store.
 
@@ -30,7 +36,7 @@ class ResultPictures:
         """
 
         async def normalise() -> PreviewedPicture:
-            return await self._images.normalise(data, limits=limits)
+            return await self._images.normalise(data, limits=limits, with_preview=with_preview)
 
         normalised = await (retry.run(normalise) if retry is not None else normalise())
         picture = normalised.picture

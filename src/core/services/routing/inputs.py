@@ -4,7 +4,7 @@ for the pictures that come back."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -58,9 +58,12 @@ class JobInputsFactory:
         self.clock = clock
 
     @asynccontextmanager
-    async def open(self, job: Job, *, until: datetime) -> AsyncIterator[JobInputs]:
-        """Yield the inputs of a job whose route ends at `until`; at the end, stop what is still being prepared."""
-        inputs = JobInputs(job, self, until)
+    async def open(self, job: Job, *, until: datetime, with_previews: Callable[[], bool]) -> AsyncIterator[JobInputs]:
+        """Yield the inputs of a job whose route ends at `until`; at the end, stop what is still being prepared.
+
+        `with_previews` is asked whether previews are made, of the photo and of each picture that comes back.
+        """
+        inputs = JobInputs(job, self, until, with_previews=with_previews)
         try:
             yield inputs
         finally:
@@ -74,8 +77,11 @@ class JobInputs:
     for what a single entry needs (templates, links) a part of it; then StorageUnavailable.
     """
 
-    def __init__(self, job: Job, services: JobInputsFactory, until: datetime) -> None:
+    def __init__(
+        self, job: Job, services: JobInputsFactory, until: datetime, *, with_previews: Callable[[], bool]
+    ) -> None:
         self._job = job
+        self._with_previews = with_previews
         self._services = services
         self._tasks = TaskSet()
         self._photos: dict[PictureNeeds, asyncio.Task[Picture]] = {}
@@ -98,7 +104,7 @@ class JobInputs:
         """Begin to prepare the photo, unless that has begun."""
         needs = photo_needs(needs, self._job.route)
         if needs not in self._photos:
-            prepare = self._prepare_photo(needs, with_preview=not self._photos)
+            prepare = self._prepare_photo(needs, with_preview=not self._photos and self._with_previews())
             self._photos[needs] = self._tasks.start(prepare, name=f"photo of job {self._job.id}")
         return self._photos[needs]
 
@@ -108,7 +114,7 @@ class JobInputs:
 
     @property
     def photo_preview(self) -> LaterPreview | None:
-        """The preview of the photo, which follows its first preparation."""
+        """The preview of the photo, which follows its first preparation; None where none is made."""
         return self._photo_preview
 
     async def templates(self, operation: OperationInfo) -> Mapping[str, Picture]:
@@ -139,8 +145,13 @@ class JobInputs:
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge where it is not a usable picture.
         """
-        limits = self._services.providers.limits
-        return await self._services.pictures.store(self._job.id, data, limits=limits, retry=self._of_pictures)
+        return await self._services.pictures.store(
+            self._job.id,
+            data,
+            limits=self._services.providers.limits,
+            with_preview=self._with_previews(),
+            retry=self._of_pictures,
+        )
 
     async def discard_picture(self, picture: StoredPicture) -> None:
         """Remove a stored answer that the job does not end with."""

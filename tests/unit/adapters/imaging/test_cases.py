@@ -25,6 +25,9 @@ WAYS: dict[str, Callable[[str], bytes]] = {
     "provider": lambda name: operations.prepare(CASES / name, ANYTHING).data,
     "provider that takes PNG": lambda name: operations.prepare(CASES / name, PNG).data,
     "result": lambda name: operations.normalise((CASES / name).read_bytes(), LIMITS).picture.data,
+    "result without a preview": lambda name: (
+        operations.normalise((CASES / name).read_bytes(), LIMITS, with_preview=False).picture.data
+    ),
     "local effect": lambda name: local(operations.prepare(CASES / name, ANYTHING).data),
     "local effect at once": lambda name: local((CASES / name).read_bytes()),
 }

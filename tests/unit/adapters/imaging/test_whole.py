@@ -49,6 +49,7 @@ def ways(folder: Path, data: bytes) -> dict[str, Callable[[], object]]:
         "smaller, with a preview": lambda: operations.prepare_with_preview(path, SMALLER[0]),
         "few bytes": lambda: operations.prepare(path, TINY),
         "result": lambda: operations.normalise(data, LIMITS),
+        "result without a preview": lambda: operations.normalise(data, LIMITS, with_preview=False),
         "preview": lambda: operations.preview(data),
     }
 
@@ -75,7 +76,7 @@ def cut(data: bytes, share: float) -> bytes:
 def test_a_whole_jpeg_comes_out_everywhere_also_without_its_end_marker(tmp_path: Path, name: str) -> None:
     data = jpeg(name)
     for whole in (data, data[:-1], data[:-2], b"\n" + data, b"\r\n" + data[:-2]):
-        assert len(accepted(tmp_path, whole)) == 9
+        assert accepted(tmp_path, whole) == [*ways(tmp_path, whole)]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.8])
@@ -122,7 +123,7 @@ def test_a_jpeg_without_its_quantisation_comes_out_nowhere(tmp_path: Path) -> No
 
 def test_a_jpeg_without_the_usual_codes_gets_them(tmp_path: Path) -> None:
     bare = without(jpeg("plain"), b"\xff\xc4")
-    assert len(accepted(tmp_path, bare)) == 9
+    assert accepted(tmp_path, bare) == [*ways(tmp_path, bare)]
     for picture in (operations.prepare(_stored(tmp_path, bare), ANYTHING), operations.normalise(bare, LIMITS).picture):
         assert b"\xff\xc4" in picture.data
 

@@ -1,5 +1,5 @@
 """Previews after a rush: bounded, newest first, one at a time while the worker is idle, the rest on demand; from the
-pictures that were decoded anyway."""
+pictures that were decoded anyway. While too many wait, none is made."""
 
 from __future__ import annotations
 
@@ -122,6 +122,38 @@ async def test_the_newest_previews_of_a_rush_are_made_and_the_older_ones_left() 
     await rush.clock.advance(timedelta(minutes=1))
     assert rush.media.thumbnails == [job.id for job in reversed(rush.jobs[-MAX_WAITING:])]
     assert (rush.previews.waiting, preview_tasks()) == (0, 0)
+
+
+async def test_no_preview_is_made_while_as_many_wait_as_may() -> None:
+    world = World()
+    await world.slot()
+    for _ in range(MAX_WAITING):
+        await world.submit()
+        await world.end(await world.start_work())
+    assert world.images.made_previews == 2 * MAX_WAITING
+    job = await world.submit()
+    await world.end(await world.start_work())
+    assert world.images.made_previews == 2 * MAX_WAITING
+    await world.clock.advance(timedelta(minutes=2))
+    assert len(await world.files(MediaKind.PREVIEWS)) == 2 * MAX_WAITING
+    assert world.images.decoded_for_previews == 0
+    file = await world.media.public_thumbnail(job.id)
+    assert str(file.file.key) in await world.files(MediaKind.PREVIEWS)
+    with pytest.raises(MediaNotFound):
+        await world.media.job_photo(job.id)
+
+
+async def test_many_jobs_that_wait_for_their_provider_all_make_their_previews() -> None:
+    world = World()
+    await world.slot()
+    works = []
+    for _ in range(MAX_WAITING + 8):
+        await world.submit()
+        works.append(await world.start_work())
+    for work in works:
+        await world.end(work)
+        await world.clock.advance(SECOND)
+    assert len(await world.files(MediaKind.PREVIEWS)) == 2 * len(works)
 
 
 async def test_both_previews_of_a_job_are_stored_as_they_came() -> None:
