@@ -239,6 +239,13 @@ def _print_throughput(console: Console, figures: dict[str, Any]) -> None:
         table.add_row(row["photo"], f"{row['bytes']:,}", str(row["runs"]), _three(row["over_stand_in_ms"]))
     console.print(table)
     rate = figures["throughput"]
+    table = Table(title="Processor time of all processes, ms a photo")
+    for column in ("photo", *throughput.PROCESSES, "together"):
+        table.add_column(column, justify="right")
+    for row in figures["overhead"]:
+        table.add_row(row["photo"], *(str(used) for used in row["cpu_ms"].values()))
+    table.add_row(f"1 MB, {throughput.CLIENTS} clients", *(str(used) for used in rate["cpu_ms"].values()))
+    console.print(table)
     console.print(f"16 clients, 1 MB: {rate['photos_per_second']} photos/s ({rate['answers']})")
 
 

@@ -23,7 +23,7 @@ from photochanger.core.domain.slots.slot import Route, RouteEntry
 from tests.support.service import Service, serving, set_slot
 
 from .ingest import Camera, form, photo_of
-from .processes import PASSWORD, process
+from .processes import PASSWORD, kind_of, process
 
 UPLOADS = 64
 WORKERS = 8
@@ -112,14 +112,8 @@ def _memory(service: Service) -> dict[str, float]:
     serve = psutil.Process(service.process.pid)
     for each in (serve, *serve.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-            found[_kind(each, serve)] += _pss(each.pid)
+            found[kind_of(each, serve)] += _pss(each.pid)
     return {name: round(value, 1) for name, value in found.items()} | {"together": round(sum(found.values()), 1)}
-
-
-def _kind(each: psutil.Process, serve: psutil.Process) -> str:
-    if each.pid == serve.pid:
-        return "serve"
-    return "worker" if "worker" in each.cmdline() else "children"
 
 
 def _pss(pid: int) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import psutil
 import uvicorn
 from litestar import Litestar, Response, post
 from litestar.datastructures import UploadFile
@@ -147,6 +148,13 @@ async def _serve(app: Any) -> None:
     listening = config.bind_socket()
     print(listening.getsockname()[1], flush=True)
     await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def kind_of(each: psutil.Process, serve: psutil.Process) -> str:
+    """What a process of a service is: `serve`, `worker`, or one of the `children` and what they are forked from."""
+    if each.pid == serve.pid:
+        return "serve"
+    return "worker" if "worker" in each.cmdline() else "children"
 
 
 @contextlib.contextmanager
