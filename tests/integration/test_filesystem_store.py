@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
+import random
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from photochanger.adapters.filesystem import FilesystemMediaStore
+from photochanger.adapters.filesystem.cached_read import read_cached
 from photochanger.adapters.memory import MemoryTelemetry
 from photochanger.core.domain.errors import MediaNotFound, StorageUnavailable
 from photochanger.core.domain.media import MediaKey, MediaKind, one_chunk
@@ -227,6 +230,45 @@ async def test_short_writes_of_the_system_are_continued(
     await store.put(KIND, "photo", large(), max_bytes=1_000_000)
     monkeypatch.undo()
     assert b"".join([chunk async for chunk in store.open(KEY)]) == bytes(600_000)
+
+
+@pytest.mark.parametrize("cached", ["all", "some", "nothing"])
+async def test_what_is_in_memory_and_what_is_not_make_the_same_file(
+    store: FilesystemMediaStore, monkeypatch: pytest.MonkeyPatch, cached: str
+) -> None:
+    in_memory = itertools.cycle([True, False])
+
+    def read_from_memory(descriptor: int, count: int, at: int) -> bytes | None:
+        is_cached = cached == "all" or (cached == "some" and next(in_memory))
+        return os.pread(descriptor, count, at) if is_cached else None
+
+    monkeypatch.setattr("photochanger.adapters.filesystem.store.read_cached", read_from_memory)
+    data = random.Random(5).randbytes(900_000)
+    await store.put(KEY.kind, KEY.name, one_chunk(data), max_bytes=len(data))
+    for start, end in ((0, None), (1, None), (131_072, 786_432), (5, 131_078), (900_000, None)):
+        assert b"".join([chunk async for chunk in store.open(KEY, start=start, end=end)]) == data[start:end]
+
+
+def test_a_read_from_memory_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    with path.open("rb") as file:
+        assert read_cached(file.fileno(), 4, 3) in (b"3456", None)
+        assert read_cached(file.fileno(), 4, 8) is None, "the file ends before"
+        for answer in (BlockingIOError(), OSError(errno.EOPNOTSUPP, "not here"), 2):
+            monkeypatch.setattr(os, "preadv", _answering(answer))
+            assert read_cached(file.fileno(), 4, 3) is None
+        monkeypatch.setattr("photochanger.adapters.filesystem.cached_read._DO_NOT_WAIT", None)
+        assert read_cached(file.fileno(), 4, 3) is None
+
+
+def _answering(answer: OSError | int) -> Callable[..., int]:
+    def preadv(*arguments: object) -> int:
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    return preadv
 
 
 async def large() -> AsyncIterator[bytes]:

@@ -23,6 +23,7 @@ from ...core.services.support.concurrency import wait_to_the_end
 from ...core.services.support.null_telemetry import NULL_TELEMETRY
 from ..atomic_file import sync_folder
 from ..private_folder import FolderNotPrivate, make_private
+from .cached_read import read_cached
 from .partial import PartialFile
 
 _PARTIAL = ".partial"
@@ -125,21 +126,22 @@ class FilesystemMediaStore:
         if start < 0 or (end is not None and end < 0):
             raise ValueError("a range is counted from the start of the file")
         opened: list[int] = []
-        reading: asyncio.Future[bytes] | None = None
+        reading: asyncio.Future[bytes] | bytes | None = None
         try:
             wanted = _wanted(start, end)
             reading = _begin(self._read, key, opened, wanted, start)
             while reading is not None:
-                chunk = await _outcome(reading)
+                chunk = reading if isinstance(reading, bytes) else await _outcome(reading)
                 start += len(chunk)
                 at_end = len(chunk) < wanted or (end is not None and start >= end)
                 wanted = _wanted(start, end)
                 # Read while the reader is busy with what it has.
-                reading = None if at_end else _begin(self._read, key, opened, wanted, start)
+                reading = None if at_end else self._read_on(key, opened, wanted, start)
                 if chunk:
                     yield chunk
+                    await asyncio.sleep(0)  # a reader that never waits does not hold up others
         finally:
-            again = await wait_to_the_end(reading) if reading is not None else None
+            again = None if reading is None or isinstance(reading, bytes) else await wait_to_the_end(reading)
             for descriptor in opened:
                 os.close(descriptor)
             if again is not None:
@@ -254,6 +256,12 @@ class FilesystemMediaStore:
         if not opened:
             self._open(key, opened)
         return os.pread(opened[0], count, start)
+
+    def _read_on(self, key: MediaKey, opened: list[int], count: int, start: int) -> asyncio.Future[bytes] | bytes:
+        """A further part of the file: at once where it is in memory, else the read that has begun."""
+        left = max(os.fstat(opened[0]).st_size - start, 0)
+        cached = read_cached(opened[0], min(count, left), start)
+        return cached if cached is not None else _begin(self._read, key, opened, count, start)
 
     def _open(self, key: MediaKey, opened: list[int]) -> None:
         """Open the file itself; symbolic links are not followed."""
