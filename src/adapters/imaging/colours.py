@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyvips
 
 from .checked import CheckedPicture
@@ -11,11 +13,11 @@ from .profiles import is_srgb, profile_of
 _PROFILE = "icc-profile-data"
 
 
-def is_srgb_already(picture: CheckedPicture, image: pyvips.Image) -> bool:
-    """Whether the values of a plain picture, opened as `image`, are those of sRGB."""
+def is_srgb_already(picture: CheckedPicture, opened: Callable[[CheckedPicture], pyvips.Image]) -> bool:
+    """Whether the values of a plain picture are those of sRGB; it is only `opened` where it has a profile."""
     if picture.profile is None:
         return picture.colour is None
-    return is_srgb(picture.profile, 1 if image.bands < 3 else 3)
+    return is_srgb(picture.profile, 1 if opened(picture).bands < 3 else 3)
 
 
 def to_srgb(image: pyvips.Image, picture: CheckedPicture) -> pyvips.Image:

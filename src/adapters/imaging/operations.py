@@ -172,12 +172,12 @@ def _fits(picture: CheckedPicture, needs: PictureNeeds) -> bool:
 
 def _is_ready(picture: CheckedPicture) -> bool:
     """Whether taking the metadata out was all that a picture needed."""
-    return picture.is_plain and picture.orientation == 1 and is_srgb_already(picture, open_image(picture))
+    return picture.is_plain and picture.orientation == 1 and is_srgb_already(picture, open_image)
 
 
 def _may_go(picture: CheckedPicture, needs: PictureNeeds) -> bool:
     """Whether a ready picture is as transparent as it may be."""
-    return needs.keep_transparency or not open_image(picture).hasalpha()
+    return needs.keep_transparency or picture.mime == "image/jpeg" or not open_image(picture).hasalpha()
 
 
 def _shown_size(picture: CheckedPicture) -> tuple[int, int]:
