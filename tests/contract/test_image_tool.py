@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from photochanger.adapters.imaging import ChildPool, ForkServer, ImageTools, picture_tasks
 from photochanger.core.domain.errors import ImageTooLarge, UndecodableImage, UnsupportedMediaType
-from photochanger.core.domain.media import ImageFacts, ImageLimits, PictureNeeds
+from photochanger.core.domain.media import RESULT_TYPES, ImageFacts, ImageLimits, PictureNeeds
 from photochanger.core.ports.image_tool import ImageTool
 from PIL import Image, ImageChops, ImageStat
 
@@ -218,6 +218,7 @@ async def test_a_result_and_its_preview_are_the_same_picture(tool: ImageTool, ki
         photos.located(kind, 1_200, 900, orientation=orientation), limits=LIMITS, with_preview=False
     )
     assert (alone.picture, await alone.preview) == (normalised.picture, None)
+    assert normalised.picture.mime == (KINDS[kind] if KINDS[kind] in RESULT_TYPES else "image/jpeg")
     # What is made on demand may come in between: both are one file under one ETag.
     assert await tool.preview(normalised.picture.data) == preview
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyvips
 
 from ...core.domain.errors import UndecodableImage, UnsupportedMediaType
-from ...core.domain.media import PREVIEW_SIDE, ImageLimits, Picture, PictureNeeds
+from ...core.domain.media import PREVIEW_SIDE, RESULT_TYPES, ImageLimits, Picture, PictureNeeds
 from .bounds import undecodable
 from .checked import ANY_SIZE, CheckedPicture, check
 from .colours import is_srgb_already
@@ -34,8 +34,6 @@ from .libvips import (
 )
 
 _FIRST_QUARTER_TURN = 5
-
-_RESULT_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 _MAX_KEPT_PIXELS = 8_000_000
 """Pixels that are kept in memory while they are coded: 24 MB. The preview of more is made from what was coded."""
@@ -88,7 +86,7 @@ def normalise(data: bytes, limits: ImageLimits, *, with_preview: bool = True) ->
             return Previewable(_result(picture, data), partial(_preview_of, picture.data))
         image = open_scaled(picture, *_shown_size(picture))
         other = "image/png" if image.hasalpha() else "image/jpeg"
-        mime = picture.mime if picture.mime in _RESULT_TYPES else other
+        mime = picture.mime if picture.mime in RESULT_TYPES else other
         coded = check(encode(image, mime, quality=RESULT_QUALITY), ANY_SIZE)
     return Previewable(_result(coded, data), partial(_preview_of, coded.data))
 

@@ -96,6 +96,9 @@ class Picture(msgspec.Struct, frozen=True):
         return f"Picture({self.mime}, {self.width}x{self.height}, {len(self.data)} bytes)"
 
 
+RESULT_TYPES = ("image/jpeg", "image/png", "image/webp")
+"""What a result may be; an answer of one of these types stays of that type."""
+
 PREVIEW_SIDE = 512
 PREVIEW_MAX_BYTES = 64 * 1024
 """Bounds of a preview: its longest side in pixels, and its size."""

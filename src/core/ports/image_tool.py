@@ -77,8 +77,9 @@ class ImageTool(Protocol):
         """A provider's bytes as a result: type by content, decoded whole once to prove that it is one. With its
         preview, from the same decoding, where one is wanted.
 
-        A result is an upright JPEG, PNG or WebP in sRGB with 300 dpi and no other metadata nor profile. It is only
-        re-encoded where that takes more than leaving something out. AVIF is taken here too.
+        A result is an upright JPEG, PNG or WebP in sRGB with 300 dpi and no other metadata nor profile, of the type of
+        the bytes where that is one of these. It is only re-encoded where that takes more than leaving something out.
+        AVIF is taken here too.
 
         Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from uuid import UUID
 
-from ...domain.media import ImageLimits, MediaKey, MediaKind, StoredFile, StoredPicture, one_chunk
+from ...domain.media import RESULT_TYPES, ImageLimits, MediaKey, MediaKind, StoredFile, StoredPicture
 from ...domain.results.files import result_name
 from ...ports.image_tool import ImageTool, LaterPreview, PreviewedPicture
 from ...ports.media_store import MediaStore
 from .removal import remove_unused
 from .storage_retry import StorageRetry
+from .upload import SNIFF_BYTES
+
+_MAX_RESULT_BYTES = 512 * 1024 * 1024
+"""More than a picture has that was made within the limits of pixels."""
 
 
 class ResultPictures:
@@ -34,23 +39,34 @@ class ResultPictures:
 
         Stores nothing where they are no picture: UnsupportedMediaType, UndecodableImage, ImageTooLarge.
         """
+        made: PreviewedPicture | None = None
 
-        async def normalise() -> PreviewedPicture:
-            return await self._images.normalise(data, limits=limits, with_preview=with_preview)
+        async def normalised() -> PreviewedPicture:
+            nonlocal made
+            if made is None:
+                made = await self._images.normalise(data, limits=limits, with_preview=with_preview)
+            return made
 
-        normalised = await (retry.run(normalise) if retry is not None else normalise())
-        picture = normalised.picture
-        key = MediaKey(MediaKind.RESULTS, result_name(job_id, picture.mime))
+        async def content() -> AsyncIterator[bytes]:
+            yield (await normalised()).picture.data
+
+        mime = self._images.sniff(data[:SNIFF_BYTES])
+        if mime is None or mime not in RESULT_TYPES:
+            mime = (await (retry.run(normalised) if retry is not None else normalised())).picture.mime
+        key = MediaKey(MediaKind.RESULTS, result_name(job_id, mime))
 
         async def put() -> StoredFile:
-            return await self._store.put(key.kind, key.name, one_chunk(picture.data), max_bytes=len(picture.data))
+            # The store records the file, which waits for the disk, while the picture is proven.
+            return await self._store.put(key.kind, key.name, content(), max_bytes=_MAX_RESULT_BYTES)
 
         try:
             file = await (retry.run(put) if retry is not None else put())
         except BaseException:
             await remove_unused(self._store, key)
             raise
-        return StoredPicture(file, picture.mime, picture.width, picture.height), normalised.preview
+        result = await normalised()
+        picture = result.picture
+        return StoredPicture(file, picture.mime, picture.width, picture.height), result.preview
 
     async def discard(self, picture: StoredPicture) -> None:
         """Remove a stored picture that no job was finalized with."""

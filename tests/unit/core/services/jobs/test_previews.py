@@ -143,19 +143,6 @@ async def test_no_preview_is_made_while_as_many_wait_as_may() -> None:
         await world.media.job_photo(job.id)
 
 
-async def test_many_jobs_that_wait_for_their_provider_all_make_their_previews() -> None:
-    world = World()
-    await world.slot()
-    works = []
-    for _ in range(MAX_WAITING + 8):
-        await world.submit()
-        works.append(await world.start_work())
-    for work in works:
-        await world.end(work)
-        await world.clock.advance(SECOND)
-    assert len(await world.files(MediaKind.PREVIEWS)) == 2 * len(works)
-
-
 async def test_both_previews_of_a_job_are_stored_as_they_came() -> None:
     rush = Rush()
     job_id = rush.end_job(b"small", photo=b"small photo")
