@@ -219,6 +219,10 @@ class QueueUnavailable(PhotoChangerError):
     code = "queue_unavailable"
 
 
+class ChangeUnconfirmed(QueueUnavailable):
+    """The database was lost while it stored a change, and whether it has could not be found out."""
+
+
 class StorageUnavailable(PhotoChangerError):
     """The media store is unavailable."""
 
