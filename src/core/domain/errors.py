@@ -192,6 +192,12 @@ class BudgetExhausted(PhotoChangerError):
         self.retry_after = retry_after
 
 
+class ClaimLost(PhotoChangerError):
+    """Another worker has the job: the lease of this claim ran out."""
+
+    code = "claim_lost"
+
+
 class ShuttingDown(PhotoChangerError):
     """The process ends before the answer is there. The job goes on where there is one."""
 

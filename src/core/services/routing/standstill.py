@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from ...ports.clock import Clock
 
@@ -11,7 +12,7 @@ STANDSTILL = timedelta(seconds=2)
 """A process that goes on this much later than it was to stood still. What has come since was not read yet."""
 
 
-async def wait_for_call(call: asyncio.Future[object], pause: timedelta, clock: Clock) -> timedelta:
+async def wait_for_call(call: asyncio.Future[Any], pause: timedelta, clock: Clock) -> timedelta:
     """Wait for the end of a call, but no longer than `pause`; returns by how much it was longer all the same.
 
     Cancellation leaves the call running.

@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from photochanger.core.domain.deadlines import LEASE
+from photochanger.core.domain.errors import ClaimLost
 from photochanger.core.domain.job import Job, JobState, LogEvent
 from photochanger.core.domain.routing.provider_usage import CallOutcome, CallRecord
 from photochanger.core.ports.provider import ProviderRequest, Retryable
@@ -74,6 +76,23 @@ async def test_a_call_that_broke_meanwhile_is_made_again_and_counts_against_nobo
     await world.run(world.processing.close())
     assert (await world.limits.health())["cloud"].health == 1
     assert [entry["classification"] for entry in await world.log(job, LogEvent.ATTEMPT)] == ["retryable", "picture"]
+
+
+async def test_a_worker_that_has_lost_its_job_begins_no_call() -> None:
+    """It stood still between its acquisition of the job and the first call."""
+    world = World(cloud := ScriptedProvider("cloud"))
+    await world.slot("cloud")
+    await world.submit()
+    first = await world.claim()
+    world.clock.stand_still(LEASE)
+    second = await world.claim("worker-2")
+    with pytest.raises(ClaimLost):
+        await world.run(world.processing.run(first))
+    assert cloud.calls == []
+    await world.run(world.processing.run(second))
+    assert len(cloud.calls) == 1
+    await world.run(world.processing.close())
+    assert [call.attempt for call in await world.ledger.of_job(first.job.id)] == [2]
 
 
 async def test_a_call_that_still_hangs_afterwards_is_given_up_as_ever() -> None:
