@@ -135,3 +135,33 @@ def test_the_first_worker_goes_on_while_another_one_has_the_job(studio: Studio) 
     studio.require_nothing_doubled(answer.result())
     assert studio.attempts()[1] == (2, "picture")
     assert one.is_running()
+
+
+def test_a_worker_that_is_alone_goes_on_with_its_job(tmp_path: Path, postgres_url: str) -> None:
+    """Its lease ran out while it stood still. It takes no job a second time that it is working on."""
+    held = Held()
+    settings = {"database_url": postgres_url, "private_hosts": "127.0.0.1"}
+    with (
+        StudioStandIn().running_in_thread() as calls,
+        serving(tmp_path, "--workers", "0", **settings) as service,
+        working(tmp_path, **settings),
+    ):
+        calls.script(held)
+        set_slot(postgres_url, SLOT, Route(entries=(RouteEntry("http", "image_edit", {"url": f"{calls.url}/render"}),)))
+        one = Studio(service, postgres_url, tmp_path / "media", calls, held, held)
+        try:
+            with sent(service) as answer:
+                eventually(lambda: held.has_begun)
+                with frozen(one.worker()):
+                    expired = (
+                        "select count(*) from photochanger.jobs where lease_until < clock_timestamp() - interval '3 s'"
+                    )
+                    eventually(lambda: rows(postgres_url, expired) == [(1,)])
+                renewed = "select count(*) from photochanger.jobs where lease_until > clock_timestamp()"
+                eventually(lambda: rows(postgres_url, renewed) == [(1,)])
+                held.release()
+                assert answer.result().status_code == 200
+        finally:
+            held.release()
+        assert rows(postgres_url, "select state, attempt from photochanger.jobs") == [("succeeded", 1)]
+        assert len(calls.calls()) == 1
