@@ -177,8 +177,8 @@ class WorkerPool:
         self._looks = self._acquisition.within_limits or self._looks
 
     async def _renew_if_late(self) -> None:
-        """Before anything is acquired: leases may have expired after an outage, or if this process stood still, and none
-        of its own jobs must be acquired again."""
+        """Before anything is acquired: leases may have expired after an outage, or if this process stood still, and its
+        own jobs must not be acquired again."""
         late_at = self._renewed_at + self._options.lease.total_seconds() / 2
         if self._after_outage or asyncio.get_running_loop().time() >= late_at:
             await self._renew()
