@@ -133,7 +133,7 @@ class Database:
                     forget_entry(connection)
                     try:
                         yield connection
-                        change = await Change.of(connection) if patience is not None else None
+                        change = await Change.of(connection, used) if patience is not None else None
                     except DBAPIError as error:
                         if is_outage(error):  # the next connection may reach another server, which can be written to
                             await connection.invalidate()

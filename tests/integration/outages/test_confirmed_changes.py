@@ -106,8 +106,8 @@ async def test_a_change_that_was_lost_before_its_commit_is_made_again_and_once(
     """The server ends the connection when all is done but the commit."""
     begun = []
 
-    async def of(connection: AsyncConnection) -> Change | None:
-        change = await real(connection)
+    async def of(connection: AsyncConnection, used: psycopg.AsyncConnection[Any]) -> Change | None:
+        change = await real(connection, used)
         if change is not None and len(begun) < times:
             begun.append(change)
             (pid,) = (await connection.exec_driver_sql("select pg_backend_pid()")).one()
@@ -129,8 +129,8 @@ async def test_a_connection_that_is_used_again_proves_nothing_of_an_earlier_chan
 ) -> None:
     changes: list[Change | None] = []
 
-    async def of(connection: AsyncConnection) -> Change | None:
-        changes.append(await real(connection))
+    async def of(connection: AsyncConnection, used: psycopg.AsyncConnection[Any]) -> Change | None:
+        changes.append(await real(connection, used))
         return changes[-1]
 
     real = Change.of
