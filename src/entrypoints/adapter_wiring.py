@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from dishka import Provider, Scope, alias, provide
 
@@ -74,12 +75,22 @@ from ..core.ports.workers import WorkerRegistry
 from ..core.services.providers.api_keys import ProviderKeys
 from ..core.services.providers.registry import ProviderRegistry
 from ..core.services.support.concurrency import Supervisor
+from ..core.services.support.repeated_calls import RepeatedCalls
 from .builtin_providers import Providers, make_providers, picture_processes
 from .config import Settings
 from .data_folder import close_home
 
 DATABASE = "photochanger"
 """The name of the database in the embedded server."""
+
+
+def _repeated(make: Callable[[Database], object], port: type) -> Any:
+    """The adapter of a port whose calls are repeated where a person waits (`repeated_calls`)."""
+
+    def adapter(database: Database) -> object:
+        return RepeatedCalls(make(database))
+
+    return provide(staticmethod(adapter), provides=port)
 
 
 class PostgresAdapters(Provider):
@@ -117,35 +128,35 @@ class PostgresAdapters(Provider):
         async with supervisor.supervised(signals.listen(), name="LISTEN connection"):
             yield signals
 
-    database_status = provide(PostgresDatabaseStatus, provides=DatabaseStatus)
-    queue = provide(PostgresJobQueue, provides=JobQueue)
-    limits = provide(PostgresProviderLimits, provides=ProviderLimits)
-    provider_check_records = provide(PostgresProviderCheckRepository, provides=ProviderCheckRepository)
-    slot_records = provide(PostgresSlotRecords, provides=SlotRecordReader)
-    slots = provide(PostgresSlotRepository, provides=SlotRepository)
-    stored_settings = provide(PostgresSettingsRepository, provides=SettingsRepository)
-    jobs = provide(PostgresJobRepository, provides=JobRepository)
-    log = provide(PostgresJobLog, provides=JobLog)
-    results = provide(PostgresResultIndex, provides=ResultIndex)
-    guests = provide(PostgresGuestData, provides=GuestData)
-    media = provide(PostgresMediaRepository, provides=MediaRepository)
+    database_status = _repeated(PostgresDatabaseStatus, DatabaseStatus)
+    queue = _repeated(PostgresJobQueue, JobQueue)
+    limits = _repeated(PostgresProviderLimits, ProviderLimits)
+    provider_check_records = _repeated(PostgresProviderCheckRepository, ProviderCheckRepository)
+    slot_records = _repeated(PostgresSlotRecords, SlotRecordReader)
+    slots = _repeated(PostgresSlotRepository, SlotRepository)
+    stored_settings = _repeated(PostgresSettingsRepository, SettingsRepository)
+    jobs = _repeated(PostgresJobRepository, JobRepository)
+    log = _repeated(PostgresJobLog, JobLog)
+    results = _repeated(PostgresResultIndex, ResultIndex)
+    guests = _repeated(PostgresGuestData, GuestData)
+    media = _repeated(PostgresMediaRepository, MediaRepository)
     begun_files = provide(PostgresBegunFiles, provides=BegunFiles)
-    owned_files = provide(PostgresOwnedFiles, provides=OwnedFiles)
-    secrets = provide(PostgresSecretRepository, provides=SecretRepository)
-    stats = provide(PostgresStatsService, provides=StatsService)
-    ledger = provide(PostgresCostLedger, provides=CostLedger)
-    admin_records = provide(PostgresAdminRepository, provides=AdminRepository)
-    audit = provide(PostgresAuditLog, provides=AuditLog)
-    failures = provide(PostgresFailureCounter, provides=FailureCounter)
-    ingest_key_records = provide(PostgresIngestKeyRepository, provides=IngestKeyRepository)
-    revoked_tokens = provide(PostgresRevokedTokens, provides=RevokedTokens)
-    secret_key_record = provide(PostgresSecretKeyRecord, provides=SecretKeyRecord)
-    signing_key_records = provide(PostgresSigningKeyRepository, provides=SigningKeyRepository)
-    templates = provide(PostgresTemplateRepository, provides=TemplateRepository)
-    webhooks = provide(PostgresWebhookRepository, provides=WebhookRepository)
-    outbox = provide(PostgresWebhookOutbox, provides=WebhookOutbox)
-    workers = provide(PostgresWorkerRegistry, provides=WorkerRegistry)
-    ingest_requests = provide(PostgresIngestRequestRepository, provides=IngestRequestRepository)
+    owned_files = _repeated(PostgresOwnedFiles, OwnedFiles)
+    secrets = _repeated(PostgresSecretRepository, SecretRepository)
+    stats = _repeated(PostgresStatsService, StatsService)
+    ledger = _repeated(PostgresCostLedger, CostLedger)
+    admin_records = _repeated(PostgresAdminRepository, AdminRepository)
+    audit = _repeated(PostgresAuditLog, AuditLog)
+    failures = _repeated(PostgresFailureCounter, FailureCounter)
+    ingest_key_records = _repeated(PostgresIngestKeyRepository, IngestKeyRepository)
+    revoked_tokens = _repeated(PostgresRevokedTokens, RevokedTokens)
+    secret_key_record = _repeated(PostgresSecretKeyRecord, SecretKeyRecord)
+    signing_key_records = _repeated(PostgresSigningKeyRepository, SigningKeyRepository)
+    templates = _repeated(PostgresTemplateRepository, TemplateRepository)
+    webhooks = _repeated(PostgresWebhookRepository, WebhookRepository)
+    outbox = _repeated(PostgresWebhookOutbox, WebhookOutbox)
+    workers = _repeated(PostgresWorkerRegistry, WorkerRegistry)
+    ingest_requests = _repeated(PostgresIngestRequestRepository, IngestRequestRepository)
 
 
 class LocalAdapters(Provider):

@@ -20,6 +20,8 @@ from photochanger.core.domain.costs.ledger import NO_COST, CostCell, CostSum, Le
 from photochanger.core.domain.slots.slot import shipped_slots
 from photochanger.core.domain.stats.time_ranges import Period, time_range
 
+from tests.support.queue_steps import NO_LEASE, live_job, take_one
+
 pytestmark = pytest.mark.anyio
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -60,6 +62,22 @@ async def test_an_entered_call_is_charged_unknown_until_it_is_settled(backend: S
     await backend.ledger.settle(ended)
     assert await backend.ledger.of_job(call.job_id) == [ended]
     assert await total(backend) == CostSum(usd_micros=41_500, calls=1)
+
+
+@pytest.mark.parametrize("budgets", [[], [budget(90_000)]], ids=["free", "within a budget"])
+async def test_the_call_of_an_attempt_that_another_one_followed_is_not_entered(
+    backend: SimpleNamespace, budgets: list[Budget]
+) -> None:
+    """Its worker stood still, and another one has the job by now."""
+    job = await live_job(backend)
+    for _ in range(2):
+        await take_one(backend, lease=NO_LEASE)
+    late, newest, other = (ledger_call(job_id=job.id, attempt=1), ledger_call(job_id=job.id, attempt=2), ledger_call())
+    answers = await asyncio.gather(*(backend.ledger.reserve(call, budgets) for call in (late, newest, other)))
+    assert [(answer.granted, answer.superseded) for answer in answers] == [(False, True), (True, False), (True, False)]
+    assert await backend.ledger.of_job(job.id) == [newest]
+    await backend.ledger.settle(late)
+    assert await backend.ledger.of_job(job.id) == sorted([late, newest], key=lambda call: call.id), "it was made before"
 
 
 async def test_writes_that_are_repeated_enter_a_call_once(backend: SimpleNamespace) -> None:

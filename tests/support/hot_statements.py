@@ -14,6 +14,8 @@ from photochanger.adapters.postgres.jobs import guest_data, log, queries, queue_
 from photochanger.adapters.postgres.jobs.queue import End, finalize_batch
 from photochanger.adapters.postgres.jobs.rows import enqueue_item
 from photochanger.adapters.postgres.stats import sql as stats_sql
+from photochanger.core.domain.costs.ledger import LedgerCall
+from photochanger.core.domain.ids import new_id
 from photochanger.core.domain.job import Claim, Job, JobSource, JobSpec, LogEntry, LogEvent
 from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
 from photochanger.core.domain.results.listing import ResultFilter
@@ -77,6 +79,18 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
     acquire = {"worker": "a-worker", "n": 4, "lease": LEASE}
     claim = Claim(Job(spec=live), 1)
     attempt = LogEntry(live.id, now, LogEvent.ATTEMPT, {"provider_id": "local"})
+    call = LedgerCall(
+        id=new_id(now),
+        job_id=live.id,
+        slot_id=live.slot_id,
+        provider_id="cloud",
+        operation_id="edit",
+        attempt=1,
+        entry=0,
+        call=1,
+        at=now,
+        usd_micros=30_000,
+    )
     end = End(live.id, outcome_succeeded(live), claim, None, [attempt])
     found = {
         "enqueue": Hot(
@@ -110,6 +124,8 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
         "events": _query(queries.events(after=event, limit=100)),
         "log of a job": Hot("select * from photochanger.processing_logs where job_id = %(id)s", {"id": finished}),
         "due for erasure": Hot(guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 20}),
+        "enter a call": Hot(costs_sql.ENTER, {"calls": _json([call])}),
+        "settle a call": Hot(costs_sql.SETTLE, {"calls": _json([call])}),
         "costs of jobs": Hot(costs_sql.COSTS, {"job_ids": [finished]}),
         "fold": Hot(stats_sql.FOLD, {"before": now, "limit": 200, "buckets": [*BUCKET_BOUNDS_MS]}),
         "newest of slots": Hot(slot_records._OF_SLOTS, {"test": "test", "now": now}),

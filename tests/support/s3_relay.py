@@ -46,7 +46,15 @@ class Hold(msgspec.Struct, frozen=True):
     go_on: asyncio.Event
 
 
-Fault = Busy | CutRequest | CutReply | FlipByte | Hold
+class HoldReply(msgspec.Struct, frozen=True):
+    """Keep what follows after some bytes of the answer until `go_on`; `came` is set when these were passed on."""
+
+    came: asyncio.Event
+    go_on: asyncio.Event
+    after_bytes: int
+
+
+Fault = Busy | CutRequest | CutReply | FlipByte | Hold | HoldReply
 
 
 class S3Relay:
@@ -124,6 +132,11 @@ class S3Relay:
             await self._pass_body(reader, ahead, body_bytes, fault)
             if isinstance(fault, CutRequest):
                 return
+            if isinstance(fault, HoldReply):
+                writer.write(await behind.readexactly(fault.after_bytes))
+                await writer.drain()
+                fault.came.set()
+                await fault.go_on.wait()
             left = fault.after_bytes if isinstance(fault, CutReply) else None
             while chunk := await behind.read(_CHUNK):
                 if left is not None and len(chunk) > left:

@@ -138,6 +138,9 @@ class SeaweedServer:
         """Stopped by SIGSTOP: the system accepts connections, the server answers nothing."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
+        # On a busy machine it is a while until one of its threads takes the signal; others answer until then.
+        while not _is_stopped(self._process.pid):
+            time.sleep(0.001)
         try:
             yield
         finally:
@@ -169,6 +172,15 @@ class SeaweedServer:
             assert self._process is not None
             assert self._process.poll() is None, (self._folder / "log").read_text()[-4000:]
             time.sleep(0.05)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether each thread of the process has stopped, by its state behind its name."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            states.append((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return bool(states) and set(states) == {"T"}
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 import msgspec
@@ -99,10 +99,14 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def working(home: Path, **settings: str) -> Iterator[str]:
+def working(home: Path, *, log: IO[str] | None = None, **settings: str) -> Iterator[str]:
     """A worker of its own; yields the address of its figures, and ends it by the stop signal."""
     process = subprocess.Popen(
-        command("worker"), env=environment(home, metrics_port="0", **settings), stdout=subprocess.PIPE, text=True
+        command("worker"),
+        env=environment(home, metrics_port="0", **settings),
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
     )
     try:
         assert process.stdout is not None

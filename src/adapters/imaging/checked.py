@@ -12,14 +12,12 @@ import msgspec
 from ...core.domain.media import ImageLimits
 from .bounds import MAX_PROFILE_BYTES, undecodable
 from .density import JFIF, PNG_CHUNK
-from .sniffing import AVIF, line_end
+from .sniffing import AVIF, HEIF_MIMES, line_end
 from .structure import Findings, parse
 from .structure.colour import Colour
 from .structure.heif_items import without_metadata
 from .structure.png import unpacked_profile
 from .structure.webp import rewritten
-
-HEIF_MIMES = frozenset({"image/heic", "image/heif"})
 
 _PNG_HEADER_END = 33
 _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -63,7 +61,7 @@ def check(data: bytes, limits: ImageLimits, *, takes_avif: bool = False) -> Chec
 
     Raises UnsupportedMediaType, UndecodableImage, ImageTooLarge. Blocks for 1 ms per 2 MB or so.
     """
-    data = data[line_end(data[:2]) :]
+    data = data[line_end(data) :]
     found = parse(data, limits, takes_avif=takes_avif)
     if found.lacks_pixels or (found.mime == "image/webp" and not found.is_whole):
         raise undecodable(found.mime)  # what is written below looks whole

@@ -7,7 +7,6 @@ import io
 import pyvips
 
 from .checked import CheckedPicture
-from .heif_support import require_heif
 
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _INTERPRETATIONS = {
@@ -21,10 +20,8 @@ _INTERPRETATIONS = {
 def open_heif(picture: CheckedPicture) -> pyvips.Image:
     """Decode a HEIC/HEIF picture into memory, upright; HDR with 16 bits a channel, anything else with 8.
 
-    Raises ValueError, EOFError, RuntimeError, SyntaxError or OSError for a damaged file, UnsupportedMediaType without
-    the extra `heif`.
+    Raises ValueError, EOFError, RuntimeError, SyntaxError or OSError for a damaged file.
     """
-    require_heif()
     import pillow_heif
 
     is_hdr = picture.colour is not None and picture.colour.is_hdr

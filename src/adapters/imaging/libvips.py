@@ -16,10 +16,10 @@ import pyvips
 
 from ...core.domain.media import Picture
 from .bounds import undecodable
-from .checked import ANY_SIZE, HEIF_MIMES, CheckedPicture, check
+from .checked import ANY_SIZE, CheckedPicture, check
 from .colours import to_srgb
 from .heif import open_heif
-from .sniffing import AVIF
+from .sniffing import AVIF, HEIF_MIMES
 
 pyvips.cache_set_max(0)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 HEAD_BYTES = 64
-"""As much of a file as `sniff` looks at."""
+"""As much of a file as `identify` and `name_of` look at."""
 
 AVIF = "image/avif"
 """Taken from providers only, see `checked`."""
+
+HEIF_MIMES = frozenset({"image/heic", "image/heif"})
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF_BRANDS = {b"mif1", b"msf1"}
@@ -55,13 +57,15 @@ def sniff(head: bytes) -> str | None:
 
     A line end in front of it is passed over.
     """
-    mime = identify(head)
+    mime = identify(head[line_end(head) :])
     return None if mime == AVIF else mime
 
 
 def identify(head: bytes) -> str | None:
-    """The MIME type of the picture that starts with `head`, AVIF included; None when it is none of these."""
-    head = head[line_end(head) :]
+    """The MIME type of the picture that starts with `head`, AVIF included; None when it is none of these.
+
+    No line end is passed over.
+    """
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
@@ -80,7 +84,6 @@ def line_end(head: bytes) -> int:
 
 def name_of(head: bytes) -> str | None:
     """What a file that starts with `head` is, if it is no accepted picture, with its article; None where unknown."""
-    head = head[line_end(head) :]
     if head[4:8] == b"ftyp":
         brands = _brands(head)
         return next((name for kinds, name in _BOXES if brands & kinds), "an MP4 video")

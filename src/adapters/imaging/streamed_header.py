@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from ...core.domain.media import ImageFacts, ImageLimits
 from .bounds import READS_PER_TURN, UPLOAD_STEPS, undecodable
-from .checked import HEIF_MIMES
-from .heif_support import require_heif
 from .sniffing import HEAD_BYTES, line_end
 from .structure import Cursor, Findings, Waiting, type_of, walk
 
@@ -40,7 +38,7 @@ class StreamedHeader:
         if self.is_read:
             return
         self._cursor.feed(data)
-        if self._found is None and len(self._cursor.block) >= HEAD_BYTES:
+        if self._found is None and len(self._cursor.block) - line_end(self._cursor.block) >= HEAD_BYTES:
             self._begin()
         if self._found is not None:
             yield from self._go_on(self._found)
@@ -57,13 +55,10 @@ class StreamedHeader:
 
     def _begin(self) -> Findings:
         start = self._cursor.block
-        mime = type_of(start, takes_avif=self._takes_avif)
         if skipped := line_end(start):
             is_final = self._cursor.is_final
             self._cursor = Cursor(start[skipped:], is_final=is_final)
-        if mime in HEIF_MIMES:
-            require_heif()
-        self._found = Findings(mime, self._limits)
+        self._found = Findings(type_of(self._cursor.block, takes_avif=self._takes_avif), self._limits)
         self._walk = walk(self._cursor, self._found)
         return self._found
 

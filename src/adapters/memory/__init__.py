@@ -129,7 +129,7 @@ def memory_adapters(clock: Clock | None = None, database: MemoryDatabase | None 
         BegunFiles: begun,
         OwnedFiles: MemoryOwnedFiles(database, media, slots),
         StatsService: MemoryStatsService(database),
-        CostLedger: MemoryCostLedger(),
+        CostLedger: MemoryCostLedger(database),
         ProviderLimits: MemoryProviderLimits(database),
         ProviderCheckRepository: MemoryProviderCheckRepository(),
         AuditLog: audit,

@@ -35,6 +35,11 @@ class FakeClock:
         """Set the wall clock back, as an administrator or NTP may; `monotonic`, sleeps and timeouts do not notice."""
         self._zero -= duration
 
+    def stand_still(self, duration: timedelta) -> None:
+        """Let `duration` pass while nothing runs, as in a process that was stopped; what fell due happens in the next
+        `advance`, late."""
+        self._elapsed += duration
+
     async def sleep(self, duration: timedelta) -> None:
         if duration <= timedelta(0):
             await asyncio.sleep(0)

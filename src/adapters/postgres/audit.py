@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...core.domain.audit import AuditAction, AuditEntry
 from ...core.domain.pagination import Page, Position
 from ...core.domain.stored_values import from_row
+from .confirmation import note_entry
 from .database import Database
 from .schema import audit_log
 
@@ -20,6 +21,7 @@ async def write_audit(connection: AsyncConnection, entry: AuditEntry | None) -> 
     """Write an entry, if any, in the transaction of the change that it records."""
     if entry is not None:
         await connection.execute(insert(audit_log).values(msgspec.structs.asdict(entry)))
+        note_entry(connection, entry.id)
 
 
 class PostgresAuditLog:

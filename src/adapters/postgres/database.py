@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ...core.ports.database import DatabaseServer
+from ...core.services.support.repeated_calls import current_patience
 from .batching import Batcher, Connection, SharedConnections
+from .confirmation import Change, forget_entry
 from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection
-from .outages import is_outage, unavailable
+from .outages import DatabaseUnavailable, is_outage, unavailable
 from .servers.connector import PrimaryConnector, connector_for
 from .servers.watch import watch_servers
 
@@ -116,18 +118,30 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction on a pooled connection, committed at the end of the block. QueueUnavailable."""
-        with unavailable():
-            async with self._engine.begin() as connection:
-                used = (await connection.get_raw_connection()).driver_connection
-                assert isinstance(used, BoundedConnection)
-                used.reply_within = used.statements_within  # it has answered
-                try:
-                    yield connection
-                except DBAPIError as error:
-                    if is_outage(error):  # the next connection may reach another server, which can be written to
-                        await connection.invalidate()
-                    raise
+        """A transaction on a pooled connection, committed at the end of the block. QueueUnavailable.
+
+        While calls are repeated (`repeated_calls`), QueueUnavailable says that nothing was changed: where the commit
+        was not confirmed, the database is asked for it, else ChangeUnconfirmed.
+        """
+        patience, change = current_patience(), None
+        try:
+            with unavailable():
+                async with self._engine.begin() as connection:
+                    used = (await connection.get_raw_connection()).driver_connection
+                    assert isinstance(used, BoundedConnection)
+                    used.reply_within = used.statements_within  # it has answered
+                    forget_entry(connection)
+                    try:
+                        yield connection
+                        change = await Change.of(connection, used) if patience is not None else None
+                    except DBAPIError as error:
+                        if is_outage(error):  # the next connection may reach another server, which can be written to
+                            await connection.invalidate()
+                        raise
+        except DatabaseUnavailable as error:
+            if patience is None or change is None:
+                raise
+            await change.confirm(self.begin, patience, error)
 
     async def watch(self) -> None:
         """Follow the primary of several servers, and log commits that cannot end; until cancelled."""

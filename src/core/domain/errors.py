@@ -192,6 +192,12 @@ class BudgetExhausted(PhotoChangerError):
         self.retry_after = retry_after
 
 
+class ClaimLost(PhotoChangerError):
+    """Another worker has the job: the lease of this claim ran out."""
+
+    code = "claim_lost"
+
+
 class ShuttingDown(PhotoChangerError):
     """The process ends before the answer is there. The job goes on where there is one."""
 
@@ -217,6 +223,10 @@ class QueueUnavailable(PhotoChangerError):
     """The queue (its database) is unavailable."""
 
     code = "queue_unavailable"
+
+
+class ChangeUnconfirmed(QueueUnavailable):
+    """The database was lost while it stored a change, and whether it has could not be found out."""
 
 
 class StorageUnavailable(PhotoChangerError):

@@ -22,7 +22,8 @@ class CostLedger(Protocol):
         """Enter a call before it begins, unless one of `budgets` has no room for it; they cover its slot.
 
         What was entered counts as spent. Exact under any number of concurrent calls: by what calls are expected to
-        cost, no budget is exceeded. A call that is entered already is granted.
+        cost, no budget is exceeded. A call that is entered already is granted. One of an attempt that was followed by
+        another is not: its worker has lost the job and does not know it yet.
         """
         ...
 

@@ -30,7 +30,7 @@ class HeaderReader(Protocol):
 
     @property
     def mime(self) -> str | None:
-        """The MIME type by content; None before enough bytes have arrived (64, or all)."""
+        """The MIME type by content; None before enough bytes have arrived (64 behind a line end, or all)."""
         ...
 
     def feed(self, data: bytes) -> Iterator[None]:

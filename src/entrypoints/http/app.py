@@ -58,6 +58,7 @@ from .ops.metrics import metrics
 from .ops.options import options_handlers
 from .page.manifest import web_manifest
 from .page.page import gallery_page, page, page_file, page_files, page_not_found
+from .patience import InteractivePatience
 from .protocol.content_encoding import refuse_encoded_body
 from .protocol.forwarded import TrustedProxies
 from .protocol.hosts import AllowedHosts, allowed_hosts
@@ -175,12 +176,13 @@ async def create_http_app(container: AsyncContainer, *, hosts: AllowedHosts | No
         request_max_body_size=None,
         debug=False,
     )
+    clock = await container.get(Clock)
     recorder = RequestRecorder(
-        with_container(app, container),
+        InteractivePatience(with_container(app, container), clock),
         last_requests=await container.get(LastRequestLog),
         auth=await container.get(AuthService),
         images=await container.get(ImageTool),
-        clock=await container.get(Clock),
+        clock=clock,
     )
     answering = RequestMiddleware(
         recorder,

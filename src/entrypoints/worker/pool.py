@@ -95,6 +95,9 @@ class WorkerPool:
         """Whether a job may wait in the queue that no wake-up will be sent for."""
 
         self._after_outage = False
+        self._renewed_at = 0.0
+        """When the leases were renewed, by the clock of the event loop."""
+
         self._stopping = False
         self._ends_at = 0.0
         """When running jobs are released in a stop, by the clock of the event loop."""
@@ -141,7 +144,7 @@ class WorkerPool:
         while not self._stopping and (free := self.concurrency - self.running) > 0:
             self._changed.clear()
             try:
-                await self._renew_after_outage()
+                await self._renew_if_late()
                 if self._looks:
                     claims = await self._acquisition.acquire(self.name, n=free, lease=self._options.lease)
                     self._looks = False
@@ -165,7 +168,7 @@ class WorkerPool:
             while not self._stopping and self.running >= self.concurrency:
                 self._changed.clear()
                 try:
-                    await self._renew_after_outage()
+                    await self._renew_if_late()
                     await self._take_urgent_jobs()
                 except QueueUnavailable as error:
                     await self._pause(error)
@@ -173,9 +176,11 @@ class WorkerPool:
                 await race(change.wait(_URGENT_POLL), self._changed.wait())
         self._looks = self._acquisition.within_limits or self._looks
 
-    async def _renew_after_outage(self) -> None:
-        """Before anything is acquired: leases may have expired, and none of its own jobs must be acquired again."""
-        if self._after_outage:
+    async def _renew_if_late(self) -> None:
+        """Before anything is acquired: leases may have expired after an outage, or if this process stood still, and its
+        own jobs must not be acquired again."""
+        late_at = self._renewed_at + self._options.lease.total_seconds() / 2
+        if self._after_outage or asyncio.get_running_loop().time() >= late_at:
             await self._renew()
             self._after_outage = False
 
@@ -193,6 +198,10 @@ class WorkerPool:
                 self._start(claim)
 
     def _start(self, claim: Claim) -> None:
+        if (own := self._running.get(claim.job.id)) is not None:
+            # It stood still by the database's clock alone: its machine was suspended.
+            _log.info("job %s begins again: its lease was lost", claim.job.id)
+            own[1].cancel()
         task = self._tasks.start(self._work(claim), name=f"job {claim.job.id}")
         self._running[claim.job.id] = (claim, task)
 
@@ -219,8 +228,9 @@ class WorkerPool:
             _log.exception("job %s failed: unforeseen error", claim.job.id)
             await self._release(claim) if claim.attempt < MAX_ATTEMPTS else await self._fail(claim)
         finally:
-            self._running.pop(claim.job.id, None)
-            self._urgent.discard(claim.job.id)
+            if (own := self._running.get(claim.job.id)) is not None and own[0] is claim:
+                del self._running[claim.job.id]
+                self._urgent.discard(claim.job.id)
             self._changed.set()
 
     async def _fail(self, claim: Claim) -> None:
@@ -251,10 +261,9 @@ class WorkerPool:
                 _log.warning("lease renewal failed: %s", error.detail)
 
     async def _renew(self) -> None:
-        claims = [claim for claim, _ in self._running.values()]
-        if not claims:
-            return
-        ours = await self._queue.renew(claims, lease=self._options.lease)
+        claims, now = [claim for claim, _ in self._running.values()], asyncio.get_running_loop().time()
+        ours = await self._queue.renew(claims, lease=self._options.lease) if claims else set()
+        self._renewed_at = now
         for claim in claims:
             running = self._running.get(claim.job.id)
             if claim.job.id not in ours and running is not None and running[0] is claim:

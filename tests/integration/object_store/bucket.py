@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+
+from photochanger.adapters.s3.store import S3MediaStore
 
 from tests.support.s3_relay import S3Relay
 from tests.support.seaweedfs import SeaweedServer
@@ -37,6 +40,11 @@ class Bucket:
         answer = self._server.request("GET", f"/{self._settings.bucket}", query=query)
         answer.raise_for_status()
         return [key.removeprefix(prefix) for key in re.findall(r"<Key>([^<]*)</Key>", answer.text)]
+
+    async def remove_open_uploads(self) -> int:
+        """Do what the sweeper does with uploads that were interrupted, whatever their age; how many there were."""
+        async with S3MediaStore.connect(self._settings) as store:
+            return await store.remove_partial(older_than=datetime.now(UTC) + timedelta(hours=1))
 
     def content(self, key: str) -> bytes:
         """The bytes of an object."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ....core.domain.errors import UnsupportedMediaType
 from ....core.domain.media import ImageLimits
 from ..bounds import ACCEPTED, undecodable
-from ..sniffing import AVIF, HEAD_BYTES, identify, name_of
+from ..heif_support import require_heif
+from ..sniffing import AVIF, HEAD_BYTES, HEIF_MIMES, identify, name_of
 from . import heif, jpeg, png, webp
 from .cursor import Cursor, Waiting
 from .findings import Findings
@@ -43,10 +44,15 @@ def walk(cursor: Cursor, found: Findings) -> Waiting[None]:
 
 
 def type_of(head: bytes, *, takes_avif: bool = False) -> str:
-    """The MIME type by the first bytes. UnsupportedMediaType, which names what came instead."""
+    """The MIME type of a picture by its first HEAD_BYTES, or by all of a shorter one; it starts with no line end.
+
+    UnsupportedMediaType, which names what came instead, or the extra that is missing.
+    """
     mime = identify(head[:HEAD_BYTES])
     if mime is None or (mime == AVIF and not takes_avif):
         name = name_of(head[:HEAD_BYTES])
         what = "The content is not a picture of an accepted type." if name is None else f"The file is {name}."
         raise UnsupportedMediaType(f"{what} {ACCEPTED}")
+    if mime in HEIF_MIMES:
+        require_heif()
     return mime

@@ -27,7 +27,7 @@ class _Walk:
         while (box := (yield from self._reader.next_box(None))) is not None:
             if box.kind == b"meta":
                 yield from self._meta(box)
-                self._items.check(self._reader.cursor)
+                self._items.check(self._reader.cursor, end=box.end)
                 return
             self._reader.leave(box)
         raise undecodable(self._found.mime)
@@ -52,8 +52,6 @@ class _Walk:
                 case b"idat":
                     self._items.data_start = box.body
             self._reader.leave(box)
-        if self._reader.cursor.is_final and meta.end > self._reader.cursor.size:
-            raise undecodable(self._found.mime)
 
     def _item_infos(self, infos: Box) -> Waiting[None]:
         version, _ = yield from self._reader.full_box(infos)

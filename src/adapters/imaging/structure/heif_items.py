@@ -79,15 +79,19 @@ class Items:
             self._data_end = max(self._data_end, offset + length)
         self._grid_at.setdefault(item, (method, offset))
 
-    def check(self, cursor: Cursor) -> None:
-        """Find size and frames. Raises UndecodableImage, UnsupportedMediaType, ImageTooLarge."""
+    def check(self, cursor: Cursor, *, end: int) -> None:
+        """Find size and frames. Raises UndecodableImage, UnsupportedMediaType, ImageTooLarge.
+
+        `end` is that of what was read. What only the whole file shows is looked at last: the error is the same for a
+        file that is still arriving.
+        """
         primary = self.primary
         if primary is None or primary not in self._kinds:
             raise undecodable(self._found.mime)
         self._check_kinds(primary)
         for item, parts in self._made_of.items():
             if self._kinds.get(item) == b"grid":
-                self._check_grid(item, parts, cursor)
+                self._check_tiles(item, parts)
         pictures = [
             item
             for item, kind in self._kinds.items()
@@ -96,9 +100,20 @@ class Items:
         self._found.found_frames(len(pictures))
         self._found.found_size(*self._shown_size(primary))
         self._find_colour(primary)
-        if cursor.is_final and (self._data_end > cursor.size or self._claimed_bytes > _MAX_DATA_SHARE * cursor.size):
-            raise undecodable(self._found.mime)
+        if cursor.is_final:
+            self._check_whole(cursor, end)
         self._found.is_whole = True
+
+    def _check_whole(self, cursor: Cursor, end: int) -> None:
+        """Require that the items' bytes are there, and that pictures in tiles say the same size twice."""
+        last = max(end, self._data_end)
+        if last > cursor.size or self._claimed_bytes > _MAX_DATA_SHARE * cursor.size:
+            raise undecodable(self._found.mime)
+        for item in self._made_of:
+            if self._kinds.get(item) == b"grid":
+                size = self._grid_size(item, cursor)
+                if size is not None and size != self._stored_size(item):
+                    raise undecodable(self._found.mime)
 
     def _check_kinds(self, primary: int) -> None:
         """Require that pictures are coded, or tiles of coded ones: nothing is made of what is itself made of others."""
@@ -117,15 +132,12 @@ class Items:
         if b"iovl" in self._kinds.values() or not masks <= self._coded | {b"grid"}:
             raise undecodable(self._found.mime)
 
-    def _check_grid(self, item: int, parts: list[int], cursor: Cursor) -> None:
-        """Require that tiles cover about the picture, and that the picture says the same size twice."""
+    def _check_tiles(self, item: int, parts: list[int]) -> None:
+        """Require that tiles cover about the picture."""
         self._found.steps += len(parts)
         areas = {part: self._stored_area(part) for part in set(parts)}
         area = self._stored_area(item)
         if sum(areas[part] for part in parts) > _MAX_TILE_SHARE * area + _SPARE_TILE_PIXELS:
-            raise undecodable(self._found.mime)
-        size = self._grid_size(item, cursor)
-        if size is not None and size != self._stored_size(item):
             raise undecodable(self._found.mime)
 
     def _grid_size(self, item: int, cursor: Cursor) -> tuple[int, int] | None:
@@ -136,7 +148,7 @@ class Items:
         elif method != 0:
             return None
         at = offset - (cursor.size - len(cursor.block))
-        if not cursor.is_final or at < 0:
+        if at < 0:
             return None
         grid = cursor.block[at : at + 12]
         size = 4 if len(grid) > 1 and grid[1] & 1 else 2

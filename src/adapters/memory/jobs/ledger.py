@@ -9,16 +9,21 @@ from uuid import UUID
 
 from ....core.domain.costs.budgets import Budget, Reservation, reserve
 from ....core.domain.costs.ledger import NO_COST, CostCell, CostSum, LedgerCall, cost_of, sum_of
+from ..database import MemoryDatabase
 
 
 class MemoryCostLedger:
     """Calls by their id. Those that were folded are kept as they are, out of sight of their jobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
         self._calls: dict[UUID, LedgerCall] = {}
         self._folded: list[LedgerCall] = []
 
     async def reserve(self, call: LedgerCall, budgets: Sequence[Budget]) -> Reservation:
+        job = self._database.jobs.get(call.job_id)
+        if job is not None and job.attempt > call.attempt:
+            return Reservation(superseded=True)
         if call.id in self._calls:
             return Reservation()
         reservation = reserve(call.usd_micros, [(budget, self._spent(budget)) for budget in budgets])

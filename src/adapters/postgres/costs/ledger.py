@@ -22,6 +22,7 @@ from ..database import Database
 from . import sql
 
 _GRANTED = Reservation()
+_SUPERSEDED = Reservation(superseded=True)
 
 _Window = tuple[datetime, datetime]
 
@@ -123,10 +124,14 @@ async def _enter_batch(
     state = _Entering(entered, spent)
     answers = [state.take(item) for item in batch]
     calls = msgspec.json.encode([*state.granted.values()]).decode()
-    await connection.execute(sql.ENTER, {"calls": calls})
+    entering = await connection.execute(sql.ENTER, {"calls": calls})
+    superseded = {id for (id,) in await entering.fetchall()}
     if state.cancelled:
         await connection.execute(sql.CANCEL, {"ids": state.cancelled})
-    return answers
+    return [
+        _SUPERSEDED if isinstance(item, _Entry) and item.call.id in superseded else answer
+        for item, answer in zip(batch, answers, strict=True)
+    ]
 
 
 class _Entering:

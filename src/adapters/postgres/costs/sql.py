@@ -20,19 +20,31 @@ _COLUMNS = """
 id, job_id, slot_id, provider_id, operation_id, attempt, entry, call, at, usd_micros, exact, charged, model
 """
 
-_GIVEN = f"""
-insert into photochanger.call_costs ({_COLUMNS})
-select {_COLUMNS}
-from jsonb_to_recordset(%(calls)s::jsonb) as given (
+_GIVEN = """
+jsonb_to_recordset(%(calls)s::jsonb) as given (
     id uuid, job_id uuid, slot_id text, provider_id text, operation_id text, attempt integer, entry integer,
     call integer, at timestamptz, usd_micros bigint, exact boolean, charged text, model text
 )
 """
 
-ENTER = f"{_GIVEN} on conflict (id) do nothing"
+# Returns the calls of attempts that another one has followed.
+ENTER = f"""
+with given as (select * from {_GIVEN}),
+superseded as (
+    select given.id from given join photochanger.jobs as job on job.id = given.job_id
+    where job.attempt > given.attempt
+),
+entered as (
+    insert into photochanger.call_costs ({_COLUMNS})
+    select {_COLUMNS} from given where id not in (select id from superseded)
+    on conflict (id) do nothing
+)
+select id from superseded
+"""
 
 SETTLE = f"""
-{_GIVEN}
+insert into photochanger.call_costs ({_COLUMNS})
+select {_COLUMNS} from {_GIVEN}
 on conflict (id) do update set
     usd_micros = excluded.usd_micros, exact = excluded.exact, charged = excluded.charged, model = excluded.model
 """

@@ -77,15 +77,18 @@ class BudgetStatus(msgspec.Struct, frozen=True):
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a call that asks to be entered. `refused_by` is the budget that has no room for it.
 
-    `reached`: the budgets of which this call is the first to reach WARNING_PERCENT.
+    Attributes:
+        reached: the budgets of which this call is the first to reach WARNING_PERCENT.
+        superseded: the job has a later attempt than that of the call.
     """
 
     refused_by: Budget | None = None
     reached: tuple[Budget, ...] = ()
+    superseded: bool = False
 
     @property
     def granted(self) -> bool:
-        return self.refused_by is None
+        return self.refused_by is None and not self.superseded
 
 
 def day_of(now: datetime, zone: ZoneInfo) -> Day:

@@ -17,7 +17,7 @@ import msgspec
 
 from ...domain.costs.budgets import WARNING_PERCENT, Budget, BudgetStatus, Reservation
 from ...domain.costs.ledger import LedgerCall
-from ...domain.errors import QueueUnavailable
+from ...domain.errors import ClaimLost, QueueUnavailable
 from ...ports.clock import Clock
 from ...ports.cost_ledger import CostLedger
 from ...ports.telemetry import Telemetry
@@ -80,7 +80,7 @@ class CallCosts:
         return budget
 
     async def enter(self, call: LedgerCall) -> CallAdmission:
-        """Enter a call that may cost something, and say whether it may begin."""
+        """Enter a call that may cost something, and say whether it may begin. ClaimLost."""
         statuses: tuple[BudgetStatus, ...] | None = None
         try:
             async with self._clock.timeout_at(self._clock.now() + _TIMEOUT):
@@ -94,6 +94,8 @@ class CallCosts:
             _log.warning("call of job %s waits for the ledger: %s", call.job_id, reason)
             self.cancel(call)
             return _WAIT
+        if reservation.superseded:
+            raise ClaimLost("Another worker has the job; its call is not made a second time.")
         self._say_reached(reservation)
         if reservation.refused_by is not None:
             self._say_refused(reservation.refused_by)

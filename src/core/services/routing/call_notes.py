@@ -66,7 +66,9 @@ class CallNotes:
             self.reports.append(self.report(state, outcome, cut_off=cut_off))
 
     def report(self, state: EntryState, outcome: CallOutcome, *, cut_off: bool = False) -> CallReport:
-        """The report of a call that has ended."""
+        """The report of a call that has ended; it says nothing of the provider where this process stood still."""
+        if state.stood_still:
+            outcome, cut_off = CallOutcome.CANCELLED, False
         record = CallRecord(state.entry.operation_id, outcome, self.duration(state), state.counted, cut_off)
         return CallReport(state.index, state.entry.provider_id, record)
 

@@ -34,6 +34,7 @@ from .inputs import JobInputs
 from .outcome import TOO_LATE, WINDOW_ENDED, RouteFailure, RouteOutcome, RoutePicture, picture_of, storage_failure
 from .recorder import AttemptRecorder
 from .shared_limits import SharedLimits
+from .standstill import STANDSTILL, wait_for_call
 
 _log = logging.getLogger("photochanger.routing")
 
@@ -271,7 +272,8 @@ class _Execution:
             return made
 
     async def _patiently(self, call: asyncio.Task[RoutePicture], state: EntryState) -> RoutePicture:
-        """Return what the call makes; give it up where that takes too long. Cancellation leaves the call running."""
+        """Return what the call makes; give it up where that takes too long, not counting the time in which this process
+        stood still. Cancellation leaves the call running."""
         budget = Budget(state.started, self._ends_at, self._window)
         while not call.done():
             end, now = give_up_at(state.index, self._progress(), budget), self._clock.monotonic()
@@ -279,12 +281,12 @@ class _Execution:
                 await cancel_and_wait(call)
                 raise TooSlow("The provider took far longer than usual, or longer than the time left allows.")
             pause = min(end - now, _REFRESH_INTERVAL) if now < end < self._ends_at else _REFRESH_INTERVAL
-            try:
-                async with self._clock.timeout_at(self._clock.now() + pause):
-                    await asyncio.wait([call])
-            except TimeoutError:
-                if state.progress.pace is None:
-                    await race(asyncio.wait([call]), self._refresh_health())
+            lost = await wait_for_call(call, pause, self._clock)
+            if lost > STANDSTILL:
+                state.stood_still = True
+                budget = Budget(budget.now + lost, self._ends_at, self._window)
+            if not call.done() and state.progress.pace is None:
+                await race(asyncio.wait([call]), self._refresh_health())
         return call.result()
 
     def _hung(self, state: EntryState) -> bool:
@@ -341,7 +343,9 @@ class _Execution:
         first = self._tasks.start(self._call(state), name=f"first call of job {self._job.id}")
         second: asyncio.Task[RoutePicture | None] | None = None
         try:
-            await race(asyncio.wait([first]), self._clock.sleep(hedge_after(state.progress.pace, self._window)))
+            lost = STANDSTILL
+            while not first.done() and lost >= STANDSTILL:
+                lost = await wait_for_call(first, hedge_after(state.progress.pace, self._window), self._clock)
             if first.done():
                 return first.result()
             second = self._tasks.start(self._try_entries(hedge=False), name=f"hedge of job {self._job.id}")

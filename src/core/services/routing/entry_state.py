@@ -50,6 +50,7 @@ class EntryState:
         meter: of the next or the last call.
         counted: whether the shared limits admitted the last call; else its report counts it.
         started_at, started: when the last call began, by the wall clock and by the monotonic clock.
+        stood_still: this process did for a while of the last call, so that its duration and failure say nothing.
     """
 
     started_at: datetime
@@ -61,6 +62,7 @@ class EntryState:
         self.error: ProviderError | None = None
         self.limit = ProviderLimit()
         self.counted = False
+        self.stood_still = False
         self.progress = EntryProgress()
         self.expected: CallCost | None = None
         self.meter: CallMeter | None = None
@@ -120,7 +122,7 @@ class EntryState:
         self._change(busy=False)
 
     def begin_call(self, *, counted: bool, at: datetime, moment: timedelta) -> None:
-        self.counted, self.started_at, self.started = counted, at, moment
+        self.counted, self.started_at, self.started, self.stood_still = counted, at, moment, False
         self._change(calls=self.progress.calls + 1, deferred=False, crowded=False)
 
     def blocked(self, admission: Admission, now: timedelta) -> bool:

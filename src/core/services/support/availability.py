@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from ...domain.errors import QueueUnavailable
+from ...domain.errors import ChangeUnconfirmed, QueueUnavailable
 from ...ports.clock import Clock
 
 _log = logging.getLogger("photochanger.queue")
@@ -22,8 +22,9 @@ _T = TypeVar("_T")
 class UntilAvailable:
     """Repeats calls while the queue is unavailable, at most until `until`; then QueueUnavailable.
 
-    A call may be repeated after it was executed, if its reply was lost: it must be safe to repeat. A call that is still
-    under way at that moment is cancelled, unless it `outlasts`: it does more than wait for the queue.
+    A call may be repeated after it was executed, if its reply was lost: it must be safe to repeat, or raise
+    ChangeUnconfirmed, after which it is not. A call that is still under way at that moment is cancelled, unless it
+    `outlasts`: it does more than wait for the queue.
     """
 
     def __init__(self, clock: Clock, until: datetime, *, outlasts: bool = False) -> None:
@@ -38,7 +39,7 @@ class UntilAvailable:
             try:
                 return await (call() if self._outlasts else self._in_time(call))
             except QueueUnavailable as error:
-                if self._clock.now() >= self.until:
+                if isinstance(error, ChangeUnconfirmed) or self._clock.now() >= self.until:
                     raise
                 if not waits:
                     _log.info("waiting for the database: %s", error.explanation)

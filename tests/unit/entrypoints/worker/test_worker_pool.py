@@ -405,3 +405,43 @@ async def test_a_cancelled_worker_leaves_nothing_running() -> None:
     asked = len(world.outbox.calls)
     await world.clock.advance(10 * SECOND)
     assert len(world.outbox.calls) == asked
+
+
+async def test_leases_are_renewed_before_anything_is_acquired_if_the_process_stood_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(cloud := ScriptedProvider("cloud", never, never))
+    await world.slot("cloud")
+    first = await world.submit(picture("first"))
+    pool = pool_of(world)
+    async with at_work(world, pool):
+        await until(lambda: len(cloud.calls) == 1)
+        await world.clock.advance(timedelta(0))
+        world.clock.stand_still(LEASE)
+        monkeypatch.setattr(pool, "_renewed_at", -LEASE.total_seconds())
+        world.queue.calls.clear()
+        await world.submit(picture("second"))
+        await until(lambda: len(cloud.calls) == 2)
+        asked = [call for call in world.queue.calls if call in ("renew", "acquire")]
+        assert asked[:2] == ["renew", "acquire"]
+        assert (await world.jobs.get(first.id)).attempt == 1
+        assert cloud.stopped == 0
+
+
+async def test_a_job_that_is_acquired_again_by_its_own_worker_goes_on_once() -> None:
+    """As on a machine that was suspended: only the database has seen time pass."""
+    world = World(cloud := ScriptedProvider("cloud", never, never, never))
+    await world.slot("cloud")
+    first = await world.submit(picture("first"))
+    pool = pool_of(world, concurrency=3)
+    async with at_work(world, pool) as running:
+        await until(lambda: len(cloud.calls) == 1)
+        await world.clock.advance(timedelta(0))
+        world.clock.stand_still(LEASE)
+        await world.submit(picture("second"))
+        await until(lambda: len(cloud.calls) == 3 and cloud.stopped == 1)
+        assert (await world.jobs.get(first.id)).attempt == 2
+        assert pool.running == 2
+        await stopped(world, pool, running)
+    assert cloud.stopped == len(cloud.calls)
+    assert (await world.jobs.get(first.id)).state is JobState.PENDING

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from photochanger.adapters.memory import FakeClock, MemoryCostLedger
+from photochanger.adapters.memory import FakeClock, MemoryCostLedger, MemoryDatabase
 from photochanger.core.domain.costs.call_cost import Charged
 from photochanger.core.domain.costs.ledger import CostCell, LedgerCall
 from photochanger.core.services.costs.day_costs import DayCosts
@@ -23,7 +23,7 @@ class CountedLedger(MemoryCostLedger):
     """The ledger in memory, with the ranges that were asked for."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryDatabase(FakeClock()))
         self.asked: list[tuple[datetime, ...]] = []
 
     async def cells(

@@ -43,7 +43,7 @@ class Evening:
         self.clock = FakeClock(at)
         self.database = MemoryDatabase(self.clock)
         self.stats = CountedStats(self.database)
-        self.ledger = MemoryCostLedger()
+        self.ledger = MemoryCostLedger(self.database)
         self.today = TodayBySlot(self.stats, self.ledger, self.clock)
         self.slots = {slot_id: Slot(slot_id, slot_id, True, Route(())) for slot_id in ("slot-001", "slot-002")}
 
