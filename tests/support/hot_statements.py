@@ -27,12 +27,17 @@ LEASE = timedelta(seconds=30)
 # Finished jobs, the newest of them a minute old, each with the index entries that it keeps until its result expires or,
 # where that was purged, until it is pruned. The ids are in the order of time.
 FILL = """
-insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
+with stored as (
+    insert into photochanger.job_routes (id, route, used_at)
+    values (gen_random_uuid(), %(route)s::jsonb, now()) returning id
+)
+insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
     payload_key, sha256, access_token, metadata, attempt, acquired_at, finalized_at, failure_reason, provider_id,
     operation_id, result, result_stem, result_expires_at, result_purged_at, forgotten_at, answered_at)
 select id, 'slot-' || to_char(1 + n %% %(slots)s, 'FM9000'), 'ingest',
-    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', %(route)s::jsonb, 'local',
-    %(photo)s::jsonb, 'payloads/' || n, md5(n::text) || md5(n::text), md5(n::text), '{}', 1, at, at + interval '2 s',
+    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', (select id from stored),
+    'local', %(photo)s::jsonb, 'payloads/' || n, md5(n::text) || md5(n::text), md5(n::text), '{}', 1, at,
+    at + interval '2 s',
     case when n %% 20 = 0 then 'provider_error' end, 'local', 'enhance',
     case when n %% 20 <> 0 then %(result)s::jsonb end, case when n %% 20 <> 0 then id::text end,
     case when n %% 20 <> 0 then at + interval '72 h' end,
