@@ -42,6 +42,7 @@ REVISIONS = (
     "0013",
     "0014",
     "0016",
+    "0017",
 )
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 

@@ -96,6 +96,17 @@ def add_tables(metadata: MetaData) -> None:
     Index("call_costs_at", calls.c.at)
     Index("call_costs_slot", calls.c.slot_id, calls.c.at)
 
+    Table(
+        "budget_days",
+        metadata,
+        Column("slot_id", Text, primary_key=True),
+        Column("starts_at", _moment, primary_key=True),
+        Column("ends_at", _moment, primary_key=True),
+        Column("usd_micros", BigInteger, nullable=False),
+        postgresql_with={"fillfactor": "50"},
+        prefixes=["UNLOGGED"],
+    )
+
     quarters = Table(
         "cost_quarters",
         metadata,
