@@ -1,4 +1,4 @@
-"""(m) The cost of size: statements with few and with many ended jobs, the write-ahead log of a photo, the overview with
+"""(n) The cost of size: statements with few and with many ended jobs, the write-ahead log of a photo, the overview with
 500 and 1,000 slots."""
 
 from __future__ import annotations
@@ -12,19 +12,34 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from photochanger.adapters.postgres import Database, EmbeddedServer, PostgresJobQueue, migrate
+from photochanger.adapters.postgres import Database, EmbeddedServer, PostgresJobQueue, PostgresSlotRepository, migrate
+from photochanger.adapters.postgres.costs.sql import ADD_UP
 from photochanger.core.domain.job import JobSpec
+from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import new_job
 from tests.support.hot_statements import Hot, buffers, fill, hot_statements
 
 from . import size_overview, size_wal
+from .size_fill import fill_older
 
 FEW = 2_000
 _LIVE = 32
-_RUNS = 15
-_EVERY = timedelta(milliseconds=200)
-_STEP = 100_000
+_EVENTS = 50
+"""Entries of the log that a page has not seen yet."""
+
+_RUNS = 60
+_WARM_UP = 10
+_EVERY = timedelta(milliseconds=60)
+"""A photo each 60 ms: 17 a second, as 500 booths send them."""
+
+
+_STATISTICS = """
+insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency_ms)
+select slot_id, finalized_at, provider_id, 'success', 2000
+from photochanger.jobs order by created_at desc limit %s
+"""
+"""The newest jobs have not been added to the sums."""
 
 
 def measure(folder: Path, *, ended: int) -> dict[str, Any]:
@@ -40,7 +55,11 @@ def measure(folder: Path, *, ended: int) -> dict[str, Any]:
 def _statements(folder: Path, ended: int) -> dict[str, dict[str, float]]:
     """Buffers and milliseconds of each statement in an almost empty and in a full table, alternating."""
     with EmbeddedServer.start(folder) as server:
-        tables = {name: _table(server, name, count) for name, count in (("few", FEW), ("many", ended))}
+        for name in ("few", "many"):
+            server.ensure_database(name)
+            migrate(server.url(name))
+        fill_older(server.url("many"), ended, FEW, every=_EVERY)
+        tables = {name: _with_newest(server.url(name)) for name in ("few", "many")}
         connections = {name: psycopg.connect(server.url(name), autocommit=True) for name in tables}
         found = {}
         for name in tables["few"]:
@@ -48,7 +67,7 @@ def _statements(folder: Path, ended: int) -> dict[str, dict[str, float]]:
             for _ in range(_RUNS):
                 for table, statements in tables.items():
                     took[table].append(_milliseconds(connections[table], statements[name]))
-            few, many = (statistics.median(took[table][3:]) for table in ("few", "many"))
+            few, many = (statistics.median(took[table][_WARM_UP:]) for table in ("few", "many"))
             found[name] = {
                 "few_buffers": buffers(connections["few"], tables["few"][name]),
                 "many_buffers": buffers(connections["many"], tables["many"][name]),
@@ -61,26 +80,28 @@ def _statements(folder: Path, ended: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def _table(server: EmbeddedServer, name: str, ended: int) -> dict[str, Hot]:
-    server.ensure_database(name)
-    url = server.url(name)
-    migrate(url)
+def _with_newest(url: str) -> dict[str, Hot]:
+    """The statements for a table that now gets its newest jobs, and some that wait."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("set synchronous_commit = off")
-        for last in range(ended, 0, -_STEP):
-            fill(connection, last, every=_EVERY, first=max(last - _STEP, 0) + 1)
+        fill(connection, FEW, every=_EVERY, records=True)
+        connection.execute(_STATISTICS, (FEW,))
         connection.execute("vacuum analyze")
         live = asyncio.run(_live(url))
         newest = connection.execute(
             "select id from photochanger.jobs where result is not null order by created_at desc limit 1"
         ).fetchone()
+        event = connection.execute("select max(id) from photochanger.processing_logs").fetchone()
         assert newest is not None
-        return hot_statements(live, UUID(str(newest[0])), event=0)
+        assert event is not None
+        statements = hot_statements(live, UUID(str(newest[0])), event=event[0] - _EVENTS)
+        connection.execute(ADD_UP, statements["spent in a day"].parameters)
+        return statements
 
 
 async def _live(url: str) -> JobSpec:
     """Some jobs that wait; the first of those that a worker has."""
     async with Database(url) as database:
+        await PostgresSlotRepository(database).add_missing(shipped_slots())
         queue = PostgresJobQueue(database)
         ends_at = datetime.now(UTC) + timedelta(hours=1)
         for _ in range(_LIVE):

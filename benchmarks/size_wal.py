@@ -1,8 +1,8 @@
 """What a photo costs in write-ahead log: a real service, and cameras on many slots.
 
-With `gemini`, a long prompt, a fallback and a guest's answers; and with a local operation alone. The pages that are
-logged whole after a checkpoint are counted apart: their number depends on how often that is, not on the number of
-photos.
+With `gemini` (a paid call), a prompt of 2,000 characters, a fallback and a guest's answers; and with a local operation
+alone. The pages that are logged whole after a checkpoint are counted apart: their number depends on how often that is,
+not on the number of photos.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from photochanger.core.domain.slots.slot import Route, RouteEntry
 from psycopg.types.json import Jsonb
 
 from tests.support import photos
+from tests.support.long_prompt import LONG_PROMPT
 from tests.support.service import serving
 
 from .processes import PASSWORD, process
@@ -35,34 +36,11 @@ from .processes import PASSWORD, process
 SLOTS = 60
 CAMERAS = 8
 _WARM_UP = 60
-_PROMPT = (
-    "Turn the people in this photo into an oil painting in the manner of the Dutch masters of the seventeenth "
-    "century. Keep every face exactly as it is: eyes, nose, mouth, skin tone, wrinkles, beard, glasses and expression "
-    "stay those of the guests, so that each of them is recognised at once by friends and family. Keep the number of "
-    "people, their order from left to right, their poses, and whatever they hold in their hands, including drinks, "
-    "phones, children, dogs and balloons. Replace modern clothing by doublets of black velvet, ruffs, lace collars, "
-    "satin gowns, pearl earrings and broad hats with feathers; choose a different costume for each person, and let "
-    "colours harmonise: deep red, ochre, bottle green, ivory, midnight blue. Light falls softly from a tall window on "
-    "the left, warm on cheeks and hands, and fades into a brown darkness behind the group. In the background there is "
-    "a table with a half peeled lemon, pewter jugs, oysters, a skull, an hourglass and a globe, slightly out of "
-    "focus. Show brush strokes, thick paint on the highlights, thin glazes in the shadows, fine craquelure and a "
-    "faint yellow varnish. Leave a margin of five percent at every edge, because the picture is printed without "
-    "borders on paper of ten by fifteen centimetres and mounted in a cardboard frame. Nobody may be cut off, doubled, "
-    "made younger, slimmer or paler, and no stranger may appear. Hands have five fingers. Letters on shirts, badges "
-    "or banners become plain cloth. Avoid text, numbers, signatures, logos, watermarks, picture frames, halos, smoke, "
-    "blood, weapons and anything that could embarrass a guest of a wedding, a company party or a children's birthday. "
-    "If a face is turned away, partly hidden by hair or blurred, paint it equally turned away, hidden or soft rather "
-    "than inventing features. If nobody is in the photo, paint a still life of the room. Return a single picture in "
-    "the same orientation as the photo, at the highest quality available, without any explanation or comment of any "
-    "kind."
-)
-"""2,000 characters, as careful studios write them; nothing in it is repeated, so it is hardly compressed."""
-
 _SCENARIOS = {
     "gemini with a fallback and answers": (
         Route(
             entries=(
-                RouteEntry("gemini", "image_edit", {"prompt": _PROMPT}),
+                RouteEntry("gemini", "image_edit", {"prompt": LONG_PROMPT}),
                 RouteEntry("local", "stylize", {"look": "oil"}),
             ),
             prompt_fields=("guest",),
@@ -148,7 +126,7 @@ def _measured(
         "bytes_a_photo": round(sum(by_kind.values()) / count),
         "whole_pages_a_photo": round(whole / count),
         "of_it_folding": round(_distance(connection, sent, end) / count),
-        "largest": {kind: round(size / count) for kind, size in by_kind.most_common(80)},
+        "largest": {kind: round(size / count) for kind, size in by_kind.most_common(24)},
     }
 
 
