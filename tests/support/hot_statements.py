@@ -25,19 +25,20 @@ from tests.support.builders import new_job, outcome_succeeded
 
 LEASE = timedelta(seconds=30)
 
+STORE_ROUTE = """
+insert into photochanger.job_routes (id, route, used_at)
+values (md5(%(route)s)::uuid, %(route)s::jsonb, now()) on conflict do nothing
+"""
+
 # Finished jobs, the newest of them a minute old, each with the index entries that it keeps until its result expires or,
 # where that was purged, until it is pruned. The ids are in the order of time.
 FILL = """
-with stored as (
-    insert into photochanger.job_routes (id, route, used_at)
-    values (gen_random_uuid(), %(route)s::jsonb, now()) returning id
-),
-filled as (
+with filled as (
 insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
     payload_key, sha256, access_token, metadata, attempt, acquired_at, finalized_at, failure_reason, provider_id,
     operation_id, result, result_stem, result_expires_at, result_purged_at, forgotten_at, answered_at)
 select id, 'slot-' || to_char(1 + n %% %(slots)s, 'FM9000'), 'ingest',
-    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', (select id from stored),
+    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', md5(%(route)s)::uuid,
     'local', %(photo)s::jsonb, 'payloads/' || n, md5(n::text) || md5(n::text), md5(n::text), '{}', 1, at,
     at + interval '2 s',
     case when n %% 20 = 0 then 'provider_error' end, 'local', 'enhance',
@@ -107,6 +108,7 @@ def fill(
         "slots": slots,
     }
     insert = FILL + (RECORDS if records else " select from filled")
+    connection.execute(STORE_ROUTE, parameters)
     connection.execute(insert, parameters | {"from": count, "to": first})
 
 
