@@ -302,6 +302,7 @@ def _print_size(console: Console, figures: dict[str, Any]) -> None:
     slower = [name for name, row in figures["statements"].items() if row["ratio"] > size.BOUND]
     console.print(f"more than {size.BOUND} times as long: {', '.join(slower) or 'none'}")
     console.print(f"{figures['seconds']} s for the whole part")
+    console.print(f"adding up {figures['day']['calls']:,} calls of a day: {figures['day']['ms']:,} ms")
     for scenario, log in figures["log"].items():
         console.print(
             f"log, {scenario}: {log['bytes_a_photo']:,} bytes a photo, {log['of_it_folding']:,} of it for statistics; "

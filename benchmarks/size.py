@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from .size_fill import fill_older
 
 FEW = 2_000
 MANY = 5_000_000
-"""What fits into ten minutes on two cores, and takes 16 GB while it runs."""
+"""What fits into ten minutes on two idle cores; it takes 22 GB while it runs."""
 
 BOUND = 1.1
 """How much longer a statement may take in the full table."""
@@ -52,15 +53,16 @@ def measure(folder: Path, *, ended: int) -> dict[str, Any]:
     started = time.monotonic()
     found: dict[str, Any] = {
         "ended": ended,
-        "statements": _statements(folder / "statements", ended),
+        **_statements(folder / "statements", ended),
         "log": size_wal.measure(folder / "log"),
         "overview": [size_overview.measure(folder / f"overview-{slots}", slots=slots) for slots in (500, 1000)],
     }
     return found | {"seconds": round(time.monotonic() - started)}
 
 
-def _statements(folder: Path, ended: int) -> dict[str, dict[str, float]]:
-    """Buffers and milliseconds of each statement in an almost empty and in a full table, alternating.
+def _statements(folder: Path, ended: int) -> dict[str, Any]:
+    """Buffers and milliseconds of each statement in an almost empty and in a full table, alternating;
+    and how long it takes to add up the calls of a day.
 
     The milliseconds are those of the tenth percentile: a machine that does other things makes most runs slower.
     """
@@ -71,6 +73,8 @@ def _statements(folder: Path, ended: int) -> dict[str, dict[str, float]]:
         fill_older(server.url("many"), ended, FEW, every=_EVERY)
         tables = {name: _with_newest(server.url(name)) for name in ("few", "many")}
         connections = {name: psycopg.connect(server.url(name), autocommit=True) for name in tables}
+        day = _add_up(connections["many"], tables["many"]["spent in a day"])
+        _add_up(connections["few"], tables["few"]["spent in a day"])
         found = {}
         for name in tables["few"]:
             took: dict[str, list[float]] = {"few": [], "many": []}
@@ -87,7 +91,8 @@ def _statements(folder: Path, ended: int) -> dict[str, dict[str, float]]:
             }
         for connection in connections.values():
             connection.close()
-    return found
+    shutil.rmtree(folder)  # several gigabytes
+    return {"statements": found, "day": day}
 
 
 def _with_newest(url: str) -> dict[str, Hot]:
@@ -103,9 +108,20 @@ def _with_newest(url: str) -> dict[str, Hot]:
         event = connection.execute("select max(id) from photochanger.processing_logs").fetchone()
         assert newest is not None
         assert event is not None
-        statements = hot_statements(live, UUID(str(newest[0])), event=event[0] - _EVENTS)
-        connection.execute(ADD_UP, statements["spent in a day"].parameters)
-        return statements
+        return hot_statements(live, UUID(str(newest[0])), event=event[0] - _EVENTS)
+
+
+def _add_up(connection: psycopg.Connection[Any], day: Hot) -> dict[str, float]:
+    """Add up the calls of a day, as the first call after a crash of the server does."""
+    started = time.perf_counter()
+    connection.execute(ADD_UP, day.parameters)
+    took = time.perf_counter() - started
+    sums = connection.execute(
+        "select count(*) from photochanger.call_costs where at >= all(%(starts)s) and at < all(%(ends)s)",
+        day.parameters,
+    ).fetchone()
+    assert sums is not None
+    return {"calls": sums[0], "ms": round(took * 1000)}
 
 
 async def _live(url: str) -> JobSpec:

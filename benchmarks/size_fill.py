@@ -21,8 +21,8 @@ select indexname, indexdef from pg_indexes
 where schemaname = 'photochanger' and tablename = any(%s) and indexname not like '%%_pkey'
 """
 
-# For the time in which the tables are filled: few checkpoints, and indexes that are sorted in memory.
-_FILLING = {"max_wal_size": "8GB", "checkpoint_timeout": "30min"}
+# For the time in which the tables are filled.
+_FILLING = {"max_wal_size": "8GB", "checkpoint_timeout": "30min", "autovacuum": "off"}
 
 
 def fill_older(url: str, oldest: int, newest: int, *, every: timedelta) -> None:
