@@ -116,7 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--turns", type=int, default=4, help="measurements of each number of processes")
-    parser.add_argument("--ended", type=int, default=300_000, help="ended jobs in the full table of the part size")
+    parser.add_argument("--ended", type=int, default=size.MANY, help="ended jobs in the full table of the part size")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()
@@ -306,6 +306,10 @@ def _print_size(console: Console, figures: dict[str, Any]) -> None:
     for name, row in figures["statements"].items():
         table.add_row(name, *(str(value) for value in row.values()))
     console.print(table)
+    slower = [name for name, row in figures["statements"].items() if row["ratio"] > size.BOUND]
+    console.print(f"more than {size.BOUND} times as long: {', '.join(slower) or 'none'}")
+    console.print(f"{figures['seconds']} s for the whole part")
+    console.print(f"adding up {figures['day']['calls']:,} calls of a day: {figures['day']['ms']:,} ms")
     for scenario, log in figures["log"].items():
         console.print(
             f"log, {scenario}: {log['bytes_a_photo']:,} bytes a photo, {log['of_it_folding']:,} of it for statistics; "

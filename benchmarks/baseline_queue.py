@@ -12,11 +12,18 @@ import psycopg
 from photochanger.core.domain.job import JobSpec
 
 _ENQUEUE = """
-with job as (
+with route as (
+    insert into photochanger.job_routes (id, route, used_at)
+    values (md5(%(route)s)::uuid, %(route)s::jsonb, now()) on conflict do nothing
+),
+job as (
     insert into photochanger.jobs (
-        id, slot_id, source, state, created_at, expires_at, route, route_provider, photo, payload_key, sha256,
+        id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo, payload_key, sha256,
         access_token, metadata
-    ) values (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ) values (
+        %(id)s, %(slot_id)s, %(source)s, 'pending', %(created_at)s, %(expires_at)s, md5(%(route)s)::uuid,
+        %(route_provider)s, %(photo)s, %(payload_key)s, %(sha256)s, %(access_token)s, '{}'
+    )
     returning id, created_at
 ),
 logged as (
@@ -36,7 +43,9 @@ taken as (
     set state = 'processing', attempt = attempt + 1, worker = 'baseline', lease_until = now() + interval '10 s',
         acquired_at = coalesce(acquired_at, now())
     from picked where jobs.id = picked.id
-    returning jobs.id, jobs.slot_id, jobs.attempt, jobs.route::text, jobs.photo::text, jobs.metadata::text
+    returning jobs.id, jobs.slot_id, jobs.attempt,
+        (select route::text from photochanger.job_routes where id = jobs.route_id), jobs.photo::text,
+        jobs.metadata::text
 ),
 logged as (
     insert into photochanger.processing_logs (job_id, at, event, detail)
@@ -90,20 +99,19 @@ class BaselineQueue:
         """Store one job and one log entry, and notify."""
         await self._connections[caller].execute(
             _ENQUEUE,
-            (
-                job.id,
-                job.slot_id,
-                job.source.value,
-                job.created_at,
-                job.expires_at,
-                msgspec.json.encode(job.route).decode(),
-                job.route.entries[0].provider_id,
-                msgspec.json.encode(job.photo).decode(),
-                str(job.photo.file.key),
-                job.photo.file.sha256,
-                job.access_token,
-                "{}",
-            ),
+            {
+                "id": job.id,
+                "slot_id": job.slot_id,
+                "source": job.source.value,
+                "created_at": job.created_at,
+                "expires_at": job.expires_at,
+                "route": msgspec.json.encode(job.route).decode(),
+                "route_provider": job.route.entries[0].provider_id,
+                "photo": msgspec.json.encode(job.photo).decode(),
+                "payload_key": str(job.photo.file.key),
+                "sha256": job.photo.file.sha256,
+                "access_token": job.access_token,
+            },
         )
 
     async def acquire(self, caller: int) -> Any:

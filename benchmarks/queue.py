@@ -33,12 +33,16 @@ _HISTORY_STEP = 20_000
 # History rows are inserted small and then updated, so that their pages are filled as in a real service.
 _HISTORY = (
     """
+with stored as (
+    insert into photochanger.job_routes (id, route, used_at)
+    values (gen_random_uuid(), %(route)s::jsonb, now()) returning id
+)
 insert into photochanger.jobs (
-    id, slot_id, source, state, created_at, expires_at, route, route_provider, photo, payload_key, sha256,
+    id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo, payload_key, sha256,
     access_token, metadata
 )
 select gen_random_uuid(), 'slot-' || lpad((1 + n %% 15)::text, 3, '0'), 'ingest', 'pending', at,
-    at + interval '48 s', %(route)s::jsonb, 'local', %(photo)s::jsonb, 'payloads/' || n,
+    at + interval '48 s', (select id from stored), 'local', %(photo)s::jsonb, 'payloads/' || n,
     md5(n::text) || md5(n::text), md5(n::text), '{}'
 from (
     select n, now() - n * interval '0.2 s' as at from generate_series(%(oldest)s - %(step)s + 1, %(oldest)s) as n

@@ -26,10 +26,10 @@ _ADMIN = {"username": "admin", "password": "a long admin password"}
 
 # One more end of a job, as between two readings of a page that is open in an evening.
 _END = """
-insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
+insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
     payload_key, sha256, access_token, metadata, attempt, acquired_at, finalized_at, provider_id, operation_id, result,
     result_stem, result_expires_at)
-select gen_random_uuid(), slot_id, source, 'succeeded', now() - interval '5 s', now() + interval '43 s', route,
+select gen_random_uuid(), slot_id, source, 'succeeded', now() - interval '5 s', now() + interval '43 s', route_id,
     route_provider, photo, gen_random_uuid()::text, sha256, access_token, metadata, 1, now(), now(), 'local', 'enhance',
     result, gen_random_uuid()::text, now() + interval '72 h'
 from photochanger.jobs where result is not null order by created_at desc limit 10

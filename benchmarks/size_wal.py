@@ -1,8 +1,8 @@
 """What a photo costs in write-ahead log: a real service, and cameras on many slots.
 
-With `gemini`, a long prompt, a fallback and a guest's answers; and with a local operation alone. The pages that are
-logged whole after a checkpoint are counted apart: their number depends on how often that is, not on the number of
-photos.
+With `gemini` (a paid call), a prompt of 2,000 characters, a fallback and a guest's answers; and with a local operation
+alone. The pages that are logged whole after a checkpoint are counted apart: their number depends on how often that is,
+not on the number of photos.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from photochanger.core.domain.slots.slot import Route, RouteEntry
 from psycopg.types.json import Jsonb
 
 from tests.support import photos
+from tests.support.long_prompt import LONG_PROMPT
 from tests.support.service import serving
 
 from .processes import PASSWORD, process
@@ -35,18 +36,11 @@ from .processes import PASSWORD, process
 SLOTS = 60
 CAMERAS = 8
 _WARM_UP = 60
-_PROMPT = (
-    "Turn the people in this photo into an oil painting in the manner of the Dutch masters. Keep every face as it is, "
-    "keep the number of people, their poses and what they hold. Warm light from the left, dark background, visible "
-    "brush strokes, craquelure, rich fabrics with lace collars. No text, no frame, no signature, no extra fingers. "
-)
-"""400 characters, as studios write them."""
-
 _SCENARIOS = {
     "gemini with a fallback and answers": (
         Route(
             entries=(
-                RouteEntry("gemini", "image_edit", {"prompt": _PROMPT}),
+                RouteEntry("gemini", "image_edit", {"prompt": LONG_PROMPT}),
                 RouteEntry("local", "stylize", {"look": "oil"}),
             ),
             prompt_fields=("guest",),

@@ -15,12 +15,16 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import postgresql
 
 FILL = """
-insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
+with stored as (
+    insert into photochanger.job_routes (id, route, used_at) values (gen_random_uuid(), '{"entries": []}', now())
+    returning id
+)
+insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
     payload_key, sha256, access_token, metadata, finalized_at, failure_reason, result_stem, result_expires_at)
 select gen_random_uuid(), 'slot-' || to_char(1 + n % 15, 'FM000'), 'ingest',
     case when n > 29990 then 'pending' when n % 20 = 0 then 'failed' else 'succeeded' end,
     now() - (30000 - n) * interval '10 seconds', now() - (29995 - n) * interval '10 seconds',
-    jsonb_build_object('entries', jsonb_build_array(repeat('x', 300))), 'local', '{}', n::text, n::text, 'x', '{}',
+    (select id from stored), 'local', '{}', n::text, n::text, 'x', jsonb_build_object('guest', repeat('x', 300)),
     case when n <= 29990 then now() - (29999 - n) * interval '10 seconds' end,
     case when n <= 29990 and n % 20 = 0 then 'provider_error' end,
     case when n <= 29990 and n % 20 <> 0 then n::text end, now() + interval '1 day'

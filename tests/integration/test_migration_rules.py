@@ -112,7 +112,7 @@ HARMLESS = (
     "create table photochanger.moods (id uuid primary key, job_id uuid references photochanger.jobs (id))",
     "create table photochanger.moods (id int); create index moods_id on photochanger.moods (id)",
     "create function photochanger.mood(batch jsonb) returns text language sql as $$ select '' $$",
-    "create or replace function photochanger.enqueue(batch jsonb)"
+    "create or replace function photochanger.store_jobs(batch jsonb)"
     " returns table (verdict text, job_id uuid, free_at timestamptz) language plpgsql"
     " as $$ begin update photochanger.jobs set worker = null; end $$",
     "drop index photochanger.jobs_tests",
@@ -141,12 +141,12 @@ BREAKING = {
     ),
     "create unique index one_name on photochanger.slots (name)": "slots.one_name: unique index added",
     "drop index photochanger.jobs_idempotency": "jobs.jobs_idempotency: unique index removed",
-    "drop function photochanger.enqueue(jsonb)": (
-        "enqueue(batch jsonb): function removed, renamed or with other arguments"
+    "drop function photochanger.store_jobs(jsonb)": (
+        "store_jobs(batch jsonb): function removed, renamed or with other arguments"
     ),
-    "drop function photochanger.enqueue(jsonb); "
-    "create function photochanger.enqueue(batch jsonb) returns text language sql as $$ select '' $$": (
-        "enqueue(batch jsonb): result or defaults of the function changed"
+    "drop function photochanger.store_jobs(jsonb); "
+    "create function photochanger.store_jobs(batch jsonb) returns text language sql as $$ select '' $$": (
+        "store_jobs(batch jsonb): result or defaults of the function changed"
     ),
     "alter table photochanger.history rename to past; create view photochanger.history as "
     "select * from photochanger.past": "history: replaced by another table or view",

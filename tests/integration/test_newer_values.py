@@ -49,7 +49,8 @@ async def test_jobs_with_newer_sources_reasons_and_answers(backend: SimpleNamesp
     await backend.queue.mark_finalized(job.id, outcome_failed(job), claim=None)
     write(
         postgres_url,
-        "update photochanger.jobs set source = %(new)s, failure_reason = %(new)s,"
+        "update photochanger.jobs set source = %(new)s, failure_reason = %(new)s",
+        "update photochanger.job_routes set"
         """ route = route || '{"failure_answer": "of_tomorrow", "response_mode": "of_tomorrow", "verse": 1}'""",
         "update photochanger.processing_logs set event = %(new)s where event = 'received'",
         "update photochanger.stats_ended set outcome = %(new)s",

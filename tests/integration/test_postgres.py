@@ -155,10 +155,10 @@ async def test_an_unavailable_database_is_reported_immediately_and_found_again(t
 async def test_finished_jobs_cost_the_hot_path_nothing(postgres_url: str) -> None:
     """Whatever is finished is in none of the indexes that taking a job looks at."""
     fill = """
-        insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
-            payload_key, sha256, access_token, metadata, finalized_at)
-        select gen_random_uuid(), 'slot-001', 'ingest', 'failed', now(), now(), '{}', 'local', '{}', n::text, n::text,
-            'x', '{}', now() from generate_series(1, 20000) as n
+        insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider,
+            photo, payload_key, sha256, access_token, metadata, finalized_at)
+        select gen_random_uuid(), 'slot-001', 'ingest', 'failed', now(), now(), gen_random_uuid(), 'local', '{}',
+            n::text, n::text, 'x', '{}', now() from generate_series(1, 20000) as n
     """
     look = """
         explain select id from photochanger.jobs

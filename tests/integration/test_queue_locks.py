@@ -1,105 +1,33 @@
 """No lock of the queue is held while a commit waits for the disk.
 
-The wait is made endless by a synchronous standby that does not exist: what must be durable does not return, and what
-need not be does. The calls have connections of their own, without the time limits of the service.
+The calls have connections of their own, without the time limits of the service.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
 import pytest
-from photochanger.adapters.postgres import EmbeddedServer, migrate
+from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.adapters.postgres.jobs import queue_sql
 from photochanger.adapters.postgres.jobs.rows import enqueue_item, finalize_item
 from photochanger.core.domain.job import Job, JobSpec
 
 from tests.support.builders import new_job, outcome_succeeded
+from tests.support.held_disk import GLOBAL_LOCKS, held_disk
 from tests.support.queue_steps import LEASE
 from tests.support.service import eventually
-
-_WAITING = "select pid from pg_stat_activity where wait_event = 'SyncRep' and datname = current_database()"
-_GLOBAL_LOCKS = """
-    select locktype from pg_locks
-    where (locktype = 'advisory' or (locktype = 'object' and classid = 'pg_database'::regclass)) and granted
-"""
-
-
-class Disk:
-    """A database whose durable commits do not return before `release`."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._watcher = psycopg.connect(url, autocommit=True)
-        self._calls: list[tuple[threading.Thread, psycopg.Connection[Any]]] = []
-
-    def hold(self) -> None:
-        self._set_standby("nobody")
-
-    def release(self) -> None:
-        self._set_standby("")
-
-    def _set_standby(self, name: str) -> None:
-        self._watcher.execute(f"alter system set synchronous_standby_names = '{name}'")
-        self._watcher.execute("select pg_reload_conf()")
-        eventually(lambda: self.read("show synchronous_standby_names") == [name])
-
-    def read(self, query: str) -> list[Any]:
-        return [value for (value, *_) in self._watcher.execute(query)]
-
-    def waiting(self) -> list[int]:
-        return self.read(_WAITING)
-
-    def durable(self, statement: str, **parameters: Any) -> psycopg.Connection[Any]:
-        """Run a statement whose commit waits for the disk; returns once it does."""
-        before = len(self.waiting())
-        connection = psycopg.connect(self.url, autocommit=True)
-
-        def run() -> None:
-            try:
-                connection.execute(statement, parameters)
-            except psycopg.OperationalError:
-                """Its connection was ended."""
-
-        call = threading.Thread(target=run)
-        call.start()
-        self._calls.append((call, connection))
-        eventually(lambda: len(self.waiting()) == before + 1)
-        return connection
-
-    def close(self) -> None:
-        self.release()
-        for call, connection in self._calls:
-            call.join(60)
-            assert not call.is_alive()
-            connection.close()
-        self._watcher.close()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with EmbeddedServer.start(tmp_path_factory.mktemp("server") / "postgres") as server:
         yield server
-
-
-@contextmanager
-def held_disk(server: EmbeddedServer, name: str) -> Iterator[Disk]:
-    server.ensure_database(name)
-    migrate(server.url(name))
-    disk = Disk(server.url(name))
-    disk.hold()
-    try:
-        yield disk
-    finally:
-        disk.close()
 
 
 def batch(*jobs: JobSpec, max_active: int = 10) -> str:
@@ -118,7 +46,7 @@ def test_an_enqueue_that_waits_for_the_disk_keeps_no_other_one_waiting(server: E
     with held_disk(server, "enqueueing") as disk:
         for _ in range(3):
             disk.durable(queue_sql.ENQUEUE, batch=batch(new_job(), max_active=3))
-        assert disk.read(_GLOBAL_LOCKS) == []
+        assert disk.read(GLOBAL_LOCKS) == []
         assert disk.read("select count(*) from photochanger.jobs") == [3], "they are seen by those who count"
         assert verdicts(disk.url, batch(new_job(), max_active=3)) == ["full"]
 
@@ -146,7 +74,7 @@ def test_the_end_of_a_job_waits_for_the_disk_and_no_one_waits_for_it(server: Emb
             assert len(worker.execute(queue_sql.ACQUIRE, {"worker": "one", "n": 2, "lease": LEASE}).fetchall()) == 2
         for job in jobs:
             disk.durable(queue_sql.FINALIZE, batch=end(job))
-        assert disk.read(_GLOBAL_LOCKS) == []
+        assert disk.read(GLOBAL_LOCKS) == []
         assert disk.read("select count(*) from photochanger.jobs where finalized_at is null") == [2]
     with psycopg.connect(disk.url) as reader:
         assert reader.execute("select count(*) from photochanger.jobs where state = 'succeeded'").fetchone() == (2,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
@@ -15,7 +15,6 @@ from photochanger.adapters.postgres.jobs.queue import End, finalize_batch
 from photochanger.adapters.postgres.jobs.rows import enqueue_item
 from photochanger.adapters.postgres.stats import sql as stats_sql
 from photochanger.core.domain.costs.ledger import LedgerCall
-from photochanger.core.domain.ids import new_id
 from photochanger.core.domain.job import Claim, Job, JobSource, JobSpec, LogEntry, LogEvent
 from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
 from photochanger.core.domain.results.listing import ResultFilter
@@ -26,15 +25,22 @@ from tests.support.builders import new_job, outcome_succeeded
 
 LEASE = timedelta(seconds=30)
 
+STORE_ROUTE = """
+insert into photochanger.job_routes (id, route, used_at)
+values (md5(%(route)s)::uuid, %(route)s::jsonb, now()) on conflict do nothing
+"""
+
 # Finished jobs, the newest of them a minute old, each with the index entries that it keeps until its result expires or,
 # where that was purged, until it is pruned. The ids are in the order of time.
 FILL = """
-insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route, route_provider, photo,
+with filled as (
+insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
     payload_key, sha256, access_token, metadata, attempt, acquired_at, finalized_at, failure_reason, provider_id,
     operation_id, result, result_stem, result_expires_at, result_purged_at, forgotten_at, answered_at)
 select id, 'slot-' || to_char(1 + n %% %(slots)s, 'FM9000'), 'ingest',
-    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', %(route)s::jsonb, 'local',
-    %(photo)s::jsonb, 'payloads/' || n, md5(n::text) || md5(n::text), md5(n::text), '{}', 1, at, at + interval '2 s',
+    case when n %% 20 = 0 then 'failed' else 'succeeded' end, at, at + interval '48 s', md5(%(route)s)::uuid,
+    'local', %(photo)s::jsonb, 'payloads/' || n, md5(n::text) || md5(n::text), md5(n::text), '{}', 1, at,
+    at + interval '2 s',
     case when n %% 20 = 0 then 'provider_error' end, 'local', 'enhance',
     case when n %% 20 <> 0 then %(result)s::jsonb end, case when n %% 20 <> 0 then id::text end,
     case when n %% 20 <> 0 then at + interval '72 h' end,
@@ -48,6 +54,27 @@ from (
         from generate_series(%(from)s::bigint, %(to)s::bigint, -1) as n
     ) as moments
 ) as history
+returning id, slot_id, created_at, finalized_at
+)"""
+
+# What a job leaves in the processing log and in the ledger.
+RECORDS = """,
+logged as (
+    insert into photochanger.processing_logs (job_id, at, event, detail)
+    select id, case when event = 'finalized' then finalized_at else created_at end, event, detail::jsonb
+    from filled cross join (values
+        (1, 'received', '{}'),
+        (2, 'acquired', '{"worker": "a-host-1234-0123456789abcdef", "attempt": 1}'),
+        (3, 'attempt', '{"attempt": 1, "entry": 0, "provider_id": "gemini", "outcome": "picture"}'),
+        (4, 'finalized', '{"state": "succeeded", "attempt": 1}')
+    ) as entry (number, event, detail)
+    order by created_at, number
+)
+insert into photochanger.call_costs (
+    id, job_id, slot_id, provider_id, operation_id, attempt, entry, call, at, usd_micros, exact, charged, model
+)
+select gen_random_uuid(), id, slot_id, 'gemini', 'image_edit', 1, 0, 1, created_at, 39000, true, 'yes', 'a-model'
+from filled
 """
 
 
@@ -58,8 +85,19 @@ class Hot(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def fill(connection: psycopg.Connection[Any], count: int, *, every: timedelta, slots: int = 15, first: int = 1) -> None:
-    """Insert finished jobs, one in each of these intervals, from the one `count` intervals ago to the `first`."""
+def fill(
+    connection: psycopg.Connection[Any],
+    count: int,
+    *,
+    every: timedelta,
+    slots: int = 15,
+    first: int = 1,
+    records: bool = False,
+) -> None:
+    """Insert finished jobs, one in each of these intervals, from the one `count` intervals ago to the `first`.
+
+    `records`: with their entries in the processing log, and a call in the ledger for each.
+    """
     job = new_job()
     result = outcome_succeeded(job).result
     parameters = {
@@ -69,7 +107,9 @@ def fill(connection: psycopg.Connection[Any], count: int, *, every: timedelta, s
         "every": every,
         "slots": slots,
     }
-    connection.execute(FILL, parameters | {"from": count, "to": first})
+    insert = FILL + (RECORDS if records else " select from filled")
+    connection.execute(STORE_ROUTE, parameters)
+    connection.execute(insert, parameters | {"from": count, "to": first})
 
 
 def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Hot]:
@@ -79,19 +119,10 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
     acquire = {"worker": "a-worker", "n": 4, "lease": LEASE}
     claim = Claim(Job(spec=live), 1)
     attempt = LogEntry(live.id, now, LogEvent.ATTEMPT, {"provider_id": "local"})
-    call = LedgerCall(
-        id=new_id(now),
-        job_id=live.id,
-        slot_id=live.slot_id,
-        provider_id="cloud",
-        operation_id="edit",
-        attempt=1,
-        entry=0,
-        call=1,
-        at=now,
-        usd_micros=30_000,
-    )
     end = End(live.id, outcome_succeeded(live), claim, None, [attempt])
+    call = ledger_call(live, now)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    day = {"starts": [today], "ends": [today + timedelta(days=1)]}
     found = {
         "enqueue": Hot(
             "select * from photochanger.store_jobs(%(batch)s::jsonb)",
@@ -124,9 +155,11 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
         "events": _query(queries.events(after=event, limit=100)),
         "log of a job": Hot("select * from photochanger.processing_logs where job_id = %(id)s", {"id": finished}),
         "due for erasure": Hot(guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 20}),
+        "costs of jobs": Hot(costs_sql.COSTS, {"job_ids": [finished]}),
+        "day of a budget": Hot(costs_sql.ADD_UP, day),
+        "spent in a day": Hot(costs_sql.SPENT, day | {"slot_ids": ["", live.slot_id]}),
         "enter a call": Hot(costs_sql.ENTER, {"calls": _json([call])}),
         "settle a call": Hot(costs_sql.SETTLE, {"calls": _json([call])}),
-        "costs of jobs": Hot(costs_sql.COSTS, {"job_ids": [finished]}),
         "fold": Hot(stats_sql.FOLD, {"before": now, "limit": 200, "buckets": [*BUCKET_BOUNDS_MS]}),
         "newest of slots": Hot(slot_records._OF_SLOTS, {"test": "test", "now": now}),
         "live of slots": Hot(slot_records._LIVE, {"test": "test", "pending": "pending", "processing": "processing"}),
@@ -148,6 +181,22 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
         found[name] = _query(queries.results(kind, now=now, limit=31, after=None))
         found[f"{name}, a later page"] = _query(queries.results(kind, now=now, limit=31, after=page))
     return found
+
+
+def ledger_call(job: JobSpec, at: datetime) -> LedgerCall:
+    """A call for this job."""
+    return LedgerCall(
+        id=uuid4(),
+        job_id=job.id,
+        slot_id=job.slot_id,
+        provider_id="gemini",
+        operation_id="image_edit",
+        attempt=1,
+        entry=0,
+        call=1,
+        at=at,
+        usd_micros=39_000,
+    )
 
 
 def buffers(connection: psycopg.Connection[Any], statement: Hot) -> int:

@@ -41,6 +41,8 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0016",
+    "0017",
 )
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 

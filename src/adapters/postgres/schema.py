@@ -15,7 +15,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -75,17 +74,26 @@ slot_templates = Table(
 )
 Index("slot_templates_media", slot_templates.c.media_id)
 
+job_routes = Table(
+    "job_routes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("route", JSONB, nullable=False),
+    Column("used_at", _moment, nullable=False),
+)
+
+# First what is written once, then what a worker changes, the end, and what follows it: an update logs the row from the
+# first column that differs to the last one.
 jobs = Table(
     "jobs",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("slot_id", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("state", Text, nullable=False),
     Column("created_at", _moment, nullable=False),
     Column("expires_at", _moment, nullable=False),
-    Column("route", JSONB, nullable=False),
+    Column("slot_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
     Column("route_provider", Text, nullable=False),
+    Column("route_id", Uuid, nullable=False),
     Column("photo", JSONB, nullable=False),
     Column("payload_key", Text, nullable=False),
     Column("sha256", Text, nullable=False),
@@ -93,32 +101,32 @@ jobs = Table(
     Column("metadata", JSONB, nullable=False),
     Column("idempotency_key", Text),
     Column("trace", Text),
+    Column("held_by", Uuid),
+    Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
-    Column("worker", Text),
-    Column("lease_until", _moment),
+    Column("provider_job_entry", Integer),
     Column("acquired_at", _moment),
+    Column("lease_until", _moment),
+    Column("worker", Text),
+    Column("places", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("provider_job_reference", Text),
     Column("finalized_at", _moment),
     Column("failure_reason", Text),
     Column("error_code", Text),
     Column("error_detail", Text),
     Column("provider_id", Text),
     Column("operation_id", Text),
-    Column("provider_job_reference", Text),
-    Column("provider_job_entry", Integer),
-    Column("places", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("result", JSONB),
     Column("result_stem", Text),
     Column("result_expires_at", _moment),
-    Column("result_purged_at", _moment),
-    Column("abandoned_at", _moment),
-    Column("answered_at", _moment),
-    Column("inline_preview", LargeBinary),
-    Column("erased_at", _moment),
-    Column("forgotten_at", _moment),
     Column("late_call_until", _moment),
-    Column("held_by", Uuid),
+    Column("answered_at", _moment),
+    Column("abandoned_at", _moment),
     Column("asked_at", _moment),
     Column("hidden_at", _moment),
+    Column("result_purged_at", _moment),
+    Column("erased_at", _moment),
+    Column("forgotten_at", _moment),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -143,7 +151,6 @@ Index("jobs_erased", jobs.c.erased_at, postgresql_where=text("erased_at IS NOT N
 Index("jobs_recent_results", jobs.c.slot_id, jobs.c.finalized_at, postgresql_where=_kept)
 Index("jobs_results", jobs.c.finalized_at, jobs.c.id, postgresql_where=_kept)
 Index("jobs_hidden", jobs.c.finalized_at, jobs.c.id, postgresql_where=text("hidden_at IS NOT NULL"))
-Index("jobs_preview", jobs.c.finalized_at, postgresql_where=text("inline_preview IS NOT NULL"))
 
 Index("jobs_created", jobs.c.created_at, jobs.c.id)
 Index("jobs_slot_created", jobs.c.slot_id, jobs.c.created_at, jobs.c.id)

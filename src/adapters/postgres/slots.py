@@ -48,7 +48,8 @@ from photochanger.slots
 _GET_SLOTS = f"{_SLOTS} where id = any(%(ids)s)"
 
 # The transaction that wrote the row last. A change of bindings writes the row as well, for its version.
-_WRITTEN_BY = "select id, xmin::text as xmin from photochanger.slots order by length(id), id"
+_WRITTEN_BY = "select id, xmin::text from photochanger.slots order by length(id), id"
+_ANY_WRITTEN = "select md5(string_agg(id || ' ' || xmin::text, ',' order by id)) from photochanger.slots"
 _GET_WRITTEN = _GET_SLOTS.replace("select ", "select xmin::text as written_by, ", 1)
 
 _routes = msgspec.json.Decoder(Route)
@@ -66,6 +67,7 @@ class PostgresSlotRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read: dict[str, tuple[str, Slot]] = {}
+        self._digest: str | None = None
         self._reading = database.batcher(_get_batch)
 
     async def get(self, slot_id: str) -> Slot:
@@ -76,16 +78,19 @@ class PostgresSlotRepository:
 
     async def all(self) -> list[Slot]:
         async with self._database.begin() as connection:
-            written = (await connection.exec_driver_sql(_WRITTEN_BY)).all()
-            kept = {row.id: self._read[row.id] for row in written if self._read.get(row.id, ("",))[0] == row.xmin}
-            changed = [row.id for row in written if row.id not in kept]
-            if changed:
-                rows = (await connection.exec_driver_sql(_GET_WRITTEN, {"ids": changed})).mappings().all()
-                for fields in map(dict, rows):
-                    written_by = fields.pop("written_by")
-                    kept[fields["id"]] = (written_by, _slot(fields))
-        self._read = kept
-        return [kept[row.id][1] for row in written]
+            digest: str | None = (await connection.exec_driver_sql(_ANY_WRITTEN)).scalar_one()
+            if digest != self._digest:
+                written: Sequence[Any] = (await connection.exec_driver_sql(_WRITTEN_BY)).all()
+                kept = {id: self._read[id] for id, xmin in written if self._read.get(id, ("",))[0] == xmin}
+                changed = [id for id, _ in written if id not in kept]
+                if changed:
+                    rows = (await connection.exec_driver_sql(_GET_WRITTEN, {"ids": changed})).mappings().all()
+                    for fields in map(dict, rows):
+                        written_by = fields.pop("written_by")
+                        kept[fields["id"]] = (written_by, _slot(fields))
+                # The digest is the older one: what was written since is read again next time.
+                self._read, self._digest = {id: kept[id] for id, _ in written}, digest
+        return [slot for _, slot in self._read.values()]
 
     async def budgets(self) -> dict[str, SlotBudget]:
         query = (

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, join, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +18,7 @@ from ...core.domain.media import MediaKey, MediaKind, StoredFile, TemplateMedia,
 from ...core.domain.stored_values import from_row
 from .audit import write_audit
 from .database import Database
-from .schema import begun_files, jobs, slot_templates, slots, template_media
+from .schema import begun_files, job_routes, jobs, slot_templates, slots, template_media
 from .slots import LOCK_BINDINGS
 
 Bindings = tuple[tuple[str, str], ...]
@@ -128,9 +128,10 @@ async def _locked(connection: AsyncConnection, template_id: UUID) -> tuple[Templ
 
 async def _slots_of_live_jobs(connection: AsyncConnection, template_id: UUID) -> list[str]:
     """The slots of unfinished jobs that use the template."""
-    has_it = jobs.c.route["templates"].contains([{"media_id": str(template_id)}])
-    query = select(jobs.c.slot_id).distinct().where(jobs.c.finalized_at.is_(None), has_it).order_by(jobs.c.slot_id)
-    return [*await connection.scalars(query)]
+    has_it = job_routes.c.route["templates"].contains([{"media_id": str(template_id)}])
+    routed = join(jobs, job_routes, job_routes.c.id == jobs.c.route_id)
+    query = select(jobs.c.slot_id).distinct().select_from(routed).where(jobs.c.finalized_at.is_(None), has_it)
+    return [*await connection.scalars(query.order_by(jobs.c.slot_id))]
 
 
 async def _remove(connection: AsyncConnection, template_id: UUID, bindings: Bindings) -> None:

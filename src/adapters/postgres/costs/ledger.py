@@ -1,7 +1,8 @@
 """The CostLedger port on PostgreSQL.
 
-Entering a call does not wait for the disk, since a lock is held meanwhile; settling it does, and restores an entry
-that a crash of the database server lost.
+Neither entering a call nor settling it waits for the disk while it holds a lock. Who settles a call waits afterwards,
+and restores an entry that a crash of the database server lost. What is spent in a day is read from `budget_days`, where
+the database counts each change of the ledger.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from . import sql
 
 _GRANTED = Reservation()
 _SUPERSEDED = Reservation(superseded=True)
+_ALL_SLOTS = ""
+"""In the place of a slot: the sum of all."""
 
 _Window = tuple[datetime, datetime]
 
@@ -95,32 +98,36 @@ def _sum(figures: Sequence[int]) -> CostSum:
 
 async def _settle_batch(connection: psycopg.AsyncConnection[Any], batch: Sequence[LedgerCall]) -> list[None]:
     newest = {call.id: call for call in batch}
-    await connection.execute(sql.SETTLE, {"calls": msgspec.json.encode([*newest.values()]).decode()})
+    calls = msgspec.json.encode([*newest.values()]).decode()
+    async with connection.pipeline():
+        async with connection.transaction():
+            await connection.execute("set local synchronous_commit to off")
+            await connection.execute(sql.SETTLE, {"calls": calls})
+        await connection.execute(sql.WAIT_FOR_DISK)
     return [None] * len(batch)
 
 
 async def _enter_batch(
     connection: psycopg.AsyncConnection[Any], batch: Sequence[_Entry | UUID]
 ) -> list[Reservation | None]:
-    ids = [item.call.id for item in batch if isinstance(item, _Entry)]
-    windows = {_window(budget) for item in batch if isinstance(item, _Entry) for budget in item.budgets}
+    entries = [item for item in batch if isinstance(item, _Entry)]
+    windows = {_window(budget) for entry in entries for budget in entry.budgets}
     entered: set[UUID] = set()
-    spent: dict[_Window, dict[str, int]] = {}
+    spent: dict[_Window, dict[str, int]] = {window: {} for window in windows}
     if windows:
+        days = {"starts": [start for start, _ in windows], "ends": [end for _, end in windows]}
+        slot_ids = [_ALL_SLOTS, *{entry.call.slot_id for entry in entries}]
         async with connection.pipeline() as pipeline:
             await connection.execute(sql.LOCK)
-            known = await connection.execute(sql.ENTERED, {"ids": ids})
-            sums = {
-                window: await connection.execute(sql.SPENT, {"start": window[0], "end": window[1], "ids": ids})
-                for window in windows
-            }
+            known = await connection.execute(sql.ENTERED, {"ids": [entry.call.id for entry in entries]})
+            await connection.execute(sql.ADD_UP, days)
+            sums = await connection.execute(sql.SPENT, days | {"slot_ids": slot_ids})
             await pipeline.sync()
-            # Where the batch is repeated, its calls may be entered already: they are not counted twice.
+            # Where the batch is repeated, its calls may be entered already, and are in the sums.
             entered = {id for (id,) in await known.fetchall()}
-            spent = {
-                window: {slot_id: total or 0 for slot_id, total in await rows.fetchall()}
-                for window, rows in sums.items()
-            }
+            for start, end, slot_id, usd_micros in await sums.fetchall():
+                if (start, end) in spent:
+                    spent[start, end][slot_id] = usd_micros
     state = _Entering(entered, spent)
     answers = [state.take(item) for item in batch]
     calls = msgspec.json.encode([*state.granted.values()]).decode()
@@ -149,9 +156,10 @@ class _Entering:
             self._cancel(item)
             return None
         call, budgets = item
-        answer = _GRANTED
-        if call.id not in self._entered and call.id not in self.granted:
-            answer = reserve(call.usd_micros, [(budget, self._spent_of(budget)) for budget in budgets])
+        if call.id in self._entered or call.id in self.granted:
+            self.granted[call.id] = call
+            return _GRANTED
+        answer = reserve(call.usd_micros, [(budget, self._spent_of(budget)) for budget in budgets])
         if answer.granted:
             self._add(call, 1)
             self.granted[call.id] = call
@@ -163,16 +171,14 @@ class _Entering:
         self.cancelled.append(call_id)
 
     def _add(self, call: LedgerCall, sign: int) -> None:
-        """Count a call in each window that it belongs to; a call that is granted again is counted once."""
-        if sign > 0 and call.id in self.granted:
-            return
-        for (start, end), slots in self._spent.items():
+        """Count a call in each window that it belongs to."""
+        for (start, end), sums in self._spent.items():
             if start <= call.at < end:
-                slots[call.slot_id] = slots.get(call.slot_id, 0) + sign * call.counted_micros
+                for place in (_ALL_SLOTS, call.slot_id):
+                    sums[place] = sums.get(place, 0) + sign * call.counted_micros
 
     def _spent_of(self, budget: Budget) -> int:
-        slots = self._spent[_window(budget)]
-        return sum(slots.values()) if budget.slot_id is None else slots.get(budget.slot_id, 0)
+        return self._spent[_window(budget)].get(_ALL_SLOTS if budget.slot_id is None else budget.slot_id, 0)
 
 
 def _window(budget: Budget) -> _Window:

@@ -9,11 +9,43 @@ ENTERED = "select id from photochanger.call_costs where id = any(%(ids)s)"
 
 CANCEL = "delete from photochanger.call_costs where id = any(%(ids)s)"
 
+# A day that a budget is asked for first is added up once; from then on each change of the ledger is counted in it, in
+# the same transaction. Under LOCK, so that no change is under way. Days that have ended are removed on that occasion.
+ADD_UP = """
+with asked as (
+    select * from unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) as day (starts_at, ends_at)
+),
+missing as materialized (
+    select starts_at, ends_at from asked
+    where not exists (
+        select from photochanger.budget_days as day
+        where day.slot_id = '' and day.starts_at = asked.starts_at and day.ends_at = asked.ends_at
+    )
+),
+ended as (
+    delete from photochanger.budget_days
+    where ends_at < now() - interval '1 day' and (starts_at, ends_at) not in (select * from asked)
+        and exists (select from missing)
+),
+spent as materialized (
+    select slot_id, starts_at, ends_at, sum(usd_micros)::bigint as usd_micros
+    from missing join photochanger.call_costs on at >= starts_at and at < ends_at and charged <> 'no'
+    where usd_micros is not null
+    group by 1, 2, 3
+)
+insert into photochanger.budget_days (slot_id, starts_at, ends_at, usd_micros)
+select * from spent
+union all
+select '', missing.starts_at, missing.ends_at, coalesce(sum(spent.usd_micros), 0)
+from missing left join spent using (starts_at, ends_at)
+group by 1, 2, 3
+"""
+
 SPENT = """
-select slot_id, sum(usd_micros)::bigint
-from photochanger.call_costs
-where at >= %(start)s and at < %(end)s and charged <> 'no' and id <> all(%(ids)s::uuid[])
-group by 1
+select starts_at, ends_at, slot_id, usd_micros
+from photochanger.budget_days
+where slot_id = any(%(slot_ids)s::text[]) and starts_at = any(%(starts)s::timestamptz[])
+    and ends_at = any(%(ends)s::timestamptz[])
 """
 
 _COLUMNS = """
@@ -41,6 +73,9 @@ entered as (
 )
 select id from superseded
 """
+
+WAIT_FOR_DISK = "select pg_logical_emit_message(true, 'photochanger', '')"
+"""A transaction of no meaning. The log is in order, so its commit waits for all that was written before it."""
 
 SETTLE = f"""
 insert into photochanger.call_costs ({_COLUMNS})

@@ -26,7 +26,7 @@ _LOCK = "select finalized_at, erased_at from photochanger.jobs where id = %(id)s
 
 _WITHOUT_GUEST = """
     metadata = '{}'::jsonb, idempotency_key = null, trace = null, sha256 = '',
-    photo = jsonb_set(photo, '{file,sha256}', '""'::jsonb), error_detail = null, inline_preview = null,
+    photo = jsonb_set(photo, '{file,sha256}', '""'::jsonb), error_detail = null,
     provider_job_reference = null, provider_job_entry = null, late_call_until = null
 """
 

@@ -5,7 +5,7 @@ None holds a lock that others wait for while it waits for the disk: what takes o
 
 from __future__ import annotations
 
-from .rows import JOB_COLUMNS
+from .rows import JOB_COLUMNS, ROUTE
 
 ENQUEUE = "call photochanger.enqueue_jobs(%(batch)s::jsonb, null)"
 """Three transactions; a list of verdict, job id and seconds to wait for each job of the batch."""
@@ -72,7 +72,7 @@ busy as (
 ranked as (
     select id, route_provider,
         expires_at - now() < (expires_at - created_at) / 2
-            and jsonb_array_length(route -> 'entries') > 1 as may_try_another,
+            and jsonb_array_length({ROUTE} -> 'entries') > 1 as may_try_another,
         row_number() over (partition by route_provider order by created_at, id) as number
     from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
@@ -98,7 +98,7 @@ ACQUIRE_URGENT = f"""
 with picked as (
     select id, false as keeps_place from photochanger.jobs
     where finalized_at is null and expires_at > now() and state = 'pending' and (
-        (route_provider = any(%(local)s) and coalesce((route ->> 'skipped')::int, 0) > 0)
+        (route_provider = any(%(local)s) and coalesce(({ROUTE} ->> 'skipped')::int, 0) > 0)
         or (
             expires_at < now() + %(longest)s * interval '1 s' + (expires_at - created_at) * %(finishing)s
             and provider_job_reference is null
@@ -107,7 +107,7 @@ with picked as (
                     need + extract(epoch from expires_at - created_at) * %(finishing)s,
                     extract(epoch from expires_at - created_at) * %(fresh)s
                 ) end)
-                from jsonb_array_elements(route -> 'entries') as entry,
+                from jsonb_array_elements({ROUTE} -> 'entries') as entry,
                     cast(%(needs)s::jsonb -> (entry ->> 'provider_id') ->> (entry ->> 'operation_id') as float8)
                         as need
             )
@@ -123,11 +123,20 @@ with picked as (
 
 LOAD = """
 with live as (
-    select id, created_at, expires_at, acquired_at, route, state = 'pending' or lease_until <= now() as waits
+    select id, created_at, expires_at, acquired_at, route_id, state = 'pending' or lease_until <= now() as waits
     from photochanger.jobs
     where finalized_at is null and expires_at > now()
     order by created_at, id
     limit %(max_jobs)s
+),
+routes as (
+    select id,
+        (
+            select array_agg(array[entry ->> 'provider_id', entry ->> 'operation_id'] order by number)
+            from jsonb_array_elements(route -> 'entries') with ordinality as entries (entry, number)
+        ) as entries
+    from photochanger.job_routes
+    where id in (select route_id from live)
 ),
 ended as (
     select state, attempt, provider_id, operation_id, acquired_at, finalized_at, id
@@ -136,16 +145,12 @@ ended as (
     order by finalized_at desc, id desc
     limit %(max_finished)s
 )
-select 'live' as kind, created_at as at,
-    (
-        select array_agg(array[entry ->> 'provider_id', entry ->> 'operation_id'] order by number)
-        from jsonb_array_elements(route -> 'entries') with ordinality as entries (entry, number)
-    ) as entries,
+select 'live' as kind, created_at as at, routes.entries,
     extract(epoch from expires_at - created_at)::float8 as span,
     extract(epoch from expires_at - now())::float8 as remaining,
     case when not waits then greatest(extract(epoch from now() - acquired_at), 0)::float8 end as running,
     null as usage
-from live
+from live join routes on routes.id = live.route_id
 union all
 select 'ended', finalized_at, array[array[provider_id, operation_id]],
     greatest(extract(epoch from finalized_at - acquired_at), 0)::float8, null, null, null
@@ -200,7 +205,7 @@ select id from noted
 
 # A job that times out keeps its idempotency key where a picture may come later; another job takes the key where none
 # has come, and no worker has a call.
-_RESCUED_LATER = "(jobs.route -> 'late_rescue')::boolean"
+_RESCUED_LATER = f"({ROUTE} -> 'late_rescue')::boolean"
 
 # The lease with which a job times out, where its worker may still have a call that late rescue waits for.
 _LATE_CALL = f"""

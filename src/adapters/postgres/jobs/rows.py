@@ -1,12 +1,13 @@
 """Between rows of `jobs` and the Job entity.
 
 The columns are named like the fields of JobSpec, Outcome and Job; a column that is not read or written by these names
-is derived from them (`route_provider`, `payload_key`, `sha256`, `result_stem`, `result_expires_at`).
+is derived from them (`route_id`, `route_provider`, `payload_key`, `sha256`, `result_stem`, `result_expires_at`).
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
@@ -18,9 +19,12 @@ from ....core.domain.job import FailureReason, Job, JobSpec, JobState, Outcome
 from ....core.domain.stored_values import from_row
 from ..database import Database
 
-JOB_COLUMNS = """
-    jobs.id, jobs.slot_id, jobs.source, jobs.created_at, jobs.expires_at, jobs.route, jobs.photo, jobs.access_token,
-    jobs.metadata, jobs.idempotency_key, jobs.trace, jobs.held_by,
+ROUTE = "(select route from photochanger.job_routes where job_routes.id = jobs.route_id)"
+"""The route of a row of `jobs`."""
+
+JOB_COLUMNS = f"""
+    jobs.id, jobs.slot_id, jobs.source, jobs.created_at, jobs.expires_at, {ROUTE} as route, jobs.photo,
+    jobs.access_token, jobs.metadata, jobs.idempotency_key, jobs.trace, jobs.held_by,
     jobs.state, jobs.attempt, jobs.worker, jobs.lease_until, jobs.acquired_at, jobs.provider_job_reference,
     jobs.provider_job_entry, jobs.result_purged_at, jobs.abandoned_at, jobs.erased_at,
     jobs.forgotten_at, jobs.late_call_until, jobs.asked_at,
@@ -63,8 +67,10 @@ async def fetch_jobs(database: Database, query: Select[Any]) -> list[Job]:
 
 def enqueue_item(spec: JobSpec, max_active: int, asked: Collection[UUID] | None = None) -> dict[str, Any]:
     """A new job as the enqueueing function reads it."""
+    route = _given(spec.route)
     return msgspec.structs.asdict(spec) | {
-        "route": _given(spec.route),
+        "route": route,
+        "route_id": _route_id(route),
         "route_provider": spec.first_provider or "",
         "payload_key": str(spec.photo.file.key),
         "sha256": spec.photo.file.sha256,
@@ -88,6 +94,11 @@ def _given(value: msgspec.Struct) -> dict[str, Any]:
     defaults = _defaults(type(value))
     given = msgspec.structs.asdict(value)
     return {name: field for name, field in given.items() if name not in defaults or field != defaults[name]}
+
+
+def _route_id(route: dict[str, Any]) -> UUID:
+    """The id under which a route is stored once for all jobs that have it."""
+    return UUID(bytes=hashlib.sha256(msgspec.json.encode(route, order="sorted")).digest()[:16])
 
 
 @functools.cache

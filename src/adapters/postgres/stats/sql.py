@@ -210,6 +210,8 @@ insert into photochanger.stats_ended (slot_id, at, provider_id, outcome, latency
 {_JOBS} and finalized_at >= %(before)s
 """
 
+# A job refers to a route that was used a day before it at the earliest. Enqueueing locks a route that is older, so none
+# that is being used again is deleted.
 PRUNE = """
 with noted as (
     update photochanger.history set jobs_kept_from = greatest(jobs_kept_from, %(before)s)
@@ -231,6 +233,11 @@ logs as (
 deliveries as (
     delete from photochanger.webhook_deliveries using gone
     where job_id = gone.id and webhook_deliveries.created_at < %(before)s::timestamptz + interval '1 day'
+),
+routes as (
+    delete from photochanger.job_routes
+    where used_at < %(before)s::timestamptz - interval '2 days'
+        and used_at < (select min(created_at) from photochanger.jobs) - interval '2 days'
 )
 select count(*) from gone
 """

@@ -23,6 +23,9 @@ from ....core.domain.costs.ledger import CostSum
 
 _moment = DateTime(timezone=True)
 
+_UPDATED = {"fillfactor": "60"}
+"""Of sums: a page keeps room for updates, which then write no index."""
+
 
 def add_tables(metadata: MetaData) -> None:
     """Add the tables; their statements name them in words."""
@@ -43,6 +46,7 @@ def add_tables(metadata: MetaData) -> None:
         Column("slot_id", Text, primary_key=True),
         Column("start", _moment, primary_key=True),
         *_cell(),
+        postgresql_with=_UPDATED,
     )
     Index("stats_quarters_start", sums.c.start)
 
@@ -51,6 +55,7 @@ def add_tables(metadata: MetaData) -> None:
         metadata,
         Column("hour", _moment, primary_key=True),
         *_cell(),
+        postgresql_with=_UPDATED,
     )
 
     Table(
@@ -58,6 +63,7 @@ def add_tables(metadata: MetaData) -> None:
         metadata,
         Column("start", _moment, primary_key=True),
         *_cell(),
+        postgresql_with=_UPDATED,
     )
 
     Table(
@@ -67,6 +73,7 @@ def add_tables(metadata: MetaData) -> None:
         Column("start", _moment, primary_key=True),
         Column("days", SmallInteger, primary_key=True),
         *_cell(),
+        postgresql_with=_UPDATED,
     )
 
     calls = Table(
@@ -83,10 +90,22 @@ def add_tables(metadata: MetaData) -> None:
         Column("exact", Boolean, nullable=False),
         Column("charged", Text, nullable=False),
         Column("model", Text),
+        postgresql_with={"fillfactor": "80"},
     )
     Index("call_costs_job", calls.c.job_id)
-    Index("call_costs_at", calls.c.at, postgresql_include=["slot_id", "usd_micros", "charged"])
+    Index("call_costs_at", calls.c.at)
     Index("call_costs_slot", calls.c.slot_id, calls.c.at)
+
+    Table(
+        "budget_days",
+        metadata,
+        Column("slot_id", Text, primary_key=True),
+        Column("starts_at", _moment, primary_key=True),
+        Column("ends_at", _moment, primary_key=True),
+        Column("usd_micros", BigInteger, nullable=False),
+        postgresql_with={"fillfactor": "50"},
+        prefixes=["UNLOGGED"],
+    )
 
     quarters = Table(
         "cost_quarters",

@@ -73,7 +73,13 @@ class CostSum(msgspec.Struct, frozen=True, kw_only=True):
         return self.estimated_usd_micros == self.unknown_usd_micros == self.unpriced_calls == 0
 
     def __add__(self, other: CostSum) -> CostSum:
-        return CostSum(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+        return CostSum(
+            usd_micros=self.usd_micros + other.usd_micros,
+            estimated_usd_micros=self.estimated_usd_micros + other.estimated_usd_micros,
+            unknown_usd_micros=self.unknown_usd_micros + other.unknown_usd_micros,
+            calls=self.calls + other.calls,
+            unpriced_calls=self.unpriced_calls + other.unpriced_calls,
+        )
 
 
 NO_COST = CostSum()

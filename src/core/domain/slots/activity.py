@@ -19,6 +19,7 @@ BARS = 12
 
 MINUTE = timedelta(minutes=1)
 _BAR_MINUTES = BAR // MINUTE
+_BAR_SECONDS = int(BAR.total_seconds())
 
 
 class EndedJobs(msgspec.Struct, frozen=True, gc=False):
@@ -46,7 +47,7 @@ class LiveJobs(msgspec.Struct, frozen=True, gc=False):
     processing: int = 0
 
 
-class NewestPicture(msgspec.Struct, frozen=True, kw_only=True):
+class NewestPicture(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The newest picture of a slot that still exists."""
 
     job_id: UUID
@@ -66,14 +67,14 @@ class SlotRecords(msgspec.Struct, frozen=True, kw_only=True):
     newest: dict[str, NewestPicture] = {}
 
 
-class Bars(msgspec.Struct, frozen=True):
+class Bars(msgspec.Struct, frozen=True, gc=False):
     """Jobs by the bar in which they ended, oldest bar first: those with a picture of the route, and those without."""
 
     pictures: tuple[int, ...]
     missed: tuple[int, ...]
 
 
-class Activity(msgspec.Struct, frozen=True, kw_only=True):
+class Activity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How the jobs of a slot ended.
 
     Attributes:
@@ -105,82 +106,106 @@ def bars_since(now: datetime) -> datetime:
     return minute - timedelta(minutes=minute.minute % _BAR_MINUTES) - (BARS - 1) * BAR
 
 
-class RecentEnds:
-    """Sums of ended jobs, of the last minutes and by bar. What was added is subtracted again when it is too old."""
+class _SlotEnds:
+    """Jobs of one slot: by bar, from the first one that is shown, and of the last minutes by their outcome."""
+
+    __slots__ = ("lately", "missed", "pictures")
 
     def __init__(self) -> None:
+        self.pictures = [0] * BARS
+        self.missed = [0] * BARS
+        self.lately: dict[tuple[FailureReason | None, bool], int] = {}
+
+    def bars(self) -> Bars | None:
+        """What is shown; None without any job. Bars that are still to come may have jobs, as clocks differ."""
+        pictures, missed = tuple(self.pictures[:BARS]), tuple(self.missed[:BARS])
+        return Bars(pictures, missed) if any(pictures) or any(missed) else None
+
+    def forget(self, bars: int) -> None:
+        """Leave out so many of the oldest bars."""
+        for counts in (self.pictures, self.missed):
+            del counts[:bars]
+            counts.extend([0] * (BARS - len(counts)))
+
+    def is_empty(self) -> bool:
+        return not self.lately and not any(self.pictures) and not any(self.missed)
+
+
+class RecentEnds:
+    """Sums of ended jobs, of the last minutes and by bar, as they are at the moment of the latest `advance`."""
+
+    def __init__(self, now: datetime) -> None:
         self._by_minute: dict[datetime, list[EndedJobs]] = {}
-        self._lately: dict[tuple[str, FailureReason | None, bool], int] = {}
-        self._pictures: dict[datetime, dict[str, int]] = {}
-        self._missed: dict[datetime, dict[str, int]] = {}
+        self._slots: dict[str, _SlotEnds] = {}
+        self._lately = lately_since(now)
+        self._first = _bar_number(bars_since(now))
+
+    def advance(self, now: datetime) -> None:
+        """Leave out the jobs that are too old at this moment, which must not be before that of an earlier call."""
+        self._lately = lately_since(now)
+        for minute in [minute for minute in self._by_minute if minute < self._lately]:
+            for one in self._by_minute.pop(minute):
+                _count_lately(self._slots[one.slot_id], one, -1)
+        first = _bar_number(bars_since(now))
+        if first > self._first:
+            for slot in self._slots.values():
+                slot.forget(first - self._first)
+            self._first = first
+            self._slots = {slot_id: slot for slot_id, slot in self._slots.items() if not slot.is_empty()}
 
     def add(self, ended: Iterable[EndedJobs]) -> None:
         """Count these jobs."""
         for one in ended:
-            self._by_minute.setdefault(one.minute, []).append(one)
+            if one.minute >= self._lately:
+                self._by_minute.setdefault(one.minute, []).append(one)
             self._count(one, 1)
 
-    def forget_before(self, now: datetime) -> None:
-        """Leave out the jobs that are too old at this moment, which must not be before that of an earlier call."""
-        lately, first = lately_since(now), bars_since(now)
-        for minute in [minute for minute in self._by_minute if minute < lately]:
-            for one in self._by_minute.pop(minute):
-                self._count_lately(one, -1)
-        for bars in (self._pictures, self._missed):
-            for start in [start for start in bars if start < first]:
-                del bars[start]
-
-    def activities(self, *, now: datetime, unsettled: Sequence[EndedJobs] = ()) -> dict[str, Activity]:
+    def activities(self, unsettled: Sequence[EndedJobs] = ()) -> dict[str, Activity]:
         """The activity of each slot with such jobs, by slot id; these jobs are counted only for this answer."""
-        lately = lately_since(now)
         for one in unsettled:
-            self._count(one, 1, lately=one.minute >= lately)
-        sums = self._lately_by_slot()
-        starts = [bars_since(now) + number * BAR for number in range(BARS)]
-        pictures = [self._pictures.get(start, {}) for start in starts]
-        missed = [self._missed.get(start, {}) for start in starts]
-        drawn = {slot_id for bars in (*pictures, *missed) for slot_id, count in bars.items() if count}
+            self._count(one, 1)
         found = {}
-        for slot_id in sums.keys() | drawn:
-            bars = Bars(_bars(pictures, slot_id), _bars(missed, slot_id)) if slot_id in drawn else None
-            found[slot_id] = _activity(sums.get(slot_id, []), bars)
+        for slot_id, slot in self._slots.items():
+            bars = slot.bars()
+            if bars is not None or slot.lately:
+                found[slot_id] = _activity(slot.lately, bars)
         for one in unsettled:
-            self._count(one, -1, lately=one.minute >= lately)
+            self._count(one, -1)
         return found
 
-    def _lately_by_slot(self) -> dict[str, list[tuple[FailureReason | None, bool, int]]]:
-        found: dict[str, list[tuple[FailureReason | None, bool, int]]] = {}
-        for (slot_id, reason, fallback), count in self._lately.items():
-            if count:
-                found.setdefault(slot_id, []).append((reason, fallback, count))
-        return found
-
-    def _count(self, one: EndedJobs, sign: int, *, lately: bool = True) -> None:
-        if lately:
-            self._count_lately(one, sign)
-        if one.failure_reason in NOT_THE_SLOTS:
+    def _count(self, one: EndedJobs, sign: int) -> None:
+        slot = self._slots.get(one.slot_id)
+        if slot is None:
+            slot = self._slots[one.slot_id] = _SlotEnds()
+        if one.minute >= self._lately:
+            _count_lately(slot, one, sign)
+        bar = _bar_number(one.minute) - self._first
+        if one.failure_reason in NOT_THE_SLOTS or bar < 0:
             return
-        bars = self._missed if one.failure_reason is not None or one.fallback else self._pictures
-        bar = bars.setdefault(one.minute - timedelta(minutes=one.minute.minute % _BAR_MINUTES), {})
-        bar[one.slot_id] = bar.get(one.slot_id, 0) + sign * one.count
-
-    def _count_lately(self, one: EndedJobs, sign: int) -> None:
-        key = one.slot_id, one.failure_reason, one.fallback
-        left = self._lately.get(key, 0) + sign * one.count
-        if left:
-            self._lately[key] = left
-        else:
-            del self._lately[key]
+        bars = slot.missed if one.failure_reason is not None or one.fallback else slot.pictures
+        if bar >= len(bars):
+            bars.extend([0] * (bar + 1 - len(bars)))
+        bars[bar] += sign * one.count
 
 
-def _bars(bars: Sequence[Mapping[str, int]], slot_id: str) -> tuple[int, ...]:
-    return tuple([bar.get(slot_id, 0) for bar in bars])
+def _bar_number(moment: datetime) -> int:
+    """The number of the bar that this moment is in; those of later bars follow."""
+    return int(moment.timestamp()) // _BAR_SECONDS
 
 
-def _activity(lately: Iterable[tuple[FailureReason | None, bool, int]], bars: Bars | None) -> Activity:
+def _count_lately(slot: _SlotEnds, one: EndedJobs, sign: int) -> None:
+    key = one.failure_reason, one.fallback
+    left = slot.lately.get(key, 0) + sign * one.count
+    if left:
+        slot.lately[key] = left
+    else:
+        del slot.lately[key]
+
+
+def _activity(lately: Mapping[tuple[FailureReason | None, bool], int], bars: Bars | None) -> Activity:
     ended = judged = failed = fallbacks = 0
     failures: dict[FailureReason, int] = {}
-    for reason, fallback, count in lately:
+    for (reason, fallback), count in lately.items():
         ended += count
         if reason in NOT_THE_SLOTS:
             continue

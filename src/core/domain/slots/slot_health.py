@@ -36,7 +36,7 @@ class SlotState(enum.StrEnum):
     ACTIVE = "active"
 
 
-class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True):
+class RecentOutcomes(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The outcomes of the jobs of a slot that ended recently.
 
     Test runs, cancelled jobs and invalid photos are not counted: they say nothing about the slot. `fallbacks` counts
@@ -84,12 +84,17 @@ class SlotHealth(msgspec.Struct, frozen=True):
     reasons: tuple[SlotIssue, ...] = ()
 
 
+_ACTIVE = SlotHealth(SlotState.ACTIVE)
+
+
 def condition_of(issues: Sequence[SlotIssue | None], last: RecentOutcomes) -> SlotHealth:
     """The health of a slot that is switched on.
 
     `issues`: for each entry of its route, in order, why it cannot work now; None if it can.
     """
     reasons = [issue for issue in issues if issue is not None]
+    if issues and not reasons and not last.failed and not last.fallbacks:
+        return _ACTIVE
     if not issues:
         reasons.append(SlotIssue(SlotIssueCode.ROUTE_EMPTY))
     missed = last.failed + last.fallbacks
@@ -97,10 +102,10 @@ def condition_of(issues: Sequence[SlotIssue | None], last: RecentOutcomes) -> Sl
         reasons.append(SlotIssue(SlotIssueCode.PHOTOS_FAILED, {"count": last.failed, "total": last.ended}))
     if last.fallbacks:
         reasons.append(SlotIssue(SlotIssueCode.PHOTOS_WITH_FALLBACK, {"count": last.fallbacks, "total": last.ended}))
-    if all(issue is not None for issue in issues):
+    if None not in issues:
         return SlotHealth(SlotState.FAILING, tuple(reasons))
     if last.failed >= _MIN_FAILED and last.failed > last.ended * _FAILING_SHARE:
         return SlotHealth(SlotState.FAILING, tuple(reasons))
     if issues[0] is not None or missed > last.ended * _DEGRADED_SHARE:
         return SlotHealth(SlotState.DEGRADED, tuple(reasons))
-    return SlotHealth(SlotState.ACTIVE)
+    return _ACTIVE

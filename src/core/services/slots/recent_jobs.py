@@ -41,7 +41,7 @@ class RecentJobReader:
     def __init__(self, records: SlotRecordReader, clock: Clock) -> None:
         self._records = records
         self._clock = clock
-        self._ends = RecentEnds()
+        self._ends = RecentEnds(clock.now())
         self._latencies: list[EndedLatency] = []
         self._settled_to: datetime | None = None
         self._one = asyncio.Lock()
@@ -53,7 +53,7 @@ class RecentJobReader:
             first, until = bars_since(now), minute_of(now - SETTLED_AFTER)
             settled_to, self._settled_to = self._settled_to, None
             if settled_to is None or not first <= settled_to <= until:  # too long ago, or the clock was put back
-                self._ends, self._latencies, settled_to = RecentEnds(), [], first
+                self._ends, self._latencies, settled_to = RecentEnds(now), [], first
             records = await self._records.read(now=now, ended_since=settled_to)
             # Of many slots it takes too long for an event loop. What is kept is used again only if this ends.
             recent, self._latencies = await asyncio.to_thread(
@@ -67,9 +67,9 @@ def _counted(
     ends: RecentEnds, latencies: Sequence[EndedLatency], records: SlotRecords, now: datetime, until: datetime
 ) -> tuple[RecentJobs, list[EndedLatency]]:
     """The recent jobs, and the settled latencies of the last minutes. Keeps in `ends` what ended before `until`."""
+    ends.advance(now)
     ends.add(one for one in records.ended if one.minute < until)
-    ends.forget_before(now)
-    found = ends.activities(now=now, unsettled=[one for one in records.ended if one.minute >= until])
+    found = ends.activities(unsettled=[one for one in records.ended if one.minute >= until])
     lately = lately_since(now)
     known = [one for one in (*latencies, *records.latencies) if one.minute >= lately]
     buckets: dict[int, int] = {}

@@ -172,10 +172,11 @@ def _bars(bars: Bars) -> SlotBars:
 
 
 def _picture(newest: NewestPicture, links: UrlBuilder) -> RecentResult:
+    result = links.result(newest.job_id)
     return RecentResult(
         job_id=newest.job_id,
-        thumbnail_url=links.thumbnail(newest.job_id),
-        download_url=links.result(newest.job_id),
+        thumbnail_url=links.thumbnail_of(result),
+        download_url=result,
         completed_at=newest.completed_at,
         result_expires_at=newest.expires_at,
         mime=newest.mime,

@@ -41,7 +41,12 @@ class UrlBuilder:
         return f"{self._base}/public/results/{job_id}"
 
     def thumbnail(self, job_id: UUID) -> str:
-        return f"{self.result(job_id)}/thumbnail"
+        return self.thumbnail_of(self.result(job_id))
+
+    @staticmethod
+    def thumbnail_of(result: str) -> str:
+        """The thumbnail's link, by that of the result."""
+        return f"{result}/thumbnail"
 
     def job(self, job_id: UUID, token: str) -> str:
         return f"{self._base}/api/jobs/{job_id}?token={token}"
