@@ -13,11 +13,12 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 import uvloop
@@ -133,9 +134,9 @@ class _CountedAcquisition:
         self.calls = 0
         self.within_limits = False
 
-    async def acquire(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
+    async def acquire(self, worker: str, *, n: int, lease: timedelta, running: Collection[UUID]) -> list[Claim]:
         self.calls += 1
-        return await self._queue.acquire(worker, n=n, lease=lease)
+        return await self._queue.acquire(worker, n=n, lease=lease, running=running)
 
     async def acquire_urgent(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
         now = asyncio.get_running_loop().time()

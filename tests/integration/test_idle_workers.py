@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -115,9 +116,9 @@ class Ends:
         self.within_limits = False
         self.looks = 0
 
-    async def acquire(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
+    async def acquire(self, worker: str, *, n: int, lease: timedelta, running: Collection[UUID]) -> list[Claim]:
         self.looks += 1
-        claims: list[Claim] = await self._backend.queue.acquire(worker, n=n, lease=lease)
+        claims: list[Claim] = await self._backend.queue.acquire(worker, n=n, lease=lease, running=running)
         return claims
 
     async def acquire_urgent(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:

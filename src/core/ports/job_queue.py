@@ -49,13 +49,20 @@ class JobQueue(Protocol):
         ...
 
     async def acquire(
-        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+        self,
+        worker: str,
+        *,
+        n: int,
+        lease: timedelta,
+        limits: Mapping[str, int] | None = None,
+        running: Collection[UUID] = (),
     ) -> list[Claim]:
         """Claim up to `n` jobs, oldest first: pending ones, and processing ones whose lease has expired.
 
-        Jobs past their deadline are skipped. `limits` is the maximum of concurrent calls by provider: a job whose first
-        route entry names a provider without a free permit is skipped too, unless it has more entries and half its
-        window has passed; any other claim holds a permit of its first entry's provider, as after
+        Jobs past their deadline are skipped, and those that are `running` here: after a pause of this process their
+        leases may have expired, and wait to be renewed. `limits` is the maximum of concurrent calls by provider: a job
+        whose first route entry names a provider without a free permit is skipped too, unless it has more entries and
+        half its window has passed; any other claim holds a permit of its first entry's provider, as after
         `ProviderLimits.acquire`. Two workers never get the same attempt of a job. Each claim carries the attempt number
         as fencing token and is logged.
         """

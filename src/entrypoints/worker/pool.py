@@ -143,7 +143,9 @@ class WorkerPool:
             try:
                 await self._renew_after_outage()
                 if self._looks:
-                    claims = await self._acquisition.acquire(self.name, n=free, lease=self._options.lease)
+                    claims = await self._acquisition.acquire(
+                        self.name, n=free, lease=self._options.lease, running=self._running
+                    )
                     self._looks = False
                     for claim in claims:
                         self._start(claim)

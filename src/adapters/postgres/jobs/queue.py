@@ -127,9 +127,15 @@ class PostgresJobQueue:
         return job_from_row(rows[0])
 
     async def acquire(
-        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+        self,
+        worker: str,
+        *,
+        n: int,
+        lease: timedelta,
+        limits: Mapping[str, int] | None = None,
+        running: Collection[UUID] = (),
     ) -> list[Claim]:
-        parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease}
+        parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease, "running": list(running)}
         if limits:
             parameters["limits"] = msgspec.json.encode(limits).decode()
             statement = _Statement(queue_sql.ACQUIRE_WITHIN_LIMITS, parameters)

@@ -42,6 +42,7 @@ ACQUIRE = f"""
 with picked as (
     select id, false as keeps_place from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        and id <> all(%(running)s::uuid[])
     order by created_at, id
     limit %(n)s
     for update skip locked
@@ -49,6 +50,7 @@ with picked as (
 left_over as (
     select from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        and id <> all(%(running)s::uuid[])
     order by created_at, id
     offset %(n)s limit 1
 ),
@@ -76,6 +78,7 @@ ranked as (
         row_number() over (partition by route_provider order by created_at, id) as number
     from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        and id <> all(%(running)s::uuid[])
 ),
 picked as (
     select jobs.id, coalesce(ranked.number <= allowed.most - coalesce(busy.held, 0), false) as keeps_place
