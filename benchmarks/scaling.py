@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+import msgspec
 import psutil
 import psycopg
 import uvloop
@@ -272,9 +273,9 @@ class _Process:
 
     async def _send(self) -> None:
         while True:
-            job = job_of(self.photos)
+            job = msgspec.structs.replace(job_of(self.photos), held_by=self._signals.process)
             with self._signals.finalized(job.id) as ended:
-                await self._queue.enqueue(job, max_active=_MAX_ACTIVE)
+                await self._queue.enqueue(job, max_active=_MAX_ACTIVE, asked=())
                 await ended.wait(_POLL)
             self.photos += 1
 

@@ -194,7 +194,13 @@ class Subscription(Protocol):
 
 
 class JobSignals(Protocol):
-    """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost."""
+    """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost.
+
+    Attributes:
+        process: the name of this process, by which its jobs are held.
+    """
+
+    process: UUID
 
     def work(self) -> Subscription:
         """Wakes when a job can be acquired: for each job at most one process with a subscriber that waits.
@@ -206,9 +212,12 @@ class JobSignals(Protocol):
         ...
 
     def finalized(self, job_id: UUID) -> Subscription:
-        """Wakes when this job was finalized, or asked about."""
+        """Wakes when this job was finalized, or asked about.
+
+        A picture of a job without an idempotency key that another process holds may be found by polling only.
+        """
         ...
 
     def any_change(self) -> Subscription:
-        """Wakes when any job was finalized, or asked about; a new one is found by polling."""
+        """Wakes when any job was finalized, or asked about, as `finalized` does; a new one is found by polling."""
         ...

@@ -243,14 +243,18 @@ class PostgresJobQueue:
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 
     async def _finalize_batch(self, connection: Connection, batch: Sequence[End]) -> list[bool | Exception]:
-        done: set[int] = set()
+        done: dict[int, UUID | None] = {}
         for _ in range(2):
             # An end whose reply was lost may be committed while this statement waits, too late for it to be seen.
             cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
-            done |= {number for (number,) in await cursor.fetchall()}
+            done = {**dict(await cursor.fetchall()), **done}
             if len(done) == len(batch):
                 break
-        self._wake_ups.finalized(batch[number].job_id for number in done)  # also where a caller was cancelled
+        for number, waits_alone in done.items():  # also where a caller was cancelled
+            if waits_alone is None:
+                self._wake_ups.finalized([batch[number].job_id])
+            else:
+                self._wake_ups.finalized_for(waits_alone, batch[number].job_id)
         return [number in done for number in range(len(batch))]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 
 from ..batching import Batcher
@@ -26,10 +25,8 @@ class IdleWorkers:
     wake-up takes: `on_unclaimed` reports them.
     """
 
-    def __init__(self, database: Database, on_unclaimed: Callable[[], None]) -> None:
-        self.channel = f"photochanger_idle_{secrets.token_hex(8)}"
-        """Where a process that wakes this one sends its NOTIFY."""
-
+    def __init__(self, database: Database, channel: str, on_unclaimed: Callable[[], None]) -> None:
+        self._channel = channel
         self.unclaimed: int | None = None
         """The counter as it was read last: jobs that were counted since are still to be looked for."""
 
@@ -61,12 +58,12 @@ class IdleWorkers:
         """Execute the last one of these changes: idle, not idle, or only a look."""
         idle = batch[-1]
         if idle is False:
-            await connection.execute(_WITHDRAW, {"channel": self.channel})
+            await connection.execute(_WITHDRAW, {"channel": self._channel})
             return [None] * len(batch)
         self._idle = bool(idle)  # before the statement: a worker may be chosen before its reply is read
         self._announced_at = asyncio.get_running_loop().time()
         try:
-            row = await (await connection.call(_ANNOUNCE, {"channel": self.channel if idle else None})).fetchone()
+            row = await (await connection.call(_ANNOUNCE, {"channel": self._channel if idle else None})).fetchone()
         except BaseException:
             self._idle = False
             raise
