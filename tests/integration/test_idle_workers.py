@@ -25,6 +25,8 @@ pytestmark = pytest.mark.anyio
 LONG = timedelta(minutes=2)
 _IDLE = "select channel from photochanger.idle_workers where idle_since is not null order by idle_since"
 
+_PLACES = "select places from photochanger.idle_workers where idle_since is not null order by idle_since"
+
 
 class Database:
     """What a bystander sees in the table of idle workers."""
@@ -37,6 +39,9 @@ class Database:
 
     def idle(self) -> list[str]:
         return [channel for (channel,) in self._connection.execute(_IDLE)]
+
+    def places(self) -> list[int]:
+        return [places for (places,) in self._connection.execute(_PLACES)]
 
     async def until_idle(self, count: int) -> list[str]:
         return await asyncio.to_thread(eventually, lambda: idle if len(idle := self.idle()) == count else None)
@@ -53,11 +58,16 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def waiting(url: str, count: int) -> AsyncIterator[tuple[SimpleNamespace, list[asyncio.Task[bool]]]]:
+async def waiting(
+    url: str, count: int, *, places: int = 1
+) -> AsyncIterator[tuple[SimpleNamespace, list[asyncio.Task[bool]]]]:
     """Processes that wait for work; the first of them, and the waits."""
     async with AsyncExitStack() as stack:
         backends = [await stack.enter_async_context(open_backend(url)) for _ in range(count)]
-        waits = [asyncio.create_task(stack.enter_context(backend.signals.work()).wait(LONG)) for backend in backends]
+        subscriptions = [stack.enter_context(backend.signals.work()) for backend in backends]
+        for subscription in subscriptions:
+            subscription.places = places
+        waits = [asyncio.create_task(subscription.wait(LONG)) for subscription in subscriptions]
         try:
             yield backends[0], waits
         finally:
@@ -82,6 +92,45 @@ async def test_jobs_that_come_together_wake_as_many_processes(postgres_url: str,
         assert len(database.idle()) == 1
         await one.queue.enqueue(new_job(), max_active=MANY)
         assert all(await asyncio.gather(*waits))
+
+
+async def test_a_process_with_several_places_is_chosen_for_as_many_jobs_by_one_announcement(
+    postgres_url: str, database: Database
+) -> None:
+    async with open_backend(postgres_url) as backend:
+        with backend.signals.work() as work:
+            work.places = 3
+            for jobs_to_come in (3, 2, 1):
+                waits = asyncio.create_task(work.wait(LONG))
+                await database.until_idle(1)
+                assert database.places() == [jobs_to_come]
+                await backend.queue.enqueue(new_job(), max_active=MANY)
+                assert await waits
+            assert database.idle() == []
+            waits = asyncio.create_task(work.wait(LONG))
+            await database.until_idle(1)
+            assert database.places() == [3]
+            waits.cancel()
+
+
+async def test_a_process_with_fewer_free_places_says_so(postgres_url: str, database: Database) -> None:
+    async with open_backend(postgres_url) as backend:
+        with backend.signals.work() as work:
+            for places in (3, 1):
+                work.places = places
+                waits = asyncio.create_task(work.wait(LONG))
+                await asyncio.to_thread(eventually, lambda places=places: database.places() == [places])
+                waits.cancel()
+
+
+async def test_jobs_are_spread_over_processes_with_several_places(postgres_url: str, database: Database) -> None:
+    async with waiting(postgres_url, 3, places=2) as (one, waits):
+        idle = await database.until_idle(3)
+        for number in range(3):
+            await one.queue.enqueue(new_job(), max_active=MANY)
+            assert database.idle() == idle[number + 1 :] + idle[: number + 1]
+        assert all(await asyncio.gather(*waits))
+        assert database.places() == [1, 1, 1]
 
 
 async def test_a_process_that_is_chosen_too_late_passes_the_wake_up_on(postgres_url: str, database: Database) -> None:

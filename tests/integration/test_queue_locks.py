@@ -136,7 +136,7 @@ def test_jobs_are_taken_while_nothing_reaches_the_disk(server: EmbeddedServer) -
             worker.execute(queue_sql.ACQUIRE_WITHIN_LIMITS, limits)
             worker.execute(queue_sql.ACQUIRE_URGENT, limits | urgent)
             worker.execute("select photochanger.wake_workers(2)")
-            worker.execute("call photochanger.announce_idle('photochanger_idle_x', null, null)")
+            worker.execute("call photochanger.announce_idle('photochanger_process_x', 1, null, null)")
             worker.execute("select pg_notify('photochanger_finalized', 'x')")
 
 

@@ -32,6 +32,7 @@ class _Listener:
     """A Subscription to one topic."""
 
     def __init__(self, database: MemoryDatabase, topic: Topic) -> None:
+        self.places = 1
         self._db = database
         self._topic = topic
         self._woken = asyncio.Event()

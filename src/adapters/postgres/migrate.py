@@ -41,6 +41,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0018",
 )
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 

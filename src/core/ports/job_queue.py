@@ -193,6 +193,16 @@ class Subscription(Protocol):
         ...
 
 
+class WorkSubscription(Subscription, Protocol):
+    """A subscription of a process that takes jobs.
+
+    Attributes:
+        places: how many jobs can begin here before the next wait; 1 at first.
+    """
+
+    places: int
+
+
 class JobSignals(Protocol):
     """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost.
 
@@ -202,7 +212,7 @@ class JobSignals(Protocol):
 
     process: UUID
 
-    def work(self) -> Subscription:
+    def work(self) -> WorkSubscription:
         """Wakes when a job can be acquired: for each job at most one process with a subscriber that waits.
 
         Wakes at once where jobs came that no subscriber was there for, and within a second where a job waits whose

@@ -101,6 +101,7 @@ class _WorkSubscription(_Subscription):
 
     def __init__(self, listeners: dict[Topic, set[_Subscription]], idle: IdleWorkers, listening: asyncio.Event) -> None:
         super().__init__(listeners, "work")
+        self.places = 1
         self._idle = idle
         self._listening = listening
 
@@ -126,7 +127,7 @@ class _WorkSubscription(_Subscription):
 
     async def _look(self) -> None:
         try:
-            await (self._idle.announce() if self._listening.is_set() else self._idle.look())
+            await (self._idle.announce(self.places) if self._listening.is_set() else self._idle.look())
         except QueueUnavailable as error:
             _log.warning("worker cannot look for jobs: %s", error.detail)
 
@@ -151,7 +152,7 @@ class PostgresJobSignals:
         self._idle = IdleWorkers(database, self._channel, on_unclaimed=lambda: self._wake_topics("work", "moved"))
         self._wake_ups = WakeUps(database)
 
-    def work(self) -> _Subscription:
+    def work(self) -> _WorkSubscription:
         return _WorkSubscription(self._listeners, self._idle, self._listening)
 
     def any_change(self) -> _Subscription:
@@ -242,7 +243,7 @@ class PostgresJobSignals:
 
     async def _read_unclaimed(self, connection: BoundedConnection) -> None:
         """Begin to count here: all subscribers are woken for what came before."""
-        self._idle.claimed()
+        self._idle.forget()
         try:
             row = await (await connection.execute(UNCLAIMED)).fetchone()
         except psycopg.errors.UndefinedTable:  # a database without the schema, which will be created
@@ -252,7 +253,7 @@ class PostgresJobSignals:
     def _wake(self, channel: str, payload: str) -> None:
         chosen = channel == self._channel and not payload
         if chosen:
-            self._idle.claimed()
+            self._idle.chosen()
             if "work" not in self._listeners:
                 self._wake_ups.work()  # it is not idle any more; another one may be
         if chosen or channel == WORK_CHANNEL:
