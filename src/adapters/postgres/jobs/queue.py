@@ -305,7 +305,9 @@ async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -
     async with connection.cursor(row_factory=dict_row) as cursor:
         for statement in batch:
             await cursor.execute(statement.sql, statement.parameters)
-            answers.append(await cursor.fetchall() if cursor.description else [])
+            # Not `description`, which makes an object of each column.
+            has_rows = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+            answers.append(await cursor.fetchall() if has_rows else [])
     return answers
 
 
