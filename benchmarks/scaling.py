@@ -161,11 +161,14 @@ def _measure(
     time.sleep(seconds)
     worked = _processor_seconds(server[1]) - before
     ended = [cast("dict[str, float]", _hear(child)) for child in children]
+    for child in children:
+        _say(child, "stop")
     photos = sum(end["photos"] for end in ended)
     assert photos, "no photo came to its end"
+    rate = sum(end["photos"] / end["seconds"] for end in ended)
     return {
-        "rate": photos / seconds,
-        "photo_ms": run.processes * run.cameras * seconds / photos * 1000,
+        "rate": rate,
+        "photo_ms": run.processes * run.cameras / rate * 1000,
         "acquires": sum(end["acquires"] for end in ended) / photos,
         "clients_ms": sum(end["processor_s"] for end in ended) / photos * 1000,
         "server_ms": worked / photos * 1000,
@@ -288,23 +291,24 @@ async def _measured(url: str, seconds: float, *, by_hand: bool, cameras: int, li
     await asyncio.to_thread(line)
     running = asyncio.create_task(process.run(cameras))
     await asyncio.sleep(_WARM_UP_SECONDS)
-    photos, acquires, worked = process.photos, process.acquires, time.process_time()
+    photos, acquires, worked, began = process.photos, process.acquires, time.process_time(), time.monotonic()
     await asyncio.sleep(seconds)
     made = {
+        "seconds": time.monotonic() - began,
         "photos": process.photos - photos,
         "acquires": process.acquires - acquires,
         "processor_s": time.process_time() - worked,
     }
-    await asyncio.sleep(_WARM_UP_SECONDS)  # the other processes still measure
+    print(json.dumps(made), flush=True)
+    await asyncio.to_thread(line)  # the others still measure
     if running.done():
         await running  # it has failed
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    print(json.dumps(made), flush=True)
 
 
 def main() -> None:
-    """Do what each line asks for: the database, the seconds and the side, then the word to begin."""
+    """Do what each line asks for: the database, the seconds and the side, then the words to begin and to stop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         while line := sys.stdin.readline():
             runner.run(_measured(**json.loads(line), line=sys.stdin.readline))
