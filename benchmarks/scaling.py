@@ -232,7 +232,7 @@ class _Processor:
         """Do nothing: there are no resources."""
 
 
-class _Process:
+class PoolProcess:
     """Cameras and a worker pool of one process."""
 
     def __init__(self, database: Database) -> None:
@@ -284,8 +284,8 @@ class _Process:
 
 
 async def _measured(url: str, seconds: float, *, by_hand: bool, cameras: int, line: Any) -> None:
-    process: _Process | BaselineProcess
-    process = BaselineProcess(url, job_of=job_of, result_of=result_of) if by_hand else _Process(Database(url))
+    process: PoolProcess | BaselineProcess
+    process = BaselineProcess(url, job_of=job_of, result_of=result_of) if by_hand else PoolProcess(Database(url))
     await process.open(cameras)
     print(json.dumps("ready"), flush=True)
     await asyncio.to_thread(line)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from photochanger.adapters.postgres.signals import idle_workers
 from photochanger.core.domain.job import Claim
 from photochanger.entrypoints.worker.pool import PoolOptions, WorkerPool
 
@@ -64,10 +65,7 @@ async def waiting(
     """Processes that wait for work; the first of them, and the waits."""
     async with AsyncExitStack() as stack:
         backends = [await stack.enter_async_context(open_backend(url)) for _ in range(count)]
-        subscriptions = [stack.enter_context(backend.signals.work()) for backend in backends]
-        for subscription in subscriptions:
-            subscription.places = places
-        waits = [asyncio.create_task(subscription.wait(LONG)) for subscription in subscriptions]
+        waits = [asyncio.create_task(stack.enter_context(backend.signals.work()).wait(LONG)) for backend in backends]
         try:
             yield backends[0], waits
         finally:
@@ -94,43 +92,49 @@ async def test_jobs_that_come_together_wake_as_many_processes(postgres_url: str,
         assert all(await asyncio.gather(*waits))
 
 
-async def test_a_process_with_several_places_is_chosen_for_as_many_jobs_by_one_announcement(
-    postgres_url: str, database: Database
+async def test_a_process_is_chosen_for_as_many_jobs_as_it_has_places_and_jobs_are_spread(database: Database) -> None:
+    for channel, places in (("one", 2), ("two", 3), ("three", 1)):
+        database.execute(
+            "insert into photochanger.idle_workers values (%s, clock_timestamp(), now() + interval '1 h', %s)",
+            channel,
+            places,
+        )
+    order = [database.idle()]
+    while order[-1]:
+        database.execute("select photochanger.wake_workers(1)")
+        order.append(database.idle())
+    assert order == [
+        ["one", "two", "three"],
+        ["two", "three", "one"],
+        ["three", "one", "two"],
+        ["one", "two"],
+        ["two"],
+        ["two"],
+        [],
+    ]
+
+
+async def test_an_announcement_is_good_for_several_jobs(
+    postgres_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(idle_workers, "ANNOUNCE_EVERY_SECONDS", timedelta(days=1).total_seconds())
     async with open_backend(postgres_url) as backend:
-        with backend.signals.work() as work:
-            work.places = 3
-            for jobs_to_come in (3, 2, 1):
-                waits = asyncio.create_task(work.wait(LONG))
-                await database.until_idle(1)
-                assert database.places() == [jobs_to_come]
-                await backend.queue.enqueue(new_job(), max_active=MANY)
-                assert await waits
-            assert database.idle() == []
-            waits = asyncio.create_task(work.wait(LONG))
-            await database.until_idle(1)
-            assert database.places() == [3]
-            waits.cancel()
-
-
-async def test_a_process_with_fewer_free_places_says_so(postgres_url: str, database: Database) -> None:
-    async with open_backend(postgres_url) as backend:
-        with backend.signals.work() as work:
-            for places in (3, 1):
-                work.places = places
-                waits = asyncio.create_task(work.wait(LONG))
-                await asyncio.to_thread(eventually, lambda places=places: database.places() == [places])
-                waits.cancel()
-
-
-async def test_jobs_are_spread_over_processes_with_several_places(postgres_url: str, database: Database) -> None:
-    async with waiting(postgres_url, 3, places=2) as (one, waits):
-        idle = await database.until_idle(3)
-        for number in range(3):
-            await one.queue.enqueue(new_job(), max_active=MANY)
-            assert database.idle() == idle[number + 1 :] + idle[: number + 1]
-        assert all(await asyncio.gather(*waits))
-        assert database.places() == [1, 1, 1]
+        idle = idle_workers.IdleWorkers(backend.database, "a process", on_unclaimed=lambda: None)
+        await idle.announce(3)
+        assert database.places() == [3]
+        database.execute("update photochanger.idle_workers set places = 7")
+        for _ in range(2):
+            idle.chosen()
+            await idle.announce(3)
+            assert database.places() == [7], "it is not written again"
+        idle.chosen()
+        await idle.announce(4)
+        assert database.places() == [4], "all places were used up"
+        await idle.announce(1)
+        assert database.places() == [1], "it has fewer"
+        idle.withdraw()
+        await idle.look()
+        assert database.places() == []
 
 
 async def test_a_process_that_is_chosen_too_late_passes_the_wake_up_on(postgres_url: str, database: Database) -> None:
@@ -222,3 +226,8 @@ async def test_a_pool_with_one_place_makes_a_backlog_whose_jobs_woke_no_one(post
             async with working(backend):
                 assert await end.wait(LONG)
         assert (await backend.queue.depth()).active == 0
+
+
+async def test_a_pool_announces_its_free_places(postgres_url: str, database: Database) -> None:
+    async with open_backend(postgres_url) as backend, working(backend, concurrency=3):
+        await asyncio.to_thread(eventually, lambda: database.places() == [3])

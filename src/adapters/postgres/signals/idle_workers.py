@@ -65,11 +65,12 @@ class IdleWorkers:
         self._places = 0
 
     async def _change(self, connection: BoundedConnection, batch: Sequence[int]) -> list[None]:
-        """Execute the last one of these changes: a number of free places, a withdrawal, or only a look."""
-        change = batch[-1]
+        """Execute the last one of these changes, a number of free places or a withdrawal, and the looks."""
+        change = next((change for change in reversed(batch) if change != _LOOK), _LOOK)
         if change == _WITHDRAWAL:
             await connection.execute(_WITHDRAW, {"channel": self._channel})
-            return [None] * len(batch)
+            if _LOOK not in batch:
+                return [None] * len(batch)
         places = max(change, 0)
         self._places = places  # before the statement: a worker may be chosen before its reply is read
         self._announced_at = asyncio.get_running_loop().time()
