@@ -291,8 +291,20 @@ def _print_queue(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_scaling(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(m) Queue with several processes, each with a camera and a worker pool")
-    for column in ("disk", "processes", "photos per second", "to one process", "acquires per photo", "at most"):
+    table = Table(title="(m) Queue with several processes, each with cameras and a worker")
+    for column in (
+        "commit + ms",
+        "side",
+        "processes",
+        "cameras",
+        "photos per second",
+        "to one process",
+        "ms a photo",
+        "CPU ms, clients",
+        "server",
+        "acquires per photo",
+        "at most",
+    ):
         table.add_column(column, justify="right")
     for row in figures["rows"]:
         table.add_row(*(str(value) for value in row.values()))

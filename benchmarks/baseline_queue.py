@@ -5,6 +5,8 @@ It keeps no bound on active jobs and batches nothing; every statement is its own
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -123,7 +125,71 @@ class BaselineQueue:
         parameters = {"id": row[0], "attempt": row[2], "result": result.decode(), "stem": stem}
         return await (await self._connections[caller].execute(_FINALIZE, parameters)).fetchone() is not None
 
-    async def listen(self, caller: int) -> psycopg.AsyncConnection[Any]:
-        """The caller's connection, listening for new jobs."""
-        await self._connections[caller].execute("listen baseline_work")
+    async def listen(self, caller: int, *further: str) -> psycopg.AsyncConnection[Any]:
+        """The caller's connection, listening for new jobs, and to further channels."""
+        for channel in ("baseline_work", *further):
+            await self._connections[caller].execute(f"listen {channel}")
         return self._connections[caller]
+
+
+class BaselineProcess:
+    """Cameras and a worker of one process, with a connection each, and one that listens to all channels.
+
+    The worker takes and ends one job after the other while it finds some, at each NOTIFY for a new job.
+
+    Attributes:
+        photos: how many have come to their end.
+        acquires: how often the worker has looked for a job.
+    """
+
+    def __init__(self, url: str, *, job_of: Callable[[int], JobSpec], result_of: Callable[[str], Any]) -> None:
+        self._queue = BaselineQueue(url)
+        self._job_of = job_of
+        self._result_of = result_of
+        self._ends: dict[str, asyncio.Event] = {}
+        self._work = asyncio.Event()
+        self.photos = self.acquires = 0
+
+    async def open(self, cameras: int) -> None:
+        """Connect, and listen."""
+        await self._queue.open(cameras + 2)
+        self._listener = await self._queue.listen(cameras, "baseline_finalized")
+
+    async def run(self, cameras: int) -> None:
+        """Send photos and make them, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive())
+                tasks.create_task(self._make(cameras + 1))
+                for camera in range(cameras):
+                    tasks.create_task(self._send(camera))
+        finally:
+            await self._queue.close()
+
+    async def _receive(self) -> None:
+        async for notice in self._listener.notifies():
+            if notice.channel == "baseline_work":
+                self._work.set()
+            elif notice.payload in self._ends:
+                self._ends[notice.payload].set()
+
+    async def _send(self, camera: int) -> None:
+        while True:
+            job = self._job_of(self.photos)
+            ended = self._ends[str(job.id)] = asyncio.Event()
+            await self._queue.enqueue(camera, job)
+            await ended.wait()
+            del self._ends[str(job.id)]
+            self.photos += 1
+
+    async def _make(self, caller: int) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while (row := await self._look(caller)) is not None:
+                stem = row[0].hex
+                await self._queue.finalize(caller, row, msgspec.json.encode(self._result_of(stem)), stem)
+
+    async def _look(self, caller: int) -> Any:
+        self.acquires += 1
+        return await self._queue.acquire(caller)

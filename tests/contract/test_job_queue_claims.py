@@ -100,6 +100,20 @@ async def test_concurrent_acquires_never_share_an_attempt_of_a_job_whose_lease_r
     assert len(attempts) == len(set(attempts))
 
 
+@pytest.mark.parametrize("limits", [None, {"local": 4}])
+async def test_a_worker_that_stood_still_does_not_claim_what_it_runs_again(
+    backend: SimpleNamespace, limits: dict[str, int] | None
+) -> None:
+    await backend.queue.enqueue(new_job(), max_active=MANY)
+    claim = await take_one(backend, lease=NO_LEASE)
+    running = {claim.job.id}
+    assert await backend.queue.acquire("worker-1", n=5, lease=LEASE, limits=limits, running=running) == []
+    other = await backend.queue.enqueue(new_job(), max_active=MANY)
+    (next_one,) = await backend.queue.acquire("worker-1", n=5, lease=LEASE, limits=limits, running=running)
+    assert next_one.job.id == other.id
+    assert await backend.queue.renew([claim], lease=LEASE) == {claim.job.id}
+
+
 async def test_a_provider_at_its_limit_is_skipped_and_the_others_are_not(backend: SimpleNamespace) -> None:
     now = datetime.now(UTC)
     for age, provider in ((5, "gemini"), (4, "gemini"), (3, "gemini"), (2, "local"), (1, "local")):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from photochanger.adapters.postgres.signals import idle_workers
 from photochanger.core.domain.job import Claim
 from photochanger.entrypoints.worker.pool import PoolOptions, WorkerPool
 
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.anyio
 LONG = timedelta(minutes=2)
 _IDLE = "select channel from photochanger.idle_workers where idle_since is not null order by idle_since"
 
+_PLACES = "select places from photochanger.idle_workers where idle_since is not null order by idle_since"
+
 
 class Database:
     """What a bystander sees in the table of idle workers."""
@@ -36,6 +40,9 @@ class Database:
 
     def idle(self) -> list[str]:
         return [channel for (channel,) in self._connection.execute(_IDLE)]
+
+    def places(self) -> list[int]:
+        return [places for (places,) in self._connection.execute(_PLACES)]
 
     async def until_idle(self, count: int) -> list[str]:
         return await asyncio.to_thread(eventually, lambda: idle if len(idle := self.idle()) == count else None)
@@ -52,7 +59,9 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def waiting(url: str, count: int) -> AsyncIterator[tuple[SimpleNamespace, list[asyncio.Task[bool]]]]:
+async def waiting(
+    url: str, count: int, *, places: int = 1
+) -> AsyncIterator[tuple[SimpleNamespace, list[asyncio.Task[bool]]]]:
     """Processes that wait for work; the first of them, and the waits."""
     async with AsyncExitStack() as stack:
         backends = [await stack.enter_async_context(open_backend(url)) for _ in range(count)]
@@ -81,6 +90,51 @@ async def test_jobs_that_come_together_wake_as_many_processes(postgres_url: str,
         assert len(database.idle()) == 1
         await one.queue.enqueue(new_job(), max_active=MANY)
         assert all(await asyncio.gather(*waits))
+
+
+async def test_a_process_is_chosen_for_as_many_jobs_as_it_has_places_and_jobs_are_spread(database: Database) -> None:
+    for channel, places in (("one", 2), ("two", 3), ("three", 1)):
+        database.execute(
+            "insert into photochanger.idle_workers values (%s, clock_timestamp(), now() + interval '1 h', %s)",
+            channel,
+            places,
+        )
+    order = [database.idle()]
+    while order[-1]:
+        database.execute("select photochanger.wake_workers(1)")
+        order.append(database.idle())
+    assert order == [
+        ["one", "two", "three"],
+        ["two", "three", "one"],
+        ["three", "one", "two"],
+        ["one", "two"],
+        ["two"],
+        ["two"],
+        [],
+    ]
+
+
+async def test_an_announcement_is_good_for_several_jobs(
+    postgres_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle_workers, "ANNOUNCE_EVERY_SECONDS", timedelta(days=1).total_seconds())
+    async with open_backend(postgres_url) as backend:
+        idle = idle_workers.IdleWorkers(backend.database, "a process", on_unclaimed=lambda: None)
+        await idle.announce(3)
+        assert database.places() == [3]
+        database.execute("update photochanger.idle_workers set places = 7")
+        for _ in range(2):
+            idle.chosen()
+            await idle.announce(3)
+            assert database.places() == [7], "it is not written again"
+        idle.chosen()
+        await idle.announce(4)
+        assert database.places() == [4], "all places were used up"
+        await idle.announce(1)
+        assert database.places() == [1], "it has fewer"
+        idle.withdraw()
+        await idle.look()
+        assert database.places() == []
 
 
 async def test_a_process_that_is_chosen_too_late_passes_the_wake_up_on(postgres_url: str, database: Database) -> None:
@@ -115,9 +169,9 @@ class Ends:
         self.within_limits = False
         self.looks = 0
 
-    async def acquire(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
+    async def acquire(self, worker: str, *, n: int, lease: timedelta, running: Collection[UUID]) -> list[Claim]:
         self.looks += 1
-        claims: list[Claim] = await self._backend.queue.acquire(worker, n=n, lease=lease)
+        claims: list[Claim] = await self._backend.queue.acquire(worker, n=n, lease=lease, running=running)
         return claims
 
     async def acquire_urgent(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
@@ -172,3 +226,8 @@ async def test_a_pool_with_one_place_makes_a_backlog_whose_jobs_woke_no_one(post
             async with working(backend):
                 assert await end.wait(LONG)
         assert (await backend.queue.depth()).active == 0
+
+
+async def test_a_pool_announces_its_free_places(postgres_url: str, database: Database) -> None:
+    async with open_backend(postgres_url) as backend, working(backend, concurrency=3):
+        await asyncio.to_thread(eventually, lambda: database.places() == [3])

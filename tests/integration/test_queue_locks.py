@@ -54,15 +54,17 @@ def test_an_enqueue_that_waits_for_the_disk_keeps_no_other_one_waiting(server: E
 def test_jobs_are_taken_while_nothing_reaches_the_disk(server: EmbeddedServer) -> None:
     with held_disk(server, "acquiring") as disk:
         disk.durable(queue_sql.ENQUEUE, batch=batch(new_job(), new_job()))
-        limits = {"worker": "one", "n": 1, "lease": LEASE, "limits": '{"local": 1}'}
+        limits = {"worker": "one", "n": 1, "lease": LEASE, "running": [], "limits": '{"local": 1}'}
         urgent = {"local": [], "needs": "{}", "longest": 0.0, "finishing": 0.1, "fresh": 0.85}
         with psycopg.connect(disk.url, autocommit=True) as worker:
-            taken = worker.execute(queue_sql.ACQUIRE, {"worker": "one", "n": 1, "lease": LEASE}).fetchall()
+            taken = worker.execute(
+                queue_sql.ACQUIRE, {"worker": "one", "n": 1, "lease": LEASE, "running": []}
+            ).fetchall()
             assert len(taken) == 1
             worker.execute(queue_sql.ACQUIRE_WITHIN_LIMITS, limits)
             worker.execute(queue_sql.ACQUIRE_URGENT, limits | urgent)
             worker.execute("select photochanger.wake_workers(2)")
-            worker.execute("call photochanger.announce_idle('photochanger_idle_x', null, null)")
+            worker.execute("call photochanger.announce_idle('photochanger_process_x', 1, null, null)")
             worker.execute("select pg_notify('photochanger_finalized', 'x')")
 
 
@@ -71,7 +73,14 @@ def test_the_end_of_a_job_waits_for_the_disk_and_no_one_waits_for_it(server: Emb
         jobs = [new_job(), new_job()]
         disk.durable(queue_sql.ENQUEUE, batch=batch(*jobs))
         with psycopg.connect(disk.url, autocommit=True) as worker:
-            assert len(worker.execute(queue_sql.ACQUIRE, {"worker": "one", "n": 2, "lease": LEASE}).fetchall()) == 2
+            assert (
+                len(
+                    worker.execute(
+                        queue_sql.ACQUIRE, {"worker": "one", "n": 2, "lease": LEASE, "running": []}
+                    ).fetchall()
+                )
+                == 2
+            )
         for job in jobs:
             disk.durable(queue_sql.FINALIZE, batch=end(job))
         assert disk.read(GLOBAL_LOCKS) == []

@@ -116,7 +116,7 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
     """By name. `live`: a job that a worker has taken for the first time; `finished`: one with a result; `event`: the id
     of the newest entry of the log that a reader has seen."""
     now = datetime.now(UTC)
-    acquire = {"worker": "a-worker", "n": 4, "lease": LEASE}
+    acquire = {"worker": "a-worker", "n": 4, "lease": LEASE, "running": []}
     claim = Claim(Job(spec=live), 1)
     attempt = LogEntry(live.id, now, LogEvent.ATTEMPT, {"provider_id": "local"})
     end = End(live.id, outcome_succeeded(live), claim, None, [attempt])

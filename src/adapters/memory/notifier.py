@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from .database import MemoryDatabase, Topic
 
@@ -16,6 +16,7 @@ class MemoryJobSignals:
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
+        self.process = uuid4()
 
     def work(self) -> _Listener:
         return _Listener(self._db, "work")
@@ -31,6 +32,7 @@ class _Listener:
     """A Subscription to one topic."""
 
     def __init__(self, database: MemoryDatabase, topic: Topic) -> None:
+        self.places = 1
         self._db = database
         self._topic = topic
         self._woken = asyncio.Event()

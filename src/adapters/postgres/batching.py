@@ -38,6 +38,9 @@ class SharedConnections:
 
     async def acquire(self) -> None:
         """Wait for the right to use one connection. QueueUnavailable where none becomes free."""
+        if not self._permits.locked():
+            await self._permits.acquire()  # at once
+            return
         try:
             async with asyncio.timeout(_BATCH_TIMEOUT_SECONDS):
                 await self._permits.acquire()

@@ -43,6 +43,7 @@ REVISIONS = (
     "0014",
     "0016",
     "0017",
+    "0018",
 )
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 

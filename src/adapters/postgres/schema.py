@@ -362,6 +362,7 @@ idle_workers = Table(
     Column("channel", Text, primary_key=True),
     Column("idle_since", _moment),
     Column("seen_at", _moment, nullable=False),
+    Column("places", Integer, nullable=False, server_default=text("1")),
     postgresql_with={"fillfactor": "50"},
     prefixes=["UNLOGGED"],
 )

@@ -49,13 +49,20 @@ class JobQueue(Protocol):
         ...
 
     async def acquire(
-        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+        self,
+        worker: str,
+        *,
+        n: int,
+        lease: timedelta,
+        limits: Mapping[str, int] | None = None,
+        running: Collection[UUID] = (),
     ) -> list[Claim]:
         """Claim up to `n` jobs, oldest first: pending ones, and processing ones whose lease has expired.
 
-        Jobs past their deadline are skipped. `limits` is the maximum of concurrent calls by provider: a job whose first
-        route entry names a provider without a free permit is skipped too, unless it has more entries and half its
-        window has passed; any other claim holds a permit of its first entry's provider, as after
+        Jobs past their deadline are skipped, and those that are `running` here: after a pause of this process their
+        leases may have expired, and wait to be renewed. `limits` is the maximum of concurrent calls by provider: a job
+        whose first route entry names a provider without a free permit is skipped too, unless it has more entries and
+        half its window has passed; any other claim holds a permit of its first entry's provider, as after
         `ProviderLimits.acquire`. Two workers never get the same attempt of a job. Each claim carries the attempt number
         as fencing token and is logged.
         """
@@ -186,10 +193,26 @@ class Subscription(Protocol):
         ...
 
 
-class JobSignals(Protocol):
-    """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost."""
+class WorkSubscription(Subscription, Protocol):
+    """A subscription of a process that takes jobs.
 
-    def work(self) -> Subscription:
+    Attributes:
+        places: how many jobs can begin here before the next wait; 1 at first.
+    """
+
+    places: int
+
+
+class JobSignals(Protocol):
+    """Wake-ups across processes. They are hints: a subscriber reads the queue itself, and polls in case one is lost.
+
+    Attributes:
+        process: the name of this process, by which its jobs are held.
+    """
+
+    process: UUID
+
+    def work(self) -> WorkSubscription:
         """Wakes when a job can be acquired: for each job at most one process with a subscriber that waits.
 
         Wakes at once where jobs came that no subscriber was there for, and within a second where a job waits whose
@@ -199,9 +222,12 @@ class JobSignals(Protocol):
         ...
 
     def finalized(self, job_id: UUID) -> Subscription:
-        """Wakes when this job was finalized, or asked about."""
+        """Wakes when this job was finalized, or asked about.
+
+        A picture of a job without an idempotency key that another process holds may be found by polling only.
+        """
         ...
 
     def any_change(self) -> Subscription:
-        """Wakes when any job was finalized, or asked about; a new one is found by polling."""
+        """Wakes when any job was finalized, or asked about, as `finalized` does; a new one is found by polling."""
         ...

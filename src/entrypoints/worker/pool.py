@@ -17,7 +17,7 @@ from ...core.domain.errors import PhotoChangerError, QueueUnavailable
 from ...core.domain.job import Claim, FailureReason
 from ...core.domain.trace_context import trace_id_of
 from ...core.domain.worker import URGENT_JOBS
-from ...core.ports.job_queue import JobQueue, JobSignals, Subscription
+from ...core.ports.job_queue import JobQueue, JobSignals, WorkSubscription
 from ...core.ports.telemetry import Fact, Telemetry
 from ...core.services.jobs.acquisition import JobAcquisition
 from ...core.services.jobs.completion import JobCompletion
@@ -140,13 +140,15 @@ class WorkerPool:
                 await self._take_until_full(work)
             await self._wait_for_a_place()
 
-    async def _take_until_full(self, work: Subscription) -> None:
+    async def _take_until_full(self, work: WorkSubscription) -> None:
         while not self._stopping and (free := self.concurrency - self.running) > 0:
             self._changed.clear()
             try:
                 await self._renew_if_late()
                 if self._looks:
-                    claims = await self._acquisition.acquire(self.name, n=free, lease=self._options.lease)
+                    claims = await self._acquisition.acquire(
+                        self.name, n=free, lease=self._options.lease, running=self._running
+                    )
                     self._looks = False
                     for claim in claims:
                         self._start(claim)
@@ -158,6 +160,7 @@ class WorkerPool:
                 continue
             if self.running < self.concurrency:
                 poll = _POLL_WITHIN_LIMITS if within_limits else _POLL
+                work.places = self.concurrency - self.running
                 ended, _ = await race(work.wait(poll), self._changed.wait())
                 # The last look has left nothing, and what came since has its wake-up. So the end of a job is a reason
                 # to look only where it gives back a provider's permit.

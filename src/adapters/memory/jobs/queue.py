@@ -80,11 +80,18 @@ class MemoryJobQueue:
         return stored
 
     async def acquire(
-        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+        self,
+        worker: str,
+        *,
+        n: int,
+        lease: timedelta,
+        limits: Mapping[str, int] | None = None,
+        running: Collection[UUID] = (),
     ) -> list[Claim]:
         now = self._db.clock.now()
         claims: list[Claim] = []
-        for job in sorted(self._live(), key=lambda job: (job.created_at, job.id)):
+        others = [job for job in self._live() if job.id not in running]
+        for job in sorted(others, key=lambda job: (job.created_at, job.id)):
             if len(claims) >= n:
                 self._db.has_unclaimed_work = True
                 break

@@ -127,9 +127,15 @@ class PostgresJobQueue:
         return job_from_row(rows[0])
 
     async def acquire(
-        self, worker: str, *, n: int, lease: timedelta, limits: Mapping[str, int] | None = None
+        self,
+        worker: str,
+        *,
+        n: int,
+        lease: timedelta,
+        limits: Mapping[str, int] | None = None,
+        running: Collection[UUID] = (),
     ) -> list[Claim]:
-        parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease}
+        parameters: dict[str, Any] = {"worker": worker, "n": n, "lease": lease, "running": list(running)}
         if limits:
             parameters["limits"] = msgspec.json.encode(limits).decode()
             statement = _Statement(queue_sql.ACQUIRE_WITHIN_LIMITS, parameters)
@@ -237,14 +243,18 @@ class PostgresJobQueue:
         return QueueDepth(by_state["pending"], by_state["processing"], by_provider)
 
     async def _finalize_batch(self, connection: Connection, batch: Sequence[End]) -> list[bool | Exception]:
-        done: set[int] = set()
+        done: dict[int, UUID | None] = {}
         for _ in range(2):
             # An end whose reply was lost may be committed while this statement waits, too late for it to be seen.
             cursor = await connection.execute(queue_sql.FINALIZE, {"batch": finalize_batch(batch)})
-            done |= {number for (number,) in await cursor.fetchall()}
+            done = {**dict(await cursor.fetchall()), **done}
             if len(done) == len(batch):
                 break
-        self._wake_ups.finalized(batch[number].job_id for number in done)  # also where a caller was cancelled
+        for number, waits_alone in done.items():  # also where a caller was cancelled
+            if waits_alone is None:
+                self._wake_ups.finalized([batch[number].job_id])
+            else:
+                self._wake_ups.finalized_for(waits_alone, batch[number].job_id)
         return [number in done for number in range(len(batch))]
 
 
@@ -295,7 +305,9 @@ async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -
     async with connection.cursor(row_factory=dict_row) as cursor:
         for statement in batch:
             await cursor.execute(statement.sql, statement.parameters)
-            answers.append(await cursor.fetchall() if cursor.description else [])
+            # Not `description`, which makes an object of each column.
+            has_rows = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+            answers.append(await cursor.fetchall() if has_rows else [])
     return answers
 
 

@@ -42,6 +42,7 @@ ACQUIRE = f"""
 with picked as (
     select id, false as keeps_place from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        and id <> all(%(running)s::uuid[])
     order by created_at, id
     limit %(n)s
     for update skip locked
@@ -49,6 +50,7 @@ with picked as (
 left_over as (
     select from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        and id <> all(%(running)s::uuid[])
     order by created_at, id
     offset %(n)s limit 1
 ),
@@ -76,6 +78,7 @@ ranked as (
         row_number() over (partition by route_provider order by created_at, id) as number
     from photochanger.jobs
     where finalized_at is null and expires_at > now() and (state = 'pending' or lease_until <= now())
+        and id <> all(%(running)s::uuid[])
 ),
 picked as (
     select jobs.id, coalesce(ranked.number <= allowed.most - coalesce(busy.held, 0), false) as keeps_place
@@ -217,6 +220,8 @@ _LATE_CALL = f"""
 # one by id. The state does not say it, as a newer version may have further ones.
 # The second branch of `ours` recognises an earlier run of the same call whose answer was lost with the connection. It
 # is a subquery, not a join, so that it reads by id, and only for ends that are not done: a join may scan the table.
+# `waits_alone` is the process that holds a job, where no other one has a client that waits for it: any may have joined
+# it by an idempotency key. Ends without a picture are for all processes: workers give up their calls.
 # The lock in `outbox` leaves out a webhook that is being removed concurrently: a reference to it would fail, and with
 # it the end of the job.
 FINALIZE = f"""
@@ -246,7 +251,9 @@ done as (
             or (given.attempt = jobs.attempt and given.worker = jobs.worker and jobs.state = 'processing')
         )
     returning given.number, jobs.id, jobs.slot_id, jobs.source, jobs.created_at, given.finalized_at, given.state,
-        given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts
+        given.attempt, given.provider_id, given.counted_as, given.audit, given.attempts,
+        case when given.attempt is not null and given.state = 'succeeded' and jobs.idempotency_key is null
+            then jobs.held_by end as waits_alone
 ),
 audited as (
     insert into photochanger.audit_log (id, at, action, actor, address, target, detail)
@@ -281,9 +288,9 @@ outbox as (
     for key share of webhooks
 ),
 ours as (
-    select number from done
+    select number, waits_alone from done
     union all
-    select number from given
+    select number, null from given
     where number not in (select number from done)
         and (
             select case
@@ -293,7 +300,7 @@ ours as (
             from photochanger.jobs where jobs.id = given.id
         )
 )
-select number from ours
+select number, waits_alone from ours
 """
 
 # A job whose late call was given up, and whose photo has come again since, has another job in its place.

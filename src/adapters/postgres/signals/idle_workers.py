@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 
 from ..batching import Batcher
 from ..connection import BoundedConnection
 from ..database import Database
 
-_ANNOUNCE = "call photochanger.announce_idle(%(channel)s, null, null)"
+_ANNOUNCE = "call photochanger.announce_idle(%(channel)s, %(places)s, null, null)"
 _WITHDRAW = "update photochanger.idle_workers set idle_since = null where channel = %(channel)s"
 UNCLAIMED = "select last_value from photochanger.unclaimed_wake_ups"
 """How many times jobs came for which too few workers were idle."""
 
 ANNOUNCE_EVERY_SECONDS = 0.8
 """How long an announcement is good for. The database takes a worker for dead that has made none for 10 s."""
+
+_LOOK, _WITHDRAWAL = -1, 0
+"""Changes that are no number of free places."""
 
 
 class IdleWorkers:
@@ -26,49 +28,57 @@ class IdleWorkers:
     wake-up takes: `on_unclaimed` reports them.
     """
 
-    def __init__(self, database: Database, on_unclaimed: Callable[[], None]) -> None:
-        self.channel = f"photochanger_idle_{secrets.token_hex(8)}"
-        """Where a process that wakes this one sends its NOTIFY."""
-
+    def __init__(self, database: Database, channel: str, on_unclaimed: Callable[[], None]) -> None:
+        self._channel = channel
         self.unclaimed: int | None = None
         """The counter as it was read last: jobs that were counted since are still to be looked for."""
 
         self._on_unclaimed = on_unclaimed
-        self._changes: Batcher[bool | None, None] = database.batcher(self._change)
-        self._idle = False
+        self._changes: Batcher[int, None] = database.batcher(self._change)
+        self._places = 0
+        """How many further jobs may wake this process; the database may have it for more, but never for fewer."""
+
         self._announced_at = 0.0
 
     async def look(self) -> None:
         """Look for jobs without being idle: this process would not hear of being chosen. QueueUnavailable."""
-        await self._changes.call(None)
+        await self._changes.call(_LOOK)
 
-    async def announce(self) -> None:
-        """Be idle in the database before this returns. QueueUnavailable."""
-        if not self._idle or asyncio.get_running_loop().time() - self._announced_at >= ANNOUNCE_EVERY_SECONDS:
-            await self._changes.call(True)
+    async def announce(self, places: int) -> None:
+        """Be idle in the database, with at most this number of places, before this returns. QueueUnavailable."""
+        is_known = 0 < self._places <= places
+        if not is_known or asyncio.get_running_loop().time() - self._announced_at >= ANNOUNCE_EVERY_SECONDS:
+            await self._changes.call(places)
 
     def withdraw(self) -> None:
         """Be chosen no more, soon. Where that fails, the next wake-up for this process is passed on."""
-        if self._idle:
-            self._idle = False
-            self._changes.post(False).add_done_callback(_ended)
+        if self._places > 0:
+            self._places = 0
+            self._changes.post(_WITHDRAWAL).add_done_callback(_ended)
 
-    def claimed(self) -> None:
-        """Note that this process was chosen, or that nothing is known: the next announcement goes to the database."""
-        self._idle = False
+    def chosen(self) -> None:
+        """Note that a job has woken this process."""
+        self._places -= 1
 
-    async def _change(self, connection: BoundedConnection, batch: Sequence[bool | None]) -> list[None]:
-        """Execute the last one of these changes: idle, not idle, or only a look."""
-        idle = batch[-1]
-        if idle is False:
-            await connection.execute(_WITHDRAW, {"channel": self.channel})
-            return [None] * len(batch)
-        self._idle = bool(idle)  # before the statement: a worker may be chosen before its reply is read
+    def forget(self) -> None:
+        """Note that nothing is known: the next announcement goes to the database."""
+        self._places = 0
+
+    async def _change(self, connection: BoundedConnection, batch: Sequence[int]) -> list[None]:
+        """Execute the last one of these changes, a number of free places or a withdrawal, and the looks."""
+        change = next((change for change in reversed(batch) if change != _LOOK), _LOOK)
+        if change == _WITHDRAWAL:
+            await connection.execute(_WITHDRAW, {"channel": self._channel})
+            if _LOOK not in batch:
+                return [None] * len(batch)
+        places = max(change, 0)
+        self._places = places  # before the statement: a worker may be chosen before its reply is read
         self._announced_at = asyncio.get_running_loop().time()
+        parameters = {"channel": self._channel if places else None, "places": places}
         try:
-            row = await (await connection.call(_ANNOUNCE, {"channel": self.channel if idle else None})).fetchone()
+            row = await (await connection.call(_ANNOUNCE, parameters)).fetchone()
         except BaseException:
-            self._idle = False
+            self._places = 0
             raise
         assert row is not None
         unclaimed, waits = row

@@ -1,8 +1,8 @@
 """The JobSignals port on LISTEN/NOTIFY: one connection per process, fanned out in memory.
 
-Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken. For work, a process
-is woken on a channel of its own, while it is among the idle workers. A pooler delivers nothing: there one query per
-process finds what to wake (ADR 80).
+Wake-ups are hints. Without the connection subscribers poll; once it is back all of them are woken. A process has a
+channel of its own, for work while it is among the idle workers, and for pictures of the jobs that it holds. A pooler
+delivers nothing: there one query per process finds what to wake (ADR 80).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -27,7 +27,7 @@ from ..connection import BoundedConnection
 from ..database import Database
 from ..outages import reason_of
 from .idle_workers import ANNOUNCE_EVERY_SECONDS, UNCLAIMED, IdleWorkers
-from .wake_ups import FINALIZED_CHANNEL, WORK_CHANNEL, WakeUps
+from .wake_ups import FINALIZED_CHANNEL, WORK_CHANNEL, WakeUps, channel_of
 
 _log = logging.getLogger("photochanger.signals")
 
@@ -101,6 +101,7 @@ class _WorkSubscription(_Subscription):
 
     def __init__(self, listeners: dict[Topic, set[_Subscription]], idle: IdleWorkers, listening: asyncio.Event) -> None:
         super().__init__(listeners, "work")
+        self.places = 1
         self._idle = idle
         self._listening = listening
 
@@ -126,7 +127,7 @@ class _WorkSubscription(_Subscription):
 
     async def _look(self) -> None:
         try:
-            await (self._idle.announce() if self._listening.is_set() else self._idle.look())
+            await (self._idle.announce(self.places) if self._listening.is_set() else self._idle.look())
         except QueueUnavailable as error:
             _log.warning("worker cannot look for jobs: %s", error.detail)
 
@@ -136,19 +137,22 @@ class PostgresJobSignals:
 
     Attributes:
         mode: how; None while there is no connection.
+        process: see JobSignals.
     """
 
     def __init__(self, database: Database) -> None:
+        self.process = uuid4()
+        self._channel = channel_of(self.process)
         self._database = database
         self._listeners: dict[Topic, set[_Subscription]] = defaultdict(set)
         self._waking = asyncio.Event()
         self._listening = asyncio.Event()
         self._logged = ListenMode.LISTEN
         self.mode: ListenMode | None = None
-        self._idle = IdleWorkers(database, on_unclaimed=lambda: self._wake_topics("work", "moved"))
+        self._idle = IdleWorkers(database, self._channel, on_unclaimed=lambda: self._wake_topics("work", "moved"))
         self._wake_ups = WakeUps(database)
 
-    def work(self) -> _Subscription:
+    def work(self) -> _WorkSubscription:
         return _WorkSubscription(self._listeners, self._idle, self._listening)
 
     def any_change(self) -> _Subscription:
@@ -171,7 +175,7 @@ class PostgresJobSignals:
                 try:
                     self.mode = await self._mode_of(connection, identity)
                     if self.mode is ListenMode.LISTEN:
-                        for channel in (WORK_CHANNEL, FINALIZED_CHANNEL, self._idle.channel):
+                        for channel in (WORK_CHANNEL, FINALIZED_CHANNEL, self._channel):
                             await connection.execute(f"listen {channel}")
                         await self._read_unclaimed(connection)
                         self._listening.set()
@@ -239,7 +243,7 @@ class PostgresJobSignals:
 
     async def _read_unclaimed(self, connection: BoundedConnection) -> None:
         """Begin to count here: all subscribers are woken for what came before."""
-        self._idle.claimed()
+        self._idle.forget()
         try:
             row = await (await connection.execute(UNCLAIMED)).fetchone()
         except psycopg.errors.UndefinedTable:  # a database without the schema, which will be created
@@ -247,11 +251,12 @@ class PostgresJobSignals:
         self._idle.unclaimed = None if row is None else row[0]
 
     def _wake(self, channel: str, payload: str) -> None:
-        if channel == self._idle.channel:
-            self._idle.claimed()
+        chosen = channel == self._channel and not payload
+        if chosen:
+            self._idle.chosen()
             if "work" not in self._listeners:
                 self._wake_ups.work()  # it is not idle any more; another one may be
-        if channel != FINALIZED_CHANNEL:
+        if chosen or channel == WORK_CHANNEL:
             self._wake_topics("work", "moved")
             return
         try:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -24,24 +25,46 @@ WORK_CHANNEL = "photochanger_work"
 """What hosts of the version before send to all workers."""
 
 FINALIZED_CHANNEL = "photochanger_finalized"
+"""For all processes: ends that more than one of them may wait for."""
 
-_NOTIFY = f"select pg_notify('{FINALIZED_CHANNEL}', %(ids)s)"
+_NOTIFY = """
+select pg_notify(channel, ids) from unnest(%(channels)s::text[], %(ids)s::text[]) as wake_up (channel, ids)
+"""
 _WAKE_WORKERS = "select set_config('synchronous_commit', 'off', true), photochanger.wake_workers(%(jobs)s)"
 
 Connection = psycopg.AsyncConnection[Any]
+
+
+def channel_of(process: UUID) -> str:
+    """The channel that only this process listens to."""
+    return f"photochanger_process_{process.hex}"
+
+
+class _End(NamedTuple):
+    """The end of a job, and the channel of those that wait for it."""
+
+    job_id: UUID
+    channel: str
 
 
 class WakeUps:
     """Sends wake-ups without a wait for them. They are hints: one that is lost is made up for by polling."""
 
     def __init__(self, database: Database) -> None:
-        self._finalized: Batcher[UUID, None] = database.batcher(_notify)
+        self._finalized: Batcher[_End, None] = database.batcher(_notify)
         self._work: Batcher[int, None] = database.batcher(_wake_workers)
 
     def finalized(self, job_ids: Iterable[UUID]) -> None:
         """Wake all who wait for these jobs."""
         for job_id in job_ids:
-            self._finalized.post(job_id).add_done_callback(_log_failure)
+            self._post(_End(job_id, FINALIZED_CHANNEL))
+
+    def finalized_for(self, holder: UUID, job_id: UUID) -> None:
+        """Wake those in this process who wait for the job."""
+        self._post(_End(job_id, channel_of(holder)))
+
+    def _post(self, end: _End) -> None:
+        self._finalized.post(end).add_done_callback(_log_failure)
 
     def work(self, jobs: int = 1) -> None:
         """Wake one idle worker for each of this number of jobs, or all idle workers where they are fewer."""
@@ -53,8 +76,12 @@ def _log_failure(sent: asyncio.Future[None]) -> None:
         _log.warning("wake-up not sent; other processes poll: %s", error)
 
 
-async def _notify(connection: Connection, batch: Sequence[UUID]) -> list[None]:
-    await connection.execute(_NOTIFY, {"ids": ",".join(map(str, dict.fromkeys(batch)))})
+async def _notify(connection: Connection, batch: Sequence[_End]) -> list[None]:
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for end in dict.fromkeys(batch):
+        ids[end.channel].append(str(end.job_id))
+    payloads = [",".join(of_channel) for of_channel in ids.values()]
+    await connection.execute(_NOTIFY, {"channels": list(ids), "ids": payloads})
     return [None] * len(batch)
 
 

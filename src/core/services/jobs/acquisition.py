@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
+from uuid import UUID
 
 from ...domain.job import Claim
 from ...domain.routing.capacity import EntryKey
@@ -38,11 +40,11 @@ class JobAcquisition:
         self.within_limits = False
         """Whether providers had a limit at the last acquisition: the end of a job may let another one begin."""
 
-    async def acquire(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
-        """Claim up to `n` jobs in their turn, within the limits of their providers."""
+    async def acquire(self, worker: str, *, n: int, lease: timedelta, running: Collection[UUID]) -> list[Claim]:
+        """Claim up to `n` jobs in their turn, within the limits of their providers, and none that is `running` here."""
         limits = self._providers.concurrency_limits(await self._settings.current())
         self.within_limits = bool(limits)
-        return await self._queue.acquire(worker, n=n, lease=lease, limits=limits or None)
+        return await self._queue.acquire(worker, n=n, lease=lease, limits=limits or None, running=running)
 
     async def acquire_urgent(self, worker: str, *, n: int, lease: timedelta) -> list[Claim]:
         """Claim up to `n` jobs that can no longer succeed, or that only need this machine because providers are busy.

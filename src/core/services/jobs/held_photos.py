@@ -10,7 +10,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ...domain.ids import new_id
 from ...domain.job import Job, JobSpec
 from ...ports.clock import Clock
 from ...ports.job_queue import JobQueue, JobSignals, PhotoHeld
@@ -33,7 +32,7 @@ class HeldPhotos:
     """
 
     def __init__(self, admission: JobAdmission, queue: JobQueue, signals: JobSignals, clock: Clock) -> None:
-        self.process = new_id(clock.now())
+        self.process = signals.process
         self._admission = admission
         self._queue = queue
         self._signals = signals

@@ -229,6 +229,19 @@ async def test_work_on_a_job_that_is_no_longer_ours_is_stopped() -> None:
         assert await world.log(job, LogEvent.RELEASED) == []  # it was not ours to hand back
 
 
+async def test_a_pause_that_is_longer_than_the_lease_runs_no_job_twice() -> None:
+    world = World(cloud := ScriptedProvider("cloud", never))
+    await world.slot("cloud")
+    stays = await world.submit()
+    async with at_work(world, pool_of(world)):
+        await until(lambda: len(cloud.calls) == 1)
+        await world.clock.advance(2 * LEASE)
+        ended = await world.submit()
+        assert (await world.run(world.jobs.wait(ended.id))).state is JobState.SUCCEEDED
+        assert len(cloud.calls) == 2
+        assert (await world.jobs.get(stays.id)).attempt == 1
+
+
 async def test_leases_that_cannot_be_renewed_for_a_moment_stop_nothing() -> None:
     world = World(cloud := ScriptedProvider("cloud", never))
     await world.slot("cloud")

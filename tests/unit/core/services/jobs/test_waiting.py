@@ -31,6 +31,7 @@ class SilentSignals:
 
     def __init__(self) -> None:
         self.world: World | None = None
+        self.process = uuid4()
 
     def work(self) -> SilentSignals:
         return self
