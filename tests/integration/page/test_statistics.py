@@ -57,7 +57,7 @@ def night_of_25_hours(service: Service) -> None:
 
 
 def tile(page: Page, name: str) -> Locator:
-    return page.locator(".tile", has=page.get_by_text(name, exact=True)).get_by_role("definition")
+    return page.locator(".sum-tile", has=page.get_by_text(name, exact=True)).get_by_role("definition")
 
 
 async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Service, admin: Administrator) -> None:

@@ -29,7 +29,7 @@ async def test_strip_card_statistics_and_file_agree(tab: Browsing, service: Serv
     await expect(page.locator(".slot-reasons").first).to_contain_text("Unusable photo")
 
     await page.get_by_role("link", name="Statistics", exact=True).click()
-    tile = page.locator(".tile", has=page.get_by_text("Success rate", exact=True)).get_by_role("definition")
+    tile = page.locator(".sum-tile", has=page.get_by_text("Success rate", exact=True)).get_by_role("definition")
     await expect(tile).to_have_text(SHOWN)
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Export CSV").click()

@@ -26,10 +26,13 @@ export function Thumbnail({ job }) {
   `;
 }
 
+/** Reasons that the state of the job says already. */
+const SAID_BY_STATE = new Set(["cancelled", "timeout"]);
+
 /** Why the route made no picture, or that the failure answer was sent. */
 function Reason({ job }) {
   const texts = [];
-  if (job.failure_reason) texts.push(t.of("reason", job.failure_reason));
+  if (job.failure_reason && !SAID_BY_STATE.has(job.failure_reason)) texts.push(t.of("reason", job.failure_reason));
   if (job.result?.outcome === "fallback") texts.push(t("fallback"));
   return texts.length ? html`<span class="job-reason">${texts.join(" · ")}</span>` : null;
 }

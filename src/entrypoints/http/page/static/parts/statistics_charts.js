@@ -47,7 +47,7 @@ export function Tiles({ report }) {
     ["p99", duration(latency.p99)],
     ["cost", cost(summary.cost, report.currency)],
   ];
-  return html`<dl class="tiles">${tiles.map(([name, value]) => html`<div key=${name} class="card tile"><dt>${t(name)}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="tiles">${tiles.map(([name, value]) => html`<div key=${name} class="card sum-tile"><dt>${t(name)}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
 export function Charts({ report, group }) {

@@ -1,5 +1,5 @@
 /* A long list from the API: read page by page, and updated by live events without moving what the user reads. */
-import { Problem, get } from "../../lib/api.js";
+import { Problem, get, me } from "../../lib/api.js";
 import { useEffect, useRef, useState } from "../../lib/html.js";
 import { useLive } from "../../lib/live.js";
 import { useInterval } from "../../lib/load.js";
@@ -18,7 +18,7 @@ const NOTHING = { items: null, next: null, problem: null, endProblem: null, busy
 let left = null;
 let lists = 0;
 
-const leftAt = (key) => (left !== null && left.key === key && history.state?.list === left.id ? left : null);
+const leftAt = (key) => (left !== null && left.key === key && left.user === me.get()?.username && history.state?.list === left.id ? left : null);
 
 /**
  * The list of `source`: `{key, path, query, first, one, received, isHeld, newestFirst, slides, pause, matters}`. `key`
@@ -43,6 +43,7 @@ export function useFeed(source, mayForget = () => true) {
   useEffect(() => {
     const back = leftAt(source.key);
     const id = `${Date.now()} ${++lists}`;
+    const user = me.get()?.username;
     if (!back) place.current = {};
     const started = start(source, back?.state ?? NOTHING, setState, () => may.current());
     feed.current = started;
@@ -51,7 +52,7 @@ export function useFeed(source, mayForget = () => true) {
     history.replaceState({ list: id }, "");
     return () => {
       started.stop();
-      left = started.state().items === null ? null : { id, key: source.key, state: started.state(), place: place.current };
+      left = started.state().items === null ? null : { id, key: source.key, user, state: started.state(), place: place.current };
     };
   }, [source.key]);
 
