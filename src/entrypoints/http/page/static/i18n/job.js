@@ -70,7 +70,7 @@ export default {
     event_deadline: "Wait ends",
     event_now: "Running for {time}",
     again: "attempt {n}",
-    call: "Call {n} to {provider}",
+    call: "Call {n}: {provider}",
     entry: "step {n}",
   },
   ru: {
@@ -143,7 +143,7 @@ export default {
     event_deadline: "Конец ожидания",
     event_now: "В работе уже {time}",
     again: "попытка {n}",
-    call: "Запрос {n} к {provider}",
+    call: "Запрос {n}: {provider}",
     entry: "шаг {n}",
   },
 };

@@ -63,7 +63,7 @@ export default {
     silent: "Молчит",
     busy: "заданий в работе: {running} из {concurrency}",
     pid: "процесс {pid}",
-    heard: "отзыв {ago}",
+    heard: "был на связи {ago}",
     providers: "Провайдеры",
     provider: "Провайдер",
     state: "Состояние",

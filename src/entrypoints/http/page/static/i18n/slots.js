@@ -60,7 +60,7 @@ export default {
     title: "Слоты",
     summary: "Включено: {active} из {all}",
     search: "Поиск слотов",
-    searchHint: "Название, номер или провайдер",
+    searchHint: "Слот или провайдер",
     activeOnly: "Только включённые",
     order: "Порядок",
     order_number: "По номеру",
