@@ -50,11 +50,11 @@ async def measure(folder: Path, *, live_photos: int) -> dict[str, Any]:
     lists = []
     async with browser() as started:
         for count in COUNTS:
-            (folder / str(count)).mkdir()
+            (folder / str(count)).mkdir(mode=0o700)
             async with serving(folder / str(count)) as service:
                 await many_jobs(service, count)
                 lists += [{"list": place, "items": count} | await _list(started, service, place) for place in PLACES]
-        (folder / "live").mkdir()
+        (folder / "live").mkdir(mode=0o700)
         async with serving(folder / "live") as service:
             live = await _watched(started, service, live_photos)
     return {"lists": lists, "live": live, "load": [round(load_before, 1), round(os.getloadavg()[0], 1)]}

@@ -9,8 +9,9 @@ Each module becomes a function in the file, and its exports an object that the o
     return { useTitle: useTitle };
     })();
 
-Comments between functions are left out. Statements of modules are recognised at the beginning of a line. What cannot be translated exactly is an error:
-circles of imports, exports that change (`let`), names that the other module does not export.
+Comments between functions are left out; their lines stay, empty. Statements of modules are recognised at the
+beginning of a line. What cannot be translated exactly is an error: circles of imports, exports that change (`let`),
+names that the other module does not export.
 """
 
 from __future__ import annotations
