@@ -251,7 +251,18 @@ def _print_throughput(console: Console, figures: dict[str, Any]) -> None:
 
 def _print_page(console: Console, figures: dict[str, Any]) -> None:
     table = Table(title=f"(l) Long lists on the page; load of the machine before and after: {figures['load']}")
-    for column in ("list", "items", "read s", "frames", "p50 ms", "p95 ms", "over 50 ms", "elements", "heap MiB"):
+    for column in (
+        "list",
+        "items",
+        "read s",
+        "frames",
+        "p50 ms",
+        "p95 ms",
+        "over 50 ms",
+        "CPU ms a frame",
+        "elements",
+        "heap MiB",
+    ):
         table.add_column(column, justify="right")
     for row in figures["lists"]:
         table.add_row(*(str(value) for value in row.values()))
