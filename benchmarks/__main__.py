@@ -27,6 +27,7 @@ from . import (
     statistics,
     throughput,
 )
+from .page import long_lists
 
 _PARTS = [
     "calls",
@@ -34,6 +35,7 @@ _PARTS = [
     "ingest",
     "memory",
     "overload",
+    "page",
     "pictures",
     "providers",
     "queue",
@@ -65,6 +67,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["overload"] = runner.run(overload.measure(Path(folder), seconds=arguments.seconds))
             _print_overload(console, figures["overload"])
+        if "page" in arguments.parts:
+            with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
+                figures["page"] = asyncio.run(long_lists.measure(Path(folder), live_photos=arguments.live_photos))
+            _print_page(console, figures["page"])
         if "pictures" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
                 figures["pictures"] = pictures.measure(Path(folder), runs=arguments.runs)
@@ -113,6 +119,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=overload.SECONDS, help="how long photos come in an overload")
     parser.add_argument("--runs", type=int, default=7, help="pairs of each picture, ours and a pipeline")
     parser.add_argument("--photos", type=int, default=100, help="photos of 24 megapixels whose memory is measured")
+    parser.add_argument("--live-photos", type=int, default=600, help="photos that come while the page is watched")
     parser.add_argument("--ingests", type=int, default=500, help="ingests per row against providers that fail")
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--turns", type=int, default=4, help="measurements of each number of processes")
@@ -247,6 +254,28 @@ def _print_throughput(console: Console, figures: dict[str, Any]) -> None:
     table.add_row(f"1 MB, {throughput.CLIENTS} clients", *(str(used) for used in rate["cpu_ms"].values()))
     console.print(table)
     console.print(f"16 clients, 1 MB: {rate['photos_per_second']} photos/s ({rate['answers']})")
+
+
+def _print_page(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title=f"(l) Long lists on the page; load of the machine before and after: {figures['load']}")
+    for column in (
+        "list",
+        "items",
+        "read s",
+        "frames",
+        "p50 ms",
+        "p95 ms",
+        "over 50 ms",
+        "CPU ms a frame",
+        "elements",
+        "heap MiB",
+    ):
+        table.add_column(column, justify="right")
+    for row in figures["lists"]:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+    live = figures["live"]
+    console.print(f"{live['photos']} photos while jobs are watched: heap MiB after each third {live['heap_mib']}")
 
 
 def _print_pictures(console: Console, figures: dict[str, Any]) -> None:

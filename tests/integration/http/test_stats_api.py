@@ -75,6 +75,7 @@ async def test_a_slot_is_told_of_by_days_of_the_zone_and_empty_days_are_there(ad
         "cancelled": 0,
         "errors": 0,
         "ingest_count": 2,
+        "success_rate": 1.0,
         "cost": {
             "usd_micros": 0,
             "estimated_usd_micros": 0,

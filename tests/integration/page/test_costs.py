@@ -53,7 +53,7 @@ async def test_statistics_show_costs_in_the_currency_and_export_them(
     await paid_photo(service, exact=False)
     await admin("PUT", "/api/settings", json_body={"currency": "EUR", "usd_rate": 2})
     page = await open_at(tab, "/#/statistics?range=today")
-    await expect(page.locator(".tile", has_text="Cost").get_by_role("definition")).to_have_text("≈ €0.083")
+    await expect(page.locator(".sum-tile", has_text="Cost").get_by_role("definition")).to_have_text("≈ €0.083")
     await expect(page.get_by_role("region", name="By provider").locator("tbody tr td").last).to_have_text("≈ €0.083")
     await expect(page.get_by_text("Costs include test runs.")).to_be_visible()
     assert await tab.violations() == []

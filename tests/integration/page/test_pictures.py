@@ -248,7 +248,7 @@ async def test_arrows_go_through_the_whole_list_on_a_phone_in_russian(service: S
             asked.append(route.request.url)
             await route.fulfill(status=503, json={"status": 503, "code": "queue_unavailable", "detail": "Not now."})
 
-        # A page that cannot be read is asked for at each step, not without end.
+        # A page that cannot be read is asked for once the end is near and at each step, not without end.
         await page.route(_FURTHER_PAGES, refuse)
         await page.locator(".tile-picture").nth(58).click()
         heading = page.get_by_role("dialog").get_by_role("heading")
@@ -256,7 +256,7 @@ async def test_arrows_go_through_the_whole_list_on_a_phone_in_russian(service: S
         await page.keyboard.press("ArrowRight")
         await expect(heading).to_have_text("Фото 60 из 60+")
         assert await tab.violations() == []
-        assert len(asked) in (1, 2)
+        assert len(asked) in (1, 2, 3)
         await page.unroute(_FURTHER_PAGES)
         await page.keyboard.press("ArrowLeft")
         await expect(heading).to_have_text("Фото 59 из 63")

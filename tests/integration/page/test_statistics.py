@@ -57,7 +57,7 @@ def night_of_25_hours(service: Service) -> None:
 
 
 def tile(page: Page, name: str) -> Locator:
-    return page.locator(".tile", has=page.get_by_text(name, exact=True)).get_by_role("definition")
+    return page.locator(".sum-tile", has=page.get_by_text(name, exact=True)).get_by_role("definition")
 
 
 async def test_statistics_are_shown_for_any_range(tab: Browsing, service: Service, admin: Administrator) -> None:
@@ -152,7 +152,7 @@ async def test_a_slot_hour_by_hour_as_a_file_and_after_a_reset(
     assert [line["period_start"] for line in lines][2:4] == ["2025-10-26T02:00:00+02:00", "2025-10-26T02:00:00+01:00"]
     assert {line["slot_name"] for line in lines} == {"'" + FORMULA}
     assert [int(line["ingest_count"]) for line in lines][:5] == [0, 0, 1, 2, 0]
-    assert lines[3]["success_share"] == "0.5"
+    assert lines[3]["success_rate"] == "0.5"
 
     await page.get_by_role("button", name="Reset").click()
     dialog = page.get_by_role("dialog", name=f"Reset the statistics of {FORMULA}?")
@@ -190,7 +190,7 @@ async def test_all_slots_by_hour_and_a_row_for_each_slot_in_a_russian_file(
         assert (await download.value).suggested_filename == "photochanger-statistics-2025-10-25-2025-10-27.csv"
         data = await asyncio.to_thread((await (await download.value).path()).read_bytes)
         lines = list(csv.DictReader(data.decode("utf-8-sig").splitlines(), delimiter=";"))
-        columns = ("period_start", "slot_name", "ingest_count", "fallback", "success_share")
+        columns = ("period_start", "slot_name", "ingest_count", "fallback", "success_rate")
         assert [tuple(line[name] for name in columns) for line in lines] == [
             ("2025-10-26T02:00:00+02:00", MARKUP, "1", "0", "1"),
             ("2025-10-26T02:00:00+01:00", MARKUP, "2", "0", "0,5"),

@@ -80,12 +80,17 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         lately: the outcomes of the last minutes (`lately_since`).
         ended: all jobs that ended in these minutes, also those that say nothing about the slot.
-        failures: those without a picture of the route, by reason.
+        pictures, fallbacks, failed: those of `ended` that the success rate counts: with a picture of the route, with
+            only the failure answer's, with none.
+        failures: those of them without a picture of the route, by reason.
         bars: of the last hour; None without such a job.
     """
 
     lately: RecentOutcomes = RecentOutcomes()
     ended: int = 0
+    pictures: int = 0
+    fallbacks: int = 0
+    failed: int = 0
     failures: dict[FailureReason, int] = {}
     bars: Bars | None = None
 
@@ -180,7 +185,7 @@ class RecentEnds:
         if one.minute >= self._lately:
             _count_lately(slot, one, sign)
         bar = _bar_number(one.minute) - self._first
-        if one.failure_reason in NOT_THE_SLOTS or bar < 0:
+        if one.failure_reason is FailureReason.CANCELLED or bar < 0:
             return
         bars = slot.missed if one.failure_reason is not None or one.fallback else slot.pictures
         if bar >= len(bars):
@@ -203,18 +208,31 @@ def _count_lately(slot: _SlotEnds, one: EndedJobs, sign: int) -> None:
 
 
 def _activity(lately: Mapping[tuple[FailureReason | None, bool], int], bars: Bars | None) -> Activity:
-    ended = judged = failed = fallbacks = 0
+    ended = pictures = fallbacks = failed = 0
+    says = {"ended": 0, "failed": 0, "fallbacks": 0}
     failures: dict[FailureReason, int] = {}
     for (reason, fallback), count in lately.items():
         ended += count
-        if reason in NOT_THE_SLOTS:
+        if reason is FailureReason.CANCELLED:
             continue
-        judged += count
         if fallback:
             fallbacks += count
-        elif reason is not None:
+        elif reason is None:
+            pictures += count
+        else:
             failed += count
         if reason is not None:
             failures[reason] = failures.get(reason, 0) + count
-    outcomes = RecentOutcomes(ended=judged, failed=failed, fallbacks=fallbacks)
-    return Activity(lately=outcomes, ended=ended, failures=failures, bars=bars)
+        if reason not in NOT_THE_SLOTS:
+            says["ended"] += count
+            says["fallbacks"] += count if fallback else 0
+            says["failed"] += count if reason is not None and not fallback else 0
+    return Activity(
+        lately=RecentOutcomes(**says),
+        ended=ended,
+        pictures=pictures,
+        fallbacks=fallbacks,
+        failed=failed,
+        failures=failures,
+        bars=bars,
+    )

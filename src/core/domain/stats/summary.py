@@ -69,6 +69,11 @@ class StatsSummary(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: Latency = Latency()
     cost: CostSum = NO_COST
 
+    @property
+    def success_rate(self) -> float | None:
+        """The success rate of these jobs; None without any that counts."""
+        return success_rate(self.success, of=self.ingest_count - self.cancelled)
+
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """An ended job as the statistics see it."""
@@ -78,6 +83,15 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str
     outcome: StatsOutcome
     bucket: int
+
+
+def success_rate(pictures: int, *, of: int) -> float | None:
+    """The success rate, to four digits: how many of these photos got a picture of their slot's route; None of none.
+
+    The photos are those whose jobs have ended, without cancelled ones and test runs. A fallback answer is no success,
+    nor is a photo that cannot be decoded: their guests got no picture of the route.
+    """
+    return round(pictures / of, 4) if of else None
 
 
 def outcome_of(failure_reason: FailureReason | None, result: Result | None) -> StatsOutcome:

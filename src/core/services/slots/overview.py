@@ -13,7 +13,7 @@ from ...domain.routing.provider_usage import Breaker, ProviderHealth, ProviderSt
 from ...domain.slots.activity import Activity, LiveJobs, NewestPicture, lately_since
 from ...domain.slots.slot import RouteEntry, Slot
 from ...domain.slots.slot_health import SlotHealth, SlotIssue, SlotIssueCode, SlotState, condition_of
-from ...domain.stats.summary import StatsSummary
+from ...domain.stats.summary import StatsSummary, success_rate
 from ...domain.stats.time_ranges import Period, TimeRange, time_range, time_zone
 from ...ports.clock import Clock
 from ...ports.provider import NotConfigured, Rejected
@@ -51,7 +51,8 @@ class LastMinutes(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         photos: that ended since then, or are under way.
-        pictures, fallbacks, failed: the outcomes that say something about the slots.
+        pictures, fallbacks, failed: the outcomes that the success rate counts.
+        success_rate: None without any of these.
         p50_ms: the median latency of the pictures; None without any.
     """
 
@@ -60,6 +61,7 @@ class LastMinutes(msgspec.Struct, frozen=True, kw_only=True):
     pictures: int
     fallbacks: int
     failed: int
+    success_rate: float | None
     p50_ms: int | None
 
 
@@ -245,16 +247,17 @@ def _summary(slot: Slot, recent: RecentJobs, routes: _Routes, today: StatsSummar
 
 def _last_minutes(recent: RecentJobs) -> LastMinutes:
     activities = recent.activities.values()
-    judged = sum(one.lately.ended for one in activities)
-    fallbacks = sum(one.lately.fallbacks for one in activities)
-    failed = sum(one.lately.failed for one in activities)
+    pictures = sum(one.pictures for one in activities)
+    fallbacks = sum(one.fallbacks for one in activities)
+    failed = sum(one.failed for one in activities)
     live = sum(one.pending + one.processing for one in recent.records.live.values())
     return LastMinutes(
         since=lately_since(recent.now),
         photos=sum(one.ended for one in activities) + live,
-        pictures=judged - fallbacks - failed,
+        pictures=pictures,
         fallbacks=fallbacks,
         failed=failed,
+        success_rate=success_rate(pictures, of=pictures + fallbacks + failed),
         p50_ms=recent.p50_ms,
     )
 

@@ -33,7 +33,7 @@ from .costs import currency_body
 
 _MAX_PAGE_SIZE = 200
 
-_COUNTS = tuple(name for name in StatsSummary.__struct_fields__ if name != "latency_ms")
+_COUNTS = (*(name for name in StatsSummary.__struct_fields__ if name != "latency_ms"), "success_rate")
 _read_counts = attrgetter(*_COUNTS)
 
 Page = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -104,7 +104,7 @@ async def global_stats(
         request,
         _head(report, (await settings.current()).currency)
         | {
-            "slots": [{"slot_id": id, **msgspec.structs.asdict(figures)} for id, figures in report.slots.items()],
+            "slots": [{"slot_id": id, **figures_body(figures)} for id, figures in report.slots.items()],
             "metrics": [_period(one) for one in periods[first : first + query.page_size]],
             "page": query.page,
             "page_size": query.page_size,
@@ -125,8 +125,7 @@ async def slots_stats(
         "range": _range(report.range),
         "currency": currency_body((await settings.current()).currency),
         "items": [
-            {"slot_id": row.slot_id, "period_start": row.start, "period_end": row.end}
-            | msgspec.structs.asdict(row.figures)
+            {"slot_id": row.slot_id, "period_start": row.start, "period_end": row.end} | figures_body(row.figures)
             for row in report.rows
         ],
         "page": report.page,
@@ -157,16 +156,18 @@ def _period(one: PeriodFigures) -> dict[str, Any]:
     return {
         "period_start": one.start,
         "period_end": one.end,
-        **msgspec.structs.asdict(one.figures),
+        **figures_body(one.figures),
         "providers": _providers(one.providers),
     }
 
 
 def _providers(providers: Mapping[str, StatsSummary]) -> list[dict[str, Any]]:
-    return [
-        {"provider_id": provider_id or None, **msgspec.structs.asdict(figures)}
-        for provider_id, figures in providers.items()
-    ]
+    return [{"provider_id": provider_id or None, **figures_body(figures)} for provider_id, figures in providers.items()]
+
+
+def figures_body(figures: StatsSummary) -> dict[str, Any]:
+    """The figures as the API sends them."""
+    return msgspec.structs.asdict(figures) | {"success_rate": figures.success_rate}
 
 
 def counts(figures: StatsSummary) -> dict[str, Any]:

@@ -9,8 +9,9 @@ Each module becomes a function in the file, and its exports an object that the o
     return { useTitle: useTitle };
     })();
 
-Statements of modules are recognised at the beginning of a line. What cannot be translated exactly is an error:
-circles of imports, exports that change (`let`), names that the other module does not export.
+Comments between functions are left out; their lines stay, empty. Statements of modules are recognised at the
+beginning of a line. What cannot be translated exactly is an error: circles of imports, exports that change (`let`),
+names that the other module does not export.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 _STATEMENT = re.compile(r"^(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*/\*.*?\*/", re.MULTILINE | re.DOTALL)
+_OUTER_COMMENT = re.compile(r"^/\*.*?\*/", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(r'import\s*(?:(?P<clause>[^"();]+?)\s*from\s*)?"(?P<target>[^"\n]+)";?')
 _CLAUSE = re.compile(r"(?P<default>\w+)?,?\s*(?:\*\s*as\s+(?P<whole>\w+)|\{(?P<names>[^{}]*)\})?")
 _EXPORT_NAMES = re.compile(r'export\s*\{(?P<names>[^{}]*)\}(?:\s*from\s*"(?P<target>[^"\n]+)")?;?')
@@ -112,6 +114,8 @@ def read_module(path: str, source: str) -> Module:
     text = "".join(body)
     later = tuple(_resolved(path, target) for target in _LATER.findall(text))
     text = _LATER.sub(lambda match: f'$load("{_resolved(path, match[1])}")', text)
+    # Not those within functions: there it could be the text of a template. Places in errors stay.
+    text = _OUTER_COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
     text = text.replace("import.meta.url", f'new URL("{path}", import.meta.url).href')
     return Module(text, tuple(imports), later, exports)
 

@@ -32,7 +32,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_SHEETS = {
+STYLE_SHEETS = {
     "style/page.css": (
         *("base", "parts", "shell", "slots", "slot", "route", "pictures", "connect", "jobs", "job", "statistics"),
         *("settings", "results", "sign", "print", "try_it", "system"),
@@ -110,7 +110,7 @@ def page_files() -> dict[str, StaticFile]:
     found = [path for path in sorted(_FOLDER.rglob("*")) if path.is_file() and path.suffix not in _NOT_SERVED]
     joined = {path for path in found if (folder := _JOINED.get(path.suffix)) and path.is_relative_to(folder)}
     files = {path.relative_to(_FOLDER).as_posix(): read_static(path) for path in found if path not in joined}
-    for name, parts in _SHEETS.items():
+    for name, parts in STYLE_SHEETS.items():
         files[name] = static_file(name, b"".join((_FOLDER / f"style/{part}.css").read_bytes() for part in parts))
     scripts = {path.relative_to(_FOLDER).as_posix(): path for path in found if path.suffix == ".js"}
     sources = {name: path.read_text("utf-8") for name, path in scripts.items()}

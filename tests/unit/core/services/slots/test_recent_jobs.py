@@ -96,11 +96,14 @@ async def test_the_last_minutes_and_the_bars_of_the_hour_are_counted(records: Re
     one = found["slot-001"]
     assert one.lately == RecentOutcomes(ended=5, failed=2, fallbacks=1)
     assert one.failures == {FailureReason.TIMEOUT: 2, FailureReason.PROVIDER_ERROR: 1}
-    assert one.ended == 5
+    assert (one.ended, one.pictures, one.fallbacks, one.failed) == (5, 2, 1, 2)
     # Bars begin at 19:05: the photo of 58 minutes ago ended at 19:05, that of 59 minutes ago before the first bar.
     assert one.bars == Bars((1, 0, 0, 0, 0, 1, 0, 0, 2, 0, 0, 1), (0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3))
+    # An invalid photo says nothing about the slot, but its guest got no picture; a cancelled job counts for neither.
     two = found["slot-002"]
-    assert (two.ended, two.lately, two.failures, two.bars) == (2, RecentOutcomes(), {}, None)
+    assert (two.ended, two.lately, two.failures) == (2, RecentOutcomes(), {FailureReason.INVALID_PHOTO: 1})
+    assert (two.pictures, two.fallbacks, two.failed) == (0, 0, 1)
+    assert two.bars == Bars((0,) * 12, (0,) * 11 + (1,))
 
 
 async def test_what_has_settled_is_not_read_again(records: Records, clock: FakeClock) -> None:

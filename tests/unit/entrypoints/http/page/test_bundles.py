@@ -57,7 +57,12 @@ def test_parts_loaded_later_and_own_addresses() -> None:
 
 def test_words_in_comments_and_texts_are_no_statements() -> None:
     source = '/*\nexport let a;\n*/\nconst text = "\\nimport b";\nif (text)\n  import.meta;\n'
-    assert read_module("z.js", source).body == source.rstrip("\n") + "\n"
+    assert read_module("z.js", source).body == "\n\n\n" + source.split("*/\n")[1]
+
+
+def test_comments_between_functions_are_left_out_and_lines_keep_their_numbers() -> None:
+    source = "/* What it is. */\n/**\n * A doc.\n */\nconst a = () => {\n  /* inside */\n  return 1;\n};\n"
+    assert read_module("z.js", source).body == "\n\n\n\nconst a = () => {\n  /* inside */\n  return 1;\n};\n"
 
 
 @pytest.mark.parametrize(

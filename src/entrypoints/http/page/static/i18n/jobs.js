@@ -54,7 +54,8 @@ export default {
     empty: "No photos yet. Jobs appear here as soon as a camera sends one.",
     emptyFiltered: "No job matches these filters.",
     list: "Jobs, page by page",
-    shown: { one: "{n} job shown", other: "{n} jobs shown" },
+    shown: { one: "{n} job", other: "{n} jobs" },
+    shownMore: { one: "{n} job shown, more below", other: "{n} jobs shown, more below" },
   },
   ru: {
     title: "Задания",
@@ -100,7 +101,7 @@ export default {
     cancelJob: "Отменить",
     cancelThis: "Отменить задание от {time}",
     cancelTitle: "Отменить это задание?",
-    cancelText: "Обращение к провайдеру прервётся, а камера узнает, что готового фото не будет.",
+    cancelText: "Запрос к провайдеру прервётся, а камера узнает, что готового фото не будет.",
     cancelYes: "Отменить задание",
     cancelNo: "Пусть идёт",
     cancelled: "Задание отменено.",
@@ -110,6 +111,7 @@ export default {
     empty: "Фото ещё не было. Как только камера пришлёт первое, задание появится здесь само.",
     emptyFiltered: "Под эти фильтры не подходит ни одно задание.",
     list: "Задания, страница за страницей",
-    shown: { one: "Показано {n} задание", few: "Показано {n} задания", many: "Показано {n} заданий", other: "Показано {n} задания" },
+    shown: { one: "{n} задание", few: "{n} задания", many: "{n} заданий", other: "{n} задания" },
+    shownMore: { one: "Показано {n} задание, ниже есть ещё", few: "Показано {n} задания, ниже есть ещё", many: "Показано {n} заданий, ниже есть ещё", other: "Показано {n} задания, ниже есть ещё" },
   },
 };

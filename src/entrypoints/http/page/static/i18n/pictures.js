@@ -2,7 +2,11 @@
 export default {
   en: {
     title: "Pictures",
-    shown: { one: "{n} picture shown", other: "{n} pictures shown" },
+    shown: { one: "{n} picture", other: "{n} pictures" },
+    shownMore: { one: "{n} picture shown, more below", other: "{n} pictures shown, more below" },
+    fresh: { one: "{n} new picture", other: "{n} new pictures" },
+    freshMany: "More than {n} new pictures",
+    at: "Go to time",
     range: "Time",
     range_quarter: "Last 15 min",
     range_hour: "Last hour",
@@ -25,7 +29,11 @@ export default {
   },
   ru: {
     title: "Готовые фото",
-    shown: { one: "Показано {n} фото", few: "Показано {n} фото", many: "Показано {n} фото", other: "Показано {n} фото" },
+    shown: { one: "{n} фото", few: "{n} фото", many: "{n} фото", other: "{n} фото" },
+    shownMore: { one: "Показано {n} фото, ниже есть ещё", few: "Показано {n} фото, ниже есть ещё", many: "Показано {n} фото, ниже есть ещё", other: "Показано {n} фото, ниже есть ещё" },
+    fresh: { one: "{n} новое фото", few: "{n} новых фото", many: "{n} новых фото", other: "{n} нового фото" },
+    freshMany: "Больше {n} новых фото",
+    at: "Перейти ко времени",
     range: "Время",
     range_quarter: "15 минут",
     range_hour: "Час",

@@ -34,7 +34,7 @@ export default {
     payload_too_large: "The file is too large.",
     image_too_large: "The picture has too many pixels.",
     unsupported_media_type: "This file type is not supported.",
-    undecodable_image: "The picture is damaged.",
+    undecodable_image: "The image is damaged.",
     invalid_settings: "Some settings are not valid.",
     version_required: "The page is out of date. Reload it.",
     queue_full: "The queue is full. Try again in a moment.",

@@ -26,7 +26,7 @@ export default {
   ru: {
     today: "Сегодня",
     spentToday: "Потрачено с {time}",
-    callsToday: "обращений: {n}",
+    callsToday: "запросов: {n}",
     budgetOfAll: "Общий бюджет слотов",
     budgetOf: "Бюджет слота «{slot}»",
     spent: "{spent} из {limit} ({share})",

@@ -79,9 +79,13 @@ function open() {
   stream.addEventListener("error", () => {
     opened = false;
     settle();
-    // The browser stops for good after a response that is not a stream: an ended session, a starting service.
-    clearTimeout(retryTimer);
-    retryTimer = setTimeout(stream.readyState === EventSource.CLOSED ? checkSession : probe, PROBE_MS);
+    // The browser tries again as often as this timer fires: an error must not put it off.
+    retryTimer ??= setTimeout(() => {
+      retryTimer = null;
+      // The browser stops for good after a response that is not a stream: an ended session, a starting service.
+      if (stream.readyState === EventSource.CLOSED) checkSession();
+      else probe();
+    }, PROBE_MS);
   });
 }
 
@@ -103,6 +107,7 @@ function reopen() {
 
 function close() {
   clearTimeout(retryTimer);
+  retryTimer = null;
   source?.close();
   source = null;
   opened = false;

@@ -5,47 +5,60 @@ import { WIDE, useMedia } from "../lib/media.js";
 import { route } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { ClearFilters, Filters, filtersFromQuery, hasFilters } from "../parts/jobs_filters.js";
-import { PAGE, useJobs } from "../parts/jobs_feed.js";
 import { JobCards, JobsTable } from "../parts/jobs_list.js";
-import { Icon } from "../parts/icon.js";
+import { timed } from "../parts/jobs_times.js";
+import { ListEnd } from "../parts/long_list/end.js";
+import { useFeed } from "../parts/long_list/feed.js";
+import { FreshButton } from "../parts/long_list/fresh.js";
 import { useSlots } from "../parts/slot_names.js";
 import { Empty, Loading, ErrorNotice } from "../parts/states.js";
-import commonWords from "../i18n/common.js";
 import words from "../i18n/jobs.js";
 
 const t = translator(words);
-const common = translator(commonWords);
+
+const FIRST = 30;
+const PAUSE_MS = 300;
+
+/** The list of jobs with these filters, as `useFeed` takes it. */
+function source(filters) {
+  return {
+    key: `jobs ${JSON.stringify(filters)}`,
+    path: "/api/jobs",
+    query: () => filters,
+    first: FIRST,
+    one: (id) => `/api/jobs/${id}`,
+    received: timed,
+    isHeld: () => true,
+    newestFirst: (filters.sort ?? "-").startsWith("-"),
+    slides: false,
+    pause: PAUSE_MS,
+    matters: (event) => !filters.slot_id || event.slot_id === filters.slot_id,
+  };
+}
 
 export default function Jobs() {
   const { query } = useStore(route);
   const wide = useMedia(WIDE);
   const slots = useSlots();
-  const { jobs, next, problem, busy, arrived, waiting, more, again, showWaiting } = useJobs(filtersFromQuery(query));
+  const feed = useFeed(source(filtersFromQuery(query)));
+  const { items, problem } = feed;
   const List = wide ? JobsTable : JobCards;
+  const shown = items !== null && t(feed.next === null ? "shown" : "shownMore", { n: items.length });
   return html`
     <div class="page-head">
       <h1>${t("title")}</h1>
       <div class="row">
-        ${jobs !== null && html`<p class="soft">${t("shown", { n: jobs.length })}</p>`}
+        ${items !== null && html`<p class="soft">${shown}</p>`}
         <${ClearFilters} query=${query} />
       </div>
     </div>
     <${Filters} query=${query} slots=${slots} problem=${problem} wide=${wide} />
-    ${problem && html`<${ErrorNotice} problem=${problem} again=${again} />`}
-    <${NewJobsButton} waiting=${waiting} jobs=${jobs} onShow=${showWaiting} />
-    ${jobs === null
+    ${problem && html`<${ErrorNotice} problem=${problem} again=${feed.again} />`}
+    <${FreshButton} feed=${feed} words=${t} />
+    ${items === null
       ? !problem && html`<${Loading} />`
-      : jobs.length === 0
+      : items.length === 0
         ? html`<${Empty} icon="jobs">${hasFilters(query) ? t("emptyFiltered") : t("empty")}<//>`
-        : html`<${List} jobs=${jobs} slots=${slots} arrived=${arrived} onChanged=${again} />`}
-    ${next && html`<p class="jobs-more"><button type="button" class="button" disabled=${busy} onClick=${more}>${common("more")}</button></p>`}
+        : html`<${List} feed=${feed} slots=${slots} /><${ListEnd} feed=${feed} shown=${shown} />`}
   `;
-}
-
-function NewJobsButton({ waiting, jobs, onShow }) {
-  if (waiting === null || jobs === null) return null;
-  const known = new Set(jobs.map((job) => job.job_id));
-  const n = waiting.items.filter((job) => !known.has(job.job_id)).length;
-  const many = n === PAGE && waiting.next !== null;
-  return html`<p class="jobs-fresh"><button type="button" class="button button-primary" onClick=${onShow}><${Icon} name="up" /> ${many ? t("freshMany", { n }) : t("fresh", { n })}</button></p>`;
 }

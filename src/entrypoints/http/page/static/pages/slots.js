@@ -83,7 +83,7 @@ function Cards({ views, since, names, again }) {
         return html`<${Card} key=${slot.id} view=${view} version=${language.get() + JSON.stringify(view)} again=${again} />`;
       })}
     </ul>
-    ${isMore && html`<p class="jobs-more" ref=${end}><button type="button" class="button" onClick=${more}>${c("more")}</button></p>`}
+    ${isMore && html`<p class="list-end" ref=${end}><button type="button" class="button" onClick=${more}>${c("more")}</button></p>`}
   `;
 }
 

@@ -9,7 +9,7 @@ import words from "../i18n/job.js";
 import { Compare } from "./compare.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icon.js";
-import { isLive } from "./jobs_feed.js";
+import { isLive } from "./jobs_times.js";
 import { Lightbox } from "./picture/lightbox.js";
 import { Empty } from "./states.js";
 

@@ -1,4 +1,4 @@
-/* Remaining time and elapsed time of a running job. */
+/* A job with the time at which it was read; remaining time and elapsed time of a running job. */
 import { duration } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { translator } from "../lib/language.js";
@@ -6,6 +6,11 @@ import { useInterval } from "../lib/load.js";
 import words from "../i18n/jobs.js";
 
 const t = translator(words);
+
+/** The job with the time at which it was read, on the browser's monotonic clock. */
+export const timed = (job) => ({ ...job, read_at: performance.now() });
+
+export const isLive = (job) => job.state === "pending" || job.state === "processing";
 
 /** Milliseconds since the job's times were read, updated while it is shown. */
 export function useSince(job, every = 500) {

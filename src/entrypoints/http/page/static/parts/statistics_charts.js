@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { locale, translator } from "../lib/language.js";
 import words from "../i18n/statistics.js";
 import { Chart } from "./chart.js";
-import { OUTCOMES, shareOf } from "./statistics_tables.js";
+import { OUTCOMES } from "./statistics_tables.js";
 
 const t = translator(words);
 
@@ -36,7 +36,7 @@ export function periodNames(periods, group) {
 
 export function Tiles({ report }) {
   const { summary, latency_ms: latency } = report;
-  const share = shareOf(summary);
+  const share = summary.success_rate;
   const tiles = [
     ["photos", number(summary.ingest_count)],
     ["share", share === null ? "–" : percent(share, 1)],
@@ -47,7 +47,7 @@ export function Tiles({ report }) {
     ["p99", duration(latency.p99)],
     ["cost", cost(summary.cost, report.currency)],
   ];
-  return html`<dl class="tiles">${tiles.map(([name, value]) => html`<div key=${name} class="card tile"><dt>${t(name)}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="tiles">${tiles.map(([name, value]) => html`<div key=${name} class="card sum-tile"><dt>${t(name)}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
 export function Charts({ report, group }) {
@@ -55,8 +55,8 @@ export function Charts({ report, group }) {
   const named = periodNames(periods, group);
   const column = (read) => periods.map(read);
   const outcomes = OUTCOMES.map((name) => ({ label: t(name), colour: COLOURS[name], values: column((one) => one[name]), total: number(report.summary[name]) }));
-  const total = shareOf(report.summary);
-  const shares = [{ label: t("share"), colour: "--good", values: column(shareOf), total: total === null ? "–" : percent(total, 1) }];
+  const total = report.summary.success_rate;
+  const shares = [{ label: t("share"), colour: "--good", values: column((figures) => figures.success_rate), total: total === null ? "–" : percent(total, 1) }];
   const latency = [["p50", "--good"], ["p95", "--accent"], ["p99", "--bad"]].map(([name, colour]) => ({
     label: t(name),
     colour,

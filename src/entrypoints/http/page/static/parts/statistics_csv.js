@@ -2,10 +2,10 @@
 import { get } from "../lib/api.js";
 import { saveCsv } from "../lib/csv.js";
 import { dayText } from "../lib/ranges.js";
-import { OUTCOMES, shareOf } from "./statistics_tables.js";
+import { OUTCOMES } from "./statistics_tables.js";
 
 const HEAD = [
-  ...["period_start", "period_end", "slot_id", "slot_name", "ingest_count", ...OUTCOMES, "success_share", "p50_ms", "p95_ms", "p99_ms"],
+  ...["period_start", "period_end", "slot_id", "slot_name", "ingest_count", ...OUTCOMES, "success_rate", "p50_ms", "p95_ms", "p99_ms"],
   ...["cost_usd", "cost_estimated_usd", "cost_unknown_usd", "cost", "currency", "calls", "unpriced_calls"],
 ];
 
@@ -20,7 +20,7 @@ function row(figures, slot, name, currency) {
     name ?? null,
     figures.ingest_count,
     ...OUTCOMES.map((outcome) => figures[outcome]),
-    shareOf(figures),
+    figures.success_rate,
     figures.latency_ms.p50,
     figures.latency_ms.p95,
     figures.latency_ms.p99,

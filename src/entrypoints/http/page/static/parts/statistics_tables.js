@@ -8,9 +8,6 @@ const t = translator(words);
 
 export const OUTCOMES = ["success", "fallback", "timeouts", "provider_errors", "cancelled", "errors"];
 
-/** The share of photos that became pictures of the route; null without photos. */
-export const shareOf = (figures) => (figures.ingest_count === 0 ? null : figures.success / figures.ingest_count);
-
 /** `rows` are `{key, name, figures}`; `first` is the title of the first column. */
 export function FiguresTable({ title, first, rows, currency }) {
   return html`
@@ -34,7 +31,7 @@ export function FiguresTable({ title, first, rows, currency }) {
 }
 
 function Row({ name, figures, currency }) {
-  const share = shareOf(figures);
+  const share = figures.success_rate;
   return html`
     <tr>
       <th scope="row">${name}</th>

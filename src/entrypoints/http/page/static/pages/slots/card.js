@@ -80,6 +80,6 @@ function Foot({ slot, again }) {
 function Today({ counts }) {
   const ended = counts.ingest_count;
   return html`
-    <p class="slot-today"><span class="unseen">${t("today")}: </span><b>${t("photosToday", { n: ended, count: number(ended) })}</b>${ended > 0 && html`<span> · ${t("doneToday", { share: percent(counts.success / ended) })}</span>`}</p>
+    <p class="slot-today"><span class="unseen">${t("today")}: </span><b>${t("photosToday", { n: ended, count: number(ended) })}</b>${counts.success_rate !== null && html`<span> · ${t("doneToday", { share: percent(counts.success_rate) })}</span>`}</p>
   `;
 }

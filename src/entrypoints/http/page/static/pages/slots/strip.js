@@ -17,7 +17,6 @@ const TONES = { working: "good", degraded: "warn", failing: "bad" };
 /** `overview` is the answer of the API, `names` the names of providers. */
 export function Strip({ overview, names }) {
   const { last_minutes: last, queue, providers, ready_check: check } = overview;
-  const judged = last.pictures + last.fallbacks + last.failed;
   const missed = [
     last.failed > 0 && [t("withoutPicture", { n: last.failed, count: number(last.failed) }), jobsSince(last.since, { result: "none" })],
     last.fallbacks > 0 && [t("withFallback", { n: last.fallbacks, count: number(last.fallbacks) }), jobsSince(last.since, { result: "fallback" })],
@@ -25,7 +24,7 @@ export function Strip({ overview, names }) {
   return html`
     <dl class="card evening" aria-label=${t("evening")}>
       <${Figure} name=${t("photosLately")} value=${number(last.photos)} />
-      <${Figure} name=${t("success")} value=${judged > 0 ? percent(last.pictures / judged) : "–"}>
+      <${Figure} name=${t("success")} value=${last.success_rate === null ? "–" : percent(last.success_rate)}>
         ${missed.map(([text, href]) => html`<${MaybeLink} key=${text} href=${href}>${text}<//>`)}
       <//>
       <${Figure} name=${t("median")} value=${duration(last.p50_ms)} />
