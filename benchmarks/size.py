@@ -24,8 +24,8 @@ from . import size_overview, size_wal
 from .size_fill import fill_older
 
 FEW = 2_000
-MANY = 5_000_000
-"""What fits into ten minutes on two idle cores; it takes 22 GB while it runs."""
+MANY = 3_000_000
+"""What fits into ten minutes on two idle cores; it takes 14 GB while it runs."""
 
 BOUND = 1.1
 """How much longer a statement may take in the full table."""
