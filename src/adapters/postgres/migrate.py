@@ -41,9 +41,9 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
     "0016",
     "0017",
-    "0018",
 )
 """The revisions of the schema, oldest first: those in `migrations/versions`. The last one is this version's."""
 

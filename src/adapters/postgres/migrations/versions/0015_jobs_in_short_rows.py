@@ -11,13 +11,13 @@ from typing import Any
 
 from alembic import op
 
-revision = "0016"
+revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
 
 # No release before had hosts of two versions together, and the columns of a table have one order for all of them.
-oldest_code = "0016"
+oldest_code = "0015"
 
 accepted = {
     "jobs: index made without CONCURRENTLY": "the table is new",
