@@ -14,7 +14,7 @@ from ...domain.media import MediaKey, MediaKind, StoredFile
 from ...ports.clock import Clock
 from ...ports.media_store import FaultHandler, MediaStore
 from ...ports.repositories.file_records import BegunFiles
-from ..support.concurrency import cancel_and_wait
+from ..support.concurrency import TaskSet
 
 _log = logging.getLogger("photochanger.media")
 
@@ -51,12 +51,13 @@ class RecordedMediaStore:
         on_fault: FaultHandler | None = None,
     ) -> StoredFile:
         key = MediaKey(kind, name)
-        record = asyncio.ensure_future(self._record(key, on_fault))
+        tasks = TaskSet()
+        record = tasks.start(self._record(key, on_fault), name="record of a file")
         try:
             recorded = self._recorded(key, data, on_fault, record)
             return await self.inner.put(kind, name, recorded, max_bytes=max_bytes, on_fault=on_fault)
         finally:
-            await cancel_and_wait(record)
+            await tasks.cancel()
 
     async def size(self, key: MediaKey) -> int:
         return await self.inner.size(key)
