@@ -14,7 +14,7 @@ from ...domain.media import MediaKey, MediaKind, StoredFile
 from ...ports.clock import Clock
 from ...ports.media_store import FaultHandler, MediaStore
 from ...ports.repositories.file_records import BegunFiles
-from ..support.concurrency import cancel_and_wait
+from ..support.concurrency import TaskSet, cancel_and_wait
 
 _log = logging.getLogger("photochanger.media")
 
@@ -40,6 +40,7 @@ class RecordedMediaStore:
         self._begun = begun
         self._clock = clock
         self._failed_at: timedelta | None = None
+        self._records = TaskSet()
 
     async def put(
         self,
@@ -51,7 +52,7 @@ class RecordedMediaStore:
         on_fault: FaultHandler | None = None,
     ) -> StoredFile:
         key = MediaKey(kind, name)
-        record = asyncio.ensure_future(self._record(key, on_fault))
+        record = self._records.start(self._record(key, on_fault), name=f"record of {key}")
         try:
             recorded = self._recorded(key, data, on_fault, record)
             return await self.inner.put(kind, name, recorded, max_bytes=max_bytes, on_fault=on_fault)
