@@ -14,7 +14,7 @@ from ...domain.media import MediaKey, MediaKind, StoredFile
 from ...ports.clock import Clock
 from ...ports.media_store import FaultHandler, MediaStore
 from ...ports.repositories.file_records import BegunFiles
-from ..support.concurrency import TaskSet
+from ..support.concurrency import TaskSet, cancel_and_wait
 
 _log = logging.getLogger("photochanger.media")
 
@@ -40,6 +40,7 @@ class RecordedMediaStore:
         self._begun = begun
         self._clock = clock
         self._failed_at: timedelta | None = None
+        self._records = TaskSet()
 
     async def put(
         self,
@@ -51,13 +52,12 @@ class RecordedMediaStore:
         on_fault: FaultHandler | None = None,
     ) -> StoredFile:
         key = MediaKey(kind, name)
-        tasks = TaskSet()
-        record = tasks.start(self._record(key, on_fault), name="record of a file")
+        record = self._records.start(self._record(key, on_fault), name=f"record of {key}")
         try:
             recorded = self._recorded(key, data, on_fault, record)
             return await self.inner.put(kind, name, recorded, max_bytes=max_bytes, on_fault=on_fault)
         finally:
-            await tasks.cancel()
+            await cancel_and_wait(record)
 
     async def size(self, key: MediaKey) -> int:
         return await self.inner.size(key)

@@ -16,9 +16,9 @@ from tests.support.world import SECOND, ScriptedProvider, World
 
 pytestmark = pytest.mark.anyio
 
-MAX_TASKS_TO_ANSWER = 10
-MAX_TASKS_AFTERWARDS = 2
-"""The record of the call, and the previews."""
+MAX_TASKS_TO_ANSWER = 12
+MAX_TASKS_AFTERWARDS = 4
+"""The record of the call, the previews, and the records of their two files."""
 
 
 @contextmanager
