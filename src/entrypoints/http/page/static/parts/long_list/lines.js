@@ -2,7 +2,7 @@
  * The lines of a long list that are in the document: those near the window. The others are gaps of their height, so that
  * neither the number of elements nor the time that a step of scrolling takes grows with the list.
  */
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../lib/html.js";
+import { useLayoutEffect, useMemo, useRef, useState } from "../../lib/html.js";
 
 /** Lines within this distance of the window are in the document, in pixels; those that are added reach FAR_PX. */
 const NEAR_PX = 700;
@@ -61,9 +61,10 @@ export function useLines(lines, usual, place) {
     }
     look();
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onScroll = () => now.current.look();
     const onResize = () => {
+      if (box.current === null) return; // the list gives way to its other form at this width
       if (sizes.current.forgetAtOtherWidth(box.current)) setMeasured((before) => before + 1);
       else now.current.look();
     };
