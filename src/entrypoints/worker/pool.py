@@ -202,7 +202,7 @@ class WorkerPool:
 
     def _start(self, claim: Claim) -> None:
         if (own := self._running.get(claim.job.id)) is not None:
-            # It stood still by the database's clock alone: its machine was suspended.
+            # While this process stood still, another worker took the job and gave it back.
             _log.info("job %s begins again: its lease was lost", claim.job.id)
             own[1].cancel()
         task = self._tasks.start(self._work(claim), name=f"job {claim.job.id}")
