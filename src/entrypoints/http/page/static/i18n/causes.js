@@ -25,7 +25,7 @@ export default {
     refused: "The service refuses the request.",
     unavailable: "The provider cannot be used now.",
     too_slow: "It took too long.",
-    window_ended: "The time for the picture was over.",
+    window_ended: "The picture was not ready in time.",
     overtaken: "Another picture was first, or the job had ended.",
     storage_failed: "The picture storage is unavailable.",
     crashed: "The provider's program failed.",

@@ -60,7 +60,7 @@ export default {
     workers: "Обработчики",
     noWorkers: "Ни один обработчик не отзывается. Запустите сервис или photochanger worker на другой машине.",
     working: "Работает",
-    silent: "Молчит",
+    silent: "Нет сигнала",
     busy: "заданий в работе: {running} из {concurrency}",
     pid: "процесс {pid}",
     heard: "был на связи {ago}",
