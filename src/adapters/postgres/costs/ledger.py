@@ -130,11 +130,11 @@ async def _enter_batch(
                     spent[start, end][slot_id] = usd_micros
     state = _Entering(entered, spent)
     answers = [state.take(item) for item in batch]
+    if state.cancelled:  # older calls than those that are entered
+        await connection.execute(sql.CANCEL, {"ids": state.cancelled})
     calls = msgspec.json.encode([*state.granted.values()]).decode()
     entering = await connection.execute(sql.ENTER, {"calls": calls})
     superseded = {id for (id,) in await entering.fetchall()}
-    if state.cancelled:
-        await connection.execute(sql.CANCEL, {"ids": state.cancelled})
     return [
         _SUPERSEDED if isinstance(item, _Entry) and item.call.id in superseded else answer
         for item, answer in zip(batch, answers, strict=True)

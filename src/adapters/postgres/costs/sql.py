@@ -7,7 +7,11 @@ LOCK = "select pg_advisory_xact_lock(5093200008)"
 
 ENTERED = "select id from photochanger.call_costs where id = any(%(ids)s)"
 
-CANCEL = "delete from photochanger.call_costs where id = any(%(ids)s)"
+# Rows are locked in the order of their ids, here and in SETTLE: transactions wait for each other in one direction only.
+CANCEL = """
+delete from photochanger.call_costs
+where id in (select id from photochanger.call_costs where id = any(%(ids)s) order by id for update)
+"""
 
 # A day that a budget is asked for first is added up once; from then on each change of the ledger is counted in it, in
 # the same transaction. Under LOCK, so that no change is under way. Days that have ended are removed on that occasion.
@@ -79,7 +83,7 @@ WAIT_FOR_DISK = "select pg_logical_emit_message(true, 'photochanger', '')"
 
 SETTLE = f"""
 insert into photochanger.call_costs ({_COLUMNS})
-select {_COLUMNS} from {_GIVEN}
+select {_COLUMNS} from {_GIVEN} order by id
 on conflict (id) do update set
     usd_micros = excluded.usd_micros, exact = excluded.exact, charged = excluded.charged, model = excluded.model
 """
@@ -145,7 +149,7 @@ added as (
     insert into photochanger.cost_quarters (
         slot_id, start, provider_id, usd_micros, estimated_usd_micros, unknown_usd_micros, calls, unpriced_calls
     )
-    select slot_id, start, provider_id, {_SUMS} from keyed group by 1, 2, 3
+    select slot_id, start, provider_id, {_SUMS} from keyed group by 1, 2, 3 order by 1, 2, 3
     on conflict (slot_id, start, provider_id) do update set
         usd_micros = cost_quarters.usd_micros + excluded.usd_micros,
         estimated_usd_micros = cost_quarters.estimated_usd_micros + excluded.estimated_usd_micros,

@@ -20,13 +20,24 @@ create unlogged table photochanger.budget_days (
 """
 
 # Who adds up a day holds the lock alone: whoever changes the ledger has ended by then, or sees the day afterwards. The
-# rows of all slots are locked first, in one order: transactions wait for each other in one direction only.
-_COUNT = """
-create function photochanger.{name}() returns trigger language plpgsql as $$
+# lock and the rows of all slots are taken before those of calls, and in one order: transactions wait for each other in
+# one direction only.
+_HOLD = """
+create function photochanger.hold_budget_days() returns trigger language plpgsql as $$
 begin
     perform pg_advisory_xact_lock_shared(5093200008);
     perform from photochanger.budget_days where slot_id = '' order by starts_at, ends_at for update;
-    if found then
+    return null;
+end
+$$;
+create trigger hold_budget_days before insert or update or delete on photochanger.call_costs
+    for each statement execute function photochanger.hold_budget_days()
+"""
+
+_COUNT = """
+create function photochanger.{name}() returns trigger language plpgsql as $$
+begin
+    if exists (select from photochanger.budget_days where slot_id = '') then
         insert into photochanger.budget_days as sums (slot_id, starts_at, ends_at, usd_micros)
             select place.slot_id, day.starts_at, day.ends_at, sum(changed.usd_micros)
             from ({changed}) as changed
@@ -56,6 +67,7 @@ _TRIGGERS = {
 def upgrade() -> None:
     """Add the table and the triggers, which count for hosts of the version before as well."""
     op.execute(_TABLE)
+    op.execute(_HOLD)
     for name, (event, tables, changed) in _TRIGGERS.items():
         op.execute(_COUNT.format(name=name, changed=changed))
         op.execute(
@@ -66,7 +78,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them."""
-    for name in _TRIGGERS:
+    for name in ("hold_budget_days", *_TRIGGERS):
         op.execute(f"drop trigger {name} on photochanger.call_costs")
         op.execute(f"drop function photochanger.{name}()")
     op.execute("drop table photochanger.budget_days")
