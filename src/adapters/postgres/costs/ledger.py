@@ -130,10 +130,11 @@ async def _enter_batch(
                     spent[start, end][slot_id] = usd_micros
     state = _Entering(entered, spent)
     answers = [state.take(item) for item in batch]
-    if state.cancelled:  # older calls than those that are entered
-        await connection.execute(sql.CANCEL, {"ids": state.cancelled})
     calls = msgspec.json.encode([*state.granted.values()]).decode()
-    entering = await connection.execute(sql.ENTER, {"calls": calls})
+    async with connection.pipeline():  # at whose end the server's limit for a transaction without a statement begins
+        if state.cancelled:  # older calls than those that are entered
+            await connection.execute(sql.CANCEL, {"ids": state.cancelled})
+        entering = await connection.execute(sql.ENTER, {"calls": calls})
     superseded = {id for (id,) in await entering.fetchall()}
     return [
         _SUPERSEDED if isinstance(item, _Entry) and item.call.id in superseded else answer

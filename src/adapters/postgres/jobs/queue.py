@@ -313,7 +313,15 @@ async def _run_statements(connection: Connection, batch: Sequence[_Statement]) -
 
 async def _run_under_lock(connection: Connection, batch: Sequence[_Statement]) -> list[list[dict[str, Any]]]:
     """Run acquisitions under the lock for counting permits, in a pipeline and a transaction that does not wait for the
-    disk."""
-    await connection.execute(queue_sql.LOCK_PLACES)
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        return [await (await cursor.execute(statement.sql, statement.parameters)).fetchall() for statement in batch]
+    disk.
+
+    The results are read behind the end of a pipeline: only from there on does the server limit how long it waits for
+    what comes next, with the lock held (IDLE_TRANSACTION_SECONDS).
+    """
+    cursors = []
+    async with connection.pipeline():
+        await connection.execute(queue_sql.LOCK_PLACES)
+        for statement in batch:
+            cursors.append(connection.cursor(row_factory=dict_row))
+            await cursors[-1].execute(statement.sql, statement.parameters)
+    return [await cursor.fetchall() for cursor in cursors]
