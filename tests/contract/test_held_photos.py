@@ -128,6 +128,24 @@ async def test_a_late_picture_does_not_come_beside_that_of_a_later_job(backend: 
     assert (await backend.jobs.get(late.id)).result is None
 
 
+async def test_a_late_picture_does_not_come_beside_that_of_a_job_from_before_the_end_was_recorded(
+    backend: SimpleNamespace,
+) -> None:
+    """The database was away at the deadline, and the photo came again meanwhile."""
+    now = datetime.now(UTC)
+    late = new_job(
+        idempotency_key="key",
+        route=RESCUED,
+        created_at=now - timedelta(seconds=30),
+        expires_at=now - timedelta(seconds=20),
+    )
+    await backend.queue.enqueue(late, max_active=MANY)
+    assert await backend.queue.mark_finalized(late.id, timed_out(now), claim=None)
+    again = new_job(idempotency_key="key", photo=late.photo, created_at=now - timedelta(seconds=10))
+    assert (await backend.queue.enqueue(again, max_active=MANY)).id == again.id
+    assert not await backend.queue.rescue(late.id, outcome_succeeded(late).result, replaces=None)
+
+
 async def test_a_late_picture_is_kept_where_the_later_job_has_none(backend: SimpleNamespace) -> None:
     late = new_job(idempotency_key="key", route=RESCUED)
     await backend.queue.enqueue(late, max_active=MANY)

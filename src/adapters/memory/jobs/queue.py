@@ -252,7 +252,7 @@ class MemoryJobQueue:
 
     def _has_come_again(self, job: Job) -> bool:
         """Whether a later job of the same slot and photo is live or has a result."""
-        ended_at = job.finalized_at
+        ended_at = job.finalized_at and min(job.finalized_at, job.expires_at)
         return any(
             (other.slot_id, other.photo.file.sha256) == (job.slot_id, job.photo.file.sha256)
             and (ended_at is not None and other.created_at >= ended_at and other.id != job.id)

@@ -303,7 +303,8 @@ ours as (
 select number, waits_alone from ours
 """
 
-# A job whose late call was given up, and whose photo has come again since, has another job in its place.
+# A job whose late call was given up, and whose photo has come again since its deadline, has another job in its place.
+# Its end may have been recorded only after that one had come.
 RESCUE = """
 with rescued as (
     update photochanger.jobs
@@ -316,7 +317,7 @@ with rescued as (
             or not exists (
                 select from photochanger.jobs as later
                 where later.slot_id = jobs.slot_id and later.sha256 = jobs.sha256 and later.id <> jobs.id
-                    and later.created_at >= jobs.finalized_at
+                    and later.created_at >= least(jobs.finalized_at, jobs.expires_at)
                     and (later.finalized_at is null or later.result_stem is not null)
             )
         )
