@@ -19,7 +19,7 @@ create unlogged table photochanger.budget_days (
 ) with (fillfactor = 50)
 """
 
-# Who adds up a day holds the lock alone: whoever changes the ledger has ended by then, or sees the day afterwards. The
+# The statement that adds up a day holds the lock alone: changes of the ledger have ended by then, or see the day. The
 # lock and the rows of all slots are taken before those of calls, and in one order: transactions wait for each other in
 # one direction only.
 _HOLD = """

@@ -7,7 +7,7 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-# How many further jobs may wake the worker. Hosts of the version before announce one place each time, and are told of
+# How many further jobs may wake the worker. Hosts of the version before announce one place each time, and are woken for
 # one job: their rows are idle or not, whatever number is in them.
 _PLACES = "alter table photochanger.idle_workers add column places integer not null default 1"
 
