@@ -127,7 +127,7 @@ class _SlotEnds:
         return Bars(pictures, missed) if any(pictures) or any(missed) else None
 
     def forget(self, bars: int) -> None:
-        """Leave out so many of the oldest bars."""
+        """Leave out this number of the oldest bars."""
         for counts in (self.pictures, self.missed):
             del counts[:bars]
             counts.extend([0] * (BARS - len(counts)))

@@ -7,71 +7,28 @@ waits for time to pass, only for events.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from photochanger.adapters.security import AesSecretBox
 from photochanger.core.domain.deadlines import LEASE
 from photochanger.core.domain.errors import QueueUnavailable
-from photochanger.core.domain.job import Claim, FailureReason, JobState, LogEvent
+from photochanger.core.domain.job import FailureReason, JobState, LogEvent
 from photochanger.core.domain.media import MediaKind
 from photochanger.core.domain.webhook import DeliveryState
 from photochanger.core.ports.provider import ProviderRequest
 from photochanger.core.services.webhooks.delivery import DeliveryOptions, WebhookDelivery
 from photochanger.entrypoints.worker import pool as worker
 from photochanger.entrypoints.worker.heartbeat import Heartbeat
-from photochanger.entrypoints.worker.pool import MAX_ATTEMPTS, PoolOptions, WorkerPool
+from photochanger.entrypoints.worker.pool import MAX_ATTEMPTS, WorkerPool
 from photochanger.entrypoints.worker.worker import Worker
 
 from tests.support.builders import webhook
 from tests.support.hooks import ScriptedReceiver
+from tests.support.worker_pools import BLINK, at_work, pool_of, stopped, until
 from tests.support.world import SECOND, ScriptedProvider, World, never, picture
 
 pytestmark = pytest.mark.anyio
-
-BLINK = timedelta(milliseconds=1)
-
-
-def pool_of(world: World, *, concurrency: int = 2, lease: timedelta = LEASE, grace: timedelta = BLINK) -> WorkerPool:
-    return WorkerPool(
-        completion=world.completion,
-        queue=world.queue,
-        signals=world.signals,
-        processing=world.processing,
-        acquisition=world.acquisition,
-        options=PoolOptions(concurrency=concurrency, lease=lease, grace=grace),
-    )
-
-
-@asynccontextmanager
-async def at_work(world: World, pool: WorkerPool) -> AsyncIterator[asyncio.Task[None]]:
-    """The pool running, and stopped at the end at the latest."""
-    running = asyncio.create_task(pool.run())
-    try:
-        yield running
-    finally:
-        running.cancel()
-        async with asyncio.timeout(60):
-            while not running.done():
-                await world.clock.advance(SECOND)  # the last previews wait a moment
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the event loop turn until something is so."""
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110 - what is waited for is the state of other tasks
-            await asyncio.sleep(0)
-
-
-async def stopped(world: World, pool: WorkerPool, running: asyncio.Task[None]) -> None:
-    """Stop the pool and let its last previews have their moment."""
-    pool.stop()
-    async with asyncio.timeout(60):
-        while not running.done():
-            await world.clock.advance(SECOND)
-    running.result()
 
 
 async def test_it_takes_as_many_jobs_as_it_may_and_the_next_when_one_is_done() -> None:
@@ -418,68 +375,3 @@ async def test_a_cancelled_worker_leaves_nothing_running() -> None:
     asked = len(world.outbox.calls)
     await world.clock.advance(10 * SECOND)
     assert len(world.outbox.calls) == asked
-
-
-async def test_leases_are_renewed_before_anything_is_acquired_if_the_process_stood_still(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    world = World(cloud := ScriptedProvider("cloud", never, never))
-    await world.slot("cloud")
-    first = await world.submit(picture("first"))
-    pool = pool_of(world)
-    async with at_work(world, pool):
-        await until(lambda: len(cloud.calls) == 1)
-        await world.clock.advance(timedelta(0))
-        world.clock.stand_still(LEASE)
-        monkeypatch.setattr(pool, "_renewed_at", -LEASE.total_seconds())
-        world.queue.calls.clear()
-        await world.submit(picture("second"))
-        await until(lambda: len(cloud.calls) == 2)
-        asked = [call for call in world.queue.calls if call in ("renew", "acquire")]
-        assert asked[:2] == ["renew", "acquire"]
-        assert (await world.jobs.get(first.id)).attempt == 1
-        assert cloud.stopped == 0
-
-
-async def test_a_job_that_another_worker_gave_back_to_its_own_worker_goes_on_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As on a machine that was suspended: only the database has seen time pass."""
-    world = World(cloud := ScriptedProvider("cloud", never, never))
-    await world.slot("cloud")
-    first = await world.submit()
-    pool = pool_of(world, concurrency=1)
-    async with at_work(world, pool) as running:
-        await until(lambda: len(cloud.calls) == 1)
-        await world.clock.advance(timedelta(0))
-        world.clock.stand_still(LEASE)
-        (claim,) = await world.queue.acquire("another", n=1, lease=LEASE)
-        await world.queue.release(claim)
-
-        async def urgent(worker: str, **_: object) -> list[Claim]:
-            return await world.queue.acquire(worker, n=1, lease=LEASE)
-
-        monkeypatch.setattr(world.queue, "acquire_urgent", urgent)
-        async with asyncio.timeout(60):
-            while len(cloud.calls) < 2 or cloud.stopped < 1:
-                await world.clock.advance(SECOND / 4)
-        assert (await world.jobs.get(first.id)).attempt == 3
-        await stopped(world, pool, running)
-    assert cloud.stopped == 2
-    assert (await world.jobs.get(first.id)).state is JobState.PENDING
-
-
-async def test_a_worker_does_not_acquire_what_it_runs() -> None:
-    world = World(cloud := ScriptedProvider("cloud", never, never))
-    await world.slot("cloud")
-    first = await world.submit(picture("first"))
-    pool = pool_of(world, concurrency=3)
-    async with at_work(world, pool) as running:
-        await until(lambda: len(cloud.calls) == 1)
-        await world.clock.advance(timedelta(0))
-        world.clock.stand_still(LEASE)
-        await world.submit(picture("second"))
-        await until(lambda: len(cloud.calls) == 2)
-        assert ((await world.jobs.get(first.id)).attempt, pool.running, cloud.stopped) == (1, 2, 0)
-        await stopped(world, pool, running)
-    assert cloud.stopped == 2

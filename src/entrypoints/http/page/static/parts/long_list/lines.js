@@ -94,7 +94,7 @@ export function useLines(lines, usual, place) {
   return { box, parts: partsOf(lines.length, isShown), isShown, height };
 }
 
-/** `{from, to, isShown}` of so many lines in turn, as long as they are alike. */
+/** `{from, to, isShown}` of this number of lines in turn, as long as they are alike. */
 export function partsOf(count, isShown) {
   const found = [];
   for (let index = 0; index < count; index += 1) {

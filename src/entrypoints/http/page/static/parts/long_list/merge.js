@@ -1,4 +1,4 @@
-/* How a newly read page joins a list that is shown. Items are told apart by `job_id`. */
+/* How a newly read page joins a list that is shown. Items differ by `job_id`. */
 
 /** These items without those that are in `known` too. */
 export function without(items, known) {
