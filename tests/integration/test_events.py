@@ -120,9 +120,9 @@ async def test_who_comes_back_to_another_process_is_told_what_was_missed(
             client.stream("GET", "/api/events", headers=header | {"Last-Event-ID": last or ""}) as answer,
         ):
             assert answer.status_code == 200, "the token was made by the other process"
-            seen = await ended(messages(answer))
-            while seen["job_id"] != missed:
-                seen = await ended(messages(answer))
+            stream = messages(answer)
+            while (await ended(stream))["job_id"] != missed:
+                pass  # what came before the last id may be sent twice
 
 
 async def test_a_stop_lets_listeners_go_and_waits_for_none_of_them(tmp_path: Path, settings: dict[str, str]) -> None:
