@@ -130,7 +130,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _print_calls(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(i) One call of a provider, photo and picture of the same size; memory added by the calls")
+    table = Table(title="One call of a provider, photo and picture of the same size; memory added by the calls")
     for column in ("provider", "size MB", "CPU ms", "longest hold of the loop ms", "memory MiB", "first call ms"):
         table.add_column(column, justify="right")
     for row in figures["calls"]:
@@ -139,7 +139,7 @@ def _print_calls(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_hostile(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(h) Hostile clients: a camera's answers, and memory of all processes of the service")
+    table = Table(title="Hostile clients: a camera's answers, and memory of all processes of the service")
     for column in ("scenario", "pictures", "camera s p50/p95/p99", "memory MiB", "descriptors", "stored MiB"):
         table.add_column(column, justify="right")
     for row in figures["scenarios"]:
@@ -165,7 +165,7 @@ def _print_hostile(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(a) Ingest: client-seen milliseconds over the provider's time, next to a bare handler")
+    table = Table(title="Ingest: client-seen milliseconds over the provider's time, next to a bare handler")
     for name in (
         "photo",
         "provider ms",
@@ -191,16 +191,14 @@ def _print_ingest(console: Console, figures: dict[str, Any]) -> None:
     console.print(table)
     memory = figures["memory"]
     console.print(
-        f"(c) HTTP process under {memory['uploads']} concurrent 6 MB uploads: {memory['peak_mib']} MiB at its peak, "
+        f"HTTP process under {memory['uploads']} concurrent 6 MB uploads: {memory['peak_mib']} MiB at its peak, "
         f"{memory['before_mib']} MiB before"
     )
 
 
 def _print_overload(console: Console, figures: dict[str, Any]) -> None:
     capacity = f"{figures['capacity_per_s'] * 60:.0f}"
-    table = Table(
-        title=f"(l) Overload for {figures['seconds']} s: a call takes {figures['call_s']} s, {capacity} a minute"
-    )
+    table = Table(title=f"Overload for {figures['seconds']} s: a call takes {figures['call_s']} s, {capacity} a minute")
     for column in (
         "load",
         "photos",
@@ -229,7 +227,7 @@ def _print_overload(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_memory(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(k) Memory of all processes of the service (PSS, shared pages counted once), MiB")
+    table = Table(title="Memory of all processes of the service (PSS, shared pages counted once), MiB")
     for column in ("moment", "together", *figures["processes"]):
         table.add_column(column, justify="right")
     for moment, row in figures["moments"].items():
@@ -239,7 +237,7 @@ def _print_memory(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_throughput(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(l) Ingests with gemini at 0 ms: client-seen ms over the stand-in's own time")
+    table = Table(title="Ingests with gemini at 0 ms: client-seen ms over the stand-in's own time")
     for column in ("photo", "bytes", "runs", "ms p50/p95/p99"):
         table.add_column(column, justify="right")
     for row in figures["overhead"]:
@@ -257,7 +255,7 @@ def _print_throughput(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_page(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title=f"(l) Long lists on the page; load of the machine before and after: {figures['load']}")
+    table = Table(title=f"Long lists on the page; load of the machine before and after: {figures['load']}")
     for column in (
         "list",
         "items",
@@ -279,7 +277,7 @@ def _print_page(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_pictures(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(j) Pictures: best ms of wall (CPU), next to one streaming libvips pipeline to the same size")
+    table = Table(title="Pictures: best ms of wall (CPU), next to one streaming libvips pipeline to the same size")
     for column in ("picture", "ours", "pipeline", "ratio", "CPU ratio"):
         table.add_column(column, justify="right")
     for row in figures["rows"]:
@@ -289,7 +287,7 @@ def _print_pictures(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_providers(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(d) (f) Ingests against providers that fail in three of ten calls, or have a long tail")
+    table = Table(title="Ingests against providers that fail in three of ten calls, or have a long tail")
     for column in ("provider", "route", "ingests", "pictures", "success", "ms p50/p95/p99"):
         table.add_column(column, justify="right")
     for provider in ("failing", "long_tail"):
@@ -298,13 +296,13 @@ def _print_providers(console: Console, figures: dict[str, Any]) -> None:
             table.add_row(provider, route, str(row["ingests"]), str(row["succeeded"]), share, _three(row["ms"]))
     console.print(table)
     console.print(
-        f"(e) provider's answer to client's picture, 2 MB, ms p50/p95/p99: {_three(figures['answer_to_client_ms'])}"
+        f"Provider's answer to client's picture, 2 MB, ms p50/p95/p99: {_three(figures['answer_to_client_ms'])}"
     )
 
 
 def _print_queue(console: Console, figures: dict[str, Any]) -> None:
     for name, title in (("empty", "empty table"), ("full", f"{figures['finished']:,} finished jobs in the table")):
-        table = Table(title=f"(b) Queue, {title}: jobs per second, next to hand-written SQL")
+        table = Table(title=f"Queue, {title}: jobs per second, next to hand-written SQL")
         for column in ("step", "concurrent", "ours", "by hand", "ratio"):
             table.add_column(column, justify="right")
         for step in ("enqueue", "drain"):
@@ -320,7 +318,7 @@ def _print_queue(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_scaling(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title="(m) Queue with several processes, each with cameras and a worker")
+    table = Table(title="Queue with several processes, each with cameras and a worker")
     for column in (
         "commit + ms",
         "side",
@@ -341,7 +339,7 @@ def _print_scaling(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_size(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title=f"(n) Statements with {size.FEW:,} and with {figures['ended']:,} ended jobs")
+    table = Table(title=f"Statements with {size.FEW:,} and with {figures['ended']:,} ended jobs")
     for column in ("statement", "buffers, few", "many", "ms, few", "many", "ratio"):
         table.add_column(column, justify="right")
     for name, row in figures["statements"].items():
@@ -364,7 +362,7 @@ def _print_size(console: Console, figures: dict[str, Any]) -> None:
 
 
 def _print_statistics(console: Console, figures: dict[str, Any]) -> None:
-    table = Table(title=f"(g) Statistics of {figures['rows']['processing_logs']:,} rows of the log")
+    table = Table(title=f"Statistics of {figures['rows']['processing_logs']:,} rows of the log")
     for column in ("question", "ms p50/p95/p99"):
         table.add_column(column, justify="right")
     for question, row in figures["ms"].items():

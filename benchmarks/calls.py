@@ -1,4 +1,4 @@
-"""(i) One call of a provider: CPU, memory, import time, and the longest hold of the event loop.
+"""One call of a provider: CPU, memory, import time, and the longest hold of the event loop.
 
 Each figure comes from a process of its own, so that nothing that another one loaded is counted. The service behind the
 provider is a server on loopback in the measuring process, whose answers are made before.

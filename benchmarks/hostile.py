@@ -1,4 +1,4 @@
-"""(h) What strangers cost: the service's memory and a camera's answers in each scenario of the hostile-client suite,
+"""What strangers cost: the service's memory and a camera's answers in each scenario of the hostile-client suite,
 and the work for one request that is refused."""
 
 from __future__ import annotations

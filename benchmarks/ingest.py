@@ -1,4 +1,4 @@
-"""(a) Overhead of an ingest over its provider's time and a bare handler; (c) memory under concurrent uploads."""
+"""Overhead of an ingest over its provider's time and a bare handler; memory under concurrent uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""(k) Memory of `serve` and all its children: under 64 concurrent uploads of 6 MB with 8 workers and the `gemini`
+"""Memory of `serve` and all its children: under 64 concurrent uploads of 6 MB with 8 workers and the `gemini`
 provider, a minute later, and after photos of 24 megapixels.
 
 PSS: a page that several processes share counts once in all, so that forked processes can be added up.

@@ -1,4 +1,4 @@
-"""(l) Overload: pictures per minute, useless calls and `Retry-After` under more photos than the workers can make.
+"""Overload: pictures per minute, useless calls and `Retry-After` under more photos than the workers can make.
 
 A call takes ten seconds and four jobs run at once, so that the capacity is 0.4 photos per second.
 """

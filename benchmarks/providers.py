@@ -1,4 +1,4 @@
-"""(d) Success rate with failing providers, (e) time from the provider's answer to the client's, and (f) the effect of a
+"""Success rate with failing providers, time from the provider's answer to the client's, and the effect of a
 hedge on the slowest requests."""
 
 from __future__ import annotations

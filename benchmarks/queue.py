@@ -1,4 +1,4 @@
-"""(b) The queue compared with hand-written SQL that changes the same rows, alternating in one run."""
+"""The queue compared with hand-written SQL that changes the same rows, alternating in one run."""
 
 from __future__ import annotations
 

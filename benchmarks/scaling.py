@@ -1,4 +1,4 @@
-"""(m) The queue with several processes on one database, next to hand-written SQL that changes the same rows.
+"""The queue with several processes on one database, next to hand-written SQL that changes the same rows.
 
 Each process has cameras, which send the next photo when the last one has its end, and a worker, whose jobs end at
 once. With one camera each, what is measured is the way from process to process, not batches; with many, the most that

@@ -1,4 +1,4 @@
-"""(n) The cost of size: statements with few and with many ended jobs, the write-ahead log of a photo, the overview with
+"""The cost of size: statements with few and with many ended jobs, the write-ahead log of a photo, the overview with
 500 and 1,000 slots."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""(l) Ingests through the whole service with the `gemini` provider, whose stand-in gives the photo back at once: what a
+"""Ingests through the whole service with the `gemini` provider, whose stand-in gives the photo back at once: what a
 client waits beyond the stand-in's own time, and photos per second with 16 clients on the same machine.
 
 The stand-in's own time is that between the last byte of a request and the first of its answer: transfers count as ours.

@@ -1,4 +1,4 @@
-"""(l) Long lists on the page in Chromium: the time of each frame while 1,000 and 5,000 jobs and pictures are scrolled
+"""Long lists on the page in Chromium: the time of each frame while 1,000 and 5,000 jobs and pictures are scrolled
 through, how many elements and how much heap they take, and what is left of photos that come while a list is watched.
 
 The browser, the service and what measures share the machine: frames are late while others work on it. The processor
