@@ -1,6 +1,7 @@
 """A host that goes away in the middle of a transaction with a lock: the server ends it after IDLE_TRANSACTION_SECONDS.
 
-It does so only for a transaction that it calls idle. Between the statements of a pipeline it waits without any limit.
+It does so only for a transaction that it calls idle. Between the statements of a pipeline the limit for the whole
+transaction ends it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from photochanger.adapters.postgres import Database, provider_limits
+from photochanger.adapters.postgres.connection import Limits
 from photochanger.adapters.postgres.costs import ledger
 from photochanger.adapters.postgres.jobs import queue, queue_sql
 
@@ -45,3 +47,27 @@ async def test_a_batch_that_has_its_results_leaves_the_server_a_limit(postgres_u
         batcher = database.batcher(lambda connection, batch: watched(connection, items), durable=False)
         await batcher.call(None)
     assert [row[0] for row in seen] == ["idle in transaction"], seen
+
+
+HOLDERS = "select pid from pg_locks where locktype = 'advisory' and objid = %s and granted"
+LOCK = 4711
+
+
+async def test_a_pipeline_that_stops_keeps_no_lock(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photochanger.adapters.postgres.database.HOT", Limits(statement=5, transaction=2))
+    async with Database(postgres_url) as database:
+        connection = await database.connect()
+        held = connection.pgconn
+        held.enter_pipeline_mode()
+        held.send_query_params(b"begin", None)
+        held.send_query_params(f"select pg_advisory_xact_lock({LOCK})".encode(), None)
+        held.send_flush_request()
+        while held.flush():
+            pass
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            while other.execute(HOLDERS, [LOCK]).fetchall() != [(connection.info.backend_pid,)]:
+                pass
+            other.execute("set lock_timeout = '180s'")
+            other.execute("select pg_advisory_lock(%s)", [LOCK])
+            assert other.execute(HOLDERS, [LOCK]).fetchall() == [(other.info.backend_pid,)]
+        held.finish()

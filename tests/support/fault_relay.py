@@ -231,6 +231,7 @@ class FaultRelay:
         link.add(ahead)
         ahead.write(start)
         requests = asyncio.ensure_future(self._pass_requests(link, reader, ahead))
+        requests.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else link.cut())
         try:
             await self._pass_replies(link, behind, writer)
         finally:

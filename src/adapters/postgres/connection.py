@@ -12,7 +12,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import psycopg
 from psycopg.abc import Params, PQGen, Query
@@ -27,15 +27,26 @@ COMMAND_CONNECT_TIMEOUT_SECONDS = 5
 PROBE_SECONDS = 2.0
 """Limit for the reply to the question that is asked of an idle connection before its next use."""
 
-STATEMENT_TIMEOUT_SECONDS = 8
-"""The server's limit for a statement, below any sync window."""
-
-HOT_STATEMENT_TIMEOUT_SECONDS = 5
-"""The same for the statements that every photo needs, which are repeated while its window lasts."""
-
 IDLE_TRANSACTION_SECONDS = 5
 """How long the server keeps a transaction, and its locks, without a statement. The host that began it may have gone
 without an end of the connection, which the server would notice after hours."""
+
+
+class Limits(NamedTuple):
+    """The server's limits for a connection, in seconds; 0: none."""
+
+    statement: int
+    """Below any sync window."""
+
+    transaction: int
+    """Between the statements of a pipeline only this one ends what a host that is gone has begun. PostgreSQL 17 and
+    later."""
+
+
+USUAL = Limits(statement=8, transaction=0)
+
+HOT = Limits(statement=5, transaction=10)
+"""For the statements that every photo needs, which are repeated while its window lasts."""
 
 _REPLY_MARGIN_SECONDS = 1.0
 """How much longer than the server's limit this side waits: only a connection that is silent is closed."""
@@ -50,8 +61,10 @@ _NAME = "photochanger"
 """The name of a connection; a direct one has the process id in it."""
 
 _SETTINGS = """
-    select set_config('statement_timeout', '{statement_timeout}s', {local}),
-        set_config('idle_in_transaction_session_timeout', '{idle}s', {local}), set_config('timezone', 'UTC', {local})
+    select set_config('statement_timeout', '{statement}s', {local}),
+        set_config('idle_in_transaction_session_timeout', '{idle}s', {local}), set_config('timezone', 'UTC', {local}),
+        case when current_setting('transaction_timeout', true) is not null
+            then set_config('transaction_timeout', '{transaction}s', {local}) end
 """
 
 _POOLED = "pg_backend_pid() <> {pid}"
@@ -98,10 +111,10 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
 
     _settings = ""
 
-    async def set_up(self, statement_timeout: int) -> None:
+    async def set_up(self, limits: Limits) -> None:
         """Find out whether there is a pooler, and set what holds for statements: for the session, through a pooler for
         each transaction. psycopg.Error."""
-        values = {"statement_timeout": statement_timeout, "idle": IDLE_TRANSACTION_SECONDS}
+        values = limits._asdict() | {"idle": IDLE_TRANSACTION_SECONDS}
         pooled = _POOLED.format(pid=self.info.backend_pid)
         # The pooler would set the names of its clients on each of its connections, statement by statement.
         named = f"set_config('application_name', '{_NAME} {os.getpid()}', {pooled})"
@@ -174,13 +187,13 @@ class Connector:
         self._pause = 0.0
         self._not_before = 0.0
 
-    async def open(self, *, autocommit: bool, statement_timeout: int = STATEMENT_TIMEOUT_SECONDS) -> BoundedConnection:
-        """A connection whose statements may take that many seconds. DatabaseUnavailable, DatabaseRefused."""
+    async def open(self, *, autocommit: bool, limits: Limits = USUAL) -> BoundedConnection:
+        """A connection with these limits. DatabaseUnavailable, DatabaseRefused."""
         loop = asyncio.get_running_loop()
         if (early := self._not_before - loop.time()) > 0:
             await asyncio.sleep(early * (1 + random.random() / 4))
         try:
-            connection = await self._connect(statement_timeout)
+            connection = await self._connect(limits)
             await connection.set_autocommit(autocommit)
         except (psycopg.Error, OSError) as error:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE_SECONDS), _MAX_PAUSE_SECONDS)
@@ -189,12 +202,12 @@ class Connector:
         self._pause = self._not_before = 0.0
         return connection
 
-    async def _connect(self, statement_timeout: int) -> BoundedConnection:
+    async def _connect(self, limits: Limits) -> BoundedConnection:
         connection = await BoundedConnection.connect(self._url, autocommit=True, **_arguments())
         try:
             require_encoding(connection)
-            connection.statements_within = connection.reply_within = statement_timeout + _REPLY_MARGIN_SECONDS
-            await connection.set_up(statement_timeout)
+            connection.statements_within = connection.reply_within = limits.statement + _REPLY_MARGIN_SECONDS
+            await connection.set_up(limits)
         except BaseException:
             connection.pgconn.finish()
             raise

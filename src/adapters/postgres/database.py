@@ -19,7 +19,7 @@ from ...core.ports.database import DatabaseServer
 from ...core.services.support.repeated_calls import current_patience
 from .batching import Batcher, Connection, SharedConnections
 from .confirmation import Change, forget_entry
-from .connection import HOT_STATEMENT_TIMEOUT_SECONDS, PROBE_SECONDS, BoundedConnection
+from .connection import HOT, PROBE_SECONDS, BoundedConnection
 from .outages import DatabaseUnavailable, is_outage, unavailable
 from .servers.connector import PrimaryConnector, connector_for
 from .servers.watch import watch_servers
@@ -85,13 +85,13 @@ class Database:
 
     async def connect(self) -> BoundedConnection:
         """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
-        connection = await self._connector.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+        connection = await self._connector.open(autocommit=True, limits=HOT)
         self.connected.set()
         return connection
 
     async def connect_listener(self) -> BoundedConnection:
         """A connection for LISTEN, which works where it is not `pooled`. QueueUnavailable."""
-        connection = await self._listening.open(autocommit=True, statement_timeout=HOT_STATEMENT_TIMEOUT_SECONDS)
+        connection = await self._listening.open(autocommit=True, limits=HOT)
         self.connected.set()
         return connection
 

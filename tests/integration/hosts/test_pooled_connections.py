@@ -38,9 +38,9 @@ pytestmark = pytest.mark.anyio
 LONG = timedelta(minutes=2)
 IN_FORCE = """
 select current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),
-    current_setting('timezone'), (select count(*) from pg_prepared_statements)
+    current_setting('transaction_timeout'), current_setting('timezone'), (select count(*) from pg_prepared_statements)
 """
-HOT, POOLED = ("5s", "5s", "UTC", 0), ("8s", "5s", "UTC", 0)
+HOT, POOLED = ("5s", "5s", "10s", "UTC", 0), ("8s", "5s", "0", "UTC", 0)
 
 
 async def test_settings_hold_in_every_form_of_a_transaction(pooler: PgBouncer, postgres_url: str) -> None:
@@ -70,7 +70,7 @@ async def test_a_direct_session_has_its_settings_and_prepares_statements(postgre
         assert not connection.pooled
         for _ in range(10):
             last = await (await connection.execute(IN_FORCE)).fetchone()
-        assert last == ("5s", "5s", "UTC", 1)
+        assert last == ("5s", "5s", "10s", "UTC", 1)
 
 
 async def test_a_batch_that_need_not_be_durable_leaves_no_setting(pooler: PgBouncer, postgres_url: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -36,6 +39,18 @@ def test_a_cut_breaks_what_is_open_and_nothing_else(relay: FaultRelay) -> None:
             connection.execute("select 1")
     with psycopg.connect(relay.url()) as connection:
         connection.execute("select 1")
+
+
+def test_the_server_hears_of_a_client_that_was_killed(relay: FaultRelay, postgres_url: str) -> None:
+    with psycopg.connect(relay.url()) as connection, open(os.devnull) as nothing:
+        alive = f"select pid from pg_stat_activity where pid = {connection.info.backend_pid}"
+        assert rows(postgres_url, alive)
+        with socket.socket(fileno=os.dup(connection.fileno())) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # The socket is closed with a reset, as that of a process which had not read everything.
+        os.dup2(nothing.fileno(), connection.fileno())
+        eventually(lambda: not rows(postgres_url, alive))
+        connection.pgconn.finish()
 
 
 def test_a_reply_is_cut_after_its_statement_was_committed(relay: FaultRelay, postgres_url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from photochanger.adapters.postgres import Database
-from photochanger.adapters.postgres.connection import PROBE_SECONDS, STATEMENT_TIMEOUT_SECONDS, BoundedConnection
+from photochanger.adapters.postgres.connection import PROBE_SECONDS, USUAL, BoundedConnection
 from photochanger.core.domain.errors import QueueUnavailable
 from psycopg.abc import PQGen
 from sqlalchemy import text
@@ -31,7 +31,7 @@ async def test_an_idle_connection_is_asked_with_a_short_limit_and_its_statements
         await database.ping()
     asked = limits.index(next(limit for limit in limits if limit != PROBE_SECONDS))
     assert asked > 0, "the question comes first"
-    assert set(limits[asked:]) == {STATEMENT_TIMEOUT_SECONDS + 1.0}
+    assert set(limits[asked:]) == {USUAL.statement + 1.0}
 
 
 async def test_a_host_that_is_gone_in_a_transaction_holds_its_locks_for_seconds(postgres_url: str) -> None:

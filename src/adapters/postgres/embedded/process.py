@@ -34,7 +34,14 @@ async def end_of_process(pid: int) -> None:
     finally:
         loop.remove_reader(process)
         os.close(process)
-    _take(pid)
+    reap(pid)
+
+
+def has_ended(process: int, *, within: timedelta) -> bool:
+    """Wait for the end of the process of this descriptor; whether it came in this time."""
+    waiting = select.poll()  # `select` takes no descriptor above 1023
+    waiting.register(process, select.POLLIN)
+    return bool(waiting.poll(within / timedelta(milliseconds=1)))
 
 
 def works_in(pid: int, data: Path) -> bool:
@@ -64,7 +71,7 @@ def end_orphans(data: Path) -> None:
         if killed:
             _log.warning("%d processes of an embedded PostgreSQL that was killed were left; ended them", len(killed))
         for process in killed:
-            select.select([process], [], [], _KILL_LIMIT.total_seconds())
+            has_ended(process, within=_KILL_LIMIT)
 
 
 def remove_locks(data: Path, socket_folder: Path) -> None:
@@ -94,7 +101,7 @@ def _program(pid: int) -> str:
         return ""
 
 
-def _take(pid: int) -> None:
+def reap(pid: int) -> None:
     """Take the end of a child: until then its number looks as if it were alive."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

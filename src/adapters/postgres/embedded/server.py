@@ -35,7 +35,7 @@ from ...system_clock import SYSTEM_CLOCK
 from ..outages import unavailable
 from . import new_data
 from .access import ROLE, client_arguments, password_file, require_password
-from .process import end_of_process, end_orphans, remove_locks, works_in
+from .process import end_of_process, end_orphans, has_ended, reap, remove_locks, works_in
 from .programs import EmbeddedServerError, ServerNotUp, as_account, find_programs, unprivileged_account
 
 _log = logging.getLogger("photochanger.postgres")
@@ -324,11 +324,8 @@ def _stop(folder: Path, *, for_good: bool = True) -> None:
         return
     try:
         signal.pidfd_send_signal(process, signal.SIGINT)
-        deadline = SYSTEM_CLOCK.monotonic() + _STOP_TIMEOUT
-        while _pid_file(folder)[:1] == lines[:1] and SYSTEM_CLOCK.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # where this process is the server's parent, it must reap it
-            time.sleep(_POLL_PAUSE_SECONDS)
+        if has_ended(process, within=_STOP_TIMEOUT):
+            reap(pid)
     finally:
         os.close(process)
     if for_good and lines[4] in _known_socket_folders(folder):

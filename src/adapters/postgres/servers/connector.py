@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from ....core.ports.database import DatabaseServer
-from ..connection import PROBE_SECONDS, STATEMENT_TIMEOUT_SECONDS, BoundedConnection, Connector
+from ..connection import PROBE_SECONDS, USUAL, BoundedConnection, Connector, Limits
 from ..outages import DatabaseUnavailable
 from .addresses import Server, servers_of
 from .primary import PrimaryFinder
@@ -25,7 +25,7 @@ class PrimaryConnector:
         self._finder = PrimaryFinder(servers, self._open_briefly)
         self._opened: dict[BoundedConnection, Server] = {}
 
-    async def open(self, *, autocommit: bool, statement_timeout: int = STATEMENT_TIMEOUT_SECONDS) -> BoundedConnection:
+    async def open(self, *, autocommit: bool, limits: Limits = USUAL) -> BoundedConnection:
         """As `Connector.open`, to the primary. DatabaseUnavailable, DatabaseRefused."""
         if lost := [connection for connection in self._opened if connection.closed]:
             for connection in lost:
@@ -34,7 +34,7 @@ class PrimaryConnector:
         server = await self._finder.primary()
         self._end_connections_to_others(server)
         try:
-            connection = await self._connectors[server].open(autocommit=autocommit, statement_timeout=statement_timeout)
+            connection = await self._connectors[server].open(autocommit=autocommit, limits=limits)
         except DatabaseUnavailable:
             self._finder.lose()
             raise

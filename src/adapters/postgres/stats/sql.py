@@ -7,7 +7,9 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(5093200004)"
 LOCK = "select pg_advisory_xact_lock(5093200004)"
 
 WITHOUT_LIMITS = """
-select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)
+select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
+    case when current_setting('transaction_timeout', true) is not null
+        then set_config('transaction_timeout', '0', true) end
 """
 
 # The generic plan, which a prepared statement gets after some uses, is several times slower.
