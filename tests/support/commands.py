@@ -11,11 +11,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import IO
 
 _SECONDS = 180
+_one_thread = threading.Lock()
+"""A status can be read once, and a start reads those of all commands that have ended."""
+
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
     [
@@ -48,14 +53,17 @@ def run_command(*arguments: str, env: Mapping[str, str], stdin: str = "") -> sub
         with open(paths[0], "w", encoding="utf-8", newline="") as given:
             given.write(stdin)
         process = _forking.Process(target=_command, args=(arguments, dict(env), paths))
-        process.start()
-        process.join(_SECONDS)
-        if process.exitcode is None:
+        with _one_thread:
+            process.start()
+        wait([process.sentinel], _SECONDS)
+        with _one_thread:
+            status = process.exitcode
+        if status is None:
             process.kill()
             process.join()
             raise subprocess.TimeoutExpired(arguments, _SECONDS)
         out, err = (Path(path).read_text("utf-8") for path in paths[1:])
-        return subprocess.CompletedProcess(arguments, process.exitcode, out, err)
+        return subprocess.CompletedProcess(arguments, status, out, err)
 
 
 def _command(arguments: tuple[str, ...], env: dict[str, str], paths: list[str]) -> None:

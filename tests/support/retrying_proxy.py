@@ -41,6 +41,11 @@ class RetryingProxy:
         with self._choosing:
             self.ports = ports
 
+    def busy(self) -> set[int]:
+        """The ports that have a request now."""
+        with self._choosing:
+            return {port for port, requests in self.open.items() if requests}
+
     @contextlib.contextmanager
     def _chosen(self, number: int) -> Iterator[int]:
         """The port whose turn it is."""

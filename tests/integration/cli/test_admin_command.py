@@ -16,7 +16,17 @@ import httpx
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import PASSWORD, command, environment, eventually, rows, serving
+from tests.support.service import (
+    HANG_SECONDS,
+    LONG_WINDOW,
+    PASSWORD,
+    command,
+    environment,
+    eventually,
+    rows,
+    serving,
+    set_window,
+)
 
 ADMIN_PASSWORD = "a long enough password"
 NEW_PASSWORD = "another password, as long"
@@ -112,7 +122,7 @@ def test_a_password_is_asked_for_twice_at_a_terminal_and_not_shown(tmp_path: Pat
                 screen += seen
         except OSError:
             pass  # the terminal is gone with the last that used it
-        assert process.wait(60) == 0, screen
+        assert process.wait(HANG_SECONDS) == 0, screen
     os.close(keyboard)
     assert ADMIN_PASSWORD.encode() not in screen
     assert b"Administrator ada added." in screen
@@ -173,7 +183,7 @@ def test_an_unknown_permission_is_refused(tmp_path: Path, postgres_url: str) -> 
 def test_a_password_in_another_encoding_gives_a_one_line_error(tmp_path: Path, postgres_url: str) -> None:
     env = environment(tmp_path, database_url=postgres_url)
     asked = command("admin", "add", "ada")
-    ended = subprocess.run(asked, env=env, input=b"p\xe4ssw\xf6rter", capture_output=True, timeout=120)
+    ended = subprocess.run(asked, env=env, input=b"p\xe4ssw\xf6rter", capture_output=True, timeout=HANG_SECONDS)
     assert ended.returncode == 2
     assert ended.stderr == b"photochanger: standard input: is not UTF-8\n"
 
@@ -245,6 +255,7 @@ FIRST_INGEST = re.compile(r"Ingest password: (\S+) \(shown only once\)")
 
 def test_the_first_start_prints_once_what_opens_the_door(tmp_path: Path, postgres_url: str) -> None:
     settings = {"database_url": postgres_url, "ingest_password": ""}
+    set_window(postgres_url, LONG_WINDOW)
     with _started(tmp_path, "serve", **settings) as service, service.client() as client:
         ((name, password),) = FIRST_ADMIN.findall(service.said())
         (ingest_password,) = FIRST_INGEST.findall(service.said())
@@ -308,7 +319,7 @@ class _Started:
         return found[1]
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address(), timeout=180)
+        return httpx.Client(base_url=self.address(), timeout=HANG_SECONDS)
 
 
 @contextmanager
@@ -326,4 +337,4 @@ def _started(home: Path, *arguments: str, **settings: str) -> Iterator[_Started]
             yield started
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(HANG_SECONDS)

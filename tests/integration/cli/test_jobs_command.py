@@ -22,6 +22,7 @@ from photochanger.core.domain.results.files import result_keys
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.commands import run_command
 from tests.support.postgres_backend import open_backend
+from tests.support.service import HANG_SECONDS
 
 HOUR = timedelta(hours=1)
 NOW = datetime.now(UTC)
@@ -122,9 +123,8 @@ def test_an_unclear_selection_is_wrong_usage(env: dict[str, str], arguments: tup
 
 def test_an_erasure_that_is_killed_between_database_and_files_is_finished_by_the_sweeper(env: dict[str, str]) -> None:
     (job,) = ended_jobs(env, ("slot-001", NOW))
-    killed = subprocess.run(
-        [sys.executable, "-c", _ERASE_AND_DIE, str(job.id)], env=env, capture_output=True, check=False, timeout=120
-    )
+    program = [sys.executable, "-c", _ERASE_AND_DIE, str(job.id)]
+    killed = subprocess.run(program, env=env, capture_output=True, check=False, timeout=HANG_SECONDS)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert erased(env) == {job.id}
     assert len(files(env)) == 4

@@ -20,7 +20,7 @@ from photochanger.entrypoints.provider_plugins import BUILT_IN
 
 from tests.support import photos
 from tests.support.commands import run_command
-from tests.support.service import command, environment, eventually, rows, serving
+from tests.support.service import HANG_SECONDS, command, environment, eventually, rows, serving
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "provider-package"
@@ -82,7 +82,8 @@ def run(
     if site is None:
         return run_command(*arguments, env=env, stdin=stdin)
     env["PYTHONPATH"] = _path(site)
-    return subprocess.run(command(*arguments), env=env, input=stdin, capture_output=True, text=True, timeout=120)
+    called = command(*arguments)
+    return subprocess.run(called, env=env, input=stdin, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def _path(site: Path) -> str:
@@ -273,7 +274,7 @@ def test_a_key_is_asked_for_at_a_terminal_and_not_shown(tmp_path: Path, postgres
                 screen += seen
         except OSError:
             pass  # the terminal is gone with the last that used it
-        assert process.wait(60) == 0, screen
+        assert process.wait(HANG_SECONDS) == 0, screen
     os.close(keyboard)
     assert KEY.encode() not in screen
     assert b"Key of turbotext stored." in screen
@@ -331,7 +332,7 @@ def test_a_key_that_is_set_while_the_service_runs_holds_in_its_workers_until_it_
 
         assert answer().status_code == 200
         assert run("providers", "set-key", "key-teller", stdin="another key", site=site, **at).returncode == 0
-        refused = eventually(lambda: answer() if answer().status_code != 200 else None)
+        refused = eventually(lambda: answered if (answered := answer()).status_code != 200 else None)
         assert (refused.status_code, refused.json()["code"]) == (502, "provider_not_configured")
         assert run("providers", "forget-key", "key-teller", **at).returncode == 0
         eventually(lambda: answer().status_code == 200)

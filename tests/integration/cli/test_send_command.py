@@ -11,13 +11,15 @@ from uuid import UUID
 
 import pytest
 from photochanger.adapters.memory.jobs.queue import MemoryJobQueue
-from photochanger.core.domain.errors import QueueFull
+from photochanger.core.domain.errors import QueueFull, QueueUnavailable
 from photochanger.core.domain.job import Job, JobSpec
+from photochanger.core.domain.routing.capacity import QueueLoad
 from photochanger.core.domain.slots.slot import FailureAnswer, ResponseMode
 from photochanger.core.ports.provider import Rejected
 
 from tests.support import photos
 from tests.support.http_server import PASSWORD, PICTURE, Gate, Service, serving
+from tests.support.ports import kept_port
 from tests.support.sender import NULL_TELEMETRY, Studio, answer, answering, finished, held, read_until, url_of
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +128,12 @@ async def test_a_full_queue_is_asked_again_after_its_pause(
                     raise QueueFull("The queue is full. Retry in 1 s.", retry_after=1) from None
             await asyncio.sleep(0)
 
+    async def no_estimate(queue: MemoryJobQueue) -> QueueLoad:
+        """Else an estimate of the load, which may already count the first photo, refuses the second one."""
+        raise QueueUnavailable("There is no estimate.")
+
     monkeypatch.setattr(MemoryJobQueue, "enqueue", enqueue_or_refuse_once)
+    monkeypatch.setattr(MemoryJobQueue, "load", no_estimate)
     async with serving(tmp_path / "home", max_active_jobs=1, sync_response=timedelta(hours=1)) as service:
         service.provider.script = gate
         names = [studio.photo("a.jpg"), studio.photo("b.jpg", photos.png())]
@@ -297,15 +304,14 @@ async def test_an_answer_without_a_picture_gives_a_one_line_error(studio: Studio
 
 async def test_a_server_that_says_nothing_is_given_up(studio: Studio) -> None:
     async with answering(NULL_TELEMETRY) as stub:
-        done = await studio.send(studio.photo(), "--timeout", "0.2", url=stub.url)
+        done = await studio.send(studio.photo(), "--timeout", "5", url=stub.url)  # long enough to connect and send
     assert done.code == 1
-    assert "timed_out: No answer within 0.2 s." in done.out
+    assert "timed_out: No answer within 5 s." in done.out
 
 
 async def test_an_unreachable_server_gives_a_one_line_error(studio: Studio) -> None:
-    async with answering(answer(200)) as stub:
-        pass
-    done = await studio.send(studio.photo(), url=stub.url)
+    with kept_port() as port:  # where nothing listens
+        done = await studio.send(studio.photo(), url=f"http://127.0.0.1:{port}")
     assert done.code == 1
     assert "IMG_0001.JPG: unreachable: Connection refused" in done.out
     assert done.errors == ""

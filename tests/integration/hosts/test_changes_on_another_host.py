@@ -75,6 +75,7 @@ class Hosts:
             "private_hosts": "127.0.0.1",
             "trusted_proxies": "127.0.0.1",
             "sync_response_seconds": "60",
+            "max_active_jobs": "1000",  # nobody waits for the pictures of these tests
         }
         self.one = self._host("one", stack)
         self.two = self._host("two", stack)

@@ -38,7 +38,7 @@ class Balancer(Service):
         """Send new requests to these hosts in turn; return when no other host has a request."""
         ports = [port_of(host) for host in hosts]
         self._proxy.send_to(ports)
-        eventually(lambda: {port for port, requests in self._proxy.open.items() if requests} <= {*ports})
+        eventually(lambda: self._proxy.busy() <= {*ports})
 
 
 def port_of(host: Service) -> int:

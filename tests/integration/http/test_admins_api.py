@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -47,7 +48,8 @@ async def test_the_list_says_role_last_sign_in_and_state_but_no_password(admin: 
         "grace": "operator",
         "joan": "viewer",
     }
-    assert listed["grace"]["last_login_at"] > listed["grace"]["created_at"]
+    signed_in, created = (datetime.fromisoformat(listed["grace"][name]) for name in ("last_login_at", "created_at"))
+    assert signed_in > created
     assert listed["joan"]["last_login_at"] is None
     assert [one["disabled_at"] is None for one in listed.values()] == [True, True, False]
     assert (await admin("GET", PATH, headers={"If-None-Match": answer.headers["etag"]})).status_code == 304

@@ -150,7 +150,7 @@ def test_hostile_requests_get_answers_of_the_contract(live: str, tmp_path: Path)
             *(sys.executable, "-m", "schemathesis.cli", "run", "contract.yaml", "--url", live),
             *("--header", f"Authorization: Bearer {token}", "--exclude-path", "/api/events"),  # which never ends
             *("--exclude-path", "/api/logout", "--exclude-path", "/api/me/password"),  # which end the token of this run
-            *("--header", "X-PhotoChanger-CSRF: 1"),
+            *("--header", "X-PhotoChanger-CSRF: 1", "--request-timeout", str(HANG_SECONDS)),
             *("--mode", "all", "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES)),
             *("--checks", "all", "--seed", "1", "--no-color", "--generation-database", "none"),
         ),

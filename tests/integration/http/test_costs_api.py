@@ -11,6 +11,7 @@ from photochanger.core.domain.slots.slot import FailureAnswer, RouteEntry
 from photochanger.core.ports.provider import Rejected, Retryable
 
 from tests.support.administration import Administrator, described, fields_of, token_of
+from tests.support.daytime import zone_at_daytime
 from tests.support.http_server import PICTURE, Service
 
 pytestmark = pytest.mark.anyio
@@ -72,10 +73,12 @@ async def test_an_erased_guest_leaves_the_amounts(service: Service, admin: Admin
 
 
 async def test_statistics_and_overview_have_the_sums_of_the_ledger(service: Service, admin: Administrator) -> None:
+    zone = zone_at_daytime()
+    await set_settings(admin, time_zone=zone)
     service.provider.price, service.provider.cost = PRICE, EXACT
     for slot_id in ("slot-001", "slot-001", "slot-002"):
         assert (await service.ingest(slot_id)).status_code == 200
-    everything = await admin.get("/api/stats/global?group_by=day")
+    everything = await admin.get(f"/api/stats/global?group_by=day&tz={zone}")
     assert everything["summary"]["cost"]["usd_micros"] == 124_500
     assert everything["currency"] == {"code": "USD", "usd_rate": 1}
     assert [(one["slot_id"], one["cost"]["usd_micros"]) for one in everything["slots"]] == [
@@ -86,13 +89,13 @@ async def test_statistics_and_overview_have_the_sums_of_the_ledger(service: Serv
     assert everything["metrics"][-1]["cost"] == everything["summary"]["cost"]
     of_slot = await admin.get("/api/stats/slot-001?group_by=hour")
     assert sum(period["cost"]["usd_micros"] for period in of_slot["metrics"]) == 83_000
-    overview = await admin.get("/api/overview")
+    overview = await admin.get(f"/api/overview?tz={zone}")
     assert overview["costs"]["cost"]["usd_micros"] == 124_500
     assert [card["today"]["cost"]["calls"] for card in overview["items"][:3]] == [2, 1, 0]
     await admin("POST", "/api/slots/slot-001/reset_stats")
     assert (await admin.get("/api/stats/slot-001"))["summary"]["cost"]["usd_micros"] == 0
     assert (await admin.get("/api/stats/global"))["summary"]["cost"]["usd_micros"] == 124_500
-    overview = await admin.get("/api/overview")
+    overview = await admin.get(f"/api/overview?tz={zone}")
     assert (overview["items"][0]["today"]["cost"]["calls"], overview["costs"]["cost"]["calls"]) == (0, 3)
 
 

@@ -16,6 +16,7 @@ from photochanger.core.ports.media_service import MediaService
 
 from tests.support.administration import Administrator, described
 from tests.support.http_server import FORM, PASSWORD, Service, form, running, serving
+from tests.support.service import HANG_SECONDS, LONG_WINDOW
 
 pytestmark = pytest.mark.anyio
 
@@ -162,13 +163,14 @@ async def test_the_docs_page_loads_everything_from_here_and_runs_no_inline_scrip
 
 @pytest.mark.parametrize("kept", [True, False], ids=["prefix-kept-in-path", "prefix-cut-from-path"])
 async def test_mounted_in_another_app_links_carry_the_prefix(tmp_path: Path, kept: bool) -> None:
-    photochanger = create_app(Settings(home=tmp_path, ingest_password=PASSWORD, workers=2), adapters=memory_adapters())
+    settings = Settings(home=tmp_path, ingest_password=PASSWORD, workers=2, sync_response=LONG_WINDOW)
+    photochanger = create_app(settings, adapters=memory_adapters())
 
     async def host(scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"] if kept else scope["path"].removeprefix("/photos")
         await photochanger({**scope, "root_path": "/photos", "path": path}, receive, send)
 
-    async with photochanger.lifespan(), running(host) as port, httpx.AsyncClient(timeout=60) as client:
+    async with photochanger.lifespan(), running(host) as port, httpx.AsyncClient(timeout=HANG_SECONDS) as client:
         base = f"http://127.0.0.1:{port}/photos"
         answer = await client.post(f"{base}/ingest/slot-001", content=form(), headers={"Content-Type": FORM})
         assert answer.status_code == 200, answer.text

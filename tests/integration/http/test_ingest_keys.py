@@ -203,17 +203,18 @@ async def test_a_key_reaches_no_log_and_no_record(
         raise RuntimeError("a fault")
 
     await post(service, f"/ingest/slot-001/k/{key}", photo_form(part("note", key)))
-    monkeypatch.setattr("photochanger.entrypoints.http.ingest.handler._admit", broken)
-    answer = await post(service, f"/api/ingest/slot-001/k/{key}", photo_form())
-    described(answer, 500, "internal_error")
     seen: dict[str, Any] = {}
 
     async def recorded() -> bool:
         seen.update(await admin.get("/api/slots/slot-001/last-request"))
-        return seen["request"] is not None and seen["request"]["status"] == 200
+        return seen["request"] is not None
 
     await until(recorded)
+    assert seen["request"]["status"] == 200
     assert key not in str(seen)
+    monkeypatch.setattr("photochanger.entrypoints.http.ingest.handler._admit", broken)
+    answer = await post(service, f"/api/ingest/slot-001/k/{key}", photo_form())
+    described(answer, 500, "internal_error")
     assert key not in answer.text
     own = [record for record in caplog.records if record.name.startswith("photochanger")]
     lines = [logging.Formatter().format(record) for record in own]

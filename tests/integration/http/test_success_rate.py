@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.administration import Administrator
+from tests.support.daytime import zone_at_daytime
 from tests.support.http_server import Service, serving
 from tests.support.success_rate import OTHERS, PICTURES, RATE, photos_of_every_kind
 
@@ -26,15 +27,16 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 async def test_every_place_counts_the_same_photos(service: Service, admin: Administrator) -> None:
     await photos_of_every_kind(service, admin)
 
-    evening = await admin.get("/api/overview?tz=UTC")
+    zone = zone_at_daytime()
+    evening = await admin.get(f"/api/overview?tz={zone}")
     last = evening["last_minutes"]
     assert (last["pictures"], last["fallbacks"] + last["failed"]) == (PICTURES, OTHERS)
     card = next(one for one in evening["items"] if one["id"] == "slot-001")
     assert (sum(card["bars"]["pictures"]), sum(card["bars"]["missed"])) == (PICTURES, OTHERS)
     assert sum(card["failures"].values()) == OTHERS
-    of_slot = await admin.get("/api/stats/slot-001")
-    of_all = await admin.get("/api/stats/global")
-    rows = await admin.get("/api/stats/slots?group_by=month")
+    of_slot = await admin.get(f"/api/stats/slot-001?tz={zone}")
+    of_all = await admin.get(f"/api/stats/global?tz={zone}")
+    rows = await admin.get(f"/api/stats/slots?group_by=month&tz={zone}")
     rates = {
         "strip": last["success_rate"],
         "card": card["today"]["success_rate"],

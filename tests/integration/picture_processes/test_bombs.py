@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ from tests.support import hostile_pictures as hostile
 pytestmark = pytest.mark.anyio
 
 LIMITS = ImageLimits(max_pixels=100_000_000)
+PATIENT = TaskLimits(wall=timedelta(minutes=10))
+"""The limits of production, but for the time of a machine that does other things as well."""
+
 ANYTHING = PictureNeeds(("image/jpeg", "image/png", "image/webp"), 64 * MIB, 100_000_000)
 WIDTH, HEIGHT = 1_600, 1_200
 REQUESTS: dict[str, Request] = {
@@ -66,7 +70,7 @@ def server() -> Iterator[ForkServer]:
 async def test_a_bomb_ends_in_bounded_time_and_memory(server: ForkServer, name: str) -> None:
     build, outcome = BOMBS[name]
     bomb = await asyncio.to_thread(build)
-    children = ChildPool(server, size=1)
+    children = ChildPool(server, size=1, limits=PATIENT)
     took = {"mib": 0, "seconds": 0.0}
     outcomes = {}
     for kind, request in REQUESTS.items():
@@ -98,7 +102,7 @@ async def test_other_photos_are_served_meanwhile(server: ForkServer, tmp_path: P
     """A hostile photo in one child that never ends, and another one that ends its children."""
     photos.store(tmp_path / "notes", b"")
     with (tmp_path / "notes").open("r+b") as notes:
-        children = ChildPool(server, size=2, budget=PixelBudget(2 * WIDTH * HEIGHT))
+        children = ChildPool(server, size=2, limits=PATIENT, budget=PixelBudget(2 * WIDTH * HEIGHT))
         hangs = asyncio.create_task(
             children.run(f"{child_work.HERE}:wait_for_ever", b"%d" % (WIDTH * HEIGHT), [notes.fileno()])
         )

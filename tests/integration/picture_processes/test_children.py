@@ -190,7 +190,7 @@ async def test_others_are_not_concerned_by_the_end_of_a_child(make: Callable[...
 async def test_more_processor_time_than_allowed_ends_the_task_at_once(
     make: Callable[..., ChildPool], notes: Notes
 ) -> None:
-    children = make(limits=TaskLimits(cpu_seconds=0.2))
+    children = make(limits=TaskLimits(cpu_seconds=0.2, wall=PATIENT.wall))
     with pytest.raises(TaskEnded, match="processor time"):
         await run(children, "compute_for_ever", b"", notes.file)
     assert notes.text() == "x", "another attempt would take as long"
@@ -211,7 +211,10 @@ async def test_a_task_that_takes_too_long_is_ended(make: Callable[..., ChildPool
 
 
 async def test_memory_beyond_the_limit_ends_the_task(make: Callable[..., ChildPool], notes: Notes) -> None:
-    children = make(limits=TaskLimits(memory_bytes=128 * MIB, memory_bytes_per_pixel=MIB, cpu_seconds=600))
+    limits = TaskLimits(
+        memory_bytes=128 * MIB, memory_bytes_per_pixel=MIB, cpu_seconds=PATIENT.cpu_seconds, wall=PATIENT.wall
+    )
+    children = make(limits=limits)
     assert (await process(children))["memory"] == 128 * MIB
     with pytest.raises(TaskEnded, match="memory"):
         await run(children, "take_memory", b"%d" % (400 * MIB), notes.file)
