@@ -118,6 +118,7 @@ def test_a_paid_photo_writes_little_to_the_log(tmp_path: Path) -> None:
         migrate(url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter system set autovacuum = off")
+            connection.execute("alter system set checkpoint_timeout = '1d'")  # pages are logged whole after each
             connection.execute("select pg_reload_conf()")
             asyncio.run(work(url, 20))
             before = _position(connection)
