@@ -176,8 +176,8 @@ async def test_without_time_the_service_is_not_asked(provider: GeminiProvider, s
 
 
 async def test_the_service_is_told_how_long_somebody_waits(provider: GeminiProvider, standin: GeminiStandIn) -> None:
-    await provider.process(asked(within=timedelta(seconds=30)))
-    assert 0 < int(standin.received[0].headers["x-server-timeout"]) <= 30
+    await provider.process(asked(within=timedelta(minutes=5)))
+    assert 0 < int(standin.received[0].headers["x-server-timeout"]) <= 300
 
 
 async def test_nobody_there_is_down() -> None:
