@@ -27,6 +27,7 @@ from photochanger.core.ports.provider import (
 from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
+from tests.support.ports import kept_port
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.controls import StandInControls
@@ -181,10 +182,9 @@ async def test_the_service_is_told_how_long_somebody_waits(provider: GeminiProvi
 
 
 async def test_nobody_there_is_down() -> None:
-    async with GeminiStandIn() as gone:
-        url = gone.url
-    provider = GeminiProvider(FixedContext(secret=KEY, base_url=url))
-    assert type(await error_of(provider)) is Down
+    with kept_port() as nobody:
+        provider = GeminiProvider(FixedContext(secret=KEY, base_url=f"http://127.0.0.1:{nobody}"))
+        assert type(await error_of(provider)) is Down
     await provider.close()
 
 
