@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 async def live_job(backend: SimpleNamespace, *, age: timedelta = timedelta(0), **fields: Any) -> Job:
     """A job made so long ago, with its window still open."""
-    new = new_job(created_at=NOW - age, expires_at=NOW + timedelta(hours=1), **fields)
+    new = new_job(created_at=NOW - age, expires_at=datetime.now(UTC) + timedelta(hours=1), **fields)
     job: Job = await backend.queue.enqueue(new, max_active=MANY)
     return job
 

@@ -14,7 +14,6 @@ from tests.support.queue_steps import LEASE, live_job
 
 pytestmark = pytest.mark.anyio
 
-NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -52,7 +51,8 @@ async def test_appending_nothing_does_nothing(backend: SimpleNamespace) -> None:
 
 async def test_events_of_all_jobs_come_in_the_order_of_their_writing(backend: SimpleNamespace) -> None:
     assert (await backend.log.events(after=0, limit=10), await backend.log.last_event()) == ([], 0)
-    one = await live_job(backend, created_at=NOW - MINUTE, expires_at=NOW + HOUR)
+    now = datetime.now(UTC)
+    one = await live_job(backend, created_at=now - MINUTE, expires_at=now + HOUR)
     two = await live_job(backend, slot_id="slot-002", source=JobSource.TEST)
     (claim, *_) = await backend.queue.acquire("worker", n=1, lease=LEASE)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)

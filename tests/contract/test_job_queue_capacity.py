@@ -11,19 +11,24 @@ from photochanger.core.domain.job import JobSpec, LogEvent
 from photochanger.core.domain.routing.provider_usage import CallOutcome, CallRecord, ProviderLimit
 from photochanger.core.domain.worker import WorkerReport
 
-from tests.support.builders import WINDOW, expired_job, new_job, outcome_failed, outcome_succeeded, route
+from tests.support.builders import expired_job, new_job, outcome_failed, outcome_succeeded, route
 from tests.support.queue_steps import LEASE, MANY, NO_LEASE, events, take_one
 
 pytestmark = pytest.mark.anyio
 
 SECOND = timedelta(seconds=1)
-NEEDS = {("gemini", "enhance"): 10 * SECOND, ("openai", "enhance"): 5 * SECOND}
+MINUTE = timedelta(minutes=1)
+WINDOW = 48 * MINUTE
+"""So long that no machine is too slow for what is left of it."""
+
+NEEDS = {("gemini", "enhance"): 10 * MINUTE, ("openai", "enhance"): 5 * MINUTE}
 
 
-def job_with_left(seconds: float, *providers: str, skipped: int = 0) -> JobSpec:
+def job_with_left(minutes: float, *providers: str, skipped: int = 0) -> JobSpec:
     """A job of which this much of its window is left."""
-    created_at = datetime.now(UTC) - WINDOW + seconds * SECOND
-    return new_job(created_at=created_at, route=msgspec.structs.replace(route(*providers), skipped=skipped))
+    expires_at = datetime.now(UTC) + minutes * MINUTE
+    its_route = msgspec.structs.replace(route(*providers), skipped=skipped)
+    return new_job(created_at=expires_at - WINDOW, expires_at=expires_at, route=its_route)
 
 
 async def urgent(backend: SimpleNamespace, *, n: int = MANY) -> list[object]:
@@ -48,7 +53,7 @@ async def test_jobs_that_no_entry_can_finish_are_urgent(backend: SimpleNamespace
 
 async def test_a_job_with_nearly_its_whole_window_left_is_not_urgent(backend: SimpleNamespace) -> None:
     await backend.queue.enqueue(job_with_left(45, "gemini"), max_active=MANY)
-    needs = {("gemini", "enhance"): 100 * SECOND}
+    needs = {("gemini", "enhance"): 100 * MINUTE}
     assert await backend.queue.acquire_urgent("worker-1", n=1, lease=LEASE, needs=needs, local=[]) == []
     late = await backend.queue.enqueue(job_with_left(35, "gemini"), max_active=MANY)
     (claim,) = await backend.queue.acquire_urgent("worker-1", n=2, lease=LEASE, needs=needs, local=[])
@@ -91,9 +96,9 @@ async def test_the_load_lists_the_live_jobs_oldest_first(backend: SimpleNamespac
     first, second = load.jobs
     assert first.entries == (("gemini", "enhance"), ("local", "enhance"))
     assert first.window == WINDOW.total_seconds()
-    assert 0 < first.left <= 20
+    assert 0 < first.left <= (20 * MINUTE).total_seconds()
     assert first.running is not None
-    assert 0 <= first.running < 20
+    assert 0 <= first.running < (20 * MINUTE).total_seconds()
     assert second.entries == (("local", "enhance"),)
     assert second.running is None
 

@@ -39,9 +39,8 @@ async def test_the_processes_of_both_sides_bring_photos_to_their_end(postgres_ur
         measured = BaselineProcess(postgres_url, job_of=job_of, result_of=result_of)
     await measured.open(2)
     running = asyncio.create_task(measured.run(2))
-    await asyncio.to_thread(eventually, lambda: measured.photos >= 5)
+    ended = "select count(*) from photochanger.jobs where state = 'succeeded' and result_stem is not null"
+    await asyncio.to_thread(eventually, lambda: measured.photos >= 5 and rows(postgres_url, ended)[0][0] >= 5)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    ended = "select count(*) from photochanger.jobs where state = 'succeeded' and result_stem is not null"
-    assert rows(postgres_url, ended)[0][0] >= 5
     assert measured.acquires >= 1

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -31,11 +32,11 @@ def test_a_very_long_path_works(tmp_path: Path) -> None:
 def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
     """Root lends an ordinary account a home and readable copies of the packages, and nothing else."""
     account = pwd.getpwnam("nobody")
-    home = Path("/tmp") / f"photochanger-ordinary-{os.getpid()}"
+    home = Path(tempfile.mkdtemp(prefix="photochanger-ordinary-", dir="/tmp"))
     packages = home / "packages"
     site = next(Path(path) for path in sys.path if Path(path).name == "site-packages")
     try:
-        packages.mkdir(parents=True)
+        packages.mkdir()
         for name in ("psycopg", "psycopg_binary", "psycopg_binary.libs", "sqlalchemy", "msgspec", "alembic", "mako"):
             if (site / name).exists():
                 shutil.copytree(site / name, packages / name)
@@ -43,7 +44,8 @@ def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
             source = site / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, packages / name)
-        shutil.copytree(Path(embedded.__file__).parents[3], packages / "photochanger")
+        half_written = shutil.ignore_patterns("*.pyc.*")  # by another process, which renames it when it is whole
+        shutil.copytree(Path(embedded.__file__).parents[3], packages / "photochanger", ignore=half_written)
         for path in (home, *home.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid)
         script = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import itertools
 import os
 import random
@@ -136,6 +137,7 @@ async def test_no_descriptor_stays_open_after_puts_that_were_cancelled_twice(sto
         waiting.set()
         await asyncio.Event().wait()
 
+    gc.collect()  # what other tests have left is closed now, and not in between
     before = open_descriptors()
     for _ in range(10):
         waiting = asyncio.Event()
@@ -145,7 +147,7 @@ async def test_no_descriptor_stays_open_after_puts_that_were_cancelled_twice(sto
         await asyncio.sleep(0)
         putting.cancel()
         await asyncio.gather(putting, return_exceptions=True)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 async def test_a_disk_that_is_really_full_leaves_nothing(root: Path) -> None:

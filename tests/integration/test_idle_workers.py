@@ -74,6 +74,13 @@ async def waiting(
             await asyncio.gather(*waits, return_exceptions=True)
 
 
+@pytest.fixture
+def announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was chosen and has not heard of it yet announces itself no second time meanwhile."""
+    monkeypatch.setattr(idle_workers, "ANNOUNCE_EVERY_SECONDS", timedelta(days=1).total_seconds())
+
+
+@pytest.mark.usefixtures("announced_once")
 async def test_each_job_wakes_one_process_that_which_is_idle_the_longest(postgres_url: str, database: Database) -> None:
     async with waiting(postgres_url, 3) as (one, waits):
         idle = await database.until_idle(3)
@@ -83,6 +90,7 @@ async def test_each_job_wakes_one_process_that_which_is_idle_the_longest(postgre
         assert all(await asyncio.gather(*waits))
 
 
+@pytest.mark.usefixtures("announced_once")
 async def test_jobs_that_come_together_wake_as_many_processes(postgres_url: str, database: Database) -> None:
     async with waiting(postgres_url, 3) as (one, waits):
         await database.until_idle(3)
@@ -114,10 +122,8 @@ async def test_a_process_is_chosen_for_as_many_jobs_as_it_has_places_and_jobs_ar
     ]
 
 
-async def test_an_announcement_is_good_for_several_jobs(
-    postgres_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(idle_workers, "ANNOUNCE_EVERY_SECONDS", timedelta(days=1).total_seconds())
+@pytest.mark.usefixtures("announced_once")
+async def test_an_announcement_is_good_for_several_jobs(postgres_url: str, database: Database) -> None:
     async with open_backend(postgres_url) as backend:
         idle = idle_workers.IdleWorkers(backend.database, "a process", on_unclaimed=lambda: None)
         await idle.announce(3)

@@ -61,13 +61,14 @@ async def test_jobs_with_newer_sources_reasons_and_answers(backend: SimpleNamesp
     assert [*page.items] == [read]
     assert [entry.event for entry in await backend.log.entries(job.id)] == [NEW, LogEvent.FINALIZED]
     assert NEW in [event.entry.event for event in await backend.log.events(after=0, limit=9)]
-    bounds = (NOW - HOUR, NOW + HOUR)
+    now = datetime.now(UTC)
+    bounds = (now - HOUR, now + HOUR)
     assert [cell.outcome for cell in await backend.stats.cells(bounds)] == [NEW]
     assert [cell.outcome for cell in (await backend.stats.cells_by_slot(bounds))["slot-001"]] == [NEW]
     assert await backend.stats.outcomes_by_slot(*bounds, marks={}) == {"slot-001": {NEW: 1}}
-    records = await backend.slot_records.read(now=NOW, ended_since=NOW - HOUR)
+    records = await backend.slot_records.read(now=now, ended_since=now - HOUR)
     assert [ended.failure_reason for ended in records.ended] == [NEW]
-    assert await backend.stats.rebuild(before=NOW + HOUR) == 1
+    assert await backend.stats.rebuild(before=now + HOUR) == 1
     assert [cell.outcome for cell in await backend.stats.cells(bounds)] == ["errors"]
 
 

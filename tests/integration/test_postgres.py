@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.support.builders import new_job, outcome_succeeded
 from tests.support.postgres_backend import open_backend
-from tests.support.service import eventually
+from tests.support.service import HANG_SECONDS, eventually, has_ended
 
 pytestmark = pytest.mark.anyio
 LEASE = timedelta(minutes=3)
@@ -119,7 +119,7 @@ async def test_a_crash_of_the_server_loses_no_record_of_a_file(tmp_path: Path) -
                 key = MediaKey(MediaKind.PAYLOADS, "photo")
                 await backend.begun_files.add([key], now=datetime.now(UTC))
                 psutil.Process(idle.info.backend_pid).kill()
-                later = datetime.now(UTC) + timedelta(minutes=1)
+                later = datetime.now(UTC) + timedelta(minutes=3)
                 found = partial(backend.begun_files.before, later, MediaKind.PAYLOADS, limit=10)
                 assert await UntilAvailable(SystemClock(), later)(found) == [key]
     finally:
@@ -135,7 +135,7 @@ async def test_an_unavailable_database_is_reported_immediately_and_found_again(t
         async with open_backend(server.url("away")) as backend:
             killed = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
             killed.kill()
-            eventually(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+            eventually(lambda: has_ended(killed))
             calls = [
                 backend.queue.enqueue(new_job(), max_active=1),
                 backend.queue.acquire("worker", n=1, lease=LEASE),
@@ -147,7 +147,7 @@ async def test_an_unavailable_database_is_reported_immediately_and_found_again(t
             assert all(isinstance(end, QueueUnavailable) for end in ended)
             with await asyncio.to_thread(EmbeddedServer.start, folder):
                 assert isinstance(await backend.queue.enqueue(new_job(), max_active=1), Job)
-                await asyncio.wait_for(backend.signals.wait_until_listening(), 60)
+                await asyncio.wait_for(backend.signals.wait_until_listening(), HANG_SECONDS)
     finally:
         server.close()
 

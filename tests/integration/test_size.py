@@ -118,11 +118,14 @@ def test_a_paid_photo_writes_little_to_the_log(tmp_path: Path) -> None:
         migrate(url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter system set autovacuum = off")
+            # Pages are logged whole after a checkpoint, whose moment depends on the speed of the machine.
+            connection.execute("alter system set full_page_writes = off")
             connection.execute("select pg_reload_conf()")
             asyncio.run(work(url, 20))
             before = _position(connection)
             asyncio.run(work(url, PHOTOS))
             written = (_position(connection) - before) / PHOTOS
+    print(written)
     assert written < MAX_BYTES_A_PHOTO
 
 

@@ -22,6 +22,7 @@ class Collector:
         self.spans: list[Any] = []
         self.metrics: list[Any] = []
         self.resources: list[Any] = []
+        self._known: set[bytes] = set()
 
     def take(self, path: str, body: bytes) -> None:
         """One export, as it came."""
@@ -29,7 +30,10 @@ class Collector:
         if path == "/v1/traces":
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                 self.resources.append(resource.resource)
-                self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+                for span in (span for scope in resource.scope_spans for span in scope.spans):
+                    if span.span_id not in self._known:  # else its export was repeated, as its answer came late
+                        self._known.add(span.span_id)
+                        self.spans.append(span)
         elif path == "/v1/metrics":
             for measured in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 self.metrics += [metric for scope in measured.scope_metrics for metric in scope.metrics]

@@ -18,9 +18,10 @@ from tests.support.service import eventually
 
 _WAITING = "select pid from pg_stat_activity where wait_event = 'SyncRep' and datname = current_database()"
 GLOBAL_LOCKS = """
-    select locktype from pg_locks
-    where (locktype = 'advisory' or (locktype = 'object' and classid = 'pg_database'::regclass)) and granted
+    select locktype from pg_locks where granted
+        and (locktype = 'advisory' or (locktype = 'object' and classid = 'pg_database'::regclass and objid = 0))
 """
+"""Those of every database: advisory ones, and that of NOTIFY. A process that begins locks the entry of its database."""
 
 
 class Disk:

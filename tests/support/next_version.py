@@ -88,7 +88,8 @@ def enqueue_item(*arguments: Any) -> dict[str, Any]:
 def make_next_version(folder: Path, *, attributes: str = "") -> Path:
     """The folder that PYTHONPATH must begin with for the next version; `attributes` are those of its last migration."""
     package = folder / "photochanger"
-    shutil.copytree(Path(photochanger.__file__).parent, package)
+    half_written = shutil.ignore_patterns("*.pyc.*")  # by another process, which renames it when it is whole
+    shutil.copytree(Path(photochanger.__file__).parent, package, ignore=half_written)
     postgres = package / "adapters/postgres"
     (postgres / f"migrations/versions/{NEXT}_moods.py").write_text(_EXPAND)
     (postgres / f"migrations/versions/{INDEXED}_mood_index.py").write_text(_INDEX.format(attributes=attributes))

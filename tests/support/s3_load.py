@@ -6,14 +6,18 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-from photochanger.adapters.s3.settings import S3Settings
+from photochanger.adapters.s3.settings import S3Bounds, S3Settings
 from photochanger.adapters.s3.store import S3MediaStore
 from photochanger.core.domain.media import MediaKind
 
 _CHUNK = bytes(range(256)) * 256
+_LONG = timedelta(minutes=10)
+_PATIENT = S3Bounds(connect=_LONG, call=_LONG, inactivity=_LONG, cleaning=_LONG)
+"""Bounds of time that no busy machine exceeds; those of memory are the usual ones."""
 
 
 async def _file(size_bytes: int) -> AsyncIterator[bytes]:
@@ -23,7 +27,7 @@ async def _file(size_bytes: int) -> AsyncIterator[bytes]:
 
 
 async def _store_files(settings: S3Settings, files: int, size_bytes: int) -> int:
-    async with S3MediaStore.connect(settings) as store:
+    async with S3MediaStore.connect(settings, bounds=_PATIENT) as store:
         async with asyncio.TaskGroup() as group:
             for number in range(files):
                 name = f"file-{number}"

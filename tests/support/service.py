@@ -42,6 +42,14 @@ def eventually(look: Callable[[], _T], *, seconds: float = HANG_SECONDS) -> _T:
     return seen
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process has ended, also where its parent has not noticed yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it was noticed in between
+        return True
+
+
 class Service:
     """A running `photochanger serve`."""
 
@@ -63,10 +71,10 @@ class Service:
             return client.post(f"/ingest/{slot_id}", data=form, files={"fileToUpload": photo}, headers=headers)
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes of this service."""
+        """The worker processes of this service. What a worker starts has its command line for a moment, too."""
         found = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children(recursive=True):
+            for child in psutil.Process(self.process.pid).children():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if "worker" in child.cmdline():
                         found.append(child)

@@ -69,7 +69,8 @@ class SteadyCameras:
 
     def _send(self) -> None:
         while not self._stopped.wait(self._pause):
-            photo = photos.jpeg(96 + next(self._numbers) % 64, 64 + next(self._numbers) % 64)
+            number = next(self._numbers)
+            photo = photos.jpeg(96 + number % 64, 64 + number // 64)
             self._sent.append(self._pool.submit(self._shoot, photo))
 
     def _shoot(self, photo: bytes) -> Shot:

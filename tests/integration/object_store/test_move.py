@@ -23,18 +23,18 @@ from tests.support.service import command, environment, eventually
 from .bucket import Bucket
 
 FILES = 40
-LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
 async def fill(url: str, folder: Path) -> dict[str, bytes]:
     """Media objects with their files in the folder; the content of each by its key."""
     files = {}
     store = FilesystemMediaStore(folder)
+    later = datetime.now(UTC) + timedelta(hours=1)
     async with open_backend(url) as backend:
         for _ in range(FILES):
             data = secrets.token_bytes(20_000)
             file = await store.put(MediaKind.MEDIA, f"{uuid4()}.jpg", one_chunk(data), max_bytes=len(data))
-            await backend.media.add(media_object(file=file, expires_at=LATER))
+            await backend.media.add(media_object(file=file, expires_at=later))
             files[str(file.key)] = data
     return files
 

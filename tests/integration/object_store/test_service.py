@@ -113,7 +113,7 @@ def test_a_store_that_is_killed_in_mid_job_costs_no_photo(
                 held.release()
                 eventually(lambda: is_waiting_for_the_store(service))
                 with service.client() as client:
-                    assert client.get("/readyz").status_code == 503
+                    eventually(lambda: client.get("/readyz").status_code == 503)
             finally:
                 seaweedfs.start()
             answer = sent.result()

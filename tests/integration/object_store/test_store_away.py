@@ -37,6 +37,7 @@ class Cameras:
         self._service = service
         self._numbers = itertools.count()
         self._stopped = threading.Event()
+        self._counting = threading.Lock()
         self.answered = 0
         self.refused = 0
 
@@ -62,10 +63,12 @@ class Cameras:
             photo = LARGE + b"%d" % number if number % 5 == 0 else photos.jpeg(96 + number % 64, 64 + number // 64)
             while (answer := self._service.send(photo, SLOT)).status_code == 503:
                 assert answer.json()["code"] == "storage_unavailable"
-                self.refused += 1
+                with self._counting:
+                    self.refused += 1
                 threading.Event().wait(float(answer.headers["retry-after"]))
             require_picture(answer)
-            self.answered += 1
+            with self._counting:
+                self.answered += 1
 
 
 def require_picture(answer: httpx.Response) -> None:

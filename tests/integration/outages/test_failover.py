@@ -43,7 +43,6 @@ class Hosts:
             "secret_key": "k" * 32,
             "admin_password": ADMIN["password"],
             "private_hosts": "127.0.0.1",
-            "sync_response_seconds": "60",
         }
         self._home = home
         self.service: Service = stack.enter_context(serving(home / "serve", **self.settings, workers="1"))

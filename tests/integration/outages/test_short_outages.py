@@ -15,7 +15,7 @@ from photochanger.adapters.postgres import EmbeddedServer, migrate
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support.fault_relay import FaultRelay
-from tests.support.service import eventually, rows, serving, set_slot
+from tests.support.service import eventually, has_ended, rows, serving, set_slot
 from tests.support.steady_cameras import SteadyCameras
 
 SLOT = "slot-005"
@@ -67,7 +67,7 @@ def killed_server(days: Days) -> Iterator[None]:
     """`kill -9` for the server, which is started again at the end of the block."""
     postmaster = psutil.Process(int((days.folder / "database/data/postmaster.pid").read_text().split()[0]))
     postmaster.kill()
-    eventually(lambda: not postmaster.is_running() or postmaster.status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: has_ended(postmaster))
     yield
     EmbeddedServer.start(days.folder / "database").close()
 
@@ -99,7 +99,7 @@ def test_no_photo_is_refused_while_its_window_lasts(days: Days) -> None:
     found: dict[str, dict[str, int]] = {}
     with serving(days.folder / "home", database_url=relay.url()) as service:
         set_slot(days.url, SLOT, Route(entries=(RouteEntry("local", "stylize", {"look": "sketch"}),)))
-        worker = service.workers()[0].pid
+        (worker,) = eventually(service.workers)
         for name, (outage, seconds) in outages.items():
             with SteadyCameras(service, SLOT) as cameras:
                 cameras.go_on_for(0.5)
@@ -109,7 +109,7 @@ def test_no_photo_is_refused_while_its_window_lasts(days: Days) -> None:
             found[name] = cameras.summary()
             print(name, found[name], f"longest {max(shot.seconds for shot in cameras.shots()):.1f} s", flush=True)
         assert {name: {*answers} for name, answers in found.items()} == {name: {"200"} for name in outages}
-        assert [process.pid for process in service.workers()] == [worker], "no outage ends a worker"
+        assert service.workers() == [worker], "no outage ends a worker"
         assert service.stop() == 0
     failed = rows(days.url, "select count(*) from photochanger.jobs where state <> 'succeeded'")
     assert failed == [(0,)]

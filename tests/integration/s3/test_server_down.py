@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -47,6 +48,14 @@ class Writing:
 WHOLE = b"".join(bytes([number]) * MIB for number in range(SIZE // MIB))
 
 
+async def begun(store: S3MediaStore) -> tuple[AsyncIterator[bytes], list[bytes]]:
+    """A reading that has its first bytes. Where they are late nothing is continued, and another one is begun."""
+    while True:
+        chunks = store.open(MediaKey(KIND, "read"))
+        with contextlib.suppress(StorageUnavailable):
+            return chunks, [await anext(chunks)]
+
+
 async def test_a_write_and_a_reading_survive_a_server_that_is_killed_and_restarted(seaweedfs: SeaweedServer) -> None:
     async def again(error: StorageUnavailable) -> None:
         await asyncio.sleep(0.1)
@@ -88,8 +97,7 @@ async def test_a_write_and_a_reading_survive_a_server_that_is_frozen(seaweedfs: 
         async with asyncio.TaskGroup() as group:
             put = group.create_task(store.put(KIND, "write", writing.data(), max_bytes=SIZE, on_fault=thaw))
             await writing.is_half_there.wait()
-            chunks = store.open(MediaKey(KIND, "read"))
-            read = [await anext(chunks)]
+            chunks, read = await begun(store)
             with seaweedfs.frozen():
                 with pytest.raises(StorageUnavailable, match="in time"):
                     await store.size(MediaKey(KIND, "read"))

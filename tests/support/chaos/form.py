@@ -20,6 +20,7 @@ from tests.support.chaos.pace import pause
 from tests.support.chaos.processes import ManagedProcess
 from tests.support.clock_shim import ClockShim
 from tests.support.fault_relay import FaultRelay
+from tests.support.ports import bound_to
 from tests.support.service import environment
 
 WINDOW = timedelta(seconds=10)
@@ -60,7 +61,8 @@ class Form:
         self.name = name
         self.home = home
         self.media = home / "media"
-        self.port = _free_port()
+        self.place = _free_place()
+        self.port: int = self.place.getsockname()[1]
         self.disk = Disk(home / "disk", self.media)
         self.relay: FaultRelay | None = None
         self.clocks: list[ClockShim] = []
@@ -162,6 +164,7 @@ def embedded_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Fo
     try:
         yield form
     finally:
+        form.place.close()
         with contextlib.suppress(Exception), EmbeddedServer.start(home / "postgres"):
             pass  # the last one to leave stops it, also where the service was killed
 
@@ -171,11 +174,11 @@ def split_form(home: Path, *, unexpected: Callable[..., None]) -> Iterator[Form]
     """`serve --workers 0` and worker processes, on an external PostgreSQL behind a relay that fails at will."""
     home.mkdir(mode=0o700, parents=True)
     form = Form("split", home, unexpected=unexpected)
-    with EmbeddedServer.start(home / "external") as server:
+    with form.place, EmbeddedServer.start(home / "external") as server, _free_place() as of_relay:
         server.ensure_database(DATABASE)
         migrate(server.url(DATABASE))
         form.database = DatabaseServer(home / "external", DATABASE, revive=True)
-        with FaultRelay(server.url(DATABASE), port=_free_port()).running() as relay:
+        with FaultRelay(server.url(DATABASE), port=of_relay.getsockname()[1]).running() as relay:
             form.relay = relay
             environ = form.environ(database_url=relay.url(DATABASE))
             form.service = form.process("serve", "serve", "--workers", "0", ready=_LISTENS, environ=environ)
@@ -194,12 +197,13 @@ def _role(process: psutil.Process, top: psutil.Process) -> str | None:
     return next((word for word in ("serve", "worker") if word in words), f"child of {top.name()}")
 
 
-def _free_port() -> int:
-    """A port that no outgoing connection gets: one that is closed for a while may otherwise be taken, or connect to
-    itself."""
+def _free_place() -> socket.socket:
+    """A port that no outgoing connection gets, kept until it is closed: one where nothing listens for a while may
+    otherwise be taken, or connect to itself."""
     dice = SystemRandom()
     while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
             port = dice.randrange(*_PORTS)
-            probe.bind((HOST, port))
-            return port
+            with socket.socket() as probe:  # which cannot be bound where another run keeps this port
+                probe.bind((HOST, port))
+            return bound_to(port)

@@ -88,13 +88,13 @@ class Held:
     def __init__(self, answer: Answer | None = None) -> None:
         self._answer = answer
         self._go = asyncio.Event()
+        self._is_released = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def release(self) -> None:
-        """Let it go, from any thread, before or after the call has come."""
-        if self._loop is None:
-            self._go.set()
-        else:
+        """Let it go, from any thread, before or after the call has come, or while it comes."""
+        self._is_released = True  # before the look for a loop, as a call looks for it after it has noted its loop
+        if self._loop is not None:
             self._loop.call_soon_threadsafe(self._go.set)
 
     @property
@@ -104,7 +104,8 @@ class Held:
 
     async def __call__(self, exchange: Exchange) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._go.wait()
+        if not self._is_released:
+            await self._go.wait()
         await exchange.send(self._answer or exchange.good())
 
 

@@ -231,7 +231,7 @@ await stop.wait()
 
 @ON_BOTH_LOOPS
 def test_a_blocked_event_loop_ends_a_watched_process_with_its_stack_in_the_log(loop: str) -> None:
-    with guarded("with guard.watching():\n    say('ready'); stuck()", loop=loop, hang_limit=HANG) as process:
+    with guarded("say('ready')\nwith guard.watching():\n    stuck()", loop=loop, hang_limit=HANG) as process:
         status, log = ended(process)
     assert status == 1
     assert "event loop blocked for 2 s" in log
@@ -249,7 +249,7 @@ def test_a_loop_is_watched_only_inside_the_block() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers of the kernel")
 def test_the_kernel_ends_a_process_in_which_no_python_code_can_run() -> None:
-    work = "with guard.watching(by_kernel=True):\n    say('ready'); ctypes.PyDLL(None).sleep(10**6)"
+    work = "say('ready')\nwith guard.watching(by_kernel=True):\n    ctypes.PyDLL(None).sleep(10**6)"
     with guarded(work, hang_limit=HANG) as process:
         assert ended(process)[0] == -signal.SIGALRM
 

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
+from http.client import HTTPConnection
 from threading import Event
 from types import ModuleType
 
@@ -16,6 +17,7 @@ from PIL import Image
 from tests.support import photos
 from tests.support.photobooth_app import PLUGIN
 from tests.support.sender import answer, answering
+from tests.support.service import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +159,23 @@ async def test_a_closed_service_ends_its_calls_and_takes_no_more(plugin: Plugin)
                 await each
 
 
+async def test_a_call_that_connects_while_the_service_is_closed_ends(plugin: Plugin) -> None:
+    class Late(HTTPConnection):
+        def connect(self) -> None:
+            service.close()
+            super().connect()
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with writing(write) as url:
+        service = plugin.service.Service(url, "a key", timeout=180)
+        service._connection = Late
+        photo = plugin.service.Photo(b"photo", "image/jpeg", "key")
+        with pytest.raises(plugin.service.NoPicture, match="the booth stops"):
+            await asyncio.to_thread(service.picture, "slot-002", photo)
+
+
 def test_photos_with_transparency_are_sent_as_png_others_as_jpeg(plugin: Plugin) -> None:
     for mode, mime in (("RGB", "image/jpeg"), ("L", "image/jpeg"), ("RGBA", "image/png"), ("LA", "image/png")):
         photo = plugin.images.photo_of(Image.new(mode, (40, 30)))
@@ -219,6 +238,7 @@ def test_work_is_given_up_when_it_is_no_use_or_was_tried_too_often_or_the_booth_
         later.add(Tries(plugin, *pauses))
         assert ended.wait(180)
     assert given_up == ["away", "away"]
+    eventually(lambda: later.waiting == 0)  # a piece is told of before it counts as done
     for _ in range(plugin.later.MAX_WAITING + 1):
         later.add(Tries(plugin, *[3600] * 9))
     assert given_up[2:] == ["100 photos wait for their pictures already"]

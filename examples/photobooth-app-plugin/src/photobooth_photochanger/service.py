@@ -117,6 +117,9 @@ class _Call:
         timer.start()
         try:
             self.connection.connect()
+            with self._lock:
+                if self.given_up is not None:  # while there was nothing to close yet
+                    raise ConnectionAbortedError
             yield
         finally:
             timer.cancel()

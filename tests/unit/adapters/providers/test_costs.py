@@ -13,6 +13,7 @@ from photochanger.adapters.providers.openai.provider import OpenAIProvider
 from photochanger.core.domain.costs.call_cost import FREE, CallCost, Charged
 from photochanger.core.ports.provider import Down, ProviderResult, Rejected, Retryable
 
+from tests.support.ports import kept_port
 from tests.support.standins import gemini, gemini_calls, openai, openai_calls, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.gemini import GeminiStandIn
@@ -233,10 +234,9 @@ async def test_a_call_that_breaks_off_may_have_been_charged_and_one_that_never_b
     error = await gemini_calls.error_of(gem)
     assert type(error) is Down
     assert error.cost == CallCost(usd_micros=35_550, exact=False, charged=Charged.UNKNOWN)
-    async with GeminiStandIn() as gone:
-        url = gone.url
-    provider = GeminiProvider(FixedContext(secret=gemini.KEY, base_url=url))
-    assert (await gemini_calls.error_of(provider)).cost == FREE
+    with kept_port() as nobody:
+        provider = GeminiProvider(FixedContext(secret=gemini.KEY, base_url=f"http://127.0.0.1:{nobody}"))
+        assert (await gemini_calls.error_of(provider)).cost == FREE
     await provider.close()
 
 

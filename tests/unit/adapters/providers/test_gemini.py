@@ -27,6 +27,7 @@ from photochanger.core.ports.provider import (
 from photochanger.testing import RemoteProviderContract
 
 from tests.support import photos
+from tests.support.ports import kept_port
 from tests.support.standins import gemini, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.controls import StandInControls
@@ -176,15 +177,14 @@ async def test_without_time_the_service_is_not_asked(provider: GeminiProvider, s
 
 
 async def test_the_service_is_told_how_long_somebody_waits(provider: GeminiProvider, standin: GeminiStandIn) -> None:
-    await provider.process(asked(within=timedelta(seconds=30)))
-    assert 0 < int(standin.received[0].headers["x-server-timeout"]) <= 30
+    await provider.process(asked(within=timedelta(minutes=5)))
+    assert 0 < int(standin.received[0].headers["x-server-timeout"]) <= 300
 
 
 async def test_nobody_there_is_down() -> None:
-    async with GeminiStandIn() as gone:
-        url = gone.url
-    provider = GeminiProvider(FixedContext(secret=KEY, base_url=url))
-    assert type(await error_of(provider)) is Down
+    with kept_port() as nobody:
+        provider = GeminiProvider(FixedContext(secret=KEY, base_url=f"http://127.0.0.1:{nobody}"))
+        assert type(await error_of(provider)) is Down
     await provider.close()
 
 

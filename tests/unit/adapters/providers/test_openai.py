@@ -25,6 +25,7 @@ from photochanger.core.ports.provider import (
 )
 from photochanger.testing import RemoteProviderContract
 
+from tests.support.ports import kept_port
 from tests.support.standins import openai, server
 from tests.support.standins.calls import FixedContext
 from tests.support.standins.controls import StandInControls
@@ -135,10 +136,9 @@ async def test_without_time_the_service_is_not_asked(provider: OpenAIProvider, s
 
 
 async def test_nobody_there_is_down() -> None:
-    async with OpenAIStandIn() as gone:
-        url = gone.base_url
-    provider = OpenAIProvider(FixedContext(secret=KEY, base_url=url))
-    assert type(await error_of(provider)) is Down
+    with kept_port() as nobody:
+        provider = OpenAIProvider(FixedContext(secret=KEY, base_url=f"http://127.0.0.1:{nobody}/v1"))
+        assert type(await error_of(provider)) is Down
     await provider.close()
 
 

@@ -12,7 +12,9 @@ import pytest
 from photochanger.adapters.s3.bucket import Bucket, OpenUpload
 from photochanger.adapters.s3.credentials import credentials_of
 from photochanger.adapters.s3.faults import S3Unavailable
-from photochanger.adapters.s3.settings import DEFAULT_BOUNDS, S3Settings
+from photochanger.adapters.s3.settings import S3Settings
+
+from tests.support.seaweedfs import PATIENT
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +76,7 @@ async def uploads(service: Service) -> list[OpenUpload]:
         access_key_id="AKIA",
         secret_access_key="secret",
     )
-    bucket = Bucket(settings, credentials_of(settings), DEFAULT_BOUNDS)
+    bucket = Bucket(settings, credentials_of(settings), PATIENT)
     try:
         return [each async for each in bucket.open_uploads("p/")]
     finally:

@@ -12,6 +12,8 @@ from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.cli.healthcheck import Unhealthy, check, own_url
 from photochanger.entrypoints.config import Settings
 
+from tests.support.ports import kept_port
+
 
 @contextlib.contextmanager
 def answering(status: int) -> Iterator[str]:
@@ -63,5 +65,5 @@ def test_an_answer_is_healthy_whatever_proxy_the_environment_names(monkeypatch: 
 def test_another_answer_or_none_is_not_healthy() -> None:
     with answering(503) as url, pytest.raises(Unhealthy, match="503"):
         check(url)
-    with pytest.raises(Unhealthy, match="does not answer"):
-        check(url)
+    with kept_port() as nobody, pytest.raises(Unhealthy, match="does not answer"):
+        check(f"http://127.0.0.1:{nobody}/healthz")

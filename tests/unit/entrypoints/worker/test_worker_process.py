@@ -23,6 +23,7 @@ from photochanger.entrypoints.silence import TICK
 from photochanger.entrypoints.worker import supervisor
 from photochanger.entrypoints.worker.supervisor import WorkerProcess
 
+from tests.support.service import has_ended
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -140,7 +141,7 @@ async def test_a_worker_that_never_starts_is_killed_in_the_end(tmp_path: Path) -
         for _ in range(TICKS_TO_KILL * 8):
             await watched.let_pass(TICK)
         await gone(first)
-        assert watched.replaced() == {"silent": 1.0}
+        await until(lambda: watched.replaced() == {"silent": 1.0})
 
 
 async def test_a_worker_that_does_not_stop_is_killed_with_its_children(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ async def test_a_worker_that_does_not_stop_is_killed_with_its_children(tmp_path:
         for _ in range(3):
             await watched.let_pass(TICK)
         await gone(pid)
-        await until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
+        await until(lambda: has_ended(grandchild))
         assert watched.replaced() == {}
 
 
