@@ -125,7 +125,6 @@ def test_a_paid_photo_writes_little_to_the_log(tmp_path: Path) -> None:
             before = _position(connection)
             asyncio.run(work(url, PHOTOS))
             written = (_position(connection) - before) / PHOTOS
-    print(written)
     assert written < MAX_BYTES_A_PHOTO
 
 
