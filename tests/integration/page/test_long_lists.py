@@ -222,7 +222,7 @@ async def test_what_is_scrolled_to_while_the_list_is_read_again_stays(tab: Brows
     for count in (230, 430):
         await page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
         await expect(page.locator(".page-head")).to_contain_text(f"{count} jobs shown")
-    read = newest_first(service)[300]
+    read = newest_first(service)[200]
     await show(page, read)
     await expect(page.locator(f'[data-item="{read}"]')).to_be_in_viewport()
     assert (await service.ingest("slot-001")).status_code == 200
