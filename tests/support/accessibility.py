@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.async_api import TimeoutError as PlaywrightTimeout
-
 from tests.support.browsing import Browsing
 
 WIDTHS = (1280, 768, 390)
@@ -26,7 +24,6 @@ _MOVES = """
   return [...animationDuration.split(","), ...transitionDuration.split(",")].some((time) => parseFloat(time) > 0);
 }).map((one) => one.outerHTML.slice(0, 120))
 """
-_FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 _GO = """
 (place) => new Promise((resolve) => {
   const drawn = () => requestAnimationFrame(() => requestAnimationFrame(resolve));
@@ -62,9 +59,7 @@ async def faults(tab: Browsing) -> list[str]:
     found += [f"moves: {one}" for one in await page.evaluate(_MOVES)]
     for width in (*NARROW, *WIDTHS):
         await page.set_viewport_size({"width": width, "height": 900})
-        try:
-            await page.wait_for_function(_FITS)  # charts follow the width a little later
-        except PlaywrightTimeout:
+        if await tab.scrolls_sideways():
             found.append(f"{width} px: scrolls sideways")
         if width in WIDTHS:
             for scheme in ("light", "dark"):

@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.http_server import ADMIN_PASSWORD
 
@@ -47,6 +49,32 @@ _HOLD_TIMERS = """
   };
 })()
 """
+_NOTE_WHAT_IS_SAID = """
+(() => {
+  const regions = "[role=status], [role=alert], [aria-live]";
+  const said = [];
+  const note = ({ type, target, addedNodes }) => {
+    const around = (target instanceof Element ? target : target.parentElement)?.closest(regions);
+    if (around && type === "characterData") said.push(around.textContent);
+    for (const node of addedNodes) {
+      if (around) said.push(node.textContent);
+      else if (node.matches?.(regions)) said.push(node.textContent);
+      else if (node.querySelectorAll) said.push(...[...node.querySelectorAll(regions)].map((one) => one.textContent));
+    }
+  };
+  const observed = { subtree: true, childList: true, characterData: true };
+  new MutationObserver((changes) => changes.forEach(note)).observe(document, observed);
+  window.takeSaid = (text) => {
+    const at = said.findIndex((one) => one.includes(text));
+    if (at !== -1) said.splice(0, at + 1);
+    return at !== -1;
+  };
+})()
+"""
+_DRAWN = """
+() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve))))
+"""
+_FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 _END_OF_ANIMATIONS = """
 () => {
   const ends = (one) => one.playState === "running" && one.effect.getComputedTiming().endTime !== Infinity;
@@ -94,8 +122,20 @@ class Browsing:
         """
         await self.page.add_init_script(_HOLD_TIMERS)
 
+    async def drawn(self) -> None:
+        """Return once what has been rendered is drawn, and its effects have run, which may set timers and listeners."""
+        await self.page.evaluate(_DRAWN)
+
+    async def said(self, text: str) -> None:
+        """Return once the page has announced this, also if that is gone by now: notifications go by themselves.
+
+        What was announced before it is not looked at again.
+        """
+        await self.page.wait_for_function("(text) => takeSaid(text)", arg=text)
+
     async def pass_time(self, milliseconds: int, *, timers: tuple[int, ...] = ()) -> None:
         """Let this time pass for the timers that are held, once there are some with these delays."""
+        await self.drawn()
         await self.page.wait_for_function(
             "(delays) => delays.every((delay) => heldDelays().includes(delay))", arg=list(timers)
         )
@@ -104,6 +144,7 @@ class Browsing:
     async def violations(self) -> list[str]:
         """What axe-core finds that is serious or worse on the page as it is once nothing fades in any more."""
         await self.load_axe()
+        await self.drawn()
         await self.page.evaluate(_END_OF_ANIMATIONS)
         run = "() => axe.run({ resultTypes: ['violations'], preload: false })"
         found: dict[str, Any] = await self.page.evaluate(run)
@@ -120,11 +161,13 @@ class Browsing:
             await self.page.evaluate(f"() => {{ {_AXE.read_text('utf-8')} }}")
 
     async def scrolls_sideways(self) -> bool:
-        """Whether the page is wider than its window."""
-        wider: bool = await self.page.evaluate(
-            "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        )
-        return wider
+        """Whether the page stays wider than its window: charts follow the width a little later."""
+        await self.drawn()
+        try:
+            await self.page.wait_for_function(_FITS)
+        except PlaywrightTimeout:
+            return True
+        return False
 
     async def photograph(self, name: str, *, whole: bool = True) -> None:
         """Keep a picture of the page in the folder of PHOTOCHANGER_SCREENSHOTS, where that is set."""
@@ -158,17 +201,27 @@ async def browser() -> AsyncIterator[Browser]:
             await started.close()
 
 
+def zone_at(hour: int) -> str:
+    """A time zone where it is this hour of the day now: no day ends there while a test runs."""
+    ahead = hour - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
+
+
 @contextlib.asynccontextmanager
 async def browsing(
     started: Browser, base_url: str, *, size: dict[str, int] | None = None, **context: Any
 ) -> AsyncIterator[Browsing]:
-    """A tab with a memory of its own. `size` is the window's, `context` what Playwright's `new_context` takes."""
-    options = {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": size or LAPTOP} | context
+    """A tab with a memory of its own, where it is noon. `size` is the window's, `context` what Playwright's
+    `new_context` takes."""
+    options = {"locale": "en-GB", "timezone_id": zone_at(12), "viewport": size or LAPTOP} | context
     opened = await started.new_context(**options)
     opened.set_default_timeout(HANG_MS)
+    await opened.add_init_script(_NOTE_WHAT_IS_SAID)
     tab = Browsing(await opened.new_page(), base_url)
     try:
         yield tab
     finally:
+        # The answers to requests that are under way now are not given any more.
+        await tab.page.unroute_all(behavior="ignoreErrors")
         await opened.close()
     assert tab.complaints == [], tab.complaints

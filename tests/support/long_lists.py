@@ -14,7 +14,8 @@ from tests.support.http_server import Service
 MANY = 5_000
 
 _SEEN = """
-() => {
+async () => {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
   const items = [...document.querySelectorAll("[data-item]")];
   return items.filter((item) => {
     const { top, bottom } = item.getBoundingClientRect();
@@ -50,7 +51,7 @@ async def elements(page: Page) -> int:
 
 
 async def seen(page: Page) -> dict[str, int]:
-    """The items of a list that are in the window, from top to bottom, each with the pixels above it."""
+    """The items of a list that are in the window once drawn, from top to bottom, each with the pixels above it."""
     return dict(await page.evaluate(_SEEN))
 
 

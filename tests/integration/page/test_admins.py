@@ -112,7 +112,7 @@ async def test_the_own_password_is_changed_and_other_browsers_sign_in_again(
         await tab.photograph("own_password")
         await dialog.get_by_label("Current password").fill(ADMIN_PASSWORD)
         await dialog.get_by_role("button", name="Change it now").click()
-        await expect(page.get_by_text("Your password is changed.")).to_be_visible()
+        await tab.said("Your password is changed.")
         await expect(other.page.get_by_role("dialog", name="Sign in")).to_be_visible()
     await page.reload()
     await expect(page.get_by_role("button", name="Change your password…")).to_be_visible()

@@ -102,10 +102,11 @@ async def test_live_jobs_show_what_is_left_and_are_cancelled(
 
     await rows.nth(0).get_by_role("button", name="Cancel").click()
     dialog = page.get_by_role("dialog", name="Cancel this job?")
+    await expect(dialog).to_be_visible()
     await tab.photograph("jobs_cancel", whole=False)
     assert await tab.violations() == []
     await dialog.get_by_role("button", name="Cancel the job").click()
-    await expect(page.get_by_text("The job is cancelled.")).to_be_visible()  # it goes after some seconds
+    await tab.said("The job is cancelled.")
     await expect(rows.nth(0)).to_contain_text("Cancelled")
 
     async def too_late(route: Route) -> None:
@@ -116,7 +117,7 @@ async def test_live_jobs_show_what_is_left_and_are_cancelled(
     await page.route("**/api/jobs/*/cancel", too_late)
     await rows.nth(1).get_by_role("button", name="Cancel").click()
     await dialog.get_by_role("button", name="Cancel the job").click()
-    await expect(page.get_by_text("The job has already ended.")).to_be_visible()
+    await tab.said("The job has already ended.")
     await expect(rows.nth(1)).to_contain_text("Done")
 
 
@@ -151,7 +152,7 @@ async def test_a_job_tells_everything_that_happened_to_it(
         await page.get_by_role("link", name="Download").click()
     assert (await (await download.value).path()).read_bytes().startswith(b"\xff\xd8")
     await page.get_by_role("button", name="Copy the job's id").click()
-    await expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
+    await tab.said("Copied")
     await page.get_by_role("button", name="View the full picture").click()
     await expect(page.get_by_role("dialog").get_by_role("img")).to_be_visible()
     assert await tab.violations() == []

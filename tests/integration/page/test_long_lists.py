@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -150,6 +151,10 @@ async def test_a_page_that_cannot_be_read_is_named_where_it_is_missing(
         asked.append(route.request.url)
         await route.abort()
 
+    # Without the timer that asks whether the service answers again, and has the list read again as it does.
+    await expect(page.get_by_role("heading", name="Slots", level=1)).to_be_visible()
+    await tab.hold_timers()
+    await page.reload()
     await page.route(FURTHER_PAGES, refuse)
     await go(page, place)
     await page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
@@ -200,6 +205,32 @@ async def test_what_was_missed_in_an_outage_is_there_after_it(
             await expect(page.get_by_role("button", name="2 new pictures")).to_be_visible()
 
 
+async def test_what_is_scrolled_to_while_the_list_is_read_again_stays(tab: Browsing, service: Service) -> None:
+    page = tab.page
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await goes_on.wait()
+        await route.continue_()
+
+    await go(page, "jobs")
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await page.route(re.compile(r"/api/jobs\?limit=\d+$"), hold)
+    await page.evaluate("() => { dispatchEvent(new Event('offline')); dispatchEvent(new Event('online')); }")
+    await asked.wait()
+    for count in (230, 430):
+        await page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
+        await expect(page.locator(".page-head")).to_contain_text(f"{count} jobs shown")
+    read = newest_first(service)[200]
+    await show(page, read)
+    await expect(page.locator(f'[data-item="{read}"]')).to_be_in_viewport()
+    assert (await service.ingest("slot-001")).status_code == 200
+    goes_on.set()
+    await expect(page.get_by_role("button", name="1 new job")).to_be_visible()
+    await expect(page.locator(f'[data-item="{read}"]')).to_be_in_viewport()
+
+
 async def test_the_keyboard_goes_on_where_it_was(tab: Browsing, service: Service) -> None:
     page = tab.page
     await go(page, "jobs")
@@ -218,6 +249,7 @@ async def test_the_keyboard_goes_on_where_it_was(tab: Browsing, service: Service
     # From row to row through more than was in the document.
     for _ in range(80):
         await page.keyboard.press("Tab")
+        await tab.drawn()  # what comes near is put into the document as the page scrolls
     await expect(page.locator(f'[data-item="{newest_first(service)[91]}"] a')).to_be_focused()
 
 

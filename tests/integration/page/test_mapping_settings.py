@@ -56,7 +56,7 @@ async def test_further_fields_are_edited_as_lines_and_keep_their_types(tmp_path:
             assert await tab.violations() == []
             await fields.fill("look=oil\ntone = noir\n")
             await page.get_by_role("button", name="Сохранить").click()
-            await expect(page.get_by_text("Сохранено. Новые фото пойдут с этими настройками.")).to_be_visible()
+            await tab.said("Сохранено. Новые фото пойдут с этими настройками.")
             await expect(fields).to_have_value("look=oil\ntone=noir")
             (entry,) = (await admin.get("/api/slots/slot-001"))["route"]
             assert entry["settings"]["fields"] == {"look": "oil", "tone": "noir"}

@@ -142,5 +142,5 @@ async def test_a_check_that_the_service_cannot_make_says_so(tmp_path: Path, chro
         await tab.sign_in()
         await page.route("**/api/providers/painter/check", lambda route: route.abort())
         await page.get_by_role("button", name="Check: Painter").click()
-        await expect(page.get_by_role("alert")).to_be_visible()
+        await expect(page.locator(".provider-check").get_by_role("alert")).to_be_visible()
         await expect(page.get_by_role("button", name="Check: Painter")).to_be_enabled()

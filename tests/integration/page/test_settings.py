@@ -55,12 +55,13 @@ async def test_settings_are_changed_and_put_back(tab: Browsing, admin: Administr
     await expect(waits).to_have_value("75")
     await page.get_by_role("link", name="Statistics", exact=True).click()
     asks = page.get_by_role("dialog", name="Unsaved changes")
+    await expect(asks).to_be_visible()
     assert await tab.violations() == []
     await asks.get_by_role("button", name="Stay here").click()
     await waits.fill("40")
     await page.get_by_role("textbox", name="Largest file").fill("32")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Settings saved.", exact=False)).to_be_visible()
+    await tab.said("Settings saved.")
     holds = await admin.get("/api/settings")
     assert (holds["sync_response_seconds"], holds["max_active_jobs"], holds["max_upload_bytes"]) == (40, 12, 32 << 20)
     assert sorted(holds["stored"]) == ["max_active_jobs", "max_upload_bytes", "sync_response_seconds"]
@@ -195,6 +196,7 @@ async def key_is_set_and_forgotten(tab: Browsing) -> None:
     await tab.photograph("settings_secrets")
     await painter.get_by_role("button", name="Remove the key").click()
     dialog = page.get_by_role("dialog", name="Remove the key?")
+    await expect(dialog).to_be_visible()
     assert await tab.violations() == []
     await dialog.get_by_role("button", name="Remove the key").click()
     await expect(painter.get_by_text("No key")).to_be_visible()
@@ -216,7 +218,7 @@ async def test_storage_audit_log_and_account_on_a_phone_in_russian(
         await expect(dialog.get_by_text("ещё можно скачать", exact=False)).to_be_visible()
         assert await tab.violations() == []
         await dialog.get_by_role("button", name="Удалить сейчас").click()
-        await expect(page.get_by_text("Удаление началось.")).to_be_visible()
+        await tab.said("Удаление началось.")
         assert [entry["detail"] for entry in await admin.audit("purged")] == [{"scope": "full"}]
         assert not await tab.scrolls_sideways()
         await tab.photograph("settings_storage_phone_dark", whole=False)

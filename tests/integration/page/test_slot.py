@@ -32,7 +32,7 @@ async def opened(tab: Browsing, slot_id: str, view: str = "configuration") -> Pa
     """The slot's page, signed in."""
     await tab.open(f"/#/slots/{slot_id}?tab={view}")
     await tab.sign_in()
-    await expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
+    await expect(tab.page.get_by_role("tab", name="Connect")).to_be_visible()
     return tab.page
 
 
@@ -113,7 +113,7 @@ async def test_a_slot_is_configured(tab: Browsing, admin: Administrator) -> None
     await page.keyboard.press("Escape")
 
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Saved. New photos use these settings.")).to_be_visible()
+    await tab.said("Saved. New photos use these settings.")
     await expect(page.get_by_role("heading", name="<i>Ours</i>", level=1)).to_be_visible()
     stored = await admin.get("/api/slots/slot-003")
     (template,) = (await admin.get("/api/template-media"))["items"]
@@ -162,7 +162,7 @@ async def test_a_route_is_put_in_order_and_nothing_is_lost(tab: Browsing, admin:
     # Somebody else changes other fields: both changes are kept, nobody is asked.
     assert (await admin.change_slot("slot-003", name="Of another", late_rescue=True)).status_code == 200
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Saved together with somebody else's changes: Name, Late pictures.")).to_be_visible()
+    await tab.said("Saved together with somebody else's changes: Name, Late pictures.")
     await expect(page.get_by_label("Name", exact=True)).to_have_value("Of another")
     stored = await admin.get("/api/slots/slot-003")
     noir = {"provider_id": "local", "operation_id": "stylize", "settings": {"look": "noir"}}
@@ -362,7 +362,7 @@ async def test_a_slot_is_changed_by_keyboard_alone(tab: Browsing, admin: Adminis
     await expect(step(page, 1)).to_contain_text("Natural enhance")
     await tab_to(page.get_by_role("button", name="Save"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Saved. New photos use these settings.")).to_be_visible()
+    await tab.said("Saved. New photos use these settings.")
     stored = await admin.get("/api/slots/slot-003")
     assert stored["route"] == [ENHANCE, FRAME | {"settings": {"caption": "Summer party", "border": 7}}]
 

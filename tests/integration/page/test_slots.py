@@ -70,7 +70,7 @@ async def test_slots_at_a_glance(tab: Browsing, service: Service, admin: Adminis
 
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await oil.get_by_role("button", name="Copy address Oil painting").click()
-    await expect(page.get_by_text("Copied", exact=True)).to_be_visible()
+    await tab.said("Copied")
     copied = await page.evaluate("() => navigator.clipboard.readText()")
     assert copied == f"http://127.0.0.1:{service.port}/ingest/slot-002"
 

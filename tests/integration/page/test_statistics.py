@@ -6,6 +6,7 @@ import asyncio
 import csv
 import random
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -31,6 +32,14 @@ async def entered(tab: Browsing, path: str) -> None:
 
 BERLIN = ZoneInfo("Europe/Berlin")
 """The zone of the browser."""
+
+
+@pytest.fixture
+async def tab(service: Service, chromium: Browser) -> AsyncIterator[Browsing]:
+    """A tab of a laptop in Berlin, where clocks change."""
+    async with browsing(chromium, f"http://127.0.0.1:{service.port}", timezone_id=BERLIN.key) as opened:
+        yield opened
+
 
 FORMULA = '=HYPERLINK("x", 1)'
 
@@ -173,7 +182,8 @@ async def test_all_slots_by_hour_and_a_row_for_each_slot_in_a_russian_file(
     night_of_25_hours(service)
     at = datetime(2025, 10, 26, 1, 45, tzinfo=UTC)
     count(service, at, StatsOutcome.FALLBACK, slot_id="slot-005", provider_id="local", seconds=8)
-    async with browsing(chromium, f"http://127.0.0.1:{service.port}", locale="ru-RU") as tab:
+    url = f"http://127.0.0.1:{service.port}"
+    async with browsing(chromium, url, locale="ru-RU", timezone_id=BERLIN.key) as tab:
         page = tab.page
         await entered(tab, "/#/statistics?range=custom&from=2025-10-25&to=2025-10-26&group=hour")
         await expect(tile(page, "Фото")).to_have_text("5")

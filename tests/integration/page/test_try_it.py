@@ -118,12 +118,12 @@ async def test_runs_are_compared_and_their_settings_used_again(
     assert await faults(tab) == []
     await dialog.get_by_role("button", name="Use these settings: A").click()
     await expect(dialog).to_be_hidden()
-    await expect(page.get_by_text("The settings are in the form.")).to_be_visible()
+    await tab.said("The settings are in the form.")
     await expect(oldest.get_by_text("The same settings as in the form now.")).to_be_visible()
     await expect(page.get_by_role("region", name="Unsaved changes")).to_be_visible()
     assert (await admin.get("/api/slots/slot-005"))["route"] == stylized("sketch")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Saved. New photos use these settings.")).to_be_visible()
+    await tab.said("Saved. New photos use these settings.")
     assert (await admin.get("/api/slots/slot-005"))["route"] == stylized("pop", strength=60)
 
 

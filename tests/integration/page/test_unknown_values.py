@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Route, expect
 
+from tests.support.accessibility import show
 from tests.support.administration import Administrator
 from tests.support.browsing import HANG_MS, Browsing
 from tests.support.evening import named_slots, pictured, refused
@@ -75,10 +76,10 @@ async def test_values_of_a_newer_service_are_shown_as_they_are(tab: Browsing, ev
     await expect(page.get_by_text(NEWER).first).to_be_visible()
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     for place in ("jobs", "slots", "slots/slot-005", "statistics"):
-        await tab.open(f"/#/{place}")
+        await show(tab, f"#/{place}")
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
     for part in ("health", "audit"):
-        await tab.open(f"/#/settings?tab={part}")
+        await show(tab, f"#/settings?tab={part}")
         await expect(page.get_by_text(NEWER).first).to_be_visible()
     await tab.open("/#/slots/slot-005?tab=try")
     await expect(page.get_by_role("region", name="Last runs").get_by_text(NEWER).first).to_be_visible()

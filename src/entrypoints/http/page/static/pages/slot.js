@@ -1,6 +1,6 @@
 /* One slot: head, tabs, and the draft that the tabs share. */
 import { Problem, request, get, me } from "../lib/api.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { translator } from "../lib/language.js";
 import { problemText } from "../lib/messages.js";
 import { useLoad } from "../lib/load.js";
@@ -98,6 +98,8 @@ function useDraft(id, slot, again) {
   const [problem, setProblem] = useState(null);
   const [theirs, setTheirs] = useState(null);
   const [busy, setBusy] = useState(false);
+  // Versions that were replaced here: what was asked for before may still show one of them.
+  const replaced = useRef(new Set());
   const changed = differences(draft, draftOf(base));
   const take = (next) => {
     setBase(next);
@@ -107,11 +109,12 @@ function useDraft(id, slot, again) {
   };
   useEffect(() => {
     // Take over changes of others while there are no unsaved changes; otherwise saving reports the conflict.
-    if (slot.etag !== base.etag && changed.length === 0) take(slot);
+    if (slot.etag !== base.etag && changed.length === 0 && !replaced.current.has(slot.etag)) take(slot);
   }, [slot]);
   /** `others` are the fields that somebody else has changed meanwhile. */
   const put = async (document, etag, others = []) => {
     const { data } = await request("PUT", `/api/slots/${id}`, { json: document, headers: { "If-Match": etag } });
+    replaced.current.add(etag);
     take(data);
     again();
     toast(others.length ? t("savedWithTheirs", { fields: others.map((name) => t.of("field", name)).join(", ") }) : t("saved"));
@@ -159,6 +162,7 @@ function useDraft(id, slot, again) {
     discard: () => take(base),
     /** Adopt a field that was stored at once; the rest of the draft stays unsaved. `from` is the version it is based on. */
     adopt(next, from, name) {
+      replaced.current.add(from);
       setDraft((before) => ({ ...before, [name]: next[name] }));
       setBase((before) => (from === before.etag ? next : { ...before, [name]: next[name] }));
       again();

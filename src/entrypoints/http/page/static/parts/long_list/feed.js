@@ -136,17 +136,17 @@ function start(source, initial, show, mayForget) {
       if (elsewhere.length > ONE_BY_ONE) await renew();
       else settle(newest, new Map(await Promise.all(elsewhere.map((item) => one(item.job_id)))));
     });
-  /** Read again all that is shown: events of any of it may have been missed. */
+  /** Read again all that is shown, also what is scrolled to meanwhile: events of any of it may have been missed. */
   const renew = () =>
     reading(async () => {
-      const shown = state.items ?? [];
       const newest = await page(null, source.first);
       let { items, next } = newest;
-      while (next !== null && items.length < shown.length) {
+      while (next !== null && items.length < (state.items ?? []).length) {
         const further = await page(next, FURTHER);
         items = [...items, ...without(further.items, items)];
         next = further.next;
       }
+      const shown = state.items ?? [];
       const ids = new Set(shown.map((item) => item.job_id));
       const meets = items.findIndex((item) => ids.has(item.job_id));
       const held = shown.length > 0 && source.newestFirst && !isAtNewest();
