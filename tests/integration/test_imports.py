@@ -87,3 +87,12 @@ def test_each_module_can_be_imported_first() -> None:
     assert len(names) > 300
     done = subprocess.run([sys.executable, "-c", _EACH_ALONE, *names], capture_output=True, text=True, check=True)
     assert done.stdout == ""
+
+
+def test_the_providers_load_no_http_library_before_it_is_needed() -> None:
+    code = (
+        "import sys; from photochanger.adapters.providers import http, turbotext; "
+        "print([name for name in ('httpx2', 'httpcore2') if name in sys.modules])"
+    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

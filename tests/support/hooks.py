@@ -28,8 +28,8 @@ from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.container import make_container
 
 from tests.support.builders import new_job, outcome_succeeded
+from tests.support.fault_injector import FaultInjector
 from tests.support.wiring import get_now
-from tests.support.world import FaultInjector
 
 SECRET = "the secret of this service, which is long enough"
 URL = "https://studio.example/ended?key=hush"

@@ -22,8 +22,9 @@ from photochanger.core.services.support.passwords import Passwords
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.container import make_container
 
+from tests.support.fault_injector import FaultInjector
 from tests.support.wiring import get_now
-from tests.support.world import CountingHasher, FaultInjector
+from tests.support.world import CountingHasher
 
 PASSWORD = "correct horse"
 HERE, THERE = "192.0.2.1", "192.0.2.2"

@@ -6,7 +6,6 @@ Pictures of this world are short texts such as `JPEG 6000x4000 ada`: its image t
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
@@ -67,6 +66,7 @@ from photochanger.core.services.slots.service import SlotService
 from photochanger.core.services.slots.templates import TemplateService
 from photochanger.entrypoints.container import make_container
 
+from tests.support.fault_injector import FaultInjector
 from tests.support.text_images import TextImages
 from tests.support.wiring import get_now, settings_with
 
@@ -178,41 +178,6 @@ class ScriptedProvider:
 async def never(request: ProviderRequest) -> bytes:
     """A call that is not answered."""
     return await asyncio.get_running_loop().create_future()
-
-
-class FaultInjector:
-    """An adapter whose methods fail on demand: one named in `faults` raises that error ("*" names all).
-
-    Every call takes a turn of the event loop, as a call to a real adapter does.
-    """
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        self.faults: dict[str, BaseException] = {}
-        self.calls: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.inner, name)
-        if not inspect.ismethod(method):
-            return method
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            self.calls.append(name)
-            self._raise(name)
-            return method(*args, **kwargs)
-
-        async def called_and_awaited(*args: Any, **kwargs: Any) -> Any:
-            self.calls.append(name)
-            await asyncio.sleep(0)
-            self._raise(name)
-            return await method(*args, **kwargs)
-
-        return called_and_awaited if inspect.iscoroutinefunction(method) else called
-
-    def _raise(self, name: str) -> None:
-        error = self.faults.get(name) or self.faults.get("*")
-        if error is not None:
-            raise error
 
 
 class CountingHasher:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -378,15 +376,6 @@ class TestHttpKeepsTheContract(RemoteProviderContract):
 
     async def make_provider(self, context: ProviderContext) -> Provider:
         return HttpProvider(context)
-
-
-def test_the_providers_load_no_http_library_before_it_is_needed() -> None:
-    code = (
-        "import sys; from photochanger.adapters.providers import http, turbotext; "
-        "print([name for name in ('httpx2', 'httpcore2') if name in sys.modules])"
-    )
-    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
