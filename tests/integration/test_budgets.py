@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from photochanger.core.domain.slots.slot import Route, RouteEntry
 from psycopg.types.json import Jsonb
 
 from tests.support import photos, priced_provider
+from tests.support.daytime import zone_at
 from tests.support.priced_provider import OPERATION_ID, PRICE_MICROS, PROVIDER_ID
 from tests.support.service import Service, eventually, rows, serving, set_slot, working
 
@@ -27,11 +27,6 @@ PICTURES = 8
 def set_settings(url: str, **stored: Any) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update photochanger.app_settings set settings = settings || %s", (Jsonb(stored),))
-
-
-def zone_where_it_is_noon() -> str:
-    """The days of budgets begin at midnight there: none begins while a test runs."""
-    return f"Etc/GMT{datetime.now(UTC).hour - 12 or 1:+d}"
 
 
 def route(*, hold: bool = False) -> Route:
@@ -60,7 +55,7 @@ def test_two_workers_pay_for_no_more_than_the_budget_through_a_restart(
     settings = {"database_url": postgres_url, "workers": "4"}
     with serving(tmp_path, **settings) as service:
         limits = {"budget_per_day_micros": PICTURES * PRICE_MICROS, "budget_at_limit": "free_only"}
-        set_settings(postgres_url, **limits, time_zone=zone_where_it_is_noon())
+        set_settings(postgres_url, **limits, time_zone=zone_at(12))
         set_slot(postgres_url, SLOT, route())
         assert statuses(send_at_once(service, 3)) == {200}
         set_slot(postgres_url, SLOT, route(hold=True))

@@ -7,13 +7,13 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+from tests.support.daytime import zone_at
 from tests.support.http_server import ADMIN_PASSWORD
 
 HANG_MS = 180_000
@@ -199,12 +199,6 @@ async def browser() -> AsyncIterator[Browser]:
             yield started
         finally:
             await started.close()
-
-
-def zone_at(hour: int) -> str:
-    """A time zone where it is this hour of the day now: no day ends there while a test runs."""
-    ahead = hour - datetime.now(UTC).hour
-    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
 
 
 @contextlib.asynccontextmanager

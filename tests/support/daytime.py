@@ -1,10 +1,11 @@
-"""A time zone in which it is day: what is counted by the day there is counted in one day, whenever the tests run."""
+"""A time zone by the hour of the day: what is counted by the day is counted in one day, whenever the tests run."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 
-def zone_at_daytime() -> str:
-    """A zone without changes of its offset that is at least four hours away from midnight."""
-    return "UTC" if 6 <= datetime.now(UTC).hour < 18 else "Pacific/Kiritimati"  # 14 hours ahead
+def zone_at(hour: int) -> str:
+    """A time zone where it is this hour of the day now, without changes of its offset; `hour` from 12 to 14."""
+    ahead = hour - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"

@@ -11,7 +11,7 @@ from photochanger.core.domain.slots.slot import FailureAnswer, RouteEntry
 from photochanger.core.ports.provider import Rejected, Retryable
 
 from tests.support.administration import Administrator, described, fields_of, token_of
-from tests.support.daytime import zone_at_daytime
+from tests.support.daytime import zone_at
 from tests.support.http_server import PICTURE, Service
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_an_erased_guest_leaves_the_amounts(service: Service, admin: Admin
 
 
 async def test_statistics_and_overview_have_the_sums_of_the_ledger(service: Service, admin: Administrator) -> None:
-    zone = zone_at_daytime()
+    zone = zone_at(12)
     await set_settings(admin, time_zone=zone)
     service.provider.price, service.provider.cost = PRICE, EXACT
     for slot_id in ("slot-001", "slot-001", "slot-002"):

@@ -23,7 +23,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tests.support.administration import described, token_of
-from tests.support.daytime import zone_at_daytime
+from tests.support.daytime import zone_at
 from tests.support.http_server import Service, form, serving, until
 from tests.support.service import HANG_SECONDS
 
@@ -215,7 +215,7 @@ async def test_where_no_token_is_set_there_are_no_metrics(tmp_path: Path) -> Non
 async def test_costs_and_budgets_of_today_are_counted_by_slot(service: Service) -> None:
     service.provider.price, service.provider.cost = CallCost(usd_micros=30_000), CallCost(usd_micros=41_500, exact=True)
     settings = await service.opened.container.get(SettingsService)
-    budget = {"budget_per_day": 10, "time_zone": zone_at_daytime()}
+    budget = {"budget_per_day": 10, "time_zone": zone_at(12)}
     await settings.change(budget, expected_version=None, by=COMMAND_LINE)
     await service.change_slot("slot-001", budget=SlotBudget(1_000_000))
     assert (await service.ingest()).status_code == 200

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.administration import Administrator
-from tests.support.daytime import zone_at_daytime
+from tests.support.daytime import zone_at
 from tests.support.http_server import Service, serving
 from tests.support.success_rate import OTHERS, PICTURES, RATE, photos_of_every_kind
 
@@ -27,7 +27,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 async def test_every_place_counts_the_same_photos(service: Service, admin: Administrator) -> None:
     await photos_of_every_kind(service, admin)
 
-    zone = zone_at_daytime()
+    zone = zone_at(12)
     evening = await admin.get(f"/api/overview?tz={zone}")
     last = evening["last_minutes"]
     assert (last["pictures"], last["fallbacks"] + last["failed"]) == (PICTURES, OTHERS)

@@ -10,7 +10,8 @@ from photochanger.core.domain.costs.call_cost import CallCost, Charged
 from playwright.async_api import Page, expect
 
 from tests.support.administration import Administrator
-from tests.support.browsing import Browsing, zone_at
+from tests.support.browsing import Browsing
+from tests.support.daytime import zone_at
 from tests.support.http_server import Service
 
 pytestmark = pytest.mark.anyio

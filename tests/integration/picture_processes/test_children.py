@@ -22,7 +22,7 @@ from photochanger.adapters.imaging.children.pixel_budget import PixelBudget
 from photochanger.core.domain.errors import StorageUnavailable
 
 from tests.support import child_work
-from tests.support.service import eventually
+from tests.support.service import eventually, has_ended
 
 pytestmark = pytest.mark.anyio
 
@@ -85,10 +85,6 @@ async def waiting_child(notes: Notes) -> psutil.Process:
     return psutil.Process(int(text))
 
 
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
 async def until(look: Callable[[], object]) -> None:
     """Wait until this is true, while the event loop runs."""
     await asyncio.to_thread(eventually, look)
@@ -141,7 +137,7 @@ async def test_cancellation_kills_the_child_and_frees_its_pixels(make: Callable[
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
-    await until(lambda: is_gone(child))
+    await until(lambda: has_ended(child))
     assert (await run(children, "echo", b"", b"next")).contents == [b"next"]
     await until(lambda: budget.free == 100)
 
@@ -320,4 +316,4 @@ async def test_a_closed_pool_ends_what_works(make: Callable[..., ChildPool], not
     await children.close()
     with pytest.raises(StorageUnavailable, match="stopping"):
         await task
-    await until(lambda: is_gone(child))
+    await until(lambda: has_ended(child))
