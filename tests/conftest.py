@@ -15,6 +15,24 @@ settings.load_profile("any machine")
 __all__ = ["anyio_backend", "pooler", "postgres_server", "postgres_url", "seaweedfs"]
 
 
+class _FailuresAtOnce:
+    """Shows each failure when it happens: of a run that is ended from outside, pytest shows none."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Show failures at once, in the process that writes to the terminal."""
+    plugins = session.config.pluginmanager
+    if terminal := plugins.get_plugin("terminalreporter"):
+        plugins.register(_FailuresAtOnce(terminal))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
