@@ -64,9 +64,9 @@ async def test_a_pipeline_that_stops_keeps_no_lock(postgres_url: str, monkeypatc
         held.send_flush_request()
         while held.flush():
             pass
+        for _ in ("begin", "its end", "the lock"):
+            held.get_result()
         with psycopg.connect(postgres_url, autocommit=True) as other:
-            while other.execute(HOLDERS, [LOCK]).fetchall() != [(connection.info.backend_pid,)]:
-                pass
             other.execute("set lock_timeout = '180s'")
             other.execute("select pg_advisory_lock(%s)", [LOCK])
             assert other.execute(HOLDERS, [LOCK]).fetchall() == [(other.info.backend_pid,)]
