@@ -95,22 +95,26 @@ def test_a_paid_photo_writes_little_to_the_log(tmp_path: Path) -> None:
     entries = (RouteEntry("gemini", "image_edit", {"prompt": LONG_PROMPT}), RouteEntry("local", "enhance", {}))
 
     async def work(url: str, count: int) -> None:
-        today = day_of(datetime.now(UTC), ZoneInfo("UTC"))
+        # All of them come and end at the same moments: sums are kept by duration, and more of these are more rows.
+        came_at = datetime.now(UTC)
+        ended_at, ends_at = came_at + timedelta(seconds=8), came_at + timedelta(hours=1)
+        today = day_of(came_at, ZoneInfo("UTC"))
         budget = Budget(slot_id=None, usd_micros=10**12, start=today.start, end=today.end)
         async with Database(url) as database:
             queue, ledger = PostgresJobQueue(database), PostgresCostLedger(database)
             for number in range(count):
                 slot_id = f"slot-{1 + number % 15:03d}"
-                await queue.enqueue(new_job(slot_id=slot_id, route=Route(entries=entries)), max_active=10)
+                job = new_job(slot_id=slot_id, route=Route(entries=entries), created_at=came_at, expires_at=ends_at)
+                await queue.enqueue(job, max_active=10)
                 (claim,) = await queue.acquire("a-host-1234-0123456789abcdef", n=1, lease=LEASE)
-                call = ledger_call(claim.job.spec, datetime.now(UTC))
+                call = ledger_call(claim.job.spec, came_at)
                 assert (await ledger.reserve(call, [budget])).granted
                 await ledger.settle(msgspec.structs.replace(call, exact=True, charged=Charged.YES, model="a-model"))
-                outcome = outcome_succeeded(claim.job, finalized_at=datetime.now(UTC))
-                attempt = LogEntry(claim.job.id, datetime.now(UTC), LogEvent.ATTEMPT, {"provider_id": "gemini"})
+                outcome = outcome_succeeded(claim.job, finalized_at=ended_at)
+                attempt = LogEntry(claim.job.id, ended_at, LogEvent.ATTEMPT, {"provider_id": "gemini"})
                 assert await queue.mark_finalized(claim.job.id, outcome, claim=claim, attempts=[attempt])
-                await PostgresResultIndex(database).note_answered(claim.job.id, at=datetime.now(UTC))
-            await PostgresStatsService(database).fold(before=datetime.now(UTC), limit=count)
+                await PostgresResultIndex(database).note_answered(claim.job.id, at=ended_at)
+            await PostgresStatsService(database).fold(before=ends_at, limit=count)
 
     with EmbeddedServer.start(tmp_path) as server:
         server.ensure_database("size")

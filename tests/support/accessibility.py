@@ -25,8 +25,8 @@ _MOVES = """
 }).map((one) => one.outerHTML.slice(0, 120))
 """
 _GO = """
-(place) => new Promise((resolve) => {
-  const drawn = () => requestAnimationFrame(() => requestAnimationFrame(resolve));
+(place) => new Promise((resolve, reject) => {
+  const drawn = () => nextFrame().then(() => nextFrame()).then(resolve, reject);
   addEventListener("hashchange", drawn, { once: true });
   if (location.hash === place) drawn();
   location.hash = place;

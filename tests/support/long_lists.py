@@ -15,7 +15,7 @@ MANY = 5_000
 
 _SEEN = """
 async () => {
-  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  for (let frame = 0; frame < 2; frame += 1) await nextFrame();
   const items = [...document.querySelectorAll("[data-item]")];
   return items.filter((item) => {
     const { top, bottom } = item.getBoundingClientRect();

@@ -6,12 +6,28 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 from photochanger.core.domain.accounts import Permission
 from playwright.async_api import Browser
 
 from tests.support.administration import Administrator, token_of
-from tests.support.browsing import Browsing, browser, browsing
+from tests.support.browsing import Browsing, browser, browsing, stopped
 from tests.support.http_server import Service, serving
+
+
+def pytest_runtest_protocol(item: pytest.Function, nextitem: pytest.Item | None) -> bool:
+    """Run a test once more where it failed in a tab that Chromium stopped to draw (`stopped` says what is known)."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    stopped.clear()
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    if stopped and any(report.failed for report in reports):
+        item.warn(pytest.PytestWarning(f"Chromium stopped to draw at {stopped}, so this test ran twice"))
+        item._initrequest()
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ _WALK = """
 async ([step, steps]) => {
   const found = new Set();
   for (;;) {
-    await new Promise(requestAnimationFrame);
+    await nextFrame();
     for (const item of document.querySelectorAll("[data-item]")) {
       const { top, bottom } = item.getBoundingClientRect();
       if (bottom > 0 && top < innerHeight) found.add(item.dataset.item);
