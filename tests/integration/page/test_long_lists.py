@@ -69,8 +69,11 @@ async def go(page: Page, place: str) -> None:
     await expect(page.locator(ITEMS).first).to_be_visible()
 
 
-async def show(page: Page, job_id: str) -> None:
-    """Scroll up from the end of a list until this item is in the window."""
+async def show(page: Page, job_id: str, *, share: float) -> None:
+    """Scroll up to this item, from a little below where it must be: this share of the list is above it."""
+    await page.evaluate(
+        "(share) => scrollTo(0, share * document.documentElement.scrollHeight + 5 * innerHeight)", share
+    )
     await page.wait_for_function(
         """(id) => {
           const item = document.querySelector(`[data-item="${id}"]`);
@@ -200,7 +203,7 @@ async def test_what_was_missed_in_an_outage_is_there_after_it(
             await expect(page.locator(ITEMS).first).to_be_visible()
             await scroll_to_end(page)
             changed, erased = newest_first(service)[3_000:3_002]
-            await show(page, changed)
+            await show(page, changed, share=3_000 / MANY)
             await expect(page.locator(f'[data-item="{erased}"]')).to_be_in_viewport()
 
             relay.refuse()
@@ -235,7 +238,7 @@ async def test_what_is_scrolled_to_while_the_list_is_read_again_stays(tab: Brows
         await page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
         await expect(page.locator(".page-head")).to_contain_text(f"{count} jobs shown")
     read = newest_first(service)[200]
-    await show(page, read)
+    await show(page, read, share=200 / 430)
     await expect(page.locator(f'[data-item="{read}"]')).to_be_in_viewport()
     assert (await service.ingest("slot-001")).status_code == 200
     goes_on.set()
@@ -270,7 +273,7 @@ async def test_the_way_back_from_a_job_leads_to_where_it_was_opened(tab: Browsin
     await go(page, "jobs")
     await scroll_to_end(page)
     chosen = newest_first(service)[3_000]
-    await show(page, chosen)
+    await show(page, chosen, share=3_000 / MANY)
     row = page.locator(f'[data-item="{chosen}"]')
     await expect(row).to_be_in_viewport()
     await row.get_by_role("link").click()
