@@ -23,7 +23,14 @@ from .outages import DatabaseRefused, ReplyMissing, outage_of
 CONNECT_TIMEOUT_SECONDS = 3
 """A connection that is not made by then is tried again: what was sent to a silent network may be lost."""
 
-COMMAND_CONNECT_TIMEOUT_SECONDS = 5
+KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Options of libpq that notice a network without an answer; a server or a relay that hangs still answers TCP."""
+
 PROBE_SECONDS = 2.0
 """Limit for the reply to the question that is asked of an idle connection before its next use."""
 
@@ -220,26 +227,8 @@ def _arguments() -> dict[str, Any]:
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": _NAME,
         "options": "",  # a pooler refuses them
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 10_000,
+        **KEEPALIVE,
     }
-
-
-def connect_now(url: str, **options: Any) -> psycopg.Connection[Any]:
-    """A connection for a command, outside of an event loop. DatabaseUnavailable, DatabaseRefused.
-
-    It prepares no statement: a pooler may run the next transaction where that is unknown.
-    """
-    try:
-        connection = psycopg.connect(
-            url, connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS, prepare_threshold=None, **options
-        )
-    except (psycopg.Error, OSError) as error:
-        raise outage_of(error) from error
-    require_encoding(connection)
-    return connection
 
 
 def require_encoding(connection: psycopg.Connection[Any] | BoundedConnection) -> None:

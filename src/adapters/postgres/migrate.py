@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from ...core.domain.errors import QueueUnavailable
 from ...core.ports.database import DatabaseServer
-from .connection import connect_now
+from .command_connection import connect_now
 from .database import Database
 from .migrations.compatibility import READ_SCHEMA, unusable
 from .outages import DatabaseRefused, DatabaseUnavailable, is_outage, is_refusal, outage_of
@@ -210,6 +210,8 @@ def _upgrade(connection: Connection, revision: str) -> bool:
     for name, value in options.items():
         config.set_main_option(name, value.replace("%", "%%"))
     event.listen(connection, "begin", _limit_waits)
+    driver: Any = connection.connection.driver_connection
+    limit, driver.reply_within = driver.reply_within, None  # a step may copy or index millions of rows
     try:
         command.upgrade(config, revision)
         connection.commit()
@@ -219,6 +221,7 @@ def _upgrade(connection: Connection, revision: str) -> bool:
         connection.rollback()
         return False
     finally:
+        driver.reply_within = limit
         event.remove(connection, "begin", _limit_waits)
     return True
 

@@ -15,7 +15,8 @@ import psycopg
 from psycopg import sql
 
 from ...core.domain.errors import PhotoChangerError, QueueUnavailable
-from .connection import COMMAND_CONNECT_TIMEOUT_SECONDS
+from .command_connection import CONNECT_TIMEOUT_SECONDS
+from .connection import KEEPALIVE
 from .migrate import known_revision, migrate
 from .schema import SCHEMA
 from .servers.connector import primary_url
@@ -138,9 +139,10 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with psycopg.connect(
             primary_url(url),
-            connect_timeout=COMMAND_CONNECT_TIMEOUT_SECONDS,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="photochanger transfer",
             prepare_threshold=None,
+            **KEEPALIVE,
         ) as connection:
             yield connection
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:

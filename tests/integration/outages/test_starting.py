@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -13,10 +14,13 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from alembic.config import Config
 from photochanger.adapters.postgres import DatabaseUnavailable, EmbeddedServer, migrate
+from photochanger.adapters.postgres.command_connection import CommandConnection, connect_now
 from photochanger.entrypoints.cli.doctor import run_checks
 from photochanger.entrypoints.config import Settings
 from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import text
 
 from tests.support.builders import new_job
 from tests.support.fault_relay import FaultRelay
@@ -54,6 +58,40 @@ def started(home: Path, *arguments: str, **settings: str) -> Iterator[tuple[subp
     finally:
         process.terminate()
         process.wait(HANG_SECONDS)
+
+
+def test_a_database_that_does_not_reply_to_a_start_counts_as_away(
+    relay: FaultRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(url: str) -> CommandConnection:
+        connection = connect_now(url)
+        relay.swallow()
+        return connection
+
+    monkeypatch.setattr(sys.modules[migrate.__module__], "connect_now", connect)
+    monkeypatch.setattr(CommandConnection, "reply_within", 0.5)
+    with pytest.raises(DatabaseUnavailable) as caught:
+        migrate(relay.url())
+    assert caught.value.reason == "no reply within 0.5 s"
+    relay.restore()
+
+
+def test_a_step_of_a_migration_may_take_longer_than_a_reply(
+    postgres_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 3
+
+    def upgrade(config: Config, revision: str) -> None:
+        config.attributes["connection"].execute(text(f"select pg_sleep({limit + 1})"))
+        steps.append(revision)
+
+    steps: list[str] = []
+    monkeypatch.setattr("alembic.command.upgrade", upgrade)
+    monkeypatch.setattr(CommandConnection, "reply_within", limit)
+    name = f"slow_{uuid4().hex}"
+    postgres_server.ensure_database(name)
+    migrate(postgres_server.url(name))
+    assert len(steps) == 1
 
 
 @pytest.mark.parametrize("name", ["serve", "worker"])

@@ -32,7 +32,8 @@ from psycopg import sql
 
 from ...private_folder import close_file, make_private
 from ...system_clock import SYSTEM_CLOCK
-from ..outages import unavailable
+from ..command_connection import CommandConnection
+from ..outages import ReplyMissing, unavailable
 from . import new_data
 from .access import ROLE, client_arguments, password_file, require_password
 from .process import end_of_process, end_orphans, has_ended, reap, remove_locks, works_in
@@ -46,6 +47,9 @@ _SOCKET_RECORD = "socket.path"
 _START_TIMEOUT = timedelta(seconds=60)
 _RETRY_TIMEOUT = timedelta(seconds=30)
 """How long a start that fails at once is tried again."""
+
+_CREATE_SECONDS = 60.0
+"""Limit for the statement that creates a database, which copies files."""
 
 _STOP_TIMEOUT = timedelta(seconds=60)
 _REVIVE_PAUSE_SECONDS = 1.0
@@ -114,7 +118,8 @@ class EmbeddedServer:
 
     def ensure_database(self, name: str) -> None:
         """Create the database unless it exists; safe while other processes do the same. DatabaseUnavailable."""
-        with unavailable(), psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+        with unavailable(), CommandConnection.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.reply_within = _CREATE_SECONDS
             known = connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone()
             if known is None:
                 with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
@@ -233,10 +238,10 @@ def _running(folder: Path) -> str | None:
     deadline = SYSTEM_CLOCK.monotonic() + _START_TIMEOUT
     while SYSTEM_CLOCK.monotonic() < deadline:
         try:
-            with psycopg.connect(**client_arguments(folder, host=lines[4]), connect_timeout=5) as connection:
+            with CommandConnection.connect(**client_arguments(folder, host=lines[4]), connect_timeout=5) as connection:
                 row = connection.execute("select system_identifier from pg_control_system()").fetchone()
             return lines[4] if row is not None and row[0] == _system_identifier(folder) else None
-        except (psycopg.errors.CannotConnectNow, psycopg.errors.ConnectionTimeout):
+        except (psycopg.errors.CannotConnectNow, psycopg.errors.ConnectionTimeout, ReplyMissing):
             time.sleep(_RECOVERY_PAUSE_SECONDS)  # it recovers, shuts down or is slow; each ends
         except psycopg.OperationalError:
             return None
