@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from alembic.config import Config
 from photochanger.adapters.postgres import DatabaseUnavailable, EmbeddedServer, migrate
-from photochanger.adapters.postgres.command_connection import CommandConnection, connect_now
+from photochanger.adapters.postgres.command_connection import REPLY_SECONDS, CommandConnection, connect_now
 from photochanger.entrypoints.cli.doctor import run_checks
 from photochanger.entrypoints.config import Settings
 from psycopg.conninfo import conninfo_to_dict
@@ -79,15 +79,12 @@ def test_a_database_that_does_not_reply_to_a_start_counts_as_away(
 def test_a_step_of_a_migration_may_take_longer_than_a_reply(
     postgres_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = 3
-
     def upgrade(config: Config, revision: str) -> None:
-        config.attributes["connection"].execute(text(f"select pg_sleep({limit + 1})"))
+        config.attributes["connection"].execute(text(f"select pg_sleep({REPLY_SECONDS + 1})"))
         steps.append(revision)
 
     steps: list[str] = []
     monkeypatch.setattr("alembic.command.upgrade", upgrade)
-    monkeypatch.setattr(CommandConnection, "reply_within", limit)
     name = f"slow_{uuid4().hex}"
     postgres_server.ensure_database(name)
     migrate(postgres_server.url(name))
