@@ -261,6 +261,7 @@ def _print_page(console: Console, figures: dict[str, Any]) -> None:
         "items",
         "read s",
         "frames",
+        "to the end",
         "p50 ms",
         "p95 ms",
         "over 50 ms",

@@ -22,6 +22,7 @@ from .processes import PASSWORD
 
 _EVERY = timedelta(milliseconds=60)
 _EVENING = timedelta(hours=3)
+_POLL_SECONDS = 0.2
 _ADMIN = {"username": "admin", "password": "a long admin password"}
 
 # One more end of a job, as between two readings of a page that is open in an evening.
@@ -33,6 +34,11 @@ select gen_random_uuid(), slot_id, source, 'succeeded', now() - interval '5 s', 
     route_provider, photo, gen_random_uuid()::text, sha256, access_token, metadata, 1, now(), now(), 'local', 'enhance',
     result, gen_random_uuid()::text, now() + interval '72 h'
 from photochanger.jobs where result is not null order by created_at desc limit 10
+"""
+
+# As in an evening: the quarter hours that have ended are summed up within a minute.
+_NOT_SUMMED_UP = """
+select count(*) from photochanger.stats_ended where at < date_bin('15 min', now() - interval '1 min', 'epoch')
 """
 
 _STATISTICS = """
@@ -101,6 +107,8 @@ def _service(folder: Path, slots: int) -> Iterator[tuple[str, str, psutil.Proces
                     "update photochanger.slots set active = true, "
                     "route = (select route from photochanger.slots where id = 'slot-001')"
                 )
+                while connection.execute(_NOT_SUMMED_UP).fetchone() != (0,):
+                    time.sleep(_POLL_SECONDS)
             yield service.address, url, psutil.Process(service.process.pid)
     finally:
         server.close()

@@ -28,7 +28,8 @@ group by grouping sets ((slot_id, minute, failure_reason, fallback), (minute, bu
 having slot_id is not null or bucket is not null
 """
 
-# The newest photo and the newest picture of each slot, each by an index that begins with the slot.
+# The newest photo and the newest picture of each slot, each by an index that begins with the slot. Of pictures of the
+# same microsecond any will do: the index has no id, and a sort for each slot costs as much as all of the rest.
 _OF_SLOTS = """
 select slots.id, photo.created_at, picture.*
 from photochanger.slots
@@ -43,7 +44,7 @@ left join lateral (
     from photochanger.jobs
     where slot_id = slots.id and finalized_at is not null and result_stem is not null and result_purged_at is null
         and result_expires_at > %(now)s and erased_at is null
-    order by finalized_at desc, id desc limit 1
+    order by finalized_at desc limit 1
 ) as picture on true
 where photo.created_at is not null or picture.job_id is not null
 """

@@ -143,17 +143,8 @@ class Overview:
             self._audit.find(limit=1, action=AuditAction.READY_CHECKED),
         )
         routes = _Routes(self._providers, standings, issues_of_keys)
-        summaries = tuple(_summary(slot, recent, routes, counted[slot.id]) for slot in slots)
-        return EveningView(
-            slots=summaries,
-            live=LiveJobs(
-                sum(one.pending for one in recent.records.live.values()),
-                sum(one.processing for one in recent.records.live.values()),
-            ),
-            last_minutes=_last_minutes(recent),
-            providers=routes.used([slot for slot in slots if slot.active]),
-            ready_check=_ready_check(checks.items),
-        )
+        # Of many slots it takes too long for an event loop.
+        return await asyncio.to_thread(_view, slots, recent, counted, routes, _ready_check(checks.items))
 
     async def _keyless(self, used: Collection[str]) -> dict[str, SlotIssue]:
         """The issue of each of these providers that lacks a usable key."""
@@ -227,6 +218,25 @@ class _Routes:
             counts = {"count": standing.last_pictures, "total": standing.last_calls}
             return SlotIssue(SlotIssueCode.PROVIDER_FAILING, {"provider": provider_id, **counts})
         return self._keyless.get(provider_id)
+
+
+def _view(
+    slots: Collection[Slot],
+    recent: RecentJobs,
+    today: Mapping[str, StatsSummary],
+    routes: _Routes,
+    ready_check: LastReadyCheck | None,
+) -> EveningView:
+    return EveningView(
+        slots=tuple(_summary(slot, recent, routes, today[slot.id]) for slot in slots),
+        live=LiveJobs(
+            sum(one.pending for one in recent.records.live.values()),
+            sum(one.processing for one in recent.records.live.values()),
+        ),
+        last_minutes=_last_minutes(recent),
+        providers=routes.used([slot for slot in slots if slot.active]),
+        ready_check=ready_check,
+    )
 
 
 def _summary(slot: Slot, recent: RecentJobs, routes: _Routes, today: StatsSummary) -> SlotSummary:

@@ -112,7 +112,7 @@ async def overview(
     view, today = await asyncio.gather(slots.get(zone=query.tz), budgets.today())
     costs = today_body(today, (await settings.current()).currency)
     # Of many slots it takes too long for an event loop.
-    return tagged_response(request, await asyncio.to_thread(_encoded, view, costs, links, query.slot_id))
+    return await asyncio.to_thread(lambda: tagged_response(request, _encoded(view, costs, links, query.slot_id)))
 
 
 def _encoded(view: EveningView, costs: Mapping[str, Any], links: UrlBuilder, slot_id: str | None) -> msgspec.Raw:
