@@ -17,10 +17,19 @@ from tests.support.http_server import Service
 pytestmark = pytest.mark.anyio
 
 
-async def paid_photo(service: Service, *, exact: bool) -> str:
-    """The id of a job whose picture cost 4.15 cents."""
+LINES = """
+(tiles) => tiles.map((tile) => {
+  const text = document.createRange();
+  text.selectNodeContents(tile);
+  return new Set([...text.getClientRects()].map(({ bottom }) => Math.round(bottom))).size;
+})
+"""
+
+
+async def paid_photo(service: Service, *, exact: bool, usd_micros: int = 41_500) -> str:
+    """The id of a job whose picture cost 4.15 cents, if nothing else is said."""
     service.provider.price = CallCost(usd_micros=30_000, charged=Charged.UNKNOWN)
-    service.provider.cost = CallCost(usd_micros=41_500, exact=exact)
+    service.provider.cost = CallCost(usd_micros=usd_micros, exact=exact)
     service.provider.model, service.provider.seed = "scripted-2026-11", 2**64 - 1
     answer = await service.ingest()
     assert answer.status_code == 200
@@ -69,6 +78,17 @@ async def test_statistics_show_costs_in_the_currency_and_export_them(
         "currency": "EUR",
         "calls": "1",
     }
+
+
+async def test_figures_are_in_one_line_each(tab: Browsing, service: Service) -> None:
+    await paid_photo(service, exact=False, usd_micros=345_670_000)
+    page = await open_at(tab, "/#/statistics?range=today")
+    figures = page.locator(".sum-tile dd")
+    await expect(figures.last).to_have_text("≈ US$345.67")
+    for width in (1280, 1016, 900, 768, 390):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await tab.drawn()
+        assert await figures.evaluate_all(LINES) == [1] * 8, f"{width} px"
 
 
 async def test_budgets_are_set_and_watched_in_the_settings(

@@ -40,4 +40,4 @@ async def test_a_walk_through_the_page(service: Service, admin: Administrator) -
 
         await tab.click("header summary", "admin")
         await tab.press("select:has([value=ru])", "Р")
-        await tab.shown("header a", "Фото")
+        await tab.shown("header a", "Готовые фото")

@@ -252,16 +252,16 @@ async def test_arrows_go_through_the_whole_list_on_a_phone_in_russian(service: S
         await page.route(_FURTHER_PAGES, refuse)
         await page.locator(".tile-picture").nth(58).click()
         heading = page.get_by_role("dialog").get_by_role("heading")
-        await expect(heading).to_have_text("Фото 59 из 60+")
+        await expect(heading).to_have_text("Готовое фото 59 из 60+")
         await page.keyboard.press("ArrowRight")
-        await expect(heading).to_have_text("Фото 60 из 60+")
+        await expect(heading).to_have_text("Готовое фото 60 из 60+")
         assert await tab.violations() == []
         assert len(asked) in (1, 2, 3)
         await page.unroute(_FURTHER_PAGES)
         await page.keyboard.press("ArrowLeft")
-        await expect(heading).to_have_text("Фото 59 из 63")
+        await expect(heading).to_have_text("Готовое фото 59 из 63")
         for number in (60, 61, 62, 63):
             await page.keyboard.press("ArrowRight")
-            await expect(heading).to_have_text(f"Фото {number} из 63")
+            await expect(heading).to_have_text(f"Готовое фото {number} из 63")
         assert await tab.violations() == []
         await tab.photograph("pictures-lightbox-phone-ru", whole=False)

@@ -270,6 +270,7 @@ async def test_pictures_come_live_and_a_camera_gets_help(
     await page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Picture 1 of 3")
     await expect(dialog.get_by_text("No QR code: phones cannot open this address.")).to_be_visible()
+    await expect(dialog.get_by_text("Scan to download the picture.")).to_have_count(0)
     await expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"Expires in 7[12]:\d\d:\d\d"))
     assert await tab.violations() == []
     await tab.photograph("slot_picture", whole=False)

@@ -61,7 +61,7 @@ export default {
   },
   ru: {
     slots: "Слоты",
-    pictures: "Фото",
+    pictures: "Готовые фото",
     jobs: "Задания",
     statistics: "Статистика",
     settings: "Настройки",

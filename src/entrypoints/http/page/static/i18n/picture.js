@@ -22,7 +22,7 @@ export default {
     erased: "The guest's picture and data are erased.",
   },
   ru: {
-    pictureOf: "Фото {n} из {all}",
+    pictureOf: "Готовое фото {n} из {all}",
     pictureAt: "Готовое фото, {when}",
     previous: "Более новое фото",
     next: "Более старое фото",

@@ -99,7 +99,7 @@ export default {
     reasons: "Почему",
     failures: "{reason}: {count}",
     try: "Проба",
-    pictures: "Фото",
+    pictures: "Готовые",
     gallery: "Галерея",
     copyAddress: "Копировать адрес",
     galleryOf: "Галерея: {name}",

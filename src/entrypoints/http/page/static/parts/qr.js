@@ -8,9 +8,10 @@ import qrcode from "../vendor/qrcode.js";
 const t = translator(words);
 const QUIET = 4;
 
-/** `label` names the target. Black on white in every theme, as cameras require it. No code of an address that phones cannot open. */
-export function QrCode({ text, label }) {
-  return onlyHere(text) ? html`<p class="qr-none">${t("noCode")}</p>` : html`<${Code} text=${text} label=${label} />`;
+/** `label` names the target, `help` is shown below a code. Black on white in every theme, as cameras require it. No code of an address that phones cannot open. */
+export function QrCode({ text, label, help }) {
+  if (onlyHere(text)) return html`<p class="qr-none">${t("noCode")}</p>`;
+  return html`<${Code} text=${text} label=${label} />${help && html`<p class="soft">${help}</p>`}`;
 }
 
 function Code({ text, label }) {

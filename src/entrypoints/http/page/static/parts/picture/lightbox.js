@@ -70,7 +70,7 @@ export function Lightbox({ pictures, place, hasMore = false, isOfJob = false, on
           `}
         </div>
         <div class="lightbox-side">
-          <div class="lightbox-qr"><${QrCode} text=${picture.link} label=${t("qrLabel")} /><p class="soft">${t("qrHelp")}</p></div>
+          <div class="lightbox-qr"><${QrCode} text=${picture.link} label=${t("qrLabel")} help=${t("qrHelp")} /></div>
           <p>${picture.slot_name && html`<b>${picture.slot_name}</b><br />`}${when}<br /><${Expiry} until=${picture.expires_at} /></p>
           <${PictureActions} picture=${picture} busy=${busy} onFailure=${setFailure} onChanged=${onChanged} onAskErase=${() => setAsks(true)} />
           ${failure && html`<p class="error" role="alert">${failure}</p>`}
