@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 
 import psycopg
@@ -29,7 +30,7 @@ from sqlalchemy import text
 
 from tests.support.builders import new_job
 from tests.support.monitoring import ROOT
-from tests.support.pgbouncer import PgBouncer, example
+from tests.support.pgbouncer import PgBouncer, example, pgbouncer
 from tests.support.postgres_server import fresh_database
 from tests.support.service import HANG_SECONDS, rows
 
@@ -73,17 +74,18 @@ async def test_a_direct_session_has_its_settings_and_prepares_statements(postgre
         assert last == ("5s", "5s", "10s", "UTC", 1)
 
 
-async def test_a_batch_that_need_not_be_durable_leaves_no_setting(pooler: PgBouncer, postgres_url: str) -> None:
+async def test_a_batch_that_need_not_be_durable_leaves_no_setting(tmp_path: Path, postgres_url: str) -> None:
     asked = "select current_setting('synchronous_commit'), pg_backend_pid()"
 
     async def work(connection: psycopg.AsyncConnection, items: list[str]) -> list[object]:
         return [await (await connection.execute(asked)).fetchone() for _ in items]
 
-    async with Database(pooler.url(postgres_url)) as database, await database.connect() as connection:
-        inside = await database.batcher(work, durable=False).call("item")
-        after = await (await connection.execute(asked)).fetchone()
+    with pgbouncer(tmp_path / "pooler", postgres_url, pool_size=1) as pooler:
+        async with Database(pooler.url(postgres_url)) as database, await database.connect() as connection:
+            inside = await database.batcher(work, durable=False).call("item")
+            after = await (await connection.execute(asked)).fetchone()
     assert (inside[0], after[0]) == ("off", "on")
-    assert inside[1] == after[1]  # of the idle ones the pooler takes the one that was used last
+    assert inside[1] == after[1]
 
 
 async def test_processes_that_migrate_through_a_pooler_wait_for_each_other(
