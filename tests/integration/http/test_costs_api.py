@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from photochanger.core.domain.accounts import Permission
@@ -78,7 +79,7 @@ async def test_statistics_and_overview_have_the_sums_of_the_ledger(service: Serv
     service.provider.price, service.provider.cost = PRICE, EXACT
     for slot_id in ("slot-001", "slot-001", "slot-002"):
         assert (await service.ingest(slot_id)).status_code == 200
-    everything = await admin.get(f"/api/stats/global?group_by=day&tz={zone}")
+    everything = await admin.get(f"/api/stats/global?group_by=day&tz={quote_plus(zone)}")
     assert everything["summary"]["cost"]["usd_micros"] == 124_500
     assert everything["currency"] == {"code": "USD", "usd_rate": 1}
     assert [(one["slot_id"], one["cost"]["usd_micros"]) for one in everything["slots"]] == [
@@ -89,13 +90,13 @@ async def test_statistics_and_overview_have_the_sums_of_the_ledger(service: Serv
     assert everything["metrics"][-1]["cost"] == everything["summary"]["cost"]
     of_slot = await admin.get("/api/stats/slot-001?group_by=hour")
     assert sum(period["cost"]["usd_micros"] for period in of_slot["metrics"]) == 83_000
-    overview = await admin.get(f"/api/overview?tz={zone}")
+    overview = await admin.get(f"/api/overview?tz={quote_plus(zone)}")
     assert overview["costs"]["cost"]["usd_micros"] == 124_500
     assert [card["today"]["cost"]["calls"] for card in overview["items"][:3]] == [2, 1, 0]
     await admin("POST", "/api/slots/slot-001/reset_stats")
     assert (await admin.get("/api/stats/slot-001"))["summary"]["cost"]["usd_micros"] == 0
     assert (await admin.get("/api/stats/global"))["summary"]["cost"]["usd_micros"] == 124_500
-    overview = await admin.get(f"/api/overview?tz={zone}")
+    overview = await admin.get(f"/api/overview?tz={quote_plus(zone)}")
     assert (overview["items"][0]["today"]["cost"]["calls"], overview["costs"]["cost"]["calls"]) == (0, 3)
 
 

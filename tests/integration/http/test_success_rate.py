@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,15 +29,15 @@ async def test_every_place_counts_the_same_photos(service: Service, admin: Admin
     await photos_of_every_kind(service, admin)
 
     zone = zone_at(12)
-    evening = await admin.get(f"/api/overview?tz={zone}")
+    evening = await admin.get(f"/api/overview?tz={quote_plus(zone)}")
     last = evening["last_minutes"]
     assert (last["pictures"], last["fallbacks"] + last["failed"]) == (PICTURES, OTHERS)
     card = next(one for one in evening["items"] if one["id"] == "slot-001")
     assert (sum(card["bars"]["pictures"]), sum(card["bars"]["missed"])) == (PICTURES, OTHERS)
     assert sum(card["failures"].values()) == OTHERS
-    of_slot = await admin.get(f"/api/stats/slot-001?tz={zone}")
-    of_all = await admin.get(f"/api/stats/global?tz={zone}")
-    rows = await admin.get(f"/api/stats/slots?group_by=month&tz={zone}")
+    of_slot = await admin.get(f"/api/stats/slot-001?tz={quote_plus(zone)}")
+    of_all = await admin.get(f"/api/stats/global?tz={quote_plus(zone)}")
+    rows = await admin.get(f"/api/stats/slots?group_by=month&tz={quote_plus(zone)}")
     rates = {
         "strip": last["success_rate"],
         "card": card["today"]["success_rate"],
