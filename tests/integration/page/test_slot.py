@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from photochanger.core.domain.accounts import Permission
 from photochanger.core.ports.provider import ProviderRequest, Rejected
-from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
+from photochanger.entrypoints.diagnostics.sample_photos import reference_photo
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -18,6 +18,7 @@ from tests.support import photos
 from tests.support.accessibility import faults
 from tests.support.administration import Administrator, token_of
 from tests.support.browsing import Browsing, browsing
+from tests.support.evening import demo_photo
 from tests.support.http_server import END, PASSWORD, Service, part
 from tests.support.service import LONG_WINDOW
 
@@ -205,7 +206,8 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     tab: Browsing, service: Service, admin: Administrator, tmp_path: Path
 ) -> None:
     await admin.change_slot("slot-002", route=[ENHANCE])
-    portrait = demo_photos(tmp_path)[0].path
+    portrait = tmp_path / "portrait.jpg"
+    portrait.write_bytes(reference_photo())
     page = await opened(tab, "slot-002")
     await step(page, 1).get_by_label("Operation").select_option("Artistic look")
     await step(page, 1).get_by_label("Look", exact=True).select_option("Oil")
@@ -252,17 +254,15 @@ async def test_a_photo_is_tried_with_settings_that_are_not_saved(
     await expect(page.get_by_role("alert")).to_contain_text("An active slot needs at least one step.")
 
 
-async def test_pictures_come_live_and_a_camera_gets_help(
-    tab: Browsing, service: Service, admin: Administrator, tmp_path: Path
-) -> None:
+async def test_pictures_come_live_and_a_camera_gets_help(tab: Browsing, service: Service, admin: Administrator) -> None:
     page = await opened(tab, "slot-003", "results")
     await expect(page.get_by_text("No pictures yet.")).to_be_visible()
     await page.get_by_role("tab", name="Connect").click()
     await expect(page.get_by_text("No request in the last 24 hours.")).to_be_visible()
     await page.get_by_role("tab", name="Pictures").click()
     await admin.change_slot("slot-003", route=[FRAME])
-    for photo in demo_photos(tmp_path)[:3]:
-        assert (await service.ingest("slot-003", photo=photo.path.read_bytes())).status_code == 200
+    for photo in ("portrait", "coffee", "cat"):
+        assert (await service.ingest("slot-003", photo=demo_photo(photo))).status_code == 200
     pictures = page.get_by_role("button", name="View")
     await expect(pictures).to_have_count(3)
     await tab.photograph("slot_results", whole=False)

@@ -4,44 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
 from photochanger.core.ports.repositories.slot_repository import SlotRepository
-from photochanger.entrypoints.diagnostics.sample_photos import demo_photos
 from playwright.async_api import Browser, expect
 
 from tests.support.administration import Administrator
 from tests.support.browsing import BOOTH_HOST, PHONE, Browsing, browsing
-from tests.support.evening import refused
+from tests.support.evening import demo_photo, refused
 from tests.support.http_server import Gate, Service
 
 pytestmark = pytest.mark.anyio
 
 TABLET = {"width": 768, "height": 1024}
 
-LOCAL: dict[str, tuple[str, dict[str, Any]]] = {
-    "slot-001": ("enhance", {}),
-    "slot-002": ("stylize", {"look": "oil"}),
-    "slot-003": ("frame", {"caption": "Anna & Ben"}),
-    "slot-004": ("background", {"mode": "bokeh"}),
+LOCAL: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "slot-001": ("portrait", "enhance", {}),
+    "slot-002": ("pavilion", "stylize", {"look": "oil"}),
+    "slot-003": ("coffee", "frame", {"caption": "Anna & Ben"}),
+    "slot-004": ("cat", "background", {"mode": "bokeh"}),
 }
 
 
-async def an_evening(service: Service, admin: Administrator, folder: Path) -> None:
+async def an_evening(service: Service, admin: Administrator) -> None:
     """Four slots that work on this machine, with a demo photo through each."""
-    for photo, (slot_id, (operation_id, settings)) in zip(demo_photos(folder), LOCAL.items(), strict=True):
+    for slot_id, (photo, operation_id, settings) in LOCAL.items():
         route = [{"provider_id": "local", "operation_id": operation_id, "settings": settings}]
         assert (await admin.change_slot(slot_id, route=route)).status_code == 200
-        answer = await service.ingest(slot_id, photo=photo.path.read_bytes())
+        answer = await service.ingest(slot_id, photo=demo_photo(photo))
         assert answer.status_code == 200, answer.text
 
 
-async def test_slots_at_a_glance(tab: Browsing, service: Service, admin: Administrator, tmp_path: Path) -> None:
+async def test_slots_at_a_glance(tab: Browsing, service: Service, admin: Administrator) -> None:
     page = tab.page
-    await an_evening(service, admin, tmp_path / "demo")
+    await an_evening(service, admin)
     await admin.change_slot("slot-005", name="<b>Bold</b> & <script>alert(1)</script>")
     await tab.sign_in()
     cards = page.get_by_role("main").get_by_role("listitem").filter(has=page.get_by_role("heading", level=2))
@@ -87,12 +85,12 @@ async def test_slots_at_a_glance(tab: Browsing, service: Service, admin: Adminis
     await expect(page.get_by_role("heading", name="Party frame", level=1)).to_be_visible()
 
 
-async def test_the_evening_at_a_glance(tab: Browsing, service: Service, admin: Administrator, tmp_path: Path) -> None:
+async def test_the_evening_at_a_glance(tab: Browsing, service: Service, admin: Administrator) -> None:
     page = tab.page
     evening = page.get_by_label("The evening at a glance")
     cards = page.get_by_role("main").get_by_role("listitem").filter(has=page.get_by_role("heading", level=2))
     scripted = [{"provider_id": "scripted", "operation_id": "any", "settings": {}}]
-    await an_evening(service, admin, tmp_path / "demo")
+    await an_evening(service, admin)
     await admin.change_slot("slot-003", route=scripted)
     await tab.sign_in()
     await expect(evening.get_by_role("definition").first).to_have_text("4")
@@ -210,9 +208,9 @@ async def test_of_500_slots_only_those_in_sight_are_rendered(
 
 
 async def test_every_view_of_a_slot_on_a_phone_in_russian(
-    service: Service, admin: Administrator, chromium: Browser, tmp_path: Path
+    service: Service, admin: Administrator, chromium: Browser
 ) -> None:
-    await an_evening(service, admin, tmp_path / "demo")
+    await an_evening(service, admin)
     await service.ingest("slot-003", profile="wedding", password="not the one")
     url = f"http://{BOOTH_HOST}:{service.port}"
     async with browsing(chromium, url, size=PHONE, locale="ru-RU", color_scheme="dark") as tab:
