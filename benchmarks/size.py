@@ -18,7 +18,7 @@ from photochanger.core.domain.job import JobSpec
 from photochanger.core.domain.slots.slot import shipped_slots
 
 from tests.support.builders import new_job
-from tests.support.hot_statements import Hot, buffers, fill, hot_statements
+from tests.support.hot_statements import Hot, explained, fill, hot_statements
 
 from . import size_overview, size_wal
 from .size_fill import fill_older
@@ -83,8 +83,8 @@ def _statements(folder: Path, ended: int) -> dict[str, Any]:
                     took[table].append(_milliseconds(connections[table], statements[name]))
             few, many = (sorted(took[table][_WARM_UP:])[_RUNS // 10] for table in ("few", "many"))
             found[name] = {
-                "few_buffers": buffers(connections["few"], tables["few"][name]),
-                "many_buffers": buffers(connections["many"], tables["many"][name]),
+                "few_buffers": explained(connections["few"], tables["few"][name]).buffers,
+                "many_buffers": explained(connections["many"], tables["many"][name]).buffers,
                 "few_ms": round(few, 3),
                 "many_ms": round(many, 3),
                 "ratio": round(many / few, 2),

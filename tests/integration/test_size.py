@@ -27,7 +27,15 @@ from photochanger.core.domain.job import JobSpec, LogEntry, LogEvent
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support.builders import new_job, outcome_succeeded
-from tests.support.hot_statements import LEASE, buffers, fill, hot_statements, ledger_call, plan
+from tests.support.hot_statements import (
+    LEASE,
+    Explained,
+    explained,
+    explained_for_all,
+    fill,
+    hot_statements,
+    ledger_call,
+)
 from tests.support.long_prompt import LONG_PROMPT
 from tests.support.postgres_server import fresh_database
 
@@ -39,9 +47,9 @@ MAX_BYTES_A_PHOTO = 5_600
 
 
 @pytest.fixture(scope="module")
-def measured(postgres_server: EmbeddedServer) -> dict[int, dict[str, tuple[int, str]]]:
-    """Buffers and plan of each statement, by the number of jobs that have ended."""
-    found: dict[int, dict[str, tuple[int, str]]] = {}
+def measured(postgres_server: EmbeddedServer) -> dict[int, dict[str, Explained]]:
+    """By the number of jobs that have ended, each statement with a plan for its values and one for all values."""
+    found: dict[int, dict[str, Explained]] = {}
     for count in (FEW, MANY):
         with fresh_database(postgres_server) as url, psycopg.connect(url, autocommit=True) as connection:
             fill(connection, count, every=timedelta(milliseconds=200))
@@ -53,8 +61,10 @@ def measured(postgres_server: EmbeddedServer) -> dict[int, dict[str, tuple[int, 
             assert newest is not None
             statements = hot_statements(live, UUID(str(newest[0])), event=0)
             found[count] = {
-                name: (buffers(connection, statement), plan(connection, statement))
+                f"{name}, plan for {values}": explain(connection, statement)
                 for name, statement in statements.items()
+                for values, explain in (("these values", explained), ("all values", explained_for_all))
+                if explain is explained or statement.keeps_plan
             }
     return found
 
@@ -69,7 +79,7 @@ async def _live(url: str) -> JobSpec:
         return (await queue.acquire("a-worker", n=LIVE // 2, lease=timedelta(hours=1)))[0].job.spec
 
 
-def test_no_hot_statement_reads_the_table_of_jobs(measured: dict[int, dict[str, tuple[int, str]]]) -> None:
+def test_no_hot_statement_reads_the_table_of_jobs(measured: dict[int, dict[str, Explained]]) -> None:
     whole = '"Node Type":"Seq Scan"'
     for name, (_, shown) in measured[MANY].items():
         nodes = "".join(shown.split())
@@ -79,13 +89,13 @@ def test_no_hot_statement_reads_the_table_of_jobs(measured: dict[int, dict[str, 
 
 
 def test_no_hot_statement_touches_more_buffers_with_many_ended_jobs(
-    measured: dict[int, dict[str, tuple[int, str]]],
+    measured: dict[int, dict[str, Explained]],
 ) -> None:
     """A level more in each index that a statement goes down, and no two of the jobs on one page: nothing that grows."""
     more = {
         name: (few, many)
         for name, (few, _) in measured[FEW].items()
-        if (many := measured[MANY][name][0]) > 2 * few + 3 * LIVE
+        if (many := measured[MANY][name].buffers) > 2 * few + 3 * LIVE
     }
     assert more == {}
 

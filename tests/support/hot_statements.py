@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from photochanger.core.domain.job import Claim, Job, JobSource, JobSpec, LogEntr
 from photochanger.core.domain.pagination import JobFilter, JobOrder, Position
 from photochanger.core.domain.results.listing import ResultFilter
 from photochanger.core.domain.stats.summary import BUCKET_BOUNDS_MS
+from psycopg.adapt import PyFormat, Transformer
 from sqlalchemy.dialects import postgresql
 
 from tests.support.builders import new_job, outcome_succeeded
@@ -79,10 +81,15 @@ from filled
 
 
 class Hot(NamedTuple):
-    """A statement with the parameters of one execution."""
+    """A statement with the parameters of one execution.
+
+    Attributes:
+        keeps_plan: whether it runs on connections that batches share, with one plan for all parameters.
+    """
 
     sql: str
     parameters: Mapping[str, Any]
+    keeps_plan: bool = True
 
 
 def fill(
@@ -154,18 +161,23 @@ def hot_statements(live: JobSpec, finished: UUID, *, event: int) -> dict[str, Ho
         "append to the log": Hot(log._APPEND, {"entries": _json([attempt])}),
         "events": _query(queries.events(after=event, limit=100)),
         "log of a job": Hot("select * from photochanger.processing_logs where job_id = %(id)s", {"id": finished}),
-        "due for erasure": Hot(guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 20}),
+        "due for erasure": Hot(
+            guest_data._DUE, {"now": now, "ended_before": now, "erased_before": now, "limit": 20}, keeps_plan=False
+        ),
         "costs of jobs": Hot(costs_sql.COSTS, {"job_ids": [finished]}),
         "day of a budget": Hot(costs_sql.ADD_UP, day),
         "spent in a day": Hot(costs_sql.SPENT, day | {"slot_ids": ["", live.slot_id]}),
         "enter a call": Hot(costs_sql.ENTER, {"calls": _json([call])}),
         "settle a call": Hot(costs_sql.SETTLE, {"calls": _json([call])}),
-        "fold": Hot(stats_sql.FOLD, {"before": now, "limit": 200, "buckets": [*BUCKET_BOUNDS_MS]}),
-        "newest of slots": Hot(slot_records._OF_SLOTS, {"test": "test", "now": now}),
-        "live of slots": Hot(slot_records._LIVE, {"test": "test", "pending": "pending", "processing": "processing"}),
+        "fold": Hot(stats_sql.FOLD, {"before": now, "limit": 200, "buckets": [*BUCKET_BOUNDS_MS]}, keeps_plan=False),
+        "newest of slots": Hot(slot_records._OF_SLOTS, {"test": "test", "now": now}, keeps_plan=False),
+        "live of slots": Hot(
+            slot_records._LIVE, {"test": "test", "pending": "pending", "processing": "processing"}, keeps_plan=False
+        ),
         "ended lately": Hot(
             slot_records._ENDED,
             {**slot_records._VALUES, "since": now - timedelta(minutes=2)},
+            keeps_plan=False,
         ),
     }
     page = Position(now - timedelta(seconds=90), finished)
@@ -199,30 +211,64 @@ def ledger_call(job: JobSpec, at: datetime) -> LedgerCall:
     )
 
 
-def buffers(connection: psycopg.Connection[Any], statement: Hot) -> int:
-    """How many buffers the statement touches, its planning left out; what it changes is rolled back."""
-    found = _explained(connection, statement)["Plan"]
-    return int(found["Shared Hit Blocks"]) + int(found["Shared Read Blocks"])
+class Explained(NamedTuple):
+    """What one execution of a statement did, its planning left out.
+
+    Attributes:
+        buffers: how many it touched.
+        plan: as JSON, with the buffers of each node.
+    """
+
+    buffers: int
+    plan: str
 
 
-def plan(connection: psycopg.Connection[Any], statement: Hot) -> str:
-    """The statement's plan with the buffers of each node."""
-    return msgspec.json.format(msgspec.json.encode(_explained(connection, statement))).decode()
+def explained(connection: psycopg.Connection[Any], statement: Hot) -> Explained:
+    """The plan for these parameters; what the statement changes is rolled back."""
+    with connection.transaction(force_rollback=True):
+        return _explain(connection, statement.sql, statement.parameters)
 
 
-def _explained(connection: psycopg.Connection[Any], statement: Hot) -> dict[str, Any]:
-    with connection.transaction(force_rollback=True), psycopg.ClientCursor[Any](connection) as cursor:
-        cursor.execute("explain (analyze, buffers, format json) " + statement.sql, statement.parameters or None)
+def explained_for_all(connection: psycopg.Connection[Any], statement: Hot) -> Explained:
+    """The one plan for all parameters, which connections keep that batches share."""
+    names = [*dict.fromkeys(re.findall(_PARAMETER, statement.sql))]
+    values = [statement.parameters[name] for name in names]
+    places = {name: f"${number}" for number, name in enumerate(names, start=1)}
+    sql = re.sub(_PARAMETER, lambda found: places[found[1]], statement.sql).replace("%%", "%")
+    transformer = Transformer(connection)
+    oids = [transformer.get_dumper(value, PyFormat.AUTO).oid for value in values]
+    types = ", ".join(row[0] for row in connection.execute(_TYPES, (oids,)))
+    with connection.transaction(force_rollback=True):
+        connection.execute("set local plan_cache_mode to force_generic_plan")
+        connection.execute(f"prepare kept{f'({types})' if types else ''} as {sql}".encode())
+        execute = f"execute kept({', '.join(['%s'] * len(values))})" if values else "execute kept"
+        try:
+            return _explain(connection, execute, values)
+        finally:
+            connection.execute("deallocate kept")
+
+
+_PARAMETER = r"%\((\w+)\)s"
+_TYPES = """
+select case oid when 0 then 'unknown' else format_type(oid, null) end
+from unnest(%s::oid[]) with ordinality as given (oid, place) order by place
+"""
+
+
+def _explain(connection: psycopg.Connection[Any], sql: str, parameters: Any) -> Explained:
+    with psycopg.ClientCursor[Any](connection) as cursor:
+        cursor.execute("explain (analyze, buffers, format json) " + sql, parameters or None)
         row = cursor.fetchone()
-        assert row is not None
-        explained: dict[str, Any] = row[0][0]
-        return explained
+    assert row is not None
+    found = row[0][0]["Plan"]
+    touched = int(found["Shared Hit Blocks"]) + int(found["Shared Read Blocks"])
+    return Explained(touched, msgspec.json.format(msgspec.json.encode(row[0][0])).decode())
 
 
 def _query(query: Any) -> Hot:
     dialect: Any = postgresql.dialect
     sql = str(query.compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
-    return Hot(sql, {})
+    return Hot(sql, {}, keeps_plan=False)
 
 
 def _json(value: Any) -> str:

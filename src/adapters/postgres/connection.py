@@ -132,6 +132,16 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
             self.cursor_factory = _PooledCursor
             self.prepare_threshold = None
 
+    async def keep_plans(self) -> None:
+        """Prepare each statement at its first use, with one plan for all values: for few statements that come often.
+
+        PostgreSQL would plan the first uses, ten of each on each connection, for their values. Through a pooler nothing
+        is prepared. psycopg.Error.
+        """
+        if not self.pooled:
+            await self.execute("set plan_cache_mode to force_generic_plan")
+            self.prepare_threshold = 0
+
     @contextlib.asynccontextmanager
     async def with_settings(self) -> AsyncIterator[None]:
         """Send the settings together with the statement of the block where that begins a transaction."""

@@ -63,7 +63,7 @@ class Database:
             pool_pre_ping=True,
         )
         event.listen(self._engine.sync_engine, "checkin", _probe_next)
-        self._batching = SharedConnections(self.connect, size=BATCHING_CONNECTIONS)
+        self._batching = SharedConnections(self._connect_shared, size=BATCHING_CONNECTIONS)
         self._batchers: list[Batcher[Any, Any]] = []
         self.connected = asyncio.Event()
         """Set by each new connection, which may lead to another server; cleared by its observer."""
@@ -87,6 +87,15 @@ class Database:
         """A connection for the caller alone, in autocommit mode. QueueUnavailable."""
         connection = await self._connector.open(autocommit=True, limits=HOT)
         self.connected.set()
+        return connection
+
+    async def _connect_shared(self) -> BoundedConnection:
+        connection = await self.connect()
+        try:
+            await connection.keep_plans()
+        except BaseException:
+            connection.pgconn.finish()
+            raise
         return connection
 
     async def connect_listener(self) -> BoundedConnection:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from photochanger.adapters.postgres import (
     migrate,
     snapshot,
 )
+from photochanger.adapters.postgres.connection import BoundedConnection
 from photochanger.core.services.support.concurrency import Supervisor
 from photochanger.entrypoints.config import Settings
 from photochanger.entrypoints.container import make_container
@@ -72,6 +74,36 @@ async def test_a_direct_session_has_its_settings_and_prepares_statements(postgre
         for _ in range(10):
             last = await (await connection.execute(IN_FORCE)).fetchone()
         assert last == ("5s", "5s", "10s", "UTC", 1)
+
+
+async def test_a_shared_connection_keeps_one_plan_for_all_values(postgres_url: str) -> None:
+    async with Database(postgres_url) as database:
+        looking = database.batcher(_plans)
+        for number in range(3):
+            plans = await looking.call(number)
+        assert plans == [("force_generic_plan", 3, 0)]
+
+
+async def test_through_a_pooler_no_plan_is_kept(pooler: PgBouncer, postgres_url: str) -> None:
+    async with Database(pooler.url(postgres_url)) as database:
+        looking = database.batcher(_plans)
+        for number in range(3):
+            plans = await looking.call(number)
+        assert plans == [("auto", None, None)]
+
+
+_KEPT = "select count(*) from photochanger.jobs where attempt = %s"
+_PLANS = """
+select current_setting('plan_cache_mode'), generic_plans, custom_plans
+from (select) as one left join pg_prepared_statements on statement = %s
+"""
+
+
+async def _plans(connection: BoundedConnection, batch: Sequence[int]) -> list[Any]:
+    for number in batch:
+        await connection.execute(_KEPT, (number,))
+    plans = await connection.execute(_PLANS, (_KEPT.replace("%s", "$1"),))
+    return [await plans.fetchall()] * len(batch)
 
 
 async def test_a_batch_that_need_not_be_durable_leaves_no_setting(tmp_path: Path, postgres_url: str) -> None:
