@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -36,7 +36,7 @@ values (md5(%(route)s)::uuid, %(route)s::jsonb, now()) on conflict do nothing
 # where that was purged, until it is pruned. The ids are in the order of time.
 FILL = """
 with filled as (
-insert into photochanger.jobs (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
+insert into {jobs} (id, slot_id, source, state, created_at, expires_at, route_id, route_provider, photo,
     payload_key, sha256, access_token, metadata, attempt, acquired_at, finalized_at, failure_reason, provider_id,
     operation_id, result, result_stem, result_expires_at, result_purged_at, forgotten_at, answered_at)
 select id, 'slot-' || to_char(1 + n %% %(slots)s, 'FM9000'), 'ingest',
@@ -100,10 +100,11 @@ def fill(
     slots: int = 15,
     first: int = 1,
     records: bool = False,
+    jobs: LiteralString = "photochanger.jobs",
 ) -> None:
     """Insert finished jobs, one in each of these intervals, from the one `count` intervals ago to the `first`.
 
-    `records`: with their entries in the processing log, and a call in the ledger for each.
+    `records`: with their entries in the processing log, and a call in the ledger for each. `jobs`: the table for them.
     """
     job = new_job()
     result = outcome_succeeded(job).result
@@ -114,7 +115,7 @@ def fill(
         "every": every,
         "slots": slots,
     }
-    insert = FILL + (RECORDS if records else " select from filled")
+    insert = FILL.replace("{jobs}", jobs) + (RECORDS if records else " select from filled")
     connection.execute(STORE_ROUTE, parameters)
     connection.execute(insert, parameters | {"from": count, "to": first})
 
