@@ -28,6 +28,7 @@ from . import (
     throughput,
 )
 from .page import long_lists
+from .size_fill import USUAL_INDEX_FILL
 
 _PARTS = [
     "calls",
@@ -93,7 +94,7 @@ def main() -> None:
             _print_scaling(console, figures["scaling"])
         if "size" in arguments.parts:
             with tempfile.TemporaryDirectory(prefix="photochanger-bench-") as folder:
-                figures["size"] = size.measure(Path(folder), ended=arguments.ended)
+                figures["size"] = size.measure(Path(folder), ended=arguments.ended, index_fill=arguments.index_fill)
             _print_size(console, figures["size"])
         if "statistics" in arguments.parts:
             logs = statistics.FULL if arguments.full else arguments.logs
@@ -124,6 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--finished", type=int, default=1_000_000, help="finished jobs in the full table")
     parser.add_argument("--turns", type=int, default=4, help="measurements of each number of processes")
     parser.add_argument("--ended", type=int, default=size.MANY, help="ended jobs in the full table of the part size")
+    parser.add_argument("--index-fill", type=int, default=USUAL_INDEX_FILL, help="percent of a page, part size")
     parser.add_argument("--logs", type=int, default=1_000_000, help="rows of the log for statistics")
     parser.add_argument("--full", action="store_true", help=f"statistics of {statistics.FULL:,} rows of the log")
     return parser.parse_args()

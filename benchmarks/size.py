@@ -21,7 +21,7 @@ from tests.support.builders import new_job
 from tests.support.hot_statements import Hot, explained, fill, hot_statements
 
 from . import size_overview, size_wal
-from .size_fill import fill_older
+from .size_fill import USUAL_INDEX_FILL, fill_older
 
 FEW = 2_000
 MANY = 3_000_000
@@ -48,19 +48,20 @@ from photochanger.jobs order by created_at desc limit %s
 """The newest jobs have not been added to the sums."""
 
 
-def measure(folder: Path, *, ended: int) -> dict[str, Any]:
-    """Measure all three; `ended` is the number of ended jobs in the full table."""
+def measure(folder: Path, *, ended: int, index_fill: int = USUAL_INDEX_FILL) -> dict[str, Any]:
+    """Measure all three; `ended` is the number of ended jobs in the full table, `index_fill` the percentage of each
+    page of its indexes in use: with 10 they are as deep as those of nine times as many jobs."""
     started = time.monotonic()
     found: dict[str, Any] = {
         "ended": ended,
-        **_statements(folder / "statements", ended),
+        **_statements(folder / "statements", ended, index_fill),
         "log": size_wal.measure(folder / "log"),
         "overview": [size_overview.measure(folder / f"overview-{slots}", slots=slots) for slots in (500, 1000)],
     }
     return found | {"seconds": round(time.monotonic() - started)}
 
 
-def _statements(folder: Path, ended: int) -> dict[str, Any]:
+def _statements(folder: Path, ended: int, index_fill: int) -> dict[str, Any]:
     """Buffers and milliseconds of each statement in an almost empty and in a full table, alternating;
     and how long it takes to add up the calls of a day.
 
@@ -70,7 +71,7 @@ def _statements(folder: Path, ended: int) -> dict[str, Any]:
         for name in ("few", "many"):
             server.ensure_database(name)
             migrate(server.url(name))
-        fill_older(server.url("many"), ended, FEW, every=_EVERY)
+        fill_older(server.url("many"), ended, FEW, every=_EVERY, index_fill=index_fill)
         tables = {name: _with_newest(server.url(name)) for name in ("few", "many")}
         connections = {name: psycopg.connect(server.url(name), autocommit=True) for name in tables}
         day = _add_up(connections["many"], tables["many"]["spent in a day"])

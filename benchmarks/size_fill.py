@@ -25,6 +25,8 @@ _INDEXES = """
 select indexname, indexdef from pg_indexes
 where schemaname = 'photochanger' and tablename = any(%s) and indexname not like '%%_pkey'
 """
+USUAL_INDEX_FILL = 90
+"""Percent of a page, as PostgreSQL makes indexes."""
 
 _FILLING_TABLE = "create temporary table filling (like photochanger.jobs including defaults)"
 
@@ -71,9 +73,9 @@ $$
 _FILLING = {"max_wal_size": "8GB", "checkpoint_timeout": "30min", "autovacuum": "off"}
 
 
-def fill_older(url: str, oldest: int, newest: int, *, every: timedelta) -> None:
+def fill_older(url: str, oldest: int, newest: int, *, every: timedelta, index_fill: int = USUAL_INDEX_FILL) -> None:
     """Insert finished jobs, one in each of these intervals, from so many intervals ago to so many; indexes are made
-    afterwards."""
+    afterwards, with this percentage of each page in use."""
     with psycopg.connect(url, autocommit=True) as connection, _settings_of_filling(connection):
         indexes = connection.execute(_INDEXES, ([*_TABLES],)).fetchall()
         for name, _ in indexes:
@@ -81,11 +83,23 @@ def fill_older(url: str, oldest: int, newest: int, *, every: timedelta) -> None:
         with ThreadPoolExecutor(_WRITERS) as writers:
             for done in [writers.submit(_fill, url, last, newest, every) for last in range(oldest, newest, -_STEP)]:
                 done.result()
-            for done in [writers.submit(_run, url, statement) for _, statement in indexes]:
+            making = [_with_fill(statement, index_fill) for _, statement in indexes]
+            if index_fill != USUAL_INDEX_FILL:
+                making += [
+                    f"alter index photochanger.{name}_pkey set (fillfactor = {index_fill}); "
+                    f"reindex index photochanger.{name}_pkey"
+                    for name in _TABLES
+                ]
+            for done in [writers.submit(_run, url, statement) for statement in making]:
                 done.result()
             for done in [writers.submit(_run, url, f"vacuum (analyze) photochanger.{name}") for name in _TABLES]:
                 done.result()
         connection.execute("checkpoint")
+
+
+def _with_fill(definition: str, percent: int) -> str:
+    columns, where, condition = definition.partition(" WHERE ")
+    return f"{columns} with (fillfactor = {percent}){where}{condition}"
 
 
 def _fill(url: str, last: int, newest: int, every: timedelta) -> None:
